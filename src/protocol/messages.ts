@@ -1,0 +1,240 @@
+/**
+ * What the action and the agent say to each other. Each operation is a guard for its parameters and one for
+ * its result; their types are inferred, and both sides check what they receive.
+ */
+import {
+  boolean,
+  count,
+  dictionary,
+  type Guarded,
+  list,
+  matching,
+  nullable,
+  number,
+  object,
+  oneOf,
+  string,
+} from './guards.ts'
+
+/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. */
+export const RELEASE_ID = /^\d{14}$/
+const releaseId = matching(RELEASE_ID)
+
+/** What counts as healthy, asked of the release itself on the server. */
+export const healthCheck = object({
+  path: string,
+  /** Accepted status ranges, inclusive. */
+  status: list(list(count)),
+  /** Text that the answer must contain. */
+  body: nullable(string),
+  timeoutMs: count,
+  intervalMs: count,
+})
+export type HealthCheck = Guarded<typeof healthCheck>
+
+/**
+ * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
+ * that a rollback brings back the old release's environment and options with its code.
+ */
+export const runtime = object({
+  host: string,
+  port: count,
+  /** Number of workers; 0 stands for one per core. */
+  instances: count,
+  maxMemoryBytes: nullable(count),
+  nodeOptions: list(string),
+  env: dictionary(string),
+  health: healthCheck,
+  observeMs: count,
+  drainTimeoutMs: count,
+  /** Paths, relative to the app, that live in `<path>/shared`. */
+  sharedDirs: list(string),
+  sharedFiles: list(string),
+})
+export type Runtime = Guarded<typeof runtime>
+
+/** `.gapless/release.json`: what a release is and where it came from. */
+export const releaseInfo = object({
+  id: releaseId,
+  commit: string,
+  ref: string,
+  actor: string,
+  runUrl: string,
+  created: string,
+  /** The release's server.js, relative to the release. */
+  entry: string,
+  nextVersion: string,
+  contentHash: string,
+})
+export type ReleaseInfo = Guarded<typeof releaseInfo>
+
+/** `.gapless/verified.json`, written when every worker was shown to serve the release. */
+export const verification = object({ activatedAt: string, activation: string })
+export type Verification = Guarded<typeof verification>
+
+export const releaseSummary = object({
+  id: releaseId,
+  live: boolean,
+  /** ISO time of the last activation that was verified, or null if there was none. */
+  activatedAt: nullable(string),
+  info: nullable(releaseInfo),
+  bytes: count,
+})
+export type ReleaseSummary = Guarded<typeof releaseSummary>
+
+export const workerState = object({
+  pmId: string,
+  pid: count,
+  /** PM2's word: online, launching, stopped, errored… */
+  status: string,
+  /** The release that the process really runs, by its own record or its working directory. */
+  release: nullable(string),
+  /** booting, proving, open (takes traffic), draining. */
+  phase: nullable(string),
+  restarts: count,
+  memoryBytes: count,
+})
+export type WorkerState = Guarded<typeof workerState>
+
+export const serverFacts = object({
+  node: string,
+  platform: string,
+  arch: string,
+  /** glibc's version, or null on musl and others. */
+  glibc: nullable(string),
+  user: string,
+  home: string,
+  /** Absolute path of the app's folder. */
+  path: string,
+  pm2: nullable(object({ version: string, path: string, home: string, running: boolean })),
+  /** Where node and pm2 were looked for, for the error when one is missing. */
+  searched: list(string),
+  freeBytes: number,
+  freeInodes: number,
+  live: nullable(releaseId),
+  now: string,
+})
+export type ServerFacts = Guarded<typeof serverFacts>
+
+/** Failures as they travel. */
+export const failureRecord = object({
+  code: string,
+  message: string,
+  remedy: nullable(string),
+  evidence: nullable(string),
+})
+
+export const activationStatus = oneOf('live', 'kept', 'restored', 'down')
+export type ActivationStatus = Guarded<typeof activationStatus>
+
+export const activationStep = oneOf('lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback')
+export type ActivationStep = Guarded<typeof activationStep>
+
+/** How an activation ended. `failure` says why it is not `live`. */
+export const verdict = object({
+  status: activationStatus,
+  live: nullable(releaseId),
+  failure: nullable(failureRecord),
+  workers: list(workerState),
+})
+export type Verdict = Guarded<typeof verdict>
+
+/** One line of the journal, and the event that the action sees while it watches an activation. */
+export const journalEntry = object({
+  time: string,
+  activation: string,
+  step: nullable(activationStep),
+  state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
+  detail: string,
+  verdict: nullable(verdict),
+})
+export type JournalEntry = Guarded<typeof journalEntry>
+
+const run = object({ commit: string, ref: string, actor: string, runUrl: string })
+export type RunInfo = Guarded<typeof run>
+
+export const activationRequest = object({
+  release: releaseId,
+  kind: oneOf('deploy', 'rollback', 'restore'),
+  run,
+  lockTimeoutMs: count,
+  preActivate: nullable(string),
+  postActivate: nullable(string),
+})
+export type ActivationRequest = Guarded<typeof activationRequest>
+
+const nothing = object({})
+
+/** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
+export const operations = {
+  inspect: { params: nothing, result: serverFacts },
+  releases: { params: nothing, result: object({ releases: list(releaseSummary) }) },
+  status: {
+    params: nothing,
+    result: object({
+      live: nullable(releaseId),
+      releases: list(releaseSummary),
+      workers: list(workerState),
+      lock: nullable(string),
+      journal: list(journalEntry),
+    }),
+  },
+  /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
+  stage: {
+    params: nothing,
+    result: object({
+      id: releaseId,
+      /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
+      missing: string,
+      reusedFiles: count,
+      reusedBytes: count,
+    }),
+  },
+  /** Body: the missing contents one after the other in the manifest's order, compressed. */
+  fill: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
+  commit: {
+    params: object({
+      id: releaseId,
+      entry: string,
+      nextVersion: string,
+      run,
+      runtime,
+    }),
+    result: object({ path: string }),
+  },
+  /** Proves every file of a release by its hash. */
+  audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
+  /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
+  verify: {
+    params: object({ id: releaseId }),
+    result: object({ bootMs: count, status: count, attempts: count }),
+  },
+  /** Removes a release that never went live. */
+  discard: { params: object({ id: releaseId }), result: object({ removed: boolean }) },
+  /** Begins an activation, detached from the session; its journal entries come as events. */
+  activate: { params: activationRequest, result: object({ activation: string, verdict }) },
+  cleanup: {
+    params: object({ keep: count, lockTimeoutMs: count }),
+    result: object({ removed: list(releaseId), inUse: list(releaseId), kept: list(releaseId) }),
+  },
+} as const
+
+export type Operation = keyof typeof operations
+export type Params<O extends Operation> = Guarded<(typeof operations)[O]['params']>
+export type Result<O extends Operation> = Guarded<(typeof operations)[O]['result']>
+
+export const request = object({
+  id: count,
+  operation: oneOf(...(Object.keys(operations) as Operation[])),
+  params: (value: unknown) => value,
+  body: boolean,
+})
+export type Request = Guarded<typeof request>
+
+/** What the agent answers: any number of events, then a result or an error. */
+export const reply = object({
+  id: count,
+  kind: oneOf('event', 'result', 'error'),
+  value: (value: unknown) => value,
+})
+export type Reply = Guarded<typeof reply>
