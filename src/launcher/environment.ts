@@ -1,0 +1,28 @@
+/**
+ * The app's environment: the system's own few variables, what PM2 and the cluster need, and the release's.
+ *
+ * A PM2 daemon hands every worker the environment of whoever started it first, and `--update-env` that of the
+ * SSH session (PM2 5 to 7). Starting from a list of what may stay keeps both out of the app, and makes the
+ * candidate and the worker see the same.
+ */
+import type { Runtime } from '../protocol/messages.ts'
+
+const KEPT = new Set([
+  ...['HOME', 'USER', 'LOGNAME', 'SHELL', 'PATH', 'LANG', 'LANGUAGE', 'TZ', 'TMPDIR', 'XDG_RUNTIME_DIR'],
+  // The cluster's channel to the PM2 daemon, and what PM2 tells a worker about itself.
+  ...['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE', 'NODE_UNIQUE_ID', 'NODE_APP_INSTANCE'],
+  ...['PM2_HOME', 'pm_id'],
+  // Trust stores that an administrator gave to all programs.
+  ...['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'],
+])
+
+/** Turns `env` (in place: it is the process's own) into the app's environment. */
+export function applyEnvironment(env: NodeJS.ProcessEnv, runtime: Runtime): void {
+  for (const name of Object.keys(env)) {
+    if (!KEPT.has(name) && !name.startsWith('LC_')) delete env[name]
+  }
+  Object.assign(env, { NODE_ENV: 'production' }, runtime.env)
+  // Next listens where these say. Shells export HOSTNAME as the machine's name, so it is always set.
+  env['PORT'] = String(runtime.port)
+  env['HOSTNAME'] = runtime.host
+}

@@ -1,0 +1,111 @@
+/**
+ * The launcher: what PM2 starts. It lives in the release, loads the release's own environment, starts the
+ * release's server on a private port, and opens the public one only when the release has proved itself.
+ *
+ *   node launcher.cjs --candidate    the same on a spare port, to check a release before it goes live
+ */
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { setTimeout as delay } from 'node:timers/promises'
+import { readActivation } from '../server/activation-file.ts'
+import { LONGEST_STAY } from '../server/limits.ts'
+import { applyEnvironment } from './environment.ts'
+import { createFrontDoor, type FrontDoor } from './front-door.ts'
+import { capturePublicServer } from './private-port.ts'
+import { proveHealthy } from './proof.ts'
+import { keepRecord } from './record.ts'
+import { readRelease, type Release } from './release.ts'
+import { holdSignals } from './signals.ts'
+
+/** Next's cleanup after the last request may take this long, in milliseconds. */
+const CLEANUP_TIMEOUT = 5000
+
+export async function launch(launcherFile: string, candidate: boolean): Promise<void> {
+  const release = readRelease(dirname(launcherFile))
+  const { runtime } = release
+  applyEnvironment(process.env, runtime)
+
+  // A candidate ends with the agent that started it.
+  if (candidate) {
+    process.once('disconnect', () => process.exit(1))
+    process.channel?.unref()
+  }
+
+  const records = join(release.appDirectory, '.gapless', 'workers')
+  const record = keepRecord(records, release.id, candidate)
+  const signals = holdSignals()
+  let door: FrontDoor | undefined
+  let leaving = false
+
+  signals.onSignal(async (signal) => {
+    if (leaving) return
+    leaving = true
+    if (door && !candidate) await otherReleaseSettled(release)
+    record.update({ phase: 'draining' })
+    // Nobody but the agent ever came through a candidate's door.
+    if (!candidate) await door?.drain(runtime.drainTimeoutMs)
+    if (signals.release(signal) === 0) process.exit(0)
+    setTimeout(() => process.exit(0), CLEANUP_TIMEOUT).unref()
+  })
+
+  const activation = readActivation(release.appDirectory)
+  const onTrial = activation !== null && activation.target === release.id && !activation.abandoned
+  const captured = capturePublicServer(runtime.host, runtime.port)
+  await load(release.entry)
+
+  const { server, port } = await captured
+  record.update({ phase: 'proving', port })
+  const frontDoor = createFrontDoor(server)
+  await proveHealthy({
+    port,
+    check: runtime.health,
+    observeMs: onTrial && !candidate ? runtime.observeMs : 0,
+    anyAnswer: !onTrial && !candidate,
+    onAnswer: ({ detail, excerpt }) => record.update({ detail, excerpt }),
+  })
+  if (leaving) return
+
+  door = frontDoor
+  const doorPort = candidate
+    ? await door.open('127.0.0.1', 0)
+    : await openPublic(door, runtime.host, runtime.port)
+  record.update({ phase: 'open', doorPort })
+  process.send?.('ready')
+
+  async function openPublic(front: FrontDoor, host: string, publicPort: number): Promise<number> {
+    try {
+      return await front.open(host, publicPort)
+    } catch (error) {
+      console.error(`gapless: cannot listen on ${host}:${publicPort}: ${(error as Error).message}`)
+      process.exit(1)
+    }
+  }
+}
+
+const TICK = 50
+
+/**
+ * PM2 tells an old worker to leave as soon as the new one has opened its door. The old one goes on serving
+ * until the activation has its verdict: should the new release fail after all, nobody notices.
+ */
+async function otherReleaseSettled({ id, appDirectory, runtime }: Release): Promise<void> {
+  const deadline = performance.now() + runtime.observeMs + LONGEST_STAY
+  while (performance.now() < deadline) {
+    const activation = readActivation(appDirectory)
+    if (activation === null || activation.target === id) return
+    await delay(TICK)
+  }
+}
+
+/** server.js is CommonJS, or ESM in a package of `"type": "module"`; `import()` loads both. */
+async function load(entry: string): Promise<void> {
+  process.argv[1] = entry
+  try {
+    createRequire(entry)(entry)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ERR_REQUIRE_ESM' && code !== 'ERR_REQUIRE_ASYNC_MODULE') throw error
+    await import(/* webpackIgnore: true */ pathToFileURL(entry).href)
+  }
+}

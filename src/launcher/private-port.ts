@@ -1,0 +1,51 @@
+/**
+ * Turns the app's own `listen` on the public port into one on a private port of this process, so that the
+ * app can be asked before anybody else reaches it.
+ */
+import { Server as HttpServer } from 'node:http'
+import net from 'node:net'
+import type { AddressInfo } from 'node:net'
+
+export interface PrivateServer {
+  readonly server: HttpServer
+  /** The port on 127.0.0.1 where this process alone answers. */
+  readonly port: number
+}
+
+/**
+ * Waits for the first HTTP server that listens on `publicPort`. Every other `listen` is left alone.
+ *
+ * The server goes on reporting the public address: Next takes its own port from `server.address()`, and
+ * `request.url` would name the private one (seen in Next 16).
+ */
+export function capturePublicServer(publicHost: string, publicPort: number): Promise<PrivateServer> {
+  return new Promise((resolve) => {
+    const listen = net.Server.prototype.listen
+    const capture = function (this: net.Server, ...args: unknown[]): net.Server {
+      if (!(this instanceof HttpServer) || requestedPort(args) !== publicPort) {
+        return Reflect.apply(listen, this, args) as net.Server
+      }
+      net.Server.prototype.listen = listen
+      const server = this
+      server.once('listening', () => {
+        const { port } = net.Server.prototype.address.call(server) as AddressInfo
+        resolve({ server, port })
+      })
+      server.address = () => ({
+        address: publicHost,
+        port: publicPort,
+        family: net.isIPv6(publicHost) ? 'IPv6' : 'IPv4',
+      })
+      const callback = args.findLast((argument) => typeof argument === 'function') as (() => void) | undefined
+      // `exclusive`: in a cluster worker, a socket of its own instead of one shared through the daemon.
+      return listen.call(server, { host: '127.0.0.1', port: 0, exclusive: true }, callback)
+    }
+    net.Server.prototype.listen = capture as typeof listen
+  })
+}
+
+function requestedPort(args: readonly unknown[]): number | undefined {
+  const [first] = args
+  const port = typeof first === 'object' && first !== null ? (first as { port?: unknown }).port : first
+  return port === undefined || port === null ? undefined : Number(port)
+}

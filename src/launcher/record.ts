@@ -1,0 +1,48 @@
+/**
+ * What a worker says about itself, in `<path>/.gapless/workers/<pid>.json`. PM2's own list calls hung and
+ * crash-looping workers "online" and cannot tell which release a process runs; this record can.
+ */
+import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { startTimeOf } from '../server/process-identity.ts'
+import type { WorkerRecord } from '../server/worker-record.ts'
+
+export interface Recorder {
+  update(change: Partial<WorkerRecord>): void
+}
+
+/** Keeps the record up to date and removes it when the process exits. */
+export function keepRecord(directory: string, release: string, candidate: boolean): Recorder {
+  const file = join(directory, `${process.pid}.json`)
+  let record: WorkerRecord = {
+    pid: process.pid,
+    startTime: startTimeOf(process.pid) ?? '',
+    release,
+    candidate,
+    phase: 'booting',
+    port: 0,
+    doorPort: 0,
+    detail: '',
+    excerpt: '',
+  }
+  const write = () => {
+    // A worker that cannot write its record must still serve: a full disk is no reason to be down.
+    try {
+      mkdirSync(directory, { recursive: true, mode: 0o700 })
+      writeFileSync(`${file}.tmp`, JSON.stringify(record), { mode: 0o600 })
+      renameSync(`${file}.tmp`, file)
+    } catch (error) {
+      console.error('gapless: cannot write the worker record:', (error as Error).message)
+    }
+  }
+  process.on('exit', () => rmSync(file, { force: true }))
+  write()
+  return {
+    update(change) {
+      const next = { ...record, ...change }
+      if (JSON.stringify(next) === JSON.stringify(record)) return
+      record = next
+      write()
+    },
+  }
+}

@@ -1,0 +1,32 @@
+/** What the launcher knows of the release that it lives in. It reads; it never writes into the release. */
+import { readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import type { ReleaseInfo, Runtime } from '../protocol/messages.ts'
+
+export interface Release {
+  readonly id: string
+  /** The release's real folder, never through `current`. */
+  readonly directory: string
+  /** The app's folder on the server, which holds `releases` and `.gapless`. */
+  readonly appDirectory: string
+  readonly entry: string
+  readonly runtime: Runtime
+}
+
+/** @param launcherDirectory the real folder of the launcher: `<path>/releases/<id>/.gapless` */
+export function readRelease(launcherDirectory: string): Release {
+  const directory = dirname(launcherDirectory)
+  const appDirectory = dirname(dirname(directory))
+  const info = readJson<ReleaseInfo>(join(launcherDirectory, 'release.json'))
+  return {
+    id: info.id,
+    directory,
+    appDirectory,
+    entry: join(directory, info.entry),
+    runtime: readJson<Runtime>(join(launcherDirectory, 'runtime.json')),
+  }
+}
+
+function readJson<T>(file: string): T {
+  return JSON.parse(readFileSync(file, 'utf8')) as T
+}

@@ -1,0 +1,31 @@
+/**
+ * `<path>/.gapless/activation.json`: the activation under way, as the workers need to know it. The agent writes
+ * it; a launcher reads it at its start, and again when it is told to leave.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { startTimeOf } from './process-identity.ts'
+
+export interface ActivationFile {
+  /** The activation's process: when it is gone, so is the activation. */
+  readonly pid: number
+  readonly startTime: string
+  /** The release on trial. */
+  readonly target: string
+  /** The target has failed and the previous release is coming back. */
+  readonly abandoned: boolean
+}
+
+export function activationFile(appDirectory: string): string {
+  return join(appDirectory, '.gapless', 'activation.json')
+}
+
+/** The activation under way, or null. */
+export function readActivation(appDirectory: string): ActivationFile | null {
+  try {
+    const activation = JSON.parse(readFileSync(activationFile(appDirectory), 'utf8')) as ActivationFile
+    return startTimeOf(activation.pid) === activation.startTime ? activation : null
+  } catch {
+    return null
+  }
+}

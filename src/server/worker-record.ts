@@ -1,0 +1,20 @@
+/** What a worker says about itself; the agent and the launcher agree on it here. */
+import { boolean, count, type Guarded, object, oneOf, string } from '../protocol/guards.ts'
+
+export const workerRecord = object({
+  pid: count,
+  /** Tells the process from a later one of the same pid: see process-identity.ts. */
+  startTime: string,
+  release: string,
+  candidate: boolean,
+  /** `open` takes traffic; `draining` finishes what is inside. */
+  phase: oneOf('booting', 'proving', 'open', 'draining'),
+  /** Private port on 127.0.0.1 where this process alone answers; 0 until the app listens. */
+  port: count,
+  /** The public port, once open. */
+  doorPort: count,
+  /** The last answer to the launcher's own question, or what went wrong. */
+  detail: string,
+  excerpt: string,
+})
+export type WorkerRecord = Guarded<typeof workerRecord>
