@@ -1,0 +1,110 @@
+/** Boots a release on a spare port, through the launcher, exactly as PM2 will, and asks its health. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { readFile, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { askHealth } from '../server/health.ts'
+import { Failure } from '../protocol/failure.ts'
+import type { Result, Runtime } from '../protocol/messages.ts'
+import { cleanEnvironment } from './environment.ts'
+import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
+import { readWorker } from './workers.ts'
+
+const POLL = 50
+/** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
+const STOP_TIMEOUT = 3000
+
+/**
+ * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
+ */
+export async function verifyCandidate(
+  layout: Layout,
+  id: string,
+  runtime: Runtime,
+  node: string,
+): Promise<Result<'verify'>> {
+  const directory = releaseDirectory(layout, id)
+  const logFile = join(layout.incoming, `${id}.candidate.log`)
+  const log = openSync(logFile, 'w', 0o600)
+  const child = spawn(
+    node,
+    [...runtime.nodeOptions, releaseFiles(directory).launcher, '--candidate'],
+    // A group of its own: what the app starts goes with it.
+    { cwd: directory, env: cleanEnvironment(), stdio: ['ignore', log, log, 'ipc'], detached: true },
+  )
+  closeSync(log)
+  const exit = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message))
+    child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`))
+  })
+  let ended: string | undefined
+  void exit.then((how) => (ended = how))
+
+  try {
+    return await watch()
+  } finally {
+    await stop(child, exit)
+    await rm(logFile, { force: true })
+  }
+
+  async function watch(): Promise<Result<'verify'>> {
+    const { health } = runtime
+    const begun = performance.now()
+    let last = 'it has not listened yet'
+    let attempts = 0
+    for (;;) {
+      if (ended !== undefined)
+        throw await failure('candidate-died', `ended by itself (${ended}) before it was healthy`)
+      const worker = await readWorker(layout.workers, child.pid ?? 0)
+      if (worker?.phase === 'open') {
+        // The launcher has proved it on its private port; now through the door, as visitors will come.
+        const answer = await askHealth('127.0.0.1', worker.doorPort, health)
+        attempts += 1
+        last = `${health.path} answered ${answer.detail}`
+        if (answer.healthy)
+          return { bootMs: Math.round(performance.now() - begun), status: answer.status, attempts }
+      } else if (worker !== null && worker.detail !== '') {
+        last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`
+      }
+      if (performance.now() - begun > health.timeoutMs) {
+        const listened = worker !== null && worker.port > 0
+        throw await failure(
+          listened ? 'candidate-unhealthy' : 'candidate-silent',
+          listened
+            ? `was not healthy within ${health.timeoutMs} ms: ${last}`
+            : `never listened on its PORT within ${health.timeoutMs} ms`,
+        )
+      }
+      await delay(POLL)
+    }
+  }
+
+  async function failure(code: string, what: string): Promise<Failure> {
+    return new Failure(code, `the new release ${what}`, {
+      remedy: 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.',
+      evidence: lastLines(await readFile(logFile, 'utf8').catch(() => '')),
+    })
+  }
+}
+
+/** The end of a log, as evidence. */
+export function lastLines(text: string, limit = 40): string {
+  return text.trimEnd().split('\n').slice(-limit).join('\n').slice(-8000)
+}
+
+async function stop(child: ChildProcess, exit: Promise<string>): Promise<void> {
+  const { pid } = child
+  if (pid === undefined) return
+  // SIGKILL to the group at the end in any case: the app may have started processes of its own.
+  if (child.exitCode === null && child.signalCode === null) {
+    child.kill('SIGTERM')
+    await Promise.race([exit, delay(STOP_TIMEOUT, undefined, { ref: false })])
+  }
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch {
+    // Nobody is left in the group.
+  }
+  await exit
+}

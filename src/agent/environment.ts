@@ -1,0 +1,28 @@
+/**
+ * The environment of what the agent starts: the user's own few variables, and nothing of the SSH session's.
+ * A PM2 daemon keeps the environment that it was started with for ever, and so do its workers.
+ */
+import { homedir, userInfo } from 'node:os'
+import { delimiter, dirname } from 'node:path'
+
+const DEFAULT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin']
+
+export function cleanEnvironment(): NodeJS.ProcessEnv {
+  const { username } = userInfo()
+  const kept = ['LANG', 'TZ', 'SHELL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'PM2_HOME', 'NODE_EXTRA_CA_CERTS']
+  return {
+    HOME: homedir(),
+    USER: username,
+    LOGNAME: username,
+    PATH: searchPath().join(delimiter),
+    ...Object.fromEntries(
+      kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]])),
+    ),
+  }
+}
+
+/** The session's PATH with this process's node first: PM2's own scripts need `node` on it. */
+export function searchPath(): readonly string[] {
+  const inherited = (process.env['PATH'] ?? '').split(delimiter).filter((part) => part.startsWith('/'))
+  return [...new Set([dirname(process.execPath), ...inherited, ...DEFAULT_PATH])]
+}

@@ -1,0 +1,88 @@
+/** File operations that survive a power cut: written aside, flushed, renamed into place. */
+import { createHash } from 'node:crypto'
+import { constants, createReadStream } from 'node:fs'
+import { type FileHandle, lstat, open, readFile, readlink, rename, rm, symlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
+import { randomBytes } from 'node:crypto'
+import { pipeline } from 'node:stream/promises'
+
+/** Writes a file so that it is there whole or not at all. */
+export async function writeFileAtomic(file: string, content: string | Buffer, mode: number): Promise<void> {
+  const aside = besideOf(file)
+  try {
+    await withFile(aside, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode, async (handle) => {
+      await handle.chmod(mode)
+      await handle.writeFile(content)
+      await handle.sync()
+    })
+    await rename(aside, file)
+  } catch (error) {
+    await rm(aside, { force: true })
+    throw error
+  }
+  await syncFolder(dirname(file))
+}
+
+/** Points a symlink elsewhere in one atomic step: there is no moment without it. */
+export async function replaceLink(link: string, target: string): Promise<void> {
+  const aside = besideOf(link)
+  await symlink(target, aside)
+  try {
+    await rename(aside, link)
+  } catch (error) {
+    await rm(aside, { force: true })
+    throw error
+  }
+  await syncFolder(dirname(link))
+}
+
+/** Makes a rename or a new entry in a folder last through a power cut. */
+export async function syncFolder(folder: string): Promise<void> {
+  await withFile(folder, constants.O_RDONLY, 0, (handle) => handle.sync())
+}
+
+export async function withFile<T>(
+  file: string,
+  flags: number,
+  mode: number,
+  use: (handle: FileHandle) => Promise<T>,
+): Promise<T> {
+  const handle = await open(file, flags, mode)
+  try {
+    return await use(handle)
+  } finally {
+    await handle.close()
+  }
+}
+
+/** SHA-256 of a file in hex, read in pieces. */
+export async function hashFile(file: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(file, { highWaterMark: 256 * 1024 }), hash)
+  return hash.digest('hex')
+}
+
+/** The file's text, or null where there is none. Other errors are thrown. */
+export async function readIfThere(file: string): Promise<string | null> {
+  return readFile(file, 'utf8').catch(whenMissing(null))
+}
+
+export async function linkTarget(link: string): Promise<string | null> {
+  return readlink(link).catch(whenMissing(null))
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return lstat(path).then(() => true, whenMissing(false))
+}
+
+function whenMissing<T>(fallback: T): (error: NodeJS.ErrnoException) => T {
+  return (error) => {
+    if (error.code === 'ENOENT' || error.code === 'ENOTDIR') return fallback
+    throw error
+  }
+}
+
+/** A name of its own in the same folder, so that the rename stays on one file system. */
+function besideOf(file: string): string {
+  return join(dirname(file), `.${basename(file)}.${randomBytes(6).toString('hex')}`)
+}

@@ -1,0 +1,45 @@
+/**
+ * The agent: runs on the server under its own Node (18 or later), with nothing but Node's built-ins.
+ *
+ *   node <agent> activate <job>      one activation, detached
+ *   serve(options)                   one session, called by the bootstrap
+ */
+import { readFileSync } from 'node:fs'
+import { parse } from '../protocol/guards.ts'
+import { job } from './activation/job.ts'
+import { runActivation } from './activation/run.ts'
+import { type AgentOptions, createOperations } from './operations.ts'
+import { serveSession } from './session.ts'
+
+/** Called by the bootstrap with what follows on standard input. */
+export function serve(options: AgentOptions, input: AsyncIterable<Buffer>): void {
+  const write = process.stdout.write.bind(process.stdout)
+  // Standard output is the protocol's: whatever else is printed goes to standard error.
+  process.stdout.write = process.stderr.write.bind(process.stderr)
+  // The other side may be gone while an answer is under way: what was begun ends in order all the same.
+  process.stdout.on('error', () => undefined)
+  process.stderr.on('error', () => undefined)
+  serveSession(input, (bytes) => void write(bytes), createOperations(options)).then(
+    () => process.exit(0),
+    (error: unknown) => {
+      console.error(error)
+      process.exit(1)
+    },
+  )
+}
+
+function activate(jobFile: string): void {
+  process.stdout.on('error', () => undefined)
+  process.stderr.on('error', () => undefined)
+  process.on('SIGHUP', () => undefined)
+  runActivation(parse(job, readFileSync(jobFile, 'utf8'), 'job')).then(
+    () => process.exit(0),
+    (error: unknown) => {
+      console.error(error)
+      process.exit(1)
+    },
+  )
+}
+
+const [, , mode, file] = process.argv
+if (mode === 'activate' && file !== undefined) activate(file)

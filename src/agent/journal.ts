@@ -1,0 +1,90 @@
+/** The journal: what activations did, one JSON line each, appended and flushed. */
+import { constants } from 'node:fs'
+import { open, readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import { parse } from '../protocol/guards.ts'
+import { type ActivationStep, type JournalEntry, journalEntry, type Verdict } from '../protocol/messages.ts'
+import { withFile } from './files.ts'
+
+export interface Journal {
+  begin(step: ActivationStep, detail: string): Promise<void>
+  note(step: ActivationStep, detail: string): Promise<void>
+  done(step: ActivationStep, detail: string): Promise<void>
+  failed(step: ActivationStep, detail: string): Promise<void>
+  verdict(verdict: Verdict): Promise<void>
+}
+
+export function openJournal(file: string, activation: string): Journal {
+  const append = async (entry: Omit<JournalEntry, 'time' | 'activation'>) => {
+    const line = JSON.stringify({ time: new Date().toISOString(), activation, ...entry })
+    const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND
+    await withFile(file, flags, 0o600, async (handle) => {
+      await handle.writeFile(`${line}\n`)
+      await handle.sync()
+    })
+  }
+  const step = (state: JournalEntry['state']) => (name: ActivationStep, detail: string) =>
+    append({ step: name, state, detail, verdict: null })
+  return {
+    begin: step('begin'),
+    note: step('note'),
+    done: step('done'),
+    failed: step('failed'),
+    verdict: (verdict) => append({ step: null, state: 'verdict', detail: verdict.status, verdict }),
+  }
+}
+
+/** The last `limit` entries. A line that was cut off by a crash is passed over. */
+export async function readJournal(file: string, limit: number): Promise<readonly JournalEntry[]> {
+  const text = await readFile(file, 'utf8').catch(() => '')
+  return text.split('\n').flatMap(parseLine).slice(-limit)
+}
+
+const POLL = 50
+
+/**
+ * Follows one activation's entries as they are written, until `ended` says that its process is gone and
+ * everything that it wrote has been read.
+ * @param from where to begin, in bytes
+ */
+export async function* followJournal(
+  file: string,
+  from: number,
+  activation: string,
+  ended: () => boolean,
+): AsyncGenerator<JournalEntry, void, undefined> {
+  const handle = await open(file, constants.O_RDONLY | constants.O_CREAT, 0o600)
+  const chunk = Buffer.alloc(64 * 1024)
+  let rest = Buffer.alloc(0)
+  let last = false
+  let position = from
+  try {
+    for (;;) {
+      const { bytesRead } = await handle.read(chunk, 0, chunk.length, position)
+      position += bytesRead
+      if (bytesRead === 0) {
+        if (last) return
+        // Read once more after the end: the last line may have been written in between.
+        if (ended()) last = true
+        else await delay(POLL)
+        continue
+      }
+      rest = Buffer.concat([rest, chunk.subarray(0, bytesRead)])
+      for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+        const line = rest.subarray(0, end).toString('utf8')
+        rest = rest.subarray(end + 1)
+        for (const entry of parseLine(line)) if (entry.activation === activation) yield entry
+      }
+    }
+  } finally {
+    await handle.close()
+  }
+}
+
+function parseLine(line: string): readonly JournalEntry[] {
+  try {
+    return [parse(journalEntry, line, 'journal')]
+  } catch {
+    return []
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * One activation per app at a time.
+ *
+ * A lock is a numbered file in `.gapless/lock`; the highest number holds. It names its holder by pid, start
+ * time and boot, so a lock whose process is gone is void by itself and nobody ever removes one by hand. To take
+ * over, a process creates the next number, which only one can; it never removes or replaces a live one.
+ */
+import { link, readdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Failure } from '../protocol/failure.ts'
+import { boolean, count, object, parse, string } from '../protocol/guards.ts'
+import { readIfThere, writeFileAtomic } from './files.ts'
+import { startTimeOf } from '../server/process-identity.ts'
+import { bootId, isRunning } from './processes.ts'
+
+const holderGuard = object({
+  pid: count,
+  startTime: string,
+  bootId: string,
+  /** Who, for people: the run's URL or "an activation". */
+  owner: string,
+  since: string,
+  released: boolean,
+})
+
+const POLL = 200
+
+export interface Lock {
+  release(): Promise<void>
+}
+
+/**
+ * Takes the lock, waiting up to `timeoutMs` for its holder.
+ * @param onWait called once per holder that it waits for
+ * @throws Failure `locked`
+ */
+export async function takeLock(
+  directory: string,
+  owner: string,
+  timeoutMs: number,
+  onWait: (holder: string) => void,
+): Promise<Lock> {
+  const deadline = performance.now() + timeoutMs
+  let told = ''
+  for (;;) {
+    const taken = await tryLock(directory, owner)
+    if (typeof taken !== 'string') return taken
+    if (taken !== told) onWait(taken)
+    told = taken
+    if (performance.now() >= deadline) {
+      throw new Failure('locked', `another deploy of this app is still running: ${taken}`, {
+        remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
+      })
+    }
+    await delay(POLL)
+  }
+}
+
+/** Who holds the lock, in words, or null. */
+export async function lockHolder(directory: string): Promise<string | null> {
+  const numbers = await lockNumbers(directory)
+  const highest = numbers.at(-1)
+  return highest === undefined ? null : holderOf(directory, highest)
+}
+
+/** @returns the lock, or who holds it */
+async function tryLock(directory: string, owner: string): Promise<Lock | string> {
+  const highest = (await lockNumbers(directory)).at(-1) ?? 0
+  const holder = highest > 0 ? await holderOf(directory, highest) : null
+  if (holder !== null) return holder
+
+  const mine = highest + 1
+  const content = (released: boolean) =>
+    JSON.stringify({
+      pid: process.pid,
+      startTime: startTimeOf(process.pid) ?? '',
+      bootId: bootId(),
+      owner,
+      since: new Date().toISOString(),
+      released,
+    })
+  if (!(await createNumber(directory, mine, content(false)))) return 'a deploy that has just begun'
+
+  // Someone who read the folder before an older lock was removed may have taken a lower number than the
+  // highest: only the highest counts.
+  const numbers = await lockNumbers(directory)
+  if (numbers.at(-1) !== mine) {
+    await rm(join(directory, `${mine}.json`), { force: true })
+    return 'a deploy that has just begun'
+  }
+  for (const old of numbers) if (old < mine) await rm(join(directory, `${old}.json`), { force: true })
+  return { release: () => writeFileAtomic(join(directory, `${mine}.json`), content(true), 0o600) }
+}
+
+/** Creates the file whole or not at all, and only if it is not there. */
+async function createNumber(directory: string, number: number, content: string): Promise<boolean> {
+  const aside = join(directory, `.${process.pid}-${number}`)
+  await writeFile(aside, content, { mode: 0o600 })
+  try {
+    await link(aside, join(directory, `${number}.json`))
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    await rm(aside, { force: true })
+  }
+}
+
+async function lockNumbers(directory: string): Promise<readonly number[]> {
+  const names = await readdir(directory).catch(() => [])
+  return names
+    .flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b)
+}
+
+/** The live holder in words, or null if the lock is released, void or gone. */
+async function holderOf(directory: string, number: number): Promise<string | null> {
+  const text = await readIfThere(join(directory, `${number}.json`))
+  if (text === null) return null
+  const holder = parse(holderGuard, text, 'lock')
+  const live = !holder.released && holder.bootId === bootId() && isRunning(holder.pid, holder.startTime)
+  return live ? `${holder.owner}, since ${holder.since} (process ${holder.pid})` : null
+}

@@ -1,0 +1,62 @@
+/** A release's manifest on disk, one entry a line. */
+import { createReadStream } from 'node:fs'
+import { lstat, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { Failure } from '../protocol/failure.ts'
+import { isWritableAtRunTime, type ManifestEntry, parseEntry } from '../protocol/manifest.ts'
+import { hashFile } from './files.ts'
+
+export async function* readManifest(file: string): AsyncGenerator<ManifestEntry, void, undefined> {
+  const input = createReadStream(file)
+  try {
+    for await (const line of createInterface({ input, crlfDelay: Infinity })) {
+      if (line !== '') yield parseEntry(line)
+    }
+  } finally {
+    input.destroy()
+  }
+}
+
+/**
+ * Proves a release against its manifest. Files that a running Next.js may write must be there; all others
+ * must have the bytes that arrived.
+ * @param shared paths in the release that were replaced by links to what outlasts releases
+ * @throws Failure `release-damaged` naming the first path that does not match
+ */
+export async function auditRelease(
+  directory: string,
+  manifest: string,
+  shared: readonly string[],
+): Promise<{ files: number; bytes: number }> {
+  let files = 0
+  let bytes = 0
+  const damaged = (path: string, what: string) =>
+    new Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
+      remedy: 'It cannot go live as it is. Deploy its commit again, or choose another release.',
+    })
+  try {
+    for await (const entry of readManifest(manifest)) {
+      if (shared.some((path) => entry.path === path || entry.path.startsWith(`${path}/`))) continue
+      const path = join(directory, entry.path)
+      const stat = await lstat(path).catch(() => null)
+      if (stat === null) throw damaged(entry.path, 'is missing')
+      if (entry.kind === 'link') {
+        if (!stat.isSymbolicLink() || (await readlink(path)) !== entry.target)
+          throw damaged(entry.path, 'was changed')
+      } else if (entry.kind === 'file') {
+        if (!isWritableAtRunTime(entry.path)) {
+          if (!stat.isFile() || stat.size !== entry.size || (await hashFile(path)) !== entry.hash) {
+            throw damaged(entry.path, 'was changed')
+          }
+        }
+        files += 1
+        bytes += entry.size
+      }
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw damaged('its manifest', 'is missing')
+    throw error
+  }
+  return { files, bytes }
+}

@@ -1,0 +1,138 @@
+/** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
+import { readlinkSync } from 'node:fs'
+import { Failure } from '../protocol/failure.ts'
+import type { Operation, Params, Result } from '../protocol/messages.ts'
+import { startActivation } from './activation/start.ts'
+import { listWorkers, toStates } from './activation/fleet.ts'
+import { verifyCandidate } from './candidate.ts'
+import { cleanUp, releasesInUse } from './cleanup.ts'
+import { exists } from './files.ts'
+import { findPm2, type InstalledPm2 } from './find-pm2.ts'
+import { readJournal } from './journal.ts'
+import { layoutOf, makeFolders, releaseDirectory, releaseFiles } from './layout.ts'
+import { lockHolder } from './lock.ts'
+import { auditRelease } from './manifest-file.ts'
+import { connectPm2, daemonPid, pm2Home } from './pm2.ts'
+import { liveRelease, listReleases, readInfo, readRuntime, releaseIds, removeRelease } from './releases.ts'
+import { inspectServer } from './server.ts'
+import { createUploads } from './upload.ts'
+
+export interface AgentOptions {
+  /** The app's folder, absolute. */
+  readonly base: string
+  readonly appName: string
+  /** Folders to search first for PM2. */
+  readonly binPath: readonly string[]
+  /** The agent's own file on this server; empty when it runs from memory and may change nothing. */
+  readonly agentFile: string
+}
+
+export interface Call {
+  readonly body: AsyncIterable<Buffer>
+  event(value: unknown): void
+}
+
+export type Handlers = { readonly [O in Operation]: (params: Params<O>, call: Call) => Promise<Result<O>> }
+
+export interface Operations {
+  readonly handlers: Handlers
+  /** The session is over: takes back what was begun and not finished. */
+  end(): Promise<void>
+}
+
+const JOURNAL_ENTRIES = 20
+
+export function createOperations({ base, appName, binPath, agentFile }: AgentOptions): Operations {
+  const layout = layoutOf(base)
+  const search = findPm2(binPath)
+  const home = pm2Home()
+  const uploads = createUploads(layout)
+
+  const installedPm2 = (): InstalledPm2 => {
+    if (search.found !== null) return search.found
+    throw new Failure('pm2-missing', 'PM2 was not found on the server', {
+      remedy:
+        'Install it as the user that logs in: npm install -g pm2. If it is there, name its folder in `bin-path`.',
+      evidence: `searched:\n${search.searched.join('\n')}`,
+    })
+  }
+
+  /** The Node that PM2 runs the workers with: its daemon's own. */
+  const workerNode = (): string => {
+    const daemon = daemonPid(home)
+    if (daemon === null) return process.execPath
+    try {
+      const node = readlinkSync(`/proc/${daemon}/exe`)
+      return node.endsWith(' (deleted)') ? process.execPath : node
+    } catch {
+      return process.execPath
+    }
+  }
+
+  const existing = async (id: string): Promise<string> => {
+    const directory = releaseDirectory(layout, id)
+    if (await exists(directory)) return directory
+    const ids = await releaseIds(layout)
+    throw new Failure('unknown-release', `there is no release ${id} on the server`, {
+      remedy: `These exist: ${ids.length > 0 ? ids.join(', ') : 'none yet'}.`,
+    })
+  }
+
+  const workers = async () => {
+    if (search.found === null || daemonPid(home) === null) return []
+    const pm2 = await connectPm2(search.found, home)
+    try {
+      return toStates(await listWorkers({ layout, pm2, appName }))
+    } finally {
+      pm2.close()
+    }
+  }
+
+  return {
+    handlers: {
+      inspect: () => inspectServer(layout, search, home),
+      releases: async () => ({ releases: await listReleases(layout) }),
+      status: async () => ({
+        live: await liveRelease(layout),
+        releases: await listReleases(layout),
+        workers: await workers(),
+        lock: await lockHolder(layout.lock),
+        journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
+      }),
+      stage: (_, { body }) => uploads.stage(body),
+      fill: ({ id }, { body }) => uploads.fill(id, body),
+      commit: (params) => uploads.commit(params),
+      audit: async ({ id }) => {
+        const directory = await existing(id)
+        const [{ entry }, { sharedDirs, sharedFiles }] = [
+          await readInfo(layout, id),
+          await readRuntime(layout, id),
+        ]
+        const app = entry.replace(/[^/]*$/, '')
+        const shared = [...sharedDirs, ...sharedFiles].map((path) => app + path)
+        return auditRelease(directory, releaseFiles(directory).manifest, shared)
+      },
+      verify: async ({ id }) => {
+        await existing(id)
+        makeFolders(layout)
+        return verifyCandidate(layout, id, await readRuntime(layout, id), workerNode())
+      },
+      discard: async ({ id }) => {
+        const live = await liveRelease(layout)
+        const used = await releasesInUse(layout, [id])
+        if (id === live || used.has(id) || !(await exists(releaseDirectory(layout, id))))
+          return { removed: false }
+        await removeRelease(layout, id)
+        return { removed: true }
+      },
+      activate: (request, { event }) =>
+        startActivation(
+          { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath },
+          request,
+          event,
+        ),
+      cleanup: ({ keep, lockTimeoutMs }) => cleanUp(layout, keep, lockTimeoutMs),
+    },
+    end: () => uploads.abandon(),
+  }
+}

@@ -1,0 +1,197 @@
+/**
+ * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
+ * whatever happens (5, 6, 7), reload two workers at a time, and cost a second each.
+ */
+import { readFileSync, statSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { homedir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { Failure } from '../protocol/failure.ts'
+import type { InstalledPm2 } from './find-pm2.ts'
+import { startTimeOf } from '../server/process-identity.ts'
+
+/** A process of PM2's list. */
+export interface Pm2Process {
+  readonly id: number
+  readonly pid: number
+  readonly status: string
+  readonly restarts: number
+  readonly memoryBytes: number
+  readonly script: string
+  readonly cwd: string
+  readonly mode: string
+  readonly errorLog: string
+  readonly outLog: string
+}
+
+/** What PM2 keeps of the app. Everything else belongs to the release. */
+export interface Pm2App {
+  readonly name: string
+  /** Absolute, through `current`: PM2 keeps it unresolved, so that a reload runs the new release. */
+  readonly script: string
+  readonly cwd: string
+  readonly options: Pm2Options
+}
+
+/** Options that take effect with a reload; null removes one (seen in 7.0.4: `current_conf`). */
+export interface Pm2Options {
+  readonly wait_ready: true
+  /** How long PM2 keeps the old worker while the new one proves itself, in ms: the window for healing. */
+  readonly listen_timeout: number
+  /** How long the old worker may drain before SIGKILL, in ms. */
+  readonly kill_timeout: number
+  readonly max_memory_restart: number | null
+  readonly node_args: readonly string[]
+}
+
+export interface Pm2 {
+  list(name: string): Promise<readonly Pm2Process[]>
+  /** Starts the app with one worker; resolves when PM2 has forked it and it is ready, or PM2 gave up waiting. */
+  start(app: Pm2App): Promise<void>
+  /** One more worker like this one. */
+  duplicate(id: number): Promise<void>
+  /** Replaces one worker; resolves when the old one has drained. The daemon carries it through by itself. */
+  reload(id: number, options: Pm2Options): Promise<void>
+  restart(id: number): Promise<void>
+  stop(id: number): Promise<void>
+  remove(id: number): Promise<void>
+  /** Writes PM2's dump, from which `pm2 resurrect` starts the app after a reboot. */
+  save(): Promise<void>
+  close(): void
+}
+
+export function pm2Home(): string {
+  return process.env['PM2_HOME'] ?? join(homedir(), '.pm2')
+}
+
+/** The running daemon's pid, or null. @throws Failure `pm2-foreign` when it belongs to another user */
+export function daemonPid(home: string): number | null {
+  let pid: number
+  try {
+    pid = Number.parseInt(readFileSync(join(home, 'pm2.pid'), 'utf8'), 10)
+  } catch {
+    return null
+  }
+  if (!Number.isInteger(pid) || startTimeOf(pid) === null) return null
+  const { uid, username } = userInfo()
+  const owner = statSync(`/proc/${pid}`).uid
+  if (owner !== uid) {
+    throw new Failure(
+      'pm2-foreign',
+      `the PM2 daemon in ${home} runs as user ${owner}, not as ${username} (${uid})`,
+      {
+        remedy:
+          'The app runs as the SSH user: log in as the user that PM2 runs as, or give this one a PM2_HOME of its own.',
+      },
+    )
+  }
+  return pid
+}
+
+interface Client {
+  connect(callback: (error: unknown) => void): void
+  disconnect(): void
+  start(options: object, callback: (error: unknown) => void): void
+  dump(callback: (error: unknown) => void): void
+  Client: {
+    executeRemote(
+      method: string,
+      parameters: unknown,
+      callback: (error: unknown, result: unknown) => void,
+    ): void
+  }
+}
+
+/**
+ * Connects to the user's daemon, starting one if there is none. The caller's environment must be a clean one
+ * then: the daemon keeps it for ever.
+ */
+export async function connectPm2(installed: InstalledPm2, home: string): Promise<Pm2> {
+  // Read by PM2 when it is loaded.
+  process.env['PM2_HOME'] = home
+  const client = createRequire(join(installed.path, 'package.json'))(installed.path) as Client
+
+  await promised('connect', (done) => client.connect(done))
+  const remote = (method: string, parameters: unknown): Promise<unknown> =>
+    promised(method, (done) => client.Client.executeRemote(method, parameters, done))
+
+  return {
+    async list(name) {
+      const processes = (await remote('getMonitorData', {})) as readonly RawProcess[]
+      return processes.filter((raw) => raw.pm2_env?.name === name).map(toProcess)
+    },
+    async start({ name, script, cwd, options }) {
+      const { max_memory_restart, node_args, ...rest } = options
+      await promised('start', (done) =>
+        client.start(
+          {
+            name,
+            script,
+            cwd,
+            ...rest,
+            node_args: [...node_args],
+            ...(max_memory_restart === null ? {} : { max_memory_restart }),
+            exec_mode: 'cluster',
+            instances: 1,
+            // Asking git about a release's folder is of no use and costs a process (PM2's `vizion`).
+            vizion: false,
+            env: {},
+          },
+          done,
+        ),
+      )
+    },
+    duplicate: async (id) => void (await remote('duplicateProcessId', id)),
+    reload: async (id, options) =>
+      void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } })),
+    restart: async (id) => void (await remote('restartProcessId', { id, env: {} })),
+    stop: async (id) => void (await remote('stopProcessId', id)),
+    remove: async (id) => void (await remote('deleteProcessId', id)),
+    save: () => promised('dump', (done) => client.dump(done)),
+    close: () => client.disconnect(),
+  }
+}
+
+/** PM2 removes an option whose new value is the text "null" (`Utility.extendMix`, seen in 5.4 to 7). */
+function toConf(options: Pm2Options): object {
+  return { ...options, max_memory_restart: options.max_memory_restart ?? 'null' }
+}
+
+function promised<T>(what: string, call: (done: (error: unknown, result?: T) => void) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    call((error, result) => {
+      if (error === null || error === undefined) resolve(result as T)
+      else reject(new Failure('pm2-failed', `PM2 refused to ${what}: ${messageOf(error)}`))
+    })
+  })
+}
+
+function messageOf(error: unknown): string {
+  const source = Array.isArray(error) ? error[0] : error
+  if (source instanceof Error) return source.message
+  const { message, msg } = (source ?? {}) as { message?: unknown; msg?: unknown }
+  return String(message ?? msg ?? source)
+}
+
+interface RawProcess {
+  readonly pid?: number
+  readonly pm_id?: number
+  readonly monit?: { readonly memory?: number }
+  readonly pm2_env?: Readonly<Record<string, unknown>>
+}
+
+function toProcess(raw: RawProcess): Pm2Process {
+  const env = raw.pm2_env ?? {}
+  return {
+    id: Number(raw.pm_id ?? env['pm_id']),
+    pid: raw.pid ?? 0,
+    status: String(env['status'] ?? 'unknown'),
+    restarts: Number(env['restart_time'] ?? 0),
+    memoryBytes: raw.monit?.memory ?? 0,
+    script: String(env['pm_exec_path'] ?? ''),
+    cwd: String(env['pm_cwd'] ?? ''),
+    mode: String(env['exec_mode'] ?? ''),
+    errorLog: String(env['pm_err_log_path'] ?? ''),
+    outLog: String(env['pm_out_log_path'] ?? ''),
+  }
+}

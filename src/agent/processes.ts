@@ -1,0 +1,31 @@
+/** What the kernel says about processes. Linux only, as the servers are. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { startTimeOf } from '../server/process-identity.ts'
+
+export function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+}
+
+export function isRunning(pid: number, startTime: string): boolean {
+  return pid > 0 && startTimeOf(pid) === startTime
+}
+
+/** The working directories of all processes that we may look at. */
+export function workingDirectories(): ReadonlyMap<number, string> {
+  const found = new Map<number, string>()
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name)
+    if (!Number.isInteger(pid)) continue
+    const directory = workingDirectoryOf(pid)
+    if (directory !== null) found.set(pid, directory)
+  }
+  return found
+}
+
+export function workingDirectoryOf(pid: number): string | null {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,121 @@
+/** The releases on the server: which there are, which is live, what each is. */
+import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Failure } from '../protocol/failure.ts'
+import { parse } from '../protocol/guards.ts'
+import {
+  RELEASE_ID,
+  type ReleaseInfo,
+  releaseInfo,
+  type ReleaseSummary,
+  type Runtime,
+  runtime,
+  verification,
+} from '../protocol/messages.ts'
+import { exists, linkTarget, readIfThere, replaceLink, writeFileAtomic } from './files.ts'
+import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
+import { readManifest } from './manifest-file.ts'
+
+/** Ids of the releases, oldest first. Only complete releases ever stand in `releases`. */
+export async function releaseIds(layout: Layout): Promise<readonly string[]> {
+  const names = await readdir(layout.releases).catch(() => [])
+  return names.filter((name) => RELEASE_ID.test(name)).sort()
+}
+
+/**
+ * The release that `current` points at, or null.
+ * @throws Failure `current-not-a-link` when something else stands in its place
+ */
+export async function liveRelease(layout: Layout): Promise<string | null> {
+  const stat = await lstat(layout.current).catch(() => null)
+  if (stat !== null && !stat.isSymbolicLink()) {
+    throw new Failure('current-not-a-link', `${layout.current} is not a symbolic link`, {
+      remedy:
+        'It was not made by Gapless and is left as it is: move it away, or set `path` to another folder.',
+    })
+  }
+  const target = await linkTarget(layout.current)
+  const id = target === null ? null : (/^(?:.*\/)?releases\/(\d{14})\/?$/.exec(target)?.[1] ?? null)
+  return id !== null && (await exists(releaseDirectory(layout, id))) ? id : null
+}
+
+/** Points `current` at a release, relative, so that the app's folder can be moved as a whole. */
+export async function pointCurrentAt(layout: Layout, id: string): Promise<void> {
+  await liveRelease(layout)
+  await replaceLink(layout.current, join('releases', id))
+}
+
+export async function readInfo(layout: Layout, id: string): Promise<ReleaseInfo> {
+  const { info } = releaseFiles(releaseDirectory(layout, id))
+  const text = await readIfThere(info)
+  if (text === null) throw new Failure('release-damaged', `release ${id} is damaged: ${info} is missing`)
+  return parse(releaseInfo, text, info)
+}
+
+export async function readRuntime(layout: Layout, id: string): Promise<Runtime> {
+  const file = releaseFiles(releaseDirectory(layout, id)).runtime
+  const text = await readIfThere(file)
+  if (text === null) throw new Failure('release-damaged', `release ${id} is damaged: ${file} is missing`)
+  return parse(runtime, text, file)
+}
+
+/** When the release was last shown to serve, as an ISO time, or null if it never was. */
+export async function activatedAt(layout: Layout, id: string): Promise<string | null> {
+  const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified)
+  return text === null ? null : parse(verification, text, 'verified.json').activatedAt
+}
+
+export async function markVerified(layout: Layout, id: string, activation: string): Promise<void> {
+  const { verified } = releaseFiles(releaseDirectory(layout, id))
+  await writeFileAtomic(
+    verified,
+    JSON.stringify({ activatedAt: new Date().toISOString(), activation }),
+    0o644,
+  )
+}
+
+export async function listReleases(layout: Layout): Promise<readonly ReleaseSummary[]> {
+  const live = await liveRelease(layout)
+  const ids = await releaseIds(layout)
+  return Promise.all(
+    ids.map(async (id) => ({
+      id,
+      live: id === live,
+      activatedAt: await activatedAt(layout, id).catch(() => null),
+      info: await readInfo(layout, id).catch(() => null),
+      bytes: await contentBytes(layout, id),
+    })),
+  )
+}
+
+async function contentBytes(layout: Layout, id: string): Promise<number> {
+  let bytes = 0
+  try {
+    for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+      if (entry.kind === 'file') bytes += entry.size
+    }
+  } catch {
+    // A damaged release has no size to tell; the audit names the damage.
+  }
+  return bytes
+}
+
+/** The verified release that was live before `live`: where a failed activation goes back to. */
+export async function previousRelease(layout: Layout, live: string | null): Promise<string | null> {
+  const candidates = await Promise.all(
+    (await releaseIds(layout))
+      .filter((id) => id !== live)
+      .map(async (id) => ({ id, at: await activatedAt(layout, id).catch(() => null) })),
+  )
+  const verified = candidates.filter((candidate) => candidate.at !== null)
+  return verified.sort((a, b) => (a.at! < b.at! ? -1 : 1)).at(-1)?.id ?? null
+}
+
+/** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. */
+export async function removeRelease(layout: Layout, id: string): Promise<void> {
+  const grave = join(layout.incoming, `${id}.removed`)
+  await rm(grave, { recursive: true, force: true })
+  await mkdir(layout.incoming, { recursive: true, mode: 0o700 })
+  await rename(releaseDirectory(layout, id), grave)
+  await rm(grave, { recursive: true, force: true })
+}

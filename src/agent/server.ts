@@ -1,0 +1,66 @@
+/** What the action needs to know of the server before it builds anything. */
+import { accessSync, constants, existsSync } from 'node:fs'
+import { statfs } from 'node:fs/promises'
+import { homedir, userInfo } from 'node:os'
+import { dirname } from 'node:path'
+import { Failure } from '../protocol/failure.ts'
+import type { ServerFacts } from '../protocol/messages.ts'
+import type { Pm2Search } from './find-pm2.ts'
+import type { Layout } from './layout.ts'
+import { daemonPid } from './pm2.ts'
+import { liveRelease } from './releases.ts'
+
+/** @throws Failure `path-not-writable`, `current-not-a-link`, `pm2-foreign` */
+export async function inspectServer(
+  layout: Layout,
+  search: Pm2Search,
+  pm2Home: string,
+): Promise<ServerFacts> {
+  const standing = nearestExisting(layout.base)
+  assertWritable(layout.base, standing)
+  const { bavail, bsize, ffree } = await statfs(standing)
+  return {
+    node: process.versions.node,
+    platform: process.platform,
+    arch: process.arch,
+    glibc: glibcVersion(),
+    user: userInfo().username,
+    home: homedir(),
+    path: layout.base,
+    pm2:
+      search.found === null ? null : { ...search.found, home: pm2Home, running: daemonPid(pm2Home) !== null },
+    searched: search.searched,
+    freeBytes: bavail * bsize,
+    freeInodes: ffree,
+    live: await liveRelease(layout),
+    now: new Date().toISOString(),
+  }
+}
+
+function nearestExisting(path: string): string {
+  return existsSync(path) ? path : nearestExisting(dirname(path))
+}
+
+function assertWritable(base: string, standing: string): void {
+  try {
+    accessSync(standing, constants.W_OK | constants.X_OK)
+  } catch (cause) {
+    const { username } = userInfo()
+    throw new Failure('path-not-writable', `${username} may not write in ${standing}`, {
+      remedy:
+        standing === base
+          ? `Give the folder to the user that logs in: sudo chown -R ${username} ${base}`
+          : `Make the folder for the user that logs in: sudo install -d -o ${username} ${base}`,
+      cause,
+    })
+  }
+}
+
+/** The C library that native modules link to, or null where it is not glibc (musl). */
+function glibcVersion(): string | null {
+  const report = process.report as unknown as { excludeNetwork?: boolean; getReport(): unknown }
+  // Without this Node looks up the name of every open connection (18 to 24).
+  report.excludeNetwork = true
+  const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } }
+  return header?.glibcVersionRuntime ?? null
+}

@@ -1,0 +1,91 @@
+/** One SSH session: reads requests from standard input, one at a time, and answers on standard output. */
+import { Failure } from '../protocol/failure.ts'
+import { decodeFrames, encodeMessage, type Frame, frameKind } from '../protocol/frames.ts'
+import { parse } from '../protocol/guards.ts'
+import { type Operation, operations, type Reply, type Request, request } from '../protocol/messages.ts'
+import type { Call, Operations } from './operations.ts'
+
+export async function serveSession(
+  input: AsyncIterable<Buffer>,
+  write: (bytes: Buffer) => void,
+  { handlers, end }: Operations,
+): Promise<void> {
+  const frames = decodeFrames(input)
+  const reply = (message: Reply) => write(encodeMessage(message))
+  try {
+    for (;;) {
+      const next = await frames.next()
+      if (next.done === true) return
+      if (next.value.kind !== frameKind.message)
+        throw new Failure('malformed-message', 'a body without a request')
+      await answer(parse(request, next.value.payload.toString('utf8'), 'request'))
+    }
+  } finally {
+    await end()
+  }
+
+  async function answer({ id, operation, params, body }: Request): Promise<void> {
+    const data = body ? readBody(frames) : noBody()
+    try {
+      const call: Call = { body: data, event: (value) => reply({ id, kind: 'event', value }) }
+      reply({ id, kind: 'result', value: await handle(operation, params, call) })
+    } catch (error) {
+      reply({ id, kind: 'error', value: describe(error).toRecord() })
+    }
+    // What a failed operation left unread comes before the next request.
+    for await (const _ of data) continue
+  }
+
+  function handle<O extends Operation>(operation: O, params: unknown, call: Call): Promise<unknown> {
+    const checked = operations[operation].params(params, operation)
+    return (handlers[operation] as (params: unknown, call: Call) => Promise<unknown>)(checked, call)
+  }
+}
+
+/** The data frames up to the end frame. Its iterator may be left and taken up again. */
+function readBody(frames: AsyncGenerator<Frame, void, undefined>): AsyncIterable<Buffer> {
+  let ended = false
+  const next = async (): Promise<IteratorResult<Buffer>> => {
+    if (ended) return { done: true, value: undefined }
+    const frame = await frames.next()
+    if (frame.done === true)
+      throw new Failure('upload-incomplete', 'the connection ended in the middle of an upload')
+    if (frame.value.kind === frameKind.data) return { done: false, value: frame.value.payload }
+    ended = true
+    if (frame.value.kind !== frameKind.end) throw new Failure('malformed-message', 'a request inside a body')
+    return { done: true, value: undefined }
+  }
+  return { [Symbol.asyncIterator]: () => ({ next }) }
+}
+
+async function* noBody(): AsyncGenerator<Buffer, void, undefined> {
+  yield* []
+}
+
+/** The server's own troubles, in words that say what to do. */
+function describe(error: unknown): Failure {
+  const { code, path, message } = error as NodeJS.ErrnoException
+  const where = path === undefined ? '' : ` (${path})`
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+      return new Failure('disk-full', `the server’s disk is full${where}`, {
+        remedy:
+          'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
+        cause: error,
+      })
+    case 'EACCES':
+    case 'EPERM':
+      return new Failure('path-not-writable', `the server refused access: ${message}`, {
+        remedy: 'The app’s folder and all in it must belong to the user that logs in.',
+        cause: error,
+      })
+    case 'EROFS':
+      return new Failure('path-not-writable', `the server’s file system is read-only${where}`, {
+        remedy: 'Mount it writable, or set `path` to a folder on another one.',
+        cause: error,
+      })
+    default:
+      return Failure.from(error, 'agent-failed')
+  }
+}
