@@ -1,0 +1,169 @@
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+
+export interface SshdOptions {
+  /** Variables of every session, stronger than what sshd sets itself. The working directory stays the user's home. */
+  readonly env?: Readonly<Record<string, string>>
+  readonly extraConfig?: string
+}
+
+export interface Sshd {
+  readonly port: number
+  readonly host: '127.0.0.1'
+  readonly username: string
+  /** A known_hosts line. */
+  readonly hostPublicKeyLine: string
+  readonly fingerprint: string
+  /** A private key that logs in. */
+  readonly clientKey: string
+  /** A private key that does not. */
+  readonly otherKey: string
+  logs(): string
+  /** Cuts every connection without a goodbye, as a crash would; the commands of the sessions live on. */
+  dropConnections(): void
+  stop(): Promise<void>
+}
+
+/** A real sshd of its own for a test, as the current user, on a free port of 127.0.0.1. */
+export async function startSshd({ env = {}, extraConfig = '' }: SshdOptions = {}): Promise<Sshd> {
+  const folder = mkdtempSync(join(tmpdir(), 'sshd-'))
+  const hostKey = makeKey(folder, 'host')
+  const client = makeKey(folder, 'client')
+  const other = makeKey(folder, 'other')
+  writeFileSync(join(folder, 'authorized_keys'), client.publicKey)
+  const port = await freePort()
+  writeFileSync(join(folder, 'sshd_config'), configuration(folder, port, env, extraConfig))
+  // As root sshd wants its privilege separation folder, which a service manager makes otherwise.
+  if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
+
+  let logs = ''
+  const sshd = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', join(folder, 'sshd_config')], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  sshd.stderr.setEncoding('utf8').on('data', (chunk: string) => {
+    logs += chunk
+  })
+  const ended = new Promise<void>((resolve) => {
+    sshd.once('exit', () => resolve())
+  })
+  const dropConnections = () => children(sshd.pid).forEach(kill)
+  const stop = async () => {
+    dropConnections()
+    sshd.kill('SIGKILL')
+    await ended
+    rmSync(folder, { recursive: true, force: true })
+  }
+
+  while (!(await accepts(port))) {
+    if (sshd.exitCode !== null) throw new Error(`sshd did not start:\n${logs}`)
+    await delay(10)
+  }
+  return {
+    port,
+    host: '127.0.0.1',
+    username: userInfo().username,
+    hostPublicKeyLine: `[127.0.0.1]:${port} ${hostKey.publicKey.split(' ').slice(0, 2).join(' ')}`,
+    fingerprint: hostKey.fingerprint,
+    clientKey: client.privateKey,
+    otherKey: other.privateKey,
+    logs: () => logs,
+    dropConnections,
+    stop,
+  }
+}
+
+function makeKey(folder: string, name: string) {
+  const file = join(folder, name)
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', file])
+  const [, fingerprint = ''] = execFileSync('ssh-keygen', ['-lf', `${file}.pub`], { encoding: 'utf8' }).split(
+    ' ',
+  )
+  return {
+    privateKey: readFileSync(file, 'utf8'),
+    publicKey: readFileSync(`${file}.pub`, 'utf8').trim(),
+    fingerprint,
+  }
+}
+
+function configuration(
+  folder: string,
+  port: number,
+  env: Readonly<Record<string, string>>,
+  extra: string,
+): string {
+  // Only the first SetEnv line counts, so that all variables stand on one.
+  const variables = Object.entries(env).map(([name, value]) => `"${name}=${value}"`)
+  return [
+    // First, because the first value of a setting wins.
+    extra,
+    `Port ${port}`,
+    'ListenAddress 127.0.0.1',
+    `HostKey ${join(folder, 'host')}`,
+    `AuthorizedKeysFile ${join(folder, 'authorized_keys')}`,
+    'PermitRootLogin yes',
+    'PasswordAuthentication no',
+    'KbdInteractiveAuthentication no',
+    'UsePAM no',
+    'StrictModes no',
+    'PidFile none',
+    'LogLevel VERBOSE',
+    'Subsystem sftp internal-sftp',
+    ...(variables.length === 0 ? [] : [`SetEnv ${variables.join(' ')}`]),
+    // From 9.8 on an address that fails to log in is locked out for a while, and all tests share one.
+    ...(sshVersion() >= 9.8 ? ['PerSourcePenalties no'] : []),
+    '',
+  ].join('\n')
+}
+
+function sshVersion(): number {
+  const sshd = execFileSync('sh', ['-c', 'ssh -V 2>&1'], { encoding: 'utf8' })
+  return Number(/OpenSSH_(\d+\.\d+)/.exec(sshd)?.[1] ?? 0)
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => {
+    server.listen(0, '127.0.0.1', resolve)
+  })
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => {
+    server.close(resolve)
+  })
+  return port
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+/** sshd runs every connection in a process (before 9.8) or two of their own, which outlive their parent. */
+function children(parent: number | undefined): readonly number[] {
+  const processes = execFileSync('ps', ['-eo', 'pid=,ppid=,args='], { encoding: 'utf8' })
+    .split('\n')
+    .map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line))
+    .map((match) => ({ pid: Number(match?.[1]), parent: Number(match?.[2]), args: match?.[3] ?? '' }))
+    .filter(({ args }) => /^(\/\S*\/)?sshd/.test(args))
+  const below = (pid: number | undefined): number[] =>
+    processes.filter((one) => one.parent === pid).flatMap((one) => [...below(one.pid), one.pid])
+  return below(parent)
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It ended by itself in the meantime.
+  }
+}

@@ -1,0 +1,160 @@
+import { createHash } from 'node:crypto'
+import type { ServerHostKeyAlgorithm } from 'ssh2'
+import { Failure } from '../protocol/failure.ts'
+import { hostPattern, keyType, matchHost, parseKnownHosts } from './known-hosts.ts'
+import type { HostMatch } from './known-hosts.ts'
+
+export interface HostKeyInputs {
+  /** The text of a known_hosts file. */
+  readonly knownHosts?: string | undefined
+  /** `SHA256:…`, as ssh-keygen -l prints them. */
+  readonly fingerprints: readonly string[]
+}
+
+/** Decides whether a server is the one that was meant. Nothing in it can accept an unknown key. */
+export interface HostKeyPolicy {
+  verify(key: Buffer): true | Failure
+  /** What to ask the server for, best first; undefined leaves the choice to the defaults. */
+  readonly algorithms: ServerHostKeyAlgorithm[] | undefined
+}
+
+interface Expectation extends HostMatch {
+  readonly fingerprints: readonly string[]
+}
+
+/** Every host key algorithm that may be used, best first, and the type of key that it signs with. */
+const ALGORITHMS: readonly (readonly [ServerHostKeyAlgorithm, string])[] = [
+  ['ssh-ed25519', 'ssh-ed25519'],
+  ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp256'],
+  ['ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp384'],
+  ['ecdsa-sha2-nistp521', 'ecdsa-sha2-nistp521'],
+  ['rsa-sha2-512', 'ssh-rsa'],
+  ['rsa-sha2-256', 'ssh-rsa'],
+  ['ssh-rsa', 'ssh-rsa'],
+]
+
+/**
+ * @throws {Failure} `host-identity-missing`, `fingerprint-malformed`, `known-hosts-malformed`,
+ *   `host-certificate-unsupported`
+ */
+export function hostKeyPolicy(inputs: HostKeyInputs, host: string, port: number): HostKeyPolicy {
+  const fingerprints = inputs.fingerprints.map(parseFingerprint)
+  const entries = parseKnownHosts(inputs.knownHosts ?? '')
+  if (fingerprints.length === 0 && entries.length === 0) throw identityMissing(host)
+  const expected: Expectation = { ...matchHost(entries, host, port), fingerprints }
+  if (expected.certAuthority && expected.accepted.length === 0 && fingerprints.length === 0) {
+    throw certificateUnsupported(host, port)
+  }
+  return {
+    verify: (key) => judge(key, expected, host, port),
+    algorithms: algorithmsFor(expected),
+  }
+}
+
+/** `SHA256:…` of a public key blob, as ssh-keygen -l prints it. */
+export function fingerprintOf(key: Buffer): string {
+  return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`
+}
+
+function parseFingerprint(given: string): string {
+  const fingerprint = given.trim().replace(/=+$/, '')
+  if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(fingerprint)) return fingerprint
+  throw new Failure(
+    'fingerprint-malformed',
+    `The host key fingerprint '${given}' cannot be used: SHA256: followed by 43 base64 characters is accepted.`,
+    {
+      remedy:
+        'Run `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server and copy the SHA256:… part.',
+    },
+  )
+}
+
+/**
+ * A server shows one key, of the first type that the client asks for and it has. Asking for a type that
+ * known_hosts does not hold would fail although the server is the right one. The type behind a fingerprint
+ * is unknown, so with fingerprints the other types follow.
+ */
+function algorithmsFor({ accepted, fingerprints }: Expectation): ServerHostKeyAlgorithm[] | undefined {
+  const held = new Set(accepted.map(({ type }) => type))
+  const known = ALGORITHMS.filter(([, type]) => held.has(type)).map(([name]) => name)
+  if (known.length === 0) return undefined
+  if (fingerprints.length === 0) return known
+  return [...known, ...ALGORITHMS.map(([name]) => name).filter((name) => !known.includes(name))]
+}
+
+function judge(key: Buffer, expected: Expectation, host: string, port: number): true | Failure {
+  if (expected.revoked.some((revoked) => revoked.equals(key))) return revokedFailure(key, host, port)
+  if (expected.accepted.some((accepted) => accepted.key.equals(key))) return true
+  if (expected.fingerprints.includes(fingerprintOf(key))) return true
+  return expected.accepted.length + expected.fingerprints.length === 0
+    ? unknownFailure(key, host, port)
+    : mismatchFailure(key, expected, host, port)
+}
+
+function mismatchFailure(key: Buffer, expected: Expectation, host: string, port: number): Failure {
+  const wanted = [
+    ...expected.accepted.map((accepted) => describe(accepted.key)),
+    ...expected.fingerprints,
+  ].join(', ')
+  return new Failure(
+    'host-key-mismatch',
+    `${hostPattern(host, port)} offered the host key ${describe(key)}, expected was ${wanted}.`,
+    {
+      remedy:
+        'The server was reinstalled or got new keys, or its key of another type was given, or another ' +
+        `machine answers in its place, which may be an attack. ${howToTrust(key, host, port)}`,
+      evidence: knownHostsLine(key, host, port),
+    },
+  )
+}
+
+function unknownFailure(key: Buffer, host: string, port: number): Failure {
+  return new Failure(
+    'host-key-unknown',
+    `known-hosts has no key for ${hostPattern(host, port)}, which offered ${describe(key)}.`,
+    {
+      remedy: `An unknown server is never trusted. ${howToTrust(key, host, port)}`,
+      evidence: knownHostsLine(key, host, port),
+    },
+  )
+}
+
+function revokedFailure(key: Buffer, host: string, port: number): Failure {
+  return new Failure(
+    'host-key-revoked',
+    `${hostPattern(host, port)} offered the host key ${describe(key)}, which known-hosts marks as @revoked.`,
+    { remedy: 'Give the server new host keys, and put their lines into known-hosts.' },
+  )
+}
+
+function identityMissing(host: string): Failure {
+  return new Failure('host-identity-missing', `Nothing says which host key ${host} must have.`, {
+    remedy:
+      'Set known-hosts to the lines of `ssh-keyscan`, or fingerprint to the SHA256:… of the host key, ' +
+      'after comparing them with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the server itself.',
+  })
+}
+
+function certificateUnsupported(host: string, port: number): Failure {
+  return new Failure(
+    'host-certificate-unsupported',
+    `known-hosts names only a certificate authority for ${hostPattern(host, port)}, and host certificates ` +
+      'are not supported.',
+    { remedy: "Add the line of the server's own key, from /etc/ssh/ssh_host_ed25519_key.pub." },
+  )
+}
+
+function howToTrust(key: Buffer, host: string, port: number): string {
+  return (
+    'On the server itself run `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`. Only if it prints ' +
+    `${fingerprintOf(key)}, put this line into known-hosts: ${knownHostsLine(key, host, port)}`
+  )
+}
+
+function knownHostsLine(key: Buffer, host: string, port: number): string {
+  return `${hostPattern(host, port)} ${keyType(key) ?? 'unknown'} ${key.toString('base64')}`
+}
+
+function describe(key: Buffer): string {
+  return `${keyType(key) ?? 'of unknown type'} ${fingerprintOf(key)}`
+}
