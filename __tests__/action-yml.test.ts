@@ -1,0 +1,132 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { parse } from 'yaml'
+import { readInputs } from '../src/inputs.ts'
+import { defaults } from '../src/inputs/defaults.ts'
+
+interface Described {
+  readonly description: string
+  readonly default?: string
+  readonly required?: boolean
+}
+
+interface Action {
+  readonly name: string
+  readonly inputs: Readonly<Record<string, Described>>
+  readonly outputs: Readonly<Record<string, Described>>
+  readonly runs: Readonly<Record<string, string>>
+}
+
+const root = join(import.meta.dirname, '..')
+const action = parse(await readFile(join(root, 'action.yml'), 'utf8')) as Action
+
+describe('action.yml', () => {
+  test('has the inputs and defaults of the code', () => {
+    const stated = Object.entries(action.inputs).map(([name, input]) => [name, input.default])
+    expect(Object.fromEntries(stated)).toEqual(defaults)
+  })
+
+  test('has every input that the code reads, and no other', () => {
+    const asked = new Set<string>()
+    const given: NodeJS.ProcessEnv = {
+      INPUT_HOST: 'deploy@example.com',
+      INPUT_PASSWORD: 'pw',
+      'INPUT_KNOWN-HOSTS': 'example.com ssh-ed25519 AAAA',
+    }
+    readInputs(
+      new Proxy(given, {
+        get(target, name) {
+          if (typeof name === 'string' && name.startsWith('INPUT_')) asked.add(name.slice(6).toLowerCase())
+          return Reflect.get(target, name) as unknown
+        },
+      }),
+    )
+    expect([...asked].sort()).toEqual(Object.keys(action.inputs).sort())
+  })
+
+  test('has the outputs of the contract', () => {
+    expect(Object.keys(action.outputs)).toEqual([
+      'status',
+      'release',
+      'previous-release',
+      'live-release',
+      'uploaded-bytes',
+      'duration-ms',
+    ])
+  })
+
+  test('states defaults as text, and describes everything in sentences', () => {
+    for (const entry of [...Object.values(action.inputs), ...Object.values(action.outputs)]) {
+      expect(entry.description).toMatch(/^[A-Z`].*\.$/)
+      expect(['string', 'undefined']).toContain(typeof entry.default)
+    }
+  })
+
+  test('runs on node24, and cleans up whatever happened', () => {
+    expect(action.runs).toEqual({
+      using: 'node24',
+      main: 'dist/main/index.cjs',
+      post: 'dist/post/index.cjs',
+      'post-if': 'always()',
+    })
+  })
+})
+
+describe('readme-tables', () => {
+  const markers =
+    '# Title\n\n<!-- inputs:start -->\n<!-- inputs:end -->\n\nText\n\n<!-- outputs:start -->\nold\n<!-- outputs:end -->\n\nEnd\n'
+  let folder: string
+  let readme: string
+
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'readme-tables-'))
+    readme = join(folder, 'README.md')
+    await writeFile(readme, markers)
+  })
+  afterEach(async () => {
+    await rm(folder, { recursive: true })
+  })
+
+  /** The exit code, and what was printed as an error. */
+  const run = (...args: readonly string[]): Promise<{ readonly code: unknown; readonly stderr: string }> =>
+    new Promise((resolve) => {
+      execFile(process.execPath, [join(root, 'scripts/readme-tables.mjs'), ...args], (error, _, stderr) => {
+        resolve({ code: error === null ? 0 : error.code, stderr })
+      })
+    })
+
+  test('writes a row for every input and output, and leaves the rest alone', async () => {
+    expect(await run(readme)).toEqual({ code: 0, stderr: '' })
+    const text = await readFile(readme, 'utf8')
+    for (const name of [...Object.keys(action.inputs), ...Object.keys(action.outputs)]) {
+      expect(text.split('\n').filter((line) => line.startsWith(`| \`${name}\` |`)).length).toBeGreaterThan(0)
+    }
+    expect(text).toContain('| `observe` | `5s` | ')
+    expect(text).toContain('| `host` | (required) | ')
+    expect(text).toMatch(/^# Title\n\n<!-- inputs:start -->\n[^]+<!-- inputs:end -->\n\nText\n\n/)
+    expect(text).toMatch(/<!-- outputs:end -->\n\nEnd\n$/)
+    expect(text).not.toContain('old\n')
+  })
+
+  test('--check fails when the README is out of date, and changes nothing', async () => {
+    const { code, stderr } = await run('--check', readme)
+    expect(code).toBe(1)
+    expect(stderr).toContain('out of date')
+    expect(await readFile(readme, 'utf8')).toBe(markers)
+  })
+
+  test('--check passes on what was written', async () => {
+    await run(readme)
+    expect(await run('--check', readme)).toEqual({ code: 0, stderr: '' })
+  })
+
+  test('fails when a marker is missing', async () => {
+    await writeFile(readme, markers.replace('<!-- outputs:end -->', ''))
+    const { code, stderr } = await run(readme)
+    expect(code).toBe(1)
+    expect(stderr).toContain('<!-- outputs:end -->')
+  })
+})

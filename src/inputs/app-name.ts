@@ -1,0 +1,44 @@
+import { Failure } from '../protocol/failure.ts'
+import { Unusable } from './unusable.ts'
+
+/** PM2 7.0.4 takes a name with one of these in it for an ecosystem file (`Common.isConfigFile`). */
+const ecosystemFile = /\.(?:json|ya?ml|config\.[cm]?js)/
+
+/**
+ * PM2's name for an app, from `app-name` or from the `name` in package.json: `@acme/web` gives `web`, since
+ * PM2's name is also the folder's (`apps/<name>`) and part of the names of log files, where a slash would
+ * make a folder. Refused is also what PM2's commands read as something other than a name: `all`, a number
+ * (an id) and an ecosystem file.
+ */
+export function appName(text: string): string {
+  const name = /^@[a-z0-9_.~-]+\/(.+)$/i.exec(text)?.[1] ?? text
+  const named = /^[a-z0-9_~][a-z0-9_.~-]*$/i.test(name) && name.length <= 100
+  if (!named || name === 'all' || !Number.isNaN(Number(name)) || ecosystemFile.test(name)) {
+    throw new Unusable(
+      'a name such as web or @acme/web: letters, digits, - _ . and ~, at most 100, ' +
+        'not "all", a number or the name of a configuration file',
+    )
+  }
+  return name
+}
+
+/**
+ * The app's name where `app-name` is not given.
+ *
+ * @param packageName `name` in the app's package.json
+ * @throws Failure `missing-input` when there is none, or none that PM2 could use
+ */
+export function appNameFromPackage(packageName: string | undefined): string {
+  const remedy = 'Set `app-name`.'
+  if (packageName === undefined || packageName === '') {
+    throw new Failure('missing-input', 'Input `app-name` is required: package.json has no name', { remedy })
+  }
+  try {
+    return appName(packageName)
+  } catch (error) {
+    if (!(error instanceof Unusable)) throw error
+    const given = JSON.stringify(packageName)
+    const message = `Input \`app-name\` is required: the name in package.json is ${given}, expected ${error.message}`
+    throw new Failure('missing-input', message, { remedy })
+  }
+}

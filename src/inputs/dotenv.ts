@@ -1,0 +1,64 @@
+/** What could not be read, by line number alone: any part of a line may be a secret. */
+interface DotenvProblem {
+  /** From 1. */
+  readonly line: number
+  readonly expected: string
+}
+
+interface Dotenv {
+  readonly values: Readonly<Record<string, string>>
+  readonly problems: readonly DotenvProblem[]
+}
+
+const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=/
+const blankOrComment = /^\s*(?:#.*)?$/
+const quoted = /^[ \t]*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')/s
+const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\' }
+
+/**
+ * Reads dotenv text: `KEY=value` lines, `export ` before the key, `#` comments.
+ *
+ * - Unquoted: trimmed, up to a `#` that follows white space.
+ * - 'Single quoted': as it stands. "Double quoted": with \n, \r, \t, \" and \\. Both may span lines.
+ * - `$NAME` is not expanded; of a key given twice the last value counts.
+ */
+export function parseDotenv(text: string): Dotenv {
+  const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/)
+  const values: [string, string][] = []
+  const problems: DotenvProblem[] = []
+
+  for (let index = 0; index < lines.length; index += 1) {
+    const line = lines[index] ?? ''
+    if (blankOrComment.test(line)) continue
+    const [head, key] = assignment.exec(line) ?? []
+    if (head === undefined || key === undefined) {
+      problems.push({ line: index + 1, expected: 'KEY=value, the key of letters, digits and underscores' })
+      continue
+    }
+
+    const rest = line.slice(head.length)
+    if (!/^[ \t]*["']/.test(rest)) {
+      values.push([key, rest.replace(/\s#.*$/, '').trim()])
+      continue
+    }
+    const remaining = [rest, ...lines.slice(index + 1)].join('\n')
+    const [literal, double, single] = quoted.exec(remaining) ?? []
+    if (literal === undefined) {
+      problems.push({ line: index + 1, expected: 'a closing quote' })
+      continue
+    }
+    const after = remaining.slice(literal.length).split('\n', 1)[0] ?? ''
+    if (!blankOrComment.test(after)) {
+      problems.push({ line: index + 1, expected: 'nothing but a comment after the closing quote' })
+      continue
+    }
+    values.push([key, double === undefined ? (single ?? '') : unescape(double)])
+    index += literal.split('\n').length - 1
+  }
+  return { values: Object.fromEntries(values), problems }
+}
+
+/** A backslash before any other character stays: `"C:\dir"` means what it shows. */
+function unescape(text: string): string {
+  return text.replaceAll(/\\(.)/gs, (sequence, character: string) => escapes[character] ?? sequence)
+}

@@ -1,0 +1,36 @@
+import type { Inputs } from '../inputs.ts'
+
+/**
+ * Every value to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
+ * from them or fetched from a vault, nor the single lines of a key.
+ *
+ * Of `env`, any value may be a secret, so all are masked but those that plainly are none. Masking these would
+ * hide no secret and turn every `true`, `3000` or `production` of the log into `***`.
+ */
+export function secretsOf(inputs: Pick<Inputs, 'login' | 'proxy' | 'app'>): readonly string[] {
+  const { login, proxy, app } = inputs
+  const credentials = [login.key, login.passphrase, login.password, proxy?.key, proxy?.passphrase]
+  const environment = Object.entries(app.env)
+    .filter(([key, value]) => maySecret(key, value))
+    .map(([, value]) => value)
+  const texts = [...credentials, ...environment]
+    .filter((text) => text !== undefined)
+    .filter((text) => text.trim() !== '')
+  return [...new Set(texts.flatMap((text) => [text, ...secretLines(text)]))]
+}
+
+const harmless =
+  /^(?:true|false|yes|no|none|null|auto|on|off|(?:[a-z]+:\/\/)?localhost|production|development|staging|preview|test|debug|info|warn|error|[\d.]{1,7})$/i
+
+function maySecret(key: string, value: string): boolean {
+  // Next.js puts NEXT_PUBLIC_ values into the browser's bundle: public by definition.
+  return value.trim().length >= 4 && !harmless.test(value.trim()) && !key.startsWith('NEXT_PUBLIC_')
+}
+
+/** The lines of a multi-line secret (a key's may be joined by a literal `\n`): a log shows them one by one. */
+function secretLines(text: string): readonly string[] {
+  const lines = text.split(/\r\n|\n|\r|\\n/).map((line) => line.trim())
+  return lines.length < 2
+    ? []
+    : lines.filter((line) => line.length >= 4 && !/^-----(?:BEGIN|END) /.test(line))
+}

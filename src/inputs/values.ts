@@ -1,0 +1,164 @@
+/** Parsers of single values: text in, value out, Unusable for what cannot be used. They know no input by name. */
+
+import { isIP } from 'node:net'
+import { Unusable } from './unusable.ts'
+
+/** All control characters: they forge log lines, and have no place in any of these values. */
+const control = /\p{Cc}/u
+
+const second = 1000
+export const minute = 60 * second
+export const hour = 60 * minute
+
+const durationUnits: Readonly<Record<string, number>> = { ms: 1, s: second, m: minute, h: hour, '': second }
+
+/** A duration in milliseconds, rounded, within the bounds; a bare number is seconds. */
+export function duration(bounds: { readonly atLeast?: number; readonly atMost: number }) {
+  return (text: string): number => {
+    const [, digits, unit = ''] = /^(\d+(?:\.\d+)?) ?(ms|s|m|h)?$/.exec(text) ?? []
+    const scale = durationUnits[unit]
+    if (digits === undefined || scale === undefined) {
+      throw new Unusable('a duration such as 500ms, 30s or 10m')
+    }
+    const ms = Math.round(Number(digits) * scale)
+    const atLeast = bounds.atLeast ?? 0
+    if (ms < atLeast || ms > bounds.atMost) {
+      throw new Unusable(`a duration from ${describeDuration(atLeast)} to ${describeDuration(bounds.atMost)}`)
+    }
+    return ms
+  }
+}
+
+function describeDuration(ms: number): string {
+  if (ms > 0 && ms % hour === 0) return `${ms / hour}h`
+  if (ms > 0 && ms % minute === 0) return `${ms / minute}m`
+  return ms % second === 0 ? `${ms / second}s` : `${ms}ms`
+}
+
+/** YAML 1.2's core schema, as GitHub's own toolkit reads booleans: `yes` and `on` are text there. */
+export function boolean(text: string): boolean {
+  if (['true', 'True', 'TRUE'].includes(text)) return true
+  if (['false', 'False', 'FALSE'].includes(text)) return false
+  throw new Unusable('true or false')
+}
+
+export function oneOf<const T extends string>(...choices: readonly T[]) {
+  return (text: string): T => {
+    const choice = choices.find((candidate) => candidate === text)
+    if (choice === undefined) throw new Unusable(`${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`)
+    return choice
+  }
+}
+
+/** A whole number in plain digits: `1e3`, `0x10` and `+5` are more likely mistakes than numbers. */
+export function integer(atLeast: number, atMost: number) {
+  return (text: string): number => {
+    const number = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+    if (!(number >= atLeast && number <= atMost)) {
+      throw new Unusable(`a whole number from ${atLeast} to ${atMost}`)
+    }
+    return number
+  }
+}
+
+export const port = integer(1, 65535)
+
+const maxInstances = 256
+
+export function instances(text: string): number | 'max' {
+  if (text === 'max') return text
+  try {
+    return integer(1, maxInstances)(text)
+  } catch {
+    throw new Unusable(`a number of workers from 1 to ${maxInstances}, or max`)
+  }
+}
+
+const memoryUnits: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 }
+
+/** A size in bytes; K, M and G are powers of 1024, as in PM2's own `max_memory_restart`. */
+export function memory(text: string): number {
+  const [, digits, unit = ''] = /^(\d{1,15}(?:\.\d+)?)([KMG])?$/i.exec(text) ?? []
+  const bytes = Math.floor(Number(digits) * (memoryUnits[unit.toUpperCase()] ?? Number.NaN))
+  if (!(bytes > 0 && Number.isSafeInteger(bytes))) {
+    throw new Unusable('a size such as 768M, 1G, 524288K or a number of bytes')
+  }
+  return bytes
+}
+
+/** Inclusive ranges of HTTP status codes. */
+export function statusRanges(text: string): readonly (readonly [number, number])[] {
+  return text.split(',').map((part) => {
+    const [, from, to = from] = /^([1-5]\d\d)(?:-([1-5]\d\d))?$/.exec(part.trim()) ?? []
+    if (from === undefined || to === undefined || Number(from) > Number(to)) {
+      throw new Unusable('status codes from 100 to 599, such as 200-399 or 200,204,301-308')
+    }
+    return [Number(from), Number(to)] as const
+  })
+}
+
+/** The path of a request as it goes over the wire; Node's http client throws on anything else. */
+export function requestPath(text: string): string {
+  if (!/^\/[\x21-\x7e]*$/.test(text) || text.includes('#')) {
+    throw new Unusable('a path that begins with /, percent-encoded where needed, such as /api/health')
+  }
+  return text
+}
+
+export function httpUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url !== undefined && (url.username !== '' || url.password !== '')) {
+    throw new Unusable('an http or https URL without a user name or password', false)
+  }
+  if (url === undefined || !/^https?:\/\//i.test(text) || /\s/.test(text) || control.test(text)) {
+    throw new Unusable('an http or https URL such as https://example.com/api/health')
+  }
+  return url.href
+}
+
+export function releaseId(text: string): string {
+  if (!/^\d{14}$/.test(text)) throw new Unusable('a release id of 14 digits such as 20261120155203')
+  return text
+}
+
+/** An address to listen on; an IPv6 one with or without brackets. */
+export function listenHost(text: string): string {
+  const bare = text.replace(/^\[(.*)\]$/, '$1')
+  if (isIP(bare) === 0 && (bare !== text || !isHostName(text))) {
+    throw new Unusable('an IP address or host name such as 127.0.0.1')
+  }
+  return bare
+}
+
+export function isHostName(text: string): boolean {
+  return (
+    text.length <= 253 && /^[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?(?:\.[A-Za-z0-9_-]+)*\.?$/.test(text)
+  )
+}
+
+export function userName(text: string): string {
+  if (text.includes(':')) throw new Unusable('a user name without a password', false)
+  if (/\s/.test(text) || control.test(text) || text.startsWith('-')) {
+    throw new Unusable('a user name such as deploy')
+  }
+  return text
+}
+
+/** A host key's fingerprint as `ssh-keygen -l` prints it, padding removed. */
+export function fingerprint(text: string): string {
+  const [, hash] = /^SHA256:([A-Za-z0-9+/]{43})=?$/.exec(text) ?? []
+  if (hash === undefined) {
+    throw new Unusable(
+      'a fingerprint such as SHA256:… with 43 characters after the colon, from ssh-keygen -lf',
+    )
+  }
+  return `SHA256:${hash}`
+}
+
+/** `known_hosts` text with at least one entry; the entries themselves are read when the host is checked. */
+export function knownHosts(text: string): string {
+  if (!text.split('\n').some((line) => /^[^#\s]\S*\s+\S+/.test(line.trim()))) {
+    throw new Unusable('known_hosts lines such as: example.com ssh-ed25519 AAAA…')
+  }
+  return text
+}
