@@ -1,0 +1,250 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { describe, expect, test } from '@jest/globals'
+import { assemble, type Tree, type TreeEntry } from '../../src/next/assemble.ts'
+import { readBuildOutput } from '../../src/next/output.ts'
+import { Folder, folders, writeBuild } from './folder.ts'
+
+const folder = folders()
+
+function builtApp(): Folder {
+  const app = folder()
+  writeBuild(app)
+  return app
+}
+
+/** The tree of the app; the repository is the app's folder unless given. */
+async function tree(app: Folder, directory = app.path, workspace = directory): Promise<Tree> {
+  return assemble(readBuildOutput(directory), workspace)
+}
+
+function paths({ entries }: Tree): readonly string[] {
+  return entries.map(({ path }) => path)
+}
+
+function at({ entries }: Tree, path: string): TreeEntry | undefined {
+  return entries.find((entry) => entry.path === path)
+}
+
+describe('the release', () => {
+  test('is the standalone server with static and public', async () => {
+    const app = builtApp().write('public/robots.txt', 'all')
+    expect(paths(await tree(app))).toEqual([
+      '.next/BUILD_ID',
+      '.next/required-server-files.json',
+      '.next/static/chunks/main.js',
+      'node_modules/next/package.json',
+      'public/robots.txt',
+      'server.js',
+    ])
+  })
+
+  test('of an app in a workspace, with a distDir of its own', async () => {
+    const repository = folder().write('apps/web/public/robots.txt')
+    writeBuild(repository, { app: 'apps/web', distDir: 'build/next' })
+    const found = await tree(repository, repository.at('apps/web'), repository.path)
+    expect(paths(found)).toEqual([
+      'apps/web/build/next/BUILD_ID',
+      'apps/web/build/next/required-server-files.json',
+      'apps/web/build/next/static/chunks/main.js',
+      'apps/web/public/robots.txt',
+      'apps/web/server.js',
+      'node_modules/next/package.json',
+    ])
+  })
+
+  test('has where each file is, its size in bytes and whether it can be executed', async () => {
+    const app = builtApp()
+      .write('public/é.txt', 'é')
+      .write('.next/standalone/bin/run', '#!/bin/sh', 0o700)
+      .write('.next/standalone/.env', 'A=1', 0o600)
+    const found = await tree(app)
+    const file = { kind: 'file', mode: 0o644 }
+    expect(at(found, 'public/é.txt')).toEqual({
+      ...file,
+      path: 'public/é.txt',
+      source: app.at('public/é.txt'),
+      size: 2,
+    })
+    expect(at(found, 'bin/run')).toMatchObject({ size: 9, mode: 0o755 })
+    expect(at(found, '.env')).toMatchObject({ size: 3, mode: 0o644 })
+  })
+
+  test('keeps odd names as they are', async () => {
+    const names = ['hello [1] $x.txt', 'a (b)!.txt', '-rf', "it's `x`;\n.txt", '[[...slug]].js', ' ', '\\']
+    const app = builtApp()
+    for (const name of names) app.write(`public/${name}`)
+    const found = paths(await tree(app)).filter((path) => path.startsWith('public/'))
+    expect(new Set(found)).toEqual(new Set(names.map((name) => `public/${name}`)))
+  })
+
+  test('is sorted by bytes, where JavaScript would sort by UTF-16 units', async () => {
+    const names = ['a', 'a-b', 'a.b', 'a/b', '\uFF5E', '\u{1F600}']
+    const app = builtApp()
+    for (const name of names.filter((name) => name !== 'a')) app.write(`public/${name}`)
+    const found = paths(await tree(app)).filter((path) => path.startsWith('public/'))
+    expect(found).toEqual(['public/a-b', 'public/a.b', 'public/a/b', 'public/\uFF5E', 'public/\u{1F600}'])
+    expect(found.toSorted()).not.toEqual(found)
+  })
+
+  test('has an entry for an empty folder only', async () => {
+    const app = builtApp().directory('public/uploads/new')
+    const found = await tree(app)
+    expect(at(found, 'public/uploads/new')).toEqual({ kind: 'directory', path: 'public/uploads/new' })
+    expect(at(found, 'public/uploads')).toBeUndefined()
+  })
+
+  test('leaves out what a running server wrote and what belongs to the release’s records', async () => {
+    const app = builtApp()
+      .write('.next/standalone/.next/cache/fetch-cache/x')
+      .write('.next/standalone/.next/server/route-cache/x')
+      .write('.next/standalone/.gapless/release.json')
+      .write('public/.next/cache/kept')
+      .write('public/cache/kept')
+    const found = paths(await tree(app)).filter((path) => /cache|gapless/.test(path))
+    expect(found).toEqual(['public/.next/cache/kept', 'public/cache/kept'])
+  })
+})
+
+describe('where two layers meet, the later one wins', () => {
+  test('file by file', async () => {
+    const app = builtApp().write('public/a.txt', 'new')
+    app.write('.next/standalone/public/a.txt', 'traced').write('.next/standalone/public/b.txt', 'traced')
+    const found = await tree(app)
+    expect(paths(found).filter((path) => path.startsWith('public'))).toEqual(['public/a.txt', 'public/b.txt'])
+    expect(at(found, 'public/a.txt')).toMatchObject({ source: app.at('public/a.txt'), size: 3 })
+    expect(at(found, 'public/b.txt')).toMatchObject({ source: app.at('.next/standalone/public/b.txt') })
+  })
+
+  test('also when one has a folder where the other has none', async () => {
+    const app = builtApp()
+      .write('public/a/x.txt')
+      .write('public/b', 'a file now')
+      .link('.next/standalone/public/a', '../node_modules')
+      .write('.next/standalone/public/b/y.txt')
+    expect(paths(await tree(app)).filter((path) => path.startsWith('public'))).toEqual([
+      'public/a/x.txt',
+      'public/b',
+    ])
+  })
+})
+
+describe('symbolic links', () => {
+  test('are kept as links, whatever they lead to, and never followed', async () => {
+    const app = builtApp()
+      .link('.next/standalone/.next/node_modules/sharp-1a2b', '../../node_modules/next')
+      .link('.next/standalone/node_modules/gone', './missing')
+      .link('.next/standalone/node_modules/self', '..')
+      .write('public/a.txt')
+      .link('public/b.txt', 'a.txt')
+    const links = (await tree(app)).entries.filter(({ kind }) => kind === 'link')
+    expect(links).toEqual([
+      { kind: 'link', path: '.next/node_modules/sharp-1a2b', target: '../../node_modules/next' },
+      { kind: 'link', path: 'node_modules/gone', target: './missing' },
+      { kind: 'link', path: 'node_modules/self', target: '..' },
+      { kind: 'link', path: 'public/b.txt', target: 'a.txt' },
+    ])
+  })
+
+  test.each([
+    ['absolute', '/etc/hostname'],
+    ['out of the tree', '../../../../../etc/hostname'],
+    ['out of the tree, to the app', '../../../package.json'],
+    ['out of the tree, to nothing', '../../../missing'],
+  ])('that lead %s are refused', async (_, target) => {
+    const app = builtApp().write('package.json', {}).link('.next/standalone/node_modules/x', target)
+    await expect(tree(app)).rejects.toMatchObject({
+      code: 'symlink-escapes',
+      message: expect.stringContaining(`node_modules/x is a symbolic link to ${target}`),
+    })
+  })
+
+  test('that lead out by their real way, though not by their text, are refused', async () => {
+    // a/deep is the tree's root: deep/.. is `a` by its text, and in truth the folder above the tree.
+    const app = builtApp().write('.next/static/x', '')
+    app.directory('.next/standalone/a').link('.next/standalone/a/deep', '..')
+    app.link('.next/standalone/a/b/x', '../deep/../static/x')
+    await expect(tree(app)).rejects.toMatchObject({ code: 'symlink-escapes' })
+  })
+
+  test('from public to a file of the repository become that file', async () => {
+    const repository = folder().write('brand/logo.svg', '<svg/>')
+    writeBuild(repository, { app: 'apps/web' })
+    repository.directory('apps/web/public').link('apps/web/public/logo.svg', '../../../brand/logo.svg')
+    repository.link('apps/web/public/absolute.svg', repository.at('brand/logo.svg'))
+    const found = await tree(repository, repository.at('apps/web'), repository.path)
+    const file = { kind: 'file', source: repository.at('brand/logo.svg'), size: 6, mode: 0o644 }
+    expect(at(found, 'apps/web/public/logo.svg')).toEqual({ ...file, path: 'apps/web/public/logo.svg' })
+    expect(at(found, 'apps/web/public/absolute.svg')).toEqual({
+      ...file,
+      path: 'apps/web/public/absolute.svg',
+    })
+  })
+
+  test.each([
+    ['a folder', '../brand'],
+    ['nothing', '../brand/missing'],
+    ['a file outside the repository', '/etc/hostname'],
+    ['git’s own files, which may hold a token', '../.git/config'],
+  ])('from public to %s are refused', async (_, target) => {
+    const app = builtApp().write('brand/logo.svg').write('.git/config').directory('public')
+    app.link('public/x', target)
+    await expect(tree(app)).rejects.toMatchObject({
+      code: 'symlink-escapes',
+      message: expect.stringContaining(`public/x is a symbolic link to ${target}`),
+    })
+  })
+
+  test('public itself may be one, inside the repository', async () => {
+    const app = builtApp().write('assets/a.txt').link('public', 'assets')
+    expect(at(await tree(app), 'public/a.txt')).toMatchObject({ source: app.at('assets/a.txt') })
+    const elsewhere = folder().write('a.txt')
+    const other = builtApp().link('public', elsewhere.path)
+    await expect(tree(other)).rejects.toMatchObject({ code: 'symlink-escapes' })
+  })
+})
+
+describe('what cannot be in a release', () => {
+  test('a named pipe', async () => {
+    const app = builtApp().directory('public')
+    execFileSync('mkfifo', [app.at('public/pipe')])
+    await expect(tree(app)).rejects.toMatchObject({
+      code: 'unsupported-file',
+      message: expect.stringContaining(app.at('public/pipe')),
+    })
+  })
+
+  test('a socket', async () => {
+    const app = builtApp().directory('public')
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(app.at('public/s'), resolve))
+    try {
+      await expect(tree(app)).rejects.toMatchObject({ code: 'unsupported-file' })
+    } finally {
+      await new Promise((resolve) => server.close(resolve))
+    }
+  })
+
+  test('a name that is not UTF-8', async () => {
+    const app = builtApp().directory('public')
+    writeFileSync(Buffer.concat([Buffer.from(app.at('public/caf')), Buffer.from([0xe9])]), '')
+    await expect(tree(app)).rejects.toMatchObject({
+      code: 'file-name',
+      message: expect.stringContaining('public'),
+      evidence: expect.stringContaining('636166e9'),
+    })
+  })
+})
+
+test('10,000 files are described in no more than seconds', async () => {
+  const app = builtApp()
+  for (let group = 0; group < 10; group++) {
+    mkdirSync(app.at(`public/${group}`), { recursive: true })
+    for (let number = 0; number < 1000; number++) writeFileSync(app.at(`public/${group}/${number}`), '')
+  }
+  const start = performance.now()
+  const { entries } = await tree(app)
+  expect(entries).toHaveLength(10_005)
+  expect(performance.now() - start).toBeLessThan(5_000)
+}, 60_000)

@@ -1,0 +1,90 @@
+import { describe, expect, test } from '@jest/globals'
+import { readProject } from '../../src/next/project.ts'
+import { folders } from './folder.ts'
+
+const folder = folders()
+const app = { name: 'shop', dependencies: { next: '^16.0.0' } }
+
+describe('the Next.js app in the repository', () => {
+  test('is at its root', () => {
+    const repository = folder().write('package.json', app)
+    expect(readProject(repository.path, '.')).toEqual({
+      directory: repository.path,
+      name: 'shop',
+      nextRange: '^16.0.0',
+    })
+  })
+
+  test('is in the folder that working-directory names, relative or absolute', () => {
+    const repository = folder().write('apps/web/package.json', app)
+    expect(readProject(repository.path, 'apps/web/').directory).toBe(repository.at('apps/web'))
+    expect(readProject(repository.path, repository.at('apps/web')).directory).toBe(repository.at('apps/web'))
+  })
+
+  test('may have no name, and Next.js among its devDependencies', () => {
+    const repository = folder().write('package.json', { devDependencies: { next: 'catalog:' } })
+    expect(readProject(repository.path, '.')).toEqual({ directory: repository.path, nextRange: 'catalog:' })
+  })
+
+  test('may have a package.json that begins with a byte order mark', () => {
+    const repository = folder().write('package.json', `\uFEFF${JSON.stringify(app)}`)
+    expect(readProject(repository.path, '.').name).toBe('shop')
+  })
+})
+
+describe('a working-directory that cannot be used', () => {
+  test.each(['..', '../elsewhere', '/etc', 'apps/../..'])('outside the repository: %s', (path) => {
+    const repository = folder().write('package.json', app)
+    expect(() => readProject(repository.path, path)).toThrow(
+      expect.objectContaining({ code: 'outside-workspace', message: expect.stringContaining(`"${path}"`) }),
+    )
+  })
+
+  test('outside the repository by way of a symbolic link', () => {
+    const elsewhere = folder().write('package.json', app)
+    const repository = folder().link('web', elsewhere.path)
+    expect(() => readProject(repository.path, 'web')).toThrow(
+      expect.objectContaining({ code: 'outside-workspace' }),
+    )
+  })
+
+  test('a folder whose name only begins with dots is inside', () => {
+    const repository = folder().write('..web/package.json', app)
+    expect(readProject(repository.path, '..web').name).toBe('shop')
+  })
+
+  test('without a package.json, with the apps that there are as the remedy', () => {
+    const repository = folder()
+      .write('web/package.json', app)
+      .write('apps/admin/package.json', app)
+      .write('apps/api/package.json', { dependencies: { express: '5' } })
+      .write('apps/broken/package.json', '{')
+      .write('node_modules/demo/package.json', app)
+      .write('a/b/too-deep/package.json', app)
+    expect(() => readProject(repository.path, 'docs')).toThrow(
+      expect.objectContaining({
+        code: 'no-package-json',
+        message: expect.stringMatching(/working-directory.*"docs"/),
+        remedy: 'Set working-directory to a folder with a Next.js app. Found here: apps/admin, web.',
+      }),
+    )
+  })
+
+  test('with an app of another kind', () => {
+    const repository = folder().write('package.json', { dependencies: { express: '5' } })
+    expect(() => readProject(repository.path, '.')).toThrow(
+      expect.objectContaining({
+        code: 'not-a-next-app',
+        message: expect.stringContaining('working-directory'),
+        remedy: expect.stringContaining('Add `next` to the dependencies'),
+      }),
+    )
+  })
+
+  test.each(['{ "name": ', '[]', 'null'])('with a package.json that is no JSON object: %s', (text) => {
+    const repository = folder().write('package.json', text)
+    expect(() => readProject(repository.path, '.')).toThrow(
+      expect.objectContaining({ code: 'invalid-package-json' }),
+    )
+  })
+})

@@ -1,0 +1,85 @@
+/** Runs the bundled action as a GitHub runner does: Node 24, INPUT_* variables, files for what it says. */
+import { execFileSync, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+
+export interface RunResult {
+  readonly code: number | null
+  /** Standard output and error, as the job's log has them. */
+  readonly log: string
+  readonly outputs: Readonly<Record<string, string>>
+  readonly state: Readonly<Record<string, string>>
+  readonly summary: string
+}
+
+export interface RunOptions {
+  readonly inputs: Readonly<Record<string, string>>
+  readonly workspace: string
+  readonly env?: Readonly<Record<string, string>>
+  readonly step?: 'main' | 'post'
+}
+
+const root = join(import.meta.dirname, '..', '..')
+let node: string | undefined
+
+/** The runner's Node, by its path: npx itself would be one more process between a signal and the action. */
+export function node24(): string {
+  node ??= execFileSync('npx', ['-y', 'node@24', '-p', 'process.execPath'], {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'ignore'],
+  }).trim()
+  return node
+}
+
+export async function runAction({ inputs, workspace, env = {}, step = 'main' }: RunOptions): Promise<RunResult> {
+  const folder = mkdtempSync(join(tmpdir(), 'gapless-runner-'))
+  const file = (name: string) => {
+    writeFileSync(join(folder, name), '')
+    return join(folder, name)
+  }
+  const files = { output: file('output'), state: file('state'), summary: file('summary') }
+  const child = spawn(node24(), [join(root, 'dist', step, 'index.cjs')], {
+    cwd: workspace,
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      CI: 'true',
+      GITHUB_ACTIONS: 'true',
+      GITHUB_WORKSPACE: workspace,
+      GITHUB_REPOSITORY: 'acme/site',
+      GITHUB_SHA: '0123456789abcdef0123456789abcdef01234567',
+      GITHUB_REF: 'refs/heads/main',
+      GITHUB_ACTOR: 'tester',
+      GITHUB_SERVER_URL: 'https://github.example',
+      GITHUB_RUN_ID: '42',
+      GITHUB_OUTPUT: files.output,
+      GITHUB_STATE: files.state,
+      GITHUB_STEP_SUMMARY: files.summary,
+      ...Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value])),
+      ...env,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let log = ''
+  child.stdout.on('data', (chunk: Buffer) => (log += chunk.toString('utf8')))
+  child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString('utf8')))
+  const code = await new Promise<number | null>((resolve) => child.once('close', (status) => resolve(status)))
+  try {
+    return {
+      code,
+      log,
+      outputs: parseFileCommands(readFileSync(files.output, 'utf8')),
+      state: parseFileCommands(readFileSync(files.state, 'utf8')),
+      summary: readFileSync(files.summary, 'utf8'),
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** `name<<delimiter`, lines, `delimiter`: what a runner reads from GITHUB_OUTPUT. */
+function parseFileCommands(text: string): Readonly<Record<string, string>> {
+  const found = [...text.matchAll(/^(.+?)<<(.+)\n([\s\S]*?)\n?\2\n/gm)]
+  return Object.fromEntries(found.map(([, name = '', , value = '']) => [name, value]))
+}

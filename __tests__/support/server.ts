@@ -1,0 +1,116 @@
+/** A server as users have it: a real sshd, a real PM2 of its own, a home of its own. */
+import { execFile, execFileSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type Sshd, startSshd } from './sshd.ts'
+
+const root = join(import.meta.dirname, '..', '..')
+
+export interface TestServer {
+  readonly sshd: Sshd
+  readonly home: string
+  /** A port of 127.0.0.1 that was free a moment ago. */
+  readonly appPort: number
+  readonly url: string
+  /** The app's folder. */
+  readonly app: string
+  /** The inputs that every run against this server needs. */
+  readonly inputs: Readonly<Record<string, string>>
+  /** PM2's own list of the app's processes. */
+  pm2List(): Promise<readonly Pm2Entry[]>
+  pm2(...args: readonly string[]): Promise<string>
+  /** The release that `current` points at. */
+  current(): string | null
+  stop(): Promise<void>
+}
+
+export interface Pm2Entry {
+  readonly name: string
+  readonly pid: number
+  readonly pm_id: number
+  readonly pm2_env: Readonly<Record<string, unknown>> & { readonly status: string; readonly restart_time: number }
+}
+
+export interface TestServerOptions {
+  /** Leave PM2 away. */
+  readonly withoutPm2?: boolean
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export async function startServer({ withoutPm2 = false, env = {} }: TestServerOptions = {}): Promise<TestServer> {
+  const home = mkdtempSync(join(tmpdir(), 'gapless-home-'))
+  const bin = join(home, 'bin')
+  mkdirSync(bin)
+  symlinkSync(process.execPath, join(bin, 'node'))
+  if (!withoutPm2) symlinkSync(join(root, 'node_modules', 'pm2', 'bin', 'pm2'), join(bin, 'pm2'))
+  const pm2Home = join(home, '.pm2')
+  const session = { HOME: home, PATH: `${bin}:/usr/bin:/bin`, PM2_HOME: pm2Home, ...env }
+  const sshd = await startSshd({ env: { ...session, SECRET_OF_THE_SESSION: 'leaked' } })
+  const appPort = await freePort()
+  const app = join(home, 'apps', 'next-app')
+
+  const pm2 = (...args: readonly string[]) =>
+    new Promise<string>((resolve, reject) => {
+      execFile(process.execPath, [join(root, 'node_modules', 'pm2', 'bin', 'pm2'), ...args], { env: session, cwd: home }, (error, out) =>
+        error ? reject(error) : resolve(out),
+      )
+    })
+
+  return {
+    sshd,
+    home,
+    appPort,
+    url: `http://127.0.0.1:${appPort}`,
+    app,
+    inputs: {
+      host: '127.0.0.1',
+      port: String(sshd.port),
+      username: sshd.username,
+      key: sshd.clientKey,
+      'known-hosts': sshd.hostPublicKeyLine,
+      'app-port': String(appPort),
+      'health-check-path': '/api/health',
+      'health-check-timeout': '30s',
+      observe: '2s',
+      'drain-timeout': '10s',
+    },
+    pm2,
+    async pm2List() {
+      if (!existsSync(join(pm2Home, 'pm2.pid'))) return []
+      const list = JSON.parse(await pm2('jlist', '-s')) as readonly Pm2Entry[]
+      return list.filter(({ name }) => name === 'next-app')
+    },
+    current() {
+      const link = join(app, 'current')
+      return existsSync(link) ? (readlinkSync(link).split('/').at(-1) ?? null) : null
+    },
+    async stop() {
+      await sshd.stop()
+      if (existsSync(join(pm2Home, 'pm2.pid'))) await pm2('kill').catch(() => undefined)
+      stopStragglers(home)
+      rmSync(home, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
+}
+
+/** Processes that were started from this home and outlived PM2: nobody else's can be in it. */
+function stopStragglers(home: string): void {
+  for (const pid of execFileSync('ls', ['/proc'], { encoding: 'utf8' }).split('\n').filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (`${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${home}/`)) process.kill(Number(pid), 'SIGKILL')
+    } catch {
+      // It has ended, or is not ours to look at.
+    }
+  }
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+

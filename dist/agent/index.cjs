@@ -1,0 +1,2634 @@
+/******/ (() => { // webpackBootstrap
+/******/ 	"use strict";
+/******/ 	// The require scope
+/******/ 	var __nccwpck_require__ = {};
+/******/ 	
+/************************************************************************/
+/******/ 	/* webpack/runtime/compat get default export */
+/******/ 	(() => {
+/******/ 		// getDefaultExport function for compatibility with non-harmony modules
+/******/ 		__nccwpck_require__.n = (module) => {
+/******/ 			var getter = module && module.__esModule ?
+/******/ 				() => (module['default']) :
+/******/ 				() => (module);
+/******/ 			__nccwpck_require__.d(getter, { a: getter });
+/******/ 			return getter;
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/define property getters */
+/******/ 	(() => {
+/******/ 		// define getter functions for harmony exports
+/******/ 		__nccwpck_require__.d = (exports, definition) => {
+/******/ 			for(var key in definition) {
+/******/ 				if(__nccwpck_require__.o(definition, key) && !__nccwpck_require__.o(exports, key)) {
+/******/ 					Object.defineProperty(exports, key, { enumerable: true, get: definition[key] });
+/******/ 				}
+/******/ 			}
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/hasOwnProperty shorthand */
+/******/ 	(() => {
+/******/ 		__nccwpck_require__.o = (obj, prop) => (Object.prototype.hasOwnProperty.call(obj, prop))
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/make namespace object */
+/******/ 	(() => {
+/******/ 		// define __esModule on exports
+/******/ 		__nccwpck_require__.r = (exports) => {
+/******/ 			if(typeof Symbol !== 'undefined' && Symbol.toStringTag) {
+/******/ 				Object.defineProperty(exports, Symbol.toStringTag, { value: 'Module' });
+/******/ 			}
+/******/ 			Object.defineProperty(exports, '__esModule', { value: true });
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/************************************************************************/
+var __webpack_exports__ = {};
+// ESM COMPAT FLAG
+__nccwpck_require__.r(__webpack_exports__);
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  serve: () => (/* binding */ serve)
+});
+
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: ./build/protocol/failure.js
+/**
+ * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
+ * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
+ *
+ * Every code has its paragraph in docs/errors.md.
+ */
+class Failure extends Error {
+    code;
+    remedy;
+    evidence;
+    /**
+     * @param code stable, kebab-case, named in docs/errors.md
+     * @param message one sentence: what failed, and on what
+     */
+    constructor(code, message, options = {}) {
+        super(message, { cause: options.cause });
+        this.name = 'Failure';
+        this.code = code;
+        this.remedy = options.remedy;
+        this.evidence = options.evidence;
+    }
+    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
+    static from(error, code = 'internal') {
+        if (error instanceof Failure)
+            return error;
+        const message = error instanceof Error ? error.message : String(error);
+        const stack = error instanceof Error ? error.stack : undefined;
+        return new Failure(code, message, { cause: error, ...(stack === undefined ? {} : { evidence: stack }) });
+    }
+    /** A failure that came over the wire, as the error that it was on the other side. */
+    static revive(record) {
+        return new Failure(record.code, record.message, record);
+    }
+    toRecord() {
+        return {
+            code: this.code,
+            message: this.message,
+            ...(this.remedy === undefined ? {} : { remedy: this.remedy }),
+            ...(this.evidence === undefined ? {} : { evidence: this.evidence }),
+        };
+    }
+}
+
+;// CONCATENATED MODULE: ./build/protocol/guards.js
+/**
+ * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
+ * The types of the messages are inferred from the guards, so neither can drift from the other.
+ */
+
+function refuse(place, expected) {
+    throw new Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+}
+const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
+const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
+const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : refuse(place, 'a number');
+/** A non-negative safe integer: sizes, counts, ports, milliseconds. */
+const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : refuse(place, 'a whole number');
+function matching(pattern) {
+    return (value, place) => {
+        const text = string(value, place);
+        return pattern.test(text) ? text : refuse(place, `like ${pattern.source}`);
+    };
+}
+function oneOf(...accepted) {
+    return (value, place) => accepted.includes(value) ? value : refuse(place, `one of ${accepted.join(', ')}`);
+}
+function nullable(guard) {
+    return (value, place) => (value === null || value === undefined ? null : guard(value, place));
+}
+function list(guard) {
+    return (value, place) => Array.isArray(value)
+        ? value.map((item, index) => guard(item, `${place}[${index}]`))
+        : refuse(place, 'a list');
+}
+function dictionary(guard) {
+    return (value, place) => {
+        const entries = Object.entries(record(value, place));
+        return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
+    };
+}
+/** An object with exactly the named members; members it does not know are dropped. */
+function object(shape) {
+    return (value, place) => {
+        const source = record(value, place);
+        const entries = Object.entries(shape).map(([key, guard]) => [key, guard(source[key], `${place}.${key}`)]);
+        return Object.fromEntries(entries);
+    };
+}
+function record(value, place) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? value
+        : refuse(place, 'an object');
+}
+/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+function parse(guard, text, place) {
+    let value;
+    try {
+        value = JSON.parse(text);
+    }
+    catch (cause) {
+        throw new Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+    }
+    return guard(value, place);
+}
+
+;// CONCATENATED MODULE: ./build/protocol/messages.js
+/**
+ * What the action and the agent say to each other. Each operation is a guard for its parameters and one for
+ * its result; their types are inferred, and both sides check what they receive.
+ */
+
+/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. */
+const RELEASE_ID = /^\d{14}$/;
+const releaseId = matching(RELEASE_ID);
+/** What counts as healthy, asked of the release itself on the server. */
+const healthCheck = object({
+    path: string,
+    /** Accepted status ranges, inclusive. */
+    status: list(list(count)),
+    /** Text that the answer must contain. */
+    body: nullable(string),
+    timeoutMs: count,
+    intervalMs: count,
+});
+/**
+ * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
+ * that a rollback brings back the old release's environment and options with its code.
+ */
+const runtime = object({
+    host: string,
+    port: count,
+    /** Number of workers; 0 stands for one per core. */
+    instances: count,
+    maxMemoryBytes: nullable(count),
+    nodeOptions: list(string),
+    env: dictionary(string),
+    health: healthCheck,
+    observeMs: count,
+    drainTimeoutMs: count,
+    /** Paths, relative to the app, that live in `<path>/shared`. */
+    sharedDirs: list(string),
+    sharedFiles: list(string),
+});
+/** `.gapless/release.json`: what a release is and where it came from. */
+const releaseInfo = object({
+    id: releaseId,
+    commit: string,
+    ref: string,
+    actor: string,
+    runUrl: string,
+    created: string,
+    /** The release's server.js, relative to the release. */
+    entry: string,
+    nextVersion: string,
+    contentHash: string,
+});
+/** `.gapless/verified.json`, written when every worker was shown to serve the release. */
+const verification = object({ activatedAt: string, activation: string });
+const releaseSummary = object({
+    id: releaseId,
+    live: guards_boolean,
+    /** ISO time of the last activation that was verified, or null if there was none. */
+    activatedAt: nullable(string),
+    info: nullable(releaseInfo),
+    bytes: count,
+});
+const workerState = object({
+    pmId: string,
+    pid: count,
+    /** PM2's word: online, launching, stopped, errored… */
+    status: string,
+    /** The release that the process really runs, by its own record or its working directory. */
+    release: nullable(string),
+    /** booting, proving, open (takes traffic), draining. */
+    phase: nullable(string),
+    restarts: count,
+    memoryBytes: count,
+});
+const serverFacts = object({
+    node: string,
+    platform: string,
+    arch: string,
+    /** glibc's version, or null on musl and others. */
+    glibc: nullable(string),
+    user: string,
+    home: string,
+    /** Absolute path of the app's folder. */
+    path: string,
+    pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
+    /** Where node and pm2 were looked for, for the error when one is missing. */
+    searched: list(string),
+    freeBytes: number,
+    freeInodes: number,
+    live: nullable(releaseId),
+    now: string,
+});
+/** Failures as they travel. */
+const failureRecord = object({
+    code: string,
+    message: string,
+    remedy: nullable(string),
+    evidence: nullable(string),
+});
+const activationStatus = oneOf('live', 'kept', 'restored', 'down');
+const activationStep = oneOf('lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback');
+/** How an activation ended. `failure` says why it is not `live`. */
+const verdict = object({
+    status: activationStatus,
+    live: nullable(releaseId),
+    failure: nullable(failureRecord),
+    workers: list(workerState),
+});
+/** One line of the journal, and the event that the action sees while it watches an activation. */
+const journalEntry = object({
+    time: string,
+    activation: string,
+    step: nullable(activationStep),
+    state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
+    detail: string,
+    verdict: nullable(verdict),
+});
+const run = object({ commit: string, ref: string, actor: string, runUrl: string });
+const activationRequest = object({
+    release: releaseId,
+    kind: oneOf('deploy', 'rollback', 'restore'),
+    run,
+    lockTimeoutMs: count,
+    preActivate: nullable(string),
+    postActivate: nullable(string),
+});
+const nothing = object({});
+/** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
+const operations = {
+    inspect: { params: nothing, result: serverFacts },
+    releases: { params: nothing, result: object({ releases: list(releaseSummary) }) },
+    status: {
+        params: nothing,
+        result: object({
+            live: nullable(releaseId),
+            releases: list(releaseSummary),
+            workers: list(workerState),
+            lock: nullable(string),
+            journal: list(journalEntry),
+        }),
+    },
+    /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
+    stage: {
+        params: nothing,
+        result: object({
+            id: releaseId,
+            /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
+            missing: string,
+            reusedFiles: count,
+            reusedBytes: count,
+        }),
+    },
+    /** Body: the missing contents one after the other in the manifest's order, compressed. */
+    fill: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
+    commit: {
+        params: object({
+            id: releaseId,
+            entry: string,
+            nextVersion: string,
+            run,
+            runtime,
+        }),
+        result: object({ path: string }),
+    },
+    /** Proves every file of a release by its hash. */
+    audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
+    /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
+    verify: {
+        params: object({ id: releaseId }),
+        result: object({ bootMs: count, status: count, attempts: count }),
+    },
+    /** Removes a release that never went live. */
+    discard: { params: object({ id: releaseId }), result: object({ removed: guards_boolean }) },
+    /** Begins an activation, detached from the session; its journal entries come as events. */
+    activate: { params: activationRequest, result: object({ activation: string, verdict }) },
+    cleanup: {
+        params: object({ keep: count, lockTimeoutMs: count }),
+        result: object({ removed: list(releaseId), inUse: list(releaseId), kept: list(releaseId) }),
+    },
+};
+const request = object({
+    id: count,
+    operation: oneOf(...Object.keys(operations)),
+    params: (value) => value,
+    body: guards_boolean,
+});
+/** What the agent answers: any number of events, then a result or an error. */
+const reply = object({
+    id: count,
+    kind: oneOf('event', 'result', 'error'),
+    value: (value) => value,
+});
+
+;// CONCATENATED MODULE: ./build/agent/activation/job.js
+/** What the detached activation process is told: a file that only the user can read. */
+
+
+const job = object({
+    activation: string,
+    base: string,
+    appName: string,
+    pm2Path: string,
+    pm2Version: string,
+    pm2Home: string,
+    request: activationRequest,
+});
+
+;// CONCATENATED MODULE: external "node:fs/promises"
+const promises_namespaceObject = require("node:fs/promises");
+;// CONCATENATED MODULE: external "node:path"
+const external_node_path_namespaceObject = require("node:path");
+;// CONCATENATED MODULE: ./build/server/process-identity.js
+
+/**
+ * Clock ticks from boot to the start of a process: with its pid, its identity. Null if it is gone or a zombie.
+ * Linux only, as the servers are.
+ */
+function process_identity_startTimeOf(pid) {
+    try {
+        // Fields 3 and 22; the name in field 2 may hold spaces and parentheses, so count from its end.
+        const stat = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8');
+        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        return fields[0] === 'Z' ? null : (fields[19] ?? null);
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/server/activation-file.js
+/**
+ * `<path>/.gapless/activation.json`: the activation under way, as the workers need to know it. The agent writes
+ * it; a launcher reads it at its start, and again when it is told to leave.
+ */
+
+
+
+function activationFile(appDirectory) {
+    return (0,external_node_path_namespaceObject.join)(appDirectory, '.gapless', 'activation.json');
+}
+/** The activation under way, or null. */
+function readActivation(appDirectory) {
+    try {
+        const activation = JSON.parse(readFileSync(activationFile(appDirectory), 'utf8'));
+        return startTimeOf(activation.pid) === activation.startTime ? activation : null;
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject = require("node:http");
+var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
+;// CONCATENATED MODULE: ./build/server/health.js
+/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+
+/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+const TRY_TIMEOUT = 10_000;
+const BODY_LIMIT = 1024 * 1024;
+const EXCERPT = 500;
+/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
+    return new Promise((resolve) => {
+        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
+        const request = external_node_http_default().get({
+            host,
+            port,
+            path: check.path,
+            agent: false,
+            headers: { 'user-agent': 'gapless-health-check', accept: '*/*' },
+        });
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        request.on('close', () => clearTimeout(deadline));
+        request.on('error', (error) => fail(error.message));
+        request.on('response', (response) => {
+            const chunks = [];
+            let size = 0;
+            response.on('data', (chunk) => {
+                if (size < BODY_LIMIT)
+                    chunks.push(chunk);
+                size += chunk.length;
+            });
+            response.on('error', (error) => fail(error.message));
+            response.on('aborted', () => fail('the answer broke off'));
+            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
+        });
+    });
+}
+function judge(check, status, body) {
+    const excerpt = body.slice(0, EXCERPT);
+    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
+    if (!accepted)
+        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
+    if (check.body !== null && !body.includes(check.body)) {
+        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
+    }
+    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
+}
+
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
+;// CONCATENATED MODULE: ./build/agent/environment.js
+/**
+ * The environment of what the agent starts: the user's own few variables, and nothing of the SSH session's.
+ * A PM2 daemon keeps the environment that it was started with for ever, and so do its workers.
+ */
+
+
+const DEFAULT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+function cleanEnvironment() {
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const kept = ['LANG', 'TZ', 'SHELL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'PM2_HOME', 'NODE_EXTRA_CA_CERTS'];
+    return {
+        HOME: (0,external_node_os_namespaceObject.homedir)(),
+        USER: username,
+        LOGNAME: username,
+        PATH: searchPath().join(external_node_path_namespaceObject.delimiter),
+        ...Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
+    };
+}
+/** The session's PATH with this process's node first: PM2's own scripts need `node` on it. */
+function searchPath() {
+    const inherited = (process.env['PATH'] ?? '').split(external_node_path_namespaceObject.delimiter).filter((part) => part.startsWith('/'));
+    return [...new Set([(0,external_node_path_namespaceObject.dirname)(process.execPath), ...inherited, ...DEFAULT_PATH])];
+}
+
+;// CONCATENATED MODULE: ./build/agent/layout.js
+/** Where things stand on the server. The one place that knows the names. */
+
+
+function layoutOf(base) {
+    const own = (0,external_node_path_namespaceObject.join)(base, '.gapless');
+    return {
+        base,
+        current: (0,external_node_path_namespaceObject.join)(base, 'current'),
+        releases: (0,external_node_path_namespaceObject.join)(base, 'releases'),
+        shared: (0,external_node_path_namespaceObject.join)(base, 'shared'),
+        own,
+        incoming: (0,external_node_path_namespaceObject.join)(own, 'incoming'),
+        workers: (0,external_node_path_namespaceObject.join)(own, 'workers'),
+        activations: (0,external_node_path_namespaceObject.join)(own, 'activations'),
+        lock: (0,external_node_path_namespaceObject.join)(own, 'lock'),
+        journal: (0,external_node_path_namespaceObject.join)(own, 'journal.jsonl'),
+    };
+}
+function releaseDirectory(layout, id) {
+    return (0,external_node_path_namespaceObject.join)(layout.releases, id);
+}
+/** The tool's files inside a release. */
+function releaseFiles(directory) {
+    const own = (0,external_node_path_namespaceObject.join)(directory, '.gapless');
+    return {
+        own,
+        info: (0,external_node_path_namespaceObject.join)(own, 'release.json'),
+        runtime: (0,external_node_path_namespaceObject.join)(own, 'runtime.json'),
+        manifest: (0,external_node_path_namespaceObject.join)(own, 'manifest.jsonl'),
+        verified: (0,external_node_path_namespaceObject.join)(own, 'verified.json'),
+        launcher: (0,external_node_path_namespaceObject.join)(own, 'launcher.cjs'),
+    };
+}
+/** Makes the folders that a deploy needs. `.gapless` holds secrets and is the user's alone. */
+function makeFolders(layout) {
+    (0,external_node_fs_namespaceObject.mkdirSync)(layout.base, { recursive: true, mode: 0o755 });
+    (0,external_node_fs_namespaceObject.mkdirSync)(layout.releases, { recursive: true, mode: 0o755 });
+    for (const folder of [layout.own, layout.incoming, layout.workers, layout.activations, layout.lock]) {
+        (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: 0o700 });
+    }
+}
+
+;// CONCATENATED MODULE: ./build/server/worker-record.js
+/** What a worker says about itself; the agent and the launcher agree on it here. */
+
+const workerRecord = object({
+    pid: count,
+    /** Tells the process from a later one of the same pid: see process-identity.ts. */
+    startTime: string,
+    release: string,
+    candidate: guards_boolean,
+    /** `open` takes traffic; `draining` finishes what is inside. */
+    phase: oneOf('booting', 'proving', 'open', 'draining'),
+    /** Private port on 127.0.0.1 where this process alone answers; 0 until the app listens. */
+    port: count,
+    /** The public port, once open. */
+    doorPort: count,
+    /** The last answer to the launcher's own question, or what went wrong. */
+    detail: string,
+    excerpt: string,
+});
+
+;// CONCATENATED MODULE: external "node:crypto"
+const external_node_crypto_namespaceObject = require("node:crypto");
+;// CONCATENATED MODULE: external "node:stream/promises"
+const external_node_stream_promises_namespaceObject = require("node:stream/promises");
+;// CONCATENATED MODULE: ./build/agent/files.js
+/** File operations that survive a power cut: written aside, flushed, renamed into place. */
+
+
+
+
+
+
+/** Writes a file so that it is there whole or not at all. */
+async function writeFileAtomic(file, content, mode) {
+    const aside = besideOf(file);
+    try {
+        await withFile(aside, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL, mode, async (handle) => {
+            await handle.chmod(mode);
+            await handle.writeFile(content);
+            await handle.sync();
+        });
+        await (0,promises_namespaceObject.rename)(aside, file);
+    }
+    catch (error) {
+        await (0,promises_namespaceObject.rm)(aside, { force: true });
+        throw error;
+    }
+    await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
+}
+/** Points a symlink elsewhere in one atomic step: there is no moment without it. */
+async function replaceLink(link, target) {
+    const aside = besideOf(link);
+    await (0,promises_namespaceObject.symlink)(target, aside);
+    try {
+        await (0,promises_namespaceObject.rename)(aside, link);
+    }
+    catch (error) {
+        await (0,promises_namespaceObject.rm)(aside, { force: true });
+        throw error;
+    }
+    await syncFolder((0,external_node_path_namespaceObject.dirname)(link));
+}
+/** Makes a rename or a new entry in a folder last through a power cut. */
+async function syncFolder(folder) {
+    await withFile(folder, external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync());
+}
+async function withFile(file, flags, mode, use) {
+    const handle = await (0,promises_namespaceObject.open)(file, flags, mode);
+    try {
+        return await use(handle);
+    }
+    finally {
+        await handle.close();
+    }
+}
+/** SHA-256 of a file in hex, read in pieces. */
+async function hashFile(file) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(file, { highWaterMark: 256 * 1024 }), hash);
+    return hash.digest('hex');
+}
+/** The file's text, or null where there is none. Other errors are thrown. */
+async function readIfThere(file) {
+    return (0,promises_namespaceObject.readFile)(file, 'utf8').catch(whenMissing(null));
+}
+async function linkTarget(link) {
+    return (0,promises_namespaceObject.readlink)(link).catch(whenMissing(null));
+}
+async function exists(path) {
+    return (0,promises_namespaceObject.lstat)(path).then(() => true, whenMissing(false));
+}
+function whenMissing(fallback) {
+    return (error) => {
+        if (error.code === 'ENOENT' || error.code === 'ENOTDIR')
+            return fallback;
+        throw error;
+    };
+}
+/** A name of its own in the same folder, so that the rename stays on one file system. */
+function besideOf(file) {
+    return (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), `.${(0,external_node_path_namespaceObject.basename)(file)}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`);
+}
+
+;// CONCATENATED MODULE: ./build/agent/processes.js
+/** What the kernel says about processes. Linux only, as the servers are. */
+
+
+function bootId() {
+    return (0,external_node_fs_namespaceObject.readFileSync)('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+function isRunning(pid, startTime) {
+    return pid > 0 && process_identity_startTimeOf(pid) === startTime;
+}
+/** The working directories of all processes that we may look at. */
+function workingDirectories() {
+    const found = new Map();
+    for (const name of (0,external_node_fs_namespaceObject.readdirSync)('/proc')) {
+        const pid = Number(name);
+        if (!Number.isInteger(pid))
+            continue;
+        const directory = workingDirectoryOf(pid);
+        if (directory !== null)
+            found.set(pid, directory);
+    }
+    return found;
+}
+function workingDirectoryOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/cwd`);
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/workers.js
+/** What the app's workers say of themselves, proven against the kernel. */
+
+
+
+
+
+
+/** The records of the processes that live. What dead ones left behind is removed. */
+async function readWorkers(directory) {
+    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
+    const found = await Promise.all(names
+        .filter((name) => /^\d+\.json$/.test(name))
+        .map(async (name) => {
+        const worker = await readWorker(directory, Number.parseInt(name, 10));
+        if (worker === null)
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, name), { force: true });
+        return worker;
+    }));
+    return found.filter((worker) => worker !== null);
+}
+/** The record of a living process, or null. */
+async function readWorker(directory, pid) {
+    const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${pid}.json`));
+    if (text === null)
+        return null;
+    try {
+        const worker = parse(workerRecord, text, 'worker record');
+        return isRunning(worker.pid, worker.startTime) ? worker : null;
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/candidate.js
+/** Boots a release on a spare port, through the launcher, exactly as PM2 will, and asks its health. */
+
+
+
+
+
+
+
+
+
+
+const POLL = 50;
+/** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
+const STOP_TIMEOUT = 3000;
+/**
+ * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
+ */
+async function verifyCandidate(layout, id, runtime, node) {
+    const directory = releaseDirectory(layout, id);
+    const logFile = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.candidate.log`);
+    const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'w', 0o600);
+    const child = (0,external_node_child_process_namespaceObject.spawn)(node, [...runtime.nodeOptions, releaseFiles(directory).launcher, '--candidate'], 
+    // A group of its own: what the app starts goes with it.
+    { cwd: directory, env: cleanEnvironment(), stdio: ['ignore', log, log, 'ipc'], detached: true });
+    (0,external_node_fs_namespaceObject.closeSync)(log);
+    const exit = new Promise((resolve) => {
+        child.once('error', (error) => resolve(error.message));
+        child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
+    });
+    let ended;
+    void exit.then((how) => (ended = how));
+    try {
+        return await watch();
+    }
+    finally {
+        await stop(child, exit);
+        await (0,promises_namespaceObject.rm)(logFile, { force: true });
+    }
+    async function watch() {
+        const { health } = runtime;
+        const begun = performance.now();
+        let last = 'it has not listened yet';
+        let attempts = 0;
+        for (;;) {
+            if (ended !== undefined)
+                throw await failure('candidate-died', `ended by itself (${ended}) before it was healthy`);
+            const worker = await readWorker(layout.workers, child.pid ?? 0);
+            if (worker?.phase === 'open') {
+                // The launcher has proved it on its private port; now through the door, as visitors will come.
+                const answer = await askHealth('127.0.0.1', worker.doorPort, health);
+                attempts += 1;
+                last = `${health.path} answered ${answer.detail}`;
+                if (answer.healthy)
+                    return { bootMs: Math.round(performance.now() - begun), status: answer.status, attempts };
+            }
+            else if (worker !== null && worker.detail !== '') {
+                last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`;
+            }
+            if (performance.now() - begun > health.timeoutMs) {
+                const listened = worker !== null && worker.port > 0;
+                throw await failure(listened ? 'candidate-unhealthy' : 'candidate-silent', listened
+                    ? `was not healthy within ${health.timeoutMs} ms: ${last}`
+                    : `never listened on its PORT within ${health.timeoutMs} ms`);
+            }
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(POLL);
+        }
+    }
+    async function failure(code, what) {
+        return new Failure(code, `the new release ${what}`, {
+            remedy: 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.',
+            evidence: lastLines(await (0,promises_namespaceObject.readFile)(logFile, 'utf8').catch(() => '')),
+        });
+    }
+}
+/** The end of a log, as evidence. */
+function lastLines(text, limit = 40) {
+    return text.trimEnd().split('\n').slice(-limit).join('\n').slice(-8000);
+}
+async function stop(child, exit) {
+    const { pid } = child;
+    if (pid === undefined)
+        return;
+    // SIGKILL to the group at the end in any case: the app may have started processes of its own.
+    if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGTERM');
+        await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
+    }
+    try {
+        process.kill(-pid, 'SIGKILL');
+    }
+    catch {
+        // Nobody is left in the group.
+    }
+    await exit;
+}
+
+;// CONCATENATED MODULE: ./build/agent/journal.js
+/** The journal: what activations did, one JSON line each, appended and flushed. */
+
+
+
+
+
+
+function openJournal(file, activation) {
+    const append = async (entry) => {
+        const line = JSON.stringify({ time: new Date().toISOString(), activation, ...entry });
+        const flags = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_APPEND;
+        await withFile(file, flags, 0o600, async (handle) => {
+            await handle.writeFile(`${line}\n`);
+            await handle.sync();
+        });
+    };
+    const step = (state) => (name, detail) => append({ step: name, state, detail, verdict: null });
+    return {
+        begin: step('begin'),
+        note: step('note'),
+        done: step('done'),
+        failed: step('failed'),
+        verdict: (verdict) => append({ step: null, state: 'verdict', detail: verdict.status, verdict }),
+    };
+}
+/** The last `limit` entries. A line that was cut off by a crash is passed over. */
+async function readJournal(file, limit) {
+    const text = await (0,promises_namespaceObject.readFile)(file, 'utf8').catch(() => '');
+    return text.split('\n').flatMap(parseLine).slice(-limit);
+}
+const journal_POLL = 50;
+/**
+ * Follows one activation's entries as they are written, until `ended` says that its process is gone and
+ * everything that it wrote has been read.
+ * @param from where to begin, in bytes
+ */
+async function* followJournal(file, from, activation, ended) {
+    const handle = await (0,promises_namespaceObject.open)(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_CREAT, 0o600);
+    const chunk = Buffer.alloc(64 * 1024);
+    let rest = Buffer.alloc(0);
+    let last = false;
+    let position = from;
+    try {
+        for (;;) {
+            const { bytesRead } = await handle.read(chunk, 0, chunk.length, position);
+            position += bytesRead;
+            if (bytesRead === 0) {
+                if (last)
+                    return;
+                // Read once more after the end: the last line may have been written in between.
+                if (ended())
+                    last = true;
+                else
+                    await (0,external_node_timers_promises_namespaceObject.setTimeout)(journal_POLL);
+                continue;
+            }
+            rest = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
+            for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+                const line = rest.subarray(0, end).toString('utf8');
+                rest = rest.subarray(end + 1);
+                for (const entry of parseLine(line))
+                    if (entry.activation === activation)
+                        yield entry;
+            }
+        }
+    }
+    finally {
+        await handle.close();
+    }
+}
+function parseLine(line) {
+    try {
+        return [parse(journalEntry, line, 'journal')];
+    }
+    catch {
+        return [];
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/lock.js
+/**
+ * One activation per app at a time.
+ *
+ * A lock is a numbered file in `.gapless/lock`; the highest number holds. It names its holder by pid, start
+ * time and boot, so a lock whose process is gone is void by itself and nobody ever removes one by hand. To take
+ * over, a process creates the next number, which only one can; it never removes or replaces a live one.
+ */
+
+
+
+
+
+
+
+
+const holderGuard = object({
+    pid: count,
+    startTime: string,
+    bootId: string,
+    /** Who, for people: the run's URL or "an activation". */
+    owner: string,
+    since: string,
+    released: guards_boolean,
+});
+const lock_POLL = 200;
+/**
+ * Takes the lock, waiting up to `timeoutMs` for its holder.
+ * @param onWait called once per holder that it waits for
+ * @throws Failure `locked`
+ */
+async function takeLock(directory, owner, timeoutMs, onWait) {
+    const deadline = performance.now() + timeoutMs;
+    let told = '';
+    for (;;) {
+        const taken = await tryLock(directory, owner);
+        if (typeof taken !== 'string')
+            return taken;
+        if (taken !== told)
+            onWait(taken);
+        told = taken;
+        if (performance.now() >= deadline) {
+            throw new Failure('locked', `another deploy of this app is still running: ${taken}`, {
+                remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
+            });
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(lock_POLL);
+    }
+}
+/** Who holds the lock, in words, or null. */
+async function lockHolder(directory) {
+    const numbers = await lockNumbers(directory);
+    const highest = numbers.at(-1);
+    return highest === undefined ? null : holderOf(directory, highest);
+}
+/** @returns the lock, or who holds it */
+async function tryLock(directory, owner) {
+    const highest = (await lockNumbers(directory)).at(-1) ?? 0;
+    const holder = highest > 0 ? await holderOf(directory, highest) : null;
+    if (holder !== null)
+        return holder;
+    const mine = highest + 1;
+    const content = (released) => JSON.stringify({
+        pid: process.pid,
+        startTime: process_identity_startTimeOf(process.pid) ?? '',
+        bootId: bootId(),
+        owner,
+        since: new Date().toISOString(),
+        released,
+    });
+    if (!(await createNumber(directory, mine, content(false))))
+        return 'a deploy that has just begun';
+    // Someone who read the folder before an older lock was removed may have taken a lower number than the
+    // highest: only the highest counts.
+    const numbers = await lockNumbers(directory);
+    if (numbers.at(-1) !== mine) {
+        await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`), { force: true });
+        return 'a deploy that has just begun';
+    }
+    for (const old of numbers)
+        if (old < mine)
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${old}.json`), { force: true });
+    return { release: () => writeFileAtomic((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`), content(true), 0o600) };
+}
+/** Creates the file whole or not at all, and only if it is not there. */
+async function createNumber(directory, number, content) {
+    const aside = (0,external_node_path_namespaceObject.join)(directory, `.${process.pid}-${number}`);
+    await (0,promises_namespaceObject.writeFile)(aside, content, { mode: 0o600 });
+    try {
+        await (0,promises_namespaceObject.link)(aside, (0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
+        return true;
+    }
+    catch (error) {
+        if (error.code === 'EEXIST')
+            return false;
+        throw error;
+    }
+    finally {
+        await (0,promises_namespaceObject.rm)(aside, { force: true });
+    }
+}
+async function lockNumbers(directory) {
+    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
+    return names
+        .flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? [])
+        .map(Number)
+        .sort((a, b) => a - b);
+}
+/** The live holder in words, or null if the lock is released, void or gone. */
+async function holderOf(directory, number) {
+    const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
+    if (text === null)
+        return null;
+    const holder = parse(holderGuard, text, 'lock');
+    const live = !holder.released && holder.bootId === bootId() && isRunning(holder.pid, holder.startTime);
+    return live ? `${holder.owner}, since ${holder.since} (process ${holder.pid})` : null;
+}
+
+;// CONCATENATED MODULE: external "node:module"
+const external_node_module_namespaceObject = require("node:module");
+;// CONCATENATED MODULE: ./build/agent/pm2.js
+/**
+ * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
+ * whatever happens (5, 6, 7), reload two workers at a time, and cost a second each.
+ */
+
+
+
+
+
+
+function pm2Home() {
+    return process.env['PM2_HOME'] ?? (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.homedir)(), '.pm2');
+}
+/** The running daemon's pid, or null. @throws Failure `pm2-foreign` when it belongs to another user */
+function daemonPid(home) {
+    let pid;
+    try {
+        pid = Number.parseInt((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(home, 'pm2.pid'), 'utf8'), 10);
+    }
+    catch {
+        return null;
+    }
+    if (!Number.isInteger(pid) || process_identity_startTimeOf(pid) === null)
+        return null;
+    const { uid, username } = (0,external_node_os_namespaceObject.userInfo)();
+    const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`).uid;
+    if (owner !== uid) {
+        throw new Failure('pm2-foreign', `the PM2 daemon in ${home} runs as user ${owner}, not as ${username} (${uid})`, {
+            remedy: 'The app runs as the SSH user: log in as the user that PM2 runs as, or give this one a PM2_HOME of its own.',
+        });
+    }
+    return pid;
+}
+/**
+ * Connects to the user's daemon, starting one if there is none. The caller's environment must be a clean one
+ * then: the daemon keeps it for ever.
+ */
+async function connectPm2(installed, home) {
+    // Read by PM2 when it is loaded.
+    process.env['PM2_HOME'] = home;
+    const client = (0,external_node_module_namespaceObject.createRequire)((0,external_node_path_namespaceObject.join)(installed.path, 'package.json'))(installed.path);
+    await promised('connect', (done) => client.connect(done));
+    const remote = (method, parameters) => promised(method, (done) => client.Client.executeRemote(method, parameters, done));
+    return {
+        async list(name) {
+            const processes = (await remote('getMonitorData', {}));
+            return processes.filter((raw) => raw.pm2_env?.name === name).map(toProcess);
+        },
+        async start({ name, script, cwd, options }) {
+            const { max_memory_restart, node_args, ...rest } = options;
+            await promised('start', (done) => client.start({
+                name,
+                script,
+                cwd,
+                ...rest,
+                node_args: [...node_args],
+                ...(max_memory_restart === null ? {} : { max_memory_restart }),
+                exec_mode: 'cluster',
+                instances: 1,
+                // Asking git about a release's folder is of no use and costs a process (PM2's `vizion`).
+                vizion: false,
+                env: {},
+            }, done));
+        },
+        duplicate: async (id) => void (await remote('duplicateProcessId', id)),
+        reload: async (id, options) => void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } })),
+        restart: async (id) => void (await remote('restartProcessId', { id, env: {} })),
+        stop: async (id) => void (await remote('stopProcessId', id)),
+        remove: async (id) => void (await remote('deleteProcessId', id)),
+        save: () => promised('dump', (done) => client.dump(done)),
+        close: () => client.disconnect(),
+    };
+}
+/** PM2 removes an option whose new value is the text "null" (`Utility.extendMix`, seen in 5.4 to 7). */
+function toConf(options) {
+    return { ...options, max_memory_restart: options.max_memory_restart ?? 'null' };
+}
+function promised(what, call) {
+    return new Promise((resolve, reject) => {
+        call((error, result) => {
+            if (error === null || error === undefined)
+                resolve(result);
+            else
+                reject(new Failure('pm2-failed', `PM2 refused to ${what}: ${messageOf(error)}`));
+        });
+    });
+}
+function messageOf(error) {
+    const source = Array.isArray(error) ? error[0] : error;
+    if (source instanceof Error)
+        return source.message;
+    const { message, msg } = (source ?? {});
+    return String(message ?? msg ?? source);
+}
+function toProcess(raw) {
+    const env = raw.pm2_env ?? {};
+    return {
+        id: Number(raw.pm_id ?? env['pm_id']),
+        pid: raw.pid ?? 0,
+        status: String(env['status'] ?? 'unknown'),
+        restarts: Number(env['restart_time'] ?? 0),
+        memoryBytes: raw.monit?.memory ?? 0,
+        script: String(env['pm_exec_path'] ?? ''),
+        cwd: String(env['pm_cwd'] ?? ''),
+        mode: String(env['exec_mode'] ?? ''),
+        errorLog: String(env['pm_err_log_path'] ?? ''),
+        outLog: String(env['pm_out_log_path'] ?? ''),
+    };
+}
+
+;// CONCATENATED MODULE: external "node:readline"
+const external_node_readline_namespaceObject = require("node:readline");
+;// CONCATENATED MODULE: ./build/protocol/manifest.js
+/**
+ * The manifest: every entry of a release with the proof of its content. It travels as JSON lines inside one
+ * brotli stream, so that neither side ever holds more of it than its own table.
+ */
+
+
+const SHA256 = /^[0-9a-f]{64}$/;
+const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
+const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
+const directory = object({ kind: oneOf('directory'), path: string });
+function formatEntry(entry) {
+    return `${JSON.stringify(entry)}\n`;
+}
+/** @throws Failure `malformed-message` or `unsafe-path` */
+function parseEntry(line) {
+    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
+    const entry = parse({ file, link: manifest_link, directory }[kind], line, 'manifest entry');
+    assertSafePath(entry.path);
+    if (entry.kind === 'link')
+        assertSafeLink(entry);
+    return entry;
+}
+/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
+function assertSafePath(path) {
+    const parts = path.split('/');
+    if (path === '' ||
+        path.includes('\0') ||
+        parts.some((part) => part === '' || part === '.' || part === '..')) {
+        throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
+    }
+}
+/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+function assertSafeLink({ path, target }) {
+    let depth = path.split('/').length - 1;
+    let lowest = depth;
+    for (const part of target.split('/')) {
+        if (part === '..')
+            depth -= 1;
+        else if (part !== '' && part !== '.')
+            depth += 1;
+        lowest = Math.min(lowest, depth);
+    }
+    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
+        throw new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+    }
+}
+/**
+ * Paths that a running Next.js may write, relative to the folder of server.js's distDir: ISR pages (Next 14
+ * overwrites them in place), the route cache (15, 16) and the data cache. They are copied between releases,
+ * never linked, and may differ from the manifest later.
+ */
+const WRITABLE = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
+const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
+function isWritableAtRunTime(path) {
+    return WRITABLE.test(path) && !CODE.test(path);
+}
+
+;// CONCATENATED MODULE: ./build/agent/manifest-file.js
+/** A release's manifest on disk, one entry a line. */
+
+
+
+
+
+
+
+async function* readManifest(file) {
+    const input = (0,external_node_fs_namespaceObject.createReadStream)(file);
+    try {
+        for await (const line of (0,external_node_readline_namespaceObject.createInterface)({ input, crlfDelay: Infinity })) {
+            if (line !== '')
+                yield parseEntry(line);
+        }
+    }
+    finally {
+        input.destroy();
+    }
+}
+/**
+ * Proves a release against its manifest. Files that a running Next.js may write must be there; all others
+ * must have the bytes that arrived.
+ * @param shared paths in the release that were replaced by links to what outlasts releases
+ * @throws Failure `release-damaged` naming the first path that does not match
+ */
+async function auditRelease(directory, manifest, shared) {
+    let files = 0;
+    let bytes = 0;
+    const damaged = (path, what) => new Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
+        remedy: 'It cannot go live as it is. Deploy its commit again, or choose another release.',
+    });
+    try {
+        for await (const entry of readManifest(manifest)) {
+            if (shared.some((path) => entry.path === path || entry.path.startsWith(`${path}/`)))
+                continue;
+            const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+            const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
+            if (stat === null)
+                throw damaged(entry.path, 'is missing');
+            if (entry.kind === 'link') {
+                if (!stat.isSymbolicLink() || (await (0,promises_namespaceObject.readlink)(path)) !== entry.target)
+                    throw damaged(entry.path, 'was changed');
+            }
+            else if (entry.kind === 'file') {
+                if (!isWritableAtRunTime(entry.path)) {
+                    if (!stat.isFile() || stat.size !== entry.size || (await hashFile(path)) !== entry.hash) {
+                        throw damaged(entry.path, 'was changed');
+                    }
+                }
+                files += 1;
+                bytes += entry.size;
+            }
+        }
+    }
+    catch (error) {
+        if (error.code === 'ENOENT')
+            throw damaged('its manifest', 'is missing');
+        throw error;
+    }
+    return { files, bytes };
+}
+
+;// CONCATENATED MODULE: ./build/agent/releases.js
+/** The releases on the server: which there are, which is live, what each is. */
+
+
+
+
+
+
+
+
+/** Ids of the releases, oldest first. Only complete releases ever stand in `releases`. */
+async function releaseIds(layout) {
+    const names = await (0,promises_namespaceObject.readdir)(layout.releases).catch(() => []);
+    return names.filter((name) => RELEASE_ID.test(name)).sort();
+}
+/**
+ * The release that `current` points at, or null.
+ * @throws Failure `current-not-a-link` when something else stands in its place
+ */
+async function liveRelease(layout) {
+    const stat = await (0,promises_namespaceObject.lstat)(layout.current).catch(() => null);
+    if (stat !== null && !stat.isSymbolicLink()) {
+        throw new Failure('current-not-a-link', `${layout.current} is not a symbolic link`, {
+            remedy: 'It was not made by Gapless and is left as it is: move it away, or set `path` to another folder.',
+        });
+    }
+    const target = await linkTarget(layout.current);
+    const id = target === null ? null : (/^(?:.*\/)?releases\/(\d{14})\/?$/.exec(target)?.[1] ?? null);
+    return id !== null && (await exists(releaseDirectory(layout, id))) ? id : null;
+}
+/** Points `current` at a release, relative, so that the app's folder can be moved as a whole. */
+async function pointCurrentAt(layout, id) {
+    await liveRelease(layout);
+    await replaceLink(layout.current, (0,external_node_path_namespaceObject.join)('releases', id));
+}
+async function readInfo(layout, id) {
+    const { info } = releaseFiles(releaseDirectory(layout, id));
+    const text = await readIfThere(info);
+    if (text === null)
+        throw new Failure('release-damaged', `release ${id} is damaged: ${info} is missing`);
+    return parse(releaseInfo, text, info);
+}
+async function readRuntime(layout, id) {
+    const file = releaseFiles(releaseDirectory(layout, id)).runtime;
+    const text = await readIfThere(file);
+    if (text === null)
+        throw new Failure('release-damaged', `release ${id} is damaged: ${file} is missing`);
+    return parse(runtime, text, file);
+}
+/** When the release was last shown to serve, as an ISO time, or null if it never was. */
+async function activatedAt(layout, id) {
+    const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified);
+    return text === null ? null : parse(verification, text, 'verified.json').activatedAt;
+}
+async function markVerified(layout, id, activation) {
+    const { verified } = releaseFiles(releaseDirectory(layout, id));
+    await writeFileAtomic(verified, JSON.stringify({ activatedAt: new Date().toISOString(), activation }), 0o644);
+}
+async function listReleases(layout) {
+    const live = await liveRelease(layout);
+    const ids = await releaseIds(layout);
+    return Promise.all(ids.map(async (id) => ({
+        id,
+        live: id === live,
+        activatedAt: await activatedAt(layout, id).catch(() => null),
+        info: await readInfo(layout, id).catch(() => null),
+        bytes: await contentBytes(layout, id),
+    })));
+}
+async function contentBytes(layout, id) {
+    let bytes = 0;
+    try {
+        for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+            if (entry.kind === 'file')
+                bytes += entry.size;
+        }
+    }
+    catch {
+        // A damaged release has no size to tell; the audit names the damage.
+    }
+    return bytes;
+}
+/** The verified release that was live before `live`: where a failed activation goes back to. */
+async function previousRelease(layout, live) {
+    const candidates = await Promise.all((await releaseIds(layout))
+        .filter((id) => id !== live)
+        .map(async (id) => ({ id, at: await activatedAt(layout, id).catch(() => null) })));
+    const verified = candidates.filter((candidate) => candidate.at !== null);
+    return verified.sort((a, b) => (a.at < b.at ? -1 : 1)).at(-1)?.id ?? null;
+}
+/** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. */
+async function removeRelease(layout, id) {
+    const grave = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.removed`);
+    await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
+    await (0,promises_namespaceObject.mkdir)(layout.incoming, { recursive: true, mode: 0o700 });
+    await (0,promises_namespaceObject.rename)(releaseDirectory(layout, id), grave);
+    await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
+}
+
+;// CONCATENATED MODULE: ./build/server/limits.js
+/** Beyond `observe`, this is the longest that an old worker serves on after it was told to leave, in ms. */
+const LONGEST_STAY = 60_000;
+
+;// CONCATENATED MODULE: ./build/agent/activation/fleet.js
+/**
+ * The app's workers as a whole: brought to the release that `current` points at, watched until every one
+ * serves it, and brought back when they do not.
+ *
+ * Proof, not exit codes: a worker counts when PM2 lists its pid as online and the process itself, known by pid
+ * and start time, says that it runs the release and has opened its door.
+ */
+
+
+
+
+
+
+const fleet_POLL = 100;
+/** Closing the door, PM2's polling and the launcher's own cleanup come on top of the drain, in ms. */
+const MARGIN = 20_000;
+/** What PM2 keeps for the app; `previous` still drains under these options. */
+function pm2App(layout, name, next, previous) {
+    const all = previous === null ? [next] : [next, previous];
+    const longest = (of) => Math.max(...all.map(of));
+    const stay = longest(({ observeMs }) => observeMs) + LONGEST_STAY;
+    return {
+        name,
+        script: `${layout.current}/.gapless/launcher.cjs`,
+        cwd: layout.current,
+        options: {
+            wait_ready: true,
+            // The old workers serve for as long as this, whatever the new ones do: time to notice and to go back.
+            listen_timeout: longest(({ health, observeMs }) => health.timeoutMs + observeMs) * 2 + LONGEST_STAY,
+            kill_timeout: stay + longest(({ drainTimeoutMs }) => drainTimeoutMs) + MARGIN,
+            max_memory_restart: next.maxMemoryBytes,
+            node_args: next.nodeOptions,
+        },
+    };
+}
+async function listWorkers({ layout, pm2, appName }) {
+    const [processes, records] = await Promise.all([pm2.list(appName), readWorkers(layout.workers)]);
+    return processes.map((process) => ({
+        process,
+        record: records.find((record) => record.pid === process.pid && !record.candidate) ?? null,
+    }));
+}
+function toStates(workers) {
+    return workers.map(({ process, record }) => ({
+        pmId: String(process.id),
+        pid: process.pid,
+        status: process.status,
+        release: record?.release ?? null,
+        phase: record?.phase ?? null,
+        restarts: process.restarts,
+        memoryBytes: process.memoryBytes,
+    }));
+}
+/** Whether PM2 can bring these workers to a new release without a gap. */
+function isOurs(process, app) {
+    return process.mode === 'cluster_mode' && process.script === app.script && process.cwd === app.cwd;
+}
+/**
+ * Asks PM2 for `instances` workers of what `current` points at, all at once. Returns as soon as it is asked;
+ * failures of PM2's own show in the workers, or in `complaints`.
+ */
+async function bringUp(options, app, instances) {
+    const { pm2, appName, layout } = options;
+    const complaints = [];
+    const background = (work) => {
+        work.catch((error) => complaints.push(error.message));
+    };
+    const present = await pm2.list(appName);
+    // An old worker that still drains from the last activation holds PM2's one place for it.
+    await waitFor(async () => (await readWorkers(layout.workers)).every(({ phase }) => phase !== 'draining'), app.options.kill_timeout);
+    for (const process of present.slice(0, instances))
+        background(pm2.reload(process.id, app.options));
+    if (present.length === 0)
+        background(pm2.start(app));
+    const [first] = present.length > 0 ? present : await firstProcess(options);
+    for (let count = Math.max(1, present.length); first !== undefined && count < instances; count += 1) {
+        background(pm2.duplicate(first.id));
+    }
+    return { complaints };
+}
+/** Takes away the workers beyond `instances`, the youngest first. */
+async function trim({ pm2, appName }, instances) {
+    const present = [...(await pm2.list(appName))].sort((a, b) => a.id - b.id);
+    // Not waited for: what is asked to leave drains in the background.
+    for (const process of present.slice(instances))
+        pm2.remove(process.id).catch(() => undefined);
+}
+async function firstProcess({ pm2, appName }) {
+    let found = [];
+    await waitFor(async () => (found = await pm2.list(appName)).length > 0, 10_000);
+    return found;
+}
+/**
+ * Waits until every worker serves `release`.
+ * @throws Failure `worker-died`, `worker-unhealthy` or `pm2-failed`, with what was seen last
+ */
+async function untilServing(options, release, instances, timeoutMs, complaints) {
+    const deadline = performance.now() + timeoutMs;
+    const seen = new Map();
+    for (;;) {
+        const workers = (await listWorkers(options)).slice(0, instances);
+        const serving = workers.filter((worker) => serves(worker, release));
+        if (serving.length >= instances)
+            return serving;
+        for (const { process, record } of workers) {
+            if (record?.release === release)
+                remember(seen, process.id, process.pid);
+            const pids = seen.get(process.id);
+            if (process.status === 'errored' ||
+                process.status === 'stopped' ||
+                (pids && (pids.size > 1 || !pids.has(process.pid)))) {
+                throw new Failure('worker-died', `a worker of ${release} died before it could take traffic (PM2 says ${process.status})`);
+            }
+        }
+        if (complaints.length > 0)
+            throw new Failure('pm2-failed', complaints.join('; '));
+        if (performance.now() >= deadline) {
+            const waiting = workers.find((worker) => !serves(worker, release));
+            throw new Failure('worker-unhealthy', `${instances - serving.length} of ${instances} workers did not come to serve ${release}: ${describe(waiting)}`);
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
+    }
+}
+/**
+ * Watches workers that serve for `observeMs`: the same processes, each healthy whenever it is asked.
+ * @throws Failure `worker-died` or `worker-unhealthy`
+ */
+async function observe(options, release, workers, runtime) {
+    const until = performance.now() + runtime.observeMs;
+    const pids = workers.map(({ process }) => process.pid);
+    do {
+        const now = (await listWorkers(options)).filter((worker) => serves(worker, release));
+        if (!pids.every((pid) => now.some(({ process }) => process.pid === pid))) {
+            throw new Failure('worker-died', `a worker of ${release} died after it began to take traffic`);
+        }
+        for (const { process, record } of now) {
+            const answer = await askHealth('127.0.0.1', record.port, runtime.health);
+            if (!answer.healthy) {
+                throw new Failure('worker-unhealthy', `worker ${process.pid} of ${release} became unhealthy: ${answer.detail}`, { evidence: answer.excerpt });
+            }
+        }
+        const door = await askHealth(reachable(runtime.host), runtime.port, runtime.health);
+        if (!door.healthy) {
+            throw new Failure('door-unhealthy', `${runtime.host}:${runtime.port}${runtime.health.path} answered ${door.detail}`, { evidence: door.excerpt });
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(Math.min(runtime.health.intervalMs, 500));
+    } while (performance.now() < until);
+}
+/**
+ * Replaces every worker that does not serve `release`, which `current` points at again: PM2 starts a process
+ * that ended anew, and finishes a reload that waits with it.
+ */
+async function heal(options, release, instances, timeoutMs) {
+    const { pm2 } = options;
+    const deadline = performance.now() + timeoutMs;
+    const handled = new Set();
+    for (;;) {
+        const workers = await listWorkers(options);
+        if (workers.filter((worker) => serves(worker, release)).length >= Math.min(instances, workers.length) &&
+            workers.length > 0)
+            return;
+        if (performance.now() >= deadline) {
+            throw new Failure('restore-failed', `not every worker came back to ${release}: ${describe(workers.find((worker) => !serves(worker, release)))}`);
+        }
+        for (const { process: { id, pid, status }, record, } of workers) {
+            if (record?.release === release || handled.has(`${id} ${pid} ${status}`))
+                continue;
+            if (status === 'errored' || status === 'stopped') {
+                handled.add(`${id} ${pid} ${status}`);
+                pm2.restart(id).catch(() => undefined);
+            }
+            else if (record !== null) {
+                handled.add(`${id} ${pid} ${status}`);
+                // Behind a closed door nobody is lost; an open one is left through the drain.
+                kill(pid, record.phase === 'open' || record.phase === 'draining' ? 'SIGINT' : 'SIGKILL');
+            }
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
+    }
+}
+/** Stops the app: for a first deploy that failed, with nothing to go back to. */
+async function stopAll({ pm2, appName }) {
+    await Promise.all((await pm2.list(appName)).map(({ id }) => pm2.stop(id)));
+}
+/** Waits until the workers of other releases have closed their doors: from then on all answers are the new one's. */
+async function untilOthersLeft({ layout }, release, timeoutMs) {
+    return waitFor(async () => (await readWorkers(layout.workers)).every((worker) => worker.release === release || worker.candidate || worker.phase !== 'open'), timeoutMs);
+}
+function serves({ process, record }, release) {
+    return process.status === 'online' && record?.release === release && record.phase === 'open';
+}
+function remember(seen, id, pid) {
+    const pids = seen.get(id) ?? new Set();
+    seen.set(id, pids.add(pid));
+}
+function describe(worker) {
+    if (worker === undefined)
+        return 'PM2 lists too few';
+    const { process, record } = worker;
+    if (record === null)
+        return `process ${process.pid} (${process.status}) has not reported`;
+    return `process ${process.pid} is ${record.phase}${record.detail === '' ? '' : `, last answer: ${record.detail} ${record.excerpt}`}`;
+}
+/** An address that reaches a server which listens on all of them. */
+function reachable(host) {
+    if (host === '0.0.0.0')
+        return '127.0.0.1';
+    return host === '::' ? '::1' : host;
+}
+function kill(pid, signal) {
+    try {
+        process.kill(pid, signal);
+    }
+    catch {
+        // It is gone already.
+    }
+}
+/** @returns whether the condition came true in time */
+async function waitFor(condition, timeoutMs) {
+    const deadline = performance.now() + timeoutMs;
+    while (!(await condition())) {
+        if (performance.now() >= deadline)
+            return false;
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
+    }
+    return true;
+}
+/** The end of the workers' own logs since `since` (bytes by file): the evidence when they fail. */
+async function logsSince(processes, since) {
+    const files = [...new Set(processes.flatMap(({ errorLog, outLog }) => [outLog, errorLog]))];
+    const texts = await Promise.all(files.map(async (file) => Buffer.from((await readIfThere(file)) ?? '')
+        .subarray(since.get(file) ?? 0)
+        .toString('utf8')));
+    return texts.filter((text) => text !== '').join('\n');
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/hooks.js
+/** `pre-activate` and `post-activate`: the user's own commands, the only ones that a shell interprets. */
+
+
+
+
+const KEPT_OUTPUT = 64 * 1024;
+/**
+ * Runs commands in the release's folder with the release's environment.
+ * @returns their output's last lines
+ * @throws Failure `hook-failed`
+ */
+function runHook(input, commands, directory, runtime) {
+    return new Promise((resolve, reject) => {
+        const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-e', '-c', commands], {
+            cwd: directory,
+            env: { ...cleanEnvironment(), NODE_ENV: 'production', ...runtime.env },
+            stdio: ['ignore', 'pipe', 'pipe'],
+        });
+        let output = '';
+        const keep = (chunk) => (output = (output + chunk.toString('utf8')).slice(-KEPT_OUTPUT));
+        child.stdout.on('data', keep);
+        child.stderr.on('data', keep);
+        child.once('error', (cause) => reject(new Failure('hook-failed', `\`${input}\` could not be started`, { cause })));
+        child.once('close', (code, signal) => {
+            if (code === 0)
+                return resolve(lastLines(output));
+            reject(new Failure('hook-failed', `\`${input}\` failed (${signal ?? `exit code ${code}`})`, {
+                remedy: 'Its own output says why. It runs in the release’s folder with the release’s `env`.',
+                evidence: lastLines(output),
+            }));
+        });
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/instances.js
+
+/** How many workers the release asks for; 0 stands for one per core of the server. */
+function instancesOf({ instances }) {
+    return instances === 0 ? (0,external_node_os_namespaceObject.cpus)().length : instances;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/run.js
+/**
+ * The activation: from the swap to the verdict, and back if need be. It runs detached from the SSH session, so
+ * that it ends in a verdict whatever happens to the runner; the runner only reads the journal.
+ */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
+const DOORS_CLOSE = 10_000;
+async function runActivation(job) {
+    const layout = layoutOf(job.base);
+    const journal = openJournal(layout.journal, job.activation);
+    let pm2;
+    let verdict;
+    try {
+        await journal.begin('lock', 'waiting for the lock');
+        const lock = await takeLock(layout.lock, job.request.run.runUrl || job.activation, job.request.lockTimeoutMs, (holder) => void journal.note('lock', `waiting for ${holder}`));
+        await journal.done('lock', 'locked');
+        try {
+            pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home);
+            verdict = await activate(job, journal, pm2);
+        }
+        finally {
+            await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true });
+            await lock.release();
+        }
+    }
+    catch (error) {
+        const live = await liveRelease(layout).catch(() => null);
+        verdict = { status: 'kept', live, failure: toRecord(Failure.from(error)), workers: [] };
+    }
+    pm2?.close();
+    await journal.verdict(verdict);
+    return verdict;
+}
+/** Throws only while nothing live has been touched. */
+async function activate(job, journal, pm2) {
+    const layout = layoutOf(job.base);
+    const { release, preActivate, postActivate } = job.request;
+    const fleet = { layout, pm2, appName: job.appName };
+    const directory = releaseDirectory(layout, release);
+    if (!(await exists(directory)))
+        throw new Failure('unknown-release', `release ${release} is not on the server`);
+    const live = await liveRelease(layout);
+    // Going back to the release that is live already has nothing else to fall back on.
+    const previous = live === release ? null : (live ?? (await previousRelease(layout, null)));
+    const runtime = await readRuntime(layout, release);
+    const previousRuntime = previous === null ? null : await readRuntime(layout, previous);
+    const app = pm2App(layout, job.appName, runtime, previousRuntime);
+    const instances = instancesOf(runtime);
+    const before = await pm2.list(job.appName);
+    const logs = await logSizes(before);
+    const announce = (abandoned) => writeFileAtomic(activationFile(layout.base), JSON.stringify({ pid: process.pid, startTime: process_identity_startTimeOf(process.pid), target: release, abandoned }), 0o600);
+    if (preActivate !== null) {
+        await step('pre-activate', 'running pre-activate', async () => runHook('pre-activate', preActivate, directory, runtime));
+    }
+    await announce(false);
+    let current = 'swap';
+    try {
+        await step('swap', `current -> releases/${release}`, async () => {
+            await pointCurrentAt(layout, release);
+            return `current -> releases/${release}`;
+        });
+    }
+    catch (error) {
+        // The rename is the one moment that counts: before it nothing has changed.
+        if ((await liveRelease(layout).catch(() => null)) !== release)
+            throw error;
+        return restore(error);
+    }
+    try {
+        current = 'reload';
+        const workers = await step('reload', `${instances} workers`, async () => {
+            const foreign = before.filter((process) => !isOurs(process, app));
+            if (foreign.length > 0) {
+                await journal.note('reload', `started anew, with a short gap: ${foreign.length} workers were not started by Gapless through current`);
+                for (const { id } of before)
+                    await pm2.remove(id);
+            }
+            const { complaints } = await bringUp(fleet, app, instances);
+            const timeout = runtime.health.timeoutMs + runtime.observeMs;
+            return untilServing(fleet, release, instances, timeout, complaints);
+        });
+        current = 'health-check';
+        await step('health-check', `${runtime.health.path}, observed for ${runtime.observeMs} ms`, async () => {
+            await observe(fleet, release, workers, runtime);
+            if (postActivate !== null)
+                await runHook('post-activate', postActivate, directory, runtime);
+        });
+    }
+    catch (error) {
+        return restore(error);
+    }
+    await markVerified(layout, release, job.activation);
+    await trim(fleet, instances);
+    await pm2.save();
+    // The old workers served until now; from here on every answer is the new release's.
+    await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true });
+    if (!(await untilOthersLeft(fleet, release, DOORS_CLOSE))) {
+        await journal.note('health-check', 'workers of another release still take requests');
+    }
+    return { status: 'live', live: release, failure: null, workers: toStates(await listWorkers(fleet)) };
+    async function step(name, detail, act) {
+        await journal.begin(name, detail);
+        try {
+            const result = await act();
+            await journal.done(name, typeof result === 'string' ? result : detail);
+            return result;
+        }
+        catch (error) {
+            await journal.failed(name, error.message);
+            throw error;
+        }
+    }
+    /** Puts the previous release back, and shows that it serves. */
+    async function restore(error) {
+        const failure = await withEvidence(Failure.from(error));
+        try {
+            await announce(true);
+            await step('rollback', previous === null ? 'there is no release to go back to' : `back to ${previous}`, async () => {
+                if (previous === null || previousRuntime === null) {
+                    await stopAll(fleet);
+                    if (live === null)
+                        await (0,promises_namespaceObject.rm)(layout.current, { force: true });
+                    return;
+                }
+                await pointCurrentAt(layout, previous);
+                const count = instancesOf(previousRuntime);
+                const timeout = previousRuntime.health.timeoutMs + previousRuntime.drainTimeoutMs;
+                if ((await pm2.list(job.appName)).length === 0)
+                    await bringUp(fleet, app, count);
+                await heal(fleet, previous, count, timeout);
+                await observe(fleet, previous, (await listWorkers(fleet)).slice(0, count), {
+                    ...previousRuntime,
+                    observeMs: 0,
+                });
+            });
+        }
+        catch (cause) {
+            const second = Failure.from(cause);
+            const both = new Failure(failure.code, `${failure.message}; then ${second.message}`, {
+                remedy: 'The app needs hands: look at `pm2 logs` on the server.',
+                ...(failure.evidence === undefined ? {} : { evidence: failure.evidence }),
+            });
+            return ended('down', both);
+        }
+        return ended(previous === null ? 'down' : 'restored', failure);
+    }
+    async function ended(status, failure) {
+        const workers = await listWorkers(fleet).then(toStates, () => []);
+        const serving = await liveRelease(layout).catch(() => null);
+        return { status, live: status === 'restored' ? serving : null, failure: toRecord(failure), workers };
+    }
+    async function withEvidence(failure) {
+        const text = await pm2.list(job.appName).then((processes) => logsSince(processes, logs), () => '');
+        const evidence = [failure.evidence ?? '', lastLines(text)].filter((part) => part !== '').join('\n');
+        return new Failure(failure.code, `${failure.message} (during ${current})`, {
+            ...(failure.remedy === undefined ? {} : { remedy: failure.remedy }),
+            evidence,
+        });
+    }
+}
+async function logSizes(processes) {
+    const files = processes.flatMap(({ errorLog, outLog }) => [errorLog, outLog]);
+    const sizes = files.map(async (file) => [file, (await (0,promises_namespaceObject.stat)(file).catch(() => ({ size: 0 }))).size]);
+    return new Map(await Promise.all(sizes));
+}
+function toRecord({ code, message, remedy, evidence }) {
+    return { code, message, remedy: remedy ?? null, evidence: evidence ?? null };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/start.js
+/** The session's side of an activation: starts it as a process of its own, and watches its journal. */
+
+
+
+
+
+
+
+
+
+
+/**
+ * @param onEntry called with each entry of its journal
+ * @throws Failure `activation-died` if its process ended without a verdict
+ */
+async function startActivation(context, request, onEntry) {
+    const { layout, appName, agentFile, pm2, pm2Home, node } = context;
+    const activation = (0,external_node_crypto_namespaceObject.randomUUID)();
+    const jobFile = (0,external_node_path_namespaceObject.join)(layout.activations, `${activation}.json`);
+    const logFile = (0,external_node_path_namespaceObject.join)(layout.activations, `${activation}.log`);
+    const job = {
+        activation,
+        base: layout.base,
+        appName,
+        pm2Path: pm2.path,
+        pm2Version: pm2.version,
+        pm2Home,
+        request,
+    };
+    await writeFileAtomic(jobFile, JSON.stringify(job), 0o600);
+    const from = (await (0,promises_namespaceObject.stat)(layout.journal).catch(() => ({ size: 0 }))).size;
+    const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'a', 0o600);
+    // A session of its own and a log of its own: the end of the SSH session is no event for it.
+    const child = (0,external_node_child_process_namespaceObject.spawn)(node, [agentFile, 'activate', jobFile], {
+        cwd: layout.base,
+        env: { ...cleanEnvironment(), PM2_HOME: pm2Home },
+        stdio: ['ignore', log, log],
+        detached: true,
+    });
+    (0,external_node_fs_namespaceObject.closeSync)(log);
+    let ended = false;
+    child.once('exit', () => (ended = true));
+    child.once('error', () => (ended = true));
+    child.unref();
+    for await (const entry of followJournal(layout.journal, from, activation, () => ended)) {
+        onEntry(entry);
+        if (entry.verdict !== null) {
+            await Promise.all([(0,promises_namespaceObject.rm)(jobFile, { force: true }), (0,promises_namespaceObject.rm)(logFile, { force: true })]);
+            return { activation, verdict: entry.verdict };
+        }
+    }
+    throw new Failure('activation-died', 'the activation on the server ended without a verdict', {
+        remedy: 'Run the deploy again: it finishes or undoes what was begun.',
+        evidence: lastLines(await (0,promises_namespaceObject.readFile)(logFile, 'utf8').catch(() => '')),
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/cleanup.js
+/** Prunes old releases: never the live one, the previous one, or one that a process still uses. */
+
+
+
+
+
+
+
+/** What an upload left behind this long ago, in ms, belongs to a run that is dead. */
+const STALE_UPLOAD = 24 * 60 * 60 * 1000;
+/** @param keep verified releases to keep, the live one included */
+async function cleanUp(layout, keep, lockTimeoutMs) {
+    const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs, () => undefined);
+    try {
+        const live = await liveRelease(layout);
+        const previous = await previousRelease(layout, live);
+        const ids = await releaseIds(layout);
+        const verified = await keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null);
+        const wanted = new Set([...verified.slice(-keep), live, previous]);
+        // Without a live release there is nothing that tells which of them matter.
+        const doomed = live === null ? [] : ids.filter((id) => !wanted.has(id) && id < live);
+        const used = await releasesInUse(layout, ids);
+        const removed = doomed.filter((id) => !used.has(id));
+        for (const id of removed)
+            await removeRelease(layout, id);
+        await removeStaleUploads(layout);
+        return {
+            removed,
+            inUse: doomed.filter((id) => used.has(id)),
+            kept: ids.filter((id) => !removed.includes(id)),
+        };
+    }
+    finally {
+        await lock.release();
+    }
+}
+/** Releases that a process has as its working directory, or that a worker says it runs. */
+async function releasesInUse(layout, ids) {
+    const directories = [...workingDirectories().values()];
+    const workers = await readWorkers(layout.workers);
+    return new Set(ids.filter((id) => {
+        const directory = releaseDirectory(layout, id);
+        return (workers.some(({ release }) => release === id) ||
+            directories.some((used) => used === directory || used.startsWith(directory + external_node_path_namespaceObject.sep)));
+    }));
+}
+async function removeStaleUploads(layout) {
+    for (const name of await (0,promises_namespaceObject.readdir)(layout.incoming)) {
+        const begun = Date.parse(name.replace(/^(....)(..)(..)(..)(..)(..).*$/, '$1-$2-$3T$4:$5:$6Z'));
+        if (Date.now() - begun > STALE_UPLOAD)
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(layout.incoming, name), { recursive: true, force: true });
+    }
+}
+async function keepIf(items, test) {
+    const results = await Promise.all(items.map(test));
+    return items.filter((_, index) => results[index]);
+}
+
+;// CONCATENATED MODULE: ./build/agent/find-pm2.js
+/** Finds the installed PM2: sessions over SSH often lack the PATH that the user's own shell has. */
+
+
+
+
+/** @param binPath folders that the user named, searched first */
+function findPm2(binPath) {
+    const home = (0,external_node_os_namespaceObject.homedir)();
+    const folders = [
+        ...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)),
+        ...searchPath(),
+        ...usualFolders(home),
+    ];
+    const searched = [...new Set(folders)];
+    for (const folder of searched) {
+        const found = pm2In(folder);
+        if (found !== null)
+            return { found, searched };
+    }
+    return { found: null, searched };
+}
+/** Where version managers and package managers put global programs. */
+function usualFolders(home) {
+    const versions = (folder, bin) => find_pm2_list((0,external_node_path_namespaceObject.join)(home, folder)).map((version) => (0,external_node_path_namespaceObject.join)(home, folder, version, bin));
+    return [
+        ...versions('.nvm/versions/node', 'bin'),
+        ...versions('.local/share/fnm/node-versions', 'installation/bin'),
+        ...versions('.fnm/node-versions', 'installation/bin'),
+        ...versions('.asdf/installs/nodejs', 'bin'),
+        ...versions('.local/share/mise/installs/node', 'bin'),
+        (0,external_node_path_namespaceObject.join)(home, '.volta/tools/image/packages/pm2/bin'),
+        (0,external_node_path_namespaceObject.join)(home, 'n/bin'),
+        (0,external_node_path_namespaceObject.join)(home, '.npm-global/bin'),
+        (0,external_node_path_namespaceObject.join)(home, '.local/bin'),
+        (0,external_node_path_namespaceObject.join)(home, '.local/share/pnpm'),
+        (0,external_node_path_namespaceObject.join)(home, '.yarn/bin'),
+        (0,external_node_path_namespaceObject.join)(home, '.bun/bin'),
+        '/opt/homebrew/bin',
+        '/home/linuxbrew/.linuxbrew/bin',
+        '/snap/bin',
+        '/opt/node/bin',
+    ];
+}
+/** PM2's package behind `<folder>/pm2`, or beside it where the command is a script of its own. */
+function pm2In(folder) {
+    const command = (0,external_node_path_namespaceObject.join)(folder, 'pm2');
+    if (!(0,external_node_fs_namespaceObject.existsSync)(command))
+        return null;
+    const roots = [
+        (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.dirname)(realpath(command))),
+        (0,external_node_path_namespaceObject.join)(folder, '../lib/node_modules/pm2'),
+        (0,external_node_path_namespaceObject.join)(folder, 'node_modules/pm2'),
+        ...find_pm2_list((0,external_node_path_namespaceObject.join)(folder, 'global')).map((version) => (0,external_node_path_namespaceObject.join)(folder, 'global', version, 'node_modules/pm2')),
+    ];
+    for (const root of roots) {
+        try {
+            const { name, version } = JSON.parse((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(root, 'package.json'), 'utf8'));
+            if (name === 'pm2' && typeof version === 'string')
+                return { version, path: realpath(root) };
+        }
+        catch {
+            // Not PM2's package: look further.
+        }
+    }
+    return null;
+}
+function realpath(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)(path);
+    }
+    catch {
+        return path;
+    }
+}
+function find_pm2_list(folder) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).sort().reverse();
+    }
+    catch {
+        return [];
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/server.js
+/** What the action needs to know of the server before it builds anything. */
+
+
+
+
+
+
+
+/** @throws Failure `path-not-writable`, `current-not-a-link`, `pm2-foreign` */
+async function inspectServer(layout, search, pm2Home) {
+    const standing = nearestExisting(layout.base);
+    assertWritable(layout.base, standing);
+    const { bavail, bsize, ffree } = await (0,promises_namespaceObject.statfs)(standing);
+    return {
+        node: process.versions.node,
+        platform: process.platform,
+        arch: process.arch,
+        glibc: glibcVersion(),
+        user: (0,external_node_os_namespaceObject.userInfo)().username,
+        home: (0,external_node_os_namespaceObject.homedir)(),
+        path: layout.base,
+        pm2: search.found === null ? null : { ...search.found, home: pm2Home, running: daemonPid(pm2Home) !== null },
+        searched: search.searched,
+        freeBytes: bavail * bsize,
+        freeInodes: ffree,
+        live: await liveRelease(layout),
+        now: new Date().toISOString(),
+    };
+}
+function nearestExisting(path) {
+    return (0,external_node_fs_namespaceObject.existsSync)(path) ? path : nearestExisting((0,external_node_path_namespaceObject.dirname)(path));
+}
+function assertWritable(base, standing) {
+    try {
+        (0,external_node_fs_namespaceObject.accessSync)(standing, external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
+    }
+    catch (cause) {
+        const { username } = (0,external_node_os_namespaceObject.userInfo)();
+        throw new Failure('path-not-writable', `${username} may not write in ${standing}`, {
+            remedy: standing === base
+                ? `Give the folder to the user that logs in: sudo chown -R ${username} ${base}`
+                : `Make the folder for the user that logs in: sudo install -d -o ${username} ${base}`,
+            cause,
+        });
+    }
+}
+/** The C library that native modules link to, or null where it is not glibc (musl). */
+function glibcVersion() {
+    const report = process.report;
+    // Without this Node looks up the name of every open connection (18 to 24).
+    report.excludeNetwork = true;
+    const { header } = report.getReport();
+    return header?.glibcVersionRuntime ?? null;
+}
+
+;// CONCATENATED MODULE: external "node:stream"
+const external_node_stream_namespaceObject = require("node:stream");
+;// CONCATENATED MODULE: external "node:zlib"
+const external_node_zlib_namespaceObject = require("node:zlib");
+;// CONCATENATED MODULE: ./build/agent/shared.js
+/** `shared-dirs` and `shared-files`: paths of the release that live in `<path>/shared` and outlast releases. */
+
+
+
+/**
+ * Links the shared paths into a release that is being built. What the first release brings at such a path
+ * becomes the shared content; later releases find the shared content and theirs is left out.
+ *
+ * @param directory the release
+ * @param appFolder where server.js stands in it: the paths are relative to the app
+ */
+async function linkShared(layout, directory, appFolder, paths) {
+    for (const path of paths.sharedDirs)
+        await linkOne(path, (target) => (0,promises_namespaceObject.mkdir)(target, { mode: 0o755 }));
+    for (const path of paths.sharedFiles)
+        await linkOne(path, (target) => (0,promises_namespaceObject.writeFile)(target, '', { mode: 0o600 }));
+    async function linkOne(path, create) {
+        const inRelease = (0,external_node_path_namespaceObject.join)(directory, appFolder, path);
+        const target = (0,external_node_path_namespaceObject.join)(layout.shared, path);
+        const brought = await (0,promises_namespaceObject.lstat)(inRelease).catch(() => null);
+        if (!(await exists(target))) {
+            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o755 });
+            if (brought === null) {
+                await create(target);
+            }
+            else {
+                // Copied aside and renamed: the release's own files may be hard links to those of other releases.
+                await (0,promises_namespaceObject.cp)(inRelease, `${target}.new`, { recursive: true, verbatimSymlinks: true });
+                await (0,promises_namespaceObject.rename)(`${target}.new`, target);
+            }
+        }
+        await (0,promises_namespaceObject.rm)(inRelease, { recursive: true, force: true });
+        await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(inRelease), { recursive: true, mode: 0o755 });
+        const final = (0,external_node_path_namespaceObject.join)(layout.releases, 'release', appFolder, (0,external_node_path_namespaceObject.dirname)(path));
+        await (0,promises_namespaceObject.symlink)((0,external_node_path_namespaceObject.relative)(final, target), inRelease);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/upload.js
+/**
+ * Receives a release: the manifest, then the contents that the server lacks, then the commit. Everything is
+ * built in `.gapless/incoming/<id>` and proven there; one rename makes it a release.
+ */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+function createUploads(layout) {
+    let upload;
+    const begun = (id) => {
+        if (upload?.id !== id)
+            throw new Failure('no-such-upload', `no upload ${id} was begun in this session`);
+        return upload;
+    };
+    return {
+        async stage(body) {
+            makeFolders(layout);
+            await liveRelease(layout);
+            const { id, directory } = await reserve(layout);
+            upload = { id, directory, missing: [], contentHash: '', filled: false };
+            const manifest = releaseFiles(directory).manifest;
+            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(manifest), { mode: 0o700 });
+            await (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(body), (0,external_node_zlib_namespaceObject.createBrotliDecompress)(), (0,external_node_fs_namespaceObject.createWriteStream)(manifest, { mode: 0o600 }));
+            const contentHash = await hashFile(manifest);
+            const known = await contentsOnServer(layout);
+            const missing = [];
+            const bitmap = [];
+            let [index, reusedFiles, reusedBytes] = [0, 0, 0];
+            for await (const entry of readManifest(manifest)) {
+                const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+                if (entry.kind === 'directory') {
+                    await (0,promises_namespaceObject.mkdir)(path, { recursive: true, mode: 0o755 });
+                    continue;
+                }
+                await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(path), { recursive: true, mode: 0o755 });
+                if (entry.kind === 'link') {
+                    await (0,promises_namespaceObject.symlink)(entry.target, path);
+                    continue;
+                }
+                if (await reuse(known.get(keyOf(entry)), entry, path)) {
+                    reusedFiles += 1;
+                    reusedBytes += entry.size;
+                }
+                else {
+                    missing.push(entry);
+                    bitmap[index >> 3] = (bitmap[index >> 3] ?? 0) | (1 << (index & 7));
+                }
+                index += 1;
+            }
+            upload = { id, directory, missing, contentHash, filled: false };
+            const bytes = Uint8Array.from({ length: (index + 7) >> 3 }, (_, at) => bitmap[at] ?? 0);
+            return { id, missing: Buffer.from(bytes).toString('base64'), reusedFiles, reusedBytes };
+        },
+        async fill(id, body) {
+            const current = begun(id);
+            const bytes = await unpack(current.directory, current.missing, body);
+            current.filled = true;
+            return { files: current.missing.length, bytes };
+        },
+        async commit(params) {
+            const { id, directory, contentHash, filled, missing } = begun(params.id);
+            if (!filled && missing.length > 0)
+                throw new Failure('upload-incomplete', `the contents of ${id} never came`);
+            const files = releaseFiles(directory);
+            const { run, entry, nextVersion } = params;
+            const info = { id, ...run, created: new Date().toISOString(), entry, nextVersion, contentHash };
+            await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644);
+            await writeFileAtomic(files.runtime, JSON.stringify(params.runtime), 0o600);
+            if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {
+                throw new Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
+            }
+            await linkShared(layout, directory, (0,external_node_path_namespaceObject.dirname)(entry), params.runtime);
+            await syncFolder(directory);
+            const path = releaseDirectory(layout, id);
+            await (0,promises_namespaceObject.rename)(directory, path);
+            await syncFolder(layout.releases);
+            await syncFolder(layout.incoming);
+            upload = undefined;
+            return { path };
+        },
+        async abandon() {
+            if (upload)
+                await (0,promises_namespaceObject.rm)(upload.directory, { recursive: true, force: true });
+            upload = undefined;
+        },
+    };
+}
+/** The UTC second as an id, later than every release there is, whatever the clock says. */
+async function reserve(layout) {
+    const pending = (await (0,promises_namespaceObject.readdir)(layout.incoming)).flatMap((name) => /^\d{14}/.exec(name) ?? []);
+    const newest = [...(await releaseIds(layout)), ...pending].sort().at(-1) ?? '';
+    const now = formatId(new Date());
+    for (let id = now > newest ? now : secondAfter(newest);; id = secondAfter(id)) {
+        const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
+        try {
+            await (0,promises_namespaceObject.mkdir)(directory, { mode: 0o755 });
+            return { id, directory };
+        }
+        catch (error) {
+            if (error.code !== 'EEXIST')
+                throw error;
+        }
+    }
+}
+function formatId(date) {
+    return date.toISOString().replace(/\D/g, '').slice(0, 14);
+}
+function secondAfter(id) {
+    const iso = id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z');
+    return formatId(new Date(Date.parse(iso) + 1000));
+}
+function keyOf(file) {
+    return `${file.hash} ${file.mode}`;
+}
+/** Where the releases on this server have which content. The newest release wins. */
+async function contentsOnServer(layout) {
+    const known = new Map();
+    for (const id of await releaseIds(layout)) {
+        const directory = releaseDirectory(layout, id);
+        try {
+            for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+                if (entry.kind === 'file')
+                    known.set(keyOf(entry), (0,external_node_path_namespaceObject.join)(directory, entry.path));
+            }
+        }
+        catch {
+            // A damaged release is nothing to build on; what it lacks is sent again.
+        }
+    }
+    return known;
+}
+/**
+ * Takes a file from another release, if it still is what its manifest says. Hard links cost nothing, but what
+ * a running app may write is copied: Next 14 overwrites ISR pages in place.
+ */
+async function reuse(source, entry, path) {
+    if (source === undefined)
+        return false;
+    const stat = await (0,promises_namespaceObject.lstat)(source).catch(() => null);
+    if (!stat?.isFile() || stat.size !== entry.size || (await hashFile(source)) !== entry.hash)
+        return false;
+    if (isWritableAtRunTime(entry.path) || (stat.mode & 0o777) !== entry.mode) {
+        await (0,promises_namespaceObject.copyFile)(source, path, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
+        await withFile(path, external_node_fs_namespaceObject.constants.O_RDONLY, 0, async (handle) => {
+            await handle.chmod(entry.mode);
+            await handle.sync();
+        });
+        return (await hashFile(path)) === entry.hash;
+    }
+    try {
+        await (0,promises_namespaceObject.link)(source, path);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+/** Writes the files of one decompressed stream, in order, and proves each by its hash. */
+async function unpack(directory, files, body) {
+    const contents = (0,external_node_zlib_namespaceObject.createBrotliDecompress)();
+    const source = (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(body), contents);
+    const chunks = contents[Symbol.asyncIterator]();
+    let chunk = Buffer.alloc(0);
+    const next = async (limit) => {
+        while (chunk.length === 0) {
+            const { done, value } = await chunks.next();
+            if (done === true)
+                return null;
+            chunk = value;
+        }
+        const piece = chunk.subarray(0, limit);
+        chunk = chunk.subarray(piece.length);
+        return piece;
+    };
+    try {
+        for (const file of files)
+            await writeProven((0,external_node_path_namespaceObject.join)(directory, file.path), file, next);
+        if ((await next(1)) !== null)
+            throw new Failure('upload-corrupt', 'more came than the manifest names');
+        await source;
+    }
+    catch (error) {
+        contents.destroy();
+        await source.catch(() => undefined);
+        throw error;
+    }
+    await inParallel(files, (file) => withFile((0,external_node_path_namespaceObject.join)(directory, file.path), external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync()));
+    return files.reduce((sum, file) => sum + file.size, 0);
+}
+async function writeProven(path, file, next) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    await withFile(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL, file.mode, async (handle) => {
+        for (let left = file.size; left > 0;) {
+            const piece = await next(left);
+            if (piece === null)
+                throw new Failure('upload-incomplete', `the contents ended inside ${file.path}`);
+            left -= piece.length;
+            hash.update(piece);
+            await handle.writeFile(piece);
+        }
+        await handle.chmod(file.mode);
+    });
+    if (hash.digest('hex') !== file.hash) {
+        throw new Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`);
+    }
+}
+/** Flushing files one by one waits for the disk each time; this many at once share the wait. */
+const PARALLEL = 16;
+async function inParallel(items, act) {
+    const rest = items[Symbol.iterator]();
+    await Promise.all(Array.from({ length: PARALLEL }, async () => {
+        for (const item of rest)
+            await act(item);
+    }));
+}
+
+;// CONCATENATED MODULE: ./build/agent/operations.js
+/** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+const JOURNAL_ENTRIES = 20;
+function createOperations({ base, appName, binPath, agentFile }) {
+    const layout = layoutOf(base);
+    const search = findPm2(binPath);
+    const home = pm2Home();
+    const uploads = createUploads(layout);
+    const installedPm2 = () => {
+        if (search.found !== null)
+            return search.found;
+        throw new Failure('pm2-missing', 'PM2 was not found on the server', {
+            remedy: 'Install it as the user that logs in: npm install -g pm2. If it is there, name its folder in `bin-path`.',
+            evidence: `searched:\n${search.searched.join('\n')}`,
+        });
+    };
+    /** The Node that PM2 runs the workers with: its daemon's own. */
+    const workerNode = () => {
+        const daemon = daemonPid(home);
+        if (daemon === null)
+            return process.execPath;
+        try {
+            const node = (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${daemon}/exe`);
+            return node.endsWith(' (deleted)') ? process.execPath : node;
+        }
+        catch {
+            return process.execPath;
+        }
+    };
+    const existing = async (id) => {
+        const directory = releaseDirectory(layout, id);
+        if (await exists(directory))
+            return directory;
+        const ids = await releaseIds(layout);
+        throw new Failure('unknown-release', `there is no release ${id} on the server`, {
+            remedy: `These exist: ${ids.length > 0 ? ids.join(', ') : 'none yet'}.`,
+        });
+    };
+    const workers = async () => {
+        if (search.found === null || daemonPid(home) === null)
+            return [];
+        const pm2 = await connectPm2(search.found, home);
+        try {
+            return toStates(await listWorkers({ layout, pm2, appName }));
+        }
+        finally {
+            pm2.close();
+        }
+    };
+    return {
+        handlers: {
+            inspect: () => inspectServer(layout, search, home),
+            releases: async () => ({ releases: await listReleases(layout) }),
+            status: async () => ({
+                live: await liveRelease(layout),
+                releases: await listReleases(layout),
+                workers: await workers(),
+                lock: await lockHolder(layout.lock),
+                journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
+            }),
+            stage: (_, { body }) => uploads.stage(body),
+            fill: ({ id }, { body }) => uploads.fill(id, body),
+            commit: (params) => uploads.commit(params),
+            audit: async ({ id }) => {
+                const directory = await existing(id);
+                const [{ entry }, { sharedDirs, sharedFiles }] = [
+                    await readInfo(layout, id),
+                    await readRuntime(layout, id),
+                ];
+                const app = entry.replace(/[^/]*$/, '');
+                const shared = [...sharedDirs, ...sharedFiles].map((path) => app + path);
+                return auditRelease(directory, releaseFiles(directory).manifest, shared);
+            },
+            verify: async ({ id }) => {
+                await existing(id);
+                makeFolders(layout);
+                return verifyCandidate(layout, id, await readRuntime(layout, id), workerNode());
+            },
+            discard: async ({ id }) => {
+                const live = await liveRelease(layout);
+                const used = await releasesInUse(layout, [id]);
+                if (id === live || used.has(id) || !(await exists(releaseDirectory(layout, id))))
+                    return { removed: false };
+                await removeRelease(layout, id);
+                return { removed: true };
+            },
+            activate: (request, { event }) => startActivation({ layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath }, request, event),
+            cleanup: ({ keep, lockTimeoutMs }) => cleanUp(layout, keep, lockTimeoutMs),
+        },
+        end: () => uploads.abandon(),
+    };
+}
+
+;// CONCATENATED MODULE: ./build/protocol/frames.js
+/**
+ * Frames on the one channel between the action and the agent.
+ *
+ *   length  4 bytes, big endian: the payload's bytes
+ *   kind    1 byte
+ *   payload
+ *
+ * A request may be followed by a body: data frames, closed by an end frame. A cut connection looks like a
+ * normal end of input to the agent, so nothing counts as complete without that end frame.
+ */
+
+const frameKind = { message: 0x4d, data: 0x44, end: 0x45 };
+const HEADER = 5;
+/** Large enough for any message, small enough that a hostile or broken peer cannot fill the memory. */
+const MAX_PAYLOAD = 8 * 1024 * 1024;
+function encodeFrame(kind, payload) {
+    if (payload.length > MAX_PAYLOAD) {
+        throw new Failure('message-too-large', `a message of ${payload.length} bytes exceeds ${MAX_PAYLOAD}`);
+    }
+    const header = Buffer.allocUnsafe(HEADER);
+    header.writeUInt32BE(payload.length, 0);
+    header.writeUInt8(kind, 4);
+    return Buffer.concat([header, payload]);
+}
+function encodeMessage(message) {
+    return encodeFrame(frameKind.message, Buffer.from(JSON.stringify(message)));
+}
+/** Cuts a byte stream into frames; the source decides the pace, so back-pressure is the stream's own. */
+async function* decodeFrames(source) {
+    let pending = [];
+    let available = 0;
+    let wanted = HEADER;
+    for await (const chunk of source) {
+        pending.push(chunk);
+        available += chunk.length;
+        while (available >= wanted) {
+            const buffer = pending.length === 1 ? pending[0] : Buffer.concat(pending, available);
+            const length = buffer.readUInt32BE(0);
+            const kind = buffer.readUInt8(4);
+            if (!isFrameKind(kind) || length > MAX_PAYLOAD) {
+                throw new Failure('malformed-message', `malformed frame: kind ${kind}, ${length} bytes`);
+            }
+            wanted = HEADER + length;
+            if (available < wanted) {
+                pending = [buffer];
+                break;
+            }
+            yield { kind, payload: buffer.subarray(HEADER, wanted) };
+            const rest = buffer.subarray(wanted);
+            pending = rest.length > 0 ? [rest] : [];
+            available = rest.length;
+            wanted = HEADER;
+        }
+    }
+    if (available > 0)
+        throw new Failure('connection-lost', 'the stream ended in the middle of a message');
+}
+function isFrameKind(kind) {
+    return kind === frameKind.message || kind === frameKind.data || kind === frameKind.end;
+}
+
+;// CONCATENATED MODULE: ./build/agent/session.js
+/** One SSH session: reads requests from standard input, one at a time, and answers on standard output. */
+
+
+
+
+async function serveSession(input, write, { handlers, end }) {
+    const frames = decodeFrames(input);
+    const reply = (message) => write(encodeMessage(message));
+    try {
+        for (;;) {
+            const next = await frames.next();
+            if (next.done === true)
+                return;
+            if (next.value.kind !== frameKind.message)
+                throw new Failure('malformed-message', 'a body without a request');
+            await answer(parse(request, next.value.payload.toString('utf8'), 'request'));
+        }
+    }
+    finally {
+        await end();
+    }
+    async function answer({ id, operation, params, body }) {
+        const data = body ? readBody(frames) : noBody();
+        try {
+            const call = { body: data, event: (value) => reply({ id, kind: 'event', value }) };
+            reply({ id, kind: 'result', value: await handle(operation, params, call) });
+        }
+        catch (error) {
+            reply({ id, kind: 'error', value: session_describe(error).toRecord() });
+        }
+        // What a failed operation left unread comes before the next request.
+        for await (const _ of data)
+            continue;
+    }
+    function handle(operation, params, call) {
+        const checked = operations[operation].params(params, operation);
+        return handlers[operation](checked, call);
+    }
+}
+/** The data frames up to the end frame. Its iterator may be left and taken up again. */
+function readBody(frames) {
+    let ended = false;
+    const next = async () => {
+        if (ended)
+            return { done: true, value: undefined };
+        const frame = await frames.next();
+        if (frame.done === true)
+            throw new Failure('upload-incomplete', 'the connection ended in the middle of an upload');
+        if (frame.value.kind === frameKind.data)
+            return { done: false, value: frame.value.payload };
+        ended = true;
+        if (frame.value.kind !== frameKind.end)
+            throw new Failure('malformed-message', 'a request inside a body');
+        return { done: true, value: undefined };
+    };
+    return { [Symbol.asyncIterator]: () => ({ next }) };
+}
+async function* noBody() {
+    yield* [];
+}
+/** The server's own troubles, in words that say what to do. */
+function session_describe(error) {
+    const { code, path, message } = error;
+    const where = path === undefined ? '' : ` (${path})`;
+    switch (code) {
+        case 'ENOSPC':
+        case 'EDQUOT':
+            return new Failure('disk-full', `the server’s disk is full${where}`, {
+                remedy: 'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
+                cause: error,
+            });
+        case 'EACCES':
+        case 'EPERM':
+            return new Failure('path-not-writable', `the server refused access: ${message}`, {
+                remedy: 'The app’s folder and all in it must belong to the user that logs in.',
+                cause: error,
+            });
+        case 'EROFS':
+            return new Failure('path-not-writable', `the server’s file system is read-only${where}`, {
+                remedy: 'Mount it writable, or set `path` to a folder on another one.',
+                cause: error,
+            });
+        default:
+            return Failure.from(error, 'agent-failed');
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/index.js
+/**
+ * The agent: runs on the server under its own Node (18 or later), with nothing but Node's built-ins.
+ *
+ *   node <agent> activate <job>      one activation, detached
+ *   serve(options)                   one session, called by the bootstrap
+ */
+
+
+
+
+
+
+/** Called by the bootstrap with what follows on standard input. */
+function serve(options, input) {
+    const write = process.stdout.write.bind(process.stdout);
+    // Standard output is the protocol's: whatever else is printed goes to standard error.
+    process.stdout.write = process.stderr.write.bind(process.stderr);
+    // The other side may be gone while an answer is under way: what was begun ends in order all the same.
+    process.stdout.on('error', () => undefined);
+    process.stderr.on('error', () => undefined);
+    serveSession(input, (bytes) => void write(bytes), createOperations(options)).then(() => process.exit(0), (error) => {
+        console.error(error);
+        process.exit(1);
+    });
+}
+function agent_activate(jobFile) {
+    process.stdout.on('error', () => undefined);
+    process.stderr.on('error', () => undefined);
+    process.on('SIGHUP', () => undefined);
+    runActivation(parse(job, (0,external_node_fs_namespaceObject.readFileSync)(jobFile, 'utf8'), 'job')).then(() => process.exit(0), (error) => {
+        console.error(error);
+        process.exit(1);
+    });
+}
+const [, , mode, agent_file] = process.argv;
+if (mode === 'activate' && agent_file !== undefined)
+    agent_activate(agent_file);
+
+module.exports = __webpack_exports__;
+/******/ })()
+;

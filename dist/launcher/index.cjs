@@ -1,0 +1,551 @@
+/******/ (() => { // webpackBootstrap
+/******/ 	"use strict";
+/******/ 	// The require scope
+/******/ 	var __nccwpck_require__ = {};
+/******/ 	
+/************************************************************************/
+/******/ 	/* webpack/runtime/compat get default export */
+/******/ 	(() => {
+/******/ 		// getDefaultExport function for compatibility with non-harmony modules
+/******/ 		__nccwpck_require__.n = (module) => {
+/******/ 			var getter = module && module.__esModule ?
+/******/ 				() => (module['default']) :
+/******/ 				() => (module);
+/******/ 			__nccwpck_require__.d(getter, { a: getter });
+/******/ 			return getter;
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/define property getters */
+/******/ 	(() => {
+/******/ 		// define getter functions for harmony exports
+/******/ 		__nccwpck_require__.d = (exports, definition) => {
+/******/ 			for(var key in definition) {
+/******/ 				if(__nccwpck_require__.o(definition, key) && !__nccwpck_require__.o(exports, key)) {
+/******/ 					Object.defineProperty(exports, key, { enumerable: true, get: definition[key] });
+/******/ 				}
+/******/ 			}
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/hasOwnProperty shorthand */
+/******/ 	(() => {
+/******/ 		__nccwpck_require__.o = (obj, prop) => (Object.prototype.hasOwnProperty.call(obj, prop))
+/******/ 	})();
+/******/ 	
+/************************************************************************/
+var __webpack_exports__ = {};
+
+;// CONCATENATED MODULE: external "node:module"
+const external_node_module_namespaceObject = require("node:module");
+;// CONCATENATED MODULE: external "node:path"
+const external_node_path_namespaceObject = require("node:path");
+;// CONCATENATED MODULE: external "node:url"
+const external_node_url_namespaceObject = require("node:url");
+;// CONCATENATED MODULE: external "node:timers/promises"
+const promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: ./build/server/process-identity.js
+
+/**
+ * Clock ticks from boot to the start of a process: with its pid, its identity. Null if it is gone or a zombie.
+ * Linux only, as the servers are.
+ */
+function startTimeOf(pid) {
+    try {
+        // Fields 3 and 22; the name in field 2 may hold spaces and parentheses, so count from its end.
+        const stat = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8');
+        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        return fields[0] === 'Z' ? null : (fields[19] ?? null);
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/server/activation-file.js
+/**
+ * `<path>/.gapless/activation.json`: the activation under way, as the workers need to know it. The agent writes
+ * it; a launcher reads it at its start, and again when it is told to leave.
+ */
+
+
+
+function activationFile(appDirectory) {
+    return (0,external_node_path_namespaceObject.join)(appDirectory, '.gapless', 'activation.json');
+}
+/** The activation under way, or null. */
+function readActivation(appDirectory) {
+    try {
+        const activation = JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(activationFile(appDirectory), 'utf8'));
+        return startTimeOf(activation.pid) === activation.startTime ? activation : null;
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/server/limits.js
+/** Beyond `observe`, this is the longest that an old worker serves on after it was told to leave, in ms. */
+const LONGEST_STAY = 60_000;
+
+;// CONCATENATED MODULE: ./build/launcher/environment.js
+const KEPT = new Set([
+    ...['HOME', 'USER', 'LOGNAME', 'SHELL', 'PATH', 'LANG', 'LANGUAGE', 'TZ', 'TMPDIR', 'XDG_RUNTIME_DIR'],
+    // The cluster's channel to the PM2 daemon, and what PM2 tells a worker about itself.
+    ...['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE', 'NODE_UNIQUE_ID', 'NODE_APP_INSTANCE'],
+    ...['PM2_HOME', 'pm_id'],
+    // Trust stores that an administrator gave to all programs.
+    ...['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'],
+]);
+/** Turns `env` (in place: it is the process's own) into the app's environment. */
+function applyEnvironment(env, runtime) {
+    for (const name of Object.keys(env)) {
+        if (!KEPT.has(name) && !name.startsWith('LC_'))
+            delete env[name];
+    }
+    Object.assign(env, { NODE_ENV: 'production' }, runtime.env);
+    // Next listens where these say. Shells export HOSTNAME as the machine's name, so it is always set.
+    env['PORT'] = String(runtime.port);
+    env['HOSTNAME'] = runtime.host;
+}
+
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = require("node:net");
+var external_node_net_default = /*#__PURE__*/__nccwpck_require__.n(external_node_net_namespaceObject);
+;// CONCATENATED MODULE: ./build/launcher/front-door.js
+
+/** Connections that PM2's daemon handed over just before the door closed still arrive: wait for them, in ms. */
+const LINGER = 2000;
+const TICK = 100;
+/** The longest time that a polite client may keep an idle connection before it uses it again, beyond Node's
+ *  own keepAliveTimeout (announced as `Keep-Alive: timeout=5` by default), in ms. */
+const POLITENESS = 1000;
+function createFrontDoor(app) {
+    const visitors = new Map();
+    const answering = new Set();
+    let draining = false;
+    // The same options as Node's http.Server gives its own sockets.
+    const door = external_node_net_default().createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+        visitors.set(socket, { busy: 0, lastActive: performance.now() });
+        socket.once('close', () => visitors.delete(socket));
+        app.emit('connection', socket);
+    });
+    app.prependListener('request', (request, response) => {
+        const visitor = visitors.get(request.socket);
+        if (visitor)
+            visitor.busy += 1;
+        answering.add(response);
+        if (draining)
+            closeAfter(response);
+        response.once('close', () => {
+            answering.delete(response);
+            if (!visitor)
+                return;
+            visitor.busy -= 1;
+            visitor.lastActive = performance.now();
+        });
+    });
+    app.prependListener('upgrade', (request) => {
+        const visitor = visitors.get(request.socket);
+        if (visitor)
+            visitor.busy += 1;
+    });
+    return {
+        open: (host, port) => new Promise((resolve, reject) => {
+            door.once('error', reject);
+            door.listen({ host, port }, () => {
+                door.off('error', reject);
+                // In a cluster worker the address is the daemon's; an error after this point is PM2's to report.
+                door.on('error', (error) => console.error('gapless: the public port failed:', error));
+                resolve(door.address()?.port ?? port);
+            });
+        }),
+        drain: (timeoutMs) => new Promise((resolve) => {
+            const begun = performance.now();
+            const grace = Math.min(app.keepAliveTimeout + POLITENESS, timeoutMs);
+            draining = true;
+            door.close();
+            for (const response of answering)
+                if (!response.headersSent)
+                    closeAfter(response);
+            const timer = setInterval(() => {
+                const now = performance.now();
+                const late = now - begun >= timeoutMs;
+                for (const [socket, visitor] of visitors) {
+                    if (late)
+                        socket.destroy();
+                    // Closing sooner would reset a client that is about to use its idle connection again.
+                    else if (visitor.busy === 0 && now - Math.max(visitor.lastActive, begun) >= grace)
+                        socket.end();
+                }
+                if (visitors.size === 0 && (late || now - begun >= Math.min(LINGER, timeoutMs))) {
+                    clearInterval(timer);
+                    resolve();
+                }
+            }, TICK);
+        }),
+    };
+}
+/** Makes an answer the last one on its connection, whatever the app says about it. */
+function closeAfter(response) {
+    const setHeader = response.setHeader;
+    response.setHeader = function (name, value) {
+        return setHeader.call(this, name, name.toLowerCase() === 'connection' ? 'close' : value);
+    };
+    response.setHeader('Connection', 'close');
+}
+
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject = require("node:http");
+var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
+;// CONCATENATED MODULE: ./build/launcher/private-port.js
+/**
+ * Turns the app's own `listen` on the public port into one on a private port of this process, so that the
+ * app can be asked before anybody else reaches it.
+ */
+
+
+/**
+ * Waits for the first HTTP server that listens on `publicPort`. Every other `listen` is left alone.
+ *
+ * The server goes on reporting the public address: Next takes its own port from `server.address()`, and
+ * `request.url` would name the private one (seen in Next 16).
+ */
+function capturePublicServer(publicHost, publicPort) {
+    return new Promise((resolve) => {
+        const listen = (external_node_net_default()).Server.prototype.listen;
+        const capture = function (...args) {
+            if (!(this instanceof external_node_http_namespaceObject.Server) || requestedPort(args) !== publicPort) {
+                return Reflect.apply(listen, this, args);
+            }
+            (external_node_net_default()).Server.prototype.listen = listen;
+            const server = this;
+            server.once('listening', () => {
+                const { port } = external_node_net_default().Server.prototype.address.call(server);
+                resolve({ server, port });
+            });
+            server.address = () => ({
+                address: publicHost,
+                port: publicPort,
+                family: external_node_net_default().isIPv6(publicHost) ? 'IPv6' : 'IPv4',
+            });
+            const callback = args.findLast((argument) => typeof argument === 'function');
+            // `exclusive`: in a cluster worker, a socket of its own instead of one shared through the daemon.
+            return listen.call(server, { host: '127.0.0.1', port: 0, exclusive: true }, callback);
+        };
+        (external_node_net_default()).Server.prototype.listen = capture;
+    });
+}
+function requestedPort(args) {
+    const [first] = args;
+    const port = typeof first === 'object' && first !== null ? first.port : first;
+    return port === undefined || port === null ? undefined : Number(port);
+}
+
+;// CONCATENATED MODULE: ./build/server/health.js
+/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+
+/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+const TRY_TIMEOUT = 10_000;
+const BODY_LIMIT = 1024 * 1024;
+const EXCERPT = 500;
+/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
+    return new Promise((resolve) => {
+        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
+        const request = external_node_http_default().get({
+            host,
+            port,
+            path: check.path,
+            agent: false,
+            headers: { 'user-agent': 'gapless-health-check', accept: '*/*' },
+        });
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        request.on('close', () => clearTimeout(deadline));
+        request.on('error', (error) => fail(error.message));
+        request.on('response', (response) => {
+            const chunks = [];
+            let size = 0;
+            response.on('data', (chunk) => {
+                if (size < BODY_LIMIT)
+                    chunks.push(chunk);
+                size += chunk.length;
+            });
+            response.on('error', (error) => fail(error.message));
+            response.on('aborted', () => fail('the answer broke off'));
+            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
+        });
+    });
+}
+function judge(check, status, body) {
+    const excerpt = body.slice(0, EXCERPT);
+    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
+    if (!accepted)
+        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
+    if (check.body !== null && !body.includes(check.body)) {
+        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
+    }
+    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
+}
+
+;// CONCATENATED MODULE: ./build/launcher/proof.js
+/** The trial of a worker behind its closed door. */
+
+
+/** Asks this often within an observation even where the user's interval is longer, in milliseconds. */
+const LONGEST_PAUSE = 1000;
+/** Resolves when the release has proved itself. It tries for ever: the agent, or PM2's user, decides when to stop. */
+async function proveHealthy({ port, check, observeMs, anyAnswer, onAnswer }) {
+    const pause = Math.max(50, Math.min(check.intervalMs, observeMs > 0 ? observeMs / 3 : LONGEST_PAUSE, LONGEST_PAUSE));
+    let healthySince;
+    for (;;) {
+        const answer = await askHealth('127.0.0.1', port, check);
+        onAnswer(answer);
+        if (answer.healthy || (anyAnswer && answer.status > 0)) {
+            healthySince ??= performance.now();
+            if (performance.now() - healthySince >= observeMs)
+                return;
+        }
+        else {
+            healthySince = undefined;
+        }
+        await (0,promises_namespaceObject.setTimeout)(pause);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/launcher/record.js
+/**
+ * What a worker says about itself, in `<path>/.gapless/workers/<pid>.json`. PM2's own list calls hung and
+ * crash-looping workers "online" and cannot tell which release a process runs; this record can.
+ */
+
+
+
+/** Keeps the record up to date and removes it when the process exits. */
+function keepRecord(directory, release, candidate) {
+    const file = (0,external_node_path_namespaceObject.join)(directory, `${process.pid}.json`);
+    let record = {
+        pid: process.pid,
+        startTime: startTimeOf(process.pid) ?? '',
+        release,
+        candidate,
+        phase: 'booting',
+        port: 0,
+        doorPort: 0,
+        detail: '',
+        excerpt: '',
+    };
+    const write = () => {
+        // A worker that cannot write its record must still serve: a full disk is no reason to be down.
+        try {
+            (0,external_node_fs_namespaceObject.mkdirSync)(directory, { recursive: true, mode: 0o700 });
+            (0,external_node_fs_namespaceObject.writeFileSync)(`${file}.tmp`, JSON.stringify(record), { mode: 0o600 });
+            (0,external_node_fs_namespaceObject.renameSync)(`${file}.tmp`, file);
+        }
+        catch (error) {
+            console.error('gapless: cannot write the worker record:', error.message);
+        }
+    };
+    process.on('exit', () => (0,external_node_fs_namespaceObject.rmSync)(file, { force: true }));
+    write();
+    return {
+        update(change) {
+            const next = { ...record, ...change };
+            if (JSON.stringify(next) === JSON.stringify(record))
+                return;
+            record = next;
+            write();
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./build/launcher/release.js
+/** What the launcher knows of the release that it lives in. It reads; it never writes into the release. */
+
+
+/** @param launcherDirectory the real folder of the launcher: `<path>/releases/<id>/.gapless` */
+function readRelease(launcherDirectory) {
+    const directory = (0,external_node_path_namespaceObject.dirname)(launcherDirectory);
+    const appDirectory = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.dirname)(directory));
+    const info = readJson((0,external_node_path_namespaceObject.join)(launcherDirectory, 'release.json'));
+    return {
+        id: info.id,
+        directory,
+        appDirectory,
+        entry: (0,external_node_path_namespaceObject.join)(directory, info.entry),
+        runtime: readJson((0,external_node_path_namespaceObject.join)(launcherDirectory, 'runtime.json')),
+    };
+}
+function readJson(file) {
+    return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'));
+}
+
+;// CONCATENATED MODULE: ./build/launcher/signals.js
+const HELD = new Set(['SIGINT', 'SIGTERM']);
+function holdSignals() {
+    const held = new Map([...HELD].map((signal) => [signal, []]));
+    const { on, removeListener } = process;
+    const add = function (event, handler) {
+        const handlers = held.get(event);
+        if (!handlers)
+            return on.call(this, event, handler);
+        handlers.push(handler);
+        return this;
+    };
+    const remove = function (event, handler) {
+        const handlers = held.get(event);
+        const index = handlers?.indexOf(handler) ?? -1;
+        if (handlers && index >= 0)
+            handlers.splice(index, 1);
+        return removeListener.call(this, event, handler);
+    };
+    const { once } = process;
+    process.on = process.addListener = add;
+    process.once = function (event, handler) {
+        return HELD.has(event) ? add.call(this, event, handler) : once.call(this, event, handler);
+    };
+    process.off = process.removeListener = remove;
+    return {
+        onSignal(handler) {
+            for (const signal of HELD)
+                on.call(process, signal, () => handler(signal));
+        },
+        release(signal) {
+            const handlers = [...(held.get(signal) ?? [])];
+            for (const handler of handlers)
+                handler.call(process, signal);
+            return handlers.length;
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./build/launcher/main.js
+var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelativeImportExtension) || function (path, preserveJsx) {
+    if (typeof path === "string" && /^\.\.?\//.test(path)) {
+        return path.replace(/\.(tsx)$|((?:\.d)?)((?:\.[^./]+?)?)\.([cm]?)ts$/i, function (m, tsx, d, ext, cm) {
+            return tsx ? preserveJsx ? ".jsx" : ".js" : d && (!ext || !cm) ? m : (d + ext + "." + cm.toLowerCase() + "js");
+        });
+    }
+    return path;
+};
+/**
+ * The launcher: what PM2 starts. It lives in the release, loads the release's own environment, starts the
+ * release's server on a private port, and opens the public one only when the release has proved itself.
+ *
+ *   node launcher.cjs --candidate    the same on a spare port, to check a release before it goes live
+ */
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Next's cleanup after the last request may take this long, in milliseconds. */
+const CLEANUP_TIMEOUT = 5000;
+async function launch(launcherFile, candidate) {
+    const release = readRelease((0,external_node_path_namespaceObject.dirname)(launcherFile));
+    const { runtime } = release;
+    applyEnvironment(process.env, runtime);
+    // A candidate ends with the agent that started it.
+    if (candidate) {
+        process.once('disconnect', () => process.exit(1));
+        process.channel?.unref();
+    }
+    const records = (0,external_node_path_namespaceObject.join)(release.appDirectory, '.gapless', 'workers');
+    const record = keepRecord(records, release.id, candidate);
+    const signals = holdSignals();
+    let door;
+    let leaving = false;
+    signals.onSignal(async (signal) => {
+        if (leaving)
+            return;
+        leaving = true;
+        if (door && !candidate)
+            await otherReleaseSettled(release);
+        record.update({ phase: 'draining' });
+        // Nobody but the agent ever came through a candidate's door.
+        if (!candidate)
+            await door?.drain(runtime.drainTimeoutMs);
+        if (signals.release(signal) === 0)
+            process.exit(0);
+        setTimeout(() => process.exit(0), CLEANUP_TIMEOUT).unref();
+    });
+    const activation = readActivation(release.appDirectory);
+    const onTrial = activation !== null && activation.target === release.id && !activation.abandoned;
+    const captured = capturePublicServer(runtime.host, runtime.port);
+    await load(release.entry);
+    const { server, port } = await captured;
+    record.update({ phase: 'proving', port });
+    const frontDoor = createFrontDoor(server);
+    await proveHealthy({
+        port,
+        check: runtime.health,
+        observeMs: onTrial && !candidate ? runtime.observeMs : 0,
+        anyAnswer: !onTrial && !candidate,
+        onAnswer: ({ detail, excerpt }) => record.update({ detail, excerpt }),
+    });
+    if (leaving)
+        return;
+    door = frontDoor;
+    const doorPort = candidate
+        ? await door.open('127.0.0.1', 0)
+        : await openPublic(door, runtime.host, runtime.port);
+    record.update({ phase: 'open', doorPort });
+    process.send?.('ready');
+    async function openPublic(front, host, publicPort) {
+        try {
+            return await front.open(host, publicPort);
+        }
+        catch (error) {
+            console.error(`gapless: cannot listen on ${host}:${publicPort}: ${error.message}`);
+            process.exit(1);
+        }
+    }
+}
+const main_TICK = 50;
+/**
+ * PM2 tells an old worker to leave as soon as the new one has opened its door. The old one goes on serving
+ * until the activation has its verdict: should the new release fail after all, nobody notices.
+ */
+async function otherReleaseSettled({ id, appDirectory, runtime }) {
+    const deadline = performance.now() + runtime.observeMs + LONGEST_STAY;
+    while (performance.now() < deadline) {
+        const activation = readActivation(appDirectory);
+        if (activation === null || activation.target === id)
+            return;
+        await (0,promises_namespaceObject.setTimeout)(main_TICK);
+    }
+}
+/** server.js is CommonJS, or ESM in a package of `"type": "module"`; `import()` loads both. */
+async function load(entry) {
+    process.argv[1] = entry;
+    try {
+        (0,external_node_module_namespaceObject.createRequire)(entry)(entry);
+    }
+    catch (error) {
+        const { code } = error;
+        if (code !== 'ERR_REQUIRE_ESM' && code !== 'ERR_REQUIRE_ASYNC_MODULE')
+            throw error;
+        await import(__rewriteRelativeImportExtension(/* webpackIgnore: true */ (0,external_node_url_namespaceObject.pathToFileURL)(entry).href));
+    }
+}
+
+;// CONCATENATED MODULE: ./build/launcher/index.js
+
+launch(__filename, process.argv.includes('--candidate')).catch((error) => {
+    console.error(error);
+    process.exit(1);
+});
+
+module.exports = __webpack_exports__;
+/******/ })()
+;

@@ -1,0 +1,43 @@
+/** The action: inputs → plan → phases → report. */
+import * as core from '@actions/core'
+import { readInputs } from './inputs.ts'
+import { type Project, readProject } from './next/project.ts'
+import { failedEarly, type Outcome } from './outcome.ts'
+import { deploy, rollback, status } from './phases/index.ts'
+import { createPipeline, type Pipeline } from './pipeline.ts'
+import { createPlan, packageName, type Plan } from './plan.ts'
+import { programs } from './programs.ts'
+import { Failure } from './protocol/failure.ts'
+import { reportOf } from './report/summary.ts'
+import { jobLog, markFinished, writeReport } from './report/write.ts'
+
+async function main(): Promise<void> {
+  // Red until proven green: a promise that never settles, or a crash, must not end the step with success.
+  process.exitCode = 1
+  const begun = performance.now()
+  const pipeline = createPipeline(jobLog)
+  let plan: Plan | undefined
+  let outcome: Outcome
+  try {
+    const inputs = readInputs(process.env)
+    for (const secret of inputs.secrets) core.setSecret(secret)
+    for (const warning of inputs.warnings) core.warning(warning)
+    const { workspace } = inputs.run
+    const project = inputs.command === 'deploy' ? readProject(workspace, inputs.workingDirectory) : undefined
+    plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name)
+    outcome = await run(plan, project, pipeline)
+  } catch (error) {
+    outcome = failedEarly(Failure.from(error))
+  }
+  writeReport(reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun)))
+  markFinished()
+  process.exit(outcome.succeeded ? 0 : 1)
+}
+
+function run(plan: Plan, project: Project | undefined, pipeline: Pipeline): Promise<Outcome> {
+  if (project !== undefined) return deploy(plan, project, programs(), pipeline)
+  const command = plan.inputs.command === 'rollback' ? rollback : status
+  return command(plan, programs(), pipeline)
+}
+
+void main()

@@ -1,0 +1,99 @@
+import type { Writable } from 'node:stream'
+import { Failure } from '../protocol/failure.ts'
+import { runCommand, type Command, type CommandResult } from './command.ts'
+import { detectBuildCommand, detectPackageManager } from './package-manager.ts'
+
+export interface StepOptions {
+  /** The app's folder, absolute. */
+  readonly directory: string
+  /** The repository's folder, absolute: the search for a lockfile ends there. */
+  readonly workspace?: string | undefined
+  /** `install-command` or `build-command`: `none` skips the step, nothing lets it be found by itself. */
+  readonly command?: string | undefined
+  /** Defaults to this process's environment. */
+  readonly environment?: NodeJS.ProcessEnv | undefined
+  /** Where the output goes as it comes. Defaults to standard output, which is the job's log. */
+  readonly log?: Writable | undefined
+}
+
+/**
+ * Installs the app's dependencies as the lockfile has them, in the lockfile's folder; a command of the user's
+ * runs in the app's folder.
+ *
+ * @returns what was run, or undefined when the step was skipped
+ * @throws Failure `install-failed`, and those of `detectPackageManager`
+ */
+export async function install(options: StepOptions): Promise<readonly string[] | undefined> {
+  if (options.command === 'none') return undefined
+  const command = userCommand(options) ?? (await frozenInstall(options))
+  const environment = stepEnvironment(options.environment ?? process.env)
+  // With NODE_ENV=production npm, pnpm and yarn leave out devDependencies, which the build needs.
+  delete environment.NODE_ENV
+  await run('install-failed', 'install-command', command, environment, options.log)
+  return command.argv
+}
+
+/**
+ * Builds the app in its folder, with Next.js's output set to standalone.
+ *
+ * @returns what was run, or undefined when the step was skipped
+ * @throws Failure `build-failed`, `unsupported-package-manager`, `invalid-package-json`
+ */
+export async function build(options: StepOptions): Promise<readonly string[] | undefined> {
+  if (options.command === 'none') return undefined
+  const { directory, workspace } = options
+  const argv = userCommand(options)?.argv ?? (await detectBuildCommand(directory, workspace))
+  const environment = {
+    ...stepEnvironment(options.environment ?? process.env),
+    // Next.js 14, 15 and 16 take this as the default of `output`: no change to the user's configuration.
+    NEXT_PRIVATE_STANDALONE: 'true',
+    NEXT_TELEMETRY_DISABLED: '1',
+  }
+  await run('build-failed', 'build-command', { argv, directory }, environment, options.log)
+  return argv
+}
+
+/** This action's inputs, what it saved for `post`, and the tokens that the runner gives to actions. */
+const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_']
+
+/** The environment without what only the action itself may know: the SSH key is in INPUT_KEY. */
+function stepEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return Object.fromEntries(
+    Object.entries(environment).filter(([name]) => !WITHHELD.some((prefix) => name.startsWith(prefix))),
+  )
+}
+
+function userCommand({ command, directory }: StepOptions): Command | undefined {
+  if (command === undefined || command.trim() === '') return undefined
+  // -e as in a workflow's own `run` steps: of several lines, the first that fails ends the step.
+  return { argv: ['/bin/sh', '-e', '-c', command], directory }
+}
+
+async function frozenInstall({ directory, workspace }: StepOptions): Promise<Command> {
+  const { installCommand, lockfileDirectory } = await detectPackageManager(directory, workspace)
+  return { argv: installCommand, directory: lockfileDirectory }
+}
+
+async function run(
+  code: 'install-failed' | 'build-failed',
+  input: string,
+  command: Command,
+  environment: NodeJS.ProcessEnv,
+  log: Writable = process.stdout,
+): Promise<void> {
+  const result = await runCommand(command, environment, log)
+  if (result.ok) return
+  const name = command.argv.join(' ')
+  throw new Failure(code, `\`${name}\` ${result.end} in ${command.directory}.`, {
+    remedy: remedyFor(result, command, input),
+    evidence: result.lastLines,
+  })
+}
+
+function remedyFor({ missing, killed }: CommandResult, { argv }: Command, input: string): string {
+  if (missing) return `Set up ${argv[0]} in a step before this one, or set ${input}.`
+  if (killed) {
+    return 'The machine most likely ran out of memory: use a larger runner or lower what the build needs.'
+  }
+  return `Correct what its last lines say, or set ${input} if this is not the right command.`
+}

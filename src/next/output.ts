@@ -1,0 +1,159 @@
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { dirname, join, posix, relative, resolve } from 'node:path'
+import { Failure } from '../protocol/failure.ts'
+import { asObject, parseObject, readPackageJson } from './package-json.ts'
+import { isInside } from './paths.ts'
+
+/** What `next build` left behind, verified to be there. */
+export interface BuildOutput {
+  /** The app's folder, absolute. */
+  readonly directory: string
+  /** Next.js's `distDir`, relative to the app's folder: `.next` unless the app says otherwise. */
+  readonly distDir: string
+  /** The app's place in the standalone tree: empty, or such as `apps/web` in a monorepo. */
+  readonly relativeAppDir: string
+  /** undefined when no installed Next.js could be found to tell. */
+  readonly nextVersion: string | undefined
+  /** `/docs`, or empty. */
+  readonly basePath: string
+  /** server.js relative to the release's root, with forward slashes. */
+  readonly entry: string
+  readonly standaloneDirectory: string
+  readonly staticDirectory: string
+  readonly publicDirectory: string | undefined
+  /** BUILD_ID. Next.js 16 with a deployment id makes it the same for every build: it identifies no release. */
+  readonly buildId: string
+}
+
+/**
+ * Reads and verifies the output of `next build` (seen with Next.js 14.2, 15.5 and 16.4).
+ *
+ * @param directory the app's folder, absolute
+ * @throws Failure `no-build-output`, `output-export`, `build-failed`
+ */
+export function readBuildOutput(directory: string): BuildOutput {
+  const server = newestServerFiles(directory)
+  if (server === undefined) {
+    throw new Failure('no-build-output', `There is no finished Next.js build in ${directory}.`, {
+      remedy:
+        'Remove `build-command: none`, or build the app into this folder in a step before; ' +
+        'if build-command is yours, it must run `next build`.',
+    })
+  }
+  if (server.output === 'export') throw outputIsExport()
+  const { distDir, relativeAppDir, basePath } = server
+  const distDirectory = join(directory, distDir)
+  const standaloneDirectory = join(distDirectory, 'standalone')
+  const entry = posix.join(relativeAppDir, 'server.js')
+  if (server.output !== 'standalone' || !existsSync(join(standaloneDirectory, entry))) {
+    throw noStandalone(`${join(distDirectory, 'standalone', entry)} is missing`, server.output)
+  }
+  const staticDirectory = join(distDirectory, 'static')
+  if (!isDirectory(staticDirectory)) throw incomplete(staticDirectory)
+  const buildIdFile = join(distDirectory, 'BUILD_ID')
+  if (!existsSync(buildIdFile)) throw incomplete(buildIdFile)
+  const publicDirectory = join(directory, 'public')
+  return {
+    directory,
+    distDir,
+    relativeAppDir,
+    nextVersion: nextVersion(standaloneDirectory, relativeAppDir, directory),
+    basePath,
+    entry,
+    standaloneDirectory,
+    staticDirectory,
+    publicDirectory: isDirectory(publicDirectory) ? publicDirectory : undefined,
+    buildId: readFileSync(buildIdFile, 'utf8').trim(),
+  }
+}
+
+function outputIsExport(): Failure {
+  return new Failure('output-export', "The app is built with `output: 'export'`.", {
+    remedy:
+      'A static export has no server, so there is nothing for PM2 to run: remove `output` from the Next.js ' +
+      'configuration, or serve the exported folder with a web server such as nginx.',
+  })
+}
+
+function noStandalone(what: string, output: string | undefined): Failure {
+  return new Failure('build-failed', `The build has no standalone server: ${what}.`, {
+    remedy:
+      "Set `output: 'standalone'` in the Next.js configuration, or let the build see the environment variable " +
+      'NEXT_PRIVATE_STANDALONE=true: Turborepo hides it unless turbo.json lists it in `env`.',
+    evidence: `output in required-server-files.json: ${output ?? '(not set)'}`,
+  })
+}
+
+function incomplete(path: string): Failure {
+  return new Failure('build-failed', `The build is incomplete: ${path} is missing.`, {
+    remedy:
+      'Build again; if the build comes from another job, bring over its whole distDir, hidden files too.',
+  })
+}
+
+interface ServerFiles {
+  readonly distDir: string
+  readonly relativeAppDir: string
+  readonly output: string | undefined
+  readonly basePath: string
+  readonly writtenAt: number
+}
+
+const SERVER_FILES = 'required-server-files.json'
+
+/**
+ * A custom distDir is known only to the user's configuration, which is a program. So this looks for the file
+ * that a finished build has in it; several are left when distDir was changed, and the newest counts.
+ */
+function newestServerFiles(directory: string): ServerFiles | undefined {
+  return findServerFiles(directory, 4)
+    .map((file) => readServerFiles(directory, file))
+    .filter((server) => server !== undefined)
+    .toSorted((a, b) => b.writtenAt - a.writtenAt)[0]
+}
+
+/** Copies of the file lie in `standalone`, and none of these holds a distDir. */
+const NOT_SEARCHED: ReadonlySet<string> = new Set(['node_modules', 'standalone', 'cache', '.git'])
+
+function findServerFiles(directory: string, depth: number): readonly string[] {
+  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+    const path = join(directory, entry.name)
+    if (entry.isFile()) return entry.name === SERVER_FILES ? [path] : []
+    const search = entry.isDirectory() && depth > 0 && !NOT_SEARCHED.has(entry.name)
+    return search ? findServerFiles(path, depth - 1) : []
+  })
+}
+
+function readServerFiles(directory: string, file: string): ServerFiles | undefined {
+  const content = parseObject(readFileSync(file, 'utf8'))
+  const config = asObject(content?.config)
+  if (typeof content?.relativeAppDir !== 'string' || typeof config?.distDir !== 'string') return undefined
+  // The build of another app further down is not this app's.
+  if (resolve(directory, config.distDir) !== dirname(file)) return undefined
+  const { relativeAppDir } = content
+  if (!isInside(directory, resolve(directory, relativeAppDir))) return undefined
+  return {
+    distDir: relative(directory, dirname(file)),
+    relativeAppDir,
+    output: typeof config.output === 'string' ? config.output : undefined,
+    basePath: typeof config.basePath === 'string' ? config.basePath : '',
+    writtenAt: statSync(file).mtimeMs,
+  }
+}
+
+/** The version that the release will run; pnpm and npm put it in different places of a monorepo's tree. */
+function nextVersion(standalone: string, relativeAppDir: string, directory: string): string | undefined {
+  const roots = [join(standalone, relativeAppDir), standalone, ...ancestors(directory)]
+  return roots
+    .map((root) => readPackageJson(join(root, 'node_modules/next'))?.version)
+    .find((version) => version !== undefined)
+}
+
+function ancestors(directory: string): readonly string[] {
+  const parent = dirname(directory)
+  return parent === directory ? [directory] : [directory, ...ancestors(parent)]
+}
+
+function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}

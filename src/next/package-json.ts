@@ -1,0 +1,62 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Failure } from '../protocol/failure.ts'
+
+export interface PackageJson {
+  readonly name?: string
+  readonly version?: string
+  readonly scripts: Readonly<Record<string, unknown>>
+  /** Dependencies of any kind that an installation brings: `dependencies` over `devDependencies`. */
+  readonly installed: Readonly<Record<string, unknown>>
+}
+
+/**
+ * Reads the package.json in a folder.
+ *
+ * @returns undefined when there is none
+ * @throws Failure `invalid-package-json` when it is there but is not a JSON object
+ */
+export function readPackageJson(directory: string): PackageJson | undefined {
+  const file = join(directory, 'package.json')
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (error) {
+    if (isMissing(error)) return undefined
+    throw error
+  }
+  const value = parseObject(text)
+  if (value === undefined) {
+    throw new Failure('invalid-package-json', `${file} is not a JSON object.`, {
+      remedy: 'Correct the file: `npm pkg get name` in its folder says where it is broken.',
+    })
+  }
+  return {
+    ...(typeof value.name === 'string' ? { name: value.name } : {}),
+    ...(typeof value.version === 'string' ? { version: value.version } : {}),
+    scripts: asObject(value.scripts) ?? {},
+    installed: { ...asObject(value.devDependencies), ...asObject(value.dependencies) },
+  }
+}
+
+/** The JSON object in a text, or undefined when it holds anything else. */
+export function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  try {
+    // npm and Node accept a byte order mark in package.json, JSON.parse does not.
+    return asObject(JSON.parse(text.replace(/^\uFEFF/, '')))
+  } catch {
+    return undefined
+  }
+}
+
+export function asObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : undefined
+}
+
+/** Whether a file system error says that the path does not exist. */
+function isMissing(error: unknown): boolean {
+  const code = (error as NodeJS.ErrnoException).code
+  return code === 'ENOENT' || code === 'ENOTDIR'
+}

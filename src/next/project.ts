@@ -1,0 +1,92 @@
+import { existsSync, readdirSync, realpathSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { Failure } from '../protocol/failure.ts'
+import { readPackageJson } from './package-json.ts'
+import { isInside } from './paths.ts'
+
+export interface Project {
+  /** The app's folder, absolute. */
+  readonly directory: string
+  /** `name` in package.json, with its scope if it has one. */
+  readonly name?: string
+  /** The version of Next.js that package.json asks for, as written there (`^16.0.0`, `catalog:`). */
+  readonly nextRange: string
+}
+
+/**
+ * Finds the Next.js app inside the repository.
+ *
+ * @param workspace the repository's folder, absolute
+ * @param workingDirectory the `working-directory` input, relative to the workspace (or absolute and inside it)
+ * @throws Failure `outside-workspace`, `no-package-json`, `invalid-package-json`, `not-a-next-app`
+ */
+export function readProject(workspace: string, workingDirectory: string): Project {
+  const directory = resolve(workspace, workingDirectory)
+  if (!isInside(workspace, directory) || !staysInside(workspace, directory)) {
+    throw new Failure(
+      'outside-workspace',
+      `working-directory is ${quote(workingDirectory)}, which is outside the repository (${workspace}).`,
+      { remedy: 'Give the folder of the Next.js app, relative to the root of the repository.' },
+    )
+  }
+  const manifest = readPackageJson(directory)
+  if (manifest === undefined) {
+    throw new Failure('no-package-json', `There is no package.json in ${describe(workingDirectory)}.`, {
+      remedy: suggest(workspace, 'Check out the repository before this step (actions/checkout)'),
+    })
+  }
+  const nextRange = manifest.installed.next
+  if (typeof nextRange !== 'string') {
+    throw new Failure(
+      'not-a-next-app',
+      `The package.json in ${describe(workingDirectory)} has no \`next\` in its dependencies.`,
+      { remedy: suggest(workspace, 'Add `next` to the dependencies') },
+    )
+  }
+  return { directory, nextRange, ...(manifest.name === undefined ? {} : { name: manifest.name }) }
+}
+
+/** Whether a folder is in the workspace after following symbolic links; a missing one is judged elsewhere. */
+function staysInside(workspace: string, directory: string): boolean {
+  return !existsSync(directory) || isInside(realpathSync(workspace), realpathSync(directory))
+}
+
+function describe(workingDirectory: string): string {
+  return `the folder that working-directory names (${quote(workingDirectory)})`
+}
+
+function quote(value: string): string {
+  return JSON.stringify(value)
+}
+
+function suggest(workspace: string, otherwise: string): string {
+  const apps = nextApps(workspace, 2)
+  if (apps.length === 0) return `${otherwise}, or set working-directory to the folder of the Next.js app.`
+  return `Set working-directory to a folder with a Next.js app. Found here: ${apps.join(', ')}.`
+}
+
+/** The folders below `root`, down to `depth` levels, whose package.json names `next`. */
+function nextApps(root: string, depth: number): readonly string[] {
+  const search = (directory: string, levels: number): readonly string[] =>
+    subfolders(directory).flatMap((folder) => [
+      ...(isNextApp(folder) ? [relative(root, folder)] : []),
+      ...(levels > 1 ? search(folder, levels - 1) : []),
+    ])
+  return search(root, depth).toSorted()
+}
+
+function subfolders(directory: string): readonly string[] {
+  if (!existsSync(directory)) return []
+  return readdirSync(directory, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
+    .map((entry) => join(directory, entry.name))
+}
+
+function isNextApp(directory: string): boolean {
+  try {
+    return typeof readPackageJson(directory)?.installed.next === 'string'
+  } catch {
+    // Only a suggestion is at stake: a broken package.json elsewhere in the repository is no reason to fail.
+    return false
+  }
+}

@@ -1,0 +1,27 @@
+/** assemble: lays the deploy tree out (standalone, static, public) and hashes it. */
+import { statSync } from 'node:fs'
+import { formatBytes, plural } from '../format.ts'
+import { assemble as layOut } from '../next/assemble.ts'
+import type { BuildOutput } from '../next/output.ts'
+import type { Done } from '../pipeline.ts'
+import type { Plan } from '../plan.ts'
+import { createManifest, type Manifest } from '../transfer/manifest.ts'
+
+/** @param launcherFile the bundled launcher: a part of every release */
+export async function assemble(
+  plan: Plan,
+  output: BuildOutput,
+  launcherFile: string,
+): Promise<Done<Manifest>> {
+  const tree = await layOut(output, plan.inputs.run.workspace)
+  const launcher = {
+    kind: 'file',
+    path: '.gapless/launcher.cjs',
+    source: launcherFile,
+    size: statSync(launcherFile).size,
+    mode: 0o644,
+  } as const
+  const manifest = await createManifest({ entries: [launcher, ...tree.entries] })
+  const { files, bytes } = manifest
+  return { value: manifest, detail: `${plural(files.length, 'file')}, ${formatBytes(bytes)}` }
+}

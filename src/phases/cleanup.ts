@@ -1,0 +1,17 @@
+/** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
+import { plural } from '../format.ts'
+import type { Inputs } from '../inputs.ts'
+import type { Done } from '../pipeline.ts'
+import type { Server } from './connect.ts'
+
+export async function cleanUp(
+  { keepReleases, lockTimeoutMs }: Inputs,
+  { agent }: Server,
+): Promise<Done<void>> {
+  const { removed, inUse, kept } = await agent.call('cleanup', { keep: keepReleases, lockTimeoutMs })
+  const busy = inUse.length === 0 ? '' : `, ${inUse.join(', ')} still in use`
+  return {
+    value: undefined,
+    detail: `removed ${plural(removed.length, 'release')}, kept ${kept.length}${busy}`,
+  }
+}

@@ -1,0 +1,59 @@
+/** What will be done, from the inputs and the project. */
+import { join } from 'node:path'
+import { appNameFromPackage, type HostAddress, type Inputs } from './inputs.ts'
+import { readPackageJson } from './next/package-json.ts'
+import type { HealthCheck, RunInfo, Runtime } from './protocol/messages.ts'
+
+export interface Plan {
+  readonly inputs: Inputs
+  readonly host: HostAddress
+  readonly appName: string
+  /** The app's folder on the server, absolute or relative to the user's home. */
+  readonly path: string
+  readonly run: RunInfo
+}
+
+/** @param packageName `name` in the app's package.json, if there is one */
+export function createPlan(inputs: Inputs, packageName: string | undefined): Plan {
+  const appName = inputs.appName ?? appNameFromPackage(packageName)
+  const { sha = '', ref = '', actor = '', runUrl = '' } = inputs.run
+  return {
+    inputs,
+    host: inputs.hosts[0]!,
+    appName,
+    path: inputs.path ?? `apps/${appName}`,
+    run: { commit: sha, ref, actor, runUrl },
+  }
+}
+
+/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
+export function packageName({ run, workingDirectory }: Inputs): string | undefined {
+  return readPackageJson(join(run.workspace, workingDirectory))?.name
+}
+
+/** How the release will run. @param basePath of the Next.js app, '' when it has none */
+export function runtimeOf({ app, health }: Inputs, basePath: string): Runtime {
+  return {
+    host: app.host,
+    port: app.port,
+    instances: app.instances === 'max' ? 0 : app.instances,
+    maxMemoryBytes: app.maxMemoryBytes ?? null,
+    nodeOptions: app.nodeOptions,
+    env: app.env,
+    health: healthOf(health, basePath),
+    observeMs: app.observeMs,
+    drainTimeoutMs: app.drainTimeoutMs,
+    sharedDirs: app.sharedDirs,
+    sharedFiles: app.sharedFiles,
+  }
+}
+
+function healthOf(
+  { path, status, body, timeoutMs, intervalMs }: Inputs['health'],
+  basePath: string,
+): HealthCheck {
+  const within = path === basePath || path.startsWith(`${basePath}/`)
+  // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
+  const full = within ? path : path === '/' ? basePath : basePath + path
+  return { path: full, status, body: body ?? null, timeoutMs, intervalMs }
+}

@@ -1,0 +1,187 @@
+/** The action's side of a session with the agent: typed calls over one channel. */
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import type { Duplex, Readable } from 'node:stream'
+import { Failure } from '../protocol/failure.ts'
+import { decodeFrames, encodeFrame, encodeMessage, frameKind } from '../protocol/frames.ts'
+import { parse } from '../protocol/guards.ts'
+import {
+  failureRecord,
+  type Operation,
+  operations,
+  type Params,
+  reply,
+  type Result,
+} from '../protocol/messages.ts'
+import { type Bootstrap, bootstrapCommand, greeting } from './bootstrap.ts'
+
+export interface CallOptions {
+  /** What follows the request, in pieces. */
+  readonly body?: AsyncIterable<Buffer>
+  readonly onEvent?: (value: unknown) => void
+}
+
+export interface AgentSession {
+  /**
+   * @throws Failure of the agent's own, or `connection-lost`
+   */
+  call<O extends Operation>(operation: O, params: Params<O>, options?: CallOptions): Promise<Result<O>>
+  close(): void
+}
+
+interface Pending {
+  readonly resolve: (value: unknown) => void
+  readonly reject: (failure: Failure) => void
+  readonly onEvent: (value: unknown) => void
+}
+
+/** Anything that runs a command on the server and gives its standard streams. */
+export interface Remote {
+  exec(command: string): Promise<Duplex & { readonly stderr: Readable }>
+}
+
+/**
+ * @param timeoutMs for the login shell to come up and Node to start
+ * @throws Failure `node-missing`, `no-shell` or `connection-lost`
+ */
+export async function openAgent(
+  remote: Remote,
+  agent: Omit<Bootstrap, 'sentinel'>,
+  timeoutMs: number,
+): Promise<AgentSession> {
+  const sentinel = `gapless-${randomBytes(12).toString('hex')}`
+  const channel = await remote.exec(bootstrapCommand({ ...agent, sentinel }))
+  let errors = ''
+  channel.stderr.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString('utf8')).slice(-8000)))
+
+  const { word, detail, rest } = await greet(channel, sentinel, timeoutMs, () => errors)
+  if (word === greeting.noNode) {
+    throw new Failure('node-missing', 'Node.js 18 or later was not found on the server', {
+      remedy: 'Install it for the user that logs in, or name its folder in `bin-path`.',
+      evidence: `searched:\n${detail.trim().split(' ').join('\n')}`,
+    })
+  }
+  if (word === greeting.needAgent) channel.write(agent.source)
+
+  const pending = new Map<number, Pending>()
+  let lost: Failure | undefined
+  const lose = (cause: unknown) => {
+    lost ??=
+      cause instanceof Failure
+        ? cause
+        : new Failure('connection-lost', 'the connection to the server was lost', {
+            remedy: 'Run it again. What the server had begun, it finishes or takes back by itself.',
+            evidence: errors,
+            cause,
+          })
+    for (const { reject } of pending.values()) reject(lost)
+    pending.clear()
+  }
+  channel.on('error', lose)
+  channel.on('close', () => lose(undefined))
+  dispatch().then(() => lose(undefined), lose)
+
+  async function dispatch(): Promise<void> {
+    for await (const { kind, payload } of decodeFrames(rest)) {
+      if (kind !== frameKind.message) throw new Failure('malformed-message', 'the server sent data unasked')
+      const { id, kind: what, value } = parse(reply, payload.toString('utf8'), 'reply')
+      const call = pending.get(id)
+      if (what === 'event') call?.onEvent(value)
+      if (what === 'result') call?.resolve(value)
+      if (what === 'error') {
+        const { code, message, remedy, evidence } = failureRecord(value, 'error')
+        call?.reject(
+          Failure.revive({
+            code,
+            message,
+            ...(remedy === null ? {} : { remedy }),
+            ...(evidence === null ? {} : { evidence }),
+          }),
+        )
+      }
+      if (what !== 'event') pending.delete(id)
+    }
+  }
+
+  const write = async (bytes: Buffer) => {
+    if (lost) throw lost
+    if (!channel.write(bytes)) await Promise.race([once(channel, 'drain'), once(channel, 'close')])
+  }
+
+  let lastId = 0
+  return {
+    async call(operation, params, { body, onEvent = () => undefined } = {}) {
+      lastId += 1
+      const id = lastId
+      const answer = new Promise<unknown>((resolve, reject) => {
+        if (lost) reject(lost)
+        else pending.set(id, { resolve, reject, onEvent })
+      })
+      // The answer may come, as an error, while the body is still being sent.
+      answer.catch(() => undefined)
+      await write(encodeMessage({ id, operation, params, body: body !== undefined }))
+      if (body !== undefined) {
+        for await (const chunk of body) {
+          if (!pending.has(id)) break
+          await write(encodeFrame(frameKind.data, chunk))
+        }
+        await write(encodeFrame(frameKind.end, Buffer.alloc(0)))
+      }
+      return operations[operation].result(await answer, operation) as Result<typeof operation>
+    },
+    close: () => channel.end(),
+  }
+}
+
+/** Reads past what the login shell prints, up to the sentinel's line. */
+async function greet(
+  channel: Duplex,
+  sentinel: string,
+  timeoutMs: number,
+  errors: () => string,
+): Promise<{ word: string; detail: string; rest: AsyncIterable<Buffer> }> {
+  const input = channel[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+  let seen: Buffer = Buffer.alloc(0)
+  const mark = Buffer.from(`${sentinel} `)
+  const noShell = (what: string) =>
+    new Failure('no-shell', `the server did not start the agent: ${what}`, {
+      remedy:
+        'The user needs a login shell that runs commands (not nologin, no ForceCommand), and Node.js 18 or later.',
+      evidence: `${seen.toString('utf8').slice(-4000)}\n${errors()}`.trim(),
+    })
+  let timer: NodeJS.Timeout | undefined
+  const timeout = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(noShell(`nothing came within ${timeoutMs} ms`)), timeoutMs)
+  })
+
+  try {
+    for (;;) {
+      const start = seen.indexOf(mark)
+      const end = start < 0 ? -1 : seen.indexOf(10, start)
+      if (end >= 0) {
+        const [word = '', ...detail] = seen
+          .subarray(start + mark.length, end)
+          .toString('utf8')
+          .split(' ')
+        return { word, detail: detail.join(' '), rest: continued(seen.subarray(end + 1), input) }
+      }
+      const next = await Promise.race([input.next(), timeout])
+      if (next.done === true) throw noShell('its command ended')
+      seen = Buffer.concat([seen, next.value])
+    }
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+async function* continued(
+  first: Buffer,
+  input: AsyncIterator<Buffer>,
+): AsyncGenerator<Buffer, void, undefined> {
+  if (first.length > 0) yield first
+  for (;;) {
+    const { done, value } = await input.next()
+    if (done === true) return
+    yield value
+  }
+}

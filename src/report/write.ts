@@ -1,0 +1,56 @@
+/** Writes a report where GitHub looks for it: outputs, summary, annotation, exit code. */
+import { appendFileSync } from 'node:fs'
+import * as core from '@actions/core'
+import type { Log } from '../pipeline.ts'
+import { sentence } from './sentence.ts'
+import { renderSummary, type Report } from './summary.ts'
+
+/** The job's log. One line each: what a server says must not begin a workflow command of its own. */
+export const jobLog: Log = {
+  info: (line) => core.info(line.replace(/\s*[\r\n]+\s*/g, ' ').replace(/^::/, ' ::')),
+  group: core.startGroup,
+  endGroup: core.endGroup,
+}
+
+/** Tells the post step that the run ended by itself and has reported. */
+export function markFinished(): void {
+  core.saveState('finished', 'true')
+}
+
+export function isFinished(): boolean {
+  return core.getState('finished') === 'true'
+}
+
+export function writeReport(report: Report): void {
+  const { outcome, durationMs } = report
+  core.setOutput('status', outcome.status)
+  core.setOutput('release', outcome.release ?? '')
+  core.setOutput('previous-release', outcome.previousRelease ?? '')
+  core.setOutput('live-release', outcome.liveRelease ?? '')
+  core.setOutput('uploaded-bytes', String(outcome.uploadedBytes))
+  core.setOutput('duration-ms', String(durationMs))
+
+  appendSummary(renderSummary(report), process.env['GITHUB_STEP_SUMMARY'])
+  const { failure } = outcome
+  if (failure !== null) {
+    if (failure.evidence !== undefined && failure.evidence.trim() !== '') {
+      // The app's own words: whatever looks like a workflow command in them must not be one.
+      const token = `stop-${Math.random().toString(36).slice(2)}`
+      core.info(`::stop-commands::${token}\n${failure.evidence}\n::${token}::`)
+    }
+    core.error([failure.message, failure.remedy ?? ''].filter((part) => part !== '').join(' '), {
+      title: `Gapless: ${failure.code}`,
+    })
+  }
+  core.info(sentence(outcome))
+}
+
+/** A summary that cannot be written is no reason to hide a deploy. */
+function appendSummary(markdown: string, file: string | undefined): void {
+  if (file === undefined) return
+  try {
+    appendFileSync(file, markdown)
+  } catch (error) {
+    core.warning(`the job summary could not be written: ${(error as Error).message}`)
+  }
+}
