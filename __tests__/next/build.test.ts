@@ -145,7 +145,7 @@ describe('a build that fails', () => {
   test('is no success when a signal killed it', async () => {
     await expect(build(options(folder(), { command: 'kill -KILL $$' }))).rejects.toMatchObject({
       code: 'build-failed',
-      message: expect.stringContaining('was killed by SIGKILL'),
+      message: expect.stringContaining('was killed'),
       remedy: expect.stringContaining('memory'),
     })
   })
@@ -157,7 +157,7 @@ describe('a build that fails', () => {
       code: 'build-failed',
       message: `\`bun run next build\` could not be started in ${app.path}.`,
       remedy: expect.stringContaining('Set up bun'),
-      evidence: expect.stringContaining('ENOENT'),
+      evidence: expect.stringMatching(/not found|not on the PATH/),
     })
   })
 

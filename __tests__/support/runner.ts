@@ -32,7 +32,12 @@ export function node24(): string {
   return node
 }
 
-export async function runAction({ inputs, workspace, env = {}, step = 'main' }: RunOptions): Promise<RunResult> {
+export async function runAction({
+  inputs,
+  workspace,
+  env = {},
+  step = 'main',
+}: RunOptions): Promise<RunResult> {
   const folder = mkdtempSync(join(tmpdir(), 'gapless-runner-'))
   const file = (name: string) => {
     writeFileSync(join(folder, name), '')
@@ -56,7 +61,9 @@ export async function runAction({ inputs, workspace, env = {}, step = 'main' }: 
       GITHUB_OUTPUT: files.output,
       GITHUB_STATE: files.state,
       GITHUB_STEP_SUMMARY: files.summary,
-      ...Object.fromEntries(Object.entries(inputs).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value])),
+      ...Object.fromEntries(
+        Object.entries(inputs).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value]),
+      ),
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -30,7 +30,10 @@ export interface Pm2Entry {
   readonly name: string
   readonly pid: number
   readonly pm_id: number
-  readonly pm2_env: Readonly<Record<string, unknown>> & { readonly status: string; readonly restart_time: number }
+  readonly pm2_env: Readonly<Record<string, unknown>> & {
+    readonly status: string
+    readonly restart_time: number
+  }
 }
 
 export interface TestServerOptions {
@@ -39,7 +42,10 @@ export interface TestServerOptions {
   readonly env?: Readonly<Record<string, string>>
 }
 
-export async function startServer({ withoutPm2 = false, env = {} }: TestServerOptions = {}): Promise<TestServer> {
+export async function startServer({
+  withoutPm2 = false,
+  env = {},
+}: TestServerOptions = {}): Promise<TestServer> {
   const home = mkdtempSync(join(tmpdir(), 'gapless-home-'))
   const bin = join(home, 'bin')
   mkdirSync(bin)
@@ -53,8 +59,11 @@ export async function startServer({ withoutPm2 = false, env = {} }: TestServerOp
 
   const pm2 = (...args: readonly string[]) =>
     new Promise<string>((resolve, reject) => {
-      execFile(process.execPath, [join(root, 'node_modules', 'pm2', 'bin', 'pm2'), ...args], { env: session, cwd: home }, (error, out) =>
-        error ? reject(error) : resolve(out),
+      execFile(
+        process.execPath,
+        [join(root, 'node_modules', 'pm2', 'bin', 'pm2'), ...args],
+        { env: session, cwd: home },
+        (error, out) => (error ? reject(error) : resolve(out)),
       )
     })
 
@@ -97,7 +106,9 @@ export async function startServer({ withoutPm2 = false, env = {} }: TestServerOp
 
 /** Processes that were started from this home and outlived PM2: nobody else's can be in it. */
 function stopStragglers(home: string): void {
-  for (const pid of execFileSync('ls', ['/proc'], { encoding: 'utf8' }).split('\n').filter((name) => /^\d+$/.test(name))) {
+  for (const pid of execFileSync('ls', ['/proc'], { encoding: 'utf8' })
+    .split('\n')
+    .filter((name) => /^\d+$/.test(name))) {
     try {
       if (`${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${home}/`)) process.kill(Number(pid), 'SIGKILL')
     } catch {
@@ -113,4 +124,3 @@ export async function freePort(): Promise<number> {
   await new Promise((resolve) => server.close(resolve))
   return port
 }
-

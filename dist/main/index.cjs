@@ -54910,14 +54910,14 @@ var exec_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arg
  */
 function exec_exec(commandLine, args, options) {
     return exec_awaiter(this, void 0, void 0, function* () {
-        const commandArgs = tr.argStringToArray(commandLine);
+        const commandArgs = argStringToArray(commandLine);
         if (commandArgs.length === 0) {
             throw new Error(`Parameter 'commandLine' cannot be null or empty.`);
         }
         // Path to tool to execute should be first arg
         const toolPath = commandArgs[0];
         args = commandArgs.slice(1).concat(args || []);
-        const runner = new tr.ToolRunner(toolPath, args, options);
+        const runner = new ToolRunner(toolPath, args, options);
         return runner.exec();
     });
 }
@@ -56865,10 +56865,6 @@ async function assemble_assemble(plan, output, launcherFile) {
     return { value: manifest, detail: `${plural(files.length, 'file')}, ${formatBytes(bytes)}` };
 }
 
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = require("node:child_process");
-// EXTERNAL MODULE: external "node:events"
-var external_node_events_ = __nccwpck_require__(8474);
 ;// CONCATENATED MODULE: external "node:string_decoder"
 const external_node_string_decoder_namespaceObject = require("node:string_decoder");
 // EXTERNAL MODULE: external "node:util"
@@ -56882,59 +56878,66 @@ var external_node_util_ = __nccwpck_require__(7975);
 const CLOSE_TIMEOUT_MS = 3_000;
 const LAST_LINES = 200;
 const MAX_CHARACTERS = 64 * 1024;
-/**
- * Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data.
- *
- * Not @actions/exec 3.0.0: that leaves standard input open, so that a tool which asks a question waits for ever,
- * and when given an input, dies of an unhandled EPIPE if the program exits before reading it.
- */
+/** Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data. */
 async function runCommand({ argv, directory }, env, log) {
     const [program = '', ...args] = argv;
+    const tail = keepTail();
+    if ((await which(program)) === '') {
+        const lastLines = `${program} is not on the PATH`;
+        return { ok: false, end: 'could not be started', killed: false, missing: true, lastLines };
+    }
     log.write(`[command]${argv.join(' ')}\n`);
-    const child = (0,external_node_child_process_namespaceObject.spawn)(program, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    const lastLines = follow([child.stdout, child.stderr], log);
-    const closed = (0,external_node_events_.once)(child, 'close').catch(() => undefined);
-    try {
-        const [code, signal] = (await (0,external_node_events_.once)(child, 'exit'));
-        await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref())]);
-        return {
-            ok: code === 0,
-            end: signal === null ? `failed with exit code ${code}` : `was killed by ${signal}`,
-            killed: signal === 'SIGKILL' || code === 128 + 9,
-            missing: false,
-            lastLines: lastLines(),
-        };
-    }
-    catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        return { ok: false, end: 'could not be started', killed: false, missing: true, lastLines: reason };
-    }
-    finally {
-        child.stdout.destroy();
-        child.stderr.destroy();
-    }
+    // @actions/exec 3.0.0 leaves standard input open, so that a tool which asks a question waits for ever: the
+    // shell closes it and becomes the program, whose words it passes on untouched.
+    const code = await exec_exec('/bin/sh', ['-c', 'exec "$0" "$@" </dev/null', program, ...args], {
+        cwd: directory,
+        env: definedIn(env),
+        silent: true,
+        ignoreReturnCode: true,
+        delay: CLOSE_TIMEOUT_MS,
+        listeners: { stdout: tail.stream(log), stderr: tail.stream(log) },
+    });
+    return {
+        ok: code === 0,
+        end: endOf(code),
+        killed: code === null || code === 128 + 9,
+        missing: code === NOT_FOUND,
+        lastLines: tail.lastLines(),
+    };
 }
-/** Shows streams in the log, and returns what gives their last lines. */
-function follow(streams, log) {
+/** The shell's word for a program that is not there. */
+const NOT_FOUND = 127;
+function endOf(code) {
+    if (code === null)
+        return 'was killed';
+    return code === NOT_FOUND ? 'could not be started' : `failed with exit code ${code}`;
+}
+function definedIn(env) {
+    return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
+}
+/** Keeps the end of what streams bring, which are shown in the log as they come. */
+function keepTail() {
     let tail = '';
     let truncated = false;
-    for (const stream of streams) {
-        // One for each stream: a chunk can end in the middle of a character.
-        const decoder = new external_node_string_decoder_namespaceObject.StringDecoder('utf8');
-        stream.pipe(log, { end: false });
-        stream.on('data', (chunk) => {
-            tail += decoder.write(chunk);
-            truncated ||= tail.length > MAX_CHARACTERS;
-            tail = tail.slice(-MAX_CHARACTERS);
-        });
-    }
-    return () => {
-        const lines = (0,external_node_util_.stripVTControlCharacters)(tail).trimEnd().split(/\r?\n/);
-        // Half a line could hold half a secret, which the runner's masking does not know.
-        return lines
-            .slice(truncated ? 1 : 0)
-            .slice(-LAST_LINES)
-            .join('\n');
+    return {
+        stream(log) {
+            // One for each stream: a chunk can end in the middle of a character.
+            const decoder = new external_node_string_decoder_namespaceObject.StringDecoder('utf8');
+            return (chunk) => {
+                log.write(chunk);
+                tail += decoder.write(chunk);
+                truncated ||= tail.length > MAX_CHARACTERS;
+                tail = tail.slice(-MAX_CHARACTERS);
+            };
+        },
+        lastLines() {
+            const lines = (0,external_node_util_.stripVTControlCharacters)(tail).trimEnd().split(/\r?\n/);
+            // Half a line could hold half a secret, which the runner's masking does not know.
+            return lines
+                .slice(truncated ? 1 : 0)
+                .slice(-LAST_LINES)
+                .join('\n');
+        },
     };
 }
 
@@ -57477,6 +57480,8 @@ async function cleanUp({ keepReleases, lockTimeoutMs }, { agent }) {
     };
 }
 
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
 ;// CONCATENATED MODULE: ./build/protocol/frames.js
 /**
  * Frames on the one channel between the action and the agent.

@@ -1,8 +1,8 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import type { Readable, Writable } from 'node:stream'
+import type { Writable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import { stripVTControlCharacters } from 'node:util'
+import { exec } from '@actions/exec'
+import { which } from '@actions/io'
 
 export interface Command {
   /** The program and its arguments: no shell comes between unless the program is one. */
@@ -28,61 +28,74 @@ const CLOSE_TIMEOUT_MS = 3_000
 const LAST_LINES = 200
 const MAX_CHARACTERS = 64 * 1024
 
-/**
- * Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data.
- *
- * Not @actions/exec 3.0.0: that leaves standard input open, so that a tool which asks a question waits for ever,
- * and when given an input, dies of an unhandled EPIPE if the program exits before reading it.
- */
+/** Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data. */
 export async function runCommand(
   { argv, directory }: Command,
   env: NodeJS.ProcessEnv,
   log: Writable,
 ): Promise<CommandResult> {
   const [program = '', ...args] = argv
+  const tail = keepTail()
+  if ((await which(program)) === '') {
+    const lastLines = `${program} is not on the PATH`
+    return { ok: false, end: 'could not be started', killed: false, missing: true, lastLines }
+  }
   log.write(`[command]${argv.join(' ')}\n`)
-  const child = spawn(program, args, { cwd: directory, env, stdio: ['ignore', 'pipe', 'pipe'] })
-  const lastLines = follow([child.stdout, child.stderr], log)
-  const closed = once(child, 'close').catch(() => undefined)
-  try {
-    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
-    await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, CLOSE_TIMEOUT_MS).unref())])
-    return {
-      ok: code === 0,
-      end: signal === null ? `failed with exit code ${code}` : `was killed by ${signal}`,
-      killed: signal === 'SIGKILL' || code === 128 + 9,
-      missing: false,
-      lastLines: lastLines(),
-    }
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
-    return { ok: false, end: 'could not be started', killed: false, missing: true, lastLines: reason }
-  } finally {
-    child.stdout.destroy()
-    child.stderr.destroy()
+  // @actions/exec 3.0.0 leaves standard input open, so that a tool which asks a question waits for ever: the
+  // shell closes it and becomes the program, whose words it passes on untouched.
+  const code: number | null = await exec('/bin/sh', ['-c', 'exec "$0" "$@" </dev/null', program, ...args], {
+    cwd: directory,
+    env: definedIn(env),
+    silent: true,
+    ignoreReturnCode: true,
+    delay: CLOSE_TIMEOUT_MS,
+    listeners: { stdout: tail.stream(log), stderr: tail.stream(log) },
+  })
+  return {
+    ok: code === 0,
+    end: endOf(code),
+    killed: code === null || code === 128 + 9,
+    missing: code === NOT_FOUND,
+    lastLines: tail.lastLines(),
   }
 }
 
-/** Shows streams in the log, and returns what gives their last lines. */
-function follow(streams: readonly Readable[], log: Writable): () => string {
+/** The shell's word for a program that is not there. */
+const NOT_FOUND = 127
+
+function endOf(code: number | null): string {
+  if (code === null) return 'was killed'
+  return code === NOT_FOUND ? 'could not be started' : `failed with exit code ${code}`
+}
+
+function definedIn(env: NodeJS.ProcessEnv): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])),
+  )
+}
+
+/** Keeps the end of what streams bring, which are shown in the log as they come. */
+function keepTail() {
   let tail = ''
   let truncated = false
-  for (const stream of streams) {
-    // One for each stream: a chunk can end in the middle of a character.
-    const decoder = new StringDecoder('utf8')
-    stream.pipe(log, { end: false })
-    stream.on('data', (chunk: Buffer) => {
-      tail += decoder.write(chunk)
-      truncated ||= tail.length > MAX_CHARACTERS
-      tail = tail.slice(-MAX_CHARACTERS)
-    })
-  }
-  return () => {
-    const lines = stripVTControlCharacters(tail).trimEnd().split(/\r?\n/)
-    // Half a line could hold half a secret, which the runner's masking does not know.
-    return lines
-      .slice(truncated ? 1 : 0)
-      .slice(-LAST_LINES)
-      .join('\n')
+  return {
+    stream(log: Writable): (chunk: Buffer) => void {
+      // One for each stream: a chunk can end in the middle of a character.
+      const decoder = new StringDecoder('utf8')
+      return (chunk) => {
+        log.write(chunk)
+        tail += decoder.write(chunk)
+        truncated ||= tail.length > MAX_CHARACTERS
+        tail = tail.slice(-MAX_CHARACTERS)
+      }
+    },
+    lastLines(): string {
+      const lines = stripVTControlCharacters(tail).trimEnd().split(/\r?\n/)
+      // Half a line could hold half a secret, which the runner's masking does not know.
+      return lines
+        .slice(truncated ? 1 : 0)
+        .slice(-LAST_LINES)
+        .join('\n')
+    },
   }
 }
