@@ -22,10 +22,14 @@ writeFileSync(join(build, 'package.json'), '{}\n')
 
 const bundles = Object.entries(programs).map(([name, entry]) => {
   const out = mkdtempSync(join(build, `${name}-`))
-  execFileSync(bin('ncc'), ['build', join(build, entry), '--out', out, '--quiet', '--no-cache', '--target', 'es2022'], {
-    cwd: root,
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
+  execFileSync(
+    bin('ncc'),
+    ['build', join(build, entry), '--out', out, '--quiet', '--no-cache', '--target', 'es2022'],
+    {
+      cwd: root,
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  )
   const code = readFileSync(join(out, 'index.js'), 'utf8')
   if (code.includes(root)) throw new Error(`dist/${name} would name a folder of this machine`)
   return { file: join(root, 'dist', name, 'index.cjs'), code }

@@ -99,9 +99,11 @@ describe('the life of an app', () => {
 
   test('PM2 runs two cluster workers through current', async () => {
     const list = await server.pm2List()
-    expect(list.map(({ pm2_env }) => [pm2_env.status, pm2_env['exec_mode'], pm2_env['pm_cwd']])).toEqual(
-      Array(2).fill(['online', 'cluster_mode', join(server.app, 'current')]),
-    )
+    const worker = ['online', 'cluster_mode', join(server.app, 'current')]
+    expect(list.map(({ pm2_env }) => [pm2_env.status, pm2_env['exec_mode'], pm2_env['pm_cwd']])).toEqual([
+      worker,
+      worker,
+    ])
   })
 
   test('a redeploy sends only what changed and serves the new text', async () => {

@@ -39,21 +39,30 @@ export interface Pm2Entry {
 export interface TestServerOptions {
   /** Leave PM2 away. */
   readonly withoutPm2?: boolean
+  /** Leave Node away, wherever this machine has one. Needs root. */
+  readonly withoutNode?: boolean
   readonly env?: Readonly<Record<string, string>>
 }
 
 export async function startServer({
   withoutPm2 = false,
+  withoutNode = false,
   env = {},
 }: TestServerOptions = {}): Promise<TestServer> {
   const home = mkdtempSync(join(tmpdir(), 'gapless-home-'))
   const bin = join(home, 'bin')
   mkdirSync(bin)
-  symlinkSync(process.execPath, join(bin, 'node'))
+  if (!withoutNode) symlinkSync(process.execPath, join(bin, 'node'))
   if (!withoutPm2) symlinkSync(join(root, 'node_modules', 'pm2', 'bin', 'pm2'), join(bin, 'pm2'))
   const pm2Home = join(home, '.pm2')
   const session = { HOME: home, PATH: `${bin}:/usr/bin:/bin`, PM2_HOME: pm2Home, ...env }
-  const sshd = await startSshd({ env: { ...session, SECRET_OF_THE_SESSION: 'leaked' } })
+  const nodes = ['/usr/bin/node', '/usr/local/bin/node', '/opt/node/bin/node'].filter((file) =>
+    existsSync(file),
+  )
+  const sshd = await startSshd({
+    env: { ...session, SECRET_OF_THE_SESSION: 'leaked' },
+    hidden: withoutNode ? nodes : [],
+  })
   const appPort = await freePort()
   const app = join(home, 'apps', 'next-app')
 

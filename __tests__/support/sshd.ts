@@ -10,6 +10,8 @@ export interface SshdOptions {
   /** Variables of every session, stronger than what sshd sets itself. The working directory stays the user's home. */
   readonly env?: Readonly<Record<string, string>>
   readonly extraConfig?: string
+  /** Files that the sessions must not find, in a mount namespace of sshd's own. Needs root. */
+  readonly hidden?: readonly string[]
 }
 
 export interface Sshd {
@@ -30,7 +32,11 @@ export interface Sshd {
 }
 
 /** A real sshd of its own for a test, as the current user, on a free port of 127.0.0.1. */
-export async function startSshd({ env = {}, extraConfig = '' }: SshdOptions = {}): Promise<Sshd> {
+export async function startSshd({
+  env = {},
+  extraConfig = '',
+  hidden = [],
+}: SshdOptions = {}): Promise<Sshd> {
   const folder = mkdtempSync(join(tmpdir(), 'sshd-'))
   const hostKey = makeKey(folder, 'host')
   const client = makeKey(folder, 'client')
@@ -42,7 +48,15 @@ export async function startSshd({ env = {}, extraConfig = '' }: SshdOptions = {}
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
 
   let logs = ''
-  const sshd = spawn('/usr/sbin/sshd', ['-D', '-e', '-f', join(folder, 'sshd_config')], {
+  const [program = '', ...args] = [
+    ...hide(hidden),
+    '/usr/sbin/sshd',
+    '-D',
+    '-e',
+    '-f',
+    join(folder, 'sshd_config'),
+  ]
+  const sshd = spawn(program, args, {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   sshd.stderr.setEncoding('utf8').on('data', (chunk: string) => {
@@ -75,6 +89,13 @@ export async function startSshd({ env = {}, extraConfig = '' }: SshdOptions = {}
     dropConnections,
     stop,
   }
+}
+
+/** What runs a program where the files are as good as not there. */
+function hide(files: readonly string[]): readonly string[] {
+  if (files.length === 0) return []
+  const binds = files.map((file) => `mount --bind /dev/null '${file}'`)
+  return ['unshare', '-m', 'sh', '-c', `${binds.join(' && ')} && exec "$@"`, 'sh']
 }
 
 function makeKey(folder: string, name: string) {

@@ -815,7 +815,8 @@ function openJournal(file, activation) {
         const line = JSON.stringify({ time: new Date().toISOString(), activation, ...entry });
         const flags = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_APPEND;
         await withFile(file, flags, 0o600, async (handle) => {
-            await handle.writeFile(`${line}\n`);
+            // A line of its own, even after one that a crash cut off.
+            await handle.writeFile(`\n${line}\n`);
             await handle.sync();
         });
     };
@@ -995,9 +996,20 @@ async function holderOf(directory, number) {
     const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
     if (text === null)
         return null;
-    const holder = parse(holderGuard, text, 'lock');
+    const holder = readHolder(text);
+    if (holder === null)
+        return null;
     const live = !holder.released && holder.bootId === bootId() && isRunning(holder.pid, holder.startTime);
     return live ? `${holder.owner}, since ${holder.since} (process ${holder.pid})` : null;
+}
+/** Null where a power cut lost the content: a lock is created whole, so its holder went with the power. */
+function readHolder(text) {
+    try {
+        return parse(holderGuard, text, 'lock');
+    }
+    catch {
+        return null;
+    }
 }
 
 ;// CONCATENATED MODULE: external "node:module"
@@ -1099,17 +1111,18 @@ function messageOf(error) {
 }
 function toProcess(raw) {
     const env = raw.pm2_env ?? {};
+    const text = (name) => (typeof env[name] === 'string' ? env[name] : '');
     return {
         id: Number(raw.pm_id ?? env['pm_id']),
         pid: raw.pid ?? 0,
-        status: String(env['status'] ?? 'unknown'),
+        status: text('status') || 'unknown',
         restarts: Number(env['restart_time'] ?? 0),
         memoryBytes: raw.monit?.memory ?? 0,
-        script: String(env['pm_exec_path'] ?? ''),
-        cwd: String(env['pm_cwd'] ?? ''),
-        mode: String(env['exec_mode'] ?? ''),
-        errorLog: String(env['pm_err_log_path'] ?? ''),
-        outLog: String(env['pm_out_log_path'] ?? ''),
+        script: text('pm_exec_path'),
+        cwd: text('pm_cwd'),
+        mode: text('exec_mode'),
+        errorLog: text('pm_err_log_path'),
+        outLog: text('pm_out_log_path'),
     };
 }
 
@@ -1482,9 +1495,11 @@ async function observe(options, release, workers, runtime) {
                 throw new Failure('worker-unhealthy', `worker ${process.pid} of ${release} became unhealthy: ${answer.detail}`, { evidence: answer.excerpt });
             }
         }
+        // The old workers still answer here beside the new ones, and may not know the new health path: any answer
+        // shows that the port is open.
         const door = await askHealth(reachable(runtime.host), runtime.port, runtime.health);
-        if (!door.healthy) {
-            throw new Failure('door-unhealthy', `${runtime.host}:${runtime.port}${runtime.health.path} answered ${door.detail}`, { evidence: door.excerpt });
+        if (door.status === 0) {
+            throw new Failure('door-closed', `nobody answers on ${runtime.host}:${runtime.port}: ${door.detail}`);
         }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(Math.min(runtime.health.intervalMs, 500));
     } while (performance.now() < until);
@@ -2004,6 +2019,84 @@ function find_pm2_list(folder) {
     }
 }
 
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = require("node:net");
+;// CONCATENATED MODULE: ./build/agent/port.js
+/** Whether the app's port is free for it: found out before anything live is touched. */
+
+
+
+/** The kernel's word for a listening socket in /proc/net/tcp. */
+const LISTEN = '0A';
+/**
+ * @param ours pids that may hold the port: the PM2 daemon, which holds it for its workers, and the app's own
+ * @throws Failure `port-taken` or `port-forbidden`
+ */
+async function assertPortIsOurs(host, port, ours) {
+    const error = await tryListen(host, port);
+    if (error === null)
+        return;
+    if (error.code === 'EACCES') {
+        throw new Failure('port-forbidden', `the user may not listen on port ${port}`, {
+            remedy: 'Use an `app-port` above 1023 behind a reverse proxy.',
+        });
+    }
+    if (error.code === 'EADDRNOTAVAIL') {
+        throw new Failure('port-taken', `${host} is not an address of the server`, {
+            remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
+        });
+    }
+    if (error.code !== 'EADDRINUSE')
+        throw error;
+    const sockets = listeningSockets(port);
+    if (ours.some((pid) => holds(pid, sockets)))
+        return;
+    throw new Failure('port-taken', `another process listens on ${host}:${port} already`, {
+        remedy: `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`,
+    });
+}
+function tryListen(host, port) {
+    return new Promise((resolve) => {
+        const server = (0,external_node_net_namespaceObject.createServer)();
+        server.once('error', (error) => resolve(error));
+        server.listen({ host, port }, () => server.close(() => resolve(null)));
+    });
+}
+/** Inodes of the sockets that listen on a port, on whatever address. */
+function listeningSockets(port) {
+    const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
+        try {
+            return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
+        }
+        catch {
+            return [];
+        }
+    });
+    const fields = lines.map((line) => line.trim().split(/\s+/));
+    return new Set(fields.flatMap(([, local = '', , state, , , , , , inode = '']) => state === LISTEN && local.endsWith(suffix) ? [inode] : []));
+}
+function holds(pid, sockets) {
+    try {
+        const folder = `/proc/${pid}/fd`;
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).some((name) => {
+            const inode = /^socket:\[(\d+)\]$/.exec(readlinkIfThere(`${folder}/${name}`))?.[1];
+            return inode !== undefined && sockets.has(inode);
+        });
+    }
+    catch {
+        return false;
+    }
+}
+function readlinkIfThere(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(path);
+    }
+    catch {
+        return '';
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/server.js
 /** What the action needs to know of the server before it builds anything. */
 
@@ -2349,6 +2442,7 @@ async function inParallel(items, act) {
 
 
 
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, agentFile }) {
     const layout = layoutOf(base);
@@ -2423,7 +2517,11 @@ function createOperations({ base, appName, binPath, agentFile }) {
             verify: async ({ id }) => {
                 await existing(id);
                 makeFolders(layout);
-                return verifyCandidate(layout, id, await readRuntime(layout, id), workerNode());
+                const runtime = await readRuntime(layout, id);
+                const daemon = daemonPid(home);
+                const ours = [...(daemon === null ? [] : [daemon]), ...(await workers()).map(({ pid }) => pid)];
+                await assertPortIsOurs(runtime.host, runtime.port, ours);
+                return verifyCandidate(layout, id, runtime, workerNode());
             },
             discard: async ({ id }) => {
                 const live = await liveRelease(layout);
@@ -2542,10 +2640,14 @@ async function serveSession(input, write, { handlers, end }) {
         return handlers[operation](checked, call);
     }
 }
-/** The data frames up to the end frame. Its iterator may be left and taken up again. */
+/**
+ * The data frames up to the end frame. Its iterator may be left and taken up again, even while a stream that
+ * read ahead still waits for a frame: one step begins when the one before it has ended.
+ */
 function readBody(frames) {
     let ended = false;
-    const next = async () => {
+    let before = Promise.resolve();
+    const step = async () => {
         if (ended)
             return { done: true, value: undefined };
         const frame = await frames.next();
@@ -2557,6 +2659,11 @@ function readBody(frames) {
         if (frame.value.kind !== frameKind.end)
             throw new Failure('malformed-message', 'a request inside a body');
         return { done: true, value: undefined };
+    };
+    const next = () => {
+        const result = before.then(step);
+        before = result.catch(() => undefined);
+        return result;
     };
     return { [Symbol.asyncIterator]: () => ({ next }) };
 }

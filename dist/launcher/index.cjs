@@ -91,14 +91,12 @@ function readActivation(appDirectory) {
 const LONGEST_STAY = 60_000;
 
 ;// CONCATENATED MODULE: ./build/launcher/environment.js
-const KEPT = new Set([
-    ...['HOME', 'USER', 'LOGNAME', 'SHELL', 'PATH', 'LANG', 'LANGUAGE', 'TZ', 'TMPDIR', 'XDG_RUNTIME_DIR'],
-    // The cluster's channel to the PM2 daemon, and what PM2 tells a worker about itself.
-    ...['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE', 'NODE_UNIQUE_ID', 'NODE_APP_INSTANCE'],
-    ...['PM2_HOME', 'pm_id'],
-    // Trust stores that an administrator gave to all programs.
-    ...['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'],
-]);
+const SYSTEM = 'HOME USER LOGNAME SHELL PATH LANG LANGUAGE TZ TMPDIR XDG_RUNTIME_DIR';
+/** Trust stores that an administrator gave to all programs. */
+const TRUST = 'SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS';
+/** The cluster's channel to the PM2 daemon, and what PM2 tells a worker about itself. */
+const PM2 = 'NODE_CHANNEL_FD NODE_CHANNEL_SERIALIZATION_MODE NODE_UNIQUE_ID NODE_APP_INSTANCE PM2_HOME pm_id';
+const KEPT = new Set(`${SYSTEM} ${TRUST} ${PM2}`.split(' '));
 /** Turns `env` (in place: it is the process's own) into the app's environment. */
 function applyEnvironment(env, runtime) {
     for (const name of Object.keys(env)) {
@@ -221,21 +219,20 @@ function capturePublicServer(publicHost, publicPort) {
                 return Reflect.apply(listen, this, args);
             }
             (external_node_net_default()).Server.prototype.listen = listen;
-            const server = this;
+            return listenPrivately(this, args);
+        };
+        (external_node_net_default()).Server.prototype.listen = capture;
+        const listenPrivately = (server, args) => {
             server.once('listening', () => {
                 const { port } = external_node_net_default().Server.prototype.address.call(server);
                 resolve({ server, port });
             });
-            server.address = () => ({
-                address: publicHost,
-                port: publicPort,
-                family: external_node_net_default().isIPv6(publicHost) ? 'IPv6' : 'IPv4',
-            });
-            const callback = args.findLast((argument) => typeof argument === 'function');
+            const family = external_node_net_default().isIPv6(publicHost) ? 'IPv6' : 'IPv4';
+            server.address = () => ({ address: publicHost, port: publicPort, family });
+            const callback = args.find((argument) => typeof argument === 'function');
             // `exclusive`: in a cluster worker, a socket of its own instead of one shared through the daemon.
             return listen.call(server, { host: '127.0.0.1', port: 0, exclusive: true }, callback);
         };
-        (external_node_net_default()).Server.prototype.listen = capture;
     });
 }
 function requestedPort(args) {

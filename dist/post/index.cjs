@@ -52744,7 +52744,7 @@ function hostEntry(text) {
  * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
  * (seen with PM2 7.0.4).
  */
-const refused = ['--preserve-symlinks', '--preserve-symlinks-main'];
+const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main']);
 /** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */
 function nodeOptions(text) {
     const words = split(text);
@@ -52752,7 +52752,7 @@ function nodeOptions(text) {
         throw new Unusable('flags of node such as --max-old-space-size=512');
     // Node reads an underscore in a flag's name as a hyphen.
     const flags = words.map((word) => word.replace(/=.*/s, '').replaceAll('_', '-'));
-    const flag = flags.find((name) => refused.includes(name));
+    const flag = flags.find((name) => refused.has(name));
     if (flag !== undefined) {
         throw new Unusable(`flags without ${flag}: it makes a running worker read the files of the next release`);
     }
@@ -53551,10 +53551,15 @@ const reply = guards_object({
 
 /** @param log told of each entry of the activation's journal */
 function activation_activate({ agent }, request, log) {
-    const steps = new Map(['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'].map((name) => [
-        name,
-        deferred(),
-    ]));
+    const names = [
+        'lock',
+        'pre-activate',
+        'swap',
+        'reload',
+        'health-check',
+        'rollback',
+    ];
+    const steps = new Map(names.map((name) => [name, deferred()]));
     const onEvent = (value) => {
         const entry = journalEntry(value, 'journal entry');
         log(describe(entry));
@@ -55489,7 +55494,7 @@ function findNode(sentinel, binPath, code) {
     const fits = `"$1" -e "process.exit(parseInt(process.versions.node)>=${OLDEST_NODE}?0:1)" 2>/dev/null`;
     const tries = [
         ...binPath.map((folder) => `${shellWord(folder)}/node`),
-        '"$(readlink "/proc/$(cat "\${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
+        '"$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
         '"$(command -v node 2>/dev/null)"',
         ...NODE_FOLDERS.map((folder) => `"$HOME"/${folder}/node`),
         ...SYSTEM_FOLDERS.map((folder) => `${folder}/node`),
@@ -56184,7 +56189,8 @@ function prove(pem, encrypted, passphrase, inputName) {
     const challenge = Buffer.from('gapless');
     // The type says Buffer; ssh2 returns an Error for a key that cannot sign.
     const signature = key.sign(challenge);
-    if (signature instanceof Error || key.verify(challenge, signature) !== true) {
+    const verified = signature instanceof Error ? signature : key.verify(challenge, signature);
+    if (verified !== true) {
         throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'it cannot sign');
     }
 }
@@ -59008,7 +59014,7 @@ function renderFailure({ code, message, remedy, evidence }) {
     const next = remedy === undefined ? '' : `\n\n${summary_escape(remedy)}`;
     if (evidence === undefined || evidence.trim() === '')
         return why + next;
-    const shown = summary_escape(evidence.slice(-LONGEST_EVIDENCE));
+    const shown = escapeHtml(evidence.slice(-LONGEST_EVIDENCE));
     return `${why}${next}\n\n<details open><summary>Evidence</summary>\n\n<pre>${shown}</pre>\n\n</details>`;
 }
 function phaseRow({ phase, state, durationMs, detail }) {
@@ -59037,14 +59043,24 @@ function renderWorkers({ workers }) {
 }
 function table(head, rows) {
     const line = (cells) => `| ${cells.join(' | ')} |`;
-    return [line(head), line(head.map(() => '---')), ...rows.map((cells) => line(cells.map(cell)))].join('\n');
+    return [line(head), line(head.map(() => '---')), ...rows.map((cells) => line(cells.map(summary_escape)))].join('\n');
 }
-function cell(text) {
-    return summary_escape(text).replaceAll('|', '&#124;').replace(/\s+/g, ' ');
-}
-/** Everything in a summary is data: neither HTML nor Markdown of an app or a branch name gets through. */
+/**
+ * Text as one paragraph of Markdown: everything in a summary is data, neither HTML nor Markdown of an app or a
+ * branch name gets through. Only what could mean something is escaped, so that the source reads well too.
+ */
 function summary_escape(text) {
-    return text.replace(/[&<>"'`*_[\]\\~#]/g, (character) => `&#${character.codePointAt(0)};`);
+    return text
+        .trim()
+        .replace(/\s+/g, ' ')
+        .replace(/[&<`*[\]\\~|]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)])/g, entities);
+}
+/** Text inside `<pre>`, where only HTML means something. */
+function escapeHtml(text) {
+    return text.replace(/[&<>]/g, entities);
+}
+function entities(characters) {
+    return [...characters].map((character) => `&#${character.codePointAt(0)};`).join('');
 }
 
 ;// CONCATENATED MODULE: ./build/report/write.js

@@ -19,7 +19,8 @@ export function openJournal(file: string, activation: string): Journal {
     const line = JSON.stringify({ time: new Date().toISOString(), activation, ...entry })
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND
     await withFile(file, flags, 0o600, async (handle) => {
-      await handle.writeFile(`${line}\n`)
+      // A line of its own, even after one that a crash cut off.
+      await handle.writeFile(`\n${line}\n`)
       await handle.sync()
     })
   }

@@ -9,7 +9,7 @@ import { link, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../protocol/failure.ts'
-import { boolean, count, object, parse, string } from '../protocol/guards.ts'
+import { boolean, count, type Guarded, object, parse, string } from '../protocol/guards.ts'
 import { readIfThere, writeFileAtomic } from './files.ts'
 import { startTimeOf } from '../server/process-identity.ts'
 import { bootId, isRunning } from './processes.ts'
@@ -120,7 +120,17 @@ async function lockNumbers(directory: string): Promise<readonly number[]> {
 async function holderOf(directory: string, number: number): Promise<string | null> {
   const text = await readIfThere(join(directory, `${number}.json`))
   if (text === null) return null
-  const holder = parse(holderGuard, text, 'lock')
+  const holder = readHolder(text)
+  if (holder === null) return null
   const live = !holder.released && holder.bootId === bootId() && isRunning(holder.pid, holder.startTime)
   return live ? `${holder.owner}, since ${holder.since} (process ${holder.pid})` : null
+}
+
+/** Null where a power cut lost the content: a lock is created whole, so its holder went with the power. */
+function readHolder(text: string): Guarded<typeof holderGuard> | null {
+  try {
+    return parse(holderGuard, text, 'lock')
+  } catch {
+    return null
+  }
 }

@@ -12,6 +12,7 @@ import { readJournal } from './journal.ts'
 import { layoutOf, makeFolders, releaseDirectory, releaseFiles } from './layout.ts'
 import { lockHolder } from './lock.ts'
 import { auditRelease } from './manifest-file.ts'
+import { assertPortIsOurs } from './port.ts'
 import { connectPm2, daemonPid, pm2Home } from './pm2.ts'
 import { liveRelease, listReleases, readInfo, readRuntime, releaseIds, removeRelease } from './releases.ts'
 import { inspectServer } from './server.ts'
@@ -115,7 +116,11 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
       verify: async ({ id }) => {
         await existing(id)
         makeFolders(layout)
-        return verifyCandidate(layout, id, await readRuntime(layout, id), workerNode())
+        const runtime = await readRuntime(layout, id)
+        const daemon = daemonPid(home)
+        const ours = [...(daemon === null ? [] : [daemon]), ...(await workers()).map(({ pid }) => pid)]
+        await assertPortIsOurs(runtime.host, runtime.port, ours)
+        return verifyCandidate(layout, id, runtime, workerNode())
       },
       discard: async ({ id }) => {
         const live = await liveRelease(layout)

@@ -182,16 +182,17 @@ interface RawProcess {
 
 function toProcess(raw: RawProcess): Pm2Process {
   const env = raw.pm2_env ?? {}
+  const text = (name: string) => (typeof env[name] === 'string' ? env[name] : '')
   return {
     id: Number(raw.pm_id ?? env['pm_id']),
     pid: raw.pid ?? 0,
-    status: String(env['status'] ?? 'unknown'),
+    status: text('status') || 'unknown',
     restarts: Number(env['restart_time'] ?? 0),
     memoryBytes: raw.monit?.memory ?? 0,
-    script: String(env['pm_exec_path'] ?? ''),
-    cwd: String(env['pm_cwd'] ?? ''),
-    mode: String(env['exec_mode'] ?? ''),
-    errorLog: String(env['pm_err_log_path'] ?? ''),
-    outLog: String(env['pm_out_log_path'] ?? ''),
+    script: text('pm_exec_path'),
+    cwd: text('pm_cwd'),
+    mode: text('exec_mode'),
+    errorLog: text('pm_err_log_path'),
+    outLog: text('pm_out_log_path'),
   }
 }

@@ -22,7 +22,7 @@ export function workingDirectories(): ReadonlyMap<number, string> {
   return found
 }
 
-export function workingDirectoryOf(pid: number): string | null {
+function workingDirectoryOf(pid: number): string | null {
   try {
     return readlinkSync(`/proc/${pid}/cwd`)
   } catch {

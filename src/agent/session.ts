@@ -42,10 +42,14 @@ export async function serveSession(
   }
 }
 
-/** The data frames up to the end frame. Its iterator may be left and taken up again. */
+/**
+ * The data frames up to the end frame. Its iterator may be left and taken up again, even while a stream that
+ * read ahead still waits for a frame: one step begins when the one before it has ended.
+ */
 function readBody(frames: AsyncGenerator<Frame, void, undefined>): AsyncIterable<Buffer> {
   let ended = false
-  const next = async (): Promise<IteratorResult<Buffer>> => {
+  let before: Promise<unknown> = Promise.resolve()
+  const step = async (): Promise<IteratorResult<Buffer>> => {
     if (ended) return { done: true, value: undefined }
     const frame = await frames.next()
     if (frame.done === true)
@@ -54,6 +58,11 @@ function readBody(frames: AsyncGenerator<Frame, void, undefined>): AsyncIterable
     ended = true
     if (frame.value.kind !== frameKind.end) throw new Failure('malformed-message', 'a request inside a body')
     return { done: true, value: undefined }
+  }
+  const next = () => {
+    const result = before.then(step)
+    before = result.catch(() => undefined)
+    return result
   }
   return { [Symbol.asyncIterator]: () => ({ next }) }
 }

@@ -4,7 +4,7 @@ import { Unusable } from './unusable.ts'
  * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
  * (seen with PM2 7.0.4).
  */
-const refused = ['--preserve-symlinks', '--preserve-symlinks-main']
+const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main'])
 
 /** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */
 export function nodeOptions(text: string): readonly string[] {
@@ -12,7 +12,7 @@ export function nodeOptions(text: string): readonly string[] {
   if (!words[0]?.startsWith('-')) throw new Unusable('flags of node such as --max-old-space-size=512')
   // Node reads an underscore in a flag's name as a hyphen.
   const flags = words.map((word) => word.replace(/=.*/s, '').replaceAll('_', '-'))
-  const flag = flags.find((name) => refused.includes(name))
+  const flag = flags.find((name) => refused.has(name))
   if (flag !== undefined) {
     throw new Unusable(`flags without ${flag}: it makes a running worker read the files of the next release`)
   }

@@ -7,14 +7,12 @@
  */
 import type { Runtime } from '../protocol/messages.ts'
 
-const KEPT = new Set([
-  ...['HOME', 'USER', 'LOGNAME', 'SHELL', 'PATH', 'LANG', 'LANGUAGE', 'TZ', 'TMPDIR', 'XDG_RUNTIME_DIR'],
-  // The cluster's channel to the PM2 daemon, and what PM2 tells a worker about itself.
-  ...['NODE_CHANNEL_FD', 'NODE_CHANNEL_SERIALIZATION_MODE', 'NODE_UNIQUE_ID', 'NODE_APP_INSTANCE'],
-  ...['PM2_HOME', 'pm_id'],
-  // Trust stores that an administrator gave to all programs.
-  ...['SSL_CERT_FILE', 'SSL_CERT_DIR', 'NODE_EXTRA_CA_CERTS'],
-])
+const SYSTEM = 'HOME USER LOGNAME SHELL PATH LANG LANGUAGE TZ TMPDIR XDG_RUNTIME_DIR'
+/** Trust stores that an administrator gave to all programs. */
+const TRUST = 'SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS'
+/** The cluster's channel to the PM2 daemon, and what PM2 tells a worker about itself. */
+const PM2 = 'NODE_CHANNEL_FD NODE_CHANNEL_SERIALIZATION_MODE NODE_UNIQUE_ID NODE_APP_INSTANCE PM2_HOME pm_id'
+const KEPT = new Set(`${SYSTEM} ${TRUST} ${PM2}`.split(' '))
 
 /** Turns `env` (in place: it is the process's own) into the app's environment. */
 export function applyEnvironment(env: NodeJS.ProcessEnv, runtime: Runtime): void {

@@ -26,21 +26,21 @@ export function capturePublicServer(publicHost: string, publicPort: number): Pro
         return Reflect.apply(listen, this, args) as net.Server
       }
       net.Server.prototype.listen = listen
-      const server = this
+      return listenPrivately(this, args)
+    }
+    net.Server.prototype.listen = capture as typeof listen
+
+    const listenPrivately = (server: HttpServer, args: readonly unknown[]) => {
       server.once('listening', () => {
         const { port } = net.Server.prototype.address.call(server) as AddressInfo
         resolve({ server, port })
       })
-      server.address = () => ({
-        address: publicHost,
-        port: publicPort,
-        family: net.isIPv6(publicHost) ? 'IPv6' : 'IPv4',
-      })
-      const callback = args.findLast((argument) => typeof argument === 'function') as (() => void) | undefined
+      const family = net.isIPv6(publicHost) ? 'IPv6' : 'IPv4'
+      server.address = () => ({ address: publicHost, port: publicPort, family })
+      const callback = args.find((argument) => typeof argument === 'function') as (() => void) | undefined
       // `exclusive`: in a cluster worker, a socket of its own instead of one shared through the daemon.
       return listen.call(server, { host: '127.0.0.1', port: 0, exclusive: true }, callback)
     }
-    net.Server.prototype.listen = capture as typeof listen
   })
 }
 

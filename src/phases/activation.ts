@@ -26,12 +26,15 @@ export function activate(
   request: ActivationRequest,
   log: (line: string) => void,
 ): Activation {
-  const steps = new Map(
-    (['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'] as const).map((name) => [
-      name as ActivationStep,
-      deferred(),
-    ]),
-  )
+  const names: readonly ActivationStep[] = [
+    'lock',
+    'pre-activate',
+    'swap',
+    'reload',
+    'health-check',
+    'rollback',
+  ]
+  const steps = new Map(names.map((name) => [name, deferred()]))
   const onEvent = (value: unknown) => {
     const entry = journalEntry(value, 'journal entry')
     log(describe(entry))

@@ -70,7 +70,6 @@ export type ReleaseInfo = Guarded<typeof releaseInfo>
 
 /** `.gapless/verified.json`, written when every worker was shown to serve the release. */
 export const verification = object({ activatedAt: string, activation: string })
-export type Verification = Guarded<typeof verification>
 
 export const releaseSummary = object({
   id: releaseId,
@@ -131,7 +130,7 @@ export const activationStep = oneOf('lock', 'pre-activate', 'swap', 'reload', 'h
 export type ActivationStep = Guarded<typeof activationStep>
 
 /** How an activation ended. `failure` says why it is not `live`. */
-export const verdict = object({
+const verdict = object({
   status: activationStatus,
   live: nullable(releaseId),
   failure: nullable(failureRecord),

@@ -53,7 +53,7 @@ function findNode(sentinel: string, binPath: readonly string[], code: string): s
   const fits = `"$1" -e "process.exit(parseInt(process.versions.node)>=${OLDEST_NODE}?0:1)" 2>/dev/null`
   const tries = [
     ...binPath.map((folder) => `${shellWord(folder)}/node`),
-    '"$(readlink "/proc/$(cat "\${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
+    '"$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
     '"$(command -v node 2>/dev/null)"',
     ...NODE_FOLDERS.map((folder) => `"$HOME"/${folder}/node`),
     ...SYSTEM_FOLDERS.map((folder) => `${folder}/node`),
@@ -73,6 +73,9 @@ function shellWord(path: string): string {
   )
   return `${inHome ? '"$HOME"' : ''}"$(printf "${octal.join('')}")"`
 }
+
+/** What Node's own loader has and its types do not tell. */
+type CompilingModule = NodeModule & { _compile(code: string, name: string): void }
 
 interface Settings {
   readonly sentinel: string
@@ -123,7 +126,7 @@ async function loadAgent(settings: Settings, require: NodeJS.Require, module: No
       try {
         fs.mkdirSync(join(base, '.gapless'), { recursive: true, mode: 0o700 })
         fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-        fs.writeFileSync(`${file}.${process.pid}`, source, { mode: 0o600, flush: true } as object)
+        fs.writeFileSync(`${file}.${process.pid}`, source, { mode: 0o600, flush: true })
         fs.renameSync(`${file}.${process.pid}`, file)
         kept = true
       } catch {
@@ -140,11 +143,7 @@ async function loadAgent(settings: Settings, require: NodeJS.Require, module: No
       yield value
     }
   }
-  const loaded = new (
-    module.constructor as new (name: string) => NodeModule & {
-      _compile(code: string, name: string): void
-    }
-  )(file)
+  const loaded = new (module.constructor as new (name: string) => CompilingModule)(file)
   loaded.filename = file
   loaded._compile(source.toString('utf8'), file)
   const { serve } = loaded.exports as { serve: (options: object, input: AsyncIterable<Buffer>) => void }

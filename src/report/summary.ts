@@ -48,7 +48,7 @@ function renderFailure({ code, message, remedy, evidence }: NonNullable<Outcome[
   const why = `**${escape(message)}** (\`${escape(code)}\`)`
   const next = remedy === undefined ? '' : `\n\n${escape(remedy)}`
   if (evidence === undefined || evidence.trim() === '') return why + next
-  const shown = escape(evidence.slice(-LONGEST_EVIDENCE))
+  const shown = escapeHtml(evidence.slice(-LONGEST_EVIDENCE))
   return `${why}${next}\n\n<details open><summary>Evidence</summary>\n\n<pre>${shown}</pre>\n\n</details>`
 }
 
@@ -81,14 +81,25 @@ function renderWorkers({ workers }: Outcome): string {
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map((cells) => line(cells.map(cell)))].join('\n')
+  return [line(head), line(head.map(() => '---')), ...rows.map((cells) => line(cells.map(escape)))].join('\n')
 }
 
-function cell(text: string): string {
-  return escape(text).replaceAll('|', '&#124;').replace(/\s+/g, ' ')
-}
-
-/** Everything in a summary is data: neither HTML nor Markdown of an app or a branch name gets through. */
+/**
+ * Text as one paragraph of Markdown: everything in a summary is data, neither HTML nor Markdown of an app or a
+ * branch name gets through. Only what could mean something is escaped, so that the source reads well too.
+ */
 export function escape(text: string): string {
-  return text.replace(/[&<>"'`*_[\]\\~#]/g, (character) => `&#${character.codePointAt(0)};`)
+  return text
+    .trim()
+    .replace(/\s+/g, ' ')
+    .replace(/[&<`*[\]\\~|]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)])/g, entities)
+}
+
+/** Text inside `<pre>`, where only HTML means something. */
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>]/g, entities)
+}
+
+function entities(characters: string): string {
+  return [...characters].map((character) => `&#${character.codePointAt(0)};`).join('')
 }

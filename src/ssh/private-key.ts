@@ -151,7 +151,8 @@ function prove(pem: string, encrypted: boolean, passphrase: string | undefined, 
   const challenge = Buffer.from('gapless')
   // The type says Buffer; ssh2 returns an Error for a key that cannot sign.
   const signature: Buffer | Error = key.sign(challenge)
-  if (signature instanceof Error || key.verify(challenge, signature) !== true) {
+  const verified: boolean | Error = signature instanceof Error ? signature : key.verify(challenge, signature)
+  if (verified !== true) {
     throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'it cannot sign')
   }
 }

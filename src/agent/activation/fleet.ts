@@ -13,14 +13,14 @@ import { Failure } from '../../protocol/failure.ts'
 import type { Runtime, WorkerState } from '../../protocol/messages.ts'
 import { readIfThere } from '../files.ts'
 import type { Layout } from '../layout.ts'
-import type { Pm2, Pm2App, Pm2Options, Pm2Process } from '../pm2.ts'
+import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
 import { readWorkers } from '../workers.ts'
 
 const POLL = 100
 /** Closing the door, PM2's polling and the launcher's own cleanup come on top of the drain, in ms. */
 const MARGIN = 20_000
 
-interface Worker {
+export interface Worker {
   readonly process: Pm2Process
   /** What the process says of itself; null while it boots, or when it is not ours. */
   readonly record: WorkerRecord | null
@@ -191,13 +191,11 @@ export async function observe(
         )
       }
     }
+    // The old workers still answer here beside the new ones, and may not know the new health path: any answer
+    // shows that the port is open.
     const door = await askHealth(reachable(runtime.host), runtime.port, runtime.health)
-    if (!door.healthy) {
-      throw new Failure(
-        'door-unhealthy',
-        `${runtime.host}:${runtime.port}${runtime.health.path} answered ${door.detail}`,
-        { evidence: door.excerpt },
-      )
+    if (door.status === 0) {
+      throw new Failure('door-closed', `nobody answers on ${runtime.host}:${runtime.port}: ${door.detail}`)
     }
     await delay(Math.min(runtime.health.intervalMs, 500))
   } while (performance.now() < until)
@@ -322,5 +320,3 @@ export async function logsSince(
   )
   return texts.filter((text) => text !== '').join('\n')
 }
-
-export type { Pm2Options, Worker }

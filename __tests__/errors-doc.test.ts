@@ -1,0 +1,109 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+
+const root = join(import.meta.dirname, '..')
+
+/**
+ * Codes that reach `new Failure(` through a variable, by file and expression. A new one fails the first test
+ * below until it is listed here.
+ */
+const passedOn: Readonly<Record<string, readonly string[]>> = {
+  // An error that arrived from the server, or is raised again with more to say: it has its code already.
+  'protocol/failure.ts record.code': [],
+  'phases/activation.ts code': [],
+  'phases/rollback-target.ts failure.code': [],
+  'agent/activation/run.ts failure.code': [],
+  // Failure.from: the code is its second argument, which is read from the calls.
+  'protocol/failure.ts code': [],
+  // The reader collects what is wrong with the inputs before it throws.
+  'inputs/reader.ts first.code': ['invalid-input', 'missing-input', 'many-hosts'],
+  'inputs/reader.ts code': ['invalid-input'],
+  // One helper, called for three ways of not being healthy.
+  'agent/candidate.ts code': ['candidate-died', 'candidate-unhealthy', 'candidate-silent'],
+  // One helper that runs both commands.
+  'next/build.ts code': ['install-failed', 'build-failed'],
+}
+
+interface Source {
+  readonly file: string
+  /** Without comments: they may show code. */
+  readonly text: string
+}
+
+const sources: readonly Source[] = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => ({ file, text: withoutComments(readFileSync(join(root, 'src', file), 'utf8')) }))
+
+/** The first arguments of `new Failure(`, as written. */
+const raised = sources.flatMap(({ file, text }) =>
+  [...text.matchAll(/\bnew Failure\(\s*([^,)]+)/g)].map(([, argument = '']) => ({ file, argument })),
+)
+/** The codes given to a thrown value that is no Failure yet, and the one for all others. */
+const fallbacks = sources.flatMap(({ text }) => [
+  ...matches(text, /\bFailure\.from\([^()]*,\s*'([^']+)'/g),
+  ...matches(text, /\bfrom\(error: unknown, code = '([^']+)'/g),
+])
+
+const literals = raised.flatMap(({ argument }) => matches(argument, /^'([^']*)'$/g))
+const codes = new Set([...literals, ...fallbacks, ...Object.values(passedOn).flat()])
+
+const sections = readFileSync(join(root, 'docs', 'errors.md'), 'utf8')
+  .split(/^## /m)
+  .slice(1)
+const documented = sections.map((section) => section.split('\n', 1)[0] ?? '')
+
+describe('the codes in the source', () => {
+  test('are literals, or listed here', () => {
+    const variables = raised
+      .filter(({ argument }) => !/^'[^']*'$/.test(argument))
+      .map(({ file, argument }) => `${file} ${argument.trim()}`)
+    expect([...new Set(variables)].toSorted()).toEqual(Object.keys(passedOn).toSorted())
+  })
+
+  test('are still there where they are listed here', () => {
+    const all = sources.map(({ text }) => text).join('\n')
+    for (const code of Object.values(passedOn).flat()) expect(all).toContain(`'${code}'`)
+  })
+
+  test('are kebab-case', () => {
+    for (const code of codes) expect(code).toMatch(/^[a-z]+\d?(-[a-z]+)*$/)
+  })
+
+  test('are found at all', () => {
+    expect(literals).toContain('host-key-mismatch')
+    expect(literals).toContain('worker-died')
+    expect(fallbacks.toSorted()).toEqual(['agent-failed', 'internal'])
+  })
+})
+
+describe('docs/errors.md', () => {
+  test('has a paragraph for every code', () => {
+    expect([...codes].filter((code) => !documented.includes(code)).toSorted()).toEqual([])
+  })
+
+  test('has no paragraph for a code that nothing raises', () => {
+    expect(documented.filter((code) => !codes.has(code))).toEqual([])
+  })
+
+  test('has each code once, in alphabetical order', () => {
+    expect(documented).toEqual([...new Set(documented)].toSorted())
+  })
+
+  test.each(sections.map((section, index) => [documented[index] ?? '', section] as const))(
+    '%s: what it means, likely causes, what to do',
+    (_, section) => {
+      expect(section).toMatch(
+        /^[^\n]+\n\n[A-Z`][^\n]{20,}\n\n- \*\*Likely causes:\*\* [^\n]+\.\n- \*\*What to do:\*\* [^\n]+\.\n+$/,
+      )
+    },
+  )
+})
+
+function matches(text: string, pattern: RegExp): readonly string[] {
+  return [...text.matchAll(pattern)].map(([, found = '']) => found)
+}
+
+function withoutComments(text: string): string {
+  return text.replace(/\/\*[^]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '')
+}

@@ -1,0 +1,63 @@
+/**
+ * Makes a fresh clone ready and runs a command in it. It needs Node and npm, and nothing else.
+ *
+ *   node scripts/bootstrap.mjs demo [arguments]    the demo, on the runner's Node
+ *   node scripts/bootstrap.mjs test [arguments]    all tests; Debian's packages are installed when root may
+ */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const [, , command, ...args] = process.argv
+
+installDependencies()
+if (command === 'demo') finish(run('npx', ['-y', 'node@24', join(root, 'demo', 'main.ts'), ...args]))
+if (command === 'test') {
+  ensure('/usr/sbin/sshd', 'openssh-server')
+  process.env['NODE_OPTIONS'] =
+    `${process.env['NODE_OPTIONS'] ?? ''} --experimental-vm-modules --disable-warning=ExperimentalWarning`
+  // One after the other: the suites boot servers, and the machine may have two cores.
+  finish(run(join(root, 'node_modules', '.bin', 'jest'), ['--runInBand', ...args]))
+}
+throw new Error(`unknown command: ${command}`)
+
+/** Runs `npm ci` when the lockfile is another than the last time. */
+function installDependencies() {
+  const stamp = join(root, 'node_modules', '.gapless-lock')
+  const lock = createHash('sha256')
+    .update(readFileSync(join(root, 'package-lock.json')))
+    .digest('hex')
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return
+  console.log('Installing the dependencies (npm ci)…')
+  const { status } = run('npm', ['ci', '--no-audit', '--no-fund'])
+  if (status !== 0) process.exit(status ?? 1)
+  writeFileSync(stamp, lock)
+}
+
+/** Installs a Debian package for a program that is missing, or says what to install. */
+function ensure(program, packageName) {
+  if (existsSync(program)) return
+  if (process.getuid?.() === 0 && spawnSync('apt-get', ['--version']).status === 0) {
+    console.log(`Installing ${packageName}…`)
+    const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
+    execFileSync('apt-get', ['update', '-qq'], { stdio: ['ignore', 'ignore', 'inherit'], env })
+    execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', packageName], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+      env,
+    })
+  }
+  if (existsSync(program)) return
+  console.error(`The tests need ${program}. Install it as root: apt-get install ${packageName}`)
+  process.exit(1)
+}
+
+function run(program, programArgs) {
+  return spawnSync(program, programArgs, { cwd: root, stdio: 'inherit' })
+}
+
+function finish({ status }) {
+  process.exit(status ?? 1)
+}

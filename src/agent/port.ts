@@ -1,0 +1,78 @@
+/** Whether the app's port is free for it: found out before anything live is touched. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { createServer } from 'node:net'
+import { Failure } from '../protocol/failure.ts'
+
+/** The kernel's word for a listening socket in /proc/net/tcp. */
+const LISTEN = '0A'
+
+/**
+ * @param ours pids that may hold the port: the PM2 daemon, which holds it for its workers, and the app's own
+ * @throws Failure `port-taken` or `port-forbidden`
+ */
+export async function assertPortIsOurs(host: string, port: number, ours: readonly number[]): Promise<void> {
+  const error = await tryListen(host, port)
+  if (error === null) return
+  if (error.code === 'EACCES') {
+    throw new Failure('port-forbidden', `the user may not listen on port ${port}`, {
+      remedy: 'Use an `app-port` above 1023 behind a reverse proxy.',
+    })
+  }
+  if (error.code === 'EADDRNOTAVAIL') {
+    throw new Failure('port-taken', `${host} is not an address of the server`, {
+      remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
+    })
+  }
+  if (error.code !== 'EADDRINUSE') throw error
+  const sockets = listeningSockets(port)
+  if (ours.some((pid) => holds(pid, sockets))) return
+  throw new Failure('port-taken', `another process listens on ${host}:${port} already`, {
+    remedy: `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`,
+  })
+}
+
+function tryListen(host: string, port: number): Promise<NodeJS.ErrnoException | null> {
+  return new Promise((resolve) => {
+    const server = createServer()
+    server.once('error', (error) => resolve(error))
+    server.listen({ host, port }, () => server.close(() => resolve(null)))
+  })
+}
+
+/** Inodes of the sockets that listen on a port, on whatever address. */
+function listeningSockets(port: number): ReadonlySet<string> {
+  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
+  const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
+    try {
+      return readFileSync(file, 'utf8').split('\n').slice(1)
+    } catch {
+      return []
+    }
+  })
+  const fields = lines.map((line) => line.trim().split(/\s+/))
+  return new Set(
+    fields.flatMap(([, local = '', , state, , , , , , inode = '']) =>
+      state === LISTEN && local.endsWith(suffix) ? [inode] : [],
+    ),
+  )
+}
+
+function holds(pid: number, sockets: ReadonlySet<string>): boolean {
+  try {
+    const folder = `/proc/${pid}/fd`
+    return readdirSync(folder).some((name) => {
+      const inode = /^socket:\[(\d+)\]$/.exec(readlinkIfThere(`${folder}/${name}`))?.[1]
+      return inode !== undefined && sockets.has(inode)
+    })
+  } catch {
+    return false
+  }
+}
+
+function readlinkIfThere(path: string): string {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return ''
+  }
+}
