@@ -4,7 +4,7 @@
  *   node scripts/bootstrap.mjs demo [arguments]    the demo, on the runner's Node
  *   node scripts/bootstrap.mjs test [arguments]    all tests; Debian's packages are installed when root may
  */
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -14,15 +14,18 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const [, , command, ...args] = process.argv
 
 installDependencies()
-if (command === 'demo') finish(run('npx', ['-y', 'node@24', join(root, 'demo', 'main.ts'), ...args]))
-if (command === 'test') {
+if (command === 'demo') {
+  handOver(runnerNode(), [join(root, 'demo', 'main.ts'), ...args])
+} else if (command === 'test') {
   ensure('/usr/sbin/sshd', 'openssh-server')
+  ensure('/usr/sbin/nginx', 'nginx')
   process.env['NODE_OPTIONS'] =
     `${process.env['NODE_OPTIONS'] ?? ''} --experimental-vm-modules --disable-warning=ExperimentalWarning`
   // One after the other: the suites boot servers, and the machine may have two cores.
-  finish(run(join(root, 'node_modules', '.bin', 'jest'), ['--runInBand', ...args]))
+  handOver(process.execPath, [join(root, 'node_modules', 'jest', 'bin', 'jest.js'), '--runInBand', ...args])
+} else {
+  throw new Error(`unknown command: ${command}`)
 }
-throw new Error(`unknown command: ${command}`)
 
 /** Runs `npm ci` when the lockfile is another than the last time. */
 function installDependencies() {
@@ -35,6 +38,14 @@ function installDependencies() {
   const { status } = run('npm', ['ci', '--no-audit', '--no-fund'])
   if (status !== 0) process.exit(status ?? 1)
   writeFileSync(stamp, lock)
+}
+
+/** Node 24, which GitHub's runners use, by its path: npx itself would stand between a signal and the program. */
+function runnerNode() {
+  return execFileSync('npx', ['-y', 'node@24', '-p', 'process.execPath'], {
+    cwd: root,
+    encoding: 'utf8',
+  }).trim()
 }
 
 /** Installs a Debian package for a program that is missing, or says what to install. */
@@ -58,6 +69,9 @@ function run(program, programArgs) {
   return spawnSync(program, programArgs, { cwd: root, stdio: 'inherit' })
 }
 
-function finish({ status }) {
-  process.exit(status ?? 1)
+/** Runs the command itself. A Ctrl-C is the command's to handle: it has things to clean up. */
+function handOver(program, programArgs) {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
+  const child = spawn(program, programArgs, { cwd: root, stdio: 'inherit' })
+  child.on('exit', (status) => process.exit(status ?? 1))
 }

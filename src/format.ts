@@ -1,15 +1,17 @@
 /** Quantities for people. */
 
 export function formatDuration(ms: number): string {
-  if (ms < 1000) return `${Math.round(ms)} ms`
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`
-  return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
+  // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
+  if (ms < 999.5) return `${Math.round(ms)} ms`
+  if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`
+  const seconds = Math.round(ms / 1000)
+  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }
 
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KB', 'MB', 'GB']
   let [value, unit] = [bytes, 0]
-  while (value >= 1000 && unit < units.length - 1) [value, unit] = [value / 1000, unit + 1]
+  while (value >= 999.95 && unit < units.length - 1) [value, unit] = [value / 1000, unit + 1]
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
 }
 

@@ -8,6 +8,8 @@ export interface RunResult {
   readonly code: number | null
   /** Standard output and error, as the job's log has them. */
   readonly log: string
+  /** What the runner was told to mask; those lines are not in the log. */
+  readonly masked: readonly string[]
   readonly outputs: Readonly<Record<string, string>>
   readonly state: Readonly<Record<string, string>>
   readonly summary: string
@@ -24,7 +26,7 @@ const root = join(import.meta.dirname, '..', '..')
 let node: string | undefined
 
 /** The runner's Node, by its path: npx itself would be one more process between a signal and the action. */
-export function node24(): string {
+function node24(): string {
   node ??= execFileSync('npx', ['-y', 'node@24', '-p', 'process.execPath'], {
     encoding: 'utf8',
     stdio: ['ignore', 'pipe', 'ignore'],
@@ -75,7 +77,10 @@ export async function runAction({
   try {
     return {
       code,
-      log,
+      log: log.replace(/^::add-mask::.*\n/gm, ''),
+      masked: [...log.matchAll(/^::add-mask::(.*)$/gm)].map(([, value = '']) =>
+        value.replaceAll('%0A', '\n'),
+      ),
       outputs: parseFileCommands(readFileSync(files.output, 'utf8')),
       state: parseFileCommands(readFileSync(files.state, 'utf8')),
       summary: readFileSync(files.summary, 'utf8'),

@@ -48,7 +48,7 @@ export async function startSshd({
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
 
   let logs = ''
-  const [program = '', ...args] = [
+  const [program, ...args] = [
     ...hide(hidden),
     '/usr/sbin/sshd',
     '-D',
@@ -177,7 +177,7 @@ function children(parent: number | undefined): readonly number[] {
     .map((match) => ({ pid: Number(match?.[1]), parent: Number(match?.[2]), args: match?.[3] ?? '' }))
     .filter(({ args }) => /^(\/\S*\/)?sshd/.test(args))
   const below = (pid: number | undefined): number[] =>
-    processes.filter((one) => one.parent === pid).flatMap((one) => [...below(one.pid), one.pid])
+    processes.flatMap((one) => (one.parent === pid ? [...below(one.pid), one.pid] : []))
   return below(parent)
 }
 

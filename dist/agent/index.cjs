@@ -2369,6 +2369,8 @@ async function reuse(source, entry, path) {
 async function unpack(directory, files, body) {
     const contents = (0,external_node_zlib_namespaceObject.createBrotliDecompress)();
     const source = (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(body), contents);
+    // It may fail while a file is being written, long before it is awaited: that must not end the process.
+    source.catch(() => undefined);
     const chunks = contents[Symbol.asyncIterator]();
     let chunk = Buffer.alloc(0);
     const next = async (limit) => {

@@ -53271,16 +53271,18 @@ function failedEarly(failure) {
 ;// CONCATENATED MODULE: ./build/format.js
 /** Quantities for people. */
 function formatDuration(ms) {
-    if (ms < 1000)
+    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
+    if (ms < 999.5)
         return `${Math.round(ms)} ms`;
-    if (ms < 60_000)
+    if (ms < 59_950)
         return `${(ms / 1000).toFixed(1)} s`;
-    return `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`;
+    const seconds = Math.round(ms / 1000);
+    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
 function format_formatBytes(bytes) {
     const units = ['B', 'KB', 'MB', 'GB'];
     let [value, unit] = [bytes, 0];
-    while (value >= 1000 && unit < units.length - 1)
+    while (value >= 999.95 && unit < units.length - 1)
         [value, unit] = [value / 1000, unit + 1];
     return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
@@ -53449,7 +53451,7 @@ const failureRecord = guards_object({
     evidence: nullable(string),
 });
 const activationStatus = guards_oneOf('live', 'kept', 'restored', 'down');
-const messages_activationStep = guards_oneOf('lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback');
+const activationStep = guards_oneOf('lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback');
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = guards_object({
     status: activationStatus,
@@ -53461,7 +53463,7 @@ const verdict = guards_object({
 const messages_journalEntry = guards_object({
     time: string,
     activation: string,
-    step: nullable(messages_activationStep),
+    step: nullable(activationStep),
     state: guards_oneOf('begin', 'note', 'done', 'failed', 'verdict'),
     detail: string,
     verdict: nullable(verdict),
@@ -53549,27 +53551,27 @@ const reply = guards_object({
  */
 
 
-/** @param log told of each entry of the activation's journal */
+const STEPS = (/* unused pure expression or super */ null && ([
+    'lock',
+    'pre-activate',
+    'swap',
+    'reload',
+    'health-check',
+    'rollback',
+]));
+/** @param log told of what happens inside the steps: who holds the lock, what is unusual */
 function activation_activate({ agent }, request, log) {
-    const names = [
-        'lock',
-        'pre-activate',
-        'swap',
-        'reload',
-        'health-check',
-        'rollback',
-    ];
-    const steps = new Map(names.map((name) => [name, deferred()]));
+    const steps = new Map(STEPS.map((name) => [name, deferred()]));
     const onEvent = (value) => {
-        const entry = journalEntry(value, 'journal entry');
-        log(describe(entry));
-        if (entry.step === null)
+        const { step, state, detail } = journalEntry(value, 'journal entry');
+        if (step === null)
             return;
-        const step = steps.get(activationStep(entry.step, 'step'));
-        if (entry.state === 'done')
-            step?.resolve(entry.detail);
-        if (entry.state === 'failed')
-            step?.reject(new Failure('activation-failed', entry.detail));
+        if (state === 'note')
+            log(`${step}: ${detail}`);
+        if (state === 'done')
+            steps.get(step)?.resolve(detail);
+        if (state === 'failed')
+            steps.get(step)?.reject(new Failure('activation-failed', detail));
     };
     const verdict = agent.call('activate', request, { onEvent }).then((result) => result.verdict);
     const settle = (failure) => {
@@ -53592,9 +53594,6 @@ function activation_reviveFailure({ failure }) {
         return null;
     const { code, message, remedy, evidence } = failure;
     return new Failure(code, message, { ...(remedy && { remedy }), ...(evidence && { evidence }) });
-}
-function describe({ step, state, detail }) {
-    return `${step ?? 'verdict'} ${state === 'verdict' ? '' : state}: ${detail}`.replace(' :', ':');
 }
 
 ;// CONCATENATED MODULE: external "node:fs"
@@ -53671,11 +53670,11 @@ async function walk(from, directory, path, excluded) {
             return [];
         if (child.isDirectory())
             return walk(from, source, childPath, excluded);
-        return [await assemble_describe(from, child, source, childPath)];
+        return [await describe(from, child, source, childPath)];
     }));
     return entries.flat();
 }
-async function assemble_describe(from, child, source, path) {
+async function describe(from, child, source, path) {
     if (child.isFile())
         return file(path, source);
     if (child.isSymbolicLink())
@@ -55392,8 +55391,6 @@ async function phases_build_build({ inputs }, project) {
     return { value: output, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}` };
 }
 
-// EXTERNAL MODULE: external "node:events"
-var external_node_events_ = __nccwpck_require__(8474);
 ;// CONCATENATED MODULE: ./build/protocol/frames.js
 /**
  * Frames on the one channel between the action and the agent.
@@ -55500,9 +55497,9 @@ function findNode(sentinel, binPath, code) {
         ...SYSTEM_FOLDERS.map((folder) => `${folder}/node`),
     ];
     return [
-        `t() { if [ -n "$1" ] && [ -x "$1" ]; then if ${fits}; then exec ${run}; fi; s="$s $1 (too old)"; else s="$s $1"; fi; }`,
+        `t() { if [ -n "$1" ] && [ -x "$1" ]; then if ${fits}; then exec ${run}; fi; s="$s:$1 (too old)"; else s="$s:$1"; fi; }`,
         `s=""; for n in ${tries.join(' ')}; do t "$n"; done`,
-        `echo; echo "${sentinel} ${greeting.noNode}$s"; exit 1`,
+        `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
     ].join('; ');
 }
 /** Any path as a shell word without a quote of its own: each byte in octal, which `printf` turns back. */
@@ -55587,7 +55584,6 @@ async function loadAgent(settings, require, module) {
 
 
 
-
 /**
  * @param timeoutMs for the login shell to come up and Node to start
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
@@ -55601,7 +55597,7 @@ async function openAgent(remote, agent, timeoutMs) {
     if (word === greeting.noNode) {
         throw new failure_Failure('node-missing', 'Node.js 18 or later was not found on the server', {
             remedy: 'Install it for the user that logs in, or name its folder in `bin-path`.',
-            evidence: `searched:\n${detail.trim().split(' ').join('\n')}`,
+            evidence: ['searched:', ...detail.split(':').filter((place) => place !== '')].join('\n'),
         });
     }
     if (word === greeting.needAgent)
@@ -55651,7 +55647,7 @@ async function openAgent(remote, agent, timeoutMs) {
         if (lost)
             throw lost;
         if (!channel.write(bytes))
-            await Promise.race([(0,external_node_events_.once)(channel, 'drain'), (0,external_node_events_.once)(channel, 'close')]);
+            await drainedOrClosed(channel);
     };
     let lastId = 0;
     return {
@@ -55679,6 +55675,16 @@ async function openAgent(remote, agent, timeoutMs) {
         },
         close: () => channel.end(),
     };
+}
+/** Leaves no listener behind: an upload waits thousands of times. An error shows as the close that follows it. */
+function drainedOrClosed(channel) {
+    return new Promise((resolve) => {
+        const settle = () => {
+            channel.off('drain', settle).off('close', settle);
+            resolve();
+        };
+        channel.on('drain', settle).on('close', settle);
+    });
 }
 /** Reads past what the login shell prints, up to the sentinel's line. */
 async function greet(channel, sentinel, timeoutMs, errors) {
@@ -58985,8 +58991,9 @@ function sentence({ status, succeeded, release, liveRelease, previousRelease, re
 /** The job summary as Markdown: pure. */
 
 
-/** A summary over 1 MiB is dropped whole by GitHub; evidence is cut well before. In characters. */
+/** A summary over 1 MiB is dropped whole by GitHub; every text is cut well before. In characters. */
 const LONGEST_EVIDENCE = 20_000;
+const LONGEST_TEXT = 2000;
 function reportOf(plan, outcome, rows, durationMs) {
     const title = plan === undefined ? 'Gapless' : `${plan.inputs.command} ${plan.appName} on ${plan.host.host}`;
     return { title, outcome, rows, durationMs };
@@ -59039,7 +59046,7 @@ function renderWorkers({ workers }) {
         phase ?? 'unknown',
         String(restarts),
     ]);
-    return table(['Worker', 'Process', 'PM2', 'Runs', 'Phase', 'Restarts'], rows);
+    return table(['Worker', 'Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
 }
 function table(head, rows) {
     const line = (cells) => `| ${cells.join(' | ')} |`;
@@ -59050,17 +59057,16 @@ function table(head, rows) {
  * branch name gets through. Only what could mean something is escaped, so that the source reads well too.
  */
 function summary_escape(text) {
-    return text
-        .trim()
-        .replace(/\s+/g, ' ')
-        .replace(/[&<`*[\]\\~|]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)])/g, entities);
+    const line = text.trim().replace(/\s+/g, ' ');
+    const shown = line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT)}…` : line;
+    return shown.replace(/[&<`*[\]\\~|]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)](?: |$))/g, entities);
 }
 /** Text inside `<pre>`, where only HTML means something. */
 function escapeHtml(text) {
     return text.replace(/[&<>]/g, entities);
 }
 function entities(characters) {
-    return [...characters].map((character) => `&#${character.codePointAt(0)};`).join('');
+    return characters.replace(/./gsu, (character) => `&#${character.codePointAt(0)};`);
 }
 
 ;// CONCATENATED MODULE: ./build/report/write.js
@@ -59069,12 +59075,17 @@ function entities(characters) {
 
 
 
-/** The job's log. One line each: what a server says must not begin a workflow command of its own. */
+
+/** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
-    info: (line) => info(line.replace(/\s*[\r\n]+\s*/g, ' ').replace(/^::/, ' ::')),
+    info: (line) => info(withoutCommands(line.replace(/\s*[\r\n]+\s*/g, ' '))),
     group: startGroup,
     endGroup: endGroup,
 };
+/** A runner takes `::` for a command after any white space of .NET's, and the older `##[` anywhere (actions/runner). */
+function withoutCommands(line) {
+    return line.replace(/^[\s\u0085]*(?=::)/, '| ').replaceAll('##[', '## [');
+}
 /** Tells the post step that the run ended by itself and has reported. */
 function markFinished() {
     core.saveState('finished', 'true');
@@ -59095,10 +59106,10 @@ function writeReport(report) {
     if (failure !== null) {
         if (failure.evidence !== undefined && failure.evidence.trim() !== '') {
             // The app's own words: whatever looks like a workflow command in them must not be one.
-            const token = `stop-${Math.random().toString(36).slice(2)}`;
+            const token = `stop-${(0,external_node_crypto_.randomBytes)(16).toString('hex')}`;
             info(`::stop-commands::${token}\n${failure.evidence}\n::${token}::`);
         }
-        error([failure.message, failure.remedy ?? ''].filter((part) => part !== '').join(' '), {
+        error(`${asSentence(failure.message)}${failure.remedy === undefined ? '' : ` ${asSentence(failure.remedy)}`}`, {
             title: `Gapless: ${failure.code}`,
         });
     }
@@ -59114,6 +59125,9 @@ function appendSummary(markdown, file) {
     catch (error) {
         warning(`the job summary could not be written: ${error.message}`);
     }
+}
+function asSentence(text) {
+    return /[.!?:]$/.test(text) ? text : `${text}.`;
 }
 
 ;// CONCATENATED MODULE: ./build/post.js

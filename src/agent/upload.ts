@@ -201,6 +201,8 @@ async function unpack(
 ): Promise<number> {
   const contents = createBrotliDecompress()
   const source = pipeline(Readable.from(body), contents)
+  // It may fail while a file is being written, long before it is awaited: that must not end the process.
+  source.catch(() => undefined)
   const chunks = contents[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   let chunk: Buffer = Buffer.alloc(0)
 

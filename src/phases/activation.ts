@@ -6,9 +6,7 @@ import { Failure } from '../protocol/failure.ts'
 import {
   type ActivationRequest,
   type ActivationStep,
-  activationStep,
   journalEntry,
-  type JournalEntry,
   type Verdict,
 } from '../protocol/messages.ts'
 import type { Server } from './connect.ts'
@@ -20,28 +18,28 @@ export interface Activation {
   readonly verdict: Promise<Verdict>
 }
 
-/** @param log told of each entry of the activation's journal */
+const STEPS: readonly ActivationStep[] = [
+  'lock',
+  'pre-activate',
+  'swap',
+  'reload',
+  'health-check',
+  'rollback',
+]
+
+/** @param log told of what happens inside the steps: who holds the lock, what is unusual */
 export function activate(
   { agent }: Server,
   request: ActivationRequest,
   log: (line: string) => void,
 ): Activation {
-  const names: readonly ActivationStep[] = [
-    'lock',
-    'pre-activate',
-    'swap',
-    'reload',
-    'health-check',
-    'rollback',
-  ]
-  const steps = new Map(names.map((name) => [name, deferred()]))
+  const steps = new Map(STEPS.map((name) => [name, deferred()]))
   const onEvent = (value: unknown) => {
-    const entry = journalEntry(value, 'journal entry')
-    log(describe(entry))
-    if (entry.step === null) return
-    const step = steps.get(activationStep(entry.step, 'step'))
-    if (entry.state === 'done') step?.resolve(entry.detail)
-    if (entry.state === 'failed') step?.reject(new Failure('activation-failed', entry.detail))
+    const { step, state, detail } = journalEntry(value, 'journal entry')
+    if (step === null) return
+    if (state === 'note') log(`${step}: ${detail}`)
+    if (state === 'done') steps.get(step)?.resolve(detail)
+    if (state === 'failed') steps.get(step)?.reject(new Failure('activation-failed', detail))
   }
   const verdict = agent.call('activate', request, { onEvent }).then((result) => result.verdict)
   const settle = (failure: Failure) => {
@@ -73,8 +71,4 @@ export function reviveFailure({ failure }: Verdict): Failure | null {
   if (failure === null) return null
   const { code, message, remedy, evidence } = failure
   return new Failure(code, message, { ...(remedy && { remedy }), ...(evidence && { evidence }) })
-}
-
-function describe({ step, state, detail }: JournalEntry): string {
-  return `${step ?? 'verdict'} ${state === 'verdict' ? '' : state}: ${detail}`.replace(' :', ':')
 }

@@ -5,7 +5,7 @@
 import { count, type Guarded, matching, object, oneOf, parse, string } from './guards.ts'
 import { Failure } from './failure.ts'
 
-export const SHA256 = /^[0-9a-f]{64}$/
+const SHA256 = /^[0-9a-f]{64}$/
 
 const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) })
 const link = object({ kind: oneOf('link'), path: string, target: string })

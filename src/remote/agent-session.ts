@@ -1,6 +1,5 @@
 /** The action's side of a session with the agent: typed calls over one channel. */
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import type { Duplex, Readable } from 'node:stream'
 import { Failure } from '../protocol/failure.ts'
 import { decodeFrames, encodeFrame, encodeMessage, frameKind } from '../protocol/frames.ts'
@@ -58,7 +57,7 @@ export async function openAgent(
   if (word === greeting.noNode) {
     throw new Failure('node-missing', 'Node.js 18 or later was not found on the server', {
       remedy: 'Install it for the user that logs in, or name its folder in `bin-path`.',
-      evidence: `searched:\n${detail.trim().split(' ').join('\n')}`,
+      evidence: ['searched:', ...detail.split(':').filter((place) => place !== '')].join('\n'),
     })
   }
   if (word === greeting.needAgent) channel.write(agent.source)
@@ -105,7 +104,7 @@ export async function openAgent(
 
   const write = async (bytes: Buffer) => {
     if (lost) throw lost
-    if (!channel.write(bytes)) await Promise.race([once(channel, 'drain'), once(channel, 'close')])
+    if (!channel.write(bytes)) await drainedOrClosed(channel)
   }
 
   let lastId = 0
@@ -131,6 +130,17 @@ export async function openAgent(
     },
     close: () => channel.end(),
   }
+}
+
+/** Leaves no listener behind: an upload waits thousands of times. An error shows as the close that follows it. */
+function drainedOrClosed(channel: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = () => {
+      channel.off('drain', settle).off('close', settle)
+      resolve()
+    }
+    channel.on('drain', settle).on('close', settle)
+  })
 }
 
 /** Reads past what the login shell prints, up to the sentinel's line. */

@@ -59,9 +59,9 @@ function findNode(sentinel: string, binPath: readonly string[], code: string): s
     ...SYSTEM_FOLDERS.map((folder) => `${folder}/node`),
   ]
   return [
-    `t() { if [ -n "$1" ] && [ -x "$1" ]; then if ${fits}; then exec ${run}; fi; s="$s $1 (too old)"; else s="$s $1"; fi; }`,
+    `t() { if [ -n "$1" ] && [ -x "$1" ]; then if ${fits}; then exec ${run}; fi; s="$s:$1 (too old)"; else s="$s:$1"; fi; }`,
     `s=""; for n in ${tries.join(' ')}; do t "$n"; done`,
-    `echo; echo "${sentinel} ${greeting.noNode}$s"; exit 1`,
+    `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
   ].join('; ')
 }
 

@@ -5,8 +5,9 @@ import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
 import { sentence } from './sentence.ts'
 
-/** A summary over 1 MiB is dropped whole by GitHub; evidence is cut well before. In characters. */
+/** A summary over 1 MiB is dropped whole by GitHub; every text is cut well before. In characters. */
 const LONGEST_EVIDENCE = 20_000
+const LONGEST_TEXT = 2000
 
 export interface Report {
   readonly title: string
@@ -76,7 +77,7 @@ function renderWorkers({ workers }: Outcome): string {
     phase ?? 'unknown',
     String(restarts),
   ])
-  return table(['Worker', 'Process', 'PM2', 'Runs', 'Phase', 'Restarts'], rows)
+  return table(['Worker', 'Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows)
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
@@ -89,10 +90,9 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
  * branch name gets through. Only what could mean something is escaped, so that the source reads well too.
  */
 export function escape(text: string): string {
-  return text
-    .trim()
-    .replace(/\s+/g, ' ')
-    .replace(/[&<`*[\]\\~|]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)])/g, entities)
+  const line = text.trim().replace(/\s+/g, ' ')
+  const shown = line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT)}…` : line
+  return shown.replace(/[&<`*[\]\\~|]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)](?: |$))/g, entities)
 }
 
 /** Text inside `<pre>`, where only HTML means something. */
@@ -101,5 +101,5 @@ function escapeHtml(text: string): string {
 }
 
 function entities(characters: string): string {
-  return [...characters].map((character) => `&#${character.codePointAt(0)};`).join('')
+  return characters.replace(/./gsu, (character) => `&#${character.codePointAt(0)};`)
 }

@@ -1,15 +1,21 @@
 /** Writes a report where GitHub looks for it: outputs, summary, annotation, exit code. */
+import { randomBytes } from 'node:crypto'
 import { appendFileSync } from 'node:fs'
 import * as core from '@actions/core'
 import type { Log } from '../pipeline.ts'
 import { sentence } from './sentence.ts'
 import { renderSummary, type Report } from './summary.ts'
 
-/** The job's log. One line each: what a server says must not begin a workflow command of its own. */
+/** The job's log. One line each: what a server says must not become a workflow command. */
 export const jobLog: Log = {
-  info: (line) => core.info(line.replace(/\s*[\r\n]+\s*/g, ' ').replace(/^::/, ' ::')),
+  info: (line) => core.info(withoutCommands(line.replace(/\s*[\r\n]+\s*/g, ' '))),
   group: core.startGroup,
   endGroup: core.endGroup,
+}
+
+/** A runner takes `::` for a command after any white space of .NET's, and the older `##[` anywhere (actions/runner). */
+function withoutCommands(line: string): string {
+  return line.replace(/^[\s\u0085]*(?=::)/, '| ').replaceAll('##[', '## [')
 }
 
 /** Tells the post step that the run ended by itself and has reported. */
@@ -35,12 +41,15 @@ export function writeReport(report: Report): void {
   if (failure !== null) {
     if (failure.evidence !== undefined && failure.evidence.trim() !== '') {
       // The app's own words: whatever looks like a workflow command in them must not be one.
-      const token = `stop-${Math.random().toString(36).slice(2)}`
+      const token = `stop-${randomBytes(16).toString('hex')}`
       core.info(`::stop-commands::${token}\n${failure.evidence}\n::${token}::`)
     }
-    core.error([failure.message, failure.remedy ?? ''].filter((part) => part !== '').join(' '), {
-      title: `Gapless: ${failure.code}`,
-    })
+    core.error(
+      `${asSentence(failure.message)}${failure.remedy === undefined ? '' : ` ${asSentence(failure.remedy)}`}`,
+      {
+        title: `Gapless: ${failure.code}`,
+      },
+    )
   }
   core.info(sentence(outcome))
 }
@@ -53,4 +62,8 @@ function appendSummary(markdown: string, file: string | undefined): void {
   } catch (error) {
     core.warning(`the job summary could not be written: ${(error as Error).message}`)
   }
+}
+
+function asSentence(text: string): string {
+  return /[.!?:]$/.test(text) ? text : `${text}.`
 }

@@ -18,7 +18,6 @@ import { normalizePrivateKey } from './private-key.ts'
 import { Session } from './session.ts'
 import type { Connection } from './session.ts'
 
-export type { Channel, ExitStatus } from './channel.ts'
 export type { Connection } from './session.ts'
 
 export interface Login {
