@@ -10,10 +10,8 @@ const root = join(import.meta.dirname, '..')
  */
 const passedOn: Readonly<Record<string, readonly string[]>> = {
   // An error that arrived from the server, or is raised again with more to say: it has its code already.
-  'protocol/failure.ts record.code': [],
-  'phases/activation.ts code': [],
   'phases/rollback-target.ts failure.code': [],
-  'agent/activation/run.ts failure.code': [],
+  'agent/activation/restore.ts failure.code': [],
   // Failure.from: the code is its second argument, which is read from the calls.
   'protocol/failure.ts code': [],
   // The reader collects what is wrong with the inputs before it throws.

@@ -2,6 +2,7 @@
  * Makes a fresh clone ready and runs a command in it. It needs Node and npm, and nothing else.
  *
  *   node scripts/bootstrap.mjs demo [arguments]    the demo, on the runner's Node
+ *   node scripts/bootstrap.mjs bench NAME [arguments]
  *   node scripts/bootstrap.mjs test [arguments]    all tests; Debian's packages are installed when root may
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
@@ -16,6 +17,10 @@ const [, , command, ...args] = process.argv
 installDependencies()
 if (command === 'demo') {
   handOver(runnerNode(), [join(root, 'demo', 'main.ts'), ...args])
+} else if (command === 'bench') {
+  const [name, ...benchArgs] = args
+  ensure('/usr/sbin/sshd', 'openssh-server')
+  handOver(runnerNode(), [join(root, 'bench', `${name}.ts`), ...benchArgs])
 } else if (command === 'test') {
   ensure('/usr/sbin/sshd', 'openssh-server')
   ensure('/usr/sbin/nginx', 'nginx')

@@ -2,14 +2,14 @@
 import * as core from '@actions/core'
 import { readInputs } from './inputs.ts'
 import { type Project, readProject } from './next/project.ts'
-import { failedEarly, type Outcome } from './outcome.ts'
+import { nothingKnown, type Outcome, untouched } from './outcome.ts'
 import { deploy, rollback, status } from './phases/index.ts'
 import { createPipeline, type Pipeline } from './pipeline.ts'
 import { createPlan, packageName, type Plan } from './plan.ts'
 import { programs } from './programs.ts'
 import { Failure } from './protocol/failure.ts'
 import { reportOf } from './report/summary.ts'
-import { jobLog, markFinished, writeReport } from './report/write.ts'
+import { jobLog, markFinished, rememberActivation, writeReport } from './report/write.ts'
 
 async function main(): Promise<void> {
   // Red until proven green: a promise that never settles, or a crash, must not end the step with success.
@@ -25,9 +25,10 @@ async function main(): Promise<void> {
     const { workspace } = inputs.run
     const project = inputs.command === 'deploy' ? readProject(workspace, inputs.workingDirectory) : undefined
     plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name)
+    rememberActivation(plan.activation)
     outcome = await run(plan, project, pipeline)
   } catch (error) {
-    outcome = failedEarly(Failure.from(error))
+    outcome = { ...untouched(nothingKnown), failure: Failure.from(error) }
   }
   writeReport(reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun)))
   markFinished()

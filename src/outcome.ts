@@ -17,22 +17,28 @@ export interface Outcome {
   readonly workers: readonly WorkerState[]
   /** Filled by `status`. */
   readonly releases: readonly ReleaseSummary[]
-  /** Filled by `status`: a deploy is under way. */
-  readonly busy: boolean
 }
 
-/** A run that failed before it knew anything of the server. */
-export function failedEarly(failure: Failure): Outcome {
+/** What a run has found out so far: it becomes the outcome wherever the run ends. */
+export interface Known {
+  readonly live: string | null
+  readonly release: string | null
+  readonly uploadedBytes: number
+}
+
+export const nothingKnown: Known = { live: null, release: null, uploadedBytes: 0 }
+
+/** Nothing live was touched: the outcome of every run that ends early. */
+export function untouched({ live, release, uploadedBytes }: Known): Outcome {
   return {
     status: 'kept',
     succeeded: false,
-    release: null,
-    previousRelease: null,
-    liveRelease: null,
-    uploadedBytes: 0,
-    failure,
+    release,
+    previousRelease: live,
+    liveRelease: live,
+    uploadedBytes,
+    failure: null,
     workers: [],
     releases: [],
-    busy: false,
   }
 }

@@ -1,4 +1,5 @@
 /** What will be done, from the inputs and the project. */
+import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { appNameFromPackage, type HostAddress, type Inputs } from './inputs.ts'
 import { readPackageJson } from './next/package-json.ts'
@@ -11,6 +12,8 @@ export interface Plan {
   /** The app's folder on the server, absolute or relative to the user's home. */
   readonly path: string
   readonly run: RunInfo
+  /** The name of the activation that this run may begin: `post` finds it again by this. */
+  readonly activation: string
 }
 
 /** @param packageName `name` in the app's package.json, if there is one */
@@ -22,6 +25,7 @@ export function createPlan(inputs: Inputs, packageName: string | undefined): Pla
     host: inputs.hosts[0]!,
     appName,
     path: inputs.path ?? `apps/${appName}`,
+    activation: randomUUID(),
     run: { commit: sha, ref, actor, runUrl },
   }
 }

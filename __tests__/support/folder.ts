@@ -2,13 +2,14 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach } from '@jest/globals'
+import { afterAll } from '@jest/globals'
 
-/** Call at the top of a test file. @returns a function that makes a folder which is removed after the test */
+/** Call at the top of a test file. @returns a function that makes a folder, which is removed after all tests of the file */
 export function temporaryFolders(): () => string {
   const made: string[] = []
-  afterEach(() => {
-    for (const folder of made.splice(0)) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+  // Not after each test: the processes of a test, which may still write, are ended only then.
+  afterAll(() => {
+    for (const folder of made) rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
   })
   return () => {
     const folder = realpathSync(mkdtempSync(join(tmpdir(), 'gapless-test-')))

@@ -41,6 +41,10 @@ export interface LoadReport {
   readonly requests: number
   readonly byKind: Readonly<Record<Kind, number>>
   readonly failures: readonly FailedRequest[]
+  /** The slowest answer other than a stream's. */
+  readonly slowestMs: number
+  /** The longest time in which nobody got an answer. */
+  readonly longestSilenceMs: number
   /** How many answers came from the release of each message. */
   readonly releases: Readonly<Record<string, number>>
 }
@@ -71,6 +75,15 @@ export function startLoad(
   const failures: FailedRequest[] = []
   const releases: Record<string, number> = {}
   let requests = 0
+  let slowest = 0
+  let lastAnswer = begun
+  let longestSilence = 0
+  const answered = (kind: Kind, askedAt: number) => {
+    const now = performance.now()
+    if (kind !== 'stream') slowest = Math.max(slowest, now - askedAt)
+    longestSilence = Math.max(longestSilence, now - lastAnswer)
+    lastAnswer = now
+  }
   let end: LoadReport['end'] | undefined
   let endedAfter = 0
   const finish = (how: LoadReport['end']) => {
@@ -87,8 +100,10 @@ export function startLoad(
       const { path, ask } = requestOf(kind, turn)
       requests += 1
       byKind[kind] += 1
+      const askedAt = performance.now()
       try {
         const message = await ask(url, agent)
+        answered(kind, askedAt)
         if (message !== undefined) releases[message] = (releases[message] ?? 0) + 1
       } catch (error) {
         failures.push({ kind, path, afterMs: elapsed(), error: (error as Error).message })
@@ -109,7 +124,18 @@ export function startLoad(
     async stop() {
       finish('stopped')
       await running
-      return { durationMs: endedAfter, end: end!, requests, byKind, failures, releases }
+      const slowestMs = Math.round(slowest)
+      const longestSilenceMs = Math.round(longestSilence)
+      return {
+        durationMs: endedAfter,
+        end: end!,
+        requests,
+        byKind,
+        failures,
+        slowestMs,
+        longestSilenceMs,
+        releases,
+      }
     },
   }
 }

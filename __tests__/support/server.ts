@@ -21,6 +21,8 @@ export interface TestServer {
   /** PM2's own list of the app's processes. */
   pm2List(): Promise<readonly Pm2Entry[]>
   pm2(...args: readonly string[]): Promise<string>
+  /** The same with more environment, which PM2 hands to the app. */
+  pm2With(env: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<string>
   /** The release that `current` points at. */
   current(): string | null
   stop(): Promise<void>
@@ -37,6 +39,8 @@ export interface Pm2Entry {
 }
 
 export interface TestServerOptions {
+  /** Which of the installed PM2 packages: pm2 (7), pm2-6, pm2-5. */
+  readonly pm2Package?: string
   /** Leave PM2 away. */
   readonly withoutPm2?: boolean
   /** Leave Node away, wherever this machine has one. Needs root. */
@@ -45,15 +49,17 @@ export interface TestServerOptions {
 }
 
 export async function startServer({
+  pm2Package = 'pm2',
   withoutPm2 = false,
   withoutNode = false,
   env = {},
 }: TestServerOptions = {}): Promise<TestServer> {
   const home = mkdtempSync(join(tmpdir(), 'gapless-home-'))
   const bin = join(home, 'bin')
+  const pm2Command = join(root, 'node_modules', pm2Package, 'bin', 'pm2')
   mkdirSync(bin)
   if (!withoutNode) symlinkSync(process.execPath, join(bin, 'node'))
-  if (!withoutPm2) symlinkSync(join(root, 'node_modules', 'pm2', 'bin', 'pm2'), join(bin, 'pm2'))
+  if (!withoutPm2) symlinkSync(pm2Command, join(bin, 'pm2'))
   const pm2Home = join(home, '.pm2')
   const session = { HOME: home, PATH: `${bin}:/usr/bin:/bin`, PM2_HOME: pm2Home, ...env }
   const nodes = ['/usr/bin/node', '/usr/local/bin/node', '/opt/node/bin/node'].filter((file) =>
@@ -66,15 +72,14 @@ export async function startServer({
   const appPort = await freePort()
   const app = join(home, 'apps', 'next-app')
 
-  const pm2 = (...args: readonly string[]) =>
+  const pm2With = (more: Readonly<Record<string, string>>, ...args: readonly string[]) =>
     new Promise<string>((resolve, reject) => {
-      execFile(
-        process.execPath,
-        [join(root, 'node_modules', 'pm2', 'bin', 'pm2'), ...args],
-        { env: session, cwd: home },
-        (error, out) => (error ? reject(error) : resolve(out)),
+      const options = { env: { ...session, ...more }, cwd: home }
+      execFile(process.execPath, [pm2Command, ...args], options, (error, out) =>
+        error ? reject(error) : resolve(out),
       )
     })
+  const pm2 = (...args: readonly string[]) => pm2With({}, ...args)
 
   return {
     sshd,
@@ -95,6 +100,7 @@ export async function startServer({
       'drain-timeout': '10s',
     },
     pm2,
+    pm2With,
     async pm2List() {
       if (!existsSync(join(pm2Home, 'pm2.pid'))) return []
       const list = JSON.parse(await pm2('jlist', '-s')) as readonly Pm2Entry[]

@@ -87,16 +87,15 @@ class Failure extends Error {
         return new Failure(code, message, { cause: error, ...(stack === undefined ? {} : { evidence: stack }) });
     }
     /** A failure that came over the wire, as the error that it was on the other side. */
-    static revive(record) {
-        return new Failure(record.code, record.message, record);
+    static revive({ code, message, remedy, evidence }) {
+        return new Failure(code, message, {
+            ...(remedy === null ? {} : { remedy }),
+            ...(evidence === null ? {} : { evidence }),
+        });
     }
     toRecord() {
-        return {
-            code: this.code,
-            message: this.message,
-            ...(this.remedy === undefined ? {} : { remedy: this.remedy }),
-            ...(this.evidence === undefined ? {} : { evidence: this.evidence }),
-        };
+        const { code, message, remedy = null, evidence = null } = this;
+        return { code, message, remedy, evidence };
     }
 }
 
@@ -162,6 +161,10 @@ function parse(guard, text, place) {
     return guard(value, place);
 }
 
+;// CONCATENATED MODULE: external "node:fs/promises"
+const promises_namespaceObject = require("node:fs/promises");
+;// CONCATENATED MODULE: external "node:path"
+const external_node_path_namespaceObject = require("node:path");
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
 /**
  * What the action and the agent say to each other. Each operation is a guard for its parameters and one for
@@ -279,7 +282,10 @@ const journalEntry = object({
     verdict: nullable(verdict),
 });
 const run = object({ commit: string, ref: string, actor: string, runUrl: string });
+const activationId = matching(/^[0-9a-f-]{36}$/);
 const activationRequest = object({
+    /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
+    activation: activationId,
     release: releaseId,
     kind: oneOf('deploy', 'rollback', 'restore'),
     run,
@@ -335,7 +341,9 @@ const operations = {
     /** Removes a release that never went live. */
     discard: { params: object({ id: releaseId }), result: object({ removed: guards_boolean }) },
     /** Begins an activation, detached from the session; its journal entries come as events. */
-    activate: { params: activationRequest, result: object({ activation: string, verdict }) },
+    activate: { params: activationRequest, result: verdict },
+    /** Takes up watching one that was begun in another session. */
+    watch: { params: object({ activation: activationId }), result: verdict },
     cleanup: {
         params: object({ keep: count, lockTimeoutMs: count }),
         result: object({ removed: list(releaseId), inUse: list(releaseId), kept: list(releaseId) }),
@@ -354,24 +362,6 @@ const reply = object({
     value: (value) => value,
 });
 
-;// CONCATENATED MODULE: ./build/agent/activation/job.js
-/** What the detached activation process is told: a file that only the user can read. */
-
-
-const job = object({
-    activation: string,
-    base: string,
-    appName: string,
-    pm2Path: string,
-    pm2Version: string,
-    pm2Home: string,
-    request: activationRequest,
-});
-
-;// CONCATENATED MODULE: external "node:fs/promises"
-const promises_namespaceObject = require("node:fs/promises");
-;// CONCATENATED MODULE: external "node:path"
-const external_node_path_namespaceObject = require("node:path");
 ;// CONCATENATED MODULE: ./build/server/process-identity.js
 
 /**
@@ -389,171 +379,6 @@ function process_identity_startTimeOf(pid) {
         return null;
     }
 }
-
-;// CONCATENATED MODULE: ./build/server/activation-file.js
-/**
- * `<path>/.gapless/activation.json`: the activation under way, as the workers need to know it. The agent writes
- * it; a launcher reads it at its start, and again when it is told to leave.
- */
-
-
-
-function activationFile(appDirectory) {
-    return (0,external_node_path_namespaceObject.join)(appDirectory, '.gapless', 'activation.json');
-}
-/** The activation under way, or null. */
-function readActivation(appDirectory) {
-    try {
-        const activation = JSON.parse(readFileSync(activationFile(appDirectory), 'utf8'));
-        return startTimeOf(activation.pid) === activation.startTime ? activation : null;
-    }
-    catch {
-        return null;
-    }
-}
-
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = require("node:child_process");
-;// CONCATENATED MODULE: external "node:timers/promises"
-const external_node_timers_promises_namespaceObject = require("node:timers/promises");
-;// CONCATENATED MODULE: external "node:http"
-const external_node_http_namespaceObject = require("node:http");
-var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
-;// CONCATENATED MODULE: ./build/server/health.js
-/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
-
-/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
-const TRY_TIMEOUT = 10_000;
-const BODY_LIMIT = 1024 * 1024;
-const EXCERPT = 500;
-/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
-function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
-    return new Promise((resolve) => {
-        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
-        const request = external_node_http_default().get({
-            host,
-            port,
-            path: check.path,
-            agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*' },
-        });
-        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-        request.on('close', () => clearTimeout(deadline));
-        request.on('error', (error) => fail(error.message));
-        request.on('response', (response) => {
-            const chunks = [];
-            let size = 0;
-            response.on('data', (chunk) => {
-                if (size < BODY_LIMIT)
-                    chunks.push(chunk);
-                size += chunk.length;
-            });
-            response.on('error', (error) => fail(error.message));
-            response.on('aborted', () => fail('the answer broke off'));
-            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
-        });
-    });
-}
-function judge(check, status, body) {
-    const excerpt = body.slice(0, EXCERPT);
-    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
-    if (!accepted)
-        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
-    if (check.body !== null && !body.includes(check.body)) {
-        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
-    }
-    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
-}
-
-;// CONCATENATED MODULE: external "node:os"
-const external_node_os_namespaceObject = require("node:os");
-;// CONCATENATED MODULE: ./build/agent/environment.js
-/**
- * The environment of what the agent starts: the user's own few variables, and nothing of the SSH session's.
- * A PM2 daemon keeps the environment that it was started with for ever, and so do its workers.
- */
-
-
-const DEFAULT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-function cleanEnvironment() {
-    const { username } = (0,external_node_os_namespaceObject.userInfo)();
-    const kept = ['LANG', 'TZ', 'SHELL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'PM2_HOME', 'NODE_EXTRA_CA_CERTS'];
-    return {
-        HOME: (0,external_node_os_namespaceObject.homedir)(),
-        USER: username,
-        LOGNAME: username,
-        PATH: searchPath().join(external_node_path_namespaceObject.delimiter),
-        ...Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
-    };
-}
-/** The session's PATH with this process's node first: PM2's own scripts need `node` on it. */
-function searchPath() {
-    const inherited = (process.env['PATH'] ?? '').split(external_node_path_namespaceObject.delimiter).filter((part) => part.startsWith('/'));
-    return [...new Set([(0,external_node_path_namespaceObject.dirname)(process.execPath), ...inherited, ...DEFAULT_PATH])];
-}
-
-;// CONCATENATED MODULE: ./build/agent/layout.js
-/** Where things stand on the server. The one place that knows the names. */
-
-
-function layoutOf(base) {
-    const own = (0,external_node_path_namespaceObject.join)(base, '.gapless');
-    return {
-        base,
-        current: (0,external_node_path_namespaceObject.join)(base, 'current'),
-        releases: (0,external_node_path_namespaceObject.join)(base, 'releases'),
-        shared: (0,external_node_path_namespaceObject.join)(base, 'shared'),
-        own,
-        incoming: (0,external_node_path_namespaceObject.join)(own, 'incoming'),
-        workers: (0,external_node_path_namespaceObject.join)(own, 'workers'),
-        activations: (0,external_node_path_namespaceObject.join)(own, 'activations'),
-        lock: (0,external_node_path_namespaceObject.join)(own, 'lock'),
-        journal: (0,external_node_path_namespaceObject.join)(own, 'journal.jsonl'),
-    };
-}
-function releaseDirectory(layout, id) {
-    return (0,external_node_path_namespaceObject.join)(layout.releases, id);
-}
-/** The tool's files inside a release. */
-function releaseFiles(directory) {
-    const own = (0,external_node_path_namespaceObject.join)(directory, '.gapless');
-    return {
-        own,
-        info: (0,external_node_path_namespaceObject.join)(own, 'release.json'),
-        runtime: (0,external_node_path_namespaceObject.join)(own, 'runtime.json'),
-        manifest: (0,external_node_path_namespaceObject.join)(own, 'manifest.jsonl'),
-        verified: (0,external_node_path_namespaceObject.join)(own, 'verified.json'),
-        launcher: (0,external_node_path_namespaceObject.join)(own, 'launcher.cjs'),
-    };
-}
-/** Makes the folders that a deploy needs. `.gapless` holds secrets and is the user's alone. */
-function makeFolders(layout) {
-    (0,external_node_fs_namespaceObject.mkdirSync)(layout.base, { recursive: true, mode: 0o755 });
-    (0,external_node_fs_namespaceObject.mkdirSync)(layout.releases, { recursive: true, mode: 0o755 });
-    for (const folder of [layout.own, layout.incoming, layout.workers, layout.activations, layout.lock]) {
-        (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: 0o700 });
-    }
-}
-
-;// CONCATENATED MODULE: ./build/server/worker-record.js
-/** What a worker says about itself; the agent and the launcher agree on it here. */
-
-const workerRecord = object({
-    pid: count,
-    /** Tells the process from a later one of the same pid: see process-identity.ts. */
-    startTime: string,
-    release: string,
-    candidate: guards_boolean,
-    /** `open` takes traffic; `draining` finishes what is inside. */
-    phase: oneOf('booting', 'proving', 'open', 'draining'),
-    /** Private port on 127.0.0.1 where this process alone answers; 0 until the app listens. */
-    port: count,
-    /** The public port, once open. */
-    doorPort: count,
-    /** The last answer to the launcher's own question, or what went wrong. */
-    detail: string,
-    excerpt: string,
-});
 
 ;// CONCATENATED MODULE: external "node:crypto"
 const external_node_crypto_namespaceObject = require("node:crypto");
@@ -670,138 +495,73 @@ function workingDirectoryOf(pid) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/workers.js
-/** What the app's workers say of themselves, proven against the kernel. */
+;// CONCATENATED MODULE: ./build/agent/activation/job.js
+/** What the detached activation process is told, and what it leaves while it runs: files that only the user can read. */
 
 
 
 
 
 
-/** The records of the processes that live. What dead ones left behind is removed. */
-async function readWorkers(directory) {
-    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
-    const found = await Promise.all(names
-        .filter((name) => /^\d+\.json$/.test(name))
-        .map(async (name) => {
-        const worker = await readWorker(directory, Number.parseInt(name, 10));
-        if (worker === null)
-            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, name), { force: true });
-        return worker;
-    }));
-    return found.filter((worker) => worker !== null);
+
+
+const job = object({
+    base: string,
+    appName: string,
+    pm2Path: string,
+    pm2Version: string,
+    pm2Home: string,
+    request: activationRequest,
+});
+function activationFiles({ activations }, activation) {
+    const file = (ending) => (0,external_node_path_namespaceObject.join)(activations, `${activation}.${ending}`);
+    return { job: file('json'), log: file('log'), process: file('process') };
 }
-/** The record of a living process, or null. */
-async function readWorker(directory, pid) {
-    const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${pid}.json`));
-    if (text === null)
-        return null;
+const processGuard = object({ pid: count, startTime: string });
+/** Says who runs the activation, for sessions that watch it later. */
+function writeProcess(files) {
+    const self = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
+    return writeFileAtomic(files.process, JSON.stringify(self), 0o600);
+}
+/** Null while, or after, nobody says who runs it. */
+function isActivationRunning(files) {
     try {
-        const worker = parse(workerRecord, text, 'worker record');
-        return isRunning(worker.pid, worker.startTime) ? worker : null;
+        const { pid, startTime } = parse(processGuard, (0,external_node_fs_namespaceObject.readFileSync)(files.process, 'utf8'), 'activation process');
+        return isRunning(pid, startTime);
     }
     catch {
         return null;
     }
 }
+/** After the verdict is in the journal the files have done their work. */
+async function removeFiles({ job: jobFile, log, process: processFile, }) {
+    await Promise.all([jobFile, log, processFile].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
+}
 
-;// CONCATENATED MODULE: ./build/agent/candidate.js
-/** Boots a release on a spare port, through the launcher, exactly as PM2 will, and asks its health. */
-
-
-
-
-
-
-
-
-
-
-const POLL = 50;
-/** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
-const STOP_TIMEOUT = 3000;
+;// CONCATENATED MODULE: ./build/server/activation-file.js
 /**
- * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
+ * `<path>/.gapless/activation.json`: the activation under way, as the workers need to know it. The agent writes
+ * it; a launcher reads it at its start, and again when it is told to leave.
  */
-async function verifyCandidate(layout, id, runtime, node) {
-    const directory = releaseDirectory(layout, id);
-    const logFile = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.candidate.log`);
-    const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'w', 0o600);
-    const child = (0,external_node_child_process_namespaceObject.spawn)(node, [...runtime.nodeOptions, releaseFiles(directory).launcher, '--candidate'], 
-    // A group of its own: what the app starts goes with it.
-    { cwd: directory, env: cleanEnvironment(), stdio: ['ignore', log, log, 'ipc'], detached: true });
-    (0,external_node_fs_namespaceObject.closeSync)(log);
-    const exit = new Promise((resolve) => {
-        child.once('error', (error) => resolve(error.message));
-        child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
-    });
-    let ended;
-    void exit.then((how) => (ended = how));
-    try {
-        return await watch();
-    }
-    finally {
-        await stop(child, exit);
-        await (0,promises_namespaceObject.rm)(logFile, { force: true });
-    }
-    async function watch() {
-        const { health } = runtime;
-        const begun = performance.now();
-        let last = 'it has not listened yet';
-        let attempts = 0;
-        for (;;) {
-            if (ended !== undefined)
-                throw await failure('candidate-died', `ended by itself (${ended}) before it was healthy`);
-            const worker = await readWorker(layout.workers, child.pid ?? 0);
-            if (worker?.phase === 'open') {
-                // The launcher has proved it on its private port; now through the door, as visitors will come.
-                const answer = await askHealth('127.0.0.1', worker.doorPort, health);
-                attempts += 1;
-                last = `${health.path} answered ${answer.detail}`;
-                if (answer.healthy)
-                    return { bootMs: Math.round(performance.now() - begun), status: answer.status, attempts };
-            }
-            else if (worker !== null && worker.detail !== '') {
-                last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`;
-            }
-            if (performance.now() - begun > health.timeoutMs) {
-                const listened = worker !== null && worker.port > 0;
-                throw await failure(listened ? 'candidate-unhealthy' : 'candidate-silent', listened
-                    ? `was not healthy within ${health.timeoutMs} ms: ${last}`
-                    : `never listened on its PORT within ${health.timeoutMs} ms`);
-            }
-            await (0,external_node_timers_promises_namespaceObject.setTimeout)(POLL);
-        }
-    }
-    async function failure(code, what) {
-        return new Failure(code, `the new release ${what}`, {
-            remedy: 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.',
-            evidence: lastLines(await (0,promises_namespaceObject.readFile)(logFile, 'utf8').catch(() => '')),
-        });
-    }
+
+
+
+function activationFile(appDirectory) {
+    return (0,external_node_path_namespaceObject.join)(appDirectory, '.gapless', 'activation.json');
 }
-/** The end of a log, as evidence. */
-function lastLines(text, limit = 40) {
-    return text.trimEnd().split('\n').slice(-limit).join('\n').slice(-8000);
-}
-async function stop(child, exit) {
-    const { pid } = child;
-    if (pid === undefined)
-        return;
-    // SIGKILL to the group at the end in any case: the app may have started processes of its own.
-    if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGTERM');
-        await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
-    }
+/** The activation under way, or null. */
+function readActivation(appDirectory) {
     try {
-        process.kill(-pid, 'SIGKILL');
+        const activation = JSON.parse(readFileSync(activationFile(appDirectory), 'utf8'));
+        return startTimeOf(activation.pid) === activation.startTime ? activation : null;
     }
     catch {
-        // Nobody is left in the group.
+        return null;
     }
-    await exit;
 }
 
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/agent/journal.js
 /** The journal: what activations did, one JSON line each, appended and flushed. */
 
@@ -834,7 +594,7 @@ async function readJournal(file, limit) {
     const text = await (0,promises_namespaceObject.readFile)(file, 'utf8').catch(() => '');
     return text.split('\n').flatMap(parseLine).slice(-limit);
 }
-const journal_POLL = 50;
+const POLL = 50;
 /**
  * Follows one activation's entries as they are written, until `ended` says that its process is gone and
  * everything that it wrote has been read.
@@ -857,7 +617,7 @@ async function* followJournal(file, from, activation, ended) {
                 if (ended())
                     last = true;
                 else
-                    await (0,external_node_timers_promises_namespaceObject.setTimeout)(journal_POLL);
+                    await (0,external_node_timers_promises_namespaceObject.setTimeout)(POLL);
                 continue;
             }
             rest = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
@@ -880,6 +640,49 @@ function parseLine(line) {
     }
     catch {
         return [];
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/layout.js
+/** Where things stand on the server. The one place that knows the names. */
+
+
+function layoutOf(base) {
+    const own = (0,external_node_path_namespaceObject.join)(base, '.gapless');
+    return {
+        base,
+        current: (0,external_node_path_namespaceObject.join)(base, 'current'),
+        releases: (0,external_node_path_namespaceObject.join)(base, 'releases'),
+        shared: (0,external_node_path_namespaceObject.join)(base, 'shared'),
+        own,
+        incoming: (0,external_node_path_namespaceObject.join)(own, 'incoming'),
+        workers: (0,external_node_path_namespaceObject.join)(own, 'workers'),
+        activations: (0,external_node_path_namespaceObject.join)(own, 'activations'),
+        lock: (0,external_node_path_namespaceObject.join)(own, 'lock'),
+        journal: (0,external_node_path_namespaceObject.join)(own, 'journal.jsonl'),
+    };
+}
+function releaseDirectory(layout, id) {
+    return (0,external_node_path_namespaceObject.join)(layout.releases, id);
+}
+/** The tool's files inside a release. */
+function releaseFiles(directory) {
+    const own = (0,external_node_path_namespaceObject.join)(directory, '.gapless');
+    return {
+        own,
+        info: (0,external_node_path_namespaceObject.join)(own, 'release.json'),
+        runtime: (0,external_node_path_namespaceObject.join)(own, 'runtime.json'),
+        manifest: (0,external_node_path_namespaceObject.join)(own, 'manifest.jsonl'),
+        verified: (0,external_node_path_namespaceObject.join)(own, 'verified.json'),
+        launcher: (0,external_node_path_namespaceObject.join)(own, 'launcher.cjs'),
+    };
+}
+/** Makes the folders that a deploy needs. `.gapless` holds secrets and is the user's alone. */
+function makeFolders(layout) {
+    (0,external_node_fs_namespaceObject.mkdirSync)(layout.base, { recursive: true, mode: 0o755 });
+    (0,external_node_fs_namespaceObject.mkdirSync)(layout.releases, { recursive: true, mode: 0o755 });
+    for (const folder of [layout.own, layout.incoming, layout.workers, layout.activations, layout.lock]) {
+        (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: 0o700 });
     }
 }
 
@@ -1014,6 +817,8 @@ function readHolder(text) {
 
 ;// CONCATENATED MODULE: external "node:module"
 const external_node_module_namespaceObject = require("node:module");
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
 ;// CONCATENATED MODULE: ./build/agent/pm2.js
 /**
  * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
@@ -1084,6 +889,10 @@ async function connectPm2(installed, home) {
         restart: async (id) => void (await remote('restartProcessId', { id, env: {} })),
         stop: async (id) => void (await remote('stopProcessId', id)),
         remove: async (id) => void (await remote('deleteProcessId', id)),
+        revive: async ({ definition }) => {
+            const { instances: _, pm_id: __, ...rest } = definition;
+            await remote('prepare', rest);
+        },
         save: () => promised('dump', (done) => client.dump(done)),
         close: () => client.disconnect(),
     };
@@ -1123,6 +932,7 @@ function toProcess(raw) {
         mode: text('exec_mode'),
         errorLog: text('pm_err_log_path'),
         outLog: text('pm_out_log_path'),
+        definition: env,
     };
 }
 
@@ -1349,9 +1159,113 @@ async function removeRelease(layout, id) {
     await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
 }
 
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject = require("node:http");
+var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
+;// CONCATENATED MODULE: ./build/server/health.js
+/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+
+/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+const TRY_TIMEOUT = 10_000;
+const BODY_LIMIT = 1024 * 1024;
+const EXCERPT = 500;
+/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
+    return new Promise((resolve) => {
+        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
+        const request = external_node_http_default().get({
+            host,
+            port,
+            path: check.path,
+            agent: false,
+            headers: { 'user-agent': 'gapless-health-check', accept: '*/*' },
+        });
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        request.on('close', () => clearTimeout(deadline));
+        request.on('error', (error) => fail(error.message));
+        request.on('response', (response) => {
+            const chunks = [];
+            let size = 0;
+            response.on('data', (chunk) => {
+                if (size < BODY_LIMIT)
+                    chunks.push(chunk);
+                size += chunk.length;
+            });
+            response.on('error', (error) => fail(error.message));
+            response.on('aborted', () => fail('the answer broke off'));
+            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
+        });
+    });
+}
+function judge(check, status, body) {
+    const excerpt = body.slice(0, EXCERPT);
+    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
+    if (!accepted)
+        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
+    if (check.body !== null && !body.includes(check.body)) {
+        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
+    }
+    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
+}
+
 ;// CONCATENATED MODULE: ./build/server/limits.js
 /** Beyond `observe`, this is the longest that an old worker serves on after it was told to leave, in ms. */
 const LONGEST_STAY = 60_000;
+
+;// CONCATENATED MODULE: ./build/server/worker-record.js
+/** What a worker says about itself; the agent and the launcher agree on it here. */
+
+const workerRecord = object({
+    pid: count,
+    /** Tells the process from a later one of the same pid: see process-identity.ts. */
+    startTime: string,
+    release: string,
+    candidate: guards_boolean,
+    /** `open` takes traffic; `draining` finishes what is inside. */
+    phase: oneOf('booting', 'proving', 'open', 'draining'),
+    /** Private port on 127.0.0.1 where this process alone answers; 0 until the app listens. */
+    port: count,
+    /** The public port, once open. */
+    doorPort: count,
+    /** The last answer to the launcher's own question, or what went wrong. */
+    detail: string,
+    excerpt: string,
+});
+
+;// CONCATENATED MODULE: ./build/agent/workers.js
+/** What the app's workers say of themselves, proven against the kernel. */
+
+
+
+
+
+
+/** The records of the processes that live. What dead ones left behind is removed. */
+async function readWorkers(directory) {
+    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
+    const found = await Promise.all(names
+        .filter((name) => /^\d+\.json$/.test(name))
+        .map(async (name) => {
+        const worker = await readWorker(directory, Number.parseInt(name, 10));
+        if (worker === null)
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, name), { force: true });
+        return worker;
+    }));
+    return found.filter((worker) => worker !== null);
+}
+/** The record of a living process, or null. */
+async function readWorker(directory, pid) {
+    const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${pid}.json`));
+    if (text === null)
+        return null;
+    try {
+        const worker = parse(workerRecord, text, 'worker record');
+        return isRunning(worker.pid, worker.startTime) ? worker : null;
+    }
+    catch {
+        return null;
+    }
+}
 
 ;// CONCATENATED MODULE: ./build/agent/activation/fleet.js
 /**
@@ -1370,6 +1284,8 @@ const LONGEST_STAY = 60_000;
 const fleet_POLL = 100;
 /** Closing the door, PM2's polling and the launcher's own cleanup come on top of the drain, in ms. */
 const MARGIN = 20_000;
+/** PM2 looks every 100 ms whether a process that it stopped is gone (`kill_retry_time`, 5 to 7), in ms. */
+const PM2_NOTICES = 500;
 /** What PM2 keeps for the app; `previous` still drains under these options. */
 function pm2App(layout, name, next, previous) {
     const all = previous === null ? [next] : [next, previous];
@@ -1391,7 +1307,7 @@ function pm2App(layout, name, next, previous) {
 }
 async function listWorkers({ layout, pm2, appName }) {
     const [processes, records] = await Promise.all([pm2.list(appName), readWorkers(layout.workers)]);
-    return processes.map((process) => ({
+    return byId(processes).map((process) => ({
         process,
         record: records.find((record) => record.pid === process.pid && !record.candidate) ?? null,
     }));
@@ -1412,39 +1328,66 @@ function isOurs(process, app) {
     return process.mode === 'cluster_mode' && process.script === app.script && process.cwd === app.cwd;
 }
 /**
- * Asks PM2 for `instances` workers of what `current` points at, all at once. Returns as soon as it is asked;
- * failures of PM2's own show in the workers, or in `complaints`.
+ * Brings `instances` workers to the release that `current` points at, and waits until they serve it.
+ * @param together all at once, or one after the other, each after its old worker has gone
+ * @throws what `untilServing` throws
  */
-async function bringUp(options, app, instances) {
+async function bringUp(options, app, release, instances, together, timeoutMs) {
     const { pm2, appName, layout } = options;
     const complaints = [];
-    const background = (work) => {
-        work.catch((error) => complaints.push(error.message));
-    };
-    const present = await pm2.list(appName);
-    // An old worker that still drains from the last activation holds PM2's one place for it.
-    await waitFor(async () => (await readWorkers(layout.workers)).every(({ phase }) => phase !== 'draining'), app.options.kill_timeout);
-    for (const process of present.slice(0, instances))
-        background(pm2.reload(process.id, app.options));
-    if (present.length === 0)
-        background(pm2.start(app));
-    const [first] = present.length > 0 ? present : await firstProcess(options);
-    for (let count = Math.max(1, present.length); first !== undefined && count < instances; count += 1) {
-        background(pm2.duplicate(first.id));
+    await untilDrained(layout, app.options.kill_timeout);
+    const present = byId(await pm2.list(appName));
+    let first = present[0]?.id;
+    let serving = [];
+    for (let count = together ? instances : 1; count <= instances; count += 1) {
+        const asked = [];
+        const ask = (work) => {
+            asked.push(work.catch((error) => complaints.push(error.message)));
+        };
+        for (let index = serving.length; index < count; index += 1) {
+            const known = present[index];
+            if (known !== undefined) {
+                ask(pm2.reload(known.id, app.options));
+            }
+            else if (first !== undefined) {
+                ask(pm2.duplicate(first));
+            }
+            else {
+                ask(pm2.start(app));
+                first = await firstId(options);
+            }
+        }
+        serving = await untilServing(options, release, count, timeoutMs, complaints);
+        if (!together)
+            await Promise.all(asked);
     }
-    return { complaints };
+    return serving;
+}
+/**
+ * PM2 has one place for the old worker of each id. One that still drains from the last activation holds it: PM2 7
+ * then refuses a reload, 5 and 6 forget the old worker.
+ */
+async function untilDrained(layout, timeoutMs) {
+    const drained = async () => (await readWorkers(layout.workers)).every(({ phase }) => phase !== 'draining');
+    if (await drained())
+        return;
+    await waitFor(drained, timeoutMs);
+    await (0,external_node_timers_promises_namespaceObject.setTimeout)(PM2_NOTICES);
 }
 /** Takes away the workers beyond `instances`, the youngest first. */
 async function trim({ pm2, appName }, instances) {
-    const present = [...(await pm2.list(appName))].sort((a, b) => a.id - b.id);
+    const present = byId(await pm2.list(appName));
     // Not waited for: what is asked to leave drains in the background.
     for (const process of present.slice(instances))
         pm2.remove(process.id).catch(() => undefined);
 }
-async function firstProcess({ pm2, appName }) {
+async function firstId({ pm2, appName }) {
     let found = [];
     await waitFor(async () => (found = await pm2.list(appName)).length > 0, 10_000);
-    return found;
+    return found[0]?.id;
+}
+function byId(processes) {
+    return [...processes].sort((a, b) => a.id - b.id);
 }
 /**
  * Waits until every worker serves `release`.
@@ -1592,6 +1535,130 @@ async function logsSince(processes, since) {
     return texts.filter((text) => text !== '').join('\n');
 }
 
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
+;// CONCATENATED MODULE: ./build/agent/environment.js
+/**
+ * The environment of what the agent starts: the user's own few variables, and nothing of the SSH session's.
+ * A PM2 daemon keeps the environment that it was started with for ever, and so do its workers.
+ */
+
+
+const DEFAULT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+function cleanEnvironment() {
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const kept = ['LANG', 'TZ', 'SHELL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'PM2_HOME', 'NODE_EXTRA_CA_CERTS'];
+    return {
+        HOME: (0,external_node_os_namespaceObject.homedir)(),
+        USER: username,
+        LOGNAME: username,
+        PATH: searchPath().join(external_node_path_namespaceObject.delimiter),
+        ...Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
+    };
+}
+/** The session's PATH with this process's node first: PM2's own scripts need `node` on it. */
+function searchPath() {
+    const inherited = (process.env['PATH'] ?? '').split(external_node_path_namespaceObject.delimiter).filter((part) => part.startsWith('/'));
+    return [...new Set([(0,external_node_path_namespaceObject.dirname)(process.execPath), ...inherited, ...DEFAULT_PATH])];
+}
+
+;// CONCATENATED MODULE: ./build/agent/candidate.js
+/** Boots a release on a spare port, through the launcher, exactly as PM2 will, and asks its health. */
+
+
+
+
+
+
+
+
+
+
+const candidate_POLL = 50;
+/** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
+const STOP_TIMEOUT = 3000;
+/**
+ * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
+ */
+async function verifyCandidate(layout, id, runtime, node) {
+    const directory = releaseDirectory(layout, id);
+    const logFile = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.candidate.log`);
+    const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'w', 0o600);
+    const child = (0,external_node_child_process_namespaceObject.spawn)(node, [...runtime.nodeOptions, releaseFiles(directory).launcher, '--candidate'], 
+    // A group of its own: what the app starts goes with it.
+    { cwd: directory, env: cleanEnvironment(), stdio: ['ignore', log, log, 'ipc'], detached: true });
+    (0,external_node_fs_namespaceObject.closeSync)(log);
+    const exit = new Promise((resolve) => {
+        child.once('error', (error) => resolve(error.message));
+        child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
+    });
+    let ended;
+    void exit.then((how) => (ended = how));
+    try {
+        return await watch();
+    }
+    finally {
+        await stop(child, exit);
+        await (0,promises_namespaceObject.rm)(logFile, { force: true });
+    }
+    async function watch() {
+        const { health } = runtime;
+        const begun = performance.now();
+        let last = 'it has not listened yet';
+        let attempts = 0;
+        for (;;) {
+            if (ended !== undefined)
+                throw await failure('candidate-died', `ended by itself (${ended}) before it was healthy`);
+            const worker = await readWorker(layout.workers, child.pid ?? 0);
+            if (worker?.phase === 'open') {
+                // The launcher has proved it on its private port; now through the door, as visitors will come.
+                const answer = await askHealth('127.0.0.1', worker.doorPort, health);
+                attempts += 1;
+                last = `${health.path} answered ${answer.detail}`;
+                if (answer.healthy)
+                    return { bootMs: Math.round(performance.now() - begun), status: answer.status, attempts };
+            }
+            else if (worker !== null && worker.detail !== '') {
+                last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`;
+            }
+            if (performance.now() - begun > health.timeoutMs) {
+                const listened = worker !== null && worker.port > 0;
+                throw await failure(listened ? 'candidate-unhealthy' : 'candidate-silent', listened
+                    ? `was not healthy within ${health.timeoutMs} ms: ${last}`
+                    : `never listened on its PORT within ${health.timeoutMs} ms`);
+            }
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(candidate_POLL);
+        }
+    }
+    async function failure(code, what) {
+        return new Failure(code, `the new release ${what}`, {
+            remedy: 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.',
+            evidence: lastLines(await (0,promises_namespaceObject.readFile)(logFile, 'utf8').catch(() => '')),
+        });
+    }
+}
+/** The end of a log, as evidence. */
+function lastLines(text, limit = 40) {
+    return text.trimEnd().split('\n').slice(-limit).join('\n').slice(-8000);
+}
+async function stop(child, exit) {
+    const { pid } = child;
+    if (pid === undefined)
+        return;
+    // SIGKILL to the group at the end in any case: the app may have started processes of its own.
+    if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGTERM');
+        await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
+    }
+    try {
+        process.kill(-pid, 'SIGKILL');
+    }
+    catch {
+        // Nobody is left in the group.
+    }
+    await exit;
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/hooks.js
 /** `pre-activate` and `post-activate`: the user's own commands, the only ones that a shell interprets. */
 
@@ -1634,6 +1701,246 @@ function instancesOf({ instances }) {
     return instances === 0 ? (0,external_node_os_namespaceObject.cpus)().length : instances;
 }
 
+;// CONCATENATED MODULE: ./build/agent/activation/memory.js
+/** Whether the server has room for the old workers and the new ones at the same time. */
+
+
+/** What a worker of a small Next.js app takes (seen with 14 to 16), where none runs that could be measured. */
+const USUAL = 120 * 1024 * 1024;
+/** A new worker may take this much more than the old ones do. */
+const HEADROOM = 1.2;
+/** @param available bytes; the kernel's own estimate by default */
+function mayRunTogether(running, instances, available = availableMemory()) {
+    const measured = running.map(({ memoryBytes }) => memoryBytes).filter((bytes) => bytes > 0);
+    const each = measured.length === 0 ? USUAL : Math.max(...measured);
+    return instances <= 1 || instances * each * HEADROOM <= available;
+}
+function availableMemory() {
+    try {
+        const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec((0,external_node_fs_namespaceObject.readFileSync)('/proc/meminfo', 'utf8'))?.[1];
+        return kilobytes === undefined ? (0,external_node_os_namespaceObject.totalmem)() : Number(kilobytes) * 1024;
+    }
+    catch {
+        return (0,external_node_os_namespaceObject.totalmem)();
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/restore.js
+/** The way back: the previous release is put in its place, and shown to serve. */
+
+
+
+
+
+
+/** @param during the step that failed */
+async function restore(activation, during, error) {
+    const { previous, step } = activation;
+    const failure = await withEvidence(activation, during, Failure.from(error));
+    try {
+        // The previous release has proved itself before: its workers take traffic as soon as they answer.
+        await activation.announce({ observe: false, stay: true });
+        if (previous === null) {
+            await step('rollback', 'there is no release to go back to: the app is left stopped', () => leaveStopped(activation));
+            return await restore_verdict(activation, 'down', failure);
+        }
+        await step('rollback', `back to ${previous.release}`, () => goBack(activation, previous));
+        return await restore_verdict(activation, 'restored', failure);
+    }
+    catch (cause) {
+        const both = `${failure.message}; then ${Failure.from(cause).message}`;
+        const remedy = 'The app needs hands: look at `pm2 list` and `pm2 logs` on the server.';
+        return restore_verdict(activation, 'down', new Failure(failure.code, both, { remedy, evidence: failure.evidence ?? '' }));
+    }
+}
+async function goBack(activation, { release, runtime }) {
+    const { layout, pm2, appName, app } = activation;
+    await pointCurrentAt(layout, release);
+    const instances = instancesOf(runtime);
+    const timeout = runtime.health.timeoutMs + runtime.drainTimeoutMs;
+    if ((await pm2.list(appName)).length === 0) {
+        await bringUp(activation, app, release, instances, true, timeout);
+    }
+    else {
+        await heal(activation, release, instances, timeout);
+    }
+    const workers = (await listWorkers(activation)).slice(0, instances);
+    await observe(activation, release, workers, { ...runtime, observeMs: 0 });
+}
+/** A first deploy has nothing to go back to, unless somebody else's app of this name was replaced. */
+async function leaveStopped(activation) {
+    const { pm2, layout, live, before, app, target } = activation;
+    await stopAll(activation);
+    if (live !== target.release)
+        await (0,promises_namespaceObject.rm)(layout.current, { force: true });
+    const foreign = before.filter((process) => !isOurs(process, app));
+    if (foreign.length === 0)
+        return 'there is no release to go back to: the app is left stopped';
+    for (const { id } of await pm2.list(activation.appName))
+        await pm2.remove(id);
+    for (const process of foreign)
+        await pm2.revive(process);
+    return `there is no release to go back to: what PM2 ran before under this name was started again`;
+}
+async function restore_verdict(activation, status, failure) {
+    const workers = await listWorkers(activation).then(toStates, () => []);
+    const serving = await liveRelease(activation.layout).catch(() => null);
+    return { status, live: status === 'restored' ? serving : null, failure: failure.toRecord(), workers };
+}
+async function withEvidence(activation, during, failure) {
+    const { pm2, appName, logs } = activation;
+    const text = await pm2.list(appName).then((processes) => logsSince(processes, logs), () => '');
+    const evidence = [failure.evidence ?? '', lastLines(text)].filter((part) => part !== '').join('\n');
+    const remedy = failure.remedy === undefined ? {} : { remedy: failure.remedy };
+    return new Failure(failure.code, `${failure.message} (during ${during})`, { ...remedy, evidence });
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/activate.js
+/** The way forward: pre-activate → swap → reload → health-check, and back when any of it fails. */
+
+
+
+
+
+
+
+
+
+/** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
+const DOORS_CLOSE = 10_000;
+/** Throws only while nothing live has been touched. */
+async function activate(activation) {
+    const { job, layout, target, live, before, app, step } = activation;
+    const { release, runtime } = target;
+    const { preActivate, postActivate } = job.request;
+    const directory = releaseDirectory(layout, release);
+    const foreign = before.filter((process) => !isOurs(process, app));
+    const together = mayRunTogether(before, instancesOf(runtime));
+    if (preActivate !== null) {
+        await step('pre-activate', 'pre-activate', () => hook('pre-activate', preActivate));
+    }
+    const how = describeReload(activation, foreign.length, together);
+    // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
+    await activation.announce({ observe: foreign.length === 0, stay: together });
+    let current = 'swap';
+    try {
+        await step('swap', `current -> releases/${release}`, () => pointCurrentAt(layout, release));
+        current = 'reload';
+        const workers = await step('reload', how, () => reload(activation, foreign.length, together));
+        current = 'health-check';
+        await step('health-check', `${runtime.health.path}, observed for ${runtime.observeMs} ms`, async () => {
+            await observe(activation, release, workers, runtime);
+            if (postActivate !== null)
+                await hook('post-activate', postActivate);
+        });
+    }
+    catch (error) {
+        // The rename of the link is the one moment that counts: before it nothing live has changed.
+        if (current === 'swap' && live !== release && (await liveRelease(layout).catch(() => live)) === live)
+            throw error;
+        return restore(activation, current, error);
+    }
+    return settle(activation);
+    async function hook(name, commands) {
+        const output = await runHook(name, commands, directory, runtime);
+        await activation.journal.note(name === 'pre-activate' ? name : 'health-check', `${name}: ${output}`);
+    }
+}
+/** Brings every worker to the target. What was started in another way is removed first: that is the gap. */
+async function reload(activation, foreign, together) {
+    const { pm2, before, app, target } = activation;
+    const { release, runtime } = target;
+    if (foreign > 0)
+        for (const { id } of before)
+            await pm2.remove(id);
+    const timeout = runtime.health.timeoutMs + runtime.observeMs;
+    return bringUp(activation, app, release, instancesOf(runtime), together, timeout);
+}
+function describeReload({ before, target }, foreign, together) {
+    const remarks = [`${instancesOf(target.runtime)} workers`];
+    if (foreign > 0) {
+        remarks.push(`started anew, with a short gap: Gapless did not start ${foreign} of the ${before.length} before`);
+    }
+    if (!together)
+        remarks.push('one after the other, because memory is short');
+    return remarks.join('; ');
+}
+/** The release is live: what follows tidies up, and none of it can take that back. */
+async function settle(activation) {
+    const { job, layout, target, journal, pm2 } = activation;
+    const { release, runtime } = target;
+    const remark = async (act, what) => {
+        await act().catch((error) => journal.note('health-check', `${what}: ${error.message}`));
+    };
+    await remark(() => markVerified(layout, release, job.request.activation), 'the release could not be marked as verified');
+    await remark(() => trim(activation, instancesOf(runtime)), 'workers too many could not be removed');
+    await remark(() => pm2.save(), 'PM2 could not save its list for the next boot');
+    // The old workers served until now; from here on every answer is the new release's.
+    await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true });
+    if (!(await untilOthersLeft(activation, release, DOORS_CLOSE))) {
+        await journal.note('health-check', 'workers of another release still take requests');
+    }
+    return { status: 'live', live: release, failure: null, workers: toStates(await listWorkers(activation)) };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/context.js
+/** What the steps of one activation share: facts that were true when it began, and its few tools. */
+
+
+
+
+
+
+
+/** @throws where the target cannot be read; nothing has been touched then */
+async function beginActivation(job, journal, pm2) {
+    const layout = layoutOf(job.base);
+    const { appName, request } = job;
+    const target = { release: request.release, runtime: await readRuntime(layout, request.release) };
+    const live = await liveRelease(layout);
+    // Going to the release that is live already has nothing else to fall back on.
+    const back = live === request.release ? null : (live ?? (await previousRelease(layout, null)));
+    // A previous release that is damaged must not keep a good one from going live.
+    const runtime = back === null ? null : await readRuntime(layout, back).catch(() => null);
+    const previous = back === null || runtime === null ? null : { release: back, runtime };
+    const before = await pm2.list(appName);
+    return {
+        job,
+        layout,
+        pm2,
+        appName,
+        target,
+        previous,
+        live,
+        app: pm2App(layout, appName, target.runtime, previous?.runtime ?? null),
+        before,
+        logs: await logSizes(before),
+        journal,
+        async step(name, detail, act) {
+            await journal.begin(name, detail);
+            try {
+                const result = await act();
+                await journal.done(name, typeof result === 'string' ? result : detail);
+                return result;
+            }
+            catch (error) {
+                await journal.failed(name, error.message);
+                throw error;
+            }
+        },
+        announce: (news) => {
+            const self = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
+            const content = { ...self, target: target.release, ...news };
+            return writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600);
+        },
+    };
+}
+async function logSizes(processes) {
+    const files = processes.flatMap(({ errorLog, outLog }) => [errorLog, outLog]);
+    const sizes = files.map(async (file) => [file, (await (0,promises_namespaceObject.stat)(file).catch(() => ({ size: 0 }))).size]);
+    return new Map(await Promise.all(sizes));
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/run.js
 /**
  * The activation: from the swap to the verdict, and back if need be. It runs detached from the SSH session, so
@@ -1650,24 +1957,23 @@ function instancesOf({ instances }) {
 
 
 
-
-
-
-
-/** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
-const DOORS_CLOSE = 10_000;
 async function runActivation(job) {
     const layout = layoutOf(job.base);
-    const journal = openJournal(layout.journal, job.activation);
+    const { run, lockTimeoutMs, activation } = job.request;
+    const files = activationFiles(layout, activation);
+    await writeProcess(files);
+    const journal = openJournal(layout.journal, activation);
     let pm2;
     let verdict;
     try {
         await journal.begin('lock', 'waiting for the lock');
-        const lock = await takeLock(layout.lock, job.request.run.runUrl || job.activation, job.request.lockTimeoutMs, (holder) => void journal.note('lock', `waiting for ${holder}`));
+        const lock = await takeLock(layout.lock, run.runUrl || activation, lockTimeoutMs, (holder) => {
+            void journal.note('lock', `waiting for ${holder}`);
+        });
         await journal.done('lock', 'locked');
         try {
             pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home);
-            verdict = await activate(job, journal, pm2);
+            verdict = await activate(await beginActivation(job, journal, pm2));
         }
         finally {
             await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true });
@@ -1676,146 +1982,12 @@ async function runActivation(job) {
     }
     catch (error) {
         const live = await liveRelease(layout).catch(() => null);
-        verdict = { status: 'kept', live, failure: toRecord(Failure.from(error)), workers: [] };
+        verdict = { status: 'kept', live, failure: Failure.from(error).toRecord(), workers: [] };
     }
     pm2?.close();
     await journal.verdict(verdict);
+    await removeFiles(files);
     return verdict;
-}
-/** Throws only while nothing live has been touched. */
-async function activate(job, journal, pm2) {
-    const layout = layoutOf(job.base);
-    const { release, preActivate, postActivate } = job.request;
-    const fleet = { layout, pm2, appName: job.appName };
-    const directory = releaseDirectory(layout, release);
-    if (!(await exists(directory)))
-        throw new Failure('unknown-release', `release ${release} is not on the server`);
-    const live = await liveRelease(layout);
-    // Going back to the release that is live already has nothing else to fall back on.
-    const previous = live === release ? null : (live ?? (await previousRelease(layout, null)));
-    const runtime = await readRuntime(layout, release);
-    const previousRuntime = previous === null ? null : await readRuntime(layout, previous);
-    const app = pm2App(layout, job.appName, runtime, previousRuntime);
-    const instances = instancesOf(runtime);
-    const before = await pm2.list(job.appName);
-    const logs = await logSizes(before);
-    const announce = (abandoned) => writeFileAtomic(activationFile(layout.base), JSON.stringify({ pid: process.pid, startTime: process_identity_startTimeOf(process.pid), target: release, abandoned }), 0o600);
-    if (preActivate !== null) {
-        await step('pre-activate', 'running pre-activate', async () => runHook('pre-activate', preActivate, directory, runtime));
-    }
-    await announce(false);
-    let current = 'swap';
-    try {
-        await step('swap', `current -> releases/${release}`, async () => {
-            await pointCurrentAt(layout, release);
-            return `current -> releases/${release}`;
-        });
-    }
-    catch (error) {
-        // The rename is the one moment that counts: before it nothing has changed.
-        if ((await liveRelease(layout).catch(() => null)) !== release)
-            throw error;
-        return restore(error);
-    }
-    try {
-        current = 'reload';
-        const workers = await step('reload', `${instances} workers`, async () => {
-            const foreign = before.filter((process) => !isOurs(process, app));
-            if (foreign.length > 0) {
-                await journal.note('reload', `started anew, with a short gap: ${foreign.length} workers were not started by Gapless through current`);
-                for (const { id } of before)
-                    await pm2.remove(id);
-            }
-            const { complaints } = await bringUp(fleet, app, instances);
-            const timeout = runtime.health.timeoutMs + runtime.observeMs;
-            return untilServing(fleet, release, instances, timeout, complaints);
-        });
-        current = 'health-check';
-        await step('health-check', `${runtime.health.path}, observed for ${runtime.observeMs} ms`, async () => {
-            await observe(fleet, release, workers, runtime);
-            if (postActivate !== null)
-                await runHook('post-activate', postActivate, directory, runtime);
-        });
-    }
-    catch (error) {
-        return restore(error);
-    }
-    await markVerified(layout, release, job.activation);
-    await trim(fleet, instances);
-    await pm2.save();
-    // The old workers served until now; from here on every answer is the new release's.
-    await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true });
-    if (!(await untilOthersLeft(fleet, release, DOORS_CLOSE))) {
-        await journal.note('health-check', 'workers of another release still take requests');
-    }
-    return { status: 'live', live: release, failure: null, workers: toStates(await listWorkers(fleet)) };
-    async function step(name, detail, act) {
-        await journal.begin(name, detail);
-        try {
-            const result = await act();
-            await journal.done(name, typeof result === 'string' ? result : detail);
-            return result;
-        }
-        catch (error) {
-            await journal.failed(name, error.message);
-            throw error;
-        }
-    }
-    /** Puts the previous release back, and shows that it serves. */
-    async function restore(error) {
-        const failure = await withEvidence(Failure.from(error));
-        try {
-            await announce(true);
-            await step('rollback', previous === null ? 'there is no release to go back to' : `back to ${previous}`, async () => {
-                if (previous === null || previousRuntime === null) {
-                    await stopAll(fleet);
-                    if (live === null)
-                        await (0,promises_namespaceObject.rm)(layout.current, { force: true });
-                    return;
-                }
-                await pointCurrentAt(layout, previous);
-                const count = instancesOf(previousRuntime);
-                const timeout = previousRuntime.health.timeoutMs + previousRuntime.drainTimeoutMs;
-                if ((await pm2.list(job.appName)).length === 0)
-                    await bringUp(fleet, app, count);
-                await heal(fleet, previous, count, timeout);
-                await observe(fleet, previous, (await listWorkers(fleet)).slice(0, count), {
-                    ...previousRuntime,
-                    observeMs: 0,
-                });
-            });
-        }
-        catch (cause) {
-            const second = Failure.from(cause);
-            const both = new Failure(failure.code, `${failure.message}; then ${second.message}`, {
-                remedy: 'The app needs hands: look at `pm2 logs` on the server.',
-                ...(failure.evidence === undefined ? {} : { evidence: failure.evidence }),
-            });
-            return ended('down', both);
-        }
-        return ended(previous === null ? 'down' : 'restored', failure);
-    }
-    async function ended(status, failure) {
-        const workers = await listWorkers(fleet).then(toStates, () => []);
-        const serving = await liveRelease(layout).catch(() => null);
-        return { status, live: status === 'restored' ? serving : null, failure: toRecord(failure), workers };
-    }
-    async function withEvidence(failure) {
-        const text = await pm2.list(job.appName).then((processes) => logsSince(processes, logs), () => '');
-        const evidence = [failure.evidence ?? '', lastLines(text)].filter((part) => part !== '').join('\n');
-        return new Failure(failure.code, `${failure.message} (during ${current})`, {
-            ...(failure.remedy === undefined ? {} : { remedy: failure.remedy }),
-            evidence,
-        });
-    }
-}
-async function logSizes(processes) {
-    const files = processes.flatMap(({ errorLog, outLog }) => [errorLog, outLog]);
-    const sizes = files.map(async (file) => [file, (await (0,promises_namespaceObject.stat)(file).catch(() => ({ size: 0 }))).size]);
-    return new Map(await Promise.all(sizes));
-}
-function toRecord({ code, message, remedy, evidence }) {
-    return { code, message, remedy: remedy ?? null, evidence: evidence ?? null };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/start.js
@@ -1829,18 +2001,14 @@ function toRecord({ code, message, remedy, evidence }) {
 
 
 
-
 /**
  * @param onEntry called with each entry of its journal
  * @throws Failure `activation-died` if its process ended without a verdict
  */
-async function startActivation(context, request, onEntry) {
-    const { layout, appName, agentFile, pm2, pm2Home, node } = context;
-    const activation = (0,external_node_crypto_namespaceObject.randomUUID)();
-    const jobFile = (0,external_node_path_namespaceObject.join)(layout.activations, `${activation}.json`);
-    const logFile = (0,external_node_path_namespaceObject.join)(layout.activations, `${activation}.log`);
+async function startActivation({ layout, appName, agentFile, pm2, pm2Home, node }, request, onEntry) {
+    const { activation } = request;
+    const files = activationFiles(layout, activation);
     const job = {
-        activation,
         base: layout.base,
         appName,
         pm2Path: pm2.path,
@@ -1848,11 +2016,11 @@ async function startActivation(context, request, onEntry) {
         pm2Home,
         request,
     };
-    await writeFileAtomic(jobFile, JSON.stringify(job), 0o600);
+    await writeFileAtomic(files.job, JSON.stringify(job), 0o600);
     const from = (await (0,promises_namespaceObject.stat)(layout.journal).catch(() => ({ size: 0 }))).size;
-    const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'a', 0o600);
+    const log = (0,external_node_fs_namespaceObject.openSync)(files.log, 'a', 0o600);
     // A session of its own and a log of its own: the end of the SSH session is no event for it.
-    const child = (0,external_node_child_process_namespaceObject.spawn)(node, [agentFile, 'activate', jobFile], {
+    const child = (0,external_node_child_process_namespaceObject.spawn)(node, [agentFile, 'activate', files.job], {
         cwd: layout.base,
         env: { ...cleanEnvironment(), PM2_HOME: pm2Home },
         stdio: ['ignore', log, log],
@@ -1863,16 +2031,41 @@ async function startActivation(context, request, onEntry) {
     child.once('exit', () => (ended = true));
     child.once('error', () => (ended = true));
     child.unref();
-    for await (const entry of followJournal(layout.journal, from, activation, () => ended)) {
+    return follow(layout, activation, from, () => ended, onEntry);
+}
+/** How long an activation that was just started may take to say who it is, in ms. */
+const START = 5000;
+/**
+ * Watches an activation that another session started.
+ * @throws Failure `unknown-activation` if it never began, `activation-died` if it ended without a verdict
+ */
+async function watchActivation(layout, activation, onEntry) {
+    const files = activationFiles(layout, activation);
+    const known = (await exists(files.job)) || (await hasEntries(layout, activation));
+    if (!known)
+        throw new Failure('unknown-activation', 'the activation never began on the server');
+    const begun = performance.now();
+    const ended = () => {
+        const running = isActivationRunning(files);
+        return running === null ? performance.now() - begun > START : !running;
+    };
+    return follow(layout, activation, 0, ended, onEntry);
+}
+async function hasEntries({ journal }, activation) {
+    for await (const _ of followJournal(journal, 0, activation, () => true))
+        return true;
+    return false;
+}
+async function follow(layout, activation, from, ended, onEntry) {
+    for await (const entry of followJournal(layout.journal, from, activation, ended)) {
         onEntry(entry);
-        if (entry.verdict !== null) {
-            await Promise.all([(0,promises_namespaceObject.rm)(jobFile, { force: true }), (0,promises_namespaceObject.rm)(logFile, { force: true })]);
-            return { activation, verdict: entry.verdict };
-        }
+        if (entry.verdict !== null)
+            return entry.verdict;
     }
+    const { log } = activationFiles(layout, activation);
     throw new Failure('activation-died', 'the activation on the server ended without a verdict', {
-        remedy: 'Run the deploy again: it finishes or undoes what was begun.',
-        evidence: lastLines(await (0,promises_namespaceObject.readFile)(logFile, 'utf8').catch(() => '')),
+        remedy: 'Run the deploy again: it starts from what `current` points at.',
+        evidence: lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')),
     });
 }
 
@@ -2533,7 +2726,16 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 await removeRelease(layout, id);
                 return { removed: true };
             },
-            activate: (request, { event }) => startActivation({ layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath }, request, event),
+            activate: (request, { event }) => {
+                if (agentFile === '') {
+                    throw new Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
+                        remedy: 'The folder must be writable for the user that logs in, and the disk not full.',
+                    });
+                }
+                const node = process.execPath;
+                return startActivation({ layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node }, request, event);
+            },
+            watch: ({ activation }, { event }) => watchActivation(layout, activation, event),
             cleanup: ({ keep, lockTimeoutMs }) => cleanUp(layout, keep, lockTimeoutMs),
         },
         end: () => uploads.abandon(),

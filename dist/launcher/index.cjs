@@ -477,7 +477,7 @@ async function launch(launcherFile, candidate) {
         setTimeout(() => process.exit(0), CLEANUP_TIMEOUT).unref();
     });
     const activation = readActivation(release.appDirectory);
-    const onTrial = activation !== null && activation.target === release.id && !activation.abandoned;
+    const onTrial = activation !== null && activation.target === release.id && activation.observe;
     const captured = capturePublicServer(runtime.host, runtime.port);
     await load(release.entry);
     const { server, port } = await captured;
@@ -517,7 +517,7 @@ async function otherReleaseSettled({ id, appDirectory, runtime }) {
     const deadline = performance.now() + runtime.observeMs + LONGEST_STAY;
     while (performance.now() < deadline) {
         const activation = readActivation(appDirectory);
-        if (activation === null || activation.target === id)
+        if (activation === null || activation.target === id || !activation.stay)
             return;
         await (0,promises_namespaceObject.setTimeout)(main_TICK);
     }

@@ -55380,16 +55380,15 @@ class failure_Failure extends Error {
         return new failure_Failure(code, message, { cause: error, ...(stack === undefined ? {} : { evidence: stack }) });
     }
     /** A failure that came over the wire, as the error that it was on the other side. */
-    static revive(record) {
-        return new failure_Failure(record.code, record.message, record);
+    static revive({ code, message, remedy, evidence }) {
+        return new failure_Failure(code, message, {
+            ...(remedy === null ? {} : { remedy }),
+            ...(evidence === null ? {} : { evidence }),
+        });
     }
     toRecord() {
-        return {
-            code: this.code,
-            message: this.message,
-            ...(this.remedy === undefined ? {} : { remedy: this.remedy }),
-            ...(this.evidence === undefined ? {} : { evidence: this.evidence }),
-        };
+        const { code, message, remedy = null, evidence = null } = this;
+        return { code, message, remedy, evidence };
     }
 }
 
@@ -56331,19 +56330,19 @@ function isNextApp(directory) {
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
-/** A run that failed before it knew anything of the server. */
-function failedEarly(failure) {
+const nothingKnown = { live: null, release: null, uploadedBytes: 0 };
+/** Nothing live was touched: the outcome of every run that ends early. */
+function untouched({ live, release, uploadedBytes }) {
     return {
         status: 'kept',
         succeeded: false,
-        release: null,
-        previousRelease: null,
-        liveRelease: null,
-        uploadedBytes: 0,
-        failure,
+        release,
+        previousRelease: live,
+        liveRelease: live,
+        uploadedBytes,
+        failure: null,
         workers: [],
         releases: [],
-        busy: false,
     };
 }
 
@@ -56367,312 +56366,6 @@ function formatBytes(bytes) {
 }
 function plural(count, noun) {
     return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-
-;// CONCATENATED MODULE: ./build/protocol/guards.js
-/**
- * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
- * The types of the messages are inferred from the guards, so neither can drift from the other.
- */
-
-function refuse(place, expected) {
-    throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
-}
-const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
-const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
-const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : refuse(place, 'a number');
-/** A non-negative safe integer: sizes, counts, ports, milliseconds. */
-const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : refuse(place, 'a whole number');
-function matching(pattern) {
-    return (value, place) => {
-        const text = string(value, place);
-        return pattern.test(text) ? text : refuse(place, `like ${pattern.source}`);
-    };
-}
-function guards_oneOf(...accepted) {
-    return (value, place) => accepted.includes(value) ? value : refuse(place, `one of ${accepted.join(', ')}`);
-}
-function nullable(guard) {
-    return (value, place) => (value === null || value === undefined ? null : guard(value, place));
-}
-function list(guard) {
-    return (value, place) => Array.isArray(value)
-        ? value.map((item, index) => guard(item, `${place}[${index}]`))
-        : refuse(place, 'a list');
-}
-function dictionary(guard) {
-    return (value, place) => {
-        const entries = Object.entries(record(value, place));
-        return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
-    };
-}
-/** An object with exactly the named members; members it does not know are dropped. */
-function guards_object(shape) {
-    return (value, place) => {
-        const source = record(value, place);
-        const entries = Object.entries(shape).map(([key, guard]) => [key, guard(source[key], `${place}.${key}`)]);
-        return Object.fromEntries(entries);
-    };
-}
-function record(value, place) {
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-        ? value
-        : refuse(place, 'an object');
-}
-/** Parses JSON text and guards it. @throws Failure `malformed-message` */
-function guards_parse(guard, text, place) {
-    let value;
-    try {
-        value = JSON.parse(text);
-    }
-    catch (cause) {
-        throw new failure_Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
-    }
-    return guard(value, place);
-}
-
-;// CONCATENATED MODULE: ./build/protocol/messages.js
-/**
- * What the action and the agent say to each other. Each operation is a guard for its parameters and one for
- * its result; their types are inferred, and both sides check what they receive.
- */
-
-/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. */
-const RELEASE_ID = /^\d{14}$/;
-const messages_releaseId = matching(RELEASE_ID);
-/** What counts as healthy, asked of the release itself on the server. */
-const healthCheck = guards_object({
-    path: string,
-    /** Accepted status ranges, inclusive. */
-    status: list(list(count)),
-    /** Text that the answer must contain. */
-    body: nullable(string),
-    timeoutMs: count,
-    intervalMs: count,
-});
-/**
- * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
- * that a rollback brings back the old release's environment and options with its code.
- */
-const runtime = guards_object({
-    host: string,
-    port: count,
-    /** Number of workers; 0 stands for one per core. */
-    instances: count,
-    maxMemoryBytes: nullable(count),
-    nodeOptions: list(string),
-    env: dictionary(string),
-    health: healthCheck,
-    observeMs: count,
-    drainTimeoutMs: count,
-    /** Paths, relative to the app, that live in `<path>/shared`. */
-    sharedDirs: list(string),
-    sharedFiles: list(string),
-});
-/** `.gapless/release.json`: what a release is and where it came from. */
-const releaseInfo = guards_object({
-    id: messages_releaseId,
-    commit: string,
-    ref: string,
-    actor: string,
-    runUrl: string,
-    created: string,
-    /** The release's server.js, relative to the release. */
-    entry: string,
-    nextVersion: string,
-    contentHash: string,
-});
-/** `.gapless/verified.json`, written when every worker was shown to serve the release. */
-const verification = guards_object({ activatedAt: string, activation: string });
-const releaseSummary = guards_object({
-    id: messages_releaseId,
-    live: guards_boolean,
-    /** ISO time of the last activation that was verified, or null if there was none. */
-    activatedAt: nullable(string),
-    info: nullable(releaseInfo),
-    bytes: count,
-});
-const workerState = guards_object({
-    pmId: string,
-    pid: count,
-    /** PM2's word: online, launching, stopped, errored… */
-    status: string,
-    /** The release that the process really runs, by its own record or its working directory. */
-    release: nullable(string),
-    /** booting, proving, open (takes traffic), draining. */
-    phase: nullable(string),
-    restarts: count,
-    memoryBytes: count,
-});
-const serverFacts = guards_object({
-    node: string,
-    platform: string,
-    arch: string,
-    /** glibc's version, or null on musl and others. */
-    glibc: nullable(string),
-    user: string,
-    home: string,
-    /** Absolute path of the app's folder. */
-    path: string,
-    pm2: nullable(guards_object({ version: string, path: string, home: string, running: guards_boolean })),
-    /** Where node and pm2 were looked for, for the error when one is missing. */
-    searched: list(string),
-    freeBytes: number,
-    freeInodes: number,
-    live: nullable(messages_releaseId),
-    now: string,
-});
-/** Failures as they travel. */
-const failureRecord = guards_object({
-    code: string,
-    message: string,
-    remedy: nullable(string),
-    evidence: nullable(string),
-});
-const activationStatus = guards_oneOf('live', 'kept', 'restored', 'down');
-const activationStep = guards_oneOf('lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback');
-/** How an activation ended. `failure` says why it is not `live`. */
-const verdict = guards_object({
-    status: activationStatus,
-    live: nullable(messages_releaseId),
-    failure: nullable(failureRecord),
-    workers: list(workerState),
-});
-/** One line of the journal, and the event that the action sees while it watches an activation. */
-const journalEntry = guards_object({
-    time: string,
-    activation: string,
-    step: nullable(activationStep),
-    state: guards_oneOf('begin', 'note', 'done', 'failed', 'verdict'),
-    detail: string,
-    verdict: nullable(verdict),
-});
-const run = guards_object({ commit: string, ref: string, actor: string, runUrl: string });
-const activationRequest = guards_object({
-    release: messages_releaseId,
-    kind: guards_oneOf('deploy', 'rollback', 'restore'),
-    run,
-    lockTimeoutMs: count,
-    preActivate: nullable(string),
-    postActivate: nullable(string),
-});
-const nothing = guards_object({});
-/** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
-const operations = {
-    inspect: { params: nothing, result: serverFacts },
-    releases: { params: nothing, result: guards_object({ releases: list(releaseSummary) }) },
-    status: {
-        params: nothing,
-        result: guards_object({
-            live: nullable(messages_releaseId),
-            releases: list(releaseSummary),
-            workers: list(workerState),
-            lock: nullable(string),
-            journal: list(journalEntry),
-        }),
-    },
-    /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
-    stage: {
-        params: nothing,
-        result: guards_object({
-            id: messages_releaseId,
-            /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
-            missing: string,
-            reusedFiles: count,
-            reusedBytes: count,
-        }),
-    },
-    /** Body: the missing contents one after the other in the manifest's order, compressed. */
-    fill: { params: guards_object({ id: messages_releaseId }), result: guards_object({ files: count, bytes: count }) },
-    commit: {
-        params: guards_object({
-            id: messages_releaseId,
-            entry: string,
-            nextVersion: string,
-            run,
-            runtime,
-        }),
-        result: guards_object({ path: string }),
-    },
-    /** Proves every file of a release by its hash. */
-    audit: { params: guards_object({ id: messages_releaseId }), result: guards_object({ files: count, bytes: count }) },
-    /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
-    verify: {
-        params: guards_object({ id: messages_releaseId }),
-        result: guards_object({ bootMs: count, status: count, attempts: count }),
-    },
-    /** Removes a release that never went live. */
-    discard: { params: guards_object({ id: messages_releaseId }), result: guards_object({ removed: guards_boolean }) },
-    /** Begins an activation, detached from the session; its journal entries come as events. */
-    activate: { params: activationRequest, result: guards_object({ activation: string, verdict }) },
-    cleanup: {
-        params: guards_object({ keep: count, lockTimeoutMs: count }),
-        result: guards_object({ removed: list(messages_releaseId), inUse: list(messages_releaseId), kept: list(messages_releaseId) }),
-    },
-};
-const request = guards_object({
-    id: count,
-    operation: guards_oneOf(...Object.keys(operations)),
-    params: (value) => value,
-    body: guards_boolean,
-});
-/** What the agent answers: any number of events, then a result or an error. */
-const reply = guards_object({
-    id: count,
-    kind: guards_oneOf('event', 'result', 'error'),
-    value: (value) => value,
-});
-
-;// CONCATENATED MODULE: ./build/phases/activation.js
-/**
- * swap, reload, health-check and rollback are steps of one activation on the server. This is the runner's view
- * of it: one call, whose events settle a promise per step.
- */
-
-
-const STEPS = [
-    'lock',
-    'pre-activate',
-    'swap',
-    'reload',
-    'health-check',
-    'rollback',
-];
-/** @param log told of what happens inside the steps: who holds the lock, what is unusual */
-function activate({ agent }, request, log) {
-    const steps = new Map(STEPS.map((name) => [name, deferred()]));
-    const onEvent = (value) => {
-        const { step, state, detail } = journalEntry(value, 'journal entry');
-        if (step === null)
-            return;
-        if (state === 'note')
-            log(`${step}: ${detail}`);
-        if (state === 'done')
-            steps.get(step)?.resolve(detail);
-        if (state === 'failed')
-            steps.get(step)?.reject(new failure_Failure('activation-failed', detail));
-    };
-    const verdict = agent.call('activate', request, { onEvent }).then((result) => result.verdict);
-    const settle = (failure) => {
-        for (const { reject } of steps.values())
-            reject(failure);
-    };
-    verdict.then((result) => settle(reviveFailure(result) ?? new failure_Failure('activation-failed', 'the step was never reached')), (error) => settle(failure_Failure.from(error)));
-    for (const { promise } of steps.values())
-        promise.catch(() => undefined);
-    return { step: (name) => steps.get(name).promise, verdict };
-}
-function deferred() {
-    const settle = {};
-    const promise = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
-    return { promise, resolve: settle.resolve, reject: settle.reject };
-}
-/** Why an activation did not end live, as an error. */
-function reviveFailure({ failure }) {
-    if (failure === null)
-        return null;
-    const { code, message, remedy, evidence } = failure;
-    return new failure_Failure(code, message, { ...(remedy && { remedy }), ...(evidence && { evidence }) });
 }
 
 // EXTERNAL MODULE: external "node:buffer"
@@ -56867,6 +56560,535 @@ async function assemble_assemble(plan, output, launcherFile) {
     const manifest = await createManifest({ entries: [launcher, ...tree.entries] });
     const { files, bytes } = manifest;
     return { value: manifest, detail: `${plural(files.length, 'file')}, ${formatBytes(bytes)}` };
+}
+
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: ./build/protocol/guards.js
+/**
+ * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
+ * The types of the messages are inferred from the guards, so neither can drift from the other.
+ */
+
+function refuse(place, expected) {
+    throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+}
+const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
+const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
+const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : refuse(place, 'a number');
+/** A non-negative safe integer: sizes, counts, ports, milliseconds. */
+const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : refuse(place, 'a whole number');
+function matching(pattern) {
+    return (value, place) => {
+        const text = string(value, place);
+        return pattern.test(text) ? text : refuse(place, `like ${pattern.source}`);
+    };
+}
+function guards_oneOf(...accepted) {
+    return (value, place) => accepted.includes(value) ? value : refuse(place, `one of ${accepted.join(', ')}`);
+}
+function nullable(guard) {
+    return (value, place) => (value === null || value === undefined ? null : guard(value, place));
+}
+function list(guard) {
+    return (value, place) => Array.isArray(value)
+        ? value.map((item, index) => guard(item, `${place}[${index}]`))
+        : refuse(place, 'a list');
+}
+function dictionary(guard) {
+    return (value, place) => {
+        const entries = Object.entries(record(value, place));
+        return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
+    };
+}
+/** An object with exactly the named members; members it does not know are dropped. */
+function guards_object(shape) {
+    return (value, place) => {
+        const source = record(value, place);
+        const entries = Object.entries(shape).map(([key, guard]) => [key, guard(source[key], `${place}.${key}`)]);
+        return Object.fromEntries(entries);
+    };
+}
+function record(value, place) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? value
+        : refuse(place, 'an object');
+}
+/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+function guards_parse(guard, text, place) {
+    let value;
+    try {
+        value = JSON.parse(text);
+    }
+    catch (cause) {
+        throw new failure_Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+    }
+    return guard(value, place);
+}
+
+;// CONCATENATED MODULE: ./build/protocol/messages.js
+/**
+ * What the action and the agent say to each other. Each operation is a guard for its parameters and one for
+ * its result; their types are inferred, and both sides check what they receive.
+ */
+
+/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. */
+const RELEASE_ID = /^\d{14}$/;
+const messages_releaseId = matching(RELEASE_ID);
+/** What counts as healthy, asked of the release itself on the server. */
+const healthCheck = guards_object({
+    path: string,
+    /** Accepted status ranges, inclusive. */
+    status: list(list(count)),
+    /** Text that the answer must contain. */
+    body: nullable(string),
+    timeoutMs: count,
+    intervalMs: count,
+});
+/**
+ * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
+ * that a rollback brings back the old release's environment and options with its code.
+ */
+const runtime = guards_object({
+    host: string,
+    port: count,
+    /** Number of workers; 0 stands for one per core. */
+    instances: count,
+    maxMemoryBytes: nullable(count),
+    nodeOptions: list(string),
+    env: dictionary(string),
+    health: healthCheck,
+    observeMs: count,
+    drainTimeoutMs: count,
+    /** Paths, relative to the app, that live in `<path>/shared`. */
+    sharedDirs: list(string),
+    sharedFiles: list(string),
+});
+/** `.gapless/release.json`: what a release is and where it came from. */
+const releaseInfo = guards_object({
+    id: messages_releaseId,
+    commit: string,
+    ref: string,
+    actor: string,
+    runUrl: string,
+    created: string,
+    /** The release's server.js, relative to the release. */
+    entry: string,
+    nextVersion: string,
+    contentHash: string,
+});
+/** `.gapless/verified.json`, written when every worker was shown to serve the release. */
+const verification = guards_object({ activatedAt: string, activation: string });
+const releaseSummary = guards_object({
+    id: messages_releaseId,
+    live: guards_boolean,
+    /** ISO time of the last activation that was verified, or null if there was none. */
+    activatedAt: nullable(string),
+    info: nullable(releaseInfo),
+    bytes: count,
+});
+const workerState = guards_object({
+    pmId: string,
+    pid: count,
+    /** PM2's word: online, launching, stopped, errored… */
+    status: string,
+    /** The release that the process really runs, by its own record or its working directory. */
+    release: nullable(string),
+    /** booting, proving, open (takes traffic), draining. */
+    phase: nullable(string),
+    restarts: count,
+    memoryBytes: count,
+});
+const serverFacts = guards_object({
+    node: string,
+    platform: string,
+    arch: string,
+    /** glibc's version, or null on musl and others. */
+    glibc: nullable(string),
+    user: string,
+    home: string,
+    /** Absolute path of the app's folder. */
+    path: string,
+    pm2: nullable(guards_object({ version: string, path: string, home: string, running: guards_boolean })),
+    /** Where node and pm2 were looked for, for the error when one is missing. */
+    searched: list(string),
+    freeBytes: number,
+    freeInodes: number,
+    live: nullable(messages_releaseId),
+    now: string,
+});
+/** Failures as they travel. */
+const failureRecord = guards_object({
+    code: string,
+    message: string,
+    remedy: nullable(string),
+    evidence: nullable(string),
+});
+const activationStatus = guards_oneOf('live', 'kept', 'restored', 'down');
+const activationStep = guards_oneOf('lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback');
+/** How an activation ended. `failure` says why it is not `live`. */
+const verdict = guards_object({
+    status: activationStatus,
+    live: nullable(messages_releaseId),
+    failure: nullable(failureRecord),
+    workers: list(workerState),
+});
+/** One line of the journal, and the event that the action sees while it watches an activation. */
+const journalEntry = guards_object({
+    time: string,
+    activation: string,
+    step: nullable(activationStep),
+    state: guards_oneOf('begin', 'note', 'done', 'failed', 'verdict'),
+    detail: string,
+    verdict: nullable(verdict),
+});
+const run = guards_object({ commit: string, ref: string, actor: string, runUrl: string });
+const activationId = matching(/^[0-9a-f-]{36}$/);
+const activationRequest = guards_object({
+    /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
+    activation: activationId,
+    release: messages_releaseId,
+    kind: guards_oneOf('deploy', 'rollback', 'restore'),
+    run,
+    lockTimeoutMs: count,
+    preActivate: nullable(string),
+    postActivate: nullable(string),
+});
+const nothing = guards_object({});
+/** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
+const operations = {
+    inspect: { params: nothing, result: serverFacts },
+    releases: { params: nothing, result: guards_object({ releases: list(releaseSummary) }) },
+    status: {
+        params: nothing,
+        result: guards_object({
+            live: nullable(messages_releaseId),
+            releases: list(releaseSummary),
+            workers: list(workerState),
+            lock: nullable(string),
+            journal: list(journalEntry),
+        }),
+    },
+    /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
+    stage: {
+        params: nothing,
+        result: guards_object({
+            id: messages_releaseId,
+            /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
+            missing: string,
+            reusedFiles: count,
+            reusedBytes: count,
+        }),
+    },
+    /** Body: the missing contents one after the other in the manifest's order, compressed. */
+    fill: { params: guards_object({ id: messages_releaseId }), result: guards_object({ files: count, bytes: count }) },
+    commit: {
+        params: guards_object({
+            id: messages_releaseId,
+            entry: string,
+            nextVersion: string,
+            run,
+            runtime,
+        }),
+        result: guards_object({ path: string }),
+    },
+    /** Proves every file of a release by its hash. */
+    audit: { params: guards_object({ id: messages_releaseId }), result: guards_object({ files: count, bytes: count }) },
+    /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
+    verify: {
+        params: guards_object({ id: messages_releaseId }),
+        result: guards_object({ bootMs: count, status: count, attempts: count }),
+    },
+    /** Removes a release that never went live. */
+    discard: { params: guards_object({ id: messages_releaseId }), result: guards_object({ removed: guards_boolean }) },
+    /** Begins an activation, detached from the session; its journal entries come as events. */
+    activate: { params: activationRequest, result: verdict },
+    /** Takes up watching one that was begun in another session. */
+    watch: { params: guards_object({ activation: activationId }), result: verdict },
+    cleanup: {
+        params: guards_object({ keep: count, lockTimeoutMs: count }),
+        result: guards_object({ removed: list(messages_releaseId), inUse: list(messages_releaseId), kept: list(messages_releaseId) }),
+    },
+};
+const request = guards_object({
+    id: count,
+    operation: guards_oneOf(...Object.keys(operations)),
+    params: (value) => value,
+    body: guards_boolean,
+});
+/** What the agent answers: any number of events, then a result or an error. */
+const reply = guards_object({
+    id: count,
+    kind: guards_oneOf('event', 'result', 'error'),
+    value: (value) => value,
+});
+
+;// CONCATENATED MODULE: ./build/phases/activation.js
+/**
+ * swap, reload, health-check and rollback are steps of one activation on the server. This is the runner's view
+ * of it: its events settle a promise per step, and a lost connection is taken up again.
+ */
+
+
+
+const STEPS = [
+    'lock',
+    'pre-activate',
+    'swap',
+    'reload',
+    'health-check',
+    'rollback',
+];
+/** Pauses between tries to reach the server again, in ms: together some three minutes. */
+const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array(11).fill(15_000)];
+function activate(watch, request) {
+    const steps = new Map(STEPS.map((name) => [name, deferred()]));
+    let seen = 0;
+    const follow = (call) => {
+        let index = 0;
+        return call((value) => {
+            index += 1;
+            // A session that takes up watching hears everything from the beginning.
+            if (index <= seen)
+                return;
+            seen = index;
+            const { step, state, detail } = journalEntry(value, 'journal entry');
+            if (step === null)
+                return;
+            if (state === 'note')
+                watch.log(`${step}: ${detail}`);
+            if (state === 'done')
+                steps.get(step)?.resolve(detail);
+            if (state === 'failed')
+                steps.get(step)?.reject(new failure_Failure('activation-failed', detail));
+        });
+    };
+    const resume = async (lost) => {
+        for (const pause of BACKOFF) {
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(pause);
+            try {
+                await watch.reconnect();
+                watch.log('the connection is back');
+                const { activation } = request;
+                return await follow((onEvent) => watch.agent().call('watch', { activation }, { onEvent }));
+            }
+            catch (error) {
+                const { code, message } = failure_Failure.from(error);
+                if (code === 'unknown-activation' || code === 'activation-died')
+                    throw error;
+                watch.log(`the server is out of reach: ${message}`);
+            }
+        }
+        throw lost;
+    };
+    const verdict = follow((onEvent) => watch.agent().call('activate', request, { onEvent })).catch((error) => {
+        const failure = failure_Failure.from(error);
+        if (failure.code !== 'connection-lost')
+            throw failure;
+        watch.log(failure.message);
+        return resume(failure);
+    });
+    const settle = (failure) => {
+        for (const { reject } of steps.values())
+            reject(failure);
+    };
+    verdict.then((result) => settle(reviveFailure(result) ?? new failure_Failure('activation-failed', 'the step was never reached')), (error) => settle(failure_Failure.from(error)));
+    for (const { promise } of steps.values())
+        promise.catch(() => undefined);
+    return { step: (name) => steps.get(name).promise, verdict };
+}
+function deferred() {
+    const settle = {};
+    const promise = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
+    return { promise, resolve: settle.resolve, reject: settle.reject };
+}
+/** Why an activation did not end live, as an error. */
+function reviveFailure({ failure }) {
+    return failure === null ? null : failure_Failure.revive(failure);
+}
+
+;// CONCATENATED MODULE: ./build/phases/cleanup.js
+/** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
+
+async function cleanUp({ keepReleases, lockTimeoutMs }, { agent }) {
+    const { removed, inUse, kept } = await agent.call('cleanup', { keep: keepReleases, lockTimeoutMs });
+    const busy = inUse.length === 0 ? '' : `, ${inUse.join(', ')} still in use`;
+    return {
+        value: undefined,
+        detail: `removed ${plural(removed.length, 'release')}, kept ${kept.length}${busy}`,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/phases/health-check.js
+/** health-check: after the server's own proof, asks the public URL from the runner. */
+
+
+const TRY_TIMEOUT = 10_000;
+const EXCERPT = 500;
+/**
+ * Asks until the URL is healthy or the time is over.
+ * @returns what it answered
+ * @throws Failure `public-url-unhealthy`
+ */
+async function askPublicUrl(url, { status, body, timeoutMs, intervalMs }) {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+        const answer = await ask(url);
+        const accepted = status.some(([from, to]) => answer.status >= from && answer.status <= to);
+        if (accepted && (body === undefined || answer.text.includes(body)))
+            return `${url} answered HTTP ${answer.status}`;
+        if (performance.now() >= deadline) {
+            const seen = answer.status === 0 ? answer.text : `HTTP ${answer.status}`;
+            throw new failure_Failure('public-url-unhealthy', `${url} was not healthy within ${timeoutMs} ms: ${seen}`, {
+                remedy: 'The release is healthy on the server itself: look at what stands in front of it (proxy, DNS, firewall, TLS).',
+                evidence: answer.text.slice(0, EXCERPT),
+            });
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(intervalMs);
+    }
+}
+async function ask(url) {
+    try {
+        const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TRY_TIMEOUT) });
+        return { status: response.status, text: await response.text() };
+    }
+    catch (error) {
+        const { message, cause } = error;
+        return { status: 0, text: cause instanceof Error ? `${message}: ${cause.message}` : message };
+    }
+}
+
+;// CONCATENATED MODULE: ./build/phases/verify.js
+/** verify: boots the release on a spare port of the server and asks its health, before anything live is touched. */
+
+/** @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken` */
+async function verify({ agent }, id) {
+    const { bootMs, status } = await agent.call('verify', { id });
+    return {
+        value: undefined,
+        detail: `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/phases/bring-live.js
+/** verify → swap → reload → health-check (→ rollback) → cleanup: the same for a new release and an old one. */
+
+
+
+
+
+
+
+/** @param reopen opens another session after a lost connection */
+async function bringLive(plan, connected, reopen, pipeline, goal) {
+    const { inputs } = plan;
+    const { kind, release } = goal;
+    let server = connected;
+    const watch = {
+        agent: () => server.agent,
+        async reconnect() {
+            const next = await reopen();
+            server.close();
+            server = next;
+        },
+        log: (line) => pipeline.log.info(line),
+    };
+    const discard = async () => {
+        if (kind === 'deploy')
+            await server.agent.call('discard', { id: release }).catch(() => undefined);
+    };
+    try {
+        if (inputs.candidateCheck)
+            await pipeline.run('verify', () => verify(server, release));
+        else
+            pipeline.skip('verify', 'candidate-check is off');
+        const { verdict, failure } = await runActivation(plan, watch, pipeline, goal);
+        if (verdict.status !== 'live' || failure !== null)
+            await discard();
+        await pipeline
+            .run('cleanup', () => cleanUp(inputs, server))
+            .catch((error) => {
+            watch.log(`cleanup failed, which changes nothing about what is live: ${failure_Failure.from(error).message}`);
+        });
+        const succeeded = verdict.status === 'live' && failure === null;
+        const { status, workers } = verdict;
+        return { ...untouched(goal), status, succeeded, liveRelease: verdict.live, failure, workers };
+    }
+    catch (error) {
+        await discard();
+        throw error;
+    }
+    finally {
+        if (server !== connected)
+            server.close();
+    }
+}
+/** The activation on the server, phase by phase, and the public URL after it. */
+async function runActivation(plan, watch, pipeline, { kind, release, live }) {
+    const { health, lockTimeoutMs, preActivate = null, postActivate = null } = plan.inputs;
+    const { run } = plan;
+    const request = {
+        activation: plan.activation,
+        release,
+        kind,
+        run,
+        lockTimeoutMs,
+        preActivate,
+        postActivate,
+    };
+    const activation = activate(watch, request);
+    const step = async (name) => ({
+        value: undefined,
+        detail: await activation.step(name),
+    });
+    try {
+        await pipeline.run('swap', () => step('swap'));
+        await pipeline.run('reload', () => step('reload'));
+        await pipeline.run('health-check', async () => {
+            const done = await step('health-check');
+            const failed = reviveFailure(await activation.verdict);
+            if (failed !== null)
+                throw failed;
+            if (health.url === undefined)
+                return done;
+            return { ...done, detail: `${done.detail}; ${await askPublicUrl(health.url, health)}` };
+        });
+        return { verdict: await activation.verdict, failure: null };
+    }
+    catch (error) {
+        const verdict = await activation.verdict.catch(unknownVerdict);
+        const failure = reviveFailure(verdict) ?? failure_Failure.from(error);
+        if (verdict.status === 'restored' || verdict.status === 'down') {
+            await pipeline.run('rollback', () => step('rollback')).catch(() => undefined);
+        }
+        // The server found it healthy, the public URL did not: go back the way a rollback goes.
+        const ended = verdict.status === 'live' ? await goBack(watch, pipeline, request, live, verdict) : verdict;
+        return { verdict: ended, failure };
+    }
+}
+/** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
+function unknownVerdict(error) {
+    const failure = failure_Failure.from(error);
+    if (failure.code !== 'connection-lost' && failure.code !== 'activation-died')
+        throw failure;
+    return { status: 'down', live: null, failure: failure.toRecord(), workers: [] };
+}
+async function goBack(watch, pipeline, request, previous, reached) {
+    if (previous === null || previous === reached.live)
+        return { ...reached, status: 'down' };
+    return pipeline.run('rollback', async () => {
+        const without = { preActivate: null, postActivate: null };
+        const back = {
+            ...request,
+            ...without,
+            activation: (0,external_node_crypto_.randomUUID)(),
+            release: previous,
+            kind: 'restore',
+        };
+        const verdict = await activate(watch, back).verdict;
+        const status = verdict.status === 'live' ? 'restored' : 'down';
+        return { value: { ...verdict, status }, detail: `${verdict.live ?? 'nothing'} is live again` };
+    });
 }
 
 ;// CONCATENATED MODULE: external "node:string_decoder"
@@ -57472,18 +57694,6 @@ async function build_build({ inputs }, project) {
     return { value: output, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}` };
 }
 
-;// CONCATENATED MODULE: ./build/phases/cleanup.js
-/** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
-
-async function cleanUp({ keepReleases, lockTimeoutMs }, { agent }) {
-    const { removed, inUse, kept } = await agent.call('cleanup', { keep: keepReleases, lockTimeoutMs });
-    const busy = inUse.length === 0 ? '' : `, ${inUse.join(', ')} still in use`;
-    return {
-        value: undefined,
-        detail: `removed ${plural(removed.length, 'release')}, kept ${kept.length}${busy}`,
-    };
-}
-
 ;// CONCATENATED MODULE: ./build/protocol/frames.js
 /**
  * Frames on the one channel between the action and the agent.
@@ -57723,15 +57933,8 @@ async function openAgent(remote, agent, timeoutMs) {
                 call?.onEvent(value);
             if (what === 'result')
                 call?.resolve(value);
-            if (what === 'error') {
-                const { code, message, remedy, evidence } = failureRecord(value, 'error');
-                call?.reject(failure_Failure.revive({
-                    code,
-                    message,
-                    ...(remedy === null ? {} : { remedy }),
-                    ...(evidence === null ? {} : { evidence }),
-                }));
-            }
+            if (what === 'error')
+                call?.reject(failure_Failure.revive(failureRecord(value, 'error')));
             if (what !== 'event')
                 pending.delete(id);
         }
@@ -58725,47 +58928,6 @@ function sshOptions({ inputs, host }) {
     };
 }
 
-;// CONCATENATED MODULE: external "node:timers/promises"
-const external_node_timers_promises_namespaceObject = require("node:timers/promises");
-;// CONCATENATED MODULE: ./build/phases/health-check.js
-/** health-check: after the server's own proof, asks the public URL from the runner. */
-
-
-const TRY_TIMEOUT = 10_000;
-const EXCERPT = 500;
-/**
- * Asks until the URL is healthy or the time is over.
- * @returns what it answered
- * @throws Failure `public-url-unhealthy`
- */
-async function askPublicUrl(url, { status, body, timeoutMs, intervalMs }) {
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-        const answer = await ask(url);
-        const accepted = status.some(([from, to]) => answer.status >= from && answer.status <= to);
-        if (accepted && (body === undefined || answer.text.includes(body)))
-            return `${url} answered HTTP ${answer.status}`;
-        if (performance.now() >= deadline) {
-            const seen = answer.status === 0 ? answer.text : `HTTP ${answer.status}`;
-            throw new failure_Failure('public-url-unhealthy', `${url} was not healthy within ${timeoutMs} ms: ${seen}`, {
-                remedy: 'The release is healthy on the server itself: look at what stands in front of it (proxy, DNS, firewall, TLS).',
-                evidence: answer.text.slice(0, EXCERPT),
-            });
-        }
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(intervalMs);
-    }
-}
-async function ask(url) {
-    try {
-        const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TRY_TIMEOUT) });
-        return { status: response.status, text: await response.text() };
-    }
-    catch (error) {
-        const { message, cause } = error;
-        return { status: 0, text: cause instanceof Error ? `${message}: ${cause.message}` : message };
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/phases/rollback-target.js
 /** Which release a rollback goes to: the one asked for, or the newest good one before the live one. */
 
@@ -58820,6 +58982,7 @@ function listOf(releases) {
 
 
 
+
 /** @param packageName `name` in the app's package.json, if there is one */
 function createPlan(inputs, packageName) {
     const appName = inputs.appName ?? appNameFromPackage(packageName);
@@ -58829,6 +58992,7 @@ function createPlan(inputs, packageName) {
         host: inputs.hosts[0],
         appName,
         path: inputs.path ?? `apps/${appName}`,
+        activation: (0,external_node_crypto_.randomUUID)(),
         run: { commit: sha, ref, actor, runUrl },
     };
 }
@@ -58997,18 +59161,6 @@ async function upload(plan, { agent }, output, manifest) {
     };
 }
 
-;// CONCATENATED MODULE: ./build/phases/verify.js
-/** verify: boots the release on a spare port of the server and asks its health, before anything live is touched. */
-
-/** @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken` */
-async function verify({ agent }, id) {
-    const { bootMs, status } = await agent.call('verify', { id });
-    return {
-        value: undefined,
-        detail: `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`,
-    };
-}
-
 ;// CONCATENATED MODULE: ./build/phases/index.js
 /** The three commands as stories: every line is a phase, in its order. */
 
@@ -59020,56 +59172,59 @@ async function verify({ agent }, id) {
 
 
 
-
-
 async function deploy(plan, project, programs, pipeline) {
     const { inputs } = plan;
-    const story = begin();
+    const open = () => connect_connect(plan, { ...programs, persist: !inputs.dryRun });
+    let known = nothingKnown;
     let server;
     try {
-        server = await pipeline.run('connect', () => connect_connect(plan, { ...programs, persist: !inputs.dryRun }));
-        story.live = server.facts.live;
+        server = await pipeline.run('connect', open);
+        const connected = server;
+        known = { ...known, live: connected.facts.live };
         const output = await pipeline.run('build', () => build_build(plan, project));
         const manifest = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile));
         if (inputs.dryRun) {
             pipeline.skip('upload', `dry run: ${plural(manifest.files.length, 'file')} would become a new release`);
-            return { ...kept(story), succeeded: true };
+            return { ...untouched(known), succeeded: true };
         }
-        const uploaded = await pipeline.run('upload', () => upload(plan, server, output, manifest));
-        story.uploadedBytes = uploaded.sentBytes;
-        story.release = uploaded.id;
-        return await bringLive(plan, server, pipeline, story, 'deploy');
+        const { id, sentBytes } = await pipeline.run('upload', () => upload(plan, connected, output, manifest));
+        known = { ...known, release: id, uploadedBytes: sentBytes };
+        const goal = { ...known, release: id, kind: 'deploy' };
+        return await bringLive(plan, connected, async () => (await open()).value, pipeline, goal);
     }
     catch (error) {
-        return { ...kept(story), failure: failure_Failure.from(error) };
+        return { ...untouched(known), failure: failure_Failure.from(error) };
     }
     finally {
         server?.close();
     }
 }
 async function rollback(plan, programs, pipeline) {
-    const story = begin();
+    const { inputs } = plan;
+    const open = () => connect_connect(plan, { ...programs, persist: !inputs.dryRun });
+    let known = nothingKnown;
     let server;
     try {
-        server = await pipeline.run('connect', () => connect_connect(plan, { ...programs, persist: !plan.inputs.dryRun }));
-        story.live = server.facts.live;
-        const { agent } = server;
-        story.release = await chooseRelease(agent, plan.inputs.release);
-        if (plan.inputs.dryRun) {
-            pipeline.skip('verify', `dry run: ${story.release} would be checked and made live`);
-            return { ...kept(story), succeeded: true };
+        server = await pipeline.run('connect', open);
+        known = { ...known, live: server.facts.live };
+        const release = await chooseRelease(server.agent, inputs.release);
+        known = { ...known, release };
+        if (inputs.dryRun) {
+            pipeline.skip('verify', `dry run: ${release} would be checked and made live`);
+            return { ...untouched(known), succeeded: true };
         }
-        return await bringLive(plan, server, pipeline, story, 'rollback');
+        const goal = { ...known, release, kind: 'rollback' };
+        return await bringLive(plan, server, async () => (await open()).value, pipeline, goal);
     }
     catch (error) {
-        return { ...kept(story), failure: failure_Failure.from(error) };
+        return { ...untouched(known), failure: failure_Failure.from(error) };
     }
     finally {
         server?.close();
     }
 }
 async function phases_status(plan, programs, pipeline) {
-    const story = begin();
+    const known = nothingKnown;
     let server;
     try {
         server = await pipeline.run('connect', () => connect_connect(plan, { ...programs, persist: false }));
@@ -59081,139 +59236,21 @@ async function phases_status(plan, programs, pipeline) {
             return { value, detail };
         });
         const { live, releases, workers } = found;
-        const busy = found.lock !== null;
         const healthy = live !== null && workers.length > 0 && workers.every(({ release }) => release === live);
         return {
-            ...kept({ ...story, live }),
+            ...untouched({ ...known, live }),
             status: healthy ? 'live' : 'down',
             succeeded: true,
             releases,
             workers,
-            busy,
         };
     }
     catch (error) {
-        return { ...kept(story), failure: failure_Failure.from(error) };
+        return { ...untouched(known), failure: failure_Failure.from(error) };
     }
     finally {
         server?.close();
     }
-}
-function begin() {
-    return { live: null, release: null, uploadedBytes: 0 };
-}
-/** verify → swap → reload → health-check (→ rollback) → cleanup, the same for a new release and an old one. */
-async function bringLive(plan, server, pipeline, story, kind) {
-    const { inputs } = plan;
-    const release = story.release;
-    const discard = async () => {
-        if (kind === 'deploy')
-            await server.agent.call('discard', { id: release }).catch(() => undefined);
-    };
-    if (inputs.candidateCheck) {
-        try {
-            await pipeline.run('verify', () => verify(server, release));
-        }
-        catch (error) {
-            await discard();
-            throw error;
-        }
-    }
-    else {
-        pipeline.skip('verify', 'candidate-check is off');
-    }
-    const log = (line) => pipeline.log.info(line);
-    const request = {
-        release,
-        kind,
-        run: plan.run,
-        lockTimeoutMs: inputs.lockTimeoutMs,
-        preActivate: inputs.preActivate ?? null,
-        postActivate: inputs.postActivate ?? null,
-    };
-    const activation = activate(server, request, log);
-    const step = async (name) => ({
-        value: undefined,
-        detail: await activation.step(name),
-    });
-    let verdict;
-    let failure = null;
-    try {
-        await pipeline.run('swap', () => step('swap'));
-        await pipeline.run('reload', () => step('reload'));
-        await pipeline.run('health-check', async () => {
-            const done = await step('health-check');
-            verdict = await activation.verdict;
-            const failed = reviveFailure(verdict);
-            if (failed !== null)
-                throw failed;
-            if (inputs.health.url === undefined)
-                return done;
-            return { ...done, detail: `${done.detail}; ${await askPublicUrl(inputs.health.url, inputs.health)}` };
-        });
-        verdict = await activation.verdict;
-    }
-    catch (error) {
-        verdict = await activation.verdict.catch(unknownVerdict);
-        failure = reviveFailure(verdict) ?? failure_Failure.from(error);
-        if (verdict.status === 'restored' || verdict.status === 'down') {
-            await pipeline.run('rollback', () => step('rollback')).catch(() => undefined);
-        }
-        // The server found it healthy, the public URL did not: go back the way a rollback goes.
-        if (verdict.status === 'live')
-            verdict = await goBack(server, pipeline, request, story.live, verdict);
-    }
-    if (verdict.status !== 'live' || failure !== null)
-        await discard();
-    await pipeline
-        .run('cleanup', () => cleanUp(inputs, server))
-        .catch((error) => log(`cleanup failed, which changes nothing about what is live: ${error.message}`));
-    return {
-        ...kept(story),
-        status: verdict.status,
-        succeeded: verdict.status === 'live' && failure === null,
-        previousRelease: story.live,
-        liveRelease: verdict.live,
-        failure,
-        workers: verdict.workers,
-    };
-}
-/** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
-function unknownVerdict(error) {
-    const { code, message, remedy, evidence } = failure_Failure.from(error);
-    const failure = { code, message, remedy: remedy ?? null, evidence: evidence ?? null };
-    if (code !== 'connection-lost' && code !== 'activation-died')
-        throw error;
-    return { status: 'down', live: null, failure, workers: [] };
-}
-async function goBack(server, pipeline, request, previous, reached) {
-    if (previous === null || previous === reached.live)
-        return { ...reached, status: 'down' };
-    return pipeline.run('rollback', async () => {
-        const hooks = { preActivate: null, postActivate: null };
-        const restoring = activate(server, { ...request, ...hooks, release: previous, kind: 'restore' }, pipeline.log.info);
-        const verdict = await restoring.verdict;
-        const value = {
-            ...verdict,
-            status: verdict.status === 'live' ? 'restored' : 'down',
-        };
-        return { value, detail: `${verdict.live ?? 'nothing'} is live again` };
-    });
-}
-/** Nothing live was touched: the outcome of every story that ends early. */
-function kept({ live, release, uploadedBytes }) {
-    return {
-        status: 'kept',
-        succeeded: false,
-        release,
-        previousRelease: live,
-        liveRelease: live,
-        uploadedBytes,
-        failure: null,
-        workers: [],
-        releases: [],
-        busy: false,
-    };
 }
 
 ;// CONCATENATED MODULE: ./build/pipeline.js
@@ -59388,6 +59425,14 @@ function withoutCommands(line) {
 function markFinished() {
     saveState('finished', 'true');
 }
+/** Tells the post step which activation this run may begin. */
+function rememberActivation(id) {
+    saveState('activation', id);
+}
+/** The activation that a run which was cut off may have begun, or undefined. */
+function rememberedActivation() {
+    return core.getState('activation') || undefined;
+}
 function isFinished() {
     return core.getState('finished') === 'true';
 }
@@ -59457,10 +59502,11 @@ async function main() {
         const { workspace } = inputs.run;
         const project = inputs.command === 'deploy' ? readProject(workspace, inputs.workingDirectory) : undefined;
         plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name);
+        rememberActivation(plan.activation);
         outcome = await main_run(plan, project, pipeline);
     }
     catch (error) {
-        outcome = failedEarly(failure_Failure.from(error));
+        outcome = { ...untouched(nothingKnown), failure: failure_Failure.from(error) };
     }
     writeReport(reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun)));
     markFinished();

@@ -52404,8 +52404,6 @@ var __webpack_exports__ = {};
 (() => {
 "use strict";
 
-;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/protocol/failure.js
 /**
  * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
@@ -52413,7 +52411,7 @@ const promises_namespaceObject = require("node:timers/promises");
  *
  * Every code has its paragraph in docs/errors.md.
  */
-class failure_Failure extends Error {
+class Failure extends Error {
     code;
     remedy;
     evidence;
@@ -52430,23 +52428,22 @@ class failure_Failure extends Error {
     }
     /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
     static from(error, code = 'internal') {
-        if (error instanceof failure_Failure)
+        if (error instanceof Failure)
             return error;
         const message = error instanceof Error ? error.message : String(error);
         const stack = error instanceof Error ? error.stack : undefined;
-        return new failure_Failure(code, message, { cause: error, ...(stack === undefined ? {} : { evidence: stack }) });
+        return new Failure(code, message, { cause: error, ...(stack === undefined ? {} : { evidence: stack }) });
     }
     /** A failure that came over the wire, as the error that it was on the other side. */
-    static revive(record) {
-        return new failure_Failure(record.code, record.message, record);
+    static revive({ code, message, remedy, evidence }) {
+        return new Failure(code, message, {
+            ...(remedy === null ? {} : { remedy }),
+            ...(evidence === null ? {} : { evidence }),
+        });
     }
     toRecord() {
-        return {
-            code: this.code,
-            message: this.message,
-            ...(this.remedy === undefined ? {} : { remedy: this.remedy }),
-            ...(this.evidence === undefined ? {} : { evidence: this.evidence }),
-        };
+        const { code, message, remedy = null, evidence = null } = this;
+        return { code, message, remedy, evidence };
     }
 }
 
@@ -52495,7 +52492,7 @@ function appName(text) {
 function appNameFromPackage(packageName) {
     const remedy = 'Set `app-name`.';
     if (packageName === undefined || packageName === '') {
-        throw new failure_Failure('missing-input', 'Input `app-name` is required: package.json has no name', { remedy });
+        throw new Failure('missing-input', 'Input `app-name` is required: package.json has no name', { remedy });
     }
     try {
         return appName(packageName);
@@ -52505,7 +52502,7 @@ function appNameFromPackage(packageName) {
             throw error;
         const given = JSON.stringify(packageName);
         const message = `Input \`app-name\` is required: the name in package.json is ${given}, expected ${error.message}`;
-        throw new failure_Failure('missing-input', message, { remedy });
+        throw new Failure('missing-input', message, { remedy });
     }
 }
 
@@ -52603,7 +52600,7 @@ function values_boolean(text) {
         return false;
     throw new Unusable('true or false');
 }
-function values_oneOf(...choices) {
+function oneOf(...choices) {
     return (text) => {
         const choice = choices.find((candidate) => candidate === text);
         if (choice === undefined)
@@ -52955,10 +52952,10 @@ class InputReader {
             return;
         const remedy = [...new Set(this.#problems.map((problem) => problem.remedy))].join(' ');
         if (others.length === 0)
-            throw new failure_Failure(first.code, first.message, { remedy });
+            throw new Failure(first.code, first.message, { remedy });
         const code = others.every((other) => other.code === first.code) ? first.code : 'invalid-input';
         const lines = this.#problems.map((problem) => `- ${problem.message}`);
-        throw new failure_Failure(code, `${lines.length} problems with the inputs:\n${lines.join('\n')}`, { remedy });
+        throw new Failure(code, `${lines.length} problems with the inputs:\n${lines.join('\n')}`, { remedy });
     }
     #attempt(name, text, parse) {
         try {
@@ -53074,7 +53071,7 @@ const emptySecret = 'If it comes from a secret, check that the secret exists and
  */
 function readInputs(env) {
     const reader = new InputReader(env);
-    const command = reader.value('command', values_oneOf('deploy', 'rollback', 'status'));
+    const command = reader.value('command', oneOf('deploy', 'rollback', 'status'));
     const release = reader.optional('release', releaseId);
     if (release !== undefined && command !== 'rollback') {
         reader.invalid('release', `is given with the command ${command}: expected only with command: rollback`);
@@ -53252,42 +53249,86 @@ function given(text) {
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
-/** A run that failed before it knew anything of the server. */
-function failedEarly(failure) {
+const nothingKnown = { live: null, release: null, uploadedBytes: 0 };
+/** Nothing live was touched: the outcome of every run that ends early. */
+function untouched({ live, release, uploadedBytes }) {
     return {
         status: 'kept',
         succeeded: false,
-        release: null,
-        previousRelease: null,
-        liveRelease: null,
-        uploadedBytes: 0,
-        failure,
+        release,
+        previousRelease: live,
+        liveRelease: live,
+        uploadedBytes,
+        failure: null,
         workers: [],
         releases: [],
-        busy: false,
     };
 }
 
-;// CONCATENATED MODULE: ./build/format.js
-/** Quantities for people. */
-function formatDuration(ms) {
-    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
-    if (ms < 999.5)
-        return `${Math.round(ms)} ms`;
-    if (ms < 59_950)
-        return `${(ms / 1000).toFixed(1)} s`;
-    const seconds = Math.round(ms / 1000);
-    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = require("node:fs");
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+;// CONCATENATED MODULE: ./build/protocol/frames.js
+/**
+ * Frames on the one channel between the action and the agent.
+ *
+ *   length  4 bytes, big endian: the payload's bytes
+ *   kind    1 byte
+ *   payload
+ *
+ * A request may be followed by a body: data frames, closed by an end frame. A cut connection looks like a
+ * normal end of input to the agent, so nothing counts as complete without that end frame.
+ */
+
+const frameKind = { message: 0x4d, data: 0x44, end: 0x45 };
+const HEADER = 5;
+/** Large enough for any message, small enough that a hostile or broken peer cannot fill the memory. */
+const MAX_PAYLOAD = 8 * 1024 * 1024;
+function encodeFrame(kind, payload) {
+    if (payload.length > MAX_PAYLOAD) {
+        throw new Failure('message-too-large', `a message of ${payload.length} bytes exceeds ${MAX_PAYLOAD}`);
+    }
+    const header = Buffer.allocUnsafe(HEADER);
+    header.writeUInt32BE(payload.length, 0);
+    header.writeUInt8(kind, 4);
+    return Buffer.concat([header, payload]);
 }
-function format_formatBytes(bytes) {
-    const units = ['B', 'KB', 'MB', 'GB'];
-    let [value, unit] = [bytes, 0];
-    while (value >= 999.95 && unit < units.length - 1)
-        [value, unit] = [value / 1000, unit + 1];
-    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+function encodeMessage(message) {
+    return encodeFrame(frameKind.message, Buffer.from(JSON.stringify(message)));
 }
-function format_plural(count, noun) {
-    return `${count} ${noun}${count === 1 ? '' : 's'}`;
+/** Cuts a byte stream into frames; the source decides the pace, so back-pressure is the stream's own. */
+async function* decodeFrames(source) {
+    let pending = [];
+    let available = 0;
+    let wanted = HEADER;
+    for await (const chunk of source) {
+        pending.push(chunk);
+        available += chunk.length;
+        while (available >= wanted) {
+            const buffer = pending.length === 1 ? pending[0] : Buffer.concat(pending, available);
+            const length = buffer.readUInt32BE(0);
+            const kind = buffer.readUInt8(4);
+            if (!isFrameKind(kind) || length > MAX_PAYLOAD) {
+                throw new Failure('malformed-message', `malformed frame: kind ${kind}, ${length} bytes`);
+            }
+            wanted = HEADER + length;
+            if (available < wanted) {
+                pending = [buffer];
+                break;
+            }
+            yield { kind, payload: buffer.subarray(HEADER, wanted) };
+            const rest = buffer.subarray(wanted);
+            pending = rest.length > 0 ? [rest] : [];
+            available = rest.length;
+            wanted = HEADER;
+        }
+    }
+    if (available > 0)
+        throw new Failure('connection-lost', 'the stream ended in the middle of a message');
+}
+function isFrameKind(kind) {
+    return kind === frameKind.message || kind === frameKind.data || kind === frameKind.end;
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/guards.js
@@ -53297,7 +53338,7 @@ function format_plural(count, noun) {
  */
 
 function refuse(place, expected) {
-    throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+    throw new Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
 }
 const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
 const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
@@ -53328,7 +53369,7 @@ function dictionary(guard) {
     };
 }
 /** An object with exactly the named members; members it does not know are dropped. */
-function guards_object(shape) {
+function object(shape) {
     return (value, place) => {
         const source = record(value, place);
         const entries = Object.entries(shape).map(([key, guard]) => [key, guard(source[key], `${place}.${key}`)]);
@@ -53341,13 +53382,13 @@ function record(value, place) {
         : refuse(place, 'an object');
 }
 /** Parses JSON text and guards it. @throws Failure `malformed-message` */
-function guards_parse(guard, text, place) {
+function parse(guard, text, place) {
     let value;
     try {
         value = JSON.parse(text);
     }
     catch (cause) {
-        throw new failure_Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+        throw new Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
     }
     return guard(value, place);
 }
@@ -53362,7 +53403,7 @@ function guards_parse(guard, text, place) {
 const RELEASE_ID = /^\d{14}$/;
 const messages_releaseId = matching(RELEASE_ID);
 /** What counts as healthy, asked of the release itself on the server. */
-const healthCheck = guards_object({
+const healthCheck = object({
     path: string,
     /** Accepted status ranges, inclusive. */
     status: list(list(count)),
@@ -53375,7 +53416,7 @@ const healthCheck = guards_object({
  * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
  * that a rollback brings back the old release's environment and options with its code.
  */
-const runtime = guards_object({
+const runtime = object({
     host: string,
     port: count,
     /** Number of workers; 0 stands for one per core. */
@@ -53391,7 +53432,7 @@ const runtime = guards_object({
     sharedFiles: list(string),
 });
 /** `.gapless/release.json`: what a release is and where it came from. */
-const releaseInfo = guards_object({
+const releaseInfo = object({
     id: messages_releaseId,
     commit: string,
     ref: string,
@@ -53404,8 +53445,8 @@ const releaseInfo = guards_object({
     contentHash: string,
 });
 /** `.gapless/verified.json`, written when every worker was shown to serve the release. */
-const verification = guards_object({ activatedAt: string, activation: string });
-const releaseSummary = guards_object({
+const verification = object({ activatedAt: string, activation: string });
+const releaseSummary = object({
     id: messages_releaseId,
     live: guards_boolean,
     /** ISO time of the last activation that was verified, or null if there was none. */
@@ -53413,7 +53454,7 @@ const releaseSummary = guards_object({
     info: nullable(releaseInfo),
     bytes: count,
 });
-const workerState = guards_object({
+const workerState = object({
     pmId: string,
     pid: count,
     /** PM2's word: online, launching, stopped, errored… */
@@ -53425,7 +53466,7 @@ const workerState = guards_object({
     restarts: count,
     memoryBytes: count,
 });
-const serverFacts = guards_object({
+const serverFacts = object({
     node: string,
     platform: string,
     arch: string,
@@ -53435,7 +53476,7 @@ const serverFacts = guards_object({
     home: string,
     /** Absolute path of the app's folder. */
     path: string,
-    pm2: nullable(guards_object({ version: string, path: string, home: string, running: guards_boolean })),
+    pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
     /** Where node and pm2 were looked for, for the error when one is missing. */
     searched: list(string),
     freeBytes: number,
@@ -53444,7 +53485,7 @@ const serverFacts = guards_object({
     now: string,
 });
 /** Failures as they travel. */
-const failureRecord = guards_object({
+const failureRecord = object({
     code: string,
     message: string,
     remedy: nullable(string),
@@ -53453,14 +53494,14 @@ const failureRecord = guards_object({
 const activationStatus = guards_oneOf('live', 'kept', 'restored', 'down');
 const activationStep = guards_oneOf('lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback');
 /** How an activation ended. `failure` says why it is not `live`. */
-const verdict = guards_object({
+const verdict = object({
     status: activationStatus,
     live: nullable(messages_releaseId),
     failure: nullable(failureRecord),
     workers: list(workerState),
 });
 /** One line of the journal, and the event that the action sees while it watches an activation. */
-const messages_journalEntry = guards_object({
+const journalEntry = object({
     time: string,
     activation: string,
     step: nullable(activationStep),
@@ -53468,8 +53509,11 @@ const messages_journalEntry = guards_object({
     detail: string,
     verdict: nullable(verdict),
 });
-const run = guards_object({ commit: string, ref: string, actor: string, runUrl: string });
-const activationRequest = guards_object({
+const run = object({ commit: string, ref: string, actor: string, runUrl: string });
+const activationId = matching(/^[0-9a-f-]{36}$/);
+const activationRequest = object({
+    /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
+    activation: activationId,
     release: messages_releaseId,
     kind: guards_oneOf('deploy', 'rollback', 'restore'),
     run,
@@ -53477,25 +53521,25 @@ const activationRequest = guards_object({
     preActivate: nullable(string),
     postActivate: nullable(string),
 });
-const nothing = guards_object({});
+const nothing = object({});
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
-    releases: { params: nothing, result: guards_object({ releases: list(releaseSummary) }) },
+    releases: { params: nothing, result: object({ releases: list(releaseSummary) }) },
     status: {
         params: nothing,
-        result: guards_object({
+        result: object({
             live: nullable(messages_releaseId),
             releases: list(releaseSummary),
             workers: list(workerState),
             lock: nullable(string),
-            journal: list(messages_journalEntry),
+            journal: list(journalEntry),
         }),
     },
     /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
     stage: {
         params: nothing,
-        result: guards_object({
+        result: object({
             id: messages_releaseId,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
             missing: string,
@@ -53504,1954 +53548,47 @@ const operations = {
         }),
     },
     /** Body: the missing contents one after the other in the manifest's order, compressed. */
-    fill: { params: guards_object({ id: messages_releaseId }), result: guards_object({ files: count, bytes: count }) },
+    fill: { params: object({ id: messages_releaseId }), result: object({ files: count, bytes: count }) },
     commit: {
-        params: guards_object({
+        params: object({
             id: messages_releaseId,
             entry: string,
             nextVersion: string,
             run,
             runtime,
         }),
-        result: guards_object({ path: string }),
+        result: object({ path: string }),
     },
     /** Proves every file of a release by its hash. */
-    audit: { params: guards_object({ id: messages_releaseId }), result: guards_object({ files: count, bytes: count }) },
+    audit: { params: object({ id: messages_releaseId }), result: object({ files: count, bytes: count }) },
     /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
     verify: {
-        params: guards_object({ id: messages_releaseId }),
-        result: guards_object({ bootMs: count, status: count, attempts: count }),
+        params: object({ id: messages_releaseId }),
+        result: object({ bootMs: count, status: count, attempts: count }),
     },
     /** Removes a release that never went live. */
-    discard: { params: guards_object({ id: messages_releaseId }), result: guards_object({ removed: guards_boolean }) },
+    discard: { params: object({ id: messages_releaseId }), result: object({ removed: guards_boolean }) },
     /** Begins an activation, detached from the session; its journal entries come as events. */
-    activate: { params: activationRequest, result: guards_object({ activation: string, verdict }) },
+    activate: { params: activationRequest, result: verdict },
+    /** Takes up watching one that was begun in another session. */
+    watch: { params: object({ activation: activationId }), result: verdict },
     cleanup: {
-        params: guards_object({ keep: count, lockTimeoutMs: count }),
-        result: guards_object({ removed: list(messages_releaseId), inUse: list(messages_releaseId), kept: list(messages_releaseId) }),
+        params: object({ keep: count, lockTimeoutMs: count }),
+        result: object({ removed: list(messages_releaseId), inUse: list(messages_releaseId), kept: list(messages_releaseId) }),
     },
 };
-const request = guards_object({
+const request = object({
     id: count,
     operation: guards_oneOf(...Object.keys(operations)),
     params: (value) => value,
     body: guards_boolean,
 });
 /** What the agent answers: any number of events, then a result or an error. */
-const reply = guards_object({
+const reply = object({
     id: count,
     kind: guards_oneOf('event', 'result', 'error'),
     value: (value) => value,
 });
-
-;// CONCATENATED MODULE: ./build/phases/activation.js
-/**
- * swap, reload, health-check and rollback are steps of one activation on the server. This is the runner's view
- * of it: one call, whose events settle a promise per step.
- */
-
-
-const STEPS = (/* unused pure expression or super */ null && ([
-    'lock',
-    'pre-activate',
-    'swap',
-    'reload',
-    'health-check',
-    'rollback',
-]));
-/** @param log told of what happens inside the steps: who holds the lock, what is unusual */
-function activation_activate({ agent }, request, log) {
-    const steps = new Map(STEPS.map((name) => [name, deferred()]));
-    const onEvent = (value) => {
-        const { step, state, detail } = journalEntry(value, 'journal entry');
-        if (step === null)
-            return;
-        if (state === 'note')
-            log(`${step}: ${detail}`);
-        if (state === 'done')
-            steps.get(step)?.resolve(detail);
-        if (state === 'failed')
-            steps.get(step)?.reject(new Failure('activation-failed', detail));
-    };
-    const verdict = agent.call('activate', request, { onEvent }).then((result) => result.verdict);
-    const settle = (failure) => {
-        for (const { reject } of steps.values())
-            reject(failure);
-    };
-    verdict.then((result) => settle(activation_reviveFailure(result) ?? new Failure('activation-failed', 'the step was never reached')), (error) => settle(Failure.from(error)));
-    for (const { promise } of steps.values())
-        promise.catch(() => undefined);
-    return { step: (name) => steps.get(name).promise, verdict };
-}
-function deferred() {
-    const settle = {};
-    const promise = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
-    return { promise, resolve: settle.resolve, reject: settle.reject };
-}
-/** Why an activation did not end live, as an error. */
-function activation_reviveFailure({ failure }) {
-    if (failure === null)
-        return null;
-    const { code, message, remedy, evidence } = failure;
-    return new Failure(code, message, { ...(remedy && { remedy }), ...(evidence && { evidence }) });
-}
-
-;// CONCATENATED MODULE: external "node:fs"
-const external_node_fs_namespaceObject = require("node:fs");
-// EXTERNAL MODULE: external "node:buffer"
-var external_node_buffer_ = __nccwpck_require__(4573);
-;// CONCATENATED MODULE: external "node:fs/promises"
-const external_node_fs_promises_namespaceObject = require("node:fs/promises");
-;// CONCATENATED MODULE: ./build/next/paths.js
-
-/** Whether `path` is `parent` or lies below it. Compares names only: symbolic links are not followed. */
-function paths_isInside(parent, path) {
-    const way = relative(parent, path);
-    return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
-}
-
-;// CONCATENATED MODULE: ./build/next/assemble.js
-
-
-
-
-
-/**
- * Describes the release: the standalone server with the two folders that `next build` leaves out of it. Copies
- * and reads no content. Where two layers have the same path, the later one wins.
- *
- * @param workspace the repository's folder: a link in `public` to a file in here becomes that file
- * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`
- */
-async function assemble_assemble(output, workspace = output.directory) {
-    const { relativeAppDir, distDir } = output;
-    const root = await realpath(workspace);
-    const layers = [
-        await assemble_layer(output.standaloneDirectory, ''),
-        await assemble_layer(output.staticDirectory, posix.join(relativeAppDir, distDir, 'static')),
-        ...(output.publicDirectory === undefined
-            ? []
-            : [await publicLayer(output.publicDirectory, posix.join(relativeAppDir, 'public'), root)]),
-    ];
-    const excluded = excludedPaths(output);
-    const walked = await Promise.all(layers.map((each) => walk(each, each.source, each.prefix, excluded)));
-    return { entries: sortByBytes(walked.reduce(overlay, [])) };
-}
-/**
- * `.gapless` belongs to the release's own records. The other two are written by a running server, and there
- * only when the build was run in place (Next.js 14 to 16).
- */
-function excludedPaths({ relativeAppDir, distDir }) {
-    const dist = posix.join(relativeAppDir, distDir);
-    return new Set(['.gapless', `${dist}/cache`, `${dist}/server/route-cache`]);
-}
-async function assemble_layer(directory, prefix, linkedFilesIn) {
-    return { source: await realpath(directory), prefix, linkedFilesIn };
-}
-async function publicLayer(directory, prefix, workspace) {
-    const found = await assemble_layer(directory, prefix, workspace);
-    if (!isInside(workspace, found.source))
-        throw assemble_escapes(prefix, found.source);
-    return found;
-}
-/**
- * Everything below a folder. Many promises but no storm: Node runs file system calls on its four threads, and
- * neither readdir nor lstat keeps a file open between calls.
- */
-async function walk(from, directory, path, excluded) {
-    const children = await readdir(directory, { withFileTypes: true, encoding: 'buffer' });
-    if (children.length === 0 && path !== '')
-        return [{ kind: 'directory', path }];
-    const entries = await Promise.all(children.map(async (child) => {
-        const name = decode(child.name, path);
-        const source = join(directory, name);
-        const childPath = posix.join(path, name);
-        if (excluded.has(childPath))
-            return [];
-        if (child.isDirectory())
-            return walk(from, source, childPath, excluded);
-        return [await describe(from, child, source, childPath)];
-    }));
-    return entries.flat();
-}
-async function describe(from, child, source, path) {
-    if (child.isFile())
-        return file(path, source);
-    if (child.isSymbolicLink())
-        return assemble_link(from, path, source);
-    throw new Failure('unsupported-file', `${source} is neither a file, a folder nor a symbolic link.`, {
-        remedy: 'Sockets, pipes and devices cannot be part of a release: remove it, or keep it out of the build.',
-    });
-}
-async function file(path, source) {
-    const { size, mode } = await lstat(source);
-    return { kind: 'file', path, source, size, mode: (mode & 0o100) === 0 ? 0o644 : 0o755 };
-}
-/**
- * A link that stays in its layer is kept as it is: Turbopack and pnpm build node_modules out of them. One that
- * leaves `public` for a regular file in the repository becomes a file with that content, because the release
- * would not have the other end. Every other one would point at whatever the server has there.
- */
-async function assemble_link(from, path, source) {
-    const target = decode(await readlink(source, { encoding: 'buffer' }), path);
-    // Undefined for a link to nothing, which is judged by its text alone.
-    const real = await realpath(source).catch(() => undefined);
-    const named = join(dirname(source), target);
-    const stays = !isAbsolute(target) && isInside(from.source, named);
-    if (stays && (real === undefined || isInside(from.source, real)))
-        return { kind: 'link', path, target };
-    if (real === undefined || from.linkedFilesIn === undefined)
-        throw assemble_escapes(path, target);
-    // .git holds the token that actions/checkout leaves in its config: nothing in there is meant to be public.
-    const allowed = isInside(from.linkedFilesIn, real) && !real.split(sep).includes('.git');
-    if (!allowed || !(await lstat(real)).isFile())
-        throw assemble_escapes(path, target);
-    return file(path, real);
-}
-function assemble_escapes(path, target) {
-    return new Failure('symlink-escapes', `${path} is a symbolic link to ${target}, which leaves the release.`, {
-        remedy: 'Links must be relative and stay inside the build. In public, a link to a file of the repository is ' +
-            'fine too: its content is taken. For anything else, put the content itself there.',
-    });
-}
-function decode(name, path) {
-    if (isUtf8(name))
-        return name.toString('utf8');
-    throw new Failure('file-name', `A name in ${path || 'the build'} is not valid UTF-8.`, {
-        remedy: 'Rename the file.',
-        evidence: `in hexadecimal: ${name.toString('hex')}`,
-    });
-}
-/** What of the lower layer remains visible under the upper one, and the upper one. */
-function overlay(lower, upper) {
-    // A path with something at or below it in the upper layer, and a path that is no folder there.
-    const covered = new Set(upper.flatMap(({ path }) => [path, ...foldersOf(path)]));
-    const opaque = new Set(upper.filter(({ kind }) => kind !== 'directory').map(({ path }) => path));
-    const visible = lower.filter(({ path }) => !covered.has(path) && !foldersOf(path).some((folder) => opaque.has(folder)));
-    return [...visible, ...upper];
-}
-/** `a/b/c` lies in `a/b` and `a`. */
-function foldersOf(path) {
-    const folder = posix.dirname(path);
-    return folder === '.' ? [] : [folder, ...foldersOf(folder)];
-}
-/** Bytes, not UTF-16 units as JavaScript's own order has it: both ends of the wire must agree. */
-function sortByBytes(entries) {
-    return entries
-        .map((entry) => ({ entry, key: Buffer.from(entry.path) }))
-        .toSorted((a, b) => Buffer.compare(a.key, b.key))
-        .map(({ entry }) => entry);
-}
-
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-;// CONCATENATED MODULE: external "node:stream/promises"
-const external_node_stream_promises_namespaceObject = require("node:stream/promises");
-;// CONCATENATED MODULE: ./build/transfer/manifest.js
-/** Turns the deploy tree into its manifest: every file with its hash. */
-
-
-
-/** Files hashed at once: enough to keep the disk and the hash busy together. */
-const PARALLEL = 8;
-async function manifest_createManifest(tree) {
-    const hashes = new Map();
-    const waiting = tree.entries.filter((entry) => entry.kind === 'file')[Symbol.iterator]();
-    const hashAll = async () => {
-        for (const { path, source } of waiting)
-            hashes.set(path, await hashFile(source));
-    };
-    await Promise.all(Array.from({ length: PARALLEL }, hashAll));
-    const files = [];
-    const entries = tree.entries.map((entry) => {
-        if (entry.kind !== 'file')
-            return entry;
-        const { kind, path, mode, size } = entry;
-        const hash = hashes.get(path);
-        files.push({ ...entry, hash });
-        return { kind, path, mode, size, hash };
-    });
-    return { entries, files, bytes: files.reduce((sum, { size }) => sum + size, 0) };
-}
-async function hashFile(file) {
-    const hash = createHash('sha256');
-    await pipeline(createReadStream(file, { highWaterMark: 256 * 1024 }), hash);
-    return hash.digest('hex');
-}
-
-;// CONCATENATED MODULE: ./build/phases/assemble.js
-/** assemble: lays the deploy tree out (standalone, static, public) and hashes it. */
-
-
-
-
-/** @param launcherFile the bundled launcher: a part of every release */
-async function phases_assemble_assemble(plan, output, launcherFile) {
-    const tree = await layOut(output, plan.inputs.run.workspace);
-    const launcher = {
-        kind: 'file',
-        path: '.gapless/launcher.cjs',
-        source: launcherFile,
-        size: statSync(launcherFile).size,
-        mode: 0o644,
-    };
-    const manifest = await createManifest({ entries: [launcher, ...tree.entries] });
-    const { files, bytes } = manifest;
-    return { value: manifest, detail: `${plural(files.length, 'file')}, ${formatBytes(bytes)}` };
-}
-
-;// CONCATENATED MODULE: external "node:string_decoder"
-const external_node_string_decoder_namespaceObject = require("node:string_decoder");
-// EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __nccwpck_require__(7975);
-// EXTERNAL MODULE: external "string_decoder"
-var external_string_decoder_ = __nccwpck_require__(3193);
-;// CONCATENATED MODULE: external "os"
-const external_os_namespaceObject = require("os");
-// EXTERNAL MODULE: external "events"
-var external_events_ = __nccwpck_require__(4434);
-// EXTERNAL MODULE: external "child_process"
-var external_child_process_ = __nccwpck_require__(5317);
-// EXTERNAL MODULE: external "path"
-var external_path_ = __nccwpck_require__(6928);
-// EXTERNAL MODULE: external "assert"
-var external_assert_ = __nccwpck_require__(2613);
-// EXTERNAL MODULE: external "fs"
-var external_fs_ = __nccwpck_require__(9896);
-;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io-util.js
-var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-const { chmod, copyFile, lstat: io_util_lstat, mkdir, open: io_util_open, readdir: io_util_readdir, rename, rm, rmdir, stat, symlink, unlink } = external_fs_.promises;
-// export const {open} = 'fs'
-const IS_WINDOWS = process.platform === 'win32';
-/**
- * Custom implementation of readlink to ensure Windows junctions
- * maintain trailing backslash for backward compatibility with Node.js < 24
- *
- * In Node.js 20, Windows junctions (directory symlinks) always returned paths
- * with trailing backslashes. Node.js 24 removed this behavior, which breaks
- * code that relied on this format for path operations.
- *
- * This implementation restores the Node 20 behavior by adding a trailing
- * backslash to all junction results on Windows.
- */
-function io_util_readlink(fsPath) {
-    return __awaiter(this, void 0, void 0, function* () {
-        const result = yield fs.promises.readlink(fsPath);
-        // On Windows, restore Node 20 behavior: add trailing backslash to all results
-        // since junctions on Windows are always directory links
-        if (IS_WINDOWS && !result.endsWith('\\')) {
-            return `${result}\\`;
-        }
-        return result;
-    });
-}
-// See https://github.com/nodejs/node/blob/d0153aee367422d0858105abec186da4dff0a0c5/deps/uv/include/uv/win.h#L691
-const UV_FS_O_EXLOCK = 0x10000000;
-const READONLY = external_fs_.constants.O_RDONLY;
-function exists(fsPath) {
-    return __awaiter(this, void 0, void 0, function* () {
-        try {
-            yield stat(fsPath);
-        }
-        catch (err) {
-            if (err.code === 'ENOENT') {
-                return false;
-            }
-            throw err;
-        }
-        return true;
-    });
-}
-function isDirectory(fsPath_1) {
-    return __awaiter(this, arguments, void 0, function* (fsPath, useStat = false) {
-        const stats = useStat ? yield stat(fsPath) : yield io_util_lstat(fsPath);
-        return stats.isDirectory();
-    });
-}
-/**
- * On OSX/Linux, true if path starts with '/'. On Windows, true for paths like:
- * \, \hello, \\hello\share, C:, and C:\hello (and corresponding alternate separator cases).
- */
-function isRooted(p) {
-    p = normalizeSeparators(p);
-    if (!p) {
-        throw new Error('isRooted() parameter "p" cannot be empty');
-    }
-    if (IS_WINDOWS) {
-        return (p.startsWith('\\') || /^[A-Z]:/i.test(p) // e.g. \ or \hello or \\hello
-        ); // e.g. C: or C:\hello
-    }
-    return p.startsWith('/');
-}
-/**
- * Best effort attempt to determine whether a file exists and is executable.
- * @param filePath    file path to check
- * @param extensions  additional file extensions to try
- * @return if file exists and is executable, returns the file path. otherwise empty string.
- */
-function tryGetExecutablePath(filePath, extensions) {
-    return __awaiter(this, void 0, void 0, function* () {
-        let stats = undefined;
-        try {
-            // test file exists
-            stats = yield stat(filePath);
-        }
-        catch (err) {
-            if (err.code !== 'ENOENT') {
-                // eslint-disable-next-line no-console
-                console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
-            }
-        }
-        if (stats && stats.isFile()) {
-            if (IS_WINDOWS) {
-                // on Windows, test for valid extension
-                const upperExt = external_path_.extname(filePath).toUpperCase();
-                if (extensions.some(validExt => validExt.toUpperCase() === upperExt)) {
-                    return filePath;
-                }
-            }
-            else {
-                if (isUnixExecutable(stats)) {
-                    return filePath;
-                }
-            }
-        }
-        // try each extension
-        const originalFilePath = filePath;
-        for (const extension of extensions) {
-            filePath = originalFilePath + extension;
-            stats = undefined;
-            try {
-                stats = yield stat(filePath);
-            }
-            catch (err) {
-                if (err.code !== 'ENOENT') {
-                    // eslint-disable-next-line no-console
-                    console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
-                }
-            }
-            if (stats && stats.isFile()) {
-                if (IS_WINDOWS) {
-                    // preserve the case of the actual file (since an extension was appended)
-                    try {
-                        const directory = external_path_.dirname(filePath);
-                        const upperName = external_path_.basename(filePath).toUpperCase();
-                        for (const actualName of yield io_util_readdir(directory)) {
-                            if (upperName === actualName.toUpperCase()) {
-                                filePath = external_path_.join(directory, actualName);
-                                break;
-                            }
-                        }
-                    }
-                    catch (err) {
-                        // eslint-disable-next-line no-console
-                        console.log(`Unexpected error attempting to determine the actual case of the file '${filePath}': ${err}`);
-                    }
-                    return filePath;
-                }
-                else {
-                    if (isUnixExecutable(stats)) {
-                        return filePath;
-                    }
-                }
-            }
-        }
-        return '';
-    });
-}
-function normalizeSeparators(p) {
-    p = p || '';
-    if (IS_WINDOWS) {
-        // convert slashes on Windows
-        p = p.replace(/\//g, '\\');
-        // remove redundant slashes
-        return p.replace(/\\\\+/g, '\\');
-    }
-    // remove redundant slashes
-    return p.replace(/\/\/+/g, '/');
-}
-// on Mac/Linux, test the execute bit
-//     R   W  X  R  W X R W X
-//   256 128 64 32 16 8 4 2 1
-function isUnixExecutable(stats) {
-    return ((stats.mode & 1) > 0 ||
-        ((stats.mode & 8) > 0 &&
-            process.getgid !== undefined &&
-            stats.gid === process.getgid()) ||
-        ((stats.mode & 64) > 0 &&
-            process.getuid !== undefined &&
-            stats.uid === process.getuid()));
-}
-// Get the path of cmd.exe in windows
-function getCmdPath() {
-    var _a;
-    return (_a = process.env['COMSPEC']) !== null && _a !== void 0 ? _a : `cmd.exe`;
-}
-//# sourceMappingURL=io-util.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io.js
-var io_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-/**
- * Copies a file or folder.
- * Based off of shelljs - https://github.com/shelljs/shelljs/blob/9237f66c52e5daa40458f94f9565e18e8132f5a6/src/cp.js
- *
- * @param     source    source path
- * @param     dest      destination path
- * @param     options   optional. See CopyOptions.
- */
-function cp(source_1, dest_1) {
-    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
-        const { force, recursive, copySourceDirectory } = readCopyOptions(options);
-        const destStat = (yield ioUtil.exists(dest)) ? yield ioUtil.stat(dest) : null;
-        // Dest is an existing file, but not forcing
-        if (destStat && destStat.isFile() && !force) {
-            return;
-        }
-        // If dest is an existing directory, should copy inside.
-        const newDest = destStat && destStat.isDirectory() && copySourceDirectory
-            ? path.join(dest, path.basename(source))
-            : dest;
-        if (!(yield ioUtil.exists(source))) {
-            throw new Error(`no such file or directory: ${source}`);
-        }
-        const sourceStat = yield ioUtil.stat(source);
-        if (sourceStat.isDirectory()) {
-            if (!recursive) {
-                throw new Error(`Failed to copy. ${source} is a directory, but tried to copy without recursive flag.`);
-            }
-            else {
-                yield cpDirRecursive(source, newDest, 0, force);
-            }
-        }
-        else {
-            if (path.relative(source, newDest) === '') {
-                // a file cannot be copied to itself
-                throw new Error(`'${newDest}' and '${source}' are the same file`);
-            }
-            yield io_copyFile(source, newDest, force);
-        }
-    });
-}
-/**
- * Moves a path.
- *
- * @param     source    source path
- * @param     dest      destination path
- * @param     options   optional. See MoveOptions.
- */
-function mv(source_1, dest_1) {
-    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
-        if (yield ioUtil.exists(dest)) {
-            let destExists = true;
-            if (yield ioUtil.isDirectory(dest)) {
-                // If dest is directory copy src into dest
-                dest = path.join(dest, path.basename(source));
-                destExists = yield ioUtil.exists(dest);
-            }
-            if (destExists) {
-                if (options.force == null || options.force) {
-                    yield rmRF(dest);
-                }
-                else {
-                    throw new Error('Destination already exists');
-                }
-            }
-        }
-        yield mkdirP(path.dirname(dest));
-        yield ioUtil.rename(source, dest);
-    });
-}
-/**
- * Remove a path recursively with force
- *
- * @param inputPath path to remove
- */
-function rmRF(inputPath) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if (ioUtil.IS_WINDOWS) {
-            // Check for invalid characters
-            // https://docs.microsoft.com/en-us/windows/win32/fileio/naming-a-file
-            if (/[*"<>|]/.test(inputPath)) {
-                throw new Error('File path must not contain `*`, `"`, `<`, `>` or `|` on Windows');
-            }
-        }
-        try {
-            // note if path does not exist, error is silent
-            yield ioUtil.rm(inputPath, {
-                force: true,
-                maxRetries: 3,
-                recursive: true,
-                retryDelay: 300
-            });
-        }
-        catch (err) {
-            throw new Error(`File was unable to be removed ${err}`);
-        }
-    });
-}
-/**
- * Make a directory.  Creates the full path with folders in between
- * Will throw if it fails
- *
- * @param   fsPath        path to create
- * @returns Promise<void>
- */
-function mkdirP(fsPath) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        ok(fsPath, 'a path argument must be provided');
-        yield ioUtil.mkdir(fsPath, { recursive: true });
-    });
-}
-/**
- * Returns path of a tool had the tool actually been invoked.  Resolves via paths.
- * If you check and the tool does not exist, it will throw.
- *
- * @param     tool              name of the tool
- * @param     check             whether to check if tool exists
- * @returns   Promise<string>   path to tool
- */
-function io_which(tool, check) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if (!tool) {
-            throw new Error("parameter 'tool' is required");
-        }
-        // recursive when check=true
-        if (check) {
-            const result = yield io_which(tool, false);
-            if (!result) {
-                if (IS_WINDOWS) {
-                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also verify the file has a valid extension for an executable file.`);
-                }
-                else {
-                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also check the file mode to verify the file is executable.`);
-                }
-            }
-            return result;
-        }
-        const matches = yield findInPath(tool);
-        if (matches && matches.length > 0) {
-            return matches[0];
-        }
-        return '';
-    });
-}
-/**
- * Returns a list of all occurrences of the given tool on the system path.
- *
- * @returns   Promise<string[]>  the paths of the tool
- */
-function findInPath(tool) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if (!tool) {
-            throw new Error("parameter 'tool' is required");
-        }
-        // build the list of extensions to try
-        const extensions = [];
-        if (IS_WINDOWS && process.env['PATHEXT']) {
-            for (const extension of process.env['PATHEXT'].split(external_path_.delimiter)) {
-                if (extension) {
-                    extensions.push(extension);
-                }
-            }
-        }
-        // if it's rooted, return it if exists. otherwise return empty.
-        if (isRooted(tool)) {
-            const filePath = yield tryGetExecutablePath(tool, extensions);
-            if (filePath) {
-                return [filePath];
-            }
-            return [];
-        }
-        // if any path separators, return empty
-        if (tool.includes(external_path_.sep)) {
-            return [];
-        }
-        // build the list of directories
-        //
-        // Note, technically "where" checks the current directory on Windows. From a toolkit perspective,
-        // it feels like we should not do this. Checking the current directory seems like more of a use
-        // case of a shell, and the which() function exposed by the toolkit should strive for consistency
-        // across platforms.
-        const directories = [];
-        if (process.env.PATH) {
-            for (const p of process.env.PATH.split(external_path_.delimiter)) {
-                if (p) {
-                    directories.push(p);
-                }
-            }
-        }
-        // find all matches
-        const matches = [];
-        for (const directory of directories) {
-            const filePath = yield tryGetExecutablePath(external_path_.join(directory, tool), extensions);
-            if (filePath) {
-                matches.push(filePath);
-            }
-        }
-        return matches;
-    });
-}
-function readCopyOptions(options) {
-    const force = options.force == null ? true : options.force;
-    const recursive = Boolean(options.recursive);
-    const copySourceDirectory = options.copySourceDirectory == null
-        ? true
-        : Boolean(options.copySourceDirectory);
-    return { force, recursive, copySourceDirectory };
-}
-function cpDirRecursive(sourceDir, destDir, currentDepth, force) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        // Ensure there is not a run away recursive copy
-        if (currentDepth >= 255)
-            return;
-        currentDepth++;
-        yield mkdirP(destDir);
-        const files = yield ioUtil.readdir(sourceDir);
-        for (const fileName of files) {
-            const srcFile = `${sourceDir}/${fileName}`;
-            const destFile = `${destDir}/${fileName}`;
-            const srcFileStat = yield ioUtil.lstat(srcFile);
-            if (srcFileStat.isDirectory()) {
-                // Recurse
-                yield cpDirRecursive(srcFile, destFile, currentDepth, force);
-            }
-            else {
-                yield io_copyFile(srcFile, destFile, force);
-            }
-        }
-        // Change the mode for the newly created directory
-        yield ioUtil.chmod(destDir, (yield ioUtil.stat(sourceDir)).mode);
-    });
-}
-// Buffered file copy
-function io_copyFile(srcFile, destFile, force) {
-    return io_awaiter(this, void 0, void 0, function* () {
-        if ((yield ioUtil.lstat(srcFile)).isSymbolicLink()) {
-            // unlink/re-link it
-            try {
-                yield ioUtil.lstat(destFile);
-                yield ioUtil.unlink(destFile);
-            }
-            catch (e) {
-                // Try to override file permission
-                if (e.code === 'EPERM') {
-                    yield ioUtil.chmod(destFile, '0666');
-                    yield ioUtil.unlink(destFile);
-                }
-                // other errors = it doesn't exist, no work to do
-            }
-            // Copy over symlink
-            const symlinkFull = yield ioUtil.readlink(srcFile);
-            yield ioUtil.symlink(symlinkFull, destFile, ioUtil.IS_WINDOWS ? 'junction' : null);
-        }
-        else if (!(yield ioUtil.exists(destFile)) || force) {
-            yield ioUtil.copyFile(srcFile, destFile);
-        }
-    });
-}
-//# sourceMappingURL=io.js.map
-;// CONCATENATED MODULE: external "timers"
-const external_timers_namespaceObject = require("timers");
-;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/toolrunner.js
-var toolrunner_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-
-
-
-
-
-/* eslint-disable @typescript-eslint/unbound-method */
-const toolrunner_IS_WINDOWS = process.platform === 'win32';
-/*
- * Class for running command line tools. Handles quoting and arg parsing in a platform agnostic way.
- */
-class ToolRunner extends external_events_.EventEmitter {
-    constructor(toolPath, args, options) {
-        super();
-        if (!toolPath) {
-            throw new Error("Parameter 'toolPath' cannot be null or empty.");
-        }
-        this.toolPath = toolPath;
-        this.args = args || [];
-        this.options = options || {};
-    }
-    _debug(message) {
-        if (this.options.listeners && this.options.listeners.debug) {
-            this.options.listeners.debug(message);
-        }
-    }
-    _getCommandString(options, noPrefix) {
-        const toolPath = this._getSpawnFileName();
-        const args = this._getSpawnArgs(options);
-        let cmd = noPrefix ? '' : '[command]'; // omit prefix when piped to a second tool
-        if (toolrunner_IS_WINDOWS) {
-            // Windows + cmd file
-            if (this._isCmdFile()) {
-                cmd += toolPath;
-                for (const a of args) {
-                    cmd += ` ${a}`;
-                }
-            }
-            // Windows + verbatim
-            else if (options.windowsVerbatimArguments) {
-                cmd += `"${toolPath}"`;
-                for (const a of args) {
-                    cmd += ` ${a}`;
-                }
-            }
-            // Windows (regular)
-            else {
-                cmd += this._windowsQuoteCmdArg(toolPath);
-                for (const a of args) {
-                    cmd += ` ${this._windowsQuoteCmdArg(a)}`;
-                }
-            }
-        }
-        else {
-            // OSX/Linux - this can likely be improved with some form of quoting.
-            // creating processes on Unix is fundamentally different than Windows.
-            // on Unix, execvp() takes an arg array.
-            cmd += toolPath;
-            for (const a of args) {
-                cmd += ` ${a}`;
-            }
-        }
-        return cmd;
-    }
-    _processLineBuffer(data, strBuffer, onLine) {
-        try {
-            let s = strBuffer + data.toString();
-            let n = s.indexOf(external_os_namespaceObject.EOL);
-            while (n > -1) {
-                const line = s.substring(0, n);
-                onLine(line);
-                // the rest of the string ...
-                s = s.substring(n + external_os_namespaceObject.EOL.length);
-                n = s.indexOf(external_os_namespaceObject.EOL);
-            }
-            return s;
-        }
-        catch (err) {
-            // streaming lines to console is best effort.  Don't fail a build.
-            this._debug(`error processing line. Failed with error ${err}`);
-            return '';
-        }
-    }
-    _getSpawnFileName() {
-        if (toolrunner_IS_WINDOWS) {
-            if (this._isCmdFile()) {
-                return process.env['COMSPEC'] || 'cmd.exe';
-            }
-        }
-        return this.toolPath;
-    }
-    _getSpawnArgs(options) {
-        if (toolrunner_IS_WINDOWS) {
-            if (this._isCmdFile()) {
-                let argline = `/D /S /C "${this._windowsQuoteCmdArg(this.toolPath)}`;
-                for (const a of this.args) {
-                    argline += ' ';
-                    argline += options.windowsVerbatimArguments
-                        ? a
-                        : this._windowsQuoteCmdArg(a);
-                }
-                argline += '"';
-                return [argline];
-            }
-        }
-        return this.args;
-    }
-    _endsWith(str, end) {
-        return str.endsWith(end);
-    }
-    _isCmdFile() {
-        const upperToolPath = this.toolPath.toUpperCase();
-        return (this._endsWith(upperToolPath, '.CMD') ||
-            this._endsWith(upperToolPath, '.BAT'));
-    }
-    _windowsQuoteCmdArg(arg) {
-        // for .exe, apply the normal quoting rules that libuv applies
-        if (!this._isCmdFile()) {
-            return this._uvQuoteCmdArg(arg);
-        }
-        // otherwise apply quoting rules specific to the cmd.exe command line parser.
-        // the libuv rules are generic and are not designed specifically for cmd.exe
-        // command line parser.
-        //
-        // for a detailed description of the cmd.exe command line parser, refer to
-        // http://stackoverflow.com/questions/4094699/how-does-the-windows-command-interpreter-cmd-exe-parse-scripts/7970912#7970912
-        // need quotes for empty arg
-        if (!arg) {
-            return '""';
-        }
-        // determine whether the arg needs to be quoted
-        const cmdSpecialChars = [
-            ' ',
-            '\t',
-            '&',
-            '(',
-            ')',
-            '[',
-            ']',
-            '{',
-            '}',
-            '^',
-            '=',
-            ';',
-            '!',
-            "'",
-            '+',
-            ',',
-            '`',
-            '~',
-            '|',
-            '<',
-            '>',
-            '"'
-        ];
-        let needsQuotes = false;
-        for (const char of arg) {
-            if (cmdSpecialChars.some(x => x === char)) {
-                needsQuotes = true;
-                break;
-            }
-        }
-        // short-circuit if quotes not needed
-        if (!needsQuotes) {
-            return arg;
-        }
-        // the following quoting rules are very similar to the rules that by libuv applies.
-        //
-        // 1) wrap the string in quotes
-        //
-        // 2) double-up quotes - i.e. " => ""
-        //
-        //    this is different from the libuv quoting rules. libuv replaces " with \", which unfortunately
-        //    doesn't work well with a cmd.exe command line.
-        //
-        //    note, replacing " with "" also works well if the arg is passed to a downstream .NET console app.
-        //    for example, the command line:
-        //          foo.exe "myarg:""my val"""
-        //    is parsed by a .NET console app into an arg array:
-        //          [ "myarg:\"my val\"" ]
-        //    which is the same end result when applying libuv quoting rules. although the actual
-        //    command line from libuv quoting rules would look like:
-        //          foo.exe "myarg:\"my val\""
-        //
-        // 3) double-up slashes that precede a quote,
-        //    e.g.  hello \world    => "hello \world"
-        //          hello\"world    => "hello\\""world"
-        //          hello\\"world   => "hello\\\\""world"
-        //          hello world\    => "hello world\\"
-        //
-        //    technically this is not required for a cmd.exe command line, or the batch argument parser.
-        //    the reasons for including this as a .cmd quoting rule are:
-        //
-        //    a) this is optimized for the scenario where the argument is passed from the .cmd file to an
-        //       external program. many programs (e.g. .NET console apps) rely on the slash-doubling rule.
-        //
-        //    b) it's what we've been doing previously (by deferring to node default behavior) and we
-        //       haven't heard any complaints about that aspect.
-        //
-        // note, a weakness of the quoting rules chosen here, is that % is not escaped. in fact, % cannot be
-        // escaped when used on the command line directly - even though within a .cmd file % can be escaped
-        // by using %%.
-        //
-        // the saving grace is, on the command line, %var% is left as-is if var is not defined. this contrasts
-        // the line parsing rules within a .cmd file, where if var is not defined it is replaced with nothing.
-        //
-        // one option that was explored was replacing % with ^% - i.e. %var% => ^%var^%. this hack would
-        // often work, since it is unlikely that var^ would exist, and the ^ character is removed when the
-        // variable is used. the problem, however, is that ^ is not removed when %* is used to pass the args
-        // to an external program.
-        //
-        // an unexplored potential solution for the % escaping problem, is to create a wrapper .cmd file.
-        // % can be escaped within a .cmd file.
-        let reverse = '"';
-        let quoteHit = true;
-        for (let i = arg.length; i > 0; i--) {
-            // walk the string in reverse
-            reverse += arg[i - 1];
-            if (quoteHit && arg[i - 1] === '\\') {
-                reverse += '\\'; // double the slash
-            }
-            else if (arg[i - 1] === '"') {
-                quoteHit = true;
-                reverse += '"'; // double the quote
-            }
-            else {
-                quoteHit = false;
-            }
-        }
-        reverse += '"';
-        return reverse.split('').reverse().join('');
-    }
-    _uvQuoteCmdArg(arg) {
-        // Tool runner wraps child_process.spawn() and needs to apply the same quoting as
-        // Node in certain cases where the undocumented spawn option windowsVerbatimArguments
-        // is used.
-        //
-        // Since this function is a port of quote_cmd_arg from Node 4.x (technically, lib UV,
-        // see https://github.com/nodejs/node/blob/v4.x/deps/uv/src/win/process.c for details),
-        // pasting copyright notice from Node within this function:
-        //
-        //      Copyright Joyent, Inc. and other Node contributors. All rights reserved.
-        //
-        //      Permission is hereby granted, free of charge, to any person obtaining a copy
-        //      of this software and associated documentation files (the "Software"), to
-        //      deal in the Software without restriction, including without limitation the
-        //      rights to use, copy, modify, merge, publish, distribute, sublicense, and/or
-        //      sell copies of the Software, and to permit persons to whom the Software is
-        //      furnished to do so, subject to the following conditions:
-        //
-        //      The above copyright notice and this permission notice shall be included in
-        //      all copies or substantial portions of the Software.
-        //
-        //      THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
-        //      IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
-        //      FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
-        //      AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
-        //      LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING
-        //      FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS
-        //      IN THE SOFTWARE.
-        if (!arg) {
-            // Need double quotation for empty argument
-            return '""';
-        }
-        if (!arg.includes(' ') && !arg.includes('\t') && !arg.includes('"')) {
-            // No quotation needed
-            return arg;
-        }
-        if (!arg.includes('"') && !arg.includes('\\')) {
-            // No embedded double quotes or backslashes, so I can just wrap
-            // quote marks around the whole thing.
-            return `"${arg}"`;
-        }
-        // Expected input/output:
-        //   input : hello"world
-        //   output: "hello\"world"
-        //   input : hello""world
-        //   output: "hello\"\"world"
-        //   input : hello\world
-        //   output: hello\world
-        //   input : hello\\world
-        //   output: hello\\world
-        //   input : hello\"world
-        //   output: "hello\\\"world"
-        //   input : hello\\"world
-        //   output: "hello\\\\\"world"
-        //   input : hello world\
-        //   output: "hello world\\" - note the comment in libuv actually reads "hello world\"
-        //                             but it appears the comment is wrong, it should be "hello world\\"
-        let reverse = '"';
-        let quoteHit = true;
-        for (let i = arg.length; i > 0; i--) {
-            // walk the string in reverse
-            reverse += arg[i - 1];
-            if (quoteHit && arg[i - 1] === '\\') {
-                reverse += '\\';
-            }
-            else if (arg[i - 1] === '"') {
-                quoteHit = true;
-                reverse += '\\';
-            }
-            else {
-                quoteHit = false;
-            }
-        }
-        reverse += '"';
-        return reverse.split('').reverse().join('');
-    }
-    _cloneExecOptions(options) {
-        options = options || {};
-        const result = {
-            cwd: options.cwd || process.cwd(),
-            env: options.env || process.env,
-            silent: options.silent || false,
-            windowsVerbatimArguments: options.windowsVerbatimArguments || false,
-            failOnStdErr: options.failOnStdErr || false,
-            ignoreReturnCode: options.ignoreReturnCode || false,
-            delay: options.delay || 10000
-        };
-        result.outStream = options.outStream || process.stdout;
-        result.errStream = options.errStream || process.stderr;
-        return result;
-    }
-    _getSpawnOptions(options, toolPath) {
-        options = options || {};
-        const result = {};
-        result.cwd = options.cwd;
-        result.env = options.env;
-        result['windowsVerbatimArguments'] =
-            options.windowsVerbatimArguments || this._isCmdFile();
-        if (options.windowsVerbatimArguments) {
-            result.argv0 = `"${toolPath}"`;
-        }
-        return result;
-    }
-    /**
-     * Exec a tool.
-     * Output will be streamed to the live console.
-     * Returns promise with return code
-     *
-     * @param     tool     path to tool to exec
-     * @param     options  optional exec options.  See ExecOptions
-     * @returns   number
-     */
-    exec() {
-        return toolrunner_awaiter(this, void 0, void 0, function* () {
-            // root the tool path if it is unrooted and contains relative pathing
-            if (!isRooted(this.toolPath) &&
-                (this.toolPath.includes('/') ||
-                    (toolrunner_IS_WINDOWS && this.toolPath.includes('\\')))) {
-                // prefer options.cwd if it is specified, however options.cwd may also need to be rooted
-                this.toolPath = external_path_.resolve(process.cwd(), this.options.cwd || process.cwd(), this.toolPath);
-            }
-            // if the tool is only a file name, then resolve it from the PATH
-            // otherwise verify it exists (add extension on Windows if necessary)
-            this.toolPath = yield io_which(this.toolPath, true);
-            return new Promise((resolve, reject) => toolrunner_awaiter(this, void 0, void 0, function* () {
-                this._debug(`exec tool: ${this.toolPath}`);
-                this._debug('arguments:');
-                for (const arg of this.args) {
-                    this._debug(`   ${arg}`);
-                }
-                const optionsNonNull = this._cloneExecOptions(this.options);
-                if (!optionsNonNull.silent && optionsNonNull.outStream) {
-                    optionsNonNull.outStream.write(this._getCommandString(optionsNonNull) + external_os_namespaceObject.EOL);
-                }
-                const state = new ExecState(optionsNonNull, this.toolPath);
-                state.on('debug', (message) => {
-                    this._debug(message);
-                });
-                if (this.options.cwd && !(yield exists(this.options.cwd))) {
-                    return reject(new Error(`The cwd: ${this.options.cwd} does not exist!`));
-                }
-                const fileName = this._getSpawnFileName();
-                const cp = external_child_process_.spawn(fileName, this._getSpawnArgs(optionsNonNull), this._getSpawnOptions(this.options, fileName));
-                let stdbuffer = '';
-                if (cp.stdout) {
-                    cp.stdout.on('data', (data) => {
-                        if (this.options.listeners && this.options.listeners.stdout) {
-                            this.options.listeners.stdout(data);
-                        }
-                        if (!optionsNonNull.silent && optionsNonNull.outStream) {
-                            optionsNonNull.outStream.write(data);
-                        }
-                        stdbuffer = this._processLineBuffer(data, stdbuffer, (line) => {
-                            if (this.options.listeners && this.options.listeners.stdline) {
-                                this.options.listeners.stdline(line);
-                            }
-                        });
-                    });
-                }
-                let errbuffer = '';
-                if (cp.stderr) {
-                    cp.stderr.on('data', (data) => {
-                        state.processStderr = true;
-                        if (this.options.listeners && this.options.listeners.stderr) {
-                            this.options.listeners.stderr(data);
-                        }
-                        if (!optionsNonNull.silent &&
-                            optionsNonNull.errStream &&
-                            optionsNonNull.outStream) {
-                            const s = optionsNonNull.failOnStdErr
-                                ? optionsNonNull.errStream
-                                : optionsNonNull.outStream;
-                            s.write(data);
-                        }
-                        errbuffer = this._processLineBuffer(data, errbuffer, (line) => {
-                            if (this.options.listeners && this.options.listeners.errline) {
-                                this.options.listeners.errline(line);
-                            }
-                        });
-                    });
-                }
-                cp.on('error', (err) => {
-                    state.processError = err.message;
-                    state.processExited = true;
-                    state.processClosed = true;
-                    state.CheckComplete();
-                });
-                cp.on('exit', (code) => {
-                    state.processExitCode = code;
-                    state.processExited = true;
-                    this._debug(`Exit code ${code} received from tool '${this.toolPath}'`);
-                    state.CheckComplete();
-                });
-                cp.on('close', (code) => {
-                    state.processExitCode = code;
-                    state.processExited = true;
-                    state.processClosed = true;
-                    this._debug(`STDIO streams have closed for tool '${this.toolPath}'`);
-                    state.CheckComplete();
-                });
-                state.on('done', (error, exitCode) => {
-                    if (stdbuffer.length > 0) {
-                        this.emit('stdline', stdbuffer);
-                    }
-                    if (errbuffer.length > 0) {
-                        this.emit('errline', errbuffer);
-                    }
-                    cp.removeAllListeners();
-                    if (error) {
-                        reject(error);
-                    }
-                    else {
-                        resolve(exitCode);
-                    }
-                });
-                if (this.options.input) {
-                    if (!cp.stdin) {
-                        throw new Error('child process missing stdin');
-                    }
-                    cp.stdin.end(this.options.input);
-                }
-            }));
-        });
-    }
-}
-/**
- * Convert an arg string to an array of args. Handles escaping
- *
- * @param    argString   string of arguments
- * @returns  string[]    array of arguments
- */
-function argStringToArray(argString) {
-    const args = [];
-    let inQuotes = false;
-    let escaped = false;
-    let arg = '';
-    function append(c) {
-        // we only escape double quotes.
-        if (escaped && c !== '"') {
-            arg += '\\';
-        }
-        arg += c;
-        escaped = false;
-    }
-    for (let i = 0; i < argString.length; i++) {
-        const c = argString.charAt(i);
-        if (c === '"') {
-            if (!escaped) {
-                inQuotes = !inQuotes;
-            }
-            else {
-                append(c);
-            }
-            continue;
-        }
-        if (c === '\\' && escaped) {
-            append(c);
-            continue;
-        }
-        if (c === '\\' && inQuotes) {
-            escaped = true;
-            continue;
-        }
-        if (c === ' ' && !inQuotes) {
-            if (arg.length > 0) {
-                args.push(arg);
-                arg = '';
-            }
-            continue;
-        }
-        append(c);
-    }
-    if (arg.length > 0) {
-        args.push(arg.trim());
-    }
-    return args;
-}
-class ExecState extends external_events_.EventEmitter {
-    constructor(options, toolPath) {
-        super();
-        this.processClosed = false; // tracks whether the process has exited and stdio is closed
-        this.processError = '';
-        this.processExitCode = 0;
-        this.processExited = false; // tracks whether the process has exited
-        this.processStderr = false; // tracks whether stderr was written to
-        this.delay = 10000; // 10 seconds
-        this.done = false;
-        this.timeout = null;
-        if (!toolPath) {
-            throw new Error('toolPath must not be empty');
-        }
-        this.options = options;
-        this.toolPath = toolPath;
-        if (options.delay) {
-            this.delay = options.delay;
-        }
-    }
-    CheckComplete() {
-        if (this.done) {
-            return;
-        }
-        if (this.processClosed) {
-            this._setResult();
-        }
-        else if (this.processExited) {
-            this.timeout = (0,external_timers_namespaceObject.setTimeout)(ExecState.HandleTimeout, this.delay, this);
-        }
-    }
-    _debug(message) {
-        this.emit('debug', message);
-    }
-    _setResult() {
-        // determine whether there is an error
-        let error;
-        if (this.processExited) {
-            if (this.processError) {
-                error = new Error(`There was an error when attempting to execute the process '${this.toolPath}'. This may indicate the process failed to start. Error: ${this.processError}`);
-            }
-            else if (this.processExitCode !== 0 && !this.options.ignoreReturnCode) {
-                error = new Error(`The process '${this.toolPath}' failed with exit code ${this.processExitCode}`);
-            }
-            else if (this.processStderr && this.options.failOnStdErr) {
-                error = new Error(`The process '${this.toolPath}' failed because one or more lines were written to the STDERR stream`);
-            }
-        }
-        // clear the timeout
-        if (this.timeout) {
-            clearTimeout(this.timeout);
-            this.timeout = null;
-        }
-        this.done = true;
-        this.emit('done', error, this.processExitCode);
-    }
-    static HandleTimeout(state) {
-        if (state.done) {
-            return;
-        }
-        if (!state.processClosed && state.processExited) {
-            const message = `The STDIO streams did not close within ${state.delay / 1000} seconds of the exit event from process '${state.toolPath}'. This may indicate a child process inherited the STDIO streams and has not yet exited.`;
-            state._debug(message);
-        }
-        state._setResult();
-    }
-}
-//# sourceMappingURL=toolrunner.js.map
-;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/exec.js
-var exec_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
-    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
-    return new (P || (P = Promise))(function (resolve, reject) {
-        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
-        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
-        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
-        step((generator = generator.apply(thisArg, _arguments || [])).next());
-    });
-};
-
-
-/**
- * Exec a command.
- * Output will be streamed to the live console.
- * Returns promise with return code
- *
- * @param     commandLine        command to execute (can include additional args). Must be correctly escaped.
- * @param     args               optional arguments for tool. Escaping is handled by the lib.
- * @param     options            optional exec options.  See ExecOptions
- * @returns   Promise<number>    exit code
- */
-function exec_exec(commandLine, args, options) {
-    return exec_awaiter(this, void 0, void 0, function* () {
-        const commandArgs = tr.argStringToArray(commandLine);
-        if (commandArgs.length === 0) {
-            throw new Error(`Parameter 'commandLine' cannot be null or empty.`);
-        }
-        // Path to tool to execute should be first arg
-        const toolPath = commandArgs[0];
-        args = commandArgs.slice(1).concat(args || []);
-        const runner = new tr.ToolRunner(toolPath, args, options);
-        return runner.exec();
-    });
-}
-/**
- * Exec a command and get the output.
- * Output will be streamed to the live console.
- * Returns promise with the exit code and collected stdout and stderr
- *
- * @param     commandLine           command to execute (can include additional args). Must be correctly escaped.
- * @param     args                  optional arguments for tool. Escaping is handled by the lib.
- * @param     options               optional exec options.  See ExecOptions
- * @returns   Promise<ExecOutput>   exit code, stdout, and stderr
- */
-function getExecOutput(commandLine, args, options) {
-    return exec_awaiter(this, void 0, void 0, function* () {
-        var _a, _b;
-        let stdout = '';
-        let stderr = '';
-        //Using string decoder covers the case where a mult-byte character is split
-        const stdoutDecoder = new StringDecoder('utf8');
-        const stderrDecoder = new StringDecoder('utf8');
-        const originalStdoutListener = (_a = options === null || options === void 0 ? void 0 : options.listeners) === null || _a === void 0 ? void 0 : _a.stdout;
-        const originalStdErrListener = (_b = options === null || options === void 0 ? void 0 : options.listeners) === null || _b === void 0 ? void 0 : _b.stderr;
-        const stdErrListener = (data) => {
-            stderr += stderrDecoder.write(data);
-            if (originalStdErrListener) {
-                originalStdErrListener(data);
-            }
-        };
-        const stdOutListener = (data) => {
-            stdout += stdoutDecoder.write(data);
-            if (originalStdoutListener) {
-                originalStdoutListener(data);
-            }
-        };
-        const listeners = Object.assign(Object.assign({}, options === null || options === void 0 ? void 0 : options.listeners), { stdout: stdOutListener, stderr: stdErrListener });
-        const exitCode = yield exec_exec(commandLine, args, Object.assign(Object.assign({}, options), { listeners }));
-        //flush any remaining characters
-        stdout += stdoutDecoder.end();
-        stderr += stderrDecoder.end();
-        return {
-            exitCode,
-            stdout,
-            stderr
-        };
-    });
-}
-//# sourceMappingURL=exec.js.map
-;// CONCATENATED MODULE: ./build/next/command.js
-
-
-
-
-/** How long output may still come after the exit: a daemon that the command left behind never closes it. */
-const CLOSE_TIMEOUT_MS = 3_000;
-const LAST_LINES = 200;
-const MAX_CHARACTERS = (/* unused pure expression or super */ null && (64 * 1024));
-/** Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data. */
-async function command_runCommand({ argv, directory }, env, log) {
-    const [program = '', ...args] = argv;
-    const tail = keepTail();
-    if ((await which(program)) === '') {
-        const lastLines = `${program} is not on the PATH`;
-        return { ok: false, end: 'could not be started', killed: false, missing: true, lastLines };
-    }
-    log.write(`[command]${argv.join(' ')}\n`);
-    // @actions/exec 3.0.0 leaves standard input open, so that a tool which asks a question waits for ever: the
-    // shell closes it and becomes the program, whose words it passes on untouched.
-    const code = await exec('/bin/sh', ['-c', 'exec "$0" "$@" </dev/null', program, ...args], {
-        cwd: directory,
-        env: definedIn(env),
-        silent: true,
-        ignoreReturnCode: true,
-        delay: CLOSE_TIMEOUT_MS,
-        listeners: { stdout: tail.stream(log), stderr: tail.stream(log) },
-    });
-    return {
-        ok: code === 0,
-        end: endOf(code),
-        killed: code === null || code === 128 + 9,
-        missing: code === NOT_FOUND,
-        lastLines: tail.lastLines(),
-    };
-}
-/** The shell's word for a program that is not there. */
-const NOT_FOUND = 127;
-function endOf(code) {
-    if (code === null)
-        return 'was killed';
-    return code === NOT_FOUND ? 'could not be started' : `failed with exit code ${code}`;
-}
-function definedIn(env) {
-    return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
-}
-/** Keeps the end of what streams bring, which are shown in the log as they come. */
-function keepTail() {
-    let tail = '';
-    let truncated = false;
-    return {
-        stream(log) {
-            // One for each stream: a chunk can end in the middle of a character.
-            const decoder = new StringDecoder('utf8');
-            return (chunk) => {
-                log.write(chunk);
-                tail += decoder.write(chunk);
-                truncated ||= tail.length > MAX_CHARACTERS;
-                tail = tail.slice(-MAX_CHARACTERS);
-            };
-        },
-        lastLines() {
-            const lines = stripVTControlCharacters(tail).trimEnd().split(/\r?\n/);
-            // Half a line could hold half a secret, which the runner's masking does not know.
-            return lines
-                .slice(truncated ? 1 : 0)
-                .slice(-LAST_LINES)
-                .join('\n');
-        },
-    };
-}
-
-;// CONCATENATED MODULE: ./build/next/package-json.js
-
-
-
-/**
- * Reads the package.json in a folder.
- *
- * @returns undefined when there is none
- * @throws Failure `invalid-package-json` when it is there but is not a JSON object
- */
-function package_json_readPackageJson(directory) {
-    const file = (0,external_node_path_namespaceObject.join)(directory, 'package.json');
-    let text;
-    try {
-        text = (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8');
-    }
-    catch (error) {
-        if (isMissing(error))
-            return undefined;
-        throw error;
-    }
-    const value = package_json_parseObject(text);
-    if (value === undefined) {
-        throw new failure_Failure('invalid-package-json', `${file} is not a JSON object.`, {
-            remedy: 'Correct the file: `npm pkg get name` in its folder says where it is broken.',
-        });
-    }
-    return {
-        ...(typeof value.name === 'string' ? { name: value.name } : {}),
-        ...(typeof value.version === 'string' ? { version: value.version } : {}),
-        scripts: package_json_asObject(value.scripts) ?? {},
-        installed: { ...package_json_asObject(value.devDependencies), ...package_json_asObject(value.dependencies) },
-    };
-}
-/** The JSON object in a text, or undefined when it holds anything else. */
-function package_json_parseObject(text) {
-    try {
-        // npm and Node accept a byte order mark in package.json, JSON.parse does not.
-        return package_json_asObject(JSON.parse(text.replace(/^\uFEFF/, '')));
-    }
-    catch {
-        return undefined;
-    }
-}
-function package_json_asObject(value) {
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-        ? value
-        : undefined;
-}
-/** Whether a file system error says that the path does not exist. */
-function isMissing(error) {
-    const code = error.code;
-    return code === 'ENOENT' || code === 'ENOTDIR';
-}
-
-;// CONCATENATED MODULE: ./build/next/package-manager.js
-
-
-
-
-
-const COMMANDS = {
-    npm: {
-        lockfiles: ['package-lock.json', 'npm-shrinkwrap.json'],
-        install: ['npm', 'ci'],
-        run: ['npm', 'run'],
-        execute: ['npx', '--no'],
-    },
-    pnpm: {
-        lockfiles: ['pnpm-lock.yaml'],
-        install: ['pnpm', 'install', '--frozen-lockfile'],
-        run: ['pnpm', 'run'],
-        execute: ['pnpm', 'exec'],
-    },
-    yarn: {
-        lockfiles: ['yarn.lock'],
-        install: ['yarn', 'install', '--frozen-lockfile'],
-        run: ['yarn', 'run'],
-        execute: ['yarn', 'run'],
-    },
-    bun: {
-        lockfiles: ['bun.lock', 'bun.lockb'],
-        install: ['bun', 'install', '--frozen-lockfile'],
-        run: ['bun', 'run'],
-        execute: ['bun', 'run'],
-    },
-};
-/** Yarn 2 and later renamed the flag. */
-const BERRY_INSTALL = (/* unused pure expression or super */ null && (['yarn', 'install', '--immutable']));
-/**
- * Finds the app's package manager: from its lockfile, or from `packageManager` or `devEngines` in package.json.
- *
- * @param directory the app's folder, absolute; the search goes up from here
- * @param workspace where the search ends: a lockfile above the repository is not the app's
- * @throws Failure `no-lockfile`, `unsupported-package-manager`, `invalid-package-json`
- */
-async function package_manager_detectPackageManager(directory, workspace) {
-    const found = await detectAgent(directory, workspace);
-    const name = found?.name ?? 'npm';
-    const { lockfiles, install } = COMMANDS[name];
-    const lockfile = findUpwards(directory, workspace, lockfiles);
-    if (lockfile === undefined) {
-        throw new Failure('no-lockfile', `There is no lockfile (${lockfiles.join(' or ')}) in ${directory} or in a folder above it.`, {
-            remedy: `Run \`${name} install\` and commit the lockfile, so that the build uses the versions you tested. ` +
-                'Otherwise set install-command, or install in a step of your own and set install-command to none.',
-        });
-    }
-    const lockfileDirectory = dirname(lockfile);
-    const agent = found?.agent ?? name;
-    const berry = agent === 'yarn@berry' || (name === 'yarn' && isBerry(lockfile));
-    return {
-        name,
-        agent: berry ? 'yarn@berry' : agent,
-        lockfileDirectory,
-        installCommand: berry ? BERRY_INSTALL : install,
-        runCommand: buildCommand(directory, name),
-    };
-}
-/**
- * The command that builds the app: the `build` script, else `next build` through the package manager.
- * Unlike an installation it needs no lockfile.
- *
- * @throws Failure `unsupported-package-manager`, `invalid-package-json`
- */
-async function package_manager_detectBuildCommand(directory, workspace) {
-    const found = await detectAgent(directory, workspace);
-    return buildCommand(directory, found?.name ?? 'npm');
-}
-function buildCommand(directory, name) {
-    const { run, execute } = COMMANDS[name];
-    return readPackageJson(directory)?.scripts.build ? [...run, 'build'] : [...execute, 'next', 'build'];
-}
-async function detectAgent(directory, workspace) {
-    const found = await detect({ cwd: directory, ...(workspace === undefined ? {} : { stopDir: workspace }) });
-    if (found === null)
-        return undefined;
-    const { name, agent } = found;
-    // Rush reads as pnpm but installs with commands of its own.
-    if (!isSupported(name) || agent === 'pnpm-rush') {
-        throw new Failure('unsupported-package-manager', `The package manager of ${directory} is ${agent}.`, {
-            remedy: 'npm, pnpm, yarn and bun are found by themselves. For any other, set install-command and build-command.',
-        });
-    }
-    return { name, agent };
-}
-function isSupported(name) {
-    return name in COMMANDS;
-}
-/**
- * Whether a yarn.lock is Yarn 2's or later. package-manager-detector 1.9.0 calls every yarn.lock classic when
- * package.json has no `packageManager` field.
- */
-function isBerry(lockfile) {
-    const text = readFileSync(lockfile, 'utf8');
-    if (/^# yarn lockfile v1$/m.test(text))
-        return false;
-    return /^__metadata:/m.test(text) || existsSync(join(dirname(lockfile), '.yarnrc.yml'));
-}
-function findUpwards(directory, workspace, names) {
-    const file = names.map((name) => join(directory, name)).find((candidate) => existsSync(candidate));
-    const parent = dirname(directory);
-    const atEnd = parent === directory || (workspace !== undefined && resolve(workspace) === directory);
-    return file ?? (atEnd ? undefined : findUpwards(parent, workspace, names));
-}
-
-;// CONCATENATED MODULE: ./build/next/build.js
-
-
-
-/**
- * Installs the app's dependencies as the lockfile has them, in the lockfile's folder; a command of the user's
- * runs in the app's folder.
- *
- * @returns what was run, or undefined when the step was skipped
- * @throws Failure `install-failed`, and those of `detectPackageManager`
- */
-async function build_install(options) {
-    if (options.command === 'none')
-        return undefined;
-    const command = userCommand(options) ?? (await frozenInstall(options));
-    const environment = stepEnvironment(options.environment ?? process.env);
-    // With NODE_ENV=production npm, pnpm and yarn leave out devDependencies, which the build needs.
-    delete environment.NODE_ENV;
-    await build_run('install-failed', 'install-command', command, environment, options.log);
-    return command.argv;
-}
-/**
- * Builds the app in its folder, with Next.js's output set to standalone.
- *
- * @returns what was run, or undefined when the step was skipped
- * @throws Failure `build-failed`, `unsupported-package-manager`, `invalid-package-json`
- */
-async function build_build(options) {
-    if (options.command === 'none')
-        return undefined;
-    const { directory, workspace } = options;
-    const argv = userCommand(options)?.argv ?? (await detectBuildCommand(directory, workspace));
-    const environment = {
-        ...stepEnvironment(options.environment ?? process.env),
-        // Next.js 14, 15 and 16 take this as the default of `output`: no change to the user's configuration.
-        NEXT_PRIVATE_STANDALONE: 'true',
-        NEXT_TELEMETRY_DISABLED: '1',
-    };
-    await build_run('build-failed', 'build-command', { argv, directory }, environment, options.log);
-    return argv;
-}
-/** This action's inputs, what it saved for `post`, and the tokens that the runner gives to actions. */
-const WITHHELD = (/* unused pure expression or super */ null && (['INPUT_', 'STATE_', 'ACTIONS_']));
-/** The environment without what only the action itself may know: the SSH key is in INPUT_KEY. */
-function stepEnvironment(environment) {
-    return Object.fromEntries(Object.entries(environment).filter(([name]) => !WITHHELD.some((prefix) => name.startsWith(prefix))));
-}
-function userCommand({ command, directory }) {
-    if (command === undefined || command.trim() === '')
-        return undefined;
-    // -e as in a workflow's own `run` steps: of several lines, the first that fails ends the step.
-    return { argv: ['/bin/sh', '-e', '-c', command], directory };
-}
-async function frozenInstall({ directory, workspace }) {
-    const { installCommand, lockfileDirectory } = await detectPackageManager(directory, workspace);
-    return { argv: installCommand, directory: lockfileDirectory };
-}
-async function build_run(code, input, command, environment, log = process.stdout) {
-    const result = await runCommand(command, environment, log);
-    if (result.ok)
-        return;
-    const name = command.argv.join(' ');
-    throw new Failure(code, `\`${name}\` ${result.end} in ${command.directory}.`, {
-        remedy: remedyFor(result, command, input),
-        evidence: result.lastLines,
-    });
-}
-function remedyFor({ missing, killed }, { argv }, input) {
-    if (missing)
-        return `Set up ${argv[0]} in a step before this one, or set ${input}.`;
-    if (killed) {
-        return 'The machine most likely ran out of memory: use a larger runner or lower what the build needs.';
-    }
-    return `Correct what its last lines say, or set ${input} if this is not the right command.`;
-}
-
-;// CONCATENATED MODULE: ./build/next/output.js
-
-
-
-
-
-/**
- * Reads and verifies the output of `next build` (seen with Next.js 14.2, 15.5 and 16.4).
- *
- * @param directory the app's folder, absolute
- * @throws Failure `no-build-output`, `output-export`, `build-failed`
- */
-function output_readBuildOutput(directory) {
-    const server = newestServerFiles(directory);
-    if (server === undefined) {
-        throw new Failure('no-build-output', `There is no finished Next.js build in ${directory}.`, {
-            remedy: 'Remove `build-command: none`, or build the app into this folder in a step before; ' +
-                'if build-command is yours, it must run `next build`.',
-        });
-    }
-    if (server.output === 'export')
-        throw outputIsExport();
-    const { distDir, relativeAppDir, basePath } = server;
-    const distDirectory = join(directory, distDir);
-    const standaloneDirectory = join(distDirectory, 'standalone');
-    const entry = posix.join(relativeAppDir, 'server.js');
-    if (server.output !== 'standalone' || !existsSync(join(standaloneDirectory, entry))) {
-        throw noStandalone(`${join(distDirectory, 'standalone', entry)} is missing`, server.output);
-    }
-    const staticDirectory = join(distDirectory, 'static');
-    if (!output_isDirectory(staticDirectory))
-        throw incomplete(staticDirectory);
-    const buildIdFile = join(distDirectory, 'BUILD_ID');
-    if (!existsSync(buildIdFile))
-        throw incomplete(buildIdFile);
-    const publicDirectory = join(directory, 'public');
-    return {
-        directory,
-        distDir,
-        relativeAppDir,
-        nextVersion: nextVersion(standaloneDirectory, relativeAppDir, directory),
-        basePath,
-        entry,
-        standaloneDirectory,
-        staticDirectory,
-        publicDirectory: output_isDirectory(publicDirectory) ? publicDirectory : undefined,
-        buildId: readFileSync(buildIdFile, 'utf8').trim(),
-    };
-}
-function outputIsExport() {
-    return new Failure('output-export', "The app is built with `output: 'export'`.", {
-        remedy: 'A static export has no server, so there is nothing for PM2 to run: remove `output` from the Next.js ' +
-            'configuration, or serve the exported folder with a web server such as nginx.',
-    });
-}
-function noStandalone(what, output) {
-    return new Failure('build-failed', `The build has no standalone server: ${what}.`, {
-        remedy: "Set `output: 'standalone'` in the Next.js configuration, or let the build see the environment variable " +
-            'NEXT_PRIVATE_STANDALONE=true: Turborepo hides it unless turbo.json lists it in `env`.',
-        evidence: `output in required-server-files.json: ${output ?? '(not set)'}`,
-    });
-}
-function incomplete(path) {
-    return new Failure('build-failed', `The build is incomplete: ${path} is missing.`, {
-        remedy: 'Build again; if the build comes from another job, bring over its whole distDir, hidden files too.',
-    });
-}
-const SERVER_FILES = 'required-server-files.json';
-/**
- * A custom distDir is known only to the user's configuration, which is a program. So this looks for the file
- * that a finished build has in it; several are left when distDir was changed, and the newest counts.
- */
-function newestServerFiles(directory) {
-    return findServerFiles(directory, 4)
-        .map((file) => readServerFiles(directory, file))
-        .filter((server) => server !== undefined)
-        .toSorted((a, b) => b.writtenAt - a.writtenAt)[0];
-}
-/** Copies of the file lie in `standalone`, and none of these holds a distDir. */
-const NOT_SEARCHED = new Set(['node_modules', 'standalone', 'cache', '.git']);
-function findServerFiles(directory, depth) {
-    return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
-        const path = join(directory, entry.name);
-        if (entry.isFile())
-            return entry.name === SERVER_FILES ? [path] : [];
-        const search = entry.isDirectory() && depth > 0 && !NOT_SEARCHED.has(entry.name);
-        return search ? findServerFiles(path, depth - 1) : [];
-    });
-}
-function readServerFiles(directory, file) {
-    const content = parseObject(readFileSync(file, 'utf8'));
-    const config = asObject(content?.config);
-    if (typeof content?.relativeAppDir !== 'string' || typeof config?.distDir !== 'string')
-        return undefined;
-    // The build of another app further down is not this app's.
-    if (resolve(directory, config.distDir) !== dirname(file))
-        return undefined;
-    const { relativeAppDir } = content;
-    if (!isInside(directory, resolve(directory, relativeAppDir)))
-        return undefined;
-    return {
-        distDir: relative(directory, dirname(file)),
-        relativeAppDir,
-        output: typeof config.output === 'string' ? config.output : undefined,
-        basePath: typeof config.basePath === 'string' ? config.basePath : '',
-        writtenAt: statSync(file).mtimeMs,
-    };
-}
-/** The version that the release will run; pnpm and npm put it in different places of a monorepo's tree. */
-function nextVersion(standalone, relativeAppDir, directory) {
-    const roots = [join(standalone, relativeAppDir), standalone, ...ancestors(directory)];
-    return roots
-        .map((root) => readPackageJson(join(root, 'node_modules/next'))?.version)
-        .find((version) => version !== undefined);
-}
-function ancestors(directory) {
-    const parent = dirname(directory);
-    return parent === directory ? [directory] : [directory, ...ancestors(parent)];
-}
-function output_isDirectory(path) {
-    return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-}
-
-;// CONCATENATED MODULE: ./build/phases/build.js
-/** build: installs and builds the app on the runner, and checks that the result can be deployed. */
-
-
-/** @throws the failures of next/ */
-async function phases_build_build({ inputs }, project) {
-    const options = { directory: project.directory, workspace: inputs.run.workspace };
-    const installed = await install({ ...options, command: inputs.installCommand });
-    const built = await runBuild({ ...options, command: inputs.buildCommand });
-    const output = readBuildOutput(project.directory);
-    const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]));
-    const how = commands.length === 0 ? 'used what was already built' : commands.join(', ');
-    return { value: output, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}` };
-}
-
-;// CONCATENATED MODULE: ./build/protocol/frames.js
-/**
- * Frames on the one channel between the action and the agent.
- *
- *   length  4 bytes, big endian: the payload's bytes
- *   kind    1 byte
- *   payload
- *
- * A request may be followed by a body: data frames, closed by an end frame. A cut connection looks like a
- * normal end of input to the agent, so nothing counts as complete without that end frame.
- */
-
-const frameKind = { message: 0x4d, data: 0x44, end: 0x45 };
-const HEADER = 5;
-/** Large enough for any message, small enough that a hostile or broken peer cannot fill the memory. */
-const MAX_PAYLOAD = 8 * 1024 * 1024;
-function encodeFrame(kind, payload) {
-    if (payload.length > MAX_PAYLOAD) {
-        throw new failure_Failure('message-too-large', `a message of ${payload.length} bytes exceeds ${MAX_PAYLOAD}`);
-    }
-    const header = Buffer.allocUnsafe(HEADER);
-    header.writeUInt32BE(payload.length, 0);
-    header.writeUInt8(kind, 4);
-    return Buffer.concat([header, payload]);
-}
-function encodeMessage(message) {
-    return encodeFrame(frameKind.message, Buffer.from(JSON.stringify(message)));
-}
-/** Cuts a byte stream into frames; the source decides the pace, so back-pressure is the stream's own. */
-async function* decodeFrames(source) {
-    let pending = [];
-    let available = 0;
-    let wanted = HEADER;
-    for await (const chunk of source) {
-        pending.push(chunk);
-        available += chunk.length;
-        while (available >= wanted) {
-            const buffer = pending.length === 1 ? pending[0] : Buffer.concat(pending, available);
-            const length = buffer.readUInt32BE(0);
-            const kind = buffer.readUInt8(4);
-            if (!isFrameKind(kind) || length > MAX_PAYLOAD) {
-                throw new failure_Failure('malformed-message', `malformed frame: kind ${kind}, ${length} bytes`);
-            }
-            wanted = HEADER + length;
-            if (available < wanted) {
-                pending = [buffer];
-                break;
-            }
-            yield { kind, payload: buffer.subarray(HEADER, wanted) };
-            const rest = buffer.subarray(wanted);
-            pending = rest.length > 0 ? [rest] : [];
-            available = rest.length;
-            wanted = HEADER;
-        }
-    }
-    if (available > 0)
-        throw new failure_Failure('connection-lost', 'the stream ended in the middle of a message');
-}
-function isFrameKind(kind) {
-    return kind === frameKind.message || kind === frameKind.data || kind === frameKind.end;
-}
 
 ;// CONCATENATED MODULE: ./build/remote/bootstrap.js
 /**
@@ -55595,7 +53732,7 @@ async function openAgent(remote, agent, timeoutMs) {
     channel.stderr.on('data', (chunk) => (errors = (errors + chunk.toString('utf8')).slice(-8000)));
     const { word, detail, rest } = await greet(channel, sentinel, timeoutMs, () => errors);
     if (word === greeting.noNode) {
-        throw new failure_Failure('node-missing', 'Node.js 18 or later was not found on the server', {
+        throw new Failure('node-missing', 'Node.js 18 or later was not found on the server', {
             remedy: 'Install it for the user that logs in, or name its folder in `bin-path`.',
             evidence: ['searched:', ...detail.split(':').filter((place) => place !== '')].join('\n'),
         });
@@ -55606,9 +53743,9 @@ async function openAgent(remote, agent, timeoutMs) {
     let lost;
     const lose = (cause) => {
         lost ??=
-            cause instanceof failure_Failure
+            cause instanceof Failure
                 ? cause
-                : new failure_Failure('connection-lost', 'the connection to the server was lost', {
+                : new Failure('connection-lost', 'the connection to the server was lost', {
                     remedy: 'Run it again. What the server had begun, it finishes or takes back by itself.',
                     evidence: errors,
                     cause,
@@ -55623,22 +53760,15 @@ async function openAgent(remote, agent, timeoutMs) {
     async function dispatch() {
         for await (const { kind, payload } of decodeFrames(rest)) {
             if (kind !== frameKind.message)
-                throw new failure_Failure('malformed-message', 'the server sent data unasked');
-            const { id, kind: what, value } = guards_parse(reply, payload.toString('utf8'), 'reply');
+                throw new Failure('malformed-message', 'the server sent data unasked');
+            const { id, kind: what, value } = parse(reply, payload.toString('utf8'), 'reply');
             const call = pending.get(id);
             if (what === 'event')
                 call?.onEvent(value);
             if (what === 'result')
                 call?.resolve(value);
-            if (what === 'error') {
-                const { code, message, remedy, evidence } = failureRecord(value, 'error');
-                call?.reject(failure_Failure.revive({
-                    code,
-                    message,
-                    ...(remedy === null ? {} : { remedy }),
-                    ...(evidence === null ? {} : { evidence }),
-                }));
-            }
+            if (what === 'error')
+                call?.reject(Failure.revive(failureRecord(value, 'error')));
             if (what !== 'event')
                 pending.delete(id);
         }
@@ -55691,7 +53821,7 @@ async function greet(channel, sentinel, timeoutMs, errors) {
     const input = channel[Symbol.asyncIterator]();
     let seen = Buffer.alloc(0);
     const mark = Buffer.from(`${sentinel} `);
-    const noShell = (what) => new failure_Failure('no-shell', `the server did not start the agent: ${what}`, {
+    const noShell = (what) => new Failure('no-shell', `the server did not start the agent: ${what}`, {
         remedy: 'The user needs a login shell that runs commands (not nologin, no ForceCommand), and Node.js 18 or later.',
         evidence: `${seen.toString('utf8').slice(-4000)}\n${errors()}`.trim(),
     });
@@ -55742,18 +53872,18 @@ function loginFailure(error, attempt) {
     switch (error.code) {
         case 'ENOTFOUND':
         case 'EAI_AGAIN':
-            return new failure_Failure('host-not-found', `The name of ${address} is not known to DNS (${error.code}).`, {
+            return new Failure('host-not-found', `The name of ${address} is not known to DNS (${error.code}).`, {
                 remedy: 'Check the input host for typing errors, and that the name resolves in public, not only at home.',
                 cause: error,
             });
         case 'ECONNREFUSED':
-            return new failure_Failure('connection-refused', `Nothing accepts connections at ${address}.`, {
+            return new Failure('connection-refused', `Nothing accepts connections at ${address}.`, {
                 remedy: 'Check host and port, and that sshd runs there and the firewall rejects nobody.',
                 cause: error,
             });
         case 'EHOSTUNREACH':
         case 'ENETUNREACH':
-            return new failure_Failure('host-unreachable', `There is no route to ${address} (${error.code}).`, {
+            return new Failure('host-unreachable', `There is no route to ${address} (${error.code}).`, {
                 remedy: 'Check that the address is public. Hosted runners have no IPv6; a private one needs a jump host.',
                 cause: error,
             });
@@ -55770,7 +53900,7 @@ function loginFailure(error, attempt) {
 /** The connection ended before the login was done, with or without an error of its own. */
 function connectionReset(error, { address, stage }) {
     const during = stage === 'login' ? 'during the login' : 'before the SSH handshake was done';
-    return new failure_Failure('connection-reset', `${address} closed the connection ${during}.`, {
+    return new Failure('connection-reset', `${address} closed the connection ${during}.`, {
         remedy: 'Check that an SSH server listens at this port, and whether the server blocks the address (fail2ban, ' +
             'MaxStartups, DenyUsers, AllowUsers); its log says which.',
         ...evidence(error?.message),
@@ -55783,30 +53913,30 @@ function timeoutFailure({ address, stage }, cause) {
         handshake: 'accepted the connection, but did not finish the SSH handshake',
         login: 'did not finish the login',
     }[stage];
-    return new failure_Failure('connection-timeout', `${address} ${missing} in time (connect-timeout).`, {
+    return new Failure('connection-timeout', `${address} ${missing} in time (connect-timeout).`, {
         remedy: 'Check host and port and that the firewall lets the runner in; a slow server needs a longer connect-timeout.',
         cause,
     });
 }
 function connectionLost(address, cause) {
-    return new failure_Failure('connection-lost', `The connection to ${address} was lost.`, {
+    return new Failure('connection-lost', `The connection to ${address} was lost.`, {
         remedy: 'Check the network between runner and server, and whether the server restarted; then run again.',
         ...evidence(cause?.message),
         cause,
     });
 }
 function connectionClosed(address) {
-    return new failure_Failure('connection-lost', `The connection to ${address} was closed by this side.`);
+    return new Failure('connection-lost', `The connection to ${address} was closed by this side.`);
 }
 function execRefused(address, cause) {
-    return new failure_Failure('exec-refused', `${address} did not run a command.`, {
+    return new Failure('exec-refused', `${address} did not run a command.`, {
         remedy: 'Check that the account may run commands: no ForceCommand, no internal-sftp, MaxSessions not reached.',
         evidence: cause.message,
         cause,
     });
 }
 function forwardRefused(jumpHost, destination, cause) {
-    return new failure_Failure('forward-refused', `The jump host ${jumpHost} did not connect to ${destination}.`, {
+    return new Failure('forward-refused', `The jump host ${jumpHost} did not connect to ${destination}.`, {
         remedy: `Check that the jump host itself reaches ${destination} (name, port, firewall), and that its sshd ` +
             'allows AllowTcpForwarding for this user.',
         evidence: cause.message,
@@ -55814,15 +53944,15 @@ function forwardRefused(jumpHost, destination, cause) {
     });
 }
 function forwardTimeout(jumpHost, destination) {
-    return new failure_Failure('connection-timeout', `The jump host ${jumpHost} did not connect to ${destination} in time (connect-timeout).`, { remedy: `Check that the jump host itself reaches ${destination}, and that no firewall drops it.` });
+    return new Failure('connection-timeout', `The jump host ${jumpHost} did not connect to ${destination} in time (connect-timeout).`, { remedy: `Check that the jump host itself reaches ${destination}, and that no firewall drops it.` });
 }
 function loginMissing(address) {
-    return new failure_Failure('login-missing', `There is nothing to log in to ${address} with.`, {
+    return new Failure('login-missing', `There is nothing to log in to ${address} with.`, {
         remedy: 'Set key, or password, or start an agent and export SSH_AUTH_SOCK.',
     });
 }
 function passwordExpired(address, prompt) {
-    return new failure_Failure('login-refused', `${address} wants the password to be changed first.`, {
+    return new Failure('login-refused', `${address} wants the password to be changed first.`, {
         remedy: 'Log in once by hand and change it, or better, log in with a key.',
         evidence: prompt,
     });
@@ -55846,14 +53976,14 @@ function loginRefused(cause, attempt) {
         ...(agentError === undefined ? [] : [`agent: ${agentError.message}`]),
         cause.message,
     ];
-    return new failure_Failure('login-refused', `${address} refused the login of ${username} by ${tried.join(', ')}.`, {
+    return new Failure('login-refused', `${address} refused the login of ${username} by ${tried.join(', ')}.`, {
         remedy: `Likely causes: ${causes.join('; ')}. The log of sshd names the one.`,
         evidence: seen.join('\n'),
         cause,
     });
 }
 function noCommonAlgorithm(cause, { address, offers }) {
-    return new failure_Failure('no-common-algorithm', `${address} and this client have no algorithm in common.`, {
+    return new Failure('no-common-algorithm', `${address} and this client have no algorithm in common.`, {
         remedy: 'Allow one of the local algorithms in sshd_config (KexAlgorithms, HostKeyAlgorithms, Ciphers, MACs). ' +
             'Host certificates and servers that allow post-quantum key exchange only are not supported. If it is the ' +
             'host key, known-hosts holds only types that the server does not have.',
@@ -55921,7 +54051,7 @@ function parseLine(content, line) {
     return { line, marker: mark, hosts, type, key };
 }
 function malformed(line, reason) {
-    return new failure_Failure('known-hosts-malformed', `Line ${line} of known-hosts cannot be used: ${reason}.`, {
+    return new Failure('known-hosts-malformed', `Line ${line} of known-hosts cannot be used: ${reason}.`, {
         remedy: 'Paste the lines as `ssh-keyscan <host>` prints them, after comparing the keys with the server.',
     });
 }
@@ -55984,7 +54114,7 @@ function parseFingerprint(given) {
     const fingerprint = given.trim().replace(/=+$/, '');
     if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(fingerprint))
         return fingerprint;
-    throw new failure_Failure('fingerprint-malformed', `The host key fingerprint '${given}' cannot be used: SHA256: followed by 43 base64 characters is accepted.`, {
+    throw new Failure('fingerprint-malformed', `The host key fingerprint '${given}' cannot be used: SHA256: followed by 43 base64 characters is accepted.`, {
         remedy: 'Run `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server and copy the SHA256:… part.',
     });
 }
@@ -56015,32 +54145,32 @@ function judge(key, expected, host, port) {
 }
 function mismatchFailure(key, expected, host, port) {
     const wanted = [
-        ...expected.accepted.map((accepted) => host_key_describe(accepted.key)),
+        ...expected.accepted.map((accepted) => describe(accepted.key)),
         ...expected.fingerprints,
     ].join(', ');
-    return new failure_Failure('host-key-mismatch', `${hostPattern(host, port)} offered the host key ${host_key_describe(key)}, expected was ${wanted}.`, {
+    return new Failure('host-key-mismatch', `${hostPattern(host, port)} offered the host key ${describe(key)}, expected was ${wanted}.`, {
         remedy: 'The server was reinstalled or got new keys, or its key of another type was given, or another ' +
             `machine answers in its place, which may be an attack. ${howToTrust(key, host, port)}`,
         evidence: knownHostsLine(key, host, port),
     });
 }
 function unknownFailure(key, host, port) {
-    return new failure_Failure('host-key-unknown', `known-hosts has no key for ${hostPattern(host, port)}, which offered ${host_key_describe(key)}.`, {
+    return new Failure('host-key-unknown', `known-hosts has no key for ${hostPattern(host, port)}, which offered ${describe(key)}.`, {
         remedy: `An unknown server is never trusted. ${howToTrust(key, host, port)}`,
         evidence: knownHostsLine(key, host, port),
     });
 }
 function revokedFailure(key, host, port) {
-    return new failure_Failure('host-key-revoked', `${hostPattern(host, port)} offered the host key ${host_key_describe(key)}, which known-hosts marks as @revoked.`, { remedy: 'Give the server new host keys, and put their lines into known-hosts.' });
+    return new Failure('host-key-revoked', `${hostPattern(host, port)} offered the host key ${describe(key)}, which known-hosts marks as @revoked.`, { remedy: 'Give the server new host keys, and put their lines into known-hosts.' });
 }
 function identityMissing(host) {
-    return new failure_Failure('host-identity-missing', `Nothing says which host key ${host} must have.`, {
+    return new Failure('host-identity-missing', `Nothing says which host key ${host} must have.`, {
         remedy: 'Set known-hosts to the lines of `ssh-keyscan`, or fingerprint to the SHA256:… of the host key, ' +
             'after comparing them with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the server itself.',
     });
 }
 function certificateUnsupported(host, port) {
-    return new failure_Failure('host-certificate-unsupported', `known-hosts names only a certificate authority for ${hostPattern(host, port)}, and host certificates ` +
+    return new Failure('host-certificate-unsupported', `known-hosts names only a certificate authority for ${hostPattern(host, port)}, and host certificates ` +
         'are not supported.', { remedy: "Add the line of the server's own key, from /etc/ssh/ssh_host_ed25519_key.pub." });
 }
 function howToTrust(key, host, port) {
@@ -56050,7 +54180,7 @@ function howToTrust(key, host, port) {
 function knownHostsLine(key, host, port) {
     return `${hostPattern(host, port)} ${keyType(key) ?? 'unknown'} ${key.toString('base64')}`;
 }
-function host_key_describe(key) {
+function describe(key) {
     return `${keyType(key) ?? 'of unknown type'} ${fingerprintOf(key)}`;
 }
 
@@ -56205,42 +54335,42 @@ function passphraseInput(inputName) {
     return inputName.replace(/key$/, 'passphrase');
 }
 function empty(inputName) {
-    return new failure_Failure('key-empty', `The input ${inputName} is empty: ${ACCEPTED}.`, {
+    return new Failure('key-empty', `The input ${inputName} is empty: ${ACCEPTED}.`, {
         remedy: 'Check the name of the secret. Secrets are empty in workflows that a fork or Dependabot triggers.',
     });
 }
 function isPublic(inputName) {
-    return new failure_Failure('key-is-public', `The input ${inputName} holds a public key: ${ACCEPTED}.`, {
+    return new Failure('key-is-public', `The input ${inputName} holds a public key: ${ACCEPTED}.`, {
         remedy: 'Use the file without .pub; the public key belongs into ~/.ssh/authorized_keys on the server.',
     });
 }
 function notAKey(inputName) {
-    return new failure_Failure('key-not-a-key', `The input ${inputName} holds no private key: ${ACCEPTED}.`, {
+    return new Failure('key-not-a-key', `The input ${inputName} holds no private key: ${ACCEPTED}.`, {
         remedy: 'Paste the content of the key file into the secret, not its path or its name.',
     });
 }
 function putty(inputName) {
-    return new failure_Failure('key-type-unsupported', `The input ${inputName} holds a PuTTY key: ${ACCEPTED}.`, {
+    return new Failure('key-type-unsupported', `The input ${inputName} holds a PuTTY key: ${ACCEPTED}.`, {
         remedy: 'Convert it: puttygen key.ppk -O private-openssh -o key.',
     });
 }
 function unsupported(inputName, type) {
-    return new failure_Failure('key-type-unsupported', `The key in the input ${inputName} is of the unsupported type ${type}: ${ACCEPTED}.`, { remedy: 'Make a new one for deploys: ssh-keygen -t ed25519 -N "" -f deploy_key.' });
+    return new Failure('key-type-unsupported', `The key in the input ${inputName} is of the unsupported type ${type}: ${ACCEPTED}.`, { remedy: 'Make a new one for deploys: ssh-keygen -t ed25519 -N "" -f deploy_key.' });
 }
 function damaged(inputName, reason) {
-    return new failure_Failure('key-damaged', `The key in the input ${inputName} is damaged: ${reason}.`, {
+    return new Failure('key-damaged', `The key in the input ${inputName} is damaged: ${reason}.`, {
         remedy: 'Paste the whole key file again, including its first and its last line.',
     });
 }
 function passphraseMissing(inputName) {
     const input = passphraseInput(inputName);
-    return new failure_Failure('key-passphrase-missing', `The key in the input ${inputName} is encrypted and ${input} is empty.`, {
+    return new Failure('key-passphrase-missing', `The key in the input ${inputName} is encrypted and ${input} is empty.`, {
         remedy: `Set ${input}, or use a key without a passphrase.`,
     });
 }
 function passphraseWrong(inputName) {
     const input = passphraseInput(inputName);
-    return new failure_Failure('key-passphrase-wrong', `The input ${input} does not open the key in the input ${inputName}.`, {
+    return new Failure('key-passphrase-wrong', `The input ${input} does not open the key in the input ${inputName}.`, {
         remedy: 'Check with `ssh-keygen -yf <key file>`, which asks for the passphrase. The key may also be damaged.',
     });
 }
@@ -56275,7 +54405,7 @@ function breakChannel(channel, failure) {
         channel.stderr.destroy(failure);
 }
 function statusMissing() {
-    return new failure_Failure('exit-status-missing', 'The server ended a command without saying how it ended.');
+    return new Failure('exit-status-missing', 'The server ended a command without saying how it ended.');
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/session.js
@@ -56388,7 +54518,7 @@ const CIPHERS = [
  * Logs in to a server, once, over a jump host if there is one.
  * @throws {Failure} the codes of errors.ts, host-key.ts, known-hosts.ts and private-key.ts
  */
-async function connection_connect(options) {
+async function connect(options) {
     const peer = prepare(options, 'key');
     const jumpHost = options.proxy && prepare(options.proxy, 'proxy-key');
     const expiry = new AbortController();
@@ -56414,7 +54544,7 @@ function prepare(target, keyInput) {
 function parsePrivateKey(text, passphrase, inputName) {
     const key = lib_default().utils.parseKey(normalizePrivateKey(text, passphrase, inputName), passphrase);
     if (key instanceof Error)
-        throw new failure_Failure('key-damaged', `The key in the input ${inputName} is damaged.`);
+        throw new Failure('key-damaged', `The key in the input ${inputName} is damaged.`);
     return key;
 }
 function loginMethods(username, login, key) {
@@ -56492,7 +54622,7 @@ function logIn(peer, transport, { deadline, log }) {
             client.connect(clientConfig(peer, attempt, transport, verifyHost));
         }
         catch (error) {
-            fail(failure_Failure.from(error));
+            fail(Failure.from(error));
         }
     });
 }
@@ -56574,7 +54704,7 @@ function mayTry({ type }, accepted) {
 /** @throws the failures of ssh/, `node-missing`, `pm2-missing`, and those of the agent's `inspect` */
 async function connect_connect(plan, settings) {
     const { inputs, appName, path } = plan;
-    const connection = await connection_connect(sshOptions(plan));
+    const connection = await connect(sshOptions(plan));
     try {
         const agent = await openAgent(connection, {
             source: (0,external_node_fs_namespaceObject.readFileSync)(settings.agentFile),
@@ -56602,10 +54732,10 @@ async function connect_connect(plan, settings) {
 }
 function assertUsable({ platform, pm2, searched }) {
     if (platform !== 'linux') {
-        throw new failure_Failure('server-not-linux', `the server runs ${platform}; only Linux is supported`);
+        throw new Failure('server-not-linux', `the server runs ${platform}; only Linux is supported`);
     }
     if (pm2 === null) {
-        throw new failure_Failure('pm2-missing', 'PM2 was not found on the server', {
+        throw new Failure('pm2-missing', 'PM2 was not found on the server', {
             remedy: 'As the user that logs in: npm install -g pm2. If it is there already, name its folder in `bin-path`.',
             evidence: `searched:\n${searched.join('\n')}`,
         });
@@ -56632,481 +54762,40 @@ function sshOptions({ inputs, host }) {
     };
 }
 
-;// CONCATENATED MODULE: ./build/phases/health-check.js
-/** health-check: after the server's own proof, asks the public URL from the runner. */
+;// CONCATENATED MODULE: ./build/phases/aftermath.js
+/** What became of a run that was cut off: the server finishes an activation by itself, and is asked for its verdict. */
 
 
-const TRY_TIMEOUT = 10_000;
-const EXCERPT = 500;
-/**
- * Asks until the URL is healthy or the time is over.
- * @returns what it answered
- * @throws Failure `public-url-unhealthy`
- */
-async function health_check_askPublicUrl(url, { status, body, timeoutMs, intervalMs }) {
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-        const answer = await ask(url);
-        const accepted = status.some(([from, to]) => answer.status >= from && answer.status <= to);
-        if (accepted && (body === undefined || answer.text.includes(body)))
-            return `${url} answered HTTP ${answer.status}`;
-        if (performance.now() >= deadline) {
-            const seen = answer.status === 0 ? answer.text : `HTTP ${answer.status}`;
-            throw new Failure('public-url-unhealthy', `${url} was not healthy within ${timeoutMs} ms: ${seen}`, {
-                remedy: 'The release is healthy on the server itself: look at what stands in front of it (proxy, DNS, firewall, TLS).',
-                evidence: answer.text.slice(0, EXCERPT),
-            });
-        }
-        await delay(intervalMs);
-    }
-}
-async function ask(url) {
+
+const cutOff = new Failure('run-cut-off', 'the run was cut off before anything live was touched', {
+    remedy: 'Run it again.',
+});
+async function aftermath(plan, programs, pipeline) {
+    const server = await pipeline.run('connect', () => connect_connect(plan, { ...programs, persist: false }));
     try {
-        const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TRY_TIMEOUT) });
-        return { status: response.status, text: await response.text() };
-    }
-    catch (error) {
-        const { message, cause } = error;
-        return { status: 0, text: cause instanceof Error ? `${message}: ${cause.message}` : message };
-    }
-}
-
-;// CONCATENATED MODULE: ./build/phases/rollback-target.js
-/** Which release a rollback goes to: the one asked for, or the newest good one before the live one. */
-
-/**
- * Chooses the release, and has every file of it proven on the server.
- * @throws Failure `unknown-release`, `no-release-to-go-back-to`, `release-damaged`
- */
-async function rollback_target_chooseRelease(agent, asked) {
-    const { releases } = await agent.call('releases', {});
-    const id = asked ?? newestBeforeLive(releases);
-    if (!releases.some((release) => release.id === id)) {
-        throw new Failure('unknown-release', `there is no release ${id} on the server`, {
-            remedy: listOf(releases),
-        });
-    }
-    try {
-        await agent.call('audit', { id });
-    }
-    catch (error) {
-        const failure = Failure.from(error);
-        if (failure.code !== 'release-damaged')
-            throw failure;
-        throw new Failure(failure.code, failure.message, {
-            remedy: `It cannot go live as it is. ${listOf(releases)}`,
-        });
-    }
-    return id;
-}
-function newestBeforeLive(releases) {
-    const live = releases.find((release) => release.live)?.id;
-    const good = releases.filter(({ id, activatedAt }) => activatedAt !== null && (live === undefined || id < live));
-    const newest = good.at(-1)?.id;
-    if (newest === undefined) {
-        throw new Failure('no-release-to-go-back-to', 'there is no verified release before the live one', {
-            remedy: listOf(releases),
-        });
-    }
-    return newest;
-}
-function listOf(releases) {
-    if (releases.length === 0)
-        return 'There are no releases on the server yet.';
-    const list = releases.map(({ id, live, activatedAt }) => {
-        const note = live ? ' (live)' : activatedAt === null ? ' (never verified)' : '';
-        return id + note;
-    });
-    return `These exist: ${list.join(', ')}.`;
-}
-
-;// CONCATENATED MODULE: ./build/plan.js
-/** What will be done, from the inputs and the project. */
-
-
-
-/** @param packageName `name` in the app's package.json, if there is one */
-function createPlan(inputs, packageName) {
-    const appName = inputs.appName ?? appNameFromPackage(packageName);
-    const { sha = '', ref = '', actor = '', runUrl = '' } = inputs.run;
-    return {
-        inputs,
-        host: inputs.hosts[0],
-        appName,
-        path: inputs.path ?? `apps/${appName}`,
-        run: { commit: sha, ref, actor, runUrl },
-    };
-}
-/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
-function packageName({ run, workingDirectory }) {
-    return package_json_readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
-}
-/** How the release will run. @param basePath of the Next.js app, '' when it has none */
-function plan_runtimeOf({ app, health }, basePath) {
-    return {
-        host: app.host,
-        port: app.port,
-        instances: app.instances === 'max' ? 0 : app.instances,
-        maxMemoryBytes: app.maxMemoryBytes ?? null,
-        nodeOptions: app.nodeOptions,
-        env: app.env,
-        health: healthOf(health, basePath),
-        observeMs: app.observeMs,
-        drainTimeoutMs: app.drainTimeoutMs,
-        sharedDirs: app.sharedDirs,
-        sharedFiles: app.sharedFiles,
-    };
-}
-function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
-    const within = path === basePath || path.startsWith(`${basePath}/`);
-    // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
-    const full = within ? path : path === '/' ? basePath : basePath + path;
-    return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
-}
-
-// EXTERNAL MODULE: external "node:zlib"
-var external_node_zlib_ = __nccwpck_require__(8522);
-;// CONCATENATED MODULE: ./build/protocol/manifest.js
-/**
- * The manifest: every entry of a release with the proof of its content. It travels as JSON lines inside one
- * brotli stream, so that neither side ever holds more of it than its own table.
- */
-
-
-const SHA256 = /^[0-9a-f]{64}$/;
-const manifest_file = guards_object({ kind: guards_oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
-const manifest_link = guards_object({ kind: guards_oneOf('link'), path: string, target: string });
-const directory = guards_object({ kind: guards_oneOf('directory'), path: string });
-function manifest_formatEntry(entry) {
-    return `${JSON.stringify(entry)}\n`;
-}
-/** @throws Failure `malformed-message` or `unsafe-path` */
-function parseEntry(line) {
-    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
-    const entry = parse({ file: manifest_file, link: manifest_link, directory }[kind], line, 'manifest entry');
-    assertSafePath(entry.path);
-    if (entry.kind === 'link')
-        assertSafeLink(entry);
-    return entry;
-}
-/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
-function assertSafePath(path) {
-    const parts = path.split('/');
-    if (path === '' ||
-        path.includes('\0') ||
-        parts.some((part) => part === '' || part === '.' || part === '..')) {
-        throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
-    }
-}
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
-function assertSafeLink({ path, target }) {
-    let depth = path.split('/').length - 1;
-    let lowest = depth;
-    for (const part of target.split('/')) {
-        if (part === '..')
-            depth -= 1;
-        else if (part !== '' && part !== '.')
-            depth += 1;
-        lowest = Math.min(lowest, depth);
-    }
-    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
-        throw new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
-    }
-}
-/**
- * Paths that a running Next.js may write, relative to the folder of server.js's distDir: ISR pages (Next 14
- * overwrites them in place), the route cache (15, 16) and the data cache. They are copied between releases,
- * never linked, and may differ from the manifest later.
- */
-const WRITABLE = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
-const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
-function isWritableAtRunTime(path) {
-    return WRITABLE.test(path) && !CODE.test(path);
-}
-
-;// CONCATENATED MODULE: ./build/transfer/stream.js
-/** The two streams of an upload, compressed: the manifest, and the contents that the server lacks. */
-
-
-
-
-
-/** Brotli 3 packs 80 MB a second, 5 about 21 MB, for a tenth less: worth it where there is little. In bytes. */
-const LITTLE = (/* unused pure expression or super */ null && (4 * 1024 * 1024));
-function stream_manifestStream({ entries }) {
-    return compress(entries.map((entry) => Buffer.from(formatEntry(entry))), 5);
-}
-/** @param bitmap base64, one bit for each file of the manifest */
-function stream_missingFiles({ files }, bitmap) {
-    const bits = Buffer.from(bitmap, 'base64');
-    return files.filter((_, index) => ((bits[index >> 3] ?? 0) >> (index & 7)) & 1);
-}
-function stream_contentStream(files) {
-    const bytes = files.reduce((sum, { size }) => sum + size, 0);
-    return compress(contents(files), bytes > LITTLE ? 3 : 5);
-}
-/** @throws Failure `file-changed` when a file is not what was hashed: something still writes into the build */
-async function* contents(files) {
-    for (const { source, path, size } of files) {
-        let read = 0;
-        for await (const chunk of createReadStream(source, {
-            highWaterMark: 256 * 1024,
-        })) {
-            read += chunk.length;
-            yield chunk;
-        }
-        if (read !== size) {
-            throw new Failure('file-changed', `${path} changed while it was being sent`, {
-                remedy: 'Something still writes into the build’s folder: make the build command wait for all it starts.',
-            });
-        }
-    }
-}
-function compress(source, quality) {
-    const input = Readable.from(source);
-    const packed = createBrotliCompress({
-        chunkSize: 64 * 1024,
-        params: { [constants.BROTLI_PARAM_QUALITY]: quality, [constants.BROTLI_PARAM_LGWIN]: 22 },
-    });
-    input.on('error', (error) => packed.destroy(error));
-    return input.pipe(packed);
-}
-
-;// CONCATENATED MODULE: ./build/phases/upload.js
-/** upload: sends what the server lacks, in one compressed stream; the server proves every file by its hash. */
-
-
-
-async function upload_upload(plan, { agent }, output, manifest) {
-    const { id, missing, reusedFiles } = await agent.call('stage', {}, { body: manifestStream(manifest) });
-    const files = missingFiles(manifest, missing);
-    let sentBytes = 0;
-    async function* counted() {
-        for await (const chunk of contentStream(files)) {
-            sentBytes += chunk.length;
-            yield chunk;
-        }
-    }
-    if (files.length > 0)
-        await agent.call('fill', { id }, { body: counted() });
-    await agent.call('commit', {
-        id,
-        entry: output.entry,
-        nextVersion: output.nextVersion ?? '',
-        run: plan.run,
-        runtime: runtimeOf(plan.inputs, output.basePath),
-    });
-    return {
-        value: { id, sentBytes },
-        detail: `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ${reusedFiles} were there already`,
-    };
-}
-
-;// CONCATENATED MODULE: ./build/phases/index.js
-/** The three commands as stories: every line is a phase, in its order. */
-
-
-
-
-
-
-
-
-
-
-
-async function deploy(plan, project, programs, pipeline) {
-    const { inputs } = plan;
-    const story = begin();
-    let server;
-    try {
-        server = await pipeline.run('connect', () => connect(plan, { ...programs, persist: !inputs.dryRun }));
-        story.live = server.facts.live;
-        const output = await pipeline.run('build', () => build(plan, project));
-        const manifest = await pipeline.run('assemble', () => assemble(plan, output, programs.launcherFile));
-        if (inputs.dryRun) {
-            pipeline.skip('upload', `dry run: ${plural(manifest.files.length, 'file')} would become a new release`);
-            return { ...kept(story), succeeded: true };
-        }
-        const uploaded = await pipeline.run('upload', () => upload(plan, server, output, manifest));
-        story.uploadedBytes = uploaded.sentBytes;
-        story.release = uploaded.id;
-        return await bringLive(plan, server, pipeline, story, 'deploy');
-    }
-    catch (error) {
-        return { ...kept(story), failure: Failure.from(error) };
-    }
-    finally {
-        server?.close();
-    }
-}
-async function rollback(plan, programs, pipeline) {
-    const story = begin();
-    let server;
-    try {
-        server = await pipeline.run('connect', () => connect(plan, { ...programs, persist: !plan.inputs.dryRun }));
-        story.live = server.facts.live;
         const { agent } = server;
-        story.release = await chooseRelease(agent, plan.inputs.release);
-        if (plan.inputs.dryRun) {
-            pipeline.skip('verify', `dry run: ${story.release} would be checked and made live`);
-            return { ...kept(story), succeeded: true };
-        }
-        return await bringLive(plan, server, pipeline, story, 'rollback');
-    }
-    catch (error) {
-        return { ...kept(story), failure: Failure.from(error) };
+        const verdict = await pipeline.run('health-check', async () => {
+            const value = await agent.call('watch', { activation: plan.activation }).catch(neverBegan);
+            return {
+                value,
+                detail: value === null ? 'nothing live was touched' : `the server ended it: ${value.status}`,
+            };
+        });
+        const { live, releases, workers } = await agent.call('status', {});
+        const known = { ...untouched({ live, release: null, uploadedBytes: 0 }), releases, workers };
+        if (verdict === null)
+            return { ...known, failure: cutOff };
+        const failure = verdict.failure === null ? null : Failure.revive(verdict.failure);
+        return { ...known, status: verdict.status, succeeded: verdict.status === 'live', failure };
     }
     finally {
-        server?.close();
+        server.close();
     }
 }
-async function phases_status(plan, programs, pipeline) {
-    const story = begin();
-    let server;
-    try {
-        server = await pipeline.run('connect', () => connect_connect(plan, { ...programs, persist: false }));
-        const { agent } = server;
-        const found = await pipeline.run('status', async () => {
-            const value = await agent.call('status', {});
-            const lock = value.lock === null ? '' : `; locked by ${value.lock}`;
-            const detail = `${format_plural(value.releases.length, 'release')}, ${format_plural(value.workers.length, 'worker')}${lock}`;
-            return { value, detail };
-        });
-        const { live, releases, workers } = found;
-        const busy = found.lock !== null;
-        const healthy = live !== null && workers.length > 0 && workers.every(({ release }) => release === live);
-        return {
-            ...kept({ ...story, live }),
-            status: healthy ? 'live' : 'down',
-            succeeded: true,
-            releases,
-            workers,
-            busy,
-        };
-    }
-    catch (error) {
-        return { ...kept(story), failure: failure_Failure.from(error) };
-    }
-    finally {
-        server?.close();
-    }
-}
-function begin() {
-    return { live: null, release: null, uploadedBytes: 0 };
-}
-/** verify → swap → reload → health-check (→ rollback) → cleanup, the same for a new release and an old one. */
-async function bringLive(plan, server, pipeline, story, kind) {
-    const { inputs } = plan;
-    const release = story.release;
-    const discard = async () => {
-        if (kind === 'deploy')
-            await server.agent.call('discard', { id: release }).catch(() => undefined);
-    };
-    if (inputs.candidateCheck) {
-        try {
-            await pipeline.run('verify', () => verify(server, release));
-        }
-        catch (error) {
-            await discard();
-            throw error;
-        }
-    }
-    else {
-        pipeline.skip('verify', 'candidate-check is off');
-    }
-    const log = (line) => pipeline.log.info(line);
-    const request = {
-        release,
-        kind,
-        run: plan.run,
-        lockTimeoutMs: inputs.lockTimeoutMs,
-        preActivate: inputs.preActivate ?? null,
-        postActivate: inputs.postActivate ?? null,
-    };
-    const activation = activate(server, request, log);
-    const step = async (name) => ({
-        value: undefined,
-        detail: await activation.step(name),
-    });
-    let verdict;
-    let failure = null;
-    try {
-        await pipeline.run('swap', () => step('swap'));
-        await pipeline.run('reload', () => step('reload'));
-        await pipeline.run('health-check', async () => {
-            const done = await step('health-check');
-            verdict = await activation.verdict;
-            const failed = reviveFailure(verdict);
-            if (failed !== null)
-                throw failed;
-            if (inputs.health.url === undefined)
-                return done;
-            return { ...done, detail: `${done.detail}; ${await askPublicUrl(inputs.health.url, inputs.health)}` };
-        });
-        verdict = await activation.verdict;
-    }
-    catch (error) {
-        verdict = await activation.verdict.catch(unknownVerdict);
-        failure = reviveFailure(verdict) ?? Failure.from(error);
-        if (verdict.status === 'restored' || verdict.status === 'down') {
-            await pipeline.run('rollback', () => step('rollback')).catch(() => undefined);
-        }
-        // The server found it healthy, the public URL did not: go back the way a rollback goes.
-        if (verdict.status === 'live')
-            verdict = await goBack(server, pipeline, request, story.live, verdict);
-    }
-    if (verdict.status !== 'live' || failure !== null)
-        await discard();
-    await pipeline
-        .run('cleanup', () => cleanUp(inputs, server))
-        .catch((error) => log(`cleanup failed, which changes nothing about what is live: ${error.message}`));
-    return {
-        ...kept(story),
-        status: verdict.status,
-        succeeded: verdict.status === 'live' && failure === null,
-        previousRelease: story.live,
-        liveRelease: verdict.live,
-        failure,
-        workers: verdict.workers,
-    };
-}
-/** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
-function unknownVerdict(error) {
-    const { code, message, remedy, evidence } = Failure.from(error);
-    const failure = { code, message, remedy: remedy ?? null, evidence: evidence ?? null };
-    if (code !== 'connection-lost' && code !== 'activation-died')
-        throw error;
-    return { status: 'down', live: null, failure, workers: [] };
-}
-async function goBack(server, pipeline, request, previous, reached) {
-    if (previous === null || previous === reached.live)
-        return { ...reached, status: 'down' };
-    return pipeline.run('rollback', async () => {
-        const hooks = { preActivate: null, postActivate: null };
-        const restoring = activate(server, { ...request, ...hooks, release: previous, kind: 'restore' }, pipeline.log.info);
-        const verdict = await restoring.verdict;
-        const value = {
-            ...verdict,
-            status: verdict.status === 'live' ? 'restored' : 'down',
-        };
-        return { value, detail: `${verdict.live ?? 'nothing'} is live again` };
-    });
-}
-/** Nothing live was touched: the outcome of every story that ends early. */
-function kept({ live, release, uploadedBytes }) {
-    return {
-        status: 'kept',
-        succeeded: false,
-        release,
-        previousRelease: live,
-        liveRelease: live,
-        uploadedBytes,
-        failure: null,
-        workers: [],
-        releases: [],
-        busy: false,
-    };
+function neverBegan(error) {
+    if (Failure.from(error).code === 'unknown-activation')
+        return null;
+    throw error;
 }
 
 ;// CONCATENATED MODULE: ./build/pipeline.js
@@ -57129,7 +54818,7 @@ function createPipeline(log) {
                 return value;
             }
             catch (error) {
-                const failure = failure_Failure.from(error);
+                const failure = Failure.from(error);
                 row('failed', failure.message);
                 log.info(`failed: ${failure.message}`);
                 throw failure;
@@ -57144,6 +54833,107 @@ function createPipeline(log) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/next/package-json.js
+
+
+
+/**
+ * Reads the package.json in a folder.
+ *
+ * @returns undefined when there is none
+ * @throws Failure `invalid-package-json` when it is there but is not a JSON object
+ */
+function readPackageJson(directory) {
+    const file = (0,external_node_path_namespaceObject.join)(directory, 'package.json');
+    let text;
+    try {
+        text = (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8');
+    }
+    catch (error) {
+        if (isMissing(error))
+            return undefined;
+        throw error;
+    }
+    const value = parseObject(text);
+    if (value === undefined) {
+        throw new Failure('invalid-package-json', `${file} is not a JSON object.`, {
+            remedy: 'Correct the file: `npm pkg get name` in its folder says where it is broken.',
+        });
+    }
+    return {
+        ...(typeof value.name === 'string' ? { name: value.name } : {}),
+        ...(typeof value.version === 'string' ? { version: value.version } : {}),
+        scripts: asObject(value.scripts) ?? {},
+        installed: { ...asObject(value.devDependencies), ...asObject(value.dependencies) },
+    };
+}
+/** The JSON object in a text, or undefined when it holds anything else. */
+function parseObject(text) {
+    try {
+        // npm and Node accept a byte order mark in package.json, JSON.parse does not.
+        return asObject(JSON.parse(text.replace(/^\uFEFF/, '')));
+    }
+    catch {
+        return undefined;
+    }
+}
+function asObject(value) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? value
+        : undefined;
+}
+/** Whether a file system error says that the path does not exist. */
+function isMissing(error) {
+    const code = error.code;
+    return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+;// CONCATENATED MODULE: ./build/plan.js
+/** What will be done, from the inputs and the project. */
+
+
+
+
+/** @param packageName `name` in the app's package.json, if there is one */
+function createPlan(inputs, packageName) {
+    const appName = inputs.appName ?? appNameFromPackage(packageName);
+    const { sha = '', ref = '', actor = '', runUrl = '' } = inputs.run;
+    return {
+        inputs,
+        host: inputs.hosts[0],
+        appName,
+        path: inputs.path ?? `apps/${appName}`,
+        activation: (0,external_node_crypto_.randomUUID)(),
+        run: { commit: sha, ref, actor, runUrl },
+    };
+}
+/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
+function packageName({ run, workingDirectory }) {
+    return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
+}
+/** How the release will run. @param basePath of the Next.js app, '' when it has none */
+function runtimeOf({ app, health }, basePath) {
+    return {
+        host: app.host,
+        port: app.port,
+        instances: app.instances === 'max' ? 0 : app.instances,
+        maxMemoryBytes: app.maxMemoryBytes ?? null,
+        nodeOptions: app.nodeOptions,
+        env: app.env,
+        health: healthOf(health, basePath),
+        observeMs: app.observeMs,
+        drainTimeoutMs: app.drainTimeoutMs,
+        sharedDirs: app.sharedDirs,
+        sharedFiles: app.sharedFiles,
+    };
+}
+function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
+    const within = path === basePath || path.startsWith(`${basePath}/`);
+    // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
+    const full = within ? path : path === '/' ? basePath : basePath + path;
+    return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
+}
+
 ;// CONCATENATED MODULE: ./build/programs.js
 /** The bundles stand side by side: dist/main, dist/post, dist/agent, dist/launcher. */
 
@@ -57152,6 +54942,138 @@ function programs() {
     return { agentFile: (0,external_node_path_namespaceObject.join)(dist, 'agent', 'index.cjs'), launcherFile: (0,external_node_path_namespaceObject.join)(dist, 'launcher', 'index.cjs') };
 }
 
+;// CONCATENATED MODULE: ./build/format.js
+/** Quantities for people. */
+function formatDuration(ms) {
+    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
+    if (ms < 999.5)
+        return `${Math.round(ms)} ms`;
+    if (ms < 59_950)
+        return `${(ms / 1000).toFixed(1)} s`;
+    const seconds = Math.round(ms / 1000);
+    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+function formatBytes(bytes) {
+    const units = ['B', 'KB', 'MB', 'GB'];
+    let [value, unit] = [bytes, 0];
+    while (value >= 999.95 && unit < units.length - 1)
+        [value, unit] = [value / 1000, unit + 1];
+    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+function plural(count, noun) {
+    return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+;// CONCATENATED MODULE: ./build/report/sentence.js
+function sentence({ status, succeeded, release, liveRelease, previousRelease, releases, }) {
+    const live = liveRelease ?? 'no release';
+    if (releases.length > 0) {
+        return status === 'live'
+            ? `${live} is live.`
+            : `The workers do not all serve a release; current points at ${live}.`;
+    }
+    switch (status) {
+        case 'live':
+            return previousRelease === null || previousRelease === liveRelease
+                ? `${live} is live and verified.`
+                : `${live} is live and verified; before it was ${previousRelease}.`;
+        case 'kept':
+            if (succeeded)
+                return `Dry run: nothing was changed; ${live} is live.`;
+            return liveRelease === null
+                ? 'Nothing went live, and nothing on the server was touched.'
+                : `${live} is still live, untouched.`;
+        case 'restored':
+            return `${release ?? 'The new release'} failed after the swap; ${live} was put back and is live and verified.`;
+        case 'down':
+            return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/report/summary.js
+/** The job summary as Markdown: pure. */
+
+
+/** A summary over 1 MiB is dropped whole by GitHub; every text is cut well before. In characters. */
+const LONGEST_EVIDENCE = 20_000;
+const LONGEST_TEXT = 2000;
+function reportOf(plan, outcome, rows, durationMs) {
+    const title = plan === undefined ? 'Gapless' : `${plan.inputs.command} ${plan.appName} on ${plan.host.host}`;
+    return { title, outcome, rows, durationMs };
+}
+function renderSummary({ title, outcome, rows, durationMs }) {
+    const { failure, uploadedBytes } = outcome;
+    const sections = [
+        `## ${mark(outcome)} ${summary_escape(title)}`,
+        summary_escape(sentence(outcome)),
+        failure === null ? '' : renderFailure(failure),
+        rows.length === 0 ? '' : table(['Phase', '', 'Time', 'What it did'], rows.map(phaseRow)),
+        outcome.releases.length === 0 ? '' : renderReleases(outcome),
+        outcome.workers.length === 0 ? '' : renderWorkers(outcome),
+        `Took ${formatDuration(durationMs)}, sent ${formatBytes(uploadedBytes)}.`,
+    ];
+    return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
+}
+function mark({ succeeded, status }) {
+    if (succeeded)
+        return '✅';
+    return status === 'down' ? '🔴' : '⚠️';
+}
+function renderFailure({ code, message, remedy, evidence }) {
+    const why = `**${summary_escape(message)}** (\`${summary_escape(code)}\`)`;
+    const next = remedy === undefined ? '' : `\n\n${summary_escape(remedy)}`;
+    if (evidence === undefined || evidence.trim() === '')
+        return why + next;
+    const shown = escapeHtml(evidence.slice(-LONGEST_EVIDENCE));
+    return `${why}${next}\n\n<details open><summary>Evidence</summary>\n\n<pre>${shown}</pre>\n\n</details>`;
+}
+function phaseRow({ phase, state, durationMs, detail }) {
+    const icon = { ok: '✅', failed: '❌', skipped: '⏭️' }[state];
+    return [phase, icon, state === 'skipped' ? '' : formatDuration(durationMs), detail];
+}
+function renderReleases({ releases }) {
+    const rows = releases.map(({ id, live, activatedAt, info, bytes }) => [
+        id,
+        live ? 'live' : activatedAt === null ? 'never verified' : 'verified',
+        info === null ? 'damaged' : info.commit.slice(0, 7),
+        formatBytes(bytes),
+    ]);
+    return table(['Release', 'State', 'Commit', 'Size'], rows);
+}
+function renderWorkers({ workers }) {
+    const rows = workers.map(({ pmId, pid, status, release, phase, restarts }) => [
+        pmId,
+        String(pid),
+        status,
+        release ?? 'unknown',
+        phase ?? 'unknown',
+        String(restarts),
+    ]);
+    return table(['Worker', 'Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
+}
+function table(head, rows) {
+    const line = (cells) => `| ${cells.join(' | ')} |`;
+    return [line(head), line(head.map(() => '---')), ...rows.map((cells) => line(cells.map(summary_escape)))].join('\n');
+}
+/**
+ * Text as one paragraph of Markdown: everything in a summary is data, neither HTML nor Markdown of an app or a
+ * branch name gets through. Only what could mean something is escaped, so that the source reads well too.
+ */
+function summary_escape(text) {
+    const line = text.trim().replace(/\s+/g, ' ');
+    const shown = line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT)}…` : line;
+    return shown.replace(/[&<`*[\]\\~|]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)](?: |$))/g, entities);
+}
+/** Text inside `<pre>`, where only HTML means something. */
+function escapeHtml(text) {
+    return text.replace(/[&<>]/g, entities);
+}
+function entities(characters) {
+    return characters.replace(/./gsu, (character) => `&#${character.codePointAt(0)};`);
+}
+
+;// CONCATENATED MODULE: external "os"
+const external_os_namespaceObject = require("os");
 ;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/utils.js
 // We use any as a valid input type
 /* eslint-disable @typescript-eslint/no-explicit-any */
@@ -57282,6 +55204,8 @@ function escapeProperty(s) {
 //# sourceMappingURL=command.js.map
 // EXTERNAL MODULE: external "crypto"
 var external_crypto_ = __nccwpck_require__(6982);
+// EXTERNAL MODULE: external "fs"
+var external_fs_ = __nccwpck_require__(9896);
 ;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/file-command.js
 // For internal use, subject to change.
 // We use any as a valid input type
@@ -57317,6 +55241,8 @@ function file_command_prepareKeyValueMessage(key, value) {
     return `${key}<<${delimiter}${external_os_namespaceObject.EOL}${convertedValue}${external_os_namespaceObject.EOL}${delimiter}`;
 }
 //# sourceMappingURL=file-command.js.map
+// EXTERNAL MODULE: external "path"
+var external_path_ = __nccwpck_require__(6928);
 // EXTERNAL MODULE: external "http"
 var external_http_ = __nccwpck_require__(8611);
 // EXTERNAL MODULE: external "https"
@@ -57418,7 +55344,7 @@ var node_modules_tunnel = __nccwpck_require__(770);
 var undici = __nccwpck_require__(6752);
 ;// CONCATENATED MODULE: ./node_modules/@actions/http-client/lib/index.js
 /* eslint-disable @typescript-eslint/no-explicit-any */
-var lib_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+var __awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
     return new (P || (P = Promise))(function (resolve, reject) {
         function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
@@ -57507,8 +55433,8 @@ class HttpClientResponse {
         this.message = message;
     }
     readBody() {
-        return lib_awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve) => lib_awaiter(this, void 0, void 0, function* () {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
                 let output = Buffer.alloc(0);
                 this.message.on('data', (chunk) => {
                     output = Buffer.concat([output, chunk]);
@@ -57520,8 +55446,8 @@ class HttpClientResponse {
         });
     }
     readBodyBuffer() {
-        return lib_awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve) => lib_awaiter(this, void 0, void 0, function* () {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve) => __awaiter(this, void 0, void 0, function* () {
                 const chunks = [];
                 this.message.on('data', (chunk) => {
                     chunks.push(chunk);
@@ -57576,42 +55502,42 @@ class lib_HttpClient {
         }
     }
     options(requestUrl, additionalHeaders) {
-        return lib_awaiter(this, void 0, void 0, function* () {
+        return __awaiter(this, void 0, void 0, function* () {
             return this.request('OPTIONS', requestUrl, null, additionalHeaders || {});
         });
     }
     get(requestUrl, additionalHeaders) {
-        return lib_awaiter(this, void 0, void 0, function* () {
+        return __awaiter(this, void 0, void 0, function* () {
             return this.request('GET', requestUrl, null, additionalHeaders || {});
         });
     }
     del(requestUrl, additionalHeaders) {
-        return lib_awaiter(this, void 0, void 0, function* () {
+        return __awaiter(this, void 0, void 0, function* () {
             return this.request('DELETE', requestUrl, null, additionalHeaders || {});
         });
     }
     post(requestUrl, data, additionalHeaders) {
-        return lib_awaiter(this, void 0, void 0, function* () {
+        return __awaiter(this, void 0, void 0, function* () {
             return this.request('POST', requestUrl, data, additionalHeaders || {});
         });
     }
     patch(requestUrl, data, additionalHeaders) {
-        return lib_awaiter(this, void 0, void 0, function* () {
+        return __awaiter(this, void 0, void 0, function* () {
             return this.request('PATCH', requestUrl, data, additionalHeaders || {});
         });
     }
     put(requestUrl, data, additionalHeaders) {
-        return lib_awaiter(this, void 0, void 0, function* () {
+        return __awaiter(this, void 0, void 0, function* () {
             return this.request('PUT', requestUrl, data, additionalHeaders || {});
         });
     }
     head(requestUrl, additionalHeaders) {
-        return lib_awaiter(this, void 0, void 0, function* () {
+        return __awaiter(this, void 0, void 0, function* () {
             return this.request('HEAD', requestUrl, null, additionalHeaders || {});
         });
     }
     sendStream(verb, requestUrl, stream, additionalHeaders) {
-        return lib_awaiter(this, void 0, void 0, function* () {
+        return __awaiter(this, void 0, void 0, function* () {
             return this.request(verb, requestUrl, stream, additionalHeaders);
         });
     }
@@ -57620,14 +55546,14 @@ class lib_HttpClient {
      * Be aware that not found returns a null.  Other errors (4xx, 5xx) reject the promise
      */
     getJson(requestUrl_1) {
-        return lib_awaiter(this, arguments, void 0, function* (requestUrl, additionalHeaders = {}) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, additionalHeaders = {}) {
             additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
             const res = yield this.get(requestUrl, additionalHeaders);
             return this._processResponse(res, this.requestOptions);
         });
     }
     postJson(requestUrl_1, obj_1) {
-        return lib_awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
             const data = JSON.stringify(obj, null, 2);
             additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
             additionalHeaders[Headers.ContentType] =
@@ -57637,7 +55563,7 @@ class lib_HttpClient {
         });
     }
     putJson(requestUrl_1, obj_1) {
-        return lib_awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
             const data = JSON.stringify(obj, null, 2);
             additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
             additionalHeaders[Headers.ContentType] =
@@ -57647,7 +55573,7 @@ class lib_HttpClient {
         });
     }
     patchJson(requestUrl_1, obj_1) {
-        return lib_awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
+        return __awaiter(this, arguments, void 0, function* (requestUrl, obj, additionalHeaders = {}) {
             const data = JSON.stringify(obj, null, 2);
             additionalHeaders[Headers.Accept] = this._getExistingOrDefaultHeader(additionalHeaders, Headers.Accept, MediaTypes.ApplicationJson);
             additionalHeaders[Headers.ContentType] =
@@ -57662,7 +55588,7 @@ class lib_HttpClient {
      * Prefer get, del, post and patch
      */
     request(verb, requestUrl, data, headers) {
-        return lib_awaiter(this, void 0, void 0, function* () {
+        return __awaiter(this, void 0, void 0, function* () {
             if (this._disposed) {
                 throw new Error('Client has already been disposed.');
             }
@@ -57758,7 +55684,7 @@ class lib_HttpClient {
      * @param data
      */
     requestRaw(info, data) {
-        return lib_awaiter(this, void 0, void 0, function* () {
+        return __awaiter(this, void 0, void 0, function* () {
             return new Promise((resolve, reject) => {
                 function callbackForResult(err, res) {
                     if (err) {
@@ -58039,15 +55965,15 @@ class lib_HttpClient {
         return baseUserAgent;
     }
     _performExponentialBackoff(retryNumber) {
-        return lib_awaiter(this, void 0, void 0, function* () {
+        return __awaiter(this, void 0, void 0, function* () {
             retryNumber = Math.min(ExponentialBackoffCeiling, retryNumber);
             const ms = ExponentialBackoffTimeSlice * Math.pow(2, retryNumber);
             return new Promise(resolve => setTimeout(() => resolve(), ms));
         });
     }
     _processResponse(res, options) {
-        return lib_awaiter(this, void 0, void 0, function* () {
-            return new Promise((resolve, reject) => lib_awaiter(this, void 0, void 0, function* () {
+        return __awaiter(this, void 0, void 0, function* () {
+            return new Promise((resolve, reject) => __awaiter(this, void 0, void 0, function* () {
                 const statusCode = res.message.statusCode || 0;
                 const response = {
                     statusCode,
@@ -58578,6 +56504,1136 @@ function toPlatformPath(pth) {
     return pth.replace(/[/\\]/g, path.sep);
 }
 //# sourceMappingURL=path-utils.js.map
+// EXTERNAL MODULE: external "string_decoder"
+var external_string_decoder_ = __nccwpck_require__(3193);
+// EXTERNAL MODULE: external "events"
+var external_events_ = __nccwpck_require__(4434);
+// EXTERNAL MODULE: external "child_process"
+var external_child_process_ = __nccwpck_require__(5317);
+// EXTERNAL MODULE: external "assert"
+var external_assert_ = __nccwpck_require__(2613);
+;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io-util.js
+var io_util_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+const { chmod, copyFile, lstat, mkdir, open: io_util_open, readdir, rename, rm, rmdir, stat, symlink, unlink } = external_fs_.promises;
+// export const {open} = 'fs'
+const IS_WINDOWS = process.platform === 'win32';
+/**
+ * Custom implementation of readlink to ensure Windows junctions
+ * maintain trailing backslash for backward compatibility with Node.js < 24
+ *
+ * In Node.js 20, Windows junctions (directory symlinks) always returned paths
+ * with trailing backslashes. Node.js 24 removed this behavior, which breaks
+ * code that relied on this format for path operations.
+ *
+ * This implementation restores the Node 20 behavior by adding a trailing
+ * backslash to all junction results on Windows.
+ */
+function readlink(fsPath) {
+    return io_util_awaiter(this, void 0, void 0, function* () {
+        const result = yield fs.promises.readlink(fsPath);
+        // On Windows, restore Node 20 behavior: add trailing backslash to all results
+        // since junctions on Windows are always directory links
+        if (IS_WINDOWS && !result.endsWith('\\')) {
+            return `${result}\\`;
+        }
+        return result;
+    });
+}
+// See https://github.com/nodejs/node/blob/d0153aee367422d0858105abec186da4dff0a0c5/deps/uv/include/uv/win.h#L691
+const UV_FS_O_EXLOCK = 0x10000000;
+const READONLY = external_fs_.constants.O_RDONLY;
+function exists(fsPath) {
+    return io_util_awaiter(this, void 0, void 0, function* () {
+        try {
+            yield stat(fsPath);
+        }
+        catch (err) {
+            if (err.code === 'ENOENT') {
+                return false;
+            }
+            throw err;
+        }
+        return true;
+    });
+}
+function isDirectory(fsPath_1) {
+    return io_util_awaiter(this, arguments, void 0, function* (fsPath, useStat = false) {
+        const stats = useStat ? yield stat(fsPath) : yield lstat(fsPath);
+        return stats.isDirectory();
+    });
+}
+/**
+ * On OSX/Linux, true if path starts with '/'. On Windows, true for paths like:
+ * \, \hello, \\hello\share, C:, and C:\hello (and corresponding alternate separator cases).
+ */
+function isRooted(p) {
+    p = normalizeSeparators(p);
+    if (!p) {
+        throw new Error('isRooted() parameter "p" cannot be empty');
+    }
+    if (IS_WINDOWS) {
+        return (p.startsWith('\\') || /^[A-Z]:/i.test(p) // e.g. \ or \hello or \\hello
+        ); // e.g. C: or C:\hello
+    }
+    return p.startsWith('/');
+}
+/**
+ * Best effort attempt to determine whether a file exists and is executable.
+ * @param filePath    file path to check
+ * @param extensions  additional file extensions to try
+ * @return if file exists and is executable, returns the file path. otherwise empty string.
+ */
+function tryGetExecutablePath(filePath, extensions) {
+    return io_util_awaiter(this, void 0, void 0, function* () {
+        let stats = undefined;
+        try {
+            // test file exists
+            stats = yield stat(filePath);
+        }
+        catch (err) {
+            if (err.code !== 'ENOENT') {
+                // eslint-disable-next-line no-console
+                console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
+            }
+        }
+        if (stats && stats.isFile()) {
+            if (IS_WINDOWS) {
+                // on Windows, test for valid extension
+                const upperExt = external_path_.extname(filePath).toUpperCase();
+                if (extensions.some(validExt => validExt.toUpperCase() === upperExt)) {
+                    return filePath;
+                }
+            }
+            else {
+                if (isUnixExecutable(stats)) {
+                    return filePath;
+                }
+            }
+        }
+        // try each extension
+        const originalFilePath = filePath;
+        for (const extension of extensions) {
+            filePath = originalFilePath + extension;
+            stats = undefined;
+            try {
+                stats = yield stat(filePath);
+            }
+            catch (err) {
+                if (err.code !== 'ENOENT') {
+                    // eslint-disable-next-line no-console
+                    console.log(`Unexpected error attempting to determine if executable file exists '${filePath}': ${err}`);
+                }
+            }
+            if (stats && stats.isFile()) {
+                if (IS_WINDOWS) {
+                    // preserve the case of the actual file (since an extension was appended)
+                    try {
+                        const directory = external_path_.dirname(filePath);
+                        const upperName = external_path_.basename(filePath).toUpperCase();
+                        for (const actualName of yield readdir(directory)) {
+                            if (upperName === actualName.toUpperCase()) {
+                                filePath = external_path_.join(directory, actualName);
+                                break;
+                            }
+                        }
+                    }
+                    catch (err) {
+                        // eslint-disable-next-line no-console
+                        console.log(`Unexpected error attempting to determine the actual case of the file '${filePath}': ${err}`);
+                    }
+                    return filePath;
+                }
+                else {
+                    if (isUnixExecutable(stats)) {
+                        return filePath;
+                    }
+                }
+            }
+        }
+        return '';
+    });
+}
+function normalizeSeparators(p) {
+    p = p || '';
+    if (IS_WINDOWS) {
+        // convert slashes on Windows
+        p = p.replace(/\//g, '\\');
+        // remove redundant slashes
+        return p.replace(/\\\\+/g, '\\');
+    }
+    // remove redundant slashes
+    return p.replace(/\/\/+/g, '/');
+}
+// on Mac/Linux, test the execute bit
+//     R   W  X  R  W X R W X
+//   256 128 64 32 16 8 4 2 1
+function isUnixExecutable(stats) {
+    return ((stats.mode & 1) > 0 ||
+        ((stats.mode & 8) > 0 &&
+            process.getgid !== undefined &&
+            stats.gid === process.getgid()) ||
+        ((stats.mode & 64) > 0 &&
+            process.getuid !== undefined &&
+            stats.uid === process.getuid()));
+}
+// Get the path of cmd.exe in windows
+function getCmdPath() {
+    var _a;
+    return (_a = process.env['COMSPEC']) !== null && _a !== void 0 ? _a : `cmd.exe`;
+}
+//# sourceMappingURL=io-util.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/io/lib/io.js
+var io_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+/**
+ * Copies a file or folder.
+ * Based off of shelljs - https://github.com/shelljs/shelljs/blob/9237f66c52e5daa40458f94f9565e18e8132f5a6/src/cp.js
+ *
+ * @param     source    source path
+ * @param     dest      destination path
+ * @param     options   optional. See CopyOptions.
+ */
+function cp(source_1, dest_1) {
+    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
+        const { force, recursive, copySourceDirectory } = readCopyOptions(options);
+        const destStat = (yield ioUtil.exists(dest)) ? yield ioUtil.stat(dest) : null;
+        // Dest is an existing file, but not forcing
+        if (destStat && destStat.isFile() && !force) {
+            return;
+        }
+        // If dest is an existing directory, should copy inside.
+        const newDest = destStat && destStat.isDirectory() && copySourceDirectory
+            ? path.join(dest, path.basename(source))
+            : dest;
+        if (!(yield ioUtil.exists(source))) {
+            throw new Error(`no such file or directory: ${source}`);
+        }
+        const sourceStat = yield ioUtil.stat(source);
+        if (sourceStat.isDirectory()) {
+            if (!recursive) {
+                throw new Error(`Failed to copy. ${source} is a directory, but tried to copy without recursive flag.`);
+            }
+            else {
+                yield cpDirRecursive(source, newDest, 0, force);
+            }
+        }
+        else {
+            if (path.relative(source, newDest) === '') {
+                // a file cannot be copied to itself
+                throw new Error(`'${newDest}' and '${source}' are the same file`);
+            }
+            yield io_copyFile(source, newDest, force);
+        }
+    });
+}
+/**
+ * Moves a path.
+ *
+ * @param     source    source path
+ * @param     dest      destination path
+ * @param     options   optional. See MoveOptions.
+ */
+function mv(source_1, dest_1) {
+    return io_awaiter(this, arguments, void 0, function* (source, dest, options = {}) {
+        if (yield ioUtil.exists(dest)) {
+            let destExists = true;
+            if (yield ioUtil.isDirectory(dest)) {
+                // If dest is directory copy src into dest
+                dest = path.join(dest, path.basename(source));
+                destExists = yield ioUtil.exists(dest);
+            }
+            if (destExists) {
+                if (options.force == null || options.force) {
+                    yield rmRF(dest);
+                }
+                else {
+                    throw new Error('Destination already exists');
+                }
+            }
+        }
+        yield mkdirP(path.dirname(dest));
+        yield ioUtil.rename(source, dest);
+    });
+}
+/**
+ * Remove a path recursively with force
+ *
+ * @param inputPath path to remove
+ */
+function rmRF(inputPath) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if (ioUtil.IS_WINDOWS) {
+            // Check for invalid characters
+            // https://docs.microsoft.com/en-us/windows/win32/fileio/naming-a-file
+            if (/[*"<>|]/.test(inputPath)) {
+                throw new Error('File path must not contain `*`, `"`, `<`, `>` or `|` on Windows');
+            }
+        }
+        try {
+            // note if path does not exist, error is silent
+            yield ioUtil.rm(inputPath, {
+                force: true,
+                maxRetries: 3,
+                recursive: true,
+                retryDelay: 300
+            });
+        }
+        catch (err) {
+            throw new Error(`File was unable to be removed ${err}`);
+        }
+    });
+}
+/**
+ * Make a directory.  Creates the full path with folders in between
+ * Will throw if it fails
+ *
+ * @param   fsPath        path to create
+ * @returns Promise<void>
+ */
+function mkdirP(fsPath) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        ok(fsPath, 'a path argument must be provided');
+        yield ioUtil.mkdir(fsPath, { recursive: true });
+    });
+}
+/**
+ * Returns path of a tool had the tool actually been invoked.  Resolves via paths.
+ * If you check and the tool does not exist, it will throw.
+ *
+ * @param     tool              name of the tool
+ * @param     check             whether to check if tool exists
+ * @returns   Promise<string>   path to tool
+ */
+function which(tool, check) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if (!tool) {
+            throw new Error("parameter 'tool' is required");
+        }
+        // recursive when check=true
+        if (check) {
+            const result = yield which(tool, false);
+            if (!result) {
+                if (IS_WINDOWS) {
+                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also verify the file has a valid extension for an executable file.`);
+                }
+                else {
+                    throw new Error(`Unable to locate executable file: ${tool}. Please verify either the file path exists or the file can be found within a directory specified by the PATH environment variable. Also check the file mode to verify the file is executable.`);
+                }
+            }
+            return result;
+        }
+        const matches = yield findInPath(tool);
+        if (matches && matches.length > 0) {
+            return matches[0];
+        }
+        return '';
+    });
+}
+/**
+ * Returns a list of all occurrences of the given tool on the system path.
+ *
+ * @returns   Promise<string[]>  the paths of the tool
+ */
+function findInPath(tool) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if (!tool) {
+            throw new Error("parameter 'tool' is required");
+        }
+        // build the list of extensions to try
+        const extensions = [];
+        if (IS_WINDOWS && process.env['PATHEXT']) {
+            for (const extension of process.env['PATHEXT'].split(external_path_.delimiter)) {
+                if (extension) {
+                    extensions.push(extension);
+                }
+            }
+        }
+        // if it's rooted, return it if exists. otherwise return empty.
+        if (isRooted(tool)) {
+            const filePath = yield tryGetExecutablePath(tool, extensions);
+            if (filePath) {
+                return [filePath];
+            }
+            return [];
+        }
+        // if any path separators, return empty
+        if (tool.includes(external_path_.sep)) {
+            return [];
+        }
+        // build the list of directories
+        //
+        // Note, technically "where" checks the current directory on Windows. From a toolkit perspective,
+        // it feels like we should not do this. Checking the current directory seems like more of a use
+        // case of a shell, and the which() function exposed by the toolkit should strive for consistency
+        // across platforms.
+        const directories = [];
+        if (process.env.PATH) {
+            for (const p of process.env.PATH.split(external_path_.delimiter)) {
+                if (p) {
+                    directories.push(p);
+                }
+            }
+        }
+        // find all matches
+        const matches = [];
+        for (const directory of directories) {
+            const filePath = yield tryGetExecutablePath(external_path_.join(directory, tool), extensions);
+            if (filePath) {
+                matches.push(filePath);
+            }
+        }
+        return matches;
+    });
+}
+function readCopyOptions(options) {
+    const force = options.force == null ? true : options.force;
+    const recursive = Boolean(options.recursive);
+    const copySourceDirectory = options.copySourceDirectory == null
+        ? true
+        : Boolean(options.copySourceDirectory);
+    return { force, recursive, copySourceDirectory };
+}
+function cpDirRecursive(sourceDir, destDir, currentDepth, force) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        // Ensure there is not a run away recursive copy
+        if (currentDepth >= 255)
+            return;
+        currentDepth++;
+        yield mkdirP(destDir);
+        const files = yield ioUtil.readdir(sourceDir);
+        for (const fileName of files) {
+            const srcFile = `${sourceDir}/${fileName}`;
+            const destFile = `${destDir}/${fileName}`;
+            const srcFileStat = yield ioUtil.lstat(srcFile);
+            if (srcFileStat.isDirectory()) {
+                // Recurse
+                yield cpDirRecursive(srcFile, destFile, currentDepth, force);
+            }
+            else {
+                yield io_copyFile(srcFile, destFile, force);
+            }
+        }
+        // Change the mode for the newly created directory
+        yield ioUtil.chmod(destDir, (yield ioUtil.stat(sourceDir)).mode);
+    });
+}
+// Buffered file copy
+function io_copyFile(srcFile, destFile, force) {
+    return io_awaiter(this, void 0, void 0, function* () {
+        if ((yield ioUtil.lstat(srcFile)).isSymbolicLink()) {
+            // unlink/re-link it
+            try {
+                yield ioUtil.lstat(destFile);
+                yield ioUtil.unlink(destFile);
+            }
+            catch (e) {
+                // Try to override file permission
+                if (e.code === 'EPERM') {
+                    yield ioUtil.chmod(destFile, '0666');
+                    yield ioUtil.unlink(destFile);
+                }
+                // other errors = it doesn't exist, no work to do
+            }
+            // Copy over symlink
+            const symlinkFull = yield ioUtil.readlink(srcFile);
+            yield ioUtil.symlink(symlinkFull, destFile, ioUtil.IS_WINDOWS ? 'junction' : null);
+        }
+        else if (!(yield ioUtil.exists(destFile)) || force) {
+            yield ioUtil.copyFile(srcFile, destFile);
+        }
+    });
+}
+//# sourceMappingURL=io.js.map
+;// CONCATENATED MODULE: external "timers"
+const external_timers_namespaceObject = require("timers");
+;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/toolrunner.js
+var toolrunner_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+
+
+
+
+
+/* eslint-disable @typescript-eslint/unbound-method */
+const toolrunner_IS_WINDOWS = process.platform === 'win32';
+/*
+ * Class for running command line tools. Handles quoting and arg parsing in a platform agnostic way.
+ */
+class ToolRunner extends external_events_.EventEmitter {
+    constructor(toolPath, args, options) {
+        super();
+        if (!toolPath) {
+            throw new Error("Parameter 'toolPath' cannot be null or empty.");
+        }
+        this.toolPath = toolPath;
+        this.args = args || [];
+        this.options = options || {};
+    }
+    _debug(message) {
+        if (this.options.listeners && this.options.listeners.debug) {
+            this.options.listeners.debug(message);
+        }
+    }
+    _getCommandString(options, noPrefix) {
+        const toolPath = this._getSpawnFileName();
+        const args = this._getSpawnArgs(options);
+        let cmd = noPrefix ? '' : '[command]'; // omit prefix when piped to a second tool
+        if (toolrunner_IS_WINDOWS) {
+            // Windows + cmd file
+            if (this._isCmdFile()) {
+                cmd += toolPath;
+                for (const a of args) {
+                    cmd += ` ${a}`;
+                }
+            }
+            // Windows + verbatim
+            else if (options.windowsVerbatimArguments) {
+                cmd += `"${toolPath}"`;
+                for (const a of args) {
+                    cmd += ` ${a}`;
+                }
+            }
+            // Windows (regular)
+            else {
+                cmd += this._windowsQuoteCmdArg(toolPath);
+                for (const a of args) {
+                    cmd += ` ${this._windowsQuoteCmdArg(a)}`;
+                }
+            }
+        }
+        else {
+            // OSX/Linux - this can likely be improved with some form of quoting.
+            // creating processes on Unix is fundamentally different than Windows.
+            // on Unix, execvp() takes an arg array.
+            cmd += toolPath;
+            for (const a of args) {
+                cmd += ` ${a}`;
+            }
+        }
+        return cmd;
+    }
+    _processLineBuffer(data, strBuffer, onLine) {
+        try {
+            let s = strBuffer + data.toString();
+            let n = s.indexOf(external_os_namespaceObject.EOL);
+            while (n > -1) {
+                const line = s.substring(0, n);
+                onLine(line);
+                // the rest of the string ...
+                s = s.substring(n + external_os_namespaceObject.EOL.length);
+                n = s.indexOf(external_os_namespaceObject.EOL);
+            }
+            return s;
+        }
+        catch (err) {
+            // streaming lines to console is best effort.  Don't fail a build.
+            this._debug(`error processing line. Failed with error ${err}`);
+            return '';
+        }
+    }
+    _getSpawnFileName() {
+        if (toolrunner_IS_WINDOWS) {
+            if (this._isCmdFile()) {
+                return process.env['COMSPEC'] || 'cmd.exe';
+            }
+        }
+        return this.toolPath;
+    }
+    _getSpawnArgs(options) {
+        if (toolrunner_IS_WINDOWS) {
+            if (this._isCmdFile()) {
+                let argline = `/D /S /C "${this._windowsQuoteCmdArg(this.toolPath)}`;
+                for (const a of this.args) {
+                    argline += ' ';
+                    argline += options.windowsVerbatimArguments
+                        ? a
+                        : this._windowsQuoteCmdArg(a);
+                }
+                argline += '"';
+                return [argline];
+            }
+        }
+        return this.args;
+    }
+    _endsWith(str, end) {
+        return str.endsWith(end);
+    }
+    _isCmdFile() {
+        const upperToolPath = this.toolPath.toUpperCase();
+        return (this._endsWith(upperToolPath, '.CMD') ||
+            this._endsWith(upperToolPath, '.BAT'));
+    }
+    _windowsQuoteCmdArg(arg) {
+        // for .exe, apply the normal quoting rules that libuv applies
+        if (!this._isCmdFile()) {
+            return this._uvQuoteCmdArg(arg);
+        }
+        // otherwise apply quoting rules specific to the cmd.exe command line parser.
+        // the libuv rules are generic and are not designed specifically for cmd.exe
+        // command line parser.
+        //
+        // for a detailed description of the cmd.exe command line parser, refer to
+        // http://stackoverflow.com/questions/4094699/how-does-the-windows-command-interpreter-cmd-exe-parse-scripts/7970912#7970912
+        // need quotes for empty arg
+        if (!arg) {
+            return '""';
+        }
+        // determine whether the arg needs to be quoted
+        const cmdSpecialChars = [
+            ' ',
+            '\t',
+            '&',
+            '(',
+            ')',
+            '[',
+            ']',
+            '{',
+            '}',
+            '^',
+            '=',
+            ';',
+            '!',
+            "'",
+            '+',
+            ',',
+            '`',
+            '~',
+            '|',
+            '<',
+            '>',
+            '"'
+        ];
+        let needsQuotes = false;
+        for (const char of arg) {
+            if (cmdSpecialChars.some(x => x === char)) {
+                needsQuotes = true;
+                break;
+            }
+        }
+        // short-circuit if quotes not needed
+        if (!needsQuotes) {
+            return arg;
+        }
+        // the following quoting rules are very similar to the rules that by libuv applies.
+        //
+        // 1) wrap the string in quotes
+        //
+        // 2) double-up quotes - i.e. " => ""
+        //
+        //    this is different from the libuv quoting rules. libuv replaces " with \", which unfortunately
+        //    doesn't work well with a cmd.exe command line.
+        //
+        //    note, replacing " with "" also works well if the arg is passed to a downstream .NET console app.
+        //    for example, the command line:
+        //          foo.exe "myarg:""my val"""
+        //    is parsed by a .NET console app into an arg array:
+        //          [ "myarg:\"my val\"" ]
+        //    which is the same end result when applying libuv quoting rules. although the actual
+        //    command line from libuv quoting rules would look like:
+        //          foo.exe "myarg:\"my val\""
+        //
+        // 3) double-up slashes that precede a quote,
+        //    e.g.  hello \world    => "hello \world"
+        //          hello\"world    => "hello\\""world"
+        //          hello\\"world   => "hello\\\\""world"
+        //          hello world\    => "hello world\\"
+        //
+        //    technically this is not required for a cmd.exe command line, or the batch argument parser.
+        //    the reasons for including this as a .cmd quoting rule are:
+        //
+        //    a) this is optimized for the scenario where the argument is passed from the .cmd file to an
+        //       external program. many programs (e.g. .NET console apps) rely on the slash-doubling rule.
+        //
+        //    b) it's what we've been doing previously (by deferring to node default behavior) and we
+        //       haven't heard any complaints about that aspect.
+        //
+        // note, a weakness of the quoting rules chosen here, is that % is not escaped. in fact, % cannot be
+        // escaped when used on the command line directly - even though within a .cmd file % can be escaped
+        // by using %%.
+        //
+        // the saving grace is, on the command line, %var% is left as-is if var is not defined. this contrasts
+        // the line parsing rules within a .cmd file, where if var is not defined it is replaced with nothing.
+        //
+        // one option that was explored was replacing % with ^% - i.e. %var% => ^%var^%. this hack would
+        // often work, since it is unlikely that var^ would exist, and the ^ character is removed when the
+        // variable is used. the problem, however, is that ^ is not removed when %* is used to pass the args
+        // to an external program.
+        //
+        // an unexplored potential solution for the % escaping problem, is to create a wrapper .cmd file.
+        // % can be escaped within a .cmd file.
+        let reverse = '"';
+        let quoteHit = true;
+        for (let i = arg.length; i > 0; i--) {
+            // walk the string in reverse
+            reverse += arg[i - 1];
+            if (quoteHit && arg[i - 1] === '\\') {
+                reverse += '\\'; // double the slash
+            }
+            else if (arg[i - 1] === '"') {
+                quoteHit = true;
+                reverse += '"'; // double the quote
+            }
+            else {
+                quoteHit = false;
+            }
+        }
+        reverse += '"';
+        return reverse.split('').reverse().join('');
+    }
+    _uvQuoteCmdArg(arg) {
+        // Tool runner wraps child_process.spawn() and needs to apply the same quoting as
+        // Node in certain cases where the undocumented spawn option windowsVerbatimArguments
+        // is used.
+        //
+        // Since this function is a port of quote_cmd_arg from Node 4.x (technically, lib UV,
+        // see https://github.com/nodejs/node/blob/v4.x/deps/uv/src/win/process.c for details),
+        // pasting copyright notice from Node within this function:
+        //
+        //      Copyright Joyent, Inc. and other Node contributors. All rights reserved.
+        //
+        //      Permission is hereby granted, free of charge, to any person obtaining a copy
+        //      of this software and associated documentation files (the "Software"), to
+        //      deal in the Software without restriction, including without limitation the
+        //      rights to use, copy, modify, merge, publish, distribute, sublicense, and/or
+        //      sell copies of the Software, and to permit persons to whom the Software is
+        //      furnished to do so, subject to the following conditions:
+        //
+        //      The above copyright notice and this permission notice shall be included in
+        //      all copies or substantial portions of the Software.
+        //
+        //      THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+        //      IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+        //      FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+        //      AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+        //      LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING
+        //      FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS
+        //      IN THE SOFTWARE.
+        if (!arg) {
+            // Need double quotation for empty argument
+            return '""';
+        }
+        if (!arg.includes(' ') && !arg.includes('\t') && !arg.includes('"')) {
+            // No quotation needed
+            return arg;
+        }
+        if (!arg.includes('"') && !arg.includes('\\')) {
+            // No embedded double quotes or backslashes, so I can just wrap
+            // quote marks around the whole thing.
+            return `"${arg}"`;
+        }
+        // Expected input/output:
+        //   input : hello"world
+        //   output: "hello\"world"
+        //   input : hello""world
+        //   output: "hello\"\"world"
+        //   input : hello\world
+        //   output: hello\world
+        //   input : hello\\world
+        //   output: hello\\world
+        //   input : hello\"world
+        //   output: "hello\\\"world"
+        //   input : hello\\"world
+        //   output: "hello\\\\\"world"
+        //   input : hello world\
+        //   output: "hello world\\" - note the comment in libuv actually reads "hello world\"
+        //                             but it appears the comment is wrong, it should be "hello world\\"
+        let reverse = '"';
+        let quoteHit = true;
+        for (let i = arg.length; i > 0; i--) {
+            // walk the string in reverse
+            reverse += arg[i - 1];
+            if (quoteHit && arg[i - 1] === '\\') {
+                reverse += '\\';
+            }
+            else if (arg[i - 1] === '"') {
+                quoteHit = true;
+                reverse += '\\';
+            }
+            else {
+                quoteHit = false;
+            }
+        }
+        reverse += '"';
+        return reverse.split('').reverse().join('');
+    }
+    _cloneExecOptions(options) {
+        options = options || {};
+        const result = {
+            cwd: options.cwd || process.cwd(),
+            env: options.env || process.env,
+            silent: options.silent || false,
+            windowsVerbatimArguments: options.windowsVerbatimArguments || false,
+            failOnStdErr: options.failOnStdErr || false,
+            ignoreReturnCode: options.ignoreReturnCode || false,
+            delay: options.delay || 10000
+        };
+        result.outStream = options.outStream || process.stdout;
+        result.errStream = options.errStream || process.stderr;
+        return result;
+    }
+    _getSpawnOptions(options, toolPath) {
+        options = options || {};
+        const result = {};
+        result.cwd = options.cwd;
+        result.env = options.env;
+        result['windowsVerbatimArguments'] =
+            options.windowsVerbatimArguments || this._isCmdFile();
+        if (options.windowsVerbatimArguments) {
+            result.argv0 = `"${toolPath}"`;
+        }
+        return result;
+    }
+    /**
+     * Exec a tool.
+     * Output will be streamed to the live console.
+     * Returns promise with return code
+     *
+     * @param     tool     path to tool to exec
+     * @param     options  optional exec options.  See ExecOptions
+     * @returns   number
+     */
+    exec() {
+        return toolrunner_awaiter(this, void 0, void 0, function* () {
+            // root the tool path if it is unrooted and contains relative pathing
+            if (!isRooted(this.toolPath) &&
+                (this.toolPath.includes('/') ||
+                    (toolrunner_IS_WINDOWS && this.toolPath.includes('\\')))) {
+                // prefer options.cwd if it is specified, however options.cwd may also need to be rooted
+                this.toolPath = external_path_.resolve(process.cwd(), this.options.cwd || process.cwd(), this.toolPath);
+            }
+            // if the tool is only a file name, then resolve it from the PATH
+            // otherwise verify it exists (add extension on Windows if necessary)
+            this.toolPath = yield which(this.toolPath, true);
+            return new Promise((resolve, reject) => toolrunner_awaiter(this, void 0, void 0, function* () {
+                this._debug(`exec tool: ${this.toolPath}`);
+                this._debug('arguments:');
+                for (const arg of this.args) {
+                    this._debug(`   ${arg}`);
+                }
+                const optionsNonNull = this._cloneExecOptions(this.options);
+                if (!optionsNonNull.silent && optionsNonNull.outStream) {
+                    optionsNonNull.outStream.write(this._getCommandString(optionsNonNull) + external_os_namespaceObject.EOL);
+                }
+                const state = new ExecState(optionsNonNull, this.toolPath);
+                state.on('debug', (message) => {
+                    this._debug(message);
+                });
+                if (this.options.cwd && !(yield exists(this.options.cwd))) {
+                    return reject(new Error(`The cwd: ${this.options.cwd} does not exist!`));
+                }
+                const fileName = this._getSpawnFileName();
+                const cp = external_child_process_.spawn(fileName, this._getSpawnArgs(optionsNonNull), this._getSpawnOptions(this.options, fileName));
+                let stdbuffer = '';
+                if (cp.stdout) {
+                    cp.stdout.on('data', (data) => {
+                        if (this.options.listeners && this.options.listeners.stdout) {
+                            this.options.listeners.stdout(data);
+                        }
+                        if (!optionsNonNull.silent && optionsNonNull.outStream) {
+                            optionsNonNull.outStream.write(data);
+                        }
+                        stdbuffer = this._processLineBuffer(data, stdbuffer, (line) => {
+                            if (this.options.listeners && this.options.listeners.stdline) {
+                                this.options.listeners.stdline(line);
+                            }
+                        });
+                    });
+                }
+                let errbuffer = '';
+                if (cp.stderr) {
+                    cp.stderr.on('data', (data) => {
+                        state.processStderr = true;
+                        if (this.options.listeners && this.options.listeners.stderr) {
+                            this.options.listeners.stderr(data);
+                        }
+                        if (!optionsNonNull.silent &&
+                            optionsNonNull.errStream &&
+                            optionsNonNull.outStream) {
+                            const s = optionsNonNull.failOnStdErr
+                                ? optionsNonNull.errStream
+                                : optionsNonNull.outStream;
+                            s.write(data);
+                        }
+                        errbuffer = this._processLineBuffer(data, errbuffer, (line) => {
+                            if (this.options.listeners && this.options.listeners.errline) {
+                                this.options.listeners.errline(line);
+                            }
+                        });
+                    });
+                }
+                cp.on('error', (err) => {
+                    state.processError = err.message;
+                    state.processExited = true;
+                    state.processClosed = true;
+                    state.CheckComplete();
+                });
+                cp.on('exit', (code) => {
+                    state.processExitCode = code;
+                    state.processExited = true;
+                    this._debug(`Exit code ${code} received from tool '${this.toolPath}'`);
+                    state.CheckComplete();
+                });
+                cp.on('close', (code) => {
+                    state.processExitCode = code;
+                    state.processExited = true;
+                    state.processClosed = true;
+                    this._debug(`STDIO streams have closed for tool '${this.toolPath}'`);
+                    state.CheckComplete();
+                });
+                state.on('done', (error, exitCode) => {
+                    if (stdbuffer.length > 0) {
+                        this.emit('stdline', stdbuffer);
+                    }
+                    if (errbuffer.length > 0) {
+                        this.emit('errline', errbuffer);
+                    }
+                    cp.removeAllListeners();
+                    if (error) {
+                        reject(error);
+                    }
+                    else {
+                        resolve(exitCode);
+                    }
+                });
+                if (this.options.input) {
+                    if (!cp.stdin) {
+                        throw new Error('child process missing stdin');
+                    }
+                    cp.stdin.end(this.options.input);
+                }
+            }));
+        });
+    }
+}
+/**
+ * Convert an arg string to an array of args. Handles escaping
+ *
+ * @param    argString   string of arguments
+ * @returns  string[]    array of arguments
+ */
+function argStringToArray(argString) {
+    const args = [];
+    let inQuotes = false;
+    let escaped = false;
+    let arg = '';
+    function append(c) {
+        // we only escape double quotes.
+        if (escaped && c !== '"') {
+            arg += '\\';
+        }
+        arg += c;
+        escaped = false;
+    }
+    for (let i = 0; i < argString.length; i++) {
+        const c = argString.charAt(i);
+        if (c === '"') {
+            if (!escaped) {
+                inQuotes = !inQuotes;
+            }
+            else {
+                append(c);
+            }
+            continue;
+        }
+        if (c === '\\' && escaped) {
+            append(c);
+            continue;
+        }
+        if (c === '\\' && inQuotes) {
+            escaped = true;
+            continue;
+        }
+        if (c === ' ' && !inQuotes) {
+            if (arg.length > 0) {
+                args.push(arg);
+                arg = '';
+            }
+            continue;
+        }
+        append(c);
+    }
+    if (arg.length > 0) {
+        args.push(arg.trim());
+    }
+    return args;
+}
+class ExecState extends external_events_.EventEmitter {
+    constructor(options, toolPath) {
+        super();
+        this.processClosed = false; // tracks whether the process has exited and stdio is closed
+        this.processError = '';
+        this.processExitCode = 0;
+        this.processExited = false; // tracks whether the process has exited
+        this.processStderr = false; // tracks whether stderr was written to
+        this.delay = 10000; // 10 seconds
+        this.done = false;
+        this.timeout = null;
+        if (!toolPath) {
+            throw new Error('toolPath must not be empty');
+        }
+        this.options = options;
+        this.toolPath = toolPath;
+        if (options.delay) {
+            this.delay = options.delay;
+        }
+    }
+    CheckComplete() {
+        if (this.done) {
+            return;
+        }
+        if (this.processClosed) {
+            this._setResult();
+        }
+        else if (this.processExited) {
+            this.timeout = (0,external_timers_namespaceObject.setTimeout)(ExecState.HandleTimeout, this.delay, this);
+        }
+    }
+    _debug(message) {
+        this.emit('debug', message);
+    }
+    _setResult() {
+        // determine whether there is an error
+        let error;
+        if (this.processExited) {
+            if (this.processError) {
+                error = new Error(`There was an error when attempting to execute the process '${this.toolPath}'. This may indicate the process failed to start. Error: ${this.processError}`);
+            }
+            else if (this.processExitCode !== 0 && !this.options.ignoreReturnCode) {
+                error = new Error(`The process '${this.toolPath}' failed with exit code ${this.processExitCode}`);
+            }
+            else if (this.processStderr && this.options.failOnStdErr) {
+                error = new Error(`The process '${this.toolPath}' failed because one or more lines were written to the STDERR stream`);
+            }
+        }
+        // clear the timeout
+        if (this.timeout) {
+            clearTimeout(this.timeout);
+            this.timeout = null;
+        }
+        this.done = true;
+        this.emit('done', error, this.processExitCode);
+    }
+    static HandleTimeout(state) {
+        if (state.done) {
+            return;
+        }
+        if (!state.processClosed && state.processExited) {
+            const message = `The STDIO streams did not close within ${state.delay / 1000} seconds of the exit event from process '${state.toolPath}'. This may indicate a child process inherited the STDIO streams and has not yet exited.`;
+            state._debug(message);
+        }
+        state._setResult();
+    }
+}
+//# sourceMappingURL=toolrunner.js.map
+;// CONCATENATED MODULE: ./node_modules/@actions/exec/lib/exec.js
+var exec_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
+    function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
+    return new (P || (P = Promise))(function (resolve, reject) {
+        function fulfilled(value) { try { step(generator.next(value)); } catch (e) { reject(e); } }
+        function rejected(value) { try { step(generator["throw"](value)); } catch (e) { reject(e); } }
+        function step(result) { result.done ? resolve(result.value) : adopt(result.value).then(fulfilled, rejected); }
+        step((generator = generator.apply(thisArg, _arguments || [])).next());
+    });
+};
+
+
+/**
+ * Exec a command.
+ * Output will be streamed to the live console.
+ * Returns promise with return code
+ *
+ * @param     commandLine        command to execute (can include additional args). Must be correctly escaped.
+ * @param     args               optional arguments for tool. Escaping is handled by the lib.
+ * @param     options            optional exec options.  See ExecOptions
+ * @returns   Promise<number>    exit code
+ */
+function exec_exec(commandLine, args, options) {
+    return exec_awaiter(this, void 0, void 0, function* () {
+        const commandArgs = tr.argStringToArray(commandLine);
+        if (commandArgs.length === 0) {
+            throw new Error(`Parameter 'commandLine' cannot be null or empty.`);
+        }
+        // Path to tool to execute should be first arg
+        const toolPath = commandArgs[0];
+        args = commandArgs.slice(1).concat(args || []);
+        const runner = new tr.ToolRunner(toolPath, args, options);
+        return runner.exec();
+    });
+}
+/**
+ * Exec a command and get the output.
+ * Output will be streamed to the live console.
+ * Returns promise with the exit code and collected stdout and stderr
+ *
+ * @param     commandLine           command to execute (can include additional args). Must be correctly escaped.
+ * @param     args                  optional arguments for tool. Escaping is handled by the lib.
+ * @param     options               optional exec options.  See ExecOptions
+ * @returns   Promise<ExecOutput>   exit code, stdout, and stderr
+ */
+function getExecOutput(commandLine, args, options) {
+    return exec_awaiter(this, void 0, void 0, function* () {
+        var _a, _b;
+        let stdout = '';
+        let stderr = '';
+        //Using string decoder covers the case where a mult-byte character is split
+        const stdoutDecoder = new StringDecoder('utf8');
+        const stderrDecoder = new StringDecoder('utf8');
+        const originalStdoutListener = (_a = options === null || options === void 0 ? void 0 : options.listeners) === null || _a === void 0 ? void 0 : _a.stdout;
+        const originalStdErrListener = (_b = options === null || options === void 0 ? void 0 : options.listeners) === null || _b === void 0 ? void 0 : _b.stderr;
+        const stdErrListener = (data) => {
+            stderr += stderrDecoder.write(data);
+            if (originalStdErrListener) {
+                originalStdErrListener(data);
+            }
+        };
+        const stdOutListener = (data) => {
+            stdout += stdoutDecoder.write(data);
+            if (originalStdoutListener) {
+                originalStdoutListener(data);
+            }
+        };
+        const listeners = Object.assign(Object.assign({}, options === null || options === void 0 ? void 0 : options.listeners), { stdout: stdOutListener, stderr: stdErrListener });
+        const exitCode = yield exec_exec(commandLine, args, Object.assign(Object.assign({}, options), { listeners }));
+        //flush any remaining characters
+        stdout += stdoutDecoder.end();
+        stderr += stderrDecoder.end();
+        return {
+            exitCode,
+            stdout,
+            stderr
+        };
+    });
+}
+//# sourceMappingURL=exec.js.map
 ;// CONCATENATED MODULE: ./node_modules/@actions/core/lib/platform.js
 var platform_awaiter = (undefined && undefined.__awaiter) || function (thisArg, _arguments, P, generator) {
     function adopt(value) { return value instanceof P ? value : new P(function (resolve) { resolve(value); }); }
@@ -58961,114 +58017,6 @@ function getIDToken(aud) {
  */
 
 //# sourceMappingURL=core.js.map
-;// CONCATENATED MODULE: ./build/report/sentence.js
-function sentence({ status, succeeded, release, liveRelease, previousRelease, releases, }) {
-    const live = liveRelease ?? 'no release';
-    if (releases.length > 0) {
-        return status === 'live'
-            ? `${live} is live.`
-            : `The workers do not all serve a release; current points at ${live}.`;
-    }
-    switch (status) {
-        case 'live':
-            return previousRelease === null || previousRelease === liveRelease
-                ? `${live} is live and verified.`
-                : `${live} is live and verified; before it was ${previousRelease}.`;
-        case 'kept':
-            if (succeeded)
-                return `Dry run: nothing was changed; ${live} is live.`;
-            return liveRelease === null
-                ? 'Nothing went live, and nothing on the server was touched.'
-                : `${live} is still live, untouched.`;
-        case 'restored':
-            return `${release ?? 'The new release'} failed after the swap; ${live} was put back and is live and verified.`;
-        case 'down':
-            return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/report/summary.js
-/** The job summary as Markdown: pure. */
-
-
-/** A summary over 1 MiB is dropped whole by GitHub; every text is cut well before. In characters. */
-const LONGEST_EVIDENCE = 20_000;
-const LONGEST_TEXT = 2000;
-function reportOf(plan, outcome, rows, durationMs) {
-    const title = plan === undefined ? 'Gapless' : `${plan.inputs.command} ${plan.appName} on ${plan.host.host}`;
-    return { title, outcome, rows, durationMs };
-}
-function renderSummary({ title, outcome, rows, durationMs }) {
-    const { failure, uploadedBytes } = outcome;
-    const sections = [
-        `## ${mark(outcome)} ${summary_escape(title)}`,
-        summary_escape(sentence(outcome)),
-        failure === null ? '' : renderFailure(failure),
-        rows.length === 0 ? '' : table(['Phase', '', 'Time', 'What it did'], rows.map(phaseRow)),
-        outcome.releases.length === 0 ? '' : renderReleases(outcome),
-        outcome.workers.length === 0 ? '' : renderWorkers(outcome),
-        `Took ${formatDuration(durationMs)}, sent ${format_formatBytes(uploadedBytes)}.`,
-    ];
-    return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
-}
-function mark({ succeeded, status }) {
-    if (succeeded)
-        return '✅';
-    return status === 'down' ? '🔴' : '⚠️';
-}
-function renderFailure({ code, message, remedy, evidence }) {
-    const why = `**${summary_escape(message)}** (\`${summary_escape(code)}\`)`;
-    const next = remedy === undefined ? '' : `\n\n${summary_escape(remedy)}`;
-    if (evidence === undefined || evidence.trim() === '')
-        return why + next;
-    const shown = escapeHtml(evidence.slice(-LONGEST_EVIDENCE));
-    return `${why}${next}\n\n<details open><summary>Evidence</summary>\n\n<pre>${shown}</pre>\n\n</details>`;
-}
-function phaseRow({ phase, state, durationMs, detail }) {
-    const icon = { ok: '✅', failed: '❌', skipped: '⏭️' }[state];
-    return [phase, icon, state === 'skipped' ? '' : formatDuration(durationMs), detail];
-}
-function renderReleases({ releases }) {
-    const rows = releases.map(({ id, live, activatedAt, info, bytes }) => [
-        id,
-        live ? 'live' : activatedAt === null ? 'never verified' : 'verified',
-        info === null ? 'damaged' : info.commit.slice(0, 7),
-        format_formatBytes(bytes),
-    ]);
-    return table(['Release', 'State', 'Commit', 'Size'], rows);
-}
-function renderWorkers({ workers }) {
-    const rows = workers.map(({ pmId, pid, status, release, phase, restarts }) => [
-        pmId,
-        String(pid),
-        status,
-        release ?? 'unknown',
-        phase ?? 'unknown',
-        String(restarts),
-    ]);
-    return table(['Worker', 'Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
-}
-function table(head, rows) {
-    const line = (cells) => `| ${cells.join(' | ')} |`;
-    return [line(head), line(head.map(() => '---')), ...rows.map((cells) => line(cells.map(summary_escape)))].join('\n');
-}
-/**
- * Text as one paragraph of Markdown: everything in a summary is data, neither HTML nor Markdown of an app or a
- * branch name gets through. Only what could mean something is escaped, so that the source reads well too.
- */
-function summary_escape(text) {
-    const line = text.trim().replace(/\s+/g, ' ');
-    const shown = line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT)}…` : line;
-    return shown.replace(/[&<`*[\]\\~|]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)](?: |$))/g, entities);
-}
-/** Text inside `<pre>`, where only HTML means something. */
-function escapeHtml(text) {
-    return text.replace(/[&<>]/g, entities);
-}
-function entities(characters) {
-    return characters.replace(/./gsu, (character) => `&#${character.codePointAt(0)};`);
-}
-
 ;// CONCATENATED MODULE: ./build/report/write.js
 /** Writes a report where GitHub looks for it: outputs, summary, annotation, exit code. */
 
@@ -59089,6 +58037,14 @@ function withoutCommands(line) {
 /** Tells the post step that the run ended by itself and has reported. */
 function markFinished() {
     core.saveState('finished', 'true');
+}
+/** Tells the post step which activation this run may begin. */
+function rememberActivation(id) {
+    core.saveState('activation', id);
+}
+/** The activation that a run which was cut off may have begun, or undefined. */
+function rememberedActivation() {
+    return getState('activation') || undefined;
 }
 function isFinished() {
     return getState('finished') === 'true';
@@ -59133,7 +58089,7 @@ function asSentence(text) {
 ;// CONCATENATED MODULE: ./build/post.js
 /**
  * The post step: runs whatever became of main. When main was cut off (a cancelled job, a killed runner
- * process), it waits until the server has finished what was begun, and reports what is live.
+ * process), it waits until the server has finished what was begun, and reports how it ended.
  */
 
 
@@ -59144,29 +58100,23 @@ function asSentence(text) {
 
 
 
-
-/** An activation ends by itself within its own deadlines; looked at this often, for this long, in ms. */
-const PAUSE = 2000;
-const LONGEST_WAIT = 5 * 60_000;
 async function post() {
-    if (isFinished())
+    const activation = rememberedActivation();
+    // Without one main ended before it had a plan, and said why.
+    if (isFinished() || activation === undefined)
         return;
     process.exitCode = 1;
     const begun = performance.now();
+    const pipeline = createPipeline(jobLog);
     const inputs = readInputs(process.env);
-    const plan = createPlan(inputs, packageName(inputs));
-    for (;;) {
-        const pipeline = createPipeline(jobLog);
-        const outcome = await phases_status(plan, programs(), pipeline).catch((error) => failedEarly(failure_Failure.from(error)));
-        const elapsed = performance.now() - begun;
-        if (outcome.busy && elapsed < LONGEST_WAIT) {
-            await (0,promises_namespaceObject.setTimeout)(PAUSE);
-            continue;
-        }
-        const report = reportOf(plan, outcome, pipeline.rows, Math.round(elapsed));
-        writeReport({ ...report, title: `${report.title}: cut off; what is live now` });
-        process.exit(outcome.succeeded ? 0 : 1);
-    }
+    const plan = { ...createPlan(inputs, packageName(inputs)), activation };
+    const outcome = await aftermath(plan, programs(), pipeline).catch((error) => ({
+        ...untouched(nothingKnown),
+        failure: Failure.from(error),
+    }));
+    const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun));
+    writeReport({ ...report, title: `${report.title} was cut off` });
+    process.exit(outcome.succeeded ? 0 : 1);
 }
 void post();
 

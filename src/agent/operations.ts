@@ -2,7 +2,7 @@
 import { readlinkSync } from 'node:fs'
 import { Failure } from '../protocol/failure.ts'
 import type { Operation, Params, Result } from '../protocol/messages.ts'
-import { startActivation } from './activation/start.ts'
+import { startActivation, watchActivation } from './activation/start.ts'
 import { listWorkers, toStates } from './activation/fleet.ts'
 import { verifyCandidate } from './candidate.ts'
 import { cleanUp, releasesInUse } from './cleanup.ts'
@@ -130,12 +130,20 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         await removeRelease(layout, id)
         return { removed: true }
       },
-      activate: (request, { event }) =>
-        startActivation(
-          { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath },
+      activate: (request, { event }) => {
+        if (agentFile === '') {
+          throw new Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
+            remedy: 'The folder must be writable for the user that logs in, and the disk not full.',
+          })
+        }
+        const node = process.execPath
+        return startActivation(
+          { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node },
           request,
           event,
-        ),
+        )
+      },
+      watch: ({ activation }, { event }) => watchActivation(layout, activation, event),
       cleanup: ({ keep, lockTimeoutMs }) => cleanUp(layout, keep, lockTimeoutMs),
     },
     end: () => uploads.abandon(),

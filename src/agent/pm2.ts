@@ -22,6 +22,8 @@ export interface Pm2Process {
   readonly mode: string
   readonly errorLog: string
   readonly outLog: string
+  /** All that PM2 keeps of it: enough to start it again. */
+  readonly definition: Readonly<Record<string, unknown>>
 }
 
 /** What PM2 keeps of the app. Everything else belongs to the release. */
@@ -55,6 +57,8 @@ export interface Pm2 {
   restart(id: number): Promise<void>
   stop(id: number): Promise<void>
   remove(id: number): Promise<void>
+  /** Starts a removed process again as it was, the way `pm2 resurrect` does. */
+  revive(process: Pm2Process): Promise<void>
   /** Writes PM2's dump, from which `pm2 resurrect` starts the app after a reboot. */
   save(): Promise<void>
   close(): void
@@ -147,6 +151,10 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
     restart: async (id) => void (await remote('restartProcessId', { id, env: {} })),
     stop: async (id) => void (await remote('stopProcessId', id)),
     remove: async (id) => void (await remote('deleteProcessId', id)),
+    revive: async ({ definition }) => {
+      const { instances: _, pm_id: __, ...rest } = definition
+      await remote('prepare', rest)
+    },
     save: () => promised('dump', (done) => client.dump(done)),
     close: () => client.disconnect(),
   }
@@ -194,5 +202,6 @@ function toProcess(raw: RawProcess): Pm2Process {
     mode: text('exec_mode'),
     errorLog: text('pm_err_log_path'),
     outLog: text('pm_out_log_path'),
+    definition: env,
   }
 }

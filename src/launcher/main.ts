@@ -50,7 +50,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   })
 
   const activation = readActivation(release.appDirectory)
-  const onTrial = activation !== null && activation.target === release.id && !activation.abandoned
+  const onTrial = activation !== null && activation.target === release.id && activation.observe
   const captured = capturePublicServer(runtime.host, runtime.port)
   await load(release.entry)
 
@@ -93,7 +93,7 @@ async function otherReleaseSettled({ id, appDirectory, runtime }: Release): Prom
   const deadline = performance.now() + runtime.observeMs + LONGEST_STAY
   while (performance.now() < deadline) {
     const activation = readActivation(appDirectory)
-    if (activation === null || activation.target === id) return
+    if (activation === null || activation.target === id || !activation.stay) return
     await delay(TICK)
   }
 }

@@ -1,7 +1,8 @@
 /**
  * swap, reload, health-check and rollback are steps of one activation on the server. This is the runner's view
- * of it: one call, whose events settle a promise per step.
+ * of it: its events settle a promise per step, and a lost connection is taken up again.
  */
+import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../protocol/failure.ts'
 import {
   type ActivationRequest,
@@ -9,13 +10,25 @@ import {
   journalEntry,
   type Verdict,
 } from '../protocol/messages.ts'
-import type { Server } from './connect.ts'
+import type { AgentSession } from '../remote/agent-session.ts'
 
 export interface Activation {
   /** Settles when the step is done. @returns what it did @throws Failure of the step, or of the whole */
   step(name: ActivationStep): Promise<string>
-  /** The end of it. @throws Failure `connection-lost`, `activation-died` */
+  /**
+   * The end of it. @throws Failure `unknown-activation` if it never began; `connection-lost` and
+   * `activation-died` if nobody knows how it ended
+   */
   readonly verdict: Promise<Verdict>
+}
+
+export interface ActivationWatch {
+  /** The session that is open; after a lost connection it is replaced. */
+  agent(): AgentSession
+  /** Opens another session. @throws Failure while the server cannot be reached */
+  reconnect(): Promise<void>
+  /** Told of what happens inside the steps: who holds the lock, what is unusual. */
+  readonly log: (line: string) => void
 }
 
 const STEPS: readonly ActivationStep[] = [
@@ -27,21 +40,51 @@ const STEPS: readonly ActivationStep[] = [
   'rollback',
 ]
 
-/** @param log told of what happens inside the steps: who holds the lock, what is unusual */
-export function activate(
-  { agent }: Server,
-  request: ActivationRequest,
-  log: (line: string) => void,
-): Activation {
+/** Pauses between tries to reach the server again, in ms: together some three minutes. */
+const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array<number>(11).fill(15_000)]
+
+export function activate(watch: ActivationWatch, request: ActivationRequest): Activation {
   const steps = new Map(STEPS.map((name) => [name, deferred()]))
-  const onEvent = (value: unknown) => {
-    const { step, state, detail } = journalEntry(value, 'journal entry')
-    if (step === null) return
-    if (state === 'note') log(`${step}: ${detail}`)
-    if (state === 'done') steps.get(step)?.resolve(detail)
-    if (state === 'failed') steps.get(step)?.reject(new Failure('activation-failed', detail))
+  let seen = 0
+  const follow = (call: (onEvent: (value: unknown) => void) => Promise<Verdict>): Promise<Verdict> => {
+    let index = 0
+    return call((value) => {
+      index += 1
+      // A session that takes up watching hears everything from the beginning.
+      if (index <= seen) return
+      seen = index
+      const { step, state, detail } = journalEntry(value, 'journal entry')
+      if (step === null) return
+      if (state === 'note') watch.log(`${step}: ${detail}`)
+      if (state === 'done') steps.get(step)?.resolve(detail)
+      if (state === 'failed') steps.get(step)?.reject(new Failure('activation-failed', detail))
+    })
   }
-  const verdict = agent.call('activate', request, { onEvent }).then((result) => result.verdict)
+  const resume = async (lost: Failure): Promise<Verdict> => {
+    for (const pause of BACKOFF) {
+      await delay(pause)
+      try {
+        await watch.reconnect()
+        watch.log('the connection is back')
+        const { activation } = request
+        return await follow((onEvent) => watch.agent().call('watch', { activation }, { onEvent }))
+      } catch (error) {
+        const { code, message } = Failure.from(error)
+        if (code === 'unknown-activation' || code === 'activation-died') throw error
+        watch.log(`the server is out of reach: ${message}`)
+      }
+    }
+    throw lost
+  }
+
+  const verdict = follow((onEvent) => watch.agent().call('activate', request, { onEvent })).catch(
+    (error: unknown) => {
+      const failure = Failure.from(error)
+      if (failure.code !== 'connection-lost') throw failure
+      watch.log(failure.message)
+      return resume(failure)
+    },
+  )
   const settle = (failure: Failure) => {
     for (const { reject } of steps.values()) reject(failure)
   }
@@ -68,7 +111,5 @@ function deferred(): Deferred {
 
 /** Why an activation did not end live, as an error. */
 export function reviveFailure({ failure }: Verdict): Failure | null {
-  if (failure === null) return null
-  const { code, message, remedy, evidence } = failure
-  return new Failure(code, message, { ...(remedy && { remedy }), ...(evidence && { evidence }) })
+  return failure === null ? null : Failure.revive(failure)
 }

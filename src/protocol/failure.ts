@@ -17,8 +17,8 @@ export interface FailureOptions {
 export interface FailureRecord {
   readonly code: string
   readonly message: string
-  readonly remedy?: string
-  readonly evidence?: string
+  readonly remedy: string | null
+  readonly evidence: string | null
 }
 
 export class Failure extends Error {
@@ -47,16 +47,15 @@ export class Failure extends Error {
   }
 
   /** A failure that came over the wire, as the error that it was on the other side. */
-  static revive(record: FailureRecord): Failure {
-    return new Failure(record.code, record.message, record)
+  static revive({ code, message, remedy, evidence }: FailureRecord): Failure {
+    return new Failure(code, message, {
+      ...(remedy === null ? {} : { remedy }),
+      ...(evidence === null ? {} : { evidence }),
+    })
   }
 
   toRecord(): FailureRecord {
-    return {
-      code: this.code,
-      message: this.message,
-      ...(this.remedy === undefined ? {} : { remedy: this.remedy }),
-      ...(this.evidence === undefined ? {} : { evidence: this.evidence }),
-    }
+    const { code, message, remedy = null, evidence = null } = this
+    return { code, message, remedy, evidence }
   }
 }

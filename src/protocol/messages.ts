@@ -152,7 +152,11 @@ export type JournalEntry = Guarded<typeof journalEntry>
 const run = object({ commit: string, ref: string, actor: string, runUrl: string })
 export type RunInfo = Guarded<typeof run>
 
+const activationId = matching(/^[0-9a-f-]{36}$/)
+
 export const activationRequest = object({
+  /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
+  activation: activationId,
   release: releaseId,
   kind: oneOf('deploy', 'rollback', 'restore'),
   run,
@@ -211,7 +215,9 @@ export const operations = {
   /** Removes a release that never went live. */
   discard: { params: object({ id: releaseId }), result: object({ removed: boolean }) },
   /** Begins an activation, detached from the session; its journal entries come as events. */
-  activate: { params: activationRequest, result: object({ activation: string, verdict }) },
+  activate: { params: activationRequest, result: verdict },
+  /** Takes up watching one that was begun in another session. */
+  watch: { params: object({ activation: activationId }), result: verdict },
   cleanup: {
     params: object({ keep: count, lockTimeoutMs: count }),
     result: object({ removed: list(releaseId), inUse: list(releaseId), kept: list(releaseId) }),

@@ -87,17 +87,7 @@ export async function openAgent(
       const call = pending.get(id)
       if (what === 'event') call?.onEvent(value)
       if (what === 'result') call?.resolve(value)
-      if (what === 'error') {
-        const { code, message, remedy, evidence } = failureRecord(value, 'error')
-        call?.reject(
-          Failure.revive({
-            code,
-            message,
-            ...(remedy === null ? {} : { remedy }),
-            ...(evidence === null ? {} : { evidence }),
-          }),
-        )
-      }
+      if (what === 'error') call?.reject(Failure.revive(failureRecord(value, 'error')))
       if (what !== 'event') pending.delete(id)
     }
   }

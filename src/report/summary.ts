@@ -89,7 +89,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
  * Text as one paragraph of Markdown: everything in a summary is data, neither HTML nor Markdown of an app or a
  * branch name gets through. Only what could mean something is escaped, so that the source reads well too.
  */
-export function escape(text: string): string {
+function escape(text: string): string {
   const line = text.trim().replace(/\s+/g, ' ')
   const shown = line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT)}…` : line
   return shown.replace(/[&<`*[\]\\~|]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)](?: |$))/g, entities)

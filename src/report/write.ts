@@ -23,6 +23,16 @@ export function markFinished(): void {
   core.saveState('finished', 'true')
 }
 
+/** Tells the post step which activation this run may begin. */
+export function rememberActivation(id: string): void {
+  core.saveState('activation', id)
+}
+
+/** The activation that a run which was cut off may have begun, or undefined. */
+export function rememberedActivation(): string | undefined {
+  return core.getState('activation') || undefined
+}
+
 export function isFinished(): boolean {
   return core.getState('finished') === 'true'
 }

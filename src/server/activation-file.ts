@@ -12,8 +12,10 @@ export interface ActivationFile {
   readonly startTime: string
   /** The release on trial. */
   readonly target: string
-  /** The target has failed and the previous release is coming back. */
-  readonly abandoned: boolean
+  /** Whether the target's workers must prove themselves for `observe` before they take traffic. */
+  readonly observe: boolean
+  /** Whether the workers of other releases go on serving until the verdict, after they were told to leave. */
+  readonly stay: boolean
 }
 
 export function activationFile(appDirectory: string): string {

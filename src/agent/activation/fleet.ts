@@ -20,6 +20,9 @@ const POLL = 100
 /** Closing the door, PM2's polling and the launcher's own cleanup come on top of the drain, in ms. */
 const MARGIN = 20_000
 
+/** PM2 looks every 100 ms whether a process that it stopped is gone (`kill_retry_time`, 5 to 7), in ms. */
+const PM2_NOTICES = 500
+
 export interface Worker {
   readonly process: Pm2Process
   /** What the process says of itself; null while it boots, or when it is not ours. */
@@ -54,7 +57,7 @@ export function pm2App(layout: Layout, name: string, next: Runtime, previous: Ru
 
 export async function listWorkers({ layout, pm2, appName }: FleetOptions): Promise<readonly Worker[]> {
   const [processes, records] = await Promise.all([pm2.list(appName), readWorkers(layout.workers)])
-  return processes.map((process) => ({
+  return byId(processes).map((process) => ({
     process,
     record: records.find((record) => record.pid === process.pid && !record.candidate) ?? null,
   }))
@@ -78,53 +81,80 @@ export function isOurs(process: Pm2Process, app: Pm2App): boolean {
 }
 
 /**
- * Asks PM2 for `instances` workers of what `current` points at, all at once. Returns as soon as it is asked;
- * failures of PM2's own show in the workers, or in `complaints`.
+ * Brings `instances` workers to the release that `current` points at, and waits until they serve it.
+ * @param together all at once, or one after the other, each after its old worker has gone
+ * @throws what `untilServing` throws
  */
 export async function bringUp(
   options: FleetOptions,
   app: Pm2App,
+  release: string,
   instances: number,
-): Promise<{ readonly complaints: readonly string[] }> {
+  together: boolean,
+  timeoutMs: number,
+): Promise<readonly Worker[]> {
   const { pm2, appName, layout } = options
   const complaints: string[] = []
-  const background = (work: Promise<void>) => {
-    work.catch((error: unknown) => complaints.push((error as Error).message))
-  }
-  const present = await pm2.list(appName)
-  // An old worker that still drains from the last activation holds PM2's one place for it.
-  await waitFor(
-    async () => (await readWorkers(layout.workers)).every(({ phase }) => phase !== 'draining'),
-    app.options.kill_timeout,
-  )
+  await untilDrained(layout, app.options.kill_timeout)
+  const present = byId(await pm2.list(appName))
+  let first = present[0]?.id
 
-  for (const process of present.slice(0, instances)) background(pm2.reload(process.id, app.options))
-  if (present.length === 0) background(pm2.start(app))
-  const [first] = present.length > 0 ? present : await firstProcess(options)
-  for (let count = Math.max(1, present.length); first !== undefined && count < instances; count += 1) {
-    background(pm2.duplicate(first.id))
+  let serving: readonly Worker[] = []
+  for (let count = together ? instances : 1; count <= instances; count += 1) {
+    const asked: Promise<unknown>[] = []
+    const ask = (work: Promise<void>) => {
+      asked.push(work.catch((error: unknown) => complaints.push((error as Error).message)))
+    }
+    for (let index = serving.length; index < count; index += 1) {
+      const known = present[index]
+      if (known !== undefined) {
+        ask(pm2.reload(known.id, app.options))
+      } else if (first !== undefined) {
+        ask(pm2.duplicate(first))
+      } else {
+        ask(pm2.start(app))
+        first = await firstId(options)
+      }
+    }
+    serving = await untilServing(options, release, count, timeoutMs, complaints)
+    if (!together) await Promise.all(asked)
   }
-  return { complaints }
+  return serving
+}
+
+/**
+ * PM2 has one place for the old worker of each id. One that still drains from the last activation holds it: PM2 7
+ * then refuses a reload, 5 and 6 forget the old worker.
+ */
+async function untilDrained(layout: Layout, timeoutMs: number): Promise<void> {
+  const drained = async () => (await readWorkers(layout.workers)).every(({ phase }) => phase !== 'draining')
+  if (await drained()) return
+  await waitFor(drained, timeoutMs)
+  await delay(PM2_NOTICES)
 }
 
 /** Takes away the workers beyond `instances`, the youngest first. */
 export async function trim({ pm2, appName }: FleetOptions, instances: number): Promise<void> {
-  const present = [...(await pm2.list(appName))].sort((a, b) => a.id - b.id)
+  const present = byId(await pm2.list(appName))
   // Not waited for: what is asked to leave drains in the background.
   for (const process of present.slice(instances)) pm2.remove(process.id).catch(() => undefined)
 }
 
-async function firstProcess({ pm2, appName }: FleetOptions): Promise<readonly Pm2Process[]> {
+async function firstId({ pm2, appName }: FleetOptions): Promise<number | undefined> {
   let found: readonly Pm2Process[] = []
   await waitFor(async () => (found = await pm2.list(appName)).length > 0, 10_000)
-  return found
+  return found[0]?.id
+}
+
+function byId(processes: readonly Pm2Process[]): readonly Pm2Process[] {
+  return [...processes].sort((a, b) => a.id - b.id)
 }
 
 /**
  * Waits until every worker serves `release`.
  * @throws Failure `worker-died`, `worker-unhealthy` or `pm2-failed`, with what was seen last
  */
-export async function untilServing(
+async function untilServing(
   options: FleetOptions,
   release: string,
   instances: number,

@@ -1,17 +1,16 @@
 /** The session's side of an activation: starts it as a process of its own, and watches its journal. */
 import { spawn } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { closeSync, openSync } from 'node:fs'
-import { readFile, rm, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readFile, stat } from 'node:fs/promises'
 import { Failure } from '../../protocol/failure.ts'
-import type { ActivationRequest, JournalEntry, Result } from '../../protocol/messages.ts'
+import type { ActivationRequest, JournalEntry, Verdict } from '../../protocol/messages.ts'
 import { lastLines } from '../candidate.ts'
 import { cleanEnvironment } from '../environment.ts'
-import { writeFileAtomic } from '../files.ts'
+import { exists, writeFileAtomic } from '../files.ts'
+import type { InstalledPm2 } from '../find-pm2.ts'
 import { followJournal } from '../journal.ts'
 import type { Layout } from '../layout.ts'
-import type { InstalledPm2 } from '../find-pm2.ts'
+import { activationFiles, isActivationRunning, type Job } from './job.ts'
 
 export interface ActivationContext {
   readonly layout: Layout
@@ -28,16 +27,13 @@ export interface ActivationContext {
  * @throws Failure `activation-died` if its process ended without a verdict
  */
 export async function startActivation(
-  context: ActivationContext,
+  { layout, appName, agentFile, pm2, pm2Home, node }: ActivationContext,
   request: ActivationRequest,
   onEntry: (entry: JournalEntry) => void,
-): Promise<Result<'activate'>> {
-  const { layout, appName, agentFile, pm2, pm2Home, node } = context
-  const activation = randomUUID()
-  const jobFile = join(layout.activations, `${activation}.json`)
-  const logFile = join(layout.activations, `${activation}.log`)
-  const job = {
-    activation,
+): Promise<Verdict> {
+  const { activation } = request
+  const files = activationFiles(layout, activation)
+  const job: Job = {
     base: layout.base,
     appName,
     pm2Path: pm2.path,
@@ -45,12 +41,12 @@ export async function startActivation(
     pm2Home,
     request,
   }
-  await writeFileAtomic(jobFile, JSON.stringify(job), 0o600)
+  await writeFileAtomic(files.job, JSON.stringify(job), 0o600)
 
   const from = (await stat(layout.journal).catch(() => ({ size: 0 }))).size
-  const log = openSync(logFile, 'a', 0o600)
+  const log = openSync(files.log, 'a', 0o600)
   // A session of its own and a log of its own: the end of the SSH session is no event for it.
-  const child = spawn(node, [agentFile, 'activate', jobFile], {
+  const child = spawn(node, [agentFile, 'activate', files.job], {
     cwd: layout.base,
     env: { ...cleanEnvironment(), PM2_HOME: pm2Home },
     stdio: ['ignore', log, log],
@@ -61,16 +57,51 @@ export async function startActivation(
   child.once('exit', () => (ended = true))
   child.once('error', () => (ended = true))
   child.unref()
+  return follow(layout, activation, from, () => ended, onEntry)
+}
 
-  for await (const entry of followJournal(layout.journal, from, activation, () => ended)) {
-    onEntry(entry)
-    if (entry.verdict !== null) {
-      await Promise.all([rm(jobFile, { force: true }), rm(logFile, { force: true })])
-      return { activation, verdict: entry.verdict }
-    }
+/** How long an activation that was just started may take to say who it is, in ms. */
+const START = 5000
+
+/**
+ * Watches an activation that another session started.
+ * @throws Failure `unknown-activation` if it never began, `activation-died` if it ended without a verdict
+ */
+export async function watchActivation(
+  layout: Layout,
+  activation: string,
+  onEntry: (entry: JournalEntry) => void,
+): Promise<Verdict> {
+  const files = activationFiles(layout, activation)
+  const known = (await exists(files.job)) || (await hasEntries(layout, activation))
+  if (!known) throw new Failure('unknown-activation', 'the activation never began on the server')
+  const begun = performance.now()
+  const ended = () => {
+    const running = isActivationRunning(files)
+    return running === null ? performance.now() - begun > START : !running
   }
+  return follow(layout, activation, 0, ended, onEntry)
+}
+
+async function hasEntries({ journal }: Layout, activation: string): Promise<boolean> {
+  for await (const _ of followJournal(journal, 0, activation, () => true)) return true
+  return false
+}
+
+async function follow(
+  layout: Layout,
+  activation: string,
+  from: number,
+  ended: () => boolean,
+  onEntry: (entry: JournalEntry) => void,
+): Promise<Verdict> {
+  for await (const entry of followJournal(layout.journal, from, activation, ended)) {
+    onEntry(entry)
+    if (entry.verdict !== null) return entry.verdict
+  }
+  const { log } = activationFiles(layout, activation)
   throw new Failure('activation-died', 'the activation on the server ended without a verdict', {
-    remedy: 'Run the deploy again: it finishes or undoes what was begun.',
-    evidence: lastLines(await readFile(logFile, 'utf8').catch(() => '')),
+    remedy: 'Run the deploy again: it starts from what `current` points at.',
+    evidence: lastLines(await readFile(log, 'utf8').catch(() => '')),
   })
 }

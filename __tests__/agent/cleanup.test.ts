@@ -1,0 +1,134 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import { cleanUp } from '../../src/agent/cleanup.ts'
+import type { Layout } from '../../src/agent/layout.ts'
+import { lockHolder, takeLock } from '../../src/agent/lock.ts'
+import { pointCurrentAt } from '../../src/agent/releases.ts'
+import { startTimeOf } from '../../src/server/process-identity.ts'
+import { failureOf } from '../support/failure.ts'
+import { temporaryFolders } from '../support/folder.ts'
+import { newLayout, writeRelease } from './releases-on-disk.ts'
+
+const folder = temporaryFolders()
+const started: ChildProcess[] = []
+afterEach(() => {
+  for (const child of started.splice(0)) child.kill('SIGKILL')
+})
+
+const id = (number: number) => `202601010000${String(number).padStart(2, '0')}`
+const at = (number: number) => `2026-01-01T00:00:${String(number).padStart(2, '0')}.000Z`
+
+/** Releases 1 to `count`, verified one after the other, the last one live. */
+async function deployed(count: number): Promise<Layout> {
+  const layout = newLayout(folder())
+  for (let number = 1; number <= count; number += 1) writeRelease(layout, id(number), at(number))
+  await pointCurrentAt(layout, id(count))
+  return layout
+}
+
+describe('cleanup keeps', () => {
+  test('so many verified releases, the live one included', async () => {
+    const layout = await deployed(6)
+    const result = await cleanUp(layout, 3, 0)
+    expect(result).toEqual({ removed: [1, 2, 3].map(id), inUse: [], kept: [4, 5, 6].map(id) })
+    expect(readdirSync(layout.releases).sort()).toEqual([4, 5, 6].map(id))
+  })
+
+  test('the live one and the previous one, were only one to be kept', async () => {
+    const layout = await deployed(4)
+    expect((await cleanUp(layout, 1, 0)).kept).toEqual([3, 4].map(id))
+  })
+
+  test('the one that was live before a rollback, whatever its id', async () => {
+    const layout = await deployed(5)
+    writeRelease(layout, id(2), at(50))
+    await pointCurrentAt(layout, id(2))
+    const { kept } = await cleanUp(layout, 1, 0)
+    expect(kept).toEqual(expect.arrayContaining([id(2), id(5)]))
+  })
+
+  test('what is newer than the live one: it may be on its way', async () => {
+    const layout = await deployed(2)
+    writeRelease(layout, id(9))
+    expect((await cleanUp(layout, 1, 0)).kept).toContain(id(9))
+  })
+
+  test('a release that a process works in, until it has ended', async () => {
+    const layout = await deployed(5)
+    const inside = join(layout.releases, id(1), 'apps', 'web')
+    mkdirSync(inside, { recursive: true })
+    const child = spawn('sleep', ['1000'], { cwd: inside })
+    started.push(child)
+    await once(child, 'spawn')
+
+    expect(await cleanUp(layout, 2, 0)).toEqual({
+      removed: [2, 3].map(id),
+      inUse: [id(1)],
+      kept: [1, 4, 5].map(id),
+    })
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    expect((await cleanUp(layout, 2, 0)).removed).toEqual([id(1)])
+  })
+
+  test('a release that a living worker says it runs, wherever it works', async () => {
+    const layout = await deployed(4)
+    const record = {
+      pid: process.pid,
+      startTime: startTimeOf(process.pid),
+      release: id(1),
+      candidate: false,
+      phase: 'draining',
+      port: 1,
+      doorPort: 1,
+      detail: '',
+      excerpt: '',
+    }
+    const file = join(layout.workers, `${process.pid}.json`)
+    writeFileSync(file, JSON.stringify(record))
+    expect((await cleanUp(layout, 2, 0)).inUse).toEqual([id(1)])
+
+    writeFileSync(file, JSON.stringify({ ...record, startTime: 'of an earlier process' }))
+    expect((await cleanUp(layout, 2, 0)).removed).toEqual([id(1)])
+    expect(existsSync(file)).toBe(false)
+  })
+
+  test('everything as long as nothing is live', async () => {
+    const layout = newLayout(folder())
+    for (const number of [1, 2, 3]) writeRelease(layout, id(number), at(number))
+    expect(await cleanUp(layout, 1, 0)).toEqual({ removed: [], inUse: [], kept: [1, 2, 3].map(id) })
+  })
+})
+
+describe('cleanup removes', () => {
+  test('what never went live and is older than what is', async () => {
+    const layout = await deployed(3)
+    writeRelease(layout, '20251231000000')
+    expect((await cleanUp(layout, 5, 0)).removed).toEqual(['20251231000000'])
+  })
+
+  test('what dead uploads left behind a day ago, and nothing of today’s', async () => {
+    const layout = await deployed(1)
+    const today = new Date().toISOString().replace(/\D/g, '').slice(0, 14)
+    for (const name of ['20260101000000', '20260101000000.removed', today, 'something else']) {
+      mkdirSync(join(layout.incoming, name, 'deep'), { recursive: true })
+    }
+    await cleanUp(layout, 5, 0)
+    expect(readdirSync(layout.incoming).sort()).toEqual([today, 'something else'])
+  })
+})
+
+describe('cleanup', () => {
+  test('waits for the lock, and gives it back', async () => {
+    const layout = await deployed(3)
+    const lock = await takeLock(layout.lock, 'an activation', 0, () => undefined)
+    expect(await failureOf(cleanUp(layout, 1, 0))).toMatchObject({ code: 'locked' })
+    expect(readdirSync(layout.releases)).toHaveLength(3)
+    await lock.release()
+    expect((await cleanUp(layout, 1, 0)).removed).toEqual([id(1)])
+    expect(await lockHolder(layout.lock)).toBeNull()
+  })
+})

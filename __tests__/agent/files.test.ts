@@ -1,0 +1,116 @@
+import { createHash } from 'node:crypto'
+import {
+  chmodSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+import {
+  exists,
+  hashFile,
+  linkTarget,
+  readIfThere,
+  replaceLink,
+  writeFileAtomic,
+} from '../../src/agent/files.ts'
+import { temporaryFolders } from '../support/folder.ts'
+
+const folder = temporaryFolders()
+
+describe('writing a file', () => {
+  test('gives it the content and the mode, whatever the umask', async () => {
+    const file = join(folder(), 'file')
+    const before = process.umask(0o077)
+    try {
+      await writeFileAtomic(file, 'content', 0o644)
+    } finally {
+      process.umask(before)
+    }
+    expect(readFileSync(file, 'utf8')).toBe('content')
+    expect(statSync(file).mode & 0o777).toBe(0o644)
+  })
+
+  test('replaces it whole: who has the old one open keeps the old one', async () => {
+    const file = join(folder(), 'file')
+    writeFileSync(file, 'old')
+    const before = statSync(file).ino
+    await writeFileAtomic(file, 'new', 0o600)
+    expect(readFileSync(file, 'utf8')).toBe('new')
+    expect(statSync(file).ino).not.toBe(before)
+  })
+
+  test('that fails leaves nothing behind', async () => {
+    const parent = folder()
+    const target = join(parent, 'a-folder')
+    mkdirSync(join(target, 'not-empty'), { recursive: true })
+    await expect(writeFileAtomic(target, 'content', 0o600)).rejects.toThrow(/EISDIR|ENOTEMPTY/)
+    expect(readdirSync(parent)).toEqual(['a-folder'])
+  })
+})
+
+describe('a link', () => {
+  test('is pointed elsewhere without a moment in which it is missing', async () => {
+    const parent = folder()
+    const link = join(parent, 'current')
+    symlinkSync('releases/0', link)
+    let [ended, missing, looked] = [false, 0, 0]
+    const swapping = (async () => {
+      for (let round = 1; round <= 50; round += 1) await replaceLink(link, `releases/${round}`)
+      ended = true
+    })()
+    while (!ended) {
+      looked += 1
+      if ((await linkTarget(link)) === null) missing += 1
+    }
+    await swapping
+    expect({ missing, target: readlinkSync(link) }).toEqual({ missing: 0, target: 'releases/50' })
+    expect(looked).toBeGreaterThan(10)
+    expect(readdirSync(parent)).toEqual(['current'])
+  })
+
+  test('does not take the place of a folder', async () => {
+    const parent = folder()
+    mkdirSync(join(parent, 'current'))
+    await expect(replaceLink(join(parent, 'current'), 'releases/1')).rejects.toThrow()
+    expect(readdirSync(parent)).toEqual(['current'])
+    expect(statSync(join(parent, 'current')).isDirectory()).toBe(true)
+  })
+})
+
+describe('looking', () => {
+  test('tells what is there from what is not', async () => {
+    const parent = folder()
+    const file = join(parent, 'file')
+    writeFileSync(file, 'text')
+    symlinkSync('nowhere', join(parent, 'dangling'))
+    expect(await readIfThere(file)).toBe('text')
+    expect(await readIfThere(join(parent, 'missing'))).toBeNull()
+    expect(await readIfThere(join(file, 'below a file'))).toBeNull()
+    expect(await exists(join(parent, 'dangling'))).toBe(true)
+    expect(await exists(join(parent, 'missing'))).toBe(false)
+    expect(await linkTarget(join(parent, 'dangling'))).toBe('nowhere')
+    expect(await linkTarget(join(parent, 'missing'))).toBeNull()
+  })
+
+  test('does not call missing what it could not read', async () => {
+    const parent = folder()
+    await expect(readIfThere(parent)).rejects.toThrow('EISDIR')
+    await expect(linkTarget(parent)).rejects.toThrow('EINVAL')
+  })
+
+  test('hashes the content and nothing else', async () => {
+    const [one, two] = [join(folder(), 'one'), join(folder(), 'two')]
+    const content = Buffer.alloc(600_000, 'abc')
+    writeFileSync(one, content)
+    writeFileSync(two, content)
+    chmodSync(two, 0o755)
+    expect(await hashFile(one)).toBe(createHash('sha256').update(content).digest('hex'))
+    expect(await hashFile(two)).toBe(await hashFile(one))
+  })
+})

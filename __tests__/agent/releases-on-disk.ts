@@ -1,0 +1,51 @@
+/** Releases as an upload leaves them, written straight to a test's folder. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { layoutOf, type Layout, makeFolders, releaseDirectory, releaseFiles } from '../../src/agent/layout.ts'
+import type { Runtime } from '../../src/protocol/messages.ts'
+
+export function newLayout(folder: string): Layout {
+  const layout = layoutOf(join(folder, 'app'))
+  makeFolders(layout)
+  return layout
+}
+
+export const run = { commit: 'c0ffee', ref: 'refs/heads/main', actor: 'octocat', runUrl: '' }
+
+export function runtimeWith(changes: Partial<Runtime> = {}): Runtime {
+  return {
+    host: '127.0.0.1',
+    port: 3000,
+    instances: 1,
+    maxMemoryBytes: null,
+    nodeOptions: [],
+    env: {},
+    health: { path: '/', status: [[200, 399]], body: null, timeoutMs: 10_000, intervalMs: 100 },
+    observeMs: 0,
+    drainTimeoutMs: 1000,
+    sharedDirs: [],
+    sharedFiles: [],
+    ...changes,
+  }
+}
+
+/** @param activatedAt ISO time of its last verified activation; null: it never had one */
+export function writeRelease(layout: Layout, id: string, activatedAt: string | null = null): string {
+  const directory = releaseDirectory(layout, id)
+  const files = releaseFiles(directory)
+  const created = '2026-11-20T15:52:03.000Z'
+  const info = { id, ...run, created, entry: 'server.js', nextVersion: '16.4.6', contentHash: '' }
+  const content: Record<string, string> = {
+    'server.js': `// ${id}\n`,
+    [files.info]: JSON.stringify(info),
+    [files.runtime]: JSON.stringify(runtimeWith()),
+    [files.manifest]: '',
+    ...(activatedAt === null ? {} : { [files.verified]: JSON.stringify({ activatedAt, activation: id }) }),
+  }
+  for (const [name, text] of Object.entries(content)) {
+    const file = name.startsWith('/') ? name : join(directory, name)
+    mkdirSync(dirname(file), { recursive: true })
+    writeFileSync(file, text)
+  }
+  return directory
+}

@@ -1,0 +1,163 @@
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+import { releaseFiles } from '../../src/agent/layout.ts'
+import {
+  activatedAt,
+  liveRelease,
+  listReleases,
+  markVerified,
+  pointCurrentAt,
+  previousRelease,
+  readInfo,
+  readRuntime,
+  releaseIds,
+  removeRelease,
+} from '../../src/agent/releases.ts'
+import { failureOf } from '../support/failure.ts'
+import { temporaryFolders } from '../support/folder.ts'
+import { newLayout, writeRelease } from './releases-on-disk.ts'
+
+const folder = temporaryFolders()
+const [first, second, third] = ['20260101000001', '20260101000002', '20260101000003'] as const
+
+describe('the releases', () => {
+  test('are listed oldest first, and nothing else is', async () => {
+    const layout = newLayout(folder())
+    for (const id of [second, first]) writeRelease(layout, id)
+    for (const stranger of ['lost+found', '2026', `${first}.old`]) mkdirSync(join(layout.releases, stranger))
+    expect(await releaseIds(layout)).toEqual([first, second])
+  })
+
+  test('are none where nothing was ever deployed', async () => {
+    const layout = newLayout(folder())
+    rmSync(layout.base, { recursive: true })
+    expect(await releaseIds(layout)).toEqual([])
+    expect(await liveRelease(layout)).toBeNull()
+    expect(await previousRelease(layout, null)).toBeNull()
+    expect(await listReleases(layout)).toEqual([])
+  })
+
+  test('say what they are and how they run', async () => {
+    const layout = newLayout(folder())
+    writeRelease(layout, first)
+    expect(await readInfo(layout, first)).toMatchObject({ id: first, commit: 'c0ffee', entry: 'server.js' })
+    expect(await readRuntime(layout, first)).toMatchObject({ port: 3000, instances: 1 })
+  })
+
+  test('that lost their papers are called damaged', async () => {
+    const layout = newLayout(folder())
+    const files = releaseFiles(writeRelease(layout, first))
+    rmSync(files.info)
+    rmSync(files.runtime)
+    expect(await failureOf(readInfo(layout, first))).toMatchObject({
+      code: 'release-damaged',
+      message: expect.stringContaining('release.json'),
+    })
+    expect(await failureOf(readRuntime(layout, first))).toMatchObject({
+      code: 'release-damaged',
+      message: expect.stringContaining('runtime.json'),
+    })
+  })
+
+  test('are summed up, the damaged ones too', async () => {
+    const layout = newLayout(folder())
+    const at = '2026-01-01T00:00:01.000Z'
+    const sound = writeRelease(layout, first, at)
+    const file = { kind: 'file', path: 'a', mode: 0o644, size: 7, hash: 'a'.repeat(64) }
+    writeFileSync(
+      releaseFiles(sound).manifest,
+      `${JSON.stringify(file)}\n${JSON.stringify({ ...file, path: 'b' })}\n`,
+    )
+    const files = releaseFiles(writeRelease(layout, second))
+    writeFileSync(files.info, 'no JSON')
+    writeFileSync(files.verified, 'no JSON')
+    rmSync(files.manifest)
+    await pointCurrentAt(layout, first)
+
+    expect(await listReleases(layout)).toEqual([
+      expect.objectContaining({ id: first, live: true, activatedAt: at, bytes: 14 }),
+      { id: second, live: false, activatedAt: null, info: null, bytes: 0 },
+    ])
+  })
+})
+
+describe('the live release', () => {
+  test('is the one that current points at, by a relative link', async () => {
+    const parent = folder()
+    const layout = newLayout(parent)
+    writeRelease(layout, first)
+    await pointCurrentAt(layout, first)
+    expect(await liveRelease(layout)).toBe(first)
+    expect(readlinkSync(layout.current)).toBe(`releases/${first}`)
+
+    renameSync(layout.base, join(parent, 'moved'))
+    expect(existsSync(join(parent, 'moved', 'current', 'server.js'))).toBe(true)
+  })
+
+  test('is none when it is gone, or current points somewhere else', async () => {
+    const layout = newLayout(folder())
+    symlinkSync(`releases/${first}`, layout.current)
+    expect(await liveRelease(layout)).toBeNull()
+    rmSync(layout.current)
+    symlinkSync('/srv/www', layout.current)
+    expect(await liveRelease(layout)).toBeNull()
+  })
+
+  test('is not looked for in a folder that somebody else made in place of the link', async () => {
+    const layout = newLayout(folder())
+    writeRelease(layout, first)
+    mkdirSync(layout.current)
+    expect(await failureOf(liveRelease(layout))).toMatchObject({ code: 'current-not-a-link' })
+    expect(await failureOf(pointCurrentAt(layout, first))).toMatchObject({ code: 'current-not-a-link' })
+    expect(readdirSync(layout.current)).toEqual([])
+  })
+})
+
+describe('the previous release', () => {
+  test('is the one that was verified last, not the one with the highest id', async () => {
+    const layout = newLayout(folder())
+    writeRelease(layout, first, '2026-01-05T00:00:00.000Z')
+    writeRelease(layout, second, '2026-01-02T00:00:00.000Z')
+    writeRelease(layout, third, '2026-01-06T00:00:00.000Z')
+    expect(await previousRelease(layout, third)).toBe(first)
+  })
+
+  test('is never one that was not shown to serve', async () => {
+    const layout = newLayout(folder())
+    writeRelease(layout, first)
+    writeRelease(layout, second, '2026-01-02T00:00:00.000Z')
+    expect(await previousRelease(layout, second)).toBeNull()
+  })
+
+  test('becomes known by its verification', async () => {
+    const layout = newLayout(folder())
+    writeRelease(layout, first)
+    expect(await activatedAt(layout, first)).toBeNull()
+    const before = new Date().toISOString()
+    await markVerified(layout, first, 'an-activation')
+    const at = await activatedAt(layout, first)
+    expect(at! >= before && at! <= new Date().toISOString()).toBe(true)
+    expect(await previousRelease(layout, null)).toBe(first)
+  })
+})
+
+describe('removing a release', () => {
+  test('leaves nothing of it, also where an earlier removal broke off', async () => {
+    const layout = newLayout(folder())
+    writeRelease(layout, first)
+    mkdirSync(join(layout.incoming, `${first}.removed`, 'rest'), { recursive: true })
+    await removeRelease(layout, first)
+    expect(readdirSync(layout.releases)).toEqual([])
+    expect(readdirSync(layout.incoming)).toEqual([])
+  })
+})

@@ -1,0 +1,372 @@
+import { randomBytes } from 'node:crypto'
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, test } from '@jest/globals'
+import { type Layout, layoutOf, releaseFiles } from '../../src/agent/layout.ts'
+import { auditRelease } from '../../src/agent/manifest-file.ts'
+import { liveRelease, readInfo, readRuntime } from '../../src/agent/releases.ts'
+import { createUploads, type Uploads } from '../../src/agent/upload.ts'
+import { Failure } from '../../src/protocol/failure.ts'
+import type { Result } from '../../src/protocol/messages.ts'
+import type { Manifest, SourceFile } from '../../src/transfer/manifest.ts'
+import { contentStream, manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import { failureOf } from '../support/failure.ts'
+import { temporaryFolders } from '../support/folder.ts'
+import { type Content, manifestOf } from '../support/tree.ts'
+import { run, runtimeWith } from './releases-on-disk.ts'
+
+const folder = temporaryFolders()
+let layout: Layout
+
+beforeEach(() => {
+  layout = layoutOf(join(folder(), 'app'))
+})
+
+const site = {
+  'server.js': 'require("next")',
+  'node_modules/next/package.json': '{}',
+  'node_modules/.bin/next': { program: '#!/usr/bin/env node\n' },
+  '.next/node_modules/sharp-1a2b': { link: '../../node_modules/sharp' },
+  '.next/server/app/page.js': 'exports.page = 1',
+  '.next/server/app/index.html': '<h1>one</h1>',
+  'public/big.bin': randomBytes(300_000),
+  'public/a name [with] (odd) $signs!.txt': 'odd',
+  'public/empty.txt': '',
+  'public/empty': { directory: true },
+} satisfies Record<string, Content>
+
+interface Uploaded {
+  readonly staged: Result<'stage'>
+  readonly sent: readonly SourceFile[]
+  readonly directory: string
+}
+
+const commitOf = (id: string) => ({
+  id,
+  entry: 'server.js',
+  nextVersion: '16.4.6',
+  run,
+  runtime: runtimeWith(),
+})
+
+/** As the upload phase does it. */
+async function upload(contents: Readonly<Record<string, Content>>): Promise<Uploaded> {
+  const uploads = createUploads(layout)
+  const manifest = await manifestOf(folder(), contents)
+  const staged = await uploads.stage(manifestStream(manifest))
+  const sent = missingFiles(manifest, staged.missing)
+  if (sent.length > 0) await uploads.fill(staged.id, contentStream(sent))
+  const { path } = await uploads.commit(commitOf(staged.id))
+  return { staged, sent, directory: path }
+}
+
+async function staged(contents: Readonly<Record<string, Content>>): Promise<{
+  readonly uploads: Uploads
+  readonly manifest: Manifest
+  readonly id: string
+}> {
+  const uploads = createUploads(layout)
+  const manifest = await manifestOf(folder(), contents)
+  const { id } = await uploads.stage(manifestStream(manifest))
+  return { uploads, manifest, id }
+}
+
+const inode = (directory: string, path: string) => statSync(join(directory, path)).ino
+
+/** Nothing of an upload is left: no release, and after the session's end nothing that was begun. */
+async function expectNothingLeft(uploads: Uploads, releases: readonly string[] = []): Promise<void> {
+  expect(readdirSync(layout.releases)).toEqual(releases)
+  await uploads.abandon()
+  expect(readdirSync(layout.incoming)).toEqual([])
+}
+
+describe('the first upload', () => {
+  test('sends every file, and makes a release of exactly what was there', async () => {
+    const { staged, sent, directory } = await upload(site)
+    expect(sent).toHaveLength(8)
+    expect(staged).toMatchObject({ reusedFiles: 0, reusedBytes: 0 })
+
+    for (const [path, content] of Object.entries(site)) {
+      const file = join(directory, path)
+      if (typeof content === 'string') expect(readFileSync(file, 'utf8')).toBe(content)
+      else if (Buffer.isBuffer(content)) expect(readFileSync(file).equals(content)).toBe(true)
+    }
+    const audit = await auditRelease(directory, releaseFiles(directory).manifest, [])
+    expect(audit.files).toBe(8)
+  })
+
+  test('keeps modes, links and empty folders', async () => {
+    const { directory } = await upload(site)
+    expect(statSync(join(directory, 'server.js')).mode & 0o777).toBe(0o644)
+    expect(statSync(join(directory, 'node_modules/.bin/next')).mode & 0o777).toBe(0o755)
+    expect(readlinkSync(join(directory, '.next/node_modules/sharp-1a2b'))).toBe('../../node_modules/sharp')
+    expect(readdirSync(join(directory, 'public/empty'))).toEqual([])
+  })
+
+  test('leaves its papers in the release: the environment for the user alone', async () => {
+    const { staged, directory } = await upload(site)
+    expect(await readInfo(layout, staged.id)).toMatchObject({ id: staged.id, ...run, nextVersion: '16.4.6' })
+    expect(await readRuntime(layout, staged.id)).toEqual(runtimeWith())
+    expect(statSync(releaseFiles(directory).runtime).mode & 0o777).toBe(0o600)
+  })
+
+  test('does not make it live', async () => {
+    await upload(site)
+    expect(await liveRelease(layout)).toBeNull()
+  })
+
+  test('leaves nothing else behind', async () => {
+    await upload(site)
+    expect(readdirSync(layout.incoming)).toEqual([])
+  })
+})
+
+describe('the second upload', () => {
+  test('of the same content sends nothing, and shares the files with the first', async () => {
+    const first = await upload(site)
+    const second = await upload(site)
+    expect(second.sent).toEqual([])
+    expect(second.staged.reusedFiles).toBe(8)
+    for (const path of [
+      'server.js',
+      'public/big.bin',
+      'node_modules/.bin/next',
+      '.next/server/app/page.js',
+    ]) {
+      expect(inode(second.directory, path)).toBe(inode(first.directory, path))
+    }
+    expect((await auditRelease(second.directory, releaseFiles(second.directory).manifest, [])).files).toBe(8)
+  })
+
+  test('sends what changed, and that alone', async () => {
+    const first = await upload(site)
+    const second = await upload({ ...site, 'server.js': 'require("next") // two', 'public/new.txt': 'new' })
+    expect(second.sent.map(({ path }) => path)).toEqual(['server.js', 'public/new.txt'])
+    expect(readFileSync(join(second.directory, 'server.js'), 'utf8')).toBe('require("next") // two')
+    expect(readFileSync(join(first.directory, 'server.js'), 'utf8')).toBe('require("next")')
+  })
+
+  test('finds the content under another name', async () => {
+    await upload(site)
+    const { 'public/big.bin': big, ...rest } = site
+    expect((await upload({ ...rest, 'public/renamed.bin': big })).sent).toEqual([])
+  })
+
+  test('copies what a running app may write: neither release sees the other’s pages', async () => {
+    const first = await upload(site)
+    const second = await upload(site)
+    const page = '.next/server/app/index.html'
+    expect(inode(second.directory, page)).not.toBe(inode(first.directory, page))
+    // As Next 14 revalidates: in place.
+    writeFileSync(join(second.directory, page), '<h1>regenerated</h1>')
+    expect(readFileSync(join(first.directory, page), 'utf8')).toBe('<h1>one</h1>')
+  })
+
+  test('sends a page again that the running app has rewritten', async () => {
+    const first = await upload(site)
+    writeFileSync(join(first.directory, '.next/server/app/index.html'), '<h1>regenerated</h1>')
+    const second = await upload(site)
+    expect(second.sent.map(({ path }) => path)).toEqual(['.next/server/app/index.html'])
+    expect(readFileSync(join(second.directory, '.next/server/app/index.html'), 'utf8')).toBe('<h1>one</h1>')
+  })
+
+  test.each([
+    ['of the same size', (file: string) => writeFileSync(file, 'require("evil")')],
+    ['of another size', (file: string) => writeFileSync(file, 'requi')],
+  ])('does not build on a file that was damaged on the server: %s', async (_, damage) => {
+    const first = await upload(site)
+    damage(join(first.directory, 'server.js'))
+    const second = await upload(site)
+    expect(second.sent.map(({ path }) => path)).toEqual(['server.js'])
+    expect(readFileSync(join(second.directory, 'server.js'), 'utf8')).toBe('require("next")')
+    expect(inode(second.directory, 'server.js')).not.toBe(inode(first.directory, 'server.js'))
+  })
+
+  test('does not give a program the mode of the file whose content it shares', async () => {
+    await upload({ 'server.js': 'same' })
+    const { directory } = await upload({ 'server.js': 'same', 'run.sh': { program: 'same' } })
+    expect(statSync(join(directory, 'run.sh')).mode & 0o777).toBe(0o755)
+    expect(statSync(join(directory, 'server.js')).mode & 0o777).toBe(0o644)
+  })
+
+  test('passes over a release whose manifest is gone', async () => {
+    const first = await upload(site)
+    writeFileSync(releaseFiles(first.directory).manifest, '{"kind":"fi')
+    expect((await upload(site)).sent).toHaveLength(8)
+  })
+})
+
+describe('an upload that breaks', () => {
+  test('in the middle of the contents leaves no release', async () => {
+    const { uploads, manifest, id } = await staged(site)
+    async function* cut() {
+      let left = 100_000
+      for await (const chunk of contentStream(manifest.files)) {
+        yield chunk
+        left -= chunk.length
+        if (left < 0)
+          throw new Failure('upload-incomplete', 'the connection ended in the middle of an upload')
+      }
+    }
+    expect(await failureOf(uploads.fill(id, cut()))).toMatchObject({ code: 'upload-incomplete' })
+    expect(await failureOf(uploads.commit(commitOf(id)))).toMatchObject({ code: 'upload-incomplete' })
+    await expectNothingLeft(uploads)
+  })
+
+  test('by an early end of the compressed stream leaves no release', async () => {
+    const { uploads, manifest, id } = await staged(site)
+    async function* short() {
+      const chunks: Buffer[] = []
+      for await (const chunk of contentStream(manifest.files)) chunks.push(chunk)
+      yield Buffer.concat(chunks).subarray(0, -10)
+    }
+    await expect(uploads.fill(id, short())).rejects.toThrow()
+    await expectNothingLeft(uploads)
+  })
+
+  test('before its contents came leaves no release', async () => {
+    const { uploads, id } = await staged(site)
+    expect(await failureOf(uploads.commit(commitOf(id)))).toMatchObject({ code: 'upload-incomplete' })
+    await expectNothingLeft(uploads)
+  })
+
+  test('in the manifest leaves nothing', async () => {
+    const uploads = createUploads(layout)
+    async function* garbage() {
+      yield randomBytes(5000)
+    }
+    await expect(uploads.stage(garbage())).rejects.toThrow()
+    await expectNothingLeft(uploads)
+  })
+
+  test('does not touch the releases that are there', async () => {
+    const first = await upload(site)
+    const { uploads, id } = await staged({ ...site, 'server.js': 'two' })
+    async function* nothing(): AsyncGenerator<Buffer, void, undefined> {}
+    await expect(uploads.fill(id, nothing())).rejects.toThrow()
+    await expectNothingLeft(uploads, [first.staged.id])
+    expect(readFileSync(join(first.directory, 'server.js'), 'utf8')).toBe('require("next")')
+  })
+})
+
+describe('contents that are not what the manifest names are refused:', () => {
+  const one = { 'a.txt': 'aaaa', 'b.txt': 'bbbb', 'server.js': '' }
+
+  test('other bytes', async () => {
+    const { uploads, manifest, id } = await staged(one)
+    writeFileSync(manifest.files[0]!.source, 'AAAA')
+    expect(await failureOf(uploads.fill(id, contentStream(manifest.files)))).toMatchObject({
+      code: 'upload-corrupt',
+      message: expect.stringContaining('a.txt'),
+    })
+    await expectNothingLeft(uploads)
+  })
+
+  test('the right files in another order', async () => {
+    const { uploads, manifest, id } = await staged(one)
+    const failure = await failureOf(uploads.fill(id, contentStream([...manifest.files].reverse())))
+    expect(failure.code).toBe('upload-corrupt')
+    await expectNothingLeft(uploads)
+  })
+
+  test('too few', async () => {
+    const { uploads, manifest, id } = await staged(one)
+    const failure = await failureOf(uploads.fill(id, contentStream(manifest.files.slice(0, 1))))
+    expect(failure).toMatchObject({ code: 'upload-incomplete', message: expect.stringContaining('b.txt') })
+    await expectNothingLeft(uploads)
+  })
+
+  test('too many', async () => {
+    const { uploads, manifest, id } = await staged(one)
+    const twice = [...manifest.files, manifest.files[0]!]
+    expect(await failureOf(uploads.fill(id, contentStream(twice)))).toMatchObject({ code: 'upload-corrupt' })
+    await expectNothingLeft(uploads)
+  })
+
+  test('a stream that is damaged on its way', async () => {
+    const { uploads, manifest, id } = await staged(site)
+    async function* damaged() {
+      let first = true
+      for await (const chunk of contentStream(manifest.files)) {
+        yield first ? chunk : randomBytes(chunk.length)
+        first = false
+      }
+    }
+    await expect(uploads.fill(id, damaged())).rejects.toThrow()
+    expect(await failureOf(uploads.commit(commitOf(id)))).toMatchObject({ code: 'upload-incomplete' })
+    await expectNothingLeft(uploads)
+  })
+
+  test('a path that leaves the release', async () => {
+    const uploads = createUploads(layout)
+    const entries = [
+      { kind: 'file', path: '../../escaped', mode: 0o644, size: 0, hash: 'e'.repeat(64) },
+    ] as const
+    const body = manifestStream({ entries, files: [], bytes: 0 })
+    expect(await failureOf(uploads.stage(body))).toMatchObject({ code: 'unsafe-path' })
+    expect(existsSync(join(layout.own, 'escaped'))).toBe(false)
+    await expectNothingLeft(uploads)
+  })
+})
+
+describe('a commit', () => {
+  test('wants the file that PM2 is to start', async () => {
+    const { uploads, manifest, id } = await staged({ 'index.js': '' })
+    await uploads.fill(id, contentStream(manifest.files))
+    expect(await failureOf(uploads.commit(commitOf(id)))).toMatchObject({
+      code: 'upload-incomplete',
+      message: expect.stringContaining('server.js'),
+    })
+    await expectNothingLeft(uploads)
+  })
+
+  test('of an upload of another session is refused', async () => {
+    const { id, uploads } = await staged(site)
+    const other = createUploads(layout)
+    expect(await failureOf(other.commit(commitOf(id)))).toMatchObject({ code: 'no-such-upload' })
+    await uploads.abandon()
+  })
+
+  test('links the shared paths in', async () => {
+    const { uploads, manifest, id } = await staged({ 'server.js': '', 'uploads/seed': 'seed' })
+    await uploads.fill(id, contentStream(manifest.files))
+    const runtime = runtimeWith({ sharedDirs: ['uploads'] })
+    const { path } = await uploads.commit({ ...commitOf(id), runtime })
+    expect(lstatSync(join(path, 'uploads')).isSymbolicLink()).toBe(true)
+    expect(readFileSync(join(layout.shared, 'uploads/seed'), 'utf8')).toBe('seed')
+    expect(readFileSync(join(path, 'uploads/seed'), 'utf8')).toBe('seed')
+  })
+})
+
+describe('a release’s id', () => {
+  test('is the UTC second of its upload', async () => {
+    const now = () => new Date().toISOString().replace(/\D/g, '').slice(0, 14)
+    const before = now()
+    const { staged } = await upload(site)
+    expect(staged.id >= before && staged.id <= now()).toBe(true)
+  })
+
+  test('is later than the newest release, though the server’s clock is behind', async () => {
+    const newest = '20991231235959'
+    mkdirSync(join(layout.releases, newest), { recursive: true })
+    expect((await upload(site)).staged.id).toBe('21000101000000')
+  })
+
+  test('is never given twice, be two uploads begun in the same second', async () => {
+    const uploads = Array.from({ length: 5 }, () => createUploads(layout))
+    const manifest = await manifestOf(folder(), { 'server.js': '' })
+    const begun = await Promise.all(uploads.map((each) => each.stage(manifestStream(manifest))))
+    expect(new Set(begun.map(({ id }) => id)).size).toBe(5)
+    await Promise.all(uploads.map((each) => each.abandon()))
+    expect(readdirSync(layout.incoming)).toEqual([])
+  })
+})

@@ -1,0 +1,174 @@
+/** The import rules of the design: one way of flow, and one room for each kind of knowledge. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, posix } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+
+const root = join(import.meta.dirname, '..', 'src')
+
+interface Source {
+  /** Relative to src. */
+  readonly path: string
+  readonly code: string
+  readonly imports: readonly Import[]
+}
+
+interface Import {
+  /** A package, `node:…`, or a path relative to src. */
+  readonly of: string
+  /** Gone when it runs. */
+  readonly typeOnly: boolean
+}
+
+const sources: readonly Source[] = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  .filter((path) => path.endsWith('.ts'))
+  .sort()
+  .map((path) => {
+    const code = withoutComments(readFileSync(join(root, path), 'utf8'))
+    return { path, code, imports: importsOf(path, code) }
+  })
+
+function withoutComments(code: string): string {
+  return code.replace(/\/\*\*?[^]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '')
+}
+
+function importsOf(path: string, code: string): readonly Import[] {
+  const statements = [...code.matchAll(/^(?:import|export)\b(?:([^'"`;=(]*?)\bfrom)? '([^']+)'/gm)]
+  const calls = [...code.matchAll(/\b(?:import|require)\('([^']+)'\)/g)]
+  return [
+    ...statements.map(([, what = '', of = '']) => ({ of, typeOnly: /^\s*type\b/.test(what) })),
+    ...calls.map(([, of = '']) => ({ of, typeOnly: false })),
+  ].map((found) =>
+    found.of.startsWith('.') ? { ...found, of: posix.join(posix.dirname(path), found.of) } : found,
+  )
+}
+
+const inFolder = (folder: string) => (path: string) => path.startsWith(`${folder}/`)
+const isNode = (of: string) => of.startsWith('node:')
+const isPackage = (of: string) => !isNode(of) && !of.endsWith('.ts')
+
+/** `<file> -> <import>` for every import that breaks a rule. */
+function breaches(files: (path: string) => boolean, allowed: (found: Import) => boolean): readonly string[] {
+  return sources
+    .filter(({ path }) => files(path))
+    .flatMap(({ path, imports }) =>
+      imports.filter((found) => !allowed(found)).map(({ of }) => `${path} -> ${of}`),
+    )
+}
+
+test('the rules look at the real sources', () => {
+  const connection = sources.find(({ path }) => path === 'ssh/connection.ts')
+  expect(connection?.imports).toContainEqual({ of: 'ssh2', typeOnly: false })
+  expect(connection?.imports).toContainEqual({ of: 'protocol/failure.ts', typeOnly: false })
+  expect(sources.length).toBeGreaterThan(60)
+  for (const { path, imports } of sources) {
+    for (const { of } of imports.filter((found) => found.of.endsWith('.ts')))
+      expect({ path, of, exists: sources.some((source) => source.path === of) }).toMatchObject({
+        exists: true,
+      })
+  }
+})
+
+describe('each room imports', () => {
+  /** Where a room takes a type from, and nothing else. */
+  const typesFrom: Readonly<Record<string, string>> = { transfer: 'next/assemble.ts', inputs: 'inputs.ts' }
+  const rooms: readonly [string, readonly string[], boolean][] = [
+    // The room, the rooms it may know, and whether Node's own modules.
+    ['protocol', [], false],
+    ['server', ['protocol'], true],
+    ['launcher', ['server', 'protocol'], true],
+    ['agent', ['server', 'protocol'], true],
+    ['transfer', ['protocol'], true],
+    ['inputs', ['protocol'], true],
+  ]
+  test.each(rooms)('%s: nothing but itself and %j (and Node: %s)', (room, known, node) => {
+    const own = [room, ...known].map(inFolder)
+    const allowed = ({ of }: Import) => (isNode(of) ? node : own.some((inside) => inside(of)))
+    const types = ({ of, typeOnly }: Import) => typeOnly && of === typesFrom[room]
+    expect(breaches(inFolder(room), (found) => allowed(found) || types(found))).toEqual([])
+  })
+
+  test('ssh: Node, ssh2 and the protocol', () => {
+    const allowed = ({ of }: Import) =>
+      isNode(of) || of === 'ssh2' || inFolder('ssh')(of) || inFolder('protocol')(of)
+    expect(breaches(inFolder('ssh'), allowed)).toEqual([])
+  })
+
+  test('next: Node, the protocol, what detects the package manager and what runs it', () => {
+    const packages = new Set(['package-manager-detector', '@actions/exec', '@actions/io'])
+    const allowed = ({ of }: Import) =>
+      isNode(of) || packages.has(of) || inFolder('next')(of) || inFolder('protocol')(of)
+    expect(breaches(inFolder('next'), allowed)).toEqual([])
+  })
+})
+
+describe('a package is known in one room:', () => {
+  const owners: readonly [string, (path: string) => boolean][] = [
+    ['ssh2', inFolder('ssh')],
+    ['package-manager-detector', inFolder('next')],
+    ['@actions/core', (path) => inFolder('report')(path) || ['main.ts', 'post.ts'].includes(path)],
+    ['@actions/exec', (path) => path === 'next/command.ts'],
+    ['@actions/io', (path) => path === 'next/command.ts'],
+  ]
+  test.each(owners)('%s', (name, owns) => {
+    const others = (path: string) => !owns(path)
+    expect(breaches(others, ({ of }) => of !== name && !of.startsWith(`${name}/`))).toEqual([])
+  })
+
+  test('and there are no others', () => {
+    const known = new Set(owners.map(([name]) => name))
+    expect(
+      breaches(
+        () => true,
+        ({ of }) => !isPackage(of) || known.has(of),
+      ),
+    ).toEqual([])
+  })
+})
+
+describe('the flow has one way:', () => {
+  test('the remote programs are reached through the protocol alone, but for a type', () => {
+    const outside = (path: string) => !['agent', 'launcher', 'server'].some((room) => inFolder(room)(path))
+    const remote = ({ of }: Import) => ['agent', 'launcher', 'server'].some((room) => inFolder(room)(of))
+    expect(breaches(outside, (found) => !remote(found) || found.typeOnly)).toEqual([])
+  })
+
+  test('the entries are imported by nobody', () => {
+    const entries = new Set(['main.ts', 'post.ts', 'agent/index.ts', 'launcher/index.ts'])
+    expect(
+      breaches(
+        () => true,
+        ({ of }) => !entries.has(of),
+      ),
+    ).toEqual([])
+  })
+
+  test('no file needs itself, however far around', () => {
+    const needs = new Map(
+      sources.map(({ path, imports }) => [
+        path,
+        imports.filter(({ typeOnly }) => !typeOnly).map(({ of }) => of),
+      ]),
+    )
+    const circles = sources.flatMap(({ path }) => {
+      const reached = new Set<string>()
+      const waiting = [...(needs.get(path) ?? [])]
+      for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+        if (reached.has(next)) continue
+        reached.add(next)
+        waiting.push(...(needs.get(next) ?? []))
+      }
+      return reached.has(path) ? [path] : []
+    })
+    expect(circles).toEqual([])
+  })
+})
+
+test('the environment is read in few places', () => {
+  const readers = sources.filter(({ code }) => /\bprocess\.env\b/.test(code)).map(({ path }) => path)
+  const allowed = (path: string) =>
+    ['agent', 'launcher', 'report'].some((room) => inFolder(room)(path)) ||
+    // The user's install and build commands run in the job's environment.
+    ['main.ts', 'post.ts', 'inputs.ts', 'next/build.ts'].includes(path)
+  expect(readers.filter((path) => !allowed(path))).toEqual([])
+  expect(readers).toContain('main.ts')
+})

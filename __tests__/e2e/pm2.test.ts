@@ -1,0 +1,194 @@
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { startLoad } from '../support/load.ts'
+import { runAction, type RunResult } from '../support/runner.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+import { until } from '../support/until.ts'
+import { checkOut, sabotage, type Workspace } from '../support/workspace.ts'
+
+/** PM2 in the states in which users have it. */
+
+const all = process.env['GAPLESS_TEST_ALL'] === '1'
+const prebuilt = { 'install-command': 'none', 'build-command': 'none', observe: '1s' }
+
+let server: TestServer
+let workspace: Workspace
+
+beforeAll(async () => {
+  const builder = await startServer()
+  const checkout = checkOut()
+  const run = await runAction({ workspace: checkout.path, inputs: { ...builder.inputs, 'dry-run': 'true' } })
+  if (run.code !== 0) throw new Error(run.log)
+  workspace = checkout.copyBuilt()
+  checkout.remove()
+  await builder.stop()
+}, 240_000)
+afterAll(() => workspace?.remove())
+
+async function deploy(inputs: Record<string, string> = {}, from = workspace): Promise<RunResult> {
+  return runAction({ workspace: from.path, inputs: { ...server.inputs, ...prebuilt, ...inputs } })
+}
+
+const live = async () =>
+  ((await (await fetch(`${server.url}/api/release`)).json()) as { message: string }).message
+const online = async () => (await server.pm2List()).filter(({ pm2_env }) => pm2_env.status === 'online')
+
+/** A plain server on the app's port, as PM2 may run it before Gapless comes. */
+function plainServer(folder: string): string {
+  mkdirSync(folder, { recursive: true })
+  const file = join(folder, 'plain.js')
+  writeFileSync(
+    file,
+    `require('node:http').createServer((_, r) => r.end('plain')).listen(${server.appPort}, '127.0.0.1')\n`,
+  )
+  return file
+}
+
+async function untilPlainServes(): Promise<void> {
+  await until(
+    'the plain server answers',
+    async () =>
+      (await fetch(server.url).then(
+        (r) => r.text(),
+        () => '',
+      )) === 'plain',
+  )
+}
+
+describe('an app of that name that PM2 runs in another way', () => {
+  beforeEach(async () => {
+    server = await startServer()
+  })
+  afterEach(async () => server.stop())
+
+  test.each([
+    ['in fork mode', ['-f']],
+    ['in cluster mode, with another script', ['-i', '2']],
+  ])(
+    '%s is replaced, and the gap is announced',
+    async (_, args) => {
+      await server.pm2('start', plainServer(join(server.home, 'old')), '--name', 'next-app', ...args)
+      await untilPlainServes()
+      const run = await deploy()
+      expect({ code: run.code, ...run.outputs, log: run.code === 0 ? '' : run.log }).toMatchObject({
+        code: 0,
+        status: 'live',
+        log: '',
+      })
+      expect(run.summary).toContain('with a short gap')
+      expect(await live()).toBe('first')
+      expect((await online()).map(({ pm2_env }) => pm2_env['exec_mode'])).toEqual([
+        'cluster_mode',
+        'cluster_mode',
+      ])
+      const second = await deploy()
+      expect(second.outputs['status']).toBe('live')
+      expect(second.summary).not.toContain('with a short gap')
+    },
+    90_000,
+  )
+
+  test('serves again when the first release of Gapless fails after the swap', async () => {
+    await server.pm2('start', plainServer(join(server.home, 'old')), '--name', 'next-app', '-f')
+    await untilPlainServes()
+    const broken = sabotage(workspace.copyBuilt(), 'if (process.env.pm_id !== undefined) process.exit(1)')
+    try {
+      const run = await deploy({}, broken)
+      expect({ code: run.code, ...run.outputs }).toMatchObject({ code: 1, status: 'down' })
+      expect(run.summary).toContain('started again')
+      await untilPlainServes()
+    } finally {
+      broken.remove()
+    }
+  }, 90_000)
+})
+
+describe('an app of Gapless’ own', () => {
+  beforeAll(async () => {
+    server = await startServer()
+    const run = await deploy()
+    if (run.code !== 0) throw new Error(run.log)
+  }, 60_000)
+  afterAll(async () => server.stop())
+
+  test('that was stopped comes up with the next deploy', async () => {
+    await server.pm2('stop', 'next-app')
+    const run = await deploy()
+    expect({ code: run.code, ...run.outputs }).toMatchObject({ code: 0, status: 'live' })
+    expect(await online()).toHaveLength(2)
+  }, 60_000)
+
+  test('takes changed options without losing a request', async () => {
+    const load = startLoad(server.url, { keepAlive: 4, fresh: 2, post: 1 })
+    const more = await deploy({
+      instances: '3',
+      'max-memory': '700M',
+      'node-options': '--max-http-header-size=32768',
+      'drain-timeout': '12s',
+    })
+    expect(more.outputs['status']).toBe('live')
+    const workers = await online()
+    expect(workers).toHaveLength(3)
+    for (const { pm2_env } of workers) {
+      expect(pm2_env).toMatchObject({
+        max_memory_restart: 700 * 1024 * 1024,
+        node_args: ['--max-http-header-size=32768'],
+      })
+    }
+    const fewer = await deploy({ instances: '1' })
+    expect(fewer.outputs['status']).toBe('live')
+    await until('the workers too many are gone', async () => (await server.pm2List()).length === 1, 40_000)
+    const [last] = await server.pm2List()
+    expect(last?.pm2_env).toMatchObject({ node_args: [] })
+    expect(last?.pm2_env['max_memory_restart']).toBeUndefined()
+    expect((await load.stop()).failures).toEqual([])
+  }, 120_000)
+
+  test('comes back with the live release after a reboot', async () => {
+    const { outputs } = await deploy({ instances: '2' })
+    await server.pm2('kill')
+    await server.pm2('resurrect')
+    await until('the site answers', async () => (await live().catch(() => null)) === 'first')
+    const status = await runAction({
+      workspace: workspace.path,
+      inputs: { ...server.inputs, command: 'status' },
+    })
+    expect(status.outputs).toMatchObject({ status: 'live', 'live-release': outputs['release'] })
+  }, 60_000)
+})
+
+const thorough = all ? describe : describe.skip
+thorough.each(['pm2-6', 'pm2-5'])('under %s', (pm2Package) => {
+  beforeAll(async () => {
+    server = await startServer({ pm2Package })
+  })
+  afterAll(async () => server.stop())
+
+  test('deploys, undoes a release that dies, and rolls back, without losing a request', async () => {
+    const first = await deploy()
+    expect({ code: first.code, ...first.outputs, log: first.code === 0 ? '' : first.log }).toMatchObject({
+      code: 0,
+      status: 'live',
+      log: '',
+    })
+    const load = startLoad(server.url, { keepAlive: 4, fresh: 2, post: 2, stream: 1 })
+    const second = await deploy({ 'max-memory': '500M' })
+    expect(second.outputs['status']).toBe('live')
+    const broken = sabotage(
+      workspace.copyBuilt(),
+      `if (process.env.pm_id !== undefined) setTimeout(() => process.exit(1), 500)`,
+    )
+    const undone = await deploy({}, broken)
+    broken.remove()
+    expect(undone.outputs).toMatchObject({ status: 'restored', 'live-release': second.outputs['release'] })
+    const back = await deploy({ command: 'rollback' })
+    expect({ ...back.outputs, log: back.code === 0 ? '' : back.log }).toMatchObject({
+      status: 'live',
+      'live-release': first.outputs['release'],
+      log: '',
+    })
+    expect((await load.stop()).failures).toEqual([])
+    expect(await online()).toHaveLength(2)
+  }, 180_000)
+})

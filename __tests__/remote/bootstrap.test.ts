@@ -1,0 +1,250 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { delimiter, dirname, join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import type { ServerFacts } from '../../src/protocol/messages.ts'
+import { openAgent } from '../../src/remote/agent-session.ts'
+import type { Bootstrap } from '../../src/remote/bootstrap.ts'
+import { agentOf } from '../support/agent.ts'
+import { compile } from '../support/compile.ts'
+import { failureOf } from '../support/failure.ts'
+import { temporaryFolders } from '../support/folder.ts'
+import { type LocalShell, localShell, type LocalShellOptions } from '../support/local-shell.ts'
+
+const TIMEOUT = 10_000
+const folder = temporaryFolders()
+let compiled: string
+let home: string
+const shells: LocalShell[] = []
+
+beforeAll(() => {
+  compiled = compile()
+})
+afterAll(() => rmSync(compiled, { recursive: true, force: true }))
+beforeEach(() => {
+  home = folder()
+})
+afterEach(() => {
+  for (const shell of shells.splice(0)) shell.kill()
+})
+
+const own = () => join(home, 'apps/site/.gapless')
+
+/** A PATH without Node: on most systems /bin is /usr/bin, and has one. */
+function noNodeOnPath(): string {
+  const tools = folder()
+  for (const name of ['cat', 'readlink', 'id', 'hostname']) symlinkSync(`/bin/${name}`, join(tools, name))
+  return tools
+}
+
+interface Session {
+  readonly shell: LocalShell
+  readonly facts: ServerFacts
+}
+
+function login(options: Partial<LocalShellOptions> = {}): LocalShell {
+  const { env = {}, ...rest } = options
+  const shell = localShell({ ...rest, env: { HOME: home, PATH: dirname(process.execPath), ...env } })
+  shells.push(shell)
+  return shell
+}
+
+/** Starts the agent in a session and has it look at the server. */
+async function start(
+  agent: Partial<Omit<Bootstrap, 'source'>> = {},
+  options: Partial<LocalShellOptions> = {},
+): Promise<Session> {
+  const shell = login(options)
+  const session = await openAgent(shell, agentOf(compiled, agent), TIMEOUT)
+  return { shell, facts: await session.call('inspect', {}) }
+}
+
+/** A server whose system folders have no Node, unlike those of the machine that runs this test. */
+const noSystemNode = (command: string) =>
+  command.replace(
+    /\/(usr\/local\/bin|usr\/bin|opt\/node\/bin|opt\/homebrew\/bin|snap\/bin)\/node/g,
+    '/nowhere/$1/node',
+  )
+
+const bin = (binPath: readonly string[]) => ({ options: { appName: 'site', binPath } })
+
+function makeNode(directory: string): string {
+  mkdirSync(directory, { recursive: true })
+  symlinkSync(process.execPath, join(directory, 'node'))
+  return directory
+}
+
+/** A `node` that can do nothing: as an old one, it fails the question for its version. */
+function makeOldNode(directory: string): string {
+  mkdirSync(directory, { recursive: true })
+  writeFileSync(join(directory, 'node'), '#!/bin/sh\nexit 1\n')
+  chmodSync(join(directory, 'node'), 0o755)
+  return directory
+}
+
+describe('the login shell', () => {
+  const noise = 'echo "Welcome. * * * {json} gapless-not-this ready"; cat /nowhere/moaning'
+  /** Each shell with what it reads at the start of a command, as sshd runs it. */
+  const candidates: readonly [string, string, Readonly<Record<string, string>>][] = [
+    ['sh', '.profile', {}],
+    ['dash', '.profile', {}],
+    ['bash', '.bashrc', { BASH_ENV: '~/.bashrc' }],
+    ['zsh', '.zshenv', {}],
+    ['fish', '.config/fish/config.fish', {}],
+    ['tcsh', '.tcshrc', {}],
+  ]
+
+  test.each(candidates)(
+    '%s starts the agent, with a folder of any name, past a chatty %s',
+    async (name, rc, env) => {
+      const shell = find(name)
+      if (shell === undefined) return console.warn(`${name} is not installed: it was not tried`)
+      mkdirSync(dirname(join(home, rc)), { recursive: true })
+      writeFileSync(join(home, rc), `${noise}\n`)
+      const odd = makeNode(join(home, 'it\'s $HOME "quoted" `id` !! %s \\n;*[a] (ü)'))
+
+      const { shell: session, facts } = await start(bin([odd]), {
+        shell,
+        env: { ...env, PATH: noNodeOnPath() },
+        edit: noSystemNode,
+      })
+      expect(facts).toMatchObject({ home, path: join(home, 'apps/site'), node: process.versions.node })
+      expect(facts.searched).toContain(odd)
+      // sh and dash read nothing for a command.
+      if (name !== 'sh' && name !== 'dash') expect(session.output()).toContain('Welcome.')
+    },
+  )
+
+  test('that is no shell is reported with what it said', async () => {
+    const nologin = join(home, 'nologin')
+    writeFileSync(nologin, '#!/bin/sh\necho This account is currently not available.\nexit 1\n')
+    chmodSync(nologin, 0o755)
+    const opening = openAgent(login({ shell: nologin }), agentOf(compiled), TIMEOUT)
+    expect(await failureOf(opening)).toMatchObject({
+      code: 'no-shell',
+      evidence: expect.stringContaining('This account is currently not available.'),
+    })
+  })
+
+  function find(name: string): string | undefined {
+    const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/bin', '/usr/bin']
+    return folders.map((each) => join(each, name)).find((file) => existsSync(file))
+  }
+})
+
+describe('Node is found', () => {
+  const bare = () => ({ env: { PATH: noNodeOnPath() }, edit: noSystemNode })
+
+  test('on the PATH', async () => {
+    const { facts } = await start({}, { env: { PATH: makeNode(join(home, 'on path')) }, edit: noSystemNode })
+    expect(facts.node).toBe(process.versions.node)
+  })
+
+  test('in a folder below the home that the user named by ~', async () => {
+    makeNode(join(home, 'my node'))
+    const { facts } = await start(bin(['~/my node']), bare())
+    expect(facts.node).toBe(process.versions.node)
+  })
+
+  test.each([
+    '.nvm/versions/node/v20.1.0/bin',
+    '.local/share/fnm/node-versions/v20.1.0/installation/bin',
+    '.volta/tools/image/node/20.1.0/bin',
+    '.asdf/installs/nodejs/20.1.0/bin',
+    'n/bin',
+  ])('in ~/%s', async (path) => {
+    makeNode(join(home, path))
+    expect((await start({}, bare())).facts.node).toBe(process.versions.node)
+  })
+
+  test('as the one that the running PM2 daemon uses', async () => {
+    mkdirSync(join(home, '.pm2'))
+    // This very process stands in for the daemon.
+    writeFileSync(join(home, '.pm2/pm2.pid'), String(process.pid))
+    expect((await start({}, bare())).facts.node).toBe(process.versions.node)
+  })
+
+  test('behind one that is too old', async () => {
+    const old = makeOldNode(join(home, 'old'))
+    const { facts } = await start(bin([old, makeNode(join(home, 'new'))]), bare())
+    expect(facts.node).toBe(process.versions.node)
+  })
+
+  test('in the first folder of those named', async () => {
+    const [first, mark] = [join(home, 'first'), join(home, 'the first was used')]
+    mkdirSync(first)
+    writeFileSync(join(first, 'node'), `#!/bin/sh\necho >"${mark}"\nexec "${process.execPath}" "$@"\n`)
+    chmodSync(join(first, 'node'), 0o755)
+    await start(bin([first, makeNode(join(home, 'second'))]), bare())
+    expect(existsSync(mark)).toBe(true)
+  })
+
+  test('nowhere: each place that was tried is named, one a line, the old ones as such', async () => {
+    const [old, empty] = [makeOldNode(join(home, 'old node')), join(home, 'no node in here')]
+    const failure = await failureOf(openAgent(login(bare()), agentOf(compiled, bin([old, empty])), TIMEOUT))
+    expect(failure).toMatchObject({ code: 'node-missing', remedy: expect.stringContaining('bin-path') })
+    const lines = failure.evidence?.split('\n') ?? []
+    expect(lines).toEqual(
+      expect.arrayContaining([`${old}/node (too old)`, `${empty}/node`, '/nowhere/usr/bin/node']),
+    )
+  })
+})
+
+describe('the agent', () => {
+  test('is sent once: from then on it is there', async () => {
+    const first = await start()
+    expect(first.shell.output()).toContain(' need-agent\n')
+    const [kept = '', ...others] = readdirSync(join(own(), 'agent'))
+    expect(others).toEqual([])
+    const file = join(own(), 'agent', kept)
+    expect(readFileSync(file)).toEqual(agentOf(compiled).source)
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+    expect(statSync(own()).mode & 0o777).toBe(0o700)
+    const inode = statSync(file).ino
+
+    const second = await start()
+    expect(second.shell.output()).toContain(' ready\n')
+    expect(second.shell.sent()).toBe(first.shell.sent() - agentOf(compiled).source.length)
+    expect(statSync(file).ino).toBe(inode)
+  })
+
+  test('runs from memory and leaves no trace where nothing may be written', async () => {
+    const { facts } = await start({ persist: false })
+    expect(facts.path).toBe(join(home, 'apps/site'))
+    expect(readdirSync(home)).toEqual([])
+  })
+
+  test('that was damaged on the server is not run but replaced', async () => {
+    await start()
+    const file = join(own(), 'agent', readdirSync(join(own(), 'agent'))[0]!)
+    writeFileSync(file, 'process.exit(3)')
+    const { shell, facts } = await start()
+    expect(shell.output()).toContain(' need-agent\n')
+    expect(facts.home).toBe(home)
+    expect(readFileSync(file)).toEqual(agentOf(compiled).source)
+    expect(readdirSync(join(own(), 'agent'))).toHaveLength(1)
+  })
+
+  test('works in the folder that `path` names, were it absolute', async () => {
+    const path = join(folder(), 'site of $HOME "and" it\'s')
+    const { facts } = await start({ path })
+    expect(facts.path).toBe(path)
+    expect(existsSync(join(path, '.gapless/agent'))).toBe(true)
+  })
+
+  test('says itself what is wrong with its folder', async () => {
+    writeFileSync(join(home, 'apps'), 'a file in the way')
+    const session = await openAgent(login(), agentOf(compiled), TIMEOUT)
+    // It started, though it could not be kept.
+    await expect(session.call('inspect', {})).rejects.toThrow()
+  })
+})

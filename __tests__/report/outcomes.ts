@@ -1,0 +1,35 @@
+/** Outcomes for the tests of the report. */
+import { nothingKnown, type Outcome, untouched } from '../../src/outcome.ts'
+import type { ReleaseSummary, WorkerState } from '../../src/protocol/messages.ts'
+
+export const [before, now] = ['20260101000001', '20260101000002'] as const
+
+export function outcomeOf(changes: Partial<Outcome> = {}): Outcome {
+  return { ...untouched(nothingKnown), ...changes }
+}
+
+export const live = outcomeOf({
+  status: 'live',
+  succeeded: true,
+  release: now,
+  previousRelease: before,
+  liveRelease: now,
+  uploadedBytes: 93_000,
+})
+
+export function releaseSummary(changes: Partial<ReleaseSummary> = {}): ReleaseSummary {
+  return { id: now, live: false, activatedAt: null, info: null, bytes: 0, ...changes }
+}
+
+export function workerState(changes: Partial<WorkerState> = {}): WorkerState {
+  return {
+    pmId: '0',
+    pid: 4242,
+    status: 'online',
+    release: now,
+    phase: 'open',
+    restarts: 0,
+    memoryBytes: 0,
+    ...changes,
+  }
+}

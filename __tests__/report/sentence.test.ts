@@ -1,0 +1,56 @@
+import { describe, expect, test } from '@jest/globals'
+import type { Outcome } from '../../src/outcome.ts'
+import { sentence } from '../../src/report/sentence.ts'
+import { before, live, now, outcomeOf, releaseSummary } from './outcomes.ts'
+
+describe('the one sentence says what is live and whether what was asked for happened:', () => {
+  const failed = { succeeded: false, release: now, previousRelease: before }
+  const cases: readonly [string, Outcome, string][] = [
+    ['a deploy', live, `${now} is live and verified; before it was ${before}.`],
+    ['the first deploy', { ...live, previousRelease: null }, `${now} is live and verified.`],
+    ['the live release again', { ...live, previousRelease: now }, `${now} is live and verified.`],
+    [
+      'a failure before the swap',
+      outcomeOf({ ...failed, status: 'kept', liveRelease: before }),
+      `${before} is still live, untouched.`,
+    ],
+    [
+      'a failure before the first swap',
+      outcomeOf({ ...failed, status: 'kept' }),
+      'Nothing went live, and nothing on the server was touched.',
+    ],
+    [
+      'a dry run',
+      outcomeOf({ status: 'kept', succeeded: true, liveRelease: before }),
+      `Dry run: nothing was changed; ${before} is live.`,
+    ],
+    [
+      'a dry run before the first deploy',
+      outcomeOf({ status: 'kept', succeeded: true }),
+      'Dry run: nothing was changed; no release is live.',
+    ],
+    [
+      'a failure after the swap',
+      outcomeOf({ ...failed, status: 'restored', liveRelease: before }),
+      `${now} failed after the swap; ${before} was put back and is live and verified.`,
+    ],
+    [
+      'a failure that nothing cured',
+      outcomeOf({ ...failed, status: 'down' }),
+      `${now} failed, and no release is known to be healthy.`,
+    ],
+    [
+      'the status of a healthy app',
+      outcomeOf({ status: 'live', succeeded: true, liveRelease: now, releases: [releaseSummary()] }),
+      `${now} is live.`,
+    ],
+    [
+      'the status of an app that is not',
+      outcomeOf({ status: 'down', succeeded: true, liveRelease: now, releases: [releaseSummary()] }),
+      `The workers do not all serve a release; current points at ${now}.`,
+    ],
+  ]
+  test.each(cases)('%s', (_, outcome, expected) => {
+    expect(sentence(outcome)).toBe(expected)
+  })
+})

@@ -1,0 +1,148 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { Failure } from '../../src/protocol/failure.ts'
+import { isFinished, jobLog, markFinished, writeReport } from '../../src/report/write.ts'
+import type { Report } from '../../src/report/summary.ts'
+import { temporaryFolders } from '../support/folder.ts'
+import { before, live, now, outcomeOf } from './outcomes.ts'
+
+const folder = temporaryFolders()
+const { write } = process.stdout
+let files: { readonly output: string; readonly summary: string; readonly state: string }
+let log = ''
+
+beforeEach(() => {
+  const at = folder()
+  files = { output: join(at, 'output'), summary: join(at, 'summary'), state: join(at, 'state') }
+  for (const file of Object.values(files)) writeFileSync(file, '')
+  process.env['GITHUB_OUTPUT'] = files.output
+  process.env['GITHUB_STEP_SUMMARY'] = files.summary
+  process.env['GITHUB_STATE'] = files.state
+  log = ''
+  process.stdout.write = (text) => (log += String(text)) !== ''
+})
+
+afterEach(() => {
+  process.stdout.write = write
+  for (const name of ['GITHUB_OUTPUT', 'GITHUB_STEP_SUMMARY', 'GITHUB_STATE', 'STATE_finished'])
+    delete process.env[name]
+})
+
+const report = (changes: Partial<Report> = {}): Report => ({
+  title: 'deploy',
+  outcome: live,
+  rows: [],
+  durationMs: 61_000,
+  ...changes,
+})
+
+function outputs(): Readonly<Record<string, string>> {
+  const found = readFileSync(files.output, 'utf8').matchAll(/^(.+)<<(.+)\n([^]*?)\n\2\n/gm)
+  return Object.fromEntries([...found].map(([, name = '', , value = '']) => [name, value]))
+}
+
+/** What a runner takes for a command: a line that begins with it, spaces aside, or `##[` anywhere. */
+const commands = () => log.split('\n').filter((line) => /^\s*::\S|##\[/.test(line))
+
+describe('a report', () => {
+  test('sets every output', () => {
+    writeReport(report())
+    expect(outputs()).toEqual({
+      status: 'live',
+      release: now,
+      'previous-release': before,
+      'live-release': now,
+      'uploaded-bytes': '93000',
+      'duration-ms': '61000',
+    })
+  })
+
+  test('sets them to nothing where there is nothing', () => {
+    writeReport(report({ outcome: outcomeOf({ status: 'kept' }) }))
+    expect(outputs()).toMatchObject({
+      status: 'kept',
+      release: '',
+      'previous-release': '',
+      'live-release': '',
+      'uploaded-bytes': '0',
+    })
+  })
+
+  test('adds to the summary, after what other steps wrote', () => {
+    writeFileSync(files.summary, 'earlier\n')
+    writeReport(report())
+    expect(readFileSync(files.summary, 'utf8')).toMatch(/^earlier\n## ✅ deploy\n/)
+  })
+
+  test('ends the log with the one sentence', () => {
+    writeReport(report())
+    expect(log.trimEnd().split('\n').at(-1)).toBe(`${now} is live and verified; before it was ${before}.`)
+    expect(commands()).toEqual([])
+  })
+
+  test('annotates the run with the failure, on one line', () => {
+    const failure = new Failure('candidate-died', 'it\ndied', { remedy: 'Look at its last lines.' })
+    writeReport(report({ outcome: outcomeOf({ failure }) }))
+    expect(commands()).toEqual([
+      '::error title=Gapless%3A candidate-died::it%0Adied. Look at its last lines.',
+    ])
+  })
+
+  test('shows the app’s own words, none of which is a command', () => {
+    const evidence = '::set-output name=status::live\n  ::add-mask::a\n##[add-path]/evil'
+    writeReport(report({ outcome: outcomeOf({ failure: new Failure('x', 'x', { evidence }) }) }))
+    const lines = log.split('\n')
+    const [open = -1, close = -1] = lines.flatMap((line, index) =>
+      /^::stop-|^::(?=stop-\w+::$)/.test(line) ? [index] : [],
+    )
+    expect(lines.slice(open + 1, close)).toEqual(evidence.split('\n'))
+    const token = lines[open]!.replace('::stop-commands::', '')
+    expect(lines[close]).toBe(`::${token}::`)
+    expect(evidence).not.toContain(token)
+  })
+
+  test('is not held up by a summary that cannot be written', () => {
+    mkdirSync(join(folder(), 'a-folder'))
+    process.env['GITHUB_STEP_SUMMARY'] = join(files.summary, 'below a file')
+    writeReport(report())
+    expect(outputs()['status']).toBe('live')
+    expect(commands()).toEqual([expect.stringMatching(/^::warning::the job summary could not be written/)])
+  })
+
+  test('is complete where there is no summary at all', () => {
+    delete process.env['GITHUB_STEP_SUMMARY']
+    writeReport(report())
+    expect(outputs()['status']).toBe('live')
+    expect(existsSync(files.summary) && readFileSync(files.summary, 'utf8')).toBe('')
+    expect(commands()).toEqual([])
+  })
+})
+
+describe('the log', () => {
+  test('has a line for a line', () => {
+    jobLog.info('one\r\n  two\nthree')
+    expect(log).toBe('one two three\n')
+  })
+
+  test.each([
+    '::add-mask::secret',
+    ' \t::stop-commands::x',
+    'harmless\n::error::not ours',
+    'worker says ##[add-path]/evil',
+    '\u2003::warning::after a space that is none of ASCII',
+  ])('never has a command that a server wrote: %j', (line) => {
+    jobLog.info(line)
+    expect(commands()).toEqual([])
+    expect(log).toContain(/\w+-?\w+(?=::|\])/.exec(line)![0])
+  })
+})
+
+test('the post step learns that the run has reported', () => {
+  expect(isFinished()).toBe(false)
+  markFinished()
+  expect(readFileSync(files.state, 'utf8')).toMatch(/^finished<<(.+)\ntrue\n\1\n$/)
+  // The runner hands the state on as a variable.
+  process.env['STATE_finished'] = 'true'
+  expect(isFinished()).toBe(true)
+})

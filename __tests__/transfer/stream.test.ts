@@ -1,0 +1,94 @@
+import { randomBytes } from 'node:crypto'
+import { appendFileSync, rmSync, truncateSync } from 'node:fs'
+import { brotliDecompressSync } from 'node:zlib'
+import { describe, expect, test } from '@jest/globals'
+import { parseEntry } from '../../src/protocol/manifest.ts'
+import { contentStream, manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import { failureOf } from '../support/failure.ts'
+import { temporaryFolders } from '../support/folder.ts'
+import { manifestOf } from '../support/tree.ts'
+
+const folder = temporaryFolders()
+
+async function bytesOf(stream: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  for await (const chunk of stream) chunks.push(chunk)
+  return Buffer.concat(chunks)
+}
+
+describe('the manifest’s stream', () => {
+  test('is the entries, a line each, compressed', async () => {
+    const manifest = await manifestOf(folder(), {
+      'a.txt': 'a',
+      b: { link: 'a.txt' },
+      c: { directory: true },
+    })
+    const lines = brotliDecompressSync(await bytesOf(manifestStream(manifest)))
+      .toString('utf8')
+      .trimEnd()
+      .split('\n')
+    expect(lines.map(parseEntry)).toEqual(manifest.entries)
+  })
+})
+
+describe('the missing files', () => {
+  const ten = Object.fromEntries(Array.from({ length: 10 }, (_, index) => [`${index}`, `${index}`]))
+  const bitmap = (...bytes: number[]) => Buffer.from(bytes).toString('base64')
+
+  test.each([
+    ['none', bitmap(0, 0), []],
+    ['the first', bitmap(1, 0), ['0']],
+    ['the eighth and the ninth', bitmap(0b1000_0000, 1), ['7', '8']],
+    ['all', bitmap(255, 255), Object.keys(ten)],
+    ['none where the bitmap is short', bitmap(0b10), ['1']],
+    ['none of nothing', '', []],
+  ])('are %s', async (_, given, expected) => {
+    // Links and folders have no content, and no bit.
+    const manifest = await manifestOf(folder(), { ...ten, link: { link: '0' }, folder: { directory: true } })
+    expect(missingFiles(manifest, given).map(({ path }) => path)).toEqual(expected)
+  })
+})
+
+describe('the contents’ stream', () => {
+  test('is the files’ bytes one after the other, compressed', async () => {
+    const big = randomBytes(700_000)
+    const { files } = await manifestOf(folder(), { a: 'first,', b: '', c: big, d: ',last' })
+    const sent = await bytesOf(contentStream(files))
+    expect(
+      brotliDecompressSync(sent).equals(Buffer.concat([Buffer.from('first,'), big, Buffer.from(',last')])),
+    ).toBe(true)
+  })
+
+  test('is small for text', async () => {
+    const { files } = await manifestOf(folder(), {
+      'page.js': 'export default function Page() {}\n'.repeat(10_000),
+    })
+    expect((await bytesOf(contentStream(files))).length).toBeLessThan(2000)
+  })
+
+  test('of much content packs it just as faithfully', async () => {
+    const half = Buffer.alloc(3 * 1024 * 1024, 'lorem ipsum dolor ')
+    const { files } = await manifestOf(folder(), { a: half, b: half })
+    expect(
+      brotliDecompressSync(await bytesOf(contentStream(files))).equals(Buffer.concat([half, half])),
+    ).toBe(true)
+  })
+
+  test.each([
+    ['grown', (file: string) => appendFileSync(file, 'more')],
+    ['shrunk', (file: string) => truncateSync(file, 1)],
+  ])('fails when a file has %s since it was hashed, naming it', async (_, change) => {
+    const { files } = await manifestOf(folder(), { 'a.txt': 'aaaa', 'b.txt': 'bbbb' })
+    change(files[1]!.source)
+    expect(await failureOf(bytesOf(contentStream(files)))).toMatchObject({
+      code: 'file-changed',
+      message: expect.stringContaining('b.txt'),
+    })
+  })
+
+  test('fails when a file is gone', async () => {
+    const { files } = await manifestOf(folder(), { 'a.txt': 'aaaa' })
+    rmSync(files[0]!.source)
+    await expect(bytesOf(contentStream(files))).rejects.toThrow('ENOENT')
+  })
+})

@@ -1,0 +1,213 @@
+/**
+ * What visitors notice of deploys: the same load on the same app, deployed by `pm2 restart`, by the recipe of
+ * the blog posts (swap the link, `pm2 reload`) and by Gapless, one after the other in one run.
+ *
+ *   npm run bench:gap -- [--activations 10] [--workers 2] [--only gapless]
+ *
+ * Prints a Markdown table. All three alternate between the same two releases of the example app; Gapless does
+ * so by its rollback command, which is the same verify → swap → reload → health-check as a deploy.
+ */
+import { cpSync, mkdirSync, renameSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { type LoadReport, startLoad } from '../__tests__/support/load.ts'
+import { runAction } from '../__tests__/support/runner.ts'
+import { startServer, type TestServer } from '../__tests__/support/server.ts'
+import { until } from '../__tests__/support/until.ts'
+import { checkOut, type Workspace } from '../__tests__/support/workspace.ts'
+
+const { values } = parseArgs({
+  options: {
+    activations: { type: 'string', default: '10' },
+    workers: { type: 'string', default: '2' },
+    only: { type: 'string' },
+    help: { type: 'boolean', default: false },
+  },
+})
+const activations = Number(values.activations)
+const workers = Number(values.workers)
+const visitors = { busy: 6, keepAlive: 8, fresh: 4, post: 4, stream: 2 }
+const limits = { maxMs: 60 * 60_000, maxRequests: 5_000_000 }
+
+interface Contender {
+  readonly name: string
+  /** Brings the first release up, and returns what switches to the other one. */
+  prepare(server: TestServer, releases: readonly [Workspace, Workspace]): Promise<() => Promise<void>>
+}
+
+const contenders: Readonly<Record<string, Contender>> = {
+  restart: { name: '`pm2 restart`', prepare: (server, releases) => recipe(server, releases, 'restart') },
+  reload: {
+    name: 'swap the link, `pm2 reload`',
+    prepare: (server, releases) => recipe(server, releases, 'reload'),
+  },
+  gapless: { name: 'Gapless', prepare: gapless },
+}
+
+if (values.help) {
+  console.log('npm run bench:gap -- [--activations 10] [--workers 2] [--only restart|reload|gapless]')
+} else {
+  await bench()
+}
+
+async function bench(): Promise<void> {
+  const releases = await buildTwo()
+  const rows: string[] = []
+  try {
+    for (const [key, contender] of Object.entries(contenders)) {
+      if (values.only === undefined || values.only === key) rows.push(await measure(contender, releases))
+    }
+  } finally {
+    for (const release of releases) release.remove()
+  }
+  console.log(
+    `\nNext.js 16, ${workers} workers, ${activations} activations each, Node ${process.versions.node}:\n`,
+  )
+  console.log(
+    '| deployed by | requests | failed | slowest answer | longest time without an answer | time per activation |',
+  )
+  console.log('| --- | ---: | ---: | ---: | ---: | ---: |')
+  console.log(rows.join('\n'))
+}
+
+async function measure(
+  { name, prepare }: Contender,
+  releases: readonly [Workspace, Workspace],
+): Promise<string> {
+  const server = await startServer()
+  try {
+    const activate = await prepare(server, releases)
+    const load = startLoad(server.url, visitors, limits)
+    let spent = 0
+    for (let index = 0; index < activations; index += 1) {
+      const begun = performance.now()
+      await activate()
+      spent += performance.now() - begun
+      process.stderr.write(`${name}: ${index + 1} of ${activations}\n`)
+    }
+    return row(name, await load.stop(), spent / activations)
+  } finally {
+    await server.stop()
+  }
+}
+
+function row(
+  name: string,
+  { requests, failures, slowestMs, longestSilenceMs }: LoadReport,
+  perActivation: number,
+): string {
+  const cells = [
+    name,
+    requests,
+    failures.length,
+    `${slowestMs} ms`,
+    `${longestSilenceMs} ms`,
+    `${(perActivation / 1000).toFixed(1)} s`,
+  ]
+  for (const { kind, error } of failures.slice(0, 3)) process.stderr.write(`  ${kind}: ${error}\n`)
+  return `| ${cells.join(' | ')} |`
+}
+
+/** The recipe: two releases, a link, and PM2 on what the link points at. */
+async function recipe(
+  server: TestServer,
+  releases: readonly [Workspace, Workspace],
+  command: 'restart' | 'reload',
+): Promise<() => Promise<void>> {
+  const app = join(server.home, 'recipe')
+  mkdirSync(app)
+  releases.forEach(({ path }, index) => {
+    const release = join(app, `release-${index}`)
+    cpSync(join(path, '.next', 'standalone'), release, { recursive: true, verbatimSymlinks: true })
+    cpSync(join(path, '.next', 'static'), join(release, '.next', 'static'), { recursive: true })
+    cpSync(join(path, 'public'), join(release, 'public'), { recursive: true })
+  })
+  let turn = 0
+  const swap = () => {
+    symlinkSync(`release-${turn % 2}`, join(app, 'next'))
+    renameSync(join(app, 'next'), join(app, 'current'))
+    turn += 1
+  }
+  swap()
+  const env = { PORT: String(server.appPort), HOSTNAME: '127.0.0.1' }
+  const script = join(app, 'current', 'server.js')
+  await server.pm2With(
+    env,
+    'start',
+    script,
+    '--name',
+    'next-app',
+    '-i',
+    String(workers),
+    '--cwd',
+    join(app, 'current'),
+  )
+  await untilServing(server)
+  return async () => {
+    swap()
+    await server.pm2(command, 'next-app')
+  }
+}
+
+async function gapless(
+  server: TestServer,
+  releases: readonly [Workspace, Workspace],
+): Promise<() => Promise<void>> {
+  const inputs = {
+    ...server.inputs,
+    instances: String(workers),
+    observe: '1s',
+    'install-command': 'none',
+    'build-command': 'none',
+  }
+  const ids: string[] = []
+  for (const { path } of releases) {
+    const { code, outputs, log } = await runAction({ workspace: path, inputs })
+    if (code !== 0) throw new Error(log)
+    ids.push(outputs['release']!)
+  }
+  await untilServing(server)
+  let turn = 0
+  return async () => {
+    const release = ids[turn % 2]!
+    turn += 1
+    const { code, outputs, log } = await runAction({
+      workspace: releases[0].path,
+      inputs: { ...inputs, command: 'rollback', release },
+    })
+    if (code !== 0 || outputs['live-release'] !== release) throw new Error(log)
+  }
+}
+
+async function untilServing(server: TestServer): Promise<void> {
+  await until(
+    'the app answers',
+    async () =>
+      fetch(`${server.url}/api/health`).then(
+        ({ ok }) => ok,
+        () => false,
+      ),
+    60_000,
+  )
+}
+
+/** Two builds of the example app, which differ in one line. */
+async function buildTwo(): Promise<readonly [Workspace, Workspace]> {
+  const builder = await startServer()
+  const checkout = checkOut()
+  try {
+    const built: Workspace[] = []
+    for (const message of ['first', 'second']) {
+      checkout.setMessage(message)
+      const install = built.length === 0 ? {} : { 'install-command': 'none' }
+      const inputs = { ...builder.inputs, ...install, 'dry-run': 'true' }
+      const { code, log } = await runAction({ workspace: checkout.path, inputs })
+      if (code !== 0) throw new Error(log)
+      built.push(checkout.copyBuilt())
+    }
+    return [built[0]!, built[1]!]
+  } finally {
+    checkout.remove()
+    await builder.stop()
+  }
+}

@@ -1,0 +1,88 @@
+/** What the steps of one activation share: facts that were true when it began, and its few tools. */
+import { stat } from 'node:fs/promises'
+import type { ActivationStep, Runtime } from '../../protocol/messages.ts'
+import { type ActivationFile, activationFile } from '../../server/activation-file.ts'
+import { startTimeOf } from '../../server/process-identity.ts'
+import { writeFileAtomic } from '../files.ts'
+import type { Journal } from '../journal.ts'
+import { type Layout, layoutOf } from '../layout.ts'
+import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
+import { liveRelease, previousRelease, readRuntime } from '../releases.ts'
+import { pm2App } from './fleet.ts'
+import type { Job } from './job.ts'
+
+export interface Goal {
+  readonly release: string
+  readonly runtime: Runtime
+}
+
+export interface Activation {
+  readonly job: Job
+  readonly layout: Layout
+  readonly pm2: Pm2
+  readonly appName: string
+  readonly target: Goal
+  /** Where a failure goes back to; null on a first deploy, and when the target was live already. */
+  readonly previous: Goal | null
+  /** What `current` pointed at when it began. */
+  readonly live: string | null
+  readonly app: Pm2App
+  /** PM2's processes when it began. */
+  readonly before: readonly Pm2Process[]
+  /** How long the workers' logs were when it began, in bytes. */
+  readonly logs: ReadonlyMap<string, number>
+  readonly journal: Journal
+  /** Runs one step, and journals its begin and its end. What it returns is told, where it is text. */
+  step<T>(name: ActivationStep, detail: string, act: () => Promise<T>): Promise<T>
+  /** Tells the workers what is going on: see activation-file.ts. */
+  announce(news: Pick<ActivationFile, 'observe' | 'stay'>): Promise<void>
+}
+
+/** @throws where the target cannot be read; nothing has been touched then */
+export async function beginActivation(job: Job, journal: Journal, pm2: Pm2): Promise<Activation> {
+  const layout = layoutOf(job.base)
+  const { appName, request } = job
+  const target = { release: request.release, runtime: await readRuntime(layout, request.release) }
+  const live = await liveRelease(layout)
+  // Going to the release that is live already has nothing else to fall back on.
+  const back = live === request.release ? null : (live ?? (await previousRelease(layout, null)))
+  // A previous release that is damaged must not keep a good one from going live.
+  const runtime = back === null ? null : await readRuntime(layout, back).catch(() => null)
+  const previous = back === null || runtime === null ? null : { release: back, runtime }
+  const before = await pm2.list(appName)
+  return {
+    job,
+    layout,
+    pm2,
+    appName,
+    target,
+    previous,
+    live,
+    app: pm2App(layout, appName, target.runtime, previous?.runtime ?? null),
+    before,
+    logs: await logSizes(before),
+    journal,
+    async step(name, detail, act) {
+      await journal.begin(name, detail)
+      try {
+        const result = await act()
+        await journal.done(name, typeof result === 'string' ? result : detail)
+        return result
+      } catch (error) {
+        await journal.failed(name, (error as Error).message)
+        throw error
+      }
+    },
+    announce: (news) => {
+      const self = { pid: process.pid, startTime: startTimeOf(process.pid) ?? '' }
+      const content: ActivationFile = { ...self, target: target.release, ...news }
+      return writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600)
+    },
+  }
+}
+
+async function logSizes(processes: readonly Pm2Process[]): Promise<ReadonlyMap<string, number>> {
+  const files = processes.flatMap(({ errorLog, outLog }) => [errorLog, outLog])
+  const sizes = files.map(async (file) => [file, (await stat(file).catch(() => ({ size: 0 }))).size] as const)
+  return new Map(await Promise.all(sizes))
+}
