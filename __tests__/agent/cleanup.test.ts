@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { cleanUp } from '../../src/agent/cleanup.ts'
@@ -110,14 +110,23 @@ describe('cleanup removes', () => {
     expect((await cleanUp(layout, 5, 0)).removed).toEqual(['20251231000000'])
   })
 
-  test('what dead uploads left behind a day ago, and nothing of today’s', async () => {
+  test('what dead sessions left behind, and nothing that is a living one’s or has just begun', async () => {
     const layout = await deployed(1)
-    const today = new Date().toISOString().replace(/\D/g, '').slice(0, 14)
-    for (const name of ['20260101000000', '20260101000000.removed', today, 'something else']) {
-      mkdirSync(join(layout.incoming, name, 'deep'), { recursive: true })
+    const minutesAgo = (path: string) =>
+      utimesSync(path, new Date(Date.now() - 120_000), new Date(Date.now() - 120_000))
+    const owned = (name: string, startTime: string) => {
+      const own = join(layout.incoming, name, '.gapless')
+      mkdirSync(own, { recursive: true })
+      writeFileSync(join(own, 'owner.json'), JSON.stringify({ pid: process.pid, startTime }))
+      minutesAgo(join(layout.incoming, name))
     }
+    owned('20260101000001', startTimeOf(process.pid) ?? '')
+    owned('20260101000002', 'another process of this pid')
+    mkdirSync(join(layout.incoming, '20260101000003'))
+    mkdirSync(join(layout.incoming, '20260101000004.removed'))
+    minutesAgo(join(layout.incoming, '20260101000004.removed'))
     await cleanUp(layout, 5, 0)
-    expect(readdirSync(layout.incoming).sort()).toEqual([today, 'something else'])
+    expect(readdirSync(layout.incoming).sort()).toEqual(['20260101000001', '20260101000003'])
   })
 })
 

@@ -43,7 +43,7 @@ describe('the releases', () => {
     rmSync(layout.base, { recursive: true })
     expect(await releaseIds(layout)).toEqual([])
     expect(await liveRelease(layout)).toBeNull()
-    expect(await previousRelease(layout, null)).toBeNull()
+    expect(await previousRelease(layout, [])).toBeNull()
     expect(await listReleases(layout)).toEqual([])
   })
 
@@ -129,14 +129,14 @@ describe('the previous release', () => {
     writeRelease(layout, first, '2026-01-05T00:00:00.000Z')
     writeRelease(layout, second, '2026-01-02T00:00:00.000Z')
     writeRelease(layout, third, '2026-01-06T00:00:00.000Z')
-    expect(await previousRelease(layout, third)).toBe(first)
+    expect(await previousRelease(layout, [third])).toBe(first)
   })
 
   test('is never one that was not shown to serve', async () => {
     const layout = newLayout(folder())
     writeRelease(layout, first)
     writeRelease(layout, second, '2026-01-02T00:00:00.000Z')
-    expect(await previousRelease(layout, second)).toBeNull()
+    expect(await previousRelease(layout, [second])).toBeNull()
   })
 
   test('becomes known by its verification', async () => {
@@ -147,7 +147,7 @@ describe('the previous release', () => {
     await markVerified(layout, first, 'an-activation')
     const at = await activatedAt(layout, first)
     expect(at! >= before && at! <= new Date().toISOString()).toBe(true)
-    expect(await previousRelease(layout, null)).toBe(first)
+    expect(await previousRelease(layout, [])).toBe(first)
   })
 })
 

@@ -158,6 +158,22 @@ describe('the life of an app', () => {
     expect(await message()).toBe('second')
   }, 60_000)
 
+  test('a rollback to what is live already starts its workers anew', async () => {
+    const before = new Set((await server.pm2List()).map(({ pid }) => pid))
+    const run = await runAction({
+      workspace: workspace.path,
+      inputs: { ...server.inputs, command: 'rollback', release: second },
+    })
+    expect({ ...run.outputs, code: run.code }).toMatchObject({
+      code: 0,
+      status: 'live',
+      'live-release': second,
+    })
+    const after = (await server.pm2List()).map(({ pid }) => pid)
+    expect(after.filter((pid) => before.has(pid))).toEqual([])
+    expect(await message()).toBe('second')
+  }, 60_000)
+
   test('a rollback to a release that is not there, or malformed, is refused with those that are', async () => {
     const unknown = await runAction({
       workspace: workspace.path,

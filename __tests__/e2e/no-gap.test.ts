@@ -1,8 +1,13 @@
+import { rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { startLoad, type LoadReport } from '../support/load.ts'
 import { startNginx, type Nginx } from '../support/nginx.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
+import { until } from '../support/until.ts'
 import { checkOut, sabotage, type Workspace } from '../support/workspace.ts'
 
 /**
@@ -170,6 +175,85 @@ thorough(
       expectNoGap(result, result.run.log)
     } finally {
       slow.remove()
+    }
+  },
+  180_000,
+)
+
+thorough(
+  'a release whose instrumentation hook throws is kept out',
+  async () => {
+    const checkout = checkOut()
+    checkout.write('instrumentation.ts', `export function register() { throw new Error('no instruments') }\n`)
+    try {
+      const inputs = { 'install-command': '', 'build-command': '' }
+      const { run, load } = await underLoad(inputs, checkout)
+      expect({ ...run.outputs, code: run.code }).toMatchObject({ code: 1, status: 'kept' })
+      expect(run.summary).toContain('no instruments')
+      expectNoGap({ load }, run.log)
+    } finally {
+      checkout.remove()
+    }
+  },
+  120_000,
+)
+
+thorough(
+  'a release without its BUILD_ID is kept out',
+  async () => {
+    const broken = second.copyBuilt()
+    rmSync(join(broken.path, '.next', 'standalone', '.next', 'BUILD_ID'))
+    try {
+      const { run, load } = await underLoad({}, broken)
+      expect({ ...run.outputs, code: run.code }).toMatchObject({ code: 1, status: 'kept' })
+      expectNoGap({ load }, run.log)
+    } finally {
+      broken.remove()
+    }
+  },
+  60_000,
+)
+
+thorough(
+  'a new app-port that somebody else has is found out before the swap',
+  async () => {
+    const squatter = createServer((_, response) => response.end('mine'))
+    await new Promise<void>((resolve) => squatter.listen(0, '127.0.0.1', resolve))
+    const { port } = squatter.address() as AddressInfo
+    try {
+      const { run, load } = await underLoad({ 'app-port': String(port) })
+      expect({ ...run.outputs, code: run.code }).toMatchObject({ code: 1, status: 'kept' })
+      expect(run.summary).toContain('port-taken')
+      expectNoGap({ load }, run.log)
+    } finally {
+      await new Promise((resolve) => squatter.close(resolve))
+    }
+  },
+  60_000,
+)
+
+thorough(
+  'a release that leaks is renewed by PM2 at max-memory, and no request fails',
+  async () => {
+    const leak = `setInterval(() => (globalThis.leak ??= []).push(Buffer.alloc(4e6, 1)), 200)`
+    const leaking = sabotage(second.copyBuilt(), underPm2(leak))
+    const load = startLoad(server.url, { keepAlive: 4, fresh: 2, post: 2, stream: 1 })
+    try {
+      const inputs = { ...server.inputs, ...prebuilt, 'max-memory': '250M' }
+      const run = await runAction({ workspace: leaking.path, inputs })
+      expect(run.outputs['status']).toBe('live')
+      const before = new Set((await online()).map(({ pid }) => pid))
+      await until(
+        'PM2 has renewed a worker',
+        async () => (await online()).some(({ pid }) => !before.has(pid)),
+        90_000,
+      )
+      expect((await load.stop()).failures).toEqual([])
+      // What comes after is to find a healthy app.
+      const healthy = await runAction({ workspace: second.path, inputs: { ...server.inputs, ...prebuilt } })
+      expect(healthy.outputs['status']).toBe('live')
+    } finally {
+      leaking.remove()
     }
   },
   180_000,

@@ -1,5 +1,5 @@
 /** Runs the bundled action as a GitHub runner does: Node 24, INPUT_* variables, files for what it says. */
-import { execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,6 +20,10 @@ export interface RunOptions {
   readonly workspace: string
   readonly env?: Readonly<Record<string, string>>
   readonly step?: 'main' | 'post'
+  /** What main saved, which the runner gives to post. */
+  readonly state?: Readonly<Record<string, string>>
+  /** Called with the action's process, to send it signals. */
+  readonly onStart?: (child: ChildProcess) => void
 }
 
 const root = join(import.meta.dirname, '..', '..')
@@ -39,6 +43,8 @@ export async function runAction({
   workspace,
   env = {},
   step = 'main',
+  state = {},
+  onStart,
 }: RunOptions): Promise<RunResult> {
   const folder = mkdtempSync(join(tmpdir(), 'gapless-runner-'))
   const file = (name: string) => {
@@ -66,10 +72,12 @@ export async function runAction({
       ...Object.fromEntries(
         Object.entries(inputs).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value]),
       ),
+      ...Object.fromEntries(Object.entries(state).map(([name, value]) => [`STATE_${name}`, value])),
       ...env,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  onStart?.(child)
   let log = ''
   child.stdout.on('data', (chunk: Buffer) => (log += chunk.toString('utf8')))
   child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString('utf8')))

@@ -362,6 +362,29 @@ const reply = object({
     value: (value) => value,
 });
 
+;// CONCATENATED MODULE: ./build/agent/activation/job.js
+/** What the detached activation process is told, and what it leaves while it runs: files that only the user can read. */
+
+
+
+
+const job = object({
+    base: string,
+    appName: string,
+    pm2Path: string,
+    pm2Version: string,
+    pm2Home: string,
+    request: activationRequest,
+});
+function activationFiles({ activations }, activation) {
+    const file = (ending) => (0,external_node_path_namespaceObject.join)(activations, `${activation}.${ending}`);
+    return { job: file('json'), log: file('log'), owner: file('owner') };
+}
+/** After the verdict is in the journal the files have done their work. */
+async function removeFiles({ job: jobFile, log, owner }) {
+    await Promise.all([jobFile, log, owner].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
+}
+
 ;// CONCATENATED MODULE: ./build/server/process-identity.js
 
 /**
@@ -380,6 +403,30 @@ function process_identity_startTimeOf(pid) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/server/activation-file.js
+/**
+ * `<path>/.gapless/activation.json`: the activation under way, as the workers need to know it. The agent writes
+ * it; a launcher reads it at its start, and again when it is told to leave.
+ */
+
+
+
+function activationFile(appDirectory) {
+    return (0,external_node_path_namespaceObject.join)(appDirectory, '.gapless', 'activation.json');
+}
+/** The activation under way, or null. */
+function readActivation(appDirectory) {
+    try {
+        const activation = JSON.parse(readFileSync(activationFile(appDirectory), 'utf8'));
+        return startTimeOf(activation.pid) === activation.startTime ? activation : null;
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: external "node:crypto"
 const external_node_crypto_namespaceObject = require("node:crypto");
 ;// CONCATENATED MODULE: external "node:stream/promises"
@@ -463,105 +510,6 @@ function besideOf(file) {
     return (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), `.${(0,external_node_path_namespaceObject.basename)(file)}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`);
 }
 
-;// CONCATENATED MODULE: ./build/agent/processes.js
-/** What the kernel says about processes. Linux only, as the servers are. */
-
-
-function bootId() {
-    return (0,external_node_fs_namespaceObject.readFileSync)('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-}
-function isRunning(pid, startTime) {
-    return pid > 0 && process_identity_startTimeOf(pid) === startTime;
-}
-/** The working directories of all processes that we may look at. */
-function workingDirectories() {
-    const found = new Map();
-    for (const name of (0,external_node_fs_namespaceObject.readdirSync)('/proc')) {
-        const pid = Number(name);
-        if (!Number.isInteger(pid))
-            continue;
-        const directory = workingDirectoryOf(pid);
-        if (directory !== null)
-            found.set(pid, directory);
-    }
-    return found;
-}
-function workingDirectoryOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/cwd`);
-    }
-    catch {
-        return null;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/job.js
-/** What the detached activation process is told, and what it leaves while it runs: files that only the user can read. */
-
-
-
-
-
-
-
-
-const job = object({
-    base: string,
-    appName: string,
-    pm2Path: string,
-    pm2Version: string,
-    pm2Home: string,
-    request: activationRequest,
-});
-function activationFiles({ activations }, activation) {
-    const file = (ending) => (0,external_node_path_namespaceObject.join)(activations, `${activation}.${ending}`);
-    return { job: file('json'), log: file('log'), process: file('process') };
-}
-const processGuard = object({ pid: count, startTime: string });
-/** Says who runs the activation, for sessions that watch it later. */
-function writeProcess(files) {
-    const self = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
-    return writeFileAtomic(files.process, JSON.stringify(self), 0o600);
-}
-/** Null while, or after, nobody says who runs it. */
-function isActivationRunning(files) {
-    try {
-        const { pid, startTime } = parse(processGuard, (0,external_node_fs_namespaceObject.readFileSync)(files.process, 'utf8'), 'activation process');
-        return isRunning(pid, startTime);
-    }
-    catch {
-        return null;
-    }
-}
-/** After the verdict is in the journal the files have done their work. */
-async function removeFiles({ job: jobFile, log, process: processFile, }) {
-    await Promise.all([jobFile, log, processFile].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
-}
-
-;// CONCATENATED MODULE: ./build/server/activation-file.js
-/**
- * `<path>/.gapless/activation.json`: the activation under way, as the workers need to know it. The agent writes
- * it; a launcher reads it at its start, and again when it is told to leave.
- */
-
-
-
-function activationFile(appDirectory) {
-    return (0,external_node_path_namespaceObject.join)(appDirectory, '.gapless', 'activation.json');
-}
-/** The activation under way, or null. */
-function readActivation(appDirectory) {
-    try {
-        const activation = JSON.parse(readFileSync(activationFile(appDirectory), 'utf8'));
-        return startTimeOf(activation.pid) === activation.startTime ? activation : null;
-    }
-    catch {
-        return null;
-    }
-}
-
-;// CONCATENATED MODULE: external "node:timers/promises"
-const external_node_timers_promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/agent/journal.js
 /** The journal: what activations did, one JSON line each, appended and flushed. */
 
@@ -683,6 +631,38 @@ function makeFolders(layout) {
     (0,external_node_fs_namespaceObject.mkdirSync)(layout.releases, { recursive: true, mode: 0o755 });
     for (const folder of [layout.own, layout.incoming, layout.workers, layout.activations, layout.lock]) {
         (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: 0o700 });
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/processes.js
+/** What the kernel says about processes. Linux only, as the servers are. */
+
+
+function bootId() {
+    return (0,external_node_fs_namespaceObject.readFileSync)('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+function isRunning(pid, startTime) {
+    return pid > 0 && process_identity_startTimeOf(pid) === startTime;
+}
+/** The working directories of all processes that we may look at. */
+function workingDirectories() {
+    const found = new Map();
+    for (const name of (0,external_node_fs_namespaceObject.readdirSync)('/proc')) {
+        const pid = Number(name);
+        if (!Number.isInteger(pid))
+            continue;
+        const directory = workingDirectoryOf(pid);
+        if (directory !== null)
+            found.set(pid, directory);
+    }
+    return found;
+}
+function workingDirectoryOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/cwd`);
+    }
+    catch {
+        return null;
     }
 }
 
@@ -809,6 +789,30 @@ async function holderOf(directory, number) {
 function readHolder(text) {
     try {
         return parse(holderGuard, text, 'lock');
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/owner.js
+/** A file that says which process something belongs to, so that what the dead left behind is known as such. */
+
+
+
+
+
+const owner = object({ pid: count, startTime: string });
+/** Says that it is this process's. */
+function writeOwner(file) {
+    const self = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
+    return writeFileAtomic(file, JSON.stringify(self), 0o600);
+}
+/** Whether the owner lives; null where the file says nothing. */
+function ownerLives(file) {
+    try {
+        const { pid, startTime } = parse(owner, (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'), 'owner');
+        return isRunning(pid, startTime);
     }
     catch {
         return null;
@@ -1142,10 +1146,10 @@ async function contentBytes(layout, id) {
     }
     return bytes;
 }
-/** The verified release that was live before `live`: where a failed activation goes back to. */
-async function previousRelease(layout, live) {
+/** The release that was verified last, other than these: where a failed activation goes back to. */
+async function previousRelease(layout, except) {
     const candidates = await Promise.all((await releaseIds(layout))
-        .filter((id) => id !== live)
+        .filter((id) => !except.includes(id))
         .map(async (id) => ({ id, at: await activatedAt(layout, id).catch(() => null) })));
     const verified = candidates.filter((candidate) => candidate.at !== null);
     return verified.sort((a, b) => (a.at < b.at ? -1 : 1)).at(-1)?.id ?? null;
@@ -1158,59 +1162,6 @@ async function removeRelease(layout, id) {
     await (0,promises_namespaceObject.rename)(releaseDirectory(layout, id), grave);
     await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
 }
-
-;// CONCATENATED MODULE: external "node:http"
-const external_node_http_namespaceObject = require("node:http");
-var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
-;// CONCATENATED MODULE: ./build/server/health.js
-/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
-
-/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
-const TRY_TIMEOUT = 10_000;
-const BODY_LIMIT = 1024 * 1024;
-const EXCERPT = 500;
-/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
-function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
-    return new Promise((resolve) => {
-        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
-        const request = external_node_http_default().get({
-            host,
-            port,
-            path: check.path,
-            agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*' },
-        });
-        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-        request.on('close', () => clearTimeout(deadline));
-        request.on('error', (error) => fail(error.message));
-        request.on('response', (response) => {
-            const chunks = [];
-            let size = 0;
-            response.on('data', (chunk) => {
-                if (size < BODY_LIMIT)
-                    chunks.push(chunk);
-                size += chunk.length;
-            });
-            response.on('error', (error) => fail(error.message));
-            response.on('aborted', () => fail('the answer broke off'));
-            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
-        });
-    });
-}
-function judge(check, status, body) {
-    const excerpt = body.slice(0, EXCERPT);
-    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
-    if (!accepted)
-        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
-    if (check.body !== null && !body.includes(check.body)) {
-        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
-    }
-    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
-}
-
-;// CONCATENATED MODULE: ./build/server/limits.js
-/** Beyond `observe`, this is the longest that an old worker serves on after it was told to leave, in ms. */
-const LONGEST_STAY = 60_000;
 
 ;// CONCATENATED MODULE: ./build/server/worker-record.js
 /** What a worker says about itself; the agent and the launcher agree on it here. */
@@ -1267,10 +1218,13 @@ async function readWorker(directory, pid) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/server/limits.js
+/** Beyond `observe`, this is the longest that an old worker serves on after it was told to leave, in ms. */
+const LONGEST_STAY = 60_000;
+
 ;// CONCATENATED MODULE: ./build/agent/activation/fleet.js
 /**
- * The app's workers as a whole: brought to the release that `current` points at, watched until every one
- * serves it, and brought back when they do not.
+ * The app's workers as a whole: what PM2 keeps of them, and what each truly runs.
  *
  * Proof, not exit codes: a worker counts when PM2 lists its pid as online and the process itself, known by pid
  * and start time, says that it runs the release and has opened its door.
@@ -1278,14 +1232,9 @@ async function readWorker(directory, pid) {
 
 
 
-
-
-
 const fleet_POLL = 100;
 /** Closing the door, PM2's polling and the launcher's own cleanup come on top of the drain, in ms. */
 const MARGIN = 20_000;
-/** PM2 looks every 100 ms whether a process that it stopped is gone (`kill_retry_time`, 5 to 7), in ms. */
-const PM2_NOTICES = 500;
 /** What PM2 keeps for the app; `previous` still drains under these options. */
 function pm2App(layout, name, next, previous) {
     const all = previous === null ? [next] : [next, previous];
@@ -1327,6 +1276,41 @@ function toStates(workers) {
 function isOurs(process, app) {
     return process.mode === 'cluster_mode' && process.script === app.script && process.cwd === app.cwd;
 }
+/** Whether a worker takes traffic for a release. */
+function serves({ process, record }, release) {
+    return process.status === 'online' && record?.release === release && record.phase === 'open';
+}
+/** What a worker does, for people. */
+function describe(worker) {
+    if (worker === undefined)
+        return 'PM2 lists too few';
+    const { process, record } = worker;
+    if (record === null)
+        return `process ${process.pid} (${process.status}) has not reported`;
+    return `process ${process.pid} is ${record.phase}${record.detail === '' ? '' : `, last answer: ${record.detail} ${record.excerpt}`}`;
+}
+function byId(processes) {
+    return [...processes].sort((a, b) => a.id - b.id);
+}
+/** @returns whether the condition came true in time */
+async function waitFor(condition, timeoutMs) {
+    const deadline = performance.now() + timeoutMs;
+    while (!(await condition())) {
+        if (performance.now() >= deadline)
+            return false;
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
+    }
+    return true;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/bring-up.js
+/** Brings the workers to the release that `current` points at, and waits until every one serves it. */
+
+
+
+
+/** PM2 looks every 100 ms whether a process that it stopped is gone (`kill_retry_time`, 5 to 7), in ms. */
+const PM2_NOTICES = 500;
 /**
  * Brings `instances` workers to the release that `current` points at, and waits until they serve it.
  * @param together all at once, or one after the other, each after its old worker has gone
@@ -1337,6 +1321,7 @@ async function bringUp(options, app, release, instances, together, timeoutMs) {
     const complaints = [];
     await untilDrained(layout, app.options.kill_timeout);
     const present = byId(await pm2.list(appName));
+    const old = new Set(present.map(({ pid }) => pid));
     let first = present[0]?.id;
     let serving = [];
     for (let count = together ? instances : 1; count <= instances; count += 1) {
@@ -1357,7 +1342,7 @@ async function bringUp(options, app, release, instances, together, timeoutMs) {
                 first = await firstId(options);
             }
         }
-        serving = await untilServing(options, release, count, timeoutMs, complaints);
+        serving = await untilServing(options, { release, instances: count, old, timeoutMs, complaints });
         if (!together)
             await Promise.all(asked);
     }
@@ -1374,35 +1359,25 @@ async function untilDrained(layout, timeoutMs) {
     await waitFor(drained, timeoutMs);
     await (0,external_node_timers_promises_namespaceObject.setTimeout)(PM2_NOTICES);
 }
-/** Takes away the workers beyond `instances`, the youngest first. */
-async function trim({ pm2, appName }, instances) {
-    const present = byId(await pm2.list(appName));
-    // Not waited for: what is asked to leave drains in the background.
-    for (const process of present.slice(instances))
-        pm2.remove(process.id).catch(() => undefined);
-}
 async function firstId({ pm2, appName }) {
     let found = [];
     await waitFor(async () => (found = await pm2.list(appName)).length > 0, 10_000);
     return found[0]?.id;
 }
-function byId(processes) {
-    return [...processes].sort((a, b) => a.id - b.id);
-}
 /**
  * Waits until every worker serves `release`.
  * @throws Failure `worker-died`, `worker-unhealthy` or `pm2-failed`, with what was seen last
  */
-async function untilServing(options, release, instances, timeoutMs, complaints) {
+async function untilServing(options, { release, instances, old, timeoutMs, complaints }) {
     const deadline = performance.now() + timeoutMs;
     const seen = new Map();
     for (;;) {
         const workers = (await listWorkers(options)).slice(0, instances);
-        const serving = workers.filter((worker) => serves(worker, release));
+        const serving = workers.filter((worker) => serves(worker, release) && !old.has(worker.process.pid));
         if (serving.length >= instances)
             return serving;
         for (const { process, record } of workers) {
-            if (record?.release === release)
+            if (record?.release === release && !old.has(process.pid))
                 remember(seen, process.id, process.pid);
             const pids = seen.get(process.id);
             if (process.status === 'errored' ||
@@ -1414,12 +1389,80 @@ async function untilServing(options, release, instances, timeoutMs, complaints) 
         if (complaints.length > 0)
             throw new Failure('pm2-failed', complaints.join('; '));
         if (performance.now() >= deadline) {
-            const waiting = workers.find((worker) => !serves(worker, release));
+            const waiting = workers.find((worker) => !serving.includes(worker));
             throw new Failure('worker-unhealthy', `${instances - serving.length} of ${instances} workers did not come to serve ${release}: ${describe(waiting)}`);
         }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
     }
 }
+function remember(seen, id, pid) {
+    const pids = seen.get(id) ?? new Set();
+    seen.set(id, pids.add(pid));
+}
+/** Takes away the workers beyond `instances`, the youngest first. */
+async function trim({ pm2, appName }, instances) {
+    const present = byId(await pm2.list(appName));
+    // Not waited for: what is asked to leave drains in the background.
+    for (const process of present.slice(instances))
+        pm2.remove(process.id).catch(() => undefined);
+}
+
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject = require("node:http");
+var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
+;// CONCATENATED MODULE: ./build/server/health.js
+/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+
+/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+const TRY_TIMEOUT = 10_000;
+const BODY_LIMIT = 1024 * 1024;
+const EXCERPT = 500;
+/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
+    return new Promise((resolve) => {
+        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
+        const request = external_node_http_default().get({
+            host,
+            port,
+            path: check.path,
+            agent: false,
+            headers: { 'user-agent': 'gapless-health-check', accept: '*/*' },
+        });
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        request.on('close', () => clearTimeout(deadline));
+        request.on('error', (error) => fail(error.message));
+        request.on('response', (response) => {
+            const chunks = [];
+            let size = 0;
+            response.on('data', (chunk) => {
+                if (size < BODY_LIMIT)
+                    chunks.push(chunk);
+                size += chunk.length;
+            });
+            response.on('error', (error) => fail(error.message));
+            response.on('aborted', () => fail('the answer broke off'));
+            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
+        });
+    });
+}
+function judge(check, status, body) {
+    const excerpt = body.slice(0, EXCERPT);
+    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
+    if (!accepted)
+        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
+    if (check.body !== null && !body.includes(check.body)) {
+        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
+    }
+    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/observe.js
+/** Watches the workers that serve, and those that should not any more. */
+
+
+
+
+
 /**
  * Watches workers that serve for `observeMs`: the same processes, each healthy whenever it is asked.
  * @throws Failure `worker-died` or `worker-unhealthy`
@@ -1447,92 +1490,15 @@ async function observe(options, release, workers, runtime) {
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(Math.min(runtime.health.intervalMs, 500));
     } while (performance.now() < until);
 }
-/**
- * Replaces every worker that does not serve `release`, which `current` points at again: PM2 starts a process
- * that ended anew, and finishes a reload that waits with it.
- */
-async function heal(options, release, instances, timeoutMs) {
-    const { pm2 } = options;
-    const deadline = performance.now() + timeoutMs;
-    const handled = new Set();
-    for (;;) {
-        const workers = await listWorkers(options);
-        if (workers.filter((worker) => serves(worker, release)).length >= Math.min(instances, workers.length) &&
-            workers.length > 0)
-            return;
-        if (performance.now() >= deadline) {
-            throw new Failure('restore-failed', `not every worker came back to ${release}: ${describe(workers.find((worker) => !serves(worker, release)))}`);
-        }
-        for (const { process: { id, pid, status }, record, } of workers) {
-            if (record?.release === release || handled.has(`${id} ${pid} ${status}`))
-                continue;
-            if (status === 'errored' || status === 'stopped') {
-                handled.add(`${id} ${pid} ${status}`);
-                pm2.restart(id).catch(() => undefined);
-            }
-            else if (record !== null) {
-                handled.add(`${id} ${pid} ${status}`);
-                // Behind a closed door nobody is lost; an open one is left through the drain.
-                kill(pid, record.phase === 'open' || record.phase === 'draining' ? 'SIGINT' : 'SIGKILL');
-            }
-        }
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
-    }
-}
-/** Stops the app: for a first deploy that failed, with nothing to go back to. */
-async function stopAll({ pm2, appName }) {
-    await Promise.all((await pm2.list(appName)).map(({ id }) => pm2.stop(id)));
-}
 /** Waits until the workers of other releases have closed their doors: from then on all answers are the new one's. */
 async function untilOthersLeft({ layout }, release, timeoutMs) {
     return waitFor(async () => (await readWorkers(layout.workers)).every((worker) => worker.release === release || worker.candidate || worker.phase !== 'open'), timeoutMs);
-}
-function serves({ process, record }, release) {
-    return process.status === 'online' && record?.release === release && record.phase === 'open';
-}
-function remember(seen, id, pid) {
-    const pids = seen.get(id) ?? new Set();
-    seen.set(id, pids.add(pid));
-}
-function describe(worker) {
-    if (worker === undefined)
-        return 'PM2 lists too few';
-    const { process, record } = worker;
-    if (record === null)
-        return `process ${process.pid} (${process.status}) has not reported`;
-    return `process ${process.pid} is ${record.phase}${record.detail === '' ? '' : `, last answer: ${record.detail} ${record.excerpt}`}`;
 }
 /** An address that reaches a server which listens on all of them. */
 function reachable(host) {
     if (host === '0.0.0.0')
         return '127.0.0.1';
     return host === '::' ? '::1' : host;
-}
-function kill(pid, signal) {
-    try {
-        process.kill(pid, signal);
-    }
-    catch {
-        // It is gone already.
-    }
-}
-/** @returns whether the condition came true in time */
-async function waitFor(condition, timeoutMs) {
-    const deadline = performance.now() + timeoutMs;
-    while (!(await condition())) {
-        if (performance.now() >= deadline)
-            return false;
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
-    }
-    return true;
-}
-/** The end of the workers' own logs since `since` (bytes by file): the evidence when they fail. */
-async function logsSince(processes, since) {
-    const files = [...new Set(processes.flatMap(({ errorLog, outLog }) => [outLog, errorLog]))];
-    const texts = await Promise.all(files.map(async (file) => Buffer.from((await readIfThere(file)) ?? '')
-        .subarray(since.get(file) ?? 0)
-        .toString('utf8')));
-    return texts.filter((text) => text !== '').join('\n');
 }
 
 ;// CONCATENATED MODULE: external "node:child_process"
@@ -1725,8 +1691,89 @@ function availableMemory() {
     }
 }
 
+;// CONCATENATED MODULE: ./build/agent/activation/evidence.js
+
+/** The end of the workers' own logs since `since` (bytes by file): the evidence when they fail. */
+async function logsSince(processes, since) {
+    const files = [...new Set(processes.flatMap(({ errorLog, outLog }) => [outLog, errorLog]))];
+    const texts = await Promise.all(files.map(async (file) => Buffer.from((await readIfThere(file)) ?? '')
+        .subarray(since.get(file) ?? 0)
+        .toString('utf8')));
+    return texts.filter((text) => text !== '').join('\n');
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/heal.js
+/** Brings workers back, whatever state a failed release left them in. */
+
+
+
+/**
+ * Replaces every worker that does not serve `release`, which `current` points at again: PM2 starts a process
+ * that ended anew, and finishes a reload that waits with it.
+ */
+async function heal(options, release, instances, timeoutMs) {
+    const { pm2 } = options;
+    const deadline = performance.now() + timeoutMs;
+    const handled = new Set();
+    for (;;) {
+        const workers = await listWorkers(options);
+        if (workers.filter((worker) => serves(worker, release)).length >= Math.min(instances, workers.length) &&
+            workers.length > 0)
+            return;
+        if (performance.now() >= deadline) {
+            throw new Failure('restore-failed', `not every worker came back to ${release}: ${describe(workers.find((worker) => !serves(worker, release)))}`);
+        }
+        for (const { process: { id, pid, status }, record, } of workers) {
+            if (record?.release === release || handled.has(`${id} ${pid} ${status}`))
+                continue;
+            if (status === 'errored' || status === 'stopped') {
+                handled.add(`${id} ${pid} ${status}`);
+                pm2.restart(id).catch(() => undefined);
+            }
+            else if (record !== null) {
+                handled.add(`${id} ${pid} ${status}`);
+                // Behind a closed door nobody is lost; an open one is left through the drain.
+                kill(pid, record.phase === 'open' || record.phase === 'draining' ? 'SIGINT' : 'SIGKILL');
+            }
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
+    }
+}
+/** Looks in a row that must find the app stopped: a restart that PM2 had begun may still come through. */
+const CALM = 5;
+const heal_STOP_TIMEOUT = 30_000;
+/**
+ * Stops the app for good: for a first deploy that failed, with nothing to go back to. PM2 may be about to start a
+ * worker anew that has just died, and a stop that comes at that moment misses it (seen in 7.0.4).
+ * @throws Failure `restore-failed`
+ */
+async function stopAll(options) {
+    const deadline = performance.now() + heal_STOP_TIMEOUT;
+    for (let calm = 0; calm < CALM;) {
+        const running = (await listWorkers(options)).filter(({ process, record }) => record !== null || !(process.status === 'stopped' || process.status === 'errored'));
+        calm = running.length === 0 ? calm + 1 : 0;
+        if (performance.now() >= deadline) {
+            throw new Failure('restore-failed', `the app could not be stopped: ${describe(running[0])}`);
+        }
+        await Promise.all(running.map(({ process }) => options.pm2.stop(process.id).catch(() => undefined)));
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
+    }
+}
+function kill(pid, signal) {
+    try {
+        process.kill(pid, signal);
+    }
+    catch {
+        // It is gone already.
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/restore.js
 /** The way back: the previous release is put in its place, and shown to serve. */
+
+
+
+
 
 
 
@@ -1797,6 +1844,8 @@ async function withEvidence(activation, during, failure) {
 
 ;// CONCATENATED MODULE: ./build/agent/activation/activate.js
 /** The way forward: pre-activate → swap → reload → health-check, and back when any of it fails. */
+
+
 
 
 
@@ -1898,8 +1947,7 @@ async function beginActivation(job, journal, pm2) {
     const { appName, request } = job;
     const target = { release: request.release, runtime: await readRuntime(layout, request.release) };
     const live = await liveRelease(layout);
-    // Going to the release that is live already has nothing else to fall back on.
-    const back = live === request.release ? null : (live ?? (await previousRelease(layout, null)));
+    const back = await fallback(layout, live, request.release);
     // A previous release that is damaged must not keep a good one from going live.
     const runtime = back === null ? null : await readRuntime(layout, back).catch(() => null);
     const previous = back === null || runtime === null ? null : { release: back, runtime };
@@ -1935,6 +1983,16 @@ async function beginActivation(job, journal, pm2) {
         },
     };
 }
+/**
+ * The release to go back to: the live one, also from itself, whose workers are then started anew. Where an
+ * activation was interrupted `current` points at a release that was never shown to serve; then the last that was.
+ */
+async function fallback(layout, live, target) {
+    if (live !== null && (await activatedAt(layout, live).catch(() => null)) !== null)
+        return live;
+    const verified = await previousRelease(layout, [live, target]);
+    return verified ?? (live === target ? null : live);
+}
 async function logSizes(processes) {
     const files = processes.flatMap(({ errorLog, outLog }) => [errorLog, outLog]);
     const sizes = files.map(async (file) => [file, (await (0,promises_namespaceObject.stat)(file).catch(() => ({ size: 0 }))).size]);
@@ -1957,11 +2015,12 @@ async function logSizes(processes) {
 
 
 
+
 async function runActivation(job) {
     const layout = layoutOf(job.base);
     const { run, lockTimeoutMs, activation } = job.request;
     const files = activationFiles(layout, activation);
-    await writeProcess(files);
+    await writeOwner(files.owner);
     const journal = openJournal(layout.journal, activation);
     let pm2;
     let verdict;
@@ -1992,6 +2051,7 @@ async function runActivation(job) {
 
 ;// CONCATENATED MODULE: ./build/agent/activation/start.js
 /** The session's side of an activation: starts it as a process of its own, and watches its journal. */
+
 
 
 
@@ -2046,7 +2106,7 @@ async function watchActivation(layout, activation, onEntry) {
         throw new Failure('unknown-activation', 'the activation never began on the server');
     const begun = performance.now();
     const ended = () => {
-        const running = isActivationRunning(files);
+        const running = ownerLives(files.owner);
         return running === null ? performance.now() - begun > START : !running;
     };
     return follow(layout, activation, 0, ended, onEntry);
@@ -2069,6 +2129,286 @@ async function follow(layout, activation, from, ended, onEntry) {
     });
 }
 
+;// CONCATENATED MODULE: external "node:stream"
+const external_node_stream_namespaceObject = require("node:stream");
+;// CONCATENATED MODULE: external "node:zlib"
+const external_node_zlib_namespaceObject = require("node:zlib");
+;// CONCATENATED MODULE: ./build/agent/shared.js
+/** `shared-dirs` and `shared-files`: paths of the release that live in `<path>/shared` and outlast releases. */
+
+
+
+/**
+ * Links the shared paths into a release that is being built. What the first release brings at such a path
+ * becomes the shared content; later releases find the shared content and theirs is left out.
+ *
+ * @param directory the release
+ * @param appFolder where server.js stands in it: the paths are relative to the app
+ */
+async function linkShared(layout, directory, appFolder, paths) {
+    for (const path of paths.sharedDirs)
+        await linkOne(path, (target) => (0,promises_namespaceObject.mkdir)(target, { mode: 0o755 }));
+    for (const path of paths.sharedFiles)
+        await linkOne(path, (target) => (0,promises_namespaceObject.writeFile)(target, '', { mode: 0o600 }));
+    async function linkOne(path, create) {
+        const inRelease = (0,external_node_path_namespaceObject.join)(directory, appFolder, path);
+        const target = (0,external_node_path_namespaceObject.join)(layout.shared, path);
+        const brought = await (0,promises_namespaceObject.lstat)(inRelease).catch(() => null);
+        if (!(await exists(target))) {
+            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o755 });
+            if (brought === null) {
+                await create(target);
+            }
+            else {
+                // Copied aside and renamed: the release's own files may be hard links to those of other releases.
+                await (0,promises_namespaceObject.cp)(inRelease, `${target}.new`, { recursive: true, verbatimSymlinks: true });
+                await (0,promises_namespaceObject.rename)(`${target}.new`, target);
+            }
+        }
+        await (0,promises_namespaceObject.rm)(inRelease, { recursive: true, force: true });
+        await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(inRelease), { recursive: true, mode: 0o755 });
+        const final = (0,external_node_path_namespaceObject.join)(layout.releases, 'release', appFolder, (0,external_node_path_namespaceObject.dirname)(path));
+        await (0,promises_namespaceObject.symlink)((0,external_node_path_namespaceObject.relative)(final, target), inRelease);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/upload.js
+/**
+ * Receives a release: the manifest, then the contents that the server lacks, then the commit. Everything is
+ * built in `.gapless/incoming/<id>` and proven there; one rename makes it a release.
+ */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+function createUploads(layout) {
+    let upload;
+    const begun = (id) => {
+        if (upload?.id !== id)
+            throw new Failure('no-such-upload', `no upload ${id} was begun in this session`);
+        return upload;
+    };
+    return {
+        async stage(body) {
+            makeFolders(layout);
+            await liveRelease(layout);
+            const { id, directory } = await reserve(layout);
+            upload = { id, directory, missing: [], contentHash: '', filled: false };
+            const manifest = releaseFiles(directory).manifest;
+            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(manifest), { mode: 0o700 });
+            await writeOwner(uploadOwner(directory));
+            await (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(body), (0,external_node_zlib_namespaceObject.createBrotliDecompress)(), (0,external_node_fs_namespaceObject.createWriteStream)(manifest, { mode: 0o600 }));
+            const contentHash = await hashFile(manifest);
+            const known = await contentsOnServer(layout);
+            const missing = [];
+            const bitmap = [];
+            let [index, reusedFiles, reusedBytes] = [0, 0, 0];
+            for await (const entry of readManifest(manifest)) {
+                const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+                if (entry.kind === 'directory') {
+                    await (0,promises_namespaceObject.mkdir)(path, { recursive: true, mode: 0o755 });
+                    continue;
+                }
+                await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(path), { recursive: true, mode: 0o755 });
+                if (entry.kind === 'link') {
+                    await (0,promises_namespaceObject.symlink)(entry.target, path);
+                    continue;
+                }
+                if (await reuse(known.get(keyOf(entry)), entry, path)) {
+                    reusedFiles += 1;
+                    reusedBytes += entry.size;
+                }
+                else {
+                    missing.push(entry);
+                    bitmap[index >> 3] = (bitmap[index >> 3] ?? 0) | (1 << (index & 7));
+                }
+                index += 1;
+            }
+            upload = { id, directory, missing, contentHash, filled: false };
+            const bytes = Uint8Array.from({ length: (index + 7) >> 3 }, (_, at) => bitmap[at] ?? 0);
+            return { id, missing: Buffer.from(bytes).toString('base64'), reusedFiles, reusedBytes };
+        },
+        async fill(id, body) {
+            const current = begun(id);
+            const bytes = await unpack(current.directory, current.missing, body);
+            current.filled = true;
+            return { files: current.missing.length, bytes };
+        },
+        async commit(params) {
+            const { id, directory, contentHash, filled, missing } = begun(params.id);
+            if (!filled && missing.length > 0)
+                throw new Failure('upload-incomplete', `the contents of ${id} never came`);
+            const files = releaseFiles(directory);
+            const { run, entry, nextVersion } = params;
+            const info = { id, ...run, created: new Date().toISOString(), entry, nextVersion, contentHash };
+            await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644);
+            await writeFileAtomic(files.runtime, JSON.stringify(params.runtime), 0o600);
+            if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {
+                throw new Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
+            }
+            await linkShared(layout, directory, (0,external_node_path_namespaceObject.dirname)(entry), params.runtime);
+            await (0,promises_namespaceObject.rm)(uploadOwner(directory));
+            await syncFolder(directory);
+            const path = releaseDirectory(layout, id);
+            await (0,promises_namespaceObject.rename)(directory, path);
+            await syncFolder(layout.releases);
+            await syncFolder(layout.incoming);
+            upload = undefined;
+            return { path };
+        },
+        async abandon() {
+            if (upload)
+                await (0,promises_namespaceObject.rm)(upload.directory, { recursive: true, force: true });
+            upload = undefined;
+        },
+    };
+}
+/** Says which session an upload belongs to, while it is one. */
+function uploadOwner(directory) {
+    return (0,external_node_path_namespaceObject.join)(releaseFiles(directory).own, 'owner.json');
+}
+/** The UTC second as an id, later than every release there is, whatever the clock says. */
+async function reserve(layout) {
+    const pending = (await (0,promises_namespaceObject.readdir)(layout.incoming)).flatMap((name) => /^\d{14}/.exec(name) ?? []);
+    const newest = [...(await releaseIds(layout)), ...pending].sort().at(-1) ?? '';
+    const now = formatId(new Date());
+    for (let id = now > newest ? now : secondAfter(newest);; id = secondAfter(id)) {
+        const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
+        try {
+            await (0,promises_namespaceObject.mkdir)(directory, { mode: 0o755 });
+            return { id, directory };
+        }
+        catch (error) {
+            if (error.code !== 'EEXIST')
+                throw error;
+        }
+    }
+}
+function formatId(date) {
+    return date.toISOString().replace(/\D/g, '').slice(0, 14);
+}
+function secondAfter(id) {
+    const iso = id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z');
+    return formatId(new Date(Date.parse(iso) + 1000));
+}
+function keyOf(file) {
+    return `${file.hash} ${file.mode}`;
+}
+/** Where the releases on this server have which content. The newest release wins. */
+async function contentsOnServer(layout) {
+    const known = new Map();
+    for (const id of await releaseIds(layout)) {
+        const directory = releaseDirectory(layout, id);
+        try {
+            for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+                if (entry.kind === 'file')
+                    known.set(keyOf(entry), (0,external_node_path_namespaceObject.join)(directory, entry.path));
+            }
+        }
+        catch {
+            // A damaged release is nothing to build on; what it lacks is sent again.
+        }
+    }
+    return known;
+}
+/**
+ * Takes a file from another release, if it still is what its manifest says. Hard links cost nothing, but what
+ * a running app may write is copied: Next 14 overwrites ISR pages in place.
+ */
+async function reuse(source, entry, path) {
+    if (source === undefined)
+        return false;
+    const stat = await (0,promises_namespaceObject.lstat)(source).catch(() => null);
+    if (!stat?.isFile() || stat.size !== entry.size || (await hashFile(source)) !== entry.hash)
+        return false;
+    if (isWritableAtRunTime(entry.path) || (stat.mode & 0o777) !== entry.mode) {
+        await (0,promises_namespaceObject.copyFile)(source, path, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
+        await withFile(path, external_node_fs_namespaceObject.constants.O_RDONLY, 0, async (handle) => {
+            await handle.chmod(entry.mode);
+            await handle.sync();
+        });
+        return (await hashFile(path)) === entry.hash;
+    }
+    try {
+        await (0,promises_namespaceObject.link)(source, path);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+/** Writes the files of one decompressed stream, in order, and proves each by its hash. */
+async function unpack(directory, files, body) {
+    const contents = (0,external_node_zlib_namespaceObject.createBrotliDecompress)();
+    const source = (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(body), contents);
+    // It may fail while a file is being written, long before it is awaited: that must not end the process.
+    source.catch(() => undefined);
+    const chunks = contents[Symbol.asyncIterator]();
+    let chunk = Buffer.alloc(0);
+    const next = async (limit) => {
+        while (chunk.length === 0) {
+            const { done, value } = await chunks.next();
+            if (done === true)
+                return null;
+            chunk = value;
+        }
+        const piece = chunk.subarray(0, limit);
+        chunk = chunk.subarray(piece.length);
+        return piece;
+    };
+    try {
+        for (const file of files)
+            await writeProven((0,external_node_path_namespaceObject.join)(directory, file.path), file, next);
+        if ((await next(1)) !== null)
+            throw new Failure('upload-corrupt', 'more came than the manifest names');
+        await source;
+    }
+    catch (error) {
+        contents.destroy();
+        await source.catch(() => undefined);
+        throw error;
+    }
+    await inParallel(files, (file) => withFile((0,external_node_path_namespaceObject.join)(directory, file.path), external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync()));
+    return files.reduce((sum, file) => sum + file.size, 0);
+}
+async function writeProven(path, file, next) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    await withFile(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL, file.mode, async (handle) => {
+        for (let left = file.size; left > 0;) {
+            const piece = await next(left);
+            if (piece === null)
+                throw new Failure('upload-incomplete', `the contents ended inside ${file.path}`);
+            left -= piece.length;
+            hash.update(piece);
+            await handle.writeFile(piece);
+        }
+        await handle.chmod(file.mode);
+    });
+    if (hash.digest('hex') !== file.hash) {
+        throw new Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`);
+    }
+}
+/** Flushing files one by one waits for the disk each time; this many at once share the wait. */
+const PARALLEL = 16;
+async function inParallel(items, act) {
+    const rest = items[Symbol.iterator]();
+    await Promise.all(Array.from({ length: PARALLEL }, async () => {
+        for (const item of rest)
+            await act(item);
+    }));
+}
+
 ;// CONCATENATED MODULE: ./build/agent/cleanup.js
 /** Prunes old releases: never the live one, the previous one, or one that a process still uses. */
 
@@ -2078,14 +2418,16 @@ async function follow(layout, activation, from, ended, onEntry) {
 
 
 
-/** What an upload left behind this long ago, in ms, belongs to a run that is dead. */
-const STALE_UPLOAD = 24 * 60 * 60 * 1000;
+
+
+/** What has no owner, but is younger than this, may be about to get one, in ms. */
+const JUST_BEGUN = 60_000;
 /** @param keep verified releases to keep, the live one included */
 async function cleanUp(layout, keep, lockTimeoutMs) {
     const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs, () => undefined);
     try {
         const live = await liveRelease(layout);
-        const previous = await previousRelease(layout, live);
+        const previous = await previousRelease(layout, [live]);
         const ids = await releaseIds(layout);
         const verified = await keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null);
         const wanted = new Set([...verified.slice(-keep), live, previous]);
@@ -2095,7 +2437,7 @@ async function cleanUp(layout, keep, lockTimeoutMs) {
         const removed = doomed.filter((id) => !used.has(id));
         for (const id of removed)
             await removeRelease(layout, id);
-        await removeStaleUploads(layout);
+        await removeLeftovers(layout);
         return {
             removed,
             inUse: doomed.filter((id) => used.has(id)),
@@ -2116,12 +2458,24 @@ async function releasesInUse(layout, ids) {
             directories.some((used) => used === directory || used.startsWith(directory + external_node_path_namespaceObject.sep)));
     }));
 }
-async function removeStaleUploads(layout) {
-    for (const name of await (0,promises_namespaceObject.readdir)(layout.incoming)) {
-        const begun = Date.parse(name.replace(/^(....)(..)(..)(..)(..)(..).*$/, '$1-$2-$3T$4:$5:$6Z'));
-        if (Date.now() - begun > STALE_UPLOAD)
-            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(layout.incoming, name), { recursive: true, force: true });
+/** What sessions and activations left behind that ended before they could tidy up. */
+async function removeLeftovers({ incoming, activations }) {
+    for (const name of await (0,promises_namespaceObject.readdir)(incoming)) {
+        const path = (0,external_node_path_namespaceObject.join)(incoming, name);
+        const abandoned = ownerLives(uploadOwner(path)) !== true && (await isOld(path));
+        if (abandoned)
+            await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
     }
+    for (const name of await (0,promises_namespaceObject.readdir)(activations)) {
+        const path = (0,external_node_path_namespaceObject.join)(activations, name);
+        const owner = path.replace(/\.\w+$/, '.owner');
+        if (ownerLives(owner) !== true && (await isOld(path)))
+            await (0,promises_namespaceObject.rm)(path, { force: true });
+    }
+}
+async function isOld(path) {
+    const changed = await (0,promises_namespaceObject.lstat)(path).then(({ mtimeMs }) => mtimeMs, () => Date.now());
+    return Date.now() - changed > JUST_BEGUN;
 }
 async function keepIf(items, test) {
     const results = await Promise.all(items.map(test));
@@ -2344,279 +2698,6 @@ function glibcVersion() {
     report.excludeNetwork = true;
     const { header } = report.getReport();
     return header?.glibcVersionRuntime ?? null;
-}
-
-;// CONCATENATED MODULE: external "node:stream"
-const external_node_stream_namespaceObject = require("node:stream");
-;// CONCATENATED MODULE: external "node:zlib"
-const external_node_zlib_namespaceObject = require("node:zlib");
-;// CONCATENATED MODULE: ./build/agent/shared.js
-/** `shared-dirs` and `shared-files`: paths of the release that live in `<path>/shared` and outlast releases. */
-
-
-
-/**
- * Links the shared paths into a release that is being built. What the first release brings at such a path
- * becomes the shared content; later releases find the shared content and theirs is left out.
- *
- * @param directory the release
- * @param appFolder where server.js stands in it: the paths are relative to the app
- */
-async function linkShared(layout, directory, appFolder, paths) {
-    for (const path of paths.sharedDirs)
-        await linkOne(path, (target) => (0,promises_namespaceObject.mkdir)(target, { mode: 0o755 }));
-    for (const path of paths.sharedFiles)
-        await linkOne(path, (target) => (0,promises_namespaceObject.writeFile)(target, '', { mode: 0o600 }));
-    async function linkOne(path, create) {
-        const inRelease = (0,external_node_path_namespaceObject.join)(directory, appFolder, path);
-        const target = (0,external_node_path_namespaceObject.join)(layout.shared, path);
-        const brought = await (0,promises_namespaceObject.lstat)(inRelease).catch(() => null);
-        if (!(await exists(target))) {
-            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o755 });
-            if (brought === null) {
-                await create(target);
-            }
-            else {
-                // Copied aside and renamed: the release's own files may be hard links to those of other releases.
-                await (0,promises_namespaceObject.cp)(inRelease, `${target}.new`, { recursive: true, verbatimSymlinks: true });
-                await (0,promises_namespaceObject.rename)(`${target}.new`, target);
-            }
-        }
-        await (0,promises_namespaceObject.rm)(inRelease, { recursive: true, force: true });
-        await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(inRelease), { recursive: true, mode: 0o755 });
-        const final = (0,external_node_path_namespaceObject.join)(layout.releases, 'release', appFolder, (0,external_node_path_namespaceObject.dirname)(path));
-        await (0,promises_namespaceObject.symlink)((0,external_node_path_namespaceObject.relative)(final, target), inRelease);
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/upload.js
-/**
- * Receives a release: the manifest, then the contents that the server lacks, then the commit. Everything is
- * built in `.gapless/incoming/<id>` and proven there; one rename makes it a release.
- */
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-function createUploads(layout) {
-    let upload;
-    const begun = (id) => {
-        if (upload?.id !== id)
-            throw new Failure('no-such-upload', `no upload ${id} was begun in this session`);
-        return upload;
-    };
-    return {
-        async stage(body) {
-            makeFolders(layout);
-            await liveRelease(layout);
-            const { id, directory } = await reserve(layout);
-            upload = { id, directory, missing: [], contentHash: '', filled: false };
-            const manifest = releaseFiles(directory).manifest;
-            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(manifest), { mode: 0o700 });
-            await (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(body), (0,external_node_zlib_namespaceObject.createBrotliDecompress)(), (0,external_node_fs_namespaceObject.createWriteStream)(manifest, { mode: 0o600 }));
-            const contentHash = await hashFile(manifest);
-            const known = await contentsOnServer(layout);
-            const missing = [];
-            const bitmap = [];
-            let [index, reusedFiles, reusedBytes] = [0, 0, 0];
-            for await (const entry of readManifest(manifest)) {
-                const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
-                if (entry.kind === 'directory') {
-                    await (0,promises_namespaceObject.mkdir)(path, { recursive: true, mode: 0o755 });
-                    continue;
-                }
-                await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(path), { recursive: true, mode: 0o755 });
-                if (entry.kind === 'link') {
-                    await (0,promises_namespaceObject.symlink)(entry.target, path);
-                    continue;
-                }
-                if (await reuse(known.get(keyOf(entry)), entry, path)) {
-                    reusedFiles += 1;
-                    reusedBytes += entry.size;
-                }
-                else {
-                    missing.push(entry);
-                    bitmap[index >> 3] = (bitmap[index >> 3] ?? 0) | (1 << (index & 7));
-                }
-                index += 1;
-            }
-            upload = { id, directory, missing, contentHash, filled: false };
-            const bytes = Uint8Array.from({ length: (index + 7) >> 3 }, (_, at) => bitmap[at] ?? 0);
-            return { id, missing: Buffer.from(bytes).toString('base64'), reusedFiles, reusedBytes };
-        },
-        async fill(id, body) {
-            const current = begun(id);
-            const bytes = await unpack(current.directory, current.missing, body);
-            current.filled = true;
-            return { files: current.missing.length, bytes };
-        },
-        async commit(params) {
-            const { id, directory, contentHash, filled, missing } = begun(params.id);
-            if (!filled && missing.length > 0)
-                throw new Failure('upload-incomplete', `the contents of ${id} never came`);
-            const files = releaseFiles(directory);
-            const { run, entry, nextVersion } = params;
-            const info = { id, ...run, created: new Date().toISOString(), entry, nextVersion, contentHash };
-            await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644);
-            await writeFileAtomic(files.runtime, JSON.stringify(params.runtime), 0o600);
-            if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {
-                throw new Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
-            }
-            await linkShared(layout, directory, (0,external_node_path_namespaceObject.dirname)(entry), params.runtime);
-            await syncFolder(directory);
-            const path = releaseDirectory(layout, id);
-            await (0,promises_namespaceObject.rename)(directory, path);
-            await syncFolder(layout.releases);
-            await syncFolder(layout.incoming);
-            upload = undefined;
-            return { path };
-        },
-        async abandon() {
-            if (upload)
-                await (0,promises_namespaceObject.rm)(upload.directory, { recursive: true, force: true });
-            upload = undefined;
-        },
-    };
-}
-/** The UTC second as an id, later than every release there is, whatever the clock says. */
-async function reserve(layout) {
-    const pending = (await (0,promises_namespaceObject.readdir)(layout.incoming)).flatMap((name) => /^\d{14}/.exec(name) ?? []);
-    const newest = [...(await releaseIds(layout)), ...pending].sort().at(-1) ?? '';
-    const now = formatId(new Date());
-    for (let id = now > newest ? now : secondAfter(newest);; id = secondAfter(id)) {
-        const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
-        try {
-            await (0,promises_namespaceObject.mkdir)(directory, { mode: 0o755 });
-            return { id, directory };
-        }
-        catch (error) {
-            if (error.code !== 'EEXIST')
-                throw error;
-        }
-    }
-}
-function formatId(date) {
-    return date.toISOString().replace(/\D/g, '').slice(0, 14);
-}
-function secondAfter(id) {
-    const iso = id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z');
-    return formatId(new Date(Date.parse(iso) + 1000));
-}
-function keyOf(file) {
-    return `${file.hash} ${file.mode}`;
-}
-/** Where the releases on this server have which content. The newest release wins. */
-async function contentsOnServer(layout) {
-    const known = new Map();
-    for (const id of await releaseIds(layout)) {
-        const directory = releaseDirectory(layout, id);
-        try {
-            for await (const entry of readManifest(releaseFiles(directory).manifest)) {
-                if (entry.kind === 'file')
-                    known.set(keyOf(entry), (0,external_node_path_namespaceObject.join)(directory, entry.path));
-            }
-        }
-        catch {
-            // A damaged release is nothing to build on; what it lacks is sent again.
-        }
-    }
-    return known;
-}
-/**
- * Takes a file from another release, if it still is what its manifest says. Hard links cost nothing, but what
- * a running app may write is copied: Next 14 overwrites ISR pages in place.
- */
-async function reuse(source, entry, path) {
-    if (source === undefined)
-        return false;
-    const stat = await (0,promises_namespaceObject.lstat)(source).catch(() => null);
-    if (!stat?.isFile() || stat.size !== entry.size || (await hashFile(source)) !== entry.hash)
-        return false;
-    if (isWritableAtRunTime(entry.path) || (stat.mode & 0o777) !== entry.mode) {
-        await (0,promises_namespaceObject.copyFile)(source, path, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
-        await withFile(path, external_node_fs_namespaceObject.constants.O_RDONLY, 0, async (handle) => {
-            await handle.chmod(entry.mode);
-            await handle.sync();
-        });
-        return (await hashFile(path)) === entry.hash;
-    }
-    try {
-        await (0,promises_namespaceObject.link)(source, path);
-        return true;
-    }
-    catch {
-        return false;
-    }
-}
-/** Writes the files of one decompressed stream, in order, and proves each by its hash. */
-async function unpack(directory, files, body) {
-    const contents = (0,external_node_zlib_namespaceObject.createBrotliDecompress)();
-    const source = (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(body), contents);
-    // It may fail while a file is being written, long before it is awaited: that must not end the process.
-    source.catch(() => undefined);
-    const chunks = contents[Symbol.asyncIterator]();
-    let chunk = Buffer.alloc(0);
-    const next = async (limit) => {
-        while (chunk.length === 0) {
-            const { done, value } = await chunks.next();
-            if (done === true)
-                return null;
-            chunk = value;
-        }
-        const piece = chunk.subarray(0, limit);
-        chunk = chunk.subarray(piece.length);
-        return piece;
-    };
-    try {
-        for (const file of files)
-            await writeProven((0,external_node_path_namespaceObject.join)(directory, file.path), file, next);
-        if ((await next(1)) !== null)
-            throw new Failure('upload-corrupt', 'more came than the manifest names');
-        await source;
-    }
-    catch (error) {
-        contents.destroy();
-        await source.catch(() => undefined);
-        throw error;
-    }
-    await inParallel(files, (file) => withFile((0,external_node_path_namespaceObject.join)(directory, file.path), external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync()));
-    return files.reduce((sum, file) => sum + file.size, 0);
-}
-async function writeProven(path, file, next) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
-    await withFile(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL, file.mode, async (handle) => {
-        for (let left = file.size; left > 0;) {
-            const piece = await next(left);
-            if (piece === null)
-                throw new Failure('upload-incomplete', `the contents ended inside ${file.path}`);
-            left -= piece.length;
-            hash.update(piece);
-            await handle.writeFile(piece);
-        }
-        await handle.chmod(file.mode);
-    });
-    if (hash.digest('hex') !== file.hash) {
-        throw new Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`);
-    }
-}
-/** Flushing files one by one waits for the disk each time; this many at once share the wait. */
-const PARALLEL = 16;
-async function inParallel(items, act) {
-    const rest = items[Symbol.iterator]();
-    await Promise.all(Array.from({ length: PARALLEL }, async () => {
-        for (const item of rest)
-            await act(item);
-    }));
 }
 
 ;// CONCATENATED MODULE: ./build/agent/operations.js

@@ -1,16 +1,18 @@
 /** Prunes old releases: never the live one, the previous one, or one that a process still uses. */
-import { readdir, rm } from 'node:fs/promises'
+import { lstat, readdir, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import type { Result } from '../protocol/messages.ts'
 import type { Layout } from './layout.ts'
 import { releaseDirectory } from './layout.ts'
 import { takeLock } from './lock.ts'
+import { ownerLives } from './owner.ts'
 import { workingDirectories } from './processes.ts'
 import { activatedAt, liveRelease, previousRelease, releaseIds, removeRelease } from './releases.ts'
+import { uploadOwner } from './upload.ts'
 import { readWorkers } from './workers.ts'
 
-/** What an upload left behind this long ago, in ms, belongs to a run that is dead. */
-const STALE_UPLOAD = 24 * 60 * 60 * 1000
+/** What has no owner, but is younger than this, may be about to get one, in ms. */
+const JUST_BEGUN = 60_000
 
 /** @param keep verified releases to keep, the live one included */
 export async function cleanUp(
@@ -21,7 +23,7 @@ export async function cleanUp(
   const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs, () => undefined)
   try {
     const live = await liveRelease(layout)
-    const previous = await previousRelease(layout, live)
+    const previous = await previousRelease(layout, [live])
     const ids = await releaseIds(layout)
     const verified = await keepIf(
       ids,
@@ -34,7 +36,7 @@ export async function cleanUp(
     const used = await releasesInUse(layout, ids)
     const removed = doomed.filter((id) => !used.has(id))
     for (const id of removed) await removeRelease(layout, id)
-    await removeStaleUploads(layout)
+    await removeLeftovers(layout)
     return {
       removed,
       inUse: doomed.filter((id) => used.has(id)),
@@ -60,12 +62,26 @@ export async function releasesInUse(layout: Layout, ids: readonly string[]): Pro
   )
 }
 
-async function removeStaleUploads(layout: Layout): Promise<void> {
-  for (const name of await readdir(layout.incoming)) {
-    const begun = Date.parse(name.replace(/^(....)(..)(..)(..)(..)(..).*$/, '$1-$2-$3T$4:$5:$6Z'))
-    if (Date.now() - begun > STALE_UPLOAD)
-      await rm(join(layout.incoming, name), { recursive: true, force: true })
+/** What sessions and activations left behind that ended before they could tidy up. */
+async function removeLeftovers({ incoming, activations }: Layout): Promise<void> {
+  for (const name of await readdir(incoming)) {
+    const path = join(incoming, name)
+    const abandoned = ownerLives(uploadOwner(path)) !== true && (await isOld(path))
+    if (abandoned) await rm(path, { recursive: true, force: true })
   }
+  for (const name of await readdir(activations)) {
+    const path = join(activations, name)
+    const owner = path.replace(/\.\w+$/, '.owner')
+    if (ownerLives(owner) !== true && (await isOld(path))) await rm(path, { force: true })
+  }
+}
+
+async function isOld(path: string): Promise<boolean> {
+  const changed = await lstat(path).then(
+    ({ mtimeMs }) => mtimeMs,
+    () => Date.now(),
+  )
+  return Date.now() - changed > JUST_BEGUN
 }
 
 async function keepIf<T>(items: readonly T[], test: (item: T) => Promise<boolean>): Promise<readonly T[]> {

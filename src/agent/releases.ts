@@ -100,11 +100,14 @@ async function contentBytes(layout: Layout, id: string): Promise<number> {
   return bytes
 }
 
-/** The verified release that was live before `live`: where a failed activation goes back to. */
-export async function previousRelease(layout: Layout, live: string | null): Promise<string | null> {
+/** The release that was verified last, other than these: where a failed activation goes back to. */
+export async function previousRelease(
+  layout: Layout,
+  except: readonly (string | null)[],
+): Promise<string | null> {
   const candidates = await Promise.all(
     (await releaseIds(layout))
-      .filter((id) => id !== live)
+      .filter((id) => !except.includes(id))
       .map(async (id) => ({ id, at: await activatedAt(layout, id).catch(() => null) })),
   )
   const verified = candidates.filter((candidate) => candidate.at !== null)

@@ -17,6 +17,7 @@ import { type Layout, makeFolders, releaseDirectory, releaseFiles } from './layo
 import { readManifest } from './manifest-file.ts'
 import { liveRelease, releaseIds } from './releases.ts'
 import { linkShared } from './shared.ts'
+import { writeOwner } from './owner.ts'
 
 interface Upload {
   readonly id: string
@@ -51,6 +52,7 @@ export function createUploads(layout: Layout): Uploads {
 
       const manifest = releaseFiles(directory).manifest
       await mkdir(dirname(manifest), { mode: 0o700 })
+      await writeOwner(uploadOwner(directory))
       await pipeline(
         Readable.from(body),
         createBrotliDecompress(),
@@ -107,6 +109,7 @@ export function createUploads(layout: Layout): Uploads {
         throw new Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`)
       }
       await linkShared(layout, directory, dirname(entry), params.runtime)
+      await rm(uploadOwner(directory))
       await syncFolder(directory)
 
       const path = releaseDirectory(layout, id)
@@ -122,6 +125,11 @@ export function createUploads(layout: Layout): Uploads {
       upload = undefined
     },
   }
+}
+
+/** Says which session an upload belongs to, while it is one. */
+export function uploadOwner(directory: string): string {
+  return join(releaseFiles(directory).own, 'owner.json')
 }
 
 /** The UTC second as an id, later than every release there is, whatever the clock says. */

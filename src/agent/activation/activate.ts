@@ -5,16 +5,9 @@ import { activationFile } from '../../server/activation-file.ts'
 import { releaseDirectory } from '../layout.ts'
 import { liveRelease, markVerified, pointCurrentAt } from '../releases.ts'
 import type { Activation } from './context.ts'
-import {
-  bringUp,
-  isOurs,
-  listWorkers,
-  observe,
-  toStates,
-  trim,
-  untilOthersLeft,
-  type Worker,
-} from './fleet.ts'
+import { bringUp, trim } from './bring-up.ts'
+import { isOurs, listWorkers, toStates, type Worker } from './fleet.ts'
+import { observe, untilOthersLeft } from './observe.ts'
 import { runHook } from './hooks.ts'
 import { instancesOf } from './instances.ts'
 import { mayRunTogether } from './memory.ts'

@@ -7,7 +7,7 @@ import { writeFileAtomic } from '../files.ts'
 import type { Journal } from '../journal.ts'
 import { type Layout, layoutOf } from '../layout.ts'
 import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
-import { liveRelease, previousRelease, readRuntime } from '../releases.ts'
+import { activatedAt, liveRelease, previousRelease, readRuntime } from '../releases.ts'
 import { pm2App } from './fleet.ts'
 import type { Job } from './job.ts'
 
@@ -22,7 +22,7 @@ export interface Activation {
   readonly pm2: Pm2
   readonly appName: string
   readonly target: Goal
-  /** Where a failure goes back to; null on a first deploy, and when the target was live already. */
+  /** Where a failure goes back to; null on a first deploy. */
   readonly previous: Goal | null
   /** What `current` pointed at when it began. */
   readonly live: string | null
@@ -44,8 +44,7 @@ export async function beginActivation(job: Job, journal: Journal, pm2: Pm2): Pro
   const { appName, request } = job
   const target = { release: request.release, runtime: await readRuntime(layout, request.release) }
   const live = await liveRelease(layout)
-  // Going to the release that is live already has nothing else to fall back on.
-  const back = live === request.release ? null : (live ?? (await previousRelease(layout, null)))
+  const back = await fallback(layout, live, request.release)
   // A previous release that is damaged must not keep a good one from going live.
   const runtime = back === null ? null : await readRuntime(layout, back).catch(() => null)
   const previous = back === null || runtime === null ? null : { release: back, runtime }
@@ -79,6 +78,16 @@ export async function beginActivation(job: Job, journal: Journal, pm2: Pm2): Pro
       return writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600)
     },
   }
+}
+
+/**
+ * The release to go back to: the live one, also from itself, whose workers are then started anew. Where an
+ * activation was interrupted `current` points at a release that was never shown to serve; then the last that was.
+ */
+async function fallback(layout: Layout, live: string | null, target: string): Promise<string | null> {
+  if (live !== null && (await activatedAt(layout, live).catch(() => null)) !== null) return live
+  const verified = await previousRelease(layout, [live, target])
+  return verified ?? (live === target ? null : live)
 }
 
 async function logSizes(processes: readonly Pm2Process[]): Promise<ReadonlyMap<string, number>> {

@@ -5,7 +5,11 @@ import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
 import { lastLines } from '../candidate.ts'
 import { liveRelease, pointCurrentAt } from '../releases.ts'
 import type { Activation, Goal } from './context.ts'
-import { bringUp, heal, isOurs, listWorkers, logsSince, observe, stopAll, toStates } from './fleet.ts'
+import { bringUp } from './bring-up.ts'
+import { logsSince } from './evidence.ts'
+import { isOurs, listWorkers, toStates } from './fleet.ts'
+import { heal, stopAll } from './heal.ts'
+import { observe } from './observe.ts'
 import { instancesOf } from './instances.ts'
 
 /** @param during the step that failed */

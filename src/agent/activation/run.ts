@@ -9,17 +9,18 @@ import { activationFile } from '../../server/activation-file.ts'
 import { openJournal } from '../journal.ts'
 import { layoutOf } from '../layout.ts'
 import { takeLock } from '../lock.ts'
+import { writeOwner } from '../owner.ts'
 import { connectPm2, type Pm2 } from '../pm2.ts'
 import { liveRelease } from '../releases.ts'
 import { activate } from './activate.ts'
 import { beginActivation } from './context.ts'
-import { activationFiles, type Job, removeFiles, writeProcess } from './job.ts'
+import { activationFiles, type Job, removeFiles } from './job.ts'
 
 export async function runActivation(job: Job): Promise<Verdict> {
   const layout = layoutOf(job.base)
   const { run, lockTimeoutMs, activation } = job.request
   const files = activationFiles(layout, activation)
-  await writeProcess(files)
+  await writeOwner(files.owner)
   const journal = openJournal(layout.journal, activation)
   let pm2: Pm2 | undefined
   let verdict: Verdict

@@ -10,7 +10,8 @@ import { exists, writeFileAtomic } from '../files.ts'
 import type { InstalledPm2 } from '../find-pm2.ts'
 import { followJournal } from '../journal.ts'
 import type { Layout } from '../layout.ts'
-import { activationFiles, isActivationRunning, type Job } from './job.ts'
+import { ownerLives } from '../owner.ts'
+import { activationFiles, type Job } from './job.ts'
 
 export interface ActivationContext {
   readonly layout: Layout
@@ -77,7 +78,7 @@ export async function watchActivation(
   if (!known) throw new Failure('unknown-activation', 'the activation never began on the server')
   const begun = performance.now()
   const ended = () => {
-    const running = isActivationRunning(files)
+    const running = ownerLives(files.owner)
     return running === null ? performance.now() - begun > START : !running
   }
   return follow(layout, activation, 0, ended, onEntry)
