@@ -68,11 +68,13 @@ async function deployUntil(
   return run
 }
 
-/** The pid of the activation that runs now. */
+/** The pid of the activation that runs now: those that were killed leave their files for a minute. */
 function activationPid(): number {
   const folder = join(server.app, '.gapless', 'activations')
-  const owner = readdirSync(folder).find((name) => name.endsWith('.owner'))
-  return (JSON.parse(readFileSync(join(folder, owner!), 'utf8')) as { pid: number }).pid
+  const pids = readdirSync(folder)
+    .filter((name) => name.endsWith('.owner'))
+    .map((name) => (JSON.parse(readFileSync(join(folder, name), 'utf8')) as { pid: number }).pid)
+  return pids.find((pid) => existsSync(`/proc/${pid}`))!
 }
 
 async function deployAgain(workspace: Workspace, expected: string): Promise<void> {
