@@ -26,7 +26,7 @@ const { values } = parseArgs({
 })
 const activations = Number(values.activations)
 const workers = Number(values.workers)
-const visitors = { busy: 6, keepAlive: 8, fresh: 4, post: 4, stream: 2 }
+const visitors = { busy: 4, keepAlive: 8, fresh: 4, post: 4, stream: 2 }
 const limits = { maxMs: 60 * 60_000, maxRequests: 5_000_000 }
 
 interface Contender {

@@ -81,6 +81,8 @@ export function startLoad(
   const answered = (kind: Kind, askedAt: number) => {
     const now = performance.now()
     if (kind !== 'stream') slowest = Math.max(slowest, now - askedAt)
+    // After the end nobody asks any more: what still comes are the last streams.
+    if (end !== undefined) return
     longestSilence = Math.max(longestSilence, now - lastAnswer)
     lastAnswer = now
   }
