@@ -9,10 +9,8 @@ const root = join(import.meta.dirname, '..')
  * below until it is listed here.
  */
 const passedOn: Readonly<Record<string, readonly string[]>> = {
-  // An error that arrived from the server, or is raised again with more to say: it has its code already.
-  'phases/rollback-target.ts failure.code': [],
-  'agent/activation/restore.ts failure.code': [],
-  // Failure.from: the code is its second argument, which is read from the calls.
+  // An error that arrived from the server or is worded anew has its code already; the second argument of
+  // Failure.from is read from the calls.
   'protocol/failure.ts code': [],
   // The reader collects what is wrong with the inputs before it throws.
   'inputs/reader.ts first.code': ['invalid-input', 'missing-input', 'many-hosts'],

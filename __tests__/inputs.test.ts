@@ -82,9 +82,9 @@ describe('with only what is required', () => {
         ref: undefined,
         actor: undefined,
         runUrl: undefined,
-        runId: undefined,
-        eventName: undefined,
-        summaryFile: undefined,
+        workflow: undefined,
+        runNumber: 0,
+        runAttempt: 1,
       },
       secrets: [key, 'c2VjcmV0LWxpbmUtMQ', 'c2VjcmV0LWxpbmUtMg'],
       warnings: [],
@@ -652,8 +652,9 @@ describe('the run', () => {
         GITHUB_ACTOR: 'ann',
         GITHUB_SERVER_URL: 'https://git.acme.example',
         GITHUB_RUN_ID: '42',
-        GITHUB_EVENT_NAME: 'push',
-        GITHUB_STEP_SUMMARY: '/tmp/summary.md',
+        GITHUB_WORKFLOW: 'Deploy',
+        GITHUB_RUN_NUMBER: '7',
+        GITHUB_RUN_ATTEMPT: '2',
       },
     ).run
     expect(run).toEqual({
@@ -663,9 +664,9 @@ describe('the run', () => {
       ref: 'refs/heads/main',
       actor: 'ann',
       runUrl: 'https://git.acme.example/acme/web/actions/runs/42',
-      runId: '42',
-      eventName: 'push',
-      summaryFile: '/tmp/summary.md',
+      workflow: 'Deploy',
+      runNumber: 7,
+      runAttempt: 2,
     })
   })
 })

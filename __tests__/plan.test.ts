@@ -48,8 +48,19 @@ describe('the plan', () => {
       ref: 'refs/heads/main',
       actor: 'octocat',
       runUrl: 'https://github.com/acme/shop/actions/runs/42',
+      workflow: '',
+      runNumber: 0,
+      runAttempt: 1,
     })
-    expect(createPlan(inputsOf(), 'shop').run).toEqual({ commit: '', ref: '', actor: '', runUrl: '' })
+    expect(createPlan(inputsOf(), 'shop').run).toEqual({
+      commit: '',
+      ref: '',
+      actor: '',
+      runUrl: '',
+      workflow: '',
+      runNumber: 0,
+      runAttempt: 1,
+    })
   })
 
   test('needs no checkout: without a package.json there is no name to read', () => {

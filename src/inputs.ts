@@ -123,9 +123,10 @@ export interface Run {
   readonly ref: string | undefined
   readonly actor: string | undefined
   readonly runUrl: string | undefined
-  readonly runId: string | undefined
-  readonly eventName: string | undefined
-  readonly summaryFile: string | undefined
+  readonly workflow: string | undefined
+  /** Later runs of a workflow have higher numbers; 0 outside of GitHub. */
+  readonly runNumber: number
+  readonly runAttempt: number
 }
 
 const lines = /\n/
@@ -344,9 +345,9 @@ function readRun(env: NodeJS.ProcessEnv): Run {
     ref: given(env['GITHUB_REF']),
     actor: given(env['GITHUB_ACTOR']),
     runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
-    runId,
-    eventName: given(env['GITHUB_EVENT_NAME']),
-    summaryFile: given(env['GITHUB_STEP_SUMMARY']),
+    workflow: given(env['GITHUB_WORKFLOW']),
+    runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),
+    runAttempt: Number(given(env['GITHUB_RUN_ATTEMPT']) ?? 1),
   }
 }
 

@@ -3,6 +3,7 @@ import { Failure } from './protocol/failure.ts'
 
 export type PhaseName =
   | 'connect'
+  | 'recover'
   | 'build'
   | 'assemble'
   | 'upload'

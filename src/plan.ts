@@ -19,14 +19,14 @@ export interface Plan {
 /** @param packageName `name` in the app's package.json, if there is one */
 export function createPlan(inputs: Inputs, packageName: string | undefined): Plan {
   const appName = inputs.appName ?? appNameFromPackage(packageName)
-  const { sha = '', ref = '', actor = '', runUrl = '' } = inputs.run
+  const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run
   return {
     inputs,
     host: inputs.hosts[0]!,
     appName,
     path: inputs.path ?? `apps/${appName}`,
     activation: randomUUID(),
-    run: { commit: sha, ref, actor, runUrl },
+    run: { commit: sha, ref, actor, runUrl, workflow, runNumber, runAttempt },
   }
 }
 

@@ -1,16 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { cleanUp } from '../../src/agent/cleanup.ts'
-import type { Layout } from '../../src/agent/layout.ts'
+import { activationFiles } from '../../src/agent/activation/job.ts'
+import { type Layout, releaseDirectory, releaseFiles } from '../../src/agent/layout.ts'
 import { lockHolder, takeLock } from '../../src/agent/lock.ts'
+import { writeOwner } from '../../src/agent/owner.ts'
 import { pointCurrentAt } from '../../src/agent/releases.ts'
+import { uploadOwner } from '../../src/agent/upload.ts'
+import type { ActivationRequest } from '../../src/protocol/messages.ts'
 import { startTimeOf } from '../../src/server/process-identity.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
-import { newLayout, writeRelease } from './releases-on-disk.ts'
+import { newLayout, run, writeRelease } from './releases-on-disk.ts'
 
 const folder = temporaryFolders()
 const started: ChildProcess[] = []
@@ -27,6 +31,16 @@ async function deployed(count: number): Promise<Layout> {
   for (let number = 1; number <= count; number += 1) writeRelease(layout, id(number), at(number))
   await pointCurrentAt(layout, id(count))
   return layout
+}
+
+const waiting: ActivationRequest = {
+  activation: '00000000-0000-4000-8000-000000000000',
+  release: id(1),
+  kind: 'deploy',
+  run,
+  lockTimeoutMs: 0,
+  preActivate: null,
+  postActivate: null,
 }
 
 describe('cleanup keeps', () => {
@@ -54,6 +68,23 @@ describe('cleanup keeps', () => {
     const layout = await deployed(2)
     writeRelease(layout, id(9))
     expect((await cleanUp(layout, 1, 0)).kept).toContain(id(9))
+  })
+
+  test('what was sent before the live one, and still waits for its turn', async () => {
+    const layout = await deployed(3)
+    for (const number of [1, 2]) rmSync(releaseFiles(releaseDirectory(layout, id(number))).verified)
+    // The one is held by the session that sent it, the other by an activation that waits for the lock.
+    await writeOwner(uploadOwner(releaseDirectory(layout, id(1))))
+    const request = { ...waiting, release: id(2) }
+    const files = activationFiles(layout, request.activation)
+    const job = { base: '', appName: '', pm2Path: '', pm2Version: '', pm2Home: '', request }
+    writeFileSync(files.job, JSON.stringify(job))
+    await writeOwner(files.owner)
+    expect((await cleanUp(layout, 1, 0)).removed).toEqual([])
+
+    rmSync(files.owner)
+    writeFileSync(files.owner, JSON.stringify({ pid: process.pid, startTime: 'of another process' }))
+    expect((await cleanUp(layout, 1, 0)).removed).toEqual([id(2)])
   })
 
   test('a release that a process works in, until it has ended', async () => {
@@ -133,7 +164,7 @@ describe('cleanup removes', () => {
 describe('cleanup', () => {
   test('waits for the lock, and gives it back', async () => {
     const layout = await deployed(3)
-    const lock = await takeLock(layout.lock, 'an activation', 0, () => undefined)
+    const lock = await takeLock(layout.lock, 'an activation', 0)
     expect(await failureOf(cleanUp(layout, 1, 0))).toMatchObject({ code: 'locked' })
     expect(readdirSync(layout.releases)).toHaveLength(3)
     await lock.release()

@@ -4,21 +4,13 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
-  readlinkSync,
   statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import {
-  exists,
-  hashFile,
-  linkTarget,
-  readIfThere,
-  replaceLink,
-  writeFileAtomic,
-} from '../../src/agent/files.ts'
+import { exists, hashFile, linkTarget, readIfThere, writeFileAtomic } from '../../src/agent/files.ts'
 import { temporaryFolders } from '../support/folder.ts'
 
 const folder = temporaryFolders()
@@ -51,35 +43,6 @@ describe('writing a file', () => {
     mkdirSync(join(target, 'not-empty'), { recursive: true })
     await expect(writeFileAtomic(target, 'content', 0o600)).rejects.toThrow(/EISDIR|ENOTEMPTY/)
     expect(readdirSync(parent)).toEqual(['a-folder'])
-  })
-})
-
-describe('a link', () => {
-  test('is pointed elsewhere without a moment in which it is missing', async () => {
-    const parent = folder()
-    const link = join(parent, 'current')
-    symlinkSync('releases/0', link)
-    let [ended, missing, looked] = [false, 0, 0]
-    const swapping = (async () => {
-      for (let round = 1; round <= 50; round += 1) await replaceLink(link, `releases/${round}`)
-      ended = true
-    })()
-    while (!ended) {
-      looked += 1
-      if ((await linkTarget(link)) === null) missing += 1
-    }
-    await swapping
-    expect({ missing, target: readlinkSync(link) }).toEqual({ missing: 0, target: 'releases/50' })
-    expect(looked).toBeGreaterThan(10)
-    expect(readdirSync(parent)).toEqual(['current'])
-  })
-
-  test('does not take the place of a folder', async () => {
-    const parent = folder()
-    mkdirSync(join(parent, 'current'))
-    await expect(replaceLink(join(parent, 'current'), 'releases/1')).rejects.toThrow()
-    expect(readdirSync(parent)).toEqual(['current'])
-    expect(statSync(join(parent, 'current')).isDirectory()).toBe(true)
   })
 })
 

@@ -1,13 +1,13 @@
-import { appendFileSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { appendFileSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, test } from '@jest/globals'
+import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
 import { followJournal, openJournal, readJournal } from '../../src/agent/journal.ts'
 import type { JournalEntry, Verdict } from '../../src/protocol/messages.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { until } from '../support/until.ts'
 
 const folder = temporaryFolders()
-const live: Verdict = { status: 'live', live: '20261120155203', failure: null, workers: [] }
+const live: Verdict = { status: 'live', live: '20261120155203', previous: null, failure: null, workers: [] }
 const short = ({ step, state, detail }: JournalEntry) => `${step} ${state}: ${detail}`
 
 describe('the journal', () => {
@@ -56,6 +56,47 @@ describe('the journal', () => {
   })
 })
 
+describe('a disk that is full', () => {
+  /** The kernel's own: every write fails with ENOSPC. */
+  const full = '/dev/full'
+  let said: string[]
+  beforeEach(() => {
+    said = []
+    jest.spyOn(console, 'error').mockImplementation((line: string) => void said.push(line))
+  })
+  afterEach(() => void jest.restoreAllMocks())
+
+  test('stops an activation that has touched nothing yet', async () => {
+    const journal = openJournal(full, 'a')
+    await expect(journal.begin('swap', '')).rejects.toMatchObject({ code: 'ENOSPC' })
+    await expect(journal.done('lock', '')).rejects.toMatchObject({ code: 'ENOSPC' })
+    await journal.note('lock', 'a remark is never a reason')
+  })
+
+  test('does not stop one that cannot stop any more', async () => {
+    const journal = openJournal(full, 'a')
+    journal.letGo()
+    await journal.done('swap', '')
+    await journal.failed('reload', 'it died')
+    expect(said[1]).toContain('reload failed: it died (not in the journal: ENOSPC')
+    await expect(journal.verdict(live)).rejects.toMatchObject({ code: 'ENOSPC' })
+  })
+
+  test('is given room once, and the entry is written then', async () => {
+    const parent = folder()
+    const file = join(parent, 'journal.jsonl')
+    symlinkSync(full, file)
+    let asked = 0
+    const journal = openJournal(file, 'a', async () => {
+      asked += 1
+      rmSync(file)
+    })
+    await journal.begin('swap', 'with room')
+    expect(asked).toBe(1)
+    expect((await readJournal(file)).map(short)).toEqual(['swap begin: with room'])
+  })
+})
+
 describe('following an activation', () => {
   test('sees its entries as they are written, and none of another', async () => {
     const file = join(folder(), 'journal.jsonl')
@@ -64,7 +105,7 @@ describe('following an activation', () => {
     const seen: string[] = []
     const following = (async () => {
       const entries = followJournal(file, statSync(file).size, 'mine', () => ended)
-      for await (const entry of entries) seen.push(entry.detail)
+      for await (const { entry } of entries) seen.push(entry.detail)
     })()
 
     const [mine, other] = [openJournal(file, 'mine'), openJournal(file, 'other')]
@@ -84,7 +125,7 @@ describe('following an activation', () => {
     const entries = followJournal(file, 0, 'a', () => ended)
     const first = entries.next()
     await openJournal(file, 'a').begin('lock', 'the first line ever')
-    expect((await first).value).toMatchObject({ detail: 'the first line ever' })
+    expect((await first).value).toMatchObject({ entry: { detail: 'the first line ever' } })
     ended = true
     expect((await entries.next()).done).toBe(true)
   })
@@ -105,7 +146,7 @@ describe('following an activation', () => {
       if (statSync(file).size === 0) appendFileSync(file, `${line}\n`)
       return true
     })
-    expect((await entries.next()).value).toMatchObject({ verdict: live })
+    expect((await entries.next()).value).toMatchObject({ entry: { verdict: live } })
     expect((await entries.next()).done).toBe(true)
   })
 
@@ -121,7 +162,7 @@ describe('following an activation', () => {
       if (asked === 1) appendFileSync(file, bytes.subarray(half))
       return false
     })
-    expect((await entries.next()).value).toMatchObject({ detail })
+    expect((await entries.next()).value).toMatchObject({ entry: { detail }, end: bytes.length })
     await entries.return()
   })
 })

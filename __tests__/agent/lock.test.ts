@@ -20,7 +20,6 @@ import { temporaryFolders } from '../support/folder.ts'
 import { until } from '../support/until.ts'
 
 const folder = temporaryFolders()
-const nobody = () => undefined
 let compiled: string
 const started: ChildProcess[] = []
 
@@ -51,7 +50,7 @@ async function firstLine(child: ChildProcess): Promise<string> {
   throw new Error('the process ended without a word')
 }
 
-const HOLD = `await takeLock(directory, 'the first deploy', 0, () => {}); say('taken'); setInterval(() => {}, 1e6)`
+const HOLD = `await takeLock(directory, 'the first deploy', 0); say('taken'); setInterval(() => {}, 1e6)`
 
 describe('the lock', () => {
   test('is held by one process: another is refused at once when it may not wait, and told by whom', async () => {
@@ -59,11 +58,21 @@ describe('the lock', () => {
     const holder = startProcess(directory, HOLD)
     expect(await firstLine(holder)).toBe('taken')
 
-    const failure = await failureOf(takeLock(directory, 'the second', 0, nobody))
+    const failure = await failureOf(takeLock(directory, 'the second', 0))
     expect(failure.code).toBe('locked')
     expect(failure.message).toContain('the first deploy')
     expect(failure.message).toContain(`process ${holder.pid}`)
     expect(await lockHolder(directory)).toContain('the first deploy')
+  })
+
+  test('is waited for no longer than it is wanted', async () => {
+    const directory = folder()
+    await takeLock(directory, 'the first', 0)
+    let asked = 0
+    const giveUp = async () => (asked += 1) > 2
+    const failure = await failureOf(takeLock(directory, 'the second', 60_000, { giveUp }))
+    expect(failure.code).toBe('withdrawn')
+    expect(asked).toBe(3)
   })
 
   test('is void as soon as its holder is killed: nobody removes it by hand', async () => {
@@ -74,7 +83,7 @@ describe('the lock', () => {
     await once(holder, 'exit')
 
     expect(await lockHolder(directory)).toBeNull()
-    await takeLock(directory, 'the next', 0, nobody)
+    await takeLock(directory, 'the next', 0)
     expect(await lockHolder(directory)).toContain('the next')
   })
 
@@ -82,12 +91,12 @@ describe('the lock', () => {
     const directory = folder()
     const holder = startProcess(
       directory,
-      `const lock = await takeLock(directory, 'the first', 0, () => {})
+      `const lock = await takeLock(directory, 'the first', 0)
        await lock.release(); say('released'); setInterval(() => {}, 1e6)`,
     )
     expect(await firstLine(holder)).toBe('released')
     expect(await lockHolder(directory)).toBeNull()
-    await takeLock(directory, 'the next', 0, nobody)
+    await takeLock(directory, 'the next', 0)
   })
 
   test('is waited for, and the holder is told of once', async () => {
@@ -97,7 +106,7 @@ describe('the lock', () => {
 
     const told: string[] = []
     let taken = false
-    const waiting = takeLock(directory, 'the second', 60_000, (who) => told.push(who)).then(
+    const waiting = takeLock(directory, 'the second', 60_000, { onWait: (who) => told.push(who) }).then(
       () => (taken = true),
     )
     await until('told of the holder', () => told.length > 0)
@@ -113,7 +122,7 @@ describe('the lock', () => {
 
   test('of a process from before the last boot is void, though its pid may be in use again', async () => {
     const directory = folder()
-    await takeLock(directory, 'before the boot', 0, nobody)
+    await takeLock(directory, 'before the boot', 0)
     const [name = ''] = readdirSync(directory)
     const record = JSON.parse(readFileSync(join(directory, name), 'utf8')) as object
     writeFileSync(join(directory, name), JSON.stringify({ ...record, bootId: 'another' }))
@@ -122,7 +131,7 @@ describe('the lock', () => {
 
   test('of a process whose pid another one has now is void', async () => {
     const directory = folder()
-    await takeLock(directory, 'a process long gone', 0, nobody)
+    await takeLock(directory, 'a process long gone', 0)
     const [name = ''] = readdirSync(directory)
     const record = JSON.parse(readFileSync(join(directory, name), 'utf8')) as object
     writeFileSync(join(directory, name), JSON.stringify({ ...record, startTime: '1' }))
@@ -133,14 +142,14 @@ describe('the lock', () => {
     const directory = folder()
     writeFileSync(join(directory, '7.json'), '')
     expect(await lockHolder(directory)).toBeNull()
-    await takeLock(directory, 'the next', 0, nobody)
+    await takeLock(directory, 'the next', 0)
     expect(await lockHolder(directory)).toContain('the next')
   })
 
   test('leaves one file behind, however often it was taken', async () => {
     const directory = folder()
     for (let round = 0; round < 5; round += 1) {
-      const lock = await takeLock(directory, `round ${round}`, 0, nobody)
+      const lock = await takeLock(directory, `round ${round}`, 0)
       await lock.release()
     }
     expect(readdirSync(directory)).toHaveLength(1)
@@ -158,7 +167,7 @@ describe('the lock', () => {
          say('up')
          while (!fs.existsSync(${JSON.stringify(gate)})) await new Promise((next) => setTimeout(next, 5))
          for (let round = 0; round < 2; round += 1) {
-           const lock = await takeLock(directory, 'racer ' + process.pid, 60000, () => {})
+           const lock = await takeLock(directory, 'racer ' + process.pid, 60000)
            fs.mkdirSync(room)
            fs.appendFileSync(log, process.pid + '\\n')
            await new Promise((next) => setTimeout(next, 3))
@@ -180,8 +189,8 @@ describe('the lock', () => {
 
   test('says plainly that its folder is missing', async () => {
     const directory = join(folder(), 'missing')
-    await expect(takeLock(directory, 'someone', 0, nobody)).rejects.toThrow('ENOENT')
+    await expect(takeLock(directory, 'someone', 0)).rejects.toThrow('ENOENT')
     mkdirSync(directory)
-    await takeLock(directory, 'someone', 0, nobody)
+    await takeLock(directory, 'someone', 0)
   })
 })

@@ -10,7 +10,15 @@ export function newLayout(folder: string): Layout {
   return layout
 }
 
-export const run = { commit: 'c0ffee', ref: 'refs/heads/main', actor: 'octocat', runUrl: '' }
+export const run = {
+  commit: 'c0ffee',
+  ref: 'refs/heads/main',
+  actor: 'octocat',
+  runUrl: '',
+  workflow: 'Deploy',
+  runNumber: 7,
+  runAttempt: 1,
+}
 
 export function runtimeWith(changes: Partial<Runtime> = {}): Runtime {
   return {

@@ -1,5 +1,6 @@
 import {
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readlinkSync,
@@ -13,16 +14,19 @@ import { describe, expect, test } from '@jest/globals'
 import { releaseFiles } from '../../src/agent/layout.ts'
 import {
   activatedAt,
+  dropPreparedLinks,
   liveRelease,
   listReleases,
   markVerified,
   pointCurrentAt,
+  prepareLink,
   previousRelease,
   readInfo,
   readRuntime,
   releaseIds,
   removeRelease,
 } from '../../src/agent/releases.ts'
+import { linkTarget } from '../../src/agent/files.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { newLayout, writeRelease } from './releases-on-disk.ts'
@@ -120,6 +124,43 @@ describe('the live release', () => {
     expect(await failureOf(liveRelease(layout))).toMatchObject({ code: 'current-not-a-link' })
     expect(await failureOf(pointCurrentAt(layout, first))).toMatchObject({ code: 'current-not-a-link' })
     expect(readdirSync(layout.current)).toEqual([])
+  })
+})
+
+describe('the swap', () => {
+  test('is atomic: who looks at the link always finds one', async () => {
+    const layout = newLayout(folder())
+    for (const id of [first, second]) writeRelease(layout, id)
+    await pointCurrentAt(layout, first)
+    let [ended, missing, looked] = [false, 0, 0]
+    const swapping = (async () => {
+      for (let round = 1; round <= 50; round += 1) await pointCurrentAt(layout, round % 2 ? first : second)
+      ended = true
+    })()
+    while (!ended) {
+      looked += 1
+      if ((await linkTarget(layout.current)) === null) missing += 1
+    }
+    await swapping
+    expect({ missing, live: await liveRelease(layout) }).toEqual({ missing: 0, live: second })
+    expect(looked).toBeGreaterThan(10)
+  })
+
+  test('takes the link that was prepared for it, whatever was in its place', async () => {
+    const layout = newLayout(folder())
+    writeRelease(layout, first)
+    writeFileSync(join(layout.own, `current-to-${first}`), 'left by somebody')
+    await prepareLink(layout, first)
+    const prepared = lstatSync(join(layout.own, `current-to-${first}`)).ino
+    await pointCurrentAt(layout, first)
+    expect(lstatSync(layout.current).ino).toBe(prepared)
+  })
+
+  test('leaves no prepared link behind', async () => {
+    const layout = newLayout(folder())
+    await prepareLink(layout, first)
+    await dropPreparedLinks(layout)
+    expect(readdirSync(layout.own).filter((name) => name.startsWith('current'))).toEqual([])
   })
 })
 

@@ -110,12 +110,15 @@ describe('the front door', () => {
     expect((await ask(release.port, '/')).body).toBe('hello')
   })
 
-  test('opens for a release that answers at all when no activation is under way', async () => {
+  test('opens for a release that answers at all when no activation is under way, if it stays so', async () => {
     const release = await make({ runtime: { observeMs: 60_000 } })
     release.raise('sick')
-    await start(release).ready
+    const worker = start(release)
+    await until('it was asked', () => worker.record()?.detail === 'HTTP 503')
+    expect(worker.isReady()).toBe(false)
+    await worker.ready
     expect((await ask(release.port, '/health')).status).toBe(503)
-  })
+  }, 15_000)
 
   test('opens only after a release on trial was healthy without a break for `observe`', async () => {
     const observeMs = 600

@@ -83,15 +83,19 @@ class Failure extends Error {
         if (error instanceof Failure)
             return error;
         const message = error instanceof Error ? error.message : String(error);
-        const stack = error instanceof Error ? error.stack : undefined;
-        return new Failure(code, message, { cause: error, ...(stack === undefined ? {} : { evidence: stack }) });
+        return new Failure(code, message, {
+            cause: error,
+            evidence: error instanceof Error ? error.stack : undefined,
+        });
     }
     /** A failure that came over the wire, as the error that it was on the other side. */
     static revive({ code, message, remedy, evidence }) {
-        return new Failure(code, message, {
-            ...(remedy === null ? {} : { remedy }),
-            ...(evidence === null ? {} : { evidence }),
-        });
+        return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+    }
+    /** The same failure, with more said about it. */
+    reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
+        const { code } = this;
+        return new Failure(code, message, { remedy, evidence, cause: this.cause });
     }
     toRecord() {
         const { code, message, remedy = null, evidence = null } = this;
@@ -210,6 +214,9 @@ const releaseInfo = object({
     ref: string,
     actor: string,
     runUrl: string,
+    workflow: string,
+    runNumber: count,
+    runAttempt: count,
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
@@ -254,6 +261,8 @@ const serverFacts = object({
     freeBytes: number,
     freeInodes: number,
     live: nullable(releaseId),
+    /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
+    interrupted: nullable(string),
     now: string,
 });
 /** Failures as they travel. */
@@ -268,7 +277,10 @@ const activationStep = oneOf('lock', 'pre-activate', 'swap', 'reload', 'health-c
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
     status: activationStatus,
+    /** What serves at the end. */
     live: nullable(releaseId),
+    /** What was live when it began. */
+    previous: nullable(releaseId),
     failure: nullable(failureRecord),
     workers: list(workerState),
 });
@@ -281,7 +293,17 @@ const journalEntry = object({
     detail: string,
     verdict: nullable(verdict),
 });
-const run = object({ commit: string, ref: string, actor: string, runUrl: string });
+const run = object({
+    commit: string,
+    ref: string,
+    actor: string,
+    runUrl: string,
+    /** The workflow's name and the number of its run, '' and 0 outside of GitHub: a later run has a higher one. */
+    workflow: string,
+    runNumber: count,
+    /** 1, and one more each time that somebody asks for the same run again. */
+    runAttempt: count,
+});
 const activationId = matching(/^[0-9a-f-]{36}$/);
 const activationRequest = object({
     /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
@@ -301,10 +323,14 @@ const operations = {
     status: {
         params: nothing,
         result: object({
+            /** What `current` points at. */
             live: nullable(releaseId),
+            /** What the workers that take traffic run, where they all run the same. */
+            served: nullable(releaseId),
             releases: list(releaseSummary),
             workers: list(workerState),
             lock: nullable(string),
+            interrupted: nullable(string),
             journal: list(journalEntry),
         }),
     },
@@ -338,12 +364,15 @@ const operations = {
         params: object({ id: releaseId }),
         result: object({ bootMs: count, status: count, attempts: count }),
     },
-    /** Removes a release that never went live. */
+    /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
     discard: { params: object({ id: releaseId }), result: object({ removed: guards_boolean }) },
     /** Begins an activation, detached from the session; its journal entries come as events. */
     activate: { params: activationRequest, result: verdict },
-    /** Takes up watching one that was begun in another session. */
-    watch: { params: object({ activation: activationId }), result: verdict },
+    /**
+     * Takes up watching one that was begun in another session. With `withdraw` it ends `kept` if it has not swapped
+     * yet: its run was cancelled.
+     */
+    watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
         params: object({ keep: count, lockTimeoutMs: count }),
         result: object({ removed: list(releaseId), inUse: list(releaseId), kept: list(releaseId) }),
@@ -363,7 +392,7 @@ const reply = object({
 });
 
 ;// CONCATENATED MODULE: ./build/agent/activation/job.js
-/** What the detached activation process is told, and what it leaves while it runs: files that only the user can read. */
+/** What an activation's process is told to do, and the files that belong to it while it lasts. */
 
 
 
@@ -378,11 +407,18 @@ const job = object({
 });
 function activationFiles({ activations }, activation) {
     const file = (ending) => (0,external_node_path_namespaceObject.join)(activations, `${activation}.${ending}`);
-    return { job: file('json'), log: file('log'), owner: file('owner') };
+    return {
+        job: file('json'),
+        log: file('log'),
+        owner: file('owner'),
+        withdrawn: file('withdrawn'),
+        hookLog: file('hook'),
+        ballast: file('ballast'),
+    };
 }
 /** After the verdict is in the journal the files have done their work. */
-async function removeFiles({ job: jobFile, log, owner }) {
-    await Promise.all([jobFile, log, owner].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
+async function removeFiles(files) {
+    await Promise.all(Object.values(files).map((file) => (0,promises_namespaceObject.rm)(file, { recursive: true, force: true })));
 }
 
 ;// CONCATENATED MODULE: ./build/server/process-identity.js
@@ -425,10 +461,31 @@ function readActivation(appDirectory) {
     }
 }
 
-;// CONCATENATED MODULE: external "node:timers/promises"
-const external_node_timers_promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: external "node:crypto"
 const external_node_crypto_namespaceObject = require("node:crypto");
+;// CONCATENATED MODULE: ./build/agent/ballast.js
+/**
+ * Room set aside on the disk while there is some, for the moment when there is none: an activation must be able to
+ * go back, and to say how it ended, on a disk that filled up in the middle of it.
+ */
+
+
+
+/** Several files, because inodes run out as well as blocks do. */
+const FILES = 8;
+/** In bytes; random, because some file systems compress. */
+const FILE_SIZE = 32 * 1024;
+/** @throws ENOSPC while nothing depends on it yet */
+async function takeBallast(folder) {
+    await (0,promises_namespaceObject.mkdir)(folder, { recursive: true, mode: 0o700 });
+    for (let number = 0; number < FILES; number += 1) {
+        await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, String(number)), (0,external_node_crypto_namespaceObject.randomBytes)(FILE_SIZE), { mode: 0o600 });
+    }
+}
+async function dropBallast(folder) {
+    await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true });
+}
+
 ;// CONCATENATED MODULE: external "node:stream/promises"
 const external_node_stream_promises_namespaceObject = require("node:stream/promises");
 ;// CONCATENATED MODULE: ./build/agent/files.js
@@ -455,19 +512,6 @@ async function writeFileAtomic(file, content, mode) {
         throw error;
     }
     await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
-}
-/** Points a symlink elsewhere in one atomic step: there is no moment without it. */
-async function replaceLink(link, target) {
-    const aside = besideOf(link);
-    await (0,promises_namespaceObject.symlink)(target, aside);
-    try {
-        await (0,promises_namespaceObject.rename)(aside, link);
-    }
-    catch (error) {
-        await (0,promises_namespaceObject.rm)(aside, { force: true });
-        throw error;
-    }
-    await syncFolder((0,external_node_path_namespaceObject.dirname)(link));
 }
 /** Makes a rename or a new entry in a folder last through a power cut. */
 async function syncFolder(folder) {
@@ -510,6 +554,42 @@ function besideOf(file) {
     return (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), `.${(0,external_node_path_namespaceObject.basename)(file)}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`);
 }
 
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: ./build/agent/trouble.js
+/** The server's own troubles, in words that say what to do. */
+
+function isDiskFull(error) {
+    const { code } = error;
+    return code === 'ENOSPC' || code === 'EDQUOT';
+}
+/** Any error of the agent's as a Failure: `disk-full`, `path-not-writable`, or `agent-failed`. */
+function troubleOf(error) {
+    const { code, path, message } = error;
+    const where = path === undefined ? '' : ` (${path})`;
+    if (isDiskFull(error)) {
+        return new Failure('disk-full', `the server’s disk is full${where}`, {
+            remedy: 'Free some space or inodes on the server, or lower `keep-releases`.',
+            cause: error,
+        });
+    }
+    switch (code) {
+        case 'EACCES':
+        case 'EPERM':
+            return new Failure('path-not-writable', `the server refused access: ${message}`, {
+                remedy: 'The app’s folder and all in it must belong to the user that logs in.',
+                cause: error,
+            });
+        case 'EROFS':
+            return new Failure('path-not-writable', `the server’s file system is read-only${where}`, {
+                remedy: 'Mount it writable, or set `path` to a folder on another one.',
+                cause: error,
+            });
+        default:
+            return Failure.from(error, 'agent-failed');
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/journal.js
 /** The journal: what activations did, one JSON line each, appended and flushed. */
 
@@ -518,8 +598,13 @@ function besideOf(file) {
 
 
 
-function openJournal(file, activation) {
-    const append = async (entry) => {
+
+/**
+ * @param onDiskFull makes room, if it can; the entry is then tried once more
+ */
+function openJournal(file, activation, onDiskFull = async () => { }) {
+    let strict = true;
+    const write = async (entry) => {
         const line = JSON.stringify({ time: new Date().toISOString(), activation, ...entry });
         const flags = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_APPEND;
         await withFile(file, flags, 0o600, async (handle) => {
@@ -528,17 +613,33 @@ function openJournal(file, activation) {
             await handle.sync();
         });
     };
-    const step = (state) => (name, detail) => append({ step: name, state, detail, verdict: null });
+    const append = async (entry) => {
+        try {
+            await write(entry);
+        }
+        catch (error) {
+            if (!isDiskFull(error))
+                throw error;
+            await onDiskFull();
+            await write(entry);
+        }
+    };
+    const step = (state) => (name, detail) => append({ step: name, state, detail, verdict: null }).catch((error) => {
+        if (strict && state !== 'note')
+            throw error;
+        console.error(`${name} ${state}: ${detail} (not in the journal: ${error.message})`);
+    });
     return {
         begin: step('begin'),
         note: step('note'),
         done: step('done'),
         failed: step('failed'),
         verdict: (verdict) => append({ step: null, state: 'verdict', detail: verdict.status, verdict }),
+        letGo: () => void (strict = false),
     };
 }
-/** The last `limit` entries. A line that was cut off by a crash is passed over. */
-async function readJournal(file, limit) {
+/** The last `limit` entries, or all. A line that was cut off by a crash is passed over. */
+async function readJournal(file, limit = Infinity) {
     const text = await (0,promises_namespaceObject.readFile)(file, 'utf8').catch(() => '');
     return text.split('\n').flatMap(parseLine).slice(-limit);
 }
@@ -572,9 +673,10 @@ async function* followJournal(file, from, activation, ended) {
             for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
                 const line = rest.subarray(0, end).toString('utf8');
                 rest = rest.subarray(end + 1);
-                for (const entry of parseLine(line))
+                for (const entry of parseLine(line)) {
                     if (entry.activation === activation)
-                        yield entry;
+                        yield { entry, end: position - rest.length };
+                }
             }
         }
     }
@@ -694,10 +796,9 @@ const holderGuard = object({
 const lock_POLL = 200;
 /**
  * Takes the lock, waiting up to `timeoutMs` for its holder.
- * @param onWait called once per holder that it waits for
- * @throws Failure `locked`
+ * @throws Failure `locked`, or `withdrawn` if it gave up
  */
-async function takeLock(directory, owner, timeoutMs, onWait) {
+async function takeLock(directory, owner, timeoutMs, { onWait, giveUp } = {}) {
     const deadline = performance.now() + timeoutMs;
     let told = '';
     for (;;) {
@@ -705,8 +806,10 @@ async function takeLock(directory, owner, timeoutMs, onWait) {
         if (typeof taken !== 'string')
             return taken;
         if (taken !== told)
-            onWait(taken);
+            onWait?.(taken);
         told = taken;
+        if (await giveUp?.())
+            throw withdrawn();
         if (performance.now() >= deadline) {
             throw new Failure('locked', `another deploy of this app is still running: ${taken}`, {
                 remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
@@ -714,6 +817,12 @@ async function takeLock(directory, owner, timeoutMs, onWait) {
         }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(lock_POLL);
     }
+}
+/** The run was cancelled before it had begun anything that cannot be taken back. */
+function withdrawn() {
+    return new Failure('withdrawn', 'the run was cancelled before anything live was touched', {
+        remedy: 'Run it again.',
+    });
 }
 /** Who holds the lock, in words, or null. */
 async function lockHolder(directory) {
@@ -865,8 +974,21 @@ async function connectPm2(installed, home) {
     // Read by PM2 when it is loaded.
     process.env['PM2_HOME'] = home;
     const client = (0,external_node_module_namespaceObject.createRequire)((0,external_node_path_namespaceObject.join)(installed.path, 'package.json'))(installed.path);
-    await promised('connect', (done) => client.connect(done));
-    const remote = (method, parameters) => promised(method, (done) => client.Client.executeRemote(method, parameters, done));
+    let daemon = null;
+    const connect = async () => {
+        await promised('connect', (done) => client.connect(done));
+        daemon = daemonPid(home);
+    };
+    await connect();
+    /** A daemon that dies takes all workers with it and answers nothing more: the next call starts another. */
+    const ask = async (what, call) => {
+        if (daemonPid(home) !== daemon) {
+            client.disconnect();
+            await connect();
+        }
+        return whileItLives(promised(what, call), () => daemonPid(home) === daemon);
+    };
+    const remote = (method, parameters) => ask(method, (done) => client.Client.executeRemote(method, parameters, done));
     return {
         async list(name) {
             const processes = (await remote('getMonitorData', {}));
@@ -874,7 +996,7 @@ async function connectPm2(installed, home) {
         },
         async start({ name, script, cwd, options }) {
             const { max_memory_restart, node_args, ...rest } = options;
-            await promised('start', (done) => client.start({
+            await ask('start', (done) => client.start({
                 name,
                 script,
                 cwd,
@@ -890,20 +1012,38 @@ async function connectPm2(installed, home) {
         },
         duplicate: async (id) => void (await remote('duplicateProcessId', id)),
         reload: async (id, options) => void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } })),
-        restart: async (id) => void (await remote('restartProcessId', { id, env: {} })),
+        // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 hide it from their list).
+        isReplacing: (id) => remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(() => true, (error) => !/id unknown/.test(error.message)),
+        restart: async (id, options) => void (await remote('restartProcessId', { id, env: { current_conf: toConf(options) } })),
         stop: async (id) => void (await remote('stopProcessId', id)),
         remove: async (id) => void (await remote('deleteProcessId', id)),
         revive: async ({ definition }) => {
             const { instances: _, pm_id: __, ...rest } = definition;
             await remote('prepare', rest);
         },
-        save: () => promised('dump', (done) => client.dump(done)),
+        save: () => ask('dump', (done) => client.dump(done)),
         close: () => client.disconnect(),
     };
+}
+/** Whether PM2 started the process with these options for the process itself. */
+function runsUnder({ definition }, { node_args, max_memory_restart }) {
+    const { node_args: kept = [], max_memory_restart: limit = null } = definition;
+    return JSON.stringify(kept) === JSON.stringify(node_args) && limit === max_memory_restart;
 }
 /** PM2 removes an option whose new value is the text "null" (`Utility.extendMix`, seen in 5.4 to 7). */
 function toConf(options) {
     return { ...options, max_memory_restart: options.max_memory_restart ?? 'null' };
+}
+const LOOK = 500;
+/** Settles as `answer` does, or fails once `lives` says no: a dead daemon's answer never comes. */
+function whileItLives(answer, lives) {
+    return new Promise((resolve, reject) => {
+        const timer = setInterval(() => {
+            if (!lives())
+                reject(new Failure('pm2-failed', 'the PM2 daemon ended in the middle of a request'));
+        }, LOOK);
+        answer.then(resolve, reject).finally(() => clearInterval(timer));
+    });
 }
 function promised(what, call) {
     return new Promise((resolve, reject) => {
@@ -1094,10 +1234,32 @@ async function liveRelease(layout) {
     const id = target === null ? null : (/^(?:.*\/)?releases\/(\d{14})\/?$/.exec(target)?.[1] ?? null);
     return id !== null && (await exists(releaseDirectory(layout, id))) ? id : null;
 }
-/** Points `current` at a release, relative, so that the app's folder can be moved as a whole. */
+/** Makes the link for `pointCurrentAt` beforehand: then it needs no room on the disk, only a rename. */
+async function prepareLink(layout, id) {
+    // Relative, so that the app's folder can be moved as a whole.
+    const target = (0,external_node_path_namespaceObject.join)('releases', id);
+    const link = preparedLink(layout, id);
+    if ((await linkTarget(link).catch(() => null)) === target)
+        return;
+    await (0,promises_namespaceObject.rm)(link, { recursive: true, force: true });
+    await (0,promises_namespaceObject.symlink)(target, link);
+}
+/** Points `current` at a release in one atomic step: there is no moment without it. */
 async function pointCurrentAt(layout, id) {
     await liveRelease(layout);
-    await replaceLink(layout.current, (0,external_node_path_namespaceObject.join)('releases', id));
+    await prepareLink(layout, id);
+    await (0,promises_namespaceObject.rename)(preparedLink(layout, id), layout.current);
+    await syncFolder(layout.base);
+}
+async function dropPreparedLinks(layout) {
+    for (const name of await (0,promises_namespaceObject.readdir)(layout.own)) {
+        if (name.startsWith(PREPARED))
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(layout.own, name), { force: true });
+    }
+}
+const PREPARED = 'current-to-';
+function preparedLink(layout, id) {
+    return (0,external_node_path_namespaceObject.join)(layout.own, PREPARED + id);
 }
 async function readInfo(layout, id) {
     const { info } = releaseFiles(releaseDirectory(layout, id));
@@ -1121,6 +1283,10 @@ async function activatedAt(layout, id) {
 async function markVerified(layout, id, activation) {
     const { verified } = releaseFiles(releaseDirectory(layout, id));
     await writeFileAtomic(verified, JSON.stringify({ activatedAt: new Date().toISOString(), activation }), 0o644);
+}
+/** Takes back that a release was shown to serve: it was, and then it was rejected. */
+async function markRejected(layout, id) {
+    await (0,promises_namespaceObject.rm)(releaseFiles(releaseDirectory(layout, id)).verified, { force: true });
 }
 async function listReleases(layout) {
     const live = await liveRelease(layout);
@@ -1161,6 +1327,93 @@ async function removeRelease(layout, id) {
     await (0,promises_namespaceObject.mkdir)(layout.incoming, { recursive: true, mode: 0o700 });
     await (0,promises_namespaceObject.rename)(releaseDirectory(layout, id), grave);
     await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
+}
+
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = require("node:net");
+;// CONCATENATED MODULE: ./build/agent/port.js
+/** Whether the app's port is free for it: found out before anything live is touched. */
+
+
+
+/** The kernel's word for a listening socket in /proc/net/tcp. */
+const LISTEN = '0A';
+/** @throws Failure `port-taken` or `port-forbidden` */
+async function assertPortIsOurs(host, port, users) {
+    const error = await tryListen(host, port);
+    if (error === null)
+        return;
+    if (error.code === 'EACCES') {
+        throw new Failure('port-forbidden', `the user may not listen on port ${port}`, {
+            remedy: 'Use an `app-port` above 1023 behind a reverse proxy.',
+        });
+    }
+    if (error.code === 'EADDRNOTAVAIL') {
+        throw new Failure('port-taken', `${host} is not an address of the server`, {
+            remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
+        });
+    }
+    if (error.code !== 'EADDRINUSE')
+        throw error;
+    const sockets = listeningSockets(port);
+    if (ownersOf(port, users).some((pid) => holds(pid, sockets)))
+        return;
+    throw new Failure('port-taken', `another process listens on ${host}:${port} already`, {
+        remedy: `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`,
+    });
+}
+/**
+ * The daemon counts only where it holds this very port for this app: to a second app it would simply hand the same
+ * socket, and visitors would get the one or the other (PM2 5 to 7).
+ */
+function ownersOf(port, { processes, records, daemon }) {
+    const running = processes.filter(({ status }) => status === 'online' || status === 'launching');
+    const recordOf = (pid) => records.find((record) => record.pid === pid);
+    const throughDaemon = records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
+        // Started by somebody else: where it listens, nobody says.
+        running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined);
+    return [...running.map(({ pid }) => pid), ...(throughDaemon && daemon !== null ? [daemon] : [])];
+}
+function tryListen(host, port) {
+    return new Promise((resolve) => {
+        const server = (0,external_node_net_namespaceObject.createServer)();
+        server.once('error', (error) => resolve(error));
+        server.listen({ host, port }, () => server.close(() => resolve(null)));
+    });
+}
+/** Inodes of the sockets that listen on a port, on whatever address. */
+function listeningSockets(port) {
+    const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
+        try {
+            return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
+        }
+        catch {
+            return [];
+        }
+    });
+    const fields = lines.map((line) => line.trim().split(/\s+/));
+    return new Set(fields.flatMap(([, local = '', , state, , , , , , inode = '']) => state === LISTEN && local.endsWith(suffix) ? [inode] : []));
+}
+function holds(pid, sockets) {
+    try {
+        const folder = `/proc/${pid}/fd`;
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).some((name) => {
+            const inode = /^socket:\[(\d+)\]$/.exec(readlinkIfThere(`${folder}/${name}`))?.[1];
+            return inode !== undefined && sockets.has(inode);
+        });
+    }
+    catch {
+        return false;
+    }
+}
+function readlinkIfThere(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(path);
+    }
+    catch {
+        return '';
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/server/worker-record.js
@@ -1280,6 +1533,11 @@ function isOurs(process, app) {
 function serves({ process, record }, release) {
     return process.status === 'online' && record?.release === release && record.phase === 'open';
 }
+/** The release that takes traffic, or null where none does, or more than one. */
+function servedRelease(workers) {
+    const served = new Set(workers.flatMap(({ process, record }) => process.status === 'online' && record?.phase === 'open' ? [record.release] : []));
+    return served.size === 1 ? [...served][0] : null;
+}
 /** What a worker does, for people. */
 function describe(worker) {
     if (worker === undefined)
@@ -1308,18 +1566,15 @@ async function waitFor(condition, timeoutMs) {
 
 
 
-
-/** PM2 looks every 100 ms whether a process that it stopped is gone (`kill_retry_time`, 5 to 7), in ms. */
-const PM2_NOTICES = 500;
 /**
  * Brings `instances` workers to the release that `current` points at, and waits until they serve it.
  * @param together all at once, or one after the other, each after its old worker has gone
  * @throws what `untilServing` throws
  */
 async function bringUp(options, app, release, instances, together, timeoutMs) {
-    const { pm2, appName, layout } = options;
+    const { pm2, appName } = options;
     const complaints = [];
-    await untilDrained(layout, app.options.kill_timeout);
+    await untilReplaced(options, app.options.kill_timeout);
     const present = byId(await pm2.list(appName));
     const old = new Set(present.map(({ pid }) => pid));
     let first = present[0]?.id;
@@ -1352,12 +1607,11 @@ async function bringUp(options, app, release, instances, together, timeoutMs) {
  * PM2 has one place for the old worker of each id. One that still drains from the last activation holds it: PM2 7
  * then refuses a reload, 5 and 6 forget the old worker.
  */
-async function untilDrained(layout, timeoutMs) {
-    const drained = async () => (await readWorkers(layout.workers)).every(({ phase }) => phase !== 'draining');
-    if (await drained())
-        return;
-    await waitFor(drained, timeoutMs);
-    await (0,external_node_timers_promises_namespaceObject.setTimeout)(PM2_NOTICES);
+async function untilReplaced({ pm2, appName }, timeoutMs) {
+    await waitFor(async () => {
+        const ids = (await pm2.list(appName)).map(({ id }) => id);
+        return !(await Promise.all(ids.map((id) => pm2.isReplacing(id)))).includes(true);
+    }, timeoutMs);
 }
 async function firstId({ pm2, appName }) {
     let found = [];
@@ -1631,32 +1885,54 @@ async function stop(child, exit) {
 
 
 
-const KEPT_OUTPUT = 64 * 1024;
+
+
+/** A migration may take long; one that waits for an answer that never comes must not hold the lock for ever, in ms. */
+const LONGEST_HOOK = 30 * 60_000;
 /**
- * Runs commands in the release's folder with the release's environment.
+ * Runs commands in the release's folder with the release's environment, until the shell has ended: what it
+ * started in the background goes on.
  * @returns their output's last lines
  * @throws Failure `hook-failed`
  */
-function runHook(input, commands, directory, runtime) {
-    return new Promise((resolve, reject) => {
+async function runHook(hook, timeoutMs = LONGEST_HOOK) {
+    const { name, commands, directory, runtime, log } = hook;
+    const output = (0,external_node_fs_namespaceObject.openSync)(log, 'w', 0o600);
+    try {
         const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-e', '-c', commands], {
             cwd: directory,
             env: { ...cleanEnvironment(), NODE_ENV: 'production', ...runtime.env },
-            stdio: ['ignore', 'pipe', 'pipe'],
+            stdio: ['ignore', output, output],
+            // A group of its own, so that one that takes too long can be ended as a whole.
+            detached: true,
         });
-        let output = '';
-        const keep = (chunk) => (output = (output + chunk.toString('utf8')).slice(-KEPT_OUTPUT));
-        child.stdout.on('data', keep);
-        child.stderr.on('data', keep);
-        child.once('error', (cause) => reject(new Failure('hook-failed', `\`${input}\` could not be started`, { cause })));
-        child.once('close', (code, signal) => {
-            if (code === 0)
-                return resolve(lastLines(output));
-            reject(new Failure('hook-failed', `\`${input}\` failed (${signal ?? `exit code ${code}`})`, {
-                remedy: 'Its own output says why. It runs in the release’s folder with the release’s `env`.',
-                evidence: lastLines(output),
-            }));
+        const ended = await end(child, timeoutMs);
+        const text = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8'));
+        if (ended === 'exit code 0')
+            return text;
+        throw new Failure('hook-failed', `\`${name}\` failed (${ended})`, {
+            remedy: 'Its own output says why. It runs in the release’s folder with the release’s `env`.',
+            evidence: text,
         });
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(output);
+        await (0,promises_namespaceObject.rm)(log, { force: true });
+    }
+}
+function end(child, timeoutMs) {
+    return new Promise((resolve) => {
+        const timer = setTimeout(() => {
+            resolve(`not done after ${timeoutMs} ms`);
+            if (child.pid !== undefined)
+                process.kill(-child.pid, 'SIGKILL');
+        }, timeoutMs);
+        const settle = (how) => {
+            clearTimeout(timer);
+            resolve(how);
+        };
+        child.once('error', ({ message }) => settle(`could not be started: ${message}`));
+        child.once('exit', (code, signal) => settle(signal === null ? `exit code ${code}` : `signal ${signal}`));
     });
 }
 
@@ -1691,15 +1967,47 @@ function availableMemory() {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/evidence.js
+;// CONCATENATED MODULE: ./build/agent/activation/overtaken.js
+/** A queued run that comes late must not silently replace the release of a later one. */
 
-/** The end of the workers' own logs since `since` (bytes by file): the evidence when they fail. */
+/**
+ * @param live the release that is live; null where there is none, or nothing is known of it
+ * @throws Failure `overtaken` when it came from a later run of the same workflow and branch
+ */
+function assertNotOvertaken(run, live) {
+    const comparable = live !== null && run.runNumber > 0 && run.workflow !== '' && live.workflow === run.workflow;
+    if (!comparable || live.ref !== run.ref || live.runNumber <= run.runNumber)
+        return;
+    // Somebody asked for this run once more: that is no accident.
+    if (run.runAttempt > 1)
+        return;
+    throw new Failure('overtaken', `run ${run.runNumber} of ${run.workflow} came late: ${live.id} of the later run ${live.runNumber} is live already`, {
+        remedy: 'Nothing needs to be done. To go back on purpose, use `command: rollback`, or run this one again by hand.',
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/evidence.js
+/** The end of the workers' own logs: the evidence when they fail. */
+
+
+/** Logs grow without a limit; this much of each one's end is read, in bytes. */
+const LONGEST = 64 * 1024;
+/**
+ * What the workers wrote since `since` (bytes by file). Never throws: a log that cannot be read is no reason to
+ * stay with a release that fails.
+ */
 async function logsSince(processes, since) {
     const files = [...new Set(processes.flatMap(({ errorLog, outLog }) => [outLog, errorLog]))];
-    const texts = await Promise.all(files.map(async (file) => Buffer.from((await readIfThere(file)) ?? '')
-        .subarray(since.get(file) ?? 0)
-        .toString('utf8')));
+    const texts = await Promise.all(files.map((file) => endOf(file, since.get(file) ?? 0).catch(() => '')));
     return texts.filter((text) => text !== '').join('\n');
+}
+async function endOf(file, since) {
+    return withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_NONBLOCK, 0, async (handle) => {
+        const { size } = await handle.stat();
+        const from = Math.max(since > size ? 0 : since, size - LONGEST);
+        const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.max(0, size - from)), 0, size - from, from);
+        return buffer.subarray(0, bytesRead).toString('utf8');
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/heal.js
@@ -1708,36 +2016,44 @@ async function logsSince(processes, since) {
 
 
 /**
- * Replaces every worker that does not serve `release`, which `current` points at again: PM2 starts a process
- * that ended anew, and finishes a reload that waits with it.
+ * Replaces every worker that does not serve `release`, which `current` points at again, and finishes a reload that
+ * waits with it. The old workers that PM2 keeps aside meanwhile serve.
+ * @param settings PM2's options for `release`: those of the failed one may be what it failed of
+ * @throws Failure `restore-failed`
  */
-async function heal(options, release, instances, timeoutMs) {
+async function heal(options, settings, release, instances, timeoutMs) {
     const { pm2 } = options;
     const deadline = performance.now() + timeoutMs;
-    const handled = new Set();
+    const asked = new Set();
     for (;;) {
         const workers = await listWorkers(options);
-        if (workers.filter((worker) => serves(worker, release)).length >= Math.min(instances, workers.length) &&
-            workers.length > 0)
+        const serving = workers.filter((worker) => serves(worker, release)).length;
+        if (workers.length > 0 && serving >= Math.min(instances, workers.length))
             return;
         if (performance.now() >= deadline) {
-            throw new Failure('restore-failed', `not every worker came back to ${release}: ${describe(workers.find((worker) => !serves(worker, release)))}`);
+            const missing = workers.find((worker) => !serves(worker, release));
+            throw new Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`);
         }
-        for (const { process: { id, pid, status }, record, } of workers) {
-            if (record?.release === release || handled.has(`${id} ${pid} ${status}`))
+        for (const { process, record } of workers) {
+            const { id, pid, status } = process;
+            const ended = status === 'errored' || status === 'stopped';
+            if (record?.release === release || (record === null && !ended))
                 continue;
-            if (status === 'errored' || status === 'stopped') {
-                handled.add(`${id} ${pid} ${status}`);
-                pm2.restart(id).catch(() => undefined);
+            const worker = `${id} ${pid}`;
+            if (!asked.has(worker)) {
+                asked.add(worker);
+                pm2.restart(id, settings).catch(() => undefined);
             }
-            else if (record !== null) {
-                handled.add(`${id} ${pid} ${status}`);
-                // Behind a closed door nobody is lost; an open one is left through the drain.
-                kill(pid, record.phase === 'open' || record.phase === 'draining' ? 'SIGINT' : 'SIGKILL');
+            else if (status === 'stopping' && record !== null && isBehindDoor(record)) {
+                // It may hang, and nobody is lost behind a closed door. An open one is left through the drain.
+                kill(pid);
             }
         }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
     }
+}
+function isBehindDoor({ phase, doorPort }) {
+    return phase === 'booting' || phase === 'proving' || doorPort === 0;
 }
 /** Looks in a row that must find the app stopped: a restart that PM2 had begun may still come through. */
 const CALM = 5;
@@ -1759,9 +2075,9 @@ async function stopAll(options) {
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
     }
 }
-function kill(pid, signal) {
+function kill(pid) {
     try {
-        process.kill(pid, signal);
+        process.kill(pid, 'SIGKILL');
     }
     catch {
         // It is gone already.
@@ -1769,7 +2085,12 @@ function kill(pid, signal) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/restore.js
-/** The way back: the previous release is put in its place, and shown to serve. */
+/** The way back: the previous release is put in its place, and shown to serve. Nothing here may throw. */
+
+
+
+
+
 
 
 
@@ -1782,37 +2103,72 @@ function kill(pid, signal) {
 
 /** @param during the step that failed */
 async function restore(activation, during, error) {
-    const { previous, step } = activation;
-    const failure = await withEvidence(activation, during, Failure.from(error));
+    const { previous, layout, step } = activation;
+    // First of all: whatever PM2 starts from now on is the previous release.
+    const pointed = previous === null ? undefined : pointCurrentAt(layout, previous.release);
+    const problem = await pointed?.then(() => undefined, (cause) => cause);
+    const failure = await withEvidence(activation, during, troubleOf(error));
     try {
-        // The previous release has proved itself before: its workers take traffic as soon as they answer.
-        await activation.announce({ observe: false, stay: true });
+        if (problem !== undefined)
+            throw problem;
+        // The workers that PM2 has told to leave may be the only ones that serve.
+        await activation.announce({ observe: false, stay: true }).catch(() => undefined);
         if (previous === null) {
-            await step('rollback', 'there is no release to go back to: the app is left stopped', () => leaveStopped(activation));
+            await step('rollback', nothingToGoBackTo, () => leaveStopped(activation));
             return await restore_verdict(activation, 'down', failure);
         }
         await step('rollback', `back to ${previous.release}`, () => goBack(activation, previous));
         return await restore_verdict(activation, 'restored', failure);
     }
     catch (cause) {
-        const both = `${failure.message}; then ${Failure.from(cause).message}`;
-        const remedy = 'The app needs hands: look at `pm2 list` and `pm2 logs` on the server.';
-        return restore_verdict(activation, 'down', new Failure(failure.code, both, { remedy, evidence: failure.evidence ?? '' }));
+        const both = failure.reworded(`${failure.message}; then ${troubleOf(cause).message}`, {
+            remedy: 'The app needs hands: look at `pm2 list` and `pm2 logs` on the server.',
+        });
+        return restore_verdict(activation, 'down', both);
     }
 }
-async function goBack(activation, { release, runtime }) {
-    const { layout, pm2, appName, app } = activation;
-    await pointCurrentAt(layout, release);
+const nothingToGoBackTo = 'there is no release to go back to: the app is left stopped';
+async function goBack(activation, previous) {
+    const { layout, pm2, appName, target } = activation;
+    const { release, runtime } = previous;
+    const app = pm2App(layout, appName, runtime, target.runtime);
     const instances = instancesOf(runtime);
     const timeout = runtime.health.timeoutMs + runtime.drainTimeoutMs;
-    if ((await pm2.list(appName)).length === 0) {
-        await bringUp(activation, app, release, instances, true, timeout);
+    const present = await pm2.list(appName);
+    const oneByOne = () => bringUp(activation, app, release, instances, mayRunTogether(present, instances), timeout);
+    // Where the failed release is all that still serves, its workers stay until their successors do.
+    if (present.length === 0 || !(await othersServe(activation)))
+        await oneByOne();
+    else
+        await heal(activation, app.options, release, instances, timeout);
+    // PM2 itself may have started a worker anew, under the failed release's options.
+    if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options)))
+        await oneByOne();
+    await shown(activation, previous, instances);
+    await trim(activation, instances);
+}
+/** Whether workers of a release other than the failed one take traffic. */
+async function othersServe({ layout, target, live }) {
+    const workers = await readWorkers(layout.workers);
+    const open = workers.filter(({ candidate, phase }) => !candidate && phase === 'open');
+    return live === target.release ? open.length > 0 : open.some(({ release }) => release !== target.release);
+}
+/** Its workers took traffic as soon as they answered: they may become healthy a little later. */
+async function shown(activation, { release, runtime }, instances) {
+    const deadline = performance.now() + runtime.health.timeoutMs;
+    for (;;) {
+        try {
+            const workers = (await listWorkers(activation)).filter((worker) => serves(worker, release));
+            if (workers.length === 0)
+                throw new Failure('restore-failed', `no worker serves ${release}`);
+            return await observe(activation, release, workers.slice(0, instances), { ...runtime, observeMs: 0 });
+        }
+        catch (error) {
+            if (performance.now() >= deadline)
+                throw error;
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(runtime.health.intervalMs);
+        }
     }
-    else {
-        await heal(activation, release, instances, timeout);
-    }
-    const workers = (await listWorkers(activation)).slice(0, instances);
-    await observe(activation, release, workers, { ...runtime, observeMs: 0 });
 }
 /** A first deploy has nothing to go back to, unless somebody else's app of this name was replaced. */
 async function leaveStopped(activation) {
@@ -1822,7 +2178,7 @@ async function leaveStopped(activation) {
         await (0,promises_namespaceObject.rm)(layout.current, { force: true });
     const foreign = before.filter((process) => !isOurs(process, app));
     if (foreign.length === 0)
-        return 'there is no release to go back to: the app is left stopped';
+        return nothingToGoBackTo;
     for (const { id } of await pm2.list(activation.appName))
         await pm2.remove(id);
     for (const process of foreign)
@@ -1830,16 +2186,19 @@ async function leaveStopped(activation) {
     return `there is no release to go back to: what PM2 ran before under this name was started again`;
 }
 async function restore_verdict(activation, status, failure) {
-    const workers = await listWorkers(activation).then(toStates, () => []);
-    const serving = await liveRelease(activation.layout).catch(() => null);
-    return { status, live: status === 'restored' ? serving : null, failure: failure.toRecord(), workers };
+    const workers = await listWorkers(activation).catch(() => []);
+    return {
+        status,
+        live: status === 'restored' ? activation.previous.release : servedRelease(workers),
+        previous: activation.live,
+        failure: failure.toRecord(),
+        workers: toStates(workers),
+    };
 }
-async function withEvidence(activation, during, failure) {
-    const { pm2, appName, logs } = activation;
+async function withEvidence({ pm2, appName, logs }, during, failure) {
     const text = await pm2.list(appName).then((processes) => logsSince(processes, logs), () => '');
     const evidence = [failure.evidence ?? '', lastLines(text)].filter((part) => part !== '').join('\n');
-    const remedy = failure.remedy === undefined ? {} : { remedy: failure.remedy };
-    return new Failure(failure.code, `${failure.message} (during ${during})`, { ...remedy, evidence });
+    return failure.reworded(`${failure.message} (during ${during})`, { evidence });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/activate.js
@@ -1855,45 +2214,90 @@ async function withEvidence(activation, during, failure) {
 
 
 
+
+
+
+
+
+
+
 /** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
 const DOORS_CLOSE = 10_000;
 /** Throws only while nothing live has been touched. */
 async function activate(activation) {
-    const { job, layout, target, live, before, app, step } = activation;
+    const { layout, target, live, journal, step } = activation;
     const { release, runtime } = target;
-    const { preActivate, postActivate } = job.request;
-    const directory = releaseDirectory(layout, release);
-    const foreign = before.filter((process) => !isOurs(process, app));
-    const together = mayRunTogether(before, instancesOf(runtime));
-    if (preActivate !== null) {
-        await step('pre-activate', 'pre-activate', () => hook('pre-activate', preActivate));
-    }
-    const how = describeReload(activation, foreign.length, together);
-    // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
-    await activation.announce({ observe: foreign.length === 0, stay: together });
+    // Its first process died after the swap: then there is no way out but forward or back.
+    let swapped = hasBegun(activation, 'swap');
     let current = 'swap';
     try {
-        await step('swap', `current -> releases/${release}`, () => pointCurrentAt(layout, release));
+        const { how, foreign, together } = await prepare(activation);
+        await step('swap', `current -> releases/${release}`, async () => {
+            await assertWanted(activation);
+            // The rename of the link is the one moment that counts: before it nothing live has changed.
+            await pointCurrentAt(layout, release);
+            swapped = true;
+            journal.letGo();
+        });
         current = 'reload';
-        const workers = await step('reload', how, () => reload(activation, foreign.length, together));
+        const workers = await step('reload', how, () => reload(activation, foreign, together));
         current = 'health-check';
         await step('health-check', `${runtime.health.path}, observed for ${runtime.observeMs} ms`, async () => {
             await observe(activation, release, workers, runtime);
-            if (postActivate !== null)
-                await hook('post-activate', postActivate);
+            await hook(activation, 'post-activate');
         });
     }
     catch (error) {
-        // The rename of the link is the one moment that counts: before it nothing live has changed.
-        if (current === 'swap' && live !== release && (await liveRelease(layout).catch(() => live)) === live)
+        const untouched = !swapped && (live === release || (await liveRelease(layout).catch(() => live)) === live);
+        if (untouched)
             throw error;
+        journal.letGo();
         return restore(activation, current, error);
     }
     return settle(activation);
-    async function hook(name, commands) {
-        const output = await runHook(name, commands, directory, runtime);
-        await activation.journal.note(name === 'pre-activate' ? name : 'health-check', `${name}: ${output}`);
+}
+/** All that can be found out or done beforehand: from the swap on every second counts, and the disk may be full. */
+async function prepare(activation) {
+    const { job, layout, target, previous, live, before, app, announce } = activation;
+    const { release, runtime } = target;
+    const foreign = before.filter((process) => !isOurs(process, app)).length;
+    const together = mayRunTogether(before, instancesOf(runtime));
+    if (job.request.kind === 'deploy' && live !== null && live !== release) {
+        assertNotOvertaken(job.request.run, await readInfo(layout, live).catch(() => null));
     }
+    const records = await readWorkers(layout.workers);
+    const daemon = daemonPid(job.pm2Home);
+    await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon });
+    if (!hasBegun(activation, 'pre-activate', 'done'))
+        await hook(activation, 'pre-activate');
+    await prepareLink(layout, release);
+    if (previous !== null && previous.release !== release)
+        await prepareLink(layout, previous.release);
+    await untilReplaced(activation, app.options.kill_timeout);
+    // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
+    await announce({ observe: foreign === 0, stay: together });
+    return { how: describeReload(activation, foreign, together), foreign, together };
+}
+function hasBegun({ history }, name, how = 'begin') {
+    return history.some(({ step, state }) => step === name && state === how);
+}
+/** @throws Failure `withdrawn` when the run was cancelled meanwhile */
+async function assertWanted({ job, layout }) {
+    if (await exists(activationFiles(layout, job.request.activation).withdrawn))
+        throw withdrawn();
+}
+async function hook(activation, name) {
+    const { job, layout, target, step, journal } = activation;
+    const { activation: id, preActivate, postActivate } = job.request;
+    const commands = name === 'pre-activate' ? preActivate : postActivate;
+    if (commands === null)
+        return;
+    const directory = releaseDirectory(layout, target.release);
+    const run = () => runHook({ name, commands, directory, runtime: target.runtime, log: activationFiles(layout, id).hookLog });
+    if (name === 'pre-activate')
+        await step(name, name, run);
+    else
+        await journal.note('health-check', `${name}: ${await run()}`);
 }
 /** Brings every worker to the target. What was started in another way is removed first: that is the gap. */
 async function reload(activation, foreign, together) {
@@ -1916,24 +2320,24 @@ function describeReload({ before, target }, foreign, together) {
 }
 /** The release is live: what follows tidies up, and none of it can take that back. */
 async function settle(activation) {
-    const { job, layout, target, journal, pm2 } = activation;
+    const { job, layout, target, live, journal, pm2 } = activation;
     const { release, runtime } = target;
-    const remark = async (act, what) => {
-        await act().catch((error) => journal.note('health-check', `${what}: ${error.message}`));
-    };
-    await remark(() => markVerified(layout, release, job.request.activation), 'the release could not be marked as verified');
-    await remark(() => trim(activation, instancesOf(runtime)), 'workers too many could not be removed');
-    await remark(() => pm2.save(), 'PM2 could not save its list for the next boot');
+    const remark = (act, what) => act.catch((error) => journal.note('health-check', `${what}: ${error.message}`));
+    await remark(markVerified(layout, release, job.request.activation), 'the release could not be marked as verified');
+    await remark(trim(activation, instancesOf(runtime)), 'workers too many could not be removed');
+    await remark(pm2.save(), 'PM2 could not save its list for the next boot');
     // The old workers served until now; from here on every answer is the new release's.
-    await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true });
+    await remark((0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true }), 'the old workers could not be told');
     if (!(await untilOthersLeft(activation, release, DOORS_CLOSE))) {
         await journal.note('health-check', 'workers of another release still take requests');
     }
-    return { status: 'live', live: release, failure: null, workers: toStates(await listWorkers(activation)) };
+    const workers = await listWorkers(activation).catch(() => []);
+    return { status: 'live', live: release, previous: live, failure: null, workers: toStates(workers) };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/context.js
 /** What the steps of one activation share: facts that were true when it began, and its few tools. */
+
 
 
 
@@ -1952,6 +2356,7 @@ async function beginActivation(job, journal, pm2) {
     const runtime = back === null ? null : await readRuntime(layout, back).catch(() => null);
     const previous = back === null || runtime === null ? null : { release: back, runtime };
     const before = await pm2.list(appName);
+    const history = await readJournal(layout.journal);
     return {
         job,
         layout,
@@ -1960,6 +2365,7 @@ async function beginActivation(job, journal, pm2) {
         target,
         previous,
         live,
+        history: history.filter(({ activation }) => activation === request.activation),
         app: pm2App(layout, appName, target.runtime, previous?.runtime ?? null),
         before,
         logs: await logSizes(before),
@@ -1999,6 +2405,28 @@ async function logSizes(processes) {
     return new Map(await Promise.all(sizes));
 }
 
+;// CONCATENATED MODULE: ./build/agent/activation/interrupted.js
+
+
+
+
+/** @returns its id, or null. Only the last that swapped matters: a later one has settled what it left. */
+async function interruptedActivation(layout) {
+    const activation = lastThatSwapped(await readJournal(layout.journal));
+    if (activation === undefined || (await verdictOf(layout, activation)) !== null)
+        return null;
+    const { job, owner } = activationFiles(layout, activation);
+    return ownerLives(owner) !== true && (await exists(job)) ? activation : null;
+}
+function lastThatSwapped(entries) {
+    const swaps = entries.filter(({ step, state }) => step === 'swap' && state === 'begin');
+    return swaps.at(-1)?.activation;
+}
+async function verdictOf({ journal }, activation) {
+    const entries = await readJournal(journal);
+    return entries.find((entry) => entry.activation === activation && entry.verdict !== null)?.verdict ?? null;
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/run.js
 /**
  * The activation: from the swap to the verdict, and back if need be. It runs detached from the SSH session, so
@@ -2016,37 +2444,56 @@ async function logSizes(processes) {
 
 
 
+
+
+
 async function runActivation(job) {
     const layout = layoutOf(job.base);
-    const { run, lockTimeoutMs, activation } = job.request;
+    const { activation } = job.request;
     const files = activationFiles(layout, activation);
     await writeOwner(files.owner);
-    const journal = openJournal(layout.journal, activation);
-    let pm2;
+    const journal = openJournal(layout.journal, activation, () => dropBallast(files.ballast));
     let verdict;
     try {
-        await journal.begin('lock', 'waiting for the lock');
-        const lock = await takeLock(layout.lock, run.runUrl || activation, lockTimeoutMs, (holder) => {
-            void journal.note('lock', `waiting for ${holder}`);
-        });
-        await journal.done('lock', 'locked');
-        try {
-            pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home);
-            verdict = await activate(await beginActivation(job, journal, pm2));
-        }
-        finally {
-            await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true });
-            await lock.release();
-        }
+        await takeBallast(files.ballast);
+        verdict = await underLock(job, layout, journal);
     }
     catch (error) {
         const live = await liveRelease(layout).catch(() => null);
-        verdict = { status: 'kept', live, failure: Failure.from(error).toRecord(), workers: [] };
+        verdict = { status: 'kept', live, previous: live, failure: troubleOf(error).toRecord(), workers: [] };
     }
-    pm2?.close();
     await journal.verdict(verdict);
     await removeFiles(files);
     return verdict;
+}
+async function underLock(job, layout, journal) {
+    const { run, lockTimeoutMs, activation } = job.request;
+    const { withdrawn } = activationFiles(layout, activation);
+    await journal.begin('lock', 'waiting for the lock');
+    const lock = await takeLock(layout.lock, run.runUrl || activation, lockTimeoutMs, {
+        onWait: (holder) => void journal.note('lock', `waiting for ${holder}`),
+        giveUp: () => exists(withdrawn),
+    });
+    try {
+        await journal.done('lock', 'locked');
+        // Two sessions may have taken up the same one whose process had died.
+        const settled = await verdictOf(layout, activation);
+        if (settled !== null)
+            return settled;
+        const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home);
+        try {
+            return await activate(await beginActivation(job, journal, pm2));
+        }
+        finally {
+            pm2.close();
+        }
+    }
+    finally {
+        // None of it may turn a verdict into another: a lock whose process has ended is void by itself.
+        await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true }).catch(console.error);
+        await dropPreparedLinks(layout).catch(console.error);
+        await lock.release().catch(console.error);
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/start.js
@@ -2063,11 +2510,11 @@ async function runActivation(job) {
 
 /**
  * @param onEntry called with each entry of its journal
- * @throws Failure `activation-died` if its process ended without a verdict
+ * @throws Failure `activation-died` if its process ended without a verdict, twice
  */
-async function startActivation({ layout, appName, agentFile, pm2, pm2Home, node }, request, onEntry) {
+async function startActivation(context, request, onEntry) {
+    const { layout, appName, pm2, pm2Home } = context;
     const { activation } = request;
-    const files = activationFiles(layout, activation);
     const job = {
         base: layout.base,
         appName,
@@ -2076,8 +2523,39 @@ async function startActivation({ layout, appName, agentFile, pm2, pm2Home, node 
         pm2Home,
         request,
     };
-    await writeFileAtomic(files.job, JSON.stringify(job), 0o600);
+    await writeFileAtomic(activationFiles(layout, activation).job, JSON.stringify(job), 0o600);
     const from = (await (0,promises_namespaceObject.stat)(layout.journal).catch(() => ({ size: 0 }))).size;
+    const running = spawnActivation(context, activation);
+    return follow(layout, activation, from, running, () => spawnActivation(context, activation), onEntry);
+}
+/** How long an activation that was just started may take to say who it is, in ms. */
+const START = 5000;
+/**
+ * Watches an activation that another session started. One whose process has died is taken up again: every step of
+ * it can be repeated.
+ * @param context asked for only where it must be taken up
+ * @param withdraw end it, unless it has swapped: its run was cancelled
+ * @throws Failure `unknown-activation` if it never began, `activation-died` if it ended without a verdict, twice
+ */
+async function watchActivation(layout, context, activation, withdraw, onEntry) {
+    const files = activationFiles(layout, activation);
+    const begun = await exists(files.job);
+    if (!begun && !(await hasEntries(layout, activation))) {
+        throw new Failure('unknown-activation', 'the activation never began on the server');
+    }
+    if (begun && withdraw)
+        await (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 });
+    const since = performance.now();
+    const running = () => ownerLives(files.owner) ?? performance.now() - since <= START;
+    return follow(layout, activation, 0, running, () => spawnActivation(context(), activation), onEntry);
+}
+async function hasEntries({ journal }, activation) {
+    for await (const _ of followJournal(journal, 0, activation, () => true))
+        return true;
+    return false;
+}
+function spawnActivation({ layout, agentFile, pm2Home, node }, activation) {
+    const files = activationFiles(layout, activation);
     const log = (0,external_node_fs_namespaceObject.openSync)(files.log, 'a', 0o600);
     // A session of its own and a log of its own: the end of the SSH session is no event for it.
     const child = (0,external_node_child_process_namespaceObject.spawn)(node, [agentFile, 'activate', files.job], {
@@ -2087,42 +2565,27 @@ async function startActivation({ layout, appName, agentFile, pm2, pm2Home, node 
         detached: true,
     });
     (0,external_node_fs_namespaceObject.closeSync)(log);
-    let ended = false;
-    child.once('exit', () => (ended = true));
-    child.once('error', () => (ended = true));
+    let running = true;
+    child.once('exit', () => (running = false));
+    child.once('error', () => (running = false));
     child.unref();
-    return follow(layout, activation, from, () => ended, onEntry);
+    return () => running;
 }
-/** How long an activation that was just started may take to say who it is, in ms. */
-const START = 5000;
-/**
- * Watches an activation that another session started.
- * @throws Failure `unknown-activation` if it never began, `activation-died` if it ended without a verdict
- */
-async function watchActivation(layout, activation, onEntry) {
-    const files = activationFiles(layout, activation);
-    const known = (await exists(files.job)) || (await hasEntries(layout, activation));
-    if (!known)
-        throw new Failure('unknown-activation', 'the activation never began on the server');
-    const begun = performance.now();
-    const ended = () => {
-        const running = ownerLives(files.owner);
-        return running === null ? performance.now() - begun > START : !running;
-    };
-    return follow(layout, activation, 0, ended, onEntry);
-}
-async function hasEntries({ journal }, activation) {
-    for await (const _ of followJournal(journal, 0, activation, () => true))
-        return true;
-    return false;
-}
-async function follow(layout, activation, from, ended, onEntry) {
-    for await (const entry of followJournal(layout.journal, from, activation, ended)) {
-        onEntry(entry);
-        if (entry.verdict !== null)
-            return entry.verdict;
+/** @param again starts its process once more, where it died without a verdict */
+async function follow(layout, activation, from, first, again, onEntry) {
+    const { job, log } = activationFiles(layout, activation);
+    let position = from;
+    for (const start of [() => first, again]) {
+        if (start === again && !(await exists(job)))
+            break;
+        const running = start();
+        for await (const { entry, end } of followJournal(layout.journal, position, activation, () => !running())) {
+            position = end;
+            onEntry(entry);
+            if (entry.verdict !== null)
+                return entry.verdict;
+        }
     }
-    const { log } = activationFiles(layout, activation);
     throw new Failure('activation-died', 'the activation on the server ended without a verdict', {
         remedy: 'Run the deploy again: it starts from what `current` points at.',
         evidence: lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')),
@@ -2258,7 +2721,6 @@ function createUploads(layout) {
                 throw new Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
             }
             await linkShared(layout, directory, (0,external_node_path_namespaceObject.dirname)(entry), params.runtime);
-            await (0,promises_namespaceObject.rm)(uploadOwner(directory));
             await syncFolder(directory);
             const path = releaseDirectory(layout, id);
             await (0,promises_namespaceObject.rename)(directory, path);
@@ -2274,7 +2736,7 @@ function createUploads(layout) {
         },
     };
 }
-/** Says which session an upload belongs to, while it is one. */
+/** Says which session an upload belongs to, and the release after it: nobody removes it while that one lives. */
 function uploadOwner(directory) {
     return (0,external_node_path_namespaceObject.join)(releaseFiles(directory).own, 'owner.json');
 }
@@ -2420,24 +2882,29 @@ async function inParallel(items, act) {
 
 
 
+
+
+
 /** What has no owner, but is younger than this, may be about to get one, in ms. */
 const JUST_BEGUN = 60_000;
 /** @param keep verified releases to keep, the live one included */
 async function cleanUp(layout, keep, lockTimeoutMs) {
-    const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs, () => undefined);
+    const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs);
     try {
         const live = await liveRelease(layout);
         const previous = await previousRelease(layout, [live]);
         const ids = await releaseIds(layout);
         const verified = await keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null);
         const wanted = new Set([...verified.slice(-keep), live, previous]);
+        const claimed = await claimedReleases(layout, ids);
         // Without a live release there is nothing that tells which of them matter.
-        const doomed = live === null ? [] : ids.filter((id) => !wanted.has(id) && id < live);
+        const doomed = live === null ? [] : ids.filter((id) => !wanted.has(id) && !claimed.has(id) && id < live);
         const used = await releasesInUse(layout, ids);
         const removed = doomed.filter((id) => !used.has(id));
         for (const id of removed)
             await removeRelease(layout, id);
         await removeLeftovers(layout);
+        await dropPreparedLinks(layout);
         return {
             removed,
             inUse: doomed.filter((id) => used.has(id)),
@@ -2446,6 +2913,23 @@ async function cleanUp(layout, keep, lockTimeoutMs) {
     }
     finally {
         await lock.release();
+    }
+}
+/** Releases on their way: the session that sent one lives, or an activation of it waits for the lock. */
+async function claimedReleases(layout, ids) {
+    const sent = ids.filter((id) => ownerLives(uploadOwner(releaseDirectory(layout, id))) === true);
+    const jobs = (await (0,promises_namespaceObject.readdir)(layout.activations)).filter((name) => name.endsWith('.json'));
+    const waiting = await Promise.all(jobs.map((name) => releaseOf((0,external_node_path_namespaceObject.join)(layout.activations, name))));
+    return new Set([...sent, ...waiting]);
+}
+async function releaseOf(jobFile) {
+    if (ownerLives(ownerOf(jobFile)) === false)
+        return '';
+    try {
+        return parse(job, (await readIfThere(jobFile)) ?? '', 'job').request.release;
+    }
+    catch {
+        return '';
     }
 }
 /** Releases that a process has as its working directory, or that a worker says it runs. */
@@ -2468,10 +2952,13 @@ async function removeLeftovers({ incoming, activations }) {
     }
     for (const name of await (0,promises_namespaceObject.readdir)(activations)) {
         const path = (0,external_node_path_namespaceObject.join)(activations, name);
-        const owner = path.replace(/\.\w+$/, '.owner');
-        if (ownerLives(owner) !== true && (await isOld(path)))
-            await (0,promises_namespaceObject.rm)(path, { force: true });
+        if (ownerLives(ownerOf(path)) !== true && (await isOld(path)))
+            await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
     }
+}
+/** The owner file beside any file of an activation. */
+function ownerOf(path) {
+    return path.replace(/\.\w+$/, '.owner');
 }
 async function isOld(path) {
     const changed = await (0,promises_namespaceObject.lstat)(path).then(({ mtimeMs }) => mtimeMs, () => Date.now());
@@ -2566,86 +3053,9 @@ function find_pm2_list(folder) {
     }
 }
 
-;// CONCATENATED MODULE: external "node:net"
-const external_node_net_namespaceObject = require("node:net");
-;// CONCATENATED MODULE: ./build/agent/port.js
-/** Whether the app's port is free for it: found out before anything live is touched. */
-
-
-
-/** The kernel's word for a listening socket in /proc/net/tcp. */
-const LISTEN = '0A';
-/**
- * @param ours pids that may hold the port: the PM2 daemon, which holds it for its workers, and the app's own
- * @throws Failure `port-taken` or `port-forbidden`
- */
-async function assertPortIsOurs(host, port, ours) {
-    const error = await tryListen(host, port);
-    if (error === null)
-        return;
-    if (error.code === 'EACCES') {
-        throw new Failure('port-forbidden', `the user may not listen on port ${port}`, {
-            remedy: 'Use an `app-port` above 1023 behind a reverse proxy.',
-        });
-    }
-    if (error.code === 'EADDRNOTAVAIL') {
-        throw new Failure('port-taken', `${host} is not an address of the server`, {
-            remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
-        });
-    }
-    if (error.code !== 'EADDRINUSE')
-        throw error;
-    const sockets = listeningSockets(port);
-    if (ours.some((pid) => holds(pid, sockets)))
-        return;
-    throw new Failure('port-taken', `another process listens on ${host}:${port} already`, {
-        remedy: `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`,
-    });
-}
-function tryListen(host, port) {
-    return new Promise((resolve) => {
-        const server = (0,external_node_net_namespaceObject.createServer)();
-        server.once('error', (error) => resolve(error));
-        server.listen({ host, port }, () => server.close(() => resolve(null)));
-    });
-}
-/** Inodes of the sockets that listen on a port, on whatever address. */
-function listeningSockets(port) {
-    const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
-        try {
-            return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
-        }
-        catch {
-            return [];
-        }
-    });
-    const fields = lines.map((line) => line.trim().split(/\s+/));
-    return new Set(fields.flatMap(([, local = '', , state, , , , , , inode = '']) => state === LISTEN && local.endsWith(suffix) ? [inode] : []));
-}
-function holds(pid, sockets) {
-    try {
-        const folder = `/proc/${pid}/fd`;
-        return (0,external_node_fs_namespaceObject.readdirSync)(folder).some((name) => {
-            const inode = /^socket:\[(\d+)\]$/.exec(readlinkIfThere(`${folder}/${name}`))?.[1];
-            return inode !== undefined && sockets.has(inode);
-        });
-    }
-    catch {
-        return false;
-    }
-}
-function readlinkIfThere(path) {
-    try {
-        return (0,external_node_fs_namespaceObject.readlinkSync)(path);
-    }
-    catch {
-        return '';
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/agent/server.js
 /** What the action needs to know of the server before it builds anything. */
+
 
 
 
@@ -2671,6 +3081,7 @@ async function inspectServer(layout, search, pm2Home) {
         freeBytes: bavail * bsize,
         freeInodes: ffree,
         live: await liveRelease(layout),
+        interrupted: await interruptedActivation(layout),
         now: new Date().toISOString(),
     };
 }
@@ -2702,6 +3113,8 @@ function glibcVersion() {
 
 ;// CONCATENATED MODULE: ./build/agent/operations.js
 /** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
+
+
 
 
 
@@ -2755,28 +3168,42 @@ function createOperations({ base, appName, binPath, agentFile }) {
             remedy: `These exist: ${ids.length > 0 ? ids.join(', ') : 'none yet'}.`,
         });
     };
+    /** Never starts a daemon: where none runs there are no workers. */
     const workers = async () => {
         if (search.found === null || daemonPid(home) === null)
             return [];
         const pm2 = await connectPm2(search.found, home);
         try {
-            return toStates(await listWorkers({ layout, pm2, appName }));
+            return await listWorkers({ layout, pm2, appName });
         }
         finally {
             pm2.close();
         }
     };
+    const context = () => {
+        if (agentFile === '') {
+            throw new Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
+                remedy: 'The folder must be writable for the user that logs in, and the disk not full.',
+            });
+        }
+        return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath };
+    };
     return {
         handlers: {
             inspect: () => inspectServer(layout, search, home),
             releases: async () => ({ releases: await listReleases(layout) }),
-            status: async () => ({
-                live: await liveRelease(layout),
-                releases: await listReleases(layout),
-                workers: await workers(),
-                lock: await lockHolder(layout.lock),
-                journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
-            }),
+            status: async () => {
+                const found = await workers();
+                return {
+                    live: await liveRelease(layout),
+                    served: servedRelease(found),
+                    releases: await listReleases(layout),
+                    workers: toStates(found),
+                    lock: await lockHolder(layout.lock),
+                    interrupted: await interruptedActivation(layout),
+                    journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
+                };
+            },
             stage: (_, { body }) => uploads.stage(body),
             fill: ({ id }, { body }) => uploads.fill(id, body),
             commit: (params) => uploads.commit(params),
@@ -2794,29 +3221,23 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 await existing(id);
                 makeFolders(layout);
                 const runtime = await readRuntime(layout, id);
-                const daemon = daemonPid(home);
-                const ours = [...(daemon === null ? [] : [daemon]), ...(await workers()).map(({ pid }) => pid)];
-                await assertPortIsOurs(runtime.host, runtime.port, ours);
+                const processes = (await workers()).map(({ process }) => process);
+                const records = await readWorkers(layout.workers);
+                await assertPortIsOurs(runtime.host, runtime.port, { processes, records, daemon: daemonPid(home) });
                 return verifyCandidate(layout, id, runtime, workerNode());
             },
             discard: async ({ id }) => {
                 const live = await liveRelease(layout);
-                const used = await releasesInUse(layout, [id]);
-                if (id === live || used.has(id) || !(await exists(releaseDirectory(layout, id))))
+                if (id === live || !(await exists(releaseDirectory(layout, id))))
+                    return { removed: false };
+                await markRejected(layout, id);
+                if ((await releasesInUse(layout, [id])).has(id))
                     return { removed: false };
                 await removeRelease(layout, id);
                 return { removed: true };
             },
-            activate: (request, { event }) => {
-                if (agentFile === '') {
-                    throw new Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
-                        remedy: 'The folder must be writable for the user that logs in, and the disk not full.',
-                    });
-                }
-                const node = process.execPath;
-                return startActivation({ layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node }, request, event);
-            },
-            watch: ({ activation }, { event }) => watchActivation(layout, activation, event),
+            activate: (request, { event }) => startActivation(context(), request, event),
+            watch: ({ activation, withdraw }, { event }) => watchActivation(layout, context, activation, withdraw, event),
             cleanup: ({ keep, lockTimeoutMs }) => cleanUp(layout, keep, lockTimeoutMs),
         },
         end: () => uploads.abandon(),
@@ -2891,6 +3312,7 @@ function isFrameKind(kind) {
 
 
 
+
 async function serveSession(input, write, { handlers, end }) {
     const frames = decodeFrames(input);
     const reply = (message) => write(encodeMessage(message));
@@ -2914,7 +3336,7 @@ async function serveSession(input, write, { handlers, end }) {
             reply({ id, kind: 'result', value: await handle(operation, params, call) });
         }
         catch (error) {
-            reply({ id, kind: 'error', value: session_describe(error).toRecord() });
+            reply({ id, kind: 'error', value: troubleOf(error).toRecord() });
         }
         // What a failed operation left unread comes before the next request.
         for await (const _ of data)
@@ -2954,32 +3376,6 @@ function readBody(frames) {
 }
 async function* noBody() {
     yield* [];
-}
-/** The server's own troubles, in words that say what to do. */
-function session_describe(error) {
-    const { code, path, message } = error;
-    const where = path === undefined ? '' : ` (${path})`;
-    switch (code) {
-        case 'ENOSPC':
-        case 'EDQUOT':
-            return new Failure('disk-full', `the server’s disk is full${where}`, {
-                remedy: 'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
-                cause: error,
-            });
-        case 'EACCES':
-        case 'EPERM':
-            return new Failure('path-not-writable', `the server refused access: ${message}`, {
-                remedy: 'The app’s folder and all in it must belong to the user that logs in.',
-                cause: error,
-            });
-        case 'EROFS':
-            return new Failure('path-not-writable', `the server’s file system is read-only${where}`, {
-                remedy: 'Mount it writable, or set `path` to a folder on another one.',
-                cause: error,
-            });
-        default:
-            return Failure.from(error, 'agent-failed');
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/agent/index.js

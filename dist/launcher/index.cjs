@@ -294,13 +294,15 @@ function judge(check, status, body) {
 /** Asks this often within an observation even where the user's interval is longer, in milliseconds. */
 const LONGEST_PAUSE = 1000;
 /** Resolves when the release has proved itself. It tries for ever: the agent, or PM2's user, decides when to stop. */
-async function proveHealthy({ port, check, observeMs, anyAnswer, onAnswer }) {
+async function proveHealthy({ port, check, observeMs, insistMs, onAnswer }) {
     const pause = Math.max(50, Math.min(check.intervalMs, observeMs > 0 ? observeMs / 3 : LONGEST_PAUSE, LONGEST_PAUSE));
+    const begun = performance.now();
     let healthySince;
     for (;;) {
         const answer = await askHealth('127.0.0.1', port, check);
         onAnswer(answer);
-        if (answer.healthy || (anyAnswer && answer.status > 0)) {
+        const content = answer.status > 0 && performance.now() - begun >= insistMs;
+        if (answer.healthy || content) {
             healthySince ??= performance.now();
             if (performance.now() - healthySince >= observeMs)
                 return;
@@ -448,6 +450,11 @@ var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelative
 
 /** Next's cleanup after the last request may take this long, in milliseconds. */
 const CLEANUP_TIMEOUT = 5000;
+/**
+ * A worker that PM2 starts anew must not stay away from a site whose health check fails for another reason, such as
+ * a database that is down: a release that went live before opens on any answer after this time, in milliseconds.
+ */
+const INSIST = 5000;
 async function launch(launcherFile, candidate) {
     const release = readRelease((0,external_node_path_namespaceObject.dirname)(launcherFile));
     const { runtime } = release;
@@ -477,7 +484,7 @@ async function launch(launcherFile, candidate) {
         setTimeout(() => process.exit(0), CLEANUP_TIMEOUT).unref();
     });
     const activation = readActivation(release.appDirectory);
-    const onTrial = activation !== null && activation.target === release.id && activation.observe;
+    const onTrial = candidate || activation?.target === release.id;
     const captured = capturePublicServer(runtime.host, runtime.port);
     await load(release.entry);
     const { server, port } = await captured;
@@ -486,8 +493,8 @@ async function launch(launcherFile, candidate) {
     await proveHealthy({
         port,
         check: runtime.health,
-        observeMs: onTrial && !candidate ? runtime.observeMs : 0,
-        anyAnswer: !onTrial && !candidate,
+        observeMs: onTrial && !candidate && activation?.observe === true ? runtime.observeMs : 0,
+        insistMs: onTrial ? Infinity : INSIST,
         onAnswer: ({ detail, excerpt }) => record.update({ detail, excerpt }),
     });
     if (leaving)

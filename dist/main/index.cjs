@@ -55376,15 +55376,19 @@ class failure_Failure extends Error {
         if (error instanceof failure_Failure)
             return error;
         const message = error instanceof Error ? error.message : String(error);
-        const stack = error instanceof Error ? error.stack : undefined;
-        return new failure_Failure(code, message, { cause: error, ...(stack === undefined ? {} : { evidence: stack }) });
+        return new failure_Failure(code, message, {
+            cause: error,
+            evidence: error instanceof Error ? error.stack : undefined,
+        });
     }
     /** A failure that came over the wire, as the error that it was on the other side. */
     static revive({ code, message, remedy, evidence }) {
-        return new failure_Failure(code, message, {
-            ...(remedy === null ? {} : { remedy }),
-            ...(evidence === null ? {} : { evidence }),
-        });
+        return new failure_Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+    }
+    /** The same failure, with more said about it. */
+    reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
+        const { code } = this;
+        return new failure_Failure(code, message, { remedy, evidence, cause: this.cause });
     }
     toRecord() {
         const { code, message, remedy = null, evidence = null } = this;
@@ -56184,9 +56188,9 @@ function readRun(env) {
         ref: given(env['GITHUB_REF']),
         actor: given(env['GITHUB_ACTOR']),
         runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
-        runId,
-        eventName: given(env['GITHUB_EVENT_NAME']),
-        summaryFile: given(env['GITHUB_STEP_SUMMARY']),
+        workflow: given(env['GITHUB_WORKFLOW']),
+        runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),
+        runAttempt: Number(given(env['GITHUB_RUN_ATTEMPT']) ?? 1),
     };
 }
 function given(text) {
@@ -56671,6 +56675,9 @@ const releaseInfo = guards_object({
     ref: string,
     actor: string,
     runUrl: string,
+    workflow: string,
+    runNumber: count,
+    runAttempt: count,
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
@@ -56715,6 +56722,8 @@ const serverFacts = guards_object({
     freeBytes: number,
     freeInodes: number,
     live: nullable(messages_releaseId),
+    /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
+    interrupted: nullable(string),
     now: string,
 });
 /** Failures as they travel. */
@@ -56729,7 +56738,10 @@ const activationStep = guards_oneOf('lock', 'pre-activate', 'swap', 'reload', 'h
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = guards_object({
     status: activationStatus,
+    /** What serves at the end. */
     live: nullable(messages_releaseId),
+    /** What was live when it began. */
+    previous: nullable(messages_releaseId),
     failure: nullable(failureRecord),
     workers: list(workerState),
 });
@@ -56742,7 +56754,17 @@ const journalEntry = guards_object({
     detail: string,
     verdict: nullable(verdict),
 });
-const run = guards_object({ commit: string, ref: string, actor: string, runUrl: string });
+const run = guards_object({
+    commit: string,
+    ref: string,
+    actor: string,
+    runUrl: string,
+    /** The workflow's name and the number of its run, '' and 0 outside of GitHub: a later run has a higher one. */
+    workflow: string,
+    runNumber: count,
+    /** 1, and one more each time that somebody asks for the same run again. */
+    runAttempt: count,
+});
 const activationId = matching(/^[0-9a-f-]{36}$/);
 const activationRequest = guards_object({
     /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
@@ -56762,10 +56784,14 @@ const operations = {
     status: {
         params: nothing,
         result: guards_object({
+            /** What `current` points at. */
             live: nullable(messages_releaseId),
+            /** What the workers that take traffic run, where they all run the same. */
+            served: nullable(messages_releaseId),
             releases: list(releaseSummary),
             workers: list(workerState),
             lock: nullable(string),
+            interrupted: nullable(string),
             journal: list(journalEntry),
         }),
     },
@@ -56799,12 +56825,15 @@ const operations = {
         params: guards_object({ id: messages_releaseId }),
         result: guards_object({ bootMs: count, status: count, attempts: count }),
     },
-    /** Removes a release that never went live. */
+    /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
     discard: { params: guards_object({ id: messages_releaseId }), result: guards_object({ removed: guards_boolean }) },
     /** Begins an activation, detached from the session; its journal entries come as events. */
     activate: { params: activationRequest, result: verdict },
-    /** Takes up watching one that was begun in another session. */
-    watch: { params: guards_object({ activation: activationId }), result: verdict },
+    /**
+     * Takes up watching one that was begun in another session. With `withdraw` it ends `kept` if it has not swapped
+     * yet: its run was cancelled.
+     */
+    watch: { params: guards_object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
         params: guards_object({ keep: count, lockTimeoutMs: count }),
         result: guards_object({ removed: list(messages_releaseId), inUse: list(messages_releaseId), kept: list(messages_releaseId) }),
@@ -56870,7 +56899,7 @@ function activate(watch, request) {
                 await watch.reconnect();
                 watch.log('the connection is back');
                 const { activation } = request;
-                return await follow((onEvent) => watch.agent().call('watch', { activation }, { onEvent }));
+                return await follow((onEvent) => watch.agent().call('watch', { activation, withdraw: false }, { onEvent }));
             }
             catch (error) {
                 const { code, message } = failure_Failure.from(error);
@@ -57002,7 +57031,7 @@ async function bringLive(plan, connected, reopen, pipeline, goal) {
             await pipeline.run('verify', () => verify(server, release));
         else
             pipeline.skip('verify', 'candidate-check is off');
-        const { verdict, failure } = await runActivation(plan, watch, pipeline, goal);
+        const { verdict, failure } = await runActivation(plan, watch, pipeline, kind, release);
         if (verdict.status !== 'live' || failure !== null)
             await discard();
         await pipeline
@@ -57011,8 +57040,16 @@ async function bringLive(plan, connected, reopen, pipeline, goal) {
             watch.log(`cleanup failed, which changes nothing about what is live: ${failure_Failure.from(error).message}`);
         });
         const succeeded = verdict.status === 'live' && failure === null;
-        const { status, workers } = verdict;
-        return { ...untouched(goal), status, succeeded, liveRelease: verdict.live, failure, workers };
+        const { status, workers, live, previous } = verdict;
+        const ended = {
+            status,
+            succeeded,
+            liveRelease: live,
+            previousRelease: previous ?? goal.live,
+            failure,
+            workers,
+        };
+        return { ...untouched(goal), ...ended };
     }
     catch (error) {
         await discard();
@@ -57024,7 +57061,7 @@ async function bringLive(plan, connected, reopen, pipeline, goal) {
     }
 }
 /** The activation on the server, phase by phase, and the public URL after it. */
-async function runActivation(plan, watch, pipeline, { kind, release, live }) {
+async function runActivation(plan, watch, pipeline, kind, release) {
     const { health, lockTimeoutMs, preActivate = null, postActivate = null } = plan.inputs;
     const { run } = plan;
     const request = {
@@ -57062,8 +57099,9 @@ async function runActivation(plan, watch, pipeline, { kind, release, live }) {
             await pipeline.run('rollback', () => step('rollback')).catch(() => undefined);
         }
         // The server found it healthy, the public URL did not: go back the way a rollback goes.
-        const ended = verdict.status === 'live' ? await goBack(watch, pipeline, request, live, verdict) : verdict;
-        return { verdict: ended, failure };
+        return verdict.status === 'live'
+            ? goBack(watch, pipeline, request, verdict, failure)
+            : { verdict, failure };
     }
 }
 /** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
@@ -57071,24 +57109,30 @@ function unknownVerdict(error) {
     const failure = failure_Failure.from(error);
     if (failure.code !== 'connection-lost' && failure.code !== 'activation-died')
         throw failure;
-    return { status: 'down', live: null, failure: failure.toRecord(), workers: [] };
+    return { status: 'down', live: null, previous: null, failure: failure.toRecord(), workers: [] };
 }
-async function goBack(watch, pipeline, request, previous, reached) {
-    if (previous === null || previous === reached.live)
-        return { ...reached, status: 'down' };
-    return pipeline.run('rollback', async () => {
-        const without = { preActivate: null, postActivate: null };
-        const back = {
-            ...request,
-            ...without,
-            activation: (0,external_node_crypto_.randomUUID)(),
-            release: previous,
-            kind: 'restore',
-        };
-        const verdict = await activate(watch, back).verdict;
-        const status = verdict.status === 'live' ? 'restored' : 'down';
-        return { value: { ...verdict, status }, detail: `${verdict.live ?? 'nothing'} is live again` };
-    });
+/** @param reached the verdict of the server, which `failure` came after */
+async function goBack(watch, pipeline, request, reached, failure) {
+    const { previous, live } = reached;
+    if (previous === null || previous === live)
+        return { verdict: { ...reached, status: 'down' }, failure };
+    const hooks = { preActivate: null, postActivate: null };
+    const ids = { activation: (0,external_node_crypto_.randomUUID)(), release: previous };
+    const back = { ...request, ...hooks, ...ids, kind: 'restore' };
+    try {
+        const verdict = await pipeline.run('rollback', async () => {
+            const value = await activate(watch, back).verdict;
+            if (value.status !== 'live')
+                throw reviveFailure(value);
+            return { value, detail: `${previous} is live again` };
+        });
+        return { verdict: { ...verdict, status: 'restored', previous }, failure };
+    }
+    catch (cause) {
+        // Still the new release serves, healthy on the server and not outside of it.
+        const both = `${failure.message}; then the way back failed: ${failure_Failure.from(cause).message}`;
+        return { verdict: { ...reached, status: 'down' }, failure: failure.reworded(both) };
+    }
 }
 
 ;// CONCATENATED MODULE: external "node:string_decoder"
@@ -58928,6 +58972,27 @@ function sshOptions({ inputs, host }) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/phases/recover.js
+
+/**
+ * A row of its own, and only where there is something to recover. What cannot be recovered does not stop the run:
+ * the release that it brings may be what is needed.
+ * @returns what is live after it
+ */
+async function recover({ agent, facts }, pipeline) {
+    const { interrupted, live } = facts;
+    if (interrupted === null)
+        return live;
+    const recovery = pipeline.run('recover', async () => {
+        const verdict = await agent.call('watch', { activation: interrupted, withdraw: false });
+        if (verdict.status === 'down')
+            throw failure_Failure.revive(verdict.failure);
+        const detail = `an earlier run was interrupted after the swap; it ended ${verdict.status}, ${verdict.live} is live`;
+        return { value: verdict.live, detail };
+    });
+    return recovery.catch(() => live);
+}
+
 ;// CONCATENATED MODULE: ./build/phases/rollback-target.js
 /** Which release a rollback goes to: the one asked for, or the newest good one before the live one. */
 
@@ -58950,9 +59015,7 @@ async function chooseRelease(agent, asked) {
         const failure = failure_Failure.from(error);
         if (failure.code !== 'release-damaged')
             throw failure;
-        throw new failure_Failure(failure.code, failure.message, {
-            remedy: `It cannot go live as it is. ${listOf(releases)}`,
-        });
+        throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${listOf(releases)}` });
     }
     return id;
 }
@@ -58986,14 +59049,14 @@ function listOf(releases) {
 /** @param packageName `name` in the app's package.json, if there is one */
 function createPlan(inputs, packageName) {
     const appName = inputs.appName ?? appNameFromPackage(packageName);
-    const { sha = '', ref = '', actor = '', runUrl = '' } = inputs.run;
+    const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run;
     return {
         inputs,
         host: inputs.hosts[0],
         appName,
         path: inputs.path ?? `apps/${appName}`,
         activation: (0,external_node_crypto_.randomUUID)(),
-        run: { commit: sha, ref, actor, runUrl },
+        run: { commit: sha, ref, actor, runUrl, workflow, runNumber, runAttempt },
     };
 }
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
@@ -59172,6 +59235,7 @@ async function upload(plan, { agent }, output, manifest) {
 
 
 
+
 async function deploy(plan, project, programs, pipeline) {
     const { inputs } = plan;
     const open = () => connect_connect(plan, { ...programs, persist: !inputs.dryRun });
@@ -59180,7 +59244,7 @@ async function deploy(plan, project, programs, pipeline) {
     try {
         server = await pipeline.run('connect', open);
         const connected = server;
-        known = { ...known, live: connected.facts.live };
+        known = { ...known, live: inputs.dryRun ? connected.facts.live : await recover(connected, pipeline) };
         const output = await pipeline.run('build', () => build_build(plan, project));
         const manifest = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile));
         if (inputs.dryRun) {
@@ -59206,7 +59270,7 @@ async function rollback(plan, programs, pipeline) {
     let server;
     try {
         server = await pipeline.run('connect', open);
-        known = { ...known, live: server.facts.live };
+        known = { ...known, live: inputs.dryRun ? server.facts.live : await recover(server, pipeline) };
         const release = await chooseRelease(server.agent, inputs.release);
         known = { ...known, release };
         if (inputs.dryRun) {
@@ -59223,6 +59287,9 @@ async function rollback(plan, programs, pipeline) {
         server?.close();
     }
 }
+function serving({ status: pm2Status, phase }) {
+    return pm2Status === 'online' && phase === 'open';
+}
 async function phases_status(plan, programs, pipeline) {
     const known = nothingKnown;
     let server;
@@ -59232,13 +59299,14 @@ async function phases_status(plan, programs, pipeline) {
         const found = await pipeline.run('status', async () => {
             const value = await agent.call('status', {});
             const lock = value.lock === null ? '' : `; locked by ${value.lock}`;
-            const detail = `${plural(value.releases.length, 'release')}, ${plural(value.workers.length, 'worker')}${lock}`;
-            return { value, detail };
+            const broken = value.interrupted === null ? '' : '; a deploy was interrupted: the next run recovers it';
+            const counts = `${plural(value.releases.length, 'release')}, ${plural(value.workers.length, 'worker')}`;
+            return { value, detail: counts + lock + broken };
         });
-        const { live, releases, workers } = found;
-        const healthy = live !== null && workers.length > 0 && workers.every(({ release }) => release === live);
+        const { live, served, releases, workers } = found;
+        const healthy = served !== null && served === live && workers.every(serving);
         return {
-            ...untouched({ ...known, live }),
+            ...untouched({ ...known, live: served }),
             status: healthy ? 'live' : 'down',
             succeeded: true,
             releases,
@@ -59302,7 +59370,7 @@ function sentence({ status, succeeded, release, liveRelease, previousRelease, re
     if (releases.length > 0) {
         return status === 'live'
             ? `${live} is live.`
-            : `The workers do not all serve a release; current points at ${live}.`;
+            : 'The workers do not all serve the release that is meant to be live.';
     }
     switch (status) {
         case 'live':

@@ -52431,15 +52431,19 @@ class Failure extends Error {
         if (error instanceof Failure)
             return error;
         const message = error instanceof Error ? error.message : String(error);
-        const stack = error instanceof Error ? error.stack : undefined;
-        return new Failure(code, message, { cause: error, ...(stack === undefined ? {} : { evidence: stack }) });
+        return new Failure(code, message, {
+            cause: error,
+            evidence: error instanceof Error ? error.stack : undefined,
+        });
     }
     /** A failure that came over the wire, as the error that it was on the other side. */
     static revive({ code, message, remedy, evidence }) {
-        return new Failure(code, message, {
-            ...(remedy === null ? {} : { remedy }),
-            ...(evidence === null ? {} : { evidence }),
-        });
+        return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+    }
+    /** The same failure, with more said about it. */
+    reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
+        const { code } = this;
+        return new Failure(code, message, { remedy, evidence, cause: this.cause });
     }
     toRecord() {
         const { code, message, remedy = null, evidence = null } = this;
@@ -53239,9 +53243,9 @@ function readRun(env) {
         ref: given(env['GITHUB_REF']),
         actor: given(env['GITHUB_ACTOR']),
         runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
-        runId,
-        eventName: given(env['GITHUB_EVENT_NAME']),
-        summaryFile: given(env['GITHUB_STEP_SUMMARY']),
+        workflow: given(env['GITHUB_WORKFLOW']),
+        runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),
+        runAttempt: Number(given(env['GITHUB_RUN_ATTEMPT']) ?? 1),
     };
 }
 function given(text) {
@@ -53438,6 +53442,9 @@ const releaseInfo = object({
     ref: string,
     actor: string,
     runUrl: string,
+    workflow: string,
+    runNumber: count,
+    runAttempt: count,
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
@@ -53482,6 +53489,8 @@ const serverFacts = object({
     freeBytes: number,
     freeInodes: number,
     live: nullable(messages_releaseId),
+    /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
+    interrupted: nullable(string),
     now: string,
 });
 /** Failures as they travel. */
@@ -53496,7 +53505,10 @@ const activationStep = guards_oneOf('lock', 'pre-activate', 'swap', 'reload', 'h
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
     status: activationStatus,
+    /** What serves at the end. */
     live: nullable(messages_releaseId),
+    /** What was live when it began. */
+    previous: nullable(messages_releaseId),
     failure: nullable(failureRecord),
     workers: list(workerState),
 });
@@ -53509,7 +53521,17 @@ const journalEntry = object({
     detail: string,
     verdict: nullable(verdict),
 });
-const run = object({ commit: string, ref: string, actor: string, runUrl: string });
+const run = object({
+    commit: string,
+    ref: string,
+    actor: string,
+    runUrl: string,
+    /** The workflow's name and the number of its run, '' and 0 outside of GitHub: a later run has a higher one. */
+    workflow: string,
+    runNumber: count,
+    /** 1, and one more each time that somebody asks for the same run again. */
+    runAttempt: count,
+});
 const activationId = matching(/^[0-9a-f-]{36}$/);
 const activationRequest = object({
     /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
@@ -53529,10 +53551,14 @@ const operations = {
     status: {
         params: nothing,
         result: object({
+            /** What `current` points at. */
             live: nullable(messages_releaseId),
+            /** What the workers that take traffic run, where they all run the same. */
+            served: nullable(messages_releaseId),
             releases: list(releaseSummary),
             workers: list(workerState),
             lock: nullable(string),
+            interrupted: nullable(string),
             journal: list(journalEntry),
         }),
     },
@@ -53566,12 +53592,15 @@ const operations = {
         params: object({ id: messages_releaseId }),
         result: object({ bootMs: count, status: count, attempts: count }),
     },
-    /** Removes a release that never went live. */
+    /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
     discard: { params: object({ id: messages_releaseId }), result: object({ removed: guards_boolean }) },
     /** Begins an activation, detached from the session; its journal entries come as events. */
     activate: { params: activationRequest, result: verdict },
-    /** Takes up watching one that was begun in another session. */
-    watch: { params: object({ activation: activationId }), result: verdict },
+    /**
+     * Takes up watching one that was begun in another session. With `withdraw` it ends `kept` if it has not swapped
+     * yet: its run was cancelled.
+     */
+    watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
         params: object({ keep: count, lockTimeoutMs: count }),
         result: object({ removed: list(messages_releaseId), inUse: list(messages_releaseId), kept: list(messages_releaseId) }),
@@ -54775,18 +54804,22 @@ async function aftermath(plan, programs, pipeline) {
     try {
         const { agent } = server;
         const verdict = await pipeline.run('health-check', async () => {
-            const value = await agent.call('watch', { activation: plan.activation }).catch(neverBegan);
+            // Cancelled: what has not swapped yet withdraws, what has finishes.
+            const value = await agent
+                .call('watch', { activation: plan.activation, withdraw: true })
+                .catch(neverBegan);
             return {
                 value,
                 detail: value === null ? 'nothing live was touched' : `the server ended it: ${value.status}`,
             };
         });
-        const { live, releases, workers } = await agent.call('status', {});
-        const known = { ...untouched({ live, release: null, uploadedBytes: 0 }), releases, workers };
+        const { served, releases, workers } = await agent.call('status', {});
+        const known = { ...untouched({ live: served, release: null, uploadedBytes: 0 }), releases, workers };
         if (verdict === null)
             return { ...known, failure: cutOff };
         const failure = verdict.failure === null ? null : Failure.revive(verdict.failure);
-        return { ...known, status: verdict.status, succeeded: verdict.status === 'live', failure };
+        const { status, previous } = verdict;
+        return { ...known, status, succeeded: status === 'live', previousRelease: previous, failure };
     }
     finally {
         server.close();
@@ -54897,14 +54930,14 @@ function isMissing(error) {
 /** @param packageName `name` in the app's package.json, if there is one */
 function createPlan(inputs, packageName) {
     const appName = inputs.appName ?? appNameFromPackage(packageName);
-    const { sha = '', ref = '', actor = '', runUrl = '' } = inputs.run;
+    const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run;
     return {
         inputs,
         host: inputs.hosts[0],
         appName,
         path: inputs.path ?? `apps/${appName}`,
         activation: (0,external_node_crypto_.randomUUID)(),
-        run: { commit: sha, ref, actor, runUrl },
+        run: { commit: sha, ref, actor, runUrl, workflow, runNumber, runAttempt },
     };
 }
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
@@ -54970,7 +55003,7 @@ function sentence({ status, succeeded, release, liveRelease, previousRelease, re
     if (releases.length > 0) {
         return status === 'live'
             ? `${live} is live.`
-            : `The workers do not all serve a release; current points at ${live}.`;
+            : 'The workers do not all serve the release that is meant to be live.';
     }
     switch (status) {
         case 'live':

@@ -1,13 +1,23 @@
 /** Prunes old releases: never the live one, the previous one, or one that a process still uses. */
 import { lstat, readdir, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
+import { parse } from '../protocol/guards.ts'
 import type { Result } from '../protocol/messages.ts'
+import { job } from './activation/job.ts'
+import { readIfThere } from './files.ts'
 import type { Layout } from './layout.ts'
 import { releaseDirectory } from './layout.ts'
 import { takeLock } from './lock.ts'
 import { ownerLives } from './owner.ts'
 import { workingDirectories } from './processes.ts'
-import { activatedAt, liveRelease, previousRelease, releaseIds, removeRelease } from './releases.ts'
+import {
+  activatedAt,
+  dropPreparedLinks,
+  liveRelease,
+  previousRelease,
+  releaseIds,
+  removeRelease,
+} from './releases.ts'
 import { uploadOwner } from './upload.ts'
 import { readWorkers } from './workers.ts'
 
@@ -20,7 +30,7 @@ export async function cleanUp(
   keep: number,
   lockTimeoutMs: number,
 ): Promise<Result<'cleanup'>> {
-  const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs, () => undefined)
+  const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs)
   try {
     const live = await liveRelease(layout)
     const previous = await previousRelease(layout, [live])
@@ -30,13 +40,15 @@ export async function cleanUp(
       async (id) => (await activatedAt(layout, id).catch(() => null)) !== null,
     )
     const wanted = new Set([...verified.slice(-keep), live, previous])
+    const claimed = await claimedReleases(layout, ids)
     // Without a live release there is nothing that tells which of them matter.
-    const doomed = live === null ? [] : ids.filter((id) => !wanted.has(id) && id < live)
+    const doomed = live === null ? [] : ids.filter((id) => !wanted.has(id) && !claimed.has(id) && id < live)
 
     const used = await releasesInUse(layout, ids)
     const removed = doomed.filter((id) => !used.has(id))
     for (const id of removed) await removeRelease(layout, id)
     await removeLeftovers(layout)
+    await dropPreparedLinks(layout)
     return {
       removed,
       inUse: doomed.filter((id) => used.has(id)),
@@ -44,6 +56,23 @@ export async function cleanUp(
     }
   } finally {
     await lock.release()
+  }
+}
+
+/** Releases on their way: the session that sent one lives, or an activation of it waits for the lock. */
+async function claimedReleases(layout: Layout, ids: readonly string[]): Promise<ReadonlySet<string>> {
+  const sent = ids.filter((id) => ownerLives(uploadOwner(releaseDirectory(layout, id))) === true)
+  const jobs = (await readdir(layout.activations)).filter((name) => name.endsWith('.json'))
+  const waiting = await Promise.all(jobs.map((name) => releaseOf(join(layout.activations, name))))
+  return new Set([...sent, ...waiting])
+}
+
+async function releaseOf(jobFile: string): Promise<string> {
+  if (ownerLives(ownerOf(jobFile)) === false) return ''
+  try {
+    return parse(job, (await readIfThere(jobFile)) ?? '', 'job').request.release
+  } catch {
+    return ''
   }
 }
 
@@ -71,9 +100,14 @@ async function removeLeftovers({ incoming, activations }: Layout): Promise<void>
   }
   for (const name of await readdir(activations)) {
     const path = join(activations, name)
-    const owner = path.replace(/\.\w+$/, '.owner')
-    if (ownerLives(owner) !== true && (await isOld(path))) await rm(path, { force: true })
+    if (ownerLives(ownerOf(path)) !== true && (await isOld(path)))
+      await rm(path, { recursive: true, force: true })
   }
+}
+
+/** The owner file beside any file of an activation. */
+function ownerOf(path: string): string {
+  return path.replace(/\.\w+$/, '.owner')
 }
 
 async function isOld(path: string): Promise<boolean> {

@@ -1,7 +1,7 @@
 /** File operations that survive a power cut: written aside, flushed, renamed into place. */
 import { createHash } from 'node:crypto'
 import { constants, createReadStream } from 'node:fs'
-import { type FileHandle, lstat, open, readFile, readlink, rename, rm, symlink } from 'node:fs/promises'
+import { type FileHandle, lstat, open, readFile, readlink, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import { pipeline } from 'node:stream/promises'
@@ -21,19 +21,6 @@ export async function writeFileAtomic(file: string, content: string | Buffer, mo
     throw error
   }
   await syncFolder(dirname(file))
-}
-
-/** Points a symlink elsewhere in one atomic step: there is no moment without it. */
-export async function replaceLink(link: string, target: string): Promise<void> {
-  const aside = besideOf(link)
-  await symlink(target, aside)
-  try {
-    await rename(aside, link)
-  } catch (error) {
-    await rm(aside, { force: true })
-    throw error
-  }
-  await syncFolder(dirname(link))
 }
 
 /** Makes a rename or a new entry in a folder last through a power cut. */

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { parse } from '../protocol/guards.ts'
 import { type ActivationStep, type JournalEntry, journalEntry, type Verdict } from '../protocol/messages.ts'
 import { withFile } from './files.ts'
+import { isDiskFull } from './trouble.ts'
 
 export interface Journal {
   begin(step: ActivationStep, detail: string): Promise<void>
@@ -12,10 +13,16 @@ export interface Journal {
   done(step: ActivationStep, detail: string): Promise<void>
   failed(step: ActivationStep, detail: string): Promise<void>
   verdict(verdict: Verdict): Promise<void>
+  /** From here on going on matters more than the record: a step that cannot be written down is done all the same. */
+  letGo(): void
 }
 
-export function openJournal(file: string, activation: string): Journal {
-  const append = async (entry: Omit<JournalEntry, 'time' | 'activation'>) => {
+/**
+ * @param onDiskFull makes room, if it can; the entry is then tried once more
+ */
+export function openJournal(file: string, activation: string, onDiskFull = async () => {}): Journal {
+  let strict = true
+  const write = async (entry: Omit<JournalEntry, 'time' | 'activation'>) => {
     const line = JSON.stringify({ time: new Date().toISOString(), activation, ...entry })
     const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_APPEND
     await withFile(file, flags, 0o600, async (handle) => {
@@ -24,24 +31,43 @@ export function openJournal(file: string, activation: string): Journal {
       await handle.sync()
     })
   }
+  const append = async (entry: Omit<JournalEntry, 'time' | 'activation'>) => {
+    try {
+      await write(entry)
+    } catch (error) {
+      if (!isDiskFull(error)) throw error
+      await onDiskFull()
+      await write(entry)
+    }
+  }
   const step = (state: JournalEntry['state']) => (name: ActivationStep, detail: string) =>
-    append({ step: name, state, detail, verdict: null })
+    append({ step: name, state, detail, verdict: null }).catch((error: unknown) => {
+      if (strict && state !== 'note') throw error
+      console.error(`${name} ${state}: ${detail} (not in the journal: ${(error as Error).message})`)
+    })
   return {
     begin: step('begin'),
     note: step('note'),
     done: step('done'),
     failed: step('failed'),
     verdict: (verdict) => append({ step: null, state: 'verdict', detail: verdict.status, verdict }),
+    letGo: () => void (strict = false),
   }
 }
 
-/** The last `limit` entries. A line that was cut off by a crash is passed over. */
-export async function readJournal(file: string, limit: number): Promise<readonly JournalEntry[]> {
+/** The last `limit` entries, or all. A line that was cut off by a crash is passed over. */
+export async function readJournal(file: string, limit = Infinity): Promise<readonly JournalEntry[]> {
   const text = await readFile(file, 'utf8').catch(() => '')
   return text.split('\n').flatMap(parseLine).slice(-limit)
 }
 
 const POLL = 50
+
+interface Followed {
+  readonly entry: JournalEntry
+  /** Where its line ends, in bytes: from here the next one may be followed. */
+  readonly end: number
+}
 
 /**
  * Follows one activation's entries as they are written, until `ended` says that its process is gone and
@@ -53,7 +79,7 @@ export async function* followJournal(
   from: number,
   activation: string,
   ended: () => boolean,
-): AsyncGenerator<JournalEntry, void, undefined> {
+): AsyncGenerator<Followed, void, undefined> {
   const handle = await open(file, constants.O_RDONLY | constants.O_CREAT, 0o600)
   const chunk = Buffer.alloc(64 * 1024)
   let rest = Buffer.alloc(0)
@@ -74,7 +100,9 @@ export async function* followJournal(
       for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
         const line = rest.subarray(0, end).toString('utf8')
         rest = rest.subarray(end + 1)
-        for (const entry of parseLine(line)) if (entry.activation === activation) yield entry
+        for (const entry of parseLine(line)) {
+          if (entry.activation === activation) yield { entry, end: position - rest.length }
+        }
       }
     }
   } finally {

@@ -30,24 +30,31 @@ export interface Lock {
   release(): Promise<void>
 }
 
+export interface Waiting {
+  /** Called once per holder that it waits for. */
+  readonly onWait?: (holder: string) => void
+  /** Asked while it waits: whether the lock is wanted no more. */
+  readonly giveUp?: () => Promise<boolean>
+}
+
 /**
  * Takes the lock, waiting up to `timeoutMs` for its holder.
- * @param onWait called once per holder that it waits for
- * @throws Failure `locked`
+ * @throws Failure `locked`, or `withdrawn` if it gave up
  */
 export async function takeLock(
   directory: string,
   owner: string,
   timeoutMs: number,
-  onWait: (holder: string) => void,
+  { onWait, giveUp }: Waiting = {},
 ): Promise<Lock> {
   const deadline = performance.now() + timeoutMs
   let told = ''
   for (;;) {
     const taken = await tryLock(directory, owner)
     if (typeof taken !== 'string') return taken
-    if (taken !== told) onWait(taken)
+    if (taken !== told) onWait?.(taken)
     told = taken
+    if (await giveUp?.()) throw withdrawn()
     if (performance.now() >= deadline) {
       throw new Failure('locked', `another deploy of this app is still running: ${taken}`, {
         remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
@@ -55,6 +62,13 @@ export async function takeLock(
     }
     await delay(POLL)
   }
+}
+
+/** The run was cancelled before it had begun anything that cannot be taken back. */
+export function withdrawn(): Failure {
+  return new Failure('withdrawn', 'the run was cancelled before anything live was touched', {
+    remedy: 'Run it again.',
+  })
 }
 
 /** Who holds the lock, in words, or null. */

@@ -2,8 +2,9 @@
 import { readlinkSync } from 'node:fs'
 import { Failure } from '../protocol/failure.ts'
 import type { Operation, Params, Result } from '../protocol/messages.ts'
-import { startActivation, watchActivation } from './activation/start.ts'
-import { listWorkers, toStates } from './activation/fleet.ts'
+import { listWorkers, servedRelease, toStates, type Worker } from './activation/fleet.ts'
+import { interruptedActivation } from './activation/interrupted.ts'
+import { type ActivationContext, startActivation, watchActivation } from './activation/start.ts'
 import { verifyCandidate } from './candidate.ts'
 import { cleanUp, releasesInUse } from './cleanup.ts'
 import { exists } from './files.ts'
@@ -14,9 +15,18 @@ import { lockHolder } from './lock.ts'
 import { auditRelease } from './manifest-file.ts'
 import { assertPortIsOurs } from './port.ts'
 import { connectPm2, daemonPid, pm2Home } from './pm2.ts'
-import { liveRelease, listReleases, readInfo, readRuntime, releaseIds, removeRelease } from './releases.ts'
+import {
+  liveRelease,
+  listReleases,
+  markRejected,
+  readInfo,
+  readRuntime,
+  releaseIds,
+  removeRelease,
+} from './releases.ts'
 import { inspectServer } from './server.ts'
 import { createUploads } from './upload.ts'
+import { readWorkers } from './workers.ts'
 
 export interface AgentOptions {
   /** The app's folder, absolute. */
@@ -79,27 +89,42 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
     })
   }
 
-  const workers = async () => {
+  /** Never starts a daemon: where none runs there are no workers. */
+  const workers = async (): Promise<readonly Worker[]> => {
     if (search.found === null || daemonPid(home) === null) return []
     const pm2 = await connectPm2(search.found, home)
     try {
-      return toStates(await listWorkers({ layout, pm2, appName }))
+      return await listWorkers({ layout, pm2, appName })
     } finally {
       pm2.close()
     }
+  }
+
+  const context = (): ActivationContext => {
+    if (agentFile === '') {
+      throw new Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
+        remedy: 'The folder must be writable for the user that logs in, and the disk not full.',
+      })
+    }
+    return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath }
   }
 
   return {
     handlers: {
       inspect: () => inspectServer(layout, search, home),
       releases: async () => ({ releases: await listReleases(layout) }),
-      status: async () => ({
-        live: await liveRelease(layout),
-        releases: await listReleases(layout),
-        workers: await workers(),
-        lock: await lockHolder(layout.lock),
-        journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
-      }),
+      status: async () => {
+        const found = await workers()
+        return {
+          live: await liveRelease(layout),
+          served: servedRelease(found),
+          releases: await listReleases(layout),
+          workers: toStates(found),
+          lock: await lockHolder(layout.lock),
+          interrupted: await interruptedActivation(layout),
+          journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
+        }
+      },
       stage: (_, { body }) => uploads.stage(body),
       fill: ({ id }, { body }) => uploads.fill(id, body),
       commit: (params) => uploads.commit(params),
@@ -117,33 +142,22 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         await existing(id)
         makeFolders(layout)
         const runtime = await readRuntime(layout, id)
-        const daemon = daemonPid(home)
-        const ours = [...(daemon === null ? [] : [daemon]), ...(await workers()).map(({ pid }) => pid)]
-        await assertPortIsOurs(runtime.host, runtime.port, ours)
+        const processes = (await workers()).map(({ process }) => process)
+        const records = await readWorkers(layout.workers)
+        await assertPortIsOurs(runtime.host, runtime.port, { processes, records, daemon: daemonPid(home) })
         return verifyCandidate(layout, id, runtime, workerNode())
       },
       discard: async ({ id }) => {
         const live = await liveRelease(layout)
-        const used = await releasesInUse(layout, [id])
-        if (id === live || used.has(id) || !(await exists(releaseDirectory(layout, id))))
-          return { removed: false }
+        if (id === live || !(await exists(releaseDirectory(layout, id)))) return { removed: false }
+        await markRejected(layout, id)
+        if ((await releasesInUse(layout, [id])).has(id)) return { removed: false }
         await removeRelease(layout, id)
         return { removed: true }
       },
-      activate: (request, { event }) => {
-        if (agentFile === '') {
-          throw new Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
-            remedy: 'The folder must be writable for the user that logs in, and the disk not full.',
-          })
-        }
-        const node = process.execPath
-        return startActivation(
-          { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node },
-          request,
-          event,
-        )
-      },
-      watch: ({ activation }, { event }) => watchActivation(layout, activation, event),
+      activate: (request, { event }) => startActivation(context(), request, event),
+      watch: ({ activation, withdraw }, { event }) =>
+        watchActivation(layout, context, activation, withdraw, event),
       cleanup: ({ keep, lockTimeoutMs }) => cleanUp(layout, keep, lockTimeoutMs),
     },
     end: () => uploads.abandon(),

@@ -54,7 +54,9 @@ export interface Pm2 {
   duplicate(id: number): Promise<void>
   /** Replaces one worker; resolves when the old one has drained. The daemon carries it through by itself. */
   reload(id: number, options: Pm2Options): Promise<void>
-  restart(id: number): Promise<void>
+  /** Whether the old worker of a replaced one is still draining: PM2 has one place for it, and keeps it until then. */
+  isReplacing(id: number): Promise<boolean>
+  restart(id: number, options: Pm2Options): Promise<void>
   stop(id: number): Promise<void>
   remove(id: number): Promise<void>
   /** Starts a removed process again as it was, the way `pm2 resurrect` does. */
@@ -95,8 +97,8 @@ export function daemonPid(home: string): number | null {
 interface Client {
   connect(callback: (error: unknown) => void): void
   disconnect(): void
-  start(options: object, callback: (error: unknown) => void): void
-  dump(callback: (error: unknown) => void): void
+  start(options: object, callback: Done<void>): void
+  dump(callback: Done<void>): void
   Client: {
     executeRemote(
       method: string,
@@ -115,9 +117,22 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
   process.env['PM2_HOME'] = home
   const client = createRequire(join(installed.path, 'package.json'))(installed.path) as Client
 
-  await promised('connect', (done) => client.connect(done))
+  let daemon: number | null = null
+  const connect = async () => {
+    await promised('connect', (done) => client.connect(done))
+    daemon = daemonPid(home)
+  }
+  await connect()
+  /** A daemon that dies takes all workers with it and answers nothing more: the next call starts another. */
+  const ask = async <T>(what: string, call: (done: Done<T>) => void): Promise<T> => {
+    if (daemonPid(home) !== daemon) {
+      client.disconnect()
+      await connect()
+    }
+    return whileItLives(promised(what, call), () => daemonPid(home) === daemon)
+  }
   const remote = (method: string, parameters: unknown): Promise<unknown> =>
-    promised(method, (done) => client.Client.executeRemote(method, parameters, done))
+    ask(method, (done) => client.Client.executeRemote(method, parameters, done))
 
   return {
     async list(name) {
@@ -126,7 +141,7 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
     },
     async start({ name, script, cwd, options }) {
       const { max_memory_restart, node_args, ...rest } = options
-      await promised('start', (done) =>
+      await ask('start', (done: Done<void>) =>
         client.start(
           {
             name,
@@ -148,16 +163,32 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
     duplicate: async (id) => void (await remote('duplicateProcessId', id)),
     reload: async (id, options) =>
       void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } })),
-    restart: async (id) => void (await remote('restartProcessId', { id, env: {} })),
+    // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 hide it from their list).
+    isReplacing: (id) =>
+      remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(
+        () => true,
+        (error: unknown) => !/id unknown/.test((error as Error).message),
+      ),
+    restart: async (id, options) =>
+      void (await remote('restartProcessId', { id, env: { current_conf: toConf(options) } })),
     stop: async (id) => void (await remote('stopProcessId', id)),
     remove: async (id) => void (await remote('deleteProcessId', id)),
     revive: async ({ definition }) => {
       const { instances: _, pm_id: __, ...rest } = definition
       await remote('prepare', rest)
     },
-    save: () => promised('dump', (done) => client.dump(done)),
+    save: () => ask('dump', (done) => client.dump(done)),
     close: () => client.disconnect(),
   }
+}
+
+/** Whether PM2 started the process with these options for the process itself. */
+export function runsUnder(
+  { definition }: Pm2Process,
+  { node_args, max_memory_restart }: Pm2Options,
+): boolean {
+  const { node_args: kept = [], max_memory_restart: limit = null } = definition
+  return JSON.stringify(kept) === JSON.stringify(node_args) && limit === max_memory_restart
 }
 
 /** PM2 removes an option whose new value is the text "null" (`Utility.extendMix`, seen in 5.4 to 7). */
@@ -165,7 +196,21 @@ function toConf(options: Pm2Options): object {
   return { ...options, max_memory_restart: options.max_memory_restart ?? 'null' }
 }
 
-function promised<T>(what: string, call: (done: (error: unknown, result?: T) => void) => void): Promise<T> {
+type Done<T> = (error: unknown, result?: T) => void
+
+const LOOK = 500
+
+/** Settles as `answer` does, or fails once `lives` says no: a dead daemon's answer never comes. */
+function whileItLives<T>(answer: Promise<T>, lives: () => boolean): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = setInterval(() => {
+      if (!lives()) reject(new Failure('pm2-failed', 'the PM2 daemon ended in the middle of a request'))
+    }, LOOK)
+    answer.then(resolve, reject).finally(() => clearInterval(timer))
+  })
+}
+
+function promised<T>(what: string, call: (done: Done<T>) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     call((error, result) => {
       if (error === null || error === undefined) resolve(result as T)

@@ -2,15 +2,23 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { Failure } from '../protocol/failure.ts'
+import type { WorkerRecord } from '../server/worker-record.ts'
+import type { Pm2Process } from './pm2.ts'
 
 /** The kernel's word for a listening socket in /proc/net/tcp. */
 const LISTEN = '0A'
 
-/**
- * @param ours pids that may hold the port: the PM2 daemon, which holds it for its workers, and the app's own
- * @throws Failure `port-taken` or `port-forbidden`
- */
-export async function assertPortIsOurs(host: string, port: number, ours: readonly number[]): Promise<void> {
+export interface PortUsers {
+  /** Processes that PM2 lists for the app. */
+  readonly processes: readonly Pm2Process[]
+  /** What its workers say of themselves. */
+  readonly records: readonly WorkerRecord[]
+  /** The PM2 daemon, which holds the port for the workers of every app in cluster mode. */
+  readonly daemon: number | null
+}
+
+/** @throws Failure `port-taken` or `port-forbidden` */
+export async function assertPortIsOurs(host: string, port: number, users: PortUsers): Promise<void> {
   const error = await tryListen(host, port)
   if (error === null) return
   if (error.code === 'EACCES') {
@@ -25,10 +33,24 @@ export async function assertPortIsOurs(host: string, port: number, ours: readonl
   }
   if (error.code !== 'EADDRINUSE') throw error
   const sockets = listeningSockets(port)
-  if (ours.some((pid) => holds(pid, sockets))) return
+  if (ownersOf(port, users).some((pid) => holds(pid, sockets))) return
   throw new Failure('port-taken', `another process listens on ${host}:${port} already`, {
     remedy: `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`,
   })
+}
+
+/**
+ * The daemon counts only where it holds this very port for this app: to a second app it would simply hand the same
+ * socket, and visitors would get the one or the other (PM2 5 to 7).
+ */
+function ownersOf(port: number, { processes, records, daemon }: PortUsers): readonly number[] {
+  const running = processes.filter(({ status }) => status === 'online' || status === 'launching')
+  const recordOf = (pid: number) => records.find((record) => record.pid === pid)
+  const throughDaemon =
+    records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
+    // Started by somebody else: where it listens, nobody says.
+    running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined)
+  return [...running.map(({ pid }) => pid), ...(throughDaemon && daemon !== null ? [daemon] : [])]
 }
 
 function tryListen(host: string, port: number): Promise<NodeJS.ErrnoException | null> {

@@ -1,5 +1,5 @@
 /** The releases on the server: which there are, which is live, what each is. */
-import { lstat, mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { lstat, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
 import { parse } from '../protocol/guards.ts'
@@ -12,7 +12,7 @@ import {
   runtime,
   verification,
 } from '../protocol/messages.ts'
-import { exists, linkTarget, readIfThere, replaceLink, writeFileAtomic } from './files.ts'
+import { exists, linkTarget, readIfThere, syncFolder, writeFileAtomic } from './files.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 
@@ -39,10 +39,34 @@ export async function liveRelease(layout: Layout): Promise<string | null> {
   return id !== null && (await exists(releaseDirectory(layout, id))) ? id : null
 }
 
-/** Points `current` at a release, relative, so that the app's folder can be moved as a whole. */
+/** Makes the link for `pointCurrentAt` beforehand: then it needs no room on the disk, only a rename. */
+export async function prepareLink(layout: Layout, id: string): Promise<void> {
+  // Relative, so that the app's folder can be moved as a whole.
+  const target = join('releases', id)
+  const link = preparedLink(layout, id)
+  if ((await linkTarget(link).catch(() => null)) === target) return
+  await rm(link, { recursive: true, force: true })
+  await symlink(target, link)
+}
+
+/** Points `current` at a release in one atomic step: there is no moment without it. */
 export async function pointCurrentAt(layout: Layout, id: string): Promise<void> {
   await liveRelease(layout)
-  await replaceLink(layout.current, join('releases', id))
+  await prepareLink(layout, id)
+  await rename(preparedLink(layout, id), layout.current)
+  await syncFolder(layout.base)
+}
+
+export async function dropPreparedLinks(layout: Layout): Promise<void> {
+  for (const name of await readdir(layout.own)) {
+    if (name.startsWith(PREPARED)) await rm(join(layout.own, name), { force: true })
+  }
+}
+
+const PREPARED = 'current-to-'
+
+function preparedLink(layout: Layout, id: string): string {
+  return join(layout.own, PREPARED + id)
 }
 
 export async function readInfo(layout: Layout, id: string): Promise<ReleaseInfo> {
@@ -72,6 +96,11 @@ export async function markVerified(layout: Layout, id: string, activation: strin
     JSON.stringify({ activatedAt: new Date().toISOString(), activation }),
     0o644,
   )
+}
+
+/** Takes back that a release was shown to serve: it was, and then it was rejected. */
+export async function markRejected(layout: Layout, id: string): Promise<void> {
+  await rm(releaseFiles(releaseDirectory(layout, id)).verified, { force: true })
 }
 
 export async function listReleases(layout: Layout): Promise<readonly ReleaseSummary[]> {

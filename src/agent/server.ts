@@ -5,6 +5,7 @@ import { homedir, userInfo } from 'node:os'
 import { dirname } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
 import type { ServerFacts } from '../protocol/messages.ts'
+import { interruptedActivation } from './activation/interrupted.ts'
 import type { Pm2Search } from './find-pm2.ts'
 import type { Layout } from './layout.ts'
 import { daemonPid } from './pm2.ts'
@@ -33,6 +34,7 @@ export async function inspectServer(
     freeBytes: bavail * bsize,
     freeInodes: ffree,
     live: await liveRelease(layout),
+    interrupted: await interruptedActivation(layout),
     now: new Date().toISOString(),
   }
 }

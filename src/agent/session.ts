@@ -4,6 +4,7 @@ import { decodeFrames, encodeMessage, type Frame, frameKind } from '../protocol/
 import { parse } from '../protocol/guards.ts'
 import { type Operation, operations, type Reply, type Request, request } from '../protocol/messages.ts'
 import type { Call, Operations } from './operations.ts'
+import { troubleOf } from './trouble.ts'
 
 export async function serveSession(
   input: AsyncIterable<Buffer>,
@@ -30,7 +31,7 @@ export async function serveSession(
       const call: Call = { body: data, event: (value) => reply({ id, kind: 'event', value }) }
       reply({ id, kind: 'result', value: await handle(operation, params, call) })
     } catch (error) {
-      reply({ id, kind: 'error', value: describe(error).toRecord() })
+      reply({ id, kind: 'error', value: troubleOf(error).toRecord() })
     }
     // What a failed operation left unread comes before the next request.
     for await (const _ of data) continue
@@ -69,32 +70,4 @@ function readBody(frames: AsyncGenerator<Frame, void, undefined>): AsyncIterable
 
 async function* noBody(): AsyncGenerator<Buffer, void, undefined> {
   yield* []
-}
-
-/** The server's own troubles, in words that say what to do. */
-function describe(error: unknown): Failure {
-  const { code, path, message } = error as NodeJS.ErrnoException
-  const where = path === undefined ? '' : ` (${path})`
-  switch (code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new Failure('disk-full', `the server’s disk is full${where}`, {
-        remedy:
-          'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
-        cause: error,
-      })
-    case 'EACCES':
-    case 'EPERM':
-      return new Failure('path-not-writable', `the server refused access: ${message}`, {
-        remedy: 'The app’s folder and all in it must belong to the user that logs in.',
-        cause: error,
-      })
-    case 'EROFS':
-      return new Failure('path-not-writable', `the server’s file system is read-only${where}`, {
-        remedy: 'Mount it writable, or set `path` to a folder on another one.',
-        cause: error,
-      })
-    default:
-      return Failure.from(error, 'agent-failed')
-  }
 }

@@ -109,7 +109,6 @@ export function createUploads(layout: Layout): Uploads {
         throw new Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`)
       }
       await linkShared(layout, directory, dirname(entry), params.runtime)
-      await rm(uploadOwner(directory))
       await syncFolder(directory)
 
       const path = releaseDirectory(layout, id)
@@ -127,7 +126,7 @@ export function createUploads(layout: Layout): Uploads {
   }
 }
 
-/** Says which session an upload belongs to, while it is one. */
+/** Says which session an upload belongs to, and the release after it: nobody removes it while that one lives. */
 export function uploadOwner(directory: string): string {
   return join(releaseFiles(directory).own, 'owner.json')
 }

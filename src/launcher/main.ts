@@ -21,6 +21,12 @@ import { holdSignals } from './signals.ts'
 /** Next's cleanup after the last request may take this long, in milliseconds. */
 const CLEANUP_TIMEOUT = 5000
 
+/**
+ * A worker that PM2 starts anew must not stay away from a site whose health check fails for another reason, such as
+ * a database that is down: a release that went live before opens on any answer after this time, in milliseconds.
+ */
+const INSIST = 5000
+
 export async function launch(launcherFile: string, candidate: boolean): Promise<void> {
   const release = readRelease(dirname(launcherFile))
   const { runtime } = release
@@ -50,7 +56,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   })
 
   const activation = readActivation(release.appDirectory)
-  const onTrial = activation !== null && activation.target === release.id && activation.observe
+  const onTrial = candidate || activation?.target === release.id
   const captured = capturePublicServer(runtime.host, runtime.port)
   await load(release.entry)
 
@@ -60,8 +66,8 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   await proveHealthy({
     port,
     check: runtime.health,
-    observeMs: onTrial && !candidate ? runtime.observeMs : 0,
-    anyAnswer: !onTrial && !candidate,
+    observeMs: onTrial && !candidate && activation?.observe === true ? runtime.observeMs : 0,
+    insistMs: onTrial ? Infinity : INSIST,
     onAnswer: ({ detail, excerpt }) => record.update({ detail, excerpt }),
   })
   if (leaving) return

@@ -67,7 +67,9 @@ export function activate(watch: ActivationWatch, request: ActivationRequest): Ac
         await watch.reconnect()
         watch.log('the connection is back')
         const { activation } = request
-        return await follow((onEvent) => watch.agent().call('watch', { activation }, { onEvent }))
+        return await follow((onEvent) =>
+          watch.agent().call('watch', { activation, withdraw: false }, { onEvent }),
+        )
       } catch (error) {
         const { code, message } = Failure.from(error)
         if (code === 'unknown-activation' || code === 'activation-died') throw error

@@ -16,17 +16,21 @@ export async function aftermath(plan: Plan, programs: Programs, pipeline: Pipeli
   try {
     const { agent } = server
     const verdict = await pipeline.run('health-check', async () => {
-      const value = await agent.call('watch', { activation: plan.activation }).catch(neverBegan)
+      // Cancelled: what has not swapped yet withdraws, what has finishes.
+      const value = await agent
+        .call('watch', { activation: plan.activation, withdraw: true })
+        .catch(neverBegan)
       return {
         value,
         detail: value === null ? 'nothing live was touched' : `the server ended it: ${value.status}`,
       }
     })
-    const { live, releases, workers } = await agent.call('status', {})
-    const known = { ...untouched({ live, release: null, uploadedBytes: 0 }), releases, workers }
+    const { served, releases, workers } = await agent.call('status', {})
+    const known = { ...untouched({ live: served, release: null, uploadedBytes: 0 }), releases, workers }
     if (verdict === null) return { ...known, failure: cutOff }
     const failure = verdict.failure === null ? null : Failure.revive(verdict.failure)
-    return { ...known, status: verdict.status, succeeded: verdict.status === 'live', failure }
+    const { status, previous } = verdict
+    return { ...known, status, succeeded: status === 'live', previousRelease: previous, failure }
   } finally {
     server.close()
   }

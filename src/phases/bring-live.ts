@@ -14,7 +14,7 @@ import { verify } from './verify.ts'
 export interface Goal {
   readonly kind: 'deploy' | 'rollback'
   readonly release: string
-  /** What was live before. */
+  /** What was live when the run began. */
   readonly live: string | null
   readonly uploadedBytes: number
 }
@@ -46,7 +46,7 @@ export async function bringLive(
   try {
     if (inputs.candidateCheck) await pipeline.run('verify', () => verify(server, release))
     else pipeline.skip('verify', 'candidate-check is off')
-    const { verdict, failure } = await runActivation(plan, watch, pipeline, goal)
+    const { verdict, failure } = await runActivation(plan, watch, pipeline, kind, release)
     if (verdict.status !== 'live' || failure !== null) await discard()
     await pipeline
       .run('cleanup', () => cleanUp(inputs, server))
@@ -54,8 +54,16 @@ export async function bringLive(
         watch.log(`cleanup failed, which changes nothing about what is live: ${Failure.from(error).message}`)
       })
     const succeeded = verdict.status === 'live' && failure === null
-    const { status, workers } = verdict
-    return { ...untouched(goal), status, succeeded, liveRelease: verdict.live, failure, workers }
+    const { status, workers, live, previous } = verdict
+    const ended = {
+      status,
+      succeeded,
+      liveRelease: live,
+      previousRelease: previous ?? goal.live,
+      failure,
+      workers,
+    }
+    return { ...untouched(goal), ...ended }
   } catch (error) {
     await discard()
     throw error
@@ -64,13 +72,20 @@ export async function bringLive(
   }
 }
 
+interface Ended {
+  readonly verdict: Verdict
+  /** Why it is not live. */
+  readonly failure: Failure | null
+}
+
 /** The activation on the server, phase by phase, and the public URL after it. */
 async function runActivation(
   plan: Plan,
   watch: ActivationWatch,
   pipeline: Pipeline,
-  { kind, release, live }: Goal,
-): Promise<{ verdict: Verdict; failure: Failure | null }> {
+  kind: Goal['kind'],
+  release: string,
+): Promise<Ended> {
   const { health, lockTimeoutMs, preActivate = null, postActivate = null } = plan.inputs
   const { run } = plan
   const request = {
@@ -105,8 +120,9 @@ async function runActivation(
       await pipeline.run('rollback', () => step('rollback')).catch(() => undefined)
     }
     // The server found it healthy, the public URL did not: go back the way a rollback goes.
-    const ended = verdict.status === 'live' ? await goBack(watch, pipeline, request, live, verdict) : verdict
-    return { verdict: ended, failure }
+    return verdict.status === 'live'
+      ? goBack(watch, pipeline, request, verdict, failure)
+      : { verdict, failure }
   }
 }
 
@@ -114,28 +130,32 @@ async function runActivation(
 function unknownVerdict(error: unknown): Verdict {
   const failure = Failure.from(error)
   if (failure.code !== 'connection-lost' && failure.code !== 'activation-died') throw failure
-  return { status: 'down', live: null, failure: failure.toRecord(), workers: [] }
+  return { status: 'down', live: null, previous: null, failure: failure.toRecord(), workers: [] }
 }
 
+/** @param reached the verdict of the server, which `failure` came after */
 async function goBack(
   watch: ActivationWatch,
   pipeline: Pipeline,
   request: ActivationRequest,
-  previous: string | null,
   reached: Verdict,
-): Promise<Verdict> {
-  if (previous === null || previous === reached.live) return { ...reached, status: 'down' }
-  return pipeline.run('rollback', async () => {
-    const without = { preActivate: null, postActivate: null }
-    const back = {
-      ...request,
-      ...without,
-      activation: randomUUID(),
-      release: previous,
-      kind: 'restore',
-    } as const
-    const verdict = await activate(watch, back).verdict
-    const status = verdict.status === 'live' ? ('restored' as const) : ('down' as const)
-    return { value: { ...verdict, status }, detail: `${verdict.live ?? 'nothing'} is live again` }
-  })
+  failure: Failure,
+): Promise<Ended> {
+  const { previous, live } = reached
+  if (previous === null || previous === live) return { verdict: { ...reached, status: 'down' }, failure }
+  const hooks = { preActivate: null, postActivate: null }
+  const ids = { activation: randomUUID(), release: previous }
+  const back = { ...request, ...hooks, ...ids, kind: 'restore' } as const
+  try {
+    const verdict = await pipeline.run('rollback', async () => {
+      const value = await activate(watch, back).verdict
+      if (value.status !== 'live') throw reviveFailure(value)
+      return { value, detail: `${previous} is live again` }
+    })
+    return { verdict: { ...verdict, status: 'restored', previous }, failure }
+  } catch (cause) {
+    // Still the new release serves, healthy on the server and not outside of it.
+    const both = `${failure.message}; then the way back failed: ${Failure.from(cause).message}`
+    return { verdict: { ...reached, status: 'down' }, failure: failure.reworded(both) }
+  }
 }

@@ -5,10 +5,12 @@ import { nothingKnown, type Outcome, untouched } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import { Failure } from '../protocol/failure.ts'
+import type { WorkerState } from '../protocol/messages.ts'
 import { assemble } from './assemble.ts'
 import { bringLive } from './bring-live.ts'
 import { build } from './build.ts'
 import { connect, type Server } from './connect.ts'
+import { recover } from './recover.ts'
 import { chooseRelease } from './rollback-target.ts'
 import { upload } from './upload.ts'
 
@@ -31,7 +33,7 @@ export async function deploy(
   try {
     server = await pipeline.run('connect', open)
     const connected = server
-    known = { ...known, live: connected.facts.live }
+    known = { ...known, live: inputs.dryRun ? connected.facts.live : await recover(connected, pipeline) }
     const output = await pipeline.run('build', () => build(plan, project))
     const manifest = await pipeline.run('assemble', () => assemble(plan, output, programs.launcherFile))
     if (inputs.dryRun) {
@@ -56,7 +58,7 @@ export async function rollback(plan: Plan, programs: Programs, pipeline: Pipelin
   let server: Server | undefined
   try {
     server = await pipeline.run('connect', open)
-    known = { ...known, live: server.facts.live }
+    known = { ...known, live: inputs.dryRun ? server.facts.live : await recover(server, pipeline) }
     const release = await chooseRelease(server.agent, inputs.release)
     known = { ...known, release }
     if (inputs.dryRun) {
@@ -72,6 +74,10 @@ export async function rollback(plan: Plan, programs: Programs, pipeline: Pipelin
   }
 }
 
+function serving({ status: pm2Status, phase }: WorkerState): boolean {
+  return pm2Status === 'online' && phase === 'open'
+}
+
 export async function status(plan: Plan, programs: Programs, pipeline: Pipeline): Promise<Outcome> {
   const known = nothingKnown
   let server: Server | undefined
@@ -81,13 +87,14 @@ export async function status(plan: Plan, programs: Programs, pipeline: Pipeline)
     const found = await pipeline.run('status', async () => {
       const value = await agent.call('status', {})
       const lock = value.lock === null ? '' : `; locked by ${value.lock}`
-      const detail = `${plural(value.releases.length, 'release')}, ${plural(value.workers.length, 'worker')}${lock}`
-      return { value, detail }
+      const broken = value.interrupted === null ? '' : '; a deploy was interrupted: the next run recovers it'
+      const counts = `${plural(value.releases.length, 'release')}, ${plural(value.workers.length, 'worker')}`
+      return { value, detail: counts + lock + broken }
     })
-    const { live, releases, workers } = found
-    const healthy = live !== null && workers.length > 0 && workers.every(({ release }) => release === live)
+    const { live, served, releases, workers } = found
+    const healthy = served !== null && served === live && workers.every(serving)
     return {
-      ...untouched({ ...known, live }),
+      ...untouched({ ...known, live: served }),
       status: healthy ? 'live' : 'down',
       succeeded: true,
       releases,

@@ -20,9 +20,7 @@ export async function chooseRelease(agent: AgentSession, asked: string | undefin
   } catch (error) {
     const failure = Failure.from(error)
     if (failure.code !== 'release-damaged') throw failure
-    throw new Failure(failure.code, failure.message, {
-      remedy: `It cannot go live as it is. ${listOf(releases)}`,
-    })
+    throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${listOf(releases)}` })
   }
   return id
 }

@@ -7,9 +7,9 @@
 
 export interface FailureOptions {
   /** What the user can do about it, in one or two sentences. */
-  readonly remedy?: string
+  readonly remedy?: string | undefined
   /** What was seen, verbatim: the last lines of a log, an HTTP answer, a command's output. Never a secret. */
-  readonly evidence?: string
+  readonly evidence?: string | undefined
   readonly cause?: unknown
 }
 
@@ -42,16 +42,24 @@ export class Failure extends Error {
   static from(error: unknown, code = 'internal'): Failure {
     if (error instanceof Failure) return error
     const message = error instanceof Error ? error.message : String(error)
-    const stack = error instanceof Error ? error.stack : undefined
-    return new Failure(code, message, { cause: error, ...(stack === undefined ? {} : { evidence: stack }) })
+    return new Failure(code, message, {
+      cause: error,
+      evidence: error instanceof Error ? error.stack : undefined,
+    })
   }
 
   /** A failure that came over the wire, as the error that it was on the other side. */
   static revive({ code, message, remedy, evidence }: FailureRecord): Failure {
-    return new Failure(code, message, {
-      ...(remedy === null ? {} : { remedy }),
-      ...(evidence === null ? {} : { evidence }),
-    })
+    return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined })
+  }
+
+  /** The same failure, with more said about it. */
+  reworded(
+    message: string,
+    { remedy = this.remedy, evidence = this.evidence }: FailureOptions = {},
+  ): Failure {
+    const { code } = this
+    return new Failure(code, message, { remedy, evidence, cause: this.cause })
   }
 
   toRecord(): FailureRecord {

@@ -60,6 +60,9 @@ export const releaseInfo = object({
   ref: string,
   actor: string,
   runUrl: string,
+  workflow: string,
+  runNumber: count,
+  runAttempt: count,
   created: string,
   /** The release's server.js, relative to the release. */
   entry: string,
@@ -111,6 +114,8 @@ export const serverFacts = object({
   freeBytes: number,
   freeInodes: number,
   live: nullable(releaseId),
+  /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
+  interrupted: nullable(string),
   now: string,
 })
 export type ServerFacts = Guarded<typeof serverFacts>
@@ -132,7 +137,10 @@ export type ActivationStep = Guarded<typeof activationStep>
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
   status: activationStatus,
+  /** What serves at the end. */
   live: nullable(releaseId),
+  /** What was live when it began. */
+  previous: nullable(releaseId),
   failure: nullable(failureRecord),
   workers: list(workerState),
 })
@@ -149,7 +157,17 @@ export const journalEntry = object({
 })
 export type JournalEntry = Guarded<typeof journalEntry>
 
-const run = object({ commit: string, ref: string, actor: string, runUrl: string })
+const run = object({
+  commit: string,
+  ref: string,
+  actor: string,
+  runUrl: string,
+  /** The workflow's name and the number of its run, '' and 0 outside of GitHub: a later run has a higher one. */
+  workflow: string,
+  runNumber: count,
+  /** 1, and one more each time that somebody asks for the same run again. */
+  runAttempt: count,
+})
 export type RunInfo = Guarded<typeof run>
 
 const activationId = matching(/^[0-9a-f-]{36}$/)
@@ -175,10 +193,14 @@ export const operations = {
   status: {
     params: nothing,
     result: object({
+      /** What `current` points at. */
       live: nullable(releaseId),
+      /** What the workers that take traffic run, where they all run the same. */
+      served: nullable(releaseId),
       releases: list(releaseSummary),
       workers: list(workerState),
       lock: nullable(string),
+      interrupted: nullable(string),
       journal: list(journalEntry),
     }),
   },
@@ -212,12 +234,15 @@ export const operations = {
     params: object({ id: releaseId }),
     result: object({ bootMs: count, status: count, attempts: count }),
   },
-  /** Removes a release that never went live. */
+  /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
   discard: { params: object({ id: releaseId }), result: object({ removed: boolean }) },
   /** Begins an activation, detached from the session; its journal entries come as events. */
   activate: { params: activationRequest, result: verdict },
-  /** Takes up watching one that was begun in another session. */
-  watch: { params: object({ activation: activationId }), result: verdict },
+  /**
+   * Takes up watching one that was begun in another session. With `withdraw` it ends `kept` if it has not swapped
+   * yet: its run was cancelled.
+   */
+  watch: { params: object({ activation: activationId, withdraw: boolean }), result: verdict },
   cleanup: {
     params: object({ keep: count, lockTimeoutMs: count }),
     result: object({ removed: list(releaseId), inUse: list(releaseId), kept: list(releaseId) }),

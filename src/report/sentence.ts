@@ -13,7 +13,7 @@ export function sentence({
   if (releases.length > 0) {
     return status === 'live'
       ? `${live} is live.`
-      : `The workers do not all serve a release; current points at ${live}.`
+      : 'The workers do not all serve the release that is meant to be live.'
   }
   switch (status) {
     case 'live':

@@ -2,15 +2,22 @@
 import { rm } from 'node:fs/promises'
 import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
 import { activationFile } from '../../server/activation-file.ts'
+import { exists } from '../files.ts'
 import { releaseDirectory } from '../layout.ts'
-import { liveRelease, markVerified, pointCurrentAt } from '../releases.ts'
+import { withdrawn } from '../lock.ts'
+import { liveRelease, markVerified, pointCurrentAt, prepareLink, readInfo } from '../releases.ts'
+import { daemonPid } from '../pm2.ts'
+import { assertPortIsOurs } from '../port.ts'
+import { readWorkers } from '../workers.ts'
 import type { Activation } from './context.ts'
-import { bringUp, trim } from './bring-up.ts'
+import { bringUp, trim, untilReplaced } from './bring-up.ts'
 import { isOurs, listWorkers, toStates, type Worker } from './fleet.ts'
 import { observe, untilOthersLeft } from './observe.ts'
 import { runHook } from './hooks.ts'
 import { instancesOf } from './instances.ts'
+import { activationFiles } from './job.ts'
 import { mayRunTogether } from './memory.ts'
+import { assertNotOvertaken } from './overtaken.ts'
 import { restore } from './restore.ts'
 
 /** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
@@ -18,42 +25,84 @@ const DOORS_CLOSE = 10_000
 
 /** Throws only while nothing live has been touched. */
 export async function activate(activation: Activation): Promise<Verdict> {
-  const { job, layout, target, live, before, app, step } = activation
+  const { layout, target, live, journal, step } = activation
   const { release, runtime } = target
-  const { preActivate, postActivate } = job.request
-  const directory = releaseDirectory(layout, release)
-  const foreign = before.filter((process) => !isOurs(process, app))
-  const together = mayRunTogether(before, instancesOf(runtime))
-
-  if (preActivate !== null) {
-    await step('pre-activate', 'pre-activate', () => hook('pre-activate', preActivate))
-  }
-  const how = describeReload(activation, foreign.length, together)
-  // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
-  await activation.announce({ observe: foreign.length === 0, stay: together })
-
+  // Its first process died after the swap: then there is no way out but forward or back.
+  let swapped = hasBegun(activation, 'swap')
   let current: ActivationStep = 'swap'
   try {
-    await step('swap', `current -> releases/${release}`, () => pointCurrentAt(layout, release))
+    const { how, foreign, together } = await prepare(activation)
+    await step('swap', `current -> releases/${release}`, async () => {
+      await assertWanted(activation)
+      // The rename of the link is the one moment that counts: before it nothing live has changed.
+      await pointCurrentAt(layout, release)
+      swapped = true
+      journal.letGo()
+    })
     current = 'reload'
-    const workers = await step('reload', how, () => reload(activation, foreign.length, together))
+    const workers = await step('reload', how, () => reload(activation, foreign, together))
     current = 'health-check'
     await step('health-check', `${runtime.health.path}, observed for ${runtime.observeMs} ms`, async () => {
       await observe(activation, release, workers, runtime)
-      if (postActivate !== null) await hook('post-activate', postActivate)
+      await hook(activation, 'post-activate')
     })
   } catch (error) {
-    // The rename of the link is the one moment that counts: before it nothing live has changed.
-    if (current === 'swap' && live !== release && (await liveRelease(layout).catch(() => live)) === live)
-      throw error
+    const untouched = !swapped && (live === release || (await liveRelease(layout).catch(() => live)) === live)
+    if (untouched) throw error
+    journal.letGo()
     return restore(activation, current, error)
   }
   return settle(activation)
+}
 
-  async function hook(name: 'pre-activate' | 'post-activate', commands: string): Promise<void> {
-    const output = await runHook(name, commands, directory, runtime)
-    await activation.journal.note(name === 'pre-activate' ? name : 'health-check', `${name}: ${output}`)
+interface Preparation {
+  readonly how: string
+  /** Processes of this name that were started in another way. */
+  readonly foreign: number
+  readonly together: boolean
+}
+
+/** All that can be found out or done beforehand: from the swap on every second counts, and the disk may be full. */
+async function prepare(activation: Activation): Promise<Preparation> {
+  const { job, layout, target, previous, live, before, app, announce } = activation
+  const { release, runtime } = target
+  const foreign = before.filter((process) => !isOurs(process, app)).length
+  const together = mayRunTogether(before, instancesOf(runtime))
+
+  if (job.request.kind === 'deploy' && live !== null && live !== release) {
+    assertNotOvertaken(job.request.run, await readInfo(layout, live).catch(() => null))
   }
+  const records = await readWorkers(layout.workers)
+  const daemon = daemonPid(job.pm2Home)
+  await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon })
+  if (!hasBegun(activation, 'pre-activate', 'done')) await hook(activation, 'pre-activate')
+  await prepareLink(layout, release)
+  if (previous !== null && previous.release !== release) await prepareLink(layout, previous.release)
+  await untilReplaced(activation, app.options.kill_timeout)
+  // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
+  await announce({ observe: foreign === 0, stay: together })
+  return { how: describeReload(activation, foreign, together), foreign, together }
+}
+
+function hasBegun({ history }: Activation, name: ActivationStep, how: 'begin' | 'done' = 'begin'): boolean {
+  return history.some(({ step, state }) => step === name && state === how)
+}
+
+/** @throws Failure `withdrawn` when the run was cancelled meanwhile */
+async function assertWanted({ job, layout }: Activation): Promise<void> {
+  if (await exists(activationFiles(layout, job.request.activation).withdrawn)) throw withdrawn()
+}
+
+async function hook(activation: Activation, name: 'pre-activate' | 'post-activate'): Promise<void> {
+  const { job, layout, target, step, journal } = activation
+  const { activation: id, preActivate, postActivate } = job.request
+  const commands = name === 'pre-activate' ? preActivate : postActivate
+  if (commands === null) return
+  const directory = releaseDirectory(layout, target.release)
+  const run = () =>
+    runHook({ name, commands, directory, runtime: target.runtime, log: activationFiles(layout, id).hookLog })
+  if (name === 'pre-activate') await step(name, name, run)
+  else await journal.note('health-check', `${name}: ${await run()}`)
 }
 
 /** Brings every worker to the target. What was started in another way is removed first: that is the gap. */
@@ -82,23 +131,21 @@ function describeReload({ before, target }: Activation, foreign: number, togethe
 
 /** The release is live: what follows tidies up, and none of it can take that back. */
 async function settle(activation: Activation): Promise<Verdict> {
-  const { job, layout, target, journal, pm2 } = activation
+  const { job, layout, target, live, journal, pm2 } = activation
   const { release, runtime } = target
-  const remark = async (act: () => Promise<unknown>, what: string) => {
-    await act().catch((error: unknown) =>
-      journal.note('health-check', `${what}: ${(error as Error).message}`),
-    )
-  }
+  const remark = (act: Promise<unknown>, what: string) =>
+    act.catch((error: unknown) => journal.note('health-check', `${what}: ${(error as Error).message}`))
   await remark(
-    () => markVerified(layout, release, job.request.activation),
+    markVerified(layout, release, job.request.activation),
     'the release could not be marked as verified',
   )
-  await remark(() => trim(activation, instancesOf(runtime)), 'workers too many could not be removed')
-  await remark(() => pm2.save(), 'PM2 could not save its list for the next boot')
+  await remark(trim(activation, instancesOf(runtime)), 'workers too many could not be removed')
+  await remark(pm2.save(), 'PM2 could not save its list for the next boot')
   // The old workers served until now; from here on every answer is the new release's.
-  await rm(activationFile(layout.base), { force: true })
+  await remark(rm(activationFile(layout.base), { force: true }), 'the old workers could not be told')
   if (!(await untilOthersLeft(activation, release, DOORS_CLOSE))) {
     await journal.note('health-check', 'workers of another release still take requests')
   }
-  return { status: 'live', live: release, failure: null, workers: toStates(await listWorkers(activation)) }
+  const workers = await listWorkers(activation).catch(() => [])
+  return { status: 'live', live: release, previous: live, failure: null, workers: toStates(workers) }
 }

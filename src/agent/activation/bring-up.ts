@@ -1,9 +1,7 @@
 /** Brings the workers to the release that `current` points at, and waits until every one serves it. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../../protocol/failure.ts'
-import type { Layout } from '../layout.ts'
 import type { Pm2App, Pm2Process } from '../pm2.ts'
-import { readWorkers } from '../workers.ts'
 import {
   byId,
   describe,
@@ -14,9 +12,6 @@ import {
   waitFor,
   type Worker,
 } from './fleet.ts'
-
-/** PM2 looks every 100 ms whether a process that it stopped is gone (`kill_retry_time`, 5 to 7), in ms. */
-const PM2_NOTICES = 500
 
 /**
  * Brings `instances` workers to the release that `current` points at, and waits until they serve it.
@@ -31,9 +26,9 @@ export async function bringUp(
   together: boolean,
   timeoutMs: number,
 ): Promise<readonly Worker[]> {
-  const { pm2, appName, layout } = options
+  const { pm2, appName } = options
   const complaints: string[] = []
-  await untilDrained(layout, app.options.kill_timeout)
+  await untilReplaced(options, app.options.kill_timeout)
   const present = byId(await pm2.list(appName))
   const old = new Set(present.map(({ pid }) => pid))
   let first = present[0]?.id
@@ -65,11 +60,11 @@ export async function bringUp(
  * PM2 has one place for the old worker of each id. One that still drains from the last activation holds it: PM2 7
  * then refuses a reload, 5 and 6 forget the old worker.
  */
-async function untilDrained(layout: Layout, timeoutMs: number): Promise<void> {
-  const drained = async () => (await readWorkers(layout.workers)).every(({ phase }) => phase !== 'draining')
-  if (await drained()) return
-  await waitFor(drained, timeoutMs)
-  await delay(PM2_NOTICES)
+export async function untilReplaced({ pm2, appName }: FleetOptions, timeoutMs: number): Promise<void> {
+  await waitFor(async () => {
+    const ids = (await pm2.list(appName)).map(({ id }) => id)
+    return !(await Promise.all(ids.map((id) => pm2.isReplacing(id)))).includes(true)
+  }, timeoutMs)
 }
 
 async function firstId({ pm2, appName }: FleetOptions): Promise<number | undefined> {

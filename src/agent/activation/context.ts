@@ -1,10 +1,10 @@
 /** What the steps of one activation share: facts that were true when it began, and its few tools. */
 import { stat } from 'node:fs/promises'
-import type { ActivationStep, Runtime } from '../../protocol/messages.ts'
+import type { ActivationStep, JournalEntry, Runtime } from '../../protocol/messages.ts'
 import { type ActivationFile, activationFile } from '../../server/activation-file.ts'
 import { startTimeOf } from '../../server/process-identity.ts'
 import { writeFileAtomic } from '../files.ts'
-import type { Journal } from '../journal.ts'
+import { type Journal, readJournal } from '../journal.ts'
 import { type Layout, layoutOf } from '../layout.ts'
 import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
 import { activatedAt, liveRelease, previousRelease, readRuntime } from '../releases.ts'
@@ -26,6 +26,8 @@ export interface Activation {
   readonly previous: Goal | null
   /** What `current` pointed at when it began. */
   readonly live: string | null
+  /** What this activation has journalled before: not empty where its first process died. */
+  readonly history: readonly JournalEntry[]
   readonly app: Pm2App
   /** PM2's processes when it began. */
   readonly before: readonly Pm2Process[]
@@ -49,6 +51,7 @@ export async function beginActivation(job: Job, journal: Journal, pm2: Pm2): Pro
   const runtime = back === null ? null : await readRuntime(layout, back).catch(() => null)
   const previous = back === null || runtime === null ? null : { release: back, runtime }
   const before = await pm2.list(appName)
+  const history = await readJournal(layout.journal)
   return {
     job,
     layout,
@@ -57,6 +60,7 @@ export async function beginActivation(job: Job, journal: Journal, pm2: Pm2): Pro
     target,
     previous,
     live,
+    history: history.filter(({ activation }) => activation === request.activation),
     app: pm2App(layout, appName, target.runtime, previous?.runtime ?? null),
     before,
     logs: await logSizes(before),

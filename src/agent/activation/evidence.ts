@@ -1,18 +1,34 @@
-import { readIfThere } from '../files.ts'
+/** The end of the workers' own logs: the evidence when they fail. */
+import { constants } from 'node:fs'
+import { withFile } from '../files.ts'
 import type { Pm2Process } from '../pm2.ts'
 
-/** The end of the workers' own logs since `since` (bytes by file): the evidence when they fail. */
+/** Logs grow without a limit; this much of each one's end is read, in bytes. */
+const LONGEST = 64 * 1024
+
+/**
+ * What the workers wrote since `since` (bytes by file). Never throws: a log that cannot be read is no reason to
+ * stay with a release that fails.
+ */
 export async function logsSince(
   processes: readonly Pm2Process[],
   since: ReadonlyMap<string, number>,
 ): Promise<string> {
   const files = [...new Set(processes.flatMap(({ errorLog, outLog }) => [outLog, errorLog]))]
-  const texts = await Promise.all(
-    files.map(async (file) =>
-      Buffer.from((await readIfThere(file)) ?? '')
-        .subarray(since.get(file) ?? 0)
-        .toString('utf8'),
-    ),
-  )
+  const texts = await Promise.all(files.map((file) => endOf(file, since.get(file) ?? 0).catch(() => '')))
   return texts.filter((text) => text !== '').join('\n')
+}
+
+async function endOf(file: string, since: number): Promise<string> {
+  return withFile(file, constants.O_RDONLY | constants.O_NONBLOCK, 0, async (handle) => {
+    const { size } = await handle.stat()
+    const from = Math.max(since > size ? 0 : since, size - LONGEST)
+    const { buffer, bytesRead } = await handle.read(
+      Buffer.alloc(Math.max(0, size - from)),
+      0,
+      size - from,
+      from,
+    )
+    return buffer.subarray(0, bytesRead).toString('utf8')
+  })
 }

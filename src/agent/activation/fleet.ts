@@ -78,6 +78,16 @@ export function serves({ process, record }: Worker, release: string): boolean {
   return process.status === 'online' && record?.release === release && record.phase === 'open'
 }
 
+/** The release that takes traffic, or null where none does, or more than one. */
+export function servedRelease(workers: readonly Worker[]): string | null {
+  const served = new Set(
+    workers.flatMap(({ process, record }) =>
+      process.status === 'online' && record?.phase === 'open' ? [record.release] : [],
+    ),
+  )
+  return served.size === 1 ? [...served][0]! : null
+}
+
 /** What a worker does, for people. */
 export function describe(worker: Worker | undefined): string {
   if (worker === undefined) return 'PM2 lists too few'

@@ -1,50 +1,53 @@
 /** Brings workers back, whatever state a failed release left them in. */
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../../protocol/failure.ts'
+import type { WorkerRecord } from '../../server/worker-record.ts'
+import type { Pm2Options } from '../pm2.ts'
 import { describe, type FleetOptions, listWorkers, POLL, serves } from './fleet.ts'
 
 /**
- * Replaces every worker that does not serve `release`, which `current` points at again: PM2 starts a process
- * that ended anew, and finishes a reload that waits with it.
+ * Replaces every worker that does not serve `release`, which `current` points at again, and finishes a reload that
+ * waits with it. The old workers that PM2 keeps aside meanwhile serve.
+ * @param settings PM2's options for `release`: those of the failed one may be what it failed of
+ * @throws Failure `restore-failed`
  */
 export async function heal(
   options: FleetOptions,
+  settings: Pm2Options,
   release: string,
   instances: number,
   timeoutMs: number,
 ): Promise<void> {
   const { pm2 } = options
   const deadline = performance.now() + timeoutMs
-  const handled = new Set<string>()
+  const asked = new Set<string>()
   for (;;) {
     const workers = await listWorkers(options)
-    if (
-      workers.filter((worker) => serves(worker, release)).length >= Math.min(instances, workers.length) &&
-      workers.length > 0
-    )
-      return
+    const serving = workers.filter((worker) => serves(worker, release)).length
+    if (workers.length > 0 && serving >= Math.min(instances, workers.length)) return
     if (performance.now() >= deadline) {
-      throw new Failure(
-        'restore-failed',
-        `not every worker came back to ${release}: ${describe(workers.find((worker) => !serves(worker, release)))}`,
-      )
+      const missing = workers.find((worker) => !serves(worker, release))
+      throw new Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`)
     }
-    for (const {
-      process: { id, pid, status },
-      record,
-    } of workers) {
-      if (record?.release === release || handled.has(`${id} ${pid} ${status}`)) continue
-      if (status === 'errored' || status === 'stopped') {
-        handled.add(`${id} ${pid} ${status}`)
-        pm2.restart(id).catch(() => undefined)
-      } else if (record !== null) {
-        handled.add(`${id} ${pid} ${status}`)
-        // Behind a closed door nobody is lost; an open one is left through the drain.
-        kill(pid, record.phase === 'open' || record.phase === 'draining' ? 'SIGINT' : 'SIGKILL')
+    for (const { process, record } of workers) {
+      const { id, pid, status } = process
+      const ended = status === 'errored' || status === 'stopped'
+      if (record?.release === release || (record === null && !ended)) continue
+      const worker = `${id} ${pid}`
+      if (!asked.has(worker)) {
+        asked.add(worker)
+        pm2.restart(id, settings).catch(() => undefined)
+      } else if (status === 'stopping' && record !== null && isBehindDoor(record)) {
+        // It may hang, and nobody is lost behind a closed door. An open one is left through the drain.
+        kill(pid)
       }
     }
     await delay(POLL)
   }
+}
+
+function isBehindDoor({ phase, doorPort }: WorkerRecord): boolean {
+  return phase === 'booting' || phase === 'proving' || doorPort === 0
 }
 
 /** Looks in a row that must find the app stopped: a restart that PM2 had begun may still come through. */
@@ -72,9 +75,9 @@ export async function stopAll(options: FleetOptions): Promise<void> {
   }
 }
 
-function kill(pid: number, signal: NodeJS.Signals): void {
+function kill(pid: number): void {
   try {
-    process.kill(pid, signal)
+    process.kill(pid, 'SIGKILL')
   } catch {
     // It is gone already.
   }

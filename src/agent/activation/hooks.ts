@@ -1,44 +1,67 @@
 /** `pre-activate` and `post-activate`: the user's own commands, the only ones that a shell interprets. */
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, openSync } from 'node:fs'
+import { readFile, rm } from 'node:fs/promises'
 import { Failure } from '../../protocol/failure.ts'
 import type { Runtime } from '../../protocol/messages.ts'
 import { lastLines } from '../candidate.ts'
 import { cleanEnvironment } from '../environment.ts'
 
-const KEPT_OUTPUT = 64 * 1024
+export interface Hook {
+  /** The input that it came with. */
+  readonly name: 'pre-activate' | 'post-activate'
+  readonly commands: string
+  /** The release's folder. */
+  readonly directory: string
+  readonly runtime: Runtime
+  /** Where its output goes. A file, because what it leaves running may hold a pipe open for ever. */
+  readonly log: string
+}
+
+/** A migration may take long; one that waits for an answer that never comes must not hold the lock for ever, in ms. */
+const LONGEST_HOOK = 30 * 60_000
 
 /**
- * Runs commands in the release's folder with the release's environment.
+ * Runs commands in the release's folder with the release's environment, until the shell has ended: what it
+ * started in the background goes on.
  * @returns their output's last lines
  * @throws Failure `hook-failed`
  */
-export function runHook(
-  input: string,
-  commands: string,
-  directory: string,
-  runtime: Runtime,
-): Promise<string> {
-  return new Promise((resolve, reject) => {
+export async function runHook(hook: Hook, timeoutMs = LONGEST_HOOK): Promise<string> {
+  const { name, commands, directory, runtime, log } = hook
+  const output = openSync(log, 'w', 0o600)
+  try {
     const child = spawn('/bin/sh', ['-e', '-c', commands], {
       cwd: directory,
       env: { ...cleanEnvironment(), NODE_ENV: 'production', ...runtime.env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', output, output],
+      // A group of its own, so that one that takes too long can be ended as a whole.
+      detached: true,
     })
-    let output = ''
-    const keep = (chunk: Buffer) => (output = (output + chunk.toString('utf8')).slice(-KEPT_OUTPUT))
-    child.stdout.on('data', keep)
-    child.stderr.on('data', keep)
-    child.once('error', (cause) =>
-      reject(new Failure('hook-failed', `\`${input}\` could not be started`, { cause })),
-    )
-    child.once('close', (code, signal) => {
-      if (code === 0) return resolve(lastLines(output))
-      reject(
-        new Failure('hook-failed', `\`${input}\` failed (${signal ?? `exit code ${code}`})`, {
-          remedy: 'Its own output says why. It runs in the release’s folder with the release’s `env`.',
-          evidence: lastLines(output),
-        }),
-      )
+    const ended = await end(child, timeoutMs)
+    const text = lastLines(await readFile(log, 'utf8'))
+    if (ended === 'exit code 0') return text
+    throw new Failure('hook-failed', `\`${name}\` failed (${ended})`, {
+      remedy: 'Its own output says why. It runs in the release’s folder with the release’s `env`.',
+      evidence: text,
     })
+  } finally {
+    closeSync(output)
+    await rm(log, { force: true })
+  }
+}
+
+function end(child: ChildProcess, timeoutMs: number): Promise<string> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(() => {
+      resolve(`not done after ${timeoutMs} ms`)
+      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    }, timeoutMs)
+    const settle = (how: string) => {
+      clearTimeout(timer)
+      resolve(how)
+    }
+    child.once('error', ({ message }) => settle(`could not be started: ${message}`))
+    child.once('exit', (code, signal) => settle(signal === null ? `exit code ${code}` : `signal ${signal}`))
   })
 }

@@ -1,4 +1,4 @@
-/** What the detached activation process is told, and what it leaves while it runs: files that only the user can read. */
+/** What an activation's process is told to do, and the files that belong to it while it lasts. */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Guarded, object, string } from '../../protocol/guards.ts'
@@ -20,14 +20,26 @@ interface ActivationFiles {
   readonly log: string
   /** Says who runs it, for sessions that watch it later. */
   readonly owner: string
+  /** Where it is there, the run was cancelled: see `withdraw` in messages.ts. */
+  readonly withdrawn: string
+  readonly hookLog: string
+  /** A folder: see ballast.ts. */
+  readonly ballast: string
 }
 
 export function activationFiles({ activations }: Layout, activation: string): ActivationFiles {
   const file = (ending: string) => join(activations, `${activation}.${ending}`)
-  return { job: file('json'), log: file('log'), owner: file('owner') }
+  return {
+    job: file('json'),
+    log: file('log'),
+    owner: file('owner'),
+    withdrawn: file('withdrawn'),
+    hookLog: file('hook'),
+    ballast: file('ballast'),
+  }
 }
 
 /** After the verdict is in the journal the files have done their work. */
-export async function removeFiles({ job: jobFile, log, owner }: ActivationFiles): Promise<void> {
-  await Promise.all([jobFile, log, owner].map((file) => rm(file, { force: true })))
+export async function removeFiles(files: ActivationFiles): Promise<void> {
+  await Promise.all(Object.values(files).map((file: string) => rm(file, { recursive: true, force: true })))
 }

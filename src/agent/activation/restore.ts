@@ -1,16 +1,21 @@
-/** The way back: the previous release is put in its place, and shown to serve. */
+/** The way back: the previous release is put in its place, and shown to serve. Nothing here may throw. */
 import { rm } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../../protocol/failure.ts'
 import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
 import { lastLines } from '../candidate.ts'
-import { liveRelease, pointCurrentAt } from '../releases.ts'
+import { runsUnder } from '../pm2.ts'
+import { pointCurrentAt } from '../releases.ts'
+import { troubleOf } from '../trouble.ts'
+import { readWorkers } from '../workers.ts'
+import { bringUp, trim } from './bring-up.ts'
 import type { Activation, Goal } from './context.ts'
-import { bringUp } from './bring-up.ts'
 import { logsSince } from './evidence.ts'
-import { isOurs, listWorkers, toStates } from './fleet.ts'
+import { isOurs, listWorkers, pm2App, servedRelease, serves, toStates } from './fleet.ts'
 import { heal, stopAll } from './heal.ts'
-import { observe } from './observe.ts'
 import { instancesOf } from './instances.ts'
+import { mayRunTogether } from './memory.ts'
+import { observe } from './observe.ts'
 
 /** @param during the step that failed */
 export async function restore(
@@ -18,42 +23,74 @@ export async function restore(
   during: ActivationStep,
   error: unknown,
 ): Promise<Verdict> {
-  const { previous, step } = activation
-  const failure = await withEvidence(activation, during, Failure.from(error))
+  const { previous, layout, step } = activation
+  // First of all: whatever PM2 starts from now on is the previous release.
+  const pointed = previous === null ? undefined : pointCurrentAt(layout, previous.release)
+  const problem = await pointed?.then(
+    () => undefined,
+    (cause: unknown) => cause,
+  )
+  const failure = await withEvidence(activation, during, troubleOf(error))
   try {
-    // The previous release has proved itself before: its workers take traffic as soon as they answer.
-    await activation.announce({ observe: false, stay: true })
+    if (problem !== undefined) throw problem
+    // The workers that PM2 has told to leave may be the only ones that serve.
+    await activation.announce({ observe: false, stay: true }).catch(() => undefined)
     if (previous === null) {
-      await step('rollback', 'there is no release to go back to: the app is left stopped', () =>
-        leaveStopped(activation),
-      )
+      await step('rollback', nothingToGoBackTo, () => leaveStopped(activation))
       return await verdict(activation, 'down', failure)
     }
     await step('rollback', `back to ${previous.release}`, () => goBack(activation, previous))
     return await verdict(activation, 'restored', failure)
   } catch (cause) {
-    const both = `${failure.message}; then ${Failure.from(cause).message}`
-    const remedy = 'The app needs hands: look at `pm2 list` and `pm2 logs` on the server.'
-    return verdict(
-      activation,
-      'down',
-      new Failure(failure.code, both, { remedy, evidence: failure.evidence ?? '' }),
-    )
+    const both = failure.reworded(`${failure.message}; then ${troubleOf(cause).message}`, {
+      remedy: 'The app needs hands: look at `pm2 list` and `pm2 logs` on the server.',
+    })
+    return verdict(activation, 'down', both)
   }
 }
 
-async function goBack(activation: Activation, { release, runtime }: Goal): Promise<void> {
-  const { layout, pm2, appName, app } = activation
-  await pointCurrentAt(layout, release)
+const nothingToGoBackTo = 'there is no release to go back to: the app is left stopped'
+
+async function goBack(activation: Activation, previous: Goal): Promise<void> {
+  const { layout, pm2, appName, target } = activation
+  const { release, runtime } = previous
+  const app = pm2App(layout, appName, runtime, target.runtime)
   const instances = instancesOf(runtime)
   const timeout = runtime.health.timeoutMs + runtime.drainTimeoutMs
-  if ((await pm2.list(appName)).length === 0) {
-    await bringUp(activation, app, release, instances, true, timeout)
-  } else {
-    await heal(activation, release, instances, timeout)
+  const present = await pm2.list(appName)
+
+  const oneByOne = () =>
+    bringUp(activation, app, release, instances, mayRunTogether(present, instances), timeout)
+  // Where the failed release is all that still serves, its workers stay until their successors do.
+  if (present.length === 0 || !(await othersServe(activation))) await oneByOne()
+  else await heal(activation, app.options, release, instances, timeout)
+  // PM2 itself may have started a worker anew, under the failed release's options.
+  if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options))) await oneByOne()
+
+  await shown(activation, previous, instances)
+  await trim(activation, instances)
+}
+
+/** Whether workers of a release other than the failed one take traffic. */
+async function othersServe({ layout, target, live }: Activation): Promise<boolean> {
+  const workers = await readWorkers(layout.workers)
+  const open = workers.filter(({ candidate, phase }) => !candidate && phase === 'open')
+  return live === target.release ? open.length > 0 : open.some(({ release }) => release !== target.release)
+}
+
+/** Its workers took traffic as soon as they answered: they may become healthy a little later. */
+async function shown(activation: Activation, { release, runtime }: Goal, instances: number): Promise<void> {
+  const deadline = performance.now() + runtime.health.timeoutMs
+  for (;;) {
+    try {
+      const workers = (await listWorkers(activation)).filter((worker) => serves(worker, release))
+      if (workers.length === 0) throw new Failure('restore-failed', `no worker serves ${release}`)
+      return await observe(activation, release, workers.slice(0, instances), { ...runtime, observeMs: 0 })
+    } catch (error) {
+      if (performance.now() >= deadline) throw error
+      await delay(runtime.health.intervalMs)
+    }
   }
-  const workers = (await listWorkers(activation)).slice(0, instances)
-  await observe(activation, release, workers, { ...runtime, observeMs: 0 })
 }
 
 /** A first deploy has nothing to go back to, unless somebody else's app of this name was replaced. */
@@ -62,7 +99,7 @@ async function leaveStopped(activation: Activation): Promise<string> {
   await stopAll(activation)
   if (live !== target.release) await rm(layout.current, { force: true })
   const foreign = before.filter((process) => !isOurs(process, app))
-  if (foreign.length === 0) return 'there is no release to go back to: the app is left stopped'
+  if (foreign.length === 0) return nothingToGoBackTo
   for (const { id } of await pm2.list(activation.appName)) await pm2.remove(id)
   for (const process of foreign) await pm2.revive(process)
   return `there is no release to go back to: what PM2 ran before under this name was started again`
@@ -73,22 +110,25 @@ async function verdict(
   status: 'restored' | 'down',
   failure: Failure,
 ): Promise<Verdict> {
-  const workers = await listWorkers(activation).then(toStates, () => [])
-  const serving = await liveRelease(activation.layout).catch(() => null)
-  return { status, live: status === 'restored' ? serving : null, failure: failure.toRecord(), workers }
+  const workers = await listWorkers(activation).catch(() => [])
+  return {
+    status,
+    live: status === 'restored' ? activation.previous!.release : servedRelease(workers),
+    previous: activation.live,
+    failure: failure.toRecord(),
+    workers: toStates(workers),
+  }
 }
 
 async function withEvidence(
-  activation: Activation,
+  { pm2, appName, logs }: Activation,
   during: ActivationStep,
   failure: Failure,
 ): Promise<Failure> {
-  const { pm2, appName, logs } = activation
   const text = await pm2.list(appName).then(
     (processes) => logsSince(processes, logs),
     () => '',
   )
   const evidence = [failure.evidence ?? '', lastLines(text)].filter((part) => part !== '').join('\n')
-  const remedy = failure.remedy === undefined ? {} : { remedy: failure.remedy }
-  return new Failure(failure.code, `${failure.message} (during ${during})`, { ...remedy, evidence })
+  return failure.reworded(`${failure.message} (during ${during})`, { evidence })
 }

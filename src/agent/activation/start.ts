@@ -1,7 +1,7 @@
 /** The session's side of an activation: starts it as a process of its own, and watches its journal. */
 import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { Failure } from '../../protocol/failure.ts'
 import type { ActivationRequest, JournalEntry, Verdict } from '../../protocol/messages.ts'
 import { lastLines } from '../candidate.ts'
@@ -23,17 +23,21 @@ export interface ActivationContext {
   readonly node: string
 }
 
+/** Whether the process of an activation still runs. */
+type Running = () => boolean
+type OnEntry = (entry: JournalEntry) => void
+
 /**
  * @param onEntry called with each entry of its journal
- * @throws Failure `activation-died` if its process ended without a verdict
+ * @throws Failure `activation-died` if its process ended without a verdict, twice
  */
 export async function startActivation(
-  { layout, appName, agentFile, pm2, pm2Home, node }: ActivationContext,
+  context: ActivationContext,
   request: ActivationRequest,
-  onEntry: (entry: JournalEntry) => void,
+  onEntry: OnEntry,
 ): Promise<Verdict> {
+  const { layout, appName, pm2, pm2Home } = context
   const { activation } = request
-  const files = activationFiles(layout, activation)
   const job: Job = {
     base: layout.base,
     appName,
@@ -42,9 +46,50 @@ export async function startActivation(
     pm2Home,
     request,
   }
-  await writeFileAtomic(files.job, JSON.stringify(job), 0o600)
-
+  await writeFileAtomic(activationFiles(layout, activation).job, JSON.stringify(job), 0o600)
   const from = (await stat(layout.journal).catch(() => ({ size: 0 }))).size
+  const running = spawnActivation(context, activation)
+  return follow(layout, activation, from, running, () => spawnActivation(context, activation), onEntry)
+}
+
+/** How long an activation that was just started may take to say who it is, in ms. */
+const START = 5000
+
+/**
+ * Watches an activation that another session started. One whose process has died is taken up again: every step of
+ * it can be repeated.
+ * @param context asked for only where it must be taken up
+ * @param withdraw end it, unless it has swapped: its run was cancelled
+ * @throws Failure `unknown-activation` if it never began, `activation-died` if it ended without a verdict, twice
+ */
+export async function watchActivation(
+  layout: Layout,
+  context: () => ActivationContext,
+  activation: string,
+  withdraw: boolean,
+  onEntry: OnEntry,
+): Promise<Verdict> {
+  const files = activationFiles(layout, activation)
+  const begun = await exists(files.job)
+  if (!begun && !(await hasEntries(layout, activation))) {
+    throw new Failure('unknown-activation', 'the activation never began on the server')
+  }
+  if (begun && withdraw) await writeFile(files.withdrawn, '', { mode: 0o600 })
+  const since = performance.now()
+  const running = () => ownerLives(files.owner) ?? performance.now() - since <= START
+  return follow(layout, activation, 0, running, () => spawnActivation(context(), activation), onEntry)
+}
+
+async function hasEntries({ journal }: Layout, activation: string): Promise<boolean> {
+  for await (const _ of followJournal(journal, 0, activation, () => true)) return true
+  return false
+}
+
+function spawnActivation(
+  { layout, agentFile, pm2Home, node }: ActivationContext,
+  activation: string,
+): Running {
+  const files = activationFiles(layout, activation)
   const log = openSync(files.log, 'a', 0o600)
   // A session of its own and a log of its own: the end of the SSH session is no event for it.
   const child = spawn(node, [agentFile, 'activate', files.job], {
@@ -54,53 +99,38 @@ export async function startActivation(
     detached: true,
   })
   closeSync(log)
-  let ended = false
-  child.once('exit', () => (ended = true))
-  child.once('error', () => (ended = true))
+  let running = true
+  child.once('exit', () => (running = false))
+  child.once('error', () => (running = false))
   child.unref()
-  return follow(layout, activation, from, () => ended, onEntry)
+  return () => running
 }
 
-/** How long an activation that was just started may take to say who it is, in ms. */
-const START = 5000
-
-/**
- * Watches an activation that another session started.
- * @throws Failure `unknown-activation` if it never began, `activation-died` if it ended without a verdict
- */
-export async function watchActivation(
-  layout: Layout,
-  activation: string,
-  onEntry: (entry: JournalEntry) => void,
-): Promise<Verdict> {
-  const files = activationFiles(layout, activation)
-  const known = (await exists(files.job)) || (await hasEntries(layout, activation))
-  if (!known) throw new Failure('unknown-activation', 'the activation never began on the server')
-  const begun = performance.now()
-  const ended = () => {
-    const running = ownerLives(files.owner)
-    return running === null ? performance.now() - begun > START : !running
-  }
-  return follow(layout, activation, 0, ended, onEntry)
-}
-
-async function hasEntries({ journal }: Layout, activation: string): Promise<boolean> {
-  for await (const _ of followJournal(journal, 0, activation, () => true)) return true
-  return false
-}
-
+/** @param again starts its process once more, where it died without a verdict */
 async function follow(
   layout: Layout,
   activation: string,
   from: number,
-  ended: () => boolean,
-  onEntry: (entry: JournalEntry) => void,
+  first: Running,
+  again: () => Running,
+  onEntry: OnEntry,
 ): Promise<Verdict> {
-  for await (const entry of followJournal(layout.journal, from, activation, ended)) {
-    onEntry(entry)
-    if (entry.verdict !== null) return entry.verdict
+  const { job, log } = activationFiles(layout, activation)
+  let position = from
+  for (const start of [() => first, again]) {
+    if (start === again && !(await exists(job))) break
+    const running = start()
+    for await (const { entry, end } of followJournal(
+      layout.journal,
+      position,
+      activation,
+      () => !running(),
+    )) {
+      position = end
+      onEntry(entry)
+      if (entry.verdict !== null) return entry.verdict
+    }
   }
-  const { log } = activationFiles(layout, activation)
   throw new Failure('activation-died', 'the activation on the server ended without a verdict', {
     remedy: 'Run the deploy again: it starts from what `current` points at.',
     evidence: lastLines(await readFile(log, 'utf8').catch(() => '')),

@@ -1,0 +1,74 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import type { Pm2Process } from '../../src/agent/pm2.ts'
+import { assertPortIsOurs, type PortUsers } from '../../src/agent/port.ts'
+import type { WorkerRecord } from '../../src/server/worker-record.ts'
+import { failureOf } from '../support/failure.ts'
+
+const started: ChildProcess[] = []
+afterEach(() => {
+  for (const child of started.splice(0)) child.kill('SIGKILL')
+})
+
+/** Another process that listens. */
+async function listener(): Promise<{ pid: number; port: number }> {
+  const code = `const s = require('net').createServer().listen(0, '127.0.0.1', () => console.log(s.address().port))`
+  const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
+  started.push(child)
+  const [line] = (await once(child.stdout, 'data')) as [Buffer]
+  return { pid: child.pid!, port: Number(line.toString()) }
+}
+
+const nobody: PortUsers = { processes: [], records: [], daemon: null }
+const listed = (pid: number, mode = 'cluster_mode', status = 'online') =>
+  ({ pid, mode, status }) as Pm2Process
+const record = (pid: number, doorPort: number, candidate = false) =>
+  ({ pid, doorPort, candidate }) as WorkerRecord
+const check = (port: number, users: PortUsers) => assertPortIsOurs('127.0.0.1', port, users)
+
+describe('the app’s port', () => {
+  test('is ours where nobody listens, or a process of the app does', async () => {
+    const { pid, port } = await listener()
+    await check(port, { ...nobody, processes: [listed(pid, 'fork_mode')] })
+    started.pop()!.kill('SIGKILL')
+  })
+
+  test('is ours where PM2’s daemon holds it for a worker that says so', async () => {
+    const { pid: daemon, port } = await listener()
+    await check(port, { processes: [listed(7)], records: [record(7, port)], daemon })
+  })
+
+  test('is ours where PM2’s daemon holds it for an app that somebody else started under this name', async () => {
+    const { pid: daemon, port } = await listener()
+    await check(port, { ...nobody, processes: [listed(7)], daemon })
+  })
+
+  test.each<[string, (daemon: number, port: number) => PortUsers]>([
+    ['a stranger', () => nobody],
+    ['PM2’s daemon for another app', (daemon) => ({ ...nobody, daemon })],
+    [
+      'PM2’s daemon for another app, while ours has its workers on another port',
+      (daemon, port) => ({ processes: [listed(7)], records: [record(7, port + 1)], daemon }),
+    ],
+    [
+      'PM2’s daemon, and only a candidate of ours knows the port',
+      (daemon, port) => ({ ...nobody, records: [record(7, port, true)], daemon }),
+    ],
+    [
+      'PM2’s daemon, and what ran under our name has stopped',
+      (daemon) => ({ ...nobody, processes: [listed(7, 'cluster_mode', 'stopped')], daemon }),
+    ],
+  ])('is taken where %s holds it', async (_, users) => {
+    const { pid, port } = await listener()
+    expect(await failureOf(check(port, users(pid, port)))).toMatchObject({ code: 'port-taken' })
+  })
+
+  test('is not ours to take on an address that the server does not have', async () => {
+    const failure = await failureOf(assertPortIsOurs('192.0.2.1', 3000, nobody))
+    expect(failure).toMatchObject({
+      code: 'port-taken',
+      message: '192.0.2.1 is not an address of the server',
+    })
+  })
+})

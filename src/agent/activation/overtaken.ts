@@ -1,0 +1,23 @@
+/** A queued run that comes late must not silently replace the release of a later one. */
+import { Failure } from '../../protocol/failure.ts'
+import type { ReleaseInfo, RunInfo } from '../../protocol/messages.ts'
+
+/**
+ * @param live the release that is live; null where there is none, or nothing is known of it
+ * @throws Failure `overtaken` when it came from a later run of the same workflow and branch
+ */
+export function assertNotOvertaken(run: RunInfo, live: ReleaseInfo | null): void {
+  const comparable =
+    live !== null && run.runNumber > 0 && run.workflow !== '' && live.workflow === run.workflow
+  if (!comparable || live.ref !== run.ref || live.runNumber <= run.runNumber) return
+  // Somebody asked for this run once more: that is no accident.
+  if (run.runAttempt > 1) return
+  throw new Failure(
+    'overtaken',
+    `run ${run.runNumber} of ${run.workflow} came late: ${live.id} of the later run ${live.runNumber} is live already`,
+    {
+      remedy:
+        'Nothing needs to be done. To go back on purpose, use `command: rollback`, or run this one again by hand.',
+    },
+  )
+}
