@@ -75,6 +75,8 @@ describe('with only what is required', () => {
       postActivate: undefined,
       lockTimeoutMs: 600_000,
       keepReleases: 5,
+      batch: { hosts: 1 },
+      maxParallel: 10,
       run: {
         workspace: process.cwd(),
         repository: undefined,
@@ -255,10 +257,33 @@ describe('host', () => {
     expect(messageOf({ host: ',' })).toContain('Input `host` is ","')
   })
 
-  test.each(['a.example\nb.example', 'a.example, b.example'])('several servers are not supported', (host) => {
-    const failure = failureOf({ host })
-    expect(failure.code).toBe('many-hosts')
-    expect(failure.message).toContain('several servers in one run are not supported yet; give one host')
+  test.each(['a.example\nroot@b.example:2222', 'a.example, root@b.example:2222'])(
+    'several servers stand on lines of their own, or between commas',
+    (host) => {
+      expect(read({ host }).hosts).toEqual([
+        { host: 'a.example', port: 22, username: 'deploy' },
+        { host: 'b.example', port: 2222, username: 'root' },
+      ])
+    },
+  )
+
+  test('a server that is named twice is refused', () => {
+    expect(messageOf({ host: 'a.example, b.example, me@a.example' })).toBe(
+      'Input `host` names "a.example" twice: expected each server once',
+    )
+  })
+
+  test.each([
+    ['3', { hosts: 3 }],
+    ['25%', { percent: 25 }],
+  ])('batch %s', (batch, expected) => {
+    expect(read({ batch }).batch).toEqual(expected)
+  })
+
+  test.each(['0', '0%', '101%', '-1', 'half', '1.5'])('batch %s is refused', (batch) => {
+    expect(messageOf({ batch })).toBe(
+      `Input \`batch\` is "${batch}": expected a number of hosts such as 2, or a percentage from 1% to 100%`,
+    )
   })
 
   test.each(['0', '65536', '22.5', '0x16', '-1', 'ssh'])('port %s is refused', (port) => {

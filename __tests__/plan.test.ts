@@ -25,7 +25,7 @@ describe('the plan', () => {
     expect(plan).toMatchObject({
       appName: 'shop',
       path: 'apps/shop',
-      host: { host: 'example.com', port: 22 },
+      hosts: [{ host: 'example.com', port: 22 }],
     })
   })
 

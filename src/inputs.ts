@@ -8,6 +8,8 @@ import { appPath, binPath, overlap, repositoryPath, sharedPath } from './inputs/
 import { InputReader } from './inputs/reader.ts'
 import { secretsOf } from './inputs/secrets.ts'
 import {
+  batchSize,
+  type BatchSize,
   boolean,
   duration,
   fingerprint,
@@ -30,6 +32,7 @@ import { warningsOf } from './inputs/warnings.ts'
 
 export { appNameFromPackage } from './inputs/app-name.ts'
 export type { HostAddress } from './inputs/hosts.ts'
+export type { BatchSize } from './inputs/values.ts'
 
 export interface Inputs {
   readonly command: 'deploy' | 'rollback' | 'status'
@@ -63,6 +66,10 @@ export interface Inputs {
   /** 0: do not wait. */
   readonly lockTimeoutMs: number
   readonly keepReleases: number
+  /** How many hosts switch at once, after the first. */
+  readonly batch: BatchSize
+  /** How many hosts are connected to, sent to and verified at once. */
+  readonly maxParallel: number
   readonly run: Run
   /** Every value to mask in the log. */
   readonly secrets: readonly string[]
@@ -140,7 +147,7 @@ const emptySecret =
 /**
  * Reads and checks every input.
  *
- * @throws Failure `missing-input`, `many-hosts` or `invalid-input`; when several inputs are at fault its message
+ * @throws Failure `missing-input` or `invalid-input`; when several inputs are at fault its message
  *   lists every one of them, and its code is the common one, else `invalid-input`
  */
 export function readInputs(env: NodeJS.ProcessEnv): Inputs {
@@ -175,6 +182,8 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     postActivate: reader.text('post-activate'),
     lockTimeoutMs: reader.value('lock-timeout', duration({ atMost: 6 * hour })),
     keepReleases: reader.value('keep-releases', integer(1, 1000)),
+    batch: reader.value('batch', batchSize),
+    maxParallel: reader.value('max-parallel', integer(1, 100)),
     run: readRun(env),
   }
   reader.finish()
@@ -189,12 +198,11 @@ function readHosts(reader: InputReader): readonly HostAddress[] {
   if (reader.text('host') === undefined) {
     reader.missing('Input `host` is required: the server to deploy to', `Set \`host\`. ${emptySecret}`)
   }
-  if (entries.length > 1) {
-    reader.report(
-      'many-hosts',
-      `Input \`host\` names ${entries.length} servers: several servers in one run are not supported yet; give one host`,
-      'Give one host; deploy to the others in jobs of their own, for example with a matrix.',
-    )
+  const twice = entries.find((entry, index) =>
+    entries.slice(0, index).some((other) => other.host === entry.host && other.port === entry.port),
+  )
+  if (twice !== undefined) {
+    reader.invalid('host', `names ${JSON.stringify(twice.host)} twice: expected each server once`)
   }
   const usernameUnknown = reader.text('username') === undefined
   if (usernameUnknown && entries.some((entry) => entry.username === undefined)) {

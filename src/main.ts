@@ -3,8 +3,8 @@ import * as core from '@actions/core'
 import { readInputs } from './inputs.ts'
 import { type Project, readProject } from './next/project.ts'
 import { nothingKnown, type Outcome, untouched } from './outcome.ts'
-import { deploy, rollback, status } from './phases/index.ts'
-import { createPipeline, type Pipeline } from './pipeline.ts'
+import { deploy, rollback, status, type Story } from './phases/index.ts'
+import { createPipeline } from './pipeline.ts'
 import { createPlan, packageName, type Plan } from './plan.ts'
 import { programs } from './programs.ts'
 import { Failure } from './protocol/failure.ts'
@@ -26,7 +26,7 @@ async function main(): Promise<void> {
     const project = inputs.command === 'deploy' ? readProject(workspace, inputs.workingDirectory) : undefined
     plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name)
     rememberActivation(plan.activation)
-    outcome = await run(plan, project, pipeline)
+    outcome = await storyOf(plan, project)(plan, programs(), pipeline)
   } catch (error) {
     outcome = { ...untouched(nothingKnown), failure: Failure.from(error) }
   }
@@ -35,10 +35,9 @@ async function main(): Promise<void> {
   process.exit(outcome.succeeded ? 0 : 1)
 }
 
-function run(plan: Plan, project: Project | undefined, pipeline: Pipeline): Promise<Outcome> {
-  if (project !== undefined) return deploy(plan, project, programs(), pipeline)
-  const command = plan.inputs.command === 'rollback' ? rollback : status
-  return command(plan, programs(), pipeline)
+function storyOf({ inputs: { command } }: Plan, project: Project | undefined): Story {
+  if (project !== undefined) return deploy(project)
+  return command === 'rollback' ? rollback : status
 }
 
 void main()

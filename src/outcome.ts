@@ -1,5 +1,5 @@
 /** How a run ended: what the outputs, the summary and the exit code are made of. */
-import type { ActivationStatus, ReleaseSummary, WorkerState } from './protocol/messages.ts'
+import type { ActivationStatus, ReleaseSummary, Verdict, WorkerState } from './protocol/messages.ts'
 import type { Failure } from './protocol/failure.ts'
 
 export interface Outcome {
@@ -9,11 +9,20 @@ export interface Outcome {
   /** The release that this run was about. */
   readonly release: string | null
   readonly previousRelease: string | null
-  /** What truly serves at the end. */
+  /** What truly serves at the end, where all hosts serve the same. */
   readonly liveRelease: string | null
   readonly uploadedBytes: number
   readonly failure: Failure | null
   /** Filled by `status`, and after an activation. */
+  readonly hosts: readonly HostOutcome[]
+}
+
+/** The truth about one host. */
+export interface HostOutcome {
+  /** Null where it is the only one. */
+  readonly name: string | null
+  readonly status: ActivationStatus
+  readonly live: string | null
   readonly workers: readonly WorkerState[]
   /** Filled by `status`. */
   readonly releases: readonly ReleaseSummary[]
@@ -38,7 +47,51 @@ export function untouched({ live, release, uploadedBytes }: Known): Outcome {
     liveRelease: live,
     uploadedBytes,
     failure: null,
-    workers: [],
-    releases: [],
+    hosts: [],
   }
+}
+
+/** How an activation ended on one host. */
+export interface Ended {
+  readonly name: string | null
+  readonly verdict: Verdict
+  /** Why it is not live. */
+  readonly failure: Failure | null
+}
+
+/** The outcome for all hosts together: `live` only if every one is, `restored` only if every one is back. */
+export function together(known: Known, ended: readonly Ended[]): Outcome {
+  // What failed for good matters most.
+  const failed = ended.filter((end) => end.failure !== null)
+  const failure = (failed.find(({ verdict }) => verdict.status === 'down') ?? failed[0])?.failure ?? null
+  const status = overall(ended.map(({ verdict }) => verdict.status))
+  const previous = agreed(ended.map(({ verdict }) => verdict.previous))
+  return {
+    ...untouched(known),
+    status,
+    succeeded: status === 'live' && failure === null,
+    previousRelease: previous ?? known.live,
+    liveRelease: agreed(ended.map(({ verdict }) => verdict.live)),
+    failure,
+    hosts: ended.map(({ name, verdict: { status: own, live, workers } }) => ({
+      name,
+      status: own,
+      live,
+      workers,
+      releases: [],
+    })),
+  }
+}
+
+export function overall(statuses: readonly ActivationStatus[]): ActivationStatus {
+  const all = (...wanted: readonly ActivationStatus[]) => statuses.every((status) => wanted.includes(status))
+  if (all('live')) return 'live'
+  if (all('kept')) return 'kept'
+  return all('kept', 'restored') ? 'restored' : 'down'
+}
+
+/** The value that all share, or null. */
+export function agreed(values: readonly (string | null)[]): string | null {
+  const [first = null, ...others] = new Set(values)
+  return others.length === 0 ? first : null
 }

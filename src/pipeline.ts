@@ -17,6 +17,8 @@ export type PhaseName =
 
 export interface Row {
   readonly phase: PhaseName
+  /** Where it happened; null where there is only one host, or it was the runner. */
+  readonly host: string | null
   readonly state: 'ok' | 'failed' | 'skipped'
   readonly startedAt: number
   readonly durationMs: number
@@ -41,35 +43,54 @@ export interface Pipeline {
   readonly log: Log
   run<T>(phase: PhaseName, act: () => Promise<Done<T>>): Promise<T>
   skip(phase: PhaseName, reason: string): void
+  /** The same pipeline for what happens on one of several hosts: its rows and lines name it. */
+  on(host: string | null): Pipeline
 }
 
 export function createPipeline(log: Log): Pipeline {
   const rows: Row[] = []
-  return {
-    rows,
-    log,
-    async run(phase, act) {
-      const startedAt = Date.now()
-      const begun = performance.now()
-      const row = (state: Row['state'], detail: string) =>
-        rows.push({ phase, state, startedAt, durationMs: Math.round(performance.now() - begun), detail })
-      log.group(phase)
-      try {
-        const { value, detail } = await act()
-        row('ok', detail)
-        log.info(detail)
-        return value
-      } catch (error) {
-        const failure = Failure.from(error)
-        row('failed', failure.message)
-        log.info(`failed: ${failure.message}`)
-        throw failure
-      } finally {
-        log.endGroup()
-      }
-    },
-    skip(phase, reason) {
-      rows.push({ phase, state: 'skipped', startedAt: Date.now(), durationMs: 0, detail: reason })
-    },
+  // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
+  let running = 0
+
+  const on = (host: string | null): Pipeline => {
+    const info = (line: string) => log.info(host === null ? line : `${host}: ${line}`)
+    return {
+      rows,
+      log: { ...log, info },
+      on,
+      async run(phase, act) {
+        const startedAt = Date.now()
+        const begun = performance.now()
+        const row = (state: Row['state'], detail: string) =>
+          rows.push({
+            phase,
+            host,
+            state,
+            startedAt,
+            durationMs: Math.round(performance.now() - begun),
+            detail,
+          })
+        if (running === 0) log.group(phase)
+        running += 1
+        try {
+          const { value, detail } = await act()
+          row('ok', detail)
+          info(detail)
+          return value
+        } catch (error) {
+          const failure = Failure.from(error)
+          row('failed', failure.message)
+          info(`failed: ${failure.message}`)
+          throw failure
+        } finally {
+          running -= 1
+          if (running === 0) log.endGroup()
+        }
+      },
+      skip(phase, reason) {
+        rows.push({ phase, host, state: 'skipped', startedAt: Date.now(), durationMs: 0, detail: reason })
+      },
+    }
   }
+  return on(null)
 }

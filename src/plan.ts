@@ -7,12 +7,13 @@ import type { HealthCheck, RunInfo, Runtime } from './protocol/messages.ts'
 
 export interface Plan {
   readonly inputs: Inputs
-  readonly host: HostAddress
+  /** At least one; the first is the canary. */
+  readonly hosts: readonly HostAddress[]
   readonly appName: string
   /** The app's folder on the server, absolute or relative to the user's home. */
   readonly path: string
   readonly run: RunInfo
-  /** The name of the activation that this run may begin: `post` finds it again by this. */
+  /** The name of the activation that this run may begin on each host: `post` finds it again by this. */
   readonly activation: string
 }
 
@@ -22,7 +23,7 @@ export function createPlan(inputs: Inputs, packageName: string | undefined): Pla
   const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run
   return {
     inputs,
-    host: inputs.hosts[0]!,
+    hosts: inputs.hosts,
     appName,
     path: inputs.path ?? `apps/${appName}`,
     activation: randomUUID(),

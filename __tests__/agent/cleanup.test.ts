@@ -38,6 +38,7 @@ const waiting: ActivationRequest = {
   release: id(1),
   kind: 'deploy',
   run,
+  hosts: [],
   lockTimeoutMs: 0,
   preActivate: null,
   postActivate: null,

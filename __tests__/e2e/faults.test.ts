@@ -87,6 +87,26 @@ async function deployAgain(workspace: Workspace, expected: string): Promise<void
   expect(await message()).toBe(expected)
 }
 
+test('a run that is cancelled while it waits for the lock withdraws', async () => {
+  const before = server.current()
+  const holder = deployUntil(second, 'reload', () => undefined)
+  await until('the first holds the lock', () => activationPid() !== undefined)
+  const cancelled = await deployUntil(first, 'lock', (kill) => kill('SIGINT'))
+  expect(cancelled.code).not.toBe(0)
+  const post = await runAction({
+    workspace: first.path,
+    inputs: { ...server.inputs, ...prebuilt },
+    step: 'post',
+    state: cancelled.state,
+  })
+  expect({ code: post.code, status: post.outputs['status'] }).toEqual({ code: 1, status: 'kept' })
+  expect(post.summary).toContain('withdrawn')
+  expect((await holder).outputs['status']).toBe('live')
+  expect(server.current()).not.toBe(before)
+  expect(await message()).toBe('second')
+  expect((await load.stop()).failures).toEqual([])
+}, 90_000)
+
 describe.each(['swap', 'reload', 'health-check'])('while the server is at %s', (step) => {
   test('a cut connection is taken up again, and the run ends green', async () => {
     const run = await deployUntil(second, step, () => server.sshd.dropConnections())
@@ -129,10 +149,10 @@ describe.each(['swap', 'reload', 'health-check'])('while the server is at %s', (
   }, 60_000)
 })
 
-test('a runner and an activation that die together leave it to the next run', async () => {
+test('a runner, its session and the activation that die together leave it to the next run', async () => {
   const run = await deployUntil(first, 'reload', (kill) => {
     kill('SIGKILL')
-    process.kill(activationPid(), 'SIGKILL')
+    for (const pid of [...server.agentSessions(), activationPid()]) process.kill(pid, 'SIGKILL')
   })
   expect(run.code).not.toBe(0)
   const next = await runAction({ workspace: second.path, inputs: { ...server.inputs, ...prebuilt } })

@@ -1,5 +1,5 @@
 /** Outcomes for the tests of the report. */
-import { nothingKnown, type Outcome, untouched } from '../../src/outcome.ts'
+import { type HostOutcome, nothingKnown, type Outcome, untouched } from '../../src/outcome.ts'
 import type { ReleaseSummary, WorkerState } from '../../src/protocol/messages.ts'
 
 export const [before, now] = ['20260101000001', '20260101000002'] as const
@@ -16,6 +16,10 @@ export const live = outcomeOf({
   liveRelease: now,
   uploadedBytes: 93_000,
 })
+
+export function hostOutcome(changes: Partial<HostOutcome> = {}): HostOutcome {
+  return { name: null, status: 'live', live: now, workers: [], releases: [], ...changes }
+}
 
 export function releaseSummary(changes: Partial<ReleaseSummary> = {}): ReleaseSummary {
   return { id: now, live: false, activatedAt: null, info: null, bytes: 0, ...changes }

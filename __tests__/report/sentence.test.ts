@@ -1,11 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Outcome } from '../../src/outcome.ts'
-import { sentence } from '../../src/report/sentence.ts'
-import { before, live, now, outcomeOf, releaseSummary } from './outcomes.ts'
+import { type Command, sentence } from '../../src/report/sentence.ts'
+import { before, live, now, outcomeOf } from './outcomes.ts'
 
 describe('the one sentence says what is live and whether what was asked for happened:', () => {
   const failed = { succeeded: false, release: now, previousRelease: before }
-  const cases: readonly [string, Outcome, string][] = [
+  const cases: readonly [string, Outcome, string, Command?][] = [
     ['a deploy', live, `${now} is live and verified; before it was ${before}.`],
     ['the first deploy', { ...live, previousRelease: null }, `${now} is live and verified.`],
     ['the live release again', { ...live, previousRelease: now }, `${now} is live and verified.`],
@@ -41,16 +41,18 @@ describe('the one sentence says what is live and whether what was asked for happ
     ],
     [
       'the status of a healthy app',
-      outcomeOf({ status: 'live', succeeded: true, liveRelease: now, releases: [releaseSummary()] }),
+      outcomeOf({ status: 'live', succeeded: true, liveRelease: now }),
       `${now} is live.`,
+      'status',
     ],
     [
       'the status of an app that is not',
-      outcomeOf({ status: 'down', succeeded: true, liveRelease: now, releases: [releaseSummary()] }),
-      `The workers do not all serve a release; current points at ${now}.`,
+      outcomeOf({ status: 'down', succeeded: true, liveRelease: now }),
+      'The workers do not all serve the release that is meant to be live.',
+      'status',
     ],
   ]
-  test.each(cases)('%s', (_, outcome, expected) => {
-    expect(sentence(outcome)).toBe(expected)
+  test.each(cases)('%s', (_, outcome, expected, command = 'deploy') => {
+    expect(sentence(outcome, command)).toBe(expected)
   })
 })

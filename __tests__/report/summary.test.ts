@@ -2,14 +2,29 @@ import { describe, expect, test } from '@jest/globals'
 import type { Row } from '../../src/pipeline.ts'
 import { Failure } from '../../src/protocol/failure.ts'
 import { renderSummary, type Report, reportOf } from '../../src/report/summary.ts'
-import { before, live, now, outcomeOf, releaseSummary, workerState } from './outcomes.ts'
+import { before, hostOutcome, live, now, outcomeOf, releaseSummary, workerState } from './outcomes.ts'
 
 function report(changes: Partial<Report> = {}): Report {
-  return { title: 'deploy shop on example.com', outcome: live, rows: [], durationMs: 61_000, ...changes }
+  return {
+    title: 'deploy shop on example.com',
+    command: 'deploy',
+    outcome: live,
+    rows: [],
+    durationMs: 61_000,
+    ...changes,
+  }
 }
 
 function row(changes: Partial<Row> = {}): Row {
-  return { phase: 'upload', state: 'ok', startedAt: 0, durationMs: 1234, detail: 'sent 2 files', ...changes }
+  return {
+    phase: 'upload',
+    host: null,
+    state: 'ok',
+    startedAt: 0,
+    durationMs: 1234,
+    detail: 'sent 2 files',
+    ...changes,
+  }
 }
 
 const failedWith = (failure: Failure) => report({ outcome: outcomeOf({ status: 'kept', failure }) })
@@ -75,22 +90,40 @@ describe('the summary', () => {
       status: 'live',
       succeeded: true,
       liveRelease: now,
-      releases: [
-        releaseSummary({ id: before, activatedAt: '2026-01-01T00:00:00.000Z', bytes: 39_000_000 }),
-        releaseSummary({ live: true, activatedAt: '2026-01-02T00:00:00.000Z' }),
-        releaseSummary({ id: '20260101000003' }),
-      ],
-      workers: [
-        workerState(),
-        workerState({ pmId: '1', pid: 4243, release: null, phase: null, restarts: 7 }),
+      hosts: [
+        hostOutcome({
+          releases: [
+            releaseSummary({ id: before, activatedAt: '2026-01-01T00:00:00.000Z', bytes: 39_000_000 }),
+            releaseSummary({ live: true, activatedAt: '2026-01-02T00:00:00.000Z' }),
+            releaseSummary({ id: '20260101000003' }),
+          ],
+          workers: [
+            workerState(),
+            workerState({ pmId: '1', pid: 4243, release: null, phase: null, restarts: 7 }),
+          ],
+        }),
       ],
     })
-    const text = renderSummary(report({ outcome }))
+    const text = renderSummary(report({ command: 'status', outcome }))
     expect(text).toContain(`| ${before} | verified | damaged | 39.0 MB |`)
     expect(text).toContain(`| ${now} | live | damaged | 0 B |`)
     expect(text).toContain('| 20260101000003 | never verified | damaged | 0 B |')
     expect(text).toContain(`| 0 | 4242 | online | ${now} | open | 0 |`)
     expect(text).toContain('| 1 | 4243 | online | unknown | unknown | 7 |')
+  })
+
+  test('of several hosts has the truth about each, and names them in every row', () => {
+    const hosts = [
+      hostOutcome({ name: 'a.example', status: 'restored', live: before, workers: [workerState()] }),
+      hostOutcome({ name: 'b.example:2222', status: 'down', live: null }),
+    ]
+    const rows = [row({ host: 'a.example' }), row({ phase: 'build' })]
+    const text = renderSummary(report({ outcome: outcomeOf({ status: 'down', hosts }), rows }))
+    expect(text).toContain(
+      `| a.example | restored | ${before} |\n| b.example:2222 | down | nothing that is known |`,
+    )
+    expect(text).toContain('| upload | a.example | ✅ | 1.2 s | sent 2 files |\n| build |  | ✅ |')
+    expect(text).toContain('| Worker on a.example | Process |')
   })
 
   test('can be written of a run that failed before there was a plan', () => {
@@ -165,8 +198,12 @@ describe('everything in it is data:', () => {
       contentHash: '',
     }
     const outcome = outcomeOf({
-      releases: [releaseSummary({ info })],
-      workers: [workerState({ status: hostile, phase: 'two\nlines' })],
+      hosts: [
+        hostOutcome({
+          releases: [releaseSummary({ info })],
+          workers: [workerState({ status: hostile, phase: 'two\nlines' })],
+        }),
+      ],
     })
     const text = renderSummary(report({ outcome, rows: [row({ detail: `${hostile}\n| next | row |\r\n` })] }))
     const tables = text.split('\n').filter((line) => line.startsWith('|'))

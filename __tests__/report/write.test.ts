@@ -31,6 +31,7 @@ afterEach(() => {
 
 const report = (changes: Partial<Report> = {}): Report => ({
   title: 'deploy',
+  command: 'deploy',
   outcome: live,
   rows: [],
   durationMs: 61_000,

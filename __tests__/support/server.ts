@@ -1,10 +1,22 @@
 /** A server as users have it: a real sshd, a real PM2 of its own, a home of its own. */
-import { execFile, execFileSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
+import { execFile } from 'node:child_process'
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Sshd, startSshd } from './sshd.ts'
+
+/** What every SSH session has in its environment, and nothing else may get. */
+const LEAK = 'SECRET_OF_THE_SESSION=leaked'
 
 const root = join(import.meta.dirname, '..', '..')
 
@@ -25,6 +37,8 @@ export interface TestServer {
   pm2With(env: Readonly<Record<string, string>>, ...args: readonly string[]): Promise<string>
   /** The release that `current` points at. */
   current(): string | null
+  /** The pids of the agent's sessions: what else it starts has nothing of the SSH session's environment. */
+  agentSessions(): readonly number[]
   stop(): Promise<void>
 }
 
@@ -66,7 +80,7 @@ export async function startServer({
     existsSync(file),
   )
   const sshd = await startSshd({
-    env: { ...session, SECRET_OF_THE_SESSION: 'leaked' },
+    env: { ...session, ...Object.fromEntries([LEAK.split('=')]) },
     hidden: withoutNode ? nodes : [],
   })
   const appPort = await freePort()
@@ -110,6 +124,11 @@ export async function startServer({
       const link = join(app, 'current')
       return existsSync(link) ? (readlinkSync(link).split('/').at(-1) ?? null) : null
     },
+    agentSessions: () =>
+      pids().filter((pid) => {
+        const environment = environmentOf(pid)
+        return environment.includes(LEAK) && environment.includes(`PM2_HOME=${pm2Home}`)
+      }),
     async stop() {
       await sshd.stop()
       if (existsSync(join(pm2Home, 'pm2.pid'))) await pm2('kill').catch(() => undefined)
@@ -121,14 +140,24 @@ export async function startServer({
 
 /** Processes that were started from this home and outlived PM2: nobody else's can be in it. */
 function stopStragglers(home: string): void {
-  for (const pid of execFileSync('ls', ['/proc'], { encoding: 'utf8' })
-    .split('\n')
-    .filter((name) => /^\d+$/.test(name))) {
+  for (const pid of pids()) {
     try {
-      if (`${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${home}/`)) process.kill(Number(pid), 'SIGKILL')
+      if (`${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${home}/`)) process.kill(pid, 'SIGKILL')
     } catch {
       // It has ended, or is not ours to look at.
     }
+  }
+}
+
+function pids(): readonly number[] {
+  return readdirSync('/proc').map(Number).filter(Number.isInteger)
+}
+
+function environmentOf(pid: number): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+  } catch {
+    return []
   }
 }
 

@@ -311,6 +311,8 @@ const activationRequest = object({
     release: releaseId,
     kind: oneOf('deploy', 'rollback', 'restore'),
     run,
+    /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
+    hosts: list(string),
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
@@ -334,6 +336,10 @@ const operations = {
             journal: list(journalEntry),
         }),
     },
+    /**
+     * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
+     */
+    reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
     /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
     stage: {
         params: nothing,
@@ -2657,16 +2663,21 @@ async function linkShared(layout, directory, appFolder, paths) {
 
 function createUploads(layout) {
     let upload;
+    let chosen = null;
     const begun = (id) => {
         if (upload?.id !== id)
             throw new Failure('no-such-upload', `no upload ${id} was begun in this session`);
         return upload;
     };
     return {
+        async reserve(id) {
+            chosen = id;
+            return id ?? nextId(layout);
+        },
         async stage(body) {
             makeFolders(layout);
             await liveRelease(layout);
-            const { id, directory } = await reserve(layout);
+            const { id, directory } = chosen === null ? await reserve(layout) : await take(layout, chosen);
             upload = { id, directory, missing: [], contentHash: '', filled: false };
             const manifest = releaseFiles(directory).manifest;
             await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(manifest), { mode: 0o700 });
@@ -2741,20 +2752,38 @@ function uploadOwner(directory) {
     return (0,external_node_path_namespaceObject.join)(releaseFiles(directory).own, 'owner.json');
 }
 /** The UTC second as an id, later than every release there is, whatever the clock says. */
-async function reserve(layout) {
-    const pending = (await (0,promises_namespaceObject.readdir)(layout.incoming)).flatMap((name) => /^\d{14}/.exec(name) ?? []);
+async function nextId(layout) {
+    const pending = (await (0,promises_namespaceObject.readdir)(layout.incoming).catch(() => [])).flatMap((name) => /^\d{14}/.exec(name) ?? []);
     const newest = [...(await releaseIds(layout)), ...pending].sort().at(-1) ?? '';
     const now = formatId(new Date());
-    for (let id = now > newest ? now : secondAfter(newest);; id = secondAfter(id)) {
-        const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
-        try {
-            await (0,promises_namespaceObject.mkdir)(directory, { mode: 0o755 });
-            return { id, directory };
-        }
-        catch (error) {
-            if (error.code !== 'EEXIST')
-                throw error;
-        }
+    return now > newest ? now : secondAfter(newest);
+}
+async function reserve(layout) {
+    for (let id = await nextId(layout);; id = secondAfter(id)) {
+        const reserved = await tryToTake(layout, id);
+        if (reserved !== null)
+            return reserved;
+    }
+}
+/** An id that was chosen for all hosts. @throws Failure `release-exists` */
+async function take(layout, id) {
+    const reserved = (await exists(releaseDirectory(layout, id))) ? null : await tryToTake(layout, id);
+    if (reserved !== null)
+        return reserved;
+    throw new Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
+        remedy: 'Two deploys began in the same second: run this one again.',
+    });
+}
+async function tryToTake(layout, id) {
+    const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
+    try {
+        await (0,promises_namespaceObject.mkdir)(directory, { mode: 0o755 });
+        return { id, directory };
+    }
+    catch (error) {
+        if (error.code === 'EEXIST')
+            return null;
+        throw error;
     }
 }
 function formatId(date) {
@@ -3204,6 +3233,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
                     journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
                 };
             },
+            reserve: async ({ id }) => ({ id: await uploads.reserve(id) }),
             stage: (_, { body }) => uploads.stage(body),
             fill: ({ id }, { body }) => uploads.fill(id, body),
             commit: (params) => uploads.commit(params),

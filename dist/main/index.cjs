@@ -55557,6 +55557,14 @@ function values_oneOf(...choices) {
         return choice;
     };
 }
+function batchSize(text) {
+    const [, digits = '', percent] = /^(\d{1,4})(%)?$/.exec(text) ?? [];
+    const number = Number(digits);
+    if (digits === '' || number < 1 || (percent !== undefined && number > 100)) {
+        throw new Unusable('a number of hosts such as 2, or a percentage from 1% to 100%');
+    }
+    return percent === undefined ? { hosts: number } : { percent: number };
+}
 /** A whole number in plain digits: `1e3`, `0x10` and `+5` are more likely mistakes than numbers. */
 function integer(atLeast, atMost) {
     return (text) => {
@@ -55830,6 +55838,8 @@ const defaults = {
     'post-activate': undefined,
     'lock-timeout': '10m',
     'keep-releases': '5',
+    batch: '1',
+    'max-parallel': '10',
 };
 
 ;// CONCATENATED MODULE: ./build/inputs/reader.js
@@ -56015,7 +56025,7 @@ const emptySecret = 'If it comes from a secret, check that the secret exists and
 /**
  * Reads and checks every input.
  *
- * @throws Failure `missing-input`, `many-hosts` or `invalid-input`; when several inputs are at fault its message
+ * @throws Failure `missing-input` or `invalid-input`; when several inputs are at fault its message
  *   lists every one of them, and its code is the common one, else `invalid-input`
  */
 function readInputs(env) {
@@ -56050,6 +56060,8 @@ function readInputs(env) {
         postActivate: reader.text('post-activate'),
         lockTimeoutMs: reader.value('lock-timeout', duration({ atMost: 6 * hour })),
         keepReleases: reader.value('keep-releases', integer(1, 1000)),
+        batch: reader.value('batch', batchSize),
+        maxParallel: reader.value('max-parallel', integer(1, 100)),
         run: readRun(env),
     };
     reader.finish();
@@ -56062,8 +56074,9 @@ function readHosts(reader) {
     if (reader.text('host') === undefined) {
         reader.missing('Input `host` is required: the server to deploy to', `Set \`host\`. ${emptySecret}`);
     }
-    if (entries.length > 1) {
-        reader.report('many-hosts', `Input \`host\` names ${entries.length} servers: several servers in one run are not supported yet; give one host`, 'Give one host; deploy to the others in jobs of their own, for example with a matrix.');
+    const twice = entries.find((entry, index) => entries.slice(0, index).some((other) => other.host === entry.host && other.port === entry.port));
+    if (twice !== undefined) {
+        reader.invalid('host', `names ${JSON.stringify(twice.host)} twice: expected each server once`);
     }
     const usernameUnknown = reader.text('username') === undefined;
     if (usernameUnknown && entries.some((entry) => entry.username === undefined)) {
@@ -56345,9 +56358,44 @@ function untouched({ live, release, uploadedBytes }) {
         liveRelease: live,
         uploadedBytes,
         failure: null,
-        workers: [],
-        releases: [],
+        hosts: [],
     };
+}
+/** The outcome for all hosts together: `live` only if every one is, `restored` only if every one is back. */
+function together(known, ended) {
+    // What failed for good matters most.
+    const failed = ended.filter((end) => end.failure !== null);
+    const failure = (failed.find(({ verdict }) => verdict.status === 'down') ?? failed[0])?.failure ?? null;
+    const status = overall(ended.map(({ verdict }) => verdict.status));
+    const previous = agreed(ended.map(({ verdict }) => verdict.previous));
+    return {
+        ...untouched(known),
+        status,
+        succeeded: status === 'live' && failure === null,
+        previousRelease: previous ?? known.live,
+        liveRelease: agreed(ended.map(({ verdict }) => verdict.live)),
+        failure,
+        hosts: ended.map(({ name, verdict: { status: own, live, workers } }) => ({
+            name,
+            status: own,
+            live,
+            workers,
+            releases: [],
+        })),
+    };
+}
+function overall(statuses) {
+    const all = (...wanted) => statuses.every((status) => wanted.includes(status));
+    if (all('live'))
+        return 'live';
+    if (all('kept'))
+        return 'kept';
+    return all('kept', 'restored') ? 'restored' : 'down';
+}
+/** The value that all share, or null. */
+function agreed(values) {
+    const [first = null, ...others] = new Set(values);
+    return others.length === 0 ? first : null;
 }
 
 ;// CONCATENATED MODULE: ./build/format.js
@@ -56566,8 +56614,93 @@ async function assemble_assemble(plan, output, launcherFile) {
     return { value: manifest, detail: `${plural(files.length, 'file')}, ${formatBytes(bytes)}` };
 }
 
+;// CONCATENATED MODULE: ./build/phases/cleanup.js
+/** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
+
+async function cleanUp({ keepReleases, lockTimeoutMs }, host) {
+    const { removed, inUse, kept } = await host.agent().call('cleanup', { keep: keepReleases, lockTimeoutMs });
+    const busy = inUse.length === 0 ? '' : `, ${inUse.join(', ')} still in use`;
+    return {
+        value: undefined,
+        detail: `removed ${plural(removed.length, 'release')}, kept ${kept.length}${busy}`,
+    };
+}
+
 ;// CONCATENATED MODULE: external "node:timers/promises"
 const external_node_timers_promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: ./build/phases/health-check.js
+/** health-check: after the server's own proof, asks the public URL from the runner. */
+
+
+const TRY_TIMEOUT = 10_000;
+const EXCERPT = 500;
+/**
+ * Asks until the URL is healthy or the time is over.
+ * @returns what it answered
+ * @throws Failure `public-url-unhealthy`
+ */
+async function askPublicUrl(url, { status, body, timeoutMs, intervalMs }) {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+        const answer = await ask(url);
+        const accepted = status.some(([from, to]) => answer.status >= from && answer.status <= to);
+        if (accepted && (body === undefined || answer.text.includes(body)))
+            return `${url} answered HTTP ${answer.status}`;
+        if (performance.now() >= deadline) {
+            const seen = answer.status === 0 ? answer.text : `HTTP ${answer.status}`;
+            throw new failure_Failure('public-url-unhealthy', `${url} was not healthy within ${timeoutMs} ms: ${seen}`, {
+                remedy: 'The release is healthy on the server itself: look at what stands in front of it (proxy, DNS, firewall, TLS).',
+                evidence: answer.text.slice(0, EXCERPT),
+            });
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(intervalMs);
+    }
+}
+async function ask(url) {
+    try {
+        const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TRY_TIMEOUT) });
+        return { status: response.status, text: await response.text() };
+    }
+    catch (error) {
+        const { message, cause } = error;
+        return { status: 0, text: cause instanceof Error ? `${message}: ${cause.message}` : message };
+    }
+}
+
+;// CONCATENATED MODULE: ./build/phases/hosts.js
+
+/**
+ * Does the same on all hosts, at most so many at once, and waits for every one, whatever becomes of the others.
+ * @param act gets a pipeline whose rows and lines name the host
+ * @throws Failure of the first host, in their order, that failed; it names the host, and how many more failed
+ */
+async function onEach(hosts, atOnce, pipeline, act) {
+    const results = [];
+    const waiting = hosts.entries();
+    const next = async () => {
+        for (const [index, host] of waiting) {
+            results[index] = await settled(act(host, pipeline.on(host.name)));
+        }
+    };
+    await Promise.all(Array.from({ length: Math.min(atOnce, hosts.length) }, next));
+    const failed = results.flatMap((result, index) => result.status === 'rejected' ? [named(hosts[index].name, failure_Failure.from(result.reason))] : []);
+    const [first, ...others] = failed;
+    if (first !== undefined) {
+        throw others.length === 0
+            ? first
+            : first.reworded(`${first.message} (and ${others.length} more hosts failed)`);
+    }
+    return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+}
+async function settled(promise) {
+    const [result] = await Promise.allSettled([promise]);
+    return result;
+}
+/** The failure of a host, where there are others. */
+function named(name, failure) {
+    return name === null ? failure : failure.reworded(`${name}: ${failure.message}`);
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/guards.js
 /**
  * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
@@ -56772,6 +56905,8 @@ const activationRequest = guards_object({
     release: messages_releaseId,
     kind: guards_oneOf('deploy', 'rollback', 'restore'),
     run,
+    /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
+    hosts: list(string),
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
@@ -56795,6 +56930,10 @@ const operations = {
             journal: list(journalEntry),
         }),
     },
+    /**
+     * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
+     */
+    reserve: { params: guards_object({ id: nullable(messages_releaseId) }), result: guards_object({ id: messages_releaseId }) },
     /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
     stage: {
         params: nothing,
@@ -56870,7 +57009,8 @@ const STEPS = [
 ];
 /** Pauses between tries to reach the server again, in ms: together some three minutes. */
 const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array(11).fill(15_000)];
-function activate(watch, request) {
+/** @param log told of what happens inside the steps: who holds the lock, what is unusual */
+function activate(host, request, log) {
     const steps = new Map(STEPS.map((name) => [name, deferred()]));
     let seen = 0;
     const follow = (call) => {
@@ -56885,7 +57025,7 @@ function activate(watch, request) {
             if (step === null)
                 return;
             if (state === 'note')
-                watch.log(`${step}: ${detail}`);
+                log(`${step}: ${detail}`);
             if (state === 'done')
                 steps.get(step)?.resolve(detail);
             if (state === 'failed')
@@ -56896,25 +57036,25 @@ function activate(watch, request) {
         for (const pause of BACKOFF) {
             await (0,external_node_timers_promises_namespaceObject.setTimeout)(pause);
             try {
-                await watch.reconnect();
-                watch.log('the connection is back');
+                await host.reconnect();
+                log('the connection is back');
                 const { activation } = request;
-                return await follow((onEvent) => watch.agent().call('watch', { activation, withdraw: false }, { onEvent }));
+                return await follow((onEvent) => host.agent().call('watch', { activation, withdraw: false }, { onEvent }));
             }
             catch (error) {
                 const { code, message } = failure_Failure.from(error);
                 if (code === 'unknown-activation' || code === 'activation-died')
                     throw error;
-                watch.log(`the server is out of reach: ${message}`);
+                log(`the server is out of reach: ${message}`);
             }
         }
         throw lost;
     };
-    const verdict = follow((onEvent) => watch.agent().call('activate', request, { onEvent })).catch((error) => {
+    const verdict = follow((onEvent) => host.agent().call('activate', request, { onEvent })).catch((error) => {
         const failure = failure_Failure.from(error);
         if (failure.code !== 'connection-lost')
             throw failure;
-        watch.log(failure.message);
+        log(failure.message);
         return resume(failure);
     });
     const settle = (failure) => {
@@ -56936,63 +57076,87 @@ function reviveFailure({ failure }) {
     return failure === null ? null : failure_Failure.revive(failure);
 }
 
-;// CONCATENATED MODULE: ./build/phases/cleanup.js
-/** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
-
-async function cleanUp({ keepReleases, lockTimeoutMs }, { agent }) {
-    const { removed, inUse, kept } = await agent.call('cleanup', { keep: keepReleases, lockTimeoutMs });
-    const busy = inUse.length === 0 ? '' : `, ${inUse.join(', ')} still in use`;
-    return {
-        value: undefined,
-        detail: `removed ${plural(removed.length, 'release')}, kept ${kept.length}${busy}`,
-    };
-}
-
-;// CONCATENATED MODULE: ./build/phases/health-check.js
-/** health-check: after the server's own proof, asks the public URL from the runner. */
+;// CONCATENATED MODULE: ./build/phases/switch-over.js
+/** swap → reload → health-check (→ rollback) on one host: one activation on the server, told phase by phase. */
 
 
-const TRY_TIMEOUT = 10_000;
-const EXCERPT = 500;
-/**
- * Asks until the URL is healthy or the time is over.
- * @returns what it answered
- * @throws Failure `public-url-unhealthy`
- */
-async function askPublicUrl(url, { status, body, timeoutMs, intervalMs }) {
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-        const answer = await ask(url);
-        const accepted = status.some(([from, to]) => answer.status >= from && answer.status <= to);
-        if (accepted && (body === undefined || answer.text.includes(body)))
-            return `${url} answered HTTP ${answer.status}`;
-        if (performance.now() >= deadline) {
-            const seen = answer.status === 0 ? answer.text : `HTTP ${answer.status}`;
-            throw new failure_Failure('public-url-unhealthy', `${url} was not healthy within ${timeoutMs} ms: ${seen}`, {
-                remedy: 'The release is healthy on the server itself: look at what stands in front of it (proxy, DNS, firewall, TLS).',
-                evidence: answer.text.slice(0, EXCERPT),
-            });
-        }
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(intervalMs);
-    }
-}
-async function ask(url) {
+
+
+/** Never throws: whatever happens, something is true about the host afterwards. */
+async function switchOver(host, request, pipeline) {
+    const activation = activate(host, request, pipeline.log.info);
+    const step = (name) => pipeline.run(name, async () => ({ value: undefined, detail: await activation.step(name) }));
     try {
-        const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TRY_TIMEOUT) });
-        return { status: response.status, text: await response.text() };
+        await step('swap');
+        await step('reload');
+        await step('health-check');
+        const verdict = await activation.verdict;
+        return { name: host.name, verdict, failure: reviveFailure(verdict) };
     }
     catch (error) {
-        const { message, cause } = error;
-        return { status: 0, text: cause instanceof Error ? `${message}: ${cause.message}` : message };
+        const verdict = await activation.verdict.catch((cause) => unseen(host, cause));
+        if (verdict.status === 'restored' || verdict.status === 'down')
+            await step('rollback').catch(() => undefined);
+        const failure = reviveFailure(verdict) ?? failure_Failure.from(error);
+        return { name: host.name, verdict, failure: named(host.name, failure) };
     }
+}
+/** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
+function unseen({ facts: { live } }, error) {
+    const failure = failure_Failure.from(error);
+    const mayHaveSwitched = failure.code === 'connection-lost' || failure.code === 'activation-died';
+    return {
+        status: mayHaveSwitched ? 'down' : 'kept',
+        live: mayHaveSwitched ? null : live,
+        previous: live,
+        failure: failure.toRecord(),
+        workers: [],
+    };
+}
+/**
+ * Takes a host back that is live already, because of a failure elsewhere: on another host, or at the public URL.
+ * It goes the way that a rollback goes. Never throws.
+ */
+async function switchBack(host, request, { verdict: reached }, failure, pipeline) {
+    const { name } = host;
+    const { previous, live } = reached;
+    const stuck = (more) => ({
+        name,
+        verdict: { ...reached, status: 'down' },
+        failure: failure.reworded(failure.message + more),
+    });
+    if (previous === null || previous === live)
+        return stuck('; there is no release to go back to');
+    try {
+        const verdict = await pipeline.run('rollback', async () => {
+            const value = await activate(host, restoring(request, previous), pipeline.log.info).verdict;
+            if (value.status !== 'live')
+                throw reviveFailure(value);
+            return { value, detail: `${previous} is live again` };
+        });
+        return { name, verdict: { ...verdict, status: 'restored', previous }, failure };
+    }
+    catch (cause) {
+        return stuck(`; then the way back failed: ${failure_Failure.from(cause).message}`);
+    }
+}
+function restoring(request, release) {
+    return {
+        ...request,
+        activation: (0,external_node_crypto_.randomUUID)(),
+        release,
+        kind: 'restore',
+        preActivate: null,
+        postActivate: null,
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/phases/verify.js
 /** verify: boots the release on a spare port of the server and asks its health, before anything live is touched. */
 
 /** @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken` */
-async function verify({ agent }, id) {
-    const { bootMs, status } = await agent.call('verify', { id });
+async function verify(host, id) {
+    const { bootMs, status } = await host.agent().call('verify', { id });
     return {
         value: undefined,
         detail: `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`,
@@ -57000,7 +57164,12 @@ async function verify({ agent }, id) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/bring-live.js
-/** verify → swap → reload → health-check (→ rollback) → cleanup: the same for a new release and an old one. */
+/**
+ * verify → swap → reload → health-check (→ rollback) → cleanup: the same for a new release and an old one.
+ *
+ * Several hosts: all verify before any swaps; then the first alone as the canary, the rest in batches; any failure
+ * takes back every host that had switched.
+ */
 
 
 
@@ -57008,131 +57177,93 @@ async function verify({ agent }, id) {
 
 
 
-/** @param reopen opens another session after a lost connection */
-async function bringLive(plan, connected, reopen, pipeline, goal) {
+/** @throws Failure while nothing live has been touched */
+async function bringLive(plan, hosts, pipeline, goal) {
     const { inputs } = plan;
-    const { kind, release } = goal;
-    let server = connected;
-    const watch = {
-        agent: () => server.agent,
-        async reconnect() {
-            const next = await reopen();
-            server.close();
-            server = next;
-        },
-        log: (line) => pipeline.log.info(line),
-    };
-    const discard = async () => {
-        if (kind === 'deploy')
-            await server.agent.call('discard', { id: release }).catch(() => undefined);
-    };
-    try {
-        if (inputs.candidateCheck)
-            await pipeline.run('verify', () => verify(server, release));
-        else
-            pipeline.skip('verify', 'candidate-check is off');
-        const { verdict, failure } = await runActivation(plan, watch, pipeline, kind, release);
-        if (verdict.status !== 'live' || failure !== null)
-            await discard();
-        await pipeline
-            .run('cleanup', () => cleanUp(inputs, server))
-            .catch((error) => {
-            watch.log(`cleanup failed, which changes nothing about what is live: ${failure_Failure.from(error).message}`);
+    const { release } = goal;
+    const atOnce = inputs.maxParallel;
+    if (inputs.candidateCheck) {
+        const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release)));
+        await verified.catch(async (error) => {
+            await discard(hosts, goal);
+            throw error;
         });
-        const succeeded = verdict.status === 'live' && failure === null;
-        const { status, workers, live, previous } = verdict;
-        const ended = {
-            status,
-            succeeded,
-            liveRelease: live,
-            previousRelease: previous ?? goal.live,
-            failure,
-            workers,
-        };
-        return { ...untouched(goal), ...ended };
     }
-    catch (error) {
-        await discard();
-        throw error;
+    else {
+        pipeline.skip('verify', 'candidate-check is off');
     }
-    finally {
-        if (server !== connected)
-            server.close();
-    }
+    const outcome = together(goal, await rollOut(plan, hosts, pipeline, goal));
+    if (!outcome.succeeded)
+        await discard(hosts, goal);
+    await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(inputs, host))).catch((error) => {
+        const { message } = failure_Failure.from(error);
+        pipeline.log.info(`cleanup failed, which changes nothing about what is live: ${message}`);
+    });
+    return outcome;
 }
-/** The activation on the server, phase by phase, and the public URL after it. */
-async function runActivation(plan, watch, pipeline, kind, release) {
-    const { health, lockTimeoutMs, preActivate = null, postActivate = null } = plan.inputs;
-    const { run } = plan;
+/** How it ended on each host, in their order. */
+async function rollOut(plan, hosts, pipeline, { kind, release }) {
+    const { health, lockTimeoutMs, preActivate = null, postActivate = null, batch } = plan.inputs;
+    const { run, activation } = plan;
     const request = {
-        activation: plan.activation,
+        activation,
         release,
         kind,
         run,
+        hosts: hosts.flatMap(({ name }) => name ?? []),
         lockTimeoutMs,
         preActivate,
         postActivate,
     };
-    const activation = activate(watch, request);
-    const step = async (name) => ({
-        value: undefined,
-        detail: await activation.step(name),
-    });
-    try {
-        await pipeline.run('swap', () => step('swap'));
-        await pipeline.run('reload', () => step('reload'));
-        await pipeline.run('health-check', async () => {
-            const done = await step('health-check');
-            const failed = reviveFailure(await activation.verdict);
-            if (failed !== null)
-                throw failed;
-            if (health.url === undefined)
-                return done;
-            return { ...done, detail: `${done.detail}; ${await askPublicUrl(health.url, health)}` };
+    const ended = new Map();
+    let failure = null;
+    for (const group of batches(hosts, batch)) {
+        await Promise.all(group.map(async (host) => ended.set(host, await switchOver(host, request, pipeline.on(host.name)))));
+        failure = [...ended.values()].find((end) => end.failure !== null)?.failure ?? null;
+        if (failure !== null)
+            break;
+    }
+    const { url } = health;
+    if (failure === null && url !== undefined) {
+        failure = await pipeline
+            .run('health-check', async () => ({ value: null, detail: await askPublicUrl(url, health) }))
+            .catch((error) => failure_Failure.from(error));
+    }
+    if (failure !== null) {
+        const reason = failure;
+        const switched = [...ended].filter(([, { verdict }]) => verdict.status === 'live');
+        const back = switched.map(async ([host, end]) => {
+            ended.set(host, await switchBack(host, request, end, reason, pipeline.on(host.name)));
         });
-        return { verdict: await activation.verdict, failure: null };
+        await Promise.all(back);
     }
-    catch (error) {
-        const verdict = await activation.verdict.catch(unknownVerdict);
-        const failure = reviveFailure(verdict) ?? failure_Failure.from(error);
-        if (verdict.status === 'restored' || verdict.status === 'down') {
-            await pipeline.run('rollback', () => step('rollback')).catch(() => undefined);
-        }
-        // The server found it healthy, the public URL did not: go back the way a rollback goes.
-        return verdict.status === 'live'
-            ? goBack(watch, pipeline, request, verdict, failure)
-            : { verdict, failure };
-    }
+    return hosts.map((host) => ended.get(host) ?? notReached(host));
 }
-/** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
-function unknownVerdict(error) {
-    const failure = failure_Failure.from(error);
-    if (failure.code !== 'connection-lost' && failure.code !== 'activation-died')
-        throw failure;
-    return { status: 'down', live: null, previous: null, failure: failure.toRecord(), workers: [] };
+/** The canary alone, then the rest, so many at a time. @param size of a batch: hosts, or a share of all of them */
+function batches(hosts, size) {
+    const [canary, others] = [hosts.slice(0, 1), hosts.slice(1)];
+    const step = Math.max(1, 'hosts' in size ? size.hosts : Math.ceil((hosts.length * size.percent) / 100));
+    const groups = [canary];
+    for (let index = 0; index < others.length; index += step)
+        groups.push(others.slice(index, index + step));
+    return groups;
 }
-/** @param reached the verdict of the server, which `failure` came after */
-async function goBack(watch, pipeline, request, reached, failure) {
-    const { previous, live } = reached;
-    if (previous === null || previous === live)
-        return { verdict: { ...reached, status: 'down' }, failure };
-    const hooks = { preActivate: null, postActivate: null };
-    const ids = { activation: (0,external_node_crypto_.randomUUID)(), release: previous };
-    const back = { ...request, ...hooks, ...ids, kind: 'restore' };
-    try {
-        const verdict = await pipeline.run('rollback', async () => {
-            const value = await activate(watch, back).verdict;
-            if (value.status !== 'live')
-                throw reviveFailure(value);
-            return { value, detail: `${previous} is live again` };
-        });
-        return { verdict: { ...verdict, status: 'restored', previous }, failure };
-    }
-    catch (cause) {
-        // Still the new release serves, healthy on the server and not outside of it.
-        const both = `${failure.message}; then the way back failed: ${failure_Failure.from(cause).message}`;
-        return { verdict: { ...reached, status: 'down' }, failure: failure.reworded(both) };
-    }
+/** A failure before its turn: nothing on this host was touched. */
+function notReached({ name, facts: { live } }) {
+    return {
+        name,
+        verdict: { status: 'kept', live, previous: live, failure: null, workers: [] },
+        failure: null,
+    };
+}
+/** What failed is taken back where it was new; a release that was good before stays. */
+async function discard(hosts, { kind, release }) {
+    if (kind !== 'deploy')
+        return;
+    await Promise.all(hosts.map((host) => host
+        .agent()
+        .call('discard', { id: release })
+        .catch(() => undefined)));
 }
 
 ;// CONCATENATED MODULE: external "node:string_decoder"
@@ -57736,6 +57867,378 @@ async function build_build({ inputs }, project) {
     const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]));
     const how = commands.length === 0 ? 'used what was already built' : commands.join(', ');
     return { value: output, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}` };
+}
+
+;// CONCATENATED MODULE: ./build/phases/rollback-target.js
+
+
+/**
+ * Chooses the release, and has every file of it proven on every host.
+ * @throws Failure `unknown-release`, `no-release-to-go-back-to`, `release-damaged`
+ */
+async function chooseRelease(plan, hosts, pipeline) {
+    const histories = await historiesOf(plan, hosts, pipeline);
+    const remedy = listOf(hosts, histories);
+    const id = plan.inputs.release ?? newestBeforeLive(histories, remedy);
+    if (!histories.every((history) => history.some((release) => release.id === id))) {
+        const where = hosts.length === 1 ? 'the server' : 'every host';
+        throw new failure_Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy });
+    }
+    await onEach(hosts, plan.inputs.maxParallel, pipeline, (host) => host.agent().call('audit', { id })).catch((error) => {
+        const failure = failure_Failure.from(error);
+        if (failure.code !== 'release-damaged')
+            throw failure;
+        throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` });
+    });
+    return id;
+}
+/** The releases that were shown to serve on every host, oldest first. */
+async function commonReleases(plan, hosts, pipeline) {
+    return goodEverywhere(await historiesOf(plan, hosts, pipeline));
+}
+function historiesOf(plan, hosts, pipeline) {
+    return onEach(hosts, plan.inputs.maxParallel, pipeline, async (host) => {
+        const { releases } = await host.agent().call('releases', {});
+        return releases;
+    });
+}
+function goodEverywhere(histories) {
+    const good = histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null));
+    const [first = [], ...others] = good;
+    return first
+        .map(({ id }) => id)
+        .filter((id) => others.every((history) => history.some((other) => other.id === id)));
+}
+function newestBeforeLive(histories, remedy) {
+    const lives = histories.flatMap((history) => history.filter(({ live }) => live).map(({ id }) => id));
+    const newest = goodEverywhere(histories).findLast((id) => lives.every((live) => id < live));
+    if (newest === undefined) {
+        const where = histories.length === 1 ? '' : ' on all hosts';
+        const what = `there is no verified release before the live one${where}`;
+        throw new failure_Failure('no-release-to-go-back-to', what, { remedy });
+    }
+    return newest;
+}
+function listOf(hosts, histories) {
+    const lists = histories.map(rollback_target_describe);
+    const [first = ''] = lists;
+    if (new Set(lists).size === 1)
+        return first === '' ? 'There are no releases on the server yet.' : `These exist: ${first}.`;
+    return `The hosts have different releases: ${hosts.map(({ name }, index) => `${name}: ${lists[index] || 'none'}`).join('; ')}.`;
+}
+function rollback_target_describe(history) {
+    return history
+        .map(({ id, live, activatedAt }) => id + (live ? ' (live)' : activatedAt === null ? ' (never verified)' : ''))
+        .join(', ');
+}
+
+;// CONCATENATED MODULE: ./build/phases/recover.js
+/**
+ * recover: ends what an earlier run began and nobody ended, because a process, the runner or a server died. A row of
+ * its own, and only where there is something to recover.
+ */
+
+
+
+
+
+
+/**
+ * What cannot be recovered does not stop the run: the release that it brings may be what is needed.
+ * @returns what is live after it, where all hosts have the same
+ */
+async function recover(plan, hosts, pipeline) {
+    const lives = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => finish(host, log));
+    return level(plan, hosts, lives, pipeline);
+}
+/** An activation that was interrupted on one host: its server finishes it, or takes it back. */
+async function finish(host, pipeline) {
+    const { interrupted, live } = host.facts;
+    if (interrupted === null)
+        return live;
+    const recovery = pipeline.run('recover', async () => {
+        const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: false });
+        if (verdict.status === 'down')
+            throw failure_Failure.revive(verdict.failure);
+        const detail = `an earlier run was interrupted after the swap; it ended ${verdict.status}, ${verdict.live} is live`;
+        return { value: verdict.live, detail };
+    });
+    return recovery.catch(() => live);
+}
+/**
+ * A run that died between two hosts left some new and some old. They are brought back to one release: the newest
+ * of the live ones that was shown to serve on all of them.
+ */
+async function level(plan, hosts, lives, pipeline) {
+    const different = new Set(lives.filter((id) => id !== null));
+    if (different.size <= 1)
+        return agreed(lives);
+    const goal = (await commonReleases(plan, hosts, pipeline)).findLast((id) => different.has(id));
+    const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal);
+    const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ');
+    const bringBack = async (host, log) => log.run('recover', async () => {
+        if (goal === undefined)
+            throw new failure_Failure('hosts-differ', `the hosts serve different releases: ${seen}`);
+        const { verdict } = activate(host, recover_restoring(plan, goal), log.log.info);
+        const ended = await verdict;
+        if (ended.status !== 'live')
+            throw reviveFailure(ended);
+        return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` };
+    });
+    return onEach(strays, plan.inputs.maxParallel, pipeline, bringBack).then(() => goal ?? null, () => null);
+}
+function recover_restoring({ run, inputs }, release) {
+    return {
+        activation: (0,external_node_crypto_.randomUUID)(),
+        release,
+        kind: 'restore',
+        run,
+        hosts: [],
+        lockTimeoutMs: inputs.lockTimeoutMs,
+        preActivate: null,
+        postActivate: null,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/phases/status.js
+/** status: what is live, which releases there are, what the workers run. It changes nothing. */
+
+
+
+async function lookAt(plan, hosts, pipeline) {
+    const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => log.run('status', () => look(host)));
+    const live = agreed(seen.map((host) => host.live));
+    const status = live === null ? 'down' : overall(seen.map((host) => host.status));
+    return { ...untouched({ ...nothingKnown, live }), status, succeeded: true, hosts: seen };
+}
+async function look(host) {
+    const found = await host.agent().call('status', {});
+    const { live, served, releases, workers } = found;
+    const healthy = served !== null && served === live && workers.every(serves);
+    const value = {
+        name: host.name,
+        status: healthy ? 'live' : 'down',
+        live: served,
+        releases,
+        workers,
+    };
+    return { value, detail: status_describe(found) };
+}
+function serves({ status, phase }) {
+    return status === 'online' && phase === 'open';
+}
+function status_describe({ releases, workers, lock, interrupted }) {
+    const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`];
+    if (lock !== null)
+        remarks.push(`locked by ${lock}`);
+    if (interrupted !== null)
+        remarks.push('a deploy was interrupted: the next run recovers it');
+    return remarks.join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/plan.js
+/** What will be done, from the inputs and the project. */
+
+
+
+
+/** @param packageName `name` in the app's package.json, if there is one */
+function createPlan(inputs, packageName) {
+    const appName = inputs.appName ?? appNameFromPackage(packageName);
+    const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run;
+    return {
+        inputs,
+        hosts: inputs.hosts,
+        appName,
+        path: inputs.path ?? `apps/${appName}`,
+        activation: (0,external_node_crypto_.randomUUID)(),
+        run: { commit: sha, ref, actor, runUrl, workflow, runNumber, runAttempt },
+    };
+}
+/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
+function packageName({ run, workingDirectory }) {
+    return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
+}
+/** How the release will run. @param basePath of the Next.js app, '' when it has none */
+function runtimeOf({ app, health }, basePath) {
+    return {
+        host: app.host,
+        port: app.port,
+        instances: app.instances === 'max' ? 0 : app.instances,
+        maxMemoryBytes: app.maxMemoryBytes ?? null,
+        nodeOptions: app.nodeOptions,
+        env: app.env,
+        health: healthOf(health, basePath),
+        observeMs: app.observeMs,
+        drainTimeoutMs: app.drainTimeoutMs,
+        sharedDirs: app.sharedDirs,
+        sharedFiles: app.sharedFiles,
+    };
+}
+function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
+    const within = path === basePath || path.startsWith(`${basePath}/`);
+    // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
+    const full = within ? path : path === '/' ? basePath : basePath + path;
+    return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
+}
+
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
+// EXTERNAL MODULE: external "node:zlib"
+var external_node_zlib_ = __nccwpck_require__(8522);
+;// CONCATENATED MODULE: ./build/protocol/manifest.js
+/**
+ * The manifest: every entry of a release with the proof of its content. It travels as JSON lines inside one
+ * brotli stream, so that neither side ever holds more of it than its own table.
+ */
+
+
+const SHA256 = /^[0-9a-f]{64}$/;
+const manifest_file = guards_object({ kind: guards_oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
+const manifest_link = guards_object({ kind: guards_oneOf('link'), path: string, target: string });
+const directory = guards_object({ kind: guards_oneOf('directory'), path: string });
+function formatEntry(entry) {
+    return `${JSON.stringify(entry)}\n`;
+}
+/** @throws Failure `malformed-message` or `unsafe-path` */
+function parseEntry(line) {
+    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
+    const entry = parse({ file: manifest_file, link: manifest_link, directory }[kind], line, 'manifest entry');
+    assertSafePath(entry.path);
+    if (entry.kind === 'link')
+        assertSafeLink(entry);
+    return entry;
+}
+/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
+function assertSafePath(path) {
+    const parts = path.split('/');
+    if (path === '' ||
+        path.includes('\0') ||
+        parts.some((part) => part === '' || part === '.' || part === '..')) {
+        throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
+    }
+}
+/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+function assertSafeLink({ path, target }) {
+    let depth = path.split('/').length - 1;
+    let lowest = depth;
+    for (const part of target.split('/')) {
+        if (part === '..')
+            depth -= 1;
+        else if (part !== '' && part !== '.')
+            depth += 1;
+        lowest = Math.min(lowest, depth);
+    }
+    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
+        throw new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+    }
+}
+/**
+ * Paths that a running Next.js may write, relative to the folder of server.js's distDir: ISR pages (Next 14
+ * overwrites them in place), the route cache (15, 16) and the data cache. They are copied between releases,
+ * never linked, and may differ from the manifest later.
+ */
+const WRITABLE = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
+const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
+function isWritableAtRunTime(path) {
+    return WRITABLE.test(path) && !CODE.test(path);
+}
+
+;// CONCATENATED MODULE: ./build/transfer/stream.js
+/** The two streams of an upload, compressed: the manifest, and the contents that the server lacks. */
+
+
+
+
+
+/** Brotli 3 packs 80 MB a second, 5 about 21 MB, for a tenth less: worth it where there is little. In bytes. */
+const LITTLE = 4 * 1024 * 1024;
+function manifestStream({ entries }) {
+    return compress(entries.map((entry) => Buffer.from(formatEntry(entry))), 5);
+}
+/** @param bitmap base64, one bit for each file of the manifest */
+function missingFiles({ files }, bitmap) {
+    const bits = Buffer.from(bitmap, 'base64');
+    return files.filter((_, index) => ((bits[index >> 3] ?? 0) >> (index & 7)) & 1);
+}
+function contentStream(files) {
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    return compress(contents(files), bytes > LITTLE ? 3 : 5);
+}
+/** @throws Failure `file-changed` when a file is not what was hashed: something still writes into the build */
+async function* contents(files) {
+    for (const { source, path, size } of files) {
+        let read = 0;
+        for await (const chunk of (0,external_node_fs_namespaceObject.createReadStream)(source, {
+            highWaterMark: 256 * 1024,
+        })) {
+            read += chunk.length;
+            yield chunk;
+        }
+        if (read !== size) {
+            throw new failure_Failure('file-changed', `${path} changed while it was being sent`, {
+                remedy: 'Something still writes into the build’s folder: make the build command wait for all it starts.',
+            });
+        }
+    }
+}
+function compress(source, quality) {
+    const input = external_node_stream_.Readable.from(source);
+    const packed = (0,external_node_zlib_.createBrotliCompress)({
+        chunkSize: 64 * 1024,
+        params: { [external_node_zlib_.constants.BROTLI_PARAM_QUALITY]: quality, [external_node_zlib_.constants.BROTLI_PARAM_LGWIN]: 22 },
+    });
+    input.on('error', (error) => packed.destroy(error));
+    return input.pipe(packed);
+}
+
+;// CONCATENATED MODULE: ./build/phases/upload.js
+/** upload: sends what the server lacks, in one compressed stream; the server proves every file by its hash. */
+
+
+
+
+/** Sends the release to all hosts, under one id. */
+async function uploadToAll(plan, hosts, output, manifest, pipeline) {
+    const { maxParallel } = plan.inputs;
+    if (hosts.length > 1)
+        await agreeOnId(hosts, maxParallel, pipeline);
+    const uploaded = await onEach(hosts, maxParallel, pipeline, (host, log) => log.run('upload', () => upload(plan, host, output, manifest)));
+    return { id: uploaded[0].id, sentBytes: uploaded.reduce((sum, { sentBytes }) => sum + sentBytes, 0) };
+}
+/** A release has the same id on all hosts, later than every other on any of them. */
+async function agreeOnId(hosts, atOnce, pipeline) {
+    const reserve = (id) => onEach(hosts, atOnce, pipeline, (host) => host.agent().call('reserve', { id }));
+    const proposed = await reserve(null);
+    await reserve(proposed
+        .map(({ id }) => id)
+        .toSorted()
+        .at(-1));
+}
+async function upload(plan, host, output, manifest) {
+    const agent = host.agent();
+    const { id, missing, reusedFiles } = await agent.call('stage', {}, { body: manifestStream(manifest) });
+    const files = missingFiles(manifest, missing);
+    let sentBytes = 0;
+    async function* counted() {
+        for await (const chunk of contentStream(files)) {
+            sentBytes += chunk.length;
+            yield chunk;
+        }
+    }
+    if (files.length > 0)
+        await agent.call('fill', { id }, { body: counted() });
+    await agent.call('commit', {
+        id,
+        entry: output.entry,
+        nextVersion: output.nextVersion ?? '',
+        run: plan.run,
+        runtime: runtimeOf(plan.inputs, output.basePath),
+    });
+    return {
+        value: { id, sentBytes },
+        detail: `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ${reusedFiles} were there already`,
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/frames.js
@@ -58585,8 +59088,6 @@ function passphraseWrong(inputName) {
     });
 }
 
-// EXTERNAL MODULE: external "node:stream"
-var external_node_stream_ = __nccwpck_require__(7075);
 ;// CONCATENATED MODULE: ./build/ssh/channel.js
 
 
@@ -58911,10 +59412,52 @@ function mayTry({ type }, accepted) {
 
 
 
-/** @throws the failures of ssh/, `node-missing`, `pm2-missing`, and those of the agent's `inspect` */
-async function connect_connect(plan, settings) {
+
+/**
+ * Connects to every host, or to none.
+ * @throws the failures of ssh/, `node-missing`, `pm2-missing`, and those of the agent's `inspect`
+ */
+async function connect_connect(plan, settings, pipeline) {
+    const opened = [];
+    const addresses = plan.hosts.map((address) => ({
+        address,
+        name: plan.hosts.length > 1 ? nameOf(address) : null,
+    }));
+    try {
+        return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
+            const open = () => openSession(plan, address, settings);
+            const session = await log.run('connect', async () => {
+                const value = await open();
+                return { value, detail: connect_describe(value) };
+            });
+            const host = hostOf(name, session, open);
+            opened.push(host);
+            return host;
+        });
+    }
+    catch (error) {
+        for (const host of opened)
+            host.close();
+        throw error;
+    }
+}
+function hostOf(name, first, open) {
+    let session = first;
+    return {
+        name,
+        facts: first.facts,
+        agent: () => session.agent,
+        async reconnect() {
+            const next = await open();
+            session.close();
+            session = next;
+        },
+        close: () => session.close(),
+    };
+}
+async function openSession(plan, address, settings) {
     const { inputs, appName, path } = plan;
-    const connection = await connect(sshOptions(plan));
+    const connection = await connect(sshOptions(inputs, address));
     try {
         const agent = await openAgent(connection, {
             source: (0,external_node_fs_namespaceObject.readFileSync)(settings.agentFile),
@@ -58924,7 +59467,7 @@ async function connect_connect(plan, settings) {
         }, inputs.connectTimeoutMs);
         const facts = await agent.call('inspect', {});
         assertUsable(facts);
-        const server = {
+        return {
             agent,
             facts,
             address: connection.address,
@@ -58933,7 +59476,6 @@ async function connect_connect(plan, settings) {
                 connection.close();
             },
         };
-        return { value: server, detail: connect_describe(connection.address, facts) };
     }
     catch (error) {
         connection.close();
@@ -58951,14 +59493,17 @@ function assertUsable({ platform, pm2, searched }) {
         });
     }
 }
-function connect_describe(address, { node, pm2, live, path }) {
+function nameOf({ host, port }) {
+    return port === 22 ? host : `${host}:${port}`;
+}
+function connect_describe({ address, facts: { node, pm2, live, path } }) {
     const serving = live === null ? 'nothing is live yet' : `${live} is live`;
     return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving}`;
 }
-function sshOptions({ inputs, host }) {
+function sshOptions(inputs, address) {
     const { login, hostIdentity, proxy, connectTimeoutMs } = inputs;
     return {
-        ...host,
+        ...address,
         login,
         hostKey: hostIdentity,
         connectTimeoutMs,
@@ -58972,256 +59517,27 @@ function sshOptions({ inputs, host }) {
     };
 }
 
-;// CONCATENATED MODULE: ./build/phases/recover.js
+;// CONCATENATED MODULE: ./build/phases/with-hosts.js
+/** The frame of every command: it connects first, and whatever happens after that has an outcome. */
 
-/**
- * A row of its own, and only where there is something to recover. What cannot be recovered does not stop the run:
- * the release that it brings may be what is needed.
- * @returns what is live after it
- */
-async function recover({ agent, facts }, pipeline) {
-    const { interrupted, live } = facts;
-    if (interrupted === null)
-        return live;
-    const recovery = pipeline.run('recover', async () => {
-        const verdict = await agent.call('watch', { activation: interrupted, withdraw: false });
-        if (verdict.status === 'down')
-            throw failure_Failure.revive(verdict.failure);
-        const detail = `an earlier run was interrupted after the swap; it ended ${verdict.status}, ${verdict.live} is live`;
-        return { value: verdict.live, detail };
-    });
-    return recovery.catch(() => live);
-}
 
-;// CONCATENATED MODULE: ./build/phases/rollback-target.js
-/** Which release a rollback goes to: the one asked for, or the newest good one before the live one. */
 
-/**
- * Chooses the release, and has every file of it proven on the server.
- * @throws Failure `unknown-release`, `no-release-to-go-back-to`, `release-damaged`
- */
-async function chooseRelease(agent, asked) {
-    const { releases } = await agent.call('releases', {});
-    const id = asked ?? newestBeforeLive(releases);
-    if (!releases.some((release) => release.id === id)) {
-        throw new failure_Failure('unknown-release', `there is no release ${id} on the server`, {
-            remedy: listOf(releases),
-        });
-    }
+async function withHosts(plan, programs, pipeline, act) {
+    const { command, dryRun } = plan.inputs;
+    const known = { ...nothingKnown };
+    let hosts = [];
     try {
-        await agent.call('audit', { id });
+        hosts = await connect_connect(plan, { ...programs, persist: command !== 'status' && !dryRun }, pipeline);
+        known.live = agreed(hosts.map(({ facts }) => facts.live));
+        return await act(hosts, known);
     }
     catch (error) {
-        const failure = failure_Failure.from(error);
-        if (failure.code !== 'release-damaged')
-            throw failure;
-        throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${listOf(releases)}` });
+        return { ...untouched(known), failure: failure_Failure.from(error) };
     }
-    return id;
-}
-function newestBeforeLive(releases) {
-    const live = releases.find((release) => release.live)?.id;
-    const good = releases.filter(({ id, activatedAt }) => activatedAt !== null && (live === undefined || id < live));
-    const newest = good.at(-1)?.id;
-    if (newest === undefined) {
-        throw new failure_Failure('no-release-to-go-back-to', 'there is no verified release before the live one', {
-            remedy: listOf(releases),
-        });
+    finally {
+        for (const host of hosts)
+            host.close();
     }
-    return newest;
-}
-function listOf(releases) {
-    if (releases.length === 0)
-        return 'There are no releases on the server yet.';
-    const list = releases.map(({ id, live, activatedAt }) => {
-        const note = live ? ' (live)' : activatedAt === null ? ' (never verified)' : '';
-        return id + note;
-    });
-    return `These exist: ${list.join(', ')}.`;
-}
-
-;// CONCATENATED MODULE: ./build/plan.js
-/** What will be done, from the inputs and the project. */
-
-
-
-
-/** @param packageName `name` in the app's package.json, if there is one */
-function createPlan(inputs, packageName) {
-    const appName = inputs.appName ?? appNameFromPackage(packageName);
-    const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run;
-    return {
-        inputs,
-        host: inputs.hosts[0],
-        appName,
-        path: inputs.path ?? `apps/${appName}`,
-        activation: (0,external_node_crypto_.randomUUID)(),
-        run: { commit: sha, ref, actor, runUrl, workflow, runNumber, runAttempt },
-    };
-}
-/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
-function packageName({ run, workingDirectory }) {
-    return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
-}
-/** How the release will run. @param basePath of the Next.js app, '' when it has none */
-function runtimeOf({ app, health }, basePath) {
-    return {
-        host: app.host,
-        port: app.port,
-        instances: app.instances === 'max' ? 0 : app.instances,
-        maxMemoryBytes: app.maxMemoryBytes ?? null,
-        nodeOptions: app.nodeOptions,
-        env: app.env,
-        health: healthOf(health, basePath),
-        observeMs: app.observeMs,
-        drainTimeoutMs: app.drainTimeoutMs,
-        sharedDirs: app.sharedDirs,
-        sharedFiles: app.sharedFiles,
-    };
-}
-function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
-    const within = path === basePath || path.startsWith(`${basePath}/`);
-    // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
-    const full = within ? path : path === '/' ? basePath : basePath + path;
-    return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
-}
-
-// EXTERNAL MODULE: external "node:zlib"
-var external_node_zlib_ = __nccwpck_require__(8522);
-;// CONCATENATED MODULE: ./build/protocol/manifest.js
-/**
- * The manifest: every entry of a release with the proof of its content. It travels as JSON lines inside one
- * brotli stream, so that neither side ever holds more of it than its own table.
- */
-
-
-const SHA256 = /^[0-9a-f]{64}$/;
-const manifest_file = guards_object({ kind: guards_oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
-const manifest_link = guards_object({ kind: guards_oneOf('link'), path: string, target: string });
-const directory = guards_object({ kind: guards_oneOf('directory'), path: string });
-function formatEntry(entry) {
-    return `${JSON.stringify(entry)}\n`;
-}
-/** @throws Failure `malformed-message` or `unsafe-path` */
-function parseEntry(line) {
-    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
-    const entry = parse({ file: manifest_file, link: manifest_link, directory }[kind], line, 'manifest entry');
-    assertSafePath(entry.path);
-    if (entry.kind === 'link')
-        assertSafeLink(entry);
-    return entry;
-}
-/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
-function assertSafePath(path) {
-    const parts = path.split('/');
-    if (path === '' ||
-        path.includes('\0') ||
-        parts.some((part) => part === '' || part === '.' || part === '..')) {
-        throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
-    }
-}
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
-function assertSafeLink({ path, target }) {
-    let depth = path.split('/').length - 1;
-    let lowest = depth;
-    for (const part of target.split('/')) {
-        if (part === '..')
-            depth -= 1;
-        else if (part !== '' && part !== '.')
-            depth += 1;
-        lowest = Math.min(lowest, depth);
-    }
-    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
-        throw new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
-    }
-}
-/**
- * Paths that a running Next.js may write, relative to the folder of server.js's distDir: ISR pages (Next 14
- * overwrites them in place), the route cache (15, 16) and the data cache. They are copied between releases,
- * never linked, and may differ from the manifest later.
- */
-const WRITABLE = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
-const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
-function isWritableAtRunTime(path) {
-    return WRITABLE.test(path) && !CODE.test(path);
-}
-
-;// CONCATENATED MODULE: ./build/transfer/stream.js
-/** The two streams of an upload, compressed: the manifest, and the contents that the server lacks. */
-
-
-
-
-
-/** Brotli 3 packs 80 MB a second, 5 about 21 MB, for a tenth less: worth it where there is little. In bytes. */
-const LITTLE = 4 * 1024 * 1024;
-function manifestStream({ entries }) {
-    return compress(entries.map((entry) => Buffer.from(formatEntry(entry))), 5);
-}
-/** @param bitmap base64, one bit for each file of the manifest */
-function missingFiles({ files }, bitmap) {
-    const bits = Buffer.from(bitmap, 'base64');
-    return files.filter((_, index) => ((bits[index >> 3] ?? 0) >> (index & 7)) & 1);
-}
-function contentStream(files) {
-    const bytes = files.reduce((sum, { size }) => sum + size, 0);
-    return compress(contents(files), bytes > LITTLE ? 3 : 5);
-}
-/** @throws Failure `file-changed` when a file is not what was hashed: something still writes into the build */
-async function* contents(files) {
-    for (const { source, path, size } of files) {
-        let read = 0;
-        for await (const chunk of (0,external_node_fs_namespaceObject.createReadStream)(source, {
-            highWaterMark: 256 * 1024,
-        })) {
-            read += chunk.length;
-            yield chunk;
-        }
-        if (read !== size) {
-            throw new failure_Failure('file-changed', `${path} changed while it was being sent`, {
-                remedy: 'Something still writes into the build’s folder: make the build command wait for all it starts.',
-            });
-        }
-    }
-}
-function compress(source, quality) {
-    const input = external_node_stream_.Readable.from(source);
-    const packed = (0,external_node_zlib_.createBrotliCompress)({
-        chunkSize: 64 * 1024,
-        params: { [external_node_zlib_.constants.BROTLI_PARAM_QUALITY]: quality, [external_node_zlib_.constants.BROTLI_PARAM_LGWIN]: 22 },
-    });
-    input.on('error', (error) => packed.destroy(error));
-    return input.pipe(packed);
-}
-
-;// CONCATENATED MODULE: ./build/phases/upload.js
-/** upload: sends what the server lacks, in one compressed stream; the server proves every file by its hash. */
-
-
-
-async function upload(plan, { agent }, output, manifest) {
-    const { id, missing, reusedFiles } = await agent.call('stage', {}, { body: manifestStream(manifest) });
-    const files = missingFiles(manifest, missing);
-    let sentBytes = 0;
-    async function* counted() {
-        for await (const chunk of contentStream(files)) {
-            sentBytes += chunk.length;
-            yield chunk;
-        }
-    }
-    if (files.length > 0)
-        await agent.call('fill', { id }, { body: counted() });
-    await agent.call('commit', {
-        id,
-        entry: output.entry,
-        nextVersion: output.nextVersion ?? '',
-        run: plan.run,
-        runtime: runtimeOf(plan.inputs, output.basePath),
-    });
-    return {
-        value: { id, sentBytes },
-        detail: `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ${reusedFiles} were there already`,
-    };
 }
 
 ;// CONCATENATED MODULE: ./build/phases/index.js
@@ -59236,124 +59552,87 @@ async function upload(plan, { agent }, output, manifest) {
 
 
 
-async function deploy(plan, project, programs, pipeline) {
-    const { inputs } = plan;
-    const open = () => connect_connect(plan, { ...programs, persist: !inputs.dryRun });
-    let known = nothingKnown;
-    let server;
-    try {
-        server = await pipeline.run('connect', open);
-        const connected = server;
-        known = { ...known, live: inputs.dryRun ? connected.facts.live : await recover(connected, pipeline) };
+function deploy(project) {
+    return (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
+        const { dryRun } = plan.inputs;
+        if (!dryRun)
+            known.live = await recover(plan, hosts, pipeline);
         const output = await pipeline.run('build', () => build_build(plan, project));
         const manifest = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile));
-        if (inputs.dryRun) {
+        if (dryRun) {
             pipeline.skip('upload', `dry run: ${plural(manifest.files.length, 'file')} would become a new release`);
             return { ...untouched(known), succeeded: true };
         }
-        const { id, sentBytes } = await pipeline.run('upload', () => upload(plan, connected, output, manifest));
-        known = { ...known, release: id, uploadedBytes: sentBytes };
-        const goal = { ...known, release: id, kind: 'deploy' };
-        return await bringLive(plan, connected, async () => (await open()).value, pipeline, goal);
-    }
-    catch (error) {
-        return { ...untouched(known), failure: failure_Failure.from(error) };
-    }
-    finally {
-        server?.close();
-    }
+        const { id, sentBytes } = await uploadToAll(plan, hosts, output, manifest, pipeline);
+        Object.assign(known, { release: id, uploadedBytes: sentBytes });
+        return bringLive(plan, hosts, pipeline, { ...known, release: id, kind: 'deploy' });
+    });
 }
-async function rollback(plan, programs, pipeline) {
-    const { inputs } = plan;
-    const open = () => connect_connect(plan, { ...programs, persist: !inputs.dryRun });
-    let known = nothingKnown;
-    let server;
-    try {
-        server = await pipeline.run('connect', open);
-        known = { ...known, live: inputs.dryRun ? server.facts.live : await recover(server, pipeline) };
-        const release = await chooseRelease(server.agent, inputs.release);
-        known = { ...known, release };
-        if (inputs.dryRun) {
-            pipeline.skip('verify', `dry run: ${release} would be checked and made live`);
-            return { ...untouched(known), succeeded: true };
-        }
-        const goal = { ...known, release, kind: 'rollback' };
-        return await bringLive(plan, server, async () => (await open()).value, pipeline, goal);
+const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
+    const { dryRun } = plan.inputs;
+    if (!dryRun)
+        known.live = await recover(plan, hosts, pipeline);
+    const release = await chooseRelease(plan, hosts, pipeline);
+    known.release = release;
+    if (dryRun) {
+        pipeline.skip('verify', `dry run: ${release} would be checked and made live`);
+        return { ...untouched(known), succeeded: true };
     }
-    catch (error) {
-        return { ...untouched(known), failure: failure_Failure.from(error) };
-    }
-    finally {
-        server?.close();
-    }
-}
-function serving({ status: pm2Status, phase }) {
-    return pm2Status === 'online' && phase === 'open';
-}
-async function phases_status(plan, programs, pipeline) {
-    const known = nothingKnown;
-    let server;
-    try {
-        server = await pipeline.run('connect', () => connect_connect(plan, { ...programs, persist: false }));
-        const { agent } = server;
-        const found = await pipeline.run('status', async () => {
-            const value = await agent.call('status', {});
-            const lock = value.lock === null ? '' : `; locked by ${value.lock}`;
-            const broken = value.interrupted === null ? '' : '; a deploy was interrupted: the next run recovers it';
-            const counts = `${plural(value.releases.length, 'release')}, ${plural(value.workers.length, 'worker')}`;
-            return { value, detail: counts + lock + broken };
-        });
-        const { live, served, releases, workers } = found;
-        const healthy = served !== null && served === live && workers.every(serving);
-        return {
-            ...untouched({ ...known, live: served }),
-            status: healthy ? 'live' : 'down',
-            succeeded: true,
-            releases,
-            workers,
-        };
-    }
-    catch (error) {
-        return { ...untouched(known), failure: failure_Failure.from(error) };
-    }
-    finally {
-        server?.close();
-    }
-}
+    return bringLive(plan, hosts, pipeline, { ...known, release, kind: 'rollback' });
+});
+const phases_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
 
 ;// CONCATENATED MODULE: ./build/pipeline.js
 /** Runs the phases: times them, keeps a row of each, and stops at the first that fails. */
 
 function createPipeline(log) {
     const rows = [];
-    return {
-        rows,
-        log,
-        async run(phase, act) {
-            const startedAt = Date.now();
-            const begun = performance.now();
-            const row = (state, detail) => rows.push({ phase, state, startedAt, durationMs: Math.round(performance.now() - begun), detail });
-            log.group(phase);
-            try {
-                const { value, detail } = await act();
-                row('ok', detail);
-                log.info(detail);
-                return value;
-            }
-            catch (error) {
-                const failure = failure_Failure.from(error);
-                row('failed', failure.message);
-                log.info(`failed: ${failure.message}`);
-                throw failure;
-            }
-            finally {
-                log.endGroup();
-            }
-        },
-        skip(phase, reason) {
-            rows.push({ phase, state: 'skipped', startedAt: Date.now(), durationMs: 0, detail: reason });
-        },
+    // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
+    let running = 0;
+    const on = (host) => {
+        const info = (line) => log.info(host === null ? line : `${host}: ${line}`);
+        return {
+            rows,
+            log: { ...log, info },
+            on,
+            async run(phase, act) {
+                const startedAt = Date.now();
+                const begun = performance.now();
+                const row = (state, detail) => rows.push({
+                    phase,
+                    host,
+                    state,
+                    startedAt,
+                    durationMs: Math.round(performance.now() - begun),
+                    detail,
+                });
+                if (running === 0)
+                    log.group(phase);
+                running += 1;
+                try {
+                    const { value, detail } = await act();
+                    row('ok', detail);
+                    info(detail);
+                    return value;
+                }
+                catch (error) {
+                    const failure = failure_Failure.from(error);
+                    row('failed', failure.message);
+                    info(`failed: ${failure.message}`);
+                    throw failure;
+                }
+                finally {
+                    running -= 1;
+                    if (running === 0)
+                        log.endGroup();
+                }
+            },
+            skip(phase, reason) {
+                rows.push({ phase, host, state: 'skipped', startedAt: Date.now(), durationMs: 0, detail: reason });
+            },
+        };
     };
+    return on(null);
 }
 
 ;// CONCATENATED MODULE: ./build/programs.js
@@ -59365,18 +59644,20 @@ function programs() {
 }
 
 ;// CONCATENATED MODULE: ./build/report/sentence.js
-function sentence({ status, succeeded, release, liveRelease, previousRelease, releases, }) {
+function sentence(outcome, command) {
+    const { status, succeeded, release, liveRelease, previousRelease, hosts } = outcome;
     const live = liveRelease ?? 'no release';
-    if (releases.length > 0) {
+    const everywhere = hosts.length > 1 ? ` on all ${hosts.length} hosts` : '';
+    if (command === 'status' && succeeded) {
         return status === 'live'
-            ? `${live} is live.`
+            ? `${live} is live${everywhere}.`
             : 'The workers do not all serve the release that is meant to be live.';
     }
     switch (status) {
         case 'live':
             return previousRelease === null || previousRelease === liveRelease
-                ? `${live} is live and verified.`
-                : `${live} is live and verified; before it was ${previousRelease}.`;
+                ? `${live} is live and verified${everywhere}.`
+                : `${live} is live and verified${everywhere}; before it was ${previousRelease}.`;
         case 'kept':
             if (succeeded)
                 return `Dry run: nothing was changed; ${live} is live.`;
@@ -59384,7 +59665,7 @@ function sentence({ status, succeeded, release, liveRelease, previousRelease, re
                 ? 'Nothing went live, and nothing on the server was touched.'
                 : `${live} is still live, untouched.`;
         case 'restored':
-            return `${release ?? 'The new release'} failed after the swap; ${live} was put back and is live and verified.`;
+            return `${release ?? 'The new release'} failed after the swap; ${live} was put back and is live and verified${everywhere}.`;
         case 'down':
             return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
     }
@@ -59398,18 +59679,27 @@ function sentence({ status, succeeded, release, liveRelease, previousRelease, re
 const LONGEST_EVIDENCE = 20_000;
 const LONGEST_TEXT = 2000;
 function reportOf(plan, outcome, rows, durationMs) {
-    const title = plan === undefined ? 'Gapless' : `${plan.inputs.command} ${plan.appName} on ${plan.host.host}`;
-    return { title, outcome, rows, durationMs };
+    if (plan === undefined)
+        return { title: 'Gapless', command: undefined, outcome, rows, durationMs };
+    const { inputs, appName, hosts } = plan;
+    const where = hosts.length === 1 ? hosts[0].host : plural(hosts.length, 'host');
+    return {
+        title: `${inputs.command} ${appName} on ${where}`,
+        command: inputs.command,
+        outcome,
+        rows,
+        durationMs,
+    };
 }
-function renderSummary({ title, outcome, rows, durationMs }) {
-    const { failure, uploadedBytes } = outcome;
+function renderSummary({ title, command, outcome, rows, durationMs }) {
+    const { failure, uploadedBytes, hosts } = outcome;
     const sections = [
         `## ${mark(outcome)} ${summary_escape(title)}`,
-        summary_escape(sentence(outcome)),
+        summary_escape(sentence(outcome, command)),
         failure === null ? '' : renderFailure(failure),
-        rows.length === 0 ? '' : table(['Phase', '', 'Time', 'What it did'], rows.map(phaseRow)),
-        outcome.releases.length === 0 ? '' : renderReleases(outcome),
-        outcome.workers.length === 0 ? '' : renderWorkers(outcome),
+        hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
+        rows.length === 0 ? '' : renderPhases(rows),
+        ...hosts.flatMap((host) => [renderReleases(host), renderWorkers(host)]),
         `Took ${formatDuration(durationMs)}, sent ${formatBytes(uploadedBytes)}.`,
     ];
     return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
@@ -59427,20 +59717,32 @@ function renderFailure({ code, message, remedy, evidence }) {
     const shown = escapeHtml(evidence.slice(-LONGEST_EVIDENCE));
     return `${why}${next}\n\n<details open><summary>Evidence</summary>\n\n<pre>${shown}</pre>\n\n</details>`;
 }
-function phaseRow({ phase, state, durationMs, detail }) {
-    const icon = { ok: '✅', failed: '❌', skipped: '⏭️' }[state];
-    return [phase, icon, state === 'skipped' ? '' : formatDuration(durationMs), detail];
+function hostRow({ name, status, live }) {
+    return [name ?? '', status, live ?? 'nothing that is known'];
 }
-function renderReleases({ releases }) {
+function renderPhases(rows) {
+    const several = rows.some(({ host }) => host !== null);
+    const cells = ({ phase, host, state, durationMs, detail }) => {
+        const icon = { ok: '✅', failed: '❌', skipped: '⏭️' }[state];
+        const time = state === 'skipped' ? '' : formatDuration(durationMs);
+        return [phase, ...(several ? [host ?? ''] : []), icon, time, detail];
+    };
+    return table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells));
+}
+function renderReleases({ name, releases }) {
+    if (releases.length === 0)
+        return '';
     const rows = releases.map(({ id, live, activatedAt, info, bytes }) => [
         id,
         live ? 'live' : activatedAt === null ? 'never verified' : 'verified',
         info === null ? 'damaged' : info.commit.slice(0, 7),
         formatBytes(bytes),
     ]);
-    return table(['Release', 'State', 'Commit', 'Size'], rows);
+    return table([on('Release', name), 'State', 'Commit', 'Size'], rows);
 }
-function renderWorkers({ workers }) {
+function renderWorkers({ name, workers }) {
+    if (workers.length === 0)
+        return '';
     const rows = workers.map(({ pmId, pid, status, release, phase, restarts }) => [
         pmId,
         String(pid),
@@ -59449,7 +59751,10 @@ function renderWorkers({ workers }) {
         phase ?? 'unknown',
         String(restarts),
     ]);
-    return table(['Worker', 'Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
+    return table([on('Worker', name), 'Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
+}
+function on(what, host) {
+    return host === null ? what : `${what} on ${summary_escape(host)}`;
 }
 function table(head, rows) {
     const line = (cells) => `| ${cells.join(' | ')} |`;
@@ -59505,7 +59810,7 @@ function isFinished() {
     return core.getState('finished') === 'true';
 }
 function writeReport(report) {
-    const { outcome, durationMs } = report;
+    const { command, outcome, durationMs } = report;
     setOutput('status', outcome.status);
     setOutput('release', outcome.release ?? '');
     setOutput('previous-release', outcome.previousRelease ?? '');
@@ -59524,7 +59829,7 @@ function writeReport(report) {
             title: `Gapless: ${failure.code}`,
         });
     }
-    info(sentence(outcome));
+    info(sentence(outcome, command));
 }
 /** A summary that cannot be written is no reason to hide a deploy. */
 function appendSummary(markdown, file) {
@@ -59571,7 +59876,7 @@ async function main() {
         const project = inputs.command === 'deploy' ? readProject(workspace, inputs.workingDirectory) : undefined;
         plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name);
         rememberActivation(plan.activation);
-        outcome = await main_run(plan, project, pipeline);
+        outcome = await storyOf(plan, project)(plan, programs(), pipeline);
     }
     catch (error) {
         outcome = { ...untouched(nothingKnown), failure: failure_Failure.from(error) };
@@ -59580,11 +59885,10 @@ async function main() {
     markFinished();
     process.exit(outcome.succeeded ? 0 : 1);
 }
-function main_run(plan, project, pipeline) {
+function storyOf({ inputs: { command } }, project) {
     if (project !== undefined)
-        return deploy(plan, project, programs(), pipeline);
-    const command = plan.inputs.command === 'rollback' ? rollback : phases_status;
-    return command(plan, programs(), pipeline);
+        return deploy(project);
+    return command === 'rollback' ? rollback : phases_status;
 }
 void main();
 

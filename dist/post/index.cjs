@@ -52411,7 +52411,7 @@ var __webpack_exports__ = {};
  *
  * Every code has its paragraph in docs/errors.md.
  */
-class Failure extends Error {
+class failure_Failure extends Error {
     code;
     remedy;
     evidence;
@@ -52428,22 +52428,22 @@ class Failure extends Error {
     }
     /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
     static from(error, code = 'internal') {
-        if (error instanceof Failure)
+        if (error instanceof failure_Failure)
             return error;
         const message = error instanceof Error ? error.message : String(error);
-        return new Failure(code, message, {
+        return new failure_Failure(code, message, {
             cause: error,
             evidence: error instanceof Error ? error.stack : undefined,
         });
     }
     /** A failure that came over the wire, as the error that it was on the other side. */
     static revive({ code, message, remedy, evidence }) {
-        return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+        return new failure_Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
     }
     /** The same failure, with more said about it. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
-        return new Failure(code, message, { remedy, evidence, cause: this.cause });
+        return new failure_Failure(code, message, { remedy, evidence, cause: this.cause });
     }
     toRecord() {
         const { code, message, remedy = null, evidence = null } = this;
@@ -52496,7 +52496,7 @@ function appName(text) {
 function appNameFromPackage(packageName) {
     const remedy = 'Set `app-name`.';
     if (packageName === undefined || packageName === '') {
-        throw new Failure('missing-input', 'Input `app-name` is required: package.json has no name', { remedy });
+        throw new failure_Failure('missing-input', 'Input `app-name` is required: package.json has no name', { remedy });
     }
     try {
         return appName(packageName);
@@ -52506,7 +52506,7 @@ function appNameFromPackage(packageName) {
             throw error;
         const given = JSON.stringify(packageName);
         const message = `Input \`app-name\` is required: the name in package.json is ${given}, expected ${error.message}`;
-        throw new Failure('missing-input', message, { remedy });
+        throw new failure_Failure('missing-input', message, { remedy });
     }
 }
 
@@ -52611,6 +52611,14 @@ function oneOf(...choices) {
             throw new Unusable(`${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`);
         return choice;
     };
+}
+function batchSize(text) {
+    const [, digits = '', percent] = /^(\d{1,4})(%)?$/.exec(text) ?? [];
+    const number = Number(digits);
+    if (digits === '' || number < 1 || (percent !== undefined && number > 100)) {
+        throw new Unusable('a number of hosts such as 2, or a percentage from 1% to 100%');
+    }
+    return percent === undefined ? { hosts: number } : { percent: number };
 }
 /** A whole number in plain digits: `1e3`, `0x10` and `+5` are more likely mistakes than numbers. */
 function integer(atLeast, atMost) {
@@ -52885,6 +52893,8 @@ const defaults = {
     'post-activate': undefined,
     'lock-timeout': '10m',
     'keep-releases': '5',
+    batch: '1',
+    'max-parallel': '10',
 };
 
 ;// CONCATENATED MODULE: ./build/inputs/reader.js
@@ -52956,10 +52966,10 @@ class InputReader {
             return;
         const remedy = [...new Set(this.#problems.map((problem) => problem.remedy))].join(' ');
         if (others.length === 0)
-            throw new Failure(first.code, first.message, { remedy });
+            throw new failure_Failure(first.code, first.message, { remedy });
         const code = others.every((other) => other.code === first.code) ? first.code : 'invalid-input';
         const lines = this.#problems.map((problem) => `- ${problem.message}`);
-        throw new Failure(code, `${lines.length} problems with the inputs:\n${lines.join('\n')}`, { remedy });
+        throw new failure_Failure(code, `${lines.length} problems with the inputs:\n${lines.join('\n')}`, { remedy });
     }
     #attempt(name, text, parse) {
         try {
@@ -53070,7 +53080,7 @@ const emptySecret = 'If it comes from a secret, check that the secret exists and
 /**
  * Reads and checks every input.
  *
- * @throws Failure `missing-input`, `many-hosts` or `invalid-input`; when several inputs are at fault its message
+ * @throws Failure `missing-input` or `invalid-input`; when several inputs are at fault its message
  *   lists every one of them, and its code is the common one, else `invalid-input`
  */
 function readInputs(env) {
@@ -53105,6 +53115,8 @@ function readInputs(env) {
         postActivate: reader.text('post-activate'),
         lockTimeoutMs: reader.value('lock-timeout', duration({ atMost: 6 * hour })),
         keepReleases: reader.value('keep-releases', integer(1, 1000)),
+        batch: reader.value('batch', batchSize),
+        maxParallel: reader.value('max-parallel', integer(1, 100)),
         run: readRun(env),
     };
     reader.finish();
@@ -53117,8 +53129,9 @@ function readHosts(reader) {
     if (reader.text('host') === undefined) {
         reader.missing('Input `host` is required: the server to deploy to', `Set \`host\`. ${emptySecret}`);
     }
-    if (entries.length > 1) {
-        reader.report('many-hosts', `Input \`host\` names ${entries.length} servers: several servers in one run are not supported yet; give one host`, 'Give one host; deploy to the others in jobs of their own, for example with a matrix.');
+    const twice = entries.find((entry, index) => entries.slice(0, index).some((other) => other.host === entry.host && other.port === entry.port));
+    if (twice !== undefined) {
+        reader.invalid('host', `names ${JSON.stringify(twice.host)} twice: expected each server once`);
     }
     const usernameUnknown = reader.text('username') === undefined;
     if (usernameUnknown && entries.some((entry) => entry.username === undefined)) {
@@ -53264,77 +53277,48 @@ function untouched({ live, release, uploadedBytes }) {
         liveRelease: live,
         uploadedBytes,
         failure: null,
-        workers: [],
-        releases: [],
+        hosts: [],
     };
 }
-
-;// CONCATENATED MODULE: external "node:fs"
-const external_node_fs_namespaceObject = require("node:fs");
-// EXTERNAL MODULE: external "node:crypto"
-var external_node_crypto_ = __nccwpck_require__(7598);
-;// CONCATENATED MODULE: ./build/protocol/frames.js
-/**
- * Frames on the one channel between the action and the agent.
- *
- *   length  4 bytes, big endian: the payload's bytes
- *   kind    1 byte
- *   payload
- *
- * A request may be followed by a body: data frames, closed by an end frame. A cut connection looks like a
- * normal end of input to the agent, so nothing counts as complete without that end frame.
- */
-
-const frameKind = { message: 0x4d, data: 0x44, end: 0x45 };
-const HEADER = 5;
-/** Large enough for any message, small enough that a hostile or broken peer cannot fill the memory. */
-const MAX_PAYLOAD = 8 * 1024 * 1024;
-function encodeFrame(kind, payload) {
-    if (payload.length > MAX_PAYLOAD) {
-        throw new Failure('message-too-large', `a message of ${payload.length} bytes exceeds ${MAX_PAYLOAD}`);
-    }
-    const header = Buffer.allocUnsafe(HEADER);
-    header.writeUInt32BE(payload.length, 0);
-    header.writeUInt8(kind, 4);
-    return Buffer.concat([header, payload]);
+/** The outcome for all hosts together: `live` only if every one is, `restored` only if every one is back. */
+function together(known, ended) {
+    // What failed for good matters most.
+    const failed = ended.filter((end) => end.failure !== null);
+    const failure = (failed.find(({ verdict }) => verdict.status === 'down') ?? failed[0])?.failure ?? null;
+    const status = overall(ended.map(({ verdict }) => verdict.status));
+    const previous = agreed(ended.map(({ verdict }) => verdict.previous));
+    return {
+        ...untouched(known),
+        status,
+        succeeded: status === 'live' && failure === null,
+        previousRelease: previous ?? known.live,
+        liveRelease: agreed(ended.map(({ verdict }) => verdict.live)),
+        failure,
+        hosts: ended.map(({ name, verdict: { status: own, live, workers } }) => ({
+            name,
+            status: own,
+            live,
+            workers,
+            releases: [],
+        })),
+    };
 }
-function encodeMessage(message) {
-    return encodeFrame(frameKind.message, Buffer.from(JSON.stringify(message)));
+function overall(statuses) {
+    const all = (...wanted) => statuses.every((status) => wanted.includes(status));
+    if (all('live'))
+        return 'live';
+    if (all('kept'))
+        return 'kept';
+    return all('kept', 'restored') ? 'restored' : 'down';
 }
-/** Cuts a byte stream into frames; the source decides the pace, so back-pressure is the stream's own. */
-async function* decodeFrames(source) {
-    let pending = [];
-    let available = 0;
-    let wanted = HEADER;
-    for await (const chunk of source) {
-        pending.push(chunk);
-        available += chunk.length;
-        while (available >= wanted) {
-            const buffer = pending.length === 1 ? pending[0] : Buffer.concat(pending, available);
-            const length = buffer.readUInt32BE(0);
-            const kind = buffer.readUInt8(4);
-            if (!isFrameKind(kind) || length > MAX_PAYLOAD) {
-                throw new Failure('malformed-message', `malformed frame: kind ${kind}, ${length} bytes`);
-            }
-            wanted = HEADER + length;
-            if (available < wanted) {
-                pending = [buffer];
-                break;
-            }
-            yield { kind, payload: buffer.subarray(HEADER, wanted) };
-            const rest = buffer.subarray(wanted);
-            pending = rest.length > 0 ? [rest] : [];
-            available = rest.length;
-            wanted = HEADER;
-        }
-    }
-    if (available > 0)
-        throw new Failure('connection-lost', 'the stream ended in the middle of a message');
-}
-function isFrameKind(kind) {
-    return kind === frameKind.message || kind === frameKind.data || kind === frameKind.end;
+/** The value that all share, or null. */
+function agreed(values) {
+    const [first = null, ...others] = new Set(values);
+    return others.length === 0 ? first : null;
 }
 
+;// CONCATENATED MODULE: external "node:timers/promises"
+const promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/protocol/guards.js
 /**
  * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
@@ -53342,7 +53326,7 @@ function isFrameKind(kind) {
  */
 
 function refuse(place, expected) {
-    throw new Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+    throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
 }
 const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
 const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
@@ -53392,7 +53376,7 @@ function parse(guard, text, place) {
         value = JSON.parse(text);
     }
     catch (cause) {
-        throw new Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+        throw new failure_Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
     }
     return guard(value, place);
 }
@@ -53539,6 +53523,8 @@ const activationRequest = object({
     release: messages_releaseId,
     kind: guards_oneOf('deploy', 'rollback', 'restore'),
     run,
+    /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
+    hosts: list(string),
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
@@ -53562,6 +53548,10 @@ const operations = {
             journal: list(journalEntry),
         }),
     },
+    /**
+     * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
+     */
+    reserve: { params: object({ id: nullable(messages_releaseId) }), result: object({ id: messages_releaseId }) },
     /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
     stage: {
         params: nothing,
@@ -53618,6 +53608,157 @@ const reply = object({
     kind: guards_oneOf('event', 'result', 'error'),
     value: (value) => value,
 });
+
+;// CONCATENATED MODULE: ./build/phases/activation.js
+/**
+ * swap, reload, health-check and rollback are steps of one activation on the server. This is the runner's view
+ * of it: its events settle a promise per step, and a lost connection is taken up again.
+ */
+
+
+
+const STEPS = [
+    'lock',
+    'pre-activate',
+    'swap',
+    'reload',
+    'health-check',
+    'rollback',
+];
+/** Pauses between tries to reach the server again, in ms: together some three minutes. */
+const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array(11).fill(15_000)];
+/** @param log told of what happens inside the steps: who holds the lock, what is unusual */
+function activate(host, request, log) {
+    const steps = new Map(STEPS.map((name) => [name, deferred()]));
+    let seen = 0;
+    const follow = (call) => {
+        let index = 0;
+        return call((value) => {
+            index += 1;
+            // A session that takes up watching hears everything from the beginning.
+            if (index <= seen)
+                return;
+            seen = index;
+            const { step, state, detail } = journalEntry(value, 'journal entry');
+            if (step === null)
+                return;
+            if (state === 'note')
+                log(`${step}: ${detail}`);
+            if (state === 'done')
+                steps.get(step)?.resolve(detail);
+            if (state === 'failed')
+                steps.get(step)?.reject(new failure_Failure('activation-failed', detail));
+        });
+    };
+    const resume = async (lost) => {
+        for (const pause of BACKOFF) {
+            await (0,promises_namespaceObject.setTimeout)(pause);
+            try {
+                await host.reconnect();
+                log('the connection is back');
+                const { activation } = request;
+                return await follow((onEvent) => host.agent().call('watch', { activation, withdraw: false }, { onEvent }));
+            }
+            catch (error) {
+                const { code, message } = failure_Failure.from(error);
+                if (code === 'unknown-activation' || code === 'activation-died')
+                    throw error;
+                log(`the server is out of reach: ${message}`);
+            }
+        }
+        throw lost;
+    };
+    const verdict = follow((onEvent) => host.agent().call('activate', request, { onEvent })).catch((error) => {
+        const failure = failure_Failure.from(error);
+        if (failure.code !== 'connection-lost')
+            throw failure;
+        log(failure.message);
+        return resume(failure);
+    });
+    const settle = (failure) => {
+        for (const { reject } of steps.values())
+            reject(failure);
+    };
+    verdict.then((result) => settle(reviveFailure(result) ?? new failure_Failure('activation-failed', 'the step was never reached')), (error) => settle(failure_Failure.from(error)));
+    for (const { promise } of steps.values())
+        promise.catch(() => undefined);
+    return { step: (name) => steps.get(name).promise, verdict };
+}
+function deferred() {
+    const settle = {};
+    const promise = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
+    return { promise, resolve: settle.resolve, reject: settle.reject };
+}
+/** Why an activation did not end live, as an error. */
+function reviveFailure({ failure }) {
+    return failure === null ? null : failure_Failure.revive(failure);
+}
+
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = require("node:fs");
+// EXTERNAL MODULE: external "node:crypto"
+var external_node_crypto_ = __nccwpck_require__(7598);
+;// CONCATENATED MODULE: ./build/protocol/frames.js
+/**
+ * Frames on the one channel between the action and the agent.
+ *
+ *   length  4 bytes, big endian: the payload's bytes
+ *   kind    1 byte
+ *   payload
+ *
+ * A request may be followed by a body: data frames, closed by an end frame. A cut connection looks like a
+ * normal end of input to the agent, so nothing counts as complete without that end frame.
+ */
+
+const frameKind = { message: 0x4d, data: 0x44, end: 0x45 };
+const HEADER = 5;
+/** Large enough for any message, small enough that a hostile or broken peer cannot fill the memory. */
+const MAX_PAYLOAD = 8 * 1024 * 1024;
+function encodeFrame(kind, payload) {
+    if (payload.length > MAX_PAYLOAD) {
+        throw new failure_Failure('message-too-large', `a message of ${payload.length} bytes exceeds ${MAX_PAYLOAD}`);
+    }
+    const header = Buffer.allocUnsafe(HEADER);
+    header.writeUInt32BE(payload.length, 0);
+    header.writeUInt8(kind, 4);
+    return Buffer.concat([header, payload]);
+}
+function encodeMessage(message) {
+    return encodeFrame(frameKind.message, Buffer.from(JSON.stringify(message)));
+}
+/** Cuts a byte stream into frames; the source decides the pace, so back-pressure is the stream's own. */
+async function* decodeFrames(source) {
+    let pending = [];
+    let available = 0;
+    let wanted = HEADER;
+    for await (const chunk of source) {
+        pending.push(chunk);
+        available += chunk.length;
+        while (available >= wanted) {
+            const buffer = pending.length === 1 ? pending[0] : Buffer.concat(pending, available);
+            const length = buffer.readUInt32BE(0);
+            const kind = buffer.readUInt8(4);
+            if (!isFrameKind(kind) || length > MAX_PAYLOAD) {
+                throw new failure_Failure('malformed-message', `malformed frame: kind ${kind}, ${length} bytes`);
+            }
+            wanted = HEADER + length;
+            if (available < wanted) {
+                pending = [buffer];
+                break;
+            }
+            yield { kind, payload: buffer.subarray(HEADER, wanted) };
+            const rest = buffer.subarray(wanted);
+            pending = rest.length > 0 ? [rest] : [];
+            available = rest.length;
+            wanted = HEADER;
+        }
+    }
+    if (available > 0)
+        throw new failure_Failure('connection-lost', 'the stream ended in the middle of a message');
+}
+function isFrameKind(kind) {
+    return kind === frameKind.message || kind === frameKind.data || kind === frameKind.end;
+}
 
 ;// CONCATENATED MODULE: ./build/remote/bootstrap.js
 /**
@@ -53761,7 +53902,7 @@ async function openAgent(remote, agent, timeoutMs) {
     channel.stderr.on('data', (chunk) => (errors = (errors + chunk.toString('utf8')).slice(-8000)));
     const { word, detail, rest } = await greet(channel, sentinel, timeoutMs, () => errors);
     if (word === greeting.noNode) {
-        throw new Failure('node-missing', 'Node.js 18 or later was not found on the server', {
+        throw new failure_Failure('node-missing', 'Node.js 18 or later was not found on the server', {
             remedy: 'Install it for the user that logs in, or name its folder in `bin-path`.',
             evidence: ['searched:', ...detail.split(':').filter((place) => place !== '')].join('\n'),
         });
@@ -53772,9 +53913,9 @@ async function openAgent(remote, agent, timeoutMs) {
     let lost;
     const lose = (cause) => {
         lost ??=
-            cause instanceof Failure
+            cause instanceof failure_Failure
                 ? cause
-                : new Failure('connection-lost', 'the connection to the server was lost', {
+                : new failure_Failure('connection-lost', 'the connection to the server was lost', {
                     remedy: 'Run it again. What the server had begun, it finishes or takes back by itself.',
                     evidence: errors,
                     cause,
@@ -53789,7 +53930,7 @@ async function openAgent(remote, agent, timeoutMs) {
     async function dispatch() {
         for await (const { kind, payload } of decodeFrames(rest)) {
             if (kind !== frameKind.message)
-                throw new Failure('malformed-message', 'the server sent data unasked');
+                throw new failure_Failure('malformed-message', 'the server sent data unasked');
             const { id, kind: what, value } = parse(reply, payload.toString('utf8'), 'reply');
             const call = pending.get(id);
             if (what === 'event')
@@ -53797,7 +53938,7 @@ async function openAgent(remote, agent, timeoutMs) {
             if (what === 'result')
                 call?.resolve(value);
             if (what === 'error')
-                call?.reject(Failure.revive(failureRecord(value, 'error')));
+                call?.reject(failure_Failure.revive(failureRecord(value, 'error')));
             if (what !== 'event')
                 pending.delete(id);
         }
@@ -53850,7 +53991,7 @@ async function greet(channel, sentinel, timeoutMs, errors) {
     const input = channel[Symbol.asyncIterator]();
     let seen = Buffer.alloc(0);
     const mark = Buffer.from(`${sentinel} `);
-    const noShell = (what) => new Failure('no-shell', `the server did not start the agent: ${what}`, {
+    const noShell = (what) => new failure_Failure('no-shell', `the server did not start the agent: ${what}`, {
         remedy: 'The user needs a login shell that runs commands (not nologin, no ForceCommand), and Node.js 18 or later.',
         evidence: `${seen.toString('utf8').slice(-4000)}\n${errors()}`.trim(),
     });
@@ -53901,18 +54042,18 @@ function loginFailure(error, attempt) {
     switch (error.code) {
         case 'ENOTFOUND':
         case 'EAI_AGAIN':
-            return new Failure('host-not-found', `The name of ${address} is not known to DNS (${error.code}).`, {
+            return new failure_Failure('host-not-found', `The name of ${address} is not known to DNS (${error.code}).`, {
                 remedy: 'Check the input host for typing errors, and that the name resolves in public, not only at home.',
                 cause: error,
             });
         case 'ECONNREFUSED':
-            return new Failure('connection-refused', `Nothing accepts connections at ${address}.`, {
+            return new failure_Failure('connection-refused', `Nothing accepts connections at ${address}.`, {
                 remedy: 'Check host and port, and that sshd runs there and the firewall rejects nobody.',
                 cause: error,
             });
         case 'EHOSTUNREACH':
         case 'ENETUNREACH':
-            return new Failure('host-unreachable', `There is no route to ${address} (${error.code}).`, {
+            return new failure_Failure('host-unreachable', `There is no route to ${address} (${error.code}).`, {
                 remedy: 'Check that the address is public. Hosted runners have no IPv6; a private one needs a jump host.',
                 cause: error,
             });
@@ -53929,7 +54070,7 @@ function loginFailure(error, attempt) {
 /** The connection ended before the login was done, with or without an error of its own. */
 function connectionReset(error, { address, stage }) {
     const during = stage === 'login' ? 'during the login' : 'before the SSH handshake was done';
-    return new Failure('connection-reset', `${address} closed the connection ${during}.`, {
+    return new failure_Failure('connection-reset', `${address} closed the connection ${during}.`, {
         remedy: 'Check that an SSH server listens at this port, and whether the server blocks the address (fail2ban, ' +
             'MaxStartups, DenyUsers, AllowUsers); its log says which.',
         ...evidence(error?.message),
@@ -53942,30 +54083,30 @@ function timeoutFailure({ address, stage }, cause) {
         handshake: 'accepted the connection, but did not finish the SSH handshake',
         login: 'did not finish the login',
     }[stage];
-    return new Failure('connection-timeout', `${address} ${missing} in time (connect-timeout).`, {
+    return new failure_Failure('connection-timeout', `${address} ${missing} in time (connect-timeout).`, {
         remedy: 'Check host and port and that the firewall lets the runner in; a slow server needs a longer connect-timeout.',
         cause,
     });
 }
 function connectionLost(address, cause) {
-    return new Failure('connection-lost', `The connection to ${address} was lost.`, {
+    return new failure_Failure('connection-lost', `The connection to ${address} was lost.`, {
         remedy: 'Check the network between runner and server, and whether the server restarted; then run again.',
         ...evidence(cause?.message),
         cause,
     });
 }
 function connectionClosed(address) {
-    return new Failure('connection-lost', `The connection to ${address} was closed by this side.`);
+    return new failure_Failure('connection-lost', `The connection to ${address} was closed by this side.`);
 }
 function execRefused(address, cause) {
-    return new Failure('exec-refused', `${address} did not run a command.`, {
+    return new failure_Failure('exec-refused', `${address} did not run a command.`, {
         remedy: 'Check that the account may run commands: no ForceCommand, no internal-sftp, MaxSessions not reached.',
         evidence: cause.message,
         cause,
     });
 }
 function forwardRefused(jumpHost, destination, cause) {
-    return new Failure('forward-refused', `The jump host ${jumpHost} did not connect to ${destination}.`, {
+    return new failure_Failure('forward-refused', `The jump host ${jumpHost} did not connect to ${destination}.`, {
         remedy: `Check that the jump host itself reaches ${destination} (name, port, firewall), and that its sshd ` +
             'allows AllowTcpForwarding for this user.',
         evidence: cause.message,
@@ -53973,15 +54114,15 @@ function forwardRefused(jumpHost, destination, cause) {
     });
 }
 function forwardTimeout(jumpHost, destination) {
-    return new Failure('connection-timeout', `The jump host ${jumpHost} did not connect to ${destination} in time (connect-timeout).`, { remedy: `Check that the jump host itself reaches ${destination}, and that no firewall drops it.` });
+    return new failure_Failure('connection-timeout', `The jump host ${jumpHost} did not connect to ${destination} in time (connect-timeout).`, { remedy: `Check that the jump host itself reaches ${destination}, and that no firewall drops it.` });
 }
 function loginMissing(address) {
-    return new Failure('login-missing', `There is nothing to log in to ${address} with.`, {
+    return new failure_Failure('login-missing', `There is nothing to log in to ${address} with.`, {
         remedy: 'Set key, or password, or start an agent and export SSH_AUTH_SOCK.',
     });
 }
 function passwordExpired(address, prompt) {
-    return new Failure('login-refused', `${address} wants the password to be changed first.`, {
+    return new failure_Failure('login-refused', `${address} wants the password to be changed first.`, {
         remedy: 'Log in once by hand and change it, or better, log in with a key.',
         evidence: prompt,
     });
@@ -54005,14 +54146,14 @@ function loginRefused(cause, attempt) {
         ...(agentError === undefined ? [] : [`agent: ${agentError.message}`]),
         cause.message,
     ];
-    return new Failure('login-refused', `${address} refused the login of ${username} by ${tried.join(', ')}.`, {
+    return new failure_Failure('login-refused', `${address} refused the login of ${username} by ${tried.join(', ')}.`, {
         remedy: `Likely causes: ${causes.join('; ')}. The log of sshd names the one.`,
         evidence: seen.join('\n'),
         cause,
     });
 }
 function noCommonAlgorithm(cause, { address, offers }) {
-    return new Failure('no-common-algorithm', `${address} and this client have no algorithm in common.`, {
+    return new failure_Failure('no-common-algorithm', `${address} and this client have no algorithm in common.`, {
         remedy: 'Allow one of the local algorithms in sshd_config (KexAlgorithms, HostKeyAlgorithms, Ciphers, MACs). ' +
             'Host certificates and servers that allow post-quantum key exchange only are not supported. If it is the ' +
             'host key, known-hosts holds only types that the server does not have.',
@@ -54080,7 +54221,7 @@ function parseLine(content, line) {
     return { line, marker: mark, hosts, type, key };
 }
 function malformed(line, reason) {
-    return new Failure('known-hosts-malformed', `Line ${line} of known-hosts cannot be used: ${reason}.`, {
+    return new failure_Failure('known-hosts-malformed', `Line ${line} of known-hosts cannot be used: ${reason}.`, {
         remedy: 'Paste the lines as `ssh-keyscan <host>` prints them, after comparing the keys with the server.',
     });
 }
@@ -54143,7 +54284,7 @@ function parseFingerprint(given) {
     const fingerprint = given.trim().replace(/=+$/, '');
     if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(fingerprint))
         return fingerprint;
-    throw new Failure('fingerprint-malformed', `The host key fingerprint '${given}' cannot be used: SHA256: followed by 43 base64 characters is accepted.`, {
+    throw new failure_Failure('fingerprint-malformed', `The host key fingerprint '${given}' cannot be used: SHA256: followed by 43 base64 characters is accepted.`, {
         remedy: 'Run `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server and copy the SHA256:… part.',
     });
 }
@@ -54177,29 +54318,29 @@ function mismatchFailure(key, expected, host, port) {
         ...expected.accepted.map((accepted) => describe(accepted.key)),
         ...expected.fingerprints,
     ].join(', ');
-    return new Failure('host-key-mismatch', `${hostPattern(host, port)} offered the host key ${describe(key)}, expected was ${wanted}.`, {
+    return new failure_Failure('host-key-mismatch', `${hostPattern(host, port)} offered the host key ${describe(key)}, expected was ${wanted}.`, {
         remedy: 'The server was reinstalled or got new keys, or its key of another type was given, or another ' +
             `machine answers in its place, which may be an attack. ${howToTrust(key, host, port)}`,
         evidence: knownHostsLine(key, host, port),
     });
 }
 function unknownFailure(key, host, port) {
-    return new Failure('host-key-unknown', `known-hosts has no key for ${hostPattern(host, port)}, which offered ${describe(key)}.`, {
+    return new failure_Failure('host-key-unknown', `known-hosts has no key for ${hostPattern(host, port)}, which offered ${describe(key)}.`, {
         remedy: `An unknown server is never trusted. ${howToTrust(key, host, port)}`,
         evidence: knownHostsLine(key, host, port),
     });
 }
 function revokedFailure(key, host, port) {
-    return new Failure('host-key-revoked', `${hostPattern(host, port)} offered the host key ${describe(key)}, which known-hosts marks as @revoked.`, { remedy: 'Give the server new host keys, and put their lines into known-hosts.' });
+    return new failure_Failure('host-key-revoked', `${hostPattern(host, port)} offered the host key ${describe(key)}, which known-hosts marks as @revoked.`, { remedy: 'Give the server new host keys, and put their lines into known-hosts.' });
 }
 function identityMissing(host) {
-    return new Failure('host-identity-missing', `Nothing says which host key ${host} must have.`, {
+    return new failure_Failure('host-identity-missing', `Nothing says which host key ${host} must have.`, {
         remedy: 'Set known-hosts to the lines of `ssh-keyscan`, or fingerprint to the SHA256:… of the host key, ' +
             'after comparing them with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the server itself.',
     });
 }
 function certificateUnsupported(host, port) {
-    return new Failure('host-certificate-unsupported', `known-hosts names only a certificate authority for ${hostPattern(host, port)}, and host certificates ` +
+    return new failure_Failure('host-certificate-unsupported', `known-hosts names only a certificate authority for ${hostPattern(host, port)}, and host certificates ` +
         'are not supported.', { remedy: "Add the line of the server's own key, from /etc/ssh/ssh_host_ed25519_key.pub." });
 }
 function howToTrust(key, host, port) {
@@ -54364,42 +54505,42 @@ function passphraseInput(inputName) {
     return inputName.replace(/key$/, 'passphrase');
 }
 function empty(inputName) {
-    return new Failure('key-empty', `The input ${inputName} is empty: ${ACCEPTED}.`, {
+    return new failure_Failure('key-empty', `The input ${inputName} is empty: ${ACCEPTED}.`, {
         remedy: 'Check the name of the secret. Secrets are empty in workflows that a fork or Dependabot triggers.',
     });
 }
 function isPublic(inputName) {
-    return new Failure('key-is-public', `The input ${inputName} holds a public key: ${ACCEPTED}.`, {
+    return new failure_Failure('key-is-public', `The input ${inputName} holds a public key: ${ACCEPTED}.`, {
         remedy: 'Use the file without .pub; the public key belongs into ~/.ssh/authorized_keys on the server.',
     });
 }
 function notAKey(inputName) {
-    return new Failure('key-not-a-key', `The input ${inputName} holds no private key: ${ACCEPTED}.`, {
+    return new failure_Failure('key-not-a-key', `The input ${inputName} holds no private key: ${ACCEPTED}.`, {
         remedy: 'Paste the content of the key file into the secret, not its path or its name.',
     });
 }
 function putty(inputName) {
-    return new Failure('key-type-unsupported', `The input ${inputName} holds a PuTTY key: ${ACCEPTED}.`, {
+    return new failure_Failure('key-type-unsupported', `The input ${inputName} holds a PuTTY key: ${ACCEPTED}.`, {
         remedy: 'Convert it: puttygen key.ppk -O private-openssh -o key.',
     });
 }
 function unsupported(inputName, type) {
-    return new Failure('key-type-unsupported', `The key in the input ${inputName} is of the unsupported type ${type}: ${ACCEPTED}.`, { remedy: 'Make a new one for deploys: ssh-keygen -t ed25519 -N "" -f deploy_key.' });
+    return new failure_Failure('key-type-unsupported', `The key in the input ${inputName} is of the unsupported type ${type}: ${ACCEPTED}.`, { remedy: 'Make a new one for deploys: ssh-keygen -t ed25519 -N "" -f deploy_key.' });
 }
 function damaged(inputName, reason) {
-    return new Failure('key-damaged', `The key in the input ${inputName} is damaged: ${reason}.`, {
+    return new failure_Failure('key-damaged', `The key in the input ${inputName} is damaged: ${reason}.`, {
         remedy: 'Paste the whole key file again, including its first and its last line.',
     });
 }
 function passphraseMissing(inputName) {
     const input = passphraseInput(inputName);
-    return new Failure('key-passphrase-missing', `The key in the input ${inputName} is encrypted and ${input} is empty.`, {
+    return new failure_Failure('key-passphrase-missing', `The key in the input ${inputName} is encrypted and ${input} is empty.`, {
         remedy: `Set ${input}, or use a key without a passphrase.`,
     });
 }
 function passphraseWrong(inputName) {
     const input = passphraseInput(inputName);
-    return new Failure('key-passphrase-wrong', `The input ${input} does not open the key in the input ${inputName}.`, {
+    return new failure_Failure('key-passphrase-wrong', `The input ${input} does not open the key in the input ${inputName}.`, {
         remedy: 'Check with `ssh-keygen -yf <key file>`, which asks for the passphrase. The key may also be damaged.',
     });
 }
@@ -54434,7 +54575,7 @@ function breakChannel(channel, failure) {
         channel.stderr.destroy(failure);
 }
 function statusMissing() {
-    return new Failure('exit-status-missing', 'The server ended a command without saying how it ended.');
+    return new failure_Failure('exit-status-missing', 'The server ended a command without saying how it ended.');
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/session.js
@@ -54573,7 +54714,7 @@ function prepare(target, keyInput) {
 function parsePrivateKey(text, passphrase, inputName) {
     const key = lib_default().utils.parseKey(normalizePrivateKey(text, passphrase, inputName), passphrase);
     if (key instanceof Error)
-        throw new Failure('key-damaged', `The key in the input ${inputName} is damaged.`);
+        throw new failure_Failure('key-damaged', `The key in the input ${inputName} is damaged.`);
     return key;
 }
 function loginMethods(username, login, key) {
@@ -54651,7 +54792,7 @@ function logIn(peer, transport, { deadline, log }) {
             client.connect(clientConfig(peer, attempt, transport, verifyHost));
         }
         catch (error) {
-            fail(Failure.from(error));
+            fail(failure_Failure.from(error));
         }
     });
 }
@@ -54724,16 +54865,92 @@ function mayTry({ type }, accepted) {
     return accepted.length === 0 || accepted.includes(type === 'agent' ? 'publickey' : type);
 }
 
+;// CONCATENATED MODULE: ./build/phases/hosts.js
+
+/**
+ * Does the same on all hosts, at most so many at once, and waits for every one, whatever becomes of the others.
+ * @param act gets a pipeline whose rows and lines name the host
+ * @throws Failure of the first host, in their order, that failed; it names the host, and how many more failed
+ */
+async function hosts_onEach(hosts, atOnce, pipeline, act) {
+    const results = [];
+    const waiting = hosts.entries();
+    const next = async () => {
+        for (const [index, host] of waiting) {
+            results[index] = await settled(act(host, pipeline.on(host.name)));
+        }
+    };
+    await Promise.all(Array.from({ length: Math.min(atOnce, hosts.length) }, next));
+    const failed = results.flatMap((result, index) => result.status === 'rejected' ? [named(hosts[index].name, failure_Failure.from(result.reason))] : []);
+    const [first, ...others] = failed;
+    if (first !== undefined) {
+        throw others.length === 0
+            ? first
+            : first.reworded(`${first.message} (and ${others.length} more hosts failed)`);
+    }
+    return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+}
+async function settled(promise) {
+    const [result] = await Promise.allSettled([promise]);
+    return result;
+}
+/** The failure of a host, where there are others. */
+function named(name, failure) {
+    return name === null ? failure : failure.reworded(`${name}: ${failure.message}`);
+}
+
 ;// CONCATENATED MODULE: ./build/phases/connect.js
 /** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
 
 
 
 
-/** @throws the failures of ssh/, `node-missing`, `pm2-missing`, and those of the agent's `inspect` */
-async function connect_connect(plan, settings) {
+
+/**
+ * Connects to every host, or to none.
+ * @throws the failures of ssh/, `node-missing`, `pm2-missing`, and those of the agent's `inspect`
+ */
+async function connect_connect(plan, settings, pipeline) {
+    const opened = [];
+    const addresses = plan.hosts.map((address) => ({
+        address,
+        name: plan.hosts.length > 1 ? nameOf(address) : null,
+    }));
+    try {
+        return await hosts_onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
+            const open = () => openSession(plan, address, settings);
+            const session = await log.run('connect', async () => {
+                const value = await open();
+                return { value, detail: connect_describe(value) };
+            });
+            const host = hostOf(name, session, open);
+            opened.push(host);
+            return host;
+        });
+    }
+    catch (error) {
+        for (const host of opened)
+            host.close();
+        throw error;
+    }
+}
+function hostOf(name, first, open) {
+    let session = first;
+    return {
+        name,
+        facts: first.facts,
+        agent: () => session.agent,
+        async reconnect() {
+            const next = await open();
+            session.close();
+            session = next;
+        },
+        close: () => session.close(),
+    };
+}
+async function openSession(plan, address, settings) {
     const { inputs, appName, path } = plan;
-    const connection = await connect(sshOptions(plan));
+    const connection = await connect(sshOptions(inputs, address));
     try {
         const agent = await openAgent(connection, {
             source: (0,external_node_fs_namespaceObject.readFileSync)(settings.agentFile),
@@ -54743,7 +54960,7 @@ async function connect_connect(plan, settings) {
         }, inputs.connectTimeoutMs);
         const facts = await agent.call('inspect', {});
         assertUsable(facts);
-        const server = {
+        return {
             agent,
             facts,
             address: connection.address,
@@ -54752,7 +54969,6 @@ async function connect_connect(plan, settings) {
                 connection.close();
             },
         };
-        return { value: server, detail: connect_describe(connection.address, facts) };
     }
     catch (error) {
         connection.close();
@@ -54761,23 +54977,26 @@ async function connect_connect(plan, settings) {
 }
 function assertUsable({ platform, pm2, searched }) {
     if (platform !== 'linux') {
-        throw new Failure('server-not-linux', `the server runs ${platform}; only Linux is supported`);
+        throw new failure_Failure('server-not-linux', `the server runs ${platform}; only Linux is supported`);
     }
     if (pm2 === null) {
-        throw new Failure('pm2-missing', 'PM2 was not found on the server', {
+        throw new failure_Failure('pm2-missing', 'PM2 was not found on the server', {
             remedy: 'As the user that logs in: npm install -g pm2. If it is there already, name its folder in `bin-path`.',
             evidence: `searched:\n${searched.join('\n')}`,
         });
     }
 }
-function connect_describe(address, { node, pm2, live, path }) {
+function nameOf({ host, port }) {
+    return port === 22 ? host : `${host}:${port}`;
+}
+function connect_describe({ address, facts: { node, pm2, live, path } }) {
     const serving = live === null ? 'nothing is live yet' : `${live} is live`;
     return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving}`;
 }
-function sshOptions({ inputs, host }) {
+function sshOptions(inputs, address) {
     const { login, hostIdentity, proxy, connectTimeoutMs } = inputs;
     return {
-        ...host,
+        ...address,
         login,
         hostKey: hostIdentity,
         connectTimeoutMs,
@@ -54791,44 +55010,184 @@ function sshOptions({ inputs, host }) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/phases/rollback-target.js
+
+
+/**
+ * Chooses the release, and has every file of it proven on every host.
+ * @throws Failure `unknown-release`, `no-release-to-go-back-to`, `release-damaged`
+ */
+async function chooseRelease(plan, hosts, pipeline) {
+    const histories = await historiesOf(plan, hosts, pipeline);
+    const remedy = listOf(hosts, histories);
+    const id = plan.inputs.release ?? newestBeforeLive(histories, remedy);
+    if (!histories.every((history) => history.some((release) => release.id === id))) {
+        const where = hosts.length === 1 ? 'the server' : 'every host';
+        throw new Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy });
+    }
+    await onEach(hosts, plan.inputs.maxParallel, pipeline, (host) => host.agent().call('audit', { id })).catch((error) => {
+        const failure = Failure.from(error);
+        if (failure.code !== 'release-damaged')
+            throw failure;
+        throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` });
+    });
+    return id;
+}
+/** The releases that were shown to serve on every host, oldest first. */
+async function commonReleases(plan, hosts, pipeline) {
+    return goodEverywhere(await historiesOf(plan, hosts, pipeline));
+}
+function historiesOf(plan, hosts, pipeline) {
+    return hosts_onEach(hosts, plan.inputs.maxParallel, pipeline, async (host) => {
+        const { releases } = await host.agent().call('releases', {});
+        return releases;
+    });
+}
+function goodEverywhere(histories) {
+    const good = histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null));
+    const [first = [], ...others] = good;
+    return first
+        .map(({ id }) => id)
+        .filter((id) => others.every((history) => history.some((other) => other.id === id)));
+}
+function newestBeforeLive(histories, remedy) {
+    const lives = histories.flatMap((history) => history.filter(({ live }) => live).map(({ id }) => id));
+    const newest = goodEverywhere(histories).findLast((id) => lives.every((live) => id < live));
+    if (newest === undefined) {
+        const where = histories.length === 1 ? '' : ' on all hosts';
+        const what = `there is no verified release before the live one${where}`;
+        throw new Failure('no-release-to-go-back-to', what, { remedy });
+    }
+    return newest;
+}
+function listOf(hosts, histories) {
+    const lists = histories.map(rollback_target_describe);
+    const [first = ''] = lists;
+    if (new Set(lists).size === 1)
+        return first === '' ? 'There are no releases on the server yet.' : `These exist: ${first}.`;
+    return `The hosts have different releases: ${hosts.map(({ name }, index) => `${name}: ${lists[index] || 'none'}`).join('; ')}.`;
+}
+function rollback_target_describe(history) {
+    return history
+        .map(({ id, live, activatedAt }) => id + (live ? ' (live)' : activatedAt === null ? ' (never verified)' : ''))
+        .join(', ');
+}
+
+;// CONCATENATED MODULE: ./build/phases/recover.js
+/**
+ * recover: ends what an earlier run began and nobody ended, because a process, the runner or a server died. A row of
+ * its own, and only where there is something to recover.
+ */
+
+
+
+
+
+
+/**
+ * What cannot be recovered does not stop the run: the release that it brings may be what is needed.
+ * @returns what is live after it, where all hosts have the same
+ */
+async function recover(plan, hosts, pipeline) {
+    const lives = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => finish(host, log));
+    return level(plan, hosts, lives, pipeline);
+}
+/** An activation that was interrupted on one host: its server finishes it, or takes it back. */
+async function finish(host, pipeline) {
+    const { interrupted, live } = host.facts;
+    if (interrupted === null)
+        return live;
+    const recovery = pipeline.run('recover', async () => {
+        const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: false });
+        if (verdict.status === 'down')
+            throw Failure.revive(verdict.failure);
+        const detail = `an earlier run was interrupted after the swap; it ended ${verdict.status}, ${verdict.live} is live`;
+        return { value: verdict.live, detail };
+    });
+    return recovery.catch(() => live);
+}
+/**
+ * A run that died between two hosts left some new and some old. They are brought back to one release: the newest
+ * of the live ones that was shown to serve on all of them.
+ */
+async function level(plan, hosts, lives, pipeline) {
+    const different = new Set(lives.filter((id) => id !== null));
+    if (different.size <= 1)
+        return agreed(lives);
+    const goal = (await commonReleases(plan, hosts, pipeline)).findLast((id) => different.has(id));
+    const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal);
+    const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ');
+    const bringBack = async (host, log) => log.run('recover', async () => {
+        if (goal === undefined)
+            throw new failure_Failure('hosts-differ', `the hosts serve different releases: ${seen}`);
+        const { verdict } = activate(host, restoring(plan, goal), log.log.info);
+        const ended = await verdict;
+        if (ended.status !== 'live')
+            throw reviveFailure(ended);
+        return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` };
+    });
+    return hosts_onEach(strays, plan.inputs.maxParallel, pipeline, bringBack).then(() => goal ?? null, () => null);
+}
+function restoring({ run, inputs }, release) {
+    return {
+        activation: (0,external_node_crypto_.randomUUID)(),
+        release,
+        kind: 'restore',
+        run,
+        hosts: [],
+        lockTimeoutMs: inputs.lockTimeoutMs,
+        preActivate: null,
+        postActivate: null,
+    };
+}
+
 ;// CONCATENATED MODULE: ./build/phases/aftermath.js
-/** What became of a run that was cut off: the server finishes an activation by itself, and is asked for its verdict. */
+/** What became of a run that was cut off: the servers finish an activation by themselves, and are asked for its verdict. */
 
 
 
-const cutOff = new Failure('run-cut-off', 'the run was cut off before anything live was touched', {
+
+
+
+const cutOff = new failure_Failure('run-cut-off', 'the run was cut off before anything live was touched', {
     remedy: 'Run it again.',
 });
 async function aftermath(plan, programs, pipeline) {
-    const server = await pipeline.run('connect', () => connect_connect(plan, { ...programs, persist: false }));
+    const hosts = await connect_connect(plan, { ...programs, persist: false }, pipeline);
     try {
-        const { agent } = server;
-        const verdict = await pipeline.run('health-check', async () => {
-            // Cancelled: what has not swapped yet withdraws, what has finishes.
-            const value = await agent
-                .call('watch', { activation: plan.activation, withdraw: true })
-                .catch(neverBegan);
-            return {
-                value,
-                detail: value === null ? 'nothing live was touched' : `the server ended it: ${value.status}`,
-            };
+        const ended = await hosts_onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => endOf(plan, host, log));
+        const lives = ended.map(({ verdict }) => verdict.live);
+        const known = { ...nothingKnown, live: agreed(ended.map(({ verdict }) => verdict.previous)) };
+        if (new Set(lives).size <= 1)
+            return together(known, ended);
+        // It was cut off between two hosts.
+        const live = await level(plan, hosts, lives, pipeline);
+        const failure = new failure_Failure('run-cut-off', 'the run was cut off between two hosts', {
+            remedy: 'Run it again.',
         });
-        const { served, releases, workers } = await agent.call('status', {});
-        const known = { ...untouched({ live: served, release: null, uploadedBytes: 0 }), releases, workers };
-        if (verdict === null)
-            return { ...known, failure: cutOff };
-        const failure = verdict.failure === null ? null : Failure.revive(verdict.failure);
-        const { status, previous } = verdict;
-        return { ...known, status, succeeded: status === 'live', previousRelease: previous, failure };
+        return { ...untouched({ ...known, live }), status: live === null ? 'down' : 'restored', failure };
     }
     finally {
-        server.close();
+        for (const host of hosts)
+            host.close();
     }
 }
-function neverBegan(error) {
-    if (Failure.from(error).code === 'unknown-activation')
-        return null;
-    throw error;
+/** Cancelled: what has not swapped yet withdraws, what has finishes. */
+function endOf({ activation }, host, pipeline) {
+    return pipeline.run('health-check', async () => {
+        const verdict = await host
+            .agent()
+            .call('watch', { activation, withdraw: true })
+            .catch((error) => neverBegan(host, error));
+        const failure = reviveFailure(verdict);
+        const value = { name: host.name, verdict, failure: failure && named(host.name, failure) };
+        return { value, detail: verdict.failure?.message ?? `the server ended it: ${verdict.status}` };
+    });
+}
+function neverBegan({ facts: { live } }, error) {
+    if (failure_Failure.from(error).code !== 'unknown-activation')
+        throw error;
+    return { status: 'kept', live, previous: live, failure: cutOff.toRecord(), workers: [] };
 }
 
 ;// CONCATENATED MODULE: ./build/pipeline.js
@@ -54836,34 +55195,52 @@ function neverBegan(error) {
 
 function createPipeline(log) {
     const rows = [];
-    return {
-        rows,
-        log,
-        async run(phase, act) {
-            const startedAt = Date.now();
-            const begun = performance.now();
-            const row = (state, detail) => rows.push({ phase, state, startedAt, durationMs: Math.round(performance.now() - begun), detail });
-            log.group(phase);
-            try {
-                const { value, detail } = await act();
-                row('ok', detail);
-                log.info(detail);
-                return value;
-            }
-            catch (error) {
-                const failure = Failure.from(error);
-                row('failed', failure.message);
-                log.info(`failed: ${failure.message}`);
-                throw failure;
-            }
-            finally {
-                log.endGroup();
-            }
-        },
-        skip(phase, reason) {
-            rows.push({ phase, state: 'skipped', startedAt: Date.now(), durationMs: 0, detail: reason });
-        },
+    // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
+    let running = 0;
+    const on = (host) => {
+        const info = (line) => log.info(host === null ? line : `${host}: ${line}`);
+        return {
+            rows,
+            log: { ...log, info },
+            on,
+            async run(phase, act) {
+                const startedAt = Date.now();
+                const begun = performance.now();
+                const row = (state, detail) => rows.push({
+                    phase,
+                    host,
+                    state,
+                    startedAt,
+                    durationMs: Math.round(performance.now() - begun),
+                    detail,
+                });
+                if (running === 0)
+                    log.group(phase);
+                running += 1;
+                try {
+                    const { value, detail } = await act();
+                    row('ok', detail);
+                    info(detail);
+                    return value;
+                }
+                catch (error) {
+                    const failure = failure_Failure.from(error);
+                    row('failed', failure.message);
+                    info(`failed: ${failure.message}`);
+                    throw failure;
+                }
+                finally {
+                    running -= 1;
+                    if (running === 0)
+                        log.endGroup();
+                }
+            },
+            skip(phase, reason) {
+                rows.push({ phase, host, state: 'skipped', startedAt: Date.now(), durationMs: 0, detail: reason });
+            },
+        };
     };
+    return on(null);
 }
 
 ;// CONCATENATED MODULE: ./build/next/package-json.js
@@ -54889,7 +55266,7 @@ function readPackageJson(directory) {
     }
     const value = parseObject(text);
     if (value === undefined) {
-        throw new Failure('invalid-package-json', `${file} is not a JSON object.`, {
+        throw new failure_Failure('invalid-package-json', `${file} is not a JSON object.`, {
             remedy: 'Correct the file: `npm pkg get name` in its folder says where it is broken.',
         });
     }
@@ -54933,7 +55310,7 @@ function createPlan(inputs, packageName) {
     const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run;
     return {
         inputs,
-        host: inputs.hosts[0],
+        hosts: inputs.hosts,
         appName,
         path: inputs.path ?? `apps/${appName}`,
         activation: (0,external_node_crypto_.randomUUID)(),
@@ -54998,18 +55375,20 @@ function plural(count, noun) {
 }
 
 ;// CONCATENATED MODULE: ./build/report/sentence.js
-function sentence({ status, succeeded, release, liveRelease, previousRelease, releases, }) {
+function sentence(outcome, command) {
+    const { status, succeeded, release, liveRelease, previousRelease, hosts } = outcome;
     const live = liveRelease ?? 'no release';
-    if (releases.length > 0) {
+    const everywhere = hosts.length > 1 ? ` on all ${hosts.length} hosts` : '';
+    if (command === 'status' && succeeded) {
         return status === 'live'
-            ? `${live} is live.`
+            ? `${live} is live${everywhere}.`
             : 'The workers do not all serve the release that is meant to be live.';
     }
     switch (status) {
         case 'live':
             return previousRelease === null || previousRelease === liveRelease
-                ? `${live} is live and verified.`
-                : `${live} is live and verified; before it was ${previousRelease}.`;
+                ? `${live} is live and verified${everywhere}.`
+                : `${live} is live and verified${everywhere}; before it was ${previousRelease}.`;
         case 'kept':
             if (succeeded)
                 return `Dry run: nothing was changed; ${live} is live.`;
@@ -55017,7 +55396,7 @@ function sentence({ status, succeeded, release, liveRelease, previousRelease, re
                 ? 'Nothing went live, and nothing on the server was touched.'
                 : `${live} is still live, untouched.`;
         case 'restored':
-            return `${release ?? 'The new release'} failed after the swap; ${live} was put back and is live and verified.`;
+            return `${release ?? 'The new release'} failed after the swap; ${live} was put back and is live and verified${everywhere}.`;
         case 'down':
             return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
     }
@@ -55031,18 +55410,27 @@ function sentence({ status, succeeded, release, liveRelease, previousRelease, re
 const LONGEST_EVIDENCE = 20_000;
 const LONGEST_TEXT = 2000;
 function reportOf(plan, outcome, rows, durationMs) {
-    const title = plan === undefined ? 'Gapless' : `${plan.inputs.command} ${plan.appName} on ${plan.host.host}`;
-    return { title, outcome, rows, durationMs };
+    if (plan === undefined)
+        return { title: 'Gapless', command: undefined, outcome, rows, durationMs };
+    const { inputs, appName, hosts } = plan;
+    const where = hosts.length === 1 ? hosts[0].host : plural(hosts.length, 'host');
+    return {
+        title: `${inputs.command} ${appName} on ${where}`,
+        command: inputs.command,
+        outcome,
+        rows,
+        durationMs,
+    };
 }
-function renderSummary({ title, outcome, rows, durationMs }) {
-    const { failure, uploadedBytes } = outcome;
+function renderSummary({ title, command, outcome, rows, durationMs }) {
+    const { failure, uploadedBytes, hosts } = outcome;
     const sections = [
         `## ${mark(outcome)} ${summary_escape(title)}`,
-        summary_escape(sentence(outcome)),
+        summary_escape(sentence(outcome, command)),
         failure === null ? '' : renderFailure(failure),
-        rows.length === 0 ? '' : table(['Phase', '', 'Time', 'What it did'], rows.map(phaseRow)),
-        outcome.releases.length === 0 ? '' : renderReleases(outcome),
-        outcome.workers.length === 0 ? '' : renderWorkers(outcome),
+        hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
+        rows.length === 0 ? '' : renderPhases(rows),
+        ...hosts.flatMap((host) => [renderReleases(host), renderWorkers(host)]),
         `Took ${formatDuration(durationMs)}, sent ${formatBytes(uploadedBytes)}.`,
     ];
     return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
@@ -55060,20 +55448,32 @@ function renderFailure({ code, message, remedy, evidence }) {
     const shown = escapeHtml(evidence.slice(-LONGEST_EVIDENCE));
     return `${why}${next}\n\n<details open><summary>Evidence</summary>\n\n<pre>${shown}</pre>\n\n</details>`;
 }
-function phaseRow({ phase, state, durationMs, detail }) {
-    const icon = { ok: '✅', failed: '❌', skipped: '⏭️' }[state];
-    return [phase, icon, state === 'skipped' ? '' : formatDuration(durationMs), detail];
+function hostRow({ name, status, live }) {
+    return [name ?? '', status, live ?? 'nothing that is known'];
 }
-function renderReleases({ releases }) {
+function renderPhases(rows) {
+    const several = rows.some(({ host }) => host !== null);
+    const cells = ({ phase, host, state, durationMs, detail }) => {
+        const icon = { ok: '✅', failed: '❌', skipped: '⏭️' }[state];
+        const time = state === 'skipped' ? '' : formatDuration(durationMs);
+        return [phase, ...(several ? [host ?? ''] : []), icon, time, detail];
+    };
+    return table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells));
+}
+function renderReleases({ name, releases }) {
+    if (releases.length === 0)
+        return '';
     const rows = releases.map(({ id, live, activatedAt, info, bytes }) => [
         id,
         live ? 'live' : activatedAt === null ? 'never verified' : 'verified',
         info === null ? 'damaged' : info.commit.slice(0, 7),
         formatBytes(bytes),
     ]);
-    return table(['Release', 'State', 'Commit', 'Size'], rows);
+    return table([on('Release', name), 'State', 'Commit', 'Size'], rows);
 }
-function renderWorkers({ workers }) {
+function renderWorkers({ name, workers }) {
+    if (workers.length === 0)
+        return '';
     const rows = workers.map(({ pmId, pid, status, release, phase, restarts }) => [
         pmId,
         String(pid),
@@ -55082,7 +55482,10 @@ function renderWorkers({ workers }) {
         phase ?? 'unknown',
         String(restarts),
     ]);
-    return table(['Worker', 'Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
+    return table([on('Worker', name), 'Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
+}
+function on(what, host) {
+    return host === null ? what : `${what} on ${summary_escape(host)}`;
 }
 function table(head, rows) {
     const line = (cells) => `| ${cells.join(' | ')} |`;
@@ -58083,7 +58486,7 @@ function isFinished() {
     return getState('finished') === 'true';
 }
 function writeReport(report) {
-    const { outcome, durationMs } = report;
+    const { command, outcome, durationMs } = report;
     setOutput('status', outcome.status);
     setOutput('release', outcome.release ?? '');
     setOutput('previous-release', outcome.previousRelease ?? '');
@@ -58102,7 +58505,7 @@ function writeReport(report) {
             title: `Gapless: ${failure.code}`,
         });
     }
-    info(sentence(outcome));
+    info(sentence(outcome, command));
 }
 /** A summary that cannot be written is no reason to hide a deploy. */
 function appendSummary(markdown, file) {
@@ -58145,7 +58548,7 @@ async function post() {
     const plan = { ...createPlan(inputs, packageName(inputs)), activation };
     const outcome = await aftermath(plan, programs(), pipeline).catch((error) => ({
         ...untouched(nothingKnown),
-        failure: Failure.from(error),
+        failure: failure_Failure.from(error),
     }));
     const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun));
     writeReport({ ...report, title: `${report.title} was cut off` });

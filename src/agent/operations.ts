@@ -125,6 +125,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
           journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
         }
       },
+      reserve: async ({ id }) => ({ id: await uploads.reserve(id) }),
       stage: (_, { body }) => uploads.stage(body),
       fill: ({ id }, { body }) => uploads.fill(id, body),
       commit: (params) => uploads.commit(params),

@@ -28,6 +28,8 @@ interface Upload {
 }
 
 export interface Uploads {
+  /** Chooses the id of the next upload, or tells which it would get. */
+  reserve(id: string | null): Promise<string>
   stage(body: AsyncIterable<Buffer>): Promise<Result<'stage'>>
   fill(id: string, body: AsyncIterable<Buffer>): Promise<Result<'fill'>>
   commit(params: Params<'commit'>): Promise<Result<'commit'>>
@@ -37,6 +39,7 @@ export interface Uploads {
 
 export function createUploads(layout: Layout): Uploads {
   let upload: Upload | undefined
+  let chosen: string | null = null
 
   const begun = (id: string): Upload => {
     if (upload?.id !== id) throw new Failure('no-such-upload', `no upload ${id} was begun in this session`)
@@ -44,10 +47,15 @@ export function createUploads(layout: Layout): Uploads {
   }
 
   return {
+    async reserve(id) {
+      chosen = id
+      return id ?? nextId(layout)
+    },
+
     async stage(body) {
       makeFolders(layout)
       await liveRelease(layout)
-      const { id, directory } = await reserve(layout)
+      const { id, directory } = chosen === null ? await reserve(layout) : await take(layout, chosen)
       upload = { id, directory, missing: [], contentHash: '', filled: false }
 
       const manifest = releaseFiles(directory).manifest
@@ -132,18 +140,44 @@ export function uploadOwner(directory: string): string {
 }
 
 /** The UTC second as an id, later than every release there is, whatever the clock says. */
-async function reserve(layout: Layout): Promise<{ id: string; directory: string }> {
-  const pending = (await readdir(layout.incoming)).flatMap((name) => /^\d{14}/.exec(name) ?? [])
+async function nextId(layout: Layout): Promise<string> {
+  const pending = (await readdir(layout.incoming).catch(() => [])).flatMap(
+    (name) => /^\d{14}/.exec(name) ?? [],
+  )
   const newest = [...(await releaseIds(layout)), ...pending].sort().at(-1) ?? ''
   const now = formatId(new Date())
-  for (let id = now > newest ? now : secondAfter(newest); ; id = secondAfter(id)) {
-    const directory = join(layout.incoming, id)
-    try {
-      await mkdir(directory, { mode: 0o755 })
-      return { id, directory }
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    }
+  return now > newest ? now : secondAfter(newest)
+}
+
+async function reserve(layout: Layout): Promise<Reserved> {
+  for (let id = await nextId(layout); ; id = secondAfter(id)) {
+    const reserved = await tryToTake(layout, id)
+    if (reserved !== null) return reserved
+  }
+}
+
+/** An id that was chosen for all hosts. @throws Failure `release-exists` */
+async function take(layout: Layout, id: string): Promise<Reserved> {
+  const reserved = (await exists(releaseDirectory(layout, id))) ? null : await tryToTake(layout, id)
+  if (reserved !== null) return reserved
+  throw new Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
+    remedy: 'Two deploys began in the same second: run this one again.',
+  })
+}
+
+interface Reserved {
+  readonly id: string
+  readonly directory: string
+}
+
+async function tryToTake(layout: Layout, id: string): Promise<Reserved | null> {
+  const directory = join(layout.incoming, id)
+  try {
+    await mkdir(directory, { mode: 0o755 })
+    return { id, directory }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return null
+    throw error
   }
 }
 

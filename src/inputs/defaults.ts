@@ -51,6 +51,8 @@ export const defaults = {
   'post-activate': undefined,
   'lock-timeout': '10m',
   'keep-releases': '5',
+  batch: '1',
+  'max-parallel': '10',
 } as const satisfies Readonly<Record<string, string | undefined>>
 
 export type InputName = keyof typeof defaults

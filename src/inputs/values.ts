@@ -50,6 +50,18 @@ export function oneOf<const T extends string>(...choices: readonly T[]) {
   }
 }
 
+/** How many hosts at once: a number of them, or a share of all. */
+export type BatchSize = { readonly hosts: number } | { readonly percent: number }
+
+export function batchSize(text: string): BatchSize {
+  const [, digits = '', percent] = /^(\d{1,4})(%)?$/.exec(text) ?? []
+  const number = Number(digits)
+  if (digits === '' || number < 1 || (percent !== undefined && number > 100)) {
+    throw new Unusable('a number of hosts such as 2, or a percentage from 1% to 100%')
+  }
+  return percent === undefined ? { hosts: number } : { percent: number }
+}
+
 /** A whole number in plain digits: `1e3`, `0x10` and `+5` are more likely mistakes than numbers. */
 export function integer(atLeast: number, atMost: number) {
   return (text: string): number => {

@@ -10,7 +10,8 @@ import {
   journalEntry,
   type Verdict,
 } from '../protocol/messages.ts'
-import type { AgentSession } from '../remote/agent-session.ts'
+import type { Log } from '../pipeline.ts'
+import type { Host } from './hosts.ts'
 
 export interface Activation {
   /** Settles when the step is done. @returns what it did @throws Failure of the step, or of the whole */
@@ -20,15 +21,6 @@ export interface Activation {
    * `activation-died` if nobody knows how it ended
    */
   readonly verdict: Promise<Verdict>
-}
-
-export interface ActivationWatch {
-  /** The session that is open; after a lost connection it is replaced. */
-  agent(): AgentSession
-  /** Opens another session. @throws Failure while the server cannot be reached */
-  reconnect(): Promise<void>
-  /** Told of what happens inside the steps: who holds the lock, what is unusual. */
-  readonly log: (line: string) => void
 }
 
 const STEPS: readonly ActivationStep[] = [
@@ -43,7 +35,8 @@ const STEPS: readonly ActivationStep[] = [
 /** Pauses between tries to reach the server again, in ms: together some three minutes. */
 const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array<number>(11).fill(15_000)]
 
-export function activate(watch: ActivationWatch, request: ActivationRequest): Activation {
+/** @param log told of what happens inside the steps: who holds the lock, what is unusual */
+export function activate(host: Host, request: ActivationRequest, log: Log['info']): Activation {
   const steps = new Map(STEPS.map((name) => [name, deferred()]))
   let seen = 0
   const follow = (call: (onEvent: (value: unknown) => void) => Promise<Verdict>): Promise<Verdict> => {
@@ -55,7 +48,7 @@ export function activate(watch: ActivationWatch, request: ActivationRequest): Ac
       seen = index
       const { step, state, detail } = journalEntry(value, 'journal entry')
       if (step === null) return
-      if (state === 'note') watch.log(`${step}: ${detail}`)
+      if (state === 'note') log(`${step}: ${detail}`)
       if (state === 'done') steps.get(step)?.resolve(detail)
       if (state === 'failed') steps.get(step)?.reject(new Failure('activation-failed', detail))
     })
@@ -64,26 +57,26 @@ export function activate(watch: ActivationWatch, request: ActivationRequest): Ac
     for (const pause of BACKOFF) {
       await delay(pause)
       try {
-        await watch.reconnect()
-        watch.log('the connection is back')
+        await host.reconnect()
+        log('the connection is back')
         const { activation } = request
         return await follow((onEvent) =>
-          watch.agent().call('watch', { activation, withdraw: false }, { onEvent }),
+          host.agent().call('watch', { activation, withdraw: false }, { onEvent }),
         )
       } catch (error) {
         const { code, message } = Failure.from(error)
         if (code === 'unknown-activation' || code === 'activation-died') throw error
-        watch.log(`the server is out of reach: ${message}`)
+        log(`the server is out of reach: ${message}`)
       }
     }
     throw lost
   }
 
-  const verdict = follow((onEvent) => watch.agent().call('activate', request, { onEvent })).catch(
+  const verdict = follow((onEvent) => host.agent().call('activate', request, { onEvent })).catch(
     (error: unknown) => {
       const failure = Failure.from(error)
       if (failure.code !== 'connection-lost') throw failure
-      watch.log(failure.message)
+      log(failure.message)
       return resume(failure)
     },
   )

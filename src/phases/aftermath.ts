@@ -1,42 +1,53 @@
-/** What became of a run that was cut off: the server finishes an activation by itself, and is asked for its verdict. */
-import { type Outcome, untouched } from '../outcome.ts'
+/** What became of a run that was cut off: the servers finish an activation by themselves, and are asked for its verdict. */
+import { agreed, type Ended, nothingKnown, type Outcome, together, untouched } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { Verdict } from '../protocol/messages.ts'
+import { reviveFailure } from './activation.ts'
 import { connect } from './connect.ts'
+import { type Host, named, onEach } from './hosts.ts'
 import type { Programs } from './index.ts'
+import { level } from './recover.ts'
 
 const cutOff = new Failure('run-cut-off', 'the run was cut off before anything live was touched', {
   remedy: 'Run it again.',
 })
 
 export async function aftermath(plan: Plan, programs: Programs, pipeline: Pipeline): Promise<Outcome> {
-  const server = await pipeline.run('connect', () => connect(plan, { ...programs, persist: false }))
+  const hosts = await connect(plan, { ...programs, persist: false }, pipeline)
   try {
-    const { agent } = server
-    const verdict = await pipeline.run('health-check', async () => {
-      // Cancelled: what has not swapped yet withdraws, what has finishes.
-      const value = await agent
-        .call('watch', { activation: plan.activation, withdraw: true })
-        .catch(neverBegan)
-      return {
-        value,
-        detail: value === null ? 'nothing live was touched' : `the server ended it: ${value.status}`,
-      }
+    const ended = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) =>
+      endOf(plan, host, log),
+    )
+    const lives = ended.map(({ verdict }) => verdict.live)
+    const known = { ...nothingKnown, live: agreed(ended.map(({ verdict }) => verdict.previous)) }
+    if (new Set(lives).size <= 1) return together(known, ended)
+    // It was cut off between two hosts.
+    const live = await level(plan, hosts, lives, pipeline)
+    const failure = new Failure('run-cut-off', 'the run was cut off between two hosts', {
+      remedy: 'Run it again.',
     })
-    const { served, releases, workers } = await agent.call('status', {})
-    const known = { ...untouched({ live: served, release: null, uploadedBytes: 0 }), releases, workers }
-    if (verdict === null) return { ...known, failure: cutOff }
-    const failure = verdict.failure === null ? null : Failure.revive(verdict.failure)
-    const { status, previous } = verdict
-    return { ...known, status, succeeded: status === 'live', previousRelease: previous, failure }
+    return { ...untouched({ ...known, live }), status: live === null ? 'down' : 'restored', failure }
   } finally {
-    server.close()
+    for (const host of hosts) host.close()
   }
 }
 
-function neverBegan(error: unknown): Verdict | null {
-  if (Failure.from(error).code === 'unknown-activation') return null
-  throw error
+/** Cancelled: what has not swapped yet withdraws, what has finishes. */
+function endOf({ activation }: Plan, host: Host, pipeline: Pipeline): Promise<Ended> {
+  return pipeline.run('health-check', async () => {
+    const verdict = await host
+      .agent()
+      .call('watch', { activation, withdraw: true })
+      .catch((error: unknown) => neverBegan(host, error))
+    const failure = reviveFailure(verdict)
+    const value = { name: host.name, verdict, failure: failure && named(host.name, failure) }
+    return { value, detail: verdict.failure?.message ?? `the server ended it: ${verdict.status}` }
+  })
+}
+
+function neverBegan({ facts: { live } }: Host, error: unknown): Verdict {
+  if (Failure.from(error).code !== 'unknown-activation') throw error
+  return { status: 'kept', live, previous: live, failure: cutOff.toRecord(), workers: [] }
 }

@@ -1,161 +1,132 @@
-/** verify → swap → reload → health-check (→ rollback) → cleanup: the same for a new release and an old one. */
-import { randomUUID } from 'node:crypto'
-import { type Outcome, untouched } from '../outcome.ts'
+/**
+ * verify → swap → reload → health-check (→ rollback) → cleanup: the same for a new release and an old one.
+ *
+ * Several hosts: all verify before any swaps; then the first alone as the canary, the rest in batches; any failure
+ * takes back every host that had switched.
+ */
+import { type Ended, type Known, type Outcome, together } from '../outcome.ts'
+import type { BatchSize } from '../inputs.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import { Failure } from '../protocol/failure.ts'
-import type { ActivationRequest, Verdict } from '../protocol/messages.ts'
-import { activate, type ActivationWatch, reviveFailure } from './activation.ts'
+import type { ActivationRequest } from '../protocol/messages.ts'
 import { cleanUp } from './cleanup.ts'
-import type { Server } from './connect.ts'
 import { askPublicUrl } from './health-check.ts'
+import { type Host, onEach } from './hosts.ts'
+import { switchBack, switchOver } from './switch-over.ts'
 import { verify } from './verify.ts'
 
-export interface Goal {
+export interface Goal extends Known {
   readonly kind: 'deploy' | 'rollback'
   readonly release: string
-  /** What was live when the run began. */
-  readonly live: string | null
-  readonly uploadedBytes: number
 }
 
-/** @param reopen opens another session after a lost connection */
+/** @throws Failure while nothing live has been touched */
 export async function bringLive(
   plan: Plan,
-  connected: Server,
-  reopen: () => Promise<Server>,
+  hosts: readonly Host[],
   pipeline: Pipeline,
   goal: Goal,
 ): Promise<Outcome> {
   const { inputs } = plan
-  const { kind, release } = goal
-  let server = connected
-  const watch: ActivationWatch = {
-    agent: () => server.agent,
-    async reconnect() {
-      const next = await reopen()
-      server.close()
-      server = next
+  const { release } = goal
+  const atOnce = inputs.maxParallel
+
+  if (inputs.candidateCheck) {
+    const verified = onEach(hosts, atOnce, pipeline, (host, log) =>
+      log.run('verify', () => verify(host, release)),
+    )
+    await verified.catch(async (error: unknown) => {
+      await discard(hosts, goal)
+      throw error
+    })
+  } else {
+    pipeline.skip('verify', 'candidate-check is off')
+  }
+
+  const outcome = together(goal, await rollOut(plan, hosts, pipeline, goal))
+  if (!outcome.succeeded) await discard(hosts, goal)
+  await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(inputs, host))).catch(
+    (error: unknown) => {
+      const { message } = Failure.from(error)
+      pipeline.log.info(`cleanup failed, which changes nothing about what is live: ${message}`)
     },
-    log: (line) => pipeline.log.info(line),
-  }
-  const discard = async () => {
-    if (kind === 'deploy') await server.agent.call('discard', { id: release }).catch(() => undefined)
-  }
-
-  try {
-    if (inputs.candidateCheck) await pipeline.run('verify', () => verify(server, release))
-    else pipeline.skip('verify', 'candidate-check is off')
-    const { verdict, failure } = await runActivation(plan, watch, pipeline, kind, release)
-    if (verdict.status !== 'live' || failure !== null) await discard()
-    await pipeline
-      .run('cleanup', () => cleanUp(inputs, server))
-      .catch((error: unknown) => {
-        watch.log(`cleanup failed, which changes nothing about what is live: ${Failure.from(error).message}`)
-      })
-    const succeeded = verdict.status === 'live' && failure === null
-    const { status, workers, live, previous } = verdict
-    const ended = {
-      status,
-      succeeded,
-      liveRelease: live,
-      previousRelease: previous ?? goal.live,
-      failure,
-      workers,
-    }
-    return { ...untouched(goal), ...ended }
-  } catch (error) {
-    await discard()
-    throw error
-  } finally {
-    if (server !== connected) server.close()
-  }
+  )
+  return outcome
 }
 
-interface Ended {
-  readonly verdict: Verdict
-  /** Why it is not live. */
-  readonly failure: Failure | null
-}
-
-/** The activation on the server, phase by phase, and the public URL after it. */
-async function runActivation(
+/** How it ended on each host, in their order. */
+async function rollOut(
   plan: Plan,
-  watch: ActivationWatch,
+  hosts: readonly Host[],
   pipeline: Pipeline,
-  kind: Goal['kind'],
-  release: string,
-): Promise<Ended> {
-  const { health, lockTimeoutMs, preActivate = null, postActivate = null } = plan.inputs
-  const { run } = plan
-  const request = {
-    activation: plan.activation,
+  { kind, release }: Goal,
+): Promise<readonly Ended[]> {
+  const { health, lockTimeoutMs, preActivate = null, postActivate = null, batch } = plan.inputs
+  const { run, activation } = plan
+  const request: ActivationRequest = {
+    activation,
     release,
     kind,
     run,
+    hosts: hosts.flatMap(({ name }) => name ?? []),
     lockTimeoutMs,
     preActivate,
     postActivate,
   }
-  const activation = activate(watch, request)
-  const step = async (name: 'swap' | 'reload' | 'health-check' | 'rollback') => ({
-    value: undefined,
-    detail: await activation.step(name),
-  })
-  try {
-    await pipeline.run('swap', () => step('swap'))
-    await pipeline.run('reload', () => step('reload'))
-    await pipeline.run('health-check', async () => {
-      const done = await step('health-check')
-      const failed = reviveFailure(await activation.verdict)
-      if (failed !== null) throw failed
-      if (health.url === undefined) return done
-      return { ...done, detail: `${done.detail}; ${await askPublicUrl(health.url, health)}` }
+  const ended = new Map<Host, Ended>()
+  let failure: Failure | null = null
+  for (const group of batches(hosts, batch)) {
+    await Promise.all(
+      group.map(async (host) => ended.set(host, await switchOver(host, request, pipeline.on(host.name)))),
+    )
+    failure = [...ended.values()].find((end) => end.failure !== null)?.failure ?? null
+    if (failure !== null) break
+  }
+  const { url } = health
+  if (failure === null && url !== undefined) {
+    failure = await pipeline
+      .run('health-check', async () => ({ value: null, detail: await askPublicUrl(url, health) }))
+      .catch((error: unknown) => Failure.from(error))
+  }
+  if (failure !== null) {
+    const reason = failure
+    const switched = [...ended].filter(([, { verdict }]) => verdict.status === 'live')
+    const back = switched.map(async ([host, end]) => {
+      ended.set(host, await switchBack(host, request, end, reason, pipeline.on(host.name)))
     })
-    return { verdict: await activation.verdict, failure: null }
-  } catch (error) {
-    const verdict = await activation.verdict.catch(unknownVerdict)
-    const failure = reviveFailure(verdict) ?? Failure.from(error)
-    if (verdict.status === 'restored' || verdict.status === 'down') {
-      await pipeline.run('rollback', () => step('rollback')).catch(() => undefined)
-    }
-    // The server found it healthy, the public URL did not: go back the way a rollback goes.
-    return verdict.status === 'live'
-      ? goBack(watch, pipeline, request, verdict, failure)
-      : { verdict, failure }
+    await Promise.all(back)
+  }
+  return hosts.map((host) => ended.get(host) ?? notReached(host))
+}
+
+/** The canary alone, then the rest, so many at a time. @param size of a batch: hosts, or a share of all of them */
+export function batches<T>(hosts: readonly T[], size: BatchSize): readonly (readonly T[])[] {
+  const [canary, others] = [hosts.slice(0, 1), hosts.slice(1)]
+  const step = Math.max(1, 'hosts' in size ? size.hosts : Math.ceil((hosts.length * size.percent) / 100))
+  const groups = [canary]
+  for (let index = 0; index < others.length; index += step) groups.push(others.slice(index, index + step))
+  return groups
+}
+
+/** A failure before its turn: nothing on this host was touched. */
+function notReached({ name, facts: { live } }: Host): Ended {
+  return {
+    name,
+    verdict: { status: 'kept', live, previous: live, failure: null, workers: [] },
+    failure: null,
   }
 }
 
-/** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
-function unknownVerdict(error: unknown): Verdict {
-  const failure = Failure.from(error)
-  if (failure.code !== 'connection-lost' && failure.code !== 'activation-died') throw failure
-  return { status: 'down', live: null, previous: null, failure: failure.toRecord(), workers: [] }
-}
-
-/** @param reached the verdict of the server, which `failure` came after */
-async function goBack(
-  watch: ActivationWatch,
-  pipeline: Pipeline,
-  request: ActivationRequest,
-  reached: Verdict,
-  failure: Failure,
-): Promise<Ended> {
-  const { previous, live } = reached
-  if (previous === null || previous === live) return { verdict: { ...reached, status: 'down' }, failure }
-  const hooks = { preActivate: null, postActivate: null }
-  const ids = { activation: randomUUID(), release: previous }
-  const back = { ...request, ...hooks, ...ids, kind: 'restore' } as const
-  try {
-    const verdict = await pipeline.run('rollback', async () => {
-      const value = await activate(watch, back).verdict
-      if (value.status !== 'live') throw reviveFailure(value)
-      return { value, detail: `${previous} is live again` }
-    })
-    return { verdict: { ...verdict, status: 'restored', previous }, failure }
-  } catch (cause) {
-    // Still the new release serves, healthy on the server and not outside of it.
-    const both = `${failure.message}; then the way back failed: ${Failure.from(cause).message}`
-    return { verdict: { ...reached, status: 'down' }, failure: failure.reworded(both) }
-  }
+/** What failed is taken back where it was new; a release that was good before stays. */
+async function discard(hosts: readonly Host[], { kind, release }: Goal): Promise<void> {
+  if (kind !== 'deploy') return
+  await Promise.all(
+    hosts.map((host) =>
+      host
+        .agent()
+        .call('discard', { id: release })
+        .catch(() => undefined),
+    ),
+  )
 }

@@ -2,13 +2,10 @@
 import { plural } from '../format.ts'
 import type { Inputs } from '../inputs.ts'
 import type { Done } from '../pipeline.ts'
-import type { Server } from './connect.ts'
+import type { Host } from './hosts.ts'
 
-export async function cleanUp(
-  { keepReleases, lockTimeoutMs }: Inputs,
-  { agent }: Server,
-): Promise<Done<void>> {
-  const { removed, inUse, kept } = await agent.call('cleanup', { keep: keepReleases, lockTimeoutMs })
+export async function cleanUp({ keepReleases, lockTimeoutMs }: Inputs, host: Host): Promise<Done<void>> {
+  const { removed, inUse, kept } = await host.agent().call('cleanup', { keep: keepReleases, lockTimeoutMs })
   const busy = inUse.length === 0 ? '' : `, ${inUse.join(', ')} still in use`
   return {
     value: undefined,

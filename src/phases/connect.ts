@@ -1,13 +1,15 @@
 /** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
 import { readFileSync } from 'node:fs'
 import type { Plan } from '../plan.ts'
-import type { Done } from '../pipeline.ts'
+import type { HostAddress, Inputs } from '../inputs.ts'
+import type { Pipeline } from '../pipeline.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { ServerFacts } from '../protocol/messages.ts'
 import { type AgentSession, openAgent } from '../remote/agent-session.ts'
 import { connect as connectSsh, type ConnectOptions } from '../ssh/connection.ts'
+import { type Host, onEach } from './hosts.ts'
 
-export interface Server {
+interface Session {
   readonly agent: AgentSession
   readonly facts: ServerFacts
   readonly address: string
@@ -21,10 +23,55 @@ export interface ConnectSettings {
   readonly persist: boolean
 }
 
-/** @throws the failures of ssh/, `node-missing`, `pm2-missing`, and those of the agent's `inspect` */
-export async function connect(plan: Plan, settings: ConnectSettings): Promise<Done<Server>> {
+/**
+ * Connects to every host, or to none.
+ * @throws the failures of ssh/, `node-missing`, `pm2-missing`, and those of the agent's `inspect`
+ */
+export async function connect(
+  plan: Plan,
+  settings: ConnectSettings,
+  pipeline: Pipeline,
+): Promise<readonly Host[]> {
+  const opened: Host[] = []
+  const addresses = plan.hosts.map((address) => ({
+    address,
+    name: plan.hosts.length > 1 ? nameOf(address) : null,
+  }))
+  try {
+    return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
+      const open = () => openSession(plan, address, settings)
+      const session = await log.run('connect', async () => {
+        const value = await open()
+        return { value, detail: describe(value) }
+      })
+      const host = hostOf(name, session, open)
+      opened.push(host)
+      return host
+    })
+  } catch (error) {
+    for (const host of opened) host.close()
+    throw error
+  }
+}
+
+function hostOf(name: string | null, first: Session, open: () => Promise<Session>): Host {
+  let session = first
+  return {
+    name,
+    facts: first.facts,
+    agent: () => session.agent,
+    async reconnect() {
+      const next = await open()
+      session.close()
+      session = next
+    },
+    close: () => session.close(),
+  }
+}
+
+async function openSession(plan: Plan, address: HostAddress, settings: ConnectSettings): Promise<Session> {
   const { inputs, appName, path } = plan
-  const connection = await connectSsh(sshOptions(plan))
+  const connection = await connectSsh(sshOptions(inputs, address))
   try {
     const agent = await openAgent(
       connection,
@@ -38,7 +85,7 @@ export async function connect(plan: Plan, settings: ConnectSettings): Promise<Do
     )
     const facts = await agent.call('inspect', {})
     assertUsable(facts)
-    const server = {
+    return {
       agent,
       facts,
       address: connection.address,
@@ -47,7 +94,6 @@ export async function connect(plan: Plan, settings: ConnectSettings): Promise<Do
         connection.close()
       },
     }
-    return { value: server, detail: describe(connection.address, facts) }
   } catch (error) {
     connection.close()
     throw error
@@ -67,15 +113,19 @@ function assertUsable({ platform, pm2, searched }: ServerFacts): void {
   }
 }
 
-function describe(address: string, { node, pm2, live, path }: ServerFacts): string {
+function nameOf({ host, port }: HostAddress): string {
+  return port === 22 ? host : `${host}:${port}`
+}
+
+function describe({ address, facts: { node, pm2, live, path } }: Session): string {
   const serving = live === null ? 'nothing is live yet' : `${live} is live`
   return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving}`
 }
 
-function sshOptions({ inputs, host }: Plan): ConnectOptions {
+function sshOptions(inputs: Inputs, address: HostAddress): ConnectOptions {
   const { login, hostIdentity, proxy, connectTimeoutMs } = inputs
   return {
-    ...host,
+    ...address,
     login,
     hostKey: hostIdentity,
     connectTimeoutMs,

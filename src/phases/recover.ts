@@ -1,21 +1,80 @@
-/** recover: finishes or undoes what an earlier run began and nobody ended, because a process or the server died. */
+/**
+ * recover: ends what an earlier run began and nobody ended, because a process, the runner or a server died. A row of
+ * its own, and only where there is something to recover.
+ */
+import { randomUUID } from 'node:crypto'
+import { agreed } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
+import type { Plan } from '../plan.ts'
 import { Failure } from '../protocol/failure.ts'
-import type { Server } from './connect.ts'
+import { activate, reviveFailure } from './activation.ts'
+import { type Host, onEach } from './hosts.ts'
+import { commonReleases } from './rollback-target.ts'
 
 /**
- * A row of its own, and only where there is something to recover. What cannot be recovered does not stop the run:
- * the release that it brings may be what is needed.
- * @returns what is live after it
+ * What cannot be recovered does not stop the run: the release that it brings may be what is needed.
+ * @returns what is live after it, where all hosts have the same
  */
-export async function recover({ agent, facts }: Server, pipeline: Pipeline): Promise<string | null> {
-  const { interrupted, live } = facts
+export async function recover(
+  plan: Plan,
+  hosts: readonly Host[],
+  pipeline: Pipeline,
+): Promise<string | null> {
+  const lives = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => finish(host, log))
+  return level(plan, hosts, lives, pipeline)
+}
+
+/** An activation that was interrupted on one host: its server finishes it, or takes it back. */
+async function finish(host: Host, pipeline: Pipeline): Promise<string | null> {
+  const { interrupted, live } = host.facts
   if (interrupted === null) return live
   const recovery = pipeline.run('recover', async () => {
-    const verdict = await agent.call('watch', { activation: interrupted, withdraw: false })
+    const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: false })
     if (verdict.status === 'down') throw Failure.revive(verdict.failure!)
     const detail = `an earlier run was interrupted after the swap; it ended ${verdict.status}, ${verdict.live} is live`
     return { value: verdict.live, detail }
   })
   return recovery.catch(() => live)
+}
+
+/**
+ * A run that died between two hosts left some new and some old. They are brought back to one release: the newest
+ * of the live ones that was shown to serve on all of them.
+ */
+export async function level(
+  plan: Plan,
+  hosts: readonly Host[],
+  lives: readonly (string | null)[],
+  pipeline: Pipeline,
+): Promise<string | null> {
+  const different = new Set(lives.filter((id) => id !== null))
+  if (different.size <= 1) return agreed(lives)
+  const goal = (await commonReleases(plan, hosts, pipeline)).findLast((id) => different.has(id))
+  const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal)
+  const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ')
+  const bringBack = async (host: Host, log: Pipeline) =>
+    log.run('recover', async () => {
+      if (goal === undefined) throw new Failure('hosts-differ', `the hosts serve different releases: ${seen}`)
+      const { verdict } = activate(host, restoring(plan, goal), log.log.info)
+      const ended = await verdict
+      if (ended.status !== 'live') throw reviveFailure(ended)
+      return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` }
+    })
+  return onEach(strays, plan.inputs.maxParallel, pipeline, bringBack).then(
+    () => goal ?? null,
+    () => null,
+  )
+}
+
+function restoring({ run, inputs }: Plan, release: string) {
+  return {
+    activation: randomUUID(),
+    release,
+    kind: 'restore',
+    run,
+    hosts: [],
+    lockTimeoutMs: inputs.lockTimeoutMs,
+    preActivate: null,
+    postActivate: null,
+  } as const
 }

@@ -1,49 +1,82 @@
-/** Which release a rollback goes to: the one asked for, or the newest good one before the live one. */
+/** Which release a rollback goes to: the one asked for, or the newest good one before the live one, on all hosts. */
+import type { Pipeline } from '../pipeline.ts'
+import type { Plan } from '../plan.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { ReleaseSummary } from '../protocol/messages.ts'
-import type { AgentSession } from '../remote/agent-session.ts'
+import { type Host, onEach } from './hosts.ts'
+
+type History = readonly ReleaseSummary[]
 
 /**
- * Chooses the release, and has every file of it proven on the server.
+ * Chooses the release, and has every file of it proven on every host.
  * @throws Failure `unknown-release`, `no-release-to-go-back-to`, `release-damaged`
  */
-export async function chooseRelease(agent: AgentSession, asked: string | undefined): Promise<string> {
-  const { releases } = await agent.call('releases', {})
-  const id = asked ?? newestBeforeLive(releases)
-  if (!releases.some((release) => release.id === id)) {
-    throw new Failure('unknown-release', `there is no release ${id} on the server`, {
-      remedy: listOf(releases),
-    })
+export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<string> {
+  const histories = await historiesOf(plan, hosts, pipeline)
+  const remedy = listOf(hosts, histories)
+  const id = plan.inputs.release ?? newestBeforeLive(histories, remedy)
+  if (!histories.every((history) => history.some((release) => release.id === id))) {
+    const where = hosts.length === 1 ? 'the server' : 'every host'
+    throw new Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy })
   }
-  try {
-    await agent.call('audit', { id })
-  } catch (error) {
-    const failure = Failure.from(error)
-    if (failure.code !== 'release-damaged') throw failure
-    throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${listOf(releases)}` })
-  }
+  await onEach(hosts, plan.inputs.maxParallel, pipeline, (host) => host.agent().call('audit', { id })).catch(
+    (error: unknown) => {
+      const failure = Failure.from(error)
+      if (failure.code !== 'release-damaged') throw failure
+      throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` })
+    },
+  )
   return id
 }
 
-function newestBeforeLive(releases: readonly ReleaseSummary[]): string {
-  const live = releases.find((release) => release.live)?.id
-  const good = releases.filter(
-    ({ id, activatedAt }) => activatedAt !== null && (live === undefined || id < live),
-  )
-  const newest = good.at(-1)?.id
+/** The releases that were shown to serve on every host, oldest first. */
+export async function commonReleases(
+  plan: Plan,
+  hosts: readonly Host[],
+  pipeline: Pipeline,
+): Promise<readonly string[]> {
+  return goodEverywhere(await historiesOf(plan, hosts, pipeline))
+}
+
+function historiesOf(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<readonly History[]> {
+  return onEach(hosts, plan.inputs.maxParallel, pipeline, async (host) => {
+    const { releases } = await host.agent().call('releases', {})
+    return releases
+  })
+}
+
+function goodEverywhere(histories: readonly History[]): readonly string[] {
+  const good = histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null))
+  const [first = [], ...others] = good
+  return first
+    .map(({ id }) => id)
+    .filter((id) => others.every((history) => history.some((other) => other.id === id)))
+}
+
+function newestBeforeLive(histories: readonly History[], remedy: string): string {
+  const lives = histories.flatMap((history) => history.filter(({ live }) => live).map(({ id }) => id))
+  const newest = goodEverywhere(histories).findLast((id) => lives.every((live) => id < live))
   if (newest === undefined) {
-    throw new Failure('no-release-to-go-back-to', 'there is no verified release before the live one', {
-      remedy: listOf(releases),
-    })
+    const where = histories.length === 1 ? '' : ' on all hosts'
+    const what = `there is no verified release before the live one${where}`
+    throw new Failure('no-release-to-go-back-to', what, { remedy })
   }
   return newest
 }
 
-function listOf(releases: readonly ReleaseSummary[]): string {
-  if (releases.length === 0) return 'There are no releases on the server yet.'
-  const list = releases.map(({ id, live, activatedAt }) => {
-    const note = live ? ' (live)' : activatedAt === null ? ' (never verified)' : ''
-    return id + note
-  })
-  return `These exist: ${list.join(', ')}.`
+function listOf(hosts: readonly Host[], histories: readonly History[]): string {
+  const lists = histories.map(describe)
+  const [first = ''] = lists
+  if (new Set(lists).size === 1)
+    return first === '' ? 'There are no releases on the server yet.' : `These exist: ${first}.`
+  return `The hosts have different releases: ${hosts.map(({ name }, index) => `${name}: ${lists[index] || 'none'}`).join('; ')}.`
+}
+
+function describe(history: History): string {
+  return history
+    .map(
+      ({ id, live, activatedAt }) =>
+        id + (live ? ' (live)' : activatedAt === null ? ' (never verified)' : ''),
+    )
+    .join(', ')
 }

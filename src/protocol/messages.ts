@@ -178,6 +178,8 @@ export const activationRequest = object({
   release: releaseId,
   kind: oneOf('deploy', 'rollback', 'restore'),
   run,
+  /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
+  hosts: list(string),
   lockTimeoutMs: count,
   preActivate: nullable(string),
   postActivate: nullable(string),
@@ -204,6 +206,10 @@ export const operations = {
       journal: list(journalEntry),
     }),
   },
+  /**
+   * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
+   */
+  reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
   /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
   stage: {
     params: nothing,

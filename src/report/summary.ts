@@ -1,9 +1,9 @@
 /** The job summary as Markdown: pure. */
-import { formatBytes, formatDuration } from '../format.ts'
-import type { Outcome } from '../outcome.ts'
+import { formatBytes, formatDuration, plural } from '../format.ts'
+import type { HostOutcome, Outcome } from '../outcome.ts'
 import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
-import { sentence } from './sentence.ts'
+import { type Command, sentence } from './sentence.ts'
 
 /** A summary over 1 MiB is dropped whole by GitHub; every text is cut well before. In characters. */
 const LONGEST_EVIDENCE = 20_000
@@ -11,6 +11,8 @@ const LONGEST_TEXT = 2000
 
 export interface Report {
   readonly title: string
+  /** Undefined where not even the inputs could be read. */
+  readonly command: Command | undefined
   readonly outcome: Outcome
   readonly rows: readonly Row[]
   readonly durationMs: number
@@ -22,19 +24,27 @@ export function reportOf(
   rows: readonly Row[],
   durationMs: number,
 ): Report {
-  const title = plan === undefined ? 'Gapless' : `${plan.inputs.command} ${plan.appName} on ${plan.host.host}`
-  return { title, outcome, rows, durationMs }
+  if (plan === undefined) return { title: 'Gapless', command: undefined, outcome, rows, durationMs }
+  const { inputs, appName, hosts } = plan
+  const where = hosts.length === 1 ? hosts[0]!.host : plural(hosts.length, 'host')
+  return {
+    title: `${inputs.command} ${appName} on ${where}`,
+    command: inputs.command,
+    outcome,
+    rows,
+    durationMs,
+  }
 }
 
-export function renderSummary({ title, outcome, rows, durationMs }: Report): string {
-  const { failure, uploadedBytes } = outcome
+export function renderSummary({ title, command, outcome, rows, durationMs }: Report): string {
+  const { failure, uploadedBytes, hosts } = outcome
   const sections = [
     `## ${mark(outcome)} ${escape(title)}`,
-    escape(sentence(outcome)),
+    escape(sentence(outcome, command)),
     failure === null ? '' : renderFailure(failure),
-    rows.length === 0 ? '' : table(['Phase', '', 'Time', 'What it did'], rows.map(phaseRow)),
-    outcome.releases.length === 0 ? '' : renderReleases(outcome),
-    outcome.workers.length === 0 ? '' : renderWorkers(outcome),
+    hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
+    rows.length === 0 ? '' : renderPhases(rows),
+    ...hosts.flatMap((host) => [renderReleases(host), renderWorkers(host)]),
     `Took ${formatDuration(durationMs)}, sent ${formatBytes(uploadedBytes)}.`,
   ]
   return `${sections.filter((section) => section !== '').join('\n\n')}\n`
@@ -53,22 +63,33 @@ function renderFailure({ code, message, remedy, evidence }: NonNullable<Outcome[
   return `${why}${next}\n\n<details open><summary>Evidence</summary>\n\n<pre>${shown}</pre>\n\n</details>`
 }
 
-function phaseRow({ phase, state, durationMs, detail }: Row): readonly string[] {
-  const icon = { ok: '✅', failed: '❌', skipped: '⏭️' }[state]
-  return [phase, icon, state === 'skipped' ? '' : formatDuration(durationMs), detail]
+function hostRow({ name, status, live }: HostOutcome): readonly string[] {
+  return [name ?? '', status, live ?? 'nothing that is known']
 }
 
-function renderReleases({ releases }: Outcome): string {
+function renderPhases(rows: readonly Row[]): string {
+  const several = rows.some(({ host }) => host !== null)
+  const cells = ({ phase, host, state, durationMs, detail }: Row) => {
+    const icon = { ok: '✅', failed: '❌', skipped: '⏭️' }[state]
+    const time = state === 'skipped' ? '' : formatDuration(durationMs)
+    return [phase, ...(several ? [host ?? ''] : []), icon, time, detail]
+  }
+  return table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells))
+}
+
+function renderReleases({ name, releases }: HostOutcome): string {
+  if (releases.length === 0) return ''
   const rows = releases.map(({ id, live, activatedAt, info, bytes }) => [
     id,
     live ? 'live' : activatedAt === null ? 'never verified' : 'verified',
     info === null ? 'damaged' : info.commit.slice(0, 7),
     formatBytes(bytes),
   ])
-  return table(['Release', 'State', 'Commit', 'Size'], rows)
+  return table([on('Release', name), 'State', 'Commit', 'Size'], rows)
 }
 
-function renderWorkers({ workers }: Outcome): string {
+function renderWorkers({ name, workers }: HostOutcome): string {
+  if (workers.length === 0) return ''
   const rows = workers.map(({ pmId, pid, status, release, phase, restarts }) => [
     pmId,
     String(pid),
@@ -77,7 +98,11 @@ function renderWorkers({ workers }: Outcome): string {
     phase ?? 'unknown',
     String(restarts),
   ])
-  return table(['Worker', 'Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows)
+  return table([on('Worker', name), 'Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows)
+}
+
+function on(what: string, host: string | null): string {
+  return host === null ? what : `${what} on ${escape(host)}`
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {

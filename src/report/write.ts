@@ -38,7 +38,7 @@ export function isFinished(): boolean {
 }
 
 export function writeReport(report: Report): void {
-  const { outcome, durationMs } = report
+  const { command, outcome, durationMs } = report
   core.setOutput('status', outcome.status)
   core.setOutput('release', outcome.release ?? '')
   core.setOutput('previous-release', outcome.previousRelease ?? '')
@@ -61,7 +61,7 @@ export function writeReport(report: Report): void {
       },
     )
   }
-  core.info(sentence(outcome))
+  core.info(sentence(outcome, command))
 }
 
 /** A summary that cannot be written is no reason to hide a deploy. */

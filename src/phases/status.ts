@@ -1,0 +1,41 @@
+/** status: what is live, which releases there are, what the workers run. It changes nothing. */
+import { plural } from '../format.ts'
+import { agreed, type HostOutcome, nothingKnown, type Outcome, overall, untouched } from '../outcome.ts'
+import type { Done, Pipeline } from '../pipeline.ts'
+import type { Plan } from '../plan.ts'
+import type { Result, WorkerState } from '../protocol/messages.ts'
+import { type Host, onEach } from './hosts.ts'
+
+export async function lookAt(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<Outcome> {
+  const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) =>
+    log.run('status', () => look(host)),
+  )
+  const live = agreed(seen.map((host) => host.live))
+  const status = live === null ? 'down' : overall(seen.map((host) => host.status))
+  return { ...untouched({ ...nothingKnown, live }), status, succeeded: true, hosts: seen }
+}
+
+async function look(host: Host): Promise<Done<HostOutcome>> {
+  const found = await host.agent().call('status', {})
+  const { live, served, releases, workers } = found
+  const healthy = served !== null && served === live && workers.every(serves)
+  const value = {
+    name: host.name,
+    status: healthy ? 'live' : 'down',
+    live: served,
+    releases,
+    workers,
+  } as const
+  return { value, detail: describe(found) }
+}
+
+function serves({ status, phase }: WorkerState): boolean {
+  return status === 'online' && phase === 'open'
+}
+
+function describe({ releases, workers, lock, interrupted }: Result<'status'>): string {
+  const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`]
+  if (lock !== null) remarks.push(`locked by ${lock}`)
+  if (interrupted !== null) remarks.push('a deploy was interrupted: the next run recovers it')
+  return remarks.join('; ')
+}

@@ -1,0 +1,83 @@
+/** swap → reload → health-check (→ rollback) on one host: one activation on the server, told phase by phase. */
+import { randomUUID } from 'node:crypto'
+import type { Ended } from '../outcome.ts'
+import type { Pipeline } from '../pipeline.ts'
+import { Failure } from '../protocol/failure.ts'
+import type { ActivationRequest, Verdict } from '../protocol/messages.ts'
+import { activate, reviveFailure } from './activation.ts'
+import { type Host, named } from './hosts.ts'
+
+/** Never throws: whatever happens, something is true about the host afterwards. */
+export async function switchOver(host: Host, request: ActivationRequest, pipeline: Pipeline): Promise<Ended> {
+  const activation = activate(host, request, pipeline.log.info)
+  const step = (name: 'swap' | 'reload' | 'health-check' | 'rollback') =>
+    pipeline.run(name, async () => ({ value: undefined, detail: await activation.step(name) }))
+  try {
+    await step('swap')
+    await step('reload')
+    await step('health-check')
+    const verdict = await activation.verdict
+    return { name: host.name, verdict, failure: reviveFailure(verdict) }
+  } catch (error) {
+    const verdict = await activation.verdict.catch((cause: unknown) => unseen(host, cause))
+    if (verdict.status === 'restored' || verdict.status === 'down')
+      await step('rollback').catch(() => undefined)
+    const failure = reviveFailure(verdict) ?? Failure.from(error)
+    return { name: host.name, verdict, failure: named(host.name, failure) }
+  }
+}
+
+/** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
+function unseen({ facts: { live } }: Host, error: unknown): Verdict {
+  const failure = Failure.from(error)
+  const mayHaveSwitched = failure.code === 'connection-lost' || failure.code === 'activation-died'
+  return {
+    status: mayHaveSwitched ? 'down' : 'kept',
+    live: mayHaveSwitched ? null : live,
+    previous: live,
+    failure: failure.toRecord(),
+    workers: [],
+  }
+}
+
+/**
+ * Takes a host back that is live already, because of a failure elsewhere: on another host, or at the public URL.
+ * It goes the way that a rollback goes. Never throws.
+ */
+export async function switchBack(
+  host: Host,
+  request: ActivationRequest,
+  { verdict: reached }: Ended,
+  failure: Failure,
+  pipeline: Pipeline,
+): Promise<Ended> {
+  const { name } = host
+  const { previous, live } = reached
+  const stuck = (more: string): Ended => ({
+    name,
+    verdict: { ...reached, status: 'down' },
+    failure: failure.reworded(failure.message + more),
+  })
+  if (previous === null || previous === live) return stuck('; there is no release to go back to')
+  try {
+    const verdict = await pipeline.run('rollback', async () => {
+      const value = await activate(host, restoring(request, previous), pipeline.log.info).verdict
+      if (value.status !== 'live') throw reviveFailure(value)
+      return { value, detail: `${previous} is live again` }
+    })
+    return { name, verdict: { ...verdict, status: 'restored', previous }, failure }
+  } catch (cause) {
+    return stuck(`; then the way back failed: ${Failure.from(cause).message}`)
+  }
+}
+
+function restoring(request: ActivationRequest, release: string): ActivationRequest {
+  return {
+    ...request,
+    activation: randomUUID(),
+    release,
+    kind: 'restore',
+    preActivate: null,
+    postActivate: null,
+  }
+}

@@ -1,0 +1,31 @@
+/** The frame of every command: it connects first, and whatever happens after that has an outcome. */
+import { agreed, type Known, nothingKnown, type Outcome, untouched } from '../outcome.ts'
+import type { Pipeline } from '../pipeline.ts'
+import type { Plan } from '../plan.ts'
+import { Failure } from '../protocol/failure.ts'
+import { connect } from './connect.ts'
+import type { Host } from './hosts.ts'
+import type { Programs } from './index.ts'
+
+/** What the command finds out on its way: where it fails, this is what the report has. */
+export type Findings = { -readonly [K in keyof Known]: Known[K] }
+
+export async function withHosts(
+  plan: Plan,
+  programs: Programs,
+  pipeline: Pipeline,
+  act: (hosts: readonly Host[], known: Findings) => Promise<Outcome>,
+): Promise<Outcome> {
+  const { command, dryRun } = plan.inputs
+  const known: Findings = { ...nothingKnown }
+  let hosts: readonly Host[] = []
+  try {
+    hosts = await connect(plan, { ...programs, persist: command !== 'status' && !dryRun }, pipeline)
+    known.live = agreed(hosts.map(({ facts }) => facts.live))
+    return await act(hosts, known)
+  } catch (error) {
+    return { ...untouched(known), failure: Failure.from(error) }
+  } finally {
+    for (const host of hosts) host.close()
+  }
+}
