@@ -2,12 +2,12 @@
  * What visitors notice of deploys: the same load on the same app, deployed by `pm2 restart`, by the recipe of
  * the blog posts (swap the link, `pm2 reload`) and by Gapless, one after the other in one run.
  *
- *   npm run bench:gap -- [--activations 10] [--workers 2] [--only gapless]
+ *   npm run bench:gap -- [--activations 10] [--workers 1,2,4,8] [--only gapless]
  *
  * Prints a Markdown table. All three alternate between the same two releases of the example app; Gapless does
  * so by its rollback command, which is the same verify → swap → reload → health-check as a deploy.
  */
-import { cpSync, mkdirSync, renameSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type LoadReport, startLoad } from '../__tests__/support/load.ts'
@@ -25,27 +25,36 @@ const { values } = parseArgs({
   },
 })
 const activations = Number(values.activations)
-const workers = Number(values.workers)
+const workerCounts = values.workers.split(',').map(Number)
 const visitors = { busy: 4, keepAlive: 8, fresh: 4, post: 4, stream: 2 }
 const limits = { maxMs: 60 * 60_000, maxRequests: 5_000_000 }
 
+interface Setting {
+  readonly server: TestServer
+  readonly releases: readonly [Workspace, Workspace]
+  readonly workers: number
+}
+
+/** Switches to the other release. @returns how long it took from the swap to the end, in ms */
+type Activate = () => Promise<number>
+
 interface Contender {
   readonly name: string
-  /** Brings the first release up, and returns what switches to the other one. */
-  prepare(server: TestServer, releases: readonly [Workspace, Workspace]): Promise<() => Promise<void>>
+  /** Brings the first release up. */
+  prepare(setting: Setting): Promise<Activate>
 }
 
 const contenders: Readonly<Record<string, Contender>> = {
-  restart: { name: '`pm2 restart`', prepare: (server, releases) => recipe(server, releases, 'restart') },
+  restart: { name: '`pm2 restart`', prepare: (setting) => recipe(setting, 'restart') },
   reload: {
     name: 'swap the link, `pm2 reload`',
-    prepare: (server, releases) => recipe(server, releases, 'reload'),
+    prepare: (setting) => recipe(setting, 'reload'),
   },
   gapless: { name: 'Gapless', prepare: gapless },
 }
 
 if (values.help) {
-  console.log('npm run bench:gap -- [--activations 10] [--workers 2] [--only restart|reload|gapless]')
+  console.log('npm run bench:gap -- [--activations 10] [--workers 1,2,4,8] [--only restart|reload|gapless]')
 } else {
   await bench()
 }
@@ -54,38 +63,38 @@ async function bench(): Promise<void> {
   const releases = await buildTwo()
   const rows: string[] = []
   try {
-    for (const [key, contender] of Object.entries(contenders)) {
-      if (values.only === undefined || values.only === key) rows.push(await measure(contender, releases))
+    for (const workers of workerCounts) {
+      for (const [key, contender] of Object.entries(contenders)) {
+        if (values.only === undefined || values.only === key)
+          rows.push(await measure(contender, releases, workers))
+      }
     }
   } finally {
     for (const release of releases) release.remove()
   }
+  console.log(`\nNext.js 16, ${activations} activations each, Node ${process.versions.node}:\n`)
   console.log(
-    `\nNext.js 16, ${workers} workers, ${activations} activations each, Node ${process.versions.node}:\n`,
+    '| workers | deployed by | requests | failed | slowest answer | longest time without an answer | from the swap to the end |',
   )
-  console.log(
-    '| deployed by | requests | failed | slowest answer | longest time without an answer | time per activation |',
-  )
-  console.log('| --- | ---: | ---: | ---: | ---: | ---: |')
+  console.log('| ---: | --- | ---: | ---: | ---: | ---: | ---: |')
   console.log(rows.join('\n'))
 }
 
 async function measure(
   { name, prepare }: Contender,
   releases: readonly [Workspace, Workspace],
+  workers: number,
 ): Promise<string> {
   const server = await startServer()
   try {
-    const activate = await prepare(server, releases)
+    const activate = await prepare({ server, releases, workers })
     const load = startLoad(server.url, visitors, limits)
     let spent = 0
     for (let index = 0; index < activations; index += 1) {
-      const begun = performance.now()
-      await activate()
-      spent += performance.now() - begun
-      process.stderr.write(`${name}: ${index + 1} of ${activations}\n`)
+      spent += await activate()
+      process.stderr.write(`${name}, ${workers} workers: ${index + 1} of ${activations}\n`)
     }
-    return row(name, await load.stop(), spent / activations)
+    return row(name, workers, await load.stop(), spent / activations)
   } finally {
     await server.stop()
   }
@@ -93,10 +102,12 @@ async function measure(
 
 function row(
   name: string,
+  workers: number,
   { requests, failures, slowestMs, longestSilenceMs }: LoadReport,
   perActivation: number,
 ): string {
   const cells = [
+    workers,
     name,
     requests,
     failures.length,
@@ -110,10 +121,9 @@ function row(
 
 /** The recipe: two releases, a link, and PM2 on what the link points at. */
 async function recipe(
-  server: TestServer,
-  releases: readonly [Workspace, Workspace],
+  { server, releases, workers }: Setting,
   command: 'restart' | 'reload',
-): Promise<() => Promise<void>> {
+): Promise<Activate> {
   const app = join(server.home, 'recipe')
   mkdirSync(app)
   releases.forEach(({ path }, index) => {
@@ -144,15 +154,14 @@ async function recipe(
   )
   await untilServing(server)
   return async () => {
+    const begun = performance.now()
     swap()
     await server.pm2(command, 'next-app')
+    return performance.now() - begun
   }
 }
 
-async function gapless(
-  server: TestServer,
-  releases: readonly [Workspace, Workspace],
-): Promise<() => Promise<void>> {
+async function gapless({ server, releases, workers }: Setting): Promise<Activate> {
   const inputs = {
     ...server.inputs,
     instances: String(workers),
@@ -176,7 +185,19 @@ async function gapless(
       inputs: { ...inputs, command: 'rollback', release },
     })
     if (code !== 0 || outputs['live-release'] !== release) throw new Error(log)
+    return lastActivation(server)
   }
+}
+
+/** From the swap to the verdict, as the server's own journal has it. */
+function lastActivation(server: TestServer): number {
+  const entries = readFileSync(join(server.app, '.gapless', 'journal.jsonl'), 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as { time: string; step: string | null; state: string })
+  const swap = entries.findLast(({ step, state }) => step === 'swap' && state === 'begin')!
+  const verdict = entries.findLast(({ state }) => state === 'verdict')!
+  return Date.parse(verdict.time) - Date.parse(swap.time)
 }
 
 async function untilServing(server: TestServer): Promise<void> {

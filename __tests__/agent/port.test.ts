@@ -12,8 +12,8 @@ afterEach(() => {
 })
 
 /** Another process that listens. */
-async function listener(): Promise<{ pid: number; port: number }> {
-  const code = `const s = require('net').createServer().listen(0, '127.0.0.1', () => console.log(s.address().port))`
+async function listener(before = ''): Promise<{ pid: number; port: number }> {
+  const code = `${before}const s = require('net').createServer().listen(0, '127.0.0.1', () => console.log(s.address().port))`
   const child = spawn(process.execPath, ['-e', code], { stdio: ['ignore', 'pipe', 'inherit'] })
   started.push(child)
   const [line] = (await once(child.stdout, 'data')) as [Buffer]
@@ -61,7 +61,18 @@ describe('the app’s port', () => {
     ],
   ])('is taken where %s holds it', async (_, users) => {
     const { pid, port } = await listener()
-    expect(await failureOf(check(port, users(pid, port)))).toMatchObject({ code: 'port-taken' })
+    const failure = await failureOf(check(port, users(pid, port)))
+    expect(failure.code).toBe('port-taken')
+    expect(failure.message).toMatch(
+      new RegExp(`^another process \\(${pid}, .*node\\) listens on 127.0.0.1:${port}`),
+    )
+  })
+
+  test('is taken where the daemon of another PM2_HOME holds it, and that one is named', async () => {
+    const { pid, port } = await listener(`process.title = 'PM2 v7.0.4: God Daemon (/srv/other/.pm2)';`)
+    const failure = await failureOf(check(port, nobody))
+    expect(failure.message).toContain(`another process (${pid}, PM2 v7.0.4: God Daemon (/srv/other/.pm2))`)
+    expect(failure.remedy).toContain('the PM2 daemon of /srv/other/.pm2')
   })
 
   test('is not ours to take on an address that the server does not have', async () => {

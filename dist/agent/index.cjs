@@ -752,13 +752,22 @@ function bootId() {
 function isRunning(pid, startTime) {
     return pid > 0 && process_identity_startTimeOf(pid) === startTime;
 }
+function pids() {
+    return (0,external_node_fs_namespaceObject.readdirSync)('/proc').map(Number).filter(Number.isInteger);
+}
+/** The command line as one text, or what the process has made of it; '' where it has ended. */
+function commandOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+    }
+    catch {
+        return '';
+    }
+}
 /** The working directories of all processes that we may look at. */
 function workingDirectories() {
     const found = new Map();
-    for (const name of (0,external_node_fs_namespaceObject.readdirSync)('/proc')) {
-        const pid = Number(name);
-        if (!Number.isInteger(pid))
-            continue;
+    for (const pid of pids()) {
         const directory = workingDirectoryOf(pid);
         if (directory !== null)
             found.set(pid, directory);
@@ -1342,6 +1351,7 @@ const external_node_net_namespaceObject = require("node:net");
 
 
 
+
 /** The kernel's word for a listening socket in /proc/net/tcp. */
 const LISTEN = '0A';
 /** @throws Failure `port-taken` or `port-forbidden` */
@@ -1364,9 +1374,20 @@ async function assertPortIsOurs(host, port, users) {
     const sockets = listeningSockets(port);
     if (ownersOf(port, users).some((pid) => holds(pid, sockets)))
         return;
-    throw new Failure('port-taken', `another process listens on ${host}:${port} already`, {
-        remedy: `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`,
-    });
+    throw portTaken(`${host}:${port}`, port, sockets);
+}
+/** Who it is, as far as this user may see. */
+function portTaken(address, port, sockets) {
+    const pid = pids().find((candidate) => holds(candidate, sockets));
+    const command = pid === undefined ? '' : commandOf(pid);
+    const [daemon, daemonHome] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? [];
+    // Not the arguments: they may hold a secret of somebody's.
+    const who = pid === undefined ? 'another process' : `another process (${pid}, ${daemon ?? command.split(' ')[0]})`;
+    const remedy = daemonHome === undefined
+        ? `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`
+        : `It is the PM2 daemon of ${daemonHome}, for another app or under another PM2_HOME than this session’s. ` +
+            'Set another `app-port`, or stop the app that it runs there.';
+    return new Failure('port-taken', `${who} listens on ${address} already`, { remedy });
 }
 /**
  * The daemon counts only where it holds this very port for this app: to a second app it would simply hand the same

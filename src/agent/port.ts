@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { Failure } from '../protocol/failure.ts'
 import type { WorkerRecord } from '../server/worker-record.ts'
 import type { Pm2Process } from './pm2.ts'
+import { commandOf, pids } from './processes.ts'
 
 /** The kernel's word for a listening socket in /proc/net/tcp. */
 const LISTEN = '0A'
@@ -34,9 +35,23 @@ export async function assertPortIsOurs(host: string, port: number, users: PortUs
   if (error.code !== 'EADDRINUSE') throw error
   const sockets = listeningSockets(port)
   if (ownersOf(port, users).some((pid) => holds(pid, sockets))) return
-  throw new Failure('port-taken', `another process listens on ${host}:${port} already`, {
-    remedy: `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`,
-  })
+  throw portTaken(`${host}:${port}`, port, sockets)
+}
+
+/** Who it is, as far as this user may see. */
+function portTaken(address: string, port: number, sockets: ReadonlySet<string>): Failure {
+  const pid = pids().find((candidate) => holds(candidate, sockets))
+  const command = pid === undefined ? '' : commandOf(pid)
+  const [daemon, daemonHome] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? []
+  // Not the arguments: they may hold a secret of somebody's.
+  const who =
+    pid === undefined ? 'another process' : `another process (${pid}, ${daemon ?? command.split(' ')[0]})`
+  const remedy =
+    daemonHome === undefined
+      ? `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`
+      : `It is the PM2 daemon of ${daemonHome}, for another app or under another PM2_HOME than this session’s. ` +
+        'Set another `app-port`, or stop the app that it runs there.'
+  return new Failure('port-taken', `${who} listens on ${address} already`, { remedy })
 }
 
 /**
