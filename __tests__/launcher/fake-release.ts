@@ -109,6 +109,7 @@ export async function makeRelease(
         target: ID,
         observe: true,
         stay: true,
+        halt: false,
       }
       writeFileSync(activationFile(app), JSON.stringify({ ...own, ...activation }))
     },

@@ -120,6 +120,16 @@ describe('the front door', () => {
     expect((await ask(release.port, '/health')).status).toBe(503)
   }, 15_000)
 
+  test('stays closed where the activation halts: the release is not even started, and a signal ends it', async () => {
+    const release = await make({})
+    release.announce({ halt: true })
+    const worker = start(release)
+    await worker.ready
+    expect(worker.record()).toMatchObject({ phase: 'halted', port: 0, doorPort: 0 })
+    worker.child.kill('SIGINT')
+    expect(await worker.exit).toBe(0)
+  })
+
   test('opens only after a release on trial was healthy without a break for `observe`', async () => {
     const observeMs = 600
     const release = await make({ runtime: { observeMs } })

@@ -50,6 +50,7 @@ describe('the activation under way', () => {
     target: '20260101000001',
     observe: true,
     stay: true,
+    halt: false,
   }
 
   test('is what its file says while its process lives', () => {

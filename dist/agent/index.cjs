@@ -1452,8 +1452,8 @@ const workerRecord = object({
     startTime: string,
     release: string,
     candidate: guards_boolean,
-    /** `open` takes traffic; `draining` finishes what is inside. */
-    phase: oneOf('booting', 'proving', 'open', 'draining'),
+    /** `open` takes traffic; `draining` finishes what is inside; `halted` waits to be stopped. */
+    phase: oneOf('booting', 'halted', 'proving', 'open', 'draining'),
     /** Private port on 127.0.0.1 where this process alone answers; 0 until the app listens. */
     port: count,
     /** The public port, once open. */
@@ -1588,8 +1588,132 @@ async function waitFor(condition, timeoutMs) {
     return true;
 }
 
+;// CONCATENATED MODULE: ./build/agent/activation/heal.js
+/** Brings workers back, whatever state a failed release left them in. */
+
+
+
+/**
+ * Replaces every worker that does not serve `release`, which `current` points at again, and finishes a reload that
+ * waits with it. The old workers that PM2 keeps aside meanwhile serve.
+ * @param settings PM2's options for `release`: those of the failed one may be what it failed of
+ * @throws Failure `restore-failed`
+ */
+async function heal(options, settings, release, instances, timeoutMs) {
+    const { pm2 } = options;
+    const deadline = performance.now() + timeoutMs;
+    const asked = new Set();
+    for (;;) {
+        const workers = await listWorkers(options);
+        const serving = workers.filter((worker) => serves(worker, release)).length;
+        if (workers.length > 0 && serving >= Math.min(instances, workers.length))
+            return;
+        if (performance.now() >= deadline) {
+            const missing = workers.find((worker) => !serves(worker, release));
+            throw new Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`);
+        }
+        for (const { process, record } of workers) {
+            const { id, pid, status } = process;
+            const ended = status === 'errored' || status === 'stopped';
+            if (record?.release === release || (record === null && !ended))
+                continue;
+            const worker = `${id} ${pid}`;
+            if (!asked.has(worker)) {
+                asked.add(worker);
+                pm2.restart(id, settings).catch(() => undefined);
+            }
+            else if (status === 'stopping' && record !== null && isBehindDoor(record)) {
+                // It may hang, and nobody is lost behind a closed door. An open one is left through the drain.
+                kill(pid);
+            }
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
+    }
+}
+function isBehindDoor({ phase, doorPort }) {
+    return phase === 'booting' || phase === 'proving' || doorPort === 0;
+}
+function kill(pid) {
+    try {
+        process.kill(pid, 'SIGKILL');
+    }
+    catch {
+        // It is gone already.
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/halt.js
+/**
+ * Stops workers that may be about to start. PM2 takes a process that is stopped before it was ready for one that
+ * crashed, and starts it anew (7.0.4), so that a release that dies again and again cannot be stopped by asking. A
+ * worker that starts while the activation says `halt` starts nothing, is ready at once, and can be.
+ */
+
+
+
+
+/** Looks in a row that must find the app stopped: a restart that PM2 had begun may still come through. */
+const CALM = 5;
+const TIMEOUT = 30_000;
+/**
+ * Stops the app for good: for a first deploy that failed, with nothing to go back to.
+ * @throws Failure `restore-failed`
+ */
+async function stopAll(activation) {
+    await activation.announce({ halt: true });
+    const deadline = performance.now() + TIMEOUT;
+    const asked = new Set();
+    for (let calm = 0; calm < CALM;) {
+        const running = (await listWorkers(activation)).filter((worker) => !hasStopped(worker));
+        calm = running.length === 0 ? calm + 1 : 0;
+        if (performance.now() >= deadline) {
+            throw new Failure('restore-failed', `the app could not be stopped: ${describe(running[0])}`);
+        }
+        for (const worker of running) {
+            const { id, pid, status } = worker.process;
+            if (pid === 0 || asked.has(pid))
+                continue;
+            if (isStarting(worker))
+                kill(pid);
+            else if (status === 'online')
+                activation.pm2.stop(id).catch(() => undefined);
+            else
+                continue;
+            asked.add(pid);
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
+    }
+}
+/**
+ * Calms what PM2 starts again and again, as an earlier failure may have left it: PM2 does not reload it ("process
+ * already started", 7.0.4), and nobody is served by it.
+ */
+async function calm(activation) {
+    const starting = async () => (await listWorkers(activation)).filter(isStarting);
+    if ((await starting()).length === 0)
+        return;
+    await activation.announce({ halt: true });
+    await waitFor(async () => {
+        const workers = await starting();
+        for (const { process } of workers)
+            if (process.pid > 0)
+                kill(process.pid);
+        return workers.length === 0;
+    }, TIMEOUT);
+    await activation.announce({ halt: false });
+}
+/** Behind a closed door, and not told to wait. */
+function isStarting({ process: { status }, record }) {
+    const ready = status === 'online' || status === 'stopped' || status === 'errored' || status === 'stopping';
+    return !ready && (record === null || record.phase === 'booting' || record.phase === 'proving');
+}
+function hasStopped({ process: { status }, record }) {
+    return record === null && (status === 'stopped' || status === 'errored');
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/bring-up.js
 /** Brings the workers to the release that `current` points at, and waits until every one serves it. */
+
 
 
 
@@ -1598,10 +1722,11 @@ async function waitFor(condition, timeoutMs) {
  * @param together all at once, or one after the other, each after its old worker has gone
  * @throws what `untilServing` throws
  */
-async function bringUp(options, app, release, instances, together, timeoutMs) {
-    const { pm2, appName } = options;
+async function bringUp(activation, app, release, instances, together, timeoutMs) {
+    const { pm2, appName } = activation;
     const complaints = [];
-    await untilReplaced(options, app.options.kill_timeout);
+    await untilReplaced(activation, app.options.kill_timeout);
+    await calm(activation);
     const present = byId(await pm2.list(appName));
     const old = new Set(present.map(({ pid }) => pid));
     let first = present[0]?.id;
@@ -1621,10 +1746,10 @@ async function bringUp(options, app, release, instances, together, timeoutMs) {
             }
             else {
                 ask(pm2.start(app));
-                first = await firstId(options);
+                first = await firstId(activation);
             }
         }
-        serving = await untilServing(options, { release, instances: count, old, timeoutMs, complaints });
+        serving = await untilServing(activation, { release, instances: count, old, timeoutMs, complaints });
         if (!together)
             await Promise.all(asked);
     }
@@ -2037,82 +2162,9 @@ async function endOf(file, since) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/heal.js
-/** Brings workers back, whatever state a failed release left them in. */
-
-
-
-/**
- * Replaces every worker that does not serve `release`, which `current` points at again, and finishes a reload that
- * waits with it. The old workers that PM2 keeps aside meanwhile serve.
- * @param settings PM2's options for `release`: those of the failed one may be what it failed of
- * @throws Failure `restore-failed`
- */
-async function heal(options, settings, release, instances, timeoutMs) {
-    const { pm2 } = options;
-    const deadline = performance.now() + timeoutMs;
-    const asked = new Set();
-    for (;;) {
-        const workers = await listWorkers(options);
-        const serving = workers.filter((worker) => serves(worker, release)).length;
-        if (workers.length > 0 && serving >= Math.min(instances, workers.length))
-            return;
-        if (performance.now() >= deadline) {
-            const missing = workers.find((worker) => !serves(worker, release));
-            throw new Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`);
-        }
-        for (const { process, record } of workers) {
-            const { id, pid, status } = process;
-            const ended = status === 'errored' || status === 'stopped';
-            if (record?.release === release || (record === null && !ended))
-                continue;
-            const worker = `${id} ${pid}`;
-            if (!asked.has(worker)) {
-                asked.add(worker);
-                pm2.restart(id, settings).catch(() => undefined);
-            }
-            else if (status === 'stopping' && record !== null && isBehindDoor(record)) {
-                // It may hang, and nobody is lost behind a closed door. An open one is left through the drain.
-                kill(pid);
-            }
-        }
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
-    }
-}
-function isBehindDoor({ phase, doorPort }) {
-    return phase === 'booting' || phase === 'proving' || doorPort === 0;
-}
-/** Looks in a row that must find the app stopped: a restart that PM2 had begun may still come through. */
-const CALM = 5;
-const heal_STOP_TIMEOUT = 30_000;
-/**
- * Stops the app for good: for a first deploy that failed, with nothing to go back to. PM2 may be about to start a
- * worker anew that has just died, and a stop that comes at that moment misses it (seen in 7.0.4).
- * @throws Failure `restore-failed`
- */
-async function stopAll(options) {
-    const deadline = performance.now() + heal_STOP_TIMEOUT;
-    for (let calm = 0; calm < CALM;) {
-        const running = (await listWorkers(options)).filter(({ process, record }) => record !== null || !(process.status === 'stopped' || process.status === 'errored'));
-        calm = running.length === 0 ? calm + 1 : 0;
-        if (performance.now() >= deadline) {
-            throw new Failure('restore-failed', `the app could not be stopped: ${describe(running[0])}`);
-        }
-        await Promise.all(running.map(({ process }) => options.pm2.stop(process.id).catch(() => undefined)));
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
-    }
-}
-function kill(pid) {
-    try {
-        process.kill(pid, 'SIGKILL');
-    }
-    catch {
-        // It is gone already.
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/agent/activation/restore.js
 /** The way back: the previous release is put in its place, and shown to serve. Nothing here may throw. */
+
 
 
 
@@ -2383,6 +2435,7 @@ async function beginActivation(job, journal, pm2) {
     const runtime = back === null ? null : await readRuntime(layout, back).catch(() => null);
     const previous = back === null || runtime === null ? null : { release: back, runtime };
     const before = await pm2.list(appName);
+    let news = { observe: true, stay: true, halt: false };
     const history = await readJournal(layout.journal);
     return {
         job,
@@ -2409,7 +2462,8 @@ async function beginActivation(job, journal, pm2) {
                 throw error;
             }
         },
-        announce: (news) => {
+        announce: (change) => {
+            news = { ...news, ...change };
             const self = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
             const content = { ...self, target: target.release, ...news };
             return writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600);

@@ -484,6 +484,11 @@ async function launch(launcherFile, candidate) {
         setTimeout(() => process.exit(0), CLEANUP_TIMEOUT).unref();
     });
     const activation = readActivation(release.appDirectory);
+    if (activation?.halt === true && !candidate) {
+        record.update({ phase: 'halted' });
+        process.send?.('ready');
+        return;
+    }
     const onTrial = candidate || activation?.target === release.id;
     const captured = capturePublicServer(runtime.host, runtime.port);
     await load(release.entry);

@@ -56,6 +56,11 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   })
 
   const activation = readActivation(release.appDirectory)
+  if (activation?.halt === true && !candidate) {
+    record.update({ phase: 'halted' })
+    process.send?.('ready')
+    return
+  }
   const onTrial = candidate || activation?.target === release.id
   const captured = capturePublicServer(runtime.host, runtime.port)
   await load(release.entry)

@@ -16,6 +16,11 @@ export interface ActivationFile {
   readonly observe: boolean
   /** Whether the workers of other releases go on serving until the verdict, after they were told to leave. */
   readonly stay: boolean
+  /**
+   * Whether a worker that starts now waits to be stopped, instead of starting its release. PM2 takes a process that
+   * is stopped before it was ready for one that crashed, and starts it anew (7.0.4): only an idle one can be stopped.
+   */
+  readonly halt: boolean
 }
 
 export function activationFile(appDirectory: string): string {

@@ -7,8 +7,8 @@ export const workerRecord = object({
   startTime: string,
   release: string,
   candidate: boolean,
-  /** `open` takes traffic; `draining` finishes what is inside. */
-  phase: oneOf('booting', 'proving', 'open', 'draining'),
+  /** `open` takes traffic; `draining` finishes what is inside; `halted` waits to be stopped. */
+  phase: oneOf('booting', 'halted', 'proving', 'open', 'draining'),
   /** Private port on 127.0.0.1 where this process alone answers; 0 until the app listens. */
   port: count,
   /** The public port, once open. */

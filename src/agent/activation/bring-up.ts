@@ -2,6 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../../protocol/failure.ts'
 import type { Pm2App, Pm2Process } from '../pm2.ts'
+import type { Activation } from './context.ts'
 import {
   byId,
   describe,
@@ -12,6 +13,7 @@ import {
   waitFor,
   type Worker,
 } from './fleet.ts'
+import { calm } from './halt.ts'
 
 /**
  * Brings `instances` workers to the release that `current` points at, and waits until they serve it.
@@ -19,16 +21,17 @@ import {
  * @throws what `untilServing` throws
  */
 export async function bringUp(
-  options: FleetOptions,
+  activation: Activation,
   app: Pm2App,
   release: string,
   instances: number,
   together: boolean,
   timeoutMs: number,
 ): Promise<readonly Worker[]> {
-  const { pm2, appName } = options
+  const { pm2, appName } = activation
   const complaints: string[] = []
-  await untilReplaced(options, app.options.kill_timeout)
+  await untilReplaced(activation, app.options.kill_timeout)
+  await calm(activation)
   const present = byId(await pm2.list(appName))
   const old = new Set(present.map(({ pid }) => pid))
   let first = present[0]?.id
@@ -47,10 +50,10 @@ export async function bringUp(
         ask(pm2.duplicate(first))
       } else {
         ask(pm2.start(app))
-        first = await firstId(options)
+        first = await firstId(activation)
       }
     }
-    serving = await untilServing(options, { release, instances: count, old, timeoutMs, complaints })
+    serving = await untilServing(activation, { release, instances: count, old, timeoutMs, complaints })
     if (!together) await Promise.all(asked)
   }
   return serving

@@ -16,6 +16,9 @@ export interface Goal {
   readonly runtime: Runtime
 }
 
+/** What changes in the course of an activation. */
+type News = Pick<ActivationFile, 'observe' | 'stay' | 'halt'>
+
 export interface Activation {
   readonly job: Job
   readonly layout: Layout
@@ -37,7 +40,7 @@ export interface Activation {
   /** Runs one step, and journals its begin and its end. What it returns is told, where it is text. */
   step<T>(name: ActivationStep, detail: string, act: () => Promise<T>): Promise<T>
   /** Tells the workers what is going on: see activation-file.ts. */
-  announce(news: Pick<ActivationFile, 'observe' | 'stay'>): Promise<void>
+  announce(news: Partial<News>): Promise<void>
 }
 
 /** @throws where the target cannot be read; nothing has been touched then */
@@ -51,6 +54,7 @@ export async function beginActivation(job: Job, journal: Journal, pm2: Pm2): Pro
   const runtime = back === null ? null : await readRuntime(layout, back).catch(() => null)
   const previous = back === null || runtime === null ? null : { release: back, runtime }
   const before = await pm2.list(appName)
+  let news: News = { observe: true, stay: true, halt: false }
   const history = await readJournal(layout.journal)
   return {
     job,
@@ -76,7 +80,8 @@ export async function beginActivation(job: Job, journal: Journal, pm2: Pm2): Pro
         throw error
       }
     },
-    announce: (news) => {
+    announce: (change) => {
+      news = { ...news, ...change }
       const self = { pid: process.pid, startTime: startTimeOf(process.pid) ?? '' }
       const content: ActivationFile = { ...self, target: target.release, ...news }
       return writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600)

@@ -50,32 +50,7 @@ function isBehindDoor({ phase, doorPort }: WorkerRecord): boolean {
   return phase === 'booting' || phase === 'proving' || doorPort === 0
 }
 
-/** Looks in a row that must find the app stopped: a restart that PM2 had begun may still come through. */
-const CALM = 5
-const STOP_TIMEOUT = 30_000
-
-/**
- * Stops the app for good: for a first deploy that failed, with nothing to go back to. PM2 may be about to start a
- * worker anew that has just died, and a stop that comes at that moment misses it (seen in 7.0.4).
- * @throws Failure `restore-failed`
- */
-export async function stopAll(options: FleetOptions): Promise<void> {
-  const deadline = performance.now() + STOP_TIMEOUT
-  for (let calm = 0; calm < CALM;) {
-    const running = (await listWorkers(options)).filter(
-      ({ process, record }) =>
-        record !== null || !(process.status === 'stopped' || process.status === 'errored'),
-    )
-    calm = running.length === 0 ? calm + 1 : 0
-    if (performance.now() >= deadline) {
-      throw new Failure('restore-failed', `the app could not be stopped: ${describe(running[0])}`)
-    }
-    await Promise.all(running.map(({ process }) => options.pm2.stop(process.id).catch(() => undefined)))
-    await delay(POLL)
-  }
-}
-
-function kill(pid: number): void {
+export function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL')
   } catch {
