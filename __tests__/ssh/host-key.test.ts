@@ -125,11 +125,7 @@ describe('the inputs', () => {
 describe('the server is asked for', () => {
   test('the key types that known_hosts holds', () => {
     const knownHosts = `example.com ${rsa.line}\nexample.com ${ecdsa.line}`
-    expect(policy({ knownHosts }).algorithms).toEqual([
-      'ecdsa-sha2-nistp256',
-      'rsa-sha2-512',
-      'rsa-sha2-256',
-    ])
+    expect(policy({ knownHosts }).algorithms).toEqual(['ecdsa-sha2-nistp256', 'rsa-sha2-512', 'rsa-sha2-256'])
   })
 
   test('these first, then all others, when fingerprints of unknown type are given too', () => {

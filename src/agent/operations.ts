@@ -2,6 +2,7 @@
 import { readlinkSync } from 'node:fs'
 import { Failure } from '../protocol/failure.ts'
 import type { Operation, Params, Result } from '../protocol/messages.ts'
+import { pm2Missing } from '../protocol/server-programs.ts'
 import { listWorkers, servedRelease, toStates, type Worker } from './activation/fleet.ts'
 import { interruptedActivation } from './activation/interrupted.ts'
 import { type ActivationContext, startActivation, watchActivation } from './activation/start.ts'
@@ -61,11 +62,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
 
   const installedPm2 = (): InstalledPm2 => {
     if (search.found !== null) return search.found
-    throw new Failure('pm2-missing', 'PM2 was not found on the server', {
-      remedy:
-        'Install it as the user that logs in: npm install -g pm2. If it is there, name its folder in `bin-path`.',
-      evidence: `searched:\n${search.searched.join('\n')}`,
-    })
+    throw pm2Missing(search.searched, process.execPath)
   }
 
   /** The Node that PM2 runs the workers with: its daemon's own. */

@@ -22,6 +22,7 @@ export async function inspectServer(
   const { bavail, bsize, ffree } = await statfs(standing)
   return {
     node: process.versions.node,
+    nodePath: process.execPath,
     platform: process.platform,
     arch: process.arch,
     glibc: glibcVersion(),

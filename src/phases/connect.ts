@@ -5,6 +5,7 @@ import type { HostAddress, Inputs } from '../inputs.ts'
 import type { Pipeline } from '../pipeline.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { ServerFacts } from '../protocol/messages.ts'
+import { pm2Missing } from '../protocol/server-programs.ts'
 import { type AgentSession, openAgent } from '../remote/agent-session.ts'
 import { connect as connectSsh, type ConnectOptions } from '../ssh/connection.ts'
 import { type Host, onEach } from './hosts.ts'
@@ -100,17 +101,11 @@ async function openSession(plan: Plan, address: HostAddress, settings: ConnectSe
   }
 }
 
-function assertUsable({ platform, pm2, searched }: ServerFacts): void {
+function assertUsable({ platform, pm2, searched, nodePath }: ServerFacts): void {
   if (platform !== 'linux') {
     throw new Failure('server-not-linux', `the server runs ${platform}; only Linux is supported`)
   }
-  if (pm2 === null) {
-    throw new Failure('pm2-missing', 'PM2 was not found on the server', {
-      remedy:
-        'As the user that logs in: npm install -g pm2. If it is there already, name its folder in `bin-path`.',
-      evidence: `searched:\n${searched.join('\n')}`,
-    })
-  }
+  if (pm2 === null) throw pm2Missing(searched, nodePath)
 }
 
 function nameOf({ host, port }: HostAddress): string {

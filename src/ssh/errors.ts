@@ -176,7 +176,7 @@ export function questionFailure(questions: readonly string[], { address, usernam
 function loginRefused(cause: Error, attempt: Attempt): Failure {
   const { address, username, tried, accepted, publicKey, agentError, banner } = attempt
   const causes = [
-    `${username} is the wrong user`,
+    `${username} is the wrong user, is locked, or has a login shell that is not installed`,
     ...(publicKey === undefined
       ? []
       : [
