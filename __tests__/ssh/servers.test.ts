@@ -213,7 +213,12 @@ describe('the host key', () => {
     execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', join(authority, 'host')])
     execFileSync('ssh-keygen', [
       '-q',
-      ...['-s', join(authority, 'ca'), '-I', 'host', '-h', '-n', '127.0.0.1'],
+      '-s',
+      join(authority, 'ca'),
+      '-hI',
+      'host',
+      '-n',
+      '127.0.0.1',
       join(authority, 'host.pub'),
     ])
     const sshd = await serve({
@@ -310,7 +315,8 @@ asRoot('a password', () => {
     expect(failure.message).toContain('refused the login of deploy by password, keyboard-interactive.')
     expect(failure.evidence).toContain('the server takes: publickey,')
     expect(JSON.stringify(failure.toRecord())).not.toContain('wrong one')
-  })
+    // PAM takes its time with a wrong password, twice here.
+  }, 20_000)
 
   test.each(['publickey,password', 'password,publickey'])('and a key, in this order: %s', async (order) => {
     const sshd = await serve({

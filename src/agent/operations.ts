@@ -26,6 +26,7 @@ import {
   removeRelease,
 } from './releases.ts'
 import { inspectServer } from './server.ts'
+import { readableByOthers } from './umask.ts'
 import { createUploads } from './upload.ts'
 import { readWorkers } from './workers.ts'
 
@@ -122,10 +123,10 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
           journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
         }
       },
-      reserve: async ({ id }) => ({ id: await uploads.reserve(id) }),
-      stage: (_, { body }) => uploads.stage(body),
-      fill: ({ id }, { body }) => uploads.fill(id, body),
-      commit: (params) => uploads.commit(params),
+      reserve: ({ id }) => readableByOthers(async () => ({ id: await uploads.reserve(id) })),
+      stage: (_, { body }) => readableByOthers(() => uploads.stage(body)),
+      fill: ({ id }, { body }) => readableByOthers(() => uploads.fill(id, body)),
+      commit: (params) => readableByOthers(() => uploads.commit(params)),
       audit: async ({ id }) => {
         const directory = await existing(id)
         const [{ entry }, { sharedDirs, sharedFiles }] = [

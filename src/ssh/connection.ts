@@ -78,9 +78,8 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
 
 function afterTries(failure: Failure, tries: number): Failure {
   if (tries === 1) return failure
-  const { code, message, remedy, evidence, cause } = failure
-  const seen = [...(evidence === undefined ? [] : [evidence]), `It was tried ${tries} times.`].join('\n')
-  return new Failure(code, message, { ...(remedy === undefined ? {} : { remedy }), evidence: seen, cause })
+  const seen = failure.evidence === undefined ? '' : `${failure.evidence}\n`
+  return failure.with({ evidence: `${seen}It was tried ${tries} times.` })
 }
 
 function prepare(target: Target, keyInput: string): Peer {
@@ -130,17 +129,12 @@ async function withAnyKeyType(peer: Peer, open: () => Promise<Duplex>, context: 
     } catch (error) {
       const failure = Failure.from(error)
       if (failure.code !== 'host-key-mismatch') throw mismatch ?? failure
-      mismatch = mismatch === undefined ? failure : bothOf(mismatch, failure)
+      mismatch = mismatch?.with({ evidence: `${mismatch.evidence}\n${failure.evidence}` }) ?? failure
       const policy = asked.policy.without(context.last?.hostKeyType)
       asked = policy && { ...asked, policy }
     }
   }
   throw mismatch
-}
-
-function bothOf(first: Failure, second: Failure): Failure {
-  const { code, message, remedy = '', evidence = '' } = first
-  return new Failure(code, message, { remedy, evidence: `${evidence}\n${second.evidence ?? ''}` })
 }
 
 /** A jump host may try for minutes to reach an address that does not answer. */
