@@ -128,7 +128,7 @@ function sshOptions(inputs: Inputs, address: HostAddress): ConnectOptions {
       host: proxy.host,
       port: proxy.port,
       username: proxy.username,
-      login: proxy.key === undefined ? login : { key: proxy.key, passphrase: proxy.passphrase },
+      login: proxy.login,
       hostKey: proxy.fingerprints.length > 0 ? { fingerprints: proxy.fingerprints } : hostIdentity,
     },
   }

@@ -1,6 +1,7 @@
 import { createPrivateKey, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import ssh2 from 'ssh2'
+import type { ParsedKey } from 'ssh2'
 import { Failure } from '../protocol/failure.ts'
 
 interface PemBlock {
@@ -158,7 +159,9 @@ function uint32(value: number): Buffer {
 /** Signs with the key and checks the signature: a wrong passphrase or a cut key can parse by chance. */
 function prove(pem: string, encrypted: boolean, passphrase: string | undefined, inputName: string): void {
   if (encrypted && !passphrase) throw passphraseMissing(inputName)
-  const key = ssh2.utils.parseKey(pem, passphrase)
+  // The type does not tell: for a file that holds no key ssh2 (1.17) returns nothing.
+  const key = ssh2.utils.parseKey(pem, passphrase) as ParsedKey | Error | undefined
+  if (key === undefined) throw damaged(inputName, 'it holds no key')
   if (!('sign' in key)) {
     // ssh2 (1.17) knows this cipher for connections only, and trips over it here.
     if (/initialization vector/.test(key.message)) throw unsupported(inputName, 'chacha20-poly1305')
