@@ -28,7 +28,14 @@ export async function attack<T>({ surface, inputs, runs = [300, 20_000], holds }
   const result = await fc.check(property, { numRuns, ...(thorough ? {} : { seed: 1 }) })
   record(surface, tried, result.failed ? 1 : 0)
   const how = result.errorInstance instanceof Error ? `: ${result.errorInstance.stack}` : ''
-  expect(result.failed ? `${fc.stringify(result.counterexample)} got through${how}` : '').toBe('')
+  expect(result.failed ? `${readable(result.counterexample)} got through${how}` : '').toBe('')
+}
+
+/** As it can be pasted: what cannot be seen is written out. */
+function readable(counterexample: unknown): string {
+  return fc
+    .stringify(counterexample)
+    .replace(/[^ -~]/gu, (character) => `\\u{${character.codePointAt(0)!.toString(16)}}`)
 }
 
 /** Counts attacks that are tried one by one. */

@@ -84,7 +84,7 @@ async function openSession(plan: Plan, address: HostAddress, settings: ConnectSe
       },
       inputs.connectTimeoutMs,
     )
-    const facts = await agent.call('inspect', {})
+    const facts = await inTime(agent.call('inspect', {}), connection.address, inputs.connectTimeoutMs)
     assertUsable(facts)
     return {
       agent,
@@ -99,6 +99,23 @@ async function openSession(plan: Plan, address: HostAddress, settings: ConnectSe
     connection.close()
     throw error
   }
+}
+
+/** A look around takes a moment. What takes longer, such as a lock that is waited for, comes later. */
+async function inTime<T>(answer: Promise<T>, address: string, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const expiry = new Promise<never>((_, reject) => {
+    const late = new Failure(
+      'connection-timeout',
+      `The agent on ${address} did not answer in time (connect-timeout).`,
+      {
+        remedy:
+          'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
+      },
+    )
+    timer = setTimeout(() => reject(late), timeoutMs)
+  })
+  return Promise.race([answer, expiry]).finally(() => clearTimeout(timer))
 }
 
 function assertUsable({ platform, pm2, searched, nodePath }: ServerFacts): void {

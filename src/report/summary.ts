@@ -59,8 +59,9 @@ function mark({ succeeded, status }: Outcome): string {
 function renderFailure({ code, message, remedy, evidence }: NonNullable<Outcome['failure']>): string {
   const why = `**${escape(message)}** (\`${escape(code)}\`)`
   const next = remedy === undefined ? '' : `\n\n${escape(remedy)}`
-  if (evidence === undefined || evidence.trim() === '') return why + next
-  const shown = escapeHtml(visible(evidence).slice(-LONGEST_EVIDENCE))
+  const seen = visible(evidence ?? '')
+  if (seen.trim() === '') return why + next
+  const shown = escapeHtml(seen.slice(-LONGEST_EVIDENCE))
   return `${why}${next}\n\n<details open><summary>Evidence</summary>\n\n<pre>${shown}</pre>\n\n</details>`
 }
 
