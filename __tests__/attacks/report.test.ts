@@ -54,12 +54,18 @@ function commandsIn(text: string): readonly string[] {
 function reportWith(text: string): Report {
   return {
     title: text,
+    command: 'deploy',
     durationMs: 1,
-    rows: [{ phase: 'connect', state: 'failed', startedAt: 0, durationMs: 1, detail: text }],
+    rows: [{ phase: 'connect', host: text, state: 'failed', startedAt: 0, durationMs: 1, detail: text }],
     outcome: outcomeOf({
       failure: new Failure('build-failed', text, { remedy: text, evidence: text }),
-      releases: [releaseSummary({ id: '20260101000001' })],
-      workers: [workerState({ status: text, pmId: text })],
+      hosts: ['a', 'b'].map((name) => ({
+        name: `${name}${text}`,
+        status: 'down' as const,
+        live: null,
+        releases: [releaseSummary({ id: '20260101000001' })],
+        workers: [workerState({ status: text, pmId: text })],
+      })),
     }),
   }
 }

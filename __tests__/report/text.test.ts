@@ -46,8 +46,18 @@ describe('secrets', () => {
     const report = redactReport(
       {
         title: 'deploy s3cret-value',
+        command: 'deploy',
         durationMs: 1,
-        rows: [{ phase: 'build', state: 'failed', startedAt: 0, durationMs: 1, detail: 's3cret-value' }],
+        rows: [
+          {
+            phase: 'build',
+            host: null,
+            state: 'failed',
+            startedAt: 0,
+            durationMs: 1,
+            detail: 's3cret-value',
+          },
+        ],
         outcome: outcomeOf({ ...live, failure }),
       },
       redactor(['s3cret-value']),

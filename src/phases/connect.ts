@@ -40,7 +40,7 @@ export async function connect(
   }))
   try {
     return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
-      const open = () => openSession(plan, address, settings)
+      const open = () => openSession(plan, address, settings, (line) => log.log.info(line))
       const session = await log.run('connect', async () => {
         const value = await open()
         return { value, detail: describe(value) }
@@ -70,9 +70,14 @@ function hostOf(name: string | null, first: Session, open: () => Promise<Session
   }
 }
 
-async function openSession(plan: Plan, address: HostAddress, settings: ConnectSettings): Promise<Session> {
+async function openSession(
+  plan: Plan,
+  address: HostAddress,
+  settings: ConnectSettings,
+  onLog: (line: string) => void,
+): Promise<Session> {
   const { inputs, appName, path } = plan
-  const connection = await connectSsh(sshOptions(inputs, address))
+  const connection = await connectSsh({ ...sshOptions(inputs, address), onLog })
   try {
     const agent = await openAgent(
       connection,

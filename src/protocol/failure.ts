@@ -62,21 +62,6 @@ export class Failure extends Error {
     return new Failure(code, message, { remedy, evidence, cause: this.cause })
   }
 
-  /** The same failure in other words, or with more to show. */
-  with(changes: {
-    readonly message?: string
-    readonly remedy?: string
-    readonly evidence?: string
-  }): Failure {
-    const { message, cause } = this
-    const { remedy = this.remedy, evidence = this.evidence } = changes
-    return new Failure(this.code, changes.message ?? message, {
-      ...(remedy === undefined ? {} : { remedy }),
-      ...(evidence === undefined ? {} : { evidence }),
-      cause,
-    })
-  }
-
   toRecord(): FailureRecord {
     const { code, message, remedy = null, evidence = null } = this
     return { code, message, remedy, evidence }

@@ -71,9 +71,8 @@ export function redactReport(report: Report, redact: Redact): Report {
 
 function redactFailure(failure: Failure, redact: Redact): Failure {
   const { message, remedy, evidence } = failure
-  return failure.with({
-    message: redact(message),
-    ...(remedy === undefined ? {} : { remedy: redact(remedy) }),
-    ...(evidence === undefined ? {} : { evidence: redact(evidence) }),
+  return failure.reworded(redact(message), {
+    remedy: remedy && redact(remedy),
+    evidence: evidence && redact(evidence),
   })
 }

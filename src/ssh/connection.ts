@@ -67,7 +67,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
         const pause = retryPausesMs[tries - 1]
         const over = pause === undefined || performance.now() + pause >= end
         if (over || !isWorthRetrying(failure, context.last)) throw afterTries(failure, tries)
-        log(`${failure.message} Trying again in ${pause} ms.`)
+        log(`trying again in ${pause} ms: ${failure.message}`)
         await delay(pause)
       }
     }
@@ -79,7 +79,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
 function afterTries(failure: Failure, tries: number): Failure {
   if (tries === 1) return failure
   const seen = failure.evidence === undefined ? '' : `${failure.evidence}\n`
-  return failure.with({ evidence: `${seen}It was tried ${tries} times.` })
+  return failure.reworded(failure.message, { evidence: `${seen}It was tried ${tries} times.` })
 }
 
 function prepare(target: Target, keyInput: string): Peer {
@@ -129,7 +129,9 @@ async function withAnyKeyType(peer: Peer, open: () => Promise<Duplex>, context: 
     } catch (error) {
       const failure = Failure.from(error)
       if (failure.code !== 'host-key-mismatch') throw mismatch ?? failure
-      mismatch = mismatch?.with({ evidence: `${mismatch.evidence}\n${failure.evidence}` }) ?? failure
+      mismatch =
+        mismatch?.reworded(mismatch.message, { evidence: `${mismatch.evidence}\n${failure.evidence}` }) ??
+        failure
       const policy = asked.policy.without(context.last?.hostKeyType)
       asked = policy && { ...asked, policy }
     }
