@@ -36,7 +36,7 @@ console.log(`\n${table}\n`)
 
 if (status === 0) {
   const docs = join(root, 'docs', 'security.md')
-  const markers = /(<!-- attacks:start -->\n)[^]*(\n<!-- attacks:end -->)/
+  const markers = /(<!-- prettier-ignore-start -->\n)[^]*(\n<!-- prettier-ignore-end -->)/
   writeFileSync(
     docs,
     readFileSync(docs, 'utf8').replace(markers, (_, start, end) => `${start}\n${table}\n${end}`),
