@@ -324,17 +324,30 @@ describe('jump host', () => {
       host: 'jump.example',
       port: 22,
       username: 'deploy',
-      key,
-      passphrase: 'pp',
+      login: { ...nothing, key, passphrase: 'pp' },
       fingerprints: [otherFingerprint],
     })
   })
 
   test('a key of its own does not take the passphrase of the other', () => {
     const own = { ...proxy, passphrase: 'pp', 'proxy-key': 'PROXY KEY' }
-    expect(read(own).proxy).toMatchObject({ key: 'PROXY KEY', passphrase: undefined })
-    expect(read({ ...own, 'proxy-passphrase': 'own' }).proxy).toMatchObject({ passphrase: 'own' })
+    expect(read(own).proxy?.login).toMatchObject({ key: 'PROXY KEY', passphrase: undefined })
+    expect(read({ ...own, 'proxy-passphrase': 'own' }).proxy?.login).toMatchObject({ passphrase: 'own' })
   })
+
+  test('a password of its own is all that it is shown', () => {
+    const own = { ...proxy, password: 'for the server', 'proxy-password': ' its own ' }
+    expect(read(own).proxy?.login).toEqual({ ...nothing, password: ' its own ' })
+    expect(read(own).secrets).toEqual(expect.arrayContaining([' its own ', 'for the server']))
+  })
+
+  test('sees the password of the server only where there is nothing else', () => {
+    const both = { ...proxy, password: 'for the server' }
+    expect(read(both).proxy?.login).toEqual({ ...nothing, key: expect.any(String) })
+    expect(read({ ...both, key: '' }).proxy?.login).toEqual({ ...nothing, password: 'for the server' })
+  })
+
+  const nothing = { key: undefined, passphrase: undefined, password: undefined, agentSocket: undefined }
 
   test('has a port and a user of its own, in either way', () => {
     const address = { host: 'jump.example', port: 2200, username: 'hop' }
@@ -350,14 +363,18 @@ describe('jump host', () => {
     expect(read({ 'proxy-host': 'jump.example', 'known-hosts': knownHosts }).proxy?.fingerprints).toEqual([])
   })
 
-  test.each(['proxy-port', 'proxy-username', 'proxy-key', 'proxy-passphrase', 'proxy-fingerprint'])(
-    '%s without proxy-host is refused',
-    (name) => {
-      const text = { 'proxy-port': '22', 'proxy-fingerprint': fingerprint }[name] ?? 'something'
-      const message = `Input \`${name}\` is given without \`proxy-host\`: expected only together with it`
-      expect(messageOf({ [name]: text })).toBe(message)
-    },
-  )
+  test.each([
+    'proxy-port',
+    'proxy-username',
+    'proxy-key',
+    'proxy-passphrase',
+    'proxy-password',
+    'proxy-fingerprint',
+  ])('%s without proxy-host is refused', (name) => {
+    const text = { 'proxy-port': '22', 'proxy-fingerprint': fingerprint }[name] ?? 'something'
+    const message = `Input \`${name}\` is given without \`proxy-host\`: expected only together with it`
+    expect(messageOf({ [name]: text })).toBe(message)
+  })
 })
 
 describe('durations', () => {

@@ -4,6 +4,7 @@
  *   node scripts/bootstrap.mjs demo [arguments]    the demo, on the runner's Node
  *   node scripts/bootstrap.mjs bench NAME [arguments]
  *   node scripts/bootstrap.mjs test [arguments]    all tests; Debian's packages are installed when root may
+ *   node scripts/bootstrap.mjs attacks             the attacks alone, all of them, and their table
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -21,15 +22,22 @@ if (command === 'demo') {
   const [name, ...benchArgs] = args
   ensure('/usr/sbin/sshd', 'openssh-server')
   handOver(runnerNode(), [join(root, 'bench', `${name}.ts`), ...benchArgs])
-} else if (command === 'test') {
+} else if (command === 'test' || command === 'attacks') {
   ensure('/usr/sbin/sshd', 'openssh-server')
-  ensure('/usr/sbin/nginx', 'nginx')
+  if (command === 'test') ensure('/usr/sbin/nginx', 'nginx')
+  // The login shells that people have: without one its tests are left out.
+  for (const shell of ['zsh', 'fish', 'tcsh']) ensure(`/usr/bin/${shell}`, shell, false)
   process.env['NODE_OPTIONS'] =
     `${process.env['NODE_OPTIONS'] ?? ''} --experimental-vm-modules --disable-warning=ExperimentalWarning`
-  // One after the other: the suites boot servers, and the machine may have two cores.
-  handOver(process.execPath, [join(root, 'node_modules', 'jest', 'bin', 'jest.js'), '--runInBand', ...args])
+  if (command === 'attacks') handOver(process.execPath, [join(root, 'scripts', 'attacks.mjs'), ...args])
+  else test()
 } else {
   throw new Error(`unknown command: ${command}`)
+}
+
+/** One after the other: the suites boot servers, and the machine may have two cores. */
+function test() {
+  handOver(process.execPath, [join(root, 'node_modules', 'jest', 'bin', 'jest.js'), '--runInBand', ...args])
 }
 
 /** Runs `npm ci` when the lockfile is another than the last time. */
@@ -53,20 +61,20 @@ function runnerNode() {
   }).trim()
 }
 
-/** Installs a Debian package for a program that is missing, or says what to install. */
-function ensure(program, packageName) {
+/** Installs a Debian package for a program that is missing, or says what to install; ends where it is required. */
+function ensure(program, packageName, required = true) {
   if (existsSync(program)) return
   if (process.getuid?.() === 0 && spawnSync('apt-get', ['--version']).status === 0) {
     console.log(`Installing ${packageName}…`)
     const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
-    execFileSync('apt-get', ['update', '-qq'], { stdio: ['ignore', 'ignore', 'inherit'], env })
-    execFileSync('apt-get', ['install', '-y', '-qq', '--no-install-recommends', packageName], {
-      stdio: ['ignore', 'ignore', 'inherit'],
-      env,
-    })
+    const apt = (aptArgs) => spawnSync('apt-get', aptArgs, { stdio: ['ignore', 'ignore', 'inherit'], env })
+    apt(['update', '-qq'])
+    apt(['install', '-y', '-qq', '--no-install-recommends', packageName])
   }
   if (existsSync(program)) return
-  console.error(`The tests need ${program}. Install it as root: apt-get install ${packageName}`)
+  const need = required ? 'The tests need' : 'Some tests are left out without'
+  console.error(`${need} ${program}. Install it as root: apt-get install ${packageName}`)
+  if (!required) return
   process.exit(1)
 }
 

@@ -93,8 +93,8 @@ export interface HostIdentity {
 
 /** The jump host. Without fingerprints it is checked against `known-hosts`. */
 export interface Proxy extends HostAddress {
-  readonly key: string | undefined
-  readonly passphrase: string | undefined
+  /** What to log in with there: its own, or the server's where it has none. */
+  readonly login: Login
   readonly fingerprints: readonly string[]
 }
 
@@ -255,6 +255,7 @@ const proxyInputs = [
   'proxy-username',
   'proxy-key',
   'proxy-passphrase',
+  'proxy-password',
   'proxy-fingerprint',
 ] as const
 
@@ -269,6 +270,7 @@ function readProxy(
   const username = reader.optional('proxy-username', userName) ?? target?.username
   const key = reader.verbatim('proxy-key')
   const passphrase = reader.password('proxy-passphrase')
+  const password = reader.password('proxy-password')
   const fingerprints = reader.list('proxy-fingerprint', fingerprint, linesOrCommas)
 
   if (reader.text('proxy-host') === undefined) {
@@ -288,11 +290,16 @@ function readProxy(
   if (entry === undefined) return undefined
   return {
     ...address(entry, proxyPort, username),
-    key: key ?? login.key,
-    // A key of its own does not share the other key's passphrase.
-    passphrase: passphrase ?? (key === undefined ? login.passphrase : undefined),
+    login: proxyLogin({ key, passphrase, password, agentSocket: undefined }, login),
     fingerprints,
   }
+}
+
+/** The jump host sees the server's password only where that is all there is to log in with. */
+function proxyLogin(own: Login, server: Login): Login {
+  if (own.key !== undefined || own.password !== undefined) return own
+  if (server.key === undefined) return server
+  return { ...own, key: server.key, passphrase: own.passphrase ?? server.passphrase }
 }
 
 function readApp(reader: InputReader): AppSettings {

@@ -9,18 +9,21 @@ import { createPlan, packageName, type Plan } from './plan.ts'
 import { programs } from './programs.ts'
 import { Failure } from './protocol/failure.ts'
 import { reportOf } from './report/summary.ts'
-import { jobLog, markFinished, rememberActivation, writeReport } from './report/write.ts'
+import { type Redact, redactLog, redactReport } from './report/text.ts'
+import { jobLog, markFinished, maskSecrets, rememberActivation, writeReport } from './report/write.ts'
 
 async function main(): Promise<void> {
   // Red until proven green: a promise that never settles, or a crash, must not end the step with success.
   process.exitCode = 1
   const begun = performance.now()
-  const pipeline = createPipeline(jobLog)
+  let pipeline = createPipeline(jobLog)
+  let redact: Redact = (text) => text
   let plan: Plan | undefined
   let outcome: Outcome
   try {
     const inputs = readInputs(process.env)
-    for (const secret of inputs.secrets) core.setSecret(secret)
+    redact = maskSecrets(inputs.secrets)
+    pipeline = createPipeline(redactLog(jobLog, redact))
     for (const warning of inputs.warnings) core.warning(warning)
     const { workspace } = inputs.run
     const project = inputs.command === 'deploy' ? readProject(workspace, inputs.workingDirectory) : undefined
@@ -30,7 +33,8 @@ async function main(): Promise<void> {
   } catch (error) {
     outcome = { ...untouched(nothingKnown), failure: Failure.from(error) }
   }
-  writeReport(reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun)))
+  const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun))
+  writeReport(redactReport(report, redact))
   markFinished()
   process.exit(outcome.succeeded ? 0 : 1)
 }

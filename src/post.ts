@@ -10,7 +10,8 @@ import { createPlan, packageName } from './plan.ts'
 import { programs } from './programs.ts'
 import { Failure } from './protocol/failure.ts'
 import { reportOf } from './report/summary.ts'
-import { isFinished, jobLog, rememberedActivation, writeReport } from './report/write.ts'
+import { redactLog, redactReport } from './report/text.ts'
+import { isFinished, jobLog, maskSecrets, rememberedActivation, writeReport } from './report/write.ts'
 
 async function post(): Promise<void> {
   const activation = rememberedActivation()
@@ -18,15 +19,16 @@ async function post(): Promise<void> {
   if (isFinished() || activation === undefined) return
   process.exitCode = 1
   const begun = performance.now()
-  const pipeline = createPipeline(jobLog)
   const inputs = readInputs(process.env)
+  const redact = maskSecrets(inputs.secrets)
+  const pipeline = createPipeline(redactLog(jobLog, redact))
   const plan = { ...createPlan(inputs, packageName(inputs)), activation }
   const outcome = await aftermath(plan, programs(), pipeline).catch((error: unknown) => ({
     ...untouched(nothingKnown),
     failure: Failure.from(error),
   }))
   const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun))
-  writeReport({ ...report, title: `${report.title} was cut off` })
+  writeReport(redactReport({ ...report, title: `${report.title} was cut off` }, redact))
   process.exit(outcome.succeeded ? 0 : 1)
 }
 

@@ -69,9 +69,40 @@ describe('PM2 is found', () => {
     expect(search(home, '/nowhere').found).toEqual({ version: '6.0.14', path })
   })
 
-  test.each(['.npm-global', '.local', 'n'])('below ~/%s', (prefix) => {
+  test.each([
+    '.npm-global',
+    '.local',
+    'n',
+    '.linuxbrew',
+    '.volta/tools/image/packages/pm2',
+    '.asdf/installs/nodejs/22.1.0',
+    '.asdf/installs/nodejs/22.1.0/.npm',
+    '.local/share/mise/installs/node/22.1.0',
+    '.local/share/mise/installs/npm-pm2/7.0.4',
+    '.local/share/fnm/node-versions/v22.1.0/installation',
+    '.nodenv/versions/22.1.0',
+  ])('below ~/%s', (prefix) => {
     const home = folder()
     const path = installGlobally(join(home, prefix), '7.0.4')
+    expect(search(home, '/nowhere').found).toEqual({ version: '7.0.4', path })
+  })
+
+  test.each([
+    ['prefix=~/my globals', 'my globals'],
+    ['fund = false\nprefix = "${HOME}/quoted"\n', 'quoted'],
+  ])('where ~/.npmrc says that npm puts programs: %j', (npmrc, prefix) => {
+    const home = folder()
+    write(join(home, '.npmrc'), npmrc)
+    const path = installGlobally(join(home, prefix), '7.0.4')
+    expect(search(home, '/nowhere').found).toEqual({ version: '7.0.4', path })
+  })
+
+  test('behind a shim of a version manager, which is no PM2 itself', () => {
+    const home = folder()
+    write(join(home, '.volta/bin/volta-shim'), '#!/bin/sh\n')
+    symlinkSync('volta-shim', join(home, '.volta/bin/pm2'))
+    write(join(home, '.asdf/shims/pm2'), '#!/bin/sh\n')
+    const path = installGlobally(join(home, '.volta/tools/image/packages/pm2'), '7.0.4')
     expect(search(home, '/nowhere').found).toEqual({ version: '7.0.4', path })
   })
 

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { type CommandLines, watchCommandLines } from '../support/command-lines.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { checkOut, sabotage, type Workspace } from '../support/workspace.ts'
@@ -21,8 +22,12 @@ const message = async () =>
 const releases = () => readdirSync(join(server.app, 'releases')).sort()
 const incoming = () => readdirSync(join(server.app, '.gapless', 'incoming'))
 
+let commandLines: CommandLines
+
 beforeAll(async () => {
   server = await startServer()
+  // Some line of the key, and the values of `env` in the tests below.
+  commandLines = watchCommandLines([server.inputs['key']!.split('\n')[1]!, 'hello there'])
   workspace = checkOut()
 })
 afterAll(async () => {
@@ -354,5 +359,11 @@ describe('the life of an app', () => {
     const [, line = ''] = server.inputs['key']!.split('\n')
     expect(() => execFileSync('grep', ['-rqF', line, server.home])).toThrow()
     expect(existsSync(join(server.app, 'current', '.gapless', 'runtime.json'))).toBe(true)
+  })
+
+  test('nor on a command line, of the runner or of the server, at any time', () => {
+    const { found, looks } = commandLines.stop()
+    expect(found).toEqual([])
+    expect(looks).toBeGreaterThan(100)
   })
 })

@@ -63,7 +63,7 @@ describe('before anything is built', () => {
       const run = await runAction({ workspace: workspace.path, inputs: { ...bare.inputs, ...prebuilt } })
       expect(run.code).toBe(1)
       expect(run.summary).toContain('pm2-missing')
-      expect(run.summary).toContain('npm install -g pm2')
+      expect(run.summary).toContain('npm install --global --prefix')
       expect(run.summary).toContain(join(bare.home, 'bin'))
     } finally {
       await bare.stop()

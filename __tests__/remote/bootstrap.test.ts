@@ -70,10 +70,7 @@ async function start(
 
 /** A server whose system folders have no Node, unlike those of the machine that runs this test. */
 const noSystemNode = (command: string) =>
-  command.replace(
-    /\/(usr\/local\/bin|usr\/bin|opt\/node\/bin|opt\/homebrew\/bin|snap\/bin)\/node/g,
-    '/nowhere/$1/node',
-  )
+  command.replace(/ \/((?:usr|opt|home|snap)\/[^ ;]*node)(?=[ ;])/g, ' /nowhere/$1')
 
 const bin = (binPath: readonly string[]) => ({ options: { appName: 'site', binPath } })
 
@@ -83,10 +80,11 @@ function makeNode(directory: string): string {
   return directory
 }
 
-/** A `node` that can do nothing: as an old one, it fails the question for its version. */
-function makeOldNode(directory: string): string {
+/** A `node` that knows its version and nothing else, or not even that. */
+function makeOldNode(directory: string, version?: string): string {
   mkdirSync(directory, { recursive: true })
-  writeFileSync(join(directory, 'node'), '#!/bin/sh\nexit 1\n')
+  const answer = version === undefined ? 'exit 1' : `[ "$1" = -p ] && echo ${version}`
+  writeFileSync(join(directory, 'node'), `#!/bin/sh\n${answer}\n`)
   chmodSync(join(directory, 'node'), 0o755)
   return directory
 }
@@ -157,13 +155,47 @@ describe('Node is found', () => {
 
   test.each([
     '.nvm/versions/node/v20.1.0/bin',
+    '.config/nvm/versions/node/v20.1.0/bin',
     '.local/share/fnm/node-versions/v20.1.0/installation/bin',
+    '.fnm/node-versions/v20.1.0/installation/bin',
     '.volta/tools/image/node/20.1.0/bin',
     '.asdf/installs/nodejs/20.1.0/bin',
+    '.local/share/mise/installs/node/20.1.0/bin',
+    '.nodenv/versions/20.1.0/bin',
+    '.linuxbrew/opt/node@20/bin',
     'n/bin',
+    '.npm-global/bin',
+    '.local/bin',
+    '.linuxbrew/bin',
   ])('in ~/%s', async (path) => {
     makeNode(join(home, path))
     expect((await start({}, bare())).facts.node).toBe(process.versions.node)
+  })
+
+  test('in the newest of several versions, past one that is too old and shims that do not run', async () => {
+    const versions = join(home, '.nvm/versions/node')
+    makeOldNode(join(versions, 'v9.11.2/bin'), '9.11.2')
+    makeOldNode(join(home, '.asdf/shims'))
+    makeNode(join(versions, 'v18.20.0/bin'))
+    const newest = makeNode(join(versions, 'v22.1.0/bin'))
+    const { facts } = await start({}, bare())
+    expect(facts.searched[0]).toBe(dirname(process.execPath))
+    const failure = await tried()
+    expect(failure.indexOf(`${newest}/node (does not run)`)).toBeLessThan(
+      failure.indexOf(`${join(versions, 'v18.20.0/bin')}/node (does not run)`),
+    )
+
+    /** What is named, and in which order, when none of them runs. */
+    async function tried(): Promise<readonly string[]> {
+      for (const version of ['v18.20.0', 'v22.1.0']) {
+        rmSync(join(versions, version, 'bin/node'))
+        makeOldNode(join(versions, version, 'bin'))
+      }
+      const { evidence = '' } = await failureOf(openAgent(login(bare()), agentOf(compiled), TIMEOUT))
+      expect(evidence).toContain('v9.11.2/bin/node (9.11.2 is too old)')
+      expect(evidence).toContain('.asdf/shims/node (does not run)')
+      return evidence.split('\n')
+    }
   })
 
   test('as the one that the running PM2 daemon uses', async () => {
@@ -189,12 +221,12 @@ describe('Node is found', () => {
   })
 
   test('nowhere: each place that was tried is named, one a line, the old ones as such', async () => {
-    const [old, empty] = [makeOldNode(join(home, 'old node')), join(home, 'no node in here')]
+    const [old, empty] = [makeOldNode(join(home, 'old node'), '16.20.2'), join(home, 'no node in here')]
     const failure = await failureOf(openAgent(login(bare()), agentOf(compiled, bin([old, empty])), TIMEOUT))
     expect(failure).toMatchObject({ code: 'node-missing', remedy: expect.stringContaining('bin-path') })
     const lines = failure.evidence?.split('\n') ?? []
     expect(lines).toEqual(
-      expect.arrayContaining([`${old}/node (too old)`, `${empty}/node`, '/nowhere/usr/bin/node']),
+      expect.arrayContaining([`${old}/node (16.20.2 is too old)`, `${empty}/node`, '/nowhere/usr/bin/node']),
     )
   })
 })
@@ -239,6 +271,31 @@ describe('the agent', () => {
     const { facts } = await start({ path })
     expect(facts.path).toBe(path)
     expect(existsSync(join(path, '.gapless/agent'))).toBe(true)
+  })
+
+  test('makes folders that others can read, and one that they cannot, whatever the umask', async () => {
+    const path = join(folder(), 'a/b/site')
+    await start({ path }, { edit: (command) => `umask 077; ${command}` })
+    const modes = ['../..', '..', '.', '.gapless', '.gapless/agent'].map((each) =>
+      (statSync(join(path, each)).mode & 0o777).toString(8),
+    )
+    expect(modes).toEqual(['755', '755', '755', '700', '700'])
+  })
+
+  test('is not written through a link that somebody put there', async () => {
+    const [victim, path] = [join(folder(), 'victim'), join(home, 'apps/site')]
+    writeFileSync(victim, 'untouched')
+    const first = await start({ path })
+    const [kept = ''] = readdirSync(join(path, '.gapless/agent'))
+    rmSync(join(path, '.gapless/agent', kept))
+    first.shell.kill()
+    // The name of the file aside holds a pid: all that may come are taken.
+    for (let pid = 1; pid < 200; pid += 1) {
+      const next = ((first.shell.child?.pid ?? 0) + pid) % 4_194_304
+      symlinkSync(victim, join(path, '.gapless/agent', `${kept}.${next}`))
+    }
+    await start({ path })
+    expect(readFileSync(victim, 'utf8')).toBe('untouched')
   })
 
   test('says itself what is wrong with its folder', async () => {

@@ -168,6 +168,7 @@ function target(port: number, changes: Partial<Target> = {}): ConnectOptions {
     login: { key: userKey.privateKey },
     hostKey: { fingerprints: [hostKey.fingerprint] },
     connectTimeoutMs: 10_000,
+    retryPausesMs: [],
     ...changes,
   }
 }

@@ -125,17 +125,12 @@ describe('the inputs', () => {
 describe('the server is asked for', () => {
   test('the key types that known_hosts holds', () => {
     const knownHosts = `example.com ${rsa.line}\nexample.com ${ecdsa.line}`
-    expect(policy({ knownHosts }).algorithms).toEqual([
-      'ecdsa-sha2-nistp256',
-      'rsa-sha2-512',
-      'rsa-sha2-256',
-      'ssh-rsa',
-    ])
+    expect(policy({ knownHosts }).algorithms).toEqual(['ecdsa-sha2-nistp256', 'rsa-sha2-512', 'rsa-sha2-256'])
   })
 
   test('these first, then all others, when fingerprints of unknown type are given too', () => {
     const inputs = { knownHosts: `example.com ${ecdsa.line}`, fingerprints: [rsa.fingerprint] }
-    expect(policy(inputs).algorithms?.slice(0, 3)).toEqual([
+    expect(policy(inputs).algorithms.slice(0, 3)).toEqual([
       'ecdsa-sha2-nistp256',
       'ssh-ed25519',
       'ecdsa-sha2-nistp384',
@@ -144,6 +139,29 @@ describe('the server is asked for', () => {
   })
 
   test('any type when only fingerprints are given', () => {
-    expect(policy({ fingerprints: [rsa.fingerprint] }).algorithms).toBeUndefined()
+    expect(policy({ fingerprints: [rsa.fingerprint] }).algorithms).toHaveLength(6)
+  })
+
+  test('never signatures by SHA-1', () => {
+    for (const inputs of [{ knownHosts: `example.com ${rsa.line}` }, { fingerprints: [rsa.fingerprint] }]) {
+      expect(policy(inputs).algorithms).not.toContain('ssh-rsa')
+    }
+  })
+
+  test('another type, after a fingerprint did not match, until there is none left', () => {
+    let asked: ReturnType<typeof policy> | undefined = policy({ fingerprints: [rsa.fingerprint] })
+    const left: number[] = []
+    for (const type of ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp521']) {
+      asked = asked?.without(type)
+      left.push(asked?.algorithms.length ?? 0)
+    }
+    expect(left).toEqual([5, 4, 3, 2])
+    expect(asked?.algorithms).toEqual(['rsa-sha2-512', 'rsa-sha2-256'])
+    expect(asked?.verify(rsa.blob)).toBe(true)
+    expect(asked?.without('ssh-rsa')).toBeUndefined()
+  })
+
+  test('nothing else than what it was asked for, when known_hosts names the type', () => {
+    expect(policy({ knownHosts: `example.com ${rsa.line}` }).without('ssh-rsa')).toBeUndefined()
   })
 })

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { generateKeyPairSync } from 'node:crypto'
+import { createCipheriv, createHash, createHmac, generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -69,6 +69,65 @@ const repairs: readonly (readonly [string, (text: string) => string])[] = [
   ['blank lines', (text) => `\n\n${text.replaceAll('\n', '\n\n')}`],
   ['a byte order mark', (text) => `\uFEFF${text}`],
 ]
+
+/** An RSA key as PuTTY wrote it up to version 0.74. */
+function puttyKey(passphrase = ''): { text: string; publicKey: string } {
+  const { privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 })
+  const { e = '', n = '', d = '', p = '', q = '', qi = '' } = privateKey.export({ format: 'jwk' })
+  const field = (bytes: Buffer) => {
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(bytes.length)
+    return Buffer.concat([length, bytes])
+  }
+  const number = (text: string) => {
+    const bytes = Buffer.from(text, 'base64url')
+    return field((bytes[0] ?? 0) > 127 ? Buffer.concat([Buffer.of(0), bytes]) : bytes)
+  }
+  const open = Buffer.concat([field(Buffer.from('ssh-rsa')), number(e), number(n)])
+  const secret = Buffer.concat([d, p, q, qi].map(number))
+  const sha1 = (...parts: (string | Buffer)[]) =>
+    parts.reduce((hash, part) => hash.update(part), createHash('sha1')).digest()
+  const encryption = passphrase === '' ? 'none' : 'aes256-cbc'
+  const padded = Buffer.concat([secret, sha1(secret).subarray(0, (16 - (secret.length % 16)) % 16)])
+  const closed = passphrase === '' ? secret : padded
+  const key = Buffer.concat([0, 1].map((index) => sha1(Buffer.of(0, 0, 0, index), passphrase))).subarray(
+    0,
+    32,
+  )
+  const cipher = createCipheriv('aes-256-cbc', key, Buffer.alloc(16)).setAutoPadding(false)
+  const stored = passphrase === '' ? secret : Buffer.concat([cipher.update(closed), cipher.final()])
+  const mac = createHmac('sha1', sha1('putty-private-key-file-mac-key', passphrase))
+    .update(Buffer.concat(['ssh-rsa', encryption, 'made here'].map((each) => field(Buffer.from(each)))))
+    .update(Buffer.concat([field(open), field(closed)]))
+    .digest('hex')
+  const lines = (bytes: Buffer) => bytes.toString('base64').match(/.{1,64}/g) ?? []
+  const text = [
+    'PuTTY-User-Key-File-2: ssh-rsa',
+    `Encryption: ${encryption}`,
+    'Comment: made here',
+    `Public-Lines: ${lines(open).length}`,
+    ...lines(open),
+    `Private-Lines: ${lines(stored).length}`,
+    ...lines(stored),
+    `Private-MAC: ${mac}`,
+    '',
+  ]
+  return { text: text.join('\r\n'), publicKey: `ssh-rsa ${open.toString('base64')}` }
+}
+
+describe('a PuTTY key of version 2', () => {
+  test.each(['', PASSPHRASE])('is read, with the passphrase %j', (passphrase) => {
+    const { text, publicKey } = puttyKey(passphrase)
+    expect(publicKeyOf(text, passphrase === '' ? undefined : passphrase)).toBe(publicKey)
+    expect(publicKeyOf(text.replaceAll('\r\n', '\\n'), PASSPHRASE)).toBe(publicKey)
+  })
+
+  test('is refused with what is wrong with it', () => {
+    expect(failureOf(puttyKey(PASSPHRASE).text).code).toBe('key-passphrase-missing')
+    expect(failureOf(puttyKey(PASSPHRASE).text, 'wrong').code).toBe('key-passphrase-wrong')
+    expect(failureOf(puttyKey().text.replace('made here', 'changed')).code).toBe('key-damaged')
+  })
+})
 
 describe('an OpenSSH key', () => {
   test.each(repairs)('is read with %s', (_damage, apply) => {
@@ -174,6 +233,27 @@ describe('a key is refused', () => {
     const lines = privateKey.trim().split('\n')
     expect(failureOf(lines.slice(0, -1).join('\n')).code).toBe('key-damaged')
     expect(failureOf([...lines.slice(0, 2), ...lines.slice(3)].join('\n')).code).toBe('key-damaged')
+  })
+
+  test('when OpenSSH encrypted it by a cipher that ssh2 does not know for keys', () => {
+    const { privateKey } = keygen('ed25519', '-N', PASSPHRASE, '-Z', 'chacha20-poly1305@openssh.com')
+    const failure = failureOf(privateKey, PASSPHRASE)
+    expect(failure.code).toBe('key-type-unsupported')
+    expect(failure.message).toContain('chacha20-poly1305')
+  })
+
+  test('when PKCS8 encrypted it by a cipher that OpenSSL has left behind', () => {
+    const { privateKey } = keygen('rsa', '-b', '2048', '-m', 'PEM')
+    const legacy = ['-provider', 'legacy', '-provider', 'default']
+    const old = execFileSync(
+      'openssl',
+      ['pkcs8', '-topk8', '-v1', 'PBE-MD5-DES', '-passout', `pass:${PASSPHRASE}`, ...legacy],
+      { input: privateKey, encoding: 'utf8' },
+    )
+    expect(failureOf(old, PASSPHRASE)).toMatchObject({
+      code: 'key-type-unsupported',
+      message: expect.stringContaining('cipher of the past'),
+    })
   })
 
   test('when it is a PuTTY key', () => {

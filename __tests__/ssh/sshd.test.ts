@@ -33,6 +33,7 @@ function options(changes: Partial<ConnectOptions> = {}): ConnectOptions {
     login: { key: sshd.clientKey },
     hostKey: { knownHosts: sshd.hostPublicKeyLine, fingerprints: [] },
     connectTimeoutMs: 10_000,
+    retryPausesMs: [],
     ...changes,
   }
 }

@@ -12,7 +12,24 @@ export interface SshdOptions {
   readonly extraConfig?: string
   /** Files that the sessions must not find, in a mount namespace of sshd's own. Needs root. */
   readonly hidden?: readonly string[]
+  /** Accounts beside the current user's, known to this sshd alone. Needs root, which each of them is. */
+  readonly accounts?: readonly Account[]
+  /** Types of the host keys. */
+  readonly hostKeys?: readonly KeyType[]
 }
+
+export type KeyType = 'ed25519' | 'ecdsa' | 'rsa'
+
+export interface Account {
+  readonly name: string
+  readonly shell: string
+  readonly home: string
+  /** Without one only keys log in. */
+  readonly password?: string
+}
+
+/** Whether this machine lets a test have accounts and hide files. */
+export const mayUnshare = process.getuid?.() === 0
 
 export interface Sshd {
   readonly port: number
@@ -21,6 +38,10 @@ export interface Sshd {
   /** A known_hosts line. */
   readonly hostPublicKeyLine: string
   readonly fingerprint: string
+  /** Of each host key. */
+  readonly fingerprints: Readonly<Record<KeyType, string>>
+  /** Where sshd finds its files. */
+  readonly folder: string
   /** A private key that logs in. */
   readonly clientKey: string
   /** A private key that does not. */
@@ -28,6 +49,8 @@ export interface Sshd {
   logs(): string
   /** Cuts every connection without a goodbye, as a crash would; the commands of the sessions live on. */
   dropConnections(): void
+  /** Stops sshd and its sessions without ending them: the kernel still answers for them. */
+  freeze(): void
   stop(): Promise<void>
 }
 
@@ -36,20 +59,23 @@ export async function startSshd({
   env = {},
   extraConfig = '',
   hidden = [],
+  accounts = [],
+  hostKeys = ['ed25519'],
 }: SshdOptions = {}): Promise<Sshd> {
   const folder = mkdtempSync(join(tmpdir(), 'sshd-'))
-  const hostKey = makeKey(folder, 'host')
+  const keys = hostKeys.map((type) => [type, makeKey(folder, `host-${type}`, type)] as const)
+  const hostKey = keys[0]![1]
   const client = makeKey(folder, 'client')
   const other = makeKey(folder, 'other')
   writeFileSync(join(folder, 'authorized_keys'), client.publicKey)
   const port = await freePort()
-  writeFileSync(join(folder, 'sshd_config'), configuration(folder, port, env, extraConfig))
+  writeFileSync(join(folder, 'sshd_config'), configuration(folder, port, env, hostKeys, extraConfig))
   // As root sshd wants its privilege separation folder, which a service manager makes otherwise.
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
 
   let logs = ''
   const [program, ...args] = [
-    ...hide(hidden),
+    ...replaced(folder, hidden, accounts),
     '/usr/sbin/sshd',
     '-D',
     '-e',
@@ -65,7 +91,8 @@ export async function startSshd({
   const ended = new Promise<void>((resolve) => {
     sshd.once('exit', () => resolve())
   })
-  const dropConnections = () => children(sshd.pid).forEach(kill)
+  const dropConnections = () => children(sshd.pid).forEach((pid) => signal(pid, 'SIGKILL'))
+  const freeze = () => [...children(sshd.pid), sshd.pid ?? 0].forEach((pid) => signal(pid, 'SIGSTOP'))
   const stop = async () => {
     dropConnections()
     sshd.kill('SIGKILL')
@@ -83,24 +110,52 @@ export async function startSshd({
     username: userInfo().username,
     hostPublicKeyLine: `[127.0.0.1]:${port} ${hostKey.publicKey.split(' ').slice(0, 2).join(' ')}`,
     fingerprint: hostKey.fingerprint,
+    fingerprints: Object.fromEntries(keys.map(([type, key]) => [type, key.fingerprint])) as Record<
+      KeyType,
+      string
+    >,
+    folder,
     clientKey: client.privateKey,
     otherKey: other.privateKey,
     logs: () => logs,
     dropConnections,
+    freeze,
     stop,
   }
 }
 
-/** What runs a program where the files are as good as not there. */
-function hide(files: readonly string[]): readonly string[] {
-  if (files.length === 0) return []
-  const binds = files.map((file) => `mount --bind /dev/null '${file}'`)
-  return ['unshare', '-m', 'sh', '-c', `${binds.join(' && ')} && exec "$@"`, 'sh']
+/** What runs a program where some files are as good as not there, and others are the test's own. */
+function replaced(
+  folder: string,
+  hidden: readonly string[],
+  accounts: readonly Account[],
+): readonly string[] {
+  const own = accounts.length === 0 ? [] : accountFiles(folder, accounts)
+  const binds = [...hidden.map((file) => ['/dev/null', file]), ...own].map(
+    ([source, file]) => `mount --bind '${source}' '${file}'`,
+  )
+  return binds.length === 0 ? [] : ['unshare', '-m', 'sh', '-c', `${binds.join(' && ')} && exec "$@"`, 'sh']
 }
 
-function makeKey(folder: string, name: string) {
+function accountFiles(folder: string, accounts: readonly Account[]): readonly (readonly string[])[] {
+  const hash = (password: string) =>
+    execFileSync('openssl', ['passwd', '-6', password], { encoding: 'utf8' }).trim()
+  const lines = {
+    passwd: accounts.map(({ name, home, shell }) => `${name}:x:0:0::${home}:${shell}`),
+    shadow: accounts.map(
+      ({ name, password }) => `${name}:${password === undefined ? '*' : hash(password)}:20000:0:99999:7:::`,
+    ),
+  }
+  return Object.entries(lines).map(([name, added]) => {
+    const file = join(folder, name)
+    writeFileSync(file, `${readFileSync(`/etc/${name}`, 'utf8')}${added.join('\n')}\n`, { mode: 0o644 })
+    return [file, `/etc/${name}`]
+  })
+}
+
+function makeKey(folder: string, name: string, type: KeyType = 'ed25519') {
   const file = join(folder, name)
-  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-C', '', '-f', file])
+  execFileSync('ssh-keygen', ['-q', '-t', type, '-N', '', '-C', '', '-f', file])
   const [, fingerprint = ''] = execFileSync('ssh-keygen', ['-lf', `${file}.pub`], { encoding: 'utf8' }).split(
     ' ',
   )
@@ -115,6 +170,7 @@ function configuration(
   folder: string,
   port: number,
   env: Readonly<Record<string, string>>,
+  hostKeys: readonly KeyType[],
   extra: string,
 ): string {
   // Only the first SetEnv line counts, so that all variables stand on one.
@@ -124,7 +180,7 @@ function configuration(
     extra,
     `Port ${port}`,
     'ListenAddress 127.0.0.1',
-    `HostKey ${join(folder, 'host')}`,
+    ...hostKeys.map((type) => `HostKey ${join(folder, `host-${type}`)}`),
     `AuthorizedKeysFile ${join(folder, 'authorized_keys')}`,
     'PermitRootLogin yes',
     'PasswordAuthentication no',
@@ -181,9 +237,9 @@ function children(parent: number | undefined): readonly number[] {
   return below(parent)
 }
 
-function kill(pid: number): void {
+function signal(pid: number, name: NodeJS.Signals): void {
   try {
-    process.kill(pid, 'SIGKILL')
+    process.kill(pid, name)
   } catch {
     // It ended by itself in the meantime.
   }

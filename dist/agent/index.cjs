@@ -63,7 +63,7 @@ const external_node_fs_namespaceObject = require("node:fs");
  *
  * Every code has its paragraph in docs/errors.md.
  */
-class Failure extends Error {
+class failure_Failure extends Error {
     code;
     remedy;
     evidence;
@@ -80,22 +80,22 @@ class Failure extends Error {
     }
     /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
     static from(error, code = 'internal') {
-        if (error instanceof Failure)
+        if (error instanceof failure_Failure)
             return error;
         const message = error instanceof Error ? error.message : String(error);
-        return new Failure(code, message, {
+        return new failure_Failure(code, message, {
             cause: error,
             evidence: error instanceof Error ? error.stack : undefined,
         });
     }
     /** A failure that came over the wire, as the error that it was on the other side. */
     static revive({ code, message, remedy, evidence }) {
-        return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+        return new failure_Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
     }
     /** The same failure, with more said about it. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
-        return new Failure(code, message, { remedy, evidence, cause: this.cause });
+        return new failure_Failure(code, message, { remedy, evidence, cause: this.cause });
     }
     toRecord() {
         const { code, message, remedy = null, evidence = null } = this;
@@ -110,7 +110,7 @@ class Failure extends Error {
  */
 
 function refuse(place, expected) {
-    throw new Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+    throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
 }
 const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
 const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
@@ -160,7 +160,7 @@ function parse(guard, text, place) {
         value = JSON.parse(text);
     }
     catch (cause) {
-        throw new Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+        throw new failure_Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
     }
     return guard(value, place);
 }
@@ -247,6 +247,8 @@ const workerState = object({
 });
 const serverFacts = object({
     node: string,
+    /** Absolute path of the Node that runs the agent. */
+    nodePath: string,
     platform: string,
     arch: string,
     /** glibc's version, or null on musl and others. */
@@ -574,7 +576,7 @@ function troubleOf(error) {
     const { code, path, message } = error;
     const where = path === undefined ? '' : ` (${path})`;
     if (isDiskFull(error)) {
-        return new Failure('disk-full', `the server’s disk is full${where}`, {
+        return new failure_Failure('disk-full', `the server’s disk is full${where}`, {
             remedy: 'Free some space or inodes on the server, or lower `keep-releases`.',
             cause: error,
         });
@@ -582,17 +584,17 @@ function troubleOf(error) {
     switch (code) {
         case 'EACCES':
         case 'EPERM':
-            return new Failure('path-not-writable', `the server refused access: ${message}`, {
+            return new failure_Failure('path-not-writable', `the server refused access: ${message}`, {
                 remedy: 'The app’s folder and all in it must belong to the user that logs in.',
                 cause: error,
             });
         case 'EROFS':
-            return new Failure('path-not-writable', `the server’s file system is read-only${where}`, {
+            return new failure_Failure('path-not-writable', `the server’s file system is read-only${where}`, {
                 remedy: 'Mount it writable, or set `path` to a folder on another one.',
                 cause: error,
             });
         default:
-            return Failure.from(error, 'agent-failed');
+            return failure_Failure.from(error, 'agent-failed');
     }
 }
 
@@ -826,7 +828,7 @@ async function takeLock(directory, owner, timeoutMs, { onWait, giveUp } = {}) {
         if (await giveUp?.())
             throw withdrawn();
         if (performance.now() >= deadline) {
-            throw new Failure('locked', `another deploy of this app is still running: ${taken}`, {
+            throw new failure_Failure('locked', `another deploy of this app is still running: ${taken}`, {
                 remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
             });
         }
@@ -835,7 +837,7 @@ async function takeLock(directory, owner, timeoutMs, { onWait, giveUp } = {}) {
 }
 /** The run was cancelled before it had begun anything that cannot be taken back. */
 function withdrawn() {
-    return new Failure('withdrawn', 'the run was cancelled before anything live was touched', {
+    return new failure_Failure('withdrawn', 'the run was cancelled before anything live was touched', {
         remedy: 'Run it again.',
     });
 }
@@ -975,7 +977,7 @@ function daemonPid(home) {
     const { uid, username } = (0,external_node_os_namespaceObject.userInfo)();
     const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`).uid;
     if (owner !== uid) {
-        throw new Failure('pm2-foreign', `the PM2 daemon in ${home} runs as user ${owner}, not as ${username} (${uid})`, {
+        throw new failure_Failure('pm2-foreign', `the PM2 daemon in ${home} runs as user ${owner}, not as ${username} (${uid})`, {
             remedy: 'The app runs as the SSH user: log in as the user that PM2 runs as, or give this one a PM2_HOME of its own.',
         });
     }
@@ -1006,8 +1008,10 @@ async function connectPm2(installed, home) {
     const remote = (method, parameters) => ask(method, (done) => client.Client.executeRemote(method, parameters, done));
     return {
         async list(name) {
-            const processes = (await remote('getMonitorData', {}));
-            return processes.filter((raw) => raw.pm2_env?.name === name).map(toProcess);
+            const processes = await remote('getMonitorData', {});
+            if (!Array.isArray(processes))
+                throw new failure_Failure('pm2-failed', 'PM2 answered with something else than a list');
+            return processes.flatMap((raw) => raw?.pm2_env?.['name'] === name ? [toProcess(raw)] : []);
         },
         async start({ name, script, cwd, options }) {
             const { max_memory_restart, node_args, ...rest } = options;
@@ -1055,7 +1059,7 @@ function whileItLives(answer, lives) {
     return new Promise((resolve, reject) => {
         const timer = setInterval(() => {
             if (!lives())
-                reject(new Failure('pm2-failed', 'the PM2 daemon ended in the middle of a request'));
+                reject(new failure_Failure('pm2-failed', 'the PM2 daemon ended in the middle of a request'));
         }, LOOK);
         answer.then(resolve, reject).finally(() => clearInterval(timer));
     });
@@ -1066,7 +1070,7 @@ function promised(what, call) {
             if (error === null || error === undefined)
                 resolve(result);
             else
-                reject(new Failure('pm2-failed', `PM2 refused to ${what}: ${messageOf(error)}`));
+                reject(new failure_Failure('pm2-failed', `PM2 refused to ${what}: ${messageOf(error)}`));
         });
     });
 }
@@ -1126,7 +1130,7 @@ function assertSafePath(path) {
     if (path === '' ||
         path.includes('\0') ||
         parts.some((part) => part === '' || part === '.' || part === '..')) {
-        throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
+        throw new failure_Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
     }
 }
 /** A link must be relative and stay in the release: what it points at is part of what was verified. */
@@ -1141,7 +1145,7 @@ function assertSafeLink({ path, target }) {
         lowest = Math.min(lowest, depth);
     }
     if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
-        throw new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+        throw new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
     }
 }
 /**
@@ -1164,16 +1168,30 @@ function isWritableAtRunTime(path) {
 
 
 
+/** @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link: it would be elsewhere */
 async function* readManifest(file) {
     const input = (0,external_node_fs_namespaceObject.createReadStream)(file);
+    const links = new Set();
     try {
         for await (const line of (0,external_node_readline_namespaceObject.createInterface)({ input, crlfDelay: Infinity })) {
-            if (line !== '')
-                yield parseEntry(line);
+            if (line === '')
+                continue;
+            const entry = parseEntry(line);
+            assertNotBelow(links, entry.path);
+            if (entry.kind === 'link')
+                links.add(entry.path);
+            yield entry;
         }
     }
     finally {
         input.destroy();
+    }
+}
+function assertNotBelow(links, path) {
+    for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1)) {
+        if (!links.has(path.slice(0, end)))
+            continue;
+        throw new failure_Failure('unsafe-path', `the manifest names a path below a link: ${JSON.stringify(path)}`);
     }
 }
 /**
@@ -1185,7 +1203,7 @@ async function* readManifest(file) {
 async function auditRelease(directory, manifest, shared) {
     let files = 0;
     let bytes = 0;
-    const damaged = (path, what) => new Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
+    const damaged = (path, what) => new failure_Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
         remedy: 'It cannot go live as it is. Deploy its commit again, or choose another release.',
     });
     try {
@@ -1241,7 +1259,7 @@ async function releaseIds(layout) {
 async function liveRelease(layout) {
     const stat = await (0,promises_namespaceObject.lstat)(layout.current).catch(() => null);
     if (stat !== null && !stat.isSymbolicLink()) {
-        throw new Failure('current-not-a-link', `${layout.current} is not a symbolic link`, {
+        throw new failure_Failure('current-not-a-link', `${layout.current} is not a symbolic link`, {
             remedy: 'It was not made by Gapless and is left as it is: move it away, or set `path` to another folder.',
         });
     }
@@ -1280,14 +1298,14 @@ async function readInfo(layout, id) {
     const { info } = releaseFiles(releaseDirectory(layout, id));
     const text = await readIfThere(info);
     if (text === null)
-        throw new Failure('release-damaged', `release ${id} is damaged: ${info} is missing`);
+        throw new failure_Failure('release-damaged', `release ${id} is damaged: ${info} is missing`);
     return parse(releaseInfo, text, info);
 }
 async function readRuntime(layout, id) {
     const file = releaseFiles(releaseDirectory(layout, id)).runtime;
     const text = await readIfThere(file);
     if (text === null)
-        throw new Failure('release-damaged', `release ${id} is damaged: ${file} is missing`);
+        throw new failure_Failure('release-damaged', `release ${id} is damaged: ${file} is missing`);
     return parse(runtime, text, file);
 }
 /** When the release was last shown to serve, as an ISO time, or null if it never was. */
@@ -1360,12 +1378,12 @@ async function assertPortIsOurs(host, port, users) {
     if (error === null)
         return;
     if (error.code === 'EACCES') {
-        throw new Failure('port-forbidden', `the user may not listen on port ${port}`, {
+        throw new failure_Failure('port-forbidden', `the user may not listen on port ${port}`, {
             remedy: 'Use an `app-port` above 1023 behind a reverse proxy.',
         });
     }
     if (error.code === 'EADDRNOTAVAIL') {
-        throw new Failure('port-taken', `${host} is not an address of the server`, {
+        throw new failure_Failure('port-taken', `${host} is not an address of the server`, {
             remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
         });
     }
@@ -1387,7 +1405,7 @@ function portTaken(address, port, sockets) {
         ? `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`
         : `It is the PM2 daemon of ${daemonHome}, for another app or under another PM2_HOME than this session’s. ` +
             'Set another `app-port`, or stop the app that it runs there.';
-    return new Failure('port-taken', `${who} listens on ${address} already`, { remedy });
+    return new failure_Failure('port-taken', `${who} listens on ${address} already`, { remedy });
 }
 /**
  * The daemon counts only where it holds this very port for this app: to a second app it would simply hand the same
@@ -1610,7 +1628,7 @@ async function heal(options, settings, release, instances, timeoutMs) {
             return;
         if (performance.now() >= deadline) {
             const missing = workers.find((worker) => !serves(worker, release));
-            throw new Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`);
+            throw new failure_Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`);
         }
         for (const { process, record } of workers) {
             const { id, pid, status } = process;
@@ -1667,7 +1685,7 @@ async function stopAll(activation) {
         const running = (await listWorkers(activation)).filter((worker) => !hasStopped(worker));
         calm = running.length === 0 ? calm + 1 : 0;
         if (performance.now() >= deadline) {
-            throw new Failure('restore-failed', `the app could not be stopped: ${describe(running[0])}`);
+            throw new failure_Failure('restore-failed', `the app could not be stopped: ${describe(running[0])}`);
         }
         for (const worker of running) {
             const { id, pid, status } = worker.process;
@@ -1789,14 +1807,14 @@ async function untilServing(options, { release, instances, old, timeoutMs, compl
             if (process.status === 'errored' ||
                 process.status === 'stopped' ||
                 (pids && (pids.size > 1 || !pids.has(process.pid)))) {
-                throw new Failure('worker-died', `a worker of ${release} died before it could take traffic (PM2 says ${process.status})`);
+                throw new failure_Failure('worker-died', `a worker of ${release} died before it could take traffic (PM2 says ${process.status})`);
             }
         }
         if (complaints.length > 0)
-            throw new Failure('pm2-failed', complaints.join('; '));
+            throw new failure_Failure('pm2-failed', complaints.join('; '));
         if (performance.now() >= deadline) {
             const waiting = workers.find((worker) => !serving.includes(worker));
-            throw new Failure('worker-unhealthy', `${instances - serving.length} of ${instances} workers did not come to serve ${release}: ${describe(waiting)}`);
+            throw new failure_Failure('worker-unhealthy', `${instances - serving.length} of ${instances} workers did not come to serve ${release}: ${describe(waiting)}`);
         }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
     }
@@ -1879,19 +1897,19 @@ async function observe(options, release, workers, runtime) {
     do {
         const now = (await listWorkers(options)).filter((worker) => serves(worker, release));
         if (!pids.every((pid) => now.some(({ process }) => process.pid === pid))) {
-            throw new Failure('worker-died', `a worker of ${release} died after it began to take traffic`);
+            throw new failure_Failure('worker-died', `a worker of ${release} died after it began to take traffic`);
         }
         for (const { process, record } of now) {
             const answer = await askHealth('127.0.0.1', record.port, runtime.health);
             if (!answer.healthy) {
-                throw new Failure('worker-unhealthy', `worker ${process.pid} of ${release} became unhealthy: ${answer.detail}`, { evidence: answer.excerpt });
+                throw new failure_Failure('worker-unhealthy', `worker ${process.pid} of ${release} became unhealthy: ${answer.detail}`, { evidence: answer.excerpt });
             }
         }
         // The old workers still answer here beside the new ones, and may not know the new health path: any answer
         // shows that the port is open.
         const door = await askHealth(reachable(runtime.host), runtime.port, runtime.health);
         if (door.status === 0) {
-            throw new Failure('door-closed', `nobody answers on ${runtime.host}:${runtime.port}: ${door.detail}`);
+            throw new failure_Failure('door-closed', `nobody answers on ${runtime.host}:${runtime.port}: ${door.detail}`);
         }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(Math.min(runtime.health.intervalMs, 500));
     } while (performance.now() < until);
@@ -2003,7 +2021,7 @@ async function verifyCandidate(layout, id, runtime, node) {
         }
     }
     async function failure(code, what) {
-        return new Failure(code, `the new release ${what}`, {
+        return new failure_Failure(code, `the new release ${what}`, {
             remedy: 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.',
             evidence: lastLines(await (0,promises_namespaceObject.readFile)(logFile, 'utf8').catch(() => '')),
         });
@@ -2062,7 +2080,7 @@ async function runHook(hook, timeoutMs = LONGEST_HOOK) {
         const text = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8'));
         if (ended === 'exit code 0')
             return text;
-        throw new Failure('hook-failed', `\`${name}\` failed (${ended})`, {
+        throw new failure_Failure('hook-failed', `\`${name}\` failed (${ended})`, {
             remedy: 'Its own output says why. It runs in the release’s folder with the release’s `env`.',
             evidence: text,
         });
@@ -2133,7 +2151,7 @@ function assertNotOvertaken(run, live) {
     // Somebody asked for this run once more: that is no accident.
     if (run.runAttempt > 1)
         return;
-    throw new Failure('overtaken', `run ${run.runNumber} of ${run.workflow} came late: ${live.id} of the later run ${live.runNumber} is live already`, {
+    throw new failure_Failure('overtaken', `run ${run.runNumber} of ${run.workflow} came late: ${live.id} of the later run ${live.runNumber} is live already`, {
         remedy: 'Nothing needs to be done. To go back on purpose, use `command: rollback`, or run this one again by hand.',
     });
 }
@@ -2239,7 +2257,7 @@ async function shown(activation, { release, runtime }, instances) {
         try {
             const workers = (await listWorkers(activation)).filter((worker) => serves(worker, release));
             if (workers.length === 0)
-                throw new Failure('restore-failed', `no worker serves ${release}`);
+                throw new failure_Failure('restore-failed', `no worker serves ${release}`);
             return await observe(activation, release, workers.slice(0, instances), { ...runtime, observeMs: 0 });
         }
         catch (error) {
@@ -2577,6 +2595,75 @@ async function underLock(job, layout, journal) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/protocol/server-programs.js
+/**
+ * Where Node and PM2 stand on people's servers, and what to do when they do not. A session over SSH often lacks
+ * the PATH that the user's own shell has, so both sides search: the shell line for Node, the agent for PM2.
+ */
+
+/** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
+const versionFolders = [
+    '.nvm/versions/node/*/bin',
+    '.config/nvm/versions/node/*/bin',
+    '.local/share/fnm/node-versions/*/installation/bin',
+    '.fnm/node-versions/*/installation/bin',
+    '.volta/tools/image/node/*/bin',
+    '.asdf/installs/nodejs/*/bin',
+    '.local/share/mise/installs/node/*/bin',
+    '.nodenv/versions/*/bin',
+    '.linuxbrew/opt/node@*/bin',
+];
+/** The same for the whole system. */
+const systemVersionFolders = [
+    '/usr/local/nvm/versions/node/*/bin',
+    '/opt/nvm/versions/node/*/bin',
+    '/home/linuxbrew/.linuxbrew/opt/node@*/bin',
+];
+/** Below the home, single folders of programs: of version managers, of npm's prefix, of package managers. */
+const homeFolders = [
+    '.local/share/fnm/aliases/default/bin',
+    '.volta/bin',
+    '.asdf/shims',
+    '.local/share/mise/shims',
+    'n/bin',
+    '.n/bin',
+    '.npm-global/bin',
+    '.npm-packages/bin',
+    '.local/bin',
+    'bin',
+    '.local/share/pnpm',
+    '.yarn/bin',
+    '.bun/bin',
+    '.linuxbrew/bin',
+];
+const systemFolders = [
+    '/usr/local/bin',
+    '/usr/bin',
+    '/opt/node/bin',
+    '/opt/homebrew/bin',
+    '/home/linuxbrew/.linuxbrew/bin',
+    '/snap/bin',
+    '/snap/node/current/bin',
+];
+/** @param searched every file that was looked for, with what was wrong with those that are there */
+function nodeMissing(searched) {
+    return new Failure('node-missing', 'Node.js 18 or later was not found on the server', {
+        remedy: 'As the user that logs in, without sudo: `curl -fsSL https://fnm.vercel.app/install | bash`, then ' +
+            '`~/.local/share/fnm/fnm install 24`. If it is there already, name its folder in `bin-path`.',
+        evidence: ['searched:', ...searched].join('\n'),
+    });
+}
+/** @param searched every folder that was looked into @param node the Node that runs the agent */
+function pm2Missing(searched, node) {
+    const folder = node.replace(/\/[^/]*$/, '');
+    return new failure_Failure('pm2-missing', 'PM2 was not found on the server', {
+        remedy: 'As the user that logs in, without sudo: ' +
+            `\`PATH="${folder}:$PATH" npm install --global --prefix ~/.local pm2\`. ` +
+            'If it is there already, name its folder in `bin-path`.',
+        evidence: ['searched:', ...searched].join('\n'),
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/start.js
 /** The session's side of an activation: starts it as a process of its own, and watches its journal. */
 
@@ -2622,7 +2709,7 @@ async function watchActivation(layout, context, activation, withdraw, onEntry) {
     const files = activationFiles(layout, activation);
     const begun = await exists(files.job);
     if (!begun && !(await hasEntries(layout, activation))) {
-        throw new Failure('unknown-activation', 'the activation never began on the server');
+        throw new failure_Failure('unknown-activation', 'the activation never began on the server');
     }
     if (begun && withdraw)
         await (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 });
@@ -2667,7 +2754,7 @@ async function follow(layout, activation, from, first, again, onEntry) {
                 return entry.verdict;
         }
     }
-    throw new Failure('activation-died', 'the activation on the server ended without a verdict', {
+    throw new failure_Failure('activation-died', 'the activation on the server ended without a verdict', {
         remedy: 'Run the deploy again: it starts from what `current` points at.',
         evidence: lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')),
     });
@@ -2677,8 +2764,66 @@ async function follow(layout, activation, from, first, again, onEntry) {
 const external_node_stream_namespaceObject = require("node:stream");
 ;// CONCATENATED MODULE: external "node:zlib"
 const external_node_zlib_namespaceObject = require("node:zlib");
+;// CONCATENATED MODULE: ./build/agent/trust.js
+/**
+ * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
+ * user that the app runs as.
+ */
+
+
+
+
+const OTHERS_MAY_WRITE = 0o002;
+const STICKY = 0o1000;
+/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
+function assertTrusted(layout) {
+    for (let folder = layout.base;; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
+        const stat = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false });
+        if (stat !== undefined &&
+            stat.mode & OTHERS_MAY_WRITE &&
+            !(stat.mode & STICKY && folder !== layout.base)) {
+            throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
+        }
+        if (folder === (0,external_node_path_namespaceObject.dirname)(folder))
+            break;
+    }
+    for (const folder of [layout.own, layout.releases, layout.shared])
+        assertOwned(folder);
+}
+/**
+ * The way to a path in `shared`: parts that are not there yet are fine.
+ * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere
+ */
+function assertOwnWay(shared, path) {
+    let way = shared;
+    assertOwned(way);
+    for (const part of path.split('/')) {
+        way = (0,external_node_path_namespaceObject.join)(way, part);
+        assertOwned(way);
+    }
+}
+function assertOwned(path) {
+    const stat = (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false });
+    if (stat === undefined || trust_isOurs(stat))
+        return;
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const what = stat.isSymbolicLink() ? 'is a link made by' : 'belongs to';
+    throw unsafe(path, `it ${what} user ${stat.uid}, not ${username}`, `ls -ld '${path}'`);
+}
+/** Root can do everything anyhow, and may have put a link to another disk there. */
+function trust_isOurs({ uid }) {
+    return uid === 0 || uid === (0,external_node_os_namespaceObject.userInfo)().uid;
+}
+function unsafe(path, why, command) {
+    return new failure_Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
+        remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/agent/shared.js
 /** `shared-dirs` and `shared-files`: paths of the release that live in `<path>/shared` and outlast releases. */
+
+
 
 
 
@@ -2686,6 +2831,7 @@ const external_node_zlib_namespaceObject = require("node:zlib");
  * Links the shared paths into a release that is being built. What the first release brings at such a path
  * becomes the shared content; later releases find the shared content and theirs is left out.
  *
+ * @throws Failure `path-unsafe` when another user has put something in the way
  * @param directory the release
  * @param appFolder where server.js stands in it: the paths are relative to the app
  */
@@ -2693,10 +2839,11 @@ async function linkShared(layout, directory, appFolder, paths) {
     for (const path of paths.sharedDirs)
         await linkOne(path, (target) => (0,promises_namespaceObject.mkdir)(target, { mode: 0o755 }));
     for (const path of paths.sharedFiles)
-        await linkOne(path, (target) => (0,promises_namespaceObject.writeFile)(target, '', { mode: 0o600 }));
+        await linkOne(path, (target) => (0,promises_namespaceObject.writeFile)(target, '', { mode: 0o600, flag: 'wx' }));
     async function linkOne(path, create) {
         const inRelease = (0,external_node_path_namespaceObject.join)(directory, appFolder, path);
         const target = (0,external_node_path_namespaceObject.join)(layout.shared, path);
+        assertOwnWay(layout.shared, path);
         const brought = await (0,promises_namespaceObject.lstat)(inRelease).catch(() => null);
         if (!(await exists(target))) {
             await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o755 });
@@ -2704,15 +2851,32 @@ async function linkShared(layout, directory, appFolder, paths) {
                 await create(target);
             }
             else {
-                // Copied aside and renamed: the release's own files may be hard links to those of other releases.
-                await (0,promises_namespaceObject.cp)(inRelease, `${target}.new`, { recursive: true, verbatimSymlinks: true });
-                await (0,promises_namespaceObject.rename)(`${target}.new`, target);
+                // Copied aside and renamed: the release's own files may be hard links to those of other releases. Under a
+                // name that nobody can have put there before.
+                await removeAsides(target);
+                const aside = `${target}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
+                await (0,promises_namespaceObject.cp)(inRelease, aside, {
+                    recursive: true,
+                    verbatimSymlinks: true,
+                    errorOnExist: true,
+                    force: false,
+                });
+                await (0,promises_namespaceObject.rename)(aside, target);
             }
         }
         await (0,promises_namespaceObject.rm)(inRelease, { recursive: true, force: true });
         await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(inRelease), { recursive: true, mode: 0o755 });
         const final = (0,external_node_path_namespaceObject.join)(layout.releases, 'release', appFolder, (0,external_node_path_namespaceObject.dirname)(path));
         await (0,promises_namespaceObject.symlink)((0,external_node_path_namespaceObject.relative)(final, target), inRelease);
+    }
+}
+/** What a copy that was cut off has left. */
+async function removeAsides(target) {
+    const name = `${(0,external_node_path_namespaceObject.basename)(target)}.`;
+    for (const each of await (0,promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.dirname)(target))) {
+        if (!each.startsWith(name) || !/^[0-9a-f]{12}$/.test(each.slice(name.length)))
+            continue;
+        await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(target), each), { recursive: true, force: true });
     }
 }
 
@@ -2741,7 +2905,7 @@ function createUploads(layout) {
     let chosen = null;
     const begun = (id) => {
         if (upload?.id !== id)
-            throw new Failure('no-such-upload', `no upload ${id} was begun in this session`);
+            throw new failure_Failure('no-such-upload', `no upload ${id} was begun in this session`);
         return upload;
     };
     return {
@@ -2797,14 +2961,14 @@ function createUploads(layout) {
         async commit(params) {
             const { id, directory, contentHash, filled, missing } = begun(params.id);
             if (!filled && missing.length > 0)
-                throw new Failure('upload-incomplete', `the contents of ${id} never came`);
+                throw new failure_Failure('upload-incomplete', `the contents of ${id} never came`);
             const files = releaseFiles(directory);
             const { run, entry, nextVersion } = params;
             const info = { id, ...run, created: new Date().toISOString(), entry, nextVersion, contentHash };
             await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644);
             await writeFileAtomic(files.runtime, JSON.stringify(params.runtime), 0o600);
             if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {
-                throw new Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
+                throw new failure_Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
             }
             await linkShared(layout, directory, (0,external_node_path_namespaceObject.dirname)(entry), params.runtime);
             await syncFolder(directory);
@@ -2845,7 +3009,7 @@ async function take(layout, id) {
     const reserved = (await exists(releaseDirectory(layout, id))) ? null : await tryToTake(layout, id);
     if (reserved !== null)
         return reserved;
-    throw new Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
+    throw new failure_Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
         remedy: 'Two deploys began in the same second: run this one again.',
     });
 }
@@ -2937,7 +3101,7 @@ async function unpack(directory, files, body) {
         for (const file of files)
             await writeProven((0,external_node_path_namespaceObject.join)(directory, file.path), file, next);
         if ((await next(1)) !== null)
-            throw new Failure('upload-corrupt', 'more came than the manifest names');
+            throw new failure_Failure('upload-corrupt', 'more came than the manifest names');
         await source;
     }
     catch (error) {
@@ -2954,7 +3118,7 @@ async function writeProven(path, file, next) {
         for (let left = file.size; left > 0;) {
             const piece = await next(left);
             if (piece === null)
-                throw new Failure('upload-incomplete', `the contents ended inside ${file.path}`);
+                throw new failure_Failure('upload-incomplete', `the contents ended inside ${file.path}`);
             left -= piece.length;
             hash.update(piece);
             await handle.writeFile(piece);
@@ -2962,7 +3126,7 @@ async function writeProven(path, file, next) {
         await handle.chmod(file.mode);
     });
     if (hash.digest('hex') !== file.hash) {
-        throw new Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`);
+        throw new failure_Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`);
     }
 }
 /** Flushing files one by one waits for the disk each time; this many at once share the wait. */
@@ -3079,6 +3243,7 @@ async function keepIf(items, test) {
 
 
 
+
 /** @param binPath folders that the user named, searched first */
 function findPm2(binPath) {
     const home = (0,external_node_os_namespaceObject.homedir)();
@@ -3097,25 +3262,38 @@ function findPm2(binPath) {
 }
 /** Where version managers and package managers put global programs. */
 function usualFolders(home) {
-    const versions = (folder, bin) => find_pm2_list((0,external_node_path_namespaceObject.join)(home, folder)).map((version) => (0,external_node_path_namespaceObject.join)(home, folder, version, bin));
+    const inHome = (folder) => (0,external_node_path_namespaceObject.join)(home, folder);
     return [
-        ...versions('.nvm/versions/node', 'bin'),
-        ...versions('.local/share/fnm/node-versions', 'installation/bin'),
-        ...versions('.fnm/node-versions', 'installation/bin'),
-        ...versions('.asdf/installs/nodejs', 'bin'),
-        ...versions('.local/share/mise/installs/node', 'bin'),
-        (0,external_node_path_namespaceObject.join)(home, '.volta/tools/image/packages/pm2/bin'),
-        (0,external_node_path_namespaceObject.join)(home, 'n/bin'),
-        (0,external_node_path_namespaceObject.join)(home, '.npm-global/bin'),
-        (0,external_node_path_namespaceObject.join)(home, '.local/bin'),
-        (0,external_node_path_namespaceObject.join)(home, '.local/share/pnpm'),
-        (0,external_node_path_namespaceObject.join)(home, '.yarn/bin'),
-        (0,external_node_path_namespaceObject.join)(home, '.bun/bin'),
-        '/opt/homebrew/bin',
-        '/home/linuxbrew/.linuxbrew/bin',
-        '/snap/bin',
-        '/opt/node/bin',
+        ...npmPrefix(home),
+        ...homeFolders.map(inHome),
+        inHome('.volta/tools/image/packages/pm2/bin'),
+        ...[...versionFolders, '.local/share/mise/installs/npm-pm2/*/bin', '.asdf/installs/nodejs/*/.npm/bin']
+            .map(inHome)
+            .flatMap(versions),
+        ...systemVersionFolders.flatMap(versions),
+        ...systemFolders,
     ];
+}
+/** The folders that a pattern with one `*` stands for, newest first; the pattern itself where there is none. */
+function versions(pattern) {
+    const star = pattern.split('/').findIndex((part) => part.includes('*'));
+    const parts = pattern.split('/');
+    const folder = parts.slice(0, star).join('/');
+    const [prefix = ''] = (parts[star] ?? '').split('*');
+    const found = find_pm2_list(folder).filter((name) => name.startsWith(prefix));
+    return found.length === 0 ? [pattern] : found.map((name) => (0,external_node_path_namespaceObject.join)(folder, name, ...parts.slice(star + 1)));
+}
+/** npm's own setting of where global programs go. */
+function npmPrefix(home) {
+    try {
+        const [, prefix] = /^[ \t]*prefix[ \t]*=[ \t]*["']?([^"'\r\n]+)/m.exec((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(home, '.npmrc'), 'utf8')) ?? [];
+        if (prefix === undefined)
+            return [];
+        return [(0,external_node_path_namespaceObject.join)(prefix.trim().replace(/^(?:~|\$\{HOME\}|\$HOME)(?=\/)/, home), 'bin')];
+    }
+    catch {
+        return [];
+    }
 }
 /** PM2's package behind `<folder>/pm2`, or beside it where the command is a script of its own. */
 function pm2In(folder) {
@@ -3167,13 +3345,16 @@ function find_pm2_list(folder) {
 
 
 
-/** @throws Failure `path-not-writable`, `current-not-a-link`, `pm2-foreign` */
+
+/** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
 async function inspectServer(layout, search, pm2Home) {
     const standing = nearestExisting(layout.base);
     assertWritable(layout.base, standing);
+    assertTrusted(layout);
     const { bavail, bsize, ffree } = await (0,promises_namespaceObject.statfs)(standing);
     return {
         node: process.versions.node,
+        nodePath: process.execPath,
         platform: process.platform,
         arch: process.arch,
         glibc: glibcVersion(),
@@ -3198,7 +3379,7 @@ function assertWritable(base, standing) {
     }
     catch (cause) {
         const { username } = (0,external_node_os_namespaceObject.userInfo)();
-        throw new Failure('path-not-writable', `${username} may not write in ${standing}`, {
+        throw new failure_Failure('path-not-writable', `${username} may not write in ${standing}`, {
             remedy: standing === base
                 ? `Give the folder to the user that logs in: sudo chown -R ${username} ${base}`
                 : `Make the folder for the user that logs in: sudo install -d -o ${username} ${base}`,
@@ -3215,8 +3396,23 @@ function glibcVersion() {
     return header?.glibcVersionRuntime ?? null;
 }
 
+;// CONCATENATED MODULE: ./build/agent/umask.js
+/** Releases are for others to read, such as nginx and its `public` files: a strict umask must not close them. */
+async function readableByOthers(work) {
+    const before = process.umask(0o022);
+    try {
+        return await work();
+    }
+    finally {
+        // The app's workers keep what the user has set.
+        process.umask(before);
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/operations.js
 /** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
+
+
 
 
 
@@ -3245,10 +3441,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
     const installedPm2 = () => {
         if (search.found !== null)
             return search.found;
-        throw new Failure('pm2-missing', 'PM2 was not found on the server', {
-            remedy: 'Install it as the user that logs in: npm install -g pm2. If it is there, name its folder in `bin-path`.',
-            evidence: `searched:\n${search.searched.join('\n')}`,
-        });
+        throw pm2Missing(search.searched, process.execPath);
     };
     /** The Node that PM2 runs the workers with: its daemon's own. */
     const workerNode = () => {
@@ -3268,7 +3461,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
         if (await exists(directory))
             return directory;
         const ids = await releaseIds(layout);
-        throw new Failure('unknown-release', `there is no release ${id} on the server`, {
+        throw new failure_Failure('unknown-release', `there is no release ${id} on the server`, {
             remedy: `These exist: ${ids.length > 0 ? ids.join(', ') : 'none yet'}.`,
         });
     };
@@ -3286,7 +3479,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
     };
     const context = () => {
         if (agentFile === '') {
-            throw new Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
+            throw new failure_Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
                 remedy: 'The folder must be writable for the user that logs in, and the disk not full.',
             });
         }
@@ -3308,10 +3501,10 @@ function createOperations({ base, appName, binPath, agentFile }) {
                     journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
                 };
             },
-            reserve: async ({ id }) => ({ id: await uploads.reserve(id) }),
-            stage: (_, { body }) => uploads.stage(body),
-            fill: ({ id }, { body }) => uploads.fill(id, body),
-            commit: (params) => uploads.commit(params),
+            reserve: ({ id }) => readableByOthers(async () => ({ id: await uploads.reserve(id) })),
+            stage: (_, { body }) => readableByOthers(() => uploads.stage(body)),
+            fill: ({ id }, { body }) => readableByOthers(() => uploads.fill(id, body)),
+            commit: (params) => readableByOthers(() => uploads.commit(params)),
             audit: async ({ id }) => {
                 const directory = await existing(id);
                 const [{ entry }, { sharedDirs, sharedFiles }] = [
@@ -3367,7 +3560,7 @@ const HEADER = 5;
 const MAX_PAYLOAD = 8 * 1024 * 1024;
 function encodeFrame(kind, payload) {
     if (payload.length > MAX_PAYLOAD) {
-        throw new Failure('message-too-large', `a message of ${payload.length} bytes exceeds ${MAX_PAYLOAD}`);
+        throw new failure_Failure('message-too-large', `a message of ${payload.length} bytes exceeds ${MAX_PAYLOAD}`);
     }
     const header = Buffer.allocUnsafe(HEADER);
     header.writeUInt32BE(payload.length, 0);
@@ -3390,7 +3583,7 @@ async function* decodeFrames(source) {
             const length = buffer.readUInt32BE(0);
             const kind = buffer.readUInt8(4);
             if (!isFrameKind(kind) || length > MAX_PAYLOAD) {
-                throw new Failure('malformed-message', `malformed frame: kind ${kind}, ${length} bytes`);
+                throw new failure_Failure('malformed-message', `malformed frame: kind ${kind}, ${length} bytes`);
             }
             wanted = HEADER + length;
             if (available < wanted) {
@@ -3405,7 +3598,7 @@ async function* decodeFrames(source) {
         }
     }
     if (available > 0)
-        throw new Failure('connection-lost', 'the stream ended in the middle of a message');
+        throw new failure_Failure('connection-lost', 'the stream ended in the middle of a message');
 }
 function isFrameKind(kind) {
     return kind === frameKind.message || kind === frameKind.data || kind === frameKind.end;
@@ -3427,7 +3620,7 @@ async function serveSession(input, write, { handlers, end }) {
             if (next.done === true)
                 return;
             if (next.value.kind !== frameKind.message)
-                throw new Failure('malformed-message', 'a body without a request');
+                throw new failure_Failure('malformed-message', 'a body without a request');
             await answer(parse(request, next.value.payload.toString('utf8'), 'request'));
         }
     }
@@ -3464,12 +3657,12 @@ function readBody(frames) {
             return { done: true, value: undefined };
         const frame = await frames.next();
         if (frame.done === true)
-            throw new Failure('upload-incomplete', 'the connection ended in the middle of an upload');
+            throw new failure_Failure('upload-incomplete', 'the connection ended in the middle of an upload');
         if (frame.value.kind === frameKind.data)
             return { done: false, value: frame.value.payload };
         ended = true;
         if (frame.value.kind !== frameKind.end)
-            throw new Failure('malformed-message', 'a request inside a body');
+            throw new failure_Failure('malformed-message', 'a request inside a body');
         return { done: true, value: undefined };
     };
     const next = () => {

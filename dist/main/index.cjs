@@ -55643,7 +55643,7 @@ function isHostName(text) {
 function userName(text) {
     if (text.includes(':'))
         throw new Unusable('a user name without a password', false);
-    if (/\s/.test(text) || control.test(text) || text.startsWith('-')) {
+    if (text === '' || /\s/.test(text) || control.test(text) || text.startsWith('-')) {
         throw new Unusable('a user name such as deploy');
     }
     return text;
@@ -55809,6 +55809,7 @@ const defaults = {
     'proxy-username': undefined,
     'proxy-key': undefined,
     'proxy-passphrase': undefined,
+    'proxy-password': undefined,
     'proxy-fingerprint': undefined,
     'connect-timeout': '30s',
     path: undefined,
@@ -55945,7 +55946,7 @@ function show(text) {
  */
 function secretsOf(inputs) {
     const { login, proxy, app } = inputs;
-    const credentials = [login.key, login.passphrase, login.password, proxy?.key, proxy?.passphrase];
+    const credentials = [login, proxy?.login].flatMap((each) => [each?.key, each?.passphrase, each?.password]);
     const environment = Object.entries(app.env)
         .filter(([key, value]) => maySecret(key, value))
         .map(([, value]) => value);
@@ -56116,6 +56117,7 @@ const proxyInputs = [
     'proxy-username',
     'proxy-key',
     'proxy-passphrase',
+    'proxy-password',
     'proxy-fingerprint',
 ];
 function readProxy(reader, target, login, identity) {
@@ -56124,6 +56126,7 @@ function readProxy(reader, target, login, identity) {
     const username = reader.optional('proxy-username', userName) ?? target?.username;
     const key = reader.verbatim('proxy-key');
     const passphrase = reader.password('proxy-passphrase');
+    const password = reader.password('proxy-password');
     const fingerprints = reader.list('proxy-fingerprint', fingerprint, linesOrCommas);
     if (reader.text('proxy-host') === undefined) {
         for (const name of proxyInputs) {
@@ -56140,11 +56143,17 @@ function readProxy(reader, target, login, identity) {
         return undefined;
     return {
         ...address(entry, proxyPort, username),
-        key: key ?? login.key,
-        // A key of its own does not share the other key's passphrase.
-        passphrase: passphrase ?? (key === undefined ? login.passphrase : undefined),
+        login: proxyLogin({ key, passphrase, password, agentSocket: undefined }, login),
         fingerprints,
     };
+}
+/** The jump host sees the server's password only where that is all there is to log in with. */
+function proxyLogin(own, server) {
+    if (own.key !== undefined || own.password !== undefined)
+        return own;
+    if (server.key === undefined)
+        return server;
+    return { ...own, key: server.key, passphrase: own.passphrase ?? server.passphrase };
 }
 function readApp(reader) {
     const sharedDirs = reader.list('shared-dirs', sharedPath, lines);
@@ -56841,6 +56850,8 @@ const workerState = guards_object({
 });
 const serverFacts = guards_object({
     node: string,
+    /** Absolute path of the Node that runs the agent. */
+    nodePath: string,
     platform: string,
     arch: string,
     /** glibc's version, or null on musl and others. */
@@ -57696,8 +57707,11 @@ async function build(options) {
     await build_run('build-failed', 'build-command', { argv, directory }, environment, options.log);
     return argv;
 }
-/** This action's inputs, what it saved for `post`, and the tokens that the runner gives to actions. */
-const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_'];
+/**
+ * This action's inputs, what it saved for `post`, the tokens that the runner gives to actions, and the files in
+ * which it says how the deploy ended.
+ */
+const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_', 'GITHUB_OUTPUT', 'GITHUB_STATE'];
 /** The environment without what only the action itself may know: the SSH key is in INPUT_KEY. */
 function stepEnvironment(environment) {
     return Object.fromEntries(Object.entries(environment).filter(([name]) => !WITHHELD.some((prefix) => name.startsWith(prefix))));
@@ -57858,15 +57872,33 @@ function output_isDirectory(path) {
 /** build: installs and builds the app on the runner, and checks that the result can be deployed. */
 
 
-/** @throws the failures of next/ */
+
+/**
+ * What the app's tools print is shown as it comes, and none of it is a command to the runner: a dependency could
+ * otherwise set this step's outputs.
+ * @throws the failures of next/
+ */
 async function build_build({ inputs }, project) {
     const options = { directory: project.directory, workspace: inputs.run.workspace };
-    const installed = await install({ ...options, command: inputs.installCommand });
-    const built = await build({ ...options, command: inputs.buildCommand });
+    const [installed, built] = await withoutCommands(async () => [
+        await install({ ...options, command: inputs.installCommand }),
+        await build({ ...options, command: inputs.buildCommand }),
+    ]);
     const output = readBuildOutput(project.directory);
     const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]));
     const how = commands.length === 0 ? 'used what was already built' : commands.join(', ');
     return { value: output, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}` };
+}
+async function withoutCommands(work) {
+    const token = `stop-${(0,external_node_crypto_.randomUUID)()}`;
+    process.stdout.write(`::stop-commands::${token}\n`);
+    try {
+        return await work();
+    }
+    finally {
+        // On a line of its own, whatever was printed last.
+        process.stdout.write(`\n::${token}::\n`);
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/phases/rollback-target.js
@@ -58241,6 +58273,75 @@ async function upload(plan, host, output, manifest) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/protocol/server-programs.js
+/**
+ * Where Node and PM2 stand on people's servers, and what to do when they do not. A session over SSH often lacks
+ * the PATH that the user's own shell has, so both sides search: the shell line for Node, the agent for PM2.
+ */
+
+/** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
+const versionFolders = [
+    '.nvm/versions/node/*/bin',
+    '.config/nvm/versions/node/*/bin',
+    '.local/share/fnm/node-versions/*/installation/bin',
+    '.fnm/node-versions/*/installation/bin',
+    '.volta/tools/image/node/*/bin',
+    '.asdf/installs/nodejs/*/bin',
+    '.local/share/mise/installs/node/*/bin',
+    '.nodenv/versions/*/bin',
+    '.linuxbrew/opt/node@*/bin',
+];
+/** The same for the whole system. */
+const systemVersionFolders = [
+    '/usr/local/nvm/versions/node/*/bin',
+    '/opt/nvm/versions/node/*/bin',
+    '/home/linuxbrew/.linuxbrew/opt/node@*/bin',
+];
+/** Below the home, single folders of programs: of version managers, of npm's prefix, of package managers. */
+const homeFolders = [
+    '.local/share/fnm/aliases/default/bin',
+    '.volta/bin',
+    '.asdf/shims',
+    '.local/share/mise/shims',
+    'n/bin',
+    '.n/bin',
+    '.npm-global/bin',
+    '.npm-packages/bin',
+    '.local/bin',
+    'bin',
+    '.local/share/pnpm',
+    '.yarn/bin',
+    '.bun/bin',
+    '.linuxbrew/bin',
+];
+const systemFolders = [
+    '/usr/local/bin',
+    '/usr/bin',
+    '/opt/node/bin',
+    '/opt/homebrew/bin',
+    '/home/linuxbrew/.linuxbrew/bin',
+    '/snap/bin',
+    '/snap/node/current/bin',
+];
+/** @param searched every file that was looked for, with what was wrong with those that are there */
+function nodeMissing(searched) {
+    return new failure_Failure('node-missing', 'Node.js 18 or later was not found on the server', {
+        remedy: 'As the user that logs in, without sudo: `curl -fsSL https://fnm.vercel.app/install | bash`, then ' +
+            '`~/.local/share/fnm/fnm install 24`. If it is there already, name its folder in `bin-path`.',
+        evidence: ['searched:', ...searched].join('\n'),
+    });
+}
+/** @param searched every folder that was looked into @param node the Node that runs the agent */
+function pm2Missing(searched, node) {
+    const folder = node.replace(/\/[^/]*$/, '');
+    return new failure_Failure('pm2-missing', 'PM2 was not found on the server', {
+        remedy: 'As the user that logs in, without sudo: ' +
+            `\`PATH="${folder}:$PATH" npm install --global --prefix ~/.local pm2\`. ` +
+            'If it is there already, name its folder in `bin-path`.',
+        evidence: ['searched:', ...searched].join('\n'),
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/frames.js
 /**
  * Frames on the one channel between the action and the agent.
@@ -58313,6 +58414,7 @@ function isFrameKind(kind) {
  * parsed before the sentinel.
  */
 
+
 /** What the server says after the sentinel. */
 const greeting = { ready: 'ready', needAgent: 'need-agent', noNode: 'no-node' };
 function bootstrapCommand({ sentinel, source, persist, path, options }) {
@@ -58323,32 +58425,28 @@ function bootstrapCommand({ sentinel, source, persist, path, options }) {
 }
 /** The oldest Node that the agent and the launcher run on. */
 const OLDEST_NODE = 18;
-/** Folders below the home where version managers keep Node. */
-const NODE_FOLDERS = [
-    '.nvm/versions/node/*/bin',
-    '.local/share/fnm/node-versions/*/installation/bin',
-    '.fnm/node-versions/*/installation/bin',
-    '.volta/tools/image/node/*/bin',
-    '.asdf/installs/nodejs/*/bin',
-    '.local/share/mise/installs/node/*/bin',
-    'n/bin',
-    '.local/bin',
-];
-const SYSTEM_FOLDERS = ['/usr/local/bin', '/usr/bin', '/opt/node/bin', '/opt/homebrew/bin', '/snap/bin'];
-/** Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the usual places. */
+/**
+ * Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the usual places, of several
+ * versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
+ */
 function findNode(sentinel, binPath, code) {
     const run = `"$1" -e "eval(Buffer.from(process.argv[1],/base64/.source).toString())" ${code}`;
-    const fits = `"$1" -e "process.exit(parseInt(process.versions.node)>=${OLDEST_NODE}?0:1)" 2>/dev/null`;
-    const tries = [
+    const single = [
         ...binPath.map((folder) => `${shellWord(folder)}/node`),
         '"$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
         '"$(command -v node 2>/dev/null)"',
-        ...NODE_FOLDERS.map((folder) => `"$HOME"/${folder}/node`),
-        ...SYSTEM_FOLDERS.map((folder) => `${folder}/node`),
+        ...homeFolders.map((folder) => `"$HOME"/${folder}/node`),
     ];
+    const versions = [...versionFolders.map((folder) => `"$HOME"/${folder}`), ...systemVersionFolders];
     return [
-        `t() { if [ -n "$1" ] && [ -x "$1" ]; then if ${fits}; then exec ${run}; fi; s="$s:$1 (too old)"; else s="$s:$1"; fi; }`,
-        `s=""; for n in ${tries.join(' ')}; do t "$n"; done`,
+        't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; ' +
+            `if [ "\${v%%.*}" -ge ${OLDEST_NODE} ] 2>/dev/null; then exec ${run}; fi; ` +
+            's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
+        // The last of a glob is the newest, nearly: 9 comes after 22, and is too old.
+        'r() { i=$#; while [ $i -gt 0 ]; do eval "n=\\${$i}"; t "$n"; i=$((i-1)); done; }',
+        `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
+        ...versions.map((folder) => `r ${folder}/node`),
+        `for n in ${systemFolders.map((folder) => `${folder}/node`).join(' ')}; do t "$n"; done`,
         `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
     ].join('; ');
 }
@@ -58398,9 +58496,21 @@ async function loadAgent(settings, require, module) {
         kept = false;
         if (persist) {
             try {
-                fs.mkdirSync(join(base, '.gapless'), { recursive: true, mode: 0o700 });
+                // The app's folder is for others to read, such as nginx, whatever the umask; the tool's own is not.
+                for (let folder = base, made = [];; folder = dirname(folder)) {
+                    if (!fs.existsSync(folder)) {
+                        made = [folder, ...made];
+                        continue;
+                    }
+                    for (const each of made) {
+                        fs.mkdirSync(each);
+                        fs.chmodSync(each, 0o755);
+                    }
+                    break;
+                }
                 fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-                fs.writeFileSync(`${file}.${process.pid}`, source, { mode: 0o600, flush: true });
+                // Never through a link or into a file that somebody else put there.
+                fs.writeFileSync(`${file}.${process.pid}`, source, { mode: 0o600, flush: true, flag: 'wx' });
                 fs.renameSync(`${file}.${process.pid}`, file);
                 kept = true;
             }
@@ -58434,6 +58544,9 @@ async function loadAgent(settings, require, module) {
 
 
 
+
+/** What a login shell may print before the agent speaks, in bytes: more is no greeting but an attack or a loop. */
+const LONGEST_GREETING = 1024 * 1024;
 /**
  * @param timeoutMs for the login shell to come up and Node to start
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
@@ -58445,10 +58558,7 @@ async function openAgent(remote, agent, timeoutMs) {
     channel.stderr.on('data', (chunk) => (errors = (errors + chunk.toString('utf8')).slice(-8000)));
     const { word, detail, rest } = await greet(channel, sentinel, timeoutMs, () => errors);
     if (word === greeting.noNode) {
-        throw new failure_Failure('node-missing', 'Node.js 18 or later was not found on the server', {
-            remedy: 'Install it for the user that logs in, or name its folder in `bin-path`.',
-            evidence: ['searched:', ...detail.split(':').filter((place) => place !== '')].join('\n'),
-        });
+        throw nodeMissing(detail.split(':').filter((place) => place !== ''));
     }
     if (word === greeting.needAgent)
         channel.write(agent.source);
@@ -58535,7 +58645,8 @@ async function greet(channel, sentinel, timeoutMs, errors) {
     let seen = Buffer.alloc(0);
     const mark = Buffer.from(`${sentinel} `);
     const noShell = (what) => new failure_Failure('no-shell', `the server did not start the agent: ${what}`, {
-        remedy: 'The user needs a login shell that runs commands (not nologin, no ForceCommand), and Node.js 18 or later.',
+        remedy: 'The user needs a login shell that runs commands: not nologin, no ForceCommand or command= in ' +
+            'authorized_keys, no startup file that waits. `ssh <user>@<host> "/bin/sh -c \'echo ok\'"` must print ok.',
         evidence: `${seen.toString('utf8').slice(-4000)}\n${errors()}`.trim(),
     });
     let timer;
@@ -58555,13 +58666,21 @@ async function greet(channel, sentinel, timeoutMs, errors) {
             }
             const next = await Promise.race([input.next(), timeout]);
             if (next.done === true)
-                throw noShell('its command ended');
+                throw noShell(`its command ended${await statusOf(channel)}`);
             seen = Buffer.concat([seen, next.value]);
+            if (seen.length > LONGEST_GREETING)
+                throw noShell(`more than ${LONGEST_GREETING} bytes came before it`);
         }
     }
     finally {
         clearTimeout(timer);
     }
+}
+async function statusOf({ exit }) {
+    const status = await exit?.catch(() => undefined);
+    if (status === undefined)
+        return '';
+    return status.code === null ? ` by ${status.signal}` : ` with exit code ${status.code}`;
 }
 async function* continued(first, input) {
     if (first.length > 0)
@@ -58610,17 +58729,35 @@ function loginFailure(error, attempt) {
         return noCommonAlgorithm(error, attempt);
     return connectionReset(error, attempt);
 }
+/** Whether another try may go better, and harms nobody: no login was refused, and none was tried. */
+function isWorthRetrying(failure, last) {
+    switch (failure.code) {
+        case 'connection-refused':
+        case 'host-unreachable':
+        case 'forward-refused':
+            return true;
+        case 'host-not-found':
+            return failure.cause?.code === 'EAI_AGAIN';
+        case 'connection-reset':
+        case 'connection-timeout':
+            return last?.stage !== 'login';
+        default:
+            return false;
+    }
+}
 /** The connection ended before the login was done, with or without an error of its own. */
-function connectionReset(error, { address, stage }) {
+function connectionReset(error, attempt) {
+    const { address, stage, greeting, banner } = attempt;
+    const said = greeting || banner;
     const during = stage === 'login' ? 'during the login' : 'before the SSH handshake was done';
     return new failure_Failure('connection-reset', `${address} closed the connection ${during}.`, {
         remedy: 'Check that an SSH server listens at this port, and whether the server blocks the address (fail2ban, ' +
             'MaxStartups, DenyUsers, AllowUsers); its log says which.',
-        ...evidence(error?.message),
+        ...evidence([error?.message, said && `it said: ${said.trim()}`].filter(Boolean).join('\n')),
         cause: error,
     });
 }
-function timeoutFailure({ address, stage }, cause) {
+function timeoutFailure({ address, stage, greeting }, cause) {
     const missing = {
         reach: 'could not be reached',
         handshake: 'accepted the connection, but did not finish the SSH handshake',
@@ -58628,6 +58765,7 @@ function timeoutFailure({ address, stage }, cause) {
     }[stage];
     return new failure_Failure('connection-timeout', `${address} ${missing} in time (connect-timeout).`, {
         remedy: 'Check host and port and that the firewall lets the runner in; a slow server needs a longer connect-timeout.',
+        ...evidence(greeting && `it said: ${greeting.trim()}`),
         cause,
     });
 }
@@ -58670,10 +58808,18 @@ function passwordExpired(address, prompt) {
         evidence: prompt,
     });
 }
+/** The server wants more than a password. */
+function questionFailure(questions, { address, username }) {
+    return new failure_Failure('login-refused', `${address} asks ${username} for more than a password.`, {
+        remedy: 'A second factor or a new password cannot be given here. Log in with a key, and let sshd ask this user ' +
+            'for nothing else (Match User … AuthenticationMethods publickey).',
+        evidence: `it asked: ${questions.join(' ')}`,
+    });
+}
 function loginRefused(cause, attempt) {
-    const { address, username, tried, accepted, publicKey, agentError } = attempt;
+    const { address, username, tried, accepted, publicKey, agentError, banner } = attempt;
     const causes = [
-        `${username} is the wrong user`,
+        `${username} is the wrong user, is locked, or has a login shell that is not installed`,
         ...(publicKey === undefined
             ? []
             : [
@@ -58687,6 +58833,7 @@ function loginRefused(cause, attempt) {
         ...(publicKey === undefined ? [] : [`public key: ${publicKey}`]),
         ...(accepted.length === 0 ? [] : [`the server takes: ${accepted.join(', ')}`]),
         ...(agentError === undefined ? [] : [`agent: ${agentError.message}`]),
+        ...(banner === '' ? [] : [`it said: ${banner}`]),
         cause.message,
     ];
     return new failure_Failure('login-refused', `${address} refused the login of ${username} by ${tried.join(', ')}.`, {
@@ -58779,313 +58926,87 @@ function matchesHash(hosts, name) {
     const [, , salt = '', hash] = hosts.split('|');
     return (0,external_node_crypto_.createHmac)('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash;
 }
+/** `*` and `?`, in time that grows with the product of both lengths: as a RegExp, many stars take for ever. */
 function glob(pattern, name) {
-    const source = pattern
-        .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-        .replace(/\*+/g, '.*')
-        .replace(/\?/g, '.');
-    return new RegExp(`^${source}$`).test(name);
+    let [at, star, retry] = [0, -1, 0];
+    for (let index = 0; index < name.length;) {
+        if (at < pattern.length && pattern[at] === '*') {
+            star = at;
+            at += 1;
+            retry = index;
+        }
+        else if (at < pattern.length && (pattern[at] === '?' || pattern[at] === name[index])) {
+            at += 1;
+            index += 1;
+        }
+        else if (star >= 0) {
+            // The star takes one character more.
+            at = star + 1;
+            retry += 1;
+            index = retry;
+        }
+        else {
+            return false;
+        }
+    }
+    return /^\**$/.test(pattern.slice(at));
 }
 
-;// CONCATENATED MODULE: ./build/ssh/host-key.js
-
-
-
-/** Every host key algorithm that may be used, best first, and the type of key that it signs with. */
-const ALGORITHMS = [
-    ['ssh-ed25519', 'ssh-ed25519'],
-    ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp256'],
-    ['ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp384'],
-    ['ecdsa-sha2-nistp521', 'ecdsa-sha2-nistp521'],
-    ['rsa-sha2-512', 'ssh-rsa'],
-    ['rsa-sha2-256', 'ssh-rsa'],
-    ['ssh-rsa', 'ssh-rsa'],
-];
-/**
- * @throws {Failure} `host-identity-missing`, `fingerprint-malformed`, `known-hosts-malformed`,
- *   `host-certificate-unsupported`
- */
-function hostKeyPolicy(inputs, host, port) {
-    const fingerprints = inputs.fingerprints.map(parseFingerprint);
-    const entries = parseKnownHosts(inputs.knownHosts ?? '');
-    if (fingerprints.length === 0 && entries.length === 0)
-        throw identityMissing(host);
-    const expected = { ...matchHost(entries, host, port), fingerprints };
-    if (expected.certAuthority && expected.accepted.length === 0 && fingerprints.length === 0) {
-        throw certificateUnsupported(host, port);
-    }
+;// CONCATENATED MODULE: ./build/ssh/login.js
+/** The methods that a login has anything for. */
+function methodsOf(login, key) {
+    return [
+        ...(key ? ['publickey'] : []),
+        ...(login.agentSocket && !key ? ['agent'] : []),
+        // Servers with PAM often take a password as the answer to a prompt only.
+        ...(login.password ? ['password', 'keyboard-interactive'] : []),
+    ];
+}
+function queueOf(methods) {
+    let waiting = [...methods];
+    let last;
+    const accepted = [];
     return {
-        verify: (key) => judge(key, expected, host, port),
-        algorithms: algorithmsFor(expected),
+        next(taken, partial) {
+            if (partial && last !== undefined) {
+                // AuthenticationMethods may name them in another order: what was refused before may count now.
+                accepted.push(last);
+                waiting = methods.filter((method) => !accepted.includes(method));
+            }
+            // A method that the server does not take is only one more failure in the books of its fail2ban.
+            last = waiting.find((method) => taken.length === 0 || taken.includes(nameOf(method)));
+            if (last !== undefined)
+                waiting.splice(0, waiting.indexOf(last) + 1);
+            return last;
+        },
     };
 }
-/** `SHA256:…` of a public key blob, as ssh-keygen -l prints it. */
-function fingerprintOf(key) {
-    return `SHA256:${(0,external_node_crypto_.createHash)('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
-}
-function parseFingerprint(given) {
-    const fingerprint = given.trim().replace(/=+$/, '');
-    if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(fingerprint))
-        return fingerprint;
-    throw new failure_Failure('fingerprint-malformed', `The host key fingerprint '${given}' cannot be used: SHA256: followed by 43 base64 characters is accepted.`, {
-        remedy: 'Run `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server and copy the SHA256:… part.',
-    });
+/** An agent's keys are public keys to the server. */
+function nameOf(method) {
+    return method === 'agent' ? 'publickey' : method;
 }
 /**
- * A server shows one key, of the first type that the client asks for and it has. Asking for a type that
- * known_hosts does not hold would fail although the server is the right one. The type behind a fingerprint
- * is unknown, so with fingerprints the other types follow.
- */
-function algorithmsFor({ accepted, fingerprints }) {
-    const held = new Set(accepted.map(({ type }) => type));
-    const known = ALGORITHMS.filter(([, type]) => held.has(type)).map(([name]) => name);
-    if (known.length === 0)
-        return undefined;
-    if (fingerprints.length === 0)
-        return known;
-    return [...known, ...ALGORITHMS.map(([name]) => name).filter((name) => !known.includes(name))];
-}
-function judge(key, expected, host, port) {
-    if (expected.revoked.some((revoked) => revoked.equals(key)))
-        return revokedFailure(key, host, port);
-    if (expected.accepted.some((accepted) => accepted.key.equals(key)))
-        return true;
-    if (expected.fingerprints.includes(fingerprintOf(key)))
-        return true;
-    return expected.accepted.length + expected.fingerprints.length === 0
-        ? unknownFailure(key, host, port)
-        : mismatchFailure(key, expected, host, port);
-}
-function mismatchFailure(key, expected, host, port) {
-    const wanted = [
-        ...expected.accepted.map((accepted) => host_key_describe(accepted.key)),
-        ...expected.fingerprints,
-    ].join(', ');
-    return new failure_Failure('host-key-mismatch', `${hostPattern(host, port)} offered the host key ${host_key_describe(key)}, expected was ${wanted}.`, {
-        remedy: 'The server was reinstalled or got new keys, or its key of another type was given, or another ' +
-            `machine answers in its place, which may be an attack. ${howToTrust(key, host, port)}`,
-        evidence: knownHostsLine(key, host, port),
-    });
-}
-function unknownFailure(key, host, port) {
-    return new failure_Failure('host-key-unknown', `known-hosts has no key for ${hostPattern(host, port)}, which offered ${host_key_describe(key)}.`, {
-        remedy: `An unknown server is never trusted. ${howToTrust(key, host, port)}`,
-        evidence: knownHostsLine(key, host, port),
-    });
-}
-function revokedFailure(key, host, port) {
-    return new failure_Failure('host-key-revoked', `${hostPattern(host, port)} offered the host key ${host_key_describe(key)}, which known-hosts marks as @revoked.`, { remedy: 'Give the server new host keys, and put their lines into known-hosts.' });
-}
-function identityMissing(host) {
-    return new failure_Failure('host-identity-missing', `Nothing says which host key ${host} must have.`, {
-        remedy: 'Set known-hosts to the lines of `ssh-keyscan`, or fingerprint to the SHA256:… of the host key, ' +
-            'after comparing them with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the server itself.',
-    });
-}
-function certificateUnsupported(host, port) {
-    return new failure_Failure('host-certificate-unsupported', `known-hosts names only a certificate authority for ${hostPattern(host, port)}, and host certificates ` +
-        'are not supported.', { remedy: "Add the line of the server's own key, from /etc/ssh/ssh_host_ed25519_key.pub." });
-}
-function howToTrust(key, host, port) {
-    return ('On the server itself run `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`. Only if it prints ' +
-        `${fingerprintOf(key)}, put this line into known-hosts: ${knownHostsLine(key, host, port)}`);
-}
-function knownHostsLine(key, host, port) {
-    return `${hostPattern(host, port)} ${keyType(key) ?? 'unknown'} ${key.toString('base64')}`;
-}
-function host_key_describe(key) {
-    return `${keyType(key) ?? 'of unknown type'} ${fingerprintOf(key)}`;
-}
-
-;// CONCATENATED MODULE: ./build/ssh/private-key.js
-
-
-
-/**
- * Brings a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
- * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 refuses all but the first).
- * An OpenSSH or traditional key stays encrypted; PKCS8 comes back without its passphrase.
+ * Answers one question with the password, and no other: a second one asks for something else, such as a code of
+ * a second factor or a new password, and an answer that is echoed is none that is secret.
  *
- * @param inputName the input that the text came from, for messages; the text itself is never shown
- * @throws {Failure} `key-empty`, `key-is-public`, `key-not-a-key`, `key-damaged`, `key-type-unsupported`,
- *   `key-passphrase-missing`, `key-passphrase-wrong`
+ * @param unanswerable told of the questions that a password does not answer
  */
-function normalizePrivateKey(text, passphrase, inputName) {
-    const block = findBlock(unquote(text), inputName);
-    const pem = block.label.endsWith('ENCRYPTED PRIVATE KEY') || block.label === 'PRIVATE KEY'
-        ? convertPkcs8(block, passphrase, inputName)
-        : block.pem;
-    prove(pem, block.encrypted, passphrase, inputName);
-    return pem;
-}
-function unquote(text) {
-    const trimmed = text.replace(/^\uFEFF/, '').trim();
-    const bare = /^(["'])([\s\S]*)\1$/.exec(trimmed)?.[2] ?? trimmed;
-    return bare.replace(/\\r/g, '').replace(/\\n/g, '\n').trim();
-}
-function findBlock(text, inputName) {
-    if (text === '')
-        throw empty(inputName);
-    if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text))
-        throw isPublic(inputName);
-    if (text.startsWith('PuTTY-User-Key-File'))
-        throw putty(inputName);
-    const begin = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text);
-    if (begin === null) {
-        const decoded = decodeBase64(text);
-        if (!decoded.includes('-----BEGIN '))
-            throw notAKey(inputName);
-        return findBlock(unquote(decoded), inputName);
-    }
-    const label = begin[1] ?? '';
-    const start = begin.index + begin[0].length;
-    const end = text.indexOf(`-----END ${label}-----`, start);
-    if (end < 0)
-        throw damaged(inputName, `its last line, -----END ${label}-----, is missing`);
-    return rewrap(label, text.slice(start, end));
-}
-function decodeBase64(text) {
-    return /^[A-Za-z0-9+/=\s]+$/.test(text) ? Buffer.from(text, 'base64').toString('latin1') : '';
-}
-function rewrap(label, body) {
-    // Keys of old OpenSSL carry cipher and IV in two header lines, which must stay lines of their own.
-    const header = /^\s*Proc-Type:\s*4,ENCRYPTED\s*DEK-Info:\s*(AES-[\w-]+,[\dA-F]{32}|DES-[\w-]+,[\dA-F]{16})/i.exec(body);
-    const lines = body
-        .slice(header?.[0].length ?? 0)
-        .replace(/\s+/g, '')
-        .match(/.{1,64}/g) ?? [];
-    const head = header ? ['Proc-Type: 4,ENCRYPTED', `DEK-Info: ${header[1]}`, ''] : [];
-    const pem = [`-----BEGIN ${label}-----`, ...head, ...lines, `-----END ${label}-----`, ''].join('\n');
-    const encrypted = header !== null || label.startsWith('ENCRYPTED') || hasOpenSshCipher(label, lines.join(''));
-    return { label, encrypted, pem };
-}
-/** openssh-key-v1 begins with a magic of 15 bytes and the name of its cipher: PROTOCOL.key of OpenSSH. */
-function hasOpenSshCipher(label, base64) {
-    if (label !== 'OPENSSH PRIVATE KEY')
-        return false;
-    return !Buffer.from(base64, 'base64').subarray(15).toString('latin1').startsWith('\0\0\0\x04none');
-}
-function convertPkcs8(block, passphrase, inputName) {
-    if (block.encrypted && !passphrase)
-        throw passphraseMissing(inputName);
-    const key = readPkcs8(block, passphrase, inputName);
-    switch (key.asymmetricKeyType) {
-        case 'rsa':
-            return key.export({ type: 'pkcs1', format: 'pem' }).toString();
-        case 'ec':
-            return key.export({ type: 'sec1', format: 'pem' }).toString();
-        case 'ed25519':
-            return openSshEd25519(key);
-        default:
-            throw unsupported(inputName, key.asymmetricKeyType ?? 'unknown');
-    }
-}
-function readPkcs8(block, passphrase, inputName) {
-    try {
-        return (0,external_node_crypto_.createPrivateKey)({ key: block.pem, format: 'pem', ...(passphrase ? { passphrase } : {}) });
-    }
-    catch {
-        throw block.encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key');
-    }
-}
-/** ssh2 reads Ed25519 in OpenSSH's own format only; the layout is in PROTOCOL.key of OpenSSH. */
-function openSshEd25519(key) {
-    const { x = '', d = '' } = key.export({ format: 'jwk' });
-    const publicKey = Buffer.from(x, 'base64url');
-    const publicBlob = Buffer.concat([private_key_string('ssh-ed25519'), private_key_string(publicKey)]);
-    const check = (0,external_node_crypto_.randomBytes)(4);
-    const secret = Buffer.concat([
-        check,
-        check,
-        publicBlob,
-        private_key_string(Buffer.concat([Buffer.from(d, 'base64url'), publicKey])),
-        private_key_string(''),
-    ]);
-    const padding = Buffer.from([1, 2, 3, 4, 5, 6, 7, 8].slice(0, (8 - (secret.length % 8)) % 8));
-    const whole = Buffer.concat([
-        Buffer.from('openssh-key-v1\0'),
-        private_key_string('none'),
-        private_key_string('none'),
-        private_key_string(''),
-        uint32(1),
-        private_key_string(publicBlob),
-        private_key_string(Buffer.concat([secret, padding])),
-    ]);
-    return rewrap('OPENSSH PRIVATE KEY', whole.toString('base64')).pem;
-}
-function private_key_string(value) {
-    const bytes = Buffer.from(value);
-    return Buffer.concat([uint32(bytes.length), bytes]);
-}
-function uint32(value) {
-    const bytes = Buffer.alloc(4);
-    bytes.writeUInt32BE(value);
-    return bytes;
-}
-/** Signs with the key and checks the signature: a wrong passphrase or a cut key can parse by chance. */
-function prove(pem, encrypted, passphrase, inputName) {
-    if (encrypted && !passphrase)
-        throw passphraseMissing(inputName);
-    const key = lib_default().utils.parseKey(pem, passphrase);
-    if (key instanceof Error) {
-        const type = /^Unsupported .*: ([\w@.-]+)$|^Cipher \(([\w@.-]+)\) not supported/.exec(key.message);
-        if (type)
-            throw unsupported(inputName, type[1] ?? type[2] ?? 'unknown');
-        throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key');
-    }
-    if (key.type === 'ssh-dss')
-        throw unsupported(inputName, key.type);
-    const challenge = Buffer.from('gapless');
-    // The type says Buffer; ssh2 returns an Error for a key that cannot sign.
-    const signature = key.sign(challenge);
-    const verified = signature instanceof Error ? signature : key.verify(challenge, signature);
-    if (verified !== true) {
-        throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'it cannot sign');
-    }
-}
-const ACCEPTED = 'an RSA, ECDSA or Ed25519 private key, from -----BEGIN … to -----END …, is accepted';
-function passphraseInput(inputName) {
-    return inputName.replace(/key$/, 'passphrase');
-}
-function empty(inputName) {
-    return new failure_Failure('key-empty', `The input ${inputName} is empty: ${ACCEPTED}.`, {
-        remedy: 'Check the name of the secret. Secrets are empty in workflows that a fork or Dependabot triggers.',
-    });
-}
-function isPublic(inputName) {
-    return new failure_Failure('key-is-public', `The input ${inputName} holds a public key: ${ACCEPTED}.`, {
-        remedy: 'Use the file without .pub; the public key belongs into ~/.ssh/authorized_keys on the server.',
-    });
-}
-function notAKey(inputName) {
-    return new failure_Failure('key-not-a-key', `The input ${inputName} holds no private key: ${ACCEPTED}.`, {
-        remedy: 'Paste the content of the key file into the secret, not its path or its name.',
-    });
-}
-function putty(inputName) {
-    return new failure_Failure('key-type-unsupported', `The input ${inputName} holds a PuTTY key: ${ACCEPTED}.`, {
-        remedy: 'Convert it: puttygen key.ppk -O private-openssh -o key.',
-    });
-}
-function unsupported(inputName, type) {
-    return new failure_Failure('key-type-unsupported', `The key in the input ${inputName} is of the unsupported type ${type}: ${ACCEPTED}.`, { remedy: 'Make a new one for deploys: ssh-keygen -t ed25519 -N "" -f deploy_key.' });
-}
-function damaged(inputName, reason) {
-    return new failure_Failure('key-damaged', `The key in the input ${inputName} is damaged: ${reason}.`, {
-        remedy: 'Paste the whole key file again, including its first and its last line.',
-    });
-}
-function passphraseMissing(inputName) {
-    const input = passphraseInput(inputName);
-    return new failure_Failure('key-passphrase-missing', `The key in the input ${inputName} is encrypted and ${input} is empty.`, {
-        remedy: `Set ${input}, or use a key without a passphrase.`,
-    });
-}
-function passphraseWrong(inputName) {
-    const input = passphraseInput(inputName);
-    return new failure_Failure('key-passphrase-wrong', `The input ${input} does not open the key in the input ${inputName}.`, {
-        remedy: 'Check with `ssh-keygen -yf <key file>`, which asks for the passphrase. The key may also be damaged.',
-    });
+function passwordPrompt(username, password, unanswerable) {
+    let told = false;
+    return {
+        type: 'keyboard-interactive',
+        username,
+        prompt(_name, _instructions, _language, questions, answer) {
+            // A round without a question only tells something, and wants its empty answer.
+            if (questions.length === 0)
+                return answer([]);
+            if (told || questions.length > 1 || questions[0]?.echo === true) {
+                return unanswerable(questions.map(({ prompt }) => prompt.trim()));
+            }
+            told = true;
+            answer([password]);
+        },
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/channel.js
@@ -59206,8 +59127,7 @@ class Session {
     }
 }
 
-;// CONCATENATED MODULE: ./build/ssh/connection.js
-
+;// CONCATENATED MODULE: ./build/ssh/attempt.js
 
 
 
@@ -59216,6 +59136,10 @@ class Session {
 
 const KEEPALIVE_INTERVAL = 10_000;
 const KEEPALIVE_COUNT = 3;
+/** What a server says before its identification, as far as it is shown; in bytes. */
+const attempt_LONGEST_GREETING = 500;
+/** A login banner, as far as it is shown; in characters. */
+const LONGEST_BANNER = 2000;
 /** GCM first: in ssh2's JavaScript it costs 5 % of a core at 100 Mbit/s, the least of all (ssh2 1.17). */
 const CIPHERS = [
     'aes128-gcm@openssh.com',
@@ -59225,104 +59149,35 @@ const CIPHERS = [
     'aes256-ctr',
     'chacha20-poly1305@openssh.com',
 ];
-/**
- * Logs in to a server, once, over a jump host if there is one.
- * @throws {Failure} the codes of errors.ts, host-key.ts, known-hosts.ts and private-key.ts
- */
-async function connect(options) {
-    const peer = prepare(options, 'key');
-    const jumpHost = options.proxy && prepare(options.proxy, 'proxy-key');
-    const expiry = new AbortController();
-    const timer = setTimeout(() => expiry.abort(), options.connectTimeoutMs);
-    const context = { deadline: expiry.signal, log: options.onLog ?? (() => { }) };
-    try {
-        return jumpHost ? await connectThrough(jumpHost, peer, context) : await connectDirectly(peer, context);
-    }
-    finally {
-        clearTimeout(timer);
-    }
-}
-function prepare(target, keyInput) {
-    const { host, port, username, login } = target;
-    const address = `${username}@${host.includes(':') ? `[${host}]` : host}:${port}`;
-    const policy = hostKeyPolicy(target.hostKey, host, port);
-    const key = login.key === undefined ? undefined : parsePrivateKey(login.key, login.passphrase, keyInput);
-    const methods = loginMethods(username, login, key);
-    if (methods.length === 0)
-        throw loginMissing(address);
-    return { target, address, policy, key, methods };
-}
-function parsePrivateKey(text, passphrase, inputName) {
-    const key = lib_default().utils.parseKey(normalizePrivateKey(text, passphrase, inputName), passphrase);
-    if (key instanceof Error)
-        throw new failure_Failure('key-damaged', `The key in the input ${inputName} is damaged.`);
-    return key;
-}
-function loginMethods(username, login, key) {
-    const { agentSocket, password } = login;
-    return [
-        ...(key ? [{ type: 'publickey', username, key }] : []),
-        ...(agentSocket && !key ? [{ type: 'agent', username, agent: agentSocket }] : []),
-        ...(password ? passwordMethods(username, password) : []),
-    ];
-}
-/** Servers with PAM often take a password as the answer to a prompt only. */
-function passwordMethods(username, password) {
-    return [
-        { type: 'password', username, password },
-        {
-            type: 'keyboard-interactive',
-            username,
-            prompt: (_name, _instructions, _language, prompts, answer) => answer(prompts.map(() => password)),
-        },
-    ];
-}
-function connectDirectly(peer, context) {
-    const { host, port } = peer.target;
-    // Without noDelay every small exchange costs 46 ms more, even on loopback (ssh2 1.17).
-    return logIn(peer, (0,external_node_net_.connect)({ host, port, noDelay: true }), context);
-}
-async function connectThrough(jumpHost, peer, context) {
-    const jump = await connectDirectly(jumpHost, context);
-    try {
-        const session = await logIn(peer, await forward(jump, peer, context.deadline), context);
-        void session.closed.then(() => jump.close());
-        return session;
-    }
-    catch (error) {
-        jump.close();
-        throw error;
-    }
-}
-/** A jump host may try for minutes to reach an address that does not answer. */
-function forward(jump, { target, address }, deadline) {
-    return new Promise((resolve, reject) => {
-        const expire = () => reject(forwardTimeout(jump.address, address));
-        if (deadline.aborted)
-            return expire();
-        deadline.addEventListener('abort', expire, { once: true });
-        jump.forward(target.host, target.port, address).then(resolve, reject);
-    });
-}
-function logIn(peer, transport, { deadline, log }) {
-    const { address, policy } = peer;
+/** Logs in once. @throws {Failure} the codes of errors.ts and host-key.ts */
+function logIn(peer, transport, context) {
+    const { deadline, log } = context;
     const client = new (lib_default()).Client();
     const attempt = startAttempt(peer);
+    context.last = attempt;
     return new Promise((resolve, reject) => {
         const fail = (failure) => {
             reject(failure);
             transport.destroy();
         };
         const expire = () => fail(timeoutFailure(attempt));
+        const handshake = setTimeout(expire, context.handshakeMs);
         deadline.addEventListener('abort', expire, { once: true });
+        transport.once('close', () => clearTimeout(handshake));
         watch(client, attempt, log, fail);
+        client.on('handshake', () => clearTimeout(handshake));
         client.on('ready', () => {
             deadline.removeEventListener('abort', expire);
-            log(`logged in to ${address} by ${attempt.tried.at(-1)}`);
-            resolve(new Session(address, client, transport));
+            // ssh2 (1.17) does not get here without the question for the host key; nothing else may ever change that.
+            if (!attempt.hostVerified)
+                return fail(connectionReset(undefined, attempt));
+            log(`logged in to ${peer.address} by ${attempt.tried.at(-1)}`);
+            resolve(new Session(peer.address, client, transport));
         });
         const verifyHost = (key) => {
-            const verdict = policy.verify(key);
+            attempt.hostKeyType = keyType(key);
+            const verdict = peer.policy.verify(key);
+            attempt.hostVerified = verdict === true;
             if (verdict !== true)
                 fail(verdict);
             return verdict === true;
@@ -59330,24 +59185,42 @@ function logIn(peer, transport, { deadline, log }) {
         if (deadline.aborted)
             return expire();
         try {
-            client.connect(clientConfig(peer, attempt, transport, verifyHost));
+            client.connect(clientConfig(peer, attempt, transport, verifyHost, fail));
         }
         catch (error) {
             fail(failure_Failure.from(error));
         }
+        // After ssh2's own listener: the stream begins to flow.
+        listen(transport, attempt);
     });
 }
-function startAttempt({ address, target, key }) {
+function startAttempt({ address, username, key }) {
     return {
         address,
-        username: target.username,
+        username,
         stage: 'reach',
+        greeting: '',
+        banner: '',
+        hostKeyType: undefined,
+        hostVerified: false,
         tried: [],
         accepted: [],
         publicKey: key && `${key.type} ${key.getPublicSSH().toString('base64')}`,
         offers: [],
         agentError: undefined,
     };
+}
+/** Keeps what comes before an SSH server names itself: a full one says so there, as does what is none. */
+function listen(transport, attempt) {
+    const hear = (chunk) => {
+        attempt.greeting += chunk.toString('latin1', 0, attempt_LONGEST_GREETING - attempt.greeting.length);
+        const named = /^SSH-/m.exec(attempt.greeting);
+        if (named !== null)
+            attempt.greeting = attempt.greeting.slice(0, named.index);
+        if (named !== null || attempt.greeting.length >= attempt_LONGEST_GREETING)
+            transport.off('data', hear);
+    };
+    transport.on('data', hear);
 }
 /** Follows an attempt to its end. Listeners stay: ssh2 emits a second 'error' after the one that counts. */
 function watch(client, attempt, log, fail) {
@@ -59358,7 +59231,10 @@ function watch(client, attempt, log, fail) {
     client.on('handshake', () => {
         attempt.stage = 'login';
     });
-    client.on('banner', (message) => log(message.trimEnd()));
+    client.on('banner', (message) => {
+        attempt.banner = message.trim().slice(0, LONGEST_BANNER);
+        log(attempt.banner);
+    });
     client.on('change password', (prompt) => fail(passwordExpired(attempt.address, prompt)));
     client.on('error', (error) => {
         // After an agent's error ssh2 goes on with the next method by itself.
@@ -59370,29 +59246,39 @@ function watch(client, attempt, log, fail) {
     client.on('end', () => fail(connectionReset(undefined, attempt)));
     client.on('close', () => fail(connectionReset(undefined, attempt)));
 }
-function clientConfig(peer, attempt, transport, hostVerifier) {
-    const { target, policy, methods } = peer;
-    const queue = [...methods];
+function clientConfig({ username, login, key, policy }, attempt, transport, hostVerifier, fail) {
+    const { password = '', agentSocket = '' } = login;
+    const queue = queueOf(methodsOf(login, key));
+    const send = (method) => {
+        switch (method) {
+            case 'publickey':
+                return key === undefined ? false : { type: method, username, key };
+            case 'agent':
+                return { type: method, username, agent: agentSocket };
+            case 'password':
+                return { type: method, username, password };
+            case 'keyboard-interactive':
+                return passwordPrompt(username, password, (questions) => fail(questionFailure(questions, attempt)));
+            default:
+                return false;
+        }
+    };
     return {
         sock: transport,
-        username: target.username,
+        username,
         hostVerifier,
-        // The deadline is kept here, over all hops.
+        // The deadline is kept by the caller, over all hops.
         readyTimeout: 0,
         keepaliveInterval: KEEPALIVE_INTERVAL,
         keepaliveCountMax: KEEPALIVE_COUNT,
-        algorithms: {
-            cipher: CIPHERS,
-            ...(policy.algorithms ? { serverHostKey: policy.algorithms } : {}),
-        },
-        authHandler: (accepted) => {
+        algorithms: { cipher: CIPHERS, serverHostKey: [...policy.algorithms] },
+        authHandler: (accepted, partial) => {
             attempt.accepted = accepted ?? [];
-            const next = queue.find((method) => mayTry(method, attempt.accepted));
-            if (next === undefined)
+            const method = queue.next(attempt.accepted, partial === true);
+            if (method === undefined)
                 return false;
-            queue.splice(0, queue.indexOf(next) + 1);
-            attempt.tried.push(next.type);
-            return next;
+            attempt.tried.push(method);
+            return send(method);
         },
         debug: (line) => {
             // "(local)" and "(remote)" lines name the algorithms of both sides; rekeying repeats them.
@@ -59401,13 +59287,471 @@ function clientConfig(peer, attempt, transport, hostVerifier) {
         },
     };
 }
-/** A method that the server does not take is only one more failure in the books of its fail2ban. */
-function mayTry({ type }, accepted) {
-    return accepted.length === 0 || accepted.includes(type === 'agent' ? 'publickey' : type);
+
+;// CONCATENATED MODULE: ./build/ssh/host-key.js
+
+
+
+/**
+ * Every host key algorithm that may be used, best first, and the type of key that it signs with. No `ssh-rsa`,
+ * whose signatures are SHA-1: OpenSSH refuses them since 8.8, and since 7.2 (2016) no server needs them.
+ */
+const ALGORITHMS = [
+    ['ssh-ed25519', 'ssh-ed25519'],
+    ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp256'],
+    ['ecdsa-sha2-nistp384', 'ecdsa-sha2-nistp384'],
+    ['ecdsa-sha2-nistp521', 'ecdsa-sha2-nistp521'],
+    ['rsa-sha2-512', 'ssh-rsa'],
+    ['rsa-sha2-256', 'ssh-rsa'],
+];
+/**
+ * @throws {Failure} `host-identity-missing`, `fingerprint-malformed`, `known-hosts-malformed`,
+ *   `host-certificate-unsupported`
+ */
+function hostKeyPolicy(inputs, host, port) {
+    const fingerprints = inputs.fingerprints.map(parseFingerprint);
+    const entries = parseKnownHosts(inputs.knownHosts ?? '');
+    if (fingerprints.length === 0 && entries.length === 0)
+        throw identityMissing(host);
+    const expected = { ...matchHost(entries, host, port), fingerprints };
+    if (expected.certAuthority && expected.accepted.length === 0 && fingerprints.length === 0) {
+        throw certificateUnsupported(host, port);
+    }
+    const policyFor = (algorithms) => ({
+        verify: (key) => judge(key, expected, host, port),
+        algorithms,
+        without(type) {
+            if (fingerprints.length === 0)
+                return undefined;
+            const others = algorithms.filter((name) => typeOf.get(name) !== type);
+            return others.length === 0 || others.length === algorithms.length ? undefined : policyFor(others);
+        },
+    });
+    return policyFor(algorithmsFor(expected));
+}
+const typeOf = new Map(ALGORITHMS);
+/** `SHA256:…` of a public key blob, as ssh-keygen -l prints it. */
+function fingerprintOf(key) {
+    return `SHA256:${(0,external_node_crypto_.createHash)('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
+}
+function parseFingerprint(given) {
+    const fingerprint = given.trim().replace(/=+$/, '');
+    if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(fingerprint))
+        return fingerprint;
+    throw new failure_Failure('fingerprint-malformed', `The host key fingerprint '${given}' cannot be used: SHA256: followed by 43 base64 characters is accepted.`, {
+        remedy: 'Run `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server and copy the SHA256:… part.',
+    });
+}
+/**
+ * A server shows one key, of the first type that the client asks for and it has. Asking for a type that
+ * known_hosts does not hold would fail although the server is the right one. The type behind a fingerprint
+ * is unknown, so with fingerprints the other types follow.
+ */
+function algorithmsFor({ accepted, fingerprints }) {
+    const all = ALGORITHMS.map(([name]) => name);
+    const held = new Set(accepted.map(({ type }) => type));
+    const known = all.filter((name) => held.has(typeOf.get(name) ?? ''));
+    if (known.length > 0 && fingerprints.length === 0)
+        return known;
+    return [...known, ...all.filter((name) => !known.includes(name))];
+}
+function judge(key, expected, host, port) {
+    if (expected.revoked.some((revoked) => revoked.equals(key)))
+        return revokedFailure(key, host, port);
+    if (expected.accepted.some((accepted) => accepted.key.equals(key)))
+        return true;
+    if (expected.fingerprints.includes(fingerprintOf(key)))
+        return true;
+    return expected.accepted.length + expected.fingerprints.length === 0
+        ? unknownFailure(key, host, port)
+        : mismatchFailure(key, expected, host, port);
+}
+function mismatchFailure(key, expected, host, port) {
+    const wanted = [
+        ...expected.accepted.map((accepted) => host_key_describe(accepted.key)),
+        ...expected.fingerprints,
+    ].join(', ');
+    return new failure_Failure('host-key-mismatch', `${hostPattern(host, port)} offered the host key ${host_key_describe(key)}, expected was ${wanted}.`, {
+        remedy: 'The server was reinstalled or got new keys, or its key of another type was given, or another ' +
+            `machine answers in its place, which may be an attack. ${howToTrust(key, host, port)}`,
+        evidence: knownHostsLine(key, host, port),
+    });
+}
+function unknownFailure(key, host, port) {
+    return new failure_Failure('host-key-unknown', `known-hosts has no key for ${hostPattern(host, port)}, which offered ${host_key_describe(key)}.`, {
+        remedy: `An unknown server is never trusted. ${howToTrust(key, host, port)}`,
+        evidence: knownHostsLine(key, host, port),
+    });
+}
+function revokedFailure(key, host, port) {
+    return new failure_Failure('host-key-revoked', `${hostPattern(host, port)} offered the host key ${host_key_describe(key)}, which known-hosts marks as @revoked.`, { remedy: 'Give the server new host keys, and put their lines into known-hosts.' });
+}
+function identityMissing(host) {
+    return new failure_Failure('host-identity-missing', `Nothing says which host key ${host} must have.`, {
+        remedy: 'Set known-hosts to the lines of `ssh-keyscan`, or fingerprint to the SHA256:… of the host key, ' +
+            'after comparing them with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the server itself.',
+    });
+}
+function certificateUnsupported(host, port) {
+    return new failure_Failure('host-certificate-unsupported', `known-hosts names only a certificate authority for ${hostPattern(host, port)}, and host certificates ` +
+        'are not supported.', { remedy: "Add the line of the server's own key, from /etc/ssh/ssh_host_ed25519_key.pub." });
+}
+function howToTrust(key, host, port) {
+    return ('On the server itself run `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`. Only if it prints ' +
+        `${fingerprintOf(key)}, put this line into known-hosts: ${knownHostsLine(key, host, port)}`);
+}
+function knownHostsLine(key, host, port) {
+    return `${hostPattern(host, port)} ${keyType(key) ?? 'unknown'} ${key.toString('base64')}`;
+}
+function host_key_describe(key) {
+    return `${keyType(key) ?? 'of unknown type'} ${fingerprintOf(key)}`;
+}
+
+;// CONCATENATED MODULE: ./build/ssh/private-key.js
+
+
+
+/**
+ * Brings a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
+ * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 refuses all but the first).
+ * An OpenSSH or traditional key stays encrypted; PKCS8 comes back without its passphrase.
+ *
+ * @param inputName the input that the text came from, for messages; the text itself is never shown
+ * @throws {Failure} `key-empty`, `key-is-public`, `key-not-a-key`, `key-damaged`, `key-type-unsupported`,
+ *   `key-passphrase-missing`, `key-passphrase-wrong`
+ */
+function normalizePrivateKey(text, passphrase, inputName) {
+    const bare = unquote(text);
+    if (bare.startsWith('PuTTY-User-Key-File-'))
+        return convertPutty(bare, passphrase, inputName);
+    const block = findBlock(bare, inputName);
+    const pem = block.label.endsWith('ENCRYPTED PRIVATE KEY') || block.label === 'PRIVATE KEY'
+        ? convertPkcs8(block, passphrase, inputName)
+        : block.pem;
+    prove(pem, block.encrypted, passphrase, inputName);
+    return pem;
+}
+function unquote(text) {
+    const trimmed = text.replace(/^\uFEFF/, '').trim();
+    const bare = /^(["'])([\s\S]*)\1$/.exec(trimmed)?.[2] ?? trimmed;
+    return bare.replace(/\\r/g, '').replace(/\\n/g, '\n').trim();
+}
+function findBlock(text, inputName) {
+    if (text === '')
+        throw empty(inputName);
+    if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text))
+        throw isPublic(inputName);
+    const begin = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text);
+    if (begin === null) {
+        const decoded = decodeBase64(text);
+        if (!decoded.includes('-----BEGIN '))
+            throw notAKey(inputName);
+        return findBlock(unquote(decoded), inputName);
+    }
+    const label = begin[1] ?? '';
+    const start = begin.index + begin[0].length;
+    const end = text.indexOf(`-----END ${label}-----`, start);
+    if (end < 0)
+        throw damaged(inputName, `its last line, -----END ${label}-----, is missing`);
+    return rewrap(label, text.slice(start, end));
+}
+function decodeBase64(text) {
+    return /^[A-Za-z0-9+/=\s]+$/.test(text) ? Buffer.from(text, 'base64').toString('latin1') : '';
+}
+function rewrap(label, body) {
+    // Keys of old OpenSSL carry cipher and IV in two header lines, which must stay lines of their own.
+    const header = /^\s*Proc-Type:\s*4,ENCRYPTED\s*DEK-Info:\s*(AES-[\w-]+,[\dA-F]{32}|DES-[\w-]+,[\dA-F]{16})/i.exec(body);
+    const lines = body
+        .slice(header?.[0].length ?? 0)
+        .replace(/\s+/g, '')
+        .match(/.{1,64}/g) ?? [];
+    const head = header ? ['Proc-Type: 4,ENCRYPTED', `DEK-Info: ${header[1]}`, ''] : [];
+    const pem = [`-----BEGIN ${label}-----`, ...head, ...lines, `-----END ${label}-----`, ''].join('\n');
+    const encrypted = header !== null || label.startsWith('ENCRYPTED') || hasOpenSshCipher(label, lines.join(''));
+    return { label, encrypted, pem };
+}
+/** openssh-key-v1 begins with a magic of 15 bytes and the name of its cipher: PROTOCOL.key of OpenSSH. */
+function hasOpenSshCipher(label, base64) {
+    if (label !== 'OPENSSH PRIVATE KEY')
+        return false;
+    return !Buffer.from(base64, 'base64').toString('latin1', 15).startsWith('\0\0\0\x04none');
+}
+function convertPkcs8(block, passphrase, inputName) {
+    if (block.encrypted && !passphrase)
+        throw passphraseMissing(inputName);
+    const key = readPkcs8(block, passphrase, inputName);
+    switch (key.asymmetricKeyType) {
+        case 'rsa':
+            return key.export({ type: 'pkcs1', format: 'pem' }).toString();
+        case 'ec':
+            return key.export({ type: 'sec1', format: 'pem' }).toString();
+        case 'ed25519':
+            return openSshEd25519(key);
+        default:
+            throw unsupported(inputName, key.asymmetricKeyType ?? 'unknown');
+    }
+}
+function readPkcs8(block, passphrase, inputName) {
+    try {
+        return (0,external_node_crypto_.createPrivateKey)({ key: block.pem, format: 'pem', ...(passphrase ? { passphrase } : {}) });
+    }
+    catch (error) {
+        // OpenSSL 3 left the ciphers of old PKCS8 files behind.
+        if (/envelope routines::unsupported/.test(error.message)) {
+            throw unsupported(inputName, 'encrypted by a cipher of the past');
+        }
+        throw block.encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key');
+    }
+}
+/** ssh2 (1.17) reads PuTTY's older format, and of it RSA keys alone. */
+function convertPutty(text, passphrase, inputName) {
+    const encrypted = !/^Encryption: none$/m.test(text);
+    const readable = /^PuTTY-User-Key-File-2: ssh-rsa$/m.test(text);
+    if (!readable)
+        throw putty(inputName);
+    if (encrypted && !passphrase)
+        throw passphraseMissing(inputName);
+    // Given for a key that needs none, it would count against the key.
+    const key = lib_default().utils.parseKey(text.replaceAll('\r', ''), encrypted ? passphrase : undefined);
+    if (!(key instanceof Error))
+        return key.getPrivatePEM();
+    throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its check sum does not fit');
+}
+/** ssh2 reads Ed25519 in OpenSSH's own format only; the layout is in PROTOCOL.key of OpenSSH. */
+function openSshEd25519(key) {
+    const { x = '', d = '' } = key.export({ format: 'jwk' });
+    const publicKey = Buffer.from(x, 'base64url');
+    const publicBlob = Buffer.concat([private_key_string('ssh-ed25519'), private_key_string(publicKey)]);
+    const check = (0,external_node_crypto_.randomBytes)(4);
+    const secret = Buffer.concat([
+        check,
+        check,
+        publicBlob,
+        private_key_string(Buffer.concat([Buffer.from(d, 'base64url'), publicKey])),
+        private_key_string(''),
+    ]);
+    const padding = Buffer.from([1, 2, 3, 4, 5, 6, 7, 8].slice(0, (8 - (secret.length % 8)) % 8));
+    const whole = Buffer.concat([
+        Buffer.from('openssh-key-v1\0'),
+        private_key_string('none'),
+        private_key_string('none'),
+        private_key_string(''),
+        uint32(1),
+        private_key_string(publicBlob),
+        private_key_string(Buffer.concat([secret, padding])),
+    ]);
+    return rewrap('OPENSSH PRIVATE KEY', whole.toString('base64')).pem;
+}
+function private_key_string(value) {
+    const bytes = Buffer.from(value);
+    return Buffer.concat([uint32(bytes.length), bytes]);
+}
+function uint32(value) {
+    const bytes = Buffer.alloc(4);
+    bytes.writeUInt32BE(value);
+    return bytes;
+}
+/** Signs with the key and checks the signature: a wrong passphrase or a cut key can parse by chance. */
+function prove(pem, encrypted, passphrase, inputName) {
+    if (encrypted && !passphrase)
+        throw passphraseMissing(inputName);
+    // The type does not tell: for a file that holds no key ssh2 (1.17) returns nothing.
+    const key = lib_default().utils.parseKey(pem, passphrase);
+    if (key === undefined)
+        throw damaged(inputName, 'it holds no key');
+    if (!('sign' in key)) {
+        // ssh2 (1.17) knows this cipher for connections only, and trips over it here.
+        if (/initialization vector/.test(key.message))
+            throw unsupported(inputName, 'chacha20-poly1305');
+        const type = /^Unsupported .*: ([\w@.-]+)$|^Cipher \(([\w@.-]+)\) not supported/.exec(key.message);
+        if (type)
+            throw unsupported(inputName, type[1] ?? type[2] ?? 'unknown');
+        throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key');
+    }
+    if (key.type === 'ssh-dss')
+        throw unsupported(inputName, key.type);
+    const challenge = Buffer.from('gapless');
+    // The type says Buffer; ssh2 returns an Error for a key that cannot sign.
+    const signature = key.sign(challenge);
+    const verified = signature instanceof Error ? signature : key.verify(challenge, signature);
+    if (verified !== true) {
+        throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'it cannot sign');
+    }
+}
+const ACCEPTED = 'an RSA, ECDSA or Ed25519 private key, from -----BEGIN … to -----END …, is accepted';
+function passphraseInput(inputName) {
+    return inputName.replace(/key$/, 'passphrase');
+}
+function empty(inputName) {
+    return new failure_Failure('key-empty', `The input ${inputName} is empty: ${ACCEPTED}.`, {
+        remedy: 'Check the name of the secret. Secrets are empty in workflows that a fork or Dependabot triggers.',
+    });
+}
+function isPublic(inputName) {
+    return new failure_Failure('key-is-public', `The input ${inputName} holds a public key: ${ACCEPTED}.`, {
+        remedy: 'Use the file without .pub; the public key belongs into ~/.ssh/authorized_keys on the server.',
+    });
+}
+function notAKey(inputName) {
+    return new failure_Failure('key-not-a-key', `The input ${inputName} holds no private key: ${ACCEPTED}.`, {
+        remedy: 'Paste the content of the key file into the secret, not its path or its name.',
+    });
+}
+function putty(inputName) {
+    return new failure_Failure('key-type-unsupported', `The input ${inputName} holds a PuTTY key: ${ACCEPTED}.`, {
+        remedy: 'Convert it: puttygen key.ppk -O private-openssh -o key.',
+    });
+}
+function unsupported(inputName, type) {
+    return new failure_Failure('key-type-unsupported', `The key in the input ${inputName} is of the unsupported type ${type}: ${ACCEPTED}.`, { remedy: 'Make a new one for deploys: ssh-keygen -t ed25519 -N "" -f deploy_key.' });
+}
+function damaged(inputName, reason) {
+    return new failure_Failure('key-damaged', `The key in the input ${inputName} is damaged: ${reason}.`, {
+        remedy: 'Paste the whole key file again, including its first and its last line.',
+    });
+}
+function passphraseMissing(inputName) {
+    const input = passphraseInput(inputName);
+    return new failure_Failure('key-passphrase-missing', `The key in the input ${inputName} is encrypted and ${input} is empty.`, {
+        remedy: `Set ${input}, or use a key without a passphrase.`,
+    });
+}
+function passphraseWrong(inputName) {
+    const input = passphraseInput(inputName);
+    return new failure_Failure('key-passphrase-wrong', `The input ${input} does not open the key in the input ${inputName}.`, {
+        remedy: 'Check with `ssh-keygen -yf <key file>`, which asks for the passphrase. The key may also be damaged.',
+    });
+}
+
+;// CONCATENATED MODULE: ./build/ssh/connection.js
+
+
+
+
+
+
+
+
+
+const RETRY_PAUSES = [500, 1000, 2000, 4000];
+/** A handshake that got stuck leaves time for a second one. */
+const HANDSHAKE_SHARE = 0.5;
+/**
+ * How long one address of a name is tried before the next one, ms. Node's own 250 gives up on every server that
+ * is far away as soon as its name has a second address (Node 20 to 24).
+ */
+const ADDRESS_TIMEOUT = 5000;
+/**
+ * Logs in to a server, over a jump host if there is one. What fails before a login was tried is tried again with
+ * growing pauses: a full sshd (MaxStartups), one that restarts, a network that blinks. A login is tried once:
+ * more would only feed the server's fail2ban.
+ * @throws {Failure} the codes of errors.ts, host-key.ts, known-hosts.ts and private-key.ts
+ */
+async function connect(options) {
+    const peer = prepare(options, 'key');
+    const jumpHost = options.proxy && prepare(options.proxy, 'proxy-key');
+    const { connectTimeoutMs, retryPausesMs = RETRY_PAUSES, onLog: log = () => { } } = options;
+    const expiry = new AbortController();
+    const timer = setTimeout(() => expiry.abort(), connectTimeoutMs);
+    const handshakeMs = connectTimeoutMs * HANDSHAKE_SHARE;
+    const context = { deadline: expiry.signal, handshakeMs, log, last: undefined };
+    const end = performance.now() + connectTimeoutMs;
+    try {
+        for (let tries = 1;; tries += 1) {
+            try {
+                return await (jumpHost ? connectThrough(jumpHost, peer, context) : connectDirectly(peer, context));
+            }
+            catch (error) {
+                const failure = failure_Failure.from(error);
+                const pause = retryPausesMs[tries - 1];
+                const over = pause === undefined || performance.now() + pause >= end;
+                if (over || !isWorthRetrying(failure, context.last))
+                    throw afterTries(failure, tries);
+                log(`trying again in ${pause} ms: ${failure.message}`);
+                await (0,external_node_timers_promises_namespaceObject.setTimeout)(pause);
+            }
+        }
+    }
+    finally {
+        clearTimeout(timer);
+    }
+}
+function afterTries(failure, tries) {
+    if (tries === 1)
+        return failure;
+    const seen = failure.evidence === undefined ? '' : `${failure.evidence}\n`;
+    return failure.reworded(failure.message, { evidence: `${seen}It was tried ${tries} times.` });
+}
+function prepare(target, keyInput) {
+    const { host, port, username, login } = target;
+    const address = `${username}@${host.includes(':') ? `[${host}]` : host}:${port}`;
+    const policy = hostKeyPolicy(target.hostKey, host, port);
+    const key = login.key === undefined ? undefined : parsePrivateKey(login.key, login.passphrase, keyInput);
+    if (methodsOf(login, key).length === 0)
+        throw loginMissing(address);
+    return { host, port, username, address, login, key, policy };
+}
+function parsePrivateKey(text, passphrase, inputName) {
+    const key = lib_default().utils.parseKey(normalizePrivateKey(text, passphrase, inputName), passphrase);
+    if (key instanceof Error)
+        throw new failure_Failure('key-damaged', `The key in the input ${inputName} is damaged.`);
+    return key;
+}
+function connectDirectly(peer, context) {
+    const { host, port } = peer;
+    // Without noDelay every small exchange costs 46 ms more, even on loopback (ssh2 1.17).
+    const open = () => (0,external_node_net_.connect)({ host, port, noDelay: true, autoSelectFamilyAttemptTimeout: ADDRESS_TIMEOUT });
+    return withAnyKeyType(peer, async () => open(), context);
+}
+async function connectThrough(jumpHost, peer, context) {
+    const jump = await connectDirectly(jumpHost, context);
+    try {
+        const session = await withAnyKeyType(peer, () => forward(jump, peer, context.deadline), context);
+        void session.closed.then(() => jump.close());
+        return session;
+    }
+    catch (error) {
+        jump.close();
+        throw error;
+    }
+}
+/**
+ * A server shows one key of the several that it has, and a fingerprint does not tell which type it belongs to:
+ * a server is asked for its keys of the other types before it counts as another one.
+ */
+async function withAnyKeyType(peer, open, context) {
+    let mismatch;
+    for (let asked = peer; asked !== undefined;) {
+        try {
+            return await logIn(asked, await open(), context);
+        }
+        catch (error) {
+            const failure = failure_Failure.from(error);
+            if (failure.code !== 'host-key-mismatch')
+                throw mismatch ?? failure;
+            mismatch =
+                mismatch?.reworded(mismatch.message, { evidence: `${mismatch.evidence}\n${failure.evidence}` }) ??
+                    failure;
+            const policy = asked.policy.without(context.last?.hostKeyType);
+            asked = policy && { ...asked, policy };
+        }
+    }
+    throw mismatch;
+}
+/** A jump host may try for minutes to reach an address that does not answer. */
+function forward(jump, { host, port, address }, deadline) {
+    return new Promise((resolve, reject) => {
+        const expire = () => reject(forwardTimeout(jump.address, address));
+        if (deadline.aborted)
+            return expire();
+        deadline.addEventListener('abort', expire, { once: true });
+        jump.forward(host, port, address).then(resolve, reject);
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/phases/connect.js
 /** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
+
 
 
 
@@ -59421,11 +59765,11 @@ async function connect_connect(plan, settings, pipeline) {
     const opened = [];
     const addresses = plan.hosts.map((address) => ({
         address,
-        name: plan.hosts.length > 1 ? nameOf(address) : null,
+        name: plan.hosts.length > 1 ? connect_nameOf(address) : null,
     }));
     try {
         return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
-            const open = () => openSession(plan, address, settings);
+            const open = () => openSession(plan, address, settings, (line) => log.log.info(line));
             const session = await log.run('connect', async () => {
                 const value = await open();
                 return { value, detail: connect_describe(value) };
@@ -59455,9 +59799,9 @@ function hostOf(name, first, open) {
         close: () => session.close(),
     };
 }
-async function openSession(plan, address, settings) {
+async function openSession(plan, address, settings, onLog) {
     const { inputs, appName, path } = plan;
-    const connection = await connect(sshOptions(inputs, address));
+    const connection = await connect({ ...sshOptions(inputs, address), onLog });
     try {
         const agent = await openAgent(connection, {
             source: (0,external_node_fs_namespaceObject.readFileSync)(settings.agentFile),
@@ -59465,7 +59809,7 @@ async function openSession(plan, address, settings) {
             path,
             options: { appName, binPath: inputs.binPath },
         }, inputs.connectTimeoutMs);
-        const facts = await agent.call('inspect', {});
+        const facts = await inTime(agent.call('inspect', {}), connection.address, inputs.connectTimeoutMs);
         assertUsable(facts);
         return {
             agent,
@@ -59482,18 +59826,25 @@ async function openSession(plan, address, settings) {
         throw error;
     }
 }
-function assertUsable({ platform, pm2, searched }) {
+/** A look around takes a moment. What takes longer, such as a lock that is waited for, comes later. */
+async function inTime(answer, address, timeoutMs) {
+    let timer;
+    const expiry = new Promise((_, reject) => {
+        const late = new failure_Failure('connection-timeout', `The agent on ${address} did not answer in time (connect-timeout).`, {
+            remedy: 'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
+        });
+        timer = setTimeout(() => reject(late), timeoutMs);
+    });
+    return Promise.race([answer, expiry]).finally(() => clearTimeout(timer));
+}
+function assertUsable({ platform, pm2, searched, nodePath }) {
     if (platform !== 'linux') {
         throw new failure_Failure('server-not-linux', `the server runs ${platform}; only Linux is supported`);
     }
-    if (pm2 === null) {
-        throw new failure_Failure('pm2-missing', 'PM2 was not found on the server', {
-            remedy: 'As the user that logs in: npm install -g pm2. If it is there already, name its folder in `bin-path`.',
-            evidence: `searched:\n${searched.join('\n')}`,
-        });
-    }
+    if (pm2 === null)
+        throw pm2Missing(searched, nodePath);
 }
-function nameOf({ host, port }) {
+function connect_nameOf({ host, port }) {
     return port === 22 ? host : `${host}:${port}`;
 }
 function connect_describe({ address, facts: { node, pm2, live, path } }) {
@@ -59511,7 +59862,7 @@ function sshOptions(inputs, address) {
             host: proxy.host,
             port: proxy.port,
             username: proxy.username,
-            login: proxy.key === undefined ? login : { key: proxy.key, passphrase: proxy.passphrase },
+            login: proxy.login,
             hostKey: proxy.fingerprints.length > 0 ? { fingerprints: proxy.fingerprints } : hostIdentity,
         },
     };
@@ -59671,8 +60022,77 @@ function sentence(outcome, command) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/report/text.js
+/** What others wrote, made fit to be shown: without secrets, and without characters that act instead of show. */
+
+/** Shorter ends of a secret tell little, and are found in every text. In characters. */
+const SHORTEST_FRAGMENT = 8;
+/**
+ * Replaces every secret by `***`, also as JSON, a URL or base64 have it, and what a cut at either end of the text
+ * left of one. The runner masks its log; the summary and the annotations are ours to mask.
+ */
+function redactor(secrets) {
+    const forms = [...new Set(secrets.flatMap(formsOf))].sort((a, b) => b.length - a.length);
+    if (forms.length === 0)
+        return (text) => text;
+    const anywhere = new RegExp(forms.map(literally).join('|'), 'g');
+    return (text) => withoutCutEnds(text.replace(anywhere, '***'), forms);
+}
+function formsOf(secret) {
+    const encoded = [JSON.stringify(secret).slice(1, -1), encodeURIComponent(Buffer.from(secret).toString())];
+    const base64 = secret.length < SHORTEST_FRAGMENT ? [] : [Buffer.from(secret).toString('base64').replace(/=+$/, '')];
+    return [secret, ...encoded, ...base64].filter((form) => form !== '');
+}
+function literally(text) {
+    return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+}
+function withoutCutEnds(text, forms) {
+    let shown = text;
+    for (const form of forms) {
+        for (let length = form.length - 1; length >= SHORTEST_FRAGMENT; length -= 1) {
+            if (shown.startsWith(form.slice(-length)))
+                shown = `***${shown.slice(length)}`;
+            if (shown.endsWith(form.slice(0, length)))
+                shown = `${shown.slice(0, -length)}***`;
+        }
+    }
+    return shown;
+}
+/**
+ * Text without colours, and with a sign in the place of every control character, and of those that turn the
+ * direction of writing: they would hide, overwrite or reorder what people read. Line breaks and tabs stay.
+ */
+function visible(text) {
+    return (0,external_node_util_.stripVTControlCharacters)(text)
+        .replace(/\r\n?/g, '\n')
+        .replace(/[^\P{Cc}\n\t]|[\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu, '\uFFFD');
+}
+/** A log that shows no secret. */
+function redactLog(log, redact) {
+    return { ...log, info: (line) => log.info(redact(line)), group: (title) => log.group(redact(title)) };
+}
+/** The report as it may be shown: every text in it that others had a hand in. */
+function redactReport(report, redact) {
+    const { outcome, rows, title } = report;
+    const failure = outcome.failure === null ? null : redactFailure(outcome.failure, redact);
+    return {
+        ...report,
+        title: redact(title),
+        rows: rows.map((row) => ({ ...row, detail: redact(row.detail) })),
+        outcome: { ...outcome, failure },
+    };
+}
+function redactFailure(failure, redact) {
+    const { message, remedy, evidence } = failure;
+    return failure.reworded(redact(message), {
+        remedy: remedy && redact(remedy),
+        evidence: evidence && redact(evidence),
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/report/summary.js
 /** The job summary as Markdown: pure. */
+
 
 
 /** A summary over 1 MiB is dropped whole by GitHub; every text is cut well before. In characters. */
@@ -59712,9 +60132,10 @@ function mark({ succeeded, status }) {
 function renderFailure({ code, message, remedy, evidence }) {
     const why = `**${summary_escape(message)}** (\`${summary_escape(code)}\`)`;
     const next = remedy === undefined ? '' : `\n\n${summary_escape(remedy)}`;
-    if (evidence === undefined || evidence.trim() === '')
+    const seen = visible(evidence ?? '');
+    if (seen.trim() === '')
         return why + next;
-    const shown = escapeHtml(evidence.slice(-LONGEST_EVIDENCE));
+    const shown = escapeHtml(seen.slice(-LONGEST_EVIDENCE));
     return `${why}${next}\n\n<details open><summary>Evidence</summary>\n\n<pre>${shown}</pre>\n\n</details>`;
 }
 function hostRow({ name, status, live }) {
@@ -59765,9 +60186,9 @@ function table(head, rows) {
  * branch name gets through. Only what could mean something is escaped, so that the source reads well too.
  */
 function summary_escape(text) {
-    const line = text.trim().replace(/\s+/g, ' ');
+    const line = visible(text).trim().replace(/\s+/g, ' ');
     const shown = line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT)}…` : line;
-    return shown.replace(/[&<`*[\]\\~|]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)](?: |$))/g, entities);
+    return shown.replace(/[&<`*[\]\\~|$]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)](?: |$))/g, entities);
 }
 /** Text inside `<pre>`, where only HTML means something. */
 function escapeHtml(text) {
@@ -59784,15 +60205,22 @@ function entities(characters) {
 
 
 
+
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
-    info: (line) => info(withoutCommands(line.replace(/\s*[\r\n]+\s*/g, ' '))),
+    info: (line) => info(write_withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
     group: startGroup,
     endGroup: endGroup,
 };
 /** A runner takes `::` for a command after any white space of .NET's, and the older `##[` anywhere (actions/runner). */
-function withoutCommands(line) {
+function write_withoutCommands(line) {
     return line.replace(/^[\s\u0085]*(?=::)/, '| ').replaceAll('##[', '## [');
+}
+/** Has the runner mask the secrets in its log. @returns what masks them everywhere else */
+function maskSecrets(secrets) {
+    for (const secret of secrets)
+        core_setSecret(secret);
+    return redactor(secrets);
 }
 /** Tells the post step that the run ended by itself and has reported. */
 function markFinished() {
@@ -59823,9 +60251,9 @@ function writeReport(report) {
         if (failure.evidence !== undefined && failure.evidence.trim() !== '') {
             // The app's own words: whatever looks like a workflow command in them must not be one.
             const token = `stop-${(0,external_node_crypto_.randomBytes)(16).toString('hex')}`;
-            info(`::stop-commands::${token}\n${failure.evidence}\n::${token}::`);
+            info(`::stop-commands::${token}\n${visible(failure.evidence)}\n::${token}::`);
         }
-        error(`${asSentence(failure.message)}${failure.remedy === undefined ? '' : ` ${asSentence(failure.remedy)}`}`, {
+        error(visible(`${asSentence(failure.message)}${failure.remedy === undefined ? '' : ` ${asSentence(failure.remedy)}`}`), {
             title: `Gapless: ${failure.code}`,
         });
     }
@@ -59859,17 +60287,19 @@ function asSentence(text) {
 
 
 
+
 async function main() {
     // Red until proven green: a promise that never settles, or a crash, must not end the step with success.
     process.exitCode = 1;
     const begun = performance.now();
-    const pipeline = createPipeline(jobLog);
+    let pipeline = createPipeline(jobLog);
+    let redact = (text) => text;
     let plan;
     let outcome;
     try {
         const inputs = readInputs(process.env);
-        for (const secret of inputs.secrets)
-            core_setSecret(secret);
+        redact = maskSecrets(inputs.secrets);
+        pipeline = createPipeline(redactLog(jobLog, redact));
         for (const warning of inputs.warnings)
             core_warning(warning);
         const { workspace } = inputs.run;
@@ -59881,7 +60311,8 @@ async function main() {
     catch (error) {
         outcome = { ...untouched(nothingKnown), failure: failure_Failure.from(error) };
     }
-    writeReport(reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun)));
+    const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun));
+    writeReport(redactReport(report, redact));
     markFinished();
     process.exit(outcome.succeeded ? 0 : 1);
 }

@@ -2,6 +2,12 @@
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
+import {
+  homeFolders,
+  systemFolders,
+  systemVersionFolders,
+  versionFolders,
+} from '../protocol/server-programs.ts'
 import { searchPath } from './environment.ts'
 
 export interface InstalledPm2 {
@@ -34,26 +40,39 @@ export function findPm2(binPath: readonly string[]): Pm2Search {
 
 /** Where version managers and package managers put global programs. */
 function usualFolders(home: string): readonly string[] {
-  const versions = (folder: string, bin: string) =>
-    list(join(home, folder)).map((version) => join(home, folder, version, bin))
+  const inHome = (folder: string) => join(home, folder)
   return [
-    ...versions('.nvm/versions/node', 'bin'),
-    ...versions('.local/share/fnm/node-versions', 'installation/bin'),
-    ...versions('.fnm/node-versions', 'installation/bin'),
-    ...versions('.asdf/installs/nodejs', 'bin'),
-    ...versions('.local/share/mise/installs/node', 'bin'),
-    join(home, '.volta/tools/image/packages/pm2/bin'),
-    join(home, 'n/bin'),
-    join(home, '.npm-global/bin'),
-    join(home, '.local/bin'),
-    join(home, '.local/share/pnpm'),
-    join(home, '.yarn/bin'),
-    join(home, '.bun/bin'),
-    '/opt/homebrew/bin',
-    '/home/linuxbrew/.linuxbrew/bin',
-    '/snap/bin',
-    '/opt/node/bin',
+    ...npmPrefix(home),
+    ...homeFolders.map(inHome),
+    inHome('.volta/tools/image/packages/pm2/bin'),
+    ...[...versionFolders, '.local/share/mise/installs/npm-pm2/*/bin', '.asdf/installs/nodejs/*/.npm/bin']
+      .map(inHome)
+      .flatMap(versions),
+    ...systemVersionFolders.flatMap(versions),
+    ...systemFolders,
   ]
+}
+
+/** The folders that a pattern with one `*` stands for, newest first; the pattern itself where there is none. */
+function versions(pattern: string): readonly string[] {
+  const star = pattern.split('/').findIndex((part) => part.includes('*'))
+  const parts = pattern.split('/')
+  const folder = parts.slice(0, star).join('/')
+  const [prefix = ''] = (parts[star] ?? '').split('*')
+  const found = list(folder).filter((name) => name.startsWith(prefix))
+  return found.length === 0 ? [pattern] : found.map((name) => join(folder, name, ...parts.slice(star + 1)))
+}
+
+/** npm's own setting of where global programs go. */
+function npmPrefix(home: string): readonly string[] {
+  try {
+    const [, prefix] =
+      /^[ \t]*prefix[ \t]*=[ \t]*["']?([^"'\r\n]+)/m.exec(readFileSync(join(home, '.npmrc'), 'utf8')) ?? []
+    if (prefix === undefined) return []
+    return [join(prefix.trim().replace(/^(?:~|\$\{HOME\}|\$HOME)(?=\/)/, home), 'bin')]
+  } catch {
+    return []
+  }
 }
 
 /** PM2's package behind `<folder>/pm2`, or beside it where the command is a script of its own. */

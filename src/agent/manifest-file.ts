@@ -7,14 +7,27 @@ import { Failure } from '../protocol/failure.ts'
 import { isWritableAtRunTime, type ManifestEntry, parseEntry } from '../protocol/manifest.ts'
 import { hashFile } from './files.ts'
 
+/** @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link: it would be elsewhere */
 export async function* readManifest(file: string): AsyncGenerator<ManifestEntry, void, undefined> {
   const input = createReadStream(file)
+  const links = new Set<string>()
   try {
     for await (const line of createInterface({ input, crlfDelay: Infinity })) {
-      if (line !== '') yield parseEntry(line)
+      if (line === '') continue
+      const entry = parseEntry(line)
+      assertNotBelow(links, entry.path)
+      if (entry.kind === 'link') links.add(entry.path)
+      yield entry
     }
   } finally {
     input.destroy()
+  }
+}
+
+function assertNotBelow(links: ReadonlySet<string>, path: string): void {
+  for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1)) {
+    if (!links.has(path.slice(0, end))) continue
+    throw new Failure('unsafe-path', `the manifest names a path below a link: ${JSON.stringify(path)}`)
   }
 }
 

@@ -2,6 +2,7 @@
 import { readlinkSync } from 'node:fs'
 import { Failure } from '../protocol/failure.ts'
 import type { Operation, Params, Result } from '../protocol/messages.ts'
+import { pm2Missing } from '../protocol/server-programs.ts'
 import { listWorkers, servedRelease, toStates, type Worker } from './activation/fleet.ts'
 import { interruptedActivation } from './activation/interrupted.ts'
 import { type ActivationContext, startActivation, watchActivation } from './activation/start.ts'
@@ -25,6 +26,7 @@ import {
   removeRelease,
 } from './releases.ts'
 import { inspectServer } from './server.ts'
+import { readableByOthers } from './umask.ts'
 import { createUploads } from './upload.ts'
 import { readWorkers } from './workers.ts'
 
@@ -61,11 +63,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
 
   const installedPm2 = (): InstalledPm2 => {
     if (search.found !== null) return search.found
-    throw new Failure('pm2-missing', 'PM2 was not found on the server', {
-      remedy:
-        'Install it as the user that logs in: npm install -g pm2. If it is there, name its folder in `bin-path`.',
-      evidence: `searched:\n${search.searched.join('\n')}`,
-    })
+    throw pm2Missing(search.searched, process.execPath)
   }
 
   /** The Node that PM2 runs the workers with: its daemon's own. */
@@ -125,10 +123,10 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
           journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
         }
       },
-      reserve: async ({ id }) => ({ id: await uploads.reserve(id) }),
-      stage: (_, { body }) => uploads.stage(body),
-      fill: ({ id }, { body }) => uploads.fill(id, body),
-      commit: (params) => uploads.commit(params),
+      reserve: ({ id }) => readableByOthers(async () => ({ id: await uploads.reserve(id) })),
+      stage: (_, { body }) => readableByOthers(() => uploads.stage(body)),
+      fill: ({ id }, { body }) => readableByOthers(() => uploads.fill(id, body)),
+      commit: (params) => readableByOthers(() => uploads.commit(params)),
       audit: async ({ id }) => {
         const directory = await existing(id)
         const [{ entry }, { sharedDirs, sharedFiles }] = [

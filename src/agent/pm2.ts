@@ -136,8 +136,12 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
 
   return {
     async list(name) {
-      const processes = (await remote('getMonitorData', {})) as readonly RawProcess[]
-      return processes.filter((raw) => raw.pm2_env?.name === name).map(toProcess)
+      const processes = await remote('getMonitorData', {})
+      if (!Array.isArray(processes))
+        throw new Failure('pm2-failed', 'PM2 answered with something else than a list')
+      return (processes as (RawProcess | null)[]).flatMap((raw) =>
+        raw?.pm2_env?.['name'] === name ? [toProcess(raw)] : [],
+      )
     },
     async start({ name, script, cwd, options }) {
       const { max_memory_restart, node_args, ...rest } = options

@@ -10,8 +10,9 @@ import type { Pm2Search } from './find-pm2.ts'
 import type { Layout } from './layout.ts'
 import { daemonPid } from './pm2.ts'
 import { liveRelease } from './releases.ts'
+import { assertTrusted } from './trust.ts'
 
-/** @throws Failure `path-not-writable`, `current-not-a-link`, `pm2-foreign` */
+/** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
 export async function inspectServer(
   layout: Layout,
   search: Pm2Search,
@@ -19,9 +20,11 @@ export async function inspectServer(
 ): Promise<ServerFacts> {
   const standing = nearestExisting(layout.base)
   assertWritable(layout.base, standing)
+  assertTrusted(layout)
   const { bavail, bsize, ffree } = await statfs(standing)
   return {
     node: process.versions.node,
+    nodePath: process.execPath,
     platform: process.platform,
     arch: process.arch,
     glibc: glibcVersion(),

@@ -22,6 +22,7 @@ export const defaults = {
   'proxy-username': undefined,
   'proxy-key': undefined,
   'proxy-passphrase': undefined,
+  'proxy-password': undefined,
   'proxy-fingerprint': undefined,
   'connect-timeout': '30s',
   path: undefined,

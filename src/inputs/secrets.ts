@@ -9,7 +9,7 @@ import type { Inputs } from '../inputs.ts'
  */
 export function secretsOf(inputs: Pick<Inputs, 'login' | 'proxy' | 'app'>): readonly string[] {
   const { login, proxy, app } = inputs
-  const credentials = [login.key, login.passphrase, login.password, proxy?.key, proxy?.passphrase]
+  const credentials = [login, proxy?.login].flatMap((each) => [each?.key, each?.passphrase, each?.password])
   const environment = Object.entries(app.env)
     .filter(([key, value]) => maySecret(key, value))
     .map(([, value]) => value)

@@ -150,7 +150,7 @@ export function isHostName(text: string): boolean {
 
 export function userName(text: string): string {
   if (text.includes(':')) throw new Unusable('a user name without a password', false)
-  if (/\s/.test(text) || control.test(text) || text.startsWith('-')) {
+  if (text === '' || /\s/.test(text) || control.test(text) || text.startsWith('-')) {
     throw new Unusable('a user name such as deploy')
   }
   return text

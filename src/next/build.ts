@@ -53,8 +53,11 @@ export async function build(options: StepOptions): Promise<readonly string[] | u
   return argv
 }
 
-/** This action's inputs, what it saved for `post`, and the tokens that the runner gives to actions. */
-const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_']
+/**
+ * This action's inputs, what it saved for `post`, the tokens that the runner gives to actions, and the files in
+ * which it says how the deploy ended.
+ */
+const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_', 'GITHUB_OUTPUT', 'GITHUB_STATE']
 
 /** The environment without what only the action itself may know: the SSH key is in INPUT_KEY. */
 function stepEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {

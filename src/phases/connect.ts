@@ -5,6 +5,7 @@ import type { HostAddress, Inputs } from '../inputs.ts'
 import type { Pipeline } from '../pipeline.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { ServerFacts } from '../protocol/messages.ts'
+import { pm2Missing } from '../protocol/server-programs.ts'
 import { type AgentSession, openAgent } from '../remote/agent-session.ts'
 import { connect as connectSsh, type ConnectOptions } from '../ssh/connection.ts'
 import { type Host, onEach } from './hosts.ts'
@@ -39,7 +40,7 @@ export async function connect(
   }))
   try {
     return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
-      const open = () => openSession(plan, address, settings)
+      const open = () => openSession(plan, address, settings, (line) => log.log.info(line))
       const session = await log.run('connect', async () => {
         const value = await open()
         return { value, detail: describe(value) }
@@ -69,9 +70,14 @@ function hostOf(name: string | null, first: Session, open: () => Promise<Session
   }
 }
 
-async function openSession(plan: Plan, address: HostAddress, settings: ConnectSettings): Promise<Session> {
+async function openSession(
+  plan: Plan,
+  address: HostAddress,
+  settings: ConnectSettings,
+  onLog: (line: string) => void,
+): Promise<Session> {
   const { inputs, appName, path } = plan
-  const connection = await connectSsh(sshOptions(inputs, address))
+  const connection = await connectSsh({ ...sshOptions(inputs, address), onLog })
   try {
     const agent = await openAgent(
       connection,
@@ -83,7 +89,7 @@ async function openSession(plan: Plan, address: HostAddress, settings: ConnectSe
       },
       inputs.connectTimeoutMs,
     )
-    const facts = await agent.call('inspect', {})
+    const facts = await inTime(agent.call('inspect', {}), connection.address, inputs.connectTimeoutMs)
     assertUsable(facts)
     return {
       agent,
@@ -100,17 +106,28 @@ async function openSession(plan: Plan, address: HostAddress, settings: ConnectSe
   }
 }
 
-function assertUsable({ platform, pm2, searched }: ServerFacts): void {
+/** A look around takes a moment. What takes longer, such as a lock that is waited for, comes later. */
+async function inTime<T>(answer: Promise<T>, address: string, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const expiry = new Promise<never>((_, reject) => {
+    const late = new Failure(
+      'connection-timeout',
+      `The agent on ${address} did not answer in time (connect-timeout).`,
+      {
+        remedy:
+          'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
+      },
+    )
+    timer = setTimeout(() => reject(late), timeoutMs)
+  })
+  return Promise.race([answer, expiry]).finally(() => clearTimeout(timer))
+}
+
+function assertUsable({ platform, pm2, searched, nodePath }: ServerFacts): void {
   if (platform !== 'linux') {
     throw new Failure('server-not-linux', `the server runs ${platform}; only Linux is supported`)
   }
-  if (pm2 === null) {
-    throw new Failure('pm2-missing', 'PM2 was not found on the server', {
-      remedy:
-        'As the user that logs in: npm install -g pm2. If it is there already, name its folder in `bin-path`.',
-      evidence: `searched:\n${searched.join('\n')}`,
-    })
-  }
+  if (pm2 === null) throw pm2Missing(searched, nodePath)
 }
 
 function nameOf({ host, port }: HostAddress): string {
@@ -133,7 +150,7 @@ function sshOptions(inputs: Inputs, address: HostAddress): ConnectOptions {
       host: proxy.host,
       port: proxy.port,
       username: proxy.username,
-      login: proxy.key === undefined ? login : { key: proxy.key, passphrase: proxy.passphrase },
+      login: proxy.login,
       hostKey: proxy.fingerprints.length > 0 ? { fingerprints: proxy.fingerprints } : hostIdentity,
     },
   }

@@ -100,6 +100,8 @@ export type WorkerState = Guarded<typeof workerState>
 
 export const serverFacts = object({
   node: string,
+  /** Absolute path of the Node that runs the agent. */
+  nodePath: string,
   platform: string,
   arch: string,
   /** glibc's version, or null on musl and others. */

@@ -13,6 +13,7 @@ import {
   type Result,
 } from '../protocol/messages.ts'
 import { type Bootstrap, bootstrapCommand, greeting } from './bootstrap.ts'
+import { nodeMissing } from '../protocol/server-programs.ts'
 
 export interface CallOptions {
   /** What follows the request, in pieces. */
@@ -36,8 +37,17 @@ interface Pending {
 
 /** Anything that runs a command on the server and gives its standard streams. */
 export interface Remote {
-  exec(command: string): Promise<Duplex & { readonly stderr: Readable }>
+  exec(command: string): Promise<RemoteCommand>
 }
+
+type RemoteCommand = Duplex & {
+  readonly stderr: Readable
+  /** How it ended, where that is known. */
+  readonly exit?: Promise<{ readonly code: number | null; readonly signal: string | undefined }>
+}
+
+/** What a login shell may print before the agent speaks, in bytes: more is no greeting but an attack or a loop. */
+const LONGEST_GREETING = 1024 * 1024
 
 /**
  * @param timeoutMs for the login shell to come up and Node to start
@@ -55,10 +65,7 @@ export async function openAgent(
 
   const { word, detail, rest } = await greet(channel, sentinel, timeoutMs, () => errors)
   if (word === greeting.noNode) {
-    throw new Failure('node-missing', 'Node.js 18 or later was not found on the server', {
-      remedy: 'Install it for the user that logs in, or name its folder in `bin-path`.',
-      evidence: ['searched:', ...detail.split(':').filter((place) => place !== '')].join('\n'),
-    })
+    throw nodeMissing(detail.split(':').filter((place) => place !== ''))
   }
   if (word === greeting.needAgent) channel.write(agent.source)
 
@@ -135,7 +142,7 @@ function drainedOrClosed(channel: Duplex): Promise<void> {
 
 /** Reads past what the login shell prints, up to the sentinel's line. */
 async function greet(
-  channel: Duplex,
+  channel: RemoteCommand,
   sentinel: string,
   timeoutMs: number,
   errors: () => string,
@@ -146,7 +153,8 @@ async function greet(
   const noShell = (what: string) =>
     new Failure('no-shell', `the server did not start the agent: ${what}`, {
       remedy:
-        'The user needs a login shell that runs commands (not nologin, no ForceCommand), and Node.js 18 or later.',
+        'The user needs a login shell that runs commands: not nologin, no ForceCommand or command= in ' +
+        'authorized_keys, no startup file that waits. `ssh <user>@<host> "/bin/sh -c \'echo ok\'"` must print ok.',
       evidence: `${seen.toString('utf8').slice(-4000)}\n${errors()}`.trim(),
     })
   let timer: NodeJS.Timeout | undefined
@@ -166,12 +174,19 @@ async function greet(
         return { word, detail: detail.join(' '), rest: continued(seen.subarray(end + 1), input) }
       }
       const next = await Promise.race([input.next(), timeout])
-      if (next.done === true) throw noShell('its command ended')
+      if (next.done === true) throw noShell(`its command ended${await statusOf(channel)}`)
       seen = Buffer.concat([seen, next.value])
+      if (seen.length > LONGEST_GREETING) throw noShell(`more than ${LONGEST_GREETING} bytes came before it`)
     }
   } finally {
     clearTimeout(timer)
   }
+}
+
+async function statusOf({ exit }: RemoteCommand): Promise<string> {
+  const status = await exit?.catch(() => undefined)
+  if (status === undefined) return ''
+  return status.code === null ? ` by ${status.signal}` : ` with exit code ${status.code}`
 }
 
 async function* continued(

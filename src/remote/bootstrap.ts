@@ -8,6 +8,12 @@
  */
 import { createHash } from 'node:crypto'
 import type { AgentOptions } from '../agent/operations.ts'
+import {
+  homeFolders,
+  systemFolders,
+  systemVersionFolders,
+  versionFolders,
+} from '../protocol/server-programs.ts'
 
 export interface Bootstrap {
   /** Random text that tells the agent's output from what the login shell printed before. */
@@ -34,33 +40,28 @@ export function bootstrapCommand({ sentinel, source, persist, path, options }: B
 /** The oldest Node that the agent and the launcher run on. */
 const OLDEST_NODE = 18
 
-/** Folders below the home where version managers keep Node. */
-const NODE_FOLDERS = [
-  '.nvm/versions/node/*/bin',
-  '.local/share/fnm/node-versions/*/installation/bin',
-  '.fnm/node-versions/*/installation/bin',
-  '.volta/tools/image/node/*/bin',
-  '.asdf/installs/nodejs/*/bin',
-  '.local/share/mise/installs/node/*/bin',
-  'n/bin',
-  '.local/bin',
-]
-const SYSTEM_FOLDERS = ['/usr/local/bin', '/usr/bin', '/opt/node/bin', '/opt/homebrew/bin', '/snap/bin']
-
-/** Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the usual places. */
+/**
+ * Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the usual places, of several
+ * versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
+ */
 function findNode(sentinel: string, binPath: readonly string[], code: string): string {
   const run = `"$1" -e "eval(Buffer.from(process.argv[1],/base64/.source).toString())" ${code}`
-  const fits = `"$1" -e "process.exit(parseInt(process.versions.node)>=${OLDEST_NODE}?0:1)" 2>/dev/null`
-  const tries = [
+  const single = [
     ...binPath.map((folder) => `${shellWord(folder)}/node`),
     '"$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
     '"$(command -v node 2>/dev/null)"',
-    ...NODE_FOLDERS.map((folder) => `"$HOME"/${folder}/node`),
-    ...SYSTEM_FOLDERS.map((folder) => `${folder}/node`),
+    ...homeFolders.map((folder) => `"$HOME"/${folder}/node`),
   ]
+  const versions = [...versionFolders.map((folder) => `"$HOME"/${folder}`), ...systemVersionFolders]
   return [
-    `t() { if [ -n "$1" ] && [ -x "$1" ]; then if ${fits}; then exec ${run}; fi; s="$s:$1 (too old)"; else s="$s:$1"; fi; }`,
-    `s=""; for n in ${tries.join(' ')}; do t "$n"; done`,
+    't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; ' +
+      `if [ "\${v%%.*}" -ge ${OLDEST_NODE} ] 2>/dev/null; then exec ${run}; fi; ` +
+      's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
+    // The last of a glob is the newest, nearly: 9 comes after 22, and is too old.
+    'r() { i=$#; while [ $i -gt 0 ]; do eval "n=\\${$i}"; t "$n"; i=$((i-1)); done; }',
+    `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
+    ...versions.map((folder) => `r ${folder}/node`),
+    `for n in ${systemFolders.map((folder) => `${folder}/node`).join(' ')}; do t "$n"; done`,
     `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
   ].join('; ')
 }
@@ -124,9 +125,21 @@ async function loadAgent(settings: Settings, require: NodeJS.Require, module: No
     kept = false
     if (persist) {
       try {
-        fs.mkdirSync(join(base, '.gapless'), { recursive: true, mode: 0o700 })
+        // The app's folder is for others to read, such as nginx, whatever the umask; the tool's own is not.
+        for (let folder = base, made: string[] = []; ; folder = dirname(folder)) {
+          if (!fs.existsSync(folder)) {
+            made = [folder, ...made]
+            continue
+          }
+          for (const each of made) {
+            fs.mkdirSync(each)
+            fs.chmodSync(each, 0o755)
+          }
+          break
+        }
         fs.mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-        fs.writeFileSync(`${file}.${process.pid}`, source, { mode: 0o600, flush: true })
+        // Never through a link or into a file that somebody else put there.
+        fs.writeFileSync(`${file}.${process.pid}`, source, { mode: 0o600, flush: true, flag: 'wx' })
         fs.renameSync(`${file}.${process.pid}`, file)
         kept = true
       } catch {

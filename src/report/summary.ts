@@ -4,6 +4,7 @@ import type { HostOutcome, Outcome } from '../outcome.ts'
 import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
 import { type Command, sentence } from './sentence.ts'
+import { visible } from './text.ts'
 
 /** A summary over 1 MiB is dropped whole by GitHub; every text is cut well before. In characters. */
 const LONGEST_EVIDENCE = 20_000
@@ -58,8 +59,9 @@ function mark({ succeeded, status }: Outcome): string {
 function renderFailure({ code, message, remedy, evidence }: NonNullable<Outcome['failure']>): string {
   const why = `**${escape(message)}** (\`${escape(code)}\`)`
   const next = remedy === undefined ? '' : `\n\n${escape(remedy)}`
-  if (evidence === undefined || evidence.trim() === '') return why + next
-  const shown = escapeHtml(evidence.slice(-LONGEST_EVIDENCE))
+  const seen = visible(evidence ?? '')
+  if (seen.trim() === '') return why + next
+  const shown = escapeHtml(seen.slice(-LONGEST_EVIDENCE))
   return `${why}${next}\n\n<details open><summary>Evidence</summary>\n\n<pre>${shown}</pre>\n\n</details>`
 }
 
@@ -115,9 +117,9 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
  * branch name gets through. Only what could mean something is escaped, so that the source reads well too.
  */
 function escape(text: string): string {
-  const line = text.trim().replace(/\s+/g, ' ')
+  const line = visible(text).trim().replace(/\s+/g, ' ')
   const shown = line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT)}…` : line
-  return shown.replace(/[&<`*[\]\\~|]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)](?: |$))/g, entities)
+  return shown.replace(/[&<`*[\]\\~|$]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)](?: |$))/g, entities)
 }
 
 /** Text inside `<pre>`, where only HTML means something. */

@@ -5,10 +5,11 @@ import * as core from '@actions/core'
 import type { Log } from '../pipeline.ts'
 import { sentence } from './sentence.ts'
 import { renderSummary, type Report } from './summary.ts'
+import { type Redact, redactor, visible } from './text.ts'
 
 /** The job's log. One line each: what a server says must not become a workflow command. */
 export const jobLog: Log = {
-  info: (line) => core.info(withoutCommands(line.replace(/\s*[\r\n]+\s*/g, ' '))),
+  info: (line) => core.info(withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
   group: core.startGroup,
   endGroup: core.endGroup,
 }
@@ -16,6 +17,12 @@ export const jobLog: Log = {
 /** A runner takes `::` for a command after any white space of .NET's, and the older `##[` anywhere (actions/runner). */
 function withoutCommands(line: string): string {
   return line.replace(/^[\s\u0085]*(?=::)/, '| ').replaceAll('##[', '## [')
+}
+
+/** Has the runner mask the secrets in its log. @returns what masks them everywhere else */
+export function maskSecrets(secrets: readonly string[]): Redact {
+  for (const secret of secrets) core.setSecret(secret)
+  return redactor(secrets)
 }
 
 /** Tells the post step that the run ended by itself and has reported. */
@@ -52,10 +59,12 @@ export function writeReport(report: Report): void {
     if (failure.evidence !== undefined && failure.evidence.trim() !== '') {
       // The app's own words: whatever looks like a workflow command in them must not be one.
       const token = `stop-${randomBytes(16).toString('hex')}`
-      core.info(`::stop-commands::${token}\n${failure.evidence}\n::${token}::`)
+      core.info(`::stop-commands::${token}\n${visible(failure.evidence)}\n::${token}::`)
     }
     core.error(
-      `${asSentence(failure.message)}${failure.remedy === undefined ? '' : ` ${asSentence(failure.remedy)}`}`,
+      visible(
+        `${asSentence(failure.message)}${failure.remedy === undefined ? '' : ` ${asSentence(failure.remedy)}`}`,
+      ),
       {
         title: `Gapless: ${failure.code}`,
       },

@@ -7,6 +7,14 @@ export interface Attempt {
   readonly username: string
   /** What the attempt waits for: a TCP connection, the SSH handshake, or the login. */
   stage: 'reach' | 'handshake' | 'login'
+  /** What came before an SSH server named itself, or instead. */
+  greeting: string
+  /** What the server showed before the login. */
+  banner: string
+  /** The type of the host key that the server showed. */
+  hostKeyType: string | undefined
+  /** The host key was the right one. */
+  hostVerified: boolean
   /** The login methods that were tried, in order. */
   readonly tried: string[]
   /** The login methods that the server said it would still take. */
@@ -58,19 +66,38 @@ export function loginFailure(error: SshError, attempt: Attempt): Failure {
   return connectionReset(error, attempt)
 }
 
+/** Whether another try may go better, and harms nobody: no login was refused, and none was tried. */
+export function isWorthRetrying(failure: Failure, last: Attempt | undefined): boolean {
+  switch (failure.code) {
+    case 'connection-refused':
+    case 'host-unreachable':
+    case 'forward-refused':
+      return true
+    case 'host-not-found':
+      return (failure.cause as SshError | undefined)?.code === 'EAI_AGAIN'
+    case 'connection-reset':
+    case 'connection-timeout':
+      return last?.stage !== 'login'
+    default:
+      return false
+  }
+}
+
 /** The connection ended before the login was done, with or without an error of its own. */
-export function connectionReset(error: Error | undefined, { address, stage }: Attempt): Failure {
+export function connectionReset(error: Error | undefined, attempt: Attempt): Failure {
+  const { address, stage, greeting, banner } = attempt
+  const said = greeting || banner
   const during = stage === 'login' ? 'during the login' : 'before the SSH handshake was done'
   return new Failure('connection-reset', `${address} closed the connection ${during}.`, {
     remedy:
       'Check that an SSH server listens at this port, and whether the server blocks the address (fail2ban, ' +
       'MaxStartups, DenyUsers, AllowUsers); its log says which.',
-    ...evidence(error?.message),
+    ...evidence([error?.message, said && `it said: ${said.trim()}`].filter(Boolean).join('\n')),
     cause: error,
   })
 }
 
-export function timeoutFailure({ address, stage }: Attempt, cause?: Error): Failure {
+export function timeoutFailure({ address, stage, greeting }: Attempt, cause?: Error): Failure {
   const missing = {
     reach: 'could not be reached',
     handshake: 'accepted the connection, but did not finish the SSH handshake',
@@ -79,6 +106,7 @@ export function timeoutFailure({ address, stage }: Attempt, cause?: Error): Fail
   return new Failure('connection-timeout', `${address} ${missing} in time (connect-timeout).`, {
     remedy:
       'Check host and port and that the firewall lets the runner in; a slow server needs a longer connect-timeout.',
+    ...evidence(greeting && `it said: ${greeting.trim()}`),
     cause,
   })
 }
@@ -135,10 +163,20 @@ export function passwordExpired(address: string, prompt: string): Failure {
   })
 }
 
+/** The server wants more than a password. */
+export function questionFailure(questions: readonly string[], { address, username }: Attempt): Failure {
+  return new Failure('login-refused', `${address} asks ${username} for more than a password.`, {
+    remedy:
+      'A second factor or a new password cannot be given here. Log in with a key, and let sshd ask this user ' +
+      'for nothing else (Match User … AuthenticationMethods publickey).',
+    evidence: `it asked: ${questions.join(' ')}`,
+  })
+}
+
 function loginRefused(cause: Error, attempt: Attempt): Failure {
-  const { address, username, tried, accepted, publicKey, agentError } = attempt
+  const { address, username, tried, accepted, publicKey, agentError, banner } = attempt
   const causes = [
-    `${username} is the wrong user`,
+    `${username} is the wrong user, is locked, or has a login shell that is not installed`,
     ...(publicKey === undefined
       ? []
       : [
@@ -152,6 +190,7 @@ function loginRefused(cause: Error, attempt: Attempt): Failure {
     ...(publicKey === undefined ? [] : [`public key: ${publicKey}`]),
     ...(accepted.length === 0 ? [] : [`the server takes: ${accepted.join(', ')}`]),
     ...(agentError === undefined ? [] : [`agent: ${agentError.message}`]),
+    ...(banner === '' ? [] : [`it said: ${banner}`]),
     cause.message,
   ]
   return new Failure('login-refused', `${address} refused the login of ${username} by ${tried.join(', ')}.`, {

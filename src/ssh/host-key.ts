@@ -14,15 +14,23 @@ export interface HostKeyInputs {
 /** Decides whether a server is the one that was meant. Nothing in it can accept an unknown key. */
 export interface HostKeyPolicy {
   verify(key: Buffer): true | Failure
-  /** What to ask the server for, best first; undefined leaves the choice to the defaults. */
-  readonly algorithms: ServerHostKeyAlgorithm[] | undefined
+  /** What to ask the server for, best first. */
+  readonly algorithms: readonly ServerHostKeyAlgorithm[]
+  /**
+   * The same, asking for other types of keys: for a server that showed another key than one whose type is unknown.
+   * @returns nothing when there is none to ask for
+   */
+  without(type: string | undefined): HostKeyPolicy | undefined
 }
 
 interface Expectation extends HostMatch {
   readonly fingerprints: readonly string[]
 }
 
-/** Every host key algorithm that may be used, best first, and the type of key that it signs with. */
+/**
+ * Every host key algorithm that may be used, best first, and the type of key that it signs with. No `ssh-rsa`,
+ * whose signatures are SHA-1: OpenSSH refuses them since 8.8, and since 7.2 (2016) no server needs them.
+ */
 const ALGORITHMS: readonly (readonly [ServerHostKeyAlgorithm, string])[] = [
   ['ssh-ed25519', 'ssh-ed25519'],
   ['ecdsa-sha2-nistp256', 'ecdsa-sha2-nistp256'],
@@ -30,7 +38,6 @@ const ALGORITHMS: readonly (readonly [ServerHostKeyAlgorithm, string])[] = [
   ['ecdsa-sha2-nistp521', 'ecdsa-sha2-nistp521'],
   ['rsa-sha2-512', 'ssh-rsa'],
   ['rsa-sha2-256', 'ssh-rsa'],
-  ['ssh-rsa', 'ssh-rsa'],
 ]
 
 /**
@@ -45,11 +52,19 @@ export function hostKeyPolicy(inputs: HostKeyInputs, host: string, port: number)
   if (expected.certAuthority && expected.accepted.length === 0 && fingerprints.length === 0) {
     throw certificateUnsupported(host, port)
   }
-  return {
+  const policyFor = (algorithms: readonly ServerHostKeyAlgorithm[]): HostKeyPolicy => ({
     verify: (key) => judge(key, expected, host, port),
-    algorithms: algorithmsFor(expected),
-  }
+    algorithms,
+    without(type) {
+      if (fingerprints.length === 0) return undefined
+      const others = algorithms.filter((name) => typeOf.get(name) !== type)
+      return others.length === 0 || others.length === algorithms.length ? undefined : policyFor(others)
+    },
+  })
+  return policyFor(algorithmsFor(expected))
 }
+
+const typeOf: ReadonlyMap<string, string> = new Map(ALGORITHMS)
 
 /** `SHA256:…` of a public key blob, as ssh-keygen -l prints it. */
 export function fingerprintOf(key: Buffer): string {
@@ -74,12 +89,12 @@ function parseFingerprint(given: string): string {
  * known_hosts does not hold would fail although the server is the right one. The type behind a fingerprint
  * is unknown, so with fingerprints the other types follow.
  */
-function algorithmsFor({ accepted, fingerprints }: Expectation): ServerHostKeyAlgorithm[] | undefined {
+function algorithmsFor({ accepted, fingerprints }: Expectation): readonly ServerHostKeyAlgorithm[] {
+  const all = ALGORITHMS.map(([name]) => name)
   const held = new Set(accepted.map(({ type }) => type))
-  const known = ALGORITHMS.filter(([, type]) => held.has(type)).map(([name]) => name)
-  if (known.length === 0) return undefined
-  if (fingerprints.length === 0) return known
-  return [...known, ...ALGORITHMS.map(([name]) => name).filter((name) => !known.includes(name))]
+  const known = all.filter((name) => held.has(typeOf.get(name) ?? ''))
+  if (known.length > 0 && fingerprints.length === 0) return known
+  return [...known, ...all.filter((name) => !known.includes(name))]
 }
 
 function judge(key: Buffer, expected: Expectation, host: string, port: number): true | Failure {

@@ -1,6 +1,7 @@
 import { createPrivateKey, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import ssh2 from 'ssh2'
+import type { ParsedKey } from 'ssh2'
 import { Failure } from '../protocol/failure.ts'
 
 interface PemBlock {
@@ -20,7 +21,9 @@ interface PemBlock {
  *   `key-passphrase-missing`, `key-passphrase-wrong`
  */
 export function normalizePrivateKey(text: string, passphrase: string | undefined, inputName: string): string {
-  const block = findBlock(unquote(text), inputName)
+  const bare = unquote(text)
+  if (bare.startsWith('PuTTY-User-Key-File-')) return convertPutty(bare, passphrase, inputName)
+  const block = findBlock(bare, inputName)
   const pem =
     block.label.endsWith('ENCRYPTED PRIVATE KEY') || block.label === 'PRIVATE KEY'
       ? convertPkcs8(block, passphrase, inputName)
@@ -38,7 +41,6 @@ function unquote(text: string): string {
 function findBlock(text: string, inputName: string): PemBlock {
   if (text === '') throw empty(inputName)
   if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text)) throw isPublic(inputName)
-  if (text.startsWith('PuTTY-User-Key-File')) throw putty(inputName)
   const begin = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text)
   if (begin === null) {
     const decoded = decodeBase64(text)
@@ -75,7 +77,7 @@ function rewrap(label: string, body: string): PemBlock {
 /** openssh-key-v1 begins with a magic of 15 bytes and the name of its cipher: PROTOCOL.key of OpenSSH. */
 function hasOpenSshCipher(label: string, base64: string): boolean {
   if (label !== 'OPENSSH PRIVATE KEY') return false
-  return !Buffer.from(base64, 'base64').subarray(15).toString('latin1').startsWith('\0\0\0\x04none')
+  return !Buffer.from(base64, 'base64').toString('latin1', 15).startsWith('\0\0\0\x04none')
 }
 
 function convertPkcs8(block: PemBlock, passphrase: string | undefined, inputName: string): string {
@@ -96,9 +98,25 @@ function convertPkcs8(block: PemBlock, passphrase: string | undefined, inputName
 function readPkcs8(block: PemBlock, passphrase: string | undefined, inputName: string): KeyObject {
   try {
     return createPrivateKey({ key: block.pem, format: 'pem', ...(passphrase ? { passphrase } : {}) })
-  } catch {
+  } catch (error) {
+    // OpenSSL 3 left the ciphers of old PKCS8 files behind.
+    if (/envelope routines::unsupported/.test((error as Error).message)) {
+      throw unsupported(inputName, 'encrypted by a cipher of the past')
+    }
     throw block.encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key')
   }
+}
+
+/** ssh2 (1.17) reads PuTTY's older format, and of it RSA keys alone. */
+function convertPutty(text: string, passphrase: string | undefined, inputName: string): string {
+  const encrypted = !/^Encryption: none$/m.test(text)
+  const readable = /^PuTTY-User-Key-File-2: ssh-rsa$/m.test(text)
+  if (!readable) throw putty(inputName)
+  if (encrypted && !passphrase) throw passphraseMissing(inputName)
+  // Given for a key that needs none, it would count against the key.
+  const key = ssh2.utils.parseKey(text.replaceAll('\r', ''), encrypted ? passphrase : undefined)
+  if (!(key instanceof Error)) return key.getPrivatePEM()
+  throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its check sum does not fit')
 }
 
 /** ssh2 reads Ed25519 in OpenSSH's own format only; the layout is in PROTOCOL.key of OpenSSH. */
@@ -141,8 +159,12 @@ function uint32(value: number): Buffer {
 /** Signs with the key and checks the signature: a wrong passphrase or a cut key can parse by chance. */
 function prove(pem: string, encrypted: boolean, passphrase: string | undefined, inputName: string): void {
   if (encrypted && !passphrase) throw passphraseMissing(inputName)
-  const key = ssh2.utils.parseKey(pem, passphrase)
-  if (key instanceof Error) {
+  // The type does not tell: for a file that holds no key ssh2 (1.17) returns nothing.
+  const key = ssh2.utils.parseKey(pem, passphrase) as ParsedKey | Error | undefined
+  if (key === undefined) throw damaged(inputName, 'it holds no key')
+  if (!('sign' in key)) {
+    // ssh2 (1.17) knows this cipher for connections only, and trips over it here.
+    if (/initialization vector/.test(key.message)) throw unsupported(inputName, 'chacha20-poly1305')
     const type = /^Unsupported .*: ([\w@.-]+)$|^Cipher \(([\w@.-]+)\) not supported/.exec(key.message)
     if (type) throw unsupported(inputName, type[1] ?? type[2] ?? 'unknown')
     throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key')

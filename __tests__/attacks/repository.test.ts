@@ -1,0 +1,162 @@
+/** A repository whose owner means harm: names of files and packages, refs and commits are data, up to the server. */
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
+import { dirname, join } from 'node:path'
+import { afterEach, describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { layoutOf } from '../../src/agent/layout.ts'
+import { readableByOthers } from '../../src/agent/umask.ts'
+import { createUploads } from '../../src/agent/upload.ts'
+import { readInputs } from '../../src/inputs.ts'
+import { assemble } from '../../src/next/assemble.ts'
+import { readProject } from '../../src/next/project.ts'
+import { createPlan } from '../../src/plan.ts'
+import { Failure } from '../../src/protocol/failure.ts'
+import { createManifest } from '../../src/transfer/manifest.ts'
+import { contentStream, manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import { temporaryFolders } from '../support/folder.ts'
+import { manifestOf } from '../support/tree.ts'
+import { attack, hostile, record } from './attack.ts'
+
+const folder = temporaryFolders()
+const umask = process.umask()
+afterEach(() => void process.umask(umask))
+
+const login = {
+  INPUT_HOST: 'example.com',
+  INPUT_USERNAME: 'deploy',
+  INPUT_PASSWORD: 'secret',
+  INPUT_FINGERPRINT: `SHA256:${'A'.repeat(43)}`,
+}
+const runtime = { sharedDirs: [], sharedFiles: [] } as never
+
+describe('names', () => {
+  test('of packages become a folder and a name of PM2, or are refused', () => {
+    const workspace = folder()
+    return attack({
+      surface: 'Repository: names of packages, refs, commits, actors',
+      inputs: fc.tuple(hostile, hostile),
+      runs: [200, 5000],
+      holds: ([name, ref]) => {
+        writeFileSync(join(workspace, 'package.json'), JSON.stringify({ name, dependencies: { next: '16' } }))
+        const run = { GITHUB_WORKSPACE: workspace, GITHUB_REF: ref, GITHUB_SHA: ref, GITHUB_ACTOR: ref }
+        try {
+          const inputs = readInputs({ ...login, ...run })
+          const plan = createPlan(inputs, readProject(workspace, '.').name)
+          return /^apps\/[\w~][\w.~-]*$/.test(plan.path) && plan.run.ref === ref
+        } catch (error) {
+          if (!(error instanceof Failure)) throw error
+          return ['missing-input', 'not-a-next-app', 'no-lockfile'].includes(error.code)
+        }
+      },
+    })
+  })
+
+  test('of files arrive as they are, inside the release', () => {
+    const name = hostile
+      .map((text) => text.replace(/[\0\p{Cs}]/gu, '').slice(0, 80))
+      .filter((text) => text.split('/').every((part) => !/^\.{0,2}$/.test(part) && part !== '.gapless'))
+      .filter((text) => Buffer.byteLength(text) < 200 && Buffer.from(text).toString() === text)
+    return attack({
+      surface: 'Repository: names of files',
+      inputs: fc.uniqueArray(name, { minLength: 1, maxLength: 4, selector: (text) => text.split('/')[0] }),
+      runs: [25, 400],
+      holds: async (names) => {
+        const [source, server] = [folder(), folder()]
+        const layout = layoutOf(join(server, 'site'))
+        const files = Object.fromEntries(names.map((each) => [`public/${each}`, `content of ${each}`]))
+        const manifest = await manifestOf(source, { 'server.js': '//', ...files })
+        const uploads = createUploads(layout)
+        const { id, missing } = await uploads.stage(manifestStream(manifest))
+        await uploads.fill(id, contentStream(missingFiles(manifest, missing)))
+        const run = { commit: names[0]!, ref: names[0]!, actor: names[0]!, runUrl: '' }
+        const { path } = await uploads.commit({
+          id,
+          run,
+          entry: 'server.js',
+          nextVersion: null,
+          runtime,
+        } as never)
+        const there = names.every((each) => existsSync(join(path, 'public', each)))
+        return (
+          there &&
+          readdirSync(server).join() === 'site' &&
+          readdirSync(layout.base).sort().join() === '.gapless,releases'
+        )
+      },
+    })
+  }, 120_000)
+})
+
+describe('links', () => {
+  test('that leave the build are refused, wherever they lead', async () => {
+    const targets = [
+      '/etc/passwd',
+      '../../../../etc/passwd',
+      '..',
+      '../..',
+      '/',
+      '/proc/self/environ',
+      'a/../../../x',
+    ]
+    let through = 0
+    for (const target of targets) {
+      const at = folder()
+      const output = {
+        directory: at,
+        standaloneDirectory: join(at, 'standalone'),
+        staticDirectory: join(at, 'static'),
+        publicDirectory: join(at, 'public'),
+        relativeAppDir: '',
+        distDir: '.next',
+      }
+      for (const each of ['standalone/sub', 'static', 'public'])
+        mkdirSync(join(at, each), { recursive: true })
+      writeFileSync(join(at, 'standalone/server.js'), '')
+      for (const place of ['standalone/sub/link', 'public/link']) {
+        symlinkSync(target, join(at, place))
+        const tree = await assemble(output as never).catch((error: unknown) => {
+          if (error instanceof Failure && ['symlink-escapes', 'unsupported-file'].includes(error.code))
+            return undefined
+          throw error
+        })
+        // A link up to the release's own root is inside it.
+        const inside = place.startsWith('standalone') && target === '..'
+        if (tree !== undefined && !inside) through += 1
+        if (tree !== undefined) await createManifest(tree)
+        rmSync(join(at, place))
+      }
+    }
+    expect(through).toBe(0)
+    record('Repository: links that leave the build', targets.length * 2, through)
+  })
+})
+
+test('a strict umask of the server does not close what nginx must read', async () => {
+  process.umask(0o077)
+  const server = folder()
+  const layout = layoutOf(join(server, 'site'))
+  const manifest = await manifestOf(folder(), { 'server.js': '//', 'public/a/b.txt': 'text' })
+  const path = await readableByOthers(async () => {
+    const uploads = createUploads(layout)
+    const { id, missing } = await uploads.stage(manifestStream(manifest))
+    await uploads.fill(id, contentStream(missingFiles(manifest, missing)))
+    const run = { commit: '', ref: '', actor: '', runUrl: '' }
+    return (await uploads.commit({ id, run, entry: 'server.js', nextVersion: null, runtime } as never)).path
+  })
+  const modes: Record<string, string> = {}
+  for (let at = join(path, 'public/a/b.txt'); at !== dirname(layout.base); at = dirname(at)) {
+    modes[at.slice(realpathSync(server).length)] = (lstatSync(at).mode & 0o777).toString(8)
+  }
+  expect(Object.values(modes)).toEqual(['644', '755', '755', '755', '755', '755'])
+  expect(lstatSync(layout.own).mode & 0o777).toBe(0o700)
+  expect(process.umask()).toBe(0o077)
+})

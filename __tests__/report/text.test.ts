@@ -1,0 +1,100 @@
+import { describe, expect, test } from '@jest/globals'
+import { Failure } from '../../src/protocol/failure.ts'
+import { redactLog, redactor, redactReport, visible } from '../../src/report/text.ts'
+import { live, outcomeOf } from './outcomes.ts'
+
+describe('secrets', () => {
+  test('are replaced wherever they stand, the longer before what is a part of it', () => {
+    const redact = redactor(['horse', 'correct horse'])
+    expect(redact('a correct horse and a horse')).toBe('a *** and a ***')
+  })
+
+  test('are replaced as JSON, a URL and base64 have them', () => {
+    const secret = 'p"ss w/rd\nline two'
+    const redact = redactor([secret])
+    for (const met of [
+      JSON.stringify(secret),
+      encodeURIComponent(secret),
+      Buffer.from(secret).toString('base64'),
+    ]) {
+      expect(redact(`<${met}>`)).toMatch(/^<"?\*\*\*"?=*>$/)
+    }
+  })
+
+  test('are text, not patterns', () => {
+    const redact = redactor(['a.c*(', '$&'])
+    expect(redact('abc a.c*( $&')).toBe('abc *** ***')
+  })
+
+  test('that were cut off at an end of the text do not show their rest', () => {
+    const redact = redactor(['the-token-of-the-app'])
+    expect(redact('oken-of-the-app\nlog')).toBe('***\nlog')
+    expect(redact('log the-token-of')).toBe('log ***')
+    expect(redact('the app')).toBe('the app')
+  })
+
+  test('change nothing where there are none', () => {
+    expect(redactor([])('a text')).toBe('a text')
+    expect(redactor([''])('a text')).toBe('a text')
+  })
+
+  test('are in no text of a report, whose release ids stay', () => {
+    const failure = new Failure('build-failed', 'it said s3cret-value', {
+      remedy: 'do s3cret-value',
+      evidence: 's3cret-value',
+    })
+    const report = redactReport(
+      {
+        title: 'deploy s3cret-value',
+        command: 'deploy',
+        durationMs: 1,
+        rows: [
+          {
+            phase: 'build',
+            host: null,
+            state: 'failed',
+            startedAt: 0,
+            durationMs: 1,
+            detail: 's3cret-value',
+          },
+        ],
+        outcome: outcomeOf({ ...live, failure }),
+      },
+      redactor(['s3cret-value']),
+    )
+    expect(JSON.stringify([report, report.outcome.failure?.toRecord()])).not.toContain('s3cret')
+    expect(report.outcome.failure).toMatchObject({
+      code: 'build-failed',
+      message: 'it said ***',
+      remedy: 'do ***',
+    })
+    expect(report.outcome.liveRelease).toBe(live.liveRelease)
+  })
+
+  test('are in no line of a log', () => {
+    const lines: string[] = []
+    const log = {
+      info: (line: string) => lines.push(line),
+      group: (line: string) => lines.push(line),
+      endGroup() {},
+    }
+    const redacted = redactLog(log, redactor(['s3cret-value']))
+    redacted.info('is s3cret-value')
+    redacted.group('s3cret-value')
+    expect(lines).toEqual(['is ***', '***'])
+  })
+})
+
+describe('text that is shown', () => {
+  test.each([
+    ['colours', '\u001B[31mred\u001B[0m', 'red'],
+    ['what moves the cursor', 'a\u001B[2Jb\u001B[1A', 'ab'],
+    ['line ends of Windows and of old', 'a\r\nb\rc', 'a\nb\nc'],
+    ['control characters', 'a\u0000b\u0008c\u0085d\u007F', 'a\uFFFDb\uFFFDc\uFFFDd\uFFFD'],
+    ['what turns the direction of writing', 'a\u202Eb\u2066c', 'a\uFFFDb\uFFFDc'],
+    ['tabs and line breaks, which stay', 'a\tb\nc', 'a\tb\nc'],
+    ['every other letter, which stays', 'äé漢😀', 'äé漢😀'],
+  ])('has no %s', (_, text, shown) => {
+    expect(visible(text)).toBe(shown)
+  })
+})

@@ -1,0 +1,60 @@
+/**
+ * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
+ * user that the app runs as.
+ */
+import { lstatSync, type Stats, statSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { dirname, join } from 'node:path'
+import { Failure } from '../protocol/failure.ts'
+import type { Layout } from './layout.ts'
+
+const OTHERS_MAY_WRITE = 0o002
+const STICKY = 0o1000
+
+/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
+export function assertTrusted(layout: Layout): void {
+  for (let folder = layout.base; ; folder = dirname(folder)) {
+    const stat = statSync(folder, { throwIfNoEntry: false })
+    if (
+      stat !== undefined &&
+      stat.mode & OTHERS_MAY_WRITE &&
+      !(stat.mode & STICKY && folder !== layout.base)
+    ) {
+      throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`)
+    }
+    if (folder === dirname(folder)) break
+  }
+  for (const folder of [layout.own, layout.releases, layout.shared]) assertOwned(folder)
+}
+
+/**
+ * The way to a path in `shared`: parts that are not there yet are fine.
+ * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere
+ */
+export function assertOwnWay(shared: string, path: string): void {
+  let way = shared
+  assertOwned(way)
+  for (const part of path.split('/')) {
+    way = join(way, part)
+    assertOwned(way)
+  }
+}
+
+function assertOwned(path: string): void {
+  const stat = lstatSync(path, { throwIfNoEntry: false })
+  if (stat === undefined || isOurs(stat)) return
+  const { username } = userInfo()
+  const what = stat.isSymbolicLink() ? 'is a link made by' : 'belongs to'
+  throw unsafe(path, `it ${what} user ${stat.uid}, not ${username}`, `ls -ld '${path}'`)
+}
+
+/** Root can do everything anyhow, and may have put a link to another disk there. */
+function isOurs({ uid }: Stats): boolean {
+  return uid === 0 || uid === userInfo().uid
+}
+
+function unsafe(path: string, why: string, command: string): Failure {
+  return new Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
+    remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
+  })
+}

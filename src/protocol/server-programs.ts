@@ -1,0 +1,75 @@
+/**
+ * Where Node and PM2 stand on people's servers, and what to do when they do not. A session over SSH often lacks
+ * the PATH that the user's own shell has, so both sides search: the shell line for Node, the agent for PM2.
+ */
+import { Failure } from './failure.ts'
+
+/** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
+export const versionFolders = [
+  '.nvm/versions/node/*/bin',
+  '.config/nvm/versions/node/*/bin',
+  '.local/share/fnm/node-versions/*/installation/bin',
+  '.fnm/node-versions/*/installation/bin',
+  '.volta/tools/image/node/*/bin',
+  '.asdf/installs/nodejs/*/bin',
+  '.local/share/mise/installs/node/*/bin',
+  '.nodenv/versions/*/bin',
+  '.linuxbrew/opt/node@*/bin',
+] as const
+
+/** The same for the whole system. */
+export const systemVersionFolders = [
+  '/usr/local/nvm/versions/node/*/bin',
+  '/opt/nvm/versions/node/*/bin',
+  '/home/linuxbrew/.linuxbrew/opt/node@*/bin',
+] as const
+
+/** Below the home, single folders of programs: of version managers, of npm's prefix, of package managers. */
+export const homeFolders = [
+  '.local/share/fnm/aliases/default/bin',
+  '.volta/bin',
+  '.asdf/shims',
+  '.local/share/mise/shims',
+  'n/bin',
+  '.n/bin',
+  '.npm-global/bin',
+  '.npm-packages/bin',
+  '.local/bin',
+  'bin',
+  '.local/share/pnpm',
+  '.yarn/bin',
+  '.bun/bin',
+  '.linuxbrew/bin',
+] as const
+
+export const systemFolders = [
+  '/usr/local/bin',
+  '/usr/bin',
+  '/opt/node/bin',
+  '/opt/homebrew/bin',
+  '/home/linuxbrew/.linuxbrew/bin',
+  '/snap/bin',
+  '/snap/node/current/bin',
+] as const
+
+/** @param searched every file that was looked for, with what was wrong with those that are there */
+export function nodeMissing(searched: readonly string[]): Failure {
+  return new Failure('node-missing', 'Node.js 18 or later was not found on the server', {
+    remedy:
+      'As the user that logs in, without sudo: `curl -fsSL https://fnm.vercel.app/install | bash`, then ' +
+      '`~/.local/share/fnm/fnm install 24`. If it is there already, name its folder in `bin-path`.',
+    evidence: ['searched:', ...searched].join('\n'),
+  })
+}
+
+/** @param searched every folder that was looked into @param node the Node that runs the agent */
+export function pm2Missing(searched: readonly string[], node: string): Failure {
+  const folder = node.replace(/\/[^/]*$/, '')
+  return new Failure('pm2-missing', 'PM2 was not found on the server', {
+    remedy:
+      'As the user that logs in, without sudo: ' +
+      `\`PATH="${folder}:$PATH" npm install --global --prefix ~/.local pm2\`. ` +
+      'If it is there already, name its folder in `bin-path`.',
+    evidence: ['searched:', ...searched].join('\n'),
+  })
+}
