@@ -247,10 +247,14 @@ const workerState = object({
 });
 const serverFacts = object({
     node: string,
+    /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
+    nodeAbi: string,
     platform: string,
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
+    /** What the processor can do, in the words of /proc/cpuinfo on x86; empty where it does not say. */
+    cpuFlags: list(string),
     user: string,
     home: string,
     /** Absolute path of the app's folder. */
@@ -3120,9 +3124,11 @@ async function inspectServer(layout, search, pm2Home) {
     const { bavail, bsize, ffree } = await (0,promises_namespaceObject.statfs)(standing);
     return {
         node: process.versions.node,
+        nodeAbi: process.versions.modules,
         platform: process.platform,
         arch: process.arch,
         glibc: glibcVersion(),
+        cpuFlags: cpuFlags(),
         user: (0,external_node_os_namespaceObject.userInfo)().username,
         home: (0,external_node_os_namespaceObject.homedir)(),
         path: layout.base,
@@ -3159,6 +3165,17 @@ function glibcVersion() {
     report.excludeNetwork = true;
     const { header } = report.getReport();
     return header?.glibcVersionRuntime ?? null;
+}
+/** Of the first processor: the kernel runs no machine whose processors differ in what programs may use. */
+function cpuFlags() {
+    try {
+        const line = /^flags\s*:(.*)$/m.exec((0,external_node_fs_namespaceObject.readFileSync)('/proc/cpuinfo', 'utf8'));
+        return line?.[1]?.trim().split(/\s+/) ?? [];
+    }
+    catch {
+        // Not on every container host, and only for a better error.
+        return [];
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/agent/operations.js

@@ -53459,10 +53459,14 @@ const workerState = object({
 });
 const serverFacts = object({
     node: string,
+    /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
+    nodeAbi: string,
     platform: string,
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
+    /** What the processor can do, in the words of /proc/cpuinfo on x86; empty where it does not say. */
+    cpuFlags: list(string),
     user: string,
     home: string,
     /** Absolute path of the app's folder. */
@@ -54890,6 +54894,17 @@ async function hosts_onEach(hosts, atOnce, pipeline, act) {
     }
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
+/** Looks at what is known of each host. @throws Failure of the first that `check` refuses, with the host's name */
+function checkEach(hosts, check) {
+    for (const { name, facts } of hosts) {
+        try {
+            check(facts);
+        }
+        catch (error) {
+            throw named(name, Failure.from(error));
+        }
+    }
+}
 async function settled(promise) {
     const [result] = await Promise.allSettled([promise]);
     return result;
@@ -55270,9 +55285,12 @@ function readPackageJson(directory) {
             remedy: 'Correct the file: `npm pkg get name` in its folder says where it is broken.',
         });
     }
+    const nodeRange = asObject(value.engines)?.node;
     return {
         ...(typeof value.name === 'string' ? { name: value.name } : {}),
         ...(typeof value.version === 'string' ? { version: value.version } : {}),
+        ...(typeof nodeRange === 'string' ? { nodeRange } : {}),
+        ...(typeof value.packageManager === 'string' ? { packageManager: value.packageManager } : {}),
         scripts: asObject(value.scripts) ?? {},
         installed: { ...asObject(value.devDependencies), ...asObject(value.dependencies) },
     };
@@ -55338,9 +55356,11 @@ function runtimeOf({ app, health }, basePath) {
     };
 }
 function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
-    const within = path === basePath || path.startsWith(`${basePath}/`);
+    const [pathname = '/'] = path.split('?', 1);
+    const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
     // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
-    const full = within ? path : path === '/' ? basePath : basePath + path;
+    const under = pathname === '/' ? basePath : basePath + pathname;
+    const full = within || basePath === '' ? path : under + path.slice(pathname.length);
     return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
 }
 
@@ -58463,6 +58483,7 @@ function getIDToken(aud) {
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
     info: (line) => info(withoutCommands(line.replace(/\s*[\r\n]+\s*/g, ' '))),
+    warning: (line) => warning(line),
     group: startGroup,
     endGroup: endGroup,
 };
