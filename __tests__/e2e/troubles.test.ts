@@ -114,7 +114,7 @@ describe('the build', () => {
     } finally {
       exported.remove()
     }
-  })
+  }, 30_000)
 })
 
 describe('what the server cannot run', () => {
@@ -130,7 +130,7 @@ describe('what the server cannot run', () => {
     } finally {
       picky.remove()
     }
-  })
+  }, 30_000)
 
   test('a native module for another system fails before anything is sent', async () => {
     const foreign = workspace.copyBuilt()
@@ -148,7 +148,7 @@ describe('what the server cannot run', () => {
     } finally {
       foreign.remove()
     }
-  })
+  }, 30_000)
 })
 
 test('a build of another app is refused, and one that looks old is doubted', async () => {
@@ -169,7 +169,7 @@ test('a build of another app is refused, and one that looks old is doubted', asy
   } finally {
     other.remove()
   }
-})
+}, 30_000)
 
 describe('on the server', () => {
   test('a port that somebody else has', async () => {
