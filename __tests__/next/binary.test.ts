@@ -14,15 +14,35 @@ function elfHeader(machine: number, { bits = 64, big = false } = {}): Buffer {
   return header
 }
 
-const bare: Omit<Target, 'platform' | 'arch'> = { libc: null, glibc: null, abi: null }
+const bare: Omit<Target, 'platform' | 'arch'> = {
+  libc: null,
+  needsGlibcLoader: false,
+  glibc: null,
+  abi: null,
+}
 
 describe('what a real binary is for', () => {
   const bcrypt: readonly [string, Target][] = [
-    ['linux-x64-gnu', { platform: 'linux', arch: 'x64', libc: 'glibc', glibc: '2.14', abi: null }],
-    ['linux-x64-musl', { platform: 'linux', arch: 'x64', libc: 'musl', glibc: null, abi: null }],
-    ['linux-arm64-gnu', { platform: 'linux', arch: 'arm64', libc: 'glibc', glibc: '2.17', abi: null }],
-    ['linux-arm64-musl', { platform: 'linux', arch: 'arm64', libc: 'musl', glibc: null, abi: null }],
-    ['linux-arm-gnueabihf', { platform: 'linux', arch: 'arm', libc: 'glibc', glibc: '2.4', abi: null }],
+    [
+      'linux-x64-gnu',
+      { platform: 'linux', arch: 'x64', libc: 'glibc', needsGlibcLoader: true, glibc: '2.14', abi: null },
+    ],
+    [
+      'linux-x64-musl',
+      { platform: 'linux', arch: 'x64', libc: 'musl', needsGlibcLoader: false, glibc: null, abi: null },
+    ],
+    [
+      'linux-arm64-gnu',
+      { platform: 'linux', arch: 'arm64', libc: 'glibc', needsGlibcLoader: false, glibc: '2.17', abi: null },
+    ],
+    [
+      'linux-arm64-musl',
+      { platform: 'linux', arch: 'arm64', libc: 'musl', needsGlibcLoader: false, glibc: null, abi: null },
+    ],
+    [
+      'linux-arm-gnueabihf',
+      { platform: 'linux', arch: 'arm', libc: 'glibc', needsGlibcLoader: true, glibc: '2.4', abi: null },
+    ],
     ['android-arm64', { platform: 'android', arch: 'arm64', ...bare }],
     ['freebsd-x64', { platform: 'bsd', arch: 'x64', ...bare }],
     ['darwin-arm64', { platform: 'darwin', arch: 'arm64', ...bare }],

@@ -86,6 +86,12 @@ describe('packages for one platform each', () => {
     expect(failure.remedy).toContain('outputFileTracingExcludes')
   })
 
+  test('linked with glibc, may run on musl when they do not ask for its loader', async () => {
+    const read = await fetchPackage('bufferutil@4.1.0')
+    const path = 'node_modules/bufferutil/prebuilds/linux-x64/bufferutil.node'
+    fits({ [path]: read('prebuilds/linux-x64/bufferutil.node') }, alpine)
+  })
+
   test('may lie beside each other: one that fits is enough', async () => {
     const every = {
       ...(await bcrypt('linux-x64-gnu')),
@@ -169,13 +175,14 @@ describe('finer needs of a binary that would be loaded', () => {
   })
 
   test('a Node.js of the version it was compiled for', async () => {
+    const folder = 'node_modules/better-sqlite3/build/Release'
+    const asNodeApi = { [`${folder}/node.napi.node`]: elfWith('napi_register_module_v1') }
     const compiled = (abi: string) => ({
       'node_modules/better-sqlite3/package.json': '{ "version": "12.0.0" }',
-      'node_modules/better-sqlite3/build/Release/better_sqlite3.node': elfWith(
-        `node_register_module_v${abi}`,
-      ),
+      [`${folder}/better_sqlite3.node`]: elfWith(`node_register_module_v${abi}`),
     })
     fits(compiled('115'), debian)
+    fits({ ...compiled('137'), ...asNodeApi }, debian)
     const failure = await misfit(compiled('137'), debian)
     expect(failure.message).toContain('better-sqlite3 12.0.0 is compiled for')
     expect(failure.message).toContain("with module version 137, and the server's Node.js 20.19.5 has 115")

@@ -56671,7 +56671,7 @@ function nameOf(names, machine) {
     return names.get(machine) ?? `machine 0x${machine.toString(16)}`;
 }
 function foreign(platform, arch) {
-    return { platform, arch, libc: null, glibc: null, abi: null };
+    return { platform, arch, libc: null, needsGlibcLoader: false, glibc: null, abi: null };
 }
 function readPe(content) {
     const header = content.readUInt32LE(0x3c);
@@ -56696,6 +56696,7 @@ function readElf(content) {
         platform: 'linux',
         arch,
         libc: usesGlibc ? 'glibc' : usesMusl ? 'musl' : null,
+        needsGlibcLoader: needed.some((name) => name.startsWith('ld-linux')),
         glibc: glibc.toSorted(compareVersions).at(-1) ?? null,
         // The name of the function that a module without Node-API registers itself with (node.h, Node 10 to 24).
         abi: /node_register_module_v(\d+)/.exec(stringsAround(content))?.[1] ?? null,
@@ -56723,6 +56724,7 @@ const DT_NEEDED = 1;
 const DT_STRTAB = 5;
 const DT_VERNEED = 0x6ffffffe;
 const DT_VERNEEDNUM = 0x6fffffff;
+const VER_FLG_WEAK = 2;
 /** The part of the ELF format that says what a shared object is linked with, for 32 and 64 bits. */
 function readDynamicSection(content) {
     const wide = content[4] === 2;
@@ -56769,8 +56771,11 @@ function readDynamicSection(content) {
         }
         const versions = [];
         for (const record of chain(fileOffset(valueOf(DT_VERNEED) ?? -1), valueOf(DT_VERNEEDNUM) ?? 0, 12)) {
-            for (const need of chain(record + u32(record + 8), u16(record + 2), 12))
-                versions.push(text(u32(need + 8)));
+            for (const need of chain(record + u32(record + 8), u16(record + 2), 12)) {
+                // A weak need may stay unmet.
+                if ((u16(need + 4) & VER_FLG_WEAK) === 0)
+                    versions.push(text(u32(need + 8)));
+            }
         }
         return { machine, needed, versions };
     }
@@ -56810,7 +56815,10 @@ function misfitsOf(family, machine) {
         .flatMap(({ target }) => target.glibc ?? [])
         .toSorted(compareVersions)
         .at(-1);
-    const abis = loaded.flatMap(({ target }) => target.abi ?? []);
+    // A module with Node-API beside the others is what their package falls back on.
+    const abis = loaded.every(({ target }) => target.abi !== null)
+        ? loaded.flatMap(({ target }) => target.abi ?? [])
+        : [];
     const tooNew = newest !== undefined && machine.glibc !== null && compareVersions(newest, machine.glibc) > 0;
     return [
         ...(tooNew
@@ -56844,9 +56852,13 @@ function misfitsOf(family, machine) {
 function needsSse42({ packageName }, { arch }) {
     return arch === 'x64' && packageName === '@img/sharp';
 }
-function runsOn({ platform, arch, libc }, machine) {
-    const own = machine.glibc === null ? 'musl' : 'glibc';
-    return platform === machine.platform && arch === machine.arch && (libc === null || libc === own);
+function runsOn({ platform, arch, libc, needsGlibcLoader }, machine) {
+    if (platform !== machine.platform || arch !== machine.arch)
+        return false;
+    if (machine.glibc !== null)
+        return libc !== 'musl';
+    // musl answers to libc.so.6 as well (1.1 and 1.2): what needs no more of glibc may well run there.
+    return libc !== 'glibc' || !needsGlibcLoader;
 }
 function native_modules_describe({ platform, arch, libc }) {
     return `${platform} ${arch}${libc === null ? '' : ` (${libc})`}`;

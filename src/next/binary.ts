@@ -7,6 +7,8 @@ export interface Target {
   readonly arch: string
   /** The C library it is linked with, or null when it needs none. */
   readonly libc: 'glibc' | 'musl' | null
+  /** It asks for glibc's own loader, for which musl has no stand-in as it has for libc.so.6. */
+  readonly needsGlibcLoader: boolean
   /** The newest glibc whose symbols it needs, such as `2.28`. */
   readonly glibc: string | null
   /** The `NODE_MODULE_VERSION` it was compiled for; null with Node-API, which every version of Node can load. */
@@ -49,7 +51,7 @@ function nameOf(names: ReadonlyMap<number, string>, machine: number): string {
 }
 
 function foreign(platform: Target['platform'], arch: string): Target {
-  return { platform, arch, libc: null, glibc: null, abi: null }
+  return { platform, arch, libc: null, needsGlibcLoader: false, glibc: null, abi: null }
 }
 
 function readPe(content: Buffer): Target | undefined {
@@ -74,6 +76,7 @@ function readElf(content: Buffer): Target {
     platform: 'linux',
     arch,
     libc: usesGlibc ? 'glibc' : usesMusl ? 'musl' : null,
+    needsGlibcLoader: needed.some((name) => name.startsWith('ld-linux')),
     glibc: glibc.toSorted(compareVersions).at(-1) ?? null,
     // The name of the function that a module without Node-API registers itself with (node.h, Node 10 to 24).
     abi: /node_register_module_v(\d+)/.exec(stringsAround(content))?.[1] ?? null,
@@ -112,6 +115,7 @@ const DT_NEEDED = 1
 const DT_STRTAB = 5
 const DT_VERNEED = 0x6ffffffe
 const DT_VERNEEDNUM = 0x6fffffff
+const VER_FLG_WEAK = 2
 
 /** The part of the ELF format that says what a shared object is linked with, for 32 and 64 bits. */
 function readDynamicSection(content: Buffer): DynamicSection {
@@ -161,8 +165,10 @@ function readDynamicSection(content: Buffer): DynamicSection {
     }
     const versions: string[] = []
     for (const record of chain(fileOffset(valueOf(DT_VERNEED) ?? -1), valueOf(DT_VERNEEDNUM) ?? 0, 12)) {
-      for (const need of chain(record + u32(record + 8), u16(record + 2), 12))
-        versions.push(text(u32(need + 8)))
+      for (const need of chain(record + u32(record + 8), u16(record + 2), 12)) {
+        // A weak need may stay unmet.
+        if ((u16(need + 4) & VER_FLG_WEAK) === 0) versions.push(text(u32(need + 8)))
+      }
     }
     return { machine, needed, versions }
   } catch (error) {

@@ -67,7 +67,10 @@ function misfitsOf(family: Family, machine: Machine): readonly Misfit[] {
     .flatMap(({ target }) => target.glibc ?? [])
     .toSorted(compareVersions)
     .at(-1)
-  const abis = loaded.flatMap(({ target }) => target.abi ?? [])
+  // A module with Node-API beside the others is what their package falls back on.
+  const abis = loaded.every(({ target }) => target.abi !== null)
+    ? loaded.flatMap(({ target }) => target.abi ?? [])
+    : []
   const tooNew = newest !== undefined && machine.glibc !== null && compareVersions(newest, machine.glibc) > 0
   return [
     ...(tooNew
@@ -105,9 +108,11 @@ function needsSse42({ packageName }: Family, { arch }: Machine): boolean {
   return arch === 'x64' && packageName === '@img/sharp'
 }
 
-function runsOn({ platform, arch, libc }: Target, machine: Machine): boolean {
-  const own = machine.glibc === null ? 'musl' : 'glibc'
-  return platform === machine.platform && arch === machine.arch && (libc === null || libc === own)
+function runsOn({ platform, arch, libc, needsGlibcLoader }: Target, machine: Machine): boolean {
+  if (platform !== machine.platform || arch !== machine.arch) return false
+  if (machine.glibc !== null) return libc !== 'musl'
+  // musl answers to libc.so.6 as well (1.1 and 1.2): what needs no more of glibc may well run there.
+  return libc !== 'glibc' || !needsGlibcLoader
 }
 
 function describe({ platform, arch, libc }: Target): string {
