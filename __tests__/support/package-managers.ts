@@ -44,9 +44,13 @@ export async function corepackEnvironment(): Promise<Environment | undefined> {
   if (found === undefined) return undefined
   const { stdout } = await run('npm', ['config', 'get', 'registry'])
   const registry = stdout.trim().replace(/\/$/, '')
+  const home = join(cache, 'corepack')
+  mkdirSync(home, { recursive: true })
+  // Else Yarn's program, which is CommonJS, would be below a package.json that says module: this repository's.
+  writeFileSync(join(home, 'package.json'), '{}')
   return {
     ...(await environment()),
-    COREPACK_HOME: join(cache, 'corepack'),
+    COREPACK_HOME: home,
     COREPACK_NPM_REGISTRY: registry,
     PATH: process.env['PATH'] ?? '',
   }
