@@ -8,6 +8,7 @@ function listen(): { readonly log: Log; readonly lines: string[] } {
   const lines: string[] = []
   const log = {
     info: (line: string) => void lines.push(line),
+    warning: (line: string) => void lines.push(`warning: ${line}`),
     group: (title: string) => void lines.push(`> ${title}`),
     endGroup: () => void lines.push('<'),
   }

@@ -136,6 +136,11 @@ describe('the health check’s path', () => {
     ['/docs', '/docs', '/docs'],
     ['/docs/api/health', '/docs', '/docs/api/health'],
     ['/docsearch', '/docs', '/docs/docsearch'],
+    ['/?x', '', '/?x'],
+    ['/?x', '/docs', '/docs?x'],
+    ['/docs?x', '/docs', '/docs?x'],
+    ['/docs/api?x=/y', '/docs', '/docs/api?x=/y'],
+    ['/api?next=/docs/', '/docs', '/docs/api?next=/docs/'],
   ])('%s under the base path "%s" is %s', (path, basePath, full) => {
     expect(runtimeOf(inputsOf({ 'health-check-path': path }), basePath).health.path).toBe(full)
   })

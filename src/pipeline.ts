@@ -34,6 +34,8 @@ export interface Done<T> {
 
 export interface Log {
   info(line: string): void
+  /** Legal, yet most likely not meant: shown where people look first. */
+  warning(line: string): void
   group(title: string): void
   endGroup(): void
 }

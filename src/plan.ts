@@ -57,8 +57,10 @@ function healthOf(
   { path, status, body, timeoutMs, intervalMs }: Inputs['health'],
   basePath: string,
 ): HealthCheck {
-  const within = path === basePath || path.startsWith(`${basePath}/`)
+  const [pathname = '/'] = path.split('?', 1)
+  const within = pathname === basePath || pathname.startsWith(`${basePath}/`)
   // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
-  const full = within ? path : path === '/' ? basePath : basePath + path
+  const under = pathname === '/' ? basePath : basePath + pathname
+  const full = within || basePath === '' ? path : under + path.slice(pathname.length)
   return { path: full, status, body: body ?? null, timeoutMs, intervalMs }
 }

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { fetchPackage } from '../support/registry.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { mayMount, mountTmpfs } from '../support/test-mounts.ts'
@@ -113,8 +114,62 @@ describe('the build', () => {
     } finally {
       exported.remove()
     }
-  })
+  }, 30_000)
 })
+
+describe('what the server cannot run', () => {
+  test('a Node.js that the app does not want fails before the build', async () => {
+    const picky = workspace.copyBuilt()
+    const manifest = JSON.parse(picky.read('package.json')) as Record<string, unknown>
+    picky.write('package.json', JSON.stringify({ ...manifest, engines: { node: '>=99' } }))
+    try {
+      const run = await deploy({ 'build-command': 'touch was-built' }, picky)
+      expectKept(run, 'release-unfit')
+      expect(run.summary).toContain('The app asks for Node.js >=99')
+      expect(existsSync(join(picky.path, 'was-built'))).toBe(false)
+    } finally {
+      picky.remove()
+    }
+  }, 30_000)
+
+  test('a native module for another system fails before anything is sent', async () => {
+    const foreign = workspace.copyBuilt()
+    const read = await fetchPackage('@node-rs/bcrypt-darwin-arm64@1.10.7')
+    const folder = '.next/standalone/node_modules/@node-rs/bcrypt-darwin-arm64'
+    mkdirSync(join(foreign.path, folder), { recursive: true })
+    for (const file of ['package.json', 'bcrypt.darwin-arm64.node']) {
+      writeFileSync(join(foreign.path, folder, file), read(file))
+    }
+    try {
+      const run = await deploy({}, foreign)
+      expectKept(run, 'release-unfit')
+      expect(run.outputs['uploaded-bytes']).toBe('0')
+      expect(run.summary).toContain('@node-rs/bcrypt 1.10.7 is built for darwin arm64')
+    } finally {
+      foreign.remove()
+    }
+  }, 30_000)
+})
+
+test('a build of another app is refused, and one that looks old is doubted', async () => {
+  const other = workspace.copyBuilt()
+  const manifest = JSON.parse(other.read('package.json')) as { dependencies: object }
+  try {
+    other.write('package.json', JSON.stringify({ ...manifest, name: 'another-app' }))
+    expectKept(await deploy({}, other), 'foreign-build')
+    other.write(
+      'package.json',
+      JSON.stringify({ ...manifest, dependencies: { ...manifest.dependencies, x: '1' } }),
+    )
+    const run = await deploy({ 'dry-run': 'true' }, other)
+    expect(run.code).toBe(0)
+    expect(run.log).toMatch(/^::warning::The dependencies in package.json have changed since the build/m)
+    expect(run.summary).toContain('The dependencies in package.json have changed since the build')
+    expect(run.summary).toContain(`The build was made in another folder of this machine, ${workspace.path}`)
+  } finally {
+    other.remove()
+  }
+}, 30_000)
 
 describe('on the server', () => {
   test('a port that somebody else has', async () => {

@@ -58,7 +58,8 @@ describe('the release', () => {
     const app = builtApp()
       .write('public/é.txt', 'é')
       .write('.next/standalone/bin/run', '#!/bin/sh', 0o700)
-      .write('.next/standalone/.env', 'A=1', 0o600)
+      .write('.next/standalone/.env', 'A=1', 0o644)
+      .write('.next/standalone/.env.production', 'A=1', 0o755)
     const found = await tree(app)
     const file = { kind: 'file', mode: 0o644 }
     expect(at(found, 'public/é.txt')).toEqual({
@@ -68,7 +69,8 @@ describe('the release', () => {
       size: 2,
     })
     expect(at(found, 'bin/run')).toMatchObject({ size: 9, mode: 0o755 })
-    expect(at(found, '.env')).toMatchObject({ size: 3, mode: 0o644 })
+    expect(at(found, '.env')).toMatchObject({ size: 3, mode: 0o600 })
+    expect(at(found, '.env.production')).toMatchObject({ mode: 0o600 })
   })
 
   test('keeps odd names as they are', async () => {
@@ -104,6 +106,19 @@ describe('the release', () => {
       .write('public/cache/kept')
     const found = paths(await tree(app)).filter((path) => /cache|gapless/.test(path))
     expect(found).toEqual(['public/.next/cache/kept', 'public/cache/kept'])
+  })
+
+  test('leaves out what belongs to a machine or to git, however it came into the build', async () => {
+    const app = builtApp()
+      .write('.next/standalone/.env', 'A=1')
+      .write('.next/standalone/.env.production', 'A=1')
+      .write('.next/standalone/.env.local', 'SECRET=1')
+      .write('.next/standalone/.env.production.local', 'SECRET=1')
+      .write('.next/standalone/.git/config', 'token')
+      .write('public/.env.local', 'SECRET=1')
+      .write('.next/standalone/node_modules/x/.environment.local.js')
+    const found = paths(await tree(app)).filter((path) => /env|git|local/.test(path))
+    expect(found).toEqual(['.env', '.env.production', 'node_modules/x/.environment.local.js'])
   })
 })
 

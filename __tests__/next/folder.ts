@@ -61,6 +61,7 @@ export function writeBuild(
   const server = join(dist, 'standalone', relativeAppDir)
   const serverFiles = {
     version: 1,
+    appDir: folder.at(app),
     relativeAppDir,
     config: { output: 'standalone', distDir, basePath: '', ...config },
   }
@@ -71,5 +72,9 @@ export function writeBuild(
     .write(join(server, 'server.js'), '// server')
     .write(join(server, distDir, 'BUILD_ID'), 'build-1')
     .write(join(dist, 'static/chunks/main.js'), '// chunk')
-    .write(join(dist, 'standalone/node_modules/next/package.json'), { name: 'next', version: '16.4.6' })
+    .write(join(dist, 'standalone/node_modules/next/package.json'), {
+      name: 'next',
+      version: '16.4.6',
+      engines: { node: '>=20.9.0' },
+    })
 }

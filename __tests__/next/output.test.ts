@@ -1,4 +1,4 @@
-import { rmSync, utimesSync } from 'node:fs'
+import { rmSync, statSync, utimesSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
 import { readBuildOutput } from '../../src/next/output.ts'
 import { Folder, folders, writeBuild } from './folder.ts'
@@ -19,12 +19,15 @@ describe('a standalone build', () => {
       distDir: '.next',
       relativeAppDir: '',
       nextVersion: '16.4.6',
+      nextNodeRange: '>=20.9.0',
       basePath: '',
       entry: 'server.js',
       standaloneDirectory: app.at('.next/standalone'),
       staticDirectory: app.at('.next/static'),
       publicDirectory: app.at('public'),
       buildId: 'build-1',
+      builtAt: statSync(app.at('.next/required-server-files.json')).mtimeMs,
+      builtIn: app.path,
     })
   })
 

@@ -41,7 +41,12 @@ const plan = (inputs: Readonly<Record<string, string>> = {}) =>
 
 const lines: string[] = []
 const pipeline = () =>
-  createPipeline({ info: (line) => lines.push(line), group: () => undefined, endGroup: () => undefined })
+  createPipeline({
+    info: (line) => lines.push(line),
+    warning: (line) => lines.push(line),
+    group: () => undefined,
+    endGroup: () => undefined,
+  })
 
 function agentFile(code: Buffer | string): string {
   const file = join(folder(), 'agent.cjs')

@@ -4,7 +4,12 @@ import { createPipeline, type Log } from '../../src/pipeline.ts'
 import { Failure } from '../../src/protocol/failure.ts'
 import { failureOf } from '../support/failure.ts'
 
-const quiet: Log = { info: () => undefined, group: () => undefined, endGroup: () => undefined }
+const quiet: Log = {
+  info: () => undefined,
+  warning: () => undefined,
+  group: () => undefined,
+  endGroup: () => undefined,
+}
 const hosts = ['a', 'b', 'c', 'd'].map((name) => ({ name }))
 
 describe('on several hosts', () => {
@@ -46,6 +51,7 @@ describe('on several hosts', () => {
     const lines: string[] = []
     const log: Log = {
       info: (line) => void lines.push(line),
+      warning: (line) => void lines.push(`warning: ${line}`),
       group: (title) => void lines.push(`> ${title}`),
       endGroup: () => void lines.push('<'),
     }

@@ -262,6 +262,8 @@ describe('the agent', () => {
     const { shell, facts } = await start()
     expect(shell.output()).toContain(' need-agent\n')
     expect(facts.home).toBe(home)
+    expect(facts.nodeAbi).toBe(process.versions.modules)
+    expect(facts.cpuFlags).toEqual(expect.arrayContaining(process.arch === 'x64' ? ['sse2'] : []))
     expect(readFileSync(file)).toEqual(agentOf(compiled).source)
     expect(readdirSync(join(own(), 'agent'))).toHaveLength(1)
   })

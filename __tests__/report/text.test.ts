@@ -75,13 +75,15 @@ describe('secrets', () => {
     const lines: string[] = []
     const log = {
       info: (line: string) => lines.push(line),
+      warning: (line: string) => lines.push(line),
       group: (line: string) => lines.push(line),
       endGroup() {},
     }
     const redacted = redactLog(log, redactor(['s3cret-value']))
     redacted.info('is s3cret-value')
     redacted.group('s3cret-value')
-    expect(lines).toEqual(['is ***', '***'])
+    redacted.warning('of s3cret-value')
+    expect(lines).toEqual(['is ***', '***', 'of ***'])
   })
 })
 

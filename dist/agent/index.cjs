@@ -249,10 +249,14 @@ const serverFacts = object({
     node: string,
     /** Absolute path of the Node that runs the agent. */
     nodePath: string,
+    /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
+    nodeAbi: string,
     platform: string,
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
+    /** What the processor can do, in the words of /proc/cpuinfo on x86; empty where it does not say. */
+    cpuFlags: list(string),
     user: string,
     home: string,
     /** Absolute path of the app's folder. */
@@ -3355,9 +3359,11 @@ async function inspectServer(layout, search, pm2Home) {
     return {
         node: process.versions.node,
         nodePath: process.execPath,
+        nodeAbi: process.versions.modules,
         platform: process.platform,
         arch: process.arch,
         glibc: glibcVersion(),
+        cpuFlags: cpuFlags(),
         user: (0,external_node_os_namespaceObject.userInfo)().username,
         home: (0,external_node_os_namespaceObject.homedir)(),
         path: layout.base,
@@ -3394,6 +3400,17 @@ function glibcVersion() {
     report.excludeNetwork = true;
     const { header } = report.getReport();
     return header?.glibcVersionRuntime ?? null;
+}
+/** Of the first processor: the kernel runs no machine whose processors differ in what programs may use. */
+function cpuFlags() {
+    try {
+        const line = /^flags\s*:(.*)$/m.exec((0,external_node_fs_namespaceObject.readFileSync)('/proc/cpuinfo', 'utf8'));
+        return line?.[1]?.trim().split(/\s+/) ?? [];
+    }
+    catch {
+        // Not on every container host, and only for a better error.
+        return [];
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/agent/umask.js

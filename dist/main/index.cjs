@@ -56221,6 +56221,72 @@ function given(text) {
 
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: ./build/next/paths.js
+
+/** Whether `path` is `parent` or lies below it. Compares names only: symbolic links are not followed. */
+function isInside(parent, path) {
+    const way = (0,external_node_path_namespaceObject.relative)(parent, path);
+    return way !== '..' && !way.startsWith(`..${external_node_path_namespaceObject.sep}`) && !(0,external_node_path_namespaceObject.isAbsolute)(way);
+}
+/** The folder and those above it, up to `end`, or to the root of the file system. */
+function ancestors(directory, end) {
+    const parent = (0,external_node_path_namespaceObject.dirname)(directory);
+    const last = parent === directory || (end !== undefined && (0,external_node_path_namespaceObject.resolve)(end) === directory);
+    return last ? [directory] : [directory, ...ancestors(parent, end)];
+}
+
+;// CONCATENATED MODULE: ./build/next/custom-server.js
+/** A server of the user's own around Next.js (`next({ dev })`), which a standalone build does without. */
+
+
+
+
+/**
+ * Only a `start` script that runs it is proof that production needs it: a `server.js` alone may be for
+ * development.
+ *
+ * @throws Failure `custom-server`
+ */
+function refuseCustomServer(directory, { scripts }) {
+    const { start } = scripts;
+    if (typeof start !== 'string')
+        return;
+    const server = start
+        .split(/[\s;&|]+/)
+        .flatMap((word) => sourcesOf(directory, word))
+        .find((file) => IMPORTS_NEXT.test((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8')));
+    if (server === undefined)
+        return;
+    throw new failure_Failure('custom-server', `The app's start script (\`${start}\`) runs a server of its own, ${server.slice(directory.length + 1)}.`, {
+        remedy: "Next.js's standalone output does not take a custom server along, so what it does would be missing: move " +
+            'that to route handlers, rewrites, proxy (middleware) or instrumentation, or run it as a program of its own ' +
+            'beside the app. If production does not need it, make the start script `next start`.',
+    });
+}
+const IMPORTS_NEXT = /\b(?:require\(\s*|import\(\s*|from\s+)['"]next['"]/;
+/** `next start`, which a next.js or a start.ts in the folder has nothing to do with. */
+const WORDS_OF_NEXT = new Set(['', 'next', 'start']);
+const EXTENSIONS = ['', '.js', '.ts', '.mjs', '.mts', '.cjs', '.cts'];
+/** The file that a word of a command names, or the source of what is compiled to it. */
+function sourcesOf(directory, word) {
+    if (!/^[\w@./-]+$/.test(word) || word.startsWith('-') || WORDS_OF_NEXT.has(word))
+        return [];
+    // Next.js's own server.js, which imports next as well.
+    if (word.includes('standalone/'))
+        return [];
+    const named = existing(EXTENSIONS.map((extension) => (0,external_node_path_namespaceObject.join)(directory, `${word}${extension}`)));
+    if (named.length > 0 || !/\.[cm]?js$/.test(word))
+        return named.filter((file) => isInside(directory, file));
+    const name = (0,external_node_path_namespaceObject.basename)(word, (0,external_node_path_namespaceObject.extname)(word));
+    return existing(['', 'src', 'server'].flatMap((folder) => EXTENSIONS.map((extension) => (0,external_node_path_namespaceObject.join)(directory, folder, `${name}${extension}`))));
+}
+function existing(files) {
+    return files.filter(isFile);
+}
+function isFile(path) {
+    return (0,external_node_fs_namespaceObject.existsSync)(path) && (0,external_node_fs_namespaceObject.statSync)(path).isFile();
+}
+
 ;// CONCATENATED MODULE: ./build/next/package-json.js
 
 
@@ -56248,9 +56314,12 @@ function readPackageJson(directory) {
             remedy: 'Correct the file: `npm pkg get name` in its folder says where it is broken.',
         });
     }
+    const nodeRange = asObject(value.engines)?.node;
     return {
         ...(typeof value.name === 'string' ? { name: value.name } : {}),
         ...(typeof value.version === 'string' ? { version: value.version } : {}),
+        ...(typeof nodeRange === 'string' ? { nodeRange } : {}),
+        ...(typeof value.packageManager === 'string' ? { packageManager: value.packageManager } : {}),
         scripts: asObject(value.scripts) ?? {},
         installed: { ...asObject(value.devDependencies), ...asObject(value.dependencies) },
     };
@@ -56276,15 +56345,8 @@ function isMissing(error) {
     return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
-;// CONCATENATED MODULE: ./build/next/paths.js
-
-/** Whether `path` is `parent` or lies below it. Compares names only: symbolic links are not followed. */
-function isInside(parent, path) {
-    const way = (0,external_node_path_namespaceObject.relative)(parent, path);
-    return way !== '..' && !way.startsWith(`..${external_node_path_namespaceObject.sep}`) && !(0,external_node_path_namespaceObject.isAbsolute)(way);
-}
-
 ;// CONCATENATED MODULE: ./build/next/project.js
+
 
 
 
@@ -56295,7 +56357,7 @@ function isInside(parent, path) {
  *
  * @param workspace the repository's folder, absolute
  * @param workingDirectory the `working-directory` input, relative to the workspace (or absolute and inside it)
- * @throws Failure `outside-workspace`, `no-package-json`, `invalid-package-json`, `not-a-next-app`
+ * @throws Failure `outside-workspace`, `no-package-json`, `invalid-package-json`, `not-a-next-app`, `custom-server`
  */
 function readProject(workspace, workingDirectory) {
     const directory = (0,external_node_path_namespaceObject.resolve)(workspace, workingDirectory);
@@ -56312,7 +56374,14 @@ function readProject(workspace, workingDirectory) {
     if (typeof nextRange !== 'string') {
         throw new failure_Failure('not-a-next-app', `The package.json in ${describe(workingDirectory)} has no \`next\` in its dependencies.`, { remedy: suggest(workspace, 'Add `next` to the dependencies') });
     }
-    return { directory, nextRange, ...(manifest.name === undefined ? {} : { name: manifest.name }) };
+    refuseCustomServer(directory, manifest);
+    const { name, nodeRange } = manifest;
+    return {
+        directory,
+        nextRange,
+        ...(name === undefined ? {} : { name }),
+        ...(nodeRange === undefined ? {} : { nodeRange }),
+    };
 }
 /** Whether a folder is in the workspace after following symbolic links; a missing one is judged elsewhere. */
 function staysInside(workspace, directory) {
@@ -56461,12 +56530,14 @@ async function assemble(output, workspace = output.directory) {
     return { entries: sortByBytes(walked.reduce(overlay, [])) };
 }
 /**
- * `.gapless` belongs to the release's own records. The other two are written by a running server, and there
- * only when the build was run in place (Next.js 14 to 16).
+ * `.gapless` belongs to the release's own records. `cache` and `route-cache` are written by a running server, and
+ * there only when the build was run in place (Next.js 14 to 16). The last two are nobody's business: a trace that
+ * took in more than was meant (`outputFileTracingIncludes`, a path that is put together at run time) may hold them.
  */
 function excludedPaths({ relativeAppDir, distDir }) {
     const dist = external_node_path_namespaceObject.posix.join(relativeAppDir, distDir);
-    return new Set(['.gapless', `${dist}/cache`, `${dist}/server/route-cache`]);
+    const paths = new Set(['.gapless', `${dist}/cache`, `${dist}/server/route-cache`]);
+    return (path, name) => paths.has(path) || name === '.git' || /^\.env(\.[\w-]+)?\.local$/.test(name);
 }
 async function assemble_layer(directory, prefix, linkedFilesIn) {
     return { source: await (0,promises_namespaceObject.realpath)(directory), prefix, linkedFilesIn };
@@ -56489,7 +56560,7 @@ async function walk(from, directory, path, excluded) {
         const name = decode(child.name, path);
         const source = (0,external_node_path_namespaceObject.join)(directory, name);
         const childPath = external_node_path_namespaceObject.posix.join(path, name);
-        if (excluded.has(childPath))
+        if (excluded(childPath, name))
             return [];
         if (child.isDirectory())
             return walk(from, source, childPath, excluded);
@@ -56508,6 +56579,9 @@ async function assemble_describe(from, child, source, path) {
 }
 async function file(path, source) {
     const { size, mode } = await (0,promises_namespaceObject.lstat)(source);
+    // What Next.js loads at run time may be secret: other users of the server have no business with it.
+    if (/^\.env(\.[\w-]+)*$/.test(external_node_path_namespaceObject.posix.basename(path)))
+        return { kind: 'file', path, source, size, mode: 0o600 };
     return { kind: 'file', path, source, size, mode: (mode & 0o100) === 0 ? 0o644 : 0o755 };
 }
 /**
@@ -56566,6 +56640,486 @@ function sortByBytes(entries) {
         .map(({ entry }) => entry);
 }
 
+;// CONCATENATED MODULE: ./build/next/binary.js
+/** What a native binary was built for, by its own header: names lie, and not every package has them. */
+/** @returns undefined when the content is no binary: a text, an empty file */
+function readTarget(content) {
+    if (content.length < 64)
+        return undefined;
+    const magic = content.readUInt32BE(0);
+    if (magic === 0x7f454c46)
+        return readElf(content);
+    if (magic === 0xcafebabe)
+        return foreign('darwin', 'universal');
+    if (magic === 0xcffaedfe)
+        return foreign('darwin', nameOf(MACH_O_CPUS, content.readUInt32LE(4)));
+    if (content.toString('latin1', 0, 2) === 'MZ')
+        return readPe(content);
+    return undefined;
+}
+const ELF_MACHINES = new Map([
+    [3, 'ia32'],
+    [21, 'ppc64'],
+    [22, 's390x'],
+    [40, 'arm'],
+    [62, 'x64'],
+    [183, 'arm64'],
+    [243, 'riscv64'],
+    [258, 'loong64'],
+]);
+const MACH_O_CPUS = new Map([
+    [0x01000007, 'x64'],
+    [0x0100000c, 'arm64'],
+]);
+const PE_MACHINES = new Map([
+    [0x014c, 'ia32'],
+    [0x8664, 'x64'],
+    [0xaa64, 'arm64'],
+]);
+function nameOf(names, machine) {
+    return names.get(machine) ?? `machine 0x${machine.toString(16)}`;
+}
+function foreign(platform, arch) {
+    return { platform, arch, libc: null, needsGlibcLoader: false, glibc: null, abi: null };
+}
+function readPe(content) {
+    const header = content.readUInt32LE(0x3c);
+    if (header + 6 > content.length || content.toString('latin1', header, header + 2) !== 'PE')
+        return undefined;
+    return foreign('win32', nameOf(PE_MACHINES, content.readUInt16LE(header + 4)));
+}
+const OSABI_FREEBSD = 9;
+function readElf(content) {
+    const { machine, needed, versions } = readDynamicSection(content);
+    const arch = nameOf(ELF_MACHINES, machine);
+    // Bionic's symbols have the version LIBC; its library has the name that musl's has with musl-gcc.
+    if (versions.includes('LIBC'))
+        return foreign('android', arch);
+    const bsd = content[7] === OSABI_FREEBSD || needed.some((name) => /^libc\.so\.(?!6$)/.test(name));
+    if (bsd)
+        return foreign('bsd', arch);
+    const glibc = versions.flatMap((version) => /^GLIBC_(\d+(?:\.\d+)+)$/.exec(version)?.[1] ?? []);
+    const usesGlibc = glibc.length > 0 || needed.includes('libc.so.6');
+    const usesMusl = needed.some((name) => /^(libc\.so$|libc\.musl-|ld-musl-)/.test(name));
+    return {
+        platform: 'linux',
+        arch,
+        libc: usesGlibc ? 'glibc' : usesMusl ? 'musl' : null,
+        needsGlibcLoader: needed.some((name) => name.startsWith('ld-linux')),
+        glibc: glibc.toSorted(compareVersions).at(-1) ?? null,
+        // The name of the function that a module without Node-API registers itself with (node.h, Node 10 to 24).
+        abi: /node_register_module_v(\d+)/.exec(stringsAround(content))?.[1] ?? null,
+    };
+}
+function stringsAround(content) {
+    const at = content.indexOf('node_register_module_v');
+    return at === -1 ? '' : content.toString('latin1', at, at + 40);
+}
+/** Dotted numbers, such as glibc's versions. @returns negative when `a` is older */
+function compareVersions(a, b) {
+    const [left, right] = [a.split('.').map(Number), b.split('.').map(Number)];
+    const differing = left.findIndex((part, index) => part !== (right[index] ?? 0));
+    if (differing === -1)
+        return right.length > left.length ? -1 : 0;
+    return left[differing] - (right[differing] ?? 0);
+}
+const OUT_OF_BOUNDS = new Set([
+    'ERR_OUT_OF_RANGE',
+    'ERR_BUFFER_OUT_OF_BOUNDS',
+]);
+const PT_LOAD = 1;
+const PT_DYNAMIC = 2;
+const DT_NEEDED = 1;
+const DT_STRTAB = 5;
+const DT_VERNEED = 0x6ffffffe;
+const DT_VERNEEDNUM = 0x6fffffff;
+const VER_FLG_WEAK = 2;
+/** The part of the ELF format that says what a shared object is linked with, for 32 and 64 bits. */
+function readDynamicSection(content) {
+    const wide = content[4] === 2;
+    const little = content[5] === 1;
+    const u16 = (at) => (little ? content.readUInt16LE(at) : content.readUInt16BE(at));
+    const u32 = (at) => (little ? content.readUInt32LE(at) : content.readUInt32BE(at));
+    const u64 = (at) => Number(little ? content.readBigUInt64LE(at) : content.readBigUInt64BE(at));
+    const word = wide ? u64 : u32;
+    const machine = u16(18);
+    const none = { machine, needed: [], versions: [] };
+    try {
+        const [table, size, count] = wide ? [u64(32), u16(54), u16(56)] : [u32(28), u16(42), u16(44)];
+        const segments = Array.from({ length: count }, (_, index) => {
+            const at = table + index * size;
+            return wide
+                ? { type: u32(at), offset: u64(at + 8), address: u64(at + 16), size: u64(at + 32) }
+                : { type: u32(at), offset: u32(at + 4), address: u32(at + 8), size: u32(at + 16) };
+        });
+        const dynamic = segments.find(({ type }) => type === PT_DYNAMIC);
+        if (dynamic === undefined)
+            return none;
+        const fileOffset = (address) => {
+            const within = segments.find((each) => each.type === PT_LOAD && address >= each.address && address < each.address + each.size);
+            return within === undefined ? Number.NaN : address - within.address + within.offset;
+        };
+        const width = wide ? 8 : 4;
+        const entries = Array.from({ length: Math.floor(dynamic.size / (2 * width)) }, (_, index) => {
+            const at = dynamic.offset + index * 2 * width;
+            return { tag: word(at), value: word(at + width) };
+        });
+        const valueOf = (wanted) => entries.find(({ tag }) => tag === wanted)?.value;
+        const strings = fileOffset(valueOf(DT_STRTAB) ?? -1);
+        const text = (at) => content.toString('latin1', strings + at, content.indexOf(0, strings + at));
+        const needed = entries.flatMap(({ tag, value }) => (tag === DT_NEEDED ? [text(value)] : []));
+        /** Records that each say how far the next one is; 0 says that there is none. */
+        function* chain(first, count, nextAt) {
+            let [at, left] = [first, count];
+            while (left > 0) {
+                yield at;
+                const step = u32(at + nextAt);
+                left = step === 0 ? 0 : left - 1;
+                at += step;
+            }
+        }
+        const versions = [];
+        for (const record of chain(fileOffset(valueOf(DT_VERNEED) ?? -1), valueOf(DT_VERNEEDNUM) ?? 0, 12)) {
+            for (const need of chain(record + u32(record + 8), u16(record + 2), 12)) {
+                // A weak need may stay unmet.
+                if ((u16(need + 4) & VER_FLG_WEAK) === 0)
+                    versions.push(text(u32(need + 8)));
+            }
+        }
+        return { machine, needed, versions };
+    }
+    catch (error) {
+        // Offsets that lead nowhere: stripped by a tool of its own, or cut off. Its machine is known all the same.
+        if (OUT_OF_BOUNDS.has(error.code))
+            return none;
+        throw error;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/next/native-modules.js
+/** Which native binaries of a tree a server would load, and which of these it cannot. */
+
+
+
+
+/** `.node` and shared objects; programs of their own are started by name and not looked at. */
+const LOADABLE = /\.(node|dylib|dll|so(\.\d+)*)$/;
+function findMisfits({ entries }, machine) {
+    return familiesIn(entries).flatMap((family) => misfitsOf(family, machine));
+}
+function misfitsOf(family, machine) {
+    const { name, packageName, binaries, optional, hasWasm } = family;
+    const loaded = binaries.filter(({ target }) => runsOn(target, machine));
+    if (loaded.length === 0) {
+        if (optional || hasWasm)
+            return [];
+        return [
+            {
+                problem: `${name} is built for ${list(binaries.map(({ target }) => native_modules_describe(target)))}, and the server is ${describeMachine(machine)}`,
+                remedy: remedyForPlatform(packageName, machine),
+            },
+        ];
+    }
+    const newest = loaded
+        .flatMap(({ target }) => target.glibc ?? [])
+        .toSorted(compareVersions)
+        .at(-1);
+    // A module with Node-API beside the others is what their package falls back on.
+    const abis = loaded.every(({ target }) => target.abi !== null)
+        ? loaded.flatMap(({ target }) => target.abi ?? [])
+        : [];
+    const tooNew = newest !== undefined && machine.glibc !== null && compareVersions(newest, machine.glibc) > 0;
+    return [
+        ...(tooNew
+            ? [
+                {
+                    problem: `${name} needs glibc ${newest} or later, and the server has ${machine.glibc}`,
+                    remedy: 'Build on a system as old as the server, for example in a container of its distribution, or update the server.',
+                },
+            ]
+            : []),
+        ...(abis.length > 0 && !abis.includes(machine.nodeAbi)
+            ? [
+                {
+                    problem: `${name} is compiled for a Node.js with module version ${list(abis)}, and the server's Node.js ${machine.node} has ${machine.nodeAbi}`,
+                    remedy: `Build with the Node.js that the server runs: set node-version of actions/setup-node to ${machine.node}.`,
+                },
+            ]
+            : []),
+        ...(needsSse42(family, machine) && machine.cpuFlags.length > 0 && !machine.cpuFlags.includes('sse4_2')
+            ? [
+                {
+                    problem: `${name} needs a processor of the level x86-64-v2, and the server's has no SSE 4.2`,
+                    remedy: "If it is a virtual machine, give it the host's processor type (QEMU's default lacks SSE 4.2). " +
+                        'Otherwise compile sharp from source against a libvips of the system.',
+                },
+            ]
+            : []),
+    ];
+}
+/** sharp 0.33 to 0.35: its own check at run time is for SSE 4.2, in its binaries for x64 alone. */
+function needsSse42({ packageName }, { arch }) {
+    return arch === 'x64' && packageName === '@img/sharp';
+}
+function runsOn({ platform, arch, libc, needsGlibcLoader }, machine) {
+    if (platform !== machine.platform || arch !== machine.arch)
+        return false;
+    if (machine.glibc !== null)
+        return libc !== 'musl';
+    // musl answers to libc.so.6 as well (1.1 and 1.2): what needs no more of glibc may well run there.
+    return libc !== 'glibc' || !needsGlibcLoader;
+}
+function native_modules_describe({ platform, arch, libc }) {
+    return `${platform} ${arch}${libc === null ? '' : ` (${libc})`}`;
+}
+function describeMachine({ platform, arch, glibc }) {
+    return `${platform} ${arch} (${glibc === null ? 'musl' : `glibc ${glibc}`})`;
+}
+function list(words) {
+    return [...new Set(words)].toSorted().join(', ');
+}
+/** npm's --os and --cpu would do, but they replace what is there, the compiler of Next.js too (npm 10 and 11). */
+function remedyForPlatform(packageName, machine) {
+    return ('Build on a system like the server (for arm64: `runs-on: ubuntu-24.04-arm`), or install the binary for ' +
+        `${describeMachine(machine)} beside your own: with npm \`npm install --no-save --force\` and the name and version ` +
+        'of its package, with pnpm and Yarn by `supportedArchitectures`. ' +
+        `If the app never loads ${packageName} at run time, leave it out with outputFileTracingExcludes.`);
+}
+function familiesIn(entries) {
+    const files = entries.filter((entry) => entry.kind === 'file');
+    const sources = new Map(files.map(({ path, source }) => [path, source]));
+    const wasm = new Set(files.filter(({ path }) => /-wasm32\b.*\.wasm$/.test(path)).map(({ path }) => ownerOf(path, sources).key));
+    const found = files
+        .filter(({ path }) => LOADABLE.test(path))
+        .flatMap(({ path, source }) => {
+        const target = readTarget((0,external_node_fs_namespaceObject.readFileSync)(source));
+        return target === undefined ? [] : [{ owner: ownerOf(path, sources), binary: { path, target } }];
+    });
+    const keys = [...new Set(found.map(({ owner }) => owner.key))];
+    return keys.map((key) => {
+        const members = found.filter(({ owner }) => owner.key === key);
+        const { owner } = members[0];
+        return {
+            name: owner.name,
+            packageName: owner.packageName,
+            optional: members.every((member) => member.owner.optional),
+            hasWasm: wasm.has(owner.key),
+            binaries: members.map(({ binary }) => binary),
+        };
+    });
+}
+/**
+ * The package that a binary belongs to. Packages that differ only in the platform they are named after
+ * (`@img/sharp-linux-x64`, `@img/sharp-darwin-arm64`) are one family; of other packages each is its own, with
+ * all binaries in it (`prebuilds/linux-x64`, `prebuilds/darwin-arm64`), but for what was compiled in place: node-gyp
+ * leaves one binary, which is preferred to every prebuilt one.
+ */
+function ownerOf(path, sources) {
+    const [, root, fullName] = /^(.*(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+))\//.exec(path) ?? [];
+    if (root === undefined || fullName === undefined) {
+        const folder = external_node_path_namespaceObject.posix.dirname(path);
+        return { key: folder, name: path, packageName: path, optional: false };
+    }
+    const source = sources.get(`${root}/package.json`);
+    const manifest = source === undefined ? undefined : parseObject((0,external_node_fs_namespaceObject.readFileSync)(source, 'utf8'));
+    const version = typeof manifest?.version === 'string' ? manifest.version : undefined;
+    const family = withoutPlatform(fullName);
+    const packageName = family === '' ? fullName : family;
+    const name = version === undefined ? packageName : `${packageName} ${version}`;
+    if (family !== fullName)
+        return { key: `${family}@${version ?? ''}`, name, packageName, optional: false };
+    const compiled = path.startsWith(`${root}/build/`);
+    return { key: compiled ? `${root}/build` : root, name, packageName, optional: namesPlatforms(manifest?.os) };
+}
+/** Whether package.json's `os` keeps the package off Linux: then whoever requires it can do without. */
+function namesPlatforms(os) {
+    return (Array.isArray(os) &&
+        os.length > 0 &&
+        !os.includes('linux') &&
+        !os.some((each) => String(each).startsWith('!')));
+}
+const PLATFORM_WORDS = new Set(('linux linuxmusl darwin macos osx win32 windows android freebsd openbsd netbsd sunos aix openharmony ' +
+    'x64 x86 ia32 i686 x86_64 amd64 64 32 arm arm64 armv6 armv7 armv7l aarch64 riscv64 ppc64 ppc64le s390x loong64 ' +
+    'loongarch64 universal gnu glibc musl gnueabihf musleabihf gnueabi musleabi msvc eabi wasm32 wasi baseline').split(' '));
+/** `@img/sharp-linuxmusl-x64` → `@img/sharp`; `@esbuild/linux-x64` → `@esbuild`. */
+function withoutPlatform(packageName) {
+    const scope = packageName.startsWith('@') ? packageName.split('/', 1)[0] : '';
+    const name = scope === '' ? packageName : packageName.slice(scope.length + 1);
+    const words = name.split('-').filter((word) => !PLATFORM_WORDS.has(word));
+    if (words.length === 0)
+        return scope;
+    return scope === '' ? words.join('-') : `${scope}/${words.join('-')}`;
+}
+
+;// CONCATENATED MODULE: ./build/next/node-range.js
+/** The part of semver that `engines.node` is written in; prereleases count as the release they lead to. */
+/** @returns undefined when the range cannot be read, such as `lts/*` */
+function satisfies(version, range) {
+    const given = node_range_parse(version)?.low;
+    const alternatives = range.split('||').map(bounds);
+    if (given === undefined || alternatives.includes(undefined))
+        return undefined;
+    return alternatives.some((all) => all?.every(({ from, to }) => !isBefore(given, from) && isBefore(given, to)));
+}
+const FIRST = [0, 0, 0];
+const NEVER = [Infinity, 0, 0];
+/** `>=18 <21` is every one of its parts; undefined when one cannot be read. */
+function bounds(alternative) {
+    const hyphen = /^\s*(\S+)\s+-\s+(\S+)\s*$/.exec(alternative);
+    const parts = hyphen ? [`>=${hyphen[1]}`, `<=${hyphen[2]}`] : comparators(alternative);
+    const read = parts.map(boundsOf);
+    return read.every((each) => each !== undefined) ? read : undefined;
+}
+/** `>= 18 < 21` has spaces in its parts and between them. */
+function comparators(alternative) {
+    return alternative
+        .replace(/([<>=^~])\s+/g, '$1')
+        .split(/\s+/)
+        .filter((part) => part !== '');
+}
+function boundsOf(comparator) {
+    const [, operator = '', text = ''] = /^([<>=^~]*)(.*)$/.exec(comparator) ?? [];
+    const parsed = node_range_parse(text);
+    if (parsed === undefined)
+        return undefined;
+    const { low, given } = parsed;
+    switch (operator) {
+        case '':
+        case '=':
+            return { from: low, to: after(low, given) };
+        case '>=':
+            return { from: low, to: NEVER };
+        case '>':
+            return { from: after(low, given), to: NEVER };
+        case '<':
+            return { from: FIRST, to: low };
+        case '<=':
+            return { from: FIRST, to: after(low, given) };
+        case '~':
+        case '~>':
+            return { from: low, to: after(low, Math.min(given, 2)) };
+        case '^': {
+            const leftmost = low.findIndex((part) => part > 0);
+            return { from: low, to: after(low, leftmost === -1 ? given : leftmost + 1) };
+        }
+        default:
+            return undefined;
+    }
+}
+/** `given` is how many of the three numbers the text names: `20.x` names one, `*` none. */
+function node_range_parse(text) {
+    const number = String.raw `(\d+|[xX*])`;
+    const pattern = new RegExp(`^v?${number}(?:\\.${number})?(?:\\.${number})?(?:[-+][\\w.+-]+)?$`);
+    const found = pattern.exec(text);
+    if (found === null)
+        return undefined;
+    const parts = found.slice(1).map((part) => (/^\d+$/.test(part ?? '') ? Number(part) : undefined));
+    const named = parts.findIndex((part) => part === undefined);
+    const given = named === -1 ? 3 : named;
+    const [major = 0, minor = 0, patch = 0] = parts.slice(0, given);
+    return { low: [major, minor, patch], given };
+}
+/** The first version that the named numbers no longer describe. */
+function after([major, minor, patch], given) {
+    if (given === 0)
+        return NEVER;
+    if (given === 1)
+        return [major + 1, 0, 0];
+    return given === 2 ? [major, minor + 1, 0] : [major, minor, patch + 1];
+}
+function isBefore(a, b) {
+    const differing = a.findIndex((part, index) => part !== b[index]);
+    return differing !== -1 && a[differing] < b[differing];
+}
+
+;// CONCATENATED MODULE: ./build/next/fit.js
+/** Whether a release can run on the server, before anything of it is sent. */
+
+
+
+/**
+ * Known before anything is built, and so worth failing for at once.
+ *
+ * @throws Failure `release-unfit`
+ */
+function assertNodeFits({ nodeRange }, machine) {
+    refuse(nodeMisfit(machine, nodeRange, 'The app', '`engines.node` in its package.json'));
+}
+/** @throws Failure `release-unfit`, with the first misfit as its message and all of them as evidence */
+function assertFits(tree, { nextVersion, nextNodeRange }, machine) {
+    refuse([
+        ...nodeMisfit(machine, nextNodeRange, `Next.js ${nextVersion ?? ''}`.trim(), 'its `engines.node`'),
+        ...findMisfits(tree, machine),
+    ]);
+}
+function nodeMisfit({ node }, range, who, where) {
+    // A range that cannot be read, such as lts/*, is nobody's proof that something does not fit.
+    if (range === undefined || satisfies(node, range) !== false)
+        return [];
+    return [
+        {
+            problem: `${who} asks for Node.js ${range} (${where}), and the server runs ${node}`,
+            remedy: 'Install such a Node.js for the user that runs the app. The one under which the PM2 daemon runs counts: ' +
+                'start PM2 anew with it (an outage), or name the folder in `bin-path` if PM2 does not run yet.',
+        },
+    ];
+}
+function refuse(misfits) {
+    const [first, ...others] = misfits;
+    if (first === undefined)
+        return;
+    const more = others.length === 0 ? '' : ` And ${others.length} more.`;
+    throw new failure_Failure('release-unfit', `${first.problem}.${more}`, {
+        remedy: first.remedy,
+        evidence: misfits.map(({ problem, remedy }) => `${problem}.\n  ${remedy}`).join('\n'),
+    });
+}
+
+;// CONCATENATED MODULE: ./build/phases/hosts.js
+
+/**
+ * Does the same on all hosts, at most so many at once, and waits for every one, whatever becomes of the others.
+ * @param act gets a pipeline whose rows and lines name the host
+ * @throws Failure of the first host, in their order, that failed; it names the host, and how many more failed
+ */
+async function onEach(hosts, atOnce, pipeline, act) {
+    const results = [];
+    const waiting = hosts.entries();
+    const next = async () => {
+        for (const [index, host] of waiting) {
+            results[index] = await settled(act(host, pipeline.on(host.name)));
+        }
+    };
+    await Promise.all(Array.from({ length: Math.min(atOnce, hosts.length) }, next));
+    const failed = results.flatMap((result, index) => result.status === 'rejected' ? [named(hosts[index].name, failure_Failure.from(result.reason))] : []);
+    const [first, ...others] = failed;
+    if (first !== undefined) {
+        throw others.length === 0
+            ? first
+            : first.reworded(`${first.message} (and ${others.length} more hosts failed)`);
+    }
+    return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+}
+/** Looks at what is known of each host. @throws Failure of the first that `check` refuses, with the host's name */
+function checkEach(hosts, check) {
+    for (const { name, facts } of hosts) {
+        try {
+            check(facts);
+        }
+        catch (error) {
+            throw named(name, failure_Failure.from(error));
+        }
+    }
+}
+async function settled(promise) {
+    const [result] = await Promise.allSettled([promise]);
+    return result;
+}
+/** The failure of a host, where there are others. */
+function named(name, failure) {
+    return name === null ? failure : failure.reworded(`${name}: ${failure.message}`);
+}
+
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
 ;// CONCATENATED MODULE: external "node:stream/promises"
@@ -56603,14 +57157,20 @@ async function hashFile(file) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/assemble.js
-/** assemble: lays the deploy tree out (standalone, static, public) and hashes it. */
+/** assemble: lays the deploy tree out (standalone, static, public), sees that the server can run it, and hashes it. */
 
 
 
 
-/** @param launcherFile the bundled launcher: a part of every release */
-async function assemble_assemble(plan, output, launcherFile) {
+
+
+/**
+ * @param launcherFile the bundled launcher: a part of every release
+ * @throws Failure `release-unfit`, and those of next/assemble.ts
+ */
+async function assemble_assemble(plan, output, launcherFile, hosts) {
     const tree = await assemble(output, plan.inputs.run.workspace);
+    checkEach(hosts, (facts) => assertFits(tree, output, facts));
     const launcher = {
         kind: 'file',
         path: '.gapless/launcher.cjs',
@@ -56676,70 +57236,36 @@ async function ask(url) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/phases/hosts.js
-
-/**
- * Does the same on all hosts, at most so many at once, and waits for every one, whatever becomes of the others.
- * @param act gets a pipeline whose rows and lines name the host
- * @throws Failure of the first host, in their order, that failed; it names the host, and how many more failed
- */
-async function onEach(hosts, atOnce, pipeline, act) {
-    const results = [];
-    const waiting = hosts.entries();
-    const next = async () => {
-        for (const [index, host] of waiting) {
-            results[index] = await settled(act(host, pipeline.on(host.name)));
-        }
-    };
-    await Promise.all(Array.from({ length: Math.min(atOnce, hosts.length) }, next));
-    const failed = results.flatMap((result, index) => result.status === 'rejected' ? [named(hosts[index].name, failure_Failure.from(result.reason))] : []);
-    const [first, ...others] = failed;
-    if (first !== undefined) {
-        throw others.length === 0
-            ? first
-            : first.reworded(`${first.message} (and ${others.length} more hosts failed)`);
-    }
-    return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
-}
-async function settled(promise) {
-    const [result] = await Promise.allSettled([promise]);
-    return result;
-}
-/** The failure of a host, where there are others. */
-function named(name, failure) {
-    return name === null ? failure : failure.reworded(`${name}: ${failure.message}`);
-}
-
 ;// CONCATENATED MODULE: ./build/protocol/guards.js
 /**
  * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
  * The types of the messages are inferred from the guards, so neither can drift from the other.
  */
 
-function refuse(place, expected) {
+function guards_refuse(place, expected) {
     throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
 }
-const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
-const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
-const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : refuse(place, 'a number');
+const string = (value, place) => typeof value === 'string' ? value : guards_refuse(place, 'a string');
+const guards_boolean = (value, place) => typeof value === 'boolean' ? value : guards_refuse(place, 'a boolean');
+const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : guards_refuse(place, 'a number');
 /** A non-negative safe integer: sizes, counts, ports, milliseconds. */
-const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : refuse(place, 'a whole number');
+const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : guards_refuse(place, 'a whole number');
 function matching(pattern) {
     return (value, place) => {
         const text = string(value, place);
-        return pattern.test(text) ? text : refuse(place, `like ${pattern.source}`);
+        return pattern.test(text) ? text : guards_refuse(place, `like ${pattern.source}`);
     };
 }
 function guards_oneOf(...accepted) {
-    return (value, place) => accepted.includes(value) ? value : refuse(place, `one of ${accepted.join(', ')}`);
+    return (value, place) => accepted.includes(value) ? value : guards_refuse(place, `one of ${accepted.join(', ')}`);
 }
 function nullable(guard) {
     return (value, place) => (value === null || value === undefined ? null : guard(value, place));
 }
-function list(guard) {
+function guards_list(guard) {
     return (value, place) => Array.isArray(value)
         ? value.map((item, index) => guard(item, `${place}[${index}]`))
-        : refuse(place, 'a list');
+        : guards_refuse(place, 'a list');
 }
 function dictionary(guard) {
     return (value, place) => {
@@ -56758,7 +57284,7 @@ function guards_object(shape) {
 function record(value, place) {
     return typeof value === 'object' && value !== null && !Array.isArray(value)
         ? value
-        : refuse(place, 'an object');
+        : guards_refuse(place, 'an object');
 }
 /** Parses JSON text and guards it. @throws Failure `malformed-message` */
 function guards_parse(guard, text, place) {
@@ -56785,7 +57311,7 @@ const messages_releaseId = matching(RELEASE_ID);
 const healthCheck = guards_object({
     path: string,
     /** Accepted status ranges, inclusive. */
-    status: list(list(count)),
+    status: guards_list(guards_list(count)),
     /** Text that the answer must contain. */
     body: nullable(string),
     timeoutMs: count,
@@ -56801,14 +57327,14 @@ const runtime = guards_object({
     /** Number of workers; 0 stands for one per core. */
     instances: count,
     maxMemoryBytes: nullable(count),
-    nodeOptions: list(string),
+    nodeOptions: guards_list(string),
     env: dictionary(string),
     health: healthCheck,
     observeMs: count,
     drainTimeoutMs: count,
     /** Paths, relative to the app, that live in `<path>/shared`. */
-    sharedDirs: list(string),
-    sharedFiles: list(string),
+    sharedDirs: guards_list(string),
+    sharedFiles: guards_list(string),
 });
 /** `.gapless/release.json`: what a release is and where it came from. */
 const releaseInfo = guards_object({
@@ -56852,17 +57378,21 @@ const serverFacts = guards_object({
     node: string,
     /** Absolute path of the Node that runs the agent. */
     nodePath: string,
+    /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
+    nodeAbi: string,
     platform: string,
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
+    /** What the processor can do, in the words of /proc/cpuinfo on x86; empty where it does not say. */
+    cpuFlags: guards_list(string),
     user: string,
     home: string,
     /** Absolute path of the app's folder. */
     path: string,
     pm2: nullable(guards_object({ version: string, path: string, home: string, running: guards_boolean })),
     /** Where node and pm2 were looked for, for the error when one is missing. */
-    searched: list(string),
+    searched: guards_list(string),
     freeBytes: number,
     freeInodes: number,
     live: nullable(messages_releaseId),
@@ -56887,7 +57417,7 @@ const verdict = guards_object({
     /** What was live when it began. */
     previous: nullable(messages_releaseId),
     failure: nullable(failureRecord),
-    workers: list(workerState),
+    workers: guards_list(workerState),
 });
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = guards_object({
@@ -56917,7 +57447,7 @@ const activationRequest = guards_object({
     kind: guards_oneOf('deploy', 'rollback', 'restore'),
     run,
     /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
-    hosts: list(string),
+    hosts: guards_list(string),
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
@@ -56926,7 +57456,7 @@ const nothing = guards_object({});
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
-    releases: { params: nothing, result: guards_object({ releases: list(releaseSummary) }) },
+    releases: { params: nothing, result: guards_object({ releases: guards_list(releaseSummary) }) },
     status: {
         params: nothing,
         result: guards_object({
@@ -56934,11 +57464,11 @@ const operations = {
             live: nullable(messages_releaseId),
             /** What the workers that take traffic run, where they all run the same. */
             served: nullable(messages_releaseId),
-            releases: list(releaseSummary),
-            workers: list(workerState),
+            releases: guards_list(releaseSummary),
+            workers: guards_list(workerState),
             lock: nullable(string),
             interrupted: nullable(string),
-            journal: list(journalEntry),
+            journal: guards_list(journalEntry),
         }),
     },
     /**
@@ -56986,7 +57516,7 @@ const operations = {
     watch: { params: guards_object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
         params: guards_object({ keep: count, lockTimeoutMs: count }),
-        result: guards_object({ removed: list(messages_releaseId), inUse: list(messages_releaseId), kept: list(messages_releaseId) }),
+        result: guards_object({ removed: guards_list(messages_releaseId), inUse: guards_list(messages_releaseId), kept: guards_list(messages_releaseId) }),
     },
 };
 const request = guards_object({
@@ -57277,11 +57807,14 @@ async function discard(hosts, { kind, release }) {
         .catch(() => undefined)));
 }
 
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
 ;// CONCATENATED MODULE: external "node:string_decoder"
 const external_node_string_decoder_namespaceObject = require("node:string_decoder");
 // EXTERNAL MODULE: external "node:util"
 var external_node_util_ = __nccwpck_require__(7975);
 ;// CONCATENATED MODULE: ./build/next/command.js
+
 
 
 
@@ -57317,6 +57850,22 @@ async function runCommand({ argv, directory }, env, log) {
         lastLines: tail.lastLines(),
     };
 }
+/**
+ * Asks a program that may not be there for its version.
+ *
+ * @returns such as `1.22.22`, or undefined when there is none or it does not tell
+ */
+async function versionOf(program, directory, env) {
+    return new Promise((resolve) => {
+        const options = { cwd: directory, env, timeout: VERSION_TIMEOUT_MS };
+        const child = (0,external_node_child_process_namespaceObject.execFile)(program, ['--version'], options, (error, stdout) => {
+            resolve(error === null ? /^v?(\d+\.\d+\.\d+\S*)$/m.exec(stdout)?.[1] : undefined);
+        });
+        child.stdin?.end();
+    });
+}
+/** corepack's stand-ins download what they stand for. */
+const VERSION_TIMEOUT_MS = 60_000;
 /** The shell's word for a program that is not there. */
 const NOT_FOUND = 127;
 function endOf(code) {
@@ -57351,6 +57900,34 @@ function keepTail() {
                 .join('\n');
         },
     };
+}
+
+;// CONCATENATED MODULE: ./build/next/corepack.js
+/** corepack brings the package manager that package.json names; Node.js 16 to 24 come with it. */
+
+
+
+/** npm is there with Node.js, and corepack knows no other. */
+const KNOWN = /^(pnpm|yarn)@(\d+)\./;
+/**
+ * Puts corepack before a command when `packageManager` names another version of its program than the PATH has:
+ * GitHub's runners have no pnpm, and a Yarn 1 that knows nothing of the later ones.
+ *
+ * @param directory where the command runs; `packageManager` is searched from here up
+ * @param workspace the repository's folder, where the search ends
+ * @returns the command unchanged when the right version is there, or corepack is not
+ */
+async function throughCorepack(argv, directory, workspace, env) {
+    const declared = ancestors(directory, workspace)
+        .map((folder) => readPackageJson(folder)?.packageManager)
+        .find((found) => found !== undefined);
+    const [, name, major] = KNOWN.exec(declared ?? '') ?? [];
+    if (name === undefined || name !== argv[0])
+        return argv;
+    const present = await versionOf(name, directory, env);
+    if (present?.split('.', 1)[0] === major)
+        return argv;
+    return (await versionOf('corepack', directory, env)) === undefined ? argv : ['corepack', ...argv];
 }
 
 ;// CONCATENATED MODULE: external "node:process"
@@ -57562,6 +58139,7 @@ function isMetadataYarnClassic(metadataPath) {
 
 
 
+
 const COMMANDS = {
     npm: {
         lockfiles: ['package-lock.json', 'npm-shrinkwrap.json'],
@@ -57660,13 +58238,52 @@ function isBerry(lockfile) {
     return /^__metadata:/m.test(text) || (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(lockfile), '.yarnrc.yml'));
 }
 function findUpwards(directory, workspace, names) {
-    const file = names.map((name) => (0,external_node_path_namespaceObject.join)(directory, name)).find((candidate) => (0,external_node_fs_namespaceObject.existsSync)(candidate));
-    const parent = (0,external_node_path_namespaceObject.dirname)(directory);
-    const atEnd = parent === directory || (workspace !== undefined && (0,external_node_path_namespaceObject.resolve)(workspace) === directory);
-    return file ?? (atEnd ? undefined : findUpwards(parent, workspace, names));
+    return ancestors(directory, workspace)
+        .flatMap((folder) => names.map((name) => (0,external_node_path_namespaceObject.join)(folder, name)))
+        .find((candidate) => (0,external_node_fs_namespaceObject.existsSync)(candidate));
+}
+
+;// CONCATENATED MODULE: ./build/next/plug-n-play.js
+/** Yarn's Plug'n'Play, which a standalone build cannot be made of. */
+
+
+
+
+/**
+ * @param directory the app's folder
+ * @param workspace the repository's folder, where the search for Yarn's files ends
+ * @throws Failure `plug-n-play`
+ */
+function refusePlugNPlay(directory, workspace, env) {
+    const folders = ancestors(directory, workspace);
+    const loader = folders.map((folder) => (0,external_node_path_namespaceObject.join)(folder, '.pnp.cjs')).find((file) => (0,external_node_fs_namespaceObject.existsSync)(file));
+    const linker = env['YARN_NODE_LINKER'] ?? folders.map(nodeLinker).find((found) => found !== undefined);
+    if (linker !== 'pnp' && (linker !== undefined || loader === undefined))
+        return;
+    throw new failure_Failure('plug-n-play', `The app is installed with Yarn's Plug'n'Play (${loader ?? 'nodeLinker: pnp'}).`, {
+        remedy: "Next.js copies the files that a release needs out of node_modules, which Plug'n'Play has none of: " +
+            'set `nodeLinker: node-modules` in .yarnrc.yml, run `yarn install`, and commit both.',
+    });
+}
+/** What .yarnrc.yml sets, or what Yarn 2 and later take without it: Plug'n'Play. */
+function nodeLinker(folder) {
+    const settings = textOf((0,external_node_path_namespaceObject.join)(folder, '.yarnrc.yml'));
+    const set = /^nodeLinker:\s*["']?([\w-]+)/m.exec(settings ?? '')?.[1];
+    if (set !== undefined)
+        return set;
+    // A yarn.lock may be left from before another package manager came.
+    if (OTHER_LOCKFILES.some((name) => (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(folder, name))))
+        return undefined;
+    return /^__metadata:/m.test(textOf((0,external_node_path_namespaceObject.join)(folder, 'yarn.lock')) ?? '') ? 'pnp' : undefined;
+}
+const OTHER_LOCKFILES = ['package-lock.json', 'pnpm-lock.yaml', 'bun.lock', 'bun.lockb'];
+function textOf(file) {
+    return (0,external_node_fs_namespaceObject.existsSync)(file) ? (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8') : undefined;
 }
 
 ;// CONCATENATED MODULE: ./build/next/build.js
+
+
 
 
 
@@ -57675,13 +58292,14 @@ function findUpwards(directory, workspace, names) {
  * runs in the app's folder.
  *
  * @returns what was run, or undefined when the step was skipped
- * @throws Failure `install-failed`, and those of `detectPackageManager`
+ * @throws Failure `install-failed`, `plug-n-play`, and those of `detectPackageManager`
  */
 async function install(options) {
     if (options.command === 'none')
         return undefined;
-    const command = userCommand(options) ?? (await frozenInstall(options));
     const environment = stepEnvironment(options.environment ?? process.env);
+    refusePlugNPlay(options.directory, options.workspace, environment);
+    const command = userCommand(options) ?? (await frozenInstall(options, environment));
     // With NODE_ENV=production npm, pnpm and yarn leave out devDependencies, which the build needs.
     delete environment.NODE_ENV;
     await build_run('install-failed', 'install-command', command, environment, options.log);
@@ -57691,19 +58309,21 @@ async function install(options) {
  * Builds the app in its folder, with Next.js's output set to standalone.
  *
  * @returns what was run, or undefined when the step was skipped
- * @throws Failure `build-failed`, `unsupported-package-manager`, `invalid-package-json`
+ * @throws Failure `build-failed`, `plug-n-play`, `unsupported-package-manager`, `invalid-package-json`
  */
 async function build(options) {
     if (options.command === 'none')
         return undefined;
     const { directory, workspace } = options;
-    const argv = userCommand(options)?.argv ?? (await detectBuildCommand(directory, workspace));
     const environment = {
         ...stepEnvironment(options.environment ?? process.env),
         // Next.js 14, 15 and 16 take this as the default of `output`: no change to the user's configuration.
         NEXT_PRIVATE_STANDALONE: 'true',
         NEXT_TELEMETRY_DISABLED: '1',
     };
+    refusePlugNPlay(directory, workspace, environment);
+    const argv = userCommand(options)?.argv ??
+        (await throughCorepack(await detectBuildCommand(directory, workspace), directory, workspace, environment));
     await build_run('build-failed', 'build-command', { argv, directory }, environment, options.log);
     return argv;
 }
@@ -57714,7 +58334,9 @@ async function build(options) {
 const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_', 'GITHUB_OUTPUT', 'GITHUB_STATE'];
 /** The environment without what only the action itself may know: the SSH key is in INPUT_KEY. */
 function stepEnvironment(environment) {
-    return Object.fromEntries(Object.entries(environment).filter(([name]) => !WITHHELD.some((prefix) => name.startsWith(prefix))));
+    const allowed = Object.entries(environment).filter(([name]) => !WITHHELD.some((prefix) => name.startsWith(prefix)));
+    // corepack would ask before it downloads, and nobody is there to answer.
+    return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) };
 }
 function userCommand({ command, directory }) {
     if (command === undefined || command.trim() === '')
@@ -57722,9 +58344,10 @@ function userCommand({ command, directory }) {
     // -e as in a workflow's own `run` steps: of several lines, the first that fails ends the step.
     return { argv: ['/bin/sh', '-e', '-c', command], directory };
 }
-async function frozenInstall({ directory, workspace }) {
+async function frozenInstall({ directory, workspace }, environment) {
     const { installCommand, lockfileDirectory } = await detectPackageManager(directory, workspace);
-    return { argv: installCommand, directory: lockfileDirectory };
+    const argv = await throughCorepack(installCommand, lockfileDirectory, workspace, environment);
+    return { argv, directory: lockfileDirectory };
 }
 async function build_run(code, input, command, environment, log = process.stdout) {
     const result = await runCommand(command, environment, log);
@@ -57743,6 +58366,92 @@ function remedyFor({ missing, killed }, { argv }, input) {
         return 'The machine most likely ran out of memory: use a larger runner or lower what the build needs.';
     }
     return `Correct what its last lines say, or set ${input} if this is not the right command.`;
+}
+
+;// CONCATENATED MODULE: ./build/next/freshness.js
+/** Whether a build is this project's, and of these sources: `build-command: none` takes what is there. */
+
+
+
+
+
+
+/**
+ * What speaks against a build; each is one sentence to warn of. None is proof: files get their times when they
+ * are checked out or unpacked, not when they are written.
+ *
+ * @param buildBegan when this run began to build, in ms since the epoch; undefined when it did not
+ * @throws Failure `foreign-build` when it is the build of another app
+ */
+function doubtsAbout(output, buildBegan) {
+    const { directory } = output;
+    const built = readPackageJson((0,external_node_path_namespaceObject.join)(output.standaloneDirectory, output.relativeAppDir));
+    const here = readPackageJson(directory);
+    if (built?.name !== undefined && here?.name !== undefined && built.name !== here.name) {
+        throw new failure_Failure('foreign-build', `The build in ${directory} is of ${built.name}, and the app there is ${here.name}.`, {
+            remedy: `Build ${here.name} in this folder, or set working-directory to the folder of ${built.name}.`,
+        });
+    }
+    if (buildBegan !== undefined) {
+        return output.builtAt < buildBegan - CLOCK_GRAIN_MS
+            ? ['The build command left the build that was there before: it is older than this run.']
+            : [];
+    }
+    const installed = ancestors(directory)
+        .map((folder) => readPackageJson((0,external_node_path_namespaceObject.join)(folder, 'node_modules/next'))?.version)
+        .find((version) => version !== undefined);
+    const suspicions = [
+        [
+            output.builtIn !== undefined && output.builtIn !== directory && (0,external_node_fs_namespaceObject.existsSync)(output.builtIn),
+            `The build was made in another folder of this machine, ${output.builtIn}.`,
+        ],
+        [
+            installed !== undefined && output.nextVersion !== undefined && installed !== output.nextVersion,
+            `The build is of Next.js ${output.nextVersion}, and ${installed} is installed.`,
+        ],
+        [
+            built !== undefined && here !== undefined && !(0,external_node_util_.isDeepStrictEqual)(built.installed, here.installed),
+            'The dependencies in package.json have changed since the build.',
+        ],
+        [isOlderThanSources(output), 'Some of the sources have changed since the build.'],
+    ];
+    return suspicions.filter(([holds]) => holds).map(([, doubt]) => doubt);
+}
+/** File systems keep times to the second at worst, some to two. */
+const CLOCK_GRAIN_MS = 2000;
+/**
+ * Some sources newer than the build and some older: then they were not all checked out after it, in which case
+ * their times say nothing.
+ */
+function isOlderThanSources({ directory, builtAt }) {
+    const times = SOURCES.flatMap((name) => timesBelow((0,external_node_path_namespaceObject.join)(directory, name)));
+    return times.some((time) => time > builtAt + CLOCK_GRAIN_MS) && times.some((time) => time <= builtAt);
+}
+/** Where Next.js and its users keep what a build is made of. */
+const SOURCES = [
+    'app',
+    'pages',
+    'src',
+    'components',
+    'lib',
+    'next.config.js',
+    'next.config.mjs',
+    'next.config.ts',
+    'middleware.js',
+    'middleware.ts',
+    'proxy.js',
+    'proxy.ts',
+    '.env',
+    '.env.production',
+    'package.json',
+];
+function timesBelow(path) {
+    const stats = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false });
+    if (stats === undefined)
+        return [];
+    if (!stats.isDirectory())
+        return [stats.mtimeMs];
+    return (0,external_node_fs_namespaceObject.readdirSync)(path, { withFileTypes: true }).flatMap((entry) => entry.isSymbolicLink() || entry.name === 'node_modules' ? [] : timesBelow((0,external_node_path_namespaceObject.join)(path, entry.name)));
 }
 
 ;// CONCATENATED MODULE: ./build/next/output.js
@@ -57781,17 +58490,21 @@ function readBuildOutput(directory) {
     if (!(0,external_node_fs_namespaceObject.existsSync)(buildIdFile))
         throw incomplete(buildIdFile);
     const publicDirectory = (0,external_node_path_namespaceObject.join)(directory, 'public');
+    const next = nextPackage(standaloneDirectory, relativeAppDir, directory);
     return {
         directory,
         distDir,
         relativeAppDir,
-        nextVersion: nextVersion(standaloneDirectory, relativeAppDir, directory),
+        nextVersion: next?.version,
+        nextNodeRange: next?.nodeRange,
         basePath,
         entry,
         standaloneDirectory,
         staticDirectory,
         publicDirectory: output_isDirectory(publicDirectory) ? publicDirectory : undefined,
         buildId: (0,external_node_fs_namespaceObject.readFileSync)(buildIdFile, 'utf8').trim(),
+        builtAt: server.writtenAt,
+        builtIn: server.appDir,
     };
 }
 function outputIsExport() {
@@ -57850,19 +58563,16 @@ function readServerFiles(directory, file) {
         relativeAppDir,
         output: typeof config.output === 'string' ? config.output : undefined,
         basePath: typeof config.basePath === 'string' ? config.basePath : '',
+        appDir: typeof content.appDir === 'string' ? content.appDir : undefined,
         writtenAt: (0,external_node_fs_namespaceObject.statSync)(file).mtimeMs,
     };
 }
-/** The version that the release will run; pnpm and npm put it in different places of a monorepo's tree. */
-function nextVersion(standalone, relativeAppDir, directory) {
+/** The Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree. */
+function nextPackage(standalone, relativeAppDir, directory) {
     const roots = [(0,external_node_path_namespaceObject.join)(standalone, relativeAppDir), standalone, ...ancestors(directory)];
     return roots
-        .map((root) => readPackageJson((0,external_node_path_namespaceObject.join)(root, 'node_modules/next'))?.version)
-        .find((version) => version !== undefined);
-}
-function ancestors(directory) {
-    const parent = (0,external_node_path_namespaceObject.dirname)(directory);
-    return parent === directory ? [directory] : [directory, ...ancestors(parent)];
+        .map((root) => readPackageJson((0,external_node_path_namespaceObject.join)(root, 'node_modules/next')))
+        .find((next) => next?.version !== undefined);
 }
 function output_isDirectory(path) {
     return (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
@@ -57873,21 +58583,30 @@ function output_isDirectory(path) {
 
 
 
+
+
+
 /**
  * What the app's tools print is shown as it comes, and none of it is a command to the runner: a dependency could
  * otherwise set this step's outputs.
  * @throws the failures of next/
  */
-async function build_build({ inputs }, project) {
+async function build_build({ inputs }, project, hosts, log) {
+    checkEach(hosts, (facts) => assertNodeFits(project, facts));
     const options = { directory: project.directory, workspace: inputs.run.workspace };
-    const [installed, built] = await withoutCommands(async () => [
+    const [installed, began, built] = await withoutCommands(async () => [
         await install({ ...options, command: inputs.installCommand }),
+        Date.now(),
         await build({ ...options, command: inputs.buildCommand }),
     ]);
     const output = readBuildOutput(project.directory);
+    const doubts = doubtsAbout(output, built === undefined ? undefined : began);
+    for (const doubt of doubts)
+        log.warning(doubt);
     const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]));
     const how = commands.length === 0 ? 'used what was already built' : commands.join(', ');
-    return { value: output, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}` };
+    const detail = `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}`;
+    return { value: output, detail: [detail, ...doubts].join('. ') };
 }
 async function withoutCommands(work) {
     const token = `stop-${(0,external_node_crypto_.randomUUID)()}`;
@@ -58108,9 +58827,11 @@ function runtimeOf({ app, health }, basePath) {
     };
 }
 function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
-    const within = path === basePath || path.startsWith(`${basePath}/`);
+    const [pathname = '/'] = path.split('?', 1);
+    const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
     // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
-    const full = within ? path : path === '/' ? basePath : basePath + path;
+    const under = pathname === '/' ? basePath : basePath + pathname;
+    const full = within || basePath === '' ? path : under + path.slice(pathname.length);
     return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
 }
 
@@ -58974,7 +59695,7 @@ function queueOf(methods) {
                 waiting = methods.filter((method) => !accepted.includes(method));
             }
             // A method that the server does not take is only one more failure in the books of its fail2ban.
-            last = waiting.find((method) => taken.length === 0 || taken.includes(nameOf(method)));
+            last = waiting.find((method) => taken.length === 0 || taken.includes(login_nameOf(method)));
             if (last !== undefined)
                 waiting.splice(0, waiting.indexOf(last) + 1);
             return last;
@@ -58982,7 +59703,7 @@ function queueOf(methods) {
     };
 }
 /** An agent's keys are public keys to the server. */
-function nameOf(method) {
+function login_nameOf(method) {
     return method === 'agent' ? 'publickey' : method;
 }
 /**
@@ -59908,8 +60629,8 @@ function deploy(project) {
         const { dryRun } = plan.inputs;
         if (!dryRun)
             known.live = await recover(plan, hosts, pipeline);
-        const output = await pipeline.run('build', () => build_build(plan, project));
-        const manifest = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile));
+        const output = await pipeline.run('build', () => build_build(plan, project, hosts, pipeline.log));
+        const manifest = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile, hosts));
         if (dryRun) {
             pipeline.skip('upload', `dry run: ${plural(manifest.files.length, 'file')} would become a new release`);
             return { ...untouched(known), succeeded: true };
@@ -60069,7 +60790,12 @@ function visible(text) {
 }
 /** A log that shows no secret. */
 function redactLog(log, redact) {
-    return { ...log, info: (line) => log.info(redact(line)), group: (title) => log.group(redact(title)) };
+    return {
+        ...log,
+        info: (line) => log.info(redact(line)),
+        warning: (line) => log.warning(redact(line)),
+        group: (title) => log.group(redact(title)),
+    };
 }
 /** The report as it may be shown: every text in it that others had a hand in. */
 function redactReport(report, redact) {
@@ -60209,6 +60935,7 @@ function entities(characters) {
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
     info: (line) => info(write_withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
+    warning: (line) => core_warning(visible(line)),
     group: startGroup,
     endGroup: endGroup,
 };

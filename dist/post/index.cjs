@@ -53470,10 +53470,14 @@ const serverFacts = object({
     node: string,
     /** Absolute path of the Node that runs the agent. */
     nodePath: string,
+    /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
+    nodeAbi: string,
     platform: string,
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
+    /** What the processor can do, in the words of /proc/cpuinfo on x86; empty where it does not say. */
+    cpuFlags: list(string),
     user: string,
     home: string,
     /** Absolute path of the app's folder. */
@@ -55212,6 +55216,17 @@ async function hosts_onEach(hosts, atOnce, pipeline, act) {
     }
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
+/** Looks at what is known of each host. @throws Failure of the first that `check` refuses, with the host's name */
+function checkEach(hosts, check) {
+    for (const { name, facts } of hosts) {
+        try {
+            check(facts);
+        }
+        catch (error) {
+            throw named(name, Failure.from(error));
+        }
+    }
+}
 async function settled(promise) {
     const [result] = await Promise.allSettled([promise]);
     return result;
@@ -55600,9 +55615,12 @@ function readPackageJson(directory) {
             remedy: 'Correct the file: `npm pkg get name` in its folder says where it is broken.',
         });
     }
+    const nodeRange = asObject(value.engines)?.node;
     return {
         ...(typeof value.name === 'string' ? { name: value.name } : {}),
         ...(typeof value.version === 'string' ? { version: value.version } : {}),
+        ...(typeof nodeRange === 'string' ? { nodeRange } : {}),
+        ...(typeof value.packageManager === 'string' ? { packageManager: value.packageManager } : {}),
         scripts: asObject(value.scripts) ?? {},
         installed: { ...asObject(value.devDependencies), ...asObject(value.dependencies) },
     };
@@ -55668,9 +55686,11 @@ function runtimeOf({ app, health }, basePath) {
     };
 }
 function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
-    const within = path === basePath || path.startsWith(`${basePath}/`);
+    const [pathname = '/'] = path.split('?', 1);
+    const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
     // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
-    const full = within ? path : path === '/' ? basePath : basePath + path;
+    const under = pathname === '/' ? basePath : basePath + pathname;
+    const full = within || basePath === '' ? path : under + path.slice(pathname.length);
     return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
 }
 
@@ -55781,7 +55801,12 @@ function visible(text) {
 }
 /** A log that shows no secret. */
 function redactLog(log, redact) {
-    return { ...log, info: (line) => log.info(redact(line)), group: (title) => log.group(redact(title)) };
+    return {
+        ...log,
+        info: (line) => log.info(redact(line)),
+        warning: (line) => log.warning(redact(line)),
+        group: (title) => log.group(redact(title)),
+    };
 }
 /** The report as it may be shown: every text in it that others had a hand in. */
 function redactReport(report, redact) {
@@ -58866,6 +58891,7 @@ function getIDToken(aud) {
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
     info: (line) => info(withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
+    warning: (line) => warning(visible(line)),
     group: startGroup,
     endGroup: endGroup,
 };

@@ -1,5 +1,5 @@
 /** What the action needs to know of the server before it builds anything. */
-import { accessSync, constants, existsSync } from 'node:fs'
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { homedir, userInfo } from 'node:os'
 import { dirname } from 'node:path'
@@ -25,9 +25,11 @@ export async function inspectServer(
   return {
     node: process.versions.node,
     nodePath: process.execPath,
+    nodeAbi: process.versions.modules,
     platform: process.platform,
     arch: process.arch,
     glibc: glibcVersion(),
+    cpuFlags: cpuFlags(),
     user: userInfo().username,
     home: homedir(),
     path: layout.base,
@@ -68,4 +70,15 @@ function glibcVersion(): string | null {
   report.excludeNetwork = true
   const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } }
   return header?.glibcVersionRuntime ?? null
+}
+
+/** Of the first processor: the kernel runs no machine whose processors differ in what programs may use. */
+function cpuFlags(): readonly string[] {
+  try {
+    const line = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))
+    return line?.[1]?.trim().split(/\s+/) ?? []
+  } catch {
+    // Not on every container host, and only for a better error.
+    return []
+  }
 }

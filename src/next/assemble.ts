@@ -15,7 +15,7 @@ export type TreeEntry =
       readonly source: string
       /** In bytes. */
       readonly size: number
-      readonly mode: 0o644 | 0o755
+      readonly mode: 0o600 | 0o644 | 0o755
     }
   | { readonly kind: 'link'; readonly path: string; readonly target: string }
   /** Only for an empty folder: the others follow from what is in them. */
@@ -57,13 +57,18 @@ export async function assemble(output: BuildOutput, workspace: string = output.d
   return { entries: sortByBytes(walked.reduce(overlay, [])) }
 }
 
+/** Whether a path of the release, and all below it, is left out. */
+type Excluded = (path: string, name: string) => boolean
+
 /**
- * `.gapless` belongs to the release's own records. The other two are written by a running server, and there
- * only when the build was run in place (Next.js 14 to 16).
+ * `.gapless` belongs to the release's own records. `cache` and `route-cache` are written by a running server, and
+ * there only when the build was run in place (Next.js 14 to 16). The last two are nobody's business: a trace that
+ * took in more than was meant (`outputFileTracingIncludes`, a path that is put together at run time) may hold them.
  */
-function excludedPaths({ relativeAppDir, distDir }: BuildOutput): ReadonlySet<string> {
+function excludedPaths({ relativeAppDir, distDir }: BuildOutput): Excluded {
   const dist = posix.join(relativeAppDir, distDir)
-  return new Set(['.gapless', `${dist}/cache`, `${dist}/server/route-cache`])
+  const paths = new Set(['.gapless', `${dist}/cache`, `${dist}/server/route-cache`])
+  return (path, name) => paths.has(path) || name === '.git' || /^\.env(\.[\w-]+)?\.local$/.test(name)
 }
 
 async function layer(directory: string, prefix: string, linkedFilesIn?: string): Promise<Layer> {
@@ -84,7 +89,7 @@ async function walk(
   from: Layer,
   directory: string,
   path: string,
-  excluded: ReadonlySet<string>,
+  excluded: Excluded,
 ): Promise<readonly TreeEntry[]> {
   const children = await readdir(directory, { withFileTypes: true, encoding: 'buffer' })
   if (children.length === 0 && path !== '') return [{ kind: 'directory', path }]
@@ -93,7 +98,7 @@ async function walk(
       const name = decode(child.name, path)
       const source = join(directory, name)
       const childPath = posix.join(path, name)
-      if (excluded.has(childPath)) return []
+      if (excluded(childPath, name)) return []
       if (child.isDirectory()) return walk(from, source, childPath, excluded)
       return [await describe(from, child, source, childPath)]
     }),
@@ -116,6 +121,9 @@ async function describe(
 
 async function file(path: string, source: string): Promise<TreeEntry> {
   const { size, mode } = await lstat(source)
+  // What Next.js loads at run time may be secret: other users of the server have no business with it.
+  if (/^\.env(\.[\w-]+)*$/.test(posix.basename(path)))
+    return { kind: 'file', path, source, size, mode: 0o600 }
   return { kind: 'file', path, source, size, mode: (mode & 0o100) === 0 ? 0o644 : 0o755 }
 }
 

@@ -1,7 +1,9 @@
 import type { Writable } from 'node:stream'
 import { Failure } from '../protocol/failure.ts'
 import { runCommand, type Command, type CommandResult } from './command.ts'
+import { throughCorepack } from './corepack.ts'
 import { detectBuildCommand, detectPackageManager } from './package-manager.ts'
+import { refusePlugNPlay } from './plug-n-play.ts'
 
 export interface StepOptions {
   /** The app's folder, absolute. */
@@ -21,12 +23,13 @@ export interface StepOptions {
  * runs in the app's folder.
  *
  * @returns what was run, or undefined when the step was skipped
- * @throws Failure `install-failed`, and those of `detectPackageManager`
+ * @throws Failure `install-failed`, `plug-n-play`, and those of `detectPackageManager`
  */
 export async function install(options: StepOptions): Promise<readonly string[] | undefined> {
   if (options.command === 'none') return undefined
-  const command = userCommand(options) ?? (await frozenInstall(options))
   const environment = stepEnvironment(options.environment ?? process.env)
+  refusePlugNPlay(options.directory, options.workspace, environment)
+  const command = userCommand(options) ?? (await frozenInstall(options, environment))
   // With NODE_ENV=production npm, pnpm and yarn leave out devDependencies, which the build needs.
   delete environment.NODE_ENV
   await run('install-failed', 'install-command', command, environment, options.log)
@@ -37,18 +40,21 @@ export async function install(options: StepOptions): Promise<readonly string[] |
  * Builds the app in its folder, with Next.js's output set to standalone.
  *
  * @returns what was run, or undefined when the step was skipped
- * @throws Failure `build-failed`, `unsupported-package-manager`, `invalid-package-json`
+ * @throws Failure `build-failed`, `plug-n-play`, `unsupported-package-manager`, `invalid-package-json`
  */
 export async function build(options: StepOptions): Promise<readonly string[] | undefined> {
   if (options.command === 'none') return undefined
   const { directory, workspace } = options
-  const argv = userCommand(options)?.argv ?? (await detectBuildCommand(directory, workspace))
-  const environment = {
+  const environment: NodeJS.ProcessEnv = {
     ...stepEnvironment(options.environment ?? process.env),
     // Next.js 14, 15 and 16 take this as the default of `output`: no change to the user's configuration.
     NEXT_PRIVATE_STANDALONE: 'true',
     NEXT_TELEMETRY_DISABLED: '1',
   }
+  refusePlugNPlay(directory, workspace, environment)
+  const argv =
+    userCommand(options)?.argv ??
+    (await throughCorepack(await detectBuildCommand(directory, workspace), directory, workspace, environment))
   await run('build-failed', 'build-command', { argv, directory }, environment, options.log)
   return argv
 }
@@ -61,9 +67,11 @@ const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_', 'GITHUB_OUTPUT', 'GITHUB_STATE
 
 /** The environment without what only the action itself may know: the SSH key is in INPUT_KEY. */
 function stepEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(
-    Object.entries(environment).filter(([name]) => !WITHHELD.some((prefix) => name.startsWith(prefix))),
+  const allowed = Object.entries(environment).filter(
+    ([name]) => !WITHHELD.some((prefix) => name.startsWith(prefix)),
   )
+  // corepack would ask before it downloads, and nobody is there to answer.
+  return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) }
 }
 
 function userCommand({ command, directory }: StepOptions): Command | undefined {
@@ -72,9 +80,13 @@ function userCommand({ command, directory }: StepOptions): Command | undefined {
   return { argv: ['/bin/sh', '-e', '-c', command], directory }
 }
 
-async function frozenInstall({ directory, workspace }: StepOptions): Promise<Command> {
+async function frozenInstall(
+  { directory, workspace }: StepOptions,
+  environment: NodeJS.ProcessEnv,
+): Promise<Command> {
   const { installCommand, lockfileDirectory } = await detectPackageManager(directory, workspace)
-  return { argv: installCommand, directory: lockfileDirectory }
+  const argv = await throughCorepack(installCommand, lockfileDirectory, workspace, environment)
+  return { argv, directory: lockfileDirectory }
 }
 
 async function run(

@@ -1,3 +1,4 @@
+import { execFile } from 'node:child_process'
 import type { Writable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import { stripVTControlCharacters } from 'node:util'
@@ -59,6 +60,28 @@ export async function runCommand(
     lastLines: tail.lastLines(),
   }
 }
+
+/**
+ * Asks a program that may not be there for its version.
+ *
+ * @returns such as `1.22.22`, or undefined when there is none or it does not tell
+ */
+export async function versionOf(
+  program: string,
+  directory: string,
+  env: NodeJS.ProcessEnv,
+): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const options = { cwd: directory, env, timeout: VERSION_TIMEOUT_MS }
+    const child = execFile(program, ['--version'], options, (error, stdout) => {
+      resolve(error === null ? /^v?(\d+\.\d+\.\d+\S*)$/m.exec(stdout)?.[1] : undefined)
+    })
+    child.stdin?.end()
+  })
+}
+
+/** corepack's stand-ins download what they stand for. */
+const VERSION_TIMEOUT_MS = 60_000
 
 /** The shell's word for a program that is not there. */
 const NOT_FOUND = 127

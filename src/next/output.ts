@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, posix, relative, resolve } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
-import { asObject, parseObject, readPackageJson } from './package-json.ts'
-import { isInside } from './paths.ts'
+import { asObject, type PackageJson, parseObject, readPackageJson } from './package-json.ts'
+import { ancestors, isInside } from './paths.ts'
 
 /** What `next build` left behind, verified to be there. */
 export interface BuildOutput {
@@ -14,6 +14,8 @@ export interface BuildOutput {
   readonly relativeAppDir: string
   /** undefined when no installed Next.js could be found to tell. */
   readonly nextVersion: string | undefined
+  /** The versions of Node.js that this Next.js asks for, as in its `engines`. */
+  readonly nextNodeRange: string | undefined
   /** `/docs`, or empty. */
   readonly basePath: string
   /** server.js relative to the release's root, with forward slashes. */
@@ -23,6 +25,10 @@ export interface BuildOutput {
   readonly publicDirectory: string | undefined
   /** BUILD_ID. Next.js 16 with a deployment id makes it the same for every build: it identifies no release. */
   readonly buildId: string
+  /** When it was finished, in ms since the epoch. */
+  readonly builtAt: number
+  /** The app's folder when it was built, on whatever machine that was. */
+  readonly builtIn: string | undefined
 }
 
 /**
@@ -53,17 +59,21 @@ export function readBuildOutput(directory: string): BuildOutput {
   const buildIdFile = join(distDirectory, 'BUILD_ID')
   if (!existsSync(buildIdFile)) throw incomplete(buildIdFile)
   const publicDirectory = join(directory, 'public')
+  const next = nextPackage(standaloneDirectory, relativeAppDir, directory)
   return {
     directory,
     distDir,
     relativeAppDir,
-    nextVersion: nextVersion(standaloneDirectory, relativeAppDir, directory),
+    nextVersion: next?.version,
+    nextNodeRange: next?.nodeRange,
     basePath,
     entry,
     standaloneDirectory,
     staticDirectory,
     publicDirectory: isDirectory(publicDirectory) ? publicDirectory : undefined,
     buildId: readFileSync(buildIdFile, 'utf8').trim(),
+    builtAt: server.writtenAt,
+    builtIn: server.appDir,
   }
 }
 
@@ -96,6 +106,7 @@ interface ServerFiles {
   readonly relativeAppDir: string
   readonly output: string | undefined
   readonly basePath: string
+  readonly appDir: string | undefined
   readonly writtenAt: number
 }
 
@@ -137,21 +148,17 @@ function readServerFiles(directory: string, file: string): ServerFiles | undefin
     relativeAppDir,
     output: typeof config.output === 'string' ? config.output : undefined,
     basePath: typeof config.basePath === 'string' ? config.basePath : '',
+    appDir: typeof content.appDir === 'string' ? content.appDir : undefined,
     writtenAt: statSync(file).mtimeMs,
   }
 }
 
-/** The version that the release will run; pnpm and npm put it in different places of a monorepo's tree. */
-function nextVersion(standalone: string, relativeAppDir: string, directory: string): string | undefined {
+/** The Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree. */
+function nextPackage(standalone: string, relativeAppDir: string, directory: string): PackageJson | undefined {
   const roots = [join(standalone, relativeAppDir), standalone, ...ancestors(directory)]
   return roots
-    .map((root) => readPackageJson(join(root, 'node_modules/next'))?.version)
-    .find((version) => version !== undefined)
-}
-
-function ancestors(directory: string): readonly string[] {
-  const parent = dirname(directory)
-  return parent === directory ? [directory] : [directory, ...ancestors(parent)]
+    .map((root) => readPackageJson(join(root, 'node_modules/next')))
+    .find((next) => next?.version !== undefined)
 }
 
 function isDirectory(path: string): boolean {

@@ -5,6 +5,10 @@ import { Failure } from '../protocol/failure.ts'
 export interface PackageJson {
   readonly name?: string
   readonly version?: string
+  /** `engines.node`. */
+  readonly nodeRange?: string
+  /** Such as `pnpm@10.1.0+sha512.…`. */
+  readonly packageManager?: string
   readonly scripts: Readonly<Record<string, unknown>>
   /** Dependencies of any kind that an installation brings: `dependencies` over `devDependencies`. */
   readonly installed: Readonly<Record<string, unknown>>
@@ -31,9 +35,12 @@ export function readPackageJson(directory: string): PackageJson | undefined {
       remedy: 'Correct the file: `npm pkg get name` in its folder says where it is broken.',
     })
   }
+  const nodeRange = asObject(value.engines)?.node
   return {
     ...(typeof value.name === 'string' ? { name: value.name } : {}),
     ...(typeof value.version === 'string' ? { version: value.version } : {}),
+    ...(typeof nodeRange === 'string' ? { nodeRange } : {}),
+    ...(typeof value.packageManager === 'string' ? { packageManager: value.packageManager } : {}),
     scripts: asObject(value.scripts) ?? {},
     installed: { ...asObject(value.devDependencies), ...asObject(value.dependencies) },
   }

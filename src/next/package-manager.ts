@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
+import { dirname, join } from 'node:path'
 import { detect, type Agent } from 'package-manager-detector'
 import { Failure } from '../protocol/failure.ts'
 import { readPackageJson } from './package-json.ts'
+import { ancestors } from './paths.ts'
 
 export type PackageManagerName = 'npm' | 'pnpm' | 'yarn' | 'bun'
 
@@ -145,8 +146,7 @@ function findUpwards(
   workspace: string | undefined,
   names: readonly string[],
 ): string | undefined {
-  const file = names.map((name) => join(directory, name)).find((candidate) => existsSync(candidate))
-  const parent = dirname(directory)
-  const atEnd = parent === directory || (workspace !== undefined && resolve(workspace) === directory)
-  return file ?? (atEnd ? undefined : findUpwards(parent, workspace, names))
+  return ancestors(directory, workspace)
+    .flatMap((folder) => names.map((name) => join(folder, name)))
+    .find((candidate) => existsSync(candidate))
 }

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, realpathSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
+import { refuseCustomServer } from './custom-server.ts'
 import { readPackageJson } from './package-json.ts'
 import { isInside } from './paths.ts'
 
@@ -11,6 +12,8 @@ export interface Project {
   readonly name?: string
   /** The version of Next.js that package.json asks for, as written there (`^16.0.0`, `catalog:`). */
   readonly nextRange: string
+  /** The versions of Node.js that the app asks for: `engines.node`. */
+  readonly nodeRange?: string
 }
 
 /**
@@ -18,7 +21,7 @@ export interface Project {
  *
  * @param workspace the repository's folder, absolute
  * @param workingDirectory the `working-directory` input, relative to the workspace (or absolute and inside it)
- * @throws Failure `outside-workspace`, `no-package-json`, `invalid-package-json`, `not-a-next-app`
+ * @throws Failure `outside-workspace`, `no-package-json`, `invalid-package-json`, `not-a-next-app`, `custom-server`
  */
 export function readProject(workspace: string, workingDirectory: string): Project {
   const directory = resolve(workspace, workingDirectory)
@@ -43,7 +46,14 @@ export function readProject(workspace: string, workingDirectory: string): Projec
       { remedy: suggest(workspace, 'Add `next` to the dependencies') },
     )
   }
-  return { directory, nextRange, ...(manifest.name === undefined ? {} : { name: manifest.name }) }
+  refuseCustomServer(directory, manifest)
+  const { name, nodeRange } = manifest
+  return {
+    directory,
+    nextRange,
+    ...(name === undefined ? {} : { name }),
+    ...(nodeRange === undefined ? {} : { nodeRange }),
+  }
 }
 
 /** Whether a folder is in the workspace after following symbolic links; a missing one is judged elsewhere. */

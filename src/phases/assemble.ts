@@ -1,19 +1,26 @@
-/** assemble: lays the deploy tree out (standalone, static, public) and hashes it. */
+/** assemble: lays the deploy tree out (standalone, static, public), sees that the server can run it, and hashes it. */
 import { statSync } from 'node:fs'
 import { formatBytes, plural } from '../format.ts'
 import { assemble as layOut } from '../next/assemble.ts'
+import { assertFits } from '../next/fit.ts'
 import type { BuildOutput } from '../next/output.ts'
 import type { Done } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
+import { checkEach, type Host } from './hosts.ts'
 import { createManifest, type Manifest } from '../transfer/manifest.ts'
 
-/** @param launcherFile the bundled launcher: a part of every release */
+/**
+ * @param launcherFile the bundled launcher: a part of every release
+ * @throws Failure `release-unfit`, and those of next/assemble.ts
+ */
 export async function assemble(
   plan: Plan,
   output: BuildOutput,
   launcherFile: string,
+  hosts: readonly Host[],
 ): Promise<Done<Manifest>> {
   const tree = await layOut(output, plan.inputs.run.workspace)
+  checkEach(hosts, (facts) => assertFits(tree, output, facts))
   const launcher = {
     kind: 'file',
     path: '.gapless/launcher.cjs',

@@ -1,26 +1,39 @@
 /** build: installs and builds the app on the runner, and checks that the result can be deployed. */
 import { randomUUID } from 'node:crypto'
 import { install, build as runBuild } from '../next/build.ts'
+import { assertNodeFits } from '../next/fit.ts'
+import { doubtsAbout } from '../next/freshness.ts'
 import { type BuildOutput, readBuildOutput } from '../next/output.ts'
 import type { Project } from '../next/project.ts'
 import type { Plan } from '../plan.ts'
-import type { Done } from '../pipeline.ts'
+import type { Done, Log } from '../pipeline.ts'
+import { checkEach, type Host } from './hosts.ts'
 
 /**
  * What the app's tools print is shown as it comes, and none of it is a command to the runner: a dependency could
  * otherwise set this step's outputs.
  * @throws the failures of next/
  */
-export async function build({ inputs }: Plan, project: Project): Promise<Done<BuildOutput>> {
+export async function build(
+  { inputs }: Plan,
+  project: Project,
+  hosts: readonly Host[],
+  log: Log,
+): Promise<Done<BuildOutput>> {
+  checkEach(hosts, (facts) => assertNodeFits(project, facts))
   const options = { directory: project.directory, workspace: inputs.run.workspace }
-  const [installed, built] = await withoutCommands(async () => [
+  const [installed, began, built] = await withoutCommands(async () => [
     await install({ ...options, command: inputs.installCommand }),
+    Date.now(),
     await runBuild({ ...options, command: inputs.buildCommand }),
   ])
   const output = readBuildOutput(project.directory)
+  const doubts = doubtsAbout(output, built === undefined ? undefined : began)
+  for (const doubt of doubts) log.warning(doubt)
   const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]))
   const how = commands.length === 0 ? 'used what was already built' : commands.join(', ')
-  return { value: output, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}` }
+  const detail = `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}`
+  return { value: output, detail: [detail, ...doubts].join('. ') }
 }
 
 async function withoutCommands<T>(work: () => Promise<T>): Promise<T> {

@@ -47,6 +47,20 @@ export async function onEach<H extends Pick<Host, 'name'>, T>(
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
 }
 
+/** Looks at what is known of each host. @throws Failure of the first that `check` refuses, with the host's name */
+export function checkEach(
+  hosts: readonly Pick<Host, 'name' | 'facts'>[],
+  check: (facts: ServerFacts) => void,
+): void {
+  for (const { name, facts } of hosts) {
+    try {
+      check(facts)
+    } catch (error) {
+      throw named(name, Failure.from(error))
+    }
+  }
+}
+
 async function settled<T>(promise: Promise<T>): Promise<PromiseSettledResult<T>> {
   const [result] = await Promise.allSettled([promise])
   return result

@@ -27,8 +27,10 @@ export function deploy(project: Project): Story {
     withHosts(plan, programs, pipeline, async (hosts, known) => {
       const { dryRun } = plan.inputs
       if (!dryRun) known.live = await recover(plan, hosts, pipeline)
-      const output = await pipeline.run('build', () => build(plan, project))
-      const manifest = await pipeline.run('assemble', () => assemble(plan, output, programs.launcherFile))
+      const output = await pipeline.run('build', () => build(plan, project, hosts, pipeline.log))
+      const manifest = await pipeline.run('assemble', () =>
+        assemble(plan, output, programs.launcherFile, hosts),
+      )
       if (dryRun) {
         pipeline.skip(
           'upload',

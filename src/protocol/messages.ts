@@ -102,10 +102,14 @@ export const serverFacts = object({
   node: string,
   /** Absolute path of the Node that runs the agent. */
   nodePath: string,
+  /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
+  nodeAbi: string,
   platform: string,
   arch: string,
   /** glibc's version, or null on musl and others. */
   glibc: nullable(string),
+  /** What the processor can do, in the words of /proc/cpuinfo on x86; empty where it does not say. */
+  cpuFlags: list(string),
   user: string,
   home: string,
   /** Absolute path of the app's folder. */

@@ -54,7 +54,12 @@ export function visible(text: string): string {
 
 /** A log that shows no secret. */
 export function redactLog(log: Log, redact: Redact): Log {
-  return { ...log, info: (line) => log.info(redact(line)), group: (title) => log.group(redact(title)) }
+  return {
+    ...log,
+    info: (line) => log.info(redact(line)),
+    warning: (line) => log.warning(redact(line)),
+    group: (title) => log.group(redact(title)),
+  }
 }
 
 /** The report as it may be shown: every text in it that others had a hand in. */

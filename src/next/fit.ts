@@ -1,0 +1,52 @@
+/** Whether a release can run on the server, before anything of it is sent. */
+import { Failure } from '../protocol/failure.ts'
+import type { Tree } from './assemble.ts'
+import { findMisfits, type Machine, type Misfit } from './native-modules.ts'
+import { satisfies } from './node-range.ts'
+import type { BuildOutput } from './output.ts'
+import type { Project } from './project.ts'
+
+/**
+ * Known before anything is built, and so worth failing for at once.
+ *
+ * @throws Failure `release-unfit`
+ */
+export function assertNodeFits({ nodeRange }: Project, machine: Machine): void {
+  refuse(nodeMisfit(machine, nodeRange, 'The app', '`engines.node` in its package.json'))
+}
+
+/** @throws Failure `release-unfit`, with the first misfit as its message and all of them as evidence */
+export function assertFits(tree: Tree, { nextVersion, nextNodeRange }: BuildOutput, machine: Machine): void {
+  refuse([
+    ...nodeMisfit(machine, nextNodeRange, `Next.js ${nextVersion ?? ''}`.trim(), 'its `engines.node`'),
+    ...findMisfits(tree, machine),
+  ])
+}
+
+function nodeMisfit(
+  { node }: Machine,
+  range: string | undefined,
+  who: string,
+  where: string,
+): readonly Misfit[] {
+  // A range that cannot be read, such as lts/*, is nobody's proof that something does not fit.
+  if (range === undefined || satisfies(node, range) !== false) return []
+  return [
+    {
+      problem: `${who} asks for Node.js ${range} (${where}), and the server runs ${node}`,
+      remedy:
+        'Install such a Node.js for the user that runs the app. The one under which the PM2 daemon runs counts: ' +
+        'start PM2 anew with it (an outage), or name the folder in `bin-path` if PM2 does not run yet.',
+    },
+  ]
+}
+
+function refuse(misfits: readonly Misfit[]): void {
+  const [first, ...others] = misfits
+  if (first === undefined) return
+  const more = others.length === 0 ? '' : ` And ${others.length} more.`
+  throw new Failure('release-unfit', `${first.problem}.${more}`, {
+    remedy: first.remedy,
+    evidence: misfits.map(({ problem, remedy }) => `${problem}.\n  ${remedy}`).join('\n'),
+  })
+}

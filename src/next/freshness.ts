@@ -1,0 +1,94 @@
+/** Whether a build is this project's, and of these sources: `build-command: none` takes what is there. */
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
+import { Failure } from '../protocol/failure.ts'
+import type { BuildOutput } from './output.ts'
+import { readPackageJson } from './package-json.ts'
+import { ancestors } from './paths.ts'
+
+/**
+ * What speaks against a build; each is one sentence to warn of. None is proof: files get their times when they
+ * are checked out or unpacked, not when they are written.
+ *
+ * @param buildBegan when this run began to build, in ms since the epoch; undefined when it did not
+ * @throws Failure `foreign-build` when it is the build of another app
+ */
+export function doubtsAbout(output: BuildOutput, buildBegan: number | undefined): readonly string[] {
+  const { directory } = output
+  const built = readPackageJson(join(output.standaloneDirectory, output.relativeAppDir))
+  const here = readPackageJson(directory)
+  if (built?.name !== undefined && here?.name !== undefined && built.name !== here.name) {
+    throw new Failure(
+      'foreign-build',
+      `The build in ${directory} is of ${built.name}, and the app there is ${here.name}.`,
+      {
+        remedy: `Build ${here.name} in this folder, or set working-directory to the folder of ${built.name}.`,
+      },
+    )
+  }
+  if (buildBegan !== undefined) {
+    return output.builtAt < buildBegan - CLOCK_GRAIN_MS
+      ? ['The build command left the build that was there before: it is older than this run.']
+      : []
+  }
+  const installed = ancestors(directory)
+    .map((folder) => readPackageJson(join(folder, 'node_modules/next'))?.version)
+    .find((version) => version !== undefined)
+  const suspicions: readonly (readonly [boolean, string])[] = [
+    [
+      output.builtIn !== undefined && output.builtIn !== directory && existsSync(output.builtIn),
+      `The build was made in another folder of this machine, ${output.builtIn}.`,
+    ],
+    [
+      installed !== undefined && output.nextVersion !== undefined && installed !== output.nextVersion,
+      `The build is of Next.js ${output.nextVersion}, and ${installed} is installed.`,
+    ],
+    [
+      built !== undefined && here !== undefined && !isDeepStrictEqual(built.installed, here.installed),
+      'The dependencies in package.json have changed since the build.',
+    ],
+    [isOlderThanSources(output), 'Some of the sources have changed since the build.'],
+  ]
+  return suspicions.filter(([holds]) => holds).map(([, doubt]) => doubt)
+}
+
+/** File systems keep times to the second at worst, some to two. */
+const CLOCK_GRAIN_MS = 2000
+
+/**
+ * Some sources newer than the build and some older: then they were not all checked out after it, in which case
+ * their times say nothing.
+ */
+function isOlderThanSources({ directory, builtAt }: BuildOutput): boolean {
+  const times = SOURCES.flatMap((name) => timesBelow(join(directory, name)))
+  return times.some((time) => time > builtAt + CLOCK_GRAIN_MS) && times.some((time) => time <= builtAt)
+}
+
+/** Where Next.js and its users keep what a build is made of. */
+const SOURCES = [
+  'app',
+  'pages',
+  'src',
+  'components',
+  'lib',
+  'next.config.js',
+  'next.config.mjs',
+  'next.config.ts',
+  'middleware.js',
+  'middleware.ts',
+  'proxy.js',
+  'proxy.ts',
+  '.env',
+  '.env.production',
+  'package.json',
+] as const
+
+function timesBelow(path: string): readonly number[] {
+  const stats = statSync(path, { throwIfNoEntry: false })
+  if (stats === undefined) return []
+  if (!stats.isDirectory()) return [stats.mtimeMs]
+  return readdirSync(path, { withFileTypes: true }).flatMap((entry) =>
+    entry.isSymbolicLink() || entry.name === 'node_modules' ? [] : timesBelow(join(path, entry.name)),
+  )
+}

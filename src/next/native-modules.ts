@@ -1,0 +1,224 @@
+/** Which native binaries of a tree a server would load, and which of these it cannot. */
+import { readFileSync } from 'node:fs'
+import { posix } from 'node:path'
+import type { Tree, TreeEntry } from './assemble.ts'
+import { compareVersions, readTarget, type Target } from './binary.ts'
+import { parseObject } from './package-json.ts'
+
+/** The server, as far as it decides what can run there. */
+export interface Machine {
+  /** Node's version. */
+  readonly node: string
+  /** Node's `NODE_MODULE_VERSION`. */
+  readonly nodeAbi: string
+  readonly platform: string
+  /** In the words of `process.arch`. */
+  readonly arch: string
+  /** glibc's version, or null where the C library is musl. */
+  readonly glibc: string | null
+  /** The `flags` of /proc/cpuinfo; empty where the system does not tell. */
+  readonly cpuFlags: readonly string[]
+}
+
+export interface Misfit {
+  /** One sentence: what does not fit, what it is, and what the server is. */
+  readonly problem: string
+  readonly remedy: string
+}
+
+interface Binary {
+  readonly path: string
+  readonly target: Target
+}
+
+/** Binaries that stand for one another: a server loads those that are made for it. */
+interface Family {
+  /** As people know it: a package with its version, or the folder. */
+  readonly name: string
+  /** What to install for another platform. */
+  readonly packageName: string
+  /** Its packages are installed only where they fit, such as fsevents (`"os": ["darwin"]`). */
+  readonly optional: boolean
+  /** WebAssembly stands in where no binary fits. */
+  readonly hasWasm: boolean
+  readonly binaries: readonly Binary[]
+}
+
+/** `.node` and shared objects; programs of their own are started by name and not looked at. */
+const LOADABLE = /\.(node|dylib|dll|so(\.\d+)*)$/
+
+export function findMisfits({ entries }: Tree, machine: Machine): readonly Misfit[] {
+  return familiesIn(entries).flatMap((family) => misfitsOf(family, machine))
+}
+
+function misfitsOf(family: Family, machine: Machine): readonly Misfit[] {
+  const { name, packageName, binaries, optional, hasWasm } = family
+  const loaded = binaries.filter(({ target }) => runsOn(target, machine))
+  if (loaded.length === 0) {
+    if (optional || hasWasm) return []
+    return [
+      {
+        problem: `${name} is built for ${list(binaries.map(({ target }) => describe(target)))}, and the server is ${describeMachine(machine)}`,
+        remedy: remedyForPlatform(packageName, machine),
+      },
+    ]
+  }
+  const newest = loaded
+    .flatMap(({ target }) => target.glibc ?? [])
+    .toSorted(compareVersions)
+    .at(-1)
+  // A module with Node-API beside the others is what their package falls back on.
+  const abis = loaded.every(({ target }) => target.abi !== null)
+    ? loaded.flatMap(({ target }) => target.abi ?? [])
+    : []
+  const tooNew = newest !== undefined && machine.glibc !== null && compareVersions(newest, machine.glibc) > 0
+  return [
+    ...(tooNew
+      ? [
+          {
+            problem: `${name} needs glibc ${newest} or later, and the server has ${machine.glibc}`,
+            remedy:
+              'Build on a system as old as the server, for example in a container of its distribution, or update the server.',
+          },
+        ]
+      : []),
+    ...(abis.length > 0 && !abis.includes(machine.nodeAbi)
+      ? [
+          {
+            problem: `${name} is compiled for a Node.js with module version ${list(abis)}, and the server's Node.js ${machine.node} has ${machine.nodeAbi}`,
+            remedy: `Build with the Node.js that the server runs: set node-version of actions/setup-node to ${machine.node}.`,
+          },
+        ]
+      : []),
+    ...(needsSse42(family, machine) && machine.cpuFlags.length > 0 && !machine.cpuFlags.includes('sse4_2')
+      ? [
+          {
+            problem: `${name} needs a processor of the level x86-64-v2, and the server's has no SSE 4.2`,
+            remedy:
+              "If it is a virtual machine, give it the host's processor type (QEMU's default lacks SSE 4.2). " +
+              'Otherwise compile sharp from source against a libvips of the system.',
+          },
+        ]
+      : []),
+  ]
+}
+
+/** sharp 0.33 to 0.35: its own check at run time is for SSE 4.2, in its binaries for x64 alone. */
+function needsSse42({ packageName }: Family, { arch }: Machine): boolean {
+  return arch === 'x64' && packageName === '@img/sharp'
+}
+
+function runsOn({ platform, arch, libc, needsGlibcLoader }: Target, machine: Machine): boolean {
+  if (platform !== machine.platform || arch !== machine.arch) return false
+  if (machine.glibc !== null) return libc !== 'musl'
+  // musl answers to libc.so.6 as well (1.1 and 1.2): what needs no more of glibc may well run there.
+  return libc !== 'glibc' || !needsGlibcLoader
+}
+
+function describe({ platform, arch, libc }: Target): string {
+  return `${platform} ${arch}${libc === null ? '' : ` (${libc})`}`
+}
+
+function describeMachine({ platform, arch, glibc }: Machine): string {
+  return `${platform} ${arch} (${glibc === null ? 'musl' : `glibc ${glibc}`})`
+}
+
+function list(words: readonly string[]): string {
+  return [...new Set(words)].toSorted().join(', ')
+}
+
+/** npm's --os and --cpu would do, but they replace what is there, the compiler of Next.js too (npm 10 and 11). */
+function remedyForPlatform(packageName: string, machine: Machine): string {
+  return (
+    'Build on a system like the server (for arm64: `runs-on: ubuntu-24.04-arm`), or install the binary for ' +
+    `${describeMachine(machine)} beside your own: with npm \`npm install --no-save --force\` and the name and version ` +
+    'of its package, with pnpm and Yarn by `supportedArchitectures`. ' +
+    `If the app never loads ${packageName} at run time, leave it out with outputFileTracingExcludes.`
+  )
+}
+
+type File = Extract<TreeEntry, { kind: 'file' }>
+
+function familiesIn(entries: readonly TreeEntry[]): readonly Family[] {
+  const files = entries.filter((entry): entry is File => entry.kind === 'file')
+  const sources = new Map(files.map(({ path, source }) => [path, source]))
+  const wasm = new Set(
+    files.filter(({ path }) => /-wasm32\b.*\.wasm$/.test(path)).map(({ path }) => ownerOf(path, sources).key),
+  )
+  const found = files
+    .filter(({ path }) => LOADABLE.test(path))
+    .flatMap(({ path, source }) => {
+      const target = readTarget(readFileSync(source))
+      return target === undefined ? [] : [{ owner: ownerOf(path, sources), binary: { path, target } }]
+    })
+  const keys = [...new Set(found.map(({ owner }) => owner.key))]
+  return keys.map((key) => {
+    const members = found.filter(({ owner }) => owner.key === key)
+    const { owner } = members[0]!
+    return {
+      name: owner.name,
+      packageName: owner.packageName,
+      optional: members.every((member) => member.owner.optional),
+      hasWasm: wasm.has(owner.key),
+      binaries: members.map(({ binary }) => binary),
+    }
+  })
+}
+
+interface Owner {
+  /** The same for all that stand for one another. */
+  readonly key: string
+  readonly name: string
+  readonly packageName: string
+  readonly optional: boolean
+}
+
+/**
+ * The package that a binary belongs to. Packages that differ only in the platform they are named after
+ * (`@img/sharp-linux-x64`, `@img/sharp-darwin-arm64`) are one family; of other packages each is its own, with
+ * all binaries in it (`prebuilds/linux-x64`, `prebuilds/darwin-arm64`), but for what was compiled in place: node-gyp
+ * leaves one binary, which is preferred to every prebuilt one.
+ */
+function ownerOf(path: string, sources: ReadonlyMap<string, string>): Owner {
+  const [, root, fullName] = /^(.*(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+))\//.exec(path) ?? []
+  if (root === undefined || fullName === undefined) {
+    const folder = posix.dirname(path)
+    return { key: folder, name: path, packageName: path, optional: false }
+  }
+  const source = sources.get(`${root}/package.json`)
+  const manifest = source === undefined ? undefined : parseObject(readFileSync(source, 'utf8'))
+  const version = typeof manifest?.version === 'string' ? manifest.version : undefined
+  const family = withoutPlatform(fullName)
+  const packageName = family === '' ? fullName : family
+  const name = version === undefined ? packageName : `${packageName} ${version}`
+  if (family !== fullName) return { key: `${family}@${version ?? ''}`, name, packageName, optional: false }
+  const compiled = path.startsWith(`${root}/build/`)
+  return { key: compiled ? `${root}/build` : root, name, packageName, optional: namesPlatforms(manifest?.os) }
+}
+
+/** Whether package.json's `os` keeps the package off Linux: then whoever requires it can do without. */
+function namesPlatforms(os: unknown): boolean {
+  return (
+    Array.isArray(os) &&
+    os.length > 0 &&
+    !os.includes('linux') &&
+    !os.some((each) => String(each).startsWith('!'))
+  )
+}
+
+const PLATFORM_WORDS: ReadonlySet<string> = new Set(
+  (
+    'linux linuxmusl darwin macos osx win32 windows android freebsd openbsd netbsd sunos aix openharmony ' +
+    'x64 x86 ia32 i686 x86_64 amd64 64 32 arm arm64 armv6 armv7 armv7l aarch64 riscv64 ppc64 ppc64le s390x loong64 ' +
+    'loongarch64 universal gnu glibc musl gnueabihf musleabihf gnueabi musleabi msvc eabi wasm32 wasi baseline'
+  ).split(' '),
+)
+
+/** `@img/sharp-linuxmusl-x64` → `@img/sharp`; `@esbuild/linux-x64` → `@esbuild`. */
+function withoutPlatform(packageName: string): string {
+  const scope = packageName.startsWith('@') ? packageName.split('/', 1)[0]! : ''
+  const name = scope === '' ? packageName : packageName.slice(scope.length + 1)
+  const words = name.split('-').filter((word) => !PLATFORM_WORDS.has(word))
+  if (words.length === 0) return scope
+  return scope === '' ? words.join('-') : `${scope}/${words.join('-')}`
+}

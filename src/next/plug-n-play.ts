@@ -1,0 +1,46 @@
+/** Yarn's Plug'n'Play, which a standalone build cannot be made of. */
+import { existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Failure } from '../protocol/failure.ts'
+import { ancestors } from './paths.ts'
+
+/**
+ * @param directory the app's folder
+ * @param workspace the repository's folder, where the search for Yarn's files ends
+ * @throws Failure `plug-n-play`
+ */
+export function refusePlugNPlay(
+  directory: string,
+  workspace: string | undefined,
+  env: NodeJS.ProcessEnv,
+): void {
+  const folders = ancestors(directory, workspace)
+  const loader = folders.map((folder) => join(folder, '.pnp.cjs')).find((file) => existsSync(file))
+  const linker = env['YARN_NODE_LINKER'] ?? folders.map(nodeLinker).find((found) => found !== undefined)
+  if (linker !== 'pnp' && (linker !== undefined || loader === undefined)) return
+  throw new Failure(
+    'plug-n-play',
+    `The app is installed with Yarn's Plug'n'Play (${loader ?? 'nodeLinker: pnp'}).`,
+    {
+      remedy:
+        "Next.js copies the files that a release needs out of node_modules, which Plug'n'Play has none of: " +
+        'set `nodeLinker: node-modules` in .yarnrc.yml, run `yarn install`, and commit both.',
+    },
+  )
+}
+
+/** What .yarnrc.yml sets, or what Yarn 2 and later take without it: Plug'n'Play. */
+function nodeLinker(folder: string): string | undefined {
+  const settings = textOf(join(folder, '.yarnrc.yml'))
+  const set = /^nodeLinker:\s*["']?([\w-]+)/m.exec(settings ?? '')?.[1]
+  if (set !== undefined) return set
+  // A yarn.lock may be left from before another package manager came.
+  if (OTHER_LOCKFILES.some((name) => existsSync(join(folder, name)))) return undefined
+  return /^__metadata:/m.test(textOf(join(folder, 'yarn.lock')) ?? '') ? 'pnp' : undefined
+}
+
+const OTHER_LOCKFILES = ['package-lock.json', 'pnpm-lock.yaml', 'bun.lock', 'bun.lockb'] as const
+
+function textOf(file: string): string | undefined {
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined
+}
