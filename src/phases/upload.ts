@@ -62,6 +62,7 @@ async function upload(
   await agent.call('commit', {
     id,
     entry: output.entry,
+    staticPath: output.staticPath,
     nextVersion: output.nextVersion ?? '',
     run: plan.run,
     runtime: runtimeOf(plan.inputs, output.basePath),

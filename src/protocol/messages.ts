@@ -66,6 +66,8 @@ export const releaseInfo = object({
   created: string,
   /** The release's server.js, relative to the release. */
   entry: string,
+  /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+  staticPath: nullable(string),
   nextVersion: string,
   contentHash: string,
 })
@@ -227,6 +229,7 @@ export const operations = {
     params: object({
       id: releaseId,
       entry: string,
+      staticPath: nullable(string),
       nextVersion: string,
       run,
       runtime,
