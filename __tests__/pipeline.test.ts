@@ -9,6 +9,7 @@ function listen(): { readonly log: Log; readonly lines: string[] } {
   const log = {
     info: (line: string) => void lines.push(line),
     group: (title: string) => void lines.push(`> ${title}`),
+    mask: () => undefined,
     endGroup: () => void lines.push('<'),
   }
   return { log, lines }

@@ -7,6 +7,7 @@ import { interruptedActivation } from './activation/interrupted.ts'
 import { type ActivationContext, startActivation, watchActivation } from './activation/start.ts'
 import { verifyCandidate } from './candidate.ts'
 import { cleanUp, releasesInUse } from './cleanup.ts'
+import { encryptionKey } from './encryption-key.ts'
 import { exists } from './files.ts'
 import { findPm2, type InstalledPm2 } from './find-pm2.ts'
 import { readJournal } from './journal.ts'
@@ -126,6 +127,10 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         }
       },
       reserve: async ({ id }) => ({ id: await uploads.reserve(id) }),
+      encryptionKey: async ({ create }) => {
+        if (create) makeFolders(layout)
+        return { key: await encryptionKey(layout, create) }
+      },
       stage: (_, { body }) => uploads.stage(body),
       fill: ({ id }, { body }) => uploads.fill(id, body),
       commit: (params) => uploads.commit(params),

@@ -2,16 +2,30 @@
 import { install, build as runBuild } from '../next/build.ts'
 import { type BuildOutput, readBuildOutput } from '../next/output.ts'
 import type { Project } from '../next/project.ts'
+import { KEY_VARIABLE, usedAnotherKey } from '../next/server-actions.ts'
 import type { Plan } from '../plan.ts'
 import type { Done } from '../pipeline.ts'
 
-/** @throws the failures of next/ */
-export async function build({ inputs }: Plan, project: Project): Promise<Done<BuildOutput>> {
+/**
+ * @param key for the build's server actions
+ * @throws the failures of next/
+ */
+export async function build(
+  { inputs }: Plan,
+  project: Project,
+  key: string | undefined,
+): Promise<Done<BuildOutput>> {
   const options = { directory: project.directory, workspace: inputs.run.workspace }
   const installed = await install({ ...options, command: inputs.installCommand })
-  const built = await runBuild({ ...options, command: inputs.buildCommand })
+  const variables = key === undefined ? {} : { [KEY_VARIABLE]: key }
+  const built = await runBuild({ ...options, command: inputs.buildCommand, variables })
   const output = readBuildOutput(project.directory)
   const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]))
   const how = commands.length === 0 ? 'used what was already built' : commands.join(', ')
-  return { value: output, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}` }
+  const remark = key !== undefined && usedAnotherKey(output, key) ? `; ${KEY_UNSEEN}` : ''
+  return { value: output, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}${remark}` }
 }
+
+const KEY_UNSEEN =
+  `the build did not see ${KEY_VARIABLE}, so that pages of older releases cannot call their server actions ` +
+  '(Turborepo hides it unless turbo.json lists it in `env`)'

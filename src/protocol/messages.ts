@@ -212,6 +212,8 @@ export const operations = {
    * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
    */
   reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
+  /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
+  encryptionKey: { params: object({ create: boolean }), result: object({ key: nullable(string) }) },
   /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
   stage: {
     params: nothing,

@@ -8,6 +8,7 @@ import { renderSummary, type Report } from './summary.ts'
 
 /** The job's log. One line each: what a server says must not become a workflow command. */
 export const jobLog: Log = {
+  mask: core.setSecret,
   info: (line) => core.info(withoutCommands(line.replace(/\s*[\r\n]+\s*/g, ' '))),
   group: core.startGroup,
   endGroup: core.endGroup,
