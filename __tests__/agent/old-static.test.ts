@@ -127,6 +127,8 @@ describe('nothing is carried', () => {
     const two = await release(layout, TWO, { '.next/static/2.js': '2' })
     expect(await carryStatic(layout, TWO)).toEqual({ files: 0 })
     expect(has(two, '1.js')).toBe(false)
+    // Unless somebody knows that it did, for a moment.
+    expect(await carryStatic(layout, TWO, [ONE])).toEqual({ files: 1 })
   })
 
   test('from or into a release of before its static folder was known', async () => {

@@ -29,14 +29,19 @@ import { activatedAt, liveRelease, readInfo, releaseIds } from './releases.ts'
  * What counts is each release's own manifest, not what was carried into it: a file goes when the last release
  * that was built with it goes. Hard links take no room; static files are never written again.
  *
+ * @param served releases that did serve, although they were never verified
  * @returns how many files were put there by this call
  * @throws where the release itself cannot be read or written; what is wrong with the others is passed over
  */
-export async function carryStatic(layout: Layout, id: string): Promise<{ files: number }> {
+export async function carryStatic(
+  layout: Layout,
+  id: string,
+  served: readonly string[] = [],
+): Promise<{ files: number }> {
   const own = await staticFolder(layout, id)
   if (own === null) return { files: 0 }
   let files = 0
-  for (const other of await servedReleases(layout, id)) {
+  for (const other of await servedReleases(layout, id, served)) {
     for (const { source, path, file } of await staticFiles(layout, other)) {
       if (carry(source, join(own, path), file)) files += 1
     }
@@ -45,14 +50,18 @@ export async function carryStatic(layout: Layout, id: string): Promise<{ files: 
 }
 
 /** Releases that visitors may have a page of, newest first. `current` can point at one that failed later on. */
-async function servedReleases(layout: Layout, except: string): Promise<readonly string[]> {
-  const live = await liveRelease(layout)
-  const served: string[] = []
+async function servedReleases(
+  layout: Layout,
+  except: string,
+  served: readonly string[],
+): Promise<readonly string[]> {
+  const known = new Set([...served, await liveRelease(layout)])
+  const found: string[] = []
   for (const id of await releaseIds(layout)) {
     if (id === except) continue
-    if (id === live || (await activatedAt(layout, id).catch(() => null)) !== null) served.unshift(id)
+    if (known.has(id) || (await activatedAt(layout, id).catch(() => null)) !== null) found.unshift(id)
   }
-  return served
+  return found
 }
 
 interface StaticFile {
