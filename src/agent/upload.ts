@@ -117,7 +117,7 @@ export function createUploads(layout: Layout): Uploads {
       if (!(await exists(join(directory, entry)))) {
         throw new Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`)
       }
-      await linkShared(layout, directory, dirname(entry), params.runtime)
+      const leftOut = await linkShared(layout, directory, dirname(entry), params.runtime)
       await syncFolder(directory)
 
       const path = releaseDirectory(layout, id)
@@ -125,7 +125,7 @@ export function createUploads(layout: Layout): Uploads {
       await syncFolder(layout.releases)
       await syncFolder(layout.incoming)
       upload = undefined
-      return { path }
+      return { path, leftOut }
     },
 
     async abandon() {

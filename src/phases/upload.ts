@@ -59,7 +59,7 @@ async function upload(
     }
   }
   if (files.length > 0) await agent.call('fill', { id }, { body: counted() })
-  await agent.call('commit', {
+  const { leftOut } = await agent.call('commit', {
     id,
     entry: output.entry,
     staticPath: output.staticPath,
@@ -67,8 +67,10 @@ async function upload(
     run: plan.run,
     runtime: runtimeOf(plan.inputs, output.basePath),
   })
+  const remark =
+    leftOut.length === 0 ? '' : `; left out, because what is shared counts: ${leftOut.join(', ')}`
   return {
     value: { id, sentBytes },
-    detail: `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ${reusedFiles} were there already`,
+    detail: `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ${reusedFiles} were there already${remark}`,
   }
 }

@@ -236,7 +236,8 @@ export const operations = {
       run,
       runtime,
     }),
-    result: object({ path: string }),
+    /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+    result: object({ path: string, leftOut: list(string) }),
   },
   /** Proves every file of a release by its hash. */
   audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
