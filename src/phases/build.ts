@@ -1,5 +1,6 @@
 /** build: installs and builds the app on the runner, and checks that the result can be deployed. */
 import { install, build as runBuild } from '../next/build.ts'
+import { deploymentId } from '../next/deployment-id.ts'
 import { type BuildOutput, readBuildOutput } from '../next/output.ts'
 import type { Project } from '../next/project.ts'
 import { KEY_VARIABLE, usedAnotherKey } from '../next/server-actions.ts'
@@ -11,13 +12,17 @@ import type { Done } from '../pipeline.ts'
  * @throws the failures of next/
  */
 export async function build(
-  { inputs }: Plan,
+  { inputs, activation }: Plan,
   project: Project,
   key: string | undefined,
 ): Promise<Done<BuildOutput>> {
   const options = { directory: project.directory, workspace: inputs.run.workspace }
   const installed = await install({ ...options, command: inputs.installCommand })
-  const variables = key === undefined ? {} : { [KEY_VARIABLE]: key }
+  const variables = {
+    ...(key === undefined ? {} : { [KEY_VARIABLE]: key }),
+    // Any name that no other build has will do.
+    ...deploymentId(project.directory, activation),
+  }
   const built = await runBuild({ ...options, command: inputs.buildCommand, variables })
   const output = readBuildOutput(project.directory)
   const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]))
