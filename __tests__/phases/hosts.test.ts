@@ -4,7 +4,12 @@ import { createPipeline, type Log } from '../../src/pipeline.ts'
 import { Failure } from '../../src/protocol/failure.ts'
 import { failureOf } from '../support/failure.ts'
 
-const quiet: Log = { info: () => undefined, group: () => undefined, endGroup: () => undefined }
+const quiet: Log = {
+  info: () => undefined,
+  group: () => undefined,
+  mask: () => undefined,
+  endGroup: () => undefined,
+}
 const hosts = ['a', 'b', 'c', 'd'].map((name) => ({ name }))
 
 describe('on several hosts', () => {

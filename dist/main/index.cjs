@@ -56438,11 +56438,11 @@ const promises_namespaceObject = require("node:fs/promises");
  * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`
  */
 async function assemble(output, workspace = output.directory) {
-    const { relativeAppDir, distDir } = output;
+    const { relativeAppDir } = output;
     const root = await (0,promises_namespaceObject.realpath)(workspace);
     const layers = [
         await assemble_layer(output.standaloneDirectory, ''),
-        await assemble_layer(output.staticDirectory, external_node_path_namespaceObject.posix.join(relativeAppDir, distDir, 'static')),
+        await assemble_layer(output.staticDirectory, output.staticPath),
         ...(output.publicDirectory === undefined
             ? []
             : [await publicLayer(output.publicDirectory, external_node_path_namespaceObject.posix.join(relativeAppDir, 'public'), root)]),
@@ -56814,6 +56814,8 @@ const releaseInfo = guards_object({
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
+    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+    staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
 });
@@ -56934,6 +56936,8 @@ const operations = {
      * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
      */
     reserve: { params: guards_object({ id: nullable(messages_releaseId) }), result: guards_object({ id: messages_releaseId }) },
+    /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
+    encryptionKey: { params: guards_object({ create: guards_boolean }), result: guards_object({ key: nullable(string) }) },
     /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
     stage: {
         params: nothing,
@@ -56951,11 +56955,13 @@ const operations = {
         params: guards_object({
             id: messages_releaseId,
             entry: string,
+            staticPath: nullable(string),
             nextVersion: string,
             run,
             runtime,
         }),
-        result: guards_object({ path: string }),
+        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+        result: guards_object({ path: string, leftOut: list(string) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: guards_object({ id: messages_releaseId }), result: guards_object({ files: count, bytes: count }) },
@@ -57689,6 +57695,7 @@ async function build(options) {
     const argv = userCommand(options)?.argv ?? (await detectBuildCommand(directory, workspace));
     const environment = {
         ...stepEnvironment(options.environment ?? process.env),
+        ...options.variables,
         // Next.js 14, 15 and 16 take this as the default of `output`: no change to the user's configuration.
         NEXT_PRIVATE_STANDALONE: 'true',
         NEXT_TELEMETRY_DISABLED: '1',
@@ -57729,6 +57736,54 @@ function remedyFor({ missing, killed }, { argv }, input) {
         return 'The machine most likely ran out of memory: use a larger runner or lower what the build needs.';
     }
     return `Correct what its last lines say, or set ${input} if this is not the right command.`;
+}
+
+;// CONCATENATED MODULE: external "node:module"
+const external_node_module_namespaceObject = require("node:module");
+;// CONCATENATED MODULE: ./build/next/deployment-id.js
+/**
+ * NEXT_DEPLOYMENT_ID, by which a page notices that the server runs another build (Next.js 16.4). With it, the
+ * Pages Router of an old page leaves for the new release without a word; without it, it first asks for data under
+ * the old build's id and logs a 404. The App Router notices by itself, and 14.2 and 15.5 ask all the same.
+ */
+
+
+
+
+const ID_VARIABLE = 'NEXT_DEPLOYMENT_ID';
+/**
+ * What the build's environment gets so that its pages can tell it from others. Nothing where it would not help,
+ * or where the app has an id of its own: Next.js prefers the variable to its configuration.
+ *
+ * @param id letters, digits, `-` and `_`; of this build alone
+ */
+function deploymentId(directory, id, environment = process.env) {
+    const wanted = hasPages(directory) && majorVersion(directory) >= 16;
+    return wanted && !environment[ID_VARIABLE] && !hasOwnId(directory) ? { [ID_VARIABLE]: id } : {};
+}
+/** Whether there is a page of the Pages Router; `_app` and the like are none, and neither is an API route. */
+function hasPages(directory) {
+    return ['pages', 'src/pages']
+        .map((name) => (0,external_node_path_namespaceObject.join)(directory, name))
+        .filter((folder) => (0,external_node_fs_namespaceObject.existsSync)(folder))
+        .some((folder) => (0,external_node_fs_namespaceObject.readdirSync)(folder).some((name) => name !== 'api' && !name.startsWith('_')));
+}
+/** 0 where Next.js is not installed, or not yet. */
+function majorVersion(directory) {
+    try {
+        const file = (0,external_node_module_namespaceObject.createRequire)((0,external_node_path_namespaceObject.join)(directory, 'package.json')).resolve('next/package.json');
+        return Number.parseInt(readPackageJson((0,external_node_path_namespaceObject.join)(file, '..'))?.version ?? '0', 10);
+    }
+    catch {
+        return 0;
+    }
+}
+const SOURCES = /^(next\.config\.[cm]?[jt]s|\.env(\.local|\.production|\.production\.local)?)$/;
+/** By name alone: the configuration is a program. */
+function hasOwnId(directory) {
+    return (0,external_node_fs_namespaceObject.readdirSync)(directory)
+        .filter((name) => SOURCES.test(name))
+        .some((name) => /deploymentId|NEXT_DEPLOYMENT_ID/.test((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(directory, name), 'utf8')));
 }
 
 ;// CONCATENATED MODULE: ./build/next/output.js
@@ -57776,6 +57831,7 @@ function readBuildOutput(directory) {
         entry,
         standaloneDirectory,
         staticDirectory,
+        staticPath: external_node_path_namespaceObject.posix.join(relativeAppDir, distDir, 'static'),
         publicDirectory: output_isDirectory(publicDirectory) ? publicDirectory : undefined,
         buildId: (0,external_node_fs_namespaceObject.readFileSync)(buildIdFile, 'utf8').trim(),
     };
@@ -57854,19 +57910,74 @@ function output_isDirectory(path) {
     return (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
+;// CONCATENATED MODULE: ./build/next/server-actions.js
+/** The key by which Next.js names and encrypts server actions: whose it is, and whether a build has used it. */
+
+
+
+/** Read by `next build`, which puts its value into the server's manifest, and by the server before that (14.2 to 16). */
+const KEY_VARIABLE = 'NEXT_SERVER_ACTIONS_ENCRYPTION_KEY';
+/** Those that `next build` reads. What the environment has wins over them, so nothing may be put there then. */
+const ENV_FILES = ['.env', '.env.local', '.env.production', '.env.production.local'];
+const ASSIGNMENT = new RegExp(`^\\s*(?:export\\s+)?${KEY_VARIABLE}\\s*[=:]`, 'm');
+/** Whether the build finds a key of the user's own: in the job's environment, or in one of the app's `.env` files. */
+function hasOwnKey(directory, environment = process.env) {
+    // An empty value is what a secret that does not exist leaves.
+    if (environment[KEY_VARIABLE])
+        return true;
+    return ENV_FILES.map((name) => (0,external_node_path_namespaceObject.join)(directory, name)).some((file) => (0,external_node_fs_namespaceObject.existsSync)(file) && ASSIGNMENT.test((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8')));
+}
+/** Whether the build was made with another key than this one. A build without server actions may not tell. */
+function usedAnotherKey({ directory, distDir }, key) {
+    const file = (0,external_node_path_namespaceObject.join)(directory, distDir, 'server', 'server-reference-manifest.json');
+    const used = (0,external_node_fs_namespaceObject.existsSync)(file) ? parseObject((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'))?.encryptionKey : undefined;
+    return typeof used === 'string' && used !== key;
+}
+
 ;// CONCATENATED MODULE: ./build/phases/build.js
 /** build: installs and builds the app on the runner, and checks that the result can be deployed. */
 
 
-/** @throws the failures of next/ */
-async function build_build({ inputs }, project) {
+
+
+/**
+ * @param key for the build's server actions
+ * @throws the failures of next/
+ */
+async function build_build({ inputs, activation }, project, key) {
     const options = { directory: project.directory, workspace: inputs.run.workspace };
     const installed = await install({ ...options, command: inputs.installCommand });
-    const built = await build({ ...options, command: inputs.buildCommand });
+    const variables = {
+        ...(key === undefined ? {} : { [KEY_VARIABLE]: key }),
+        // Any name that no other build has will do.
+        ...deploymentId(project.directory, activation),
+    };
+    const built = await build({ ...options, command: inputs.buildCommand, variables });
     const output = readBuildOutput(project.directory);
     const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]));
     const how = commands.length === 0 ? 'used what was already built' : commands.join(', ');
-    return { value: output, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}` };
+    const remark = key !== undefined && usedAnotherKey(output, key) ? `; ${KEY_UNSEEN}` : '';
+    return { value: output, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}${remark}` };
+}
+const KEY_UNSEEN = `the build did not see ${KEY_VARIABLE}, so that pages of older releases cannot call their server actions ` +
+    '(Turborepo hides it unless turbo.json lists it in `env`)';
+
+;// CONCATENATED MODULE: ./build/phases/encryption-key.js
+/** The key that the build gives its server actions: the user's own, else the app's, which the server keeps. */
+
+/** @returns the key to build with; undefined where the build has its own, makes none, or must leave no trace */
+async function encryptionKey({ inputs }, directory, agent, log) {
+    if (inputs.buildCommand === 'none' || hasOwnKey(directory))
+        return undefined;
+    // The workers prefer what their environment says: a build with another key would be at odds with them.
+    const atRunTime = inputs.app.env[KEY_VARIABLE];
+    if (atRunTime)
+        return atRunTime;
+    const { key } = await agent.call('encryptionKey', { create: !inputs.dryRun });
+    if (key === null)
+        return undefined;
+    log.mask(key);
+    return key;
 }
 
 ;// CONCATENATED MODULE: ./build/phases/rollback-target.js
@@ -58228,16 +58339,18 @@ async function upload(plan, host, output, manifest) {
     }
     if (files.length > 0)
         await agent.call('fill', { id }, { body: counted() });
-    await agent.call('commit', {
+    const { leftOut } = await agent.call('commit', {
         id,
         entry: output.entry,
+        staticPath: output.staticPath,
         nextVersion: output.nextVersion ?? '',
         run: plan.run,
         runtime: runtimeOf(plan.inputs, output.basePath),
     });
+    const remark = leftOut.length === 0 ? '' : `; left out, because what is shared counts: ${leftOut.join(', ')}`;
     return {
         value: { id, sentBytes },
-        detail: `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ${reusedFiles} were there already`,
+        detail: `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ${reusedFiles} were there already${remark}`,
     };
 }
 
@@ -59552,12 +59665,15 @@ async function withHosts(plan, programs, pipeline, act) {
 
 
 
+
 function deploy(project) {
     return (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
         const { dryRun } = plan.inputs;
         if (!dryRun)
             known.live = await recover(plan, hosts, pipeline);
-        const output = await pipeline.run('build', () => build_build(plan, project));
+        const output = await pipeline.run('build', async () => 
+        // One build for all: the first host's key counts.
+        build_build(plan, project, await encryptionKey(plan, project.directory, hosts[0].agent(), pipeline.log)));
         const manifest = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile));
         if (dryRun) {
             pipeline.skip('upload', `dry run: ${plural(manifest.files.length, 'file')} would become a new release`);
@@ -59786,6 +59902,7 @@ function entities(characters) {
 
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
+    mask: core_setSecret,
     info: (line) => info(withoutCommands(line.replace(/\s*[\r\n]+\s*/g, ' '))),
     group: startGroup,
     endGroup: endGroup,

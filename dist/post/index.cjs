@@ -53432,6 +53432,8 @@ const releaseInfo = object({
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
+    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+    staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
 });
@@ -53552,6 +53554,8 @@ const operations = {
      * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
      */
     reserve: { params: object({ id: nullable(messages_releaseId) }), result: object({ id: messages_releaseId }) },
+    /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
+    encryptionKey: { params: object({ create: guards_boolean }), result: object({ key: nullable(string) }) },
     /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
     stage: {
         params: nothing,
@@ -53569,11 +53573,13 @@ const operations = {
         params: object({
             id: messages_releaseId,
             entry: string,
+            staticPath: nullable(string),
             nextVersion: string,
             run,
             runtime,
         }),
-        result: object({ path: string }),
+        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+        result: object({ path: string, leftOut: list(string) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: object({ id: messages_releaseId }), result: object({ files: count, bytes: count }) },
@@ -58213,7 +58219,7 @@ function exportVariable(name, val) {
  * ```
  */
 function core_setSecret(secret) {
-    issueCommand('add-mask', {}, secret);
+    command_issueCommand('add-mask', {}, secret);
 }
 /**
  * Prepends inputPath to the PATH (for this action and future actions)
@@ -58462,6 +58468,7 @@ function getIDToken(aud) {
 
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
+    mask: core_setSecret,
     info: (line) => info(withoutCommands(line.replace(/\s*[\r\n]+\s*/g, ' '))),
     group: startGroup,
     endGroup: endGroup,

@@ -54,12 +54,12 @@ export function otherReleases({ directory, staticPath }: Release): OtherReleases
   return {
     attach(app) {
       if (staticPath === null) return
-      for (const listener of app.listeners('request') as ((...args: unknown[]) => void)[]) {
-        app.off('request', listener)
-        app.on('request', (request, response) => {
-          if (!answer(request, response)) listener.call(app, request, response)
-        })
-      }
+      const listeners = app.listeners('request') as ((...args: unknown[]) => void)[]
+      app.removeAllListeners('request')
+      app.on('request', (request, response) => {
+        if (answer(request, response)) return
+        for (const listener of listeners) listener.call(app, request, response)
+      })
     },
   }
 }
