@@ -57928,10 +57928,28 @@ function hasOwnKey(directory, environment = process.env) {
     return ENV_FILES.map((name) => (0,external_node_path_namespaceObject.join)(directory, name)).some((file) => (0,external_node_fs_namespaceObject.existsSync)(file) && ASSIGNMENT.test((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8')));
 }
 /** Whether the build was made with another key than this one. A build without server actions may not tell. */
-function usedAnotherKey({ directory, distDir }, key) {
-    const file = (0,external_node_path_namespaceObject.join)(directory, distDir, 'server', 'server-reference-manifest.json');
+function usedAnotherKey(output, key) {
+    if (readsKeyAtRunTime(output))
+        return false;
+    const file = (0,external_node_path_namespaceObject.join)(output.directory, output.distDir, 'server', 'server-reference-manifest.json');
     const used = (0,external_node_fs_namespaceObject.existsSync)(file) ? parseObject((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'))?.encryptionKey : undefined;
     return typeof used === 'string' && used !== key;
+}
+/**
+ * What the workers need besides. Next.js 14 does not keep the key that it was built with: it writes another one
+ * into its manifest, and prefers the variable to that (seen in 14.2.35). Later ones keep it.
+ *
+ * @param workspace the repository's folder
+ */
+function keyForWorkers(output, workspace, key) {
+    // Where Turborepo hid it from the build, pages rendered by the build would be at odds with the workers.
+    const hidden = [output.directory, workspace]
+        .map((folder) => (0,external_node_path_namespaceObject.join)(folder, 'turbo.json'))
+        .some((file) => (0,external_node_fs_namespaceObject.existsSync)(file) && !(0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').includes(KEY_VARIABLE));
+    return readsKeyAtRunTime(output) && !hidden ? { [KEY_VARIABLE]: key } : {};
+}
+function readsKeyAtRunTime({ nextVersion = '' }) {
+    return Number.parseInt(nextVersion, 10) < 15;
 }
 
 ;// CONCATENATED MODULE: ./build/phases/build.js
@@ -57957,7 +57975,9 @@ async function build_build({ inputs, activation }, project, key) {
     const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]));
     const how = commands.length === 0 ? 'used what was already built' : commands.join(', ');
     const remark = key !== undefined && usedAnotherKey(output, key) ? `; ${KEY_UNSEEN}` : '';
-    return { value: output, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}${remark}` };
+    const workerEnvironment = key === undefined ? {} : keyForWorkers(output, inputs.run.workspace, key);
+    const value = { ...output, workerEnvironment };
+    return { value, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}${remark}` };
 }
 const KEY_UNSEEN = `the build did not see ${KEY_VARIABLE}, so that pages of older releases cannot call their server actions ` +
     '(Turborepo hides it unless turbo.json lists it in `env`)';
@@ -58170,15 +58190,19 @@ function createPlan(inputs, packageName) {
 function packageName({ run, workingDirectory }) {
     return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
 }
-/** How the release will run. @param basePath of the Next.js app, '' when it has none */
-function runtimeOf({ app, health }, basePath) {
+/**
+ * How the release will run.
+ * @param basePath of the Next.js app, '' when it has none
+ * @param environment what the build asks for, under the user's own
+ */
+function runtimeOf({ app, health }, basePath, environment = {}) {
     return {
         host: app.host,
         port: app.port,
         instances: app.instances === 'max' ? 0 : app.instances,
         maxMemoryBytes: app.maxMemoryBytes ?? null,
         nodeOptions: app.nodeOptions,
-        env: app.env,
+        env: { ...environment, ...app.env },
         health: healthOf(health, basePath),
         observeMs: app.observeMs,
         drainTimeoutMs: app.drainTimeoutMs,
@@ -58345,7 +58369,7 @@ async function upload(plan, host, output, manifest) {
         staticPath: output.staticPath,
         nextVersion: output.nextVersion ?? '',
         run: plan.run,
-        runtime: runtimeOf(plan.inputs, output.basePath),
+        runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
     });
     const remark = leftOut.length === 0 ? '' : `; left out, because what is shared counts: ${leftOut.join(', ')}`;
     return {

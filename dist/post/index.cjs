@@ -55327,15 +55327,19 @@ function createPlan(inputs, packageName) {
 function packageName({ run, workingDirectory }) {
     return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
 }
-/** How the release will run. @param basePath of the Next.js app, '' when it has none */
-function runtimeOf({ app, health }, basePath) {
+/**
+ * How the release will run.
+ * @param basePath of the Next.js app, '' when it has none
+ * @param environment what the build asks for, under the user's own
+ */
+function runtimeOf({ app, health }, basePath, environment = {}) {
     return {
         host: app.host,
         port: app.port,
         instances: app.instances === 'max' ? 0 : app.instances,
         maxMemoryBytes: app.maxMemoryBytes ?? null,
         nodeOptions: app.nodeOptions,
-        env: app.env,
+        env: { ...environment, ...app.env },
         health: healthOf(health, basePath),
         observeMs: app.observeMs,
         drainTimeoutMs: app.drainTimeoutMs,

@@ -21,8 +21,31 @@ export function hasOwnKey(directory: string, environment: NodeJS.ProcessEnv = pr
 }
 
 /** Whether the build was made with another key than this one. A build without server actions may not tell. */
-export function usedAnotherKey({ directory, distDir }: BuildOutput, key: string): boolean {
-  const file = join(directory, distDir, 'server', 'server-reference-manifest.json')
+export function usedAnotherKey(output: BuildOutput, key: string): boolean {
+  if (readsKeyAtRunTime(output)) return false
+  const file = join(output.directory, output.distDir, 'server', 'server-reference-manifest.json')
   const used = existsSync(file) ? parseObject(readFileSync(file, 'utf8'))?.encryptionKey : undefined
   return typeof used === 'string' && used !== key
+}
+
+/**
+ * What the workers need besides. Next.js 14 does not keep the key that it was built with: it writes another one
+ * into its manifest, and prefers the variable to that (seen in 14.2.35). Later ones keep it.
+ *
+ * @param workspace the repository's folder
+ */
+export function keyForWorkers(
+  output: BuildOutput,
+  workspace: string,
+  key: string,
+): Readonly<Record<string, string>> {
+  // Where Turborepo hid it from the build, pages rendered by the build would be at odds with the workers.
+  const hidden = [output.directory, workspace]
+    .map((folder) => join(folder, 'turbo.json'))
+    .some((file) => existsSync(file) && !readFileSync(file, 'utf8').includes(KEY_VARIABLE))
+  return readsKeyAtRunTime(output) && !hidden ? { [KEY_VARIABLE]: key } : {}
+}
+
+function readsKeyAtRunTime({ nextVersion = '' }: BuildOutput): boolean {
+  return Number.parseInt(nextVersion, 10) < 15
 }

@@ -3,9 +3,14 @@ import { install, build as runBuild } from '../next/build.ts'
 import { deploymentId } from '../next/deployment-id.ts'
 import { type BuildOutput, readBuildOutput } from '../next/output.ts'
 import type { Project } from '../next/project.ts'
-import { KEY_VARIABLE, usedAnotherKey } from '../next/server-actions.ts'
+import { KEY_VARIABLE, keyForWorkers, usedAnotherKey } from '../next/server-actions.ts'
 import type { Plan } from '../plan.ts'
 import type { Done } from '../pipeline.ts'
+
+export interface Built extends BuildOutput {
+  /** What the workers' environment needs because of how the app was built. */
+  readonly workerEnvironment: Readonly<Record<string, string>>
+}
 
 /**
  * @param key for the build's server actions
@@ -15,7 +20,7 @@ export async function build(
   { inputs, activation }: Plan,
   project: Project,
   key: string | undefined,
-): Promise<Done<BuildOutput>> {
+): Promise<Done<Built>> {
   const options = { directory: project.directory, workspace: inputs.run.workspace }
   const installed = await install({ ...options, command: inputs.installCommand })
   const variables = {
@@ -28,7 +33,9 @@ export async function build(
   const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]))
   const how = commands.length === 0 ? 'used what was already built' : commands.join(', ')
   const remark = key !== undefined && usedAnotherKey(output, key) ? `; ${KEY_UNSEEN}` : ''
-  return { value: output, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}${remark}` }
+  const workerEnvironment = key === undefined ? {} : keyForWorkers(output, inputs.run.workspace, key)
+  const value = { ...output, workerEnvironment }
+  return { value, detail: `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}${remark}` }
 }
 
 const KEY_UNSEEN =

@@ -1,10 +1,10 @@
 /** upload: sends what the server lacks, in one compressed stream; the server proves every file by its hash. */
 import { formatBytes, plural } from '../format.ts'
-import type { BuildOutput } from '../next/output.ts'
 import type { Done, Pipeline } from '../pipeline.ts'
 import { type Plan, runtimeOf } from '../plan.ts'
 import { contentStream, manifestStream, missingFiles } from '../transfer/stream.ts'
 import type { Manifest } from '../transfer/manifest.ts'
+import type { Built } from './build.ts'
 import { type Host, onEach } from './hosts.ts'
 
 export interface Uploaded {
@@ -17,7 +17,7 @@ export interface Uploaded {
 export async function uploadToAll(
   plan: Plan,
   hosts: readonly Host[],
-  output: BuildOutput,
+  output: Built,
   manifest: Manifest,
   pipeline: Pipeline,
 ): Promise<Uploaded> {
@@ -45,7 +45,7 @@ async function agreeOnId(hosts: readonly Host[], atOnce: number, pipeline: Pipel
 async function upload(
   plan: Plan,
   host: Host,
-  output: BuildOutput,
+  output: Built,
   manifest: Manifest,
 ): Promise<Done<Uploaded>> {
   const agent = host.agent()
@@ -65,7 +65,7 @@ async function upload(
     staticPath: output.staticPath,
     nextVersion: output.nextVersion ?? '',
     run: plan.run,
-    runtime: runtimeOf(plan.inputs, output.basePath),
+    runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
   })
   const remark =
     leftOut.length === 0 ? '' : `; left out, because what is shared counts: ${leftOut.join(', ')}`
