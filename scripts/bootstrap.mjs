@@ -24,9 +24,7 @@ if (command === 'demo') {
 } else if (command === 'test') {
   ensure('/usr/sbin/sshd', 'openssh-server')
   ensure('/usr/sbin/nginx', 'nginx')
-  const patterns = args.filter((arg) => !arg.startsWith('-'))
-  const withBrowser = patterns.length === 0 || patterns.some((pattern) => /browser|e2e/.test(pattern))
-  if (withBrowser) ensure('/usr/bin/chromium', 'chromium')
+  if (process.env['GAPLESS_TEST_ALL'] === '1') ensure('/usr/bin/chromium', 'chromium')
   process.env['NODE_OPTIONS'] =
     `${process.env['NODE_OPTIONS'] ?? ''} --experimental-vm-modules --disable-warning=ExperimentalWarning`
   // One after the other: the suites boot servers, and the machine may have two cores.
