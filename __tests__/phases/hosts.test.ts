@@ -52,6 +52,7 @@ describe('on several hosts', () => {
     const log: Log = {
       info: (line) => void lines.push(line),
       group: (title) => void lines.push(`> ${title}`),
+      mask: () => undefined,
       endGroup: () => void lines.push('<'),
     }
     const pipeline = createPipeline(log)

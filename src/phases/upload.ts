@@ -42,12 +42,7 @@ async function agreeOnId(hosts: readonly Host[], atOnce: number, pipeline: Pipel
   )
 }
 
-async function upload(
-  plan: Plan,
-  host: Host,
-  output: Built,
-  manifest: Manifest,
-): Promise<Done<Uploaded>> {
+async function upload(plan: Plan, host: Host, output: Built, manifest: Manifest): Promise<Done<Uploaded>> {
   const agent = host.agent()
   const { id, missing, reusedFiles } = await agent.call('stage', {}, { body: manifestStream(manifest) })
   const files = missingFiles(manifest, missing)
