@@ -168,7 +168,8 @@ test('the environment is read in few places', () => {
   const allowed = (path: string) =>
     ['agent', 'launcher', 'report'].some((room) => inFolder(room)(path)) ||
     // The user's install and build commands run in the job's environment.
-    ['main.ts', 'post.ts', 'inputs.ts', 'next/build.ts'].includes(path)
+    ['build', 'deployment-id', 'server-actions'].some((name) => path === `next/${name}.ts`) ||
+    ['main.ts', 'post.ts', 'inputs.ts'].includes(path)
   expect(readers.filter((path) => !allowed(path))).toEqual([])
   expect(readers).toContain('main.ts')
 })

@@ -10,6 +10,7 @@ function listen(): { readonly log: Log; readonly lines: string[] } {
     info: (line: string) => void lines.push(line),
     warning: (line: string) => void lines.push(`warning: ${line}`),
     group: (title: string) => void lines.push(`> ${title}`),
+    mask: () => undefined,
     endGroup: () => void lines.push('<'),
   }
   return { log, lines }

@@ -25,6 +25,7 @@ if (command === 'demo') {
 } else if (command === 'test' || command === 'attacks') {
   ensure('/usr/sbin/sshd', 'openssh-server')
   if (command === 'test') ensure('/usr/sbin/nginx', 'nginx')
+  if (process.env['GAPLESS_TEST_ALL'] === '1') ensure('/usr/bin/chromium', 'chromium')
   // The login shells that people have: without one its tests are left out.
   for (const shell of ['zsh', 'fish', 'tcsh']) ensure(`/usr/bin/${shell}`, shell, false)
   process.env['NODE_OPTIONS'] =

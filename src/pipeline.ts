@@ -33,6 +33,8 @@ export interface Done<T> {
 }
 
 export interface Log {
+  /** Has a secret hidden in all that comes after. */
+  mask(secret: string): void
   info(line: string): void
   /** Legal, yet most likely not meant: shown where people look first. */
   warning(line: string): void

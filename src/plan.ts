@@ -36,15 +36,23 @@ export function packageName({ run, workingDirectory }: Inputs): string | undefin
   return readPackageJson(join(run.workspace, workingDirectory))?.name
 }
 
-/** How the release will run. @param basePath of the Next.js app, '' when it has none */
-export function runtimeOf({ app, health }: Inputs, basePath: string): Runtime {
+/**
+ * How the release will run.
+ * @param basePath of the Next.js app, '' when it has none
+ * @param environment what the build asks for, under the user's own
+ */
+export function runtimeOf(
+  { app, health }: Inputs,
+  basePath: string,
+  environment: Readonly<Record<string, string>> = {},
+): Runtime {
   return {
     host: app.host,
     port: app.port,
     instances: app.instances === 'max' ? 0 : app.instances,
     maxMemoryBytes: app.maxMemoryBytes ?? null,
     nodeOptions: app.nodeOptions,
-    env: app.env,
+    env: { ...environment, ...app.env },
     health: healthOf(health, basePath),
     observeMs: app.observeMs,
     drainTimeoutMs: app.drainTimeoutMs,

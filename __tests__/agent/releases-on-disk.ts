@@ -42,7 +42,8 @@ export function writeRelease(layout: Layout, id: string, activatedAt: string | n
   const directory = releaseDirectory(layout, id)
   const files = releaseFiles(directory)
   const created = '2026-11-20T15:52:03.000Z'
-  const info = { id, ...run, created, entry: 'server.js', nextVersion: '16.4.6', contentHash: '' }
+  const staticPath = '.next/static'
+  const info = { id, ...run, created, entry: 'server.js', staticPath, nextVersion: '16.4.6', contentHash: '' }
   const content: Record<string, string> = {
     'server.js': `// ${id}\n`,
     [files.info]: JSON.stringify(info),

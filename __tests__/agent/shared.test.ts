@@ -13,7 +13,9 @@ import {
 import { dirname, join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import type { Layout } from '../../src/agent/layout.ts'
+import { removeRelease } from '../../src/agent/releases.ts'
 import { linkShared } from '../../src/agent/shared.ts'
+import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { newLayout } from './releases-on-disk.ts'
 
@@ -118,5 +120,106 @@ describe('a shared file', () => {
     const file = join(commit(layout, building, '1'), 'config/.env.local')
     expect(readFileSync(file, 'utf8')).toBe('')
     expect(statSync(file).mode & 0o777).toBe(0o600)
+  })
+})
+
+describe('what the release brings at a shared path that is there already', () => {
+  const paths = { sharedDirs: ['data'], sharedFiles: ['.env'] }
+  async function second(files: Readonly<Record<string, string>>): Promise<readonly string[]> {
+    const layout = newLayout(folder())
+    await linkShared(layout, incoming(layout, '1', { 'data/a/b.txt': 'b', '.env': 'A=1' }), '.', paths)
+    writeFileSync(join(layout.shared, 'data/photo.jpg'), 'by a visitor')
+    return linkShared(layout, incoming(layout, '2', files), '.', paths)
+  }
+
+  test('is no loss where the shared content has it', async () => {
+    expect(await second({ 'data/a/b.txt': 'b', '.env': 'A=1' })).toEqual([])
+    expect(await second({})).toEqual([])
+  })
+
+  test.each([
+    ['another file', { 'data/a/c.txt': 'c' }, ['data']],
+    ['a file of another size', { 'data/a/b.txt': 'bb', '.env': 'A=1\nB=2' }, ['data', '.env']],
+    ['a file where a folder is', { 'data/a': 'file' }, ['data']],
+  ])('is told: %s', async (_, files, expected) => {
+    expect(await second(files)).toEqual(expected)
+  })
+})
+
+describe('links and kinds', () => {
+  const dirs = (...sharedDirs: string[]) => ({ sharedDirs, sharedFiles: [] })
+
+  test('a link of the release above the shared path is followed', async () => {
+    const layout = newLayout(folder())
+    const building = incoming(layout, '1', { 'real/deep/x': '' })
+    symlinkSync('real/deep', join(building, 'public'))
+    await linkShared(layout, building, '.', dirs('public/uploads'))
+    const release = commit(layout, building, '1')
+    writeFileSync(join(release, 'public/uploads/photo.jpg'), 'photo')
+    expect(readFileSync(join(layout.shared, 'public/uploads/photo.jpg'), 'utf8')).toBe('photo')
+  })
+
+  test('a link of the release at the shared path gives what it points at', async () => {
+    const layout = newLayout(folder())
+    const building = incoming(layout, '1', { 'seed/a.txt': 'a' })
+    symlinkSync('seed', join(building, 'data'))
+    await linkShared(layout, building, '.', dirs('data'))
+    expect(readFileSync(join(layout.shared, 'data/a.txt'), 'utf8')).toBe('a')
+    expect(readFileSync(join(building, 'seed/a.txt'), 'utf8')).toBe('a')
+  })
+
+  test.each([
+    ['above', 'out', 'out/uploads'],
+    ['at', 'out', 'out'],
+  ])('a link out of the release %s the shared path is refused', async (_, link, path) => {
+    const layout = newLayout(folder())
+    const elsewhere = folder()
+    writeFileSync(join(elsewhere, 'kept'), 'mine')
+    const building = incoming(layout, '1', {})
+    symlinkSync(elsewhere, join(building, link))
+    expect(await failureOf(linkShared(layout, building, '.', dirs(path)))).toMatchObject({
+      code: 'shared-path-unusable',
+    })
+    expect(existsSync(layout.shared)).toBe(false)
+    expect(readdirSync(elsewhere)).toContain('kept')
+  })
+
+  test('the shared folder may be a link of the user’s to another disk; to nothing it is refused', async () => {
+    const layout = newLayout(folder())
+    const disk = folder()
+    mkdirSync(layout.shared)
+    symlinkSync(disk, join(layout.shared, 'data'))
+    const building = incoming(layout, '1', {})
+    await linkShared(layout, building, '.', dirs('data'))
+    writeFileSync(join(commit(layout, building, '1'), 'data/x'), 'x')
+    expect(readdirSync(disk)).toEqual(['x'])
+
+    symlinkSync(join(disk, 'gone'), join(layout.shared, 'other'))
+    const failure = await failureOf(linkShared(layout, incoming(layout, '2', {}), '.', dirs('other')))
+    expect(failure.code).toBe('shared-path-unusable')
+  })
+
+  test('a file is not taken for a folder, nor a folder for a file, on either side', async () => {
+    const layout = newLayout(folder())
+    const code = 'shared-path-unusable'
+    const files = { sharedDirs: [], sharedFiles: ['data'] }
+    const one = incoming(layout, '1', { data: 'a file' })
+    expect(await failureOf(linkShared(layout, one, '.', dirs('data')))).toMatchObject({ code })
+    const two = incoming(layout, '2', { 'data/a': '' })
+    expect(await failureOf(linkShared(layout, two, '.', files))).toMatchObject({ code })
+    mkdirSync(join(layout.shared, 'data'), { recursive: true })
+    expect(await failureOf(linkShared(layout, incoming(layout, '3', {}), '.', files))).toMatchObject({ code })
+  })
+
+  test('removing a release leaves what is shared', async () => {
+    const layout = newLayout(folder())
+    const id = '20261120000001'
+    const building = incoming(layout, id, { 'data/a': 'a', '.env': 'A=1' })
+    await linkShared(layout, building, '.', { sharedDirs: ['data'], sharedFiles: ['.env'] })
+    commit(layout, building, id)
+    await removeRelease(layout, id)
+    expect(existsSync(join(layout.releases, id))).toBe(false)
+    expect(readFileSync(join(layout.shared, 'data/a'), 'utf8')).toBe('a')
+    expect(readFileSync(join(layout.shared, '.env'), 'utf8')).toBe('A=1')
   })
 })

@@ -53,6 +53,7 @@ interface Uploaded {
 const commitOf = (id: string) => ({
   id,
   entry: 'server.js',
+  staticPath: '.next/static',
   nextVersion: '16.4.6',
   run,
   runtime: runtimeWith(),
@@ -114,7 +115,12 @@ describe('the first upload', () => {
 
   test('leaves its papers in the release: the environment for the user alone', async () => {
     const { staged, directory } = await upload(site)
-    expect(await readInfo(layout, staged.id)).toMatchObject({ id: staged.id, ...run, nextVersion: '16.4.6' })
+    expect(await readInfo(layout, staged.id)).toMatchObject({
+      id: staged.id,
+      ...run,
+      staticPath: '.next/static',
+      nextVersion: '16.4.6',
+    })
     expect(await readRuntime(layout, staged.id)).toEqual(runtimeWith())
     expect(statSync(releaseFiles(directory).runtime).mode & 0o777).toBe(0o600)
   })

@@ -156,7 +156,7 @@ test('what a build prints is no command, and it does not learn where outputs are
   process.env['INPUT_PASSWORD'] = 'the password of it'
   try {
     const plan = createPlan(inputs, 'site')
-    await build(plan, readProject(workspace, '.'), [], jobLog).catch((error: unknown) => {
+    await build(plan, readProject(workspace, '.'), [], undefined, jobLog).catch((error: unknown) => {
       if (!(error instanceof Failure)) throw error
     })
   } finally {

@@ -83,7 +83,15 @@ export async function makeRelease(
   const port = await freePort()
   const health = { path: '/health', status: [[200, 399]], body: null, timeoutMs: 10_000, intervalMs: 50 }
   const full = runtimeWith({ port, health, ...runtime, env: { FLAGS: flags, ...runtime.env } })
-  const info = { id: ID, ...run, created: '', entry: 'server.js', nextVersion: '', contentHash: '' }
+  const info = {
+    id: ID,
+    ...run,
+    created: '',
+    entry: 'server.js',
+    staticPath: null,
+    nextVersion: '',
+    contentHash: '',
+  }
   const content = {
     'server.js': server,
     '.gapless/release.json': JSON.stringify(info),

@@ -24,6 +24,7 @@ describe('a standalone build', () => {
       entry: 'server.js',
       standaloneDirectory: app.at('.next/standalone'),
       staticDirectory: app.at('.next/static'),
+      staticPath: '.next/static',
       publicDirectory: app.at('public'),
       buildId: 'build-1',
       builtAt: statSync(app.at('.next/required-server-files.json')).mtimeMs,
@@ -38,6 +39,7 @@ describe('a standalone build', () => {
       relativeAppDir: 'apps/web',
       entry: 'apps/web/server.js',
       standaloneDirectory: repository.at('apps/web/.next/standalone'),
+      staticPath: 'apps/web/.next/static',
       basePath: '/docs',
       publicDirectory: undefined,
     })

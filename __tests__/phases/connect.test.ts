@@ -44,6 +44,7 @@ const pipeline = () =>
   createPipeline({
     info: (line) => lines.push(line),
     warning: (line) => lines.push(line),
+    mask: () => undefined,
     group: () => undefined,
     endGroup: () => undefined,
   })

@@ -8,6 +8,7 @@ const quiet: Log = {
   info: () => undefined,
   warning: () => undefined,
   group: () => undefined,
+  mask: () => undefined,
   endGroup: () => undefined,
 }
 const hosts = ['a', 'b', 'c', 'd'].map((name) => ({ name }))
@@ -53,6 +54,7 @@ describe('on several hosts', () => {
       info: (line) => void lines.push(line),
       warning: (line) => void lines.push(`warning: ${line}`),
       group: (title) => void lines.push(`> ${title}`),
+      mask: () => undefined,
       endGroup: () => void lines.push('<'),
     }
     const pipeline = createPipeline(log)

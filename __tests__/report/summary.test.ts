@@ -194,6 +194,7 @@ describe('everything in it is data:', () => {
       runAttempt: 1,
       created: '',
       entry: '',
+      staticPath: null,
       nextVersion: '',
       contentHash: '',
     }

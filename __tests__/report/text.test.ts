@@ -76,6 +76,7 @@ describe('secrets', () => {
     const log = {
       info: (line: string) => lines.push(line),
       warning: (line: string) => lines.push(line),
+      mask: () => undefined,
       group: (line: string) => lines.push(line),
       endGroup() {},
     }

@@ -220,6 +220,8 @@ const releaseInfo = object({
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
+    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+    staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
 });
@@ -346,6 +348,8 @@ const operations = {
      * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
      */
     reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
+    /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
+    encryptionKey: { params: object({ create: guards_boolean }), result: object({ key: nullable(string) }) },
     /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
     stage: {
         params: nothing,
@@ -363,11 +367,13 @@ const operations = {
         params: object({
             id: releaseId,
             entry: string,
+            staticPath: nullable(string),
             nextVersion: string,
             run,
             runtime,
         }),
-        result: object({ path: string }),
+        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+        result: object({ path: string, leftOut: list(string) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
@@ -1520,6 +1526,143 @@ async function readWorker(directory, pid) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/agent/old-static.js
+/**
+ * The static files of the other releases, for visitors who loaded a page of one of them: its lazy chunks, its
+ * images and its styles have names that only that build knows.
+ */
+
+
+
+
+
+/**
+ * Puts the static files of every other release that ever served into this one, where it has none of that name.
+ * Next.js lists static files when it boots (14, 15, 16), so this comes before its workers boot; workers that
+ * run already do not notice.
+ *
+ * What counts is each release's own manifest, not what was carried into it: a file goes when the last release
+ * that was built with it goes. Hard links take no room; static files are never written again.
+ *
+ * @param served releases that did serve, although they were never verified
+ * @returns how many files were put there by this call
+ * @throws where the release itself cannot be read or written; what is wrong with the others is passed over
+ */
+async function carryStatic(layout, id, served = []) {
+    const own = await staticFolder(layout, id);
+    if (own === null)
+        return { files: 0 };
+    let files = 0;
+    for (const other of await servedReleases(layout, id, served)) {
+        for (const { source, path, file } of await staticFiles(layout, other)) {
+            if (carry(source, (0,external_node_path_namespaceObject.join)(own, path), file))
+                files += 1;
+        }
+    }
+    return { files };
+}
+/** Releases that visitors may have a page of, newest first. `current` can point at one that failed later on. */
+async function servedReleases(layout, except, served) {
+    const known = new Set([...served, await liveRelease(layout)]);
+    const found = [];
+    for (const id of await releaseIds(layout)) {
+        if (id === except)
+            continue;
+        if (known.has(id) || (await activatedAt(layout, id).catch(() => null)) !== null)
+            found.unshift(id);
+    }
+    return found;
+}
+async function staticFiles(layout, id) {
+    const found = [];
+    try {
+        const { staticPath } = await readInfo(layout, id);
+        if (staticPath === null)
+            return [];
+        const directory = releaseDirectory(layout, id);
+        for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+            if (entry.kind !== 'file' || !entry.path.startsWith(`${staticPath}/`))
+                continue;
+            const path = entry.path.slice(staticPath.length + 1);
+            found.push({ source: (0,external_node_path_namespaceObject.join)(directory, entry.path), path, file: entry });
+        }
+    }
+    catch {
+        // A damaged release gives what could be read of it.
+    }
+    return found;
+}
+/** The release's static folder, absolute, or null where there is none that is the release's own. */
+async function staticFolder(layout, id) {
+    const { staticPath } = await readInfo(layout, id);
+    if (staticPath === null)
+        return null;
+    const folder = (0,external_node_path_namespaceObject.join)(releaseDirectory(layout, id), staticPath);
+    return statOf(folder)?.isDirectory() ? folder : null;
+}
+/** Without promises: a call each for thousands of files would take ten times as long. */
+function carry(source, target, { size }) {
+    const stat = statOf(source);
+    if (!stat?.isFile() || stat.size !== size || statOf(target) !== null)
+        return false;
+    try {
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o755 });
+    }
+    catch (error) {
+        // A file of this release stands where the other has a folder: it wins.
+        if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR')
+            return false;
+        throw error;
+    }
+    try {
+        (0,external_node_fs_namespaceObject.linkSync)(source, target);
+    }
+    catch {
+        copy(source, target);
+    }
+    return true;
+}
+/** For file systems without hard links, and files with too many of them. Whole or not at all. */
+function copy(source, target) {
+    const aside = `${target}.carried`;
+    try {
+        (0,external_node_fs_namespaceObject.copyFileSync)(source, aside, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
+        const file = (0,external_node_fs_namespaceObject.openSync)(aside, external_node_fs_namespaceObject.constants.O_RDONLY);
+        (0,external_node_fs_namespaceObject.fsyncSync)(file);
+        (0,external_node_fs_namespaceObject.closeSync)(file);
+        (0,external_node_fs_namespaceObject.renameSync)(aside, target);
+    }
+    catch (error) {
+        (0,external_node_fs_namespaceObject.rmSync)(aside, { force: true });
+        throw error;
+    }
+}
+/** Null also where a file stands in the place of one of the folders on the way. */
+function statOf(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.lstatSync)(path);
+    }
+    catch {
+        return null;
+    }
+}
+function codeOf(error) {
+    return error.code;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/carry.js
+/** What visitors of the other releases still ask for comes into the release that goes live. */
+
+/**
+ * Before its workers boot. No reason to fail: without it, old pages miss something, but the release is whole.
+ *
+ * @param served releases that visitors may have a page of, besides those that were verified
+ */
+async function carryOldStatic({ layout, journal }, release, served = []) {
+    const remark = await carryStatic(layout, release, served).then(({ files }) => `${files} static files of other releases carried into ${release}`, (error) => `static files of other releases could not be carried: ${error.message}`);
+    await journal.note('swap', remark);
+}
+
 ;// CONCATENATED MODULE: ./build/server/limits.js
 /** Beyond `observe`, this is the longest that an old worker serves on after it was told to leave, in ms. */
 const LONGEST_STAY = 60_000;
@@ -2202,6 +2345,7 @@ async function endOf(file, since) {
 
 
 
+
 /** @param during the step that failed */
 async function restore(activation, during, error) {
     const { previous, layout, step } = activation;
@@ -2232,6 +2376,8 @@ const nothingToGoBackTo = 'there is no release to go back to: the app is left st
 async function goBack(activation, previous) {
     const { layout, pm2, appName, target } = activation;
     const { release, runtime } = previous;
+    // The failed release may have served for a moment, although it was never shown to.
+    await carryOldStatic(activation, release, [target.release]);
     const app = pm2App(layout, appName, runtime, target.runtime);
     const instances = instancesOf(runtime);
     const timeout = runtime.health.timeoutMs + runtime.drainTimeoutMs;
@@ -2322,6 +2468,7 @@ async function withEvidence({ pm2, appName, logs }, during, failure) {
 
 
 
+
 /** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
 const DOORS_CLOSE = 10_000;
 /** Throws only while nothing live has been touched. */
@@ -2371,6 +2518,7 @@ async function prepare(activation) {
     await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon });
     if (!hasBegun(activation, 'pre-activate', 'done'))
         await hook(activation, 'pre-activate');
+    await carryOldStatic(activation, release);
     await prepareLink(layout, release);
     if (previous !== null && previous.release !== release)
         await prepareLink(layout, previous.release);
@@ -2831,48 +2979,66 @@ function unsafe(path, why, command) {
 
 
 
+
 /**
  * Links the shared paths into a release that is being built. What the first release brings at such a path
  * becomes the shared content; later releases find the shared content and theirs is left out.
  *
- * @throws Failure `path-unsafe` when another user has put something in the way
  * @param directory the release
  * @param appFolder where server.js stands in it: the paths are relative to the app
+ * @returns the paths at which something was left out that the shared content does not have like that
+ * @throws Failure `path-unsafe` where another user has put something in the way
+ * @throws Failure `shared-path-unusable` where a path is of the other kind, or leads out of the release
  */
 async function linkShared(layout, directory, appFolder, paths) {
+    const root = await (0,promises_namespaceObject.realpath)(directory);
+    const leftOut = [];
     for (const path of paths.sharedDirs)
-        await linkOne(path, (target) => (0,promises_namespaceObject.mkdir)(target, { mode: 0o755 }));
+        await linkOne(path, 'folder');
     for (const path of paths.sharedFiles)
-        await linkOne(path, (target) => (0,promises_namespaceObject.writeFile)(target, '', { mode: 0o600, flag: 'wx' }));
-    async function linkOne(path, create) {
-        const inRelease = (0,external_node_path_namespaceObject.join)(directory, appFolder, path);
+        await linkOne(path, 'file');
+    return leftOut;
+    async function linkOne(path, kind) {
+        const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.join)(root, appFolder, path));
+        await (0,promises_namespaceObject.mkdir)(parent, { recursive: true, mode: 0o755 });
+        // A folder on the way may be a link of the release's own: the new link counts from where it really stands.
+        const real = await (0,promises_namespaceObject.realpath)(parent);
+        assertInside(root, real, path);
+        const inRelease = (0,external_node_path_namespaceObject.join)(real, path.slice(path.lastIndexOf('/') + 1));
         const target = (0,external_node_path_namespaceObject.join)(layout.shared, path);
         assertOwnWay(layout.shared, path);
-        const brought = await (0,promises_namespaceObject.lstat)(inRelease).catch(() => null);
-        if (!(await exists(target))) {
+        const brought = await (0,promises_namespaceObject.realpath)(inRelease).catch(() => null);
+        if (brought !== null) {
+            assertInside(root, brought, path);
+            await assertKind(brought, kind, path, 'the build');
+        }
+        if (await exists(target)) {
+            await assertKind(target, kind, path, layout.shared);
+            if (brought !== null && (await differs(brought, target)))
+                leftOut.push(path);
+        }
+        else {
             await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o755 });
-            if (brought === null) {
-                await create(target);
-            }
-            else {
-                // Copied aside and renamed: the release's own files may be hard links to those of other releases. Under a
-                // name that nobody can have put there before.
-                await removeAsides(target);
-                const aside = `${target}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
-                await (0,promises_namespaceObject.cp)(inRelease, aside, {
-                    recursive: true,
-                    verbatimSymlinks: true,
-                    errorOnExist: true,
-                    force: false,
-                });
-                await (0,promises_namespaceObject.rename)(aside, target);
-            }
+            await create(brought, target, kind);
         }
         await (0,promises_namespaceObject.rm)(inRelease, { recursive: true, force: true });
-        await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(inRelease), { recursive: true, mode: 0o755 });
-        const final = (0,external_node_path_namespaceObject.join)(layout.releases, 'release', appFolder, (0,external_node_path_namespaceObject.dirname)(path));
-        await (0,promises_namespaceObject.symlink)((0,external_node_path_namespaceObject.relative)(final, target), inRelease);
+        await (0,promises_namespaceObject.symlink)((0,external_node_path_namespaceObject.relative)((0,external_node_path_namespaceObject.join)(layout.releases, 'release', (0,external_node_path_namespaceObject.relative)(root, real)), target), inRelease);
     }
+}
+async function create(brought, target, kind) {
+    if (brought === null) {
+        if (kind === 'folder')
+            await (0,promises_namespaceObject.mkdir)(target, { recursive: true, mode: 0o755 });
+        else
+            await (0,promises_namespaceObject.writeFile)(target, '', { mode: 0o600, flag: 'wx' });
+        return;
+    }
+    // Copied aside and renamed: the release's own files may be hard links to those of other releases. Under a name
+    // that nobody can have put there before.
+    await removeAsides(target);
+    const aside = `${target}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
+    await (0,promises_namespaceObject.cp)(brought, aside, { recursive: true, verbatimSymlinks: true, errorOnExist: true, force: false });
+    await (0,promises_namespaceObject.rename)(aside, target);
 }
 /** What a copy that was cut off has left. */
 async function removeAsides(target) {
@@ -2882,6 +3048,38 @@ async function removeAsides(target) {
             continue;
         await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(target), each), { recursive: true, force: true });
     }
+}
+/** Whether the release brings something that the shared content does not have, or has in another size. */
+async function differs(brought, target) {
+    const [here, there] = [await (0,promises_namespaceObject.lstat)(brought), await (0,promises_namespaceObject.lstat)(target).catch(() => null)];
+    if (there?.isSymbolicLink())
+        return differs(brought, await (0,promises_namespaceObject.realpath)(target));
+    if (!here.isDirectory())
+        return there?.isFile() !== true || there.size !== here.size;
+    if (there?.isDirectory() !== true)
+        return true;
+    for (const name of await (0,promises_namespaceObject.readdir)(brought)) {
+        if (await differs((0,external_node_path_namespaceObject.join)(brought, name), (0,external_node_path_namespaceObject.join)(target, name)))
+            return true;
+    }
+    return false;
+}
+/** A shared path may itself be a link of the user's, to another disk; one to nothing is of no kind. */
+async function assertKind(place, kind, path, where) {
+    const stat = await (0,promises_namespaceObject.lstat)(await (0,promises_namespaceObject.realpath)(place).catch(() => place));
+    if (kind === 'folder' ? stat.isDirectory() : stat.isFile())
+        return;
+    const input = kind === 'folder' ? 'shared-dirs' : 'shared-files';
+    throw new failure_Failure('shared-path-unusable', `\`${input}\` names ${path}, which is no ${kind} in ${where}`, {
+        remedy: 'Name folders in `shared-dirs` and files in `shared-files`; the shared content is left as it is.',
+    });
+}
+function assertInside(root, real, path) {
+    if (real === root || real.startsWith(root + external_node_path_namespaceObject.sep))
+        return;
+    throw new failure_Failure('shared-path-unusable', `the shared path ${path} leads out of the release through a link`, {
+        remedy: 'Take the link out of the build, or share another path.',
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/upload.js
@@ -2967,21 +3165,22 @@ function createUploads(layout) {
             if (!filled && missing.length > 0)
                 throw new failure_Failure('upload-incomplete', `the contents of ${id} never came`);
             const files = releaseFiles(directory);
-            const { run, entry, nextVersion } = params;
-            const info = { id, ...run, created: new Date().toISOString(), entry, nextVersion, contentHash };
+            const { run, entry, staticPath, nextVersion } = params;
+            const created = new Date().toISOString();
+            const info = { id, ...run, created, entry, staticPath, nextVersion, contentHash };
             await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644);
             await writeFileAtomic(files.runtime, JSON.stringify(params.runtime), 0o600);
             if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {
                 throw new failure_Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
             }
-            await linkShared(layout, directory, (0,external_node_path_namespaceObject.dirname)(entry), params.runtime);
+            const leftOut = await linkShared(layout, directory, (0,external_node_path_namespaceObject.dirname)(entry), params.runtime);
             await syncFolder(directory);
             const path = releaseDirectory(layout, id);
             await (0,promises_namespaceObject.rename)(directory, path);
             await syncFolder(layout.releases);
             await syncFolder(layout.incoming);
             upload = undefined;
-            return { path };
+            return { path, leftOut };
         },
         async abandon() {
             if (upload)
@@ -3241,6 +3440,59 @@ async function keepIf(items, test) {
     return items.filter((_, index) => results[index]);
 }
 
+;// CONCATENATED MODULE: ./build/agent/encryption-key.js
+/**
+ * The key by which Next.js encrypts what server actions carry and names them (14.2, 15.5, 16.4): one for all
+ * releases of an app, or a page that was loaded before a deploy calls actions that the new release does not know.
+ */
+
+
+
+
+
+/** AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+const BYTES = 32;
+const FORM = /^[A-Za-z0-9+/]{43}=$/;
+function encryptionKeyFile({ own }) {
+    return (0,external_node_path_namespaceObject.join)(own, 'keys', 'server-actions');
+}
+/**
+ * The app's key. The first deploy makes it; of two at the same moment one does, and both get that one.
+ *
+ * @param create false: make none where there is none
+ * @returns base64, or null where there is none
+ * @throws Failure `encryption-key-damaged`
+ */
+async function encryptionKey(layout, create) {
+    const file = encryptionKeyFile(layout);
+    const there = await readKey(file);
+    if (there !== null || !create)
+        return there;
+    await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(file), { recursive: true, mode: 0o700 });
+    const mine = `${file}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
+    await writeFileAtomic(mine, `${(0,external_node_crypto_namespaceObject.randomBytes)(BYTES).toString('base64')}\n`, 0o600);
+    try {
+        // A link never replaces the other's key. A file system without hard links has only the rename, which does.
+        await (0,promises_namespaceObject.link)(mine, file).catch((error) => error.code === 'EEXIST' ? undefined : (0,promises_namespaceObject.rename)(mine, file));
+        await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
+    }
+    finally {
+        await (0,promises_namespaceObject.rm)(mine, { force: true });
+    }
+    return readKey(file);
+}
+async function readKey(file) {
+    const key = (await readIfThere(file))?.trim();
+    if (key === undefined)
+        return null;
+    if (FORM.test(key))
+        return key;
+    throw new failure_Failure('encryption-key-damaged', `${file} holds no key of 32 bytes in base64`, {
+        remedy: 'Put back what stood there, or delete it: the next deploy makes another one. Pages that were loaded ' +
+            'before that deploy cannot call their server actions afterwards.',
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/agent/find-pm2.js
 /** Finds the installed PM2: sessions over SSH often lack the PATH that the user's own shell has. */
 
@@ -3449,6 +3701,7 @@ async function readableByOthers(work) {
 
 
 
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, agentFile }) {
     const layout = layoutOf(base);
@@ -3519,6 +3772,11 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 };
             },
             reserve: ({ id }) => readableByOthers(async () => ({ id: await uploads.reserve(id) })),
+            encryptionKey: async ({ create }) => {
+                if (create)
+                    makeFolders(layout);
+                return { key: await encryptionKey(layout, create) };
+            },
             stage: (_, { body }) => readableByOthers(() => uploads.stage(body)),
             fill: ({ id }, { body }) => readableByOthers(() => uploads.fill(id, body)),
             commit: (params) => readableByOthers(() => uploads.commit(params)),

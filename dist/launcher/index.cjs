@@ -195,6 +195,157 @@ function closeAfter(response) {
     response.setHeader('Connection', 'close');
 }
 
+;// CONCATENATED MODULE: ./build/launcher/other-releases.js
+/**
+ * Static files of other releases that this worker's Next.js cannot know: it lists its files when it boots (14.2,
+ * 15.5, 16.4). While one release replaces another the workers of both answer, and a page of one asks the other
+ * for its chunks and images. They are public, and have names that no other content has.
+ */
+
+
+/** Call before the app boots: what is there now is what it will list. */
+function otherReleases({ directory, staticPath }) {
+    const releases = (0,external_node_path_namespaceObject.join)(directory, '..');
+    const known = new Map();
+    const own = new Set(staticPath === null ? [] : filesIn((0,external_node_path_namespaceObject.join)(directory, staticPath)));
+    /** The file that is asked for, if it is only in another release. */
+    const elsewhere = (path) => {
+        const name = staticName(path);
+        if (name === undefined || own.has(name))
+            return undefined;
+        for (const id of [...list(releases)].sort().reverse()) {
+            const folder = known.get(id) ?? staticPathOf((0,external_node_path_namespaceObject.join)(releases, id));
+            known.set(id, folder);
+            const file = folder === null ? undefined : (0,external_node_path_namespaceObject.join)(releases, id, folder, name);
+            if (file !== undefined && isFile(file))
+                return file;
+        }
+        return undefined;
+    };
+    const answer = (request, response) => {
+        if (request.method !== 'GET' && request.method !== 'HEAD')
+            return false;
+        const [path = '', query = ''] = (request.url ?? '').split('?');
+        if (path.includes(STATIC)) {
+            const file = elsewhere(path);
+            if (file === undefined)
+                return false;
+            send(file, 'public, max-age=31536000, immutable', request, response);
+            return true;
+        }
+        if (!path.endsWith('/_next/image'))
+            return false;
+        const url = new URLSearchParams(query).get('url') ?? '';
+        const file = url.startsWith('/') ? elsewhere(url) : undefined;
+        if (file === undefined)
+            return false;
+        // As it is: the app's optimizer would not find it.
+        send(file, 'public, max-age=0, must-revalidate', request, response);
+        return true;
+    };
+    return {
+        attach(app) {
+            if (staticPath === null)
+                return;
+            const listeners = app.listeners('request');
+            app.removeAllListeners('request');
+            app.on('request', (request, response) => {
+                if (answer(request, response))
+                    return;
+                for (const listener of listeners)
+                    listener.call(app, request, response);
+            });
+        },
+    };
+}
+const STATIC = '/_next/static/';
+/** The part below the static folder, whatever base path or asset prefix comes before; undefined for anything odd. */
+function staticName(path) {
+    const at = path.indexOf(STATIC);
+    if (at < 0)
+        return undefined;
+    try {
+        const name = decodeURIComponent(path.slice(at + STATIC.length).replace(/\?.*$/, ''));
+        const safe = name !== '' && !name.includes('\0') && external_node_path_namespaceObject.posix.normalize(`/${name}`) === `/${name}`;
+        return safe ? name : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+function staticPathOf(release) {
+    try {
+        const info = JSON.parse((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(release, '.gapless', 'release.json'), 'utf8'));
+        return info.staticPath ?? null;
+    }
+    catch {
+        return null;
+    }
+}
+/** Nothing, where it is no folder. */
+function list(folder) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder);
+    }
+    catch {
+        return [];
+    }
+}
+function filesIn(folder, path = '') {
+    return list((0,external_node_path_namespaceObject.join)(folder, path)).flatMap((entry) => {
+        const name = external_node_path_namespaceObject.posix.join(path, entry);
+        return isFile((0,external_node_path_namespaceObject.join)(folder, name)) ? [name] : filesIn(folder, name);
+    });
+}
+function isFile(file) {
+    return (0,external_node_fs_namespaceObject.statSync)(file, { throwIfNoEntry: false })?.isFile() ?? false;
+}
+const TYPES = {
+    '.js': 'application/javascript; charset=UTF-8',
+    '.mjs': 'application/javascript; charset=UTF-8',
+    '.css': 'text/css; charset=UTF-8',
+    '.json': 'application/json; charset=UTF-8',
+    '.map': 'application/json; charset=UTF-8',
+    '.txt': 'text/plain; charset=UTF-8',
+    '.svg': 'image/svg+xml',
+    '.png': 'image/png',
+    '.jpg': 'image/jpeg',
+    '.jpeg': 'image/jpeg',
+    '.gif': 'image/gif',
+    '.webp': 'image/webp',
+    '.avif': 'image/avif',
+    '.ico': 'image/x-icon',
+    '.woff': 'font/woff',
+    '.woff2': 'font/woff2',
+    '.ttf': 'font/ttf',
+    '.otf': 'font/otf',
+    '.wasm': 'application/wasm',
+    '.mp4': 'video/mp4',
+    '.webm': 'video/webm',
+    '.mp3': 'audio/mpeg',
+    '.pdf': 'application/pdf',
+};
+function send(file, caching, request, response) {
+    const content = (0,external_node_fs_namespaceObject.createReadStream)(file);
+    content.once('open', () => {
+        response.setHeader('Content-Type', TYPES[(0,external_node_path_namespaceObject.extname)(file).toLowerCase()] ?? 'application/octet-stream');
+        response.setHeader('Cache-Control', caching);
+        response.setHeader('Content-Length', (0,external_node_fs_namespaceObject.statSync)(file).size);
+        if (request.method === 'GET')
+            return void content.pipe(response);
+        content.destroy();
+        response.end();
+    });
+    content.once('error', () => {
+        // Its release was removed at this very moment.
+        if (response.headersSent)
+            return void response.destroy();
+        response.statusCode = 404;
+        response.end();
+    });
+    response.once('close', () => content.destroy());
+}
+
 ;// CONCATENATED MODULE: external "node:http"
 const external_node_http_namespaceObject = require("node:http");
 var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
@@ -374,6 +525,7 @@ function readRelease(launcherDirectory) {
         directory,
         appDirectory,
         entry: (0,external_node_path_namespaceObject.join)(directory, info.entry),
+        staticPath: info.staticPath ?? null,
         runtime: readJson((0,external_node_path_namespaceObject.join)(launcherDirectory, 'runtime.json')),
     };
 }
@@ -448,6 +600,7 @@ var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelative
 
 
 
+
 /** Next's cleanup after the last request may take this long, in milliseconds. */
 const CLEANUP_TIMEOUT = 5000;
 /**
@@ -491,9 +644,11 @@ async function launch(launcherFile, candidate) {
     }
     const onTrial = candidate || activation?.target === release.id;
     const captured = capturePublicServer(runtime.host, runtime.port);
+    const others = otherReleases(release);
     await load(release.entry);
     const { server, port } = await captured;
     record.update({ phase: 'proving', port });
+    others.attach(server);
     const frontDoor = createFrontDoor(server);
     await proveHealthy({
         port,

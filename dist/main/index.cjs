@@ -56516,11 +56516,11 @@ const promises_namespaceObject = require("node:fs/promises");
  * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`
  */
 async function assemble(output, workspace = output.directory) {
-    const { relativeAppDir, distDir } = output;
+    const { relativeAppDir } = output;
     const root = await (0,promises_namespaceObject.realpath)(workspace);
     const layers = [
         await assemble_layer(output.standaloneDirectory, ''),
-        await assemble_layer(output.staticDirectory, external_node_path_namespaceObject.posix.join(relativeAppDir, distDir, 'static')),
+        await assemble_layer(output.staticDirectory, output.staticPath),
         ...(output.publicDirectory === undefined
             ? []
             : [await publicLayer(output.publicDirectory, external_node_path_namespaceObject.posix.join(relativeAppDir, 'public'), root)]),
@@ -57349,6 +57349,8 @@ const releaseInfo = guards_object({
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
+    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+    staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
 });
@@ -57475,6 +57477,8 @@ const operations = {
      * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
      */
     reserve: { params: guards_object({ id: nullable(messages_releaseId) }), result: guards_object({ id: messages_releaseId }) },
+    /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
+    encryptionKey: { params: guards_object({ create: guards_boolean }), result: guards_object({ key: nullable(string) }) },
     /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
     stage: {
         params: nothing,
@@ -57492,11 +57496,13 @@ const operations = {
         params: guards_object({
             id: messages_releaseId,
             entry: string,
+            staticPath: nullable(string),
             nextVersion: string,
             run,
             runtime,
         }),
-        result: guards_object({ path: string }),
+        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+        result: guards_object({ path: string, leftOut: guards_list(string) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: guards_object({ id: messages_releaseId }), result: guards_object({ files: count, bytes: count }) },
@@ -58317,6 +58323,7 @@ async function build(options) {
     const { directory, workspace } = options;
     const environment = {
         ...stepEnvironment(options.environment ?? process.env),
+        ...options.variables,
         // Next.js 14, 15 and 16 take this as the default of `output`: no change to the user's configuration.
         NEXT_PRIVATE_STANDALONE: 'true',
         NEXT_TELEMETRY_DISABLED: '1',
@@ -58366,6 +58373,54 @@ function remedyFor({ missing, killed }, { argv }, input) {
         return 'The machine most likely ran out of memory: use a larger runner or lower what the build needs.';
     }
     return `Correct what its last lines say, or set ${input} if this is not the right command.`;
+}
+
+;// CONCATENATED MODULE: external "node:module"
+const external_node_module_namespaceObject = require("node:module");
+;// CONCATENATED MODULE: ./build/next/deployment-id.js
+/**
+ * NEXT_DEPLOYMENT_ID, by which a page notices that the server runs another build (Next.js 16.4). With it, the
+ * Pages Router of an old page leaves for the new release without a word; without it, it first asks for data under
+ * the old build's id and logs a 404. The App Router notices by itself, and 14.2 and 15.5 ask all the same.
+ */
+
+
+
+
+const ID_VARIABLE = 'NEXT_DEPLOYMENT_ID';
+/**
+ * What the build's environment gets so that its pages can tell it from others. Nothing where it would not help,
+ * or where the app has an id of its own: Next.js prefers the variable to its configuration.
+ *
+ * @param id letters, digits, `-` and `_`; of this build alone
+ */
+function deploymentId(directory, id, environment = process.env) {
+    const wanted = hasPages(directory) && majorVersion(directory) >= 16;
+    return wanted && !environment[ID_VARIABLE] && !hasOwnId(directory) ? { [ID_VARIABLE]: id } : {};
+}
+/** Whether there is a page of the Pages Router; `_app` and the like are none, and neither is an API route. */
+function hasPages(directory) {
+    return ['pages', 'src/pages']
+        .map((name) => (0,external_node_path_namespaceObject.join)(directory, name))
+        .filter((folder) => (0,external_node_fs_namespaceObject.existsSync)(folder))
+        .some((folder) => (0,external_node_fs_namespaceObject.readdirSync)(folder).some((name) => name !== 'api' && !name.startsWith('_')));
+}
+/** 0 where Next.js is not installed, or not yet. */
+function majorVersion(directory) {
+    try {
+        const file = (0,external_node_module_namespaceObject.createRequire)((0,external_node_path_namespaceObject.join)(directory, 'package.json')).resolve('next/package.json');
+        return Number.parseInt(readPackageJson((0,external_node_path_namespaceObject.join)(file, '..'))?.version ?? '0', 10);
+    }
+    catch {
+        return 0;
+    }
+}
+const SOURCES = /^(next\.config\.[cm]?[jt]s|\.env(\.local|\.production|\.production\.local)?)$/;
+/** By name alone: the configuration is a program. */
+function hasOwnId(directory) {
+    return (0,external_node_fs_namespaceObject.readdirSync)(directory)
+        .filter((name) => SOURCES.test(name))
+        .some((name) => /deploymentId|NEXT_DEPLOYMENT_ID/.test((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(directory, name), 'utf8')));
 }
 
 ;// CONCATENATED MODULE: ./build/next/freshness.js
@@ -58424,11 +58479,11 @@ const CLOCK_GRAIN_MS = 2000;
  * their times say nothing.
  */
 function isOlderThanSources({ directory, builtAt }) {
-    const times = SOURCES.flatMap((name) => timesBelow((0,external_node_path_namespaceObject.join)(directory, name)));
+    const times = freshness_SOURCES.flatMap((name) => timesBelow((0,external_node_path_namespaceObject.join)(directory, name)));
     return times.some((time) => time > builtAt + CLOCK_GRAIN_MS) && times.some((time) => time <= builtAt);
 }
 /** Where Next.js and its users keep what a build is made of. */
-const SOURCES = [
+const freshness_SOURCES = [
     'app',
     'pages',
     'src',
@@ -58501,6 +58556,7 @@ function readBuildOutput(directory) {
         entry,
         standaloneDirectory,
         staticDirectory,
+        staticPath: external_node_path_namespaceObject.posix.join(relativeAppDir, distDir, 'static'),
         publicDirectory: output_isDirectory(publicDirectory) ? publicDirectory : undefined,
         buildId: (0,external_node_fs_namespaceObject.readFileSync)(buildIdFile, 'utf8').trim(),
         builtAt: server.writtenAt,
@@ -58578,8 +58634,52 @@ function output_isDirectory(path) {
     return (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
+;// CONCATENATED MODULE: ./build/next/server-actions.js
+/** The key by which Next.js names and encrypts server actions: whose it is, and whether a build has used it. */
+
+
+
+/** Read by `next build`, which puts its value into the server's manifest, and by the server before that (14.2 to 16). */
+const KEY_VARIABLE = 'NEXT_SERVER_ACTIONS_ENCRYPTION_KEY';
+/** Those that `next build` reads. What the environment has wins over them, so nothing may be put there then. */
+const ENV_FILES = ['.env', '.env.local', '.env.production', '.env.production.local'];
+const ASSIGNMENT = new RegExp(`^\\s*(?:export\\s+)?${KEY_VARIABLE}\\s*[=:]`, 'm');
+/** Whether the build finds a key of the user's own: in the job's environment, or in one of the app's `.env` files. */
+function hasOwnKey(directory, environment = process.env) {
+    // An empty value is what a secret that does not exist leaves.
+    if (environment[KEY_VARIABLE])
+        return true;
+    return ENV_FILES.map((name) => (0,external_node_path_namespaceObject.join)(directory, name)).some((file) => (0,external_node_fs_namespaceObject.existsSync)(file) && ASSIGNMENT.test((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8')));
+}
+/** Whether the build was made with another key than this one. A build without server actions may not tell. */
+function usedAnotherKey(output, key) {
+    if (readsKeyAtRunTime(output))
+        return false;
+    const file = (0,external_node_path_namespaceObject.join)(output.directory, output.distDir, 'server', 'server-reference-manifest.json');
+    const used = (0,external_node_fs_namespaceObject.existsSync)(file) ? parseObject((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'))?.encryptionKey : undefined;
+    return typeof used === 'string' && used !== key;
+}
+/**
+ * What the workers need besides. Next.js 14 does not keep the key that it was built with: it writes another one
+ * into its manifest, and prefers the variable to that (seen in 14.2.35). Later ones keep it.
+ *
+ * @param workspace the repository's folder
+ */
+function keyForWorkers(output, workspace, key) {
+    // Where Turborepo hid it from the build, pages rendered by the build would be at odds with the workers.
+    const hidden = [output.directory, workspace]
+        .map((folder) => (0,external_node_path_namespaceObject.join)(folder, 'turbo.json'))
+        .some((file) => (0,external_node_fs_namespaceObject.existsSync)(file) && !(0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').includes(KEY_VARIABLE));
+    return readsKeyAtRunTime(output) && !hidden ? { [KEY_VARIABLE]: key } : {};
+}
+function readsKeyAtRunTime({ nextVersion = '' }) {
+    return Number.parseInt(nextVersion, 10) < 15;
+}
+
 ;// CONCATENATED MODULE: ./build/phases/build.js
 /** build: installs and builds the app on the runner, and checks that the result can be deployed. */
+
+
 
 
 
@@ -58589,15 +58689,21 @@ function output_isDirectory(path) {
 /**
  * What the app's tools print is shown as it comes, and none of it is a command to the runner: a dependency could
  * otherwise set this step's outputs.
+ * @param key for the build's server actions
  * @throws the failures of next/
  */
-async function build_build({ inputs }, project, hosts, log) {
+async function build_build({ inputs, activation }, project, hosts, key, log) {
     checkEach(hosts, (facts) => assertNodeFits(project, facts));
     const options = { directory: project.directory, workspace: inputs.run.workspace };
+    const variables = {
+        ...(key === undefined ? {} : { [KEY_VARIABLE]: key }),
+        // Any name that no other build has will do.
+        ...deploymentId(project.directory, activation),
+    };
     const [installed, began, built] = await withoutCommands(async () => [
         await install({ ...options, command: inputs.installCommand }),
         Date.now(),
-        await build({ ...options, command: inputs.buildCommand }),
+        await build({ ...options, command: inputs.buildCommand, variables }),
     ]);
     const output = readBuildOutput(project.directory);
     const doubts = doubtsAbout(output, built === undefined ? undefined : began);
@@ -58606,7 +58712,9 @@ async function build_build({ inputs }, project, hosts, log) {
     const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]));
     const how = commands.length === 0 ? 'used what was already built' : commands.join(', ');
     const detail = `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}`;
-    return { value: output, detail: [detail, ...doubts].join('. ') };
+    const remarks = key !== undefined && usedAnotherKey(output, key) ? [...doubts, KEY_UNSEEN] : doubts;
+    const workerEnvironment = key === undefined ? {} : keyForWorkers(output, inputs.run.workspace, key);
+    return { value: { ...output, workerEnvironment }, detail: [detail, ...remarks].join('. ') };
 }
 async function withoutCommands(work) {
     const token = `stop-${(0,external_node_crypto_.randomUUID)()}`;
@@ -58618,6 +58726,26 @@ async function withoutCommands(work) {
         // On a line of its own, whatever was printed last.
         process.stdout.write(`\n::${token}::\n`);
     }
+}
+const KEY_UNSEEN = `the build did not see ${KEY_VARIABLE}, so that pages of older releases cannot call their server actions ` +
+    '(Turborepo hides it unless turbo.json lists it in `env`)';
+
+;// CONCATENATED MODULE: ./build/phases/encryption-key.js
+/** The key that the build gives its server actions: the user's own, else the app's, which the server keeps. */
+
+/** @returns the key to build with; undefined where the build has its own, makes none, or must leave no trace */
+async function encryptionKey({ inputs }, directory, agent, log) {
+    if (inputs.buildCommand === 'none' || hasOwnKey(directory))
+        return undefined;
+    // The workers prefer what their environment says: a build with another key would be at odds with them.
+    const atRunTime = inputs.app.env[KEY_VARIABLE];
+    if (atRunTime)
+        return atRunTime;
+    const { key } = await agent.call('encryptionKey', { create: !inputs.dryRun });
+    if (key === null)
+        return undefined;
+    log.mask(key);
+    return key;
 }
 
 ;// CONCATENATED MODULE: ./build/phases/rollback-target.js
@@ -58810,15 +58938,19 @@ function createPlan(inputs, packageName) {
 function packageName({ run, workingDirectory }) {
     return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
 }
-/** How the release will run. @param basePath of the Next.js app, '' when it has none */
-function runtimeOf({ app, health }, basePath) {
+/**
+ * How the release will run.
+ * @param basePath of the Next.js app, '' when it has none
+ * @param environment what the build asks for, under the user's own
+ */
+function runtimeOf({ app, health }, basePath, environment = {}) {
     return {
         host: app.host,
         port: app.port,
         instances: app.instances === 'max' ? 0 : app.instances,
         maxMemoryBytes: app.maxMemoryBytes ?? null,
         nodeOptions: app.nodeOptions,
-        env: app.env,
+        env: { ...environment, ...app.env },
         health: healthOf(health, basePath),
         observeMs: app.observeMs,
         drainTimeoutMs: app.drainTimeoutMs,
@@ -58981,16 +59113,18 @@ async function upload(plan, host, output, manifest) {
     }
     if (files.length > 0)
         await agent.call('fill', { id }, { body: counted() });
-    await agent.call('commit', {
+    const { leftOut } = await agent.call('commit', {
         id,
         entry: output.entry,
+        staticPath: output.staticPath,
         nextVersion: output.nextVersion ?? '',
         run: plan.run,
-        runtime: runtimeOf(plan.inputs, output.basePath),
+        runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
     });
+    const remark = leftOut.length === 0 ? '' : `; left out, because what is shared counts: ${leftOut.join(', ')}`;
     return {
         value: { id, sentBytes },
-        detail: `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ${reusedFiles} were there already`,
+        detail: `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ${reusedFiles} were there already${remark}`,
     };
 }
 
@@ -60624,12 +60758,17 @@ async function withHosts(plan, programs, pipeline, act) {
 
 
 
+
 function deploy(project) {
     return (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
         const { dryRun } = plan.inputs;
         if (!dryRun)
             known.live = await recover(plan, hosts, pipeline);
-        const output = await pipeline.run('build', () => build_build(plan, project, hosts, pipeline.log));
+        const output = await pipeline.run('build', async () => {
+            // One build for all: the first host's key counts.
+            const key = await encryptionKey(plan, project.directory, hosts[0].agent(), pipeline.log);
+            return build_build(plan, project, hosts, key, pipeline.log);
+        });
         const manifest = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile, hosts));
         if (dryRun) {
             pipeline.skip('upload', `dry run: ${plural(manifest.files.length, 'file')} would become a new release`);
@@ -60934,6 +61073,7 @@ function entities(characters) {
 
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
+    mask: core_setSecret,
     info: (line) => info(write_withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
     warning: (line) => core_warning(visible(line)),
     group: startGroup,

@@ -53441,6 +53441,8 @@ const releaseInfo = object({
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
+    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+    staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
 });
@@ -53567,6 +53569,8 @@ const operations = {
      * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
      */
     reserve: { params: object({ id: nullable(messages_releaseId) }), result: object({ id: messages_releaseId }) },
+    /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
+    encryptionKey: { params: object({ create: guards_boolean }), result: object({ key: nullable(string) }) },
     /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
     stage: {
         params: nothing,
@@ -53584,11 +53588,13 @@ const operations = {
         params: object({
             id: messages_releaseId,
             entry: string,
+            staticPath: nullable(string),
             nextVersion: string,
             run,
             runtime,
         }),
-        result: object({ path: string }),
+        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+        result: object({ path: string, leftOut: list(string) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: object({ id: messages_releaseId }), result: object({ files: count, bytes: count }) },
@@ -55669,15 +55675,19 @@ function createPlan(inputs, packageName) {
 function packageName({ run, workingDirectory }) {
     return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
 }
-/** How the release will run. @param basePath of the Next.js app, '' when it has none */
-function runtimeOf({ app, health }, basePath) {
+/**
+ * How the release will run.
+ * @param basePath of the Next.js app, '' when it has none
+ * @param environment what the build asks for, under the user's own
+ */
+function runtimeOf({ app, health }, basePath, environment = {}) {
     return {
         host: app.host,
         port: app.port,
         instances: app.instances === 'max' ? 0 : app.instances,
         maxMemoryBytes: app.maxMemoryBytes ?? null,
         nodeOptions: app.nodeOptions,
-        env: app.env,
+        env: { ...environment, ...app.env },
         health: healthOf(health, basePath),
         observeMs: app.observeMs,
         drainTimeoutMs: app.drainTimeoutMs,
@@ -58890,6 +58900,7 @@ function getIDToken(aud) {
 
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
+    mask: core_setSecret,
     info: (line) => info(withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
     warning: (line) => warning(visible(line)),
     group: startGroup,

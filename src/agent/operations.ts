@@ -8,6 +8,7 @@ import { interruptedActivation } from './activation/interrupted.ts'
 import { type ActivationContext, startActivation, watchActivation } from './activation/start.ts'
 import { verifyCandidate } from './candidate.ts'
 import { cleanUp, releasesInUse } from './cleanup.ts'
+import { encryptionKey } from './encryption-key.ts'
 import { exists } from './files.ts'
 import { findPm2, type InstalledPm2 } from './find-pm2.ts'
 import { readJournal } from './journal.ts'
@@ -124,6 +125,10 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         }
       },
       reserve: ({ id }) => readableByOthers(async () => ({ id: await uploads.reserve(id) })),
+      encryptionKey: async ({ create }) => {
+        if (create) makeFolders(layout)
+        return { key: await encryptionKey(layout, create) }
+      },
       stage: (_, { body }) => readableByOthers(() => uploads.stage(body)),
       fill: ({ id }, { body }) => readableByOthers(() => uploads.fill(id, body)),
       commit: (params) => readableByOthers(() => uploads.commit(params)),

@@ -1,7 +1,8 @@
 /** `shared-dirs` and `shared-files`: paths of the release that live in `<path>/shared` and outlast releases. */
 import { randomBytes } from 'node:crypto'
-import { cp, lstat, mkdir, readdir, rename, rm, symlink, writeFile } from 'node:fs/promises'
-import { basename, dirname, join, relative } from 'node:path'
+import { cp, lstat, mkdir, readdir, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, relative, sep } from 'node:path'
+import { Failure } from '../protocol/failure.ts'
 import type { Runtime } from '../protocol/messages.ts'
 import { exists } from './files.ts'
 import type { Layout } from './layout.ts'
@@ -11,48 +12,64 @@ import { assertOwnWay } from './trust.ts'
  * Links the shared paths into a release that is being built. What the first release brings at such a path
  * becomes the shared content; later releases find the shared content and theirs is left out.
  *
- * @throws Failure `path-unsafe` when another user has put something in the way
  * @param directory the release
  * @param appFolder where server.js stands in it: the paths are relative to the app
+ * @returns the paths at which something was left out that the shared content does not have like that
+ * @throws Failure `path-unsafe` where another user has put something in the way
+ * @throws Failure `shared-path-unusable` where a path is of the other kind, or leads out of the release
  */
 export async function linkShared(
   layout: Layout,
   directory: string,
   appFolder: string,
   paths: Pick<Runtime, 'sharedDirs' | 'sharedFiles'>,
-): Promise<void> {
-  for (const path of paths.sharedDirs) await linkOne(path, (target) => mkdir(target, { mode: 0o755 }))
-  for (const path of paths.sharedFiles)
-    await linkOne(path, (target) => writeFile(target, '', { mode: 0o600, flag: 'wx' }))
+): Promise<readonly string[]> {
+  const root = await realpath(directory)
+  const leftOut: string[] = []
+  for (const path of paths.sharedDirs) await linkOne(path, 'folder')
+  for (const path of paths.sharedFiles) await linkOne(path, 'file')
+  return leftOut
 
-  async function linkOne(path: string, create: (target: string) => Promise<unknown>): Promise<void> {
-    const inRelease = join(directory, appFolder, path)
+  async function linkOne(path: string, kind: Kind): Promise<void> {
+    const parent = dirname(join(root, appFolder, path))
+    await mkdir(parent, { recursive: true, mode: 0o755 })
+    // A folder on the way may be a link of the release's own: the new link counts from where it really stands.
+    const real = await realpath(parent)
+    assertInside(root, real, path)
+    const inRelease = join(real, path.slice(path.lastIndexOf('/') + 1))
     const target = join(layout.shared, path)
     assertOwnWay(layout.shared, path)
-    const brought = await lstat(inRelease).catch(() => null)
-    if (!(await exists(target))) {
+    const brought = await realpath(inRelease).catch(() => null)
+    if (brought !== null) {
+      assertInside(root, brought, path)
+      await assertKind(brought, kind, path, 'the build')
+    }
+    if (await exists(target)) {
+      await assertKind(target, kind, path, layout.shared)
+      if (brought !== null && (await differs(brought, target))) leftOut.push(path)
+    } else {
       await mkdir(dirname(target), { recursive: true, mode: 0o755 })
-      if (brought === null) {
-        await create(target)
-      } else {
-        // Copied aside and renamed: the release's own files may be hard links to those of other releases. Under a
-        // name that nobody can have put there before.
-        await removeAsides(target)
-        const aside = `${target}.${randomBytes(6).toString('hex')}`
-        await cp(inRelease, aside, {
-          recursive: true,
-          verbatimSymlinks: true,
-          errorOnExist: true,
-          force: false,
-        })
-        await rename(aside, target)
-      }
+      await create(brought, target, kind)
     }
     await rm(inRelease, { recursive: true, force: true })
-    await mkdir(dirname(inRelease), { recursive: true, mode: 0o755 })
-    const final = join(layout.releases, 'release', appFolder, dirname(path))
-    await symlink(relative(final, target), inRelease)
+    await symlink(relative(join(layout.releases, 'release', relative(root, real)), target), inRelease)
   }
+}
+
+type Kind = 'folder' | 'file'
+
+async function create(brought: string | null, target: string, kind: Kind): Promise<void> {
+  if (brought === null) {
+    if (kind === 'folder') await mkdir(target, { recursive: true, mode: 0o755 })
+    else await writeFile(target, '', { mode: 0o600, flag: 'wx' })
+    return
+  }
+  // Copied aside and renamed: the release's own files may be hard links to those of other releases. Under a name
+  // that nobody can have put there before.
+  await removeAsides(target)
+  const aside = `${target}.${randomBytes(6).toString('hex')}`
+  await cp(brought, aside, { recursive: true, verbatimSymlinks: true, errorOnExist: true, force: false })
+  await rename(aside, target)
 }
 
 /** What a copy that was cut off has left. */
@@ -62,4 +79,37 @@ async function removeAsides(target: string): Promise<void> {
     if (!each.startsWith(name) || !/^[0-9a-f]{12}$/.test(each.slice(name.length))) continue
     await rm(join(dirname(target), each), { recursive: true, force: true })
   }
+}
+
+/** Whether the release brings something that the shared content does not have, or has in another size. */
+async function differs(brought: string, target: string): Promise<boolean> {
+  const [here, there] = [await lstat(brought), await lstat(target).catch(() => null)]
+  if (there?.isSymbolicLink()) return differs(brought, await realpath(target))
+  if (!here.isDirectory()) return there?.isFile() !== true || there.size !== here.size
+  if (there?.isDirectory() !== true) return true
+  for (const name of await readdir(brought)) {
+    if (await differs(join(brought, name), join(target, name))) return true
+  }
+  return false
+}
+
+/** A shared path may itself be a link of the user's, to another disk; one to nothing is of no kind. */
+async function assertKind(place: string, kind: Kind, path: string, where: string): Promise<void> {
+  const stat = await lstat(await realpath(place).catch(() => place))
+  if (kind === 'folder' ? stat.isDirectory() : stat.isFile()) return
+  const input = kind === 'folder' ? 'shared-dirs' : 'shared-files'
+  throw new Failure('shared-path-unusable', `\`${input}\` names ${path}, which is no ${kind} in ${where}`, {
+    remedy: 'Name folders in `shared-dirs` and files in `shared-files`; the shared content is left as it is.',
+  })
+}
+
+function assertInside(root: string, real: string, path: string): void {
+  if (real === root || real.startsWith(root + sep)) return
+  throw new Failure(
+    'shared-path-unusable',
+    `the shared path ${path} leads out of the release through a link`,
+    {
+      remedy: 'Take the link out of the build, or share another path.',
+    },
+  )
 }

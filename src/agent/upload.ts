@@ -109,14 +109,15 @@ export function createUploads(layout: Layout): Uploads {
       if (!filled && missing.length > 0)
         throw new Failure('upload-incomplete', `the contents of ${id} never came`)
       const files = releaseFiles(directory)
-      const { run, entry, nextVersion } = params
-      const info = { id, ...run, created: new Date().toISOString(), entry, nextVersion, contentHash }
+      const { run, entry, staticPath, nextVersion } = params
+      const created = new Date().toISOString()
+      const info = { id, ...run, created, entry, staticPath, nextVersion, contentHash }
       await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644)
       await writeFileAtomic(files.runtime, JSON.stringify(params.runtime), 0o600)
       if (!(await exists(join(directory, entry)))) {
         throw new Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`)
       }
-      await linkShared(layout, directory, dirname(entry), params.runtime)
+      const leftOut = await linkShared(layout, directory, dirname(entry), params.runtime)
       await syncFolder(directory)
 
       const path = releaseDirectory(layout, id)
@@ -124,7 +125,7 @@ export function createUploads(layout: Layout): Uploads {
       await syncFolder(layout.releases)
       await syncFolder(layout.incoming)
       upload = undefined
-      return { path }
+      return { path, leftOut }
     },
 
     async abandon() {

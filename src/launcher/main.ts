@@ -12,6 +12,7 @@ import { readActivation } from '../server/activation-file.ts'
 import { LONGEST_STAY } from '../server/limits.ts'
 import { applyEnvironment } from './environment.ts'
 import { createFrontDoor, type FrontDoor } from './front-door.ts'
+import { otherReleases } from './other-releases.ts'
 import { capturePublicServer } from './private-port.ts'
 import { proveHealthy } from './proof.ts'
 import { keepRecord } from './record.ts'
@@ -63,10 +64,12 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   }
   const onTrial = candidate || activation?.target === release.id
   const captured = capturePublicServer(runtime.host, runtime.port)
+  const others = otherReleases(release)
   await load(release.entry)
 
   const { server, port } = await captured
   record.update({ phase: 'proving', port })
+  others.attach(server)
   const frontDoor = createFrontDoor(server)
   await proveHealthy({
     port,

@@ -10,6 +10,8 @@ export interface Release {
   /** The app's folder on the server, which holds `releases` and `.gapless`. */
   readonly appDirectory: string
   readonly entry: string
+  /** Next.js's static files, relative to the release; null where a release does not tell. */
+  readonly staticPath: string | null
   readonly runtime: Runtime
 }
 
@@ -23,6 +25,7 @@ export function readRelease(launcherDirectory: string): Release {
     directory,
     appDirectory,
     entry: join(directory, info.entry),
+    staticPath: info.staticPath ?? null,
     runtime: readJson<Runtime>(join(launcherDirectory, 'runtime.json')),
   }
 }

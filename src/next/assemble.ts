@@ -43,11 +43,11 @@ interface Layer {
  * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`
  */
 export async function assemble(output: BuildOutput, workspace: string = output.directory): Promise<Tree> {
-  const { relativeAppDir, distDir } = output
+  const { relativeAppDir } = output
   const root = await realpath(workspace)
   const layers: readonly Layer[] = [
     await layer(output.standaloneDirectory, ''),
-    await layer(output.staticDirectory, posix.join(relativeAppDir, distDir, 'static')),
+    await layer(output.staticDirectory, output.staticPath),
     ...(output.publicDirectory === undefined
       ? []
       : [await publicLayer(output.publicDirectory, posix.join(relativeAppDir, 'public'), root)]),

@@ -14,6 +14,8 @@ export interface StepOptions {
   readonly command?: string | undefined
   /** Defaults to this process's environment. */
   readonly environment?: NodeJS.ProcessEnv | undefined
+  /** What the step's environment has besides. */
+  readonly variables?: Readonly<Record<string, string>> | undefined
   /** Where the output goes as it comes. Defaults to standard output, which is the job's log. */
   readonly log?: Writable | undefined
 }
@@ -47,6 +49,7 @@ export async function build(options: StepOptions): Promise<readonly string[] | u
   const { directory, workspace } = options
   const environment: NodeJS.ProcessEnv = {
     ...stepEnvironment(options.environment ?? process.env),
+    ...options.variables,
     // Next.js 14, 15 and 16 take this as the default of `output`: no change to the user's configuration.
     NEXT_PRIVATE_STANDALONE: 'true',
     NEXT_TELEMETRY_DISABLED: '1',

@@ -22,6 +22,8 @@ export interface BuildOutput {
   readonly entry: string
   readonly standaloneDirectory: string
   readonly staticDirectory: string
+  /** Where the static files stand in the release, relative to its root, with forward slashes. */
+  readonly staticPath: string
   readonly publicDirectory: string | undefined
   /** BUILD_ID. Next.js 16 with a deployment id makes it the same for every build: it identifies no release. */
   readonly buildId: string
@@ -70,6 +72,7 @@ export function readBuildOutput(directory: string): BuildOutput {
     entry,
     standaloneDirectory,
     staticDirectory,
+    staticPath: posix.join(relativeAppDir, distDir, 'static'),
     publicDirectory: isDirectory(publicDirectory) ? publicDirectory : undefined,
     buildId: readFileSync(buildIdFile, 'utf8').trim(),
     builtAt: server.writtenAt,

@@ -1,31 +1,45 @@
 /** build: installs and builds the app on the runner, and checks that the result can be deployed. */
 import { randomUUID } from 'node:crypto'
 import { install, build as runBuild } from '../next/build.ts'
+import { deploymentId } from '../next/deployment-id.ts'
 import { assertNodeFits } from '../next/fit.ts'
 import { doubtsAbout } from '../next/freshness.ts'
 import { type BuildOutput, readBuildOutput } from '../next/output.ts'
 import type { Project } from '../next/project.ts'
+import { KEY_VARIABLE, keyForWorkers, usedAnotherKey } from '../next/server-actions.ts'
 import type { Plan } from '../plan.ts'
 import type { Done, Log } from '../pipeline.ts'
 import { checkEach, type Host } from './hosts.ts'
 
+export interface Built extends BuildOutput {
+  /** What the workers' environment needs because of how the app was built. */
+  readonly workerEnvironment: Readonly<Record<string, string>>
+}
+
 /**
  * What the app's tools print is shown as it comes, and none of it is a command to the runner: a dependency could
  * otherwise set this step's outputs.
+ * @param key for the build's server actions
  * @throws the failures of next/
  */
 export async function build(
-  { inputs }: Plan,
+  { inputs, activation }: Plan,
   project: Project,
   hosts: readonly Host[],
+  key: string | undefined,
   log: Log,
-): Promise<Done<BuildOutput>> {
+): Promise<Done<Built>> {
   checkEach(hosts, (facts) => assertNodeFits(project, facts))
   const options = { directory: project.directory, workspace: inputs.run.workspace }
+  const variables = {
+    ...(key === undefined ? {} : { [KEY_VARIABLE]: key }),
+    // Any name that no other build has will do.
+    ...deploymentId(project.directory, activation),
+  }
   const [installed, began, built] = await withoutCommands(async () => [
     await install({ ...options, command: inputs.installCommand }),
     Date.now(),
-    await runBuild({ ...options, command: inputs.buildCommand }),
+    await runBuild({ ...options, command: inputs.buildCommand, variables }),
   ])
   const output = readBuildOutput(project.directory)
   const doubts = doubtsAbout(output, built === undefined ? undefined : began)
@@ -33,7 +47,9 @@ export async function build(
   const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]))
   const how = commands.length === 0 ? 'used what was already built' : commands.join(', ')
   const detail = `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}`
-  return { value: output, detail: [detail, ...doubts].join('. ') }
+  const remarks = key !== undefined && usedAnotherKey(output, key) ? [...doubts, KEY_UNSEEN] : doubts
+  const workerEnvironment = key === undefined ? {} : keyForWorkers(output, inputs.run.workspace, key)
+  return { value: { ...output, workerEnvironment }, detail: [detail, ...remarks].join('. ') }
 }
 
 async function withoutCommands<T>(work: () => Promise<T>): Promise<T> {
@@ -46,3 +62,7 @@ async function withoutCommands<T>(work: () => Promise<T>): Promise<T> {
     process.stdout.write(`\n::${token}::\n`)
   }
 }
+
+const KEY_UNSEEN =
+  `the build did not see ${KEY_VARIABLE}, so that pages of older releases cannot call their server actions ` +
+  '(Turborepo hides it unless turbo.json lists it in `env`)'

@@ -7,6 +7,7 @@ import type { Plan } from '../plan.ts'
 import { assemble } from './assemble.ts'
 import { bringLive } from './bring-live.ts'
 import { build } from './build.ts'
+import { encryptionKey } from './encryption-key.ts'
 import { recover } from './recover.ts'
 import { chooseRelease } from './rollback-target.ts'
 import { lookAt } from './status.ts'
@@ -27,7 +28,11 @@ export function deploy(project: Project): Story {
     withHosts(plan, programs, pipeline, async (hosts, known) => {
       const { dryRun } = plan.inputs
       if (!dryRun) known.live = await recover(plan, hosts, pipeline)
-      const output = await pipeline.run('build', () => build(plan, project, hosts, pipeline.log))
+      const output = await pipeline.run('build', async () => {
+        // One build for all: the first host's key counts.
+        const key = await encryptionKey(plan, project.directory, hosts[0]!.agent(), pipeline.log)
+        return build(plan, project, hosts, key, pipeline.log)
+      })
       const manifest = await pipeline.run('assemble', () =>
         assemble(plan, output, programs.launcherFile, hosts),
       )

@@ -1,10 +1,10 @@
 /** upload: sends what the server lacks, in one compressed stream; the server proves every file by its hash. */
 import { formatBytes, plural } from '../format.ts'
-import type { BuildOutput } from '../next/output.ts'
 import type { Done, Pipeline } from '../pipeline.ts'
 import { type Plan, runtimeOf } from '../plan.ts'
 import { contentStream, manifestStream, missingFiles } from '../transfer/stream.ts'
 import type { Manifest } from '../transfer/manifest.ts'
+import type { Built } from './build.ts'
 import { type Host, onEach } from './hosts.ts'
 
 export interface Uploaded {
@@ -17,7 +17,7 @@ export interface Uploaded {
 export async function uploadToAll(
   plan: Plan,
   hosts: readonly Host[],
-  output: BuildOutput,
+  output: Built,
   manifest: Manifest,
   pipeline: Pipeline,
 ): Promise<Uploaded> {
@@ -42,12 +42,7 @@ async function agreeOnId(hosts: readonly Host[], atOnce: number, pipeline: Pipel
   )
 }
 
-async function upload(
-  plan: Plan,
-  host: Host,
-  output: BuildOutput,
-  manifest: Manifest,
-): Promise<Done<Uploaded>> {
+async function upload(plan: Plan, host: Host, output: Built, manifest: Manifest): Promise<Done<Uploaded>> {
   const agent = host.agent()
   const { id, missing, reusedFiles } = await agent.call('stage', {}, { body: manifestStream(manifest) })
   const files = missingFiles(manifest, missing)
@@ -59,15 +54,18 @@ async function upload(
     }
   }
   if (files.length > 0) await agent.call('fill', { id }, { body: counted() })
-  await agent.call('commit', {
+  const { leftOut } = await agent.call('commit', {
     id,
     entry: output.entry,
+    staticPath: output.staticPath,
     nextVersion: output.nextVersion ?? '',
     run: plan.run,
-    runtime: runtimeOf(plan.inputs, output.basePath),
+    runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
   })
+  const remark =
+    leftOut.length === 0 ? '' : `; left out, because what is shared counts: ${leftOut.join(', ')}`
   return {
     value: { id, sentBytes },
-    detail: `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ${reusedFiles} were there already`,
+    detail: `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ${reusedFiles} were there already${remark}`,
   }
 }

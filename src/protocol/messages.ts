@@ -66,6 +66,8 @@ export const releaseInfo = object({
   created: string,
   /** The release's server.js, relative to the release. */
   entry: string,
+  /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+  staticPath: nullable(string),
   nextVersion: string,
   contentHash: string,
 })
@@ -216,6 +218,8 @@ export const operations = {
    * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
    */
   reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
+  /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
+  encryptionKey: { params: object({ create: boolean }), result: object({ key: nullable(string) }) },
   /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
   stage: {
     params: nothing,
@@ -233,11 +237,13 @@ export const operations = {
     params: object({
       id: releaseId,
       entry: string,
+      staticPath: nullable(string),
       nextVersion: string,
       run,
       runtime,
     }),
-    result: object({ path: string }),
+    /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+    result: object({ path: string, leftOut: list(string) }),
   },
   /** Proves every file of a release by its hash. */
   audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },

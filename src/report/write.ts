@@ -9,6 +9,7 @@ import { type Redact, redactor, visible } from './text.ts'
 
 /** The job's log. One line each: what a server says must not become a workflow command. */
 export const jobLog: Log = {
+  mask: core.setSecret,
   info: (line) => core.info(withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
   warning: (line) => core.warning(visible(line)),
   group: core.startGroup,

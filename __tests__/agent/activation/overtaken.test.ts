@@ -11,6 +11,7 @@ const live = (changes: Partial<RunInfo>): ReleaseInfo => ({
   id: '20260101000001',
   created: '',
   entry: 'server.js',
+  staticPath: null,
   nextVersion: '16.4.6',
   contentHash: '',
 })

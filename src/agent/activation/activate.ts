@@ -9,6 +9,7 @@ import { liveRelease, markVerified, pointCurrentAt, prepareLink, readInfo } from
 import { daemonPid } from '../pm2.ts'
 import { assertPortIsOurs } from '../port.ts'
 import { readWorkers } from '../workers.ts'
+import { carryOldStatic } from './carry.ts'
 import type { Activation } from './context.ts'
 import { bringUp, trim, untilReplaced } from './bring-up.ts'
 import { isOurs, listWorkers, toStates, type Worker } from './fleet.ts'
@@ -76,6 +77,7 @@ async function prepare(activation: Activation): Promise<Preparation> {
   const daemon = daemonPid(job.pm2Home)
   await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon })
   if (!hasBegun(activation, 'pre-activate', 'done')) await hook(activation, 'pre-activate')
+  await carryOldStatic(activation, release)
   await prepareLink(layout, release)
   if (previous !== null && previous.release !== release) await prepareLink(layout, previous.release)
   await untilReplaced(activation, app.options.kill_timeout)

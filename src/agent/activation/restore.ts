@@ -9,6 +9,7 @@ import { pointCurrentAt } from '../releases.ts'
 import { troubleOf } from '../trouble.ts'
 import { readWorkers } from '../workers.ts'
 import { bringUp, trim } from './bring-up.ts'
+import { carryOldStatic } from './carry.ts'
 import type { Activation, Goal } from './context.ts'
 import { logsSince } from './evidence.ts'
 import { isOurs, listWorkers, pm2App, servedRelease, serves, toStates } from './fleet.ts'
@@ -55,6 +56,8 @@ const nothingToGoBackTo = 'there is no release to go back to: the app is left st
 async function goBack(activation: Activation, previous: Goal): Promise<void> {
   const { layout, pm2, appName, target } = activation
   const { release, runtime } = previous
+  // The failed release may have served for a moment, although it was never shown to.
+  await carryOldStatic(activation, release, [target.release])
   const app = pm2App(layout, appName, runtime, target.runtime)
   const instances = instancesOf(runtime)
   const timeout = runtime.health.timeoutMs + runtime.drainTimeoutMs

@@ -1,0 +1,97 @@
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
+import { compile } from '../support/compile.ts'
+import { temporaryFolders } from '../support/folder.ts'
+import { ask, type FakeRelease, makeRelease, startWorker, type Worker } from './fake-release.ts'
+
+const folder = temporaryFolders()
+let compiled: string
+let worker: Worker | undefined
+
+beforeAll(() => {
+  compiled = compile()
+})
+afterAll(() => rmSync(compiled, { recursive: true, force: true }))
+afterEach(async () => {
+  worker?.child.kill('SIGKILL')
+  await worker?.exit
+})
+
+function write(directory: string, files: Readonly<Record<string, string>>): void {
+  for (const [name, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(directory, name)), { recursive: true })
+    writeFileSync(join(directory, name), text)
+  }
+}
+
+/** The app answers `hello` to everything: what it says comes from the app, all else from another release. */
+async function serving(staticPath: string | null = '.next/static'): Promise<FakeRelease> {
+  const release = await makeRelease(folder(), compiled)
+  const info = { id: release.id, entry: 'server.js', staticPath }
+  write(release.directory, {
+    '.gapless/release.json': JSON.stringify(info),
+    '.next/static/chunks/own.js': 'own',
+  })
+  write(join(release.app, 'releases', '20260101000009'), {
+    '.gapless/release.json': JSON.stringify({ ...info, staticPath: 'web/build/static' }),
+    'web/build/static/chunks/own.js': 'not this one',
+    'web/build/static/chunks/[id]/other.js': 'other',
+    'web/build/static/media/p.png': 'png',
+    'web/build/secret.txt': 'secret',
+  })
+  write(join(release.app, 'releases', '20260101000010'), { '.gapless/release.json': '{ damaged' })
+  worker = startWorker(release)
+  await worker.ready
+  return release
+}
+
+test('a file that only another release has comes from there, to be kept for ever', async () => {
+  const { port } = await serving()
+  const answer = await ask(port, '/_next/static/chunks/%5Bid%5D/other.js?dpl=1')
+  expect(answer).toMatchObject({
+    status: 200,
+    body: 'other',
+    headers: {
+      'content-type': 'application/javascript; charset=UTF-8',
+      'cache-control': 'public, max-age=31536000, immutable',
+      'content-length': '5',
+    },
+  })
+  expect((await ask(port, '/docs/_next/static/media/p.png')).body).toBe('png')
+})
+
+test('a picture that only another release has comes as it is', async () => {
+  const { port } = await serving()
+  const url = encodeURIComponent('/_next/static/media/p.png?dpl=1')
+  expect(await ask(port, `/_next/image?url=${url}&w=640&q=75`)).toMatchObject({
+    status: 200,
+    body: 'png',
+    headers: { 'content-type': 'image/png' },
+  })
+})
+
+test.each([
+  ['the release’s own', '/_next/static/chunks/own.js'],
+  ['nobody’s', '/_next/static/chunks/none.js'],
+  ['outside the static folder', '/_next/static/../secret.txt'],
+  ['outside it, encoded', '/_next/static/%2e%2e/secret.txt'],
+  ['a folder', '/_next/static/chunks'],
+  ['not decodable', '/_next/static/%zz'],
+  ['a picture of the release', '/_next/image?url=%2F_next%2Fstatic%2Fchunks%2Fown.js&w=640&q=75'],
+  ['a picture elsewhere', '/_next/image?url=https%3A%2F%2Fx.example%2F_next%2Fstatic%2Fmedia%2Fp.png'],
+])('what is %s is the app’s to answer', async (_, path) => {
+  const { port } = await serving()
+  expect((await ask(port, path)).body).toBe('hello')
+})
+
+test('a file that came after the boot is not the app’s: it would not find it', async () => {
+  const release = await serving()
+  write(release.directory, { '.next/static/media/p.png': 'carried later' })
+  expect((await ask(release.port, '/_next/static/media/p.png')).body).toBe('png')
+})
+
+test('a release that does not tell where its files are leaves all to its app', async () => {
+  const { port } = await serving(null)
+  expect((await ask(port, '/_next/static/media/p.png')).body).toBe('hello')
+})

@@ -1,0 +1,53 @@
+/**
+ * NEXT_DEPLOYMENT_ID, by which a page notices that the server runs another build (Next.js 16.4). With it, the
+ * Pages Router of an old page leaves for the new release without a word; without it, it first asks for data under
+ * the old build's id and logs a 404. The App Router notices by itself, and 14.2 and 15.5 ask all the same.
+ */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { readPackageJson } from './package-json.ts'
+
+const ID_VARIABLE = 'NEXT_DEPLOYMENT_ID'
+
+/**
+ * What the build's environment gets so that its pages can tell it from others. Nothing where it would not help,
+ * or where the app has an id of its own: Next.js prefers the variable to its configuration.
+ *
+ * @param id letters, digits, `-` and `_`; of this build alone
+ */
+export function deploymentId(
+  directory: string,
+  id: string,
+  environment: NodeJS.ProcessEnv = process.env,
+): Readonly<Record<string, string>> {
+  const wanted = hasPages(directory) && majorVersion(directory) >= 16
+  return wanted && !environment[ID_VARIABLE] && !hasOwnId(directory) ? { [ID_VARIABLE]: id } : {}
+}
+
+/** Whether there is a page of the Pages Router; `_app` and the like are none, and neither is an API route. */
+function hasPages(directory: string): boolean {
+  return ['pages', 'src/pages']
+    .map((name) => join(directory, name))
+    .filter((folder) => existsSync(folder))
+    .some((folder) => readdirSync(folder).some((name) => name !== 'api' && !name.startsWith('_')))
+}
+
+/** 0 where Next.js is not installed, or not yet. */
+function majorVersion(directory: string): number {
+  try {
+    const file = createRequire(join(directory, 'package.json')).resolve('next/package.json')
+    return Number.parseInt(readPackageJson(join(file, '..'))?.version ?? '0', 10)
+  } catch {
+    return 0
+  }
+}
+
+const SOURCES = /^(next\.config\.[cm]?[jt]s|\.env(\.local|\.production|\.production\.local)?)$/
+
+/** By name alone: the configuration is a program. */
+function hasOwnId(directory: string): boolean {
+  return readdirSync(directory)
+    .filter((name) => SOURCES.test(name))
+    .some((name) => /deploymentId|NEXT_DEPLOYMENT_ID/.test(readFileSync(join(directory, name), 'utf8')))
+}

@@ -1,0 +1,22 @@
+/** The key that the build gives its server actions: the user's own, else the app's, which the server keeps. */
+import { KEY_VARIABLE, hasOwnKey } from '../next/server-actions.ts'
+import type { Log } from '../pipeline.ts'
+import type { Plan } from '../plan.ts'
+import type { AgentSession } from '../remote/agent-session.ts'
+
+/** @returns the key to build with; undefined where the build has its own, makes none, or must leave no trace */
+export async function encryptionKey(
+  { inputs }: Plan,
+  directory: string,
+  agent: AgentSession,
+  log: Log,
+): Promise<string | undefined> {
+  if (inputs.buildCommand === 'none' || hasOwnKey(directory)) return undefined
+  // The workers prefer what their environment says: a build with another key would be at odds with them.
+  const atRunTime = inputs.app.env[KEY_VARIABLE]
+  if (atRunTime) return atRunTime
+  const { key } = await agent.call('encryptionKey', { create: !inputs.dryRun })
+  if (key === null) return undefined
+  log.mask(key)
+  return key
+}
