@@ -196,6 +196,7 @@ describe('everything in it is data:', () => {
       entry: '',
       nextVersion: '',
       contentHash: '',
+      distDir: null,
     }
     const outcome = outcomeOf({
       hosts: [

@@ -16,7 +16,8 @@ const { readInputs } = await load('inputs.js')
 const { createPlan } = await load('plan.js')
 const { connect } = await load('phases/connect.js')
 const { assemble } = await load('phases/assemble.js')
-const { upload } = await load('phases/upload.js')
+const { uploadToAll } = await load('phases/upload.js')
+const { createPipeline } = await load('pipeline.js')
 const { readBuildOutput } = await load('next/output.js')
 
 const env = {
@@ -24,14 +25,16 @@ const env = {
   ...Object.fromEntries(Object.entries(given).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value])),
 }
 const plan = createPlan(readInputs(env), 'next-app')
-const log = { info: (line) => process.stderr.write(`${line}\n`), group() {}, endGroup() {} }
+let detail = ''
+const log = { info: (line) => process.stderr.write(`${(detail = line)}\n`), group() {}, endGroup() {} }
+const pipeline = createPipeline(log)
 const begun = performance.now()
-const { value: server } = await connect(plan, { agentFile, launcherFile, persist: true })
+const hosts = await connect(plan, { agentFile, launcherFile, persist: true, forUpload: true }, pipeline)
 const connected = performance.now()
 const output = readBuildOutput(workspace)
 const { value: manifest } = await assemble(plan, output, launcherFile, log)
 const assembled = performance.now()
-const { value, detail } = await upload(plan, server, output, manifest, log)
+const value = await uploadToAll(plan, hosts, output, manifest, pipeline)
 const done = performance.now()
 console.log(
   JSON.stringify({
@@ -44,4 +47,4 @@ console.log(
     rssBytes: process.resourceUsage().maxRSS * 1024,
   }),
 )
-server.close()
+for (const host of hosts) host.close()

@@ -1,9 +1,10 @@
 /** assemble: lays the deploy tree out (standalone, static, public) and hashes it. */
 import { statSync } from 'node:fs'
 import { formatBytes, plural } from '../format.ts'
-import { assemble as layOut } from '../next/assemble.ts'
+import { assemble as layOut, withEntry } from '../next/assemble.ts'
 import type { BuildOutput } from '../next/output.ts'
-import type { Done } from '../pipeline.ts'
+import type { Done, Log } from '../pipeline.ts'
+import { startProgress } from '../progress.ts'
 import type { Plan } from '../plan.ts'
 import { createManifest, type Manifest } from '../transfer/manifest.ts'
 
@@ -12,6 +13,7 @@ export async function assemble(
   plan: Plan,
   output: BuildOutput,
   launcherFile: string,
+  log: Pick<Log, 'info'>,
 ): Promise<Done<Manifest>> {
   const tree = await layOut(output, plan.inputs.run.workspace)
   const launcher = {
@@ -21,7 +23,9 @@ export async function assemble(
     size: statSync(launcherFile).size,
     mode: 0o644,
   } as const
-  const manifest = await createManifest({ entries: [launcher, ...tree.entries] })
+  const entries = withEntry(tree.entries, launcher)
+  const total = entries.reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.size : 0), 0)
+  const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total))
   const { files, bytes } = manifest
   return { value: manifest, detail: `${plural(files.length, 'file')}, ${formatBytes(bytes)}` }
 }

@@ -28,7 +28,9 @@ export function deploy(project: Project): Story {
       const { dryRun } = plan.inputs
       if (!dryRun) known.live = await recover(plan, hosts, pipeline)
       const output = await pipeline.run('build', () => build(plan, project))
-      const manifest = await pipeline.run('assemble', () => assemble(plan, output, programs.launcherFile))
+      const manifest = await pipeline.run('assemble', () =>
+        assemble(plan, output, programs.launcherFile, pipeline.log),
+      )
       if (dryRun) {
         pipeline.skip(
           'upload',

@@ -7,6 +7,7 @@
  * parsed before the sentinel.
  */
 import { createHash } from 'node:crypto'
+import { deflateRawSync } from 'node:zlib'
 import type { AgentOptions } from '../agent/operations.ts'
 
 export interface Bootstrap {
@@ -27,7 +28,7 @@ export const greeting = { ready: 'ready', needAgent: 'need-agent', noNode: 'no-n
 export function bootstrapCommand({ sentinel, source, persist, path, options }: Bootstrap): string {
   const hash = createHash('sha256').update(source).digest('hex')
   const settings = JSON.stringify({ sentinel, hash, size: source.length, persist, path, options })
-  const code = Buffer.from(`(${loadAgent.toString()})(${settings},require,module)`).toString('base64')
+  const code = deflateRawSync(`(${loadAgent.toString()})(${settings},require,module)`).toString('base64')
   return `/bin/sh -c '${findNode(sentinel, options.binPath, code)}'`
 }
 
@@ -49,7 +50,7 @@ const SYSTEM_FOLDERS = ['/usr/local/bin', '/usr/bin', '/opt/node/bin', '/opt/hom
 
 /** Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the usual places. */
 function findNode(sentinel: string, binPath: readonly string[], code: string): string {
-  const run = `"$1" -e "eval(Buffer.from(process.argv[1],/base64/.source).toString())" ${code}`
+  const run = `"$1" -e "eval(require(/zlib/.source).inflateRawSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`
   const fits = `"$1" -e "process.exit(parseInt(process.versions.node)>=${OLDEST_NODE}?0:1)" 2>/dev/null`
   const tries = [
     ...binPath.map((folder) => `${shellWord(folder)}/node`),

@@ -13,6 +13,7 @@ const live = (changes: Partial<RunInfo>): ReleaseInfo => ({
   entry: 'server.js',
   nextVersion: '16.4.6',
   contentHash: '',
+  distDir: null,
 })
 
 describe('a run that comes late', () => {
