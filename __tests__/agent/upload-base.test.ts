@@ -11,11 +11,11 @@ import { outline } from '../../src/agent/outline.ts'
 import { createUploads } from '../../src/agent/upload.ts'
 import { formatEntry } from '../../src/protocol/manifest.ts'
 import { createManifest, type Manifest } from '../../src/transfer/manifest.ts'
-import { manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import { contentParts, manifestStream, missingFiles } from '../../src/transfer/stream.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { type Content, manifestOf } from '../support/tree.ts'
-import { bodyOf, noBase, stage, stageParams } from '../support/upload.ts'
+import { noBase, stage, stageParams } from '../support/upload.ts'
 import { run, runtimeWith } from './releases-on-disk.ts'
 
 const folder = temporaryFolders()
@@ -52,7 +52,7 @@ async function upload(manifest: Manifest, base?: Awaited<ReturnType<typeof outli
   for (let { missing } = staged; ;) {
     const sent = missingFiles(manifest, missing)
     rounds.push(sent.map(({ path }) => path))
-    if (sent.length > 0) await uploads.fill(id, sent.length, bodyOf(sent))
+    for (const part of contentParts(sent)) await uploads.fill(id, part.files.length, part.content)
     const committed = await uploads.commit(commitOf(id), () => undefined)
     if (committed.path !== null) return { id, directory: committed.path, rounds, staged }
     missing = committed.missing
