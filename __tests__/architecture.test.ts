@@ -76,8 +76,9 @@ describe('each room imports', () => {
     ['protocol', [], false],
     ['server', ['protocol'], true],
     ['launcher', ['server', 'protocol'], true],
-    ['agent', ['server', 'protocol'], true],
-    ['transfer', ['protocol'], true],
+    ['content', ['protocol'], true],
+    ['agent', ['server', 'content', 'protocol'], true],
+    ['transfer', ['content', 'protocol'], true],
     ['inputs', ['protocol'], true],
   ]
   test.each(rooms)('%s: nothing but itself and %j (and Node: %s)', (room, known, node) => {

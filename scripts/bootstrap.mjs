@@ -21,6 +21,7 @@ if (command === 'demo') {
 } else if (command === 'bench') {
   const [name, ...benchArgs] = args
   ensure('/usr/sbin/sshd', 'openssh-server')
+  if (name === 'transfer') ensure('/usr/bin/rsync', 'rsync')
   handOver(runnerNode(), [join(root, 'bench', `${name}.ts`), ...benchArgs])
 } else if (command === 'test' || command === 'attacks') {
   ensure('/usr/sbin/sshd', 'openssh-server')

@@ -9,7 +9,7 @@ import { type Layout, releaseDirectory, releaseFiles } from '../../src/agent/lay
 import { lockHolder, takeLock } from '../../src/agent/lock.ts'
 import { writeOwner } from '../../src/agent/owner.ts'
 import { pointCurrentAt } from '../../src/agent/releases.ts'
-import { uploadOwner } from '../../src/agent/upload.ts'
+import { uploadOwner } from '../../src/agent/sources.ts'
 import type { ActivationRequest } from '../../src/protocol/messages.ts'
 import { startTimeOf } from '../../src/server/process-identity.ts'
 import { failureOf } from '../support/failure.ts'

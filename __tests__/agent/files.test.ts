@@ -1,16 +1,7 @@
-import { createHash } from 'node:crypto'
-import {
-  chmodSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  statSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { exists, hashFile, linkTarget, readIfThere, writeFileAtomic } from '../../src/agent/files.ts'
+import { exists, linkTarget, readIfThere, writeFileAtomic } from '../../src/agent/files.ts'
 import { temporaryFolders } from '../support/folder.ts'
 
 const folder = temporaryFolders()
@@ -65,15 +56,5 @@ describe('looking', () => {
     const parent = folder()
     await expect(readIfThere(parent)).rejects.toThrow('EISDIR')
     await expect(linkTarget(parent)).rejects.toThrow('EINVAL')
-  })
-
-  test('hashes the content and nothing else', async () => {
-    const [one, two] = [join(folder(), 'one'), join(folder(), 'two')]
-    const content = Buffer.alloc(600_000, 'abc')
-    writeFileSync(one, content)
-    writeFileSync(two, content)
-    chmodSync(two, 0o755)
-    expect(await hashFile(one)).toBe(createHash('sha256').update(content).digest('hex'))
-    expect(await hashFile(two)).toBe(await hashFile(one))
   })
 })

@@ -116,7 +116,7 @@ describe('the static files of other releases', () => {
     await release(layout, ONE, { '.next/static/1.js': '1' })
     const two = await release(layout, TWO, { '.next/static/2.js': '2' })
     await carryStatic(layout, TWO)
-    expect(await auditRelease(two, releaseFiles(two).manifest, [])).toEqual({ files: 1, bytes: 1 })
+    expect(await auditRelease(two, releaseFiles(two).manifest, '.next', [])).toEqual({ files: 1, bytes: 1 })
   })
 })
 

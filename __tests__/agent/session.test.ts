@@ -12,6 +12,7 @@ import { parse } from '../../src/protocol/guards.ts'
 import { type Reply, reply } from '../../src/protocol/messages.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
+import { stageParams } from '../support/upload.ts'
 
 const folder = temporaryFolders()
 
@@ -90,7 +91,7 @@ describe('a session', () => {
         return staged
       },
     })
-    session.request('stage', {}, true)
+    session.request('stage', stageParams, true)
     session.data('one ')
     session.data('two')
     session.endOfBody()
@@ -168,7 +169,7 @@ describe('an operation that fails', () => {
         throw new Failure('locked', 'no')
       },
     })
-    session.request('stage', {}, true)
+    session.request('stage', stageParams, true)
     session.data('never looked at')
     expect(await session.next()).toMatchObject({ kind: 'error', value: { code: 'locked' } })
     session.data('nor this')
@@ -185,7 +186,7 @@ describe('an operation that fails', () => {
         return staged
       },
     })
-    session.request('stage', {}, true)
+    session.request('stage', stageParams, true)
     session.data('bad')
     expect(await session.next()).toMatchObject({ kind: 'error', value: { code: 'upload-corrupt' } })
     session.endOfBody()
@@ -195,8 +196,11 @@ describe('an operation that fails', () => {
 
   test('while a stream still reads ahead in its body leaves the session in order', async () => {
     const layout = layoutOf(join(folder(), 'app'))
-    const session = openSession({ releases, stage: (_, { body }) => createUploads(layout).stage(body) })
-    session.request('stage', {}, true)
+    const session = openSession({
+      releases,
+      stage: (params, { body }) => createUploads(layout).stage(params, body),
+    })
+    session.request('stage', stageParams, true)
     session.data('this is no brotli')
     expect(await session.next()).toMatchObject({ id: 1, kind: 'error' })
     session.endOfBody()
@@ -254,7 +258,7 @@ describe('a session ends with a failure', () => {
       releases,
       stage: async (_, { body }) => ({ ...staged, missing: await readAll(body) }),
     })
-    session.request('stage', {}, true)
+    session.request('stage', stageParams, true)
     session.request('releases')
     expect(await session.next()).toMatchObject({ kind: 'error', value: { code: 'malformed-message' } })
   })
@@ -270,7 +274,7 @@ describe('a session ends with a failure', () => {
         return staged
       },
     })
-    session.request('stage', {}, true)
+    session.request('stage', stageParams, true)
     session.data('half of it')
     session.end()
     expect(await session.next()).toMatchObject({ kind: 'error', value: { code: 'upload-incomplete' } })

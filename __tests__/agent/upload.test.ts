@@ -10,18 +10,22 @@ import {
   writeFileSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { brotliCompressSync } from 'node:zlib'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { type Layout, layoutOf, releaseFiles } from '../../src/agent/layout.ts'
 import { auditRelease } from '../../src/agent/manifest-file.ts'
 import { liveRelease, readInfo, readRuntime } from '../../src/agent/releases.ts'
 import { createUploads, type Uploads } from '../../src/agent/upload.ts'
 import { Failure } from '../../src/protocol/failure.ts'
+import { formatEntry } from '../../src/protocol/manifest.ts'
 import type { Result } from '../../src/protocol/messages.ts'
 import type { Manifest, SourceFile } from '../../src/transfer/manifest.ts'
-import { contentStream, manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import { missingFiles } from '../../src/transfer/stream.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { type Content, manifestOf } from '../support/tree.ts'
+import { bodyOf, stage, stageParams } from '../support/upload.ts'
 import { run, runtimeWith } from './releases-on-disk.ts'
 
 const folder = temporaryFolders()
@@ -50,6 +54,8 @@ interface Uploaded {
   readonly directory: string
 }
 
+const silent = () => undefined
+
 const commitOf = (id: string) => ({
   id,
   entry: 'server.js',
@@ -63,11 +69,15 @@ const commitOf = (id: string) => ({
 async function upload(contents: Readonly<Record<string, Content>>): Promise<Uploaded> {
   const uploads = createUploads(layout)
   const manifest = await manifestOf(folder(), contents)
-  const staged = await uploads.stage(manifestStream(manifest))
+  const staged = await stage(uploads, manifest)
   const sent = missingFiles(manifest, staged.missing)
-  if (sent.length > 0) await uploads.fill(staged.id, contentStream(sent))
-  const { path } = await uploads.commit(commitOf(staged.id))
-  return { staged, sent, directory: path }
+  if (sent.length > 0) await uploads.fill(staged.id, sent.length, bodyOf(sent))
+  const { path, missing } = await uploads.commit(commitOf(staged.id), silent)
+  if (path !== null) return { staged, sent, directory: path }
+  const again = missingFiles(manifest, missing)
+  await uploads.fill(staged.id, again.length, bodyOf(again))
+  const last = await uploads.commit(commitOf(staged.id), silent)
+  return { staged, sent: [...sent, ...again], directory: last.path! }
 }
 
 async function staged(contents: Readonly<Record<string, Content>>): Promise<{
@@ -77,7 +87,7 @@ async function staged(contents: Readonly<Record<string, Content>>): Promise<{
 }> {
   const uploads = createUploads(layout)
   const manifest = await manifestOf(folder(), contents)
-  const { id } = await uploads.stage(manifestStream(manifest))
+  const { id } = await stage(uploads, manifest)
   return { uploads, manifest, id }
 }
 
@@ -101,7 +111,7 @@ describe('the first upload', () => {
       if (typeof content === 'string') expect(readFileSync(file, 'utf8')).toBe(content)
       else if (Buffer.isBuffer(content)) expect(readFileSync(file).equals(content)).toBe(true)
     }
-    const audit = await auditRelease(directory, releaseFiles(directory).manifest, [])
+    const audit = await auditRelease(directory, releaseFiles(directory).manifest, '.next', [])
     expect(audit.files).toBe(8)
   })
 
@@ -150,7 +160,9 @@ describe('the second upload', () => {
     ]) {
       expect(inode(second.directory, path)).toBe(inode(first.directory, path))
     }
-    expect((await auditRelease(second.directory, releaseFiles(second.directory).manifest, [])).files).toBe(8)
+    expect(
+      (await auditRelease(second.directory, releaseFiles(second.directory).manifest, '.next', [])).files,
+    ).toBe(8)
   })
 
   test('sends what changed, and that alone', async () => {
@@ -212,36 +224,40 @@ describe('the second upload', () => {
 })
 
 describe('an upload that breaks', () => {
-  test('in the middle of the contents leaves no release', async () => {
+  test('in the middle of the contents leaves no release, and what came to the next upload', async () => {
     const { uploads, manifest, id } = await staged(site)
     async function* cut() {
       let left = 100_000
-      for await (const chunk of contentStream(manifest.files)) {
+      for await (const chunk of bodyOf(manifest.files)) {
         yield chunk
         left -= chunk.length
         if (left < 0)
           throw new Failure('upload-incomplete', 'the connection ended in the middle of an upload')
       }
     }
-    expect(await failureOf(uploads.fill(id, cut()))).toMatchObject({ code: 'upload-incomplete' })
-    expect(await failureOf(uploads.commit(commitOf(id)))).toMatchObject({ code: 'upload-incomplete' })
-    await expectNothingLeft(uploads)
+    expect(await failureOf(uploads.fill(id, manifest.files.length, cut()))).toMatchObject({
+      code: 'upload-incomplete',
+    })
+    expect(await failureOf(uploads.commit(commitOf(id), silent))).toMatchObject({ code: 'upload-incomplete' })
+    expect(readdirSync(layout.releases)).toEqual([])
+    await uploads.abandon()
+    expect(readdirSync(layout.incoming)).toEqual([`${id}.interrupted`])
   })
 
   test('by an early end of the compressed stream leaves no release', async () => {
     const { uploads, manifest, id } = await staged(site)
     async function* short() {
       const chunks: Buffer[] = []
-      for await (const chunk of contentStream(manifest.files)) chunks.push(chunk)
+      for await (const chunk of bodyOf(manifest.files)) chunks.push(chunk)
       yield Buffer.concat(chunks).subarray(0, -10)
     }
-    await expect(uploads.fill(id, short())).rejects.toThrow()
+    await expect(uploads.fill(id, manifest.files.length, short())).rejects.toThrow()
     await expectNothingLeft(uploads)
   })
 
   test('before its contents came leaves no release', async () => {
     const { uploads, id } = await staged(site)
-    expect(await failureOf(uploads.commit(commitOf(id)))).toMatchObject({ code: 'upload-incomplete' })
+    expect(await failureOf(uploads.commit(commitOf(id), silent))).toMatchObject({ code: 'upload-incomplete' })
     await expectNothingLeft(uploads)
   })
 
@@ -250,7 +266,7 @@ describe('an upload that breaks', () => {
     async function* garbage() {
       yield randomBytes(5000)
     }
-    await expect(uploads.stage(garbage())).rejects.toThrow()
+    await expect(uploads.stage(stageParams, garbage())).rejects.toThrow()
     await expectNothingLeft(uploads)
   })
 
@@ -258,7 +274,7 @@ describe('an upload that breaks', () => {
     const first = await upload(site)
     const { uploads, id } = await staged({ ...site, 'server.js': 'two' })
     async function* nothing(): AsyncGenerator<Buffer, void, undefined> {}
-    await expect(uploads.fill(id, nothing())).rejects.toThrow()
+    await expect(uploads.fill(id, 1, nothing())).rejects.toThrow()
     await expectNothingLeft(uploads, [first.staged.id])
     expect(readFileSync(join(first.directory, 'server.js'), 'utf8')).toBe('require("next")')
   })
@@ -270,7 +286,7 @@ describe('contents that are not what the manifest names are refused:', () => {
   test('other bytes', async () => {
     const { uploads, manifest, id } = await staged(one)
     writeFileSync(manifest.files[0]!.source, 'AAAA')
-    expect(await failureOf(uploads.fill(id, contentStream(manifest.files)))).toMatchObject({
+    expect(await failureOf(uploads.fill(id, manifest.files.length, bodyOf(manifest.files)))).toMatchObject({
       code: 'upload-corrupt',
       message: expect.stringContaining('a.txt'),
     })
@@ -279,22 +295,29 @@ describe('contents that are not what the manifest names are refused:', () => {
 
   test('the right files in another order', async () => {
     const { uploads, manifest, id } = await staged(one)
-    const failure = await failureOf(uploads.fill(id, contentStream([...manifest.files].reverse())))
+    const failure = await failureOf(
+      uploads.fill(id, manifest.files.length, bodyOf([...manifest.files].reverse())),
+    )
     expect(failure.code).toBe('upload-corrupt')
     await expectNothingLeft(uploads)
   })
 
   test('too few', async () => {
     const { uploads, manifest, id } = await staged(one)
-    const failure = await failureOf(uploads.fill(id, contentStream(manifest.files.slice(0, 1))))
+    const failure = await failureOf(
+      uploads.fill(id, manifest.files.length, bodyOf(manifest.files.slice(0, 1))),
+    )
     expect(failure).toMatchObject({ code: 'upload-incomplete', message: expect.stringContaining('b.txt') })
-    await expectNothingLeft(uploads)
+    expect(readdirSync(layout.releases)).toEqual([])
+    await uploads.abandon()
   })
 
   test('too many', async () => {
     const { uploads, manifest, id } = await staged(one)
     const twice = [...manifest.files, manifest.files[0]!]
-    expect(await failureOf(uploads.fill(id, contentStream(twice)))).toMatchObject({ code: 'upload-corrupt' })
+    expect(await failureOf(uploads.fill(id, manifest.files.length, bodyOf(twice)))).toMatchObject({
+      code: 'upload-corrupt',
+    })
     await expectNothingLeft(uploads)
   })
 
@@ -302,13 +325,13 @@ describe('contents that are not what the manifest names are refused:', () => {
     const { uploads, manifest, id } = await staged(site)
     async function* damaged() {
       let first = true
-      for await (const chunk of contentStream(manifest.files)) {
+      for await (const chunk of bodyOf(manifest.files)) {
         yield first ? chunk : randomBytes(chunk.length)
         first = false
       }
     }
-    await expect(uploads.fill(id, damaged())).rejects.toThrow()
-    expect(await failureOf(uploads.commit(commitOf(id)))).toMatchObject({ code: 'upload-incomplete' })
+    await expect(uploads.fill(id, manifest.files.length, damaged())).rejects.toThrow()
+    expect(await failureOf(uploads.commit(commitOf(id), silent))).toMatchObject({ code: 'upload-incomplete' })
     await expectNothingLeft(uploads)
   })
 
@@ -317,8 +340,10 @@ describe('contents that are not what the manifest names are refused:', () => {
     const entries = [
       { kind: 'file', path: '../../escaped', mode: 0o644, size: 0, hash: 'e'.repeat(64) },
     ] as const
-    const body = manifestStream({ entries, files: [], bytes: 0 })
-    expect(await failureOf(uploads.stage(body))).toMatchObject({ code: 'unsafe-path' })
+    const bytes = brotliCompressSync(entries.map(formatEntry).join(''))
+    expect(await failureOf(uploads.stage(stageParams, Readable.from([bytes])))).toMatchObject({
+      code: 'unsafe-path',
+    })
     expect(existsSync(join(layout.own, 'escaped'))).toBe(false)
     await expectNothingLeft(uploads)
   })
@@ -327,8 +352,8 @@ describe('contents that are not what the manifest names are refused:', () => {
 describe('a commit', () => {
   test('wants the file that PM2 is to start', async () => {
     const { uploads, manifest, id } = await staged({ 'index.js': '' })
-    await uploads.fill(id, contentStream(manifest.files))
-    expect(await failureOf(uploads.commit(commitOf(id)))).toMatchObject({
+    await uploads.fill(id, manifest.files.length, bodyOf(manifest.files))
+    expect(await failureOf(uploads.commit(commitOf(id), silent))).toMatchObject({
       code: 'upload-incomplete',
       message: expect.stringContaining('server.js'),
     })
@@ -338,18 +363,18 @@ describe('a commit', () => {
   test('of an upload of another session is refused', async () => {
     const { id, uploads } = await staged(site)
     const other = createUploads(layout)
-    expect(await failureOf(other.commit(commitOf(id)))).toMatchObject({ code: 'no-such-upload' })
+    expect(await failureOf(other.commit(commitOf(id), silent))).toMatchObject({ code: 'no-such-upload' })
     await uploads.abandon()
   })
 
   test('links the shared paths in', async () => {
     const { uploads, manifest, id } = await staged({ 'server.js': '', 'uploads/seed': 'seed' })
-    await uploads.fill(id, contentStream(manifest.files))
+    await uploads.fill(id, manifest.files.length, bodyOf(manifest.files))
     const runtime = runtimeWith({ sharedDirs: ['uploads'] })
-    const { path } = await uploads.commit({ ...commitOf(id), runtime })
-    expect(lstatSync(join(path, 'uploads')).isSymbolicLink()).toBe(true)
+    const { path } = await uploads.commit({ ...commitOf(id), runtime }, silent)
+    expect(lstatSync(join(path!, 'uploads')).isSymbolicLink()).toBe(true)
     expect(readFileSync(join(layout.shared, 'uploads/seed'), 'utf8')).toBe('seed')
-    expect(readFileSync(join(path, 'uploads/seed'), 'utf8')).toBe('seed')
+    expect(readFileSync(join(path!, 'uploads/seed'), 'utf8')).toBe('seed')
   })
 })
 
@@ -370,7 +395,7 @@ describe('a release’s id', () => {
   test('is never given twice, be two uploads begun in the same second', async () => {
     const uploads = Array.from({ length: 5 }, () => createUploads(layout))
     const manifest = await manifestOf(folder(), { 'server.js': '' })
-    const begun = await Promise.all(uploads.map((each) => each.stage(manifestStream(manifest))))
+    const begun = await Promise.all(uploads.map((each) => stage(each, manifest)))
     expect(new Set(begun.map(({ id }) => id)).size).toBe(5)
     await Promise.all(uploads.map((each) => each.abandon()))
     expect(readdirSync(layout.incoming)).toEqual([])

@@ -14,16 +14,17 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { layoutOf } from '../../src/agent/layout.ts'
 import { readableByOthers } from '../../src/agent/umask.ts'
-import { createUploads } from '../../src/agent/upload.ts'
+import { createUploads, type Uploads } from '../../src/agent/upload.ts'
 import { readInputs } from '../../src/inputs.ts'
 import { assemble } from '../../src/next/assemble.ts'
 import { readProject } from '../../src/next/project.ts'
 import { createPlan } from '../../src/plan.ts'
 import { Failure } from '../../src/protocol/failure.ts'
-import { createManifest } from '../../src/transfer/manifest.ts'
-import { contentStream, manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import { createManifest, type SourceFile } from '../../src/transfer/manifest.ts'
+import { missingFiles } from '../../src/transfer/stream.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { manifestOf } from '../support/tree.ts'
+import { bodyOf, stage } from '../support/upload.ts'
 import { attack, hostile, record } from './attack.ts'
 
 const folder = temporaryFolders()
@@ -36,6 +37,10 @@ const login = {
   INPUT_PASSWORD: 'secret',
   INPUT_FINGERPRINT: `SHA256:${'A'.repeat(43)}`,
 }
+function send(uploads: Uploads, id: string, files: readonly SourceFile[]): Promise<unknown> {
+  return uploads.fill(id, files.length, bodyOf(files))
+}
+
 const runtime = { sharedDirs: [], sharedFiles: [] } as never
 
 describe('names', () => {
@@ -75,17 +80,12 @@ describe('names', () => {
         const files = Object.fromEntries(names.map((each) => [`public/${each}`, `content of ${each}`]))
         const manifest = await manifestOf(source, { 'server.js': '//', ...files })
         const uploads = createUploads(layout)
-        const { id, missing } = await uploads.stage(manifestStream(manifest))
-        await uploads.fill(id, contentStream(missingFiles(manifest, missing)))
+        const { id, missing } = await stage(uploads, manifest)
+        await send(uploads, id, missingFiles(manifest, missing))
         const run = { commit: names[0]!, ref: names[0]!, actor: names[0]!, runUrl: '' }
-        const { path } = await uploads.commit({
-          id,
-          run,
-          entry: 'server.js',
-          nextVersion: null,
-          runtime,
-        } as never)
-        const there = names.every((each) => existsSync(join(path, 'public', each)))
+        const commit = { id, run, entry: 'server.js', nextVersion: null, runtime } as never
+        const { path } = await uploads.commit(commit, () => undefined)
+        const there = names.every((each) => existsSync(join(path!, 'public', each)))
         return (
           there &&
           readdirSync(server).join() === 'site' &&
@@ -117,6 +117,7 @@ describe('links', () => {
         publicDirectory: join(at, 'public'),
         relativeAppDir: '',
         distDir: '.next',
+        staticPath: '.next/static',
       }
       for (const each of ['standalone/sub', 'static', 'public'])
         mkdirSync(join(at, each), { recursive: true })
@@ -147,10 +148,11 @@ test('a strict umask of the server does not close what nginx must read', async (
   const manifest = await manifestOf(folder(), { 'server.js': '//', 'public/a/b.txt': 'text' })
   const path = await readableByOthers(async () => {
     const uploads = createUploads(layout)
-    const { id, missing } = await uploads.stage(manifestStream(manifest))
-    await uploads.fill(id, contentStream(missingFiles(manifest, missing)))
+    const { id, missing } = await stage(uploads, manifest)
+    await send(uploads, id, missingFiles(manifest, missing))
     const run = { commit: '', ref: '', actor: '', runUrl: '' }
-    return (await uploads.commit({ id, run, entry: 'server.js', nextVersion: null, runtime } as never)).path
+    const commit = { id, run, entry: 'server.js', nextVersion: null, runtime } as never
+    return (await uploads.commit(commit, () => undefined)).path!
   })
   const modes: Record<string, string> = {}
   for (let at = join(path, 'public/a/b.txt'); at !== dirname(layout.base); at = dirname(at)) {

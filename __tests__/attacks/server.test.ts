@@ -30,8 +30,8 @@ const bootstrap = {
 function hostileEnd(say: (sentinel: string) => readonly (Buffer | string)[], end: boolean): Remote {
   return {
     async exec(command) {
-      const [, code = ''] = / ([A-Za-z0-9+/=]{500,})/.exec(command) ?? []
-      const [, sentinel = ''] = /"sentinel":"([^"]+)"/.exec(Buffer.from(code, 'base64').toString()) ?? []
+      const [sentinel] = /gapless-[0-9a-f]{24}/.exec(command) ?? []
+      if (sentinel === undefined) throw new Error('the command has no sentinel to answer with')
       const out = new PassThrough()
       for (const chunk of say(sentinel)) out.write(chunk)
       if (end) out.end()

@@ -85,30 +85,39 @@ describe('a link', () => {
 
 describe('what a running Next.js may write', () => {
   test.each([
-    '.next/server/app/blog/first.html',
-    '.next/server/app/blog/first.rsc',
-    '.next/server/app/blog/first.segments/_tree.segment.rsc',
-    '.next/server/pages/about.json',
-    '.next/server/route-cache/app/x.body',
-    '.next/cache/images/a/b.webp',
-    'apps/web/.next/server/app/index.html',
-    'build/server/app/index.html',
-  ])('is to be copied: %s', (path) => {
-    expect(isWritableAtRunTime(path)).toBe(true)
+    ['.next/server/app/blog/first.html', '.next'],
+    ['.next/server/app/blog/first.rsc', '.next'],
+    ['.next/server/app/blog/first.segments/_tree.segment.rsc', '.next'],
+    ['.next/server/app/public/index.html', '.next'],
+    ['.next/server/pages/about.json', '.next'],
+    ['.next/server/route-cache/app/x.body', '.next'],
+    ['.next/cache/images/a/b.webp', '.next'],
+    ['apps/web/.next/server/app/index.html', 'apps/web/.next'],
+    ['build/server/app/index.html', 'build'],
+    ['build/server/app/index.html', null],
+    ['apps/web/.next/cache/images/a/b.webp', null],
+  ])('is to be copied: %s, where distDir is %s', (path, distDir) => {
+    expect(isWritableAtRunTime(path, distDir)).toBe(true)
   })
 
   test.each([
-    'server.js',
-    '.next/BUILD_ID',
-    '.next/static/chunks/main.js',
-    '.next/server/chunks/1.js',
-    '.next/server/app/blog/page.js',
-    '.next/server/app/blog/page.js.nft.json',
-    '.next/server/middleware-manifest.json',
-    'public/logo.png',
-    'node_modules/next/dist/server/app/x.html',
-    'node_modules/keyv/cache/data',
-  ])('is not: %s', (path) => {
-    expect(isWritableAtRunTime(path)).toBe(false)
+    ['server.js', '.next'],
+    ['.next/BUILD_ID', '.next'],
+    ['.next/static/chunks/main.js', '.next'],
+    ['.next/static/media/cache/font.woff2', '.next'],
+    ['.next/server/chunks/1.js', '.next'],
+    ['.next/server/app/blog/page.js', '.next'],
+    ['.next/server/app/blog/page.js.nft.json', '.next'],
+    ['.next/server/middleware-manifest.json', '.next'],
+    ['public/logo.png', '.next'],
+    ['public/cache/logo.png', '.next'],
+    ['public/server/app/logo.png', '.next'],
+    ['apps/web/public/cache/logo.png', 'apps/web/.next'],
+    ['.next/server/app/index.html', 'apps/web/.next'],
+    ['node_modules/next/dist/server/app/x.html', null],
+    ['node_modules/keyv/cache/data', null],
+    ['public/logo.png', null],
+  ])('is not: %s, where distDir is %s', (path, distDir) => {
+    expect(isWritableAtRunTime(path, distDir)).toBe(false)
   })
 })

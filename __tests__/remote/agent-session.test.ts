@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync, rmSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Duplex, PassThrough } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
@@ -7,13 +7,16 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { Failure } from '../../src/protocol/failure.ts'
 import { decodeFrames, encodeFrame, encodeMessage, type Frame, frameKind } from '../../src/protocol/frames.ts'
 import { type AgentSession, openAgent, type Remote } from '../../src/remote/agent-session.ts'
-import { contentStream, manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import type { Manifest } from '../../src/transfer/manifest.ts'
+import { manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import { run, runtimeWith } from '../agent/releases-on-disk.ts'
 import { agentOf } from '../support/agent.ts'
 import { compile } from '../support/compile.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { type LocalShell, localShell } from '../support/local-shell.ts'
 import { manifestOf } from '../support/tree.ts'
+import { bodyOf, stageParams, stageParamsOf } from '../support/upload.ts'
 import { until } from '../support/until.ts'
 
 const folder = temporaryFolders()
@@ -29,8 +32,8 @@ describe('a session with a real agent', () => {
   afterAll(() => rmSync(compiled, { recursive: true, force: true }))
   afterEach(() => shell?.kill())
 
-  function open(): Promise<AgentSession> {
-    home = folder()
+  function open(at = folder()): Promise<AgentSession> {
+    home = at
     shell = localShell({ env: { HOME: home, PATH: dirname(process.execPath) } })
     return openAgent(shell, agentOf(compiled), 10_000)
   }
@@ -48,10 +51,11 @@ describe('a session with a real agent', () => {
   test('uploads, and the agent proves what it got', async () => {
     const agent = await open()
     const manifest = await manifestOf(folder(), { 'server.js': '//', 'public/big': randomBytes(400_000) })
-    const { id, missing } = await agent.call('stage', {}, { body: manifestStream(manifest) })
+    const { id, missing } = await agent.call('stage', stageParamsOf(manifest), {
+      body: manifestStream(manifest, ''),
+    })
     const files = missingFiles(manifest, missing)
-    expect(await agent.call('fill', { id }, { body: contentStream(files) })).toEqual({
-      files: 2,
+    expect(await agent.call('fill', { id, files: manifest.files.length }, { body: bodyOf(files) })).toEqual({
       bytes: 400_002,
     })
   })
@@ -72,34 +76,90 @@ describe('a session with a real agent', () => {
     )
     const manifest = await manifestOf(folder(), contents)
     for (const at of [0, 1, 3, 6, 9]) {
-      const { id } = await agent.call('stage', {}, { body: manifestStream(manifest) })
+      const { id } = await agent.call('stage', stageParamsOf(manifest), {
+        body: manifestStream(manifest, ''),
+      })
       async function* damaged() {
         let index = 0
-        for await (const chunk of contentStream(manifest.files)) {
+        for await (const chunk of bodyOf(manifest.files)) {
           yield index === at ? randomBytes(chunk.length) : chunk
           index += 1
         }
       }
-      await expect(agent.call('fill', { id }, { body: damaged() })).rejects.toBeInstanceOf(Failure)
+      await expect(
+        agent.call('fill', { id, files: manifest.files.length }, { body: damaged() }),
+      ).rejects.toBeInstanceOf(Failure)
       expect(await agent.call('releases', {})).toEqual({ releases: [] })
     }
   })
 
-  test('takes back an upload whose connection was cut, as soon as it is', async () => {
-    const agent = await open()
-    const manifest = await manifestOf(folder(), { 'server.js': '//', 'public/big': randomBytes(4_000_000) })
-    const { id } = await agent.call('stage', {}, { body: manifestStream(manifest) })
-    const app = join(home, 'apps/site')
-    expect(readdirSync(join(app, '.gapless/incoming'))).toEqual([id])
-    async function* cut() {
-      for await (const chunk of contentStream(manifest.files)) {
-        yield chunk
-        shell!.child!.stdin!.destroy()
+  describe('an upload that ends early', () => {
+    const contents = () =>
+      Object.fromEntries(
+        Array.from({ length: 40 }, (_, number) => [`public/${number}`, randomBytes(200_000)]),
+      )
+    const app = () => join(home, 'apps/site')
+    const incoming = () => readdirSync(join(app(), '.gapless/incoming'))
+
+    /** Sends some of the contents, calls `cut`, and sends the rest all the same. */
+    async function uploadUntil(manifest: Manifest, cut: () => void): Promise<string> {
+      const agent = await open()
+      const { id } = await agent.call('stage', stageParamsOf(manifest), {
+        body: manifestStream(manifest, ''),
+      })
+      const arrived = () => existsSync(join(app(), '.gapless/incoming', id, 'public/15'))
+      async function* body() {
+        let sent = 0
+        for await (const chunk of bodyOf(manifest.files)) {
+          yield chunk
+          sent += chunk.length
+          if (sent > 6_000_000 && !cutOff) {
+            await until('some of it has arrived', arrived)
+            cutOff = true
+            cut()
+          }
+        }
       }
+      let cutOff = false
+      const fill = agent.call('fill', { id, files: manifest.files.length }, { body: body() })
+      expect(await failureOf(fill)).toBeInstanceOf(Failure)
+      return id
     }
-    expect(await failureOf(agent.call('fill', { id }, { body: cut() }))).toBeInstanceOf(Failure)
-    await until('nothing of it is left', () => readdirSync(join(app, '.gapless/incoming')).length === 0)
-    expect(readdirSync(join(app, 'releases'))).toEqual([])
+
+    test.each([
+      ['by the end of its connection', () => void shell!.child!.stdin!.destroy(), '.interrupted'],
+      ['by the end of its agent', () => shell!.kill(), ''],
+    ])(
+      '%s leaves no release, and what came to the next one',
+      async (_, cut, ending) => {
+        const manifest = await manifestOf(folder(), contents())
+        const id = await uploadUntil(manifest, cut)
+        await until('it is over', () => incoming().includes(id + ending))
+        expect(readdirSync(join(app(), 'releases'))).toEqual([])
+
+        const agent = await open(home)
+        const next = await agent.call('stage', stageParamsOf(manifest), {
+          body: manifestStream(manifest, ''),
+        })
+        expect(next.reusedFiles).toBeGreaterThan(10)
+        const rest = missingFiles(manifest, next.missing)
+        expect(rest).toHaveLength(40 - next.reusedFiles)
+        await agent.call('fill', { id: next.id, files: rest.length }, { body: bodyOf(rest) })
+        const commit = {
+          id: next.id,
+          entry: 'public/0',
+          staticPath: null,
+          nextVersion: '',
+          run,
+          runtime: runtimeWith(),
+        }
+        expect(await agent.call('commit', commit)).toMatchObject({ missing: '' })
+        expect(incoming()).toEqual([])
+        const audited = await agent.call('audit', { id: next.id })
+        expect(audited).toEqual({ files: 40, bytes: 8_000_000 })
+      },
+      20_000,
+    )
   })
 
   test('rejects everything that waits when the agent is killed', async () => {
@@ -111,7 +171,7 @@ describe('a session with a real agent', () => {
       await new Promise(() => undefined)
     }
     const waiting = [
-      agent.call('stage', {}, { body: endless() }),
+      agent.call('stage', stageParams, { body: endless() }),
       agent.call('releases', {}),
       agent.call('status', {}),
     ].map(failureOf)
@@ -224,7 +284,7 @@ describe('a call', () => {
         finished = true
       }
     }
-    const call = failureOf(agent.call('stage', {}, { body: endless() }))
+    const call = failureOf(agent.call('stage', stageParams, { body: endless() }))
     expect((await played.next()).kind).toBe(frameKind.message)
     for (let piece = 0; piece < 10; piece += 1) expect((await played.next()).kind).toBe(frameKind.data)
     played.reply(1, 'error', { code: 'disk-full', message: 'full', remedy: null, evidence: null })

@@ -197,6 +197,7 @@ describe('everything in it is data:', () => {
       staticPath: null,
       nextVersion: '',
       contentHash: '',
+      distDir: null,
     }
     const outcome = outcomeOf({
       hosts: [

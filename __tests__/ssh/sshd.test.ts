@@ -3,6 +3,7 @@ import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Failure } from '../../src/protocol/failure.ts'
 import { connect } from '../../src/ssh/connection.ts'
@@ -151,6 +152,29 @@ describe('against OpenSSH', () => {
     expect((await failureOf(text(channel))).code).toBe('connection-lost')
     expect((await connection.closed)?.code).toBe('connection-lost')
   })
+})
+
+describe('a session that has nothing to do, as while the app is built,', () => {
+  test('stays up where the server removes those that do not answer', async () => {
+    const strict = await startSshd({ extraConfig: 'ClientAliveInterval 1\nClientAliveCountMax 1' })
+    const { host, port, username } = strict
+    try {
+      const given = {
+        ...options({ host, port, username, login: { key: strict.clientKey } }),
+        hostKey: { knownHosts: strict.hostPublicKeyLine, fingerprints: [] },
+      }
+      await using(given, async (connection) => {
+        const channel = await connection.exec('cat')
+        // Time itself is what it has to live through: an unanswered one is cut after two seconds.
+        await delay(4000)
+        channel.end('still there')
+        expect(await text(channel)).toBe('still there')
+        expect(await output(connection, 'echo more')).toBe('more\n')
+      })
+    } finally {
+      await strict.stop()
+    }
+  }, 15_000)
 })
 
 describe('the sshd of the tests', () => {

@@ -6,7 +6,7 @@ import { transformSync } from '@swc/core'
 
 const root = join(import.meta.dirname, '..', '..', 'src')
 /** What runs on the server: it imports nothing else. */
-const FOLDERS = ['protocol', 'server', 'agent', 'launcher']
+const FOLDERS = ['protocol', 'content', 'server', 'agent', 'launcher']
 
 /** @returns a new temporary folder with `<folder>/<name>.js` for each source file, as CommonJS like the bundles */
 export function compile(): string {

@@ -1,12 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { appendFileSync, rmSync, truncateSync } from 'node:fs'
+import type { Readable } from 'node:stream'
 import { brotliDecompressSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
-import { parseEntry } from '../../src/protocol/manifest.ts'
-import { contentStream, manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import { formatEntry } from '../../src/protocol/manifest.ts'
+import { contentParts, manifestStream, missingFiles } from '../../src/transfer/stream.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { manifestOf } from '../support/tree.ts'
+import { bodyOf } from '../support/upload.ts'
 
 const folder = temporaryFolders()
 
@@ -23,11 +25,11 @@ describe('the manifest’s stream', () => {
       b: { link: 'a.txt' },
       c: { directory: true },
     })
-    const lines = brotliDecompressSync(await bytesOf(manifestStream(manifest)))
+    const lines = brotliDecompressSync(await bytesOf(manifestStream(manifest, '')))
       .toString('utf8')
       .trimEnd()
       .split('\n')
-    expect(lines.map(parseEntry)).toEqual(manifest.entries)
+    expect(lines.map((line) => `${line}\n`)).toEqual(manifest.entries.map(formatEntry))
   })
 })
 
@@ -53,7 +55,7 @@ describe('the contents’ stream', () => {
   test('is the files’ bytes one after the other, compressed', async () => {
     const big = randomBytes(700_000)
     const { files } = await manifestOf(folder(), { a: 'first,', b: '', c: big, d: ',last' })
-    const sent = await bytesOf(contentStream(files))
+    const sent = await bytesOf(bodyOf(files))
     expect(
       brotliDecompressSync(sent).equals(Buffer.concat([Buffer.from('first,'), big, Buffer.from(',last')])),
     ).toBe(true)
@@ -63,15 +65,46 @@ describe('the contents’ stream', () => {
     const { files } = await manifestOf(folder(), {
       'page.js': 'export default function Page() {}\n'.repeat(10_000),
     })
-    expect((await bytesOf(contentStream(files))).length).toBeLessThan(2000)
+    expect((await bytesOf(bodyOf(files))).length).toBeLessThan(2000)
   })
 
   test('of much content packs it just as faithfully', async () => {
     const half = Buffer.alloc(3 * 1024 * 1024, 'lorem ipsum dolor ')
     const { files } = await manifestOf(folder(), { a: half, b: half })
-    expect(
-      brotliDecompressSync(await bytesOf(contentStream(files))).equals(Buffer.concat([half, half])),
-    ).toBe(true)
+    expect(brotliDecompressSync(await bytesOf(bodyOf(files))).equals(Buffer.concat([half, half]))).toBe(true)
+  })
+
+  test('of more than a part comes in parts of whole files, in order, however many are packed at once', async () => {
+    const contents = Object.fromEntries(
+      Array.from({ length: 12 }, (_, index) => [
+        `${index + 10}`,
+        Buffer.alloc(3_000_000, `${index} lorem ipsum `),
+      ]),
+    )
+    const { files } = await manifestOf(folder(), contents)
+    let packed = 0
+    const seen: string[] = []
+    for (const part of contentParts(files, (bytes) => (packed += bytes))) {
+      const whole = brotliDecompressSync(await bytesOf(part.content as AsyncIterable<Buffer>))
+      expect(whole.equals(Buffer.concat(part.files.map(({ path }) => contents[path]!)))).toBe(true)
+      expect(whole.length).toBeLessThan(9_000_000)
+      seen.push(...part.files.map(({ path }) => path))
+    }
+    expect(seen).toEqual(Object.keys(contents))
+    expect(packed).toBe(36_000_000)
+  })
+
+  test('that nobody wants any more is let go', async () => {
+    const contents = Object.fromEntries(
+      Array.from({ length: 6 }, (_, index) => [`${index}`, randomBytes(5_000_000)]),
+    )
+    const { files } = await manifestOf(folder(), contents)
+    const begun: Readable[] = []
+    for (const part of contentParts(files)) {
+      begun.push(part.content)
+      if (begun.length === 2) break
+    }
+    expect(begun[1]!.destroyed).toBe(true)
   })
 
   test.each([
@@ -80,7 +113,7 @@ describe('the contents’ stream', () => {
   ])('fails when a file has %s since it was hashed, naming it', async (_, change) => {
     const { files } = await manifestOf(folder(), { 'a.txt': 'aaaa', 'b.txt': 'bbbb' })
     change(files[1]!.source)
-    expect(await failureOf(bytesOf(contentStream(files)))).toMatchObject({
+    expect(await failureOf(bytesOf(bodyOf(files)))).toMatchObject({
       code: 'file-changed',
       message: expect.stringContaining('b.txt'),
     })
@@ -89,6 +122,6 @@ describe('the contents’ stream', () => {
   test('fails when a file is gone', async () => {
     const { files } = await manifestOf(folder(), { 'a.txt': 'aaaa' })
     rmSync(files[0]!.source)
-    await expect(bytesOf(contentStream(files))).rejects.toThrow('ENOENT')
+    await expect(bytesOf(bodyOf(files))).rejects.toThrow('ENOENT')
   })
 })

@@ -53445,6 +53445,8 @@ const releaseInfo = object({
     staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
+    /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
+    distDir: nullable(string),
 });
 /** `.gapless/verified.json`, written when every worker was shown to serve the release. */
 const verification = object({ activatedAt: string, activation: string });
@@ -53533,6 +53535,8 @@ const run = object({
     /** 1, and one more each time that somebody asks for the same run again. */
     runAttempt: count,
 });
+/** What the action sees while it waits for a commit, in bytes. */
+const proven = object({ provenBytes: count, totalBytes: count });
 const activationId = matching(/^[0-9a-f-]{36}$/);
 const activationRequest = object({
     /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
@@ -53571,9 +53575,27 @@ const operations = {
     reserve: { params: object({ id: nullable(messages_releaseId) }), result: object({ id: messages_releaseId }) },
     /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
     encryptionKey: { params: object({ create: guards_boolean }), result: object({ key: nullable(string) }) },
-    /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
-    stage: {
+    /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
+    outline: {
         params: nothing,
+        result: object({
+            base: nullable(messages_releaseId),
+            /** Base64: the short hashes of its folders. */
+            folders: string,
+        }),
+    },
+    /**
+     * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
+     * the server lacks.
+     */
+    stage: {
+        params: object({
+            base: nullable(messages_releaseId),
+            /** SHA-256 of the whole manifest. */
+            contentHash: string,
+            /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+            distDir: string,
+        }),
         result: object({
             id: messages_releaseId,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
@@ -53582,8 +53604,9 @@ const operations = {
             reusedBytes: count,
         }),
     },
-    /** Body: the missing contents one after the other in the manifest's order, compressed. */
-    fill: { params: object({ id: messages_releaseId }), result: object({ files: count, bytes: count }) },
+    /** Body: the next so many of the missing contents in the manifest's order, one after the other, compressed. */
+    fill: { params: object({ id: messages_releaseId, files: count }), result: object({ bytes: count }) },
+    /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
     commit: {
         params: object({
             id: messages_releaseId,
@@ -53594,7 +53617,7 @@ const operations = {
             runtime,
         }),
         /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
-        result: object({ path: string, leftOut: list(string) }),
+        result: object({ path: nullable(string), missing: string, leftOut: list(string) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: object({ id: messages_releaseId }), result: object({ files: count, bytes: count }) },
@@ -53850,6 +53873,8 @@ function isFrameKind(kind) {
     return kind === frameKind.message || kind === frameKind.data || kind === frameKind.end;
 }
 
+// EXTERNAL MODULE: external "node:zlib"
+var external_node_zlib_ = __nccwpck_require__(8522);
 ;// CONCATENATED MODULE: ./build/remote/bootstrap.js
 /**
  * The one command that is run over SSH: a shell line that finds Node, and a few lines of JavaScript that load
@@ -53861,12 +53886,13 @@ function isFrameKind(kind) {
  */
 
 
+
 /** What the server says after the sentinel. */
 const greeting = { ready: 'ready', needAgent: 'need-agent', noNode: 'no-node' };
 function bootstrapCommand({ sentinel, source, persist, path, options }) {
     const hash = (0,external_node_crypto_.createHash)('sha256').update(source).digest('hex');
     const settings = JSON.stringify({ sentinel, hash, size: source.length, persist, path, options });
-    const code = Buffer.from(`(${loadAgent.toString()})(${settings},require,module)`).toString('base64');
+    const code = (0,external_node_zlib_.deflateRawSync)(`(${loadAgent.toString()})(${settings},require,module)`).toString('base64');
     return `/bin/sh -c '${findNode(sentinel, options.binPath, code)}'`;
 }
 /** The oldest Node that the agent and the launcher run on. */
@@ -53876,7 +53902,7 @@ const OLDEST_NODE = 18;
  * versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
  */
 function findNode(sentinel, binPath, code) {
-    const run = `"$1" -e "eval(Buffer.from(process.argv[1],/base64/.source).toString())" ${code}`;
+    const run = `"$1" -e "eval(require(/zlib/.source).inflateRawSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
     const single = [
         ...binPath.map((folder) => `${shellWord(folder)}/node`),
         '"$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
@@ -54048,6 +54074,13 @@ async function openAgent(remote, agent, timeoutMs) {
         if (!channel.write(bytes))
             await drainedOrClosed(channel);
     };
+    // Calls may be made while another one's body is still being sent: they go out after it, in order.
+    let sent = Promise.resolve();
+    const inTurn = (send) => {
+        const turn = sent.then(send);
+        sent = turn.catch(() => undefined);
+        return turn;
+    };
     let lastId = 0;
     return {
         async call(operation, params, { body, onEvent = () => undefined } = {}) {
@@ -54061,17 +54094,31 @@ async function openAgent(remote, agent, timeoutMs) {
             });
             // The answer may come, as an error, while the body is still being sent.
             answer.catch(() => undefined);
-            await write(encodeMessage({ id, operation, params, body: body !== undefined }));
-            if (body !== undefined) {
-                for await (const chunk of body) {
-                    if (!pending.has(id))
-                        break;
-                    await write(encodeFrame(frameKind.data, chunk));
+            inTurn(async () => {
+                await write(encodeMessage({ id, operation, params, body: body !== undefined }));
+                if (body === undefined)
+                    return;
+                try {
+                    for await (const chunk of body) {
+                        if (!pending.has(id))
+                            break;
+                        await write(encodeFrame(frameKind.data, chunk));
+                    }
+                }
+                catch (error) {
+                    // Nothing can follow half a body.
+                    lose(failure_Failure.from(error));
+                    channel.end();
+                    throw error;
                 }
                 await write(encodeFrame(frameKind.end, Buffer.alloc(0)));
-            }
+            }).catch((error) => {
+                pending.get(id)?.reject(failure_Failure.from(error));
+                pending.delete(id);
+            });
             return operations[operation].result(await answer, operation);
         },
+        sent: () => sent,
         close: () => channel.end(),
     };
 }
@@ -55250,6 +55297,7 @@ function named(name, failure) {
 
 
 
+const NO_BASE = { base: null, folders: '' };
 /**
  * Connects to every host, or to none.
  * @throws the failures of ssh/, `node-missing`, `pm2-missing`, and those of the agent's `inspect`
@@ -55284,6 +55332,7 @@ function hostOf(name, first, open) {
         name,
         facts: first.facts,
         agent: () => session.agent,
+        base: () => session.base,
         async reconnect() {
             const next = await open();
             session.close();
@@ -55302,11 +55351,16 @@ async function openSession(plan, address, settings, onLog) {
             path,
             options: { appName, binPath: inputs.binPath },
         }, inputs.connectTimeoutMs);
-        const facts = await inTime(agent.call('inspect', {}), connection.address, inputs.connectTimeoutMs);
+        const inspected = agent.call('inspect', {});
+        const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE);
+        // Of interest only to who uploads.
+        base.catch(() => undefined);
+        const facts = await inTime(inspected, connection.address, inputs.connectTimeoutMs);
         assertUsable(facts);
         return {
             agent,
             facts,
+            base,
             address: connection.address,
             close() {
                 agent.close();

@@ -18,7 +18,7 @@ import {
   releaseIds,
   removeRelease,
 } from './releases.ts'
-import { uploadOwner } from './upload.ts'
+import { uploadOwner } from './sources.ts'
 import { readWorkers } from './workers.ts'
 
 /** What has no owner, but is younger than this, may be about to get one, in ms. */

@@ -1,10 +1,8 @@
 /** File operations that survive a power cut: written aside, flushed, renamed into place. */
-import { createHash } from 'node:crypto'
-import { constants, createReadStream } from 'node:fs'
+import { constants } from 'node:fs'
 import { type FileHandle, lstat, open, readFile, readlink, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { randomBytes } from 'node:crypto'
-import { pipeline } from 'node:stream/promises'
 
 /** Writes a file so that it is there whole or not at all. */
 export async function writeFileAtomic(file: string, content: string | Buffer, mode: number): Promise<void> {
@@ -40,13 +38,6 @@ export async function withFile<T>(
   } finally {
     await handle.close()
   }
-}
-
-/** SHA-256 of a file in hex, read in pieces. */
-export async function hashFile(file: string): Promise<string> {
-  const hash = createHash('sha256')
-  await pipeline(createReadStream(file, { highWaterMark: 256 * 1024 }), hash)
-  return hash.digest('hex')
 }
 
 /** The file's text, or null where there is none. Other errors are thrown. */

@@ -2,18 +2,17 @@
 import { createReadStream } from 'node:fs'
 import { lstat, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
+import { fileHasher } from '../content/hash-file.ts'
 import { Failure } from '../protocol/failure.ts'
 import { isWritableAtRunTime, type ManifestEntry, parseEntry } from '../protocol/manifest.ts'
-import { hashFile } from './files.ts'
+import { readLines } from './manifest-lines.ts'
 
 /** @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link: it would be elsewhere */
 export async function* readManifest(file: string): AsyncGenerator<ManifestEntry, void, undefined> {
   const input = createReadStream(file)
   const links = new Set<string>()
   try {
-    for await (const line of createInterface({ input, crlfDelay: Infinity })) {
-      if (line === '') continue
+    for await (const line of readLines(input as AsyncIterable<Buffer>)) {
       const entry = parseEntry(line)
       assertNotBelow(links, entry.path)
       if (entry.kind === 'link') links.add(entry.path)
@@ -34,14 +33,17 @@ function assertNotBelow(links: ReadonlySet<string>, path: string): void {
 /**
  * Proves a release against its manifest. Files that a running Next.js may write must be there; all others
  * must have the bytes that arrived.
+ * @param distDir as of `isWritableAtRunTime`
  * @param shared paths in the release that were replaced by links to what outlasts releases
  * @throws Failure `release-damaged` naming the first path that does not match
  */
 export async function auditRelease(
   directory: string,
   manifest: string,
+  distDir: string | null,
   shared: readonly string[],
 ): Promise<{ files: number; bytes: number }> {
+  const hashFile = fileHasher()
   let files = 0
   let bytes = 0
   const damaged = (path: string, what: string) =>
@@ -58,8 +60,12 @@ export async function auditRelease(
         if (!stat.isSymbolicLink() || (await readlink(path)) !== entry.target)
           throw damaged(entry.path, 'was changed')
       } else if (entry.kind === 'file') {
-        if (!isWritableAtRunTime(entry.path)) {
-          if (!stat.isFile() || stat.size !== entry.size || (await hashFile(path)) !== entry.hash) {
+        if (!isWritableAtRunTime(entry.path, distDir)) {
+          if (
+            !stat.isFile() ||
+            stat.size !== entry.size ||
+            (await hashFile(path, entry.size)) !== entry.hash
+          ) {
             throw damaged(entry.path, 'was changed')
           }
         }

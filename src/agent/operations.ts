@@ -15,6 +15,7 @@ import { readJournal } from './journal.ts'
 import { layoutOf, makeFolders, releaseDirectory, releaseFiles } from './layout.ts'
 import { lockHolder } from './lock.ts'
 import { auditRelease } from './manifest-file.ts'
+import { outline } from './outline.ts'
 import { assertPortIsOurs } from './port.ts'
 import { connectPm2, daemonPid, pm2Home } from './pm2.ts'
 import {
@@ -129,18 +130,19 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         if (create) makeFolders(layout)
         return { key: await encryptionKey(layout, create) }
       },
-      stage: (_, { body }) => readableByOthers(() => uploads.stage(body)),
-      fill: ({ id }, { body }) => readableByOthers(() => uploads.fill(id, body)),
-      commit: (params) => readableByOthers(() => uploads.commit(params)),
+      outline: () => outline(layout),
+      stage: (params, { body }) => readableByOthers(() => uploads.stage(params, body)),
+      fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
+      commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
       audit: async ({ id }) => {
         const directory = await existing(id)
-        const [{ entry }, { sharedDirs, sharedFiles }] = [
+        const [{ entry, distDir }, { sharedDirs, sharedFiles }] = [
           await readInfo(layout, id),
           await readRuntime(layout, id),
         ]
         const app = entry.replace(/[^/]*$/, '')
         const shared = [...sharedDirs, ...sharedFiles].map((path) => app + path)
-        return auditRelease(directory, releaseFiles(directory).manifest, shared)
+        return auditRelease(directory, releaseFiles(directory).manifest, distDir, shared)
       },
       verify: async ({ id }) => {
         await existing(id)

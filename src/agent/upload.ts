@@ -3,47 +3,80 @@
  * built in `.gapless/incoming/<id>` and proven there; one rename makes it a release.
  */
 import { createHash } from 'node:crypto'
-import { constants, createWriteStream } from 'node:fs'
-import { copyFile, link, lstat, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises'
+import { createWriteStream } from 'node:fs'
+import { mkdir, readdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { createBrotliDecompress } from 'node:zlib'
+import { Bitmap } from '../content/bitmap.ts'
 import { Failure } from '../protocol/failure.ts'
-import { isWritableAtRunTime, type ManifestFile } from '../protocol/manifest.ts'
-import type { Params, Result } from '../protocol/messages.ts'
-import { exists, hashFile, syncFolder, withFile, writeFileAtomic } from './files.ts'
+import { formatEntry, isWritableAtRunTime, type ManifestFile } from '../protocol/manifest.ts'
+import type { Params, Proven, Result } from '../protocol/messages.ts'
+import { exists, syncFolder, writeFileAtomic } from './files.ts'
 import { type Layout, makeFolders, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
-import { liveRelease, releaseIds } from './releases.ts'
-import { linkShared } from './shared.ts'
+import { baseChanged, fillIn } from './outline.ts'
 import { writeOwner } from './owner.ts'
+import { place, type Placed, type Placement } from './place.ts'
+import { decompress, flush, folderMaker, receive } from './receive.ts'
+import { liveRelease, releaseIds } from './releases.ts'
+import { addFile, assertRoom } from './room.ts'
+import { linkShared } from './shared.ts'
+import { contentKey, INTERRUPTED, locate, removeInterrupted, uploadOwner } from './sources.ts'
 
 interface Upload {
   readonly id: string
   readonly directory: string
-  readonly missing: readonly ManifestFile[]
   readonly contentHash: string
-  filled: boolean
+  readonly distDir: string
+  readonly placement: Placement
+  readonly reusedBytes: number
+  readonly folder: (path: string) => Promise<void>
+  /** What has not come yet: how many files, and which, in the manifest's order. */
+  missing: number
+  awaited: AsyncGenerator<ManifestFile, void, undefined>
+  /** Of the files that came before: while they are flushed the next ones arrive. */
+  flushed: Promise<void>
+  /** The files that were damaged have been asked for. */
+  askedAgain: boolean
+  /** The session ended while contents came, or after: they are of use to the next one. */
+  received: boolean
 }
+
+const PROGRESS_MS = 1000
 
 export interface Uploads {
   /** Chooses the id of the next upload, or tells which it would get. */
   reserve(id: string | null): Promise<string>
-  stage(body: AsyncIterable<Buffer>): Promise<Result<'stage'>>
-  fill(id: string, body: AsyncIterable<Buffer>): Promise<Result<'fill'>>
-  commit(params: Params<'commit'>): Promise<Result<'commit'>>
-  /** Removes what was begun and not committed. */
+  stage(params: Params<'stage'>, body: AsyncIterable<Buffer>): Promise<Result<'stage'>>
+  /** @param count how many files come */
+  fill(id: string, count: number, body: AsyncIterable<Buffer>): Promise<Result<'fill'>>
+  /** @param progress told every now and then, while what the release shares with others is still being proven */
+  commit(params: Params<'commit'>, progress: (proven: Proven) => void): Promise<Result<'commit'>>
+  /** Ends what was begun and not committed. Files that came and were proven are kept for the next upload. */
   abandon(): Promise<void>
 }
 
 export function createUploads(layout: Layout): Uploads {
   let upload: Upload | undefined
+  /** Before there is an upload, or when it failed for good. */
+  let doomed: string | undefined
   let chosen: string | null = null
 
   const begun = (id: string): Upload => {
     if (upload?.id !== id) throw new Failure('no-such-upload', `no upload ${id} was begun in this session`)
     return upload
+  }
+
+  async function abandon(): Promise<void> {
+    const ended = upload
+    upload = undefined
+    await ended?.placement.stop()
+    await ended?.awaited.return()
+    await ended?.flushed.catch(() => undefined)
+    if (ended?.received === true) await rename(ended.directory, ended.directory + INTERRUPTED)
+    else if (doomed !== undefined) await rm(doomed, { recursive: true, force: true })
+    doomed = undefined
   }
 
   return {
@@ -52,92 +85,203 @@ export function createUploads(layout: Layout): Uploads {
       return id ?? nextId(layout)
     },
 
-    async stage(body) {
+    async stage({ base, contentHash, distDir }, body) {
+      await abandon()
       makeFolders(layout)
       await liveRelease(layout)
-      const { id, directory } = chosen === null ? await reserve(layout) : await take(layout, chosen)
-      upload = { id, directory, missing: [], contentHash: '', filled: false }
-
+      const { id, directory } = chosen === null ? await reserve(layout) : await takeId(layout, chosen)
+      doomed = directory
       const manifest = releaseFiles(directory).manifest
       await mkdir(dirname(manifest), { mode: 0o700 })
       await writeOwner(uploadOwner(directory))
-      await pipeline(
-        Readable.from(body),
-        createBrotliDecompress(),
-        createWriteStream(manifest, { mode: 0o600 }),
-      )
-      const contentHash = await hashFile(manifest)
 
-      const known = await contentsOnServer(layout)
-      const missing: ManifestFile[] = []
-      const bitmap: number[] = []
-      let [index, reusedFiles, reusedBytes] = [0, 0, 0]
-      for await (const entry of readManifest(manifest)) {
-        const path = join(directory, entry.path)
-        if (entry.kind === 'directory') {
-          await mkdir(path, { recursive: true, mode: 0o755 })
-          continue
-        }
-        await mkdir(dirname(path), { recursive: true, mode: 0o755 })
-        if (entry.kind === 'link') {
-          await symlink(entry.target, path)
-          continue
-        }
-        if (await reuse(known.get(keyOf(entry)), entry, path)) {
-          reusedFiles += 1
-          reusedBytes += entry.size
-        } else {
-          missing.push(entry)
-          bitmap[index >> 3] = (bitmap[index >> 3] ?? 0) | (1 << (index & 7))
-        }
-        index += 1
+      const wanted = new Map<string, string | null>()
+      const hash = await writeManifest(layout, base, body, manifest, wanted)
+      if (hash !== contentHash) {
+        throw base === null
+          ? new Failure('upload-corrupt', 'the manifest is not what was sent')
+          : baseChanged()
       }
-      upload = { id, directory, missing, contentHash, filled: false }
-      const bytes = Uint8Array.from({ length: (index + 7) >> 3 }, (_, at) => bitmap[at] ?? 0)
-      return { id, missing: Buffer.from(bytes).toString('base64'), reusedFiles, reusedBytes }
+      await locate(layout, wanted, directory)
+      const from = base === null ? '' : releaseDirectory(layout, base)
+      const sourceOf = (file: ManifestFile) => {
+        const found = wanted.get(contentKey(file))
+        return found === undefined ? join(from, file.path) : found
+      }
+
+      const survey = await look(manifest, distDir, sourceOf)
+      await assertRoom(directory, survey.need)
+      const { missing, reusedFiles, reusedBytes } = survey
+      upload = {
+        id,
+        directory,
+        contentHash,
+        distDir,
+        placement: place(directory, distDir, toPlace(manifest, sourceOf)),
+        reusedBytes,
+        folder: folderMaker(),
+        missing: missing.count,
+        awaited: filesIn(manifest, missing),
+        flushed: Promise.resolve(),
+        askedAgain: false,
+        received: false,
+      }
+      return { id, missing: missing.format(), reusedFiles, reusedBytes }
     },
 
-    async fill(id, body) {
+    async fill(id, count, body) {
       const current = begun(id)
-      const bytes = await unpack(current.directory, current.missing, body)
-      current.filled = true
-      return { files: current.missing.length, bytes }
-    },
-
-    async commit(params) {
-      const { id, directory, contentHash, filled, missing } = begun(params.id)
-      if (!filled && missing.length > 0)
-        throw new Failure('upload-incomplete', `the contents of ${id} never came`)
-      const files = releaseFiles(directory)
-      const { run, entry, staticPath, nextVersion } = params
-      const created = new Date().toISOString()
-      const info = { id, ...run, created, entry, staticPath, nextVersion, contentHash }
-      await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644)
-      await writeFileAtomic(files.runtime, JSON.stringify(params.runtime), 0o600)
-      if (!(await exists(join(directory, entry)))) {
-        throw new Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`)
+      try {
+        const files = await take(current.awaited, count)
+        await receive(current.directory, files, current.folder, body)
+        current.missing -= count
+        await current.flushed
+        current.flushed = flush(current.directory, files)
+        current.flushed.catch(() => undefined)
+        current.received = true
+        return { bytes: files.reduce((sum, { size }) => sum + size, 0) }
+      } catch (error) {
+        // What came before the connection was cut is proven, or found out by its hash; a full disk needs the room.
+        current.received = Failure.from(error).code === 'upload-incomplete'
+        throw error
       }
-      const leftOut = await linkShared(layout, directory, dirname(entry), params.runtime)
-      await syncFolder(directory)
-
-      const path = releaseDirectory(layout, id)
-      await rename(directory, path)
-      await syncFolder(layout.releases)
-      await syncFolder(layout.incoming)
-      upload = undefined
-      return { path, leftOut }
     },
 
-    async abandon() {
-      if (upload) await rm(upload.directory, { recursive: true, force: true })
+    async commit(params, progress) {
+      const current = begun(params.id)
+      if (current.missing > 0) {
+        throw new Failure('upload-incomplete', `the contents of ${params.id} never came`)
+      }
+      const damaged = await proven(current, progress)
+      if (damaged.count > 0 && !current.askedAgain) {
+        current.missing = damaged.count
+        current.awaited = filesIn(releaseFiles(current.directory).manifest, damaged)
+        current.askedAgain = true
+        return { path: null, missing: damaged.format(), leftOut: [] }
+      }
+      // If it fails from here on, that is not for a lack of contents.
+      current.received = false
+      await current.flushed
+      const made = await makeRelease(layout, current, params)
       upload = undefined
+      doomed = undefined
+      await removeInterrupted(layout)
+      return { ...made, missing: '' }
     },
+
+    abandon,
   }
 }
 
-/** Says which session an upload belongs to, and the release after it: nobody removes it while that one lives. */
-export function uploadOwner(directory: string): string {
-  return join(releaseFiles(directory).own, 'owner.json')
+async function proven(
+  { placement, reusedBytes }: Upload,
+  progress: (proven: Proven) => void,
+): Promise<Bitmap> {
+  const tell = () => progress({ provenBytes: placement.provenBytes(), totalBytes: reusedBytes })
+  const timer = setInterval(tell, PROGRESS_MS)
+  return placement.damaged.finally(() => clearInterval(timer))
+}
+
+async function makeRelease(
+  layout: Layout,
+  { id, directory, contentHash, distDir }: Upload,
+  { run, entry, staticPath, nextVersion, runtime }: Params<'commit'>,
+): Promise<Pick<Result<'commit'>, 'path' | 'leftOut'>> {
+  const files = releaseFiles(directory)
+  const created = new Date().toISOString()
+  const info = { id, ...run, created, entry, staticPath, nextVersion, contentHash, distDir }
+  await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644)
+  await writeFileAtomic(files.runtime, JSON.stringify(runtime), 0o600)
+  if (!(await exists(join(directory, entry)))) {
+    throw new Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`)
+  }
+  const leftOut = await linkShared(layout, directory, dirname(entry), runtime)
+  await syncFolder(directory)
+
+  const path = releaseDirectory(layout, id)
+  await rename(directory, path)
+  await syncFolder(layout.releases)
+  await syncFolder(layout.incoming)
+  return { path, leftOut }
+}
+
+/** Writes the whole manifest, and notes each content that was named. @returns the manifest's SHA-256 in hex */
+async function writeManifest(
+  layout: Layout,
+  base: string | null,
+  body: AsyncIterable<Buffer>,
+  file: string,
+  wanted: Map<string, string | null>,
+): Promise<string> {
+  const hash = createHash('sha256')
+  async function* lines() {
+    let text = ''
+    for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
+      if (named && entry.kind === 'file') wanted.set(contentKey(entry), null)
+      text += formatEntry(entry)
+      if (text.length < 64 * 1024) continue
+      hash.update(text)
+      yield text
+      text = ''
+    }
+    hash.update(text)
+    yield text
+  }
+  await pipeline(Readable.from(lines()), createWriteStream(file, { mode: 0o600 }))
+  return hash.digest('hex')
+}
+
+type SourceOf = (file: ManifestFile) => string | null
+
+/** What is missing, and what room the release takes. */
+async function look(manifest: string, distDir: string, sourceOf: SourceOf) {
+  const missing = new Bitmap()
+  const need = { bytes: 0, inodes: 0 }
+  const folders = new Set<string>()
+  let [reusedFiles, reusedBytes] = [0, 0]
+  for await (const { entry, index, source } of toPlace(manifest, sourceOf)) {
+    folders.add(dirname(entry.path))
+    if (entry.kind !== 'file') {
+      need.inodes += 1
+    } else if (source === null) {
+      missing.set(index)
+      addFile(need, entry.size)
+    } else {
+      if (isWritableAtRunTime(entry.path, distDir)) addFile(need, entry.size)
+      reusedFiles += 1
+      reusedBytes += entry.size
+    }
+  }
+  need.inodes += folders.size
+  return { missing, need, reusedFiles, reusedBytes }
+}
+
+async function* toPlace(manifest: string, sourceOf: SourceOf): AsyncGenerator<Placed, void, undefined> {
+  let index = 0
+  for await (const entry of readManifest(manifest)) {
+    yield { entry, index, source: entry.kind === 'file' ? sourceOf(entry) : null }
+    if (entry.kind === 'file') index += 1
+  }
+}
+
+async function* filesIn(manifest: string, wanted: Bitmap): AsyncGenerator<ManifestFile, void, undefined> {
+  for await (const { entry, index } of toPlace(manifest, () => null)) {
+    if (entry.kind === 'file' && wanted.has(index)) yield entry
+  }
+}
+
+/** @throws Failure `upload-corrupt` when there are fewer */
+async function take(
+  files: AsyncGenerator<ManifestFile, void, undefined>,
+  count: number,
+): Promise<readonly ManifestFile[]> {
+  const taken: ManifestFile[] = []
+  while (taken.length < count) {
+    const { done, value } = await files.next()
+    if (done === true) throw new Failure('upload-corrupt', 'more came than the manifest names')
+    taken.push(value)
+  }
+  return taken
 }
 
 /** The UTC second as an id, later than every release there is, whatever the clock says. */
@@ -158,7 +302,7 @@ async function reserve(layout: Layout): Promise<Reserved> {
 }
 
 /** An id that was chosen for all hosts. @throws Failure `release-exists` */
-async function take(layout: Layout, id: string): Promise<Reserved> {
+async function takeId(layout: Layout, id: string): Promise<Reserved> {
   const reserved = (await exists(releaseDirectory(layout, id))) ? null : await tryToTake(layout, id)
   if (reserved !== null) return reserved
   throw new Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
@@ -189,125 +333,4 @@ function formatId(date: Date): string {
 function secondAfter(id: string): string {
   const iso = id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z')
   return formatId(new Date(Date.parse(iso) + 1000))
-}
-
-function keyOf(file: ManifestFile): string {
-  return `${file.hash} ${file.mode}`
-}
-
-/** Where the releases on this server have which content. The newest release wins. */
-async function contentsOnServer(layout: Layout): Promise<ReadonlyMap<string, string>> {
-  const known = new Map<string, string>()
-  for (const id of await releaseIds(layout)) {
-    const directory = releaseDirectory(layout, id)
-    try {
-      for await (const entry of readManifest(releaseFiles(directory).manifest)) {
-        if (entry.kind === 'file') known.set(keyOf(entry), join(directory, entry.path))
-      }
-    } catch {
-      // A damaged release is nothing to build on; what it lacks is sent again.
-    }
-  }
-  return known
-}
-
-/**
- * Takes a file from another release, if it still is what its manifest says. Hard links cost nothing, but what
- * a running app may write is copied: Next 14 overwrites ISR pages in place.
- */
-async function reuse(source: string | undefined, entry: ManifestFile, path: string): Promise<boolean> {
-  if (source === undefined) return false
-  const stat = await lstat(source).catch(() => null)
-  if (!stat?.isFile() || stat.size !== entry.size || (await hashFile(source)) !== entry.hash) return false
-  if (isWritableAtRunTime(entry.path) || (stat.mode & 0o777) !== entry.mode) {
-    await copyFile(source, path, constants.COPYFILE_FICLONE)
-    await withFile(path, constants.O_RDONLY, 0, async (handle) => {
-      await handle.chmod(entry.mode)
-      await handle.sync()
-    })
-    return (await hashFile(path)) === entry.hash
-  }
-  try {
-    await link(source, path)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** Writes the files of one decompressed stream, in order, and proves each by its hash. */
-async function unpack(
-  directory: string,
-  files: readonly ManifestFile[],
-  body: AsyncIterable<Buffer>,
-): Promise<number> {
-  const contents = createBrotliDecompress()
-  const source = pipeline(Readable.from(body), contents)
-  // It may fail while a file is being written, long before it is awaited: that must not end the process.
-  source.catch(() => undefined)
-  const chunks = contents[Symbol.asyncIterator]() as AsyncIterator<Buffer>
-  let chunk: Buffer = Buffer.alloc(0)
-
-  const next = async (limit: number): Promise<Buffer | null> => {
-    while (chunk.length === 0) {
-      const { done, value } = await chunks.next()
-      if (done === true) return null
-      chunk = value
-    }
-    const piece = chunk.subarray(0, limit)
-    chunk = chunk.subarray(piece.length)
-    return piece
-  }
-
-  try {
-    for (const file of files) await writeProven(join(directory, file.path), file, next)
-    if ((await next(1)) !== null) throw new Failure('upload-corrupt', 'more came than the manifest names')
-    await source
-  } catch (error) {
-    contents.destroy()
-    await source.catch(() => undefined)
-    throw error
-  }
-  await inParallel(files, (file) =>
-    withFile(join(directory, file.path), constants.O_RDONLY, 0, (handle) => handle.sync()),
-  )
-  return files.reduce((sum, file) => sum + file.size, 0)
-}
-
-async function writeProven(
-  path: string,
-  file: ManifestFile,
-  next: (limit: number) => Promise<Buffer | null>,
-): Promise<void> {
-  const hash = createHash('sha256')
-  await withFile(
-    path,
-    constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL,
-    file.mode,
-    async (handle) => {
-      for (let left = file.size; left > 0;) {
-        const piece = await next(left)
-        if (piece === null) throw new Failure('upload-incomplete', `the contents ended inside ${file.path}`)
-        left -= piece.length
-        hash.update(piece)
-        await handle.writeFile(piece)
-      }
-      await handle.chmod(file.mode)
-    },
-  )
-  if (hash.digest('hex') !== file.hash) {
-    throw new Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`)
-  }
-}
-
-/** Flushing files one by one waits for the disk each time; this many at once share the wait. */
-const PARALLEL = 16
-
-async function inParallel<T>(items: readonly T[], act: (item: T) => Promise<void>): Promise<void> {
-  const rest = items[Symbol.iterator]()
-  await Promise.all(
-    Array.from({ length: PARALLEL }, async () => {
-      for (const item of rest) await act(item)
-    }),
-  )
 }

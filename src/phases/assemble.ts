@@ -1,10 +1,11 @@
 /** assemble: lays the deploy tree out (standalone, static, public), sees that the server can run it, and hashes it. */
 import { statSync } from 'node:fs'
 import { formatBytes, plural } from '../format.ts'
-import { assemble as layOut } from '../next/assemble.ts'
+import { assemble as layOut, withEntry } from '../next/assemble.ts'
 import { assertFits } from '../next/fit.ts'
 import type { BuildOutput } from '../next/output.ts'
-import type { Done } from '../pipeline.ts'
+import type { Done, Log } from '../pipeline.ts'
+import { startProgress } from '../progress.ts'
 import type { Plan } from '../plan.ts'
 import { checkEach, type Host } from './hosts.ts'
 import { createManifest, type Manifest } from '../transfer/manifest.ts'
@@ -18,6 +19,7 @@ export async function assemble(
   output: BuildOutput,
   launcherFile: string,
   hosts: readonly Host[],
+  log: Pick<Log, 'info'>,
 ): Promise<Done<Manifest>> {
   const tree = await layOut(output, plan.inputs.run.workspace)
   checkEach(hosts, (facts) => assertFits(tree, output, facts))
@@ -28,7 +30,9 @@ export async function assemble(
     size: statSync(launcherFile).size,
     mode: 0o644,
   } as const
-  const manifest = await createManifest({ entries: [launcher, ...tree.entries] })
+  const entries = withEntry(tree.entries, launcher)
+  const total = entries.reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.size : 0), 0)
+  const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total))
   const { files, bytes } = manifest
   return { value: manifest, detail: `${plural(files.length, 'file')}, ${formatBytes(bytes)}` }
 }

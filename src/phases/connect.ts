@@ -4,7 +4,7 @@ import type { Plan } from '../plan.ts'
 import type { HostAddress, Inputs } from '../inputs.ts'
 import type { Pipeline } from '../pipeline.ts'
 import { Failure } from '../protocol/failure.ts'
-import type { ServerFacts } from '../protocol/messages.ts'
+import type { Result, ServerFacts } from '../protocol/messages.ts'
 import { pm2Missing } from '../protocol/server-programs.ts'
 import { type AgentSession, openAgent } from '../remote/agent-session.ts'
 import { connect as connectSsh, type ConnectOptions } from '../ssh/connection.ts'
@@ -13,6 +13,7 @@ import { type Host, onEach } from './hosts.ts'
 interface Session {
   readonly agent: AgentSession
   readonly facts: ServerFacts
+  readonly base: Promise<Result<'outline'>>
   readonly address: string
   close(): void
 }
@@ -22,7 +23,11 @@ export interface ConnectSettings {
   readonly agentFile: string
   /** Keep the agent on the server; false for runs that may change nothing there. */
   readonly persist: boolean
+  /** Ask what an upload can build on. */
+  readonly forUpload?: boolean
 }
+
+const NO_BASE = { base: null, folders: '' }
 
 /**
  * Connects to every host, or to none.
@@ -61,6 +66,7 @@ function hostOf(name: string | null, first: Session, open: () => Promise<Session
     name,
     facts: first.facts,
     agent: () => session.agent,
+    base: () => session.base,
     async reconnect() {
       const next = await open()
       session.close()
@@ -89,11 +95,16 @@ async function openSession(
       },
       inputs.connectTimeoutMs,
     )
-    const facts = await inTime(agent.call('inspect', {}), connection.address, inputs.connectTimeoutMs)
+    const inspected = agent.call('inspect', {})
+    const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE)
+    // Of interest only to who uploads.
+    base.catch(() => undefined)
+    const facts = await inTime(inspected, connection.address, inputs.connectTimeoutMs)
     assertUsable(facts)
     return {
       agent,
       facts,
+      base,
       address: connection.address,
       close() {
         agent.close()

@@ -1,7 +1,7 @@
 /** The servers of a run: one, or several behind a load balancer. */
 import type { Pipeline } from '../pipeline.ts'
 import { Failure } from '../protocol/failure.ts'
-import type { ServerFacts } from '../protocol/messages.ts'
+import type { Result, ServerFacts } from '../protocol/messages.ts'
 import type { AgentSession } from '../remote/agent-session.ts'
 
 export interface Host {
@@ -10,6 +10,8 @@ export interface Host {
   readonly facts: ServerFacts
   /** The session that is open; after a lost connection it is replaced. */
   agent(): AgentSession
+  /** What an upload can build on. Asked for along with the facts: it costs no wait of its own. */
+  base(): Promise<Result<'outline'>>
   /** Opens another session. @throws Failure while the server cannot be reached */
   reconnect(): Promise<void>
   close(): void

@@ -34,7 +34,7 @@ export function deploy(project: Project): Story {
         return build(plan, project, hosts, key, pipeline.log)
       })
       const manifest = await pipeline.run('assemble', () =>
-        assemble(plan, output, programs.launcherFile, hosts),
+        assemble(plan, output, programs.launcherFile, hosts, pipeline.log),
       )
       if (dryRun) {
         pipeline.skip(

@@ -1,9 +1,13 @@
 /** upload: sends what the server lacks, in one compressed stream; the server proves every file by its hash. */
+import { posix } from 'node:path'
 import { formatBytes, plural } from '../format.ts'
-import type { Done, Pipeline } from '../pipeline.ts'
+import type { Done, Log, Pipeline } from '../pipeline.ts'
 import { type Plan, runtimeOf } from '../plan.ts'
-import { contentStream, manifestStream, missingFiles } from '../transfer/stream.ts'
+import { startProgress } from '../progress.ts'
+import { Failure } from '../protocol/failure.ts'
+import { proven, type Result } from '../protocol/messages.ts'
 import type { Manifest } from '../transfer/manifest.ts'
+import { contentParts, manifestStream, missingFiles, totalSize } from '../transfer/stream.ts'
 import type { Built } from './build.ts'
 import { type Host, onEach } from './hosts.ts'
 
@@ -24,7 +28,7 @@ export async function uploadToAll(
   const { maxParallel } = plan.inputs
   if (hosts.length > 1) await agreeOnId(hosts, maxParallel, pipeline)
   const uploaded = await onEach(hosts, maxParallel, pipeline, (host, log) =>
-    log.run('upload', () => upload(plan, host, output, manifest)),
+    log.run('upload', () => upload(plan, host, output, manifest, log.log)),
   )
   return { id: uploaded[0]!.id, sentBytes: uploaded.reduce((sum, { sentBytes }) => sum + sentBytes, 0) }
 }
@@ -42,30 +46,96 @@ async function agreeOnId(hosts: readonly Host[], atOnce: number, pipeline: Pipel
   )
 }
 
-async function upload(plan: Plan, host: Host, output: Built, manifest: Manifest): Promise<Done<Uploaded>> {
+async function upload(
+  plan: Plan,
+  host: Host,
+  output: Built,
+  manifest: Manifest,
+  log: Pick<Log, 'info'>,
+): Promise<Done<Uploaded>> {
   const agent = host.agent()
-  const { id, missing, reusedFiles } = await agent.call('stage', {}, { body: manifestStream(manifest) })
-  const files = missingFiles(manifest, missing)
-  let sentBytes = 0
-  async function* counted() {
-    for await (const chunk of contentStream(files)) {
+  const staged = await stage(host, output, manifest)
+  const { id } = staged
+  let [sentFiles, sentBytes] = [0, 0]
+  let failure: unknown
+
+  async function* counted(content: AsyncIterable<Buffer>) {
+    for await (const chunk of content) {
       sentBytes += chunk.length
       yield chunk
     }
   }
-  if (files.length > 0) await agent.call('fill', { id }, { body: counted() })
-  const { leftOut } = await agent.call('commit', {
-    id,
-    entry: output.entry,
-    staticPath: output.staticPath,
-    nextVersion: output.nextVersion ?? '',
-    run: plan.run,
-    runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
-  })
+
+  /** All calls go out one after the other: only the commit's answer is waited for, or the first error. */
+  async function send(missing: string): Promise<Result<'commit'>> {
+    const files = missingFiles(manifest, missing)
+    sentFiles += files.length
+    const progress = startProgress(log, 'sent', totalSize(files))
+    for (const part of contentParts(files, progress)) {
+      const filled = agent.call('fill', { id, files: part.files.length }, { body: counted(part.content) })
+      filled.catch((error: unknown) => (failure ??= error))
+      await agent.sent()
+      if (failure !== undefined) throw failure
+    }
+    const committed = agent.call(
+      'commit',
+      {
+        id,
+        entry: output.entry,
+        staticPath: output.staticPath,
+        nextVersion: output.nextVersion ?? '',
+        run: plan.run,
+        runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
+      },
+      { onEvent: provenSoFar(log) },
+    )
+    return committed.catch((error: unknown) => {
+      throw failure ?? error
+    })
+  }
+
+  const first = await send(staged.missing)
+  // Files that the server had no longer have the bytes that they should have: a running app may have rewritten
+  // its pages. They are sent like all others.
+  const last = first.path === null ? await send(first.missing) : first
+  if (last.path === null) throw new Failure('upload-incomplete', `the server did not accept ${id}`)
   const remark =
-    leftOut.length === 0 ? '' : `; left out, because what is shared counts: ${leftOut.join(', ')}`
+    last.leftOut.length === 0 ? '' : `; left out, because what is shared counts: ${last.leftOut.join(', ')}`
   return {
     value: { id, sentBytes },
-    detail: `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ${reusedFiles} were there already${remark}`,
+    detail:
+      `${id}: sent ${plural(sentFiles, 'file')} in ${formatBytes(sentBytes)}, ` +
+      `${manifest.files.length - sentFiles} were there already${remark}`,
+  }
+}
+
+async function stage(host: Host, output: Built, manifest: Manifest) {
+  const distDir = posix.join(output.relativeAppDir, output.distDir)
+  const begin = (release: string | null, folders: string) =>
+    host
+      .agent()
+      .call(
+        'stage',
+        { base: release, contentHash: manifest.hash, distDir },
+        { body: manifestStream(manifest, folders) },
+      )
+  const known = await host.base()
+  try {
+    return await begin(known.base, known.folders)
+  } catch (error) {
+    // It was removed or damaged while the app was built: nothing is left out then.
+    if (Failure.from(error).code !== 'base-changed') throw error
+    return begin(null, '')
+  }
+}
+
+function provenSoFar(log: Pick<Log, 'info'>): (event: unknown) => void {
+  let progress: ((bytes: number) => void) | undefined
+  let before = 0
+  return (event) => {
+    const { provenBytes, totalBytes } = proven(event, 'event')
+    progress ??= startProgress(log, 'proven on the server', totalBytes)
+    progress(provenBytes - before)
+    before = provenBytes
   }
 }

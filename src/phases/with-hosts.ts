@@ -20,7 +20,9 @@ export async function withHosts(
   const known: Findings = { ...nothingKnown }
   let hosts: readonly Host[] = []
   try {
-    hosts = await connect(plan, { ...programs, persist: command !== 'status' && !dryRun }, pipeline)
+    const persist = command !== 'status' && !dryRun
+    const forUpload = command === 'deploy' && !dryRun
+    hosts = await connect(plan, { ...programs, persist, forUpload }, pipeline)
     known.live = agreed(hosts.map(({ facts }) => facts.live))
     return await act(hosts, known)
   } catch (error) {

@@ -1,6 +1,7 @@
 /**
- * The manifest: every entry of a release with the proof of its content. It travels as JSON lines inside one
- * brotli stream, so that neither side ever holds more of it than its own table.
+ * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
+ * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
+ * a folder in which nothing is different is one line.
  */
 import { count, type Guarded, matching, object, oneOf, parse, string } from './guards.ts'
 import { Failure } from './failure.ts'
@@ -16,8 +17,24 @@ export type ManifestLink = Guarded<typeof link>
 export type ManifestDirectory = Guarded<typeof directory>
 export type ManifestEntry = ManifestFile | ManifestLink | ManifestDirectory
 
-export function formatEntry(entry: ManifestEntry): string {
-  return `${JSON.stringify(entry)}\n`
+/** A folder with everything below it as the base has it. */
+const same = object({ kind: oneOf('same'), path: string })
+export type ManifestSame = Guarded<typeof same>
+
+/** What a line has, in this order: both sides hash the lines. */
+const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target']
+
+export function formatEntry(entry: ManifestEntry | ManifestSame): string {
+  return `${JSON.stringify(entry, MEMBERS)}\n`
+}
+
+/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
+export function parseDifference(line: string): ManifestEntry | ManifestSame {
+  if (!line.startsWith('{"kind":"same"')) return parseEntry(line)
+  const entry = parse(same, line, 'manifest entry')
+  // The root itself: nothing is different at all.
+  if (entry.path !== '') assertSafePath(entry.path)
+  return entry
 }
 
 /** @throws Failure `malformed-message` or `unsafe-path` */
@@ -58,14 +75,19 @@ function assertSafeLink({ path, target }: ManifestLink): void {
   }
 }
 
-/**
- * Paths that a running Next.js may write, relative to the folder of server.js's distDir: ISR pages (Next 14
- * overwrites them in place), the route cache (15, 16) and the data cache. They are copied between releases,
- * never linked, and may differ from the manifest later.
- */
-const WRITABLE = /(^|\/)(cache|server\/(app|pages|route-cache))\//
+/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
+const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//
+/** The same where nobody knows what `distDir` is. */
+const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//
 const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//
 
-export function isWritableAtRunTime(path: string): boolean {
-  return WRITABLE.test(path) && !CODE.test(path)
+/**
+ * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
+ * differ from the manifest later.
+ * @param distDir relative to the release's root; null for a release that was made before it was kept
+ */
+export function isWritableAtRunTime(path: string, distDir: string | null): boolean {
+  if (CODE.test(path)) return false
+  if (distDir === null) return LIKE_WRITTEN.test(path)
+  return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length))
 }

@@ -70,6 +70,8 @@ export const releaseInfo = object({
   staticPath: nullable(string),
   nextVersion: string,
   contentHash: string,
+  /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
+  distDir: nullable(string),
 })
 export type ReleaseInfo = Guarded<typeof releaseInfo>
 
@@ -178,6 +180,10 @@ const run = object({
 })
 export type RunInfo = Guarded<typeof run>
 
+/** What the action sees while it waits for a commit, in bytes. */
+export const proven = object({ provenBytes: count, totalBytes: count })
+export type Proven = Guarded<typeof proven>
+
 const activationId = matching(/^[0-9a-f-]{36}$/)
 
 export const activationRequest = object({
@@ -220,9 +226,27 @@ export const operations = {
   reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
   /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
   encryptionKey: { params: object({ create: boolean }), result: object({ key: nullable(string) }) },
-  /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
-  stage: {
+  /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
+  outline: {
     params: nothing,
+    result: object({
+      base: nullable(releaseId),
+      /** Base64: the short hashes of its folders. */
+      folders: string,
+    }),
+  },
+  /**
+   * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
+   * the server lacks.
+   */
+  stage: {
+    params: object({
+      base: nullable(releaseId),
+      /** SHA-256 of the whole manifest. */
+      contentHash: string,
+      /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+      distDir: string,
+    }),
     result: object({
       id: releaseId,
       /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
@@ -231,8 +255,9 @@ export const operations = {
       reusedBytes: count,
     }),
   },
-  /** Body: the missing contents one after the other in the manifest's order, compressed. */
-  fill: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
+  /** Body: the next so many of the missing contents in the manifest's order, one after the other, compressed. */
+  fill: { params: object({ id: releaseId, files: count }), result: object({ bytes: count }) },
+  /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
   commit: {
     params: object({
       id: releaseId,
@@ -243,7 +268,7 @@ export const operations = {
       runtime,
     }),
     /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
-    result: object({ path: string, leftOut: list(string) }),
+    result: object({ path: nullable(string), missing: string, leftOut: list(string) }),
   },
   /** Proves every file of a release by its hash. */
   audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },

@@ -26,6 +26,8 @@ export interface AgentSession {
    * @throws Failure of the agent's own, or `connection-lost`
    */
   call<O extends Operation>(operation: O, params: Params<O>, options?: CallOptions): Promise<Result<O>>
+  /** Resolves once every call that was made has been sent, with its body; also when that failed. */
+  sent(): Promise<void>
   close(): void
 }
 
@@ -104,6 +106,14 @@ export async function openAgent(
     if (!channel.write(bytes)) await drainedOrClosed(channel)
   }
 
+  // Calls may be made while another one's body is still being sent: they go out after it, in order.
+  let sent: Promise<void> = Promise.resolve()
+  const inTurn = (send: () => Promise<void>): Promise<void> => {
+    const turn = sent.then(send)
+    sent = turn.catch(() => undefined)
+    return turn
+  }
+
   let lastId = 0
   return {
     async call(operation, params, { body, onEvent = () => undefined } = {}) {
@@ -115,16 +125,28 @@ export async function openAgent(
       })
       // The answer may come, as an error, while the body is still being sent.
       answer.catch(() => undefined)
-      await write(encodeMessage({ id, operation, params, body: body !== undefined }))
-      if (body !== undefined) {
-        for await (const chunk of body) {
-          if (!pending.has(id)) break
-          await write(encodeFrame(frameKind.data, chunk))
+      inTurn(async () => {
+        await write(encodeMessage({ id, operation, params, body: body !== undefined }))
+        if (body === undefined) return
+        try {
+          for await (const chunk of body) {
+            if (!pending.has(id)) break
+            await write(encodeFrame(frameKind.data, chunk))
+          }
+        } catch (error) {
+          // Nothing can follow half a body.
+          lose(Failure.from(error))
+          channel.end()
+          throw error
         }
         await write(encodeFrame(frameKind.end, Buffer.alloc(0)))
-      }
+      }).catch((error: unknown) => {
+        pending.get(id)?.reject(Failure.from(error))
+        pending.delete(id)
+      })
       return operations[operation].result(await answer, operation) as Result<typeof operation>
     },
+    sent: () => sent,
     close: () => channel.end(),
   }
 }

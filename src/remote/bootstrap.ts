@@ -7,6 +7,7 @@
  * parsed before the sentinel.
  */
 import { createHash } from 'node:crypto'
+import { deflateRawSync } from 'node:zlib'
 import type { AgentOptions } from '../agent/operations.ts'
 import {
   homeFolders,
@@ -33,7 +34,7 @@ export const greeting = { ready: 'ready', needAgent: 'need-agent', noNode: 'no-n
 export function bootstrapCommand({ sentinel, source, persist, path, options }: Bootstrap): string {
   const hash = createHash('sha256').update(source).digest('hex')
   const settings = JSON.stringify({ sentinel, hash, size: source.length, persist, path, options })
-  const code = Buffer.from(`(${loadAgent.toString()})(${settings},require,module)`).toString('base64')
+  const code = deflateRawSync(`(${loadAgent.toString()})(${settings},require,module)`).toString('base64')
   return `/bin/sh -c '${findNode(sentinel, options.binPath, code)}'`
 }
 
@@ -45,7 +46,7 @@ const OLDEST_NODE = 18
  * versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
  */
 function findNode(sentinel: string, binPath: readonly string[], code: string): string {
-  const run = `"$1" -e "eval(Buffer.from(process.argv[1],/base64/.source).toString())" ${code}`
+  const run = `"$1" -e "eval(require(/zlib/.source).inflateRawSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`
   const single = [
     ...binPath.map((folder) => `${shellWord(folder)}/node`),
     '"$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',

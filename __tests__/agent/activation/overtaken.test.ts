@@ -14,6 +14,7 @@ const live = (changes: Partial<RunInfo>): ReleaseInfo => ({
   staticPath: null,
   nextVersion: '16.4.6',
   contentHash: '',
+  distDir: null,
 })
 
 describe('a run that comes late', () => {

@@ -1,0 +1,75 @@
+/** One upload by Gapless, with the memory that both of its sides took. */
+import { execFile } from 'node:child_process'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { TestServer } from '../../__tests__/support/server.ts'
+
+const root = join(import.meta.dirname, '..', '..')
+
+export interface Upload {
+  readonly connectMs: number
+  readonly assembleMs: number
+  readonly uploadMs: number
+  readonly id: string
+  readonly detail: string
+  readonly runnerBytes: number
+  readonly agentBytes: number
+}
+
+/**
+ * @param compiled the sources as JavaScript: Node's own stripping of types would count as the runner's memory
+ * @param path the app's folder on the server
+ */
+export async function uploadWithGapless(
+  server: TestServer,
+  compiled: string,
+  port: number,
+  workspace: string,
+  path: string,
+): Promise<Upload> {
+  const settings = {
+    inputs: {
+      ...server.inputs,
+      port: String(port),
+      'known-hosts': server.inputs['known-hosts']!.replace(`:${server.sshd.port} `, `:${port} `),
+      path,
+      'install-command': 'none',
+      'build-command': 'none',
+    },
+    workspace,
+    agentFile: join(root, 'dist', 'agent', 'index.cjs'),
+    launcherFile: join(root, 'dist', 'launcher', 'index.cjs'),
+  }
+  const args = [join(import.meta.dirname, 'runner.mjs'), compiled, JSON.stringify(settings)]
+  let over = false
+  const memory = peakOfAgents(server.home, () => over)
+  const out = await new Promise<string>((resolve, reject) => {
+    execFile(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 }, (error, text, errors) =>
+      error ? reject(new Error(`${error.message}\n${errors}`)) : resolve(text),
+    )
+  }).finally(() => (over = true))
+  const { rssBytes, ...upload } = JSON.parse(out) as Omit<Upload, 'runnerBytes' | 'agentBytes'> & {
+    rssBytes: number
+  }
+  return { ...upload, runnerBytes: rssBytes, agentBytes: await memory }
+}
+
+/** The largest resident size of an agent of this server, which its home tells. In bytes. */
+async function peakOfAgents(home: string, over: () => boolean): Promise<number> {
+  let peak = 0
+  while (!over()) {
+    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
+      try {
+        if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('process.argv[1]')) continue
+        if (!readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`HOME=${home}\0`)) continue
+        const [, kilobytes = '0'] = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+        peak = Math.max(peak, Number(kilobytes) * 1024)
+      } catch {
+        // It has ended.
+      }
+    }
+    await delay(50)
+  }
+  return peak
+}

@@ -1,0 +1,89 @@
+/** What is sent: two builds of the example app, or an app with very many files. */
+import { createHash } from 'node:crypto'
+import { cpSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { runAction } from '../../__tests__/support/runner.ts'
+import { startServer } from '../../__tests__/support/server.ts'
+import { checkOut } from '../../__tests__/support/workspace.ts'
+
+export interface Version {
+  /** A workspace with a finished build. */
+  readonly workspace: string
+  /** The same laid out as a release, for those who cannot do it themselves. */
+  readonly tree: string
+}
+
+/** Two builds that differ in one line of a page, below a folder; made there unless they are there already. */
+export async function exampleApp(folder: string): Promise<readonly [Version, Version]> {
+  if (!existsSync(join(folder, 'second'))) await build(folder)
+  return [versionOf(folder, 'first'), versionOf(folder, 'second')]
+}
+
+async function build(folder: string): Promise<void> {
+  const builder = await startServer()
+  const checkout = checkOut()
+  try {
+    for (const message of ['first', 'second']) {
+      checkout.setMessage(message)
+      const install = message === 'first' ? {} : { 'install-command': 'none' }
+      const inputs = { ...builder.inputs, ...install, 'dry-run': 'true' }
+      const { code, log } = await runAction({ workspace: checkout.path, inputs })
+      if (code !== 0) throw new Error(log)
+      const built = checkout.copyBuilt()
+      cpSync(built.path, join(folder, message), { recursive: true, verbatimSymlinks: true })
+      built.remove()
+    }
+  } finally {
+    checkout.remove()
+    await builder.stop()
+  }
+}
+
+/** The example app with `files` more files, together of `bytes`, which pack about as well as a build does. */
+export function largeApp(example: Version, files: number, bytes: number): readonly [Version, Version] {
+  const folder = mkdtempSync(join(tmpdir(), 'gapless-large-'))
+  for (const [name, changed] of [
+    ['first', -1],
+    ['second', files >> 1],
+  ] as const) {
+    cpSync(example.workspace, join(folder, name), { recursive: true, verbatimSymlinks: true })
+    for (let index = 0; index < files; index += 1) {
+      const at = join(
+        folder,
+        name,
+        '.next/standalone/node_modules',
+        `package-${index % 500}`,
+        `lib${index % 7}`,
+      )
+      mkdirSync(at, { recursive: true })
+      writeFileSync(join(at, `${index}.js`), content(index, index === changed ? 1 : 0, bytes / files))
+    }
+  }
+  return [versionOf(folder, 'first'), versionOf(folder, 'second')]
+}
+
+/** Text of which a quarter is noise. Sizes differ as those of real files do: most are small, few are large. */
+function content(index: number, version: number, mean: number): string {
+  const size = index % 10 === 0 ? mean * 5.5 : mean / 2
+  const lines: string[] = []
+  let length = 0
+  for (let line = 0; length < size; line += 1) {
+    const noise = createHash('sha1').update(`${index} ${version} ${line}`).digest('base64')
+    lines.push(`  exports.value${line} = function render(props) { return use(props, '${noise}') }`)
+    length += lines[line]!.length + 1
+  }
+  return `${lines.join('\n')}\n`
+}
+
+function versionOf(folder: string, name: string): Version {
+  const workspace = join(folder, name)
+  const tree = join(folder, `${name}-tree`)
+  if (!existsSync(tree)) {
+    const options = { recursive: true, verbatimSymlinks: true }
+    cpSync(join(workspace, '.next', 'standalone'), tree, options)
+    cpSync(join(workspace, '.next', 'static'), join(tree, '.next', 'static'), options)
+    cpSync(join(workspace, 'public'), join(tree, 'public'), options)
+  }
+  return { workspace, tree }
+}

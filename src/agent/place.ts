@@ -1,0 +1,107 @@
+/** Takes what a release shares with what is on the server already, and proves each file of it. */
+import { constants, linkSync, lstatSync } from 'node:fs'
+import { copyFile, rm, symlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Bitmap } from '../content/bitmap.ts'
+import { fileHasher, type HashFile } from '../content/hash-file.ts'
+import { isWritableAtRunTime, type ManifestEntry, type ManifestFile } from '../protocol/manifest.ts'
+import { withFile } from './files.ts'
+import { inParallel } from './parallel.ts'
+import { folderMaker } from './receive.ts'
+
+export interface Placed {
+  readonly entry: ManifestEntry
+  /** Among the manifest's files. */
+  readonly index: number
+  /** Where a file's content should be; null when it is sent. */
+  readonly source: string | null
+}
+
+export interface Placement {
+  /** The files that were not what they should be, in the manifest's order; they have to be sent after all. */
+  readonly damaged: Promise<Bitmap>
+  /** Bytes that have been proven so far. */
+  provenBytes(): number
+  /** Ends it early. */
+  stop(): Promise<void>
+}
+
+/** Node has four threads for files; the hashing is done between their turns. */
+const AT_ONCE = 8
+
+/** Begins at once, and goes on while other files still arrive: neither waits for the other. */
+export function place(directory: string, distDir: string, entries: AsyncIterable<Placed>): Placement {
+  const damaged = new Bitmap()
+  const folder = folderMaker()
+  const hashFile = fileHasher()
+  let stopped = false
+  let provenBytes = 0
+
+  const act = async ({ entry, index, source }: Placed) => {
+    if (stopped) return
+    const path = join(directory, entry.path)
+    if (entry.kind === 'directory') return folder(path)
+    await folder(dirname(path))
+    if (entry.kind === 'link') return symlink(entry.target, path)
+    if (source === null) return
+    if (await reuse(hashFile, source, entry, path, isWritableAtRunTime(entry.path, distDir)))
+      provenBytes += entry.size
+    else damaged.set(index)
+  }
+  const done = inParallel(entries, AT_ONCE, act).then(() => damaged)
+  // Who stops it does not wait for what is damaged.
+  done.catch(() => undefined)
+  return {
+    damaged: done,
+    provenBytes: () => provenBytes,
+    async stop() {
+      stopped = true
+      await done.catch(() => undefined)
+    },
+  }
+}
+
+/**
+ * Takes a file from another release, and proves what it took: what no longer has the bytes of its manifest is
+ * never a part of a new release. Hard links cost nothing, but what a running app may write is copied: Next 14
+ * overwrites ISR pages in place.
+ */
+async function reuse(
+  hashFile: HashFile,
+  source: string,
+  entry: ManifestFile,
+  path: string,
+  copy: boolean,
+): Promise<boolean> {
+  const stat = lstatSync(source, { throwIfNoEntry: false })
+  if (!stat?.isFile() || stat.size !== entry.size) return false
+  try {
+    const linked = !copy && (stat.mode & 0o777) === entry.mode && tryLink(source, path)
+    if (!linked) await copyAs(source, path, entry.mode)
+    if ((await hashFile(path, entry.size)) === entry.hash) return true
+  } catch (error) {
+    // It was removed meanwhile, by the cleanup of another deploy.
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+  }
+  await rm(path, { force: true })
+  return false
+}
+
+/** False where files cannot have more names: another file system, too many links, the kernel's own rules. */
+function tryLink(source: string, path: string): boolean {
+  try {
+    // At once: it takes less time than a turn of the event loop.
+    linkSync(source, path)
+    return true
+  } catch {
+    return false
+  }
+}
+
+async function copyAs(source: string, path: string, mode: number): Promise<void> {
+  await copyFile(source, path, constants.COPYFILE_FICLONE)
+  await withFile(path, constants.O_RDONLY, 0, async (handle) => {
+    await handle.chmod(mode)
+    await handle.sync()
+  })
+}

@@ -1,0 +1,76 @@
+/** Where contents are on this server already: in its releases, and in what interrupted uploads have left. */
+import { lstat, readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ManifestFile } from '../protocol/manifest.ts'
+import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
+import { readManifest } from './manifest-file.ts'
+import { ownerLives } from './owner.ts'
+import { releaseIds } from './releases.ts'
+
+/** Ends the name of an upload whose session is over, with what it has received. */
+export const INTERRUPTED = '.interrupted'
+
+/** Says which session an upload belongs to, and the release after it: nobody removes it while that one lives. */
+export function uploadOwner(directory: string): string {
+  return join(releaseFiles(directory).own, 'owner.json')
+}
+
+export function contentKey(file: ManifestFile): string {
+  return `${file.hash} ${file.mode}`
+}
+
+/**
+ * Notes for each content that is wanted where it should be; the newest place wins. That it truly is there, and
+ * is what it should be, is for who takes it from there to prove.
+ * @param wanted by `contentKey`; null: nowhere
+ */
+export async function locate(
+  layout: Layout,
+  wanted: Map<string, string | null>,
+  except: string,
+): Promise<void> {
+  for (const directory of await uploads(layout)) {
+    // Of an upload only some of the files have come.
+    if (directory !== except) await note(directory, wanted, hasSize)
+  }
+  for (const id of await releaseIds(layout)) {
+    await note(releaseDirectory(layout, id), wanted, async () => true)
+  }
+}
+
+async function note(
+  directory: string,
+  wanted: Map<string, string | null>,
+  isThere: (path: string, size: number) => Promise<boolean>,
+): Promise<void> {
+  try {
+    for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+      if (entry.kind !== 'file') continue
+      const key = contentKey(entry)
+      const path = join(directory, entry.path)
+      if (wanted.has(key) && (await isThere(path, entry.size))) wanted.set(key, path)
+    }
+  } catch {
+    // A damaged release is nothing to build on; what it lacks is sent again.
+  }
+}
+
+async function hasSize(path: string, size: number): Promise<boolean> {
+  const stat = await lstat(path).catch(() => null)
+  return stat?.size === size
+}
+
+async function uploads(layout: Layout): Promise<readonly string[]> {
+  const names = await readdir(layout.incoming)
+  return names
+    .filter((name) => /^\d{14}(\.interrupted)?$/.test(name))
+    .map((name) => join(layout.incoming, name))
+}
+
+/** Removes the uploads whose sessions are over. What others have linked from them stays. */
+export async function removeInterrupted(layout: Layout): Promise<void> {
+  for (const directory of await uploads(layout)) {
+    const over = directory.endsWith(INTERRUPTED) || ownerLives(uploadOwner(directory)) === false
+    if (over) await rm(directory, { recursive: true, force: true })
+  }
+}

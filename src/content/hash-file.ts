@@ -1,0 +1,64 @@
+import { createHash, hash as oneShot } from 'node:crypto'
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
+
+/** Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In bytes. */
+const SMALL = 256 * 1024
+
+/** Of a small file at once: 50,000 promises are garbage too, and the turns of the event loop take longer than the work. */
+export type HashFile = (file: string, size?: number) => string | Promise<string>
+
+/** SHA-256 of a file in hex. */
+export async function hashFile(file: string, size?: number): Promise<string> {
+  return fileHasher()(file, size)
+}
+
+/**
+ * The same for many files, with one buffer for all that are small: one for each would be garbage by the gigabyte.
+ * The hash is of what the file really has, be it more or less than the size it is said to have.
+ */
+export function fileHasher(): HashFile {
+  const buffer = Buffer.allocUnsafe(SMALL)
+  return (file, size = Infinity) => (size <= SMALL ? hashInTurn(file, buffer) : hashStream(file))
+}
+
+async function hashStream(file: string): Promise<string> {
+  const hash = createHash('sha256')
+  await pipeline(createReadStream(file, { highWaterMark: SMALL }), hash)
+  return hash.digest('hex')
+}
+
+/** Without a turn of the event loop in between, so that the buffer is nobody else's meanwhile. */
+function hashInTurn(file: string, buffer: Buffer): string {
+  const handle = openSync(file, 'r')
+  try {
+    let length = 0
+    for (let read = -1; read !== 0; length += read) {
+      if (length === buffer.length) return hashOnwards(handle, buffer)
+      read = readSync(handle, buffer, length, buffer.length - length, null)
+    }
+    return sha256(buffer.subarray(0, length))
+  } finally {
+    closeSync(handle)
+  }
+}
+
+/** Of a file that has more in it than the buffer takes, which is full. */
+function hashOnwards(handle: number, buffer: Buffer): string {
+  const hash = createHash('sha256').update(buffer)
+  for (;;) {
+    const read = readSync(handle, buffer, 0, buffer.length, null)
+    if (read === 0) return hash.digest('hex')
+    hash.update(buffer.subarray(0, read))
+  }
+}
+
+/**
+ * SHA-256 in hex. A hash object is a stream with a native part, which the garbage collector leaves until late:
+ * 50,000 of them take 50 MB. Node has the function from 20.12 on.
+ */
+export function sha256(bytes: Uint8Array): string {
+  return typeof oneShot === 'function'
+    ? oneShot('sha256', bytes, 'hex')
+    : createHash('sha256').update(bytes).digest('hex')
+}
