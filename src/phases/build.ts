@@ -31,16 +31,16 @@ export async function build(
 ): Promise<Done<Built>> {
   checkEach(hosts, (facts) => assertNodeFits(project, facts))
   const options = { directory: project.directory, workspace: inputs.run.workspace }
-  const variables = {
-    ...(key === undefined ? {} : { [KEY_VARIABLE]: key }),
-    // Any name that no other build has will do.
-    ...deploymentId(project.directory, activation),
-  }
-  const [installed, began, built] = await withoutCommands(async () => [
-    await install({ ...options, command: inputs.installCommand }),
-    Date.now(),
-    await runBuild({ ...options, command: inputs.buildCommand, variables }),
-  ])
+  const [installed, began, built] = await withoutCommands(async () => {
+    const before = await install({ ...options, command: inputs.installCommand })
+    const variables = {
+      ...(key === undefined ? {} : { [KEY_VARIABLE]: key }),
+      // Any name that no other build has will do. What is installed decides whether it is of use.
+      ...deploymentId(project.directory, activation),
+    }
+    const start = Date.now()
+    return [before, start, await runBuild({ ...options, command: inputs.buildCommand, variables })]
+  })
   const output = readBuildOutput(project.directory)
   const doubts = doubtsAbout(output, built === undefined ? undefined : began)
   for (const doubt of doubts) log.warning(doubt)
