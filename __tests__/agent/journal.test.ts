@@ -87,10 +87,13 @@ describe('a disk that is full', () => {
     const file = join(parent, 'journal.jsonl')
     symlinkSync(full, file)
     let asked = 0
-    const journal = openJournal(file, 'a', async () => {
-      asked += 1
-      rmSync(file)
-    })
+    const journal = openJournal(file, 'a', (write) =>
+      write().catch(() => {
+        asked += 1
+        rmSync(file)
+        return write()
+      }),
+    )
     await journal.begin('swap', 'with room')
     expect(asked).toBe(1)
     expect((await readJournal(file)).map(short)).toEqual(['swap begin: with room'])

@@ -5,11 +5,12 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isDiskFull } from './trouble.ts'
 
-/** Several files, because inodes run out as well as blocks do. */
-const FILES = 8
-/** In bytes; random, because some file systems compress. */
-const FILE_SIZE = 32 * 1024
+/** Many small files, because inodes run out as well as blocks do: each worker needs one of both for its record. */
+const FILES = 64
+/** In bytes: a block. Random, because some file systems compress. */
+const FILE_SIZE = 4096
 
 /** @throws ENOSPC while nothing depends on it yet */
 export async function takeBallast(folder: string): Promise<void> {
@@ -21,4 +22,39 @@ export async function takeBallast(folder: string): Promise<void> {
 
 export async function dropBallast(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true })
+}
+
+/** Does it; where the disk is full, once more with the room that was set aside. */
+export async function withRoom<T>(folder: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act()
+  } catch (error) {
+    if (!isDiskFull(error)) throw error
+    await dropBallast(folder)
+    return await act()
+  }
+}
+
+/** In ms: much shorter than any deadline of a worker. */
+const LOOK = 1000
+
+/**
+ * Drops the ballast as soon as the disk is full, though the activation itself has nothing to write: its workers
+ * cannot say that they serve then.
+ * @returns what ends it
+ */
+export function guardRoom(folder: string): () => void {
+  const probe = `${folder}.probe`
+  const look = async () => {
+    try {
+      // The file system's own figures know nothing of quotas.
+      await withRoom(folder, () => writeFile(probe, 'room', { mode: 0o600 }))
+    } catch {
+      // Full all the same, or read-only: whoever must write will say so.
+    } finally {
+      await rm(probe, { force: true }).catch(() => undefined)
+    }
+  }
+  const timer = setInterval(() => void look(), LOOK)
+  return () => clearInterval(timer)
 }

@@ -1,11 +1,10 @@
 /** The journal: what activations did, one JSON line each, appended and flushed. */
 import { constants } from 'node:fs'
-import { open, readFile } from 'node:fs/promises'
+import { type FileHandle, open, readFile, stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parse } from '../protocol/guards.ts'
 import { type ActivationStep, type JournalEntry, journalEntry, type Verdict } from '../protocol/messages.ts'
 import { withFile } from './files.ts'
-import { isDiskFull } from './trouble.ts'
 
 export interface Journal {
   begin(step: ActivationStep, detail: string): Promise<void>
@@ -17,10 +16,12 @@ export interface Journal {
   letGo(): void
 }
 
+type Attempt = (act: () => Promise<void>) => Promise<void>
+
 /**
- * @param onDiskFull makes room, if it can; the entry is then tried once more
+ * @param withRoom carries out each write, and may make room where there is none
  */
-export function openJournal(file: string, activation: string, onDiskFull = async () => {}): Journal {
+export function openJournal(file: string, activation: string, withRoom: Attempt = (act) => act()): Journal {
   let strict = true
   const write = async (entry: Omit<JournalEntry, 'time' | 'activation'>) => {
     const line = JSON.stringify({ time: new Date().toISOString(), activation, ...entry })
@@ -31,15 +32,7 @@ export function openJournal(file: string, activation: string, onDiskFull = async
       await handle.sync()
     })
   }
-  const append = async (entry: Omit<JournalEntry, 'time' | 'activation'>) => {
-    try {
-      await write(entry)
-    } catch (error) {
-      if (!isDiskFull(error)) throw error
-      await onDiskFull()
-      await write(entry)
-    }
-  }
+  const append = (entry: Omit<JournalEntry, 'time' | 'activation'>) => withRoom(() => write(entry))
   const step = (state: JournalEntry['state']) => (name: ActivationStep, detail: string) =>
     append({ step: name, state, detail, verdict: null }).catch((error: unknown) => {
       if (strict && state !== 'note') throw error
@@ -80,7 +73,8 @@ export async function* followJournal(
   activation: string,
   ended: () => boolean,
 ): AsyncGenerator<Followed, void, undefined> {
-  const handle = await open(file, constants.O_RDONLY | constants.O_CREAT, 0o600)
+  const openFile = () => open(file, constants.O_RDONLY | constants.O_CREAT, 0o600)
+  let handle = await openFile()
   const chunk = Buffer.alloc(64 * 1024)
   let rest = Buffer.alloc(0)
   let last = false
@@ -90,6 +84,13 @@ export async function* followJournal(
       const { bytesRead } = await handle.read(chunk, 0, chunk.length, position)
       position += bytesRead
       if (bytesRead === 0) {
+        if (await wasReplaced(file, handle, position)) {
+          await handle.close()
+          handle = await openFile()
+          position = 0
+          rest = Buffer.alloc(0)
+          continue
+        }
         if (last) return
         // Read once more after the end: the last line may have been written in between.
         if (ended()) last = true
@@ -108,6 +109,12 @@ export async function* followJournal(
   } finally {
     await handle.close()
   }
+}
+
+/** Somebody emptied the journal by hand, or put another file in its place: what comes next is in the new one. */
+async function wasReplaced(file: string, handle: FileHandle, position: number): Promise<boolean> {
+  const [opened, there] = await Promise.all([handle.stat(), stat(file).catch(() => null)])
+  return there !== null && (there.ino !== opened.ino || opened.size < position)
 }
 
 function parseLine(line: string): readonly JournalEntry[] {

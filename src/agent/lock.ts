@@ -5,12 +5,12 @@
  * time and boot, so a lock whose process is gone is void by itself and nobody ever removes one by hand. To take
  * over, a process creates the next number, which only one can; it never removes or replaces a live one.
  */
-import { link, readdir, rm, writeFile } from 'node:fs/promises'
+import { link, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../protocol/failure.ts'
-import { boolean, count, type Guarded, object, parse, string } from '../protocol/guards.ts'
-import { readIfThere, writeFileAtomic } from './files.ts'
+import { count, type Guarded, object, parse, string } from '../protocol/guards.ts'
+import { readIfThere } from './files.ts'
 import { startTimeOf } from '../server/process-identity.ts'
 import { bootId, isRunning } from './processes.ts'
 
@@ -21,7 +21,6 @@ const holderGuard = object({
   /** Who, for people: the run's URL or "an activation". */
   owner: string,
   since: string,
-  released: boolean,
 })
 
 const POLL = 200
@@ -85,16 +84,14 @@ async function tryLock(directory: string, owner: string): Promise<Lock | string>
   if (holder !== null) return holder
 
   const mine = highest + 1
-  const content = (released: boolean) =>
-    JSON.stringify({
-      pid: process.pid,
-      startTime: startTimeOf(process.pid) ?? '',
-      bootId: bootId(),
-      owner,
-      since: new Date().toISOString(),
-      released,
-    })
-  if (!(await createNumber(directory, mine, content(false)))) return 'a deploy that has just begun'
+  const content = JSON.stringify({
+    pid: process.pid,
+    startTime: startTimeOf(process.pid) ?? '',
+    bootId: bootId(),
+    owner,
+    since: new Date().toISOString(),
+  })
+  if (!(await createNumber(directory, mine, content))) return 'a deploy that has just begun'
 
   // Someone who read the folder before an older lock was removed may have taken a lower number than the
   // highest: only the highest counts.
@@ -104,7 +101,8 @@ async function tryLock(directory: string, owner: string): Promise<Lock | string>
     return 'a deploy that has just begun'
   }
   for (const old of numbers) if (old < mine) await rm(join(directory, `${old}.json`), { force: true })
-  return { release: () => writeFileAtomic(join(directory, `${mine}.json`), content(true), 0o600) }
+  // An empty one names nobody, and needs no room on a full disk. Removed it could be taken for one that never was.
+  return { release: () => truncate(join(directory, `${mine}.json`)) }
 }
 
 /** Creates the file whole or not at all, and only if it is not there. */
@@ -136,11 +134,11 @@ async function holderOf(directory: string, number: number): Promise<string | nul
   if (text === null) return null
   const holder = readHolder(text)
   if (holder === null) return null
-  const live = !holder.released && holder.bootId === bootId() && isRunning(holder.pid, holder.startTime)
+  const live = holder.bootId === bootId() && isRunning(holder.pid, holder.startTime)
   return live ? `${holder.owner}, since ${holder.since} (process ${holder.pid})` : null
 }
 
-/** Null where a power cut lost the content: a lock is created whole, so its holder went with the power. */
+/** Null where it is released, or a power cut lost the content: a lock is created whole, so its holder is gone. */
 function readHolder(text: string): Guarded<typeof holderGuard> | null {
   try {
     return parse(holderGuard, text, 'lock')

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module'
 import { homedir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
+import { writeFileAtomic } from './files.ts'
 import type { InstalledPm2 } from './find-pm2.ts'
 import { startTimeOf } from '../server/process-identity.ts'
 
@@ -61,7 +62,10 @@ export interface Pm2 {
   remove(id: number): Promise<void>
   /** Starts a removed process again as it was, the way `pm2 resurrect` does. */
   revive(process: Pm2Process): Promise<void>
-  /** Writes PM2's dump, from which `pm2 resurrect` starts the app after a reboot. */
+  /**
+   * Writes PM2's dump, from which `pm2 resurrect` starts the app after a reboot: as `pm2 save` does (5.4 to 7), whole
+   * or not at all. PM2's own, on a full disk, empties the file and ends the process that called it (7.0.4).
+   */
   save(): Promise<void>
   close(): void
 }
@@ -98,7 +102,6 @@ interface Client {
   connect(callback: (error: unknown) => void): void
   disconnect(): void
   start(options: object, callback: Done<void>): void
-  dump(callback: Done<void>): void
   Client: {
     executeRemote(
       method: string,
@@ -124,10 +127,16 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
   }
   await connect()
   /** A daemon that dies takes all workers with it and answers nothing more: the next call starts another. */
+  let reconnecting: Promise<void> | undefined
+  const reconnect = async () => {
+    client.disconnect()
+    await connect()
+  }
   const ask = async <T>(what: string, call: (done: Done<T>) => void): Promise<T> => {
-    if (daemonPid(home) !== daemon) {
-      client.disconnect()
-      await connect()
+    if (reconnecting !== undefined || daemonPid(home) !== daemon) {
+      // Once for all that ask at the same time, or each would start a daemon.
+      reconnecting ??= reconnect().finally(() => (reconnecting = undefined))
+      await reconnecting
     }
     return whileItLives(promised(what, call), () => daemonPid(home) === daemon)
   }
@@ -181,7 +190,15 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
       const { instances: _, pm_id: __, ...rest } = definition
       await remote('prepare', rest)
     },
-    save: () => ask('dump', (done) => client.dump(done)),
+    async save() {
+      const processes = (await remote('getMonitorData', {})) as readonly RawProcess[]
+      const dump = processes.flatMap(({ pm2_env = {} }) => {
+        const { instances: _, pm_id: __, prev_restart_delay: ___, ...rest } = pm2_env
+        return Boolean(rest['pmx_module']) ? [] : [rest]
+      })
+      if (dump.length === 0) throw new Failure('pm2-failed', 'PM2 has no process to save')
+      await writeFileAtomic(join(home, 'dump.pm2'), JSON.stringify(dump, null, 2), 0o600)
+    },
     close: () => client.disconnect(),
   }
 }

@@ -91,11 +91,13 @@ export async function activatedAt(layout: Layout, id: string): Promise<string | 
 
 export async function markVerified(layout: Layout, id: string, activation: string): Promise<void> {
   const { verified } = releaseFiles(releaseDirectory(layout, id))
-  await writeFileAtomic(
-    verified,
-    JSON.stringify({ activatedAt: new Date().toISOString(), activation }),
-    0o644,
+  const times = await Promise.all(
+    (await releaseIds(layout)).map((other) => activatedAt(layout, other).catch(() => null)),
   )
+  // Later than all others, whatever the clock says: the order tells which release to go back to.
+  const latest = Math.max(...times.map((time) => (time === null ? 0 : Date.parse(time) || 0)))
+  const time = new Date(Math.max(Date.now(), latest + 1)).toISOString()
+  await writeFileAtomic(verified, JSON.stringify({ activatedAt: time, activation }), 0o644)
 }
 
 /** Takes back that a release was shown to serve: it was, and then it was rejected. */

@@ -14,7 +14,8 @@ export async function readWorkers(directory: string): Promise<readonly WorkerRec
       .filter((name) => /^\d+\.json$/.test(name))
       .map(async (name) => {
         const worker = await readWorker(directory, Number.parseInt(name, 10))
-        if (worker === null) await rm(join(directory, name), { force: true })
+        // In vain on a read-only file system, where it does no harm.
+        if (worker === null) await rm(join(directory, name), { force: true }).catch(() => undefined)
         return worker
       }),
   )

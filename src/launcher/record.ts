@@ -11,6 +11,9 @@ export interface Recorder {
   update(change: Partial<WorkerRecord>): void
 }
 
+/** In ms: the agent makes room on a full disk, and then looks for the record. */
+const RETRY = 500
+
 /** Keeps the record up to date and removes it when the process exits. */
 export function keepRecord(directory: string, release: string, candidate: boolean): Recorder {
   const file = join(directory, `${process.pid}.json`)
@@ -25,17 +28,30 @@ export function keepRecord(directory: string, release: string, candidate: boolea
     detail: '',
     excerpt: '',
   }
+  let complained = false
+  let retry: NodeJS.Timeout | undefined
   const write = () => {
+    clearTimeout(retry)
     // A worker that cannot write its record must still serve: a full disk is no reason to be down.
     try {
       mkdirSync(directory, { recursive: true, mode: 0o700 })
       writeFileSync(`${file}.tmp`, JSON.stringify(record), { mode: 0o600 })
       renameSync(`${file}.tmp`, file)
     } catch (error) {
+      // Nobody knows what it serves until then.
+      retry = setTimeout(write, RETRY).unref()
+      if (complained) return
+      complained = true
       console.error('gapless: cannot write the worker record:', (error as Error).message)
     }
   }
-  process.on('exit', () => rmSync(file, { force: true }))
+  process.on('exit', () => {
+    try {
+      for (const name of [file, `${file}.tmp`]) rmSync(name, { force: true })
+    } catch {
+      // A read-only file system: the agent knows a dead worker by its pid.
+    }
+  })
   write()
   return {
     update(change) {

@@ -18,7 +18,7 @@ import { runHook } from './hooks.ts'
 import { instancesOf } from './instances.ts'
 import { activationFiles } from './job.ts'
 import { mayRunTogether } from './memory.ts'
-import { assertNotOvertaken } from './overtaken.ts'
+import { assertNotOvertaken, succeeded } from './overtaken.ts'
 import { restore } from './restore.ts'
 
 /** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
@@ -36,7 +36,7 @@ export async function activate(activation: Activation): Promise<Verdict> {
     await step('swap', `current -> releases/${release}`, async () => {
       await assertWanted(activation)
       // The rename of the link is the one moment that counts: before it nothing live has changed.
-      await pointCurrentAt(layout, release)
+      await activation.withRoom(() => pointCurrentAt(layout, release))
       swapped = true
       journal.letGo()
     })
@@ -70,6 +70,8 @@ async function prepare(activation: Activation): Promise<Preparation> {
   const foreign = before.filter((process) => !isOurs(process, app)).length
   const together = mayRunTogether(before, instancesOf(runtime))
 
+  await assertWanted(activation)
+  if (activation.succeeded) throw succeeded(live)
   if (job.request.kind === 'deploy' && live !== null && live !== release) {
     assertNotOvertaken(job.request.run, await readInfo(layout, live).catch(() => null))
   }
@@ -78,8 +80,10 @@ async function prepare(activation: Activation): Promise<Preparation> {
   await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon })
   if (!hasBegun(activation, 'pre-activate', 'done')) await hook(activation, 'pre-activate')
   await carryOldStatic(activation, release)
-  await prepareLink(layout, release)
-  if (previous !== null && previous.release !== release) await prepareLink(layout, previous.release)
+  await activation.withRoom(() => prepareLink(layout, release))
+  if (previous !== null && previous.release !== release) {
+    await activation.withRoom(() => prepareLink(layout, previous.release))
+  }
   await untilReplaced(activation, app.options.kill_timeout)
   // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
   await announce({ observe: foreign === 0, stay: together })
@@ -91,7 +95,10 @@ function hasBegun({ history }: Activation, name: ActivationStep, how: 'begin' | 
 }
 
 /** @throws Failure `withdrawn` when the run was cancelled meanwhile */
-async function assertWanted({ job, layout }: Activation): Promise<void> {
+async function assertWanted(activation: Activation): Promise<void> {
+  const { job, layout } = activation
+  // What has swapped is finished, whoever takes it up.
+  if (hasBegun(activation, 'swap')) return
   if (await exists(activationFiles(layout, job.request.activation).withdrawn)) throw withdrawn()
 }
 
@@ -138,7 +145,7 @@ async function settle(activation: Activation): Promise<Verdict> {
   const remark = (act: Promise<unknown>, what: string) =>
     act.catch((error: unknown) => journal.note('health-check', `${what}: ${(error as Error).message}`))
   await remark(
-    markVerified(layout, release, job.request.activation),
+    activation.withRoom(() => markVerified(layout, release, job.request.activation)),
     'the release could not be marked as verified',
   )
   await remark(trim(activation, instancesOf(runtime)), 'workers too many could not be removed')

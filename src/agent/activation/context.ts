@@ -3,13 +3,15 @@ import { stat } from 'node:fs/promises'
 import type { ActivationStep, JournalEntry, Runtime } from '../../protocol/messages.ts'
 import { type ActivationFile, activationFile } from '../../server/activation-file.ts'
 import { startTimeOf } from '../../server/process-identity.ts'
+import { withRoom as tryWithRoom } from '../ballast.ts'
 import { writeFileAtomic } from '../files.ts'
 import { type Journal, readJournal } from '../journal.ts'
 import { type Layout, layoutOf } from '../layout.ts'
 import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
 import { activatedAt, liveRelease, previousRelease, readRuntime } from '../releases.ts'
 import { pm2App } from './fleet.ts'
-import type { Job } from './job.ts'
+import { wasSucceeded } from './interrupted.ts'
+import { activationFiles, type Job } from './job.ts'
 
 export interface Goal {
   readonly release: string
@@ -31,6 +33,8 @@ export interface Activation {
   readonly live: string | null
   /** What this activation has journalled before: not empty where its first process died. */
   readonly history: readonly JournalEntry[]
+  /** Its first process died, and another activation has swapped since. */
+  readonly succeeded: boolean
   readonly app: Pm2App
   /** PM2's processes when it began. */
   readonly before: readonly Pm2Process[]
@@ -39,6 +43,8 @@ export interface Activation {
   readonly journal: Journal
   /** Runs one step, and journals its begin and its end. What it returns is told, where it is text. */
   step<T>(name: ActivationStep, detail: string, act: () => Promise<T>): Promise<T>
+  /** Does what needs a little room on the disk, and makes room where there is none. */
+  withRoom<T>(act: () => Promise<T>): Promise<T>
   /** Tells the workers what is going on: see activation-file.ts. */
   announce(news: Partial<News>): Promise<void>
 }
@@ -56,6 +62,8 @@ export async function beginActivation(job: Job, journal: Journal, pm2: Pm2): Pro
   const before = await pm2.list(appName)
   let news: News = { observe: true, stay: true, halt: false }
   const history = await readJournal(layout.journal)
+  const { ballast } = activationFiles(layout, request.activation)
+  const withRoom = <T>(act: () => Promise<T>) => tryWithRoom(ballast, act)
   return {
     job,
     layout,
@@ -65,6 +73,7 @@ export async function beginActivation(job: Job, journal: Journal, pm2: Pm2): Pro
     previous,
     live,
     history: history.filter(({ activation }) => activation === request.activation),
+    succeeded: wasSucceeded(history, request.activation),
     app: pm2App(layout, appName, target.runtime, previous?.runtime ?? null),
     before,
     logs: await logSizes(before),
@@ -80,11 +89,12 @@ export async function beginActivation(job: Job, journal: Journal, pm2: Pm2): Pro
         throw error
       }
     },
+    withRoom,
     announce: (change) => {
       news = { ...news, ...change }
       const self = { pid: process.pid, startTime: startTimeOf(process.pid) ?? '' }
       const content: ActivationFile = { ...self, target: target.release, ...news }
-      return writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600)
+      return withRoom(() => writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600))
     },
   }
 }

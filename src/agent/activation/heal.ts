@@ -9,6 +9,7 @@ import { describe, type FleetOptions, listWorkers, POLL, serves } from './fleet.
  * Replaces every worker that does not serve `release`, which `current` points at again, and finishes a reload that
  * waits with it. The old workers that PM2 keeps aside meanwhile serve.
  * @param settings PM2's options for `release`: those of the failed one may be what it failed of
+ * @returns false where PM2 has no worker at all, because its daemon died: then there is nothing to heal
  * @throws Failure `restore-failed`
  */
 export async function heal(
@@ -17,14 +18,15 @@ export async function heal(
   release: string,
   instances: number,
   timeoutMs: number,
-): Promise<void> {
+): Promise<boolean> {
   const { pm2 } = options
   const deadline = performance.now() + timeoutMs
   const asked = new Set<string>()
   for (;;) {
     const workers = await listWorkers(options)
     const serving = workers.filter((worker) => serves(worker, release)).length
-    if (workers.length > 0 && serving >= Math.min(instances, workers.length)) return
+    if (workers.length === 0) return false
+    if (serving >= Math.min(instances, workers.length)) return true
     if (performance.now() >= deadline) {
       const missing = workers.find((worker) => !serves(worker, release))
       throw new Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`)

@@ -21,3 +21,10 @@ export function assertNotOvertaken(run: RunInfo, live: ReleaseInfo | null): void
     },
   )
 }
+
+/** Its process died after the swap, and before it was taken up again another deploy went its whole way. */
+export function succeeded(live: string | null): Failure {
+  return new Failure('overtaken', `another deploy came after this one was interrupted: ${live} is live`, {
+    remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
+  })
+}

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../../protocol/failure.ts'
 import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
 import { lastLines } from '../candidate.ts'
-import { runsUnder } from '../pm2.ts'
+import { daemonPid, runsUnder } from '../pm2.ts'
 import { pointCurrentAt } from '../releases.ts'
 import { troubleOf } from '../trouble.ts'
 import { readWorkers } from '../workers.ts'
@@ -27,7 +27,8 @@ export async function restore(
 ): Promise<Verdict> {
   const { previous, layout, step } = activation
   // First of all: whatever PM2 starts from now on is the previous release.
-  const pointed = previous === null ? undefined : pointCurrentAt(layout, previous.release)
+  const pointed =
+    previous === null ? undefined : activation.withRoom(() => pointCurrentAt(layout, previous.release))
   const problem = await pointed?.then(
     () => undefined,
     (cause: unknown) => cause,
@@ -41,7 +42,7 @@ export async function restore(
       await step('rollback', nothingToGoBackTo, () => leaveStopped(activation))
       return await verdict(activation, 'down', failure)
     }
-    await step('rollback', `back to ${previous.release}`, () => goBack(activation, previous))
+    await step('rollback', `back to ${previous.release}`, () => goBackWhateverDies(activation, previous))
     return await verdict(activation, 'restored', failure)
   } catch (cause) {
     const both = failure.reworded(`${failure.message}; then ${troubleOf(cause).message}`, {
@@ -52,6 +53,16 @@ export async function restore(
 }
 
 const nothingToGoBackTo = 'there is no release to go back to: the app is left stopped'
+
+/** A daemon that dies in the middle takes all workers with it; under the next one it is begun anew. */
+async function goBackWhateverDies(activation: Activation, previous: Goal): Promise<void> {
+  const daemon = () => daemonPid(activation.job.pm2Home)
+  const before = daemon()
+  await goBack(activation, previous).catch((error: unknown) => {
+    if (daemon() === before) throw error
+    return goBack(activation, previous)
+  })
+}
 
 async function goBack(activation: Activation, previous: Goal): Promise<void> {
   const { layout, pm2, appName, target } = activation
@@ -66,8 +77,9 @@ async function goBack(activation: Activation, previous: Goal): Promise<void> {
   const oneByOne = () =>
     bringUp(activation, app, release, instances, mayRunTogether(present, instances), timeout)
   // Where the failed release is all that still serves, its workers stay until their successors do.
-  if (present.length === 0 || !(await othersServe(activation))) await oneByOne()
-  else await heal(activation, app.options, release, instances, timeout)
+  const healed =
+    (await othersServe(activation)) && (await heal(activation, app.options, release, instances, timeout))
+  if (!healed) await oneByOne()
   // PM2 itself may have started a worker anew, under the failed release's options.
   if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options))) await oneByOne()
 

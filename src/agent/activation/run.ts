@@ -5,7 +5,7 @@
 import { rm } from 'node:fs/promises'
 import type { Verdict } from '../../protocol/messages.ts'
 import { activationFile } from '../../server/activation-file.ts'
-import { dropBallast, takeBallast } from '../ballast.ts'
+import { guardRoom, takeBallast, withRoom } from '../ballast.ts'
 import { exists } from '../files.ts'
 import { type Journal, openJournal } from '../journal.ts'
 import { type Layout, layoutOf } from '../layout.ts'
@@ -16,29 +16,49 @@ import { dropPreparedLinks, liveRelease } from '../releases.ts'
 import { troubleOf } from '../trouble.ts'
 import { activate } from './activate.ts'
 import { beginActivation } from './context.ts'
-import { verdictOf } from './interrupted.ts'
+import { hasSwapped, verdictOf } from './interrupted.ts'
 import { activationFiles, type Job, removeFiles } from './job.ts'
 
 export async function runActivation(job: Job): Promise<Verdict> {
   const layout = layoutOf(job.base)
   const { activation } = job.request
   const files = activationFiles(layout, activation)
-  await writeOwner(files.owner)
-  const journal = openJournal(layout.journal, activation, () => dropBallast(files.ballast))
+  const room = <T>(act: () => Promise<T>) => withRoom(files.ballast, act)
+  await room(() => writeOwner(files.owner))
+  const journal = openJournal(layout.journal, activation, room)
+  const swapped = await hasSwapped(layout, activation)
+  const stopGuard = guardRoom(files.ballast)
+  let concluded = false
+  const conclude = (verdict: Verdict) => {
+    concluded = true
+    return journal.verdict(verdict)
+  }
   let verdict: Verdict
   try {
-    await takeBallast(files.ballast)
-    verdict = await underLock(job, layout, journal)
+    // One that died after the swap goes on without: it has no choice, and may have used it up.
+    await takeBallast(files.ballast).catch((error: unknown) => {
+      if (!swapped) throw error
+    })
+    verdict = await underLock(job, layout, journal, conclude)
   } catch (error) {
+    // Something live was touched, and this is no verdict about it: the next one that takes it up comes to one.
+    if (swapped || concluded) throw error
     const live = await liveRelease(layout).catch(() => null)
     verdict = { status: 'kept', live, previous: live, failure: troubleOf(error).toRecord(), workers: [] }
+    await conclude(verdict)
+  } finally {
+    stopGuard()
   }
-  await journal.verdict(verdict)
   await removeFiles(files)
   return verdict
 }
 
-async function underLock(job: Job, layout: Layout, journal: Journal): Promise<Verdict> {
+async function underLock(
+  job: Job,
+  layout: Layout,
+  journal: Journal,
+  conclude: (verdict: Verdict) => Promise<void>,
+): Promise<Verdict> {
   const { run, lockTimeoutMs, activation } = job.request
   const { withdrawn } = activationFiles(layout, activation)
   await journal.begin('lock', 'waiting for the lock')
@@ -53,7 +73,10 @@ async function underLock(job: Job, layout: Layout, journal: Journal): Promise<Ve
     if (settled !== null) return settled
     const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home)
     try {
-      return await activate(await beginActivation(job, journal, pm2))
+      const verdict = await activate(await beginActivation(job, journal, pm2))
+      // Before the lock is given back: nobody may come between and find this one without an end.
+      await conclude(verdict)
+      return verdict
     } finally {
       pm2.close()
     }

@@ -6,11 +6,14 @@ import { Failure } from '../../protocol/failure.ts'
 import type { ActivationRequest, JournalEntry, Verdict } from '../../protocol/messages.ts'
 import { lastLines } from '../candidate.ts'
 import { cleanEnvironment } from '../environment.ts'
+import { withRoom } from '../ballast.ts'
 import { exists, writeFileAtomic } from '../files.ts'
 import type { InstalledPm2 } from '../find-pm2.ts'
 import { followJournal } from '../journal.ts'
 import type { Layout } from '../layout.ts'
 import { ownerLives } from '../owner.ts'
+import { liveRelease } from '../releases.ts'
+import { hasSwapped } from './interrupted.ts'
 import { activationFiles, type Job } from './job.ts'
 
 export interface ActivationContext {
@@ -74,7 +77,9 @@ export async function watchActivation(
   if (!begun && !(await hasEntries(layout, activation))) {
     throw new Failure('unknown-activation', 'the activation never began on the server')
   }
-  if (begun && withdraw) await writeFile(files.withdrawn, '', { mode: 0o600 })
+  if (begun && withdraw) {
+    await withRoom(files.ballast, () => writeFile(files.withdrawn, '', { mode: 0o600 }))
+  }
   const since = performance.now()
   const running = () => ownerLives(files.owner) ?? performance.now() - since <= START
   return follow(layout, activation, 0, running, () => spawnActivation(context(), activation), onEntry)
@@ -131,8 +136,12 @@ async function follow(
       if (entry.verdict !== null) return entry.verdict
     }
   }
-  throw new Failure('activation-died', 'the activation on the server ended without a verdict', {
+  const failure = new Failure('activation-died', 'the activation on the server ended without a verdict', {
     remedy: 'Run the deploy again: it starts from what `current` points at.',
     evidence: lastLines(await readFile(log, 'utf8').catch(() => '')),
   })
+  if (await hasSwapped(layout, activation)) throw failure
+  // The journal is written before anything live is touched: what is not in it has not been done.
+  const live = await liveRelease(layout)
+  return { status: 'kept', live, previous: live, failure: failure.toRecord(), workers: [] }
 }
