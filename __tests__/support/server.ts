@@ -14,6 +14,7 @@ import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Sshd, startSshd } from './sshd.ts'
+import { mountTmpfs } from './test-mounts.ts'
 
 /** What every SSH session has in its environment, and nothing else may get. */
 const LEAK = 'SECRET_OF_THE_SESSION=leaked'
@@ -60,6 +61,8 @@ export interface TestServerOptions {
   /** Leave Node away, wherever this machine has one. Needs root. */
   readonly withoutNode?: boolean
   readonly env?: Readonly<Record<string, string>>
+  /** A file system of its own for the home, with these options of tmpfs. Needs root. */
+  readonly disk?: string | undefined
 }
 
 export async function startServer({
@@ -67,8 +70,10 @@ export async function startServer({
   withoutPm2 = false,
   withoutNode = false,
   env = {},
+  disk,
 }: TestServerOptions = {}): Promise<TestServer> {
   const home = mkdtempSync(join(tmpdir(), 'gapless-home-'))
+  const unmount = disk === undefined ? () => undefined : mountTmpfs(home, disk)
   const bin = join(home, 'bin')
   const pm2Command = join(root, 'node_modules', pm2Package, 'bin', 'pm2')
   mkdirSync(bin)
@@ -133,6 +138,7 @@ export async function startServer({
       await sshd.stop()
       if (existsSync(join(pm2Home, 'pm2.pid'))) await pm2('kill').catch(() => undefined)
       stopStragglers(home)
+      unmount()
       rmSync(home, { recursive: true, force: true, maxRetries: 5 })
     },
   }

@@ -1,6 +1,6 @@
 /** Small file systems for tests of full and read-only disks. They need root. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statfsSync } from 'node:fs'
 
 export const mayMount = process.getuid?.() === 0
 
@@ -9,4 +9,14 @@ export function mountTmpfs(folder: string, options: string): () => void {
   mkdirSync(folder, { recursive: true })
   execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', folder])
   return () => execFileSync('umount', ['-l', folder])
+}
+
+/** Makes a mounted tmpfs as small as what is in it: not one block, or not one inode, is left. */
+export function fillTmpfs(folder: string, what: 'blocks' | 'inodes'): void {
+  const { blocks, bfree, bsize, files, ffree } = statfsSync(folder)
+  remount(folder, what === 'blocks' ? `size=${(blocks - bfree) * bsize}` : `nr_inodes=${files - ffree}`)
+}
+
+export function remount(folder: string, options: string): void {
+  execFileSync('mount', ['-o', `remount,${options}`, folder])
 }

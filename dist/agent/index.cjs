@@ -220,12 +220,8 @@ const releaseInfo = object({
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
-    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
-    staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
-    /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
-    distDir: nullable(string),
 });
 /** `.gapless/verified.json`, written when every worker was shown to serve the release. */
 const verification = object({ activatedAt: string, activation: string });
@@ -314,8 +310,6 @@ const run = object({
     /** 1, and one more each time that somebody asks for the same run again. */
     runAttempt: count,
 });
-/** What the action sees while it waits for a commit, in bytes. */
-const proven = object({ provenBytes: count, totalBytes: count });
 const activationId = matching(/^[0-9a-f-]{36}$/);
 const activationRequest = object({
     /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
@@ -352,29 +346,9 @@ const operations = {
      * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
      */
     reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
-    /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
-    encryptionKey: { params: object({ create: guards_boolean }), result: object({ key: nullable(string) }) },
-    /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
-    outline: {
-        params: nothing,
-        result: object({
-            base: nullable(releaseId),
-            /** Base64: the short hashes of its folders. */
-            folders: string,
-        }),
-    },
-    /**
-     * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
-     * the server lacks.
-     */
+    /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
     stage: {
-        params: object({
-            base: nullable(releaseId),
-            /** SHA-256 of the whole manifest. */
-            contentHash: string,
-            /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
-            distDir: string,
-        }),
+        params: nothing,
         result: object({
             id: releaseId,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
@@ -383,20 +357,17 @@ const operations = {
             reusedBytes: count,
         }),
     },
-    /** Body: the next so many of the missing contents in the manifest's order, one after the other, compressed. */
-    fill: { params: object({ id: releaseId, files: count }), result: object({ bytes: count }) },
-    /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
+    /** Body: the missing contents one after the other in the manifest's order, compressed. */
+    fill: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
     commit: {
         params: object({
             id: releaseId,
             entry: string,
-            staticPath: nullable(string),
             nextVersion: string,
             run,
             runtime,
         }),
-        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
-        result: object({ path: nullable(string), missing: string, leftOut: list(string) }),
+        result: object({ path: string }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
@@ -504,89 +475,6 @@ function readActivation(appDirectory) {
 
 ;// CONCATENATED MODULE: external "node:crypto"
 const external_node_crypto_namespaceObject = require("node:crypto");
-;// CONCATENATED MODULE: ./build/agent/ballast.js
-/**
- * Room set aside on the disk while there is some, for the moment when there is none: an activation must be able to
- * go back, and to say how it ended, on a disk that filled up in the middle of it.
- */
-
-
-
-/** Several files, because inodes run out as well as blocks do. */
-const FILES = 8;
-/** In bytes; random, because some file systems compress. */
-const FILE_SIZE = 32 * 1024;
-/** @throws ENOSPC while nothing depends on it yet */
-async function takeBallast(folder) {
-    await (0,promises_namespaceObject.mkdir)(folder, { recursive: true, mode: 0o700 });
-    for (let number = 0; number < FILES; number += 1) {
-        await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, String(number)), (0,external_node_crypto_namespaceObject.randomBytes)(FILE_SIZE), { mode: 0o600 });
-    }
-}
-async function dropBallast(folder) {
-    await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true });
-}
-
-;// CONCATENATED MODULE: ./build/agent/files.js
-/** File operations that survive a power cut: written aside, flushed, renamed into place. */
-
-
-
-
-/** Writes a file so that it is there whole or not at all. */
-async function writeFileAtomic(file, content, mode) {
-    const aside = besideOf(file);
-    try {
-        await withFile(aside, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL, mode, async (handle) => {
-            await handle.chmod(mode);
-            await handle.writeFile(content);
-            await handle.sync();
-        });
-        await (0,promises_namespaceObject.rename)(aside, file);
-    }
-    catch (error) {
-        await (0,promises_namespaceObject.rm)(aside, { force: true });
-        throw error;
-    }
-    await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
-}
-/** Makes a rename or a new entry in a folder last through a power cut. */
-async function syncFolder(folder) {
-    await withFile(folder, external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync());
-}
-async function withFile(file, flags, mode, use) {
-    const handle = await (0,promises_namespaceObject.open)(file, flags, mode);
-    try {
-        return await use(handle);
-    }
-    finally {
-        await handle.close();
-    }
-}
-/** The file's text, or null where there is none. Other errors are thrown. */
-async function readIfThere(file) {
-    return (0,promises_namespaceObject.readFile)(file, 'utf8').catch(whenMissing(null));
-}
-async function linkTarget(link) {
-    return (0,promises_namespaceObject.readlink)(link).catch(whenMissing(null));
-}
-async function exists(path) {
-    return (0,promises_namespaceObject.lstat)(path).then(() => true, whenMissing(false));
-}
-function whenMissing(fallback) {
-    return (error) => {
-        if (error.code === 'ENOENT' || error.code === 'ENOTDIR')
-            return fallback;
-        throw error;
-    };
-}
-/** A name of its own in the same folder, so that the rename stays on one file system. */
-function besideOf(file) {
-    return (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), `.${(0,external_node_path_namespaceObject.basename)(file)}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`);
-}
-
-;// CONCATENATED MODULE: external "node:timers/promises"
-const external_node_timers_promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/agent/trouble.js
 /** The server's own troubles, in words that say what to do. */
 
@@ -621,6 +509,136 @@ function troubleOf(error) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/agent/ballast.js
+/**
+ * Room set aside on the disk while there is some, for the moment when there is none: an activation must be able to
+ * go back, and to say how it ended, on a disk that filled up in the middle of it.
+ */
+
+
+
+
+/** Many small files, because inodes run out as well as blocks do: each worker needs one of both for its record. */
+const FILES = 64;
+/** In bytes: a block. Random, because some file systems compress. */
+const FILE_SIZE = 4096;
+/** @throws ENOSPC while nothing depends on it yet */
+async function takeBallast(folder) {
+    await (0,promises_namespaceObject.mkdir)(folder, { recursive: true, mode: 0o700 });
+    for (let number = 0; number < FILES; number += 1) {
+        await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, String(number)), (0,external_node_crypto_namespaceObject.randomBytes)(FILE_SIZE), { mode: 0o600 });
+    }
+}
+async function dropBallast(folder) {
+    await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true });
+}
+/** Does it; where the disk is full, once more with the room that was set aside. */
+async function ballast_withRoom(folder, act) {
+    try {
+        return await act();
+    }
+    catch (error) {
+        if (!isDiskFull(error))
+            throw error;
+        await dropBallast(folder);
+        return await act();
+    }
+}
+/** In ms: much shorter than any deadline of a worker. */
+const LOOK = 1000;
+/**
+ * Drops the ballast as soon as the disk is full, though the activation itself has nothing to write: its workers
+ * cannot say that they serve then.
+ * @returns what ends it
+ */
+function guardRoom(folder) {
+    const probe = `${folder}.probe`;
+    const look = async () => {
+        try {
+            // The file system's own figures know nothing of quotas.
+            await ballast_withRoom(folder, () => (0,promises_namespaceObject.writeFile)(probe, 'room', { mode: 0o600 }));
+        }
+        catch {
+            // Full all the same, or read-only: whoever must write will say so.
+        }
+        finally {
+            await (0,promises_namespaceObject.rm)(probe, { force: true }).catch(() => undefined);
+        }
+    };
+    const timer = setInterval(() => void look(), LOOK);
+    return () => clearInterval(timer);
+}
+
+;// CONCATENATED MODULE: external "node:stream/promises"
+const external_node_stream_promises_namespaceObject = require("node:stream/promises");
+;// CONCATENATED MODULE: ./build/agent/files.js
+/** File operations that survive a power cut: written aside, flushed, renamed into place. */
+
+
+
+
+
+
+/** Writes a file so that it is there whole or not at all. */
+async function writeFileAtomic(file, content, mode) {
+    const aside = besideOf(file);
+    try {
+        await withFile(aside, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL, mode, async (handle) => {
+            await handle.chmod(mode);
+            await handle.writeFile(content);
+            await handle.sync();
+        });
+        await (0,promises_namespaceObject.rename)(aside, file);
+    }
+    catch (error) {
+        await (0,promises_namespaceObject.rm)(aside, { force: true });
+        throw error;
+    }
+    await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
+}
+/** Makes a rename or a new entry in a folder last through a power cut. */
+async function syncFolder(folder) {
+    await withFile(folder, external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync());
+}
+async function withFile(file, flags, mode, use) {
+    const handle = await (0,promises_namespaceObject.open)(file, flags, mode);
+    try {
+        return await use(handle);
+    }
+    finally {
+        await handle.close();
+    }
+}
+/** SHA-256 of a file in hex, read in pieces. */
+async function hashFile(file) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(file, { highWaterMark: 256 * 1024 }), hash);
+    return hash.digest('hex');
+}
+/** The file's text, or null where there is none. Other errors are thrown. */
+async function readIfThere(file) {
+    return (0,promises_namespaceObject.readFile)(file, 'utf8').catch(whenMissing(null));
+}
+async function linkTarget(link) {
+    return (0,promises_namespaceObject.readlink)(link).catch(whenMissing(null));
+}
+async function exists(path) {
+    return (0,promises_namespaceObject.lstat)(path).then(() => true, whenMissing(false));
+}
+function whenMissing(fallback) {
+    return (error) => {
+        if (error.code === 'ENOENT' || error.code === 'ENOTDIR')
+            return fallback;
+        throw error;
+    };
+}
+/** A name of its own in the same folder, so that the rename stays on one file system. */
+function besideOf(file) {
+    return (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), `.${(0,external_node_path_namespaceObject.basename)(file)}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`);
+}
+
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/agent/journal.js
 /** The journal: what activations did, one JSON line each, appended and flushed. */
 
@@ -629,11 +647,10 @@ function troubleOf(error) {
 
 
 
-
 /**
- * @param onDiskFull makes room, if it can; the entry is then tried once more
+ * @param withRoom carries out each write, and may make room where there is none
  */
-function openJournal(file, activation, onDiskFull = async () => { }) {
+function openJournal(file, activation, withRoom = (act) => act()) {
     let strict = true;
     const write = async (entry) => {
         const line = JSON.stringify({ time: new Date().toISOString(), activation, ...entry });
@@ -644,17 +661,7 @@ function openJournal(file, activation, onDiskFull = async () => { }) {
             await handle.sync();
         });
     };
-    const append = async (entry) => {
-        try {
-            await write(entry);
-        }
-        catch (error) {
-            if (!isDiskFull(error))
-                throw error;
-            await onDiskFull();
-            await write(entry);
-        }
-    };
+    const append = (entry) => withRoom(() => write(entry));
     const step = (state) => (name, detail) => append({ step: name, state, detail, verdict: null }).catch((error) => {
         if (strict && state !== 'note')
             throw error;
@@ -681,7 +688,8 @@ const POLL = 50;
  * @param from where to begin, in bytes
  */
 async function* followJournal(file, from, activation, ended) {
-    const handle = await (0,promises_namespaceObject.open)(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_CREAT, 0o600);
+    const openFile = () => (0,promises_namespaceObject.open)(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_CREAT, 0o600);
+    let handle = await openFile();
     const chunk = Buffer.alloc(64 * 1024);
     let rest = Buffer.alloc(0);
     let last = false;
@@ -691,6 +699,13 @@ async function* followJournal(file, from, activation, ended) {
             const { bytesRead } = await handle.read(chunk, 0, chunk.length, position);
             position += bytesRead;
             if (bytesRead === 0) {
+                if (await wasReplaced(file, handle, position)) {
+                    await handle.close();
+                    handle = await openFile();
+                    position = 0;
+                    rest = Buffer.alloc(0);
+                    continue;
+                }
                 if (last)
                     return;
                 // Read once more after the end: the last line may have been written in between.
@@ -714,6 +729,11 @@ async function* followJournal(file, from, activation, ended) {
     finally {
         await handle.close();
     }
+}
+/** Somebody emptied the journal by hand, or put another file in its place: what comes next is in the new one. */
+async function wasReplaced(file, handle, position) {
+    const [opened, there] = await Promise.all([handle.stat(), (0,promises_namespaceObject.stat)(file).catch(() => null)]);
+    return there !== null && (there.ino !== opened.ino || opened.size < position);
 }
 function parseLine(line) {
     try {
@@ -831,7 +851,6 @@ const holderGuard = object({
     /** Who, for people: the run's URL or "an activation". */
     owner: string,
     since: string,
-    released: guards_boolean,
 });
 const lock_POLL = 200;
 /**
@@ -877,15 +896,14 @@ async function tryLock(directory, owner) {
     if (holder !== null)
         return holder;
     const mine = highest + 1;
-    const content = (released) => JSON.stringify({
+    const content = JSON.stringify({
         pid: process.pid,
         startTime: process_identity_startTimeOf(process.pid) ?? '',
         bootId: bootId(),
         owner,
         since: new Date().toISOString(),
-        released,
     });
-    if (!(await createNumber(directory, mine, content(false))))
+    if (!(await createNumber(directory, mine, content)))
         return 'a deploy that has just begun';
     // Someone who read the folder before an older lock was removed may have taken a lower number than the
     // highest: only the highest counts.
@@ -897,7 +915,8 @@ async function tryLock(directory, owner) {
     for (const old of numbers)
         if (old < mine)
             await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${old}.json`), { force: true });
-    return { release: () => writeFileAtomic((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`), content(true), 0o600) };
+    // An empty one names nobody, and needs no room on a full disk. Removed it could be taken for one that never was.
+    return { release: () => (0,promises_namespaceObject.truncate)((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`)) };
 }
 /** Creates the file whole or not at all, and only if it is not there. */
 async function createNumber(directory, number, content) {
@@ -931,10 +950,10 @@ async function holderOf(directory, number) {
     const holder = readHolder(text);
     if (holder === null)
         return null;
-    const live = !holder.released && holder.bootId === bootId() && isRunning(holder.pid, holder.startTime);
+    const live = holder.bootId === bootId() && isRunning(holder.pid, holder.startTime);
     return live ? `${holder.owner}, since ${holder.since} (process ${holder.pid})` : null;
 }
-/** Null where a power cut lost the content: a lock is created whole, so its holder went with the power. */
+/** Null where it is released, or a power cut lost the content: a lock is created whole, so its holder is gone. */
 function readHolder(text) {
     try {
         return parse(holderGuard, text, 'lock');
@@ -983,6 +1002,7 @@ const external_node_os_namespaceObject = require("node:os");
 
 
 
+
 function pm2Home() {
     return process.env['PM2_HOME'] ?? (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.homedir)(), '.pm2');
 }
@@ -1021,10 +1041,16 @@ async function connectPm2(installed, home) {
     };
     await connect();
     /** A daemon that dies takes all workers with it and answers nothing more: the next call starts another. */
+    let reconnecting;
+    const reconnect = async () => {
+        client.disconnect();
+        await connect();
+    };
     const ask = async (what, call) => {
-        if (daemonPid(home) !== daemon) {
-            client.disconnect();
-            await connect();
+        if (reconnecting !== undefined || daemonPid(home) !== daemon) {
+            // Once for all that ask at the same time, or each would start a daemon.
+            reconnecting ??= reconnect().finally(() => (reconnecting = undefined));
+            await reconnecting;
         }
         return whileItLives(promised(what, call), () => daemonPid(home) === daemon);
     };
@@ -1063,7 +1089,16 @@ async function connectPm2(installed, home) {
             const { instances: _, pm_id: __, ...rest } = definition;
             await remote('prepare', rest);
         },
-        save: () => ask('dump', (done) => client.dump(done)),
+        async save() {
+            const processes = (await remote('getMonitorData', {}));
+            const dump = processes.flatMap(({ pm2_env = {} }) => {
+                const { instances: _, pm_id: __, prev_restart_delay: ___, ...rest } = pm2_env;
+                return Boolean(rest['pmx_module']) ? [] : [rest];
+            });
+            if (dump.length === 0)
+                throw new failure_Failure('pm2-failed', 'PM2 has no process to save');
+            await writeFileAtomic((0,external_node_path_namespaceObject.join)(home, 'dump.pm2'), JSON.stringify(dump, null, 2), 0o600);
+        },
         close: () => client.disconnect(),
     };
 }
@@ -1076,14 +1111,14 @@ function runsUnder({ definition }, { node_args, max_memory_restart }) {
 function toConf(options) {
     return { ...options, max_memory_restart: options.max_memory_restart ?? 'null' };
 }
-const LOOK = 500;
+const pm2_LOOK = 500;
 /** Settles as `answer` does, or fails once `lives` says no: a dead daemon's answer never comes. */
 function whileItLives(answer, lives) {
     return new Promise((resolve, reject) => {
         const timer = setInterval(() => {
             if (!lives())
                 reject(new failure_Failure('pm2-failed', 'the PM2 daemon ended in the middle of a request'));
-        }, LOOK);
+        }, pm2_LOOK);
         answer.then(resolve, reject).finally(() => clearInterval(timer));
     });
 }
@@ -1122,72 +1157,12 @@ function toProcess(raw) {
     };
 }
 
-;// CONCATENATED MODULE: external "node:stream/promises"
-const external_node_stream_promises_namespaceObject = require("node:stream/promises");
-;// CONCATENATED MODULE: ./build/content/hash-file.js
-
-
-
-/** Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In bytes. */
-const SMALL = 256 * 1024;
-/** SHA-256 of a file in hex. */
-async function hashFile(file, size) {
-    return fileHasher()(file, size);
-}
-/**
- * The same for many files, with one buffer for all that are small: one for each would be garbage by the gigabyte.
- * The hash is of what the file really has, be it more or less than the size it is said to have.
- */
-function fileHasher() {
-    const buffer = Buffer.allocUnsafe(SMALL);
-    return (file, size = Infinity) => (size <= SMALL ? hashInTurn(file, buffer) : hashStream(file));
-}
-async function hashStream(file) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
-    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(file, { highWaterMark: SMALL }), hash);
-    return hash.digest('hex');
-}
-/** Without a turn of the event loop in between, so that the buffer is nobody else's meanwhile. */
-function hashInTurn(file, buffer) {
-    const handle = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
-    try {
-        let length = 0;
-        for (let read = -1; read !== 0; length += read) {
-            if (length === buffer.length)
-                return hashOnwards(handle, buffer);
-            read = (0,external_node_fs_namespaceObject.readSync)(handle, buffer, length, buffer.length - length, null);
-        }
-        return sha256(buffer.subarray(0, length));
-    }
-    finally {
-        (0,external_node_fs_namespaceObject.closeSync)(handle);
-    }
-}
-/** Of a file that has more in it than the buffer takes, which is full. */
-function hashOnwards(handle, buffer) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256').update(buffer);
-    for (;;) {
-        const read = (0,external_node_fs_namespaceObject.readSync)(handle, buffer, 0, buffer.length, null);
-        if (read === 0)
-            return hash.digest('hex');
-        hash.update(buffer.subarray(0, read));
-    }
-}
-/**
- * SHA-256 in hex. A hash object is a stream with a native part, which the garbage collector leaves until late:
- * 50,000 of them take 50 MB. Node has the function from 20.12 on.
- */
-function sha256(bytes) {
-    return typeof external_node_crypto_namespaceObject.hash === 'function'
-        ? (0,external_node_crypto_namespaceObject.hash)('sha256', bytes, 'hex')
-        : (0,external_node_crypto_namespaceObject.createHash)('sha256').update(bytes).digest('hex');
-}
-
+;// CONCATENATED MODULE: external "node:readline"
+const external_node_readline_namespaceObject = require("node:readline");
 ;// CONCATENATED MODULE: ./build/protocol/manifest.js
 /**
- * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
- * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
- * a folder in which nothing is different is one line.
+ * The manifest: every entry of a release with the proof of its content. It travels as JSON lines inside one
+ * brotli stream, so that neither side ever holds more of it than its own table.
  */
 
 
@@ -1195,22 +1170,8 @@ const SHA256 = /^[0-9a-f]{64}$/;
 const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
 const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
 const directory = object({ kind: oneOf('directory'), path: string });
-/** A folder with everything below it as the base has it. */
-const same = object({ kind: oneOf('same'), path: string });
-/** What a line has, in this order: both sides hash the lines. */
-const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
 function formatEntry(entry) {
-    return `${JSON.stringify(entry, MEMBERS)}\n`;
-}
-/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
-function parseDifference(line) {
-    if (!line.startsWith('{"kind":"same"'))
-        return parseEntry(line);
-    const entry = parse(same, line, 'manifest entry');
-    // The root itself: nothing is different at all.
-    if (entry.path !== '')
-        assertSafePath(entry.path);
-    return entry;
+    return `${JSON.stringify(entry)}\n`;
 }
 /** @throws Failure `malformed-message` or `unsafe-path` */
 function parseEntry(line) {
@@ -1245,45 +1206,15 @@ function assertSafeLink({ path, target }) {
         throw new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
     }
 }
-/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
-const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//;
-/** The same where nobody knows what `distDir` is. */
-const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
-const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
 /**
- * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
- * differ from the manifest later.
- * @param distDir relative to the release's root; null for a release that was made before it was kept
+ * Paths that a running Next.js may write, relative to the folder of server.js's distDir: ISR pages (Next 14
+ * overwrites them in place), the route cache (15, 16) and the data cache. They are copied between releases,
+ * never linked, and may differ from the manifest later.
  */
-function isWritableAtRunTime(path, distDir) {
-    if (CODE.test(path))
-        return false;
-    if (distDir === null)
-        return LIKE_WRITTEN.test(path);
-    return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length));
-}
-
-;// CONCATENATED MODULE: ./build/agent/manifest-lines.js
-/** Cuts text into its lines, at the line feed alone: names may hold whatever else ends lines elsewhere. */
-
-/** Far more than the longest path takes, in bytes. */
-const LONGEST = 256 * 1024;
-async function* readLines(source) {
-    let begun = Buffer.alloc(0);
-    for await (const chunk of source) {
-        const bytes = begun.length === 0 ? chunk : Buffer.concat([begun, chunk]);
-        let from = 0;
-        for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, from)) {
-            if (end > from)
-                yield bytes.toString('utf8', from, end);
-            from = end + 1;
-        }
-        begun = bytes.subarray(from);
-        if (begun.length > LONGEST)
-            throw new failure_Failure('malformed-message', 'a line of the manifest has no end');
-    }
-    if (begun.length > 0)
-        yield begun.toString('utf8');
+const WRITABLE = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
+const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
+function isWritableAtRunTime(path) {
+    return WRITABLE.test(path) && !CODE.test(path);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/manifest-file.js
@@ -1300,7 +1231,9 @@ async function* readManifest(file) {
     const input = (0,external_node_fs_namespaceObject.createReadStream)(file);
     const links = new Set();
     try {
-        for await (const line of readLines(input)) {
+        for await (const line of (0,external_node_readline_namespaceObject.createInterface)({ input, crlfDelay: Infinity })) {
+            if (line === '')
+                continue;
             const entry = parseEntry(line);
             assertNotBelow(links, entry.path);
             if (entry.kind === 'link')
@@ -1322,12 +1255,10 @@ function assertNotBelow(links, path) {
 /**
  * Proves a release against its manifest. Files that a running Next.js may write must be there; all others
  * must have the bytes that arrived.
- * @param distDir as of `isWritableAtRunTime`
  * @param shared paths in the release that were replaced by links to what outlasts releases
  * @throws Failure `release-damaged` naming the first path that does not match
  */
-async function auditRelease(directory, manifest, distDir, shared) {
-    const hashFile = fileHasher();
+async function auditRelease(directory, manifest, shared) {
     let files = 0;
     let bytes = 0;
     const damaged = (path, what) => new failure_Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
@@ -1346,10 +1277,8 @@ async function auditRelease(directory, manifest, distDir, shared) {
                     throw damaged(entry.path, 'was changed');
             }
             else if (entry.kind === 'file') {
-                if (!isWritableAtRunTime(entry.path, distDir)) {
-                    if (!stat.isFile() ||
-                        stat.size !== entry.size ||
-                        (await hashFile(path, entry.size)) !== entry.hash) {
+                if (!isWritableAtRunTime(entry.path)) {
+                    if (!stat.isFile() || stat.size !== entry.size || (await hashFile(path)) !== entry.hash) {
                         throw damaged(entry.path, 'was changed');
                     }
                 }
@@ -1444,7 +1373,11 @@ async function activatedAt(layout, id) {
 }
 async function markVerified(layout, id, activation) {
     const { verified } = releaseFiles(releaseDirectory(layout, id));
-    await writeFileAtomic(verified, JSON.stringify({ activatedAt: new Date().toISOString(), activation }), 0o644);
+    const times = await Promise.all((await releaseIds(layout)).map((other) => activatedAt(layout, other).catch(() => null)));
+    // Later than all others, whatever the clock says: the order tells which release to go back to.
+    const latest = Math.max(...times.map((time) => (time === null ? 0 : Date.parse(time) || 0)));
+    const time = new Date(Math.max(Date.now(), latest + 1)).toISOString();
+    await writeFileAtomic(verified, JSON.stringify({ activatedAt: time, activation }), 0o644);
 }
 /** Takes back that a release was shown to serve: it was, and then it was rejected. */
 async function markRejected(layout, id) {
@@ -1625,8 +1558,9 @@ async function readWorkers(directory) {
         .filter((name) => /^\d+\.json$/.test(name))
         .map(async (name) => {
         const worker = await readWorker(directory, Number.parseInt(name, 10));
+        // In vain on a read-only file system, where it does no harm.
         if (worker === null)
-            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, name), { force: true });
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, name), { force: true }).catch(() => undefined);
         return worker;
     }));
     return found.filter((worker) => worker !== null);
@@ -1643,143 +1577,6 @@ async function readWorker(directory, pid) {
     catch {
         return null;
     }
-}
-
-;// CONCATENATED MODULE: ./build/agent/old-static.js
-/**
- * The static files of the other releases, for visitors who loaded a page of one of them: its lazy chunks, its
- * images and its styles have names that only that build knows.
- */
-
-
-
-
-
-/**
- * Puts the static files of every other release that ever served into this one, where it has none of that name.
- * Next.js lists static files when it boots (14, 15, 16), so this comes before its workers boot; workers that
- * run already do not notice.
- *
- * What counts is each release's own manifest, not what was carried into it: a file goes when the last release
- * that was built with it goes. Hard links take no room; static files are never written again.
- *
- * @param served releases that did serve, although they were never verified
- * @returns how many files were put there by this call
- * @throws where the release itself cannot be read or written; what is wrong with the others is passed over
- */
-async function carryStatic(layout, id, served = []) {
-    const own = await staticFolder(layout, id);
-    if (own === null)
-        return { files: 0 };
-    let files = 0;
-    for (const other of await servedReleases(layout, id, served)) {
-        for (const { source, path, file } of await staticFiles(layout, other)) {
-            if (carry(source, (0,external_node_path_namespaceObject.join)(own, path), file))
-                files += 1;
-        }
-    }
-    return { files };
-}
-/** Releases that visitors may have a page of, newest first. `current` can point at one that failed later on. */
-async function servedReleases(layout, except, served) {
-    const known = new Set([...served, await liveRelease(layout)]);
-    const found = [];
-    for (const id of await releaseIds(layout)) {
-        if (id === except)
-            continue;
-        if (known.has(id) || (await activatedAt(layout, id).catch(() => null)) !== null)
-            found.unshift(id);
-    }
-    return found;
-}
-async function staticFiles(layout, id) {
-    const found = [];
-    try {
-        const { staticPath } = await readInfo(layout, id);
-        if (staticPath === null)
-            return [];
-        const directory = releaseDirectory(layout, id);
-        for await (const entry of readManifest(releaseFiles(directory).manifest)) {
-            if (entry.kind !== 'file' || !entry.path.startsWith(`${staticPath}/`))
-                continue;
-            const path = entry.path.slice(staticPath.length + 1);
-            found.push({ source: (0,external_node_path_namespaceObject.join)(directory, entry.path), path, file: entry });
-        }
-    }
-    catch {
-        // A damaged release gives what could be read of it.
-    }
-    return found;
-}
-/** The release's static folder, absolute, or null where there is none that is the release's own. */
-async function staticFolder(layout, id) {
-    const { staticPath } = await readInfo(layout, id);
-    if (staticPath === null)
-        return null;
-    const folder = (0,external_node_path_namespaceObject.join)(releaseDirectory(layout, id), staticPath);
-    return statOf(folder)?.isDirectory() ? folder : null;
-}
-/** Without promises: a call each for thousands of files would take ten times as long. */
-function carry(source, target, { size }) {
-    const stat = statOf(source);
-    if (!stat?.isFile() || stat.size !== size || statOf(target) !== null)
-        return false;
-    try {
-        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o755 });
-    }
-    catch (error) {
-        // A file of this release stands where the other has a folder: it wins.
-        if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR')
-            return false;
-        throw error;
-    }
-    try {
-        (0,external_node_fs_namespaceObject.linkSync)(source, target);
-    }
-    catch {
-        copy(source, target);
-    }
-    return true;
-}
-/** For file systems without hard links, and files with too many of them. Whole or not at all. */
-function copy(source, target) {
-    const aside = `${target}.carried`;
-    try {
-        (0,external_node_fs_namespaceObject.copyFileSync)(source, aside, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
-        const file = (0,external_node_fs_namespaceObject.openSync)(aside, external_node_fs_namespaceObject.constants.O_RDONLY);
-        (0,external_node_fs_namespaceObject.fsyncSync)(file);
-        (0,external_node_fs_namespaceObject.closeSync)(file);
-        (0,external_node_fs_namespaceObject.renameSync)(aside, target);
-    }
-    catch (error) {
-        (0,external_node_fs_namespaceObject.rmSync)(aside, { force: true });
-        throw error;
-    }
-}
-/** Null also where a file stands in the place of one of the folders on the way. */
-function statOf(path) {
-    try {
-        return (0,external_node_fs_namespaceObject.lstatSync)(path);
-    }
-    catch {
-        return null;
-    }
-}
-function codeOf(error) {
-    return error.code;
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/carry.js
-/** What visitors of the other releases still ask for comes into the release that goes live. */
-
-/**
- * Before its workers boot. No reason to fail: without it, old pages miss something, but the release is whole.
- *
- * @param served releases that visitors may have a page of, besides those that were verified
- */
-async function carryOldStatic({ layout, journal }, release, served = []) {
-    const remark = await carryStatic(layout, release, served).then(({ files }) => `${files} static files of other releases carried into ${release}`, (error) => `static files of other releases could not be carried: ${error.message}`);
-    await journal.note('swap', remark);
 }
 
 ;// CONCATENATED MODULE: ./build/server/limits.js
@@ -1881,6 +1678,7 @@ async function waitFor(condition, timeoutMs) {
  * Replaces every worker that does not serve `release`, which `current` points at again, and finishes a reload that
  * waits with it. The old workers that PM2 keeps aside meanwhile serve.
  * @param settings PM2's options for `release`: those of the failed one may be what it failed of
+ * @returns false where PM2 has no worker at all, because its daemon died: then there is nothing to heal
  * @throws Failure `restore-failed`
  */
 async function heal(options, settings, release, instances, timeoutMs) {
@@ -1890,8 +1688,10 @@ async function heal(options, settings, release, instances, timeoutMs) {
     for (;;) {
         const workers = await listWorkers(options);
         const serving = workers.filter((worker) => serves(worker, release)).length;
-        if (workers.length > 0 && serving >= Math.min(instances, workers.length))
-            return;
+        if (workers.length === 0)
+            return false;
+        if (serving >= Math.min(instances, workers.length))
+            return true;
         if (performance.now() >= deadline) {
             const missing = workers.find((worker) => !serves(worker, release));
             throw new failure_Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`);
@@ -2421,13 +2221,19 @@ function assertNotOvertaken(run, live) {
         remedy: 'Nothing needs to be done. To go back on purpose, use `command: rollback`, or run this one again by hand.',
     });
 }
+/** Its process died after the swap, and before it was taken up again another deploy went its whole way. */
+function succeeded(live) {
+    return new failure_Failure('overtaken', `another deploy came after this one was interrupted: ${live} is live`, {
+        remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
+    });
+}
 
 ;// CONCATENATED MODULE: ./build/agent/activation/evidence.js
 /** The end of the workers' own logs: the evidence when they fail. */
 
 
 /** Logs grow without a limit; this much of each one's end is read, in bytes. */
-const evidence_LONGEST = 64 * 1024;
+const LONGEST = 64 * 1024;
 /**
  * What the workers wrote since `since` (bytes by file). Never throws: a log that cannot be read is no reason to
  * stay with a release that fails.
@@ -2440,7 +2246,7 @@ async function logsSince(processes, since) {
 async function endOf(file, since) {
     return withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_NONBLOCK, 0, async (handle) => {
         const { size } = await handle.stat();
-        const from = Math.max(since > size ? 0 : since, size - evidence_LONGEST);
+        const from = Math.max(since > size ? 0 : since, size - LONGEST);
         const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.max(0, size - from)), 0, size - from, from);
         return buffer.subarray(0, bytesRead).toString('utf8');
     });
@@ -2464,12 +2270,11 @@ async function endOf(file, since) {
 
 
 
-
 /** @param during the step that failed */
 async function restore(activation, during, error) {
     const { previous, layout, step } = activation;
     // First of all: whatever PM2 starts from now on is the previous release.
-    const pointed = previous === null ? undefined : pointCurrentAt(layout, previous.release);
+    const pointed = previous === null ? undefined : activation.withRoom(() => pointCurrentAt(layout, previous.release));
     const problem = await pointed?.then(() => undefined, (cause) => cause);
     const failure = await withEvidence(activation, during, troubleOf(error));
     try {
@@ -2481,7 +2286,7 @@ async function restore(activation, during, error) {
             await step('rollback', nothingToGoBackTo, () => leaveStopped(activation));
             return await restore_verdict(activation, 'down', failure);
         }
-        await step('rollback', `back to ${previous.release}`, () => goBack(activation, previous));
+        await step('rollback', `back to ${previous.release}`, () => goBackWhateverDies(activation, previous));
         return await restore_verdict(activation, 'restored', failure);
     }
     catch (cause) {
@@ -2492,21 +2297,28 @@ async function restore(activation, during, error) {
     }
 }
 const nothingToGoBackTo = 'there is no release to go back to: the app is left stopped';
+/** A daemon that dies in the middle takes all workers with it; under the next one it is begun anew. */
+async function goBackWhateverDies(activation, previous) {
+    const daemon = () => daemonPid(activation.job.pm2Home);
+    const before = daemon();
+    await goBack(activation, previous).catch((error) => {
+        if (daemon() === before)
+            throw error;
+        return goBack(activation, previous);
+    });
+}
 async function goBack(activation, previous) {
     const { layout, pm2, appName, target } = activation;
     const { release, runtime } = previous;
-    // The failed release may have served for a moment, although it was never shown to.
-    await carryOldStatic(activation, release, [target.release]);
     const app = pm2App(layout, appName, runtime, target.runtime);
     const instances = instancesOf(runtime);
     const timeout = runtime.health.timeoutMs + runtime.drainTimeoutMs;
     const present = await pm2.list(appName);
     const oneByOne = () => bringUp(activation, app, release, instances, mayRunTogether(present, instances), timeout);
     // Where the failed release is all that still serves, its workers stay until their successors do.
-    if (present.length === 0 || !(await othersServe(activation)))
+    const healed = (await othersServe(activation)) && (await heal(activation, app.options, release, instances, timeout));
+    if (!healed)
         await oneByOne();
-    else
-        await heal(activation, app.options, release, instances, timeout);
     // PM2 itself may have started a worker anew, under the failed release's options.
     if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options)))
         await oneByOne();
@@ -2587,7 +2399,6 @@ async function withEvidence({ pm2, appName, logs }, during, failure) {
 
 
 
-
 /** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
 const DOORS_CLOSE = 10_000;
 /** Throws only while nothing live has been touched. */
@@ -2602,7 +2413,7 @@ async function activate(activation) {
         await step('swap', `current -> releases/${release}`, async () => {
             await assertWanted(activation);
             // The rename of the link is the one moment that counts: before it nothing live has changed.
-            await pointCurrentAt(layout, release);
+            await activation.withRoom(() => pointCurrentAt(layout, release));
             swapped = true;
             journal.letGo();
         });
@@ -2629,6 +2440,9 @@ async function prepare(activation) {
     const { release, runtime } = target;
     const foreign = before.filter((process) => !isOurs(process, app)).length;
     const together = mayRunTogether(before, instancesOf(runtime));
+    await assertWanted(activation);
+    if (activation.succeeded)
+        throw succeeded(live);
     if (job.request.kind === 'deploy' && live !== null && live !== release) {
         assertNotOvertaken(job.request.run, await readInfo(layout, live).catch(() => null));
     }
@@ -2637,10 +2451,10 @@ async function prepare(activation) {
     await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon });
     if (!hasBegun(activation, 'pre-activate', 'done'))
         await hook(activation, 'pre-activate');
-    await carryOldStatic(activation, release);
-    await prepareLink(layout, release);
-    if (previous !== null && previous.release !== release)
-        await prepareLink(layout, previous.release);
+    await activation.withRoom(() => prepareLink(layout, release));
+    if (previous !== null && previous.release !== release) {
+        await activation.withRoom(() => prepareLink(layout, previous.release));
+    }
     await untilReplaced(activation, app.options.kill_timeout);
     // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
     await announce({ observe: foreign === 0, stay: together });
@@ -2650,7 +2464,11 @@ function hasBegun({ history }, name, how = 'begin') {
     return history.some(({ step, state }) => step === name && state === how);
 }
 /** @throws Failure `withdrawn` when the run was cancelled meanwhile */
-async function assertWanted({ job, layout }) {
+async function assertWanted(activation) {
+    const { job, layout } = activation;
+    // What has swapped is finished, whoever takes it up.
+    if (hasBegun(activation, 'swap'))
+        return;
     if (await exists(activationFiles(layout, job.request.activation).withdrawn))
         throw withdrawn();
 }
@@ -2691,7 +2509,7 @@ async function settle(activation) {
     const { job, layout, target, live, journal, pm2 } = activation;
     const { release, runtime } = target;
     const remark = (act, what) => act.catch((error) => journal.note('health-check', `${what}: ${error.message}`));
-    await remark(markVerified(layout, release, job.request.activation), 'the release could not be marked as verified');
+    await remark(activation.withRoom(() => markVerified(layout, release, job.request.activation)), 'the release could not be marked as verified');
     await remark(trim(activation, instancesOf(runtime)), 'workers too many could not be removed');
     await remark(pm2.save(), 'PM2 could not save its list for the next boot');
     // The old workers served until now; from here on every answer is the new release's.
@@ -2703,8 +2521,69 @@ async function settle(activation) {
     return { status: 'live', live: release, previous: live, failure: null, workers: toStates(workers) };
 }
 
+;// CONCATENATED MODULE: ./build/agent/activation/interrupted.js
+/** Finds an activation that swapped and has no verdict: its process died, or the whole server. */
+
+
+
+
+
+
+
+
+/** @returns its id, or null. Only the last that swapped matters: a later one has settled what it left. */
+async function interruptedActivation(layout) {
+    const last = lastThatSwapped(await readJournal(layout.journal));
+    const activation = last ?? (await lostFromJournal(layout));
+    if (activation === null || (await verdictOf(layout, activation)) !== null)
+        return null;
+    const { job, owner } = activationFiles(layout, activation);
+    return ownerLives(owner) !== true && (await exists(job)) ? activation : null;
+}
+function lastThatSwapped(entries) {
+    return entries.findLast(isSwap)?.activation ?? null;
+}
+function isSwap({ step, state }) {
+    return step === 'swap' && state === 'begin';
+}
+/** Somebody emptied the journal: what an activation left tells of it, where its release is live and was never verified. */
+async function lostFromJournal(layout) {
+    const live = await liveRelease(layout);
+    if (live === null || (await activatedAt(layout, live).catch(() => null)) !== null)
+        return null;
+    for (const name of await (0,promises_namespaceObject.readdir)(layout.activations).catch(() => [])) {
+        if (!name.endsWith('.json'))
+            continue;
+        try {
+            const { request } = parse(job, (await readIfThere((0,external_node_path_namespaceObject.join)(layout.activations, name))) ?? '', 'job');
+            if (request.release === live)
+                return request.activation;
+        }
+        catch {
+            // Cut off by a crash before it began.
+        }
+    }
+    return null;
+}
+/** Whether it has begun to touch what is live. */
+async function hasSwapped({ journal }, activation) {
+    return (await readJournal(journal)).some((entry) => entry.activation === activation && isSwap(entry));
+}
+/** Whether another one has swapped after it: what is live now is that one's. */
+function wasSucceeded(entries, activation) {
+    const swaps = entries.filter(isSwap).map((entry) => entry.activation);
+    return swaps.includes(activation) && swaps.at(-1) !== activation;
+}
+async function verdictOf({ journal }, activation) {
+    const entries = await readJournal(journal);
+    return entries.find((entry) => entry.activation === activation && entry.verdict !== null)?.verdict ?? null;
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/context.js
 /** What the steps of one activation share: facts that were true when it began, and its few tools. */
+
+
+
 
 
 
@@ -2726,6 +2605,8 @@ async function beginActivation(job, journal, pm2) {
     const before = await pm2.list(appName);
     let news = { observe: true, stay: true, halt: false };
     const history = await readJournal(layout.journal);
+    const { ballast } = activationFiles(layout, request.activation);
+    const withRoom = (act) => ballast_withRoom(ballast, act);
     return {
         job,
         layout,
@@ -2735,6 +2616,7 @@ async function beginActivation(job, journal, pm2) {
         previous,
         live,
         history: history.filter(({ activation }) => activation === request.activation),
+        succeeded: wasSucceeded(history, request.activation),
         app: pm2App(layout, appName, target.runtime, previous?.runtime ?? null),
         before,
         logs: await logSizes(before),
@@ -2751,11 +2633,12 @@ async function beginActivation(job, journal, pm2) {
                 throw error;
             }
         },
+        withRoom,
         announce: (change) => {
             news = { ...news, ...change };
             const self = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
             const content = { ...self, target: target.release, ...news };
-            return writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600);
+            return withRoom(() => writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600));
         },
     };
 }
@@ -2773,28 +2656,6 @@ async function logSizes(processes) {
     const files = processes.flatMap(({ errorLog, outLog }) => [errorLog, outLog]);
     const sizes = files.map(async (file) => [file, (await (0,promises_namespaceObject.stat)(file).catch(() => ({ size: 0 }))).size]);
     return new Map(await Promise.all(sizes));
-}
-
-;// CONCATENATED MODULE: ./build/agent/activation/interrupted.js
-
-
-
-
-/** @returns its id, or null. Only the last that swapped matters: a later one has settled what it left. */
-async function interruptedActivation(layout) {
-    const activation = lastThatSwapped(await readJournal(layout.journal));
-    if (activation === undefined || (await verdictOf(layout, activation)) !== null)
-        return null;
-    const { job, owner } = activationFiles(layout, activation);
-    return ownerLives(owner) !== true && (await exists(job)) ? activation : null;
-}
-function lastThatSwapped(entries) {
-    const swaps = entries.filter(({ step, state }) => step === 'swap' && state === 'begin');
-    return swaps.at(-1)?.activation;
-}
-async function verdictOf({ journal }, activation) {
-    const entries = await readJournal(journal);
-    return entries.find((entry) => entry.activation === activation && entry.verdict !== null)?.verdict ?? null;
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/run.js
@@ -2821,22 +2682,40 @@ async function runActivation(job) {
     const layout = layoutOf(job.base);
     const { activation } = job.request;
     const files = activationFiles(layout, activation);
-    await writeOwner(files.owner);
-    const journal = openJournal(layout.journal, activation, () => dropBallast(files.ballast));
+    const room = (act) => ballast_withRoom(files.ballast, act);
+    await room(() => writeOwner(files.owner));
+    const journal = openJournal(layout.journal, activation, room);
+    const swapped = await hasSwapped(layout, activation);
+    const stopGuard = guardRoom(files.ballast);
+    let concluded = false;
+    const conclude = (verdict) => {
+        concluded = true;
+        return journal.verdict(verdict);
+    };
     let verdict;
     try {
-        await takeBallast(files.ballast);
-        verdict = await underLock(job, layout, journal);
+        // One that died after the swap goes on without: it has no choice, and may have used it up.
+        await takeBallast(files.ballast).catch((error) => {
+            if (!swapped)
+                throw error;
+        });
+        verdict = await underLock(job, layout, journal, conclude);
     }
     catch (error) {
+        // Something live was touched, and this is no verdict about it: the next one that takes it up comes to one.
+        if (swapped || concluded)
+            throw error;
         const live = await liveRelease(layout).catch(() => null);
         verdict = { status: 'kept', live, previous: live, failure: troubleOf(error).toRecord(), workers: [] };
+        await conclude(verdict);
     }
-    await journal.verdict(verdict);
+    finally {
+        stopGuard();
+    }
     await removeFiles(files);
     return verdict;
 }
-async function underLock(job, layout, journal) {
+async function underLock(job, layout, journal, conclude) {
     const { run, lockTimeoutMs, activation } = job.request;
     const { withdrawn } = activationFiles(layout, activation);
     await journal.begin('lock', 'waiting for the lock');
@@ -2852,7 +2731,10 @@ async function underLock(job, layout, journal) {
             return settled;
         const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home);
         try {
-            return await activate(await beginActivation(job, journal, pm2));
+            const verdict = await activate(await beginActivation(job, journal, pm2));
+            // Before the lock is given back: nobody may come between and find this one without an end.
+            await conclude(verdict);
+            return verdict;
         }
         finally {
             pm2.close();
@@ -2947,6 +2829,9 @@ function pm2Missing(searched, node) {
 
 
 
+
+
+
 /**
  * @param onEntry called with each entry of its journal
  * @throws Failure `activation-died` if its process ended without a verdict, twice
@@ -2982,8 +2867,9 @@ async function watchActivation(layout, context, activation, withdraw, onEntry) {
     if (!begun && !(await hasEntries(layout, activation))) {
         throw new failure_Failure('unknown-activation', 'the activation never began on the server');
     }
-    if (begun && withdraw)
-        await (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 });
+    if (begun && withdraw) {
+        await ballast_withRoom(files.ballast, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
+    }
     const since = performance.now();
     const running = () => ownerLives(files.owner) ?? performance.now() - since <= START;
     return follow(layout, activation, 0, running, () => spawnActivation(context(), activation), onEntry);
@@ -3025,76 +2911,394 @@ async function follow(layout, activation, from, first, again, onEntry) {
                 return entry.verdict;
         }
     }
-    throw new failure_Failure('activation-died', 'the activation on the server ended without a verdict', {
+    const failure = new failure_Failure('activation-died', 'the activation on the server ended without a verdict', {
         remedy: 'Run the deploy again: it starts from what `current` points at.',
         evidence: lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')),
     });
+    if (await hasSwapped(layout, activation))
+        throw failure;
+    // The journal is written before anything live is touched: what is not in it has not been done.
+    const live = await liveRelease(layout);
+    return { status: 'kept', live, previous: live, failure: failure.toRecord(), workers: [] };
 }
 
-;// CONCATENATED MODULE: ./build/agent/sources.js
-/** Where contents are on this server already: in its releases, and in what interrupted uploads have left. */
+;// CONCATENATED MODULE: external "node:stream"
+const external_node_stream_namespaceObject = require("node:stream");
+;// CONCATENATED MODULE: external "node:zlib"
+const external_node_zlib_namespaceObject = require("node:zlib");
+;// CONCATENATED MODULE: ./build/agent/trust.js
+/**
+ * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
+ * user that the app runs as.
+ */
+
+
+
+
+const OTHERS_MAY_WRITE = 0o002;
+const STICKY = 0o1000;
+/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
+function assertTrusted(layout) {
+    for (let folder = layout.base;; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
+        const stat = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false });
+        if (stat !== undefined &&
+            stat.mode & OTHERS_MAY_WRITE &&
+            !(stat.mode & STICKY && folder !== layout.base)) {
+            throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
+        }
+        if (folder === (0,external_node_path_namespaceObject.dirname)(folder))
+            break;
+    }
+    for (const folder of [layout.own, layout.releases, layout.shared])
+        assertOwned(folder);
+}
+/**
+ * The way to a path in `shared`: parts that are not there yet are fine.
+ * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere
+ */
+function assertOwnWay(shared, path) {
+    let way = shared;
+    assertOwned(way);
+    for (const part of path.split('/')) {
+        way = (0,external_node_path_namespaceObject.join)(way, part);
+        assertOwned(way);
+    }
+}
+function assertOwned(path) {
+    const stat = (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false });
+    if (stat === undefined || trust_isOurs(stat))
+        return;
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const what = stat.isSymbolicLink() ? 'is a link made by' : 'belongs to';
+    throw unsafe(path, `it ${what} user ${stat.uid}, not ${username}`, `ls -ld '${path}'`);
+}
+/** Root can do everything anyhow, and may have put a link to another disk there. */
+function trust_isOurs({ uid }) {
+    return uid === 0 || uid === (0,external_node_os_namespaceObject.userInfo)().uid;
+}
+function unsafe(path, why, command) {
+    return new failure_Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
+        remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/shared.js
+/** `shared-dirs` and `shared-files`: paths of the release that live in `<path>/shared` and outlast releases. */
+
+
+
+
+
+/**
+ * Links the shared paths into a release that is being built. What the first release brings at such a path
+ * becomes the shared content; later releases find the shared content and theirs is left out.
+ *
+ * @throws Failure `path-unsafe` when another user has put something in the way
+ * @param directory the release
+ * @param appFolder where server.js stands in it: the paths are relative to the app
+ */
+async function linkShared(layout, directory, appFolder, paths) {
+    for (const path of paths.sharedDirs)
+        await linkOne(path, (target) => (0,promises_namespaceObject.mkdir)(target, { mode: 0o755 }));
+    for (const path of paths.sharedFiles)
+        await linkOne(path, (target) => (0,promises_namespaceObject.writeFile)(target, '', { mode: 0o600, flag: 'wx' }));
+    async function linkOne(path, create) {
+        const inRelease = (0,external_node_path_namespaceObject.join)(directory, appFolder, path);
+        const target = (0,external_node_path_namespaceObject.join)(layout.shared, path);
+        assertOwnWay(layout.shared, path);
+        const brought = await (0,promises_namespaceObject.lstat)(inRelease).catch(() => null);
+        if (!(await exists(target))) {
+            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o755 });
+            if (brought === null) {
+                await create(target);
+            }
+            else {
+                // Copied aside and renamed: the release's own files may be hard links to those of other releases. Under a
+                // name that nobody can have put there before.
+                await removeAsides(target);
+                const aside = `${target}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
+                await (0,promises_namespaceObject.cp)(inRelease, aside, {
+                    recursive: true,
+                    verbatimSymlinks: true,
+                    errorOnExist: true,
+                    force: false,
+                });
+                await (0,promises_namespaceObject.rename)(aside, target);
+            }
+        }
+        await (0,promises_namespaceObject.rm)(inRelease, { recursive: true, force: true });
+        await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(inRelease), { recursive: true, mode: 0o755 });
+        const final = (0,external_node_path_namespaceObject.join)(layout.releases, 'release', appFolder, (0,external_node_path_namespaceObject.dirname)(path));
+        await (0,promises_namespaceObject.symlink)((0,external_node_path_namespaceObject.relative)(final, target), inRelease);
+    }
+}
+/** What a copy that was cut off has left. */
+async function removeAsides(target) {
+    const name = `${(0,external_node_path_namespaceObject.basename)(target)}.`;
+    for (const each of await (0,promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.dirname)(target))) {
+        if (!each.startsWith(name) || !/^[0-9a-f]{12}$/.test(each.slice(name.length)))
+            continue;
+        await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(target), each), { recursive: true, force: true });
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/upload.js
+/**
+ * Receives a release: the manifest, then the contents that the server lacks, then the commit. Everything is
+ * built in `.gapless/incoming/<id>` and proven there; one rename makes it a release.
+ */
 
 
 
 
 
 
-/** Ends the name of an upload whose session is over, with what it has received. */
-const INTERRUPTED = '.interrupted';
+
+
+
+
+
+
+
+
+
+function createUploads(layout) {
+    let upload;
+    let chosen = null;
+    const begun = (id) => {
+        if (upload?.id !== id)
+            throw new failure_Failure('no-such-upload', `no upload ${id} was begun in this session`);
+        return upload;
+    };
+    return {
+        async reserve(id) {
+            chosen = id;
+            return id ?? nextId(layout);
+        },
+        async stage(body) {
+            makeFolders(layout);
+            await liveRelease(layout);
+            const { id, directory } = chosen === null ? await reserve(layout) : await take(layout, chosen);
+            upload = { id, directory, missing: [], contentHash: '', filled: false };
+            const manifest = releaseFiles(directory).manifest;
+            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(manifest), { mode: 0o700 });
+            await writeOwner(uploadOwner(directory));
+            await (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(body), (0,external_node_zlib_namespaceObject.createBrotliDecompress)(), (0,external_node_fs_namespaceObject.createWriteStream)(manifest, { mode: 0o600 }));
+            const contentHash = await hashFile(manifest);
+            const known = await contentsOnServer(layout);
+            const missing = [];
+            const bitmap = [];
+            let [index, reusedFiles, reusedBytes] = [0, 0, 0];
+            for await (const entry of readManifest(manifest)) {
+                const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+                if (entry.kind === 'directory') {
+                    await (0,promises_namespaceObject.mkdir)(path, { recursive: true, mode: 0o755 });
+                    continue;
+                }
+                await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(path), { recursive: true, mode: 0o755 });
+                if (entry.kind === 'link') {
+                    await (0,promises_namespaceObject.symlink)(entry.target, path);
+                    continue;
+                }
+                if (await reuse(known.get(keyOf(entry)), entry, path)) {
+                    reusedFiles += 1;
+                    reusedBytes += entry.size;
+                }
+                else {
+                    missing.push(entry);
+                    bitmap[index >> 3] = (bitmap[index >> 3] ?? 0) | (1 << (index & 7));
+                }
+                index += 1;
+            }
+            upload = { id, directory, missing, contentHash, filled: false };
+            const bytes = Uint8Array.from({ length: (index + 7) >> 3 }, (_, at) => bitmap[at] ?? 0);
+            return { id, missing: Buffer.from(bytes).toString('base64'), reusedFiles, reusedBytes };
+        },
+        async fill(id, body) {
+            const current = begun(id);
+            const bytes = await unpack(current.directory, current.missing, body);
+            current.filled = true;
+            return { files: current.missing.length, bytes };
+        },
+        async commit(params) {
+            const { id, directory, contentHash, filled, missing } = begun(params.id);
+            if (!filled && missing.length > 0)
+                throw new failure_Failure('upload-incomplete', `the contents of ${id} never came`);
+            const files = releaseFiles(directory);
+            const { run, entry, nextVersion } = params;
+            const info = { id, ...run, created: new Date().toISOString(), entry, nextVersion, contentHash };
+            await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644);
+            await writeFileAtomic(files.runtime, JSON.stringify(params.runtime), 0o600);
+            if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {
+                throw new failure_Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
+            }
+            await linkShared(layout, directory, (0,external_node_path_namespaceObject.dirname)(entry), params.runtime);
+            await syncFolder(directory);
+            const path = releaseDirectory(layout, id);
+            await (0,promises_namespaceObject.rename)(directory, path);
+            await syncFolder(layout.releases);
+            await syncFolder(layout.incoming);
+            upload = undefined;
+            return { path };
+        },
+        async abandon() {
+            if (upload)
+                await (0,promises_namespaceObject.rm)(upload.directory, { recursive: true, force: true });
+            upload = undefined;
+        },
+    };
+}
 /** Says which session an upload belongs to, and the release after it: nobody removes it while that one lives. */
 function uploadOwner(directory) {
     return (0,external_node_path_namespaceObject.join)(releaseFiles(directory).own, 'owner.json');
 }
-function contentKey(file) {
+/** The UTC second as an id, later than every release there is, whatever the clock says. */
+async function nextId(layout) {
+    const pending = (await (0,promises_namespaceObject.readdir)(layout.incoming).catch(() => [])).flatMap((name) => /^\d{14}/.exec(name) ?? []);
+    const newest = [...(await releaseIds(layout)), ...pending].sort().at(-1) ?? '';
+    const now = formatId(new Date());
+    return now > newest ? now : secondAfter(newest);
+}
+async function reserve(layout) {
+    for (let id = await nextId(layout);; id = secondAfter(id)) {
+        const reserved = await tryToTake(layout, id);
+        if (reserved !== null)
+            return reserved;
+    }
+}
+/** An id that was chosen for all hosts. @throws Failure `release-exists` */
+async function take(layout, id) {
+    const reserved = (await exists(releaseDirectory(layout, id))) ? null : await tryToTake(layout, id);
+    if (reserved !== null)
+        return reserved;
+    throw new failure_Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
+        remedy: 'Two deploys began in the same second: run this one again.',
+    });
+}
+async function tryToTake(layout, id) {
+    const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
+    try {
+        await (0,promises_namespaceObject.mkdir)(directory, { mode: 0o755 });
+        return { id, directory };
+    }
+    catch (error) {
+        if (error.code === 'EEXIST')
+            return null;
+        throw error;
+    }
+}
+function formatId(date) {
+    return date.toISOString().replace(/\D/g, '').slice(0, 14);
+}
+function secondAfter(id) {
+    const iso = id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z');
+    return formatId(new Date(Date.parse(iso) + 1000));
+}
+function keyOf(file) {
     return `${file.hash} ${file.mode}`;
 }
-/**
- * Notes for each content that is wanted where it should be; the newest place wins. That it truly is there, and
- * is what it should be, is for who takes it from there to prove.
- * @param wanted by `contentKey`; null: nowhere
- */
-async function locate(layout, wanted, except) {
-    for (const directory of await uploads(layout)) {
-        // Of an upload only some of the files have come.
-        if (directory !== except)
-            await note(directory, wanted, hasSize);
-    }
+/** Where the releases on this server have which content. The newest release wins. */
+async function contentsOnServer(layout) {
+    const known = new Map();
     for (const id of await releaseIds(layout)) {
-        await note(releaseDirectory(layout, id), wanted, async () => true);
-    }
-}
-async function note(directory, wanted, isThere) {
-    try {
-        for await (const entry of readManifest(releaseFiles(directory).manifest)) {
-            if (entry.kind !== 'file')
-                continue;
-            const key = contentKey(entry);
-            const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
-            if (wanted.has(key) && (await isThere(path, entry.size)))
-                wanted.set(key, path);
+        const directory = releaseDirectory(layout, id);
+        try {
+            for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+                if (entry.kind === 'file')
+                    known.set(keyOf(entry), (0,external_node_path_namespaceObject.join)(directory, entry.path));
+            }
+        }
+        catch {
+            // A damaged release is nothing to build on; what it lacks is sent again.
         }
     }
+    return known;
+}
+/**
+ * Takes a file from another release, if it still is what its manifest says. Hard links cost nothing, but what
+ * a running app may write is copied: Next 14 overwrites ISR pages in place.
+ */
+async function reuse(source, entry, path) {
+    if (source === undefined)
+        return false;
+    const stat = await (0,promises_namespaceObject.lstat)(source).catch(() => null);
+    if (!stat?.isFile() || stat.size !== entry.size || (await hashFile(source)) !== entry.hash)
+        return false;
+    if (isWritableAtRunTime(entry.path) || (stat.mode & 0o777) !== entry.mode) {
+        await (0,promises_namespaceObject.copyFile)(source, path, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
+        await withFile(path, external_node_fs_namespaceObject.constants.O_RDONLY, 0, async (handle) => {
+            await handle.chmod(entry.mode);
+            await handle.sync();
+        });
+        return (await hashFile(path)) === entry.hash;
+    }
+    try {
+        await (0,promises_namespaceObject.link)(source, path);
+        return true;
+    }
     catch {
-        // A damaged release is nothing to build on; what it lacks is sent again.
+        return false;
     }
 }
-async function hasSize(path, size) {
-    const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
-    return stat?.size === size;
-}
-async function uploads(layout) {
-    const names = await (0,promises_namespaceObject.readdir)(layout.incoming);
-    return names
-        .filter((name) => /^\d{14}(\.interrupted)?$/.test(name))
-        .map((name) => (0,external_node_path_namespaceObject.join)(layout.incoming, name));
-}
-/** Removes the uploads whose sessions are over. What others have linked from them stays. */
-async function removeInterrupted(layout) {
-    for (const directory of await uploads(layout)) {
-        const over = directory.endsWith(INTERRUPTED) || ownerLives(uploadOwner(directory)) === false;
-        if (over)
-            await (0,promises_namespaceObject.rm)(directory, { recursive: true, force: true });
+/** Writes the files of one decompressed stream, in order, and proves each by its hash. */
+async function unpack(directory, files, body) {
+    const contents = (0,external_node_zlib_namespaceObject.createBrotliDecompress)();
+    const source = (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(body), contents);
+    // It may fail while a file is being written, long before it is awaited: that must not end the process.
+    source.catch(() => undefined);
+    const chunks = contents[Symbol.asyncIterator]();
+    let chunk = Buffer.alloc(0);
+    const next = async (limit) => {
+        while (chunk.length === 0) {
+            const { done, value } = await chunks.next();
+            if (done === true)
+                return null;
+            chunk = value;
+        }
+        const piece = chunk.subarray(0, limit);
+        chunk = chunk.subarray(piece.length);
+        return piece;
+    };
+    try {
+        for (const file of files)
+            await writeProven((0,external_node_path_namespaceObject.join)(directory, file.path), file, next);
+        if ((await next(1)) !== null)
+            throw new failure_Failure('upload-corrupt', 'more came than the manifest names');
+        await source;
     }
+    catch (error) {
+        contents.destroy();
+        await source.catch(() => undefined);
+        throw error;
+    }
+    await inParallel(files, (file) => withFile((0,external_node_path_namespaceObject.join)(directory, file.path), external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync()));
+    return files.reduce((sum, file) => sum + file.size, 0);
+}
+async function writeProven(path, file, next) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    await withFile(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL, file.mode, async (handle) => {
+        for (let left = file.size; left > 0;) {
+            const piece = await next(left);
+            if (piece === null)
+                throw new failure_Failure('upload-incomplete', `the contents ended inside ${file.path}`);
+            left -= piece.length;
+            hash.update(piece);
+            await handle.writeFile(piece);
+        }
+        await handle.chmod(file.mode);
+    });
+    if (hash.digest('hex') !== file.hash) {
+        throw new failure_Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`);
+    }
+}
+/** Flushing files one by one waits for the disk each time; this many at once share the wait. */
+const PARALLEL = 16;
+async function inParallel(items, act) {
+    const rest = items[Symbol.iterator]();
+    await Promise.all(Array.from({ length: PARALLEL }, async () => {
+        for (const item of rest)
+            await act(item);
+    }));
 }
 
 ;// CONCATENATED MODULE: ./build/agent/cleanup.js
@@ -3195,59 +3399,6 @@ async function keepIf(items, test) {
     return items.filter((_, index) => results[index]);
 }
 
-;// CONCATENATED MODULE: ./build/agent/encryption-key.js
-/**
- * The key by which Next.js encrypts what server actions carry and names them (14.2, 15.5, 16.4): one for all
- * releases of an app, or a page that was loaded before a deploy calls actions that the new release does not know.
- */
-
-
-
-
-
-/** AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
-const BYTES = 32;
-const FORM = /^[A-Za-z0-9+/]{43}=$/;
-function encryptionKeyFile({ own }) {
-    return (0,external_node_path_namespaceObject.join)(own, 'keys', 'server-actions');
-}
-/**
- * The app's key. The first deploy makes it; of two at the same moment one does, and both get that one.
- *
- * @param create false: make none where there is none
- * @returns base64, or null where there is none
- * @throws Failure `encryption-key-damaged`
- */
-async function encryptionKey(layout, create) {
-    const file = encryptionKeyFile(layout);
-    const there = await readKey(file);
-    if (there !== null || !create)
-        return there;
-    await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(file), { recursive: true, mode: 0o700 });
-    const mine = `${file}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
-    await writeFileAtomic(mine, `${(0,external_node_crypto_namespaceObject.randomBytes)(BYTES).toString('base64')}\n`, 0o600);
-    try {
-        // A link never replaces the other's key. A file system without hard links has only the rename, which does.
-        await (0,promises_namespaceObject.link)(mine, file).catch((error) => error.code === 'EEXIST' ? undefined : (0,promises_namespaceObject.rename)(mine, file));
-        await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
-    }
-    finally {
-        await (0,promises_namespaceObject.rm)(mine, { force: true });
-    }
-    return readKey(file);
-}
-async function readKey(file) {
-    const key = (await readIfThere(file))?.trim();
-    if (key === undefined)
-        return null;
-    if (FORM.test(key))
-        return key;
-    throw new failure_Failure('encryption-key-damaged', `${file} holds no key of 32 bytes in base64`, {
-        remedy: 'Put back what stood there, or delete it: the next deploy makes another one. Pages that were loaded ' +
-            'before that deploy cannot call their server actions afterwards.',
-    });
-}
-
 ;// CONCATENATED MODULE: ./build/agent/find-pm2.js
 /** Finds the installed PM2: sessions over SSH often lack the PATH that the user's own shell has. */
 
@@ -3346,211 +3497,6 @@ function find_pm2_list(folder) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/content/subtrees.js
-/**
- * A hash for every folder of a release, over everything below it: where two releases have the same one, nothing
- * below that folder needs to be named.
- */
-
-
-/**
- * Takes the entries of a manifest in its order (by bytes, so that all of a folder comes together) and tells of
- * each folder once it is complete: first those below, at last the root.
- */
-function subtreeHasher(complete) {
-    const open = [begin('')];
-    const close = () => {
-        const { path, entries, hash } = open.pop();
-        const digest = hash.digest();
-        const parent = open.at(-1);
-        parent?.hash.update(`${digest.toString('hex')}\n`);
-        if (parent)
-            parent.entries += entries;
-        complete({ path, entries, hash: digest });
-    };
-    return {
-        add(entry) {
-            while (!isBelow(entry.path, open.at(-1).path))
-                close();
-            let from = open.at(-1).path.length + 1;
-            if (from === 1)
-                from = 0;
-            for (let slash = entry.path.indexOf('/', from); slash >= 0; slash = entry.path.indexOf('/', slash + 1)) {
-                open.push(begin(entry.path.slice(0, slash)));
-            }
-            const folder = open.at(-1);
-            folder.hash.update(formatEntry(entry));
-            folder.entries += 1;
-        },
-        end() {
-            while (open.length > 0)
-                close();
-        },
-    };
-}
-function begin(path) {
-    return { path, hash: (0,external_node_crypto_namespaceObject.createHash)('sha256'), entries: 0 };
-}
-function isBelow(path, folder) {
-    return folder === '' || (path.startsWith(folder) && path[folder.length] === '/');
-}
-/** Bytes of a hash in an outline: a wrong match is found out by the whole manifest's hash, and then costs a try. */
-const SHORT = 6;
-/** A folder with less in it is as soon named entry by entry: 8 characters here against some 40 bytes a file. */
-const WORTH_IT = 4;
-function isOutlined({ entries }) {
-    return entries >= WORTH_IT;
-}
-/** What an outline has of a subtree. */
-function shortHash({ hash }) {
-    return hash.subarray(0, SHORT);
-}
-/** The short hashes of an outline, as a set to look them up in. @param outline base64 */
-function readOutline(outline) {
-    const bytes = Buffer.from(outline, 'base64');
-    const known = new Set();
-    for (let at = 0; at + SHORT <= bytes.length; at += SHORT)
-        known.add(bytes.toString('latin1', at, at + SHORT));
-    return { has: (subtree) => isOutlined(subtree) && known.has(shortHash(subtree).toString('latin1')) };
-}
-
-;// CONCATENATED MODULE: ./build/agent/outline.js
-/**
- * An upload names only what is different from a release that is on the server already, its base. Before it, the
- * agent tells the outline of the base: short hashes of its folders. The runner leaves out what is below a folder
- * that has the same hash, and the agent fills that in from the base's manifest.
- */
-
-
-
-
-
-
-
-/** Of the newest release that has a manifest to read. */
-async function outline(layout) {
-    for (const base of [...(await releaseIds(layout))].reverse()) {
-        try {
-            const hashes = [];
-            const hasher = subtreeHasher((subtree) => {
-                if (isOutlined(subtree))
-                    hashes.push(shortHash(subtree));
-            });
-            for await (const entry of readManifest(manifestOf(layout, base)))
-                hasher.add(entry);
-            hasher.end();
-            if (hashes.length > 0)
-                return { base, folders: Buffer.concat(hashes).toString('base64') };
-        }
-        catch {
-            // Damaged: nothing to build on.
-        }
-    }
-    return { base: null, folders: '' };
-}
-/** @throws Failure `base-changed` when the base does not have what is said to be the same */
-async function* fillIn(layout, base, difference) {
-    const entries = base === null ? none() : readManifest(manifestOf(layout, base));
-    try {
-        let next = await nextOf(entries);
-        for await (const line of readLines(difference)) {
-            const entry = parseDifference(line);
-            if (entry.kind !== 'same') {
-                yield { entry, named: true };
-                continue;
-            }
-            while (next !== null && !isBelow(next.path, entry.path))
-                next = await nextOf(entries);
-            if (next === null)
-                throw baseChanged();
-            while (next !== null && isBelow(next.path, entry.path)) {
-                yield { entry: next, named: false };
-                next = await nextOf(entries);
-            }
-        }
-    }
-    finally {
-        await entries.return();
-    }
-}
-function baseChanged() {
-    return new failure_Failure('base-changed', 'the release that the upload builds on is not what it was', {
-        remedy: 'Run it again: another deploy or somebody else changed the releases on the server meanwhile.',
-    });
-}
-function manifestOf(layout, id) {
-    return releaseFiles(releaseDirectory(layout, id)).manifest;
-}
-async function nextOf(entries) {
-    try {
-        const { done, value } = await entries.next();
-        return done === true ? null : value;
-    }
-    catch {
-        // It was removed, or is damaged.
-        throw baseChanged();
-    }
-}
-async function* none() {
-    yield* [];
-}
-
-;// CONCATENATED MODULE: ./build/agent/trust.js
-/**
- * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
- * user that the app runs as.
- */
-
-
-
-
-const OTHERS_MAY_WRITE = 0o002;
-const STICKY = 0o1000;
-/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
-function assertTrusted(layout) {
-    for (let folder = layout.base;; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
-        const stat = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false });
-        if (stat !== undefined &&
-            stat.mode & OTHERS_MAY_WRITE &&
-            !(stat.mode & STICKY && folder !== layout.base)) {
-            throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
-        }
-        if (folder === (0,external_node_path_namespaceObject.dirname)(folder))
-            break;
-    }
-    for (const folder of [layout.own, layout.releases, layout.shared])
-        assertOwned(folder);
-}
-/**
- * The way to a path in `shared`: parts that are not there yet are fine.
- * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere
- */
-function assertOwnWay(shared, path) {
-    let way = shared;
-    assertOwned(way);
-    for (const part of path.split('/')) {
-        way = (0,external_node_path_namespaceObject.join)(way, part);
-        assertOwned(way);
-    }
-}
-function assertOwned(path) {
-    const stat = (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false });
-    if (stat === undefined || trust_isOurs(stat))
-        return;
-    const { username } = (0,external_node_os_namespaceObject.userInfo)();
-    const what = stat.isSymbolicLink() ? 'is a link made by' : 'belongs to';
-    throw unsafe(path, `it ${what} user ${stat.uid}, not ${username}`, `ls -ld '${path}'`);
-}
-/** Root can do everything anyhow, and may have put a link to another disk there. */
-function trust_isOurs({ uid }) {
-    return uid === 0 || uid === (0,external_node_os_namespaceObject.userInfo)().uid;
-}
-function unsafe(path, why, command) {
-    return new failure_Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
-        remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
-    });
-}
-
 ;// CONCATENATED MODULE: ./build/agent/server.js
 /** What the action needs to know of the server before it builds anything. */
 
@@ -3638,732 +3584,8 @@ async function readableByOthers(work) {
     }
 }
 
-;// CONCATENATED MODULE: external "node:stream"
-const external_node_stream_namespaceObject = require("node:stream");
-;// CONCATENATED MODULE: ./build/content/bitmap.js
-/** One bit for each file of a manifest, in its order. */
-class Bitmap {
-    #bytes;
-    #count = 0;
-    constructor(bytes = new Uint8Array(0)) {
-        this.#bytes = bytes;
-        for (const byte of bytes)
-            for (let bits = byte; bits > 0; bits &= bits - 1)
-                this.#count += 1;
-    }
-    /** @param text base64; what it is too short for is not set */
-    static parse(text) {
-        return new Bitmap(Buffer.from(text, 'base64'));
-    }
-    /** How many are set. */
-    get count() {
-        return this.#count;
-    }
-    has(index) {
-        return (((this.#bytes[index >> 3] ?? 0) >> (index & 7)) & 1) === 1;
-    }
-    set(index) {
-        if (this.has(index))
-            return;
-        const at = index >> 3;
-        if (at >= this.#bytes.length) {
-            const larger = new Uint8Array(Math.max(16, at + 1, this.#bytes.length * 2));
-            larger.set(this.#bytes);
-            this.#bytes = larger;
-        }
-        this.#bytes[at] = this.#bytes[at] | (1 << (index & 7));
-        this.#count += 1;
-    }
-    /** Base64, up to the last bit that is set. */
-    format() {
-        const end = this.#bytes.findLastIndex((byte) => byte !== 0) + 1;
-        return Buffer.from(this.#bytes.subarray(0, end)).toString('base64');
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/parallel.js
-/** Acts on all items, up to `limit` at once. The first failure ends it, when those under way have ended. */
-async function inParallel(items, limit, act) {
-    const rest = each(items);
-    let failed = false;
-    const work = async () => {
-        for (;;) {
-            const { done, value } = await rest.next();
-            if (done === true || failed)
-                return;
-            try {
-                await act(value);
-            }
-            catch (error) {
-                failed = true;
-                throw error;
-            }
-        }
-    };
-    const results = await Promise.allSettled(Array.from({ length: limit }, work));
-    await rest.return();
-    for (const result of results)
-        if (result.status === 'rejected')
-            throw result.reason;
-}
-async function* each(items) {
-    yield* items;
-}
-
-;// CONCATENATED MODULE: external "node:zlib"
-const external_node_zlib_namespaceObject = require("node:zlib");
-;// CONCATENATED MODULE: ./build/agent/receive.js
-/** Turns the one stream of an upload into files, each proven by its hash. */
-
-
-
-
-
-
-
-
-
-
-
-/** Up to here a file is proven before anything of it is written, in bytes. */
-const receive_SMALL = 256 * 1024;
-/** What comes out of a compressed body. @throws Failure `upload-corrupt` when it is not brotli, and the body's own */
-async function* decompress(body) {
-    let lost;
-    async function* watched() {
-        try {
-            yield* body;
-        }
-        catch (error) {
-            lost = error;
-            throw error;
-        }
-    }
-    const contents = (0,external_node_zlib_namespaceObject.createBrotliDecompress)({ chunkSize: 128 * 1024 });
-    const source = (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(watched()), contents);
-    // It may fail while what came is still being looked at: that must not end the process.
-    source.catch(() => undefined);
-    try {
-        for await (const chunk of contents)
-            yield chunk;
-        await source;
-    }
-    catch (cause) {
-        throw lost ?? new failure_Failure('upload-corrupt', 'what arrived is not what was packed', { cause });
-    }
-}
-/**
- * Writes the files of one stream of contents, in order. They are not flushed yet.
- * @throws Failure `upload-corrupt`, `upload-incomplete`
- */
-async function receive(directory, files, folder, body) {
-    const pieces = piecesOf(decompress(body));
-    const buffer = Buffer.allocUnsafe(receive_SMALL);
-    try {
-        for (const file of files) {
-            const path = (0,external_node_path_namespaceObject.join)(directory, file.path);
-            await folder((0,external_node_path_namespaceObject.dirname)(path));
-            await (file.size <= receive_SMALL ? writeSmall(path, file, pieces, buffer) : writeLarge(path, file, pieces));
-        }
-        if ((await pieces.next(1)) !== null)
-            throw new failure_Failure('upload-corrupt', 'more came than the manifest names');
-    }
-    finally {
-        await pieces.close();
-    }
-}
-/** Flushing files one by one waits for the disk each time; this many at once share the wait. */
-const FLUSHED_AT_ONCE = 16;
-function flush(directory, files) {
-    return inParallel(files, FLUSHED_AT_ONCE, ({ path }) => withFile((0,external_node_path_namespaceObject.join)(directory, path), external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync()));
-}
-/** Makes each folder once. */
-function folderMaker() {
-    const made = new Set();
-    return async (folder) => {
-        if (made.has(folder))
-            return;
-        await (0,promises_namespaceObject.mkdir)(folder, { recursive: true, mode: 0o755 });
-        made.add(folder);
-    };
-}
-function piecesOf(chunks) {
-    let chunk = Buffer.alloc(0);
-    return {
-        async next(limit) {
-            while (chunk.length === 0) {
-                const { done, value } = await chunks.next();
-                if (done === true)
-                    return null;
-                chunk = value;
-            }
-            const piece = chunk.subarray(0, limit);
-            chunk = chunk.subarray(piece.length);
-            return piece;
-        },
-        async close() {
-            await chunks.return();
-        },
-    };
-}
-const NEW = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL;
-/** Without a turn of the event loop for each step: the steps take less time than the turns. */
-async function writeSmall(path, file, pieces, buffer) {
-    const content = buffer.subarray(0, file.size);
-    for (let length = 0; length < file.size;) {
-        const piece = await pieces.next(file.size - length);
-        if (piece === null)
-            throw endedIn(file);
-        length += piece.copy(content, length);
-    }
-    assertHash(file, sha256(content));
-    const handle = (0,external_node_fs_namespaceObject.openSync)(path, NEW, file.mode);
-    try {
-        for (let written = 0; written < content.length;)
-            written += (0,external_node_fs_namespaceObject.writeSync)(handle, content, written);
-        (0,external_node_fs_namespaceObject.fchmodSync)(handle, file.mode);
-    }
-    finally {
-        (0,external_node_fs_namespaceObject.closeSync)(handle);
-    }
-}
-async function writeLarge(path, file, pieces) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
-    try {
-        await withFile(path, NEW, file.mode, async (handle) => {
-            for (let left = file.size; left > 0;) {
-                const piece = await pieces.next(left);
-                if (piece === null)
-                    throw endedIn(file);
-                left -= piece.length;
-                hash.update(piece);
-                await handle.writeFile(piece);
-            }
-            await handle.chmod(file.mode);
-        });
-        assertHash(file, hash.digest('hex'));
-    }
-    catch (error) {
-        await (0,promises_namespaceObject.rm)(path, { force: true });
-        throw error;
-    }
-}
-function endedIn(file) {
-    return new failure_Failure('upload-incomplete', `the contents ended inside ${file.path}`);
-}
-function assertHash(file, hash) {
-    if (hash !== file.hash) {
-        throw new failure_Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`);
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/place.js
-/** Takes what a release shares with what is on the server already, and proves each file of it. */
-
-
-
-
-
-
-
-
-
-/** Node has four threads for files; the hashing is done between their turns. */
-const AT_ONCE = 8;
-/** Begins at once, and goes on while other files still arrive: neither waits for the other. */
-function place(directory, distDir, entries) {
-    const damaged = new Bitmap();
-    const folder = folderMaker();
-    const hashFile = fileHasher();
-    let stopped = false;
-    let provenBytes = 0;
-    const act = async ({ entry, index, source }) => {
-        if (stopped)
-            return;
-        const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
-        if (entry.kind === 'directory')
-            return folder(path);
-        await folder((0,external_node_path_namespaceObject.dirname)(path));
-        if (entry.kind === 'link')
-            return (0,promises_namespaceObject.symlink)(entry.target, path);
-        if (source === null)
-            return;
-        if (await reuse(hashFile, source, entry, path, isWritableAtRunTime(entry.path, distDir)))
-            provenBytes += entry.size;
-        else
-            damaged.set(index);
-    };
-    const done = inParallel(entries, AT_ONCE, act).then(() => damaged);
-    // Who stops it does not wait for what is damaged.
-    done.catch(() => undefined);
-    return {
-        damaged: done,
-        provenBytes: () => provenBytes,
-        async stop() {
-            stopped = true;
-            await done.catch(() => undefined);
-        },
-    };
-}
-/**
- * Takes a file from another release, and proves what it took: what no longer has the bytes of its manifest is
- * never a part of a new release. Hard links cost nothing, but what a running app may write is copied: Next 14
- * overwrites ISR pages in place.
- */
-async function reuse(hashFile, source, entry, path, copy) {
-    const stat = (0,external_node_fs_namespaceObject.lstatSync)(source, { throwIfNoEntry: false });
-    if (!stat?.isFile() || stat.size !== entry.size)
-        return false;
-    try {
-        const linked = !copy && (stat.mode & 0o777) === entry.mode && tryLink(source, path);
-        if (!linked)
-            await copyAs(source, path, entry.mode);
-        if ((await hashFile(path, entry.size)) === entry.hash)
-            return true;
-    }
-    catch (error) {
-        // It was removed meanwhile, by the cleanup of another deploy.
-        if (error.code !== 'ENOENT')
-            throw error;
-    }
-    await (0,promises_namespaceObject.rm)(path, { force: true });
-    return false;
-}
-/** False where files cannot have more names: another file system, too many links, the kernel's own rules. */
-function tryLink(source, path) {
-    try {
-        // At once: it takes less time than a turn of the event loop.
-        (0,external_node_fs_namespaceObject.linkSync)(source, path);
-        return true;
-    }
-    catch {
-        return false;
-    }
-}
-async function copyAs(source, path, mode) {
-    await (0,promises_namespaceObject.copyFile)(source, path, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
-    await withFile(path, external_node_fs_namespaceObject.constants.O_RDONLY, 0, async (handle) => {
-        await handle.chmod(mode);
-        await handle.sync();
-    });
-}
-
-;// CONCATENATED MODULE: ./build/agent/room.js
-/** Is there room for a release? Asked before anything of it is sent. */
-
-
-const BLOCK = 4096;
-/** For the release's papers, the journal and others on the same disk, in bytes. */
-const SPARE = 4 * 1024 * 1024;
-function addFile(need, size) {
-    need.bytes += Math.ceil(size / BLOCK) * BLOCK;
-    need.inodes += 1;
-}
-/** @throws Failure `disk-full` */
-async function assertRoom(folder, need) {
-    const { bavail, bsize, files, ffree } = await (0,promises_namespaceObject.statfs)(folder);
-    const lacking = (what) => new failure_Failure('disk-full', `the server’s disk has no room for the release: ${what}`, {
-        remedy: 'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
-        evidence: `in ${folder}`,
-    });
-    if (bavail * bsize < need.bytes + SPARE) {
-        throw lacking(`it needs ${megabytes(need.bytes + SPARE)}, ${megabytes(bavail * bsize)} are free`);
-    }
-    // Some file systems (btrfs) have no fixed number of inodes, and say 0.
-    if (files > 0 && ffree < need.inodes) {
-        throw lacking(`it needs ${need.inodes} inodes, ${ffree} are free`);
-    }
-}
-function megabytes(bytes) {
-    return `${(bytes / 1e6).toFixed(1)} MB`;
-}
-
-;// CONCATENATED MODULE: ./build/agent/shared.js
-/** `shared-dirs` and `shared-files`: paths of the release that live in `<path>/shared` and outlast releases. */
-
-
-
-
-
-
-/**
- * Links the shared paths into a release that is being built. What the first release brings at such a path
- * becomes the shared content; later releases find the shared content and theirs is left out.
- *
- * @param directory the release
- * @param appFolder where server.js stands in it: the paths are relative to the app
- * @returns the paths at which something was left out that the shared content does not have like that
- * @throws Failure `path-unsafe` where another user has put something in the way
- * @throws Failure `shared-path-unusable` where a path is of the other kind, or leads out of the release
- */
-async function linkShared(layout, directory, appFolder, paths) {
-    const root = await (0,promises_namespaceObject.realpath)(directory);
-    const leftOut = [];
-    for (const path of paths.sharedDirs)
-        await linkOne(path, 'folder');
-    for (const path of paths.sharedFiles)
-        await linkOne(path, 'file');
-    return leftOut;
-    async function linkOne(path, kind) {
-        const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.join)(root, appFolder, path));
-        await (0,promises_namespaceObject.mkdir)(parent, { recursive: true, mode: 0o755 });
-        // A folder on the way may be a link of the release's own: the new link counts from where it really stands.
-        const real = await (0,promises_namespaceObject.realpath)(parent);
-        assertInside(root, real, path);
-        const inRelease = (0,external_node_path_namespaceObject.join)(real, path.slice(path.lastIndexOf('/') + 1));
-        const target = (0,external_node_path_namespaceObject.join)(layout.shared, path);
-        assertOwnWay(layout.shared, path);
-        const brought = await (0,promises_namespaceObject.realpath)(inRelease).catch(() => null);
-        if (brought !== null) {
-            assertInside(root, brought, path);
-            await assertKind(brought, kind, path, 'the build');
-        }
-        if (await exists(target)) {
-            await assertKind(target, kind, path, layout.shared);
-            if (brought !== null && (await differs(brought, target)))
-                leftOut.push(path);
-        }
-        else {
-            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o755 });
-            await create(brought, target, kind);
-        }
-        await (0,promises_namespaceObject.rm)(inRelease, { recursive: true, force: true });
-        await (0,promises_namespaceObject.symlink)((0,external_node_path_namespaceObject.relative)((0,external_node_path_namespaceObject.join)(layout.releases, 'release', (0,external_node_path_namespaceObject.relative)(root, real)), target), inRelease);
-    }
-}
-async function create(brought, target, kind) {
-    if (brought === null) {
-        if (kind === 'folder')
-            await (0,promises_namespaceObject.mkdir)(target, { recursive: true, mode: 0o755 });
-        else
-            await (0,promises_namespaceObject.writeFile)(target, '', { mode: 0o600, flag: 'wx' });
-        return;
-    }
-    // Copied aside and renamed: the release's own files may be hard links to those of other releases. Under a name
-    // that nobody can have put there before.
-    await removeAsides(target);
-    const aside = `${target}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
-    await (0,promises_namespaceObject.cp)(brought, aside, { recursive: true, verbatimSymlinks: true, errorOnExist: true, force: false });
-    await (0,promises_namespaceObject.rename)(aside, target);
-}
-/** What a copy that was cut off has left. */
-async function removeAsides(target) {
-    const name = `${(0,external_node_path_namespaceObject.basename)(target)}.`;
-    for (const each of await (0,promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.dirname)(target))) {
-        if (!each.startsWith(name) || !/^[0-9a-f]{12}$/.test(each.slice(name.length)))
-            continue;
-        await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(target), each), { recursive: true, force: true });
-    }
-}
-/** Whether the release brings something that the shared content does not have, or has in another size. */
-async function differs(brought, target) {
-    const [here, there] = [await (0,promises_namespaceObject.lstat)(brought), await (0,promises_namespaceObject.lstat)(target).catch(() => null)];
-    if (there?.isSymbolicLink())
-        return differs(brought, await (0,promises_namespaceObject.realpath)(target));
-    if (!here.isDirectory())
-        return there?.isFile() !== true || there.size !== here.size;
-    if (there?.isDirectory() !== true)
-        return true;
-    for (const name of await (0,promises_namespaceObject.readdir)(brought)) {
-        if (await differs((0,external_node_path_namespaceObject.join)(brought, name), (0,external_node_path_namespaceObject.join)(target, name)))
-            return true;
-    }
-    return false;
-}
-/** A shared path may itself be a link of the user's, to another disk; one to nothing is of no kind. */
-async function assertKind(place, kind, path, where) {
-    const stat = await (0,promises_namespaceObject.lstat)(await (0,promises_namespaceObject.realpath)(place).catch(() => place));
-    if (kind === 'folder' ? stat.isDirectory() : stat.isFile())
-        return;
-    const input = kind === 'folder' ? 'shared-dirs' : 'shared-files';
-    throw new failure_Failure('shared-path-unusable', `\`${input}\` names ${path}, which is no ${kind} in ${where}`, {
-        remedy: 'Name folders in `shared-dirs` and files in `shared-files`; the shared content is left as it is.',
-    });
-}
-function assertInside(root, real, path) {
-    if (real === root || real.startsWith(root + external_node_path_namespaceObject.sep))
-        return;
-    throw new failure_Failure('shared-path-unusable', `the shared path ${path} leads out of the release through a link`, {
-        remedy: 'Take the link out of the build, or share another path.',
-    });
-}
-
-;// CONCATENATED MODULE: ./build/agent/upload.js
-/**
- * Receives a release: the manifest, then the contents that the server lacks, then the commit. Everything is
- * built in `.gapless/incoming/<id>` and proven there; one rename makes it a release.
- */
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-const PROGRESS_MS = 1000;
-function createUploads(layout) {
-    let upload;
-    /** Before there is an upload, or when it failed for good. */
-    let doomed;
-    let chosen = null;
-    const begun = (id) => {
-        if (upload?.id !== id)
-            throw new failure_Failure('no-such-upload', `no upload ${id} was begun in this session`);
-        return upload;
-    };
-    async function abandon() {
-        const ended = upload;
-        upload = undefined;
-        await ended?.placement.stop();
-        await ended?.awaited.return();
-        await ended?.flushed.catch(() => undefined);
-        if (ended?.received === true)
-            await (0,promises_namespaceObject.rename)(ended.directory, ended.directory + INTERRUPTED);
-        else if (doomed !== undefined)
-            await (0,promises_namespaceObject.rm)(doomed, { recursive: true, force: true });
-        doomed = undefined;
-    }
-    return {
-        async reserve(id) {
-            chosen = id;
-            return id ?? nextId(layout);
-        },
-        async stage({ base, contentHash, distDir }, body) {
-            await abandon();
-            makeFolders(layout);
-            await liveRelease(layout);
-            const { id, directory } = chosen === null ? await reserve(layout) : await takeId(layout, chosen);
-            doomed = directory;
-            const manifest = releaseFiles(directory).manifest;
-            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(manifest), { mode: 0o700 });
-            await writeOwner(uploadOwner(directory));
-            const wanted = new Map();
-            const hash = await writeManifest(layout, base, body, manifest, wanted);
-            if (hash !== contentHash) {
-                throw base === null
-                    ? new failure_Failure('upload-corrupt', 'the manifest is not what was sent')
-                    : baseChanged();
-            }
-            await locate(layout, wanted, directory);
-            const from = base === null ? '' : releaseDirectory(layout, base);
-            const sourceOf = (file) => {
-                const found = wanted.get(contentKey(file));
-                return found === undefined ? (0,external_node_path_namespaceObject.join)(from, file.path) : found;
-            };
-            const survey = await look(manifest, distDir, sourceOf);
-            await assertRoom(directory, survey.need);
-            const { missing, reusedFiles, reusedBytes } = survey;
-            upload = {
-                id,
-                directory,
-                contentHash,
-                distDir,
-                placement: place(directory, distDir, toPlace(manifest, sourceOf)),
-                reusedBytes,
-                folder: folderMaker(),
-                missing: missing.count,
-                awaited: filesIn(manifest, missing),
-                flushed: Promise.resolve(),
-                askedAgain: false,
-                received: false,
-            };
-            return { id, missing: missing.format(), reusedFiles, reusedBytes };
-        },
-        async fill(id, count, body) {
-            const current = begun(id);
-            try {
-                const files = await take(current.awaited, count);
-                await receive(current.directory, files, current.folder, body);
-                current.missing -= count;
-                await current.flushed;
-                current.flushed = flush(current.directory, files);
-                current.flushed.catch(() => undefined);
-                current.received = true;
-                return { bytes: files.reduce((sum, { size }) => sum + size, 0) };
-            }
-            catch (error) {
-                // What came before the connection was cut is proven, or found out by its hash; a full disk needs the room.
-                current.received = failure_Failure.from(error).code === 'upload-incomplete';
-                throw error;
-            }
-        },
-        async commit(params, progress) {
-            const current = begun(params.id);
-            if (current.missing > 0) {
-                throw new failure_Failure('upload-incomplete', `the contents of ${params.id} never came`);
-            }
-            const damaged = await upload_proven(current, progress);
-            if (damaged.count > 0 && !current.askedAgain) {
-                current.missing = damaged.count;
-                current.awaited = filesIn(releaseFiles(current.directory).manifest, damaged);
-                current.askedAgain = true;
-                return { path: null, missing: damaged.format(), leftOut: [] };
-            }
-            // If it fails from here on, that is not for a lack of contents.
-            current.received = false;
-            await current.flushed;
-            const made = await makeRelease(layout, current, params);
-            upload = undefined;
-            doomed = undefined;
-            await removeInterrupted(layout);
-            return { ...made, missing: '' };
-        },
-        abandon,
-    };
-}
-async function upload_proven({ placement, reusedBytes }, progress) {
-    const tell = () => progress({ provenBytes: placement.provenBytes(), totalBytes: reusedBytes });
-    const timer = setInterval(tell, PROGRESS_MS);
-    return placement.damaged.finally(() => clearInterval(timer));
-}
-async function makeRelease(layout, { id, directory, contentHash, distDir }, { run, entry, staticPath, nextVersion, runtime }) {
-    const files = releaseFiles(directory);
-    const created = new Date().toISOString();
-    const info = { id, ...run, created, entry, staticPath, nextVersion, contentHash, distDir };
-    await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644);
-    await writeFileAtomic(files.runtime, JSON.stringify(runtime), 0o600);
-    if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {
-        throw new failure_Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
-    }
-    const leftOut = await linkShared(layout, directory, (0,external_node_path_namespaceObject.dirname)(entry), runtime);
-    await syncFolder(directory);
-    const path = releaseDirectory(layout, id);
-    await (0,promises_namespaceObject.rename)(directory, path);
-    await syncFolder(layout.releases);
-    await syncFolder(layout.incoming);
-    return { path, leftOut };
-}
-/** Writes the whole manifest, and notes each content that was named. @returns the manifest's SHA-256 in hex */
-async function writeManifest(layout, base, body, file, wanted) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
-    async function* lines() {
-        let text = '';
-        for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
-            if (named && entry.kind === 'file')
-                wanted.set(contentKey(entry), null);
-            text += formatEntry(entry);
-            if (text.length < 64 * 1024)
-                continue;
-            hash.update(text);
-            yield text;
-            text = '';
-        }
-        hash.update(text);
-        yield text;
-    }
-    await (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(lines()), (0,external_node_fs_namespaceObject.createWriteStream)(file, { mode: 0o600 }));
-    return hash.digest('hex');
-}
-/** What is missing, and what room the release takes. */
-async function look(manifest, distDir, sourceOf) {
-    const missing = new Bitmap();
-    const need = { bytes: 0, inodes: 0 };
-    const folders = new Set();
-    let [reusedFiles, reusedBytes] = [0, 0];
-    for await (const { entry, index, source } of toPlace(manifest, sourceOf)) {
-        folders.add((0,external_node_path_namespaceObject.dirname)(entry.path));
-        if (entry.kind !== 'file') {
-            need.inodes += 1;
-        }
-        else if (source === null) {
-            missing.set(index);
-            addFile(need, entry.size);
-        }
-        else {
-            if (isWritableAtRunTime(entry.path, distDir))
-                addFile(need, entry.size);
-            reusedFiles += 1;
-            reusedBytes += entry.size;
-        }
-    }
-    need.inodes += folders.size;
-    return { missing, need, reusedFiles, reusedBytes };
-}
-async function* toPlace(manifest, sourceOf) {
-    let index = 0;
-    for await (const entry of readManifest(manifest)) {
-        yield { entry, index, source: entry.kind === 'file' ? sourceOf(entry) : null };
-        if (entry.kind === 'file')
-            index += 1;
-    }
-}
-async function* filesIn(manifest, wanted) {
-    for await (const { entry, index } of toPlace(manifest, () => null)) {
-        if (entry.kind === 'file' && wanted.has(index))
-            yield entry;
-    }
-}
-/** @throws Failure `upload-corrupt` when there are fewer */
-async function take(files, count) {
-    const taken = [];
-    while (taken.length < count) {
-        const { done, value } = await files.next();
-        if (done === true)
-            throw new failure_Failure('upload-corrupt', 'more came than the manifest names');
-        taken.push(value);
-    }
-    return taken;
-}
-/** The UTC second as an id, later than every release there is, whatever the clock says. */
-async function nextId(layout) {
-    const pending = (await (0,promises_namespaceObject.readdir)(layout.incoming).catch(() => [])).flatMap((name) => /^\d{14}/.exec(name) ?? []);
-    const newest = [...(await releaseIds(layout)), ...pending].sort().at(-1) ?? '';
-    const now = formatId(new Date());
-    return now > newest ? now : secondAfter(newest);
-}
-async function reserve(layout) {
-    for (let id = await nextId(layout);; id = secondAfter(id)) {
-        const reserved = await tryToTake(layout, id);
-        if (reserved !== null)
-            return reserved;
-    }
-}
-/** An id that was chosen for all hosts. @throws Failure `release-exists` */
-async function takeId(layout, id) {
-    const reserved = (await exists(releaseDirectory(layout, id))) ? null : await tryToTake(layout, id);
-    if (reserved !== null)
-        return reserved;
-    throw new failure_Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
-        remedy: 'Two deploys began in the same second: run this one again.',
-    });
-}
-async function tryToTake(layout, id) {
-    const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
-    try {
-        await (0,promises_namespaceObject.mkdir)(directory, { mode: 0o755 });
-        return { id, directory };
-    }
-    catch (error) {
-        if (error.code === 'EEXIST')
-            return null;
-        throw error;
-    }
-}
-function formatId(date) {
-    return date.toISOString().replace(/\D/g, '').slice(0, 14);
-}
-function secondAfter(id) {
-    const iso = id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z');
-    return formatId(new Date(Date.parse(iso) + 1000));
-}
-
 ;// CONCATENATED MODULE: ./build/agent/operations.js
 /** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
-
-
 
 
 
@@ -4455,24 +3677,18 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 };
             },
             reserve: ({ id }) => readableByOthers(async () => ({ id: await uploads.reserve(id) })),
-            encryptionKey: async ({ create }) => {
-                if (create)
-                    makeFolders(layout);
-                return { key: await encryptionKey(layout, create) };
-            },
-            outline: () => outline(layout),
-            stage: (params, { body }) => readableByOthers(() => uploads.stage(params, body)),
-            fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
-            commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
+            stage: (_, { body }) => readableByOthers(() => uploads.stage(body)),
+            fill: ({ id }, { body }) => readableByOthers(() => uploads.fill(id, body)),
+            commit: (params) => readableByOthers(() => uploads.commit(params)),
             audit: async ({ id }) => {
                 const directory = await existing(id);
-                const [{ entry, distDir }, { sharedDirs, sharedFiles }] = [
+                const [{ entry }, { sharedDirs, sharedFiles }] = [
                     await readInfo(layout, id),
                     await readRuntime(layout, id),
                 ];
                 const app = entry.replace(/[^/]*$/, '');
                 const shared = [...sharedDirs, ...sharedFiles].map((path) => app + path);
-                return auditRelease(directory, releaseFiles(directory).manifest, distDir, shared);
+                return auditRelease(directory, releaseFiles(directory).manifest, shared);
             },
             verify: async ({ id }) => {
                 await existing(id);

@@ -473,6 +473,8 @@ async function proveHealthy({ port, check, observeMs, insistMs, onAnswer }) {
 
 
 
+/** In ms: the agent makes room on a full disk, and then looks for the record. */
+const RETRY = 500;
 /** Keeps the record up to date and removes it when the process exits. */
 function keepRecord(directory, release, candidate) {
     const file = (0,external_node_path_namespaceObject.join)(directory, `${process.pid}.json`);
@@ -487,7 +489,10 @@ function keepRecord(directory, release, candidate) {
         detail: '',
         excerpt: '',
     };
+    let complained = false;
+    let retry;
     const write = () => {
+        clearTimeout(retry);
         // A worker that cannot write its record must still serve: a full disk is no reason to be down.
         try {
             (0,external_node_fs_namespaceObject.mkdirSync)(directory, { recursive: true, mode: 0o700 });
@@ -495,10 +500,23 @@ function keepRecord(directory, release, candidate) {
             (0,external_node_fs_namespaceObject.renameSync)(`${file}.tmp`, file);
         }
         catch (error) {
+            // Nobody knows what it serves until then.
+            retry = setTimeout(write, RETRY).unref();
+            if (complained)
+                return;
+            complained = true;
             console.error('gapless: cannot write the worker record:', error.message);
         }
     };
-    process.on('exit', () => (0,external_node_fs_namespaceObject.rmSync)(file, { force: true }));
+    process.on('exit', () => {
+        try {
+            for (const name of [file, `${file}.tmp`])
+                (0,external_node_fs_namespaceObject.rmSync)(name, { force: true });
+        }
+        catch {
+            // A read-only file system: the agent knows a dead worker by its pid.
+        }
+    });
     write();
     return {
         update(change) {

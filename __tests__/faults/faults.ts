@@ -1,0 +1,77 @@
+/** What can go wrong in the middle of a deploy, each brought about for real. */
+import { fillTmpfs, remount } from '../support/test-mounts.ts'
+import { DISK, type Site } from './site.ts'
+
+export interface Fault {
+  readonly name: string
+  /** @param kill signals the runner's process */
+  act(site: Site, kill: (signal: NodeJS.Signals) => void): void
+  /** Takes it back, once the run has ended. */
+  undo?(site: Site): void
+  /** Inputs that the run needs for it. */
+  inputs?(site: Site): Readonly<Record<string, string>>
+  /** The runner's process ends with it, and post tells how it ended. */
+  readonly endsRun?: true
+  /** The PM2 daemon owns the listening socket, so requests do fail. */
+  readonly outage?: true
+  /** Mounts are root's. */
+  readonly needsMount?: true
+  /** Takes as long as the keepalive, which is not for a core test. */
+  readonly slow?: true
+}
+
+function fillDisk(name: string, what: 'blocks' | 'inodes'): Fault {
+  return {
+    name,
+    needsMount: true,
+    act: ({ server }) => fillTmpfs(server.home, what),
+    undo: ({ server }) => remount(server.home, `${DISK},nr_inodes=1000000`),
+  }
+}
+
+export const faults: readonly Fault[] = [
+  { name: 'the runner is killed', endsRun: true, act: (_, kill) => kill('SIGKILL') },
+  {
+    name: 'the session’s agent is killed',
+    act: ({ server }) => {
+      for (const pid of server.agentSessions()) killIfThere(pid)
+    },
+  },
+  {
+    name: 'the activation is killed',
+    act: (site) => {
+      const pid = site.activation()
+      if (pid !== undefined) killIfThere(pid)
+    },
+  },
+  {
+    name: 'runner, agent and activation are killed at once',
+    endsRun: true,
+    act: (site, kill) => {
+      const pids = [site.activation(), ...site.server.agentSessions()]
+      kill('SIGKILL')
+      for (const pid of pids) if (pid !== undefined) killIfThere(pid)
+    },
+  },
+  { name: 'the PM2 daemon is killed', outage: true, act: (site) => killIfThere(site.daemon()) },
+  { name: 'the connection is cut', act: ({ server }) => server.sshd.dropConnections() },
+  {
+    name: 'the connection freezes',
+    slow: true,
+    inputs: ({ server, proxy }) => ({
+      port: String(proxy.port),
+      'known-hosts': server.sshd.hostPublicKeyLine.replace(`:${server.sshd.port} `, `:${proxy.port} `),
+    }),
+    act: ({ proxy }) => proxy.freeze(),
+  },
+  fillDisk('the disk fills up', 'blocks'),
+  fillDisk('the inodes run out', 'inodes'),
+]
+
+function killIfThere(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}

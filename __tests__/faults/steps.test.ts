@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import type { ActivationStep } from '../../src/protocol/messages.ts'
+import { mayMount } from '../support/test-mounts.ts'
+import { type Fault, faults } from './faults.ts'
+import { type Site, startSite } from './site.ts'
+import { type Result, tableOf, tryFault } from './trial.ts'
+
+/**
+ * Promise 4: any process may die at any moment. Every fault at every step of the journal, under load: npm run
+ * test:faults. By default one step each, which shows every fault and every step once.
+ */
+const all = process.env['GAPLESS_TEST_ALL'] === '1'
+const steps: readonly ActivationStep[] = [
+  'lock',
+  'pre-activate',
+  'swap',
+  'reload',
+  'health-check',
+  'rollback',
+]
+const core = new Map<string, ActivationStep>([
+  ['the runner is killed', 'swap'],
+  ['the session’s agent is killed', 'health-check'],
+  ['the activation is killed', 'rollback'],
+  ['runner, agent and activation are killed at once', 'reload'],
+  ['the PM2 daemon is killed', 'pre-activate'],
+  ['the disk fills up', 'reload'],
+])
+
+let site: Site
+const results: Result[] = []
+beforeAll(async () => {
+  site = await startSite()
+}, 300_000)
+afterAll(async () => {
+  await site?.stop()
+  process.stdout.write(`${tableOf(results)}\n`)
+}, 60_000)
+
+describe.each(steps)('at %s', (step) => {
+  const tried = faults.filter(
+    (fault) => (all || core.get(fault.name) === step) && (mayMount || !fault.needsMount),
+  )
+  for (const fault of tried) {
+    test(
+      `${fault.name}`,
+      async () => {
+        const result = await tryFault(site, fault, step, step === 'rollback')
+        results.push(result)
+        expect({ wrong: result.wrong, log: result.log }).toEqual({ wrong: [], log: '' })
+        expect(result.status).toMatch(expectedOf(fault, step))
+      },
+      fault.slow ? 180_000 : 120_000,
+    )
+  }
+  if (tried.length === 0) test.skip('nothing of it by default', () => undefined)
+})
+
+/** A release that dies is never live; what cannot be helped may end with the previous one. */
+function expectedOf({ endsRun, outage, needsMount }: Fault, step: ActivationStep): RegExp {
+  if (step === 'rollback') return /^restored$/
+  if (needsMount || outage) return /^(live|kept|restored)$/
+  // Cancelled before the swap it withdraws.
+  return endsRun ? /^(live|kept)$/ : /^live$/
+}
