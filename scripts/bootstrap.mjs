@@ -4,6 +4,7 @@
  *   node scripts/bootstrap.mjs demo [arguments]    the demo, on the runner's Node
  *   node scripts/bootstrap.mjs bench NAME [arguments]
  *   node scripts/bootstrap.mjs test [arguments]    all tests; Debian's packages are installed when root may
+ *   node scripts/bootstrap.mjs faults [--random N]   every fault at every step, or N at random moments
  *   node scripts/bootstrap.mjs attacks             the attacks alone, all of them, and their table
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
@@ -23,6 +24,15 @@ if (command === 'demo') {
   ensure('/usr/sbin/sshd', 'openssh-server')
   if (name === 'transfer') ensure('/usr/bin/rsync', 'rsync')
   handOver(runnerNode(), [join(root, 'bench', `${name}.ts`), ...benchArgs])
+} else if (command === 'faults') {
+  ensure('/usr/sbin/sshd', 'openssh-server')
+  process.env['NODE_OPTIONS'] =
+    `${process.env['NODE_OPTIONS'] ?? ''} --experimental-vm-modules --disable-warning=ExperimentalWarning`
+  const at = args.indexOf('--random')
+  const [, rounds] = at < 0 ? [] : args.splice(at, 2)
+  if (rounds === undefined) process.env['GAPLESS_TEST_ALL'] = '1'
+  else process.env['GAPLESS_RANDOM_FAULTS'] = rounds
+  test(rounds === undefined ? '__tests__/faults' : '__tests__/faults/random')
 } else if (command === 'test' || command === 'attacks') {
   ensure('/usr/sbin/sshd', 'openssh-server')
   if (command === 'test') ensure('/usr/sbin/nginx', 'nginx')
@@ -38,8 +48,13 @@ if (command === 'demo') {
 }
 
 /** One after the other: the suites boot servers, and the machine may have two cores. */
-function test() {
-  handOver(process.execPath, [join(root, 'node_modules', 'jest', 'bin', 'jest.js'), '--runInBand', ...args])
+function test(...paths) {
+  handOver(process.execPath, [
+    join(root, 'node_modules', 'jest', 'bin', 'jest.js'),
+    '--runInBand',
+    ...paths,
+    ...args,
+  ])
 }
 
 /** Runs `npm ci` when the lockfile is another than the last time. */

@@ -133,6 +133,23 @@ describe('following an activation', () => {
     expect((await entries.next()).done).toBe(true)
   })
 
+  test.each([
+    ['emptied', (file: string) => writeFileSync(file, '')],
+    ['removed', (file: string) => rmSync(file)],
+  ])('goes on when the journal is %s by hand', async (_, spoil) => {
+    const file = join(folder(), 'journal.jsonl')
+    const journal = openJournal(file, 'a')
+    await journal.begin('swap', 'before')
+    let ended = false
+    const entries = followJournal(file, 0, 'a', () => ended)
+    expect((await entries.next()).value).toMatchObject({ entry: { detail: 'before' } })
+    spoil(file)
+    await journal.done('swap', 'so')
+    expect((await entries.next()).value).toMatchObject({ entry: { detail: 'so' } })
+    ended = true
+    expect((await entries.next()).done).toBe(true)
+  })
+
   test('reads what was written in the moment the process ended', async () => {
     const file = join(folder(), 'journal.jsonl')
     writeFileSync(file, '')

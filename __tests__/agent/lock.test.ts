@@ -17,6 +17,7 @@ import { lockHolder, takeLock } from '../../src/agent/lock.ts'
 import { compile } from '../support/compile.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
+import { fillTmpfs, mayMount, mountTmpfs } from '../support/test-mounts.ts'
 import { until } from '../support/until.ts'
 
 const folder = temporaryFolders()
@@ -153,6 +154,21 @@ describe('the lock', () => {
       await lock.release()
     }
     expect(readdirSync(directory)).toHaveLength(1)
+  })
+
+  const withRoot = mayMount ? test : test.skip
+  withRoot('is given back on a disk that is full', async () => {
+    const directory = folder()
+    const unmount = mountTmpfs(directory, 'size=1m')
+    try {
+      const lock = await takeLock(directory, 'the first', 0)
+      fillTmpfs(directory, 'blocks')
+      fillTmpfs(directory, 'inodes')
+      await lock.release()
+      expect(await lockHolder(directory)).toBeNull()
+    } finally {
+      unmount()
+    }
   })
 
   test('that 20 processes race for is never held by two at once', async () => {

@@ -202,3 +202,15 @@ describe('removing a release', () => {
     expect(readdirSync(layout.incoming)).toEqual([])
   })
 })
+
+test('a release that is verified later counts as later, although the clock was set back', async () => {
+  const layout = newLayout(folder())
+  writeRelease(layout, first, '2031-01-01T00:00:00.000Z')
+  for (const id of [second, third]) {
+    writeRelease(layout, id)
+    await markVerified(layout, id, 'a')
+    expect(await previousRelease(layout, [])).toBe(id)
+  }
+  await markVerified(layout, first, 'a')
+  expect(await previousRelease(layout, [])).toBe(first)
+})

@@ -1093,7 +1093,7 @@ async function connectPm2(installed, home) {
             const processes = (await remote('getMonitorData', {}));
             const dump = processes.flatMap(({ pm2_env = {} }) => {
                 const { instances: _, pm_id: __, prev_restart_delay: ___, ...rest } = pm2_env;
-                return Boolean(rest['pmx_module']) ? [] : [rest];
+                return rest['pmx_module'] ? [] : [rest];
             });
             if (dump.length === 0)
                 throw new failure_Failure('pm2-failed', 'PM2 has no process to save');

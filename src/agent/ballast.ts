@@ -20,7 +20,7 @@ export async function takeBallast(folder: string): Promise<void> {
   }
 }
 
-export async function dropBallast(folder: string): Promise<void> {
+async function dropBallast(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true })
 }
 

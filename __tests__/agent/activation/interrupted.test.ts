@@ -1,13 +1,14 @@
 import { writeFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
-import { interruptedActivation } from '../../../src/agent/activation/interrupted.ts'
+import { hasSwapped, interruptedActivation, wasSucceeded } from '../../../src/agent/activation/interrupted.ts'
 import { activationFiles } from '../../../src/agent/activation/job.ts'
-import { openJournal } from '../../../src/agent/journal.ts'
+import { openJournal, readJournal } from '../../../src/agent/journal.ts'
 import type { Layout } from '../../../src/agent/layout.ts'
 import { writeOwner } from '../../../src/agent/owner.ts'
+import { markVerified, pointCurrentAt } from '../../../src/agent/releases.ts'
 import type { Verdict } from '../../../src/protocol/messages.ts'
 import { temporaryFolders } from '../../support/folder.ts'
-import { newLayout } from '../releases-on-disk.ts'
+import { newLayout, run, writeRelease } from '../releases-on-disk.ts'
 
 const folder = temporaryFolders()
 const verdict: Verdict = { status: 'live', live: null, previous: null, failure: null, workers: [] }
@@ -48,5 +49,43 @@ describe('an interrupted activation', () => {
     await began(layout, 'a', 'swap')
     await (await began(layout, 'b', 'swap')).verdict(verdict)
     expect(await interruptedActivation(layout)).toBeNull()
+  })
+
+  test('is found where the journal is gone, by what it left', async () => {
+    const layout = newLayout(folder())
+    const id = '20260101000001'
+    writeRelease(layout, id)
+    await pointCurrentAt(layout, id)
+    const request = {
+      activation: '00000000-0000-4000-8000-000000000000',
+      release: id,
+      kind: 'deploy',
+      run,
+      hosts: [],
+      lockTimeoutMs: 0,
+      preActivate: null,
+      postActivate: null,
+    }
+    const job = { base: '', appName: '', pm2Path: '', pm2Version: '', pm2Home: '', request }
+    writeFileSync(activationFiles(layout, request.activation).job, JSON.stringify(job))
+    expect(await interruptedActivation(layout)).toBe(request.activation)
+    // What was shown to serve needs nobody to finish it.
+    await markVerified(layout, id, request.activation)
+    expect(await interruptedActivation(layout)).toBeNull()
+  })
+})
+
+describe('an activation', () => {
+  test('has been succeeded when another swapped after it', async () => {
+    const layout = newLayout(folder())
+    await began(layout, 'a', 'swap')
+    const succeeded = async (activation: string) =>
+      wasSucceeded(await readJournal(layout.journal), activation)
+    expect(await succeeded('a')).toBe(false)
+    await began(layout, 'b', 'lock')
+    expect([await succeeded('a'), await succeeded('b')]).toEqual([false, false])
+    await began(layout, 'b', 'swap')
+    expect([await succeeded('a'), await succeeded('b')]).toEqual([true, false])
+    expect([await hasSwapped(layout, 'b'), await hasSwapped(layout, 'c')]).toEqual([true, false])
   })
 })

@@ -1,0 +1,64 @@
+import { readdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { activationFiles } from '../../../src/agent/activation/job.ts'
+import { startActivation, watchActivation } from '../../../src/agent/activation/start.ts'
+import { openJournal } from '../../../src/agent/journal.ts'
+import { failureOf } from '../../support/failure.ts'
+import { temporaryFolders } from '../../support/folder.ts'
+import { newLayout, run } from '../releases-on-disk.ts'
+
+/** What the session makes of an activation whose process dies, and dies again. */
+
+const folder = temporaryFolders()
+const request = {
+  activation: '00000000-0000-4000-8000-000000000000',
+  release: '20260101000001',
+  kind: 'deploy',
+  run,
+  hosts: [],
+  lockTimeoutMs: 0,
+  preActivate: null,
+  postActivate: null,
+} as const
+
+function contextWith(agent: string) {
+  const base = folder()
+  const agentFile = join(base, 'agent.cjs')
+  writeFileSync(agentFile, agent)
+  const layout = newLayout(base)
+  const pm2 = { path: '', version: '' }
+  return { layout, appName: 'site', agentFile, pm2, pm2Home: base, node: process.execPath }
+}
+
+test('one that never swapped has touched nothing, and is `kept`', async () => {
+  const context = contextWith(`console.error('dead')`)
+  const verdict = await startActivation(context, request, () => undefined)
+  expect(verdict).toMatchObject({ status: 'kept', live: null, failure: { code: 'activation-died' } })
+  // It was started anew once.
+  expect(verdict.failure?.evidence).toBe('dead\ndead')
+})
+
+test('of one that swapped nobody knows how it ended', async () => {
+  const context = contextWith('')
+  const journal = openJournal(context.layout.journal, request.activation)
+  await journal.begin('swap', '')
+  const failure = await failureOf(startActivation(context, request, () => undefined))
+  expect(failure.code).toBe('activation-died')
+})
+
+test('one that has its verdict is not started anew', async () => {
+  const context = contextWith('throw new Error()')
+  const verdict = { status: 'live', live: null, previous: null, failure: null, workers: [] } as const
+  await openJournal(context.layout.journal, request.activation).verdict(verdict)
+  const watched = watchActivation(
+    context.layout,
+    () => context,
+    request.activation,
+    true,
+    () => undefined,
+  )
+  expect(await watched).toEqual(verdict)
+  expect(readdirSync(context.layout.activations)).toEqual([])
+  expect(activationFiles(context.layout, request.activation).job).toContain(request.activation)
+})
