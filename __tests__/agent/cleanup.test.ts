@@ -162,6 +162,23 @@ describe('cleanup removes', () => {
   })
 })
 
+test('cleanup removes what was killed in the middle of writing a file, unless that may go on', async () => {
+  const layout = await deployed(1)
+  const past = new Date(Date.now() - 120_000)
+  const paths = ['.activation.json.c0ffee', 'lock/.4711-3', 'workers/4711.json.tmp', 'agent/a.cjs.4711']
+  mkdirSync(join(layout.own, 'agent'), { recursive: true })
+  for (const path of [...paths, 'agent/a.cjs', 'journal.jsonl']) {
+    writeFileSync(join(layout.own, path), '')
+    utimesSync(join(layout.own, path), past, past)
+  }
+  writeFileSync(join(layout.workers, '4712.json.tmp'), '')
+  await cleanUp(layout, 5, 0)
+  expect(paths.filter((path) => existsSync(join(layout.own, path)))).toEqual([])
+  for (const path of ['workers/4712.json.tmp', 'agent/a.cjs', 'journal.jsonl']) {
+    expect(existsSync(join(layout.own, path))).toBe(true)
+  }
+})
+
 describe('cleanup', () => {
   test('waits for the lock, and gives it back', async () => {
     const layout = await deployed(3)

@@ -1,4 +1,5 @@
 /** What can go wrong in the middle of a deploy, each brought about for real. */
+import { execFileSync } from 'node:child_process'
 import { fillTmpfs, remount } from '../support/test-mounts.ts'
 import { DISK, type Site } from './site.ts'
 
@@ -16,6 +17,8 @@ export interface Fault {
   readonly outage?: true
   /** Mounts are root's. */
   readonly needsMount?: true
+  /** The product cannot write down how it ends, so that it may not know: `down`, until the next run. */
+  readonly blind?: true
   /** Takes as long as the keepalive, which is not for a core test. */
   readonly slow?: true
 }
@@ -66,6 +69,18 @@ export const faults: readonly Fault[] = [
   },
   fillDisk('the disk fills up', 'blocks'),
   fillDisk('the inodes run out', 'inodes'),
+  {
+    name: 'the file system becomes read-only',
+    needsMount: true,
+    blind: true,
+    slow: true,
+    // A mount of its own on top: what is open for writing would keep the one below from it.
+    act: ({ server }) => {
+      execFileSync('mount', ['--bind', server.app, server.app])
+      remount(server.app, 'bind,ro')
+    },
+    undo: ({ server }) => void execFileSync('umount', ['-l', server.app]),
+  },
 ]
 
 function killIfThere(pid: number): void {

@@ -92,7 +92,8 @@ export async function releasesInUse(layout: Layout, ids: readonly string[]): Pro
 }
 
 /** What sessions and activations left behind that ended before they could tidy up. */
-async function removeLeftovers({ incoming, activations }: Layout): Promise<void> {
+async function removeLeftovers(layout: Layout): Promise<void> {
+  const { incoming, activations, own, lock, workers } = layout
   for (const name of await readdir(incoming)) {
     const path = join(incoming, name)
     const abandoned = ownerLives(uploadOwner(path)) !== true && (await isOld(path))
@@ -103,7 +104,16 @@ async function removeLeftovers({ incoming, activations }: Layout): Promise<void>
     if (ownerLives(ownerOf(path)) !== true && (await isOld(path)))
       await rm(path, { recursive: true, force: true })
   }
+  for (const folder of [own, lock, workers, join(own, 'agent')]) {
+    for (const name of await readdir(folder).catch(() => [])) {
+      const path = join(folder, name)
+      if (ASIDE.test(name) && (await isOld(path))) await rm(path, { recursive: true, force: true })
+    }
+  }
 }
+
+/** What is written aside before it is renamed into place: it stays where its process was killed in between. */
+const ASIDE = /^\.|\.tmp$|\.cjs\.\d+$/
 
 /** The owner file beside any file of an activation. */
 function ownerOf(path: string): string {
