@@ -220,8 +220,12 @@ const releaseInfo = object({
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
+    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+    staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
+    /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
+    distDir: nullable(string),
 });
 /** `.gapless/verified.json`, written when every worker was shown to serve the release. */
 const verification = object({ activatedAt: string, activation: string });
@@ -310,6 +314,8 @@ const run = object({
     /** 1, and one more each time that somebody asks for the same run again. */
     runAttempt: count,
 });
+/** What the action sees while it waits for a commit, in bytes. */
+const proven = object({ provenBytes: count, totalBytes: count });
 const activationId = matching(/^[0-9a-f-]{36}$/);
 const activationRequest = object({
     /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
@@ -346,9 +352,29 @@ const operations = {
      * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
      */
     reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
-    /** Body: the manifest, compressed. Reserves an id and answers which contents the server lacks. */
-    stage: {
+    /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
+    encryptionKey: { params: object({ create: guards_boolean }), result: object({ key: nullable(string) }) },
+    /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
+    outline: {
         params: nothing,
+        result: object({
+            base: nullable(releaseId),
+            /** Base64: the short hashes of its folders. */
+            folders: string,
+        }),
+    },
+    /**
+     * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
+     * the server lacks.
+     */
+    stage: {
+        params: object({
+            base: nullable(releaseId),
+            /** SHA-256 of the whole manifest. */
+            contentHash: string,
+            /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+            distDir: string,
+        }),
         result: object({
             id: releaseId,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
@@ -357,17 +383,20 @@ const operations = {
             reusedBytes: count,
         }),
     },
-    /** Body: the missing contents one after the other in the manifest's order, compressed. */
-    fill: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
+    /** Body: the next so many of the missing contents in the manifest's order, one after the other, compressed. */
+    fill: { params: object({ id: releaseId, files: count }), result: object({ bytes: count }) },
+    /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
     commit: {
         params: object({
             id: releaseId,
             entry: string,
+            staticPath: nullable(string),
             nextVersion: string,
             run,
             runtime,
         }),
-        result: object({ path: string }),
+        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+        result: object({ path: nullable(string), missing: string, leftOut: list(string) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
@@ -569,12 +598,8 @@ function guardRoom(folder) {
     return () => clearInterval(timer);
 }
 
-;// CONCATENATED MODULE: external "node:stream/promises"
-const external_node_stream_promises_namespaceObject = require("node:stream/promises");
 ;// CONCATENATED MODULE: ./build/agent/files.js
 /** File operations that survive a power cut: written aside, flushed, renamed into place. */
-
-
 
 
 
@@ -608,12 +633,6 @@ async function withFile(file, flags, mode, use) {
     finally {
         await handle.close();
     }
-}
-/** SHA-256 of a file in hex, read in pieces. */
-async function hashFile(file) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
-    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(file, { highWaterMark: 256 * 1024 }), hash);
-    return hash.digest('hex');
 }
 /** The file's text, or null where there is none. Other errors are thrown. */
 async function readIfThere(file) {
@@ -1157,12 +1176,72 @@ function toProcess(raw) {
     };
 }
 
-;// CONCATENATED MODULE: external "node:readline"
-const external_node_readline_namespaceObject = require("node:readline");
+;// CONCATENATED MODULE: external "node:stream/promises"
+const external_node_stream_promises_namespaceObject = require("node:stream/promises");
+;// CONCATENATED MODULE: ./build/content/hash-file.js
+
+
+
+/** Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In bytes. */
+const SMALL = 256 * 1024;
+/** SHA-256 of a file in hex. */
+async function hashFile(file, size) {
+    return fileHasher()(file, size);
+}
+/**
+ * The same for many files, with one buffer for all that are small: one for each would be garbage by the gigabyte.
+ * The hash is of what the file really has, be it more or less than the size it is said to have.
+ */
+function fileHasher() {
+    const buffer = Buffer.allocUnsafe(SMALL);
+    return (file, size = Infinity) => (size <= SMALL ? hashInTurn(file, buffer) : hashStream(file));
+}
+async function hashStream(file) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(file, { highWaterMark: SMALL }), hash);
+    return hash.digest('hex');
+}
+/** Without a turn of the event loop in between, so that the buffer is nobody else's meanwhile. */
+function hashInTurn(file, buffer) {
+    const handle = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
+    try {
+        let length = 0;
+        for (let read = -1; read !== 0; length += read) {
+            if (length === buffer.length)
+                return hashOnwards(handle, buffer);
+            read = (0,external_node_fs_namespaceObject.readSync)(handle, buffer, length, buffer.length - length, null);
+        }
+        return sha256(buffer.subarray(0, length));
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(handle);
+    }
+}
+/** Of a file that has more in it than the buffer takes, which is full. */
+function hashOnwards(handle, buffer) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256').update(buffer);
+    for (;;) {
+        const read = (0,external_node_fs_namespaceObject.readSync)(handle, buffer, 0, buffer.length, null);
+        if (read === 0)
+            return hash.digest('hex');
+        hash.update(buffer.subarray(0, read));
+    }
+}
+/**
+ * SHA-256 in hex. A hash object is a stream with a native part, which the garbage collector leaves until late:
+ * 50,000 of them take 50 MB. Node has the function from 20.12 on.
+ */
+function sha256(bytes) {
+    return typeof external_node_crypto_namespaceObject.hash === 'function'
+        ? (0,external_node_crypto_namespaceObject.hash)('sha256', bytes, 'hex')
+        : (0,external_node_crypto_namespaceObject.createHash)('sha256').update(bytes).digest('hex');
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/manifest.js
 /**
- * The manifest: every entry of a release with the proof of its content. It travels as JSON lines inside one
- * brotli stream, so that neither side ever holds more of it than its own table.
+ * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
+ * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
+ * a folder in which nothing is different is one line.
  */
 
 
@@ -1170,8 +1249,22 @@ const SHA256 = /^[0-9a-f]{64}$/;
 const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
 const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
 const directory = object({ kind: oneOf('directory'), path: string });
+/** A folder with everything below it as the base has it. */
+const same = object({ kind: oneOf('same'), path: string });
+/** What a line has, in this order: both sides hash the lines. */
+const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
 function formatEntry(entry) {
-    return `${JSON.stringify(entry)}\n`;
+    return `${JSON.stringify(entry, MEMBERS)}\n`;
+}
+/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
+function parseDifference(line) {
+    if (!line.startsWith('{"kind":"same"'))
+        return parseEntry(line);
+    const entry = parse(same, line, 'manifest entry');
+    // The root itself: nothing is different at all.
+    if (entry.path !== '')
+        assertSafePath(entry.path);
+    return entry;
 }
 /** @throws Failure `malformed-message` or `unsafe-path` */
 function parseEntry(line) {
@@ -1206,15 +1299,45 @@ function assertSafeLink({ path, target }) {
         throw new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
     }
 }
-/**
- * Paths that a running Next.js may write, relative to the folder of server.js's distDir: ISR pages (Next 14
- * overwrites them in place), the route cache (15, 16) and the data cache. They are copied between releases,
- * never linked, and may differ from the manifest later.
- */
-const WRITABLE = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
+/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
+const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//;
+/** The same where nobody knows what `distDir` is. */
+const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
 const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
-function isWritableAtRunTime(path) {
-    return WRITABLE.test(path) && !CODE.test(path);
+/**
+ * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
+ * differ from the manifest later.
+ * @param distDir relative to the release's root; null for a release that was made before it was kept
+ */
+function isWritableAtRunTime(path, distDir) {
+    if (CODE.test(path))
+        return false;
+    if (distDir === null)
+        return LIKE_WRITTEN.test(path);
+    return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length));
+}
+
+;// CONCATENATED MODULE: ./build/agent/manifest-lines.js
+/** Cuts text into its lines, at the line feed alone: names may hold whatever else ends lines elsewhere. */
+
+/** Far more than the longest path takes, in bytes. */
+const LONGEST = 256 * 1024;
+async function* readLines(source) {
+    let begun = Buffer.alloc(0);
+    for await (const chunk of source) {
+        const bytes = begun.length === 0 ? chunk : Buffer.concat([begun, chunk]);
+        let from = 0;
+        for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, from)) {
+            if (end > from)
+                yield bytes.toString('utf8', from, end);
+            from = end + 1;
+        }
+        begun = bytes.subarray(from);
+        if (begun.length > LONGEST)
+            throw new failure_Failure('malformed-message', 'a line of the manifest has no end');
+    }
+    if (begun.length > 0)
+        yield begun.toString('utf8');
 }
 
 ;// CONCATENATED MODULE: ./build/agent/manifest-file.js
@@ -1231,9 +1354,7 @@ async function* readManifest(file) {
     const input = (0,external_node_fs_namespaceObject.createReadStream)(file);
     const links = new Set();
     try {
-        for await (const line of (0,external_node_readline_namespaceObject.createInterface)({ input, crlfDelay: Infinity })) {
-            if (line === '')
-                continue;
+        for await (const line of readLines(input)) {
             const entry = parseEntry(line);
             assertNotBelow(links, entry.path);
             if (entry.kind === 'link')
@@ -1255,10 +1376,12 @@ function assertNotBelow(links, path) {
 /**
  * Proves a release against its manifest. Files that a running Next.js may write must be there; all others
  * must have the bytes that arrived.
+ * @param distDir as of `isWritableAtRunTime`
  * @param shared paths in the release that were replaced by links to what outlasts releases
  * @throws Failure `release-damaged` naming the first path that does not match
  */
-async function auditRelease(directory, manifest, shared) {
+async function auditRelease(directory, manifest, distDir, shared) {
+    const hashFile = fileHasher();
     let files = 0;
     let bytes = 0;
     const damaged = (path, what) => new failure_Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
@@ -1277,8 +1400,10 @@ async function auditRelease(directory, manifest, shared) {
                     throw damaged(entry.path, 'was changed');
             }
             else if (entry.kind === 'file') {
-                if (!isWritableAtRunTime(entry.path)) {
-                    if (!stat.isFile() || stat.size !== entry.size || (await hashFile(path)) !== entry.hash) {
+                if (!isWritableAtRunTime(entry.path, distDir)) {
+                    if (!stat.isFile() ||
+                        stat.size !== entry.size ||
+                        (await hashFile(path, entry.size)) !== entry.hash) {
                         throw damaged(entry.path, 'was changed');
                     }
                 }
@@ -1577,6 +1702,143 @@ async function readWorker(directory, pid) {
     catch {
         return null;
     }
+}
+
+;// CONCATENATED MODULE: ./build/agent/old-static.js
+/**
+ * The static files of the other releases, for visitors who loaded a page of one of them: its lazy chunks, its
+ * images and its styles have names that only that build knows.
+ */
+
+
+
+
+
+/**
+ * Puts the static files of every other release that ever served into this one, where it has none of that name.
+ * Next.js lists static files when it boots (14, 15, 16), so this comes before its workers boot; workers that
+ * run already do not notice.
+ *
+ * What counts is each release's own manifest, not what was carried into it: a file goes when the last release
+ * that was built with it goes. Hard links take no room; static files are never written again.
+ *
+ * @param served releases that did serve, although they were never verified
+ * @returns how many files were put there by this call
+ * @throws where the release itself cannot be read or written; what is wrong with the others is passed over
+ */
+async function carryStatic(layout, id, served = []) {
+    const own = await staticFolder(layout, id);
+    if (own === null)
+        return { files: 0 };
+    let files = 0;
+    for (const other of await servedReleases(layout, id, served)) {
+        for (const { source, path, file } of await staticFiles(layout, other)) {
+            if (carry(source, (0,external_node_path_namespaceObject.join)(own, path), file))
+                files += 1;
+        }
+    }
+    return { files };
+}
+/** Releases that visitors may have a page of, newest first. `current` can point at one that failed later on. */
+async function servedReleases(layout, except, served) {
+    const known = new Set([...served, await liveRelease(layout)]);
+    const found = [];
+    for (const id of await releaseIds(layout)) {
+        if (id === except)
+            continue;
+        if (known.has(id) || (await activatedAt(layout, id).catch(() => null)) !== null)
+            found.unshift(id);
+    }
+    return found;
+}
+async function staticFiles(layout, id) {
+    const found = [];
+    try {
+        const { staticPath } = await readInfo(layout, id);
+        if (staticPath === null)
+            return [];
+        const directory = releaseDirectory(layout, id);
+        for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+            if (entry.kind !== 'file' || !entry.path.startsWith(`${staticPath}/`))
+                continue;
+            const path = entry.path.slice(staticPath.length + 1);
+            found.push({ source: (0,external_node_path_namespaceObject.join)(directory, entry.path), path, file: entry });
+        }
+    }
+    catch {
+        // A damaged release gives what could be read of it.
+    }
+    return found;
+}
+/** The release's static folder, absolute, or null where there is none that is the release's own. */
+async function staticFolder(layout, id) {
+    const { staticPath } = await readInfo(layout, id);
+    if (staticPath === null)
+        return null;
+    const folder = (0,external_node_path_namespaceObject.join)(releaseDirectory(layout, id), staticPath);
+    return statOf(folder)?.isDirectory() ? folder : null;
+}
+/** Without promises: a call each for thousands of files would take ten times as long. */
+function carry(source, target, { size }) {
+    const stat = statOf(source);
+    if (!stat?.isFile() || stat.size !== size || statOf(target) !== null)
+        return false;
+    try {
+        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o755 });
+    }
+    catch (error) {
+        // A file of this release stands where the other has a folder: it wins.
+        if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR')
+            return false;
+        throw error;
+    }
+    try {
+        (0,external_node_fs_namespaceObject.linkSync)(source, target);
+    }
+    catch {
+        copy(source, target);
+    }
+    return true;
+}
+/** For file systems without hard links, and files with too many of them. Whole or not at all. */
+function copy(source, target) {
+    const aside = `${target}.carried`;
+    try {
+        (0,external_node_fs_namespaceObject.copyFileSync)(source, aside, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
+        const file = (0,external_node_fs_namespaceObject.openSync)(aside, external_node_fs_namespaceObject.constants.O_RDONLY);
+        (0,external_node_fs_namespaceObject.fsyncSync)(file);
+        (0,external_node_fs_namespaceObject.closeSync)(file);
+        (0,external_node_fs_namespaceObject.renameSync)(aside, target);
+    }
+    catch (error) {
+        (0,external_node_fs_namespaceObject.rmSync)(aside, { force: true });
+        throw error;
+    }
+}
+/** Null also where a file stands in the place of one of the folders on the way. */
+function statOf(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.lstatSync)(path);
+    }
+    catch {
+        return null;
+    }
+}
+function codeOf(error) {
+    return error.code;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/carry.js
+/** What visitors of the other releases still ask for comes into the release that goes live. */
+
+/**
+ * Before its workers boot. No reason to fail: without it, old pages miss something, but the release is whole.
+ *
+ * @param served releases that visitors may have a page of, besides those that were verified
+ */
+async function carryOldStatic({ layout, journal }, release, served = []) {
+    const remark = await carryStatic(layout, release, served).then(({ files }) => `${files} static files of other releases carried into ${release}`, (error) => `static files of other releases could not be carried: ${error.message}`);
+    await journal.note('swap', remark);
 }
 
 ;// CONCATENATED MODULE: ./build/server/limits.js
@@ -2233,7 +2495,7 @@ function succeeded(live) {
 
 
 /** Logs grow without a limit; this much of each one's end is read, in bytes. */
-const LONGEST = 64 * 1024;
+const evidence_LONGEST = 64 * 1024;
 /**
  * What the workers wrote since `since` (bytes by file). Never throws: a log that cannot be read is no reason to
  * stay with a release that fails.
@@ -2246,7 +2508,7 @@ async function logsSince(processes, since) {
 async function endOf(file, since) {
     return withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_NONBLOCK, 0, async (handle) => {
         const { size } = await handle.stat();
-        const from = Math.max(since > size ? 0 : since, size - LONGEST);
+        const from = Math.max(since > size ? 0 : since, size - evidence_LONGEST);
         const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.max(0, size - from)), 0, size - from, from);
         return buffer.subarray(0, bytesRead).toString('utf8');
     });
@@ -2254,6 +2516,7 @@ async function endOf(file, since) {
 
 ;// CONCATENATED MODULE: ./build/agent/activation/restore.js
 /** The way back: the previous release is put in its place, and shown to serve. Nothing here may throw. */
+
 
 
 
@@ -2310,6 +2573,8 @@ async function goBackWhateverDies(activation, previous) {
 async function goBack(activation, previous) {
     const { layout, pm2, appName, target } = activation;
     const { release, runtime } = previous;
+    // The failed release may have served for a moment, although it was never shown to.
+    await carryOldStatic(activation, release, [target.release]);
     const app = pm2App(layout, appName, runtime, target.runtime);
     const instances = instancesOf(runtime);
     const timeout = runtime.health.timeoutMs + runtime.drainTimeoutMs;
@@ -2399,6 +2664,7 @@ async function withEvidence({ pm2, appName, logs }, during, failure) {
 
 
 
+
 /** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
 const DOORS_CLOSE = 10_000;
 /** Throws only while nothing live has been touched. */
@@ -2451,6 +2717,7 @@ async function prepare(activation) {
     await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon });
     if (!hasBegun(activation, 'pre-activate', 'done'))
         await hook(activation, 'pre-activate');
+    await carryOldStatic(activation, release);
     await activation.withRoom(() => prepareLink(layout, release));
     if (previous !== null && previous.release !== release) {
         await activation.withRoom(() => prepareLink(layout, previous.release));
@@ -2922,383 +3189,70 @@ async function follow(layout, activation, from, first, again, onEntry) {
     return { status: 'kept', live, previous: live, failure: failure.toRecord(), workers: [] };
 }
 
-;// CONCATENATED MODULE: external "node:stream"
-const external_node_stream_namespaceObject = require("node:stream");
-;// CONCATENATED MODULE: external "node:zlib"
-const external_node_zlib_namespaceObject = require("node:zlib");
-;// CONCATENATED MODULE: ./build/agent/trust.js
-/**
- * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
- * user that the app runs as.
- */
-
-
-
-
-const OTHERS_MAY_WRITE = 0o002;
-const STICKY = 0o1000;
-/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
-function assertTrusted(layout) {
-    for (let folder = layout.base;; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
-        const stat = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false });
-        if (stat !== undefined &&
-            stat.mode & OTHERS_MAY_WRITE &&
-            !(stat.mode & STICKY && folder !== layout.base)) {
-            throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
-        }
-        if (folder === (0,external_node_path_namespaceObject.dirname)(folder))
-            break;
-    }
-    for (const folder of [layout.own, layout.releases, layout.shared])
-        assertOwned(folder);
-}
-/**
- * The way to a path in `shared`: parts that are not there yet are fine.
- * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere
- */
-function assertOwnWay(shared, path) {
-    let way = shared;
-    assertOwned(way);
-    for (const part of path.split('/')) {
-        way = (0,external_node_path_namespaceObject.join)(way, part);
-        assertOwned(way);
-    }
-}
-function assertOwned(path) {
-    const stat = (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false });
-    if (stat === undefined || trust_isOurs(stat))
-        return;
-    const { username } = (0,external_node_os_namespaceObject.userInfo)();
-    const what = stat.isSymbolicLink() ? 'is a link made by' : 'belongs to';
-    throw unsafe(path, `it ${what} user ${stat.uid}, not ${username}`, `ls -ld '${path}'`);
-}
-/** Root can do everything anyhow, and may have put a link to another disk there. */
-function trust_isOurs({ uid }) {
-    return uid === 0 || uid === (0,external_node_os_namespaceObject.userInfo)().uid;
-}
-function unsafe(path, why, command) {
-    return new failure_Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
-        remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
-    });
-}
-
-;// CONCATENATED MODULE: ./build/agent/shared.js
-/** `shared-dirs` and `shared-files`: paths of the release that live in `<path>/shared` and outlast releases. */
-
-
-
-
-
-/**
- * Links the shared paths into a release that is being built. What the first release brings at such a path
- * becomes the shared content; later releases find the shared content and theirs is left out.
- *
- * @throws Failure `path-unsafe` when another user has put something in the way
- * @param directory the release
- * @param appFolder where server.js stands in it: the paths are relative to the app
- */
-async function linkShared(layout, directory, appFolder, paths) {
-    for (const path of paths.sharedDirs)
-        await linkOne(path, (target) => (0,promises_namespaceObject.mkdir)(target, { mode: 0o755 }));
-    for (const path of paths.sharedFiles)
-        await linkOne(path, (target) => (0,promises_namespaceObject.writeFile)(target, '', { mode: 0o600, flag: 'wx' }));
-    async function linkOne(path, create) {
-        const inRelease = (0,external_node_path_namespaceObject.join)(directory, appFolder, path);
-        const target = (0,external_node_path_namespaceObject.join)(layout.shared, path);
-        assertOwnWay(layout.shared, path);
-        const brought = await (0,promises_namespaceObject.lstat)(inRelease).catch(() => null);
-        if (!(await exists(target))) {
-            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o755 });
-            if (brought === null) {
-                await create(target);
-            }
-            else {
-                // Copied aside and renamed: the release's own files may be hard links to those of other releases. Under a
-                // name that nobody can have put there before.
-                await removeAsides(target);
-                const aside = `${target}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
-                await (0,promises_namespaceObject.cp)(inRelease, aside, {
-                    recursive: true,
-                    verbatimSymlinks: true,
-                    errorOnExist: true,
-                    force: false,
-                });
-                await (0,promises_namespaceObject.rename)(aside, target);
-            }
-        }
-        await (0,promises_namespaceObject.rm)(inRelease, { recursive: true, force: true });
-        await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(inRelease), { recursive: true, mode: 0o755 });
-        const final = (0,external_node_path_namespaceObject.join)(layout.releases, 'release', appFolder, (0,external_node_path_namespaceObject.dirname)(path));
-        await (0,promises_namespaceObject.symlink)((0,external_node_path_namespaceObject.relative)(final, target), inRelease);
-    }
-}
-/** What a copy that was cut off has left. */
-async function removeAsides(target) {
-    const name = `${(0,external_node_path_namespaceObject.basename)(target)}.`;
-    for (const each of await (0,promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.dirname)(target))) {
-        if (!each.startsWith(name) || !/^[0-9a-f]{12}$/.test(each.slice(name.length)))
-            continue;
-        await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(target), each), { recursive: true, force: true });
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/upload.js
-/**
- * Receives a release: the manifest, then the contents that the server lacks, then the commit. Everything is
- * built in `.gapless/incoming/<id>` and proven there; one rename makes it a release.
- */
+;// CONCATENATED MODULE: ./build/agent/sources.js
+/** Where contents are on this server already: in its releases, and in what interrupted uploads have left. */
 
 
 
 
 
 
-
-
-
-
-
-
-
-
-
-function createUploads(layout) {
-    let upload;
-    let chosen = null;
-    const begun = (id) => {
-        if (upload?.id !== id)
-            throw new failure_Failure('no-such-upload', `no upload ${id} was begun in this session`);
-        return upload;
-    };
-    return {
-        async reserve(id) {
-            chosen = id;
-            return id ?? nextId(layout);
-        },
-        async stage(body) {
-            makeFolders(layout);
-            await liveRelease(layout);
-            const { id, directory } = chosen === null ? await reserve(layout) : await take(layout, chosen);
-            upload = { id, directory, missing: [], contentHash: '', filled: false };
-            const manifest = releaseFiles(directory).manifest;
-            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(manifest), { mode: 0o700 });
-            await writeOwner(uploadOwner(directory));
-            await (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(body), (0,external_node_zlib_namespaceObject.createBrotliDecompress)(), (0,external_node_fs_namespaceObject.createWriteStream)(manifest, { mode: 0o600 }));
-            const contentHash = await hashFile(manifest);
-            const known = await contentsOnServer(layout);
-            const missing = [];
-            const bitmap = [];
-            let [index, reusedFiles, reusedBytes] = [0, 0, 0];
-            for await (const entry of readManifest(manifest)) {
-                const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
-                if (entry.kind === 'directory') {
-                    await (0,promises_namespaceObject.mkdir)(path, { recursive: true, mode: 0o755 });
-                    continue;
-                }
-                await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(path), { recursive: true, mode: 0o755 });
-                if (entry.kind === 'link') {
-                    await (0,promises_namespaceObject.symlink)(entry.target, path);
-                    continue;
-                }
-                if (await reuse(known.get(keyOf(entry)), entry, path)) {
-                    reusedFiles += 1;
-                    reusedBytes += entry.size;
-                }
-                else {
-                    missing.push(entry);
-                    bitmap[index >> 3] = (bitmap[index >> 3] ?? 0) | (1 << (index & 7));
-                }
-                index += 1;
-            }
-            upload = { id, directory, missing, contentHash, filled: false };
-            const bytes = Uint8Array.from({ length: (index + 7) >> 3 }, (_, at) => bitmap[at] ?? 0);
-            return { id, missing: Buffer.from(bytes).toString('base64'), reusedFiles, reusedBytes };
-        },
-        async fill(id, body) {
-            const current = begun(id);
-            const bytes = await unpack(current.directory, current.missing, body);
-            current.filled = true;
-            return { files: current.missing.length, bytes };
-        },
-        async commit(params) {
-            const { id, directory, contentHash, filled, missing } = begun(params.id);
-            if (!filled && missing.length > 0)
-                throw new failure_Failure('upload-incomplete', `the contents of ${id} never came`);
-            const files = releaseFiles(directory);
-            const { run, entry, nextVersion } = params;
-            const info = { id, ...run, created: new Date().toISOString(), entry, nextVersion, contentHash };
-            await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644);
-            await writeFileAtomic(files.runtime, JSON.stringify(params.runtime), 0o600);
-            if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {
-                throw new failure_Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
-            }
-            await linkShared(layout, directory, (0,external_node_path_namespaceObject.dirname)(entry), params.runtime);
-            await syncFolder(directory);
-            const path = releaseDirectory(layout, id);
-            await (0,promises_namespaceObject.rename)(directory, path);
-            await syncFolder(layout.releases);
-            await syncFolder(layout.incoming);
-            upload = undefined;
-            return { path };
-        },
-        async abandon() {
-            if (upload)
-                await (0,promises_namespaceObject.rm)(upload.directory, { recursive: true, force: true });
-            upload = undefined;
-        },
-    };
-}
+/** Ends the name of an upload whose session is over, with what it has received. */
+const INTERRUPTED = '.interrupted';
 /** Says which session an upload belongs to, and the release after it: nobody removes it while that one lives. */
 function uploadOwner(directory) {
     return (0,external_node_path_namespaceObject.join)(releaseFiles(directory).own, 'owner.json');
 }
-/** The UTC second as an id, later than every release there is, whatever the clock says. */
-async function nextId(layout) {
-    const pending = (await (0,promises_namespaceObject.readdir)(layout.incoming).catch(() => [])).flatMap((name) => /^\d{14}/.exec(name) ?? []);
-    const newest = [...(await releaseIds(layout)), ...pending].sort().at(-1) ?? '';
-    const now = formatId(new Date());
-    return now > newest ? now : secondAfter(newest);
-}
-async function reserve(layout) {
-    for (let id = await nextId(layout);; id = secondAfter(id)) {
-        const reserved = await tryToTake(layout, id);
-        if (reserved !== null)
-            return reserved;
-    }
-}
-/** An id that was chosen for all hosts. @throws Failure `release-exists` */
-async function take(layout, id) {
-    const reserved = (await exists(releaseDirectory(layout, id))) ? null : await tryToTake(layout, id);
-    if (reserved !== null)
-        return reserved;
-    throw new failure_Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
-        remedy: 'Two deploys began in the same second: run this one again.',
-    });
-}
-async function tryToTake(layout, id) {
-    const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
-    try {
-        await (0,promises_namespaceObject.mkdir)(directory, { mode: 0o755 });
-        return { id, directory };
-    }
-    catch (error) {
-        if (error.code === 'EEXIST')
-            return null;
-        throw error;
-    }
-}
-function formatId(date) {
-    return date.toISOString().replace(/\D/g, '').slice(0, 14);
-}
-function secondAfter(id) {
-    const iso = id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z');
-    return formatId(new Date(Date.parse(iso) + 1000));
-}
-function keyOf(file) {
+function contentKey(file) {
     return `${file.hash} ${file.mode}`;
 }
-/** Where the releases on this server have which content. The newest release wins. */
-async function contentsOnServer(layout) {
-    const known = new Map();
-    for (const id of await releaseIds(layout)) {
-        const directory = releaseDirectory(layout, id);
-        try {
-            for await (const entry of readManifest(releaseFiles(directory).manifest)) {
-                if (entry.kind === 'file')
-                    known.set(keyOf(entry), (0,external_node_path_namespaceObject.join)(directory, entry.path));
-            }
-        }
-        catch {
-            // A damaged release is nothing to build on; what it lacks is sent again.
-        }
-    }
-    return known;
-}
 /**
- * Takes a file from another release, if it still is what its manifest says. Hard links cost nothing, but what
- * a running app may write is copied: Next 14 overwrites ISR pages in place.
+ * Notes for each content that is wanted where it should be; the newest place wins. That it truly is there, and
+ * is what it should be, is for who takes it from there to prove.
+ * @param wanted by `contentKey`; null: nowhere
  */
-async function reuse(source, entry, path) {
-    if (source === undefined)
-        return false;
-    const stat = await (0,promises_namespaceObject.lstat)(source).catch(() => null);
-    if (!stat?.isFile() || stat.size !== entry.size || (await hashFile(source)) !== entry.hash)
-        return false;
-    if (isWritableAtRunTime(entry.path) || (stat.mode & 0o777) !== entry.mode) {
-        await (0,promises_namespaceObject.copyFile)(source, path, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
-        await withFile(path, external_node_fs_namespaceObject.constants.O_RDONLY, 0, async (handle) => {
-            await handle.chmod(entry.mode);
-            await handle.sync();
-        });
-        return (await hashFile(path)) === entry.hash;
+async function locate(layout, wanted, except) {
+    for (const directory of await uploads(layout)) {
+        // Of an upload only some of the files have come.
+        if (directory !== except)
+            await note(directory, wanted, hasSize);
     }
+    for (const id of await releaseIds(layout)) {
+        await note(releaseDirectory(layout, id), wanted, async () => true);
+    }
+}
+async function note(directory, wanted, isThere) {
     try {
-        await (0,promises_namespaceObject.link)(source, path);
-        return true;
+        for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+            if (entry.kind !== 'file')
+                continue;
+            const key = contentKey(entry);
+            const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+            if (wanted.has(key) && (await isThere(path, entry.size)))
+                wanted.set(key, path);
+        }
     }
     catch {
-        return false;
+        // A damaged release is nothing to build on; what it lacks is sent again.
     }
 }
-/** Writes the files of one decompressed stream, in order, and proves each by its hash. */
-async function unpack(directory, files, body) {
-    const contents = (0,external_node_zlib_namespaceObject.createBrotliDecompress)();
-    const source = (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(body), contents);
-    // It may fail while a file is being written, long before it is awaited: that must not end the process.
-    source.catch(() => undefined);
-    const chunks = contents[Symbol.asyncIterator]();
-    let chunk = Buffer.alloc(0);
-    const next = async (limit) => {
-        while (chunk.length === 0) {
-            const { done, value } = await chunks.next();
-            if (done === true)
-                return null;
-            chunk = value;
-        }
-        const piece = chunk.subarray(0, limit);
-        chunk = chunk.subarray(piece.length);
-        return piece;
-    };
-    try {
-        for (const file of files)
-            await writeProven((0,external_node_path_namespaceObject.join)(directory, file.path), file, next);
-        if ((await next(1)) !== null)
-            throw new failure_Failure('upload-corrupt', 'more came than the manifest names');
-        await source;
-    }
-    catch (error) {
-        contents.destroy();
-        await source.catch(() => undefined);
-        throw error;
-    }
-    await inParallel(files, (file) => withFile((0,external_node_path_namespaceObject.join)(directory, file.path), external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync()));
-    return files.reduce((sum, file) => sum + file.size, 0);
+async function hasSize(path, size) {
+    const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
+    return stat?.size === size;
 }
-async function writeProven(path, file, next) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
-    await withFile(path, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL, file.mode, async (handle) => {
-        for (let left = file.size; left > 0;) {
-            const piece = await next(left);
-            if (piece === null)
-                throw new failure_Failure('upload-incomplete', `the contents ended inside ${file.path}`);
-            left -= piece.length;
-            hash.update(piece);
-            await handle.writeFile(piece);
-        }
-        await handle.chmod(file.mode);
-    });
-    if (hash.digest('hex') !== file.hash) {
-        throw new failure_Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`);
-    }
+async function uploads(layout) {
+    const names = await (0,promises_namespaceObject.readdir)(layout.incoming);
+    return names
+        .filter((name) => /^\d{14}(\.interrupted)?$/.test(name))
+        .map((name) => (0,external_node_path_namespaceObject.join)(layout.incoming, name));
 }
-/** Flushing files one by one waits for the disk each time; this many at once share the wait. */
-const PARALLEL = 16;
-async function inParallel(items, act) {
-    const rest = items[Symbol.iterator]();
-    await Promise.all(Array.from({ length: PARALLEL }, async () => {
-        for (const item of rest)
-            await act(item);
-    }));
+/** Removes the uploads whose sessions are over. What others have linked from them stays. */
+async function removeInterrupted(layout) {
+    for (const directory of await uploads(layout)) {
+        const over = directory.endsWith(INTERRUPTED) || ownerLives(uploadOwner(directory)) === false;
+        if (over)
+            await (0,promises_namespaceObject.rm)(directory, { recursive: true, force: true });
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/agent/cleanup.js
@@ -3373,7 +3327,8 @@ async function releasesInUse(layout, ids) {
     }));
 }
 /** What sessions and activations left behind that ended before they could tidy up. */
-async function removeLeftovers({ incoming, activations }) {
+async function removeLeftovers(layout) {
+    const { incoming, activations, own, lock, workers } = layout;
     for (const name of await (0,promises_namespaceObject.readdir)(incoming)) {
         const path = (0,external_node_path_namespaceObject.join)(incoming, name);
         const abandoned = ownerLives(uploadOwner(path)) !== true && (await isOld(path));
@@ -3385,7 +3340,16 @@ async function removeLeftovers({ incoming, activations }) {
         if (ownerLives(ownerOf(path)) !== true && (await isOld(path)))
             await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
     }
+    for (const folder of [own, lock, workers, (0,external_node_path_namespaceObject.join)(own, 'agent')]) {
+        for (const name of await (0,promises_namespaceObject.readdir)(folder).catch(() => [])) {
+            const path = (0,external_node_path_namespaceObject.join)(folder, name);
+            if (ASIDE.test(name) && (await isOld(path)))
+                await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
+        }
+    }
 }
+/** What is written aside before it is renamed into place: it stays where its process was killed in between. */
+const ASIDE = /^\.|\.tmp$|\.cjs\.\d+$/;
 /** The owner file beside any file of an activation. */
 function ownerOf(path) {
     return path.replace(/\.\w+$/, '.owner');
@@ -3397,6 +3361,59 @@ async function isOld(path) {
 async function keepIf(items, test) {
     const results = await Promise.all(items.map(test));
     return items.filter((_, index) => results[index]);
+}
+
+;// CONCATENATED MODULE: ./build/agent/encryption-key.js
+/**
+ * The key by which Next.js encrypts what server actions carry and names them (14.2, 15.5, 16.4): one for all
+ * releases of an app, or a page that was loaded before a deploy calls actions that the new release does not know.
+ */
+
+
+
+
+
+/** AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+const BYTES = 32;
+const FORM = /^[A-Za-z0-9+/]{43}=$/;
+function encryptionKeyFile({ own }) {
+    return (0,external_node_path_namespaceObject.join)(own, 'keys', 'server-actions');
+}
+/**
+ * The app's key. The first deploy makes it; of two at the same moment one does, and both get that one.
+ *
+ * @param create false: make none where there is none
+ * @returns base64, or null where there is none
+ * @throws Failure `encryption-key-damaged`
+ */
+async function encryptionKey(layout, create) {
+    const file = encryptionKeyFile(layout);
+    const there = await readKey(file);
+    if (there !== null || !create)
+        return there;
+    await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(file), { recursive: true, mode: 0o700 });
+    const mine = `${file}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
+    await writeFileAtomic(mine, `${(0,external_node_crypto_namespaceObject.randomBytes)(BYTES).toString('base64')}\n`, 0o600);
+    try {
+        // A link never replaces the other's key. A file system without hard links has only the rename, which does.
+        await (0,promises_namespaceObject.link)(mine, file).catch((error) => error.code === 'EEXIST' ? undefined : (0,promises_namespaceObject.rename)(mine, file));
+        await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
+    }
+    finally {
+        await (0,promises_namespaceObject.rm)(mine, { force: true });
+    }
+    return readKey(file);
+}
+async function readKey(file) {
+    const key = (await readIfThere(file))?.trim();
+    if (key === undefined)
+        return null;
+    if (FORM.test(key))
+        return key;
+    throw new failure_Failure('encryption-key-damaged', `${file} holds no key of 32 bytes in base64`, {
+        remedy: 'Put back what stood there, or delete it: the next deploy makes another one. Pages that were loaded ' +
+            'before that deploy cannot call their server actions afterwards.',
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/find-pm2.js
@@ -3497,6 +3514,211 @@ function find_pm2_list(folder) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/content/subtrees.js
+/**
+ * A hash for every folder of a release, over everything below it: where two releases have the same one, nothing
+ * below that folder needs to be named.
+ */
+
+
+/**
+ * Takes the entries of a manifest in its order (by bytes, so that all of a folder comes together) and tells of
+ * each folder once it is complete: first those below, at last the root.
+ */
+function subtreeHasher(complete) {
+    const open = [begin('')];
+    const close = () => {
+        const { path, entries, hash } = open.pop();
+        const digest = hash.digest();
+        const parent = open.at(-1);
+        parent?.hash.update(`${digest.toString('hex')}\n`);
+        if (parent)
+            parent.entries += entries;
+        complete({ path, entries, hash: digest });
+    };
+    return {
+        add(entry) {
+            while (!isBelow(entry.path, open.at(-1).path))
+                close();
+            let from = open.at(-1).path.length + 1;
+            if (from === 1)
+                from = 0;
+            for (let slash = entry.path.indexOf('/', from); slash >= 0; slash = entry.path.indexOf('/', slash + 1)) {
+                open.push(begin(entry.path.slice(0, slash)));
+            }
+            const folder = open.at(-1);
+            folder.hash.update(formatEntry(entry));
+            folder.entries += 1;
+        },
+        end() {
+            while (open.length > 0)
+                close();
+        },
+    };
+}
+function begin(path) {
+    return { path, hash: (0,external_node_crypto_namespaceObject.createHash)('sha256'), entries: 0 };
+}
+function isBelow(path, folder) {
+    return folder === '' || (path.startsWith(folder) && path[folder.length] === '/');
+}
+/** Bytes of a hash in an outline: a wrong match is found out by the whole manifest's hash, and then costs a try. */
+const SHORT = 6;
+/** A folder with less in it is as soon named entry by entry: 8 characters here against some 40 bytes a file. */
+const WORTH_IT = 4;
+function isOutlined({ entries }) {
+    return entries >= WORTH_IT;
+}
+/** What an outline has of a subtree. */
+function shortHash({ hash }) {
+    return hash.subarray(0, SHORT);
+}
+/** The short hashes of an outline, as a set to look them up in. @param outline base64 */
+function readOutline(outline) {
+    const bytes = Buffer.from(outline, 'base64');
+    const known = new Set();
+    for (let at = 0; at + SHORT <= bytes.length; at += SHORT)
+        known.add(bytes.toString('latin1', at, at + SHORT));
+    return { has: (subtree) => isOutlined(subtree) && known.has(shortHash(subtree).toString('latin1')) };
+}
+
+;// CONCATENATED MODULE: ./build/agent/outline.js
+/**
+ * An upload names only what is different from a release that is on the server already, its base. Before it, the
+ * agent tells the outline of the base: short hashes of its folders. The runner leaves out what is below a folder
+ * that has the same hash, and the agent fills that in from the base's manifest.
+ */
+
+
+
+
+
+
+
+/** Of the newest release that has a manifest to read. */
+async function outline(layout) {
+    for (const base of [...(await releaseIds(layout))].reverse()) {
+        try {
+            const hashes = [];
+            const hasher = subtreeHasher((subtree) => {
+                if (isOutlined(subtree))
+                    hashes.push(shortHash(subtree));
+            });
+            for await (const entry of readManifest(manifestOf(layout, base)))
+                hasher.add(entry);
+            hasher.end();
+            if (hashes.length > 0)
+                return { base, folders: Buffer.concat(hashes).toString('base64') };
+        }
+        catch {
+            // Damaged: nothing to build on.
+        }
+    }
+    return { base: null, folders: '' };
+}
+/** @throws Failure `base-changed` when the base does not have what is said to be the same */
+async function* fillIn(layout, base, difference) {
+    const entries = base === null ? none() : readManifest(manifestOf(layout, base));
+    try {
+        let next = await nextOf(entries);
+        for await (const line of readLines(difference)) {
+            const entry = parseDifference(line);
+            if (entry.kind !== 'same') {
+                yield { entry, named: true };
+                continue;
+            }
+            while (next !== null && !isBelow(next.path, entry.path))
+                next = await nextOf(entries);
+            if (next === null)
+                throw baseChanged();
+            while (next !== null && isBelow(next.path, entry.path)) {
+                yield { entry: next, named: false };
+                next = await nextOf(entries);
+            }
+        }
+    }
+    finally {
+        await entries.return();
+    }
+}
+function baseChanged() {
+    return new failure_Failure('base-changed', 'the release that the upload builds on is not what it was', {
+        remedy: 'Run it again: another deploy or somebody else changed the releases on the server meanwhile.',
+    });
+}
+function manifestOf(layout, id) {
+    return releaseFiles(releaseDirectory(layout, id)).manifest;
+}
+async function nextOf(entries) {
+    try {
+        const { done, value } = await entries.next();
+        return done === true ? null : value;
+    }
+    catch {
+        // It was removed, or is damaged.
+        throw baseChanged();
+    }
+}
+async function* none() {
+    yield* [];
+}
+
+;// CONCATENATED MODULE: ./build/agent/trust.js
+/**
+ * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
+ * user that the app runs as.
+ */
+
+
+
+
+const OTHERS_MAY_WRITE = 0o002;
+const STICKY = 0o1000;
+/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
+function assertTrusted(layout) {
+    for (let folder = layout.base;; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
+        const stat = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false });
+        if (stat !== undefined &&
+            stat.mode & OTHERS_MAY_WRITE &&
+            !(stat.mode & STICKY && folder !== layout.base)) {
+            throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
+        }
+        if (folder === (0,external_node_path_namespaceObject.dirname)(folder))
+            break;
+    }
+    for (const folder of [layout.own, layout.releases, layout.shared])
+        assertOwned(folder);
+}
+/**
+ * The way to a path in `shared`: parts that are not there yet are fine.
+ * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere
+ */
+function assertOwnWay(shared, path) {
+    let way = shared;
+    assertOwned(way);
+    for (const part of path.split('/')) {
+        way = (0,external_node_path_namespaceObject.join)(way, part);
+        assertOwned(way);
+    }
+}
+function assertOwned(path) {
+    const stat = (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false });
+    if (stat === undefined || trust_isOurs(stat))
+        return;
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const what = stat.isSymbolicLink() ? 'is a link made by' : 'belongs to';
+    throw unsafe(path, `it ${what} user ${stat.uid}, not ${username}`, `ls -ld '${path}'`);
+}
+/** Root can do everything anyhow, and may have put a link to another disk there. */
+function trust_isOurs({ uid }) {
+    return uid === 0 || uid === (0,external_node_os_namespaceObject.userInfo)().uid;
+}
+function unsafe(path, why, command) {
+    return new failure_Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
+        remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/agent/server.js
 /** What the action needs to know of the server before it builds anything. */
 
@@ -3584,8 +3806,732 @@ async function readableByOthers(work) {
     }
 }
 
+;// CONCATENATED MODULE: external "node:stream"
+const external_node_stream_namespaceObject = require("node:stream");
+;// CONCATENATED MODULE: ./build/content/bitmap.js
+/** One bit for each file of a manifest, in its order. */
+class Bitmap {
+    #bytes;
+    #count = 0;
+    constructor(bytes = new Uint8Array(0)) {
+        this.#bytes = bytes;
+        for (const byte of bytes)
+            for (let bits = byte; bits > 0; bits &= bits - 1)
+                this.#count += 1;
+    }
+    /** @param text base64; what it is too short for is not set */
+    static parse(text) {
+        return new Bitmap(Buffer.from(text, 'base64'));
+    }
+    /** How many are set. */
+    get count() {
+        return this.#count;
+    }
+    has(index) {
+        return (((this.#bytes[index >> 3] ?? 0) >> (index & 7)) & 1) === 1;
+    }
+    set(index) {
+        if (this.has(index))
+            return;
+        const at = index >> 3;
+        if (at >= this.#bytes.length) {
+            const larger = new Uint8Array(Math.max(16, at + 1, this.#bytes.length * 2));
+            larger.set(this.#bytes);
+            this.#bytes = larger;
+        }
+        this.#bytes[at] = this.#bytes[at] | (1 << (index & 7));
+        this.#count += 1;
+    }
+    /** Base64, up to the last bit that is set. */
+    format() {
+        const end = this.#bytes.findLastIndex((byte) => byte !== 0) + 1;
+        return Buffer.from(this.#bytes.subarray(0, end)).toString('base64');
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/parallel.js
+/** Acts on all items, up to `limit` at once. The first failure ends it, when those under way have ended. */
+async function inParallel(items, limit, act) {
+    const rest = each(items);
+    let failed = false;
+    const work = async () => {
+        for (;;) {
+            const { done, value } = await rest.next();
+            if (done === true || failed)
+                return;
+            try {
+                await act(value);
+            }
+            catch (error) {
+                failed = true;
+                throw error;
+            }
+        }
+    };
+    const results = await Promise.allSettled(Array.from({ length: limit }, work));
+    await rest.return();
+    for (const result of results)
+        if (result.status === 'rejected')
+            throw result.reason;
+}
+async function* each(items) {
+    yield* items;
+}
+
+;// CONCATENATED MODULE: external "node:zlib"
+const external_node_zlib_namespaceObject = require("node:zlib");
+;// CONCATENATED MODULE: ./build/agent/receive.js
+/** Turns the one stream of an upload into files, each proven by its hash. */
+
+
+
+
+
+
+
+
+
+
+
+/** Up to here a file is proven before anything of it is written, in bytes. */
+const receive_SMALL = 256 * 1024;
+/** What comes out of a compressed body. @throws Failure `upload-corrupt` when it is not brotli, and the body's own */
+async function* decompress(body) {
+    let lost;
+    async function* watched() {
+        try {
+            yield* body;
+        }
+        catch (error) {
+            lost = error;
+            throw error;
+        }
+    }
+    const contents = (0,external_node_zlib_namespaceObject.createBrotliDecompress)({ chunkSize: 128 * 1024 });
+    const source = (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(watched()), contents);
+    // It may fail while what came is still being looked at: that must not end the process.
+    source.catch(() => undefined);
+    try {
+        for await (const chunk of contents)
+            yield chunk;
+        await source;
+    }
+    catch (cause) {
+        throw lost ?? new failure_Failure('upload-corrupt', 'what arrived is not what was packed', { cause });
+    }
+}
+/**
+ * Writes the files of one stream of contents, in order. They are not flushed yet.
+ * @throws Failure `upload-corrupt`, `upload-incomplete`
+ */
+async function receive(directory, files, folder, body) {
+    const pieces = piecesOf(decompress(body));
+    const buffer = Buffer.allocUnsafe(receive_SMALL);
+    try {
+        for (const file of files) {
+            const path = (0,external_node_path_namespaceObject.join)(directory, file.path);
+            await folder((0,external_node_path_namespaceObject.dirname)(path));
+            await (file.size <= receive_SMALL ? writeSmall(path, file, pieces, buffer) : writeLarge(path, file, pieces));
+        }
+        if ((await pieces.next(1)) !== null)
+            throw new failure_Failure('upload-corrupt', 'more came than the manifest names');
+    }
+    finally {
+        await pieces.close();
+    }
+}
+/** Flushing files one by one waits for the disk each time; this many at once share the wait. */
+const FLUSHED_AT_ONCE = 16;
+function flush(directory, files) {
+    return inParallel(files, FLUSHED_AT_ONCE, ({ path }) => withFile((0,external_node_path_namespaceObject.join)(directory, path), external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync()));
+}
+/** Makes each folder once. */
+function folderMaker() {
+    const made = new Set();
+    return async (folder) => {
+        if (made.has(folder))
+            return;
+        await (0,promises_namespaceObject.mkdir)(folder, { recursive: true, mode: 0o755 });
+        made.add(folder);
+    };
+}
+function piecesOf(chunks) {
+    let chunk = Buffer.alloc(0);
+    return {
+        async next(limit) {
+            while (chunk.length === 0) {
+                const { done, value } = await chunks.next();
+                if (done === true)
+                    return null;
+                chunk = value;
+            }
+            const piece = chunk.subarray(0, limit);
+            chunk = chunk.subarray(piece.length);
+            return piece;
+        },
+        async close() {
+            await chunks.return();
+        },
+    };
+}
+const NEW = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL;
+/** Without a turn of the event loop for each step: the steps take less time than the turns. */
+async function writeSmall(path, file, pieces, buffer) {
+    const content = buffer.subarray(0, file.size);
+    for (let length = 0; length < file.size;) {
+        const piece = await pieces.next(file.size - length);
+        if (piece === null)
+            throw endedIn(file);
+        length += piece.copy(content, length);
+    }
+    assertHash(file, sha256(content));
+    const handle = (0,external_node_fs_namespaceObject.openSync)(path, NEW, file.mode);
+    try {
+        for (let written = 0; written < content.length;)
+            written += (0,external_node_fs_namespaceObject.writeSync)(handle, content, written);
+        (0,external_node_fs_namespaceObject.fchmodSync)(handle, file.mode);
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(handle);
+    }
+}
+async function writeLarge(path, file, pieces) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    try {
+        await withFile(path, NEW, file.mode, async (handle) => {
+            for (let left = file.size; left > 0;) {
+                const piece = await pieces.next(left);
+                if (piece === null)
+                    throw endedIn(file);
+                left -= piece.length;
+                hash.update(piece);
+                await handle.writeFile(piece);
+            }
+            await handle.chmod(file.mode);
+        });
+        assertHash(file, hash.digest('hex'));
+    }
+    catch (error) {
+        await (0,promises_namespaceObject.rm)(path, { force: true });
+        throw error;
+    }
+}
+function endedIn(file) {
+    return new failure_Failure('upload-incomplete', `the contents ended inside ${file.path}`);
+}
+function assertHash(file, hash) {
+    if (hash !== file.hash) {
+        throw new failure_Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/place.js
+/** Takes what a release shares with what is on the server already, and proves each file of it. */
+
+
+
+
+
+
+
+
+
+/** Node has four threads for files; the hashing is done between their turns. */
+const AT_ONCE = 8;
+/** Begins at once, and goes on while other files still arrive: neither waits for the other. */
+function place(directory, distDir, entries) {
+    const damaged = new Bitmap();
+    const folder = folderMaker();
+    const hashFile = fileHasher();
+    let stopped = false;
+    let provenBytes = 0;
+    const act = async ({ entry, index, source }) => {
+        if (stopped)
+            return;
+        const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+        if (entry.kind === 'directory')
+            return folder(path);
+        await folder((0,external_node_path_namespaceObject.dirname)(path));
+        if (entry.kind === 'link')
+            return (0,promises_namespaceObject.symlink)(entry.target, path);
+        if (source === null)
+            return;
+        if (await reuse(hashFile, source, entry, path, isWritableAtRunTime(entry.path, distDir)))
+            provenBytes += entry.size;
+        else
+            damaged.set(index);
+    };
+    const done = inParallel(entries, AT_ONCE, act).then(() => damaged);
+    // Who stops it does not wait for what is damaged.
+    done.catch(() => undefined);
+    return {
+        damaged: done,
+        provenBytes: () => provenBytes,
+        async stop() {
+            stopped = true;
+            await done.catch(() => undefined);
+        },
+    };
+}
+/**
+ * Takes a file from another release, and proves what it took: what no longer has the bytes of its manifest is
+ * never a part of a new release. Hard links cost nothing, but what a running app may write is copied: Next 14
+ * overwrites ISR pages in place.
+ */
+async function reuse(hashFile, source, entry, path, copy) {
+    const stat = (0,external_node_fs_namespaceObject.lstatSync)(source, { throwIfNoEntry: false });
+    if (!stat?.isFile() || stat.size !== entry.size)
+        return false;
+    try {
+        const linked = !copy && (stat.mode & 0o777) === entry.mode && tryLink(source, path);
+        if (!linked)
+            await copyAs(source, path, entry.mode);
+        if ((await hashFile(path, entry.size)) === entry.hash)
+            return true;
+    }
+    catch (error) {
+        // It was removed meanwhile, by the cleanup of another deploy.
+        if (error.code !== 'ENOENT')
+            throw error;
+    }
+    await (0,promises_namespaceObject.rm)(path, { force: true });
+    return false;
+}
+/** False where files cannot have more names: another file system, too many links, the kernel's own rules. */
+function tryLink(source, path) {
+    try {
+        // At once: it takes less time than a turn of the event loop.
+        (0,external_node_fs_namespaceObject.linkSync)(source, path);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+async function copyAs(source, path, mode) {
+    await (0,promises_namespaceObject.copyFile)(source, path, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
+    await withFile(path, external_node_fs_namespaceObject.constants.O_RDONLY, 0, async (handle) => {
+        await handle.chmod(mode);
+        await handle.sync();
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/room.js
+/** Is there room for a release? Asked before anything of it is sent. */
+
+
+const BLOCK = 4096;
+/** For the release's papers, the journal and others on the same disk, in bytes. */
+const SPARE = 4 * 1024 * 1024;
+function addFile(need, size) {
+    need.bytes += Math.ceil(size / BLOCK) * BLOCK;
+    need.inodes += 1;
+}
+/** @throws Failure `disk-full` */
+async function assertRoom(folder, need) {
+    const { bavail, bsize, files, ffree } = await (0,promises_namespaceObject.statfs)(folder);
+    const lacking = (what) => new failure_Failure('disk-full', `the server’s disk has no room for the release: ${what}`, {
+        remedy: 'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
+        evidence: `in ${folder}`,
+    });
+    if (bavail * bsize < need.bytes + SPARE) {
+        throw lacking(`it needs ${megabytes(need.bytes + SPARE)}, ${megabytes(bavail * bsize)} are free`);
+    }
+    // Some file systems (btrfs) have no fixed number of inodes, and say 0.
+    if (files > 0 && ffree < need.inodes) {
+        throw lacking(`it needs ${need.inodes} inodes, ${ffree} are free`);
+    }
+}
+function megabytes(bytes) {
+    return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+;// CONCATENATED MODULE: ./build/agent/shared.js
+/** `shared-dirs` and `shared-files`: paths of the release that live in `<path>/shared` and outlast releases. */
+
+
+
+
+
+
+/**
+ * Links the shared paths into a release that is being built. What the first release brings at such a path
+ * becomes the shared content; later releases find the shared content and theirs is left out.
+ *
+ * @param directory the release
+ * @param appFolder where server.js stands in it: the paths are relative to the app
+ * @returns the paths at which something was left out that the shared content does not have like that
+ * @throws Failure `path-unsafe` where another user has put something in the way
+ * @throws Failure `shared-path-unusable` where a path is of the other kind, or leads out of the release
+ */
+async function linkShared(layout, directory, appFolder, paths) {
+    const root = await (0,promises_namespaceObject.realpath)(directory);
+    const leftOut = [];
+    for (const path of paths.sharedDirs)
+        await linkOne(path, 'folder');
+    for (const path of paths.sharedFiles)
+        await linkOne(path, 'file');
+    return leftOut;
+    async function linkOne(path, kind) {
+        const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.join)(root, appFolder, path));
+        await (0,promises_namespaceObject.mkdir)(parent, { recursive: true, mode: 0o755 });
+        // A folder on the way may be a link of the release's own: the new link counts from where it really stands.
+        const real = await (0,promises_namespaceObject.realpath)(parent);
+        assertInside(root, real, path);
+        const inRelease = (0,external_node_path_namespaceObject.join)(real, path.slice(path.lastIndexOf('/') + 1));
+        const target = (0,external_node_path_namespaceObject.join)(layout.shared, path);
+        assertOwnWay(layout.shared, path);
+        const brought = await (0,promises_namespaceObject.realpath)(inRelease).catch(() => null);
+        if (brought !== null) {
+            assertInside(root, brought, path);
+            await assertKind(brought, kind, path, 'the build');
+        }
+        if (await exists(target)) {
+            await assertKind(target, kind, path, layout.shared);
+            if (brought !== null && (await differs(brought, target)))
+                leftOut.push(path);
+        }
+        else {
+            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o755 });
+            await create(brought, target, kind);
+        }
+        await (0,promises_namespaceObject.rm)(inRelease, { recursive: true, force: true });
+        await (0,promises_namespaceObject.symlink)((0,external_node_path_namespaceObject.relative)((0,external_node_path_namespaceObject.join)(layout.releases, 'release', (0,external_node_path_namespaceObject.relative)(root, real)), target), inRelease);
+    }
+}
+async function create(brought, target, kind) {
+    if (brought === null) {
+        if (kind === 'folder')
+            await (0,promises_namespaceObject.mkdir)(target, { recursive: true, mode: 0o755 });
+        else
+            await (0,promises_namespaceObject.writeFile)(target, '', { mode: 0o600, flag: 'wx' });
+        return;
+    }
+    // Copied aside and renamed: the release's own files may be hard links to those of other releases. Under a name
+    // that nobody can have put there before.
+    await removeAsides(target);
+    const aside = `${target}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
+    await (0,promises_namespaceObject.cp)(brought, aside, { recursive: true, verbatimSymlinks: true, errorOnExist: true, force: false });
+    await (0,promises_namespaceObject.rename)(aside, target);
+}
+/** What a copy that was cut off has left. */
+async function removeAsides(target) {
+    const name = `${(0,external_node_path_namespaceObject.basename)(target)}.`;
+    for (const each of await (0,promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.dirname)(target))) {
+        if (!each.startsWith(name) || !/^[0-9a-f]{12}$/.test(each.slice(name.length)))
+            continue;
+        await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(target), each), { recursive: true, force: true });
+    }
+}
+/** Whether the release brings something that the shared content does not have, or has in another size. */
+async function differs(brought, target) {
+    const [here, there] = [await (0,promises_namespaceObject.lstat)(brought), await (0,promises_namespaceObject.lstat)(target).catch(() => null)];
+    if (there?.isSymbolicLink())
+        return differs(brought, await (0,promises_namespaceObject.realpath)(target));
+    if (!here.isDirectory())
+        return there?.isFile() !== true || there.size !== here.size;
+    if (there?.isDirectory() !== true)
+        return true;
+    for (const name of await (0,promises_namespaceObject.readdir)(brought)) {
+        if (await differs((0,external_node_path_namespaceObject.join)(brought, name), (0,external_node_path_namespaceObject.join)(target, name)))
+            return true;
+    }
+    return false;
+}
+/** A shared path may itself be a link of the user's, to another disk; one to nothing is of no kind. */
+async function assertKind(place, kind, path, where) {
+    const stat = await (0,promises_namespaceObject.lstat)(await (0,promises_namespaceObject.realpath)(place).catch(() => place));
+    if (kind === 'folder' ? stat.isDirectory() : stat.isFile())
+        return;
+    const input = kind === 'folder' ? 'shared-dirs' : 'shared-files';
+    throw new failure_Failure('shared-path-unusable', `\`${input}\` names ${path}, which is no ${kind} in ${where}`, {
+        remedy: 'Name folders in `shared-dirs` and files in `shared-files`; the shared content is left as it is.',
+    });
+}
+function assertInside(root, real, path) {
+    if (real === root || real.startsWith(root + external_node_path_namespaceObject.sep))
+        return;
+    throw new failure_Failure('shared-path-unusable', `the shared path ${path} leads out of the release through a link`, {
+        remedy: 'Take the link out of the build, or share another path.',
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/upload.js
+/**
+ * Receives a release: the manifest, then the contents that the server lacks, then the commit. Everything is
+ * built in `.gapless/incoming/<id>` and proven there; one rename makes it a release.
+ */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+const PROGRESS_MS = 1000;
+function createUploads(layout) {
+    let upload;
+    /** Before there is an upload, or when it failed for good. */
+    let doomed;
+    let chosen = null;
+    const begun = (id) => {
+        if (upload?.id !== id)
+            throw new failure_Failure('no-such-upload', `no upload ${id} was begun in this session`);
+        return upload;
+    };
+    async function abandon() {
+        const ended = upload;
+        upload = undefined;
+        await ended?.placement.stop();
+        await ended?.awaited.return();
+        await ended?.flushed.catch(() => undefined);
+        if (ended?.received === true)
+            await (0,promises_namespaceObject.rename)(ended.directory, ended.directory + INTERRUPTED);
+        else if (doomed !== undefined)
+            await (0,promises_namespaceObject.rm)(doomed, { recursive: true, force: true });
+        doomed = undefined;
+    }
+    return {
+        async reserve(id) {
+            chosen = id;
+            return id ?? nextId(layout);
+        },
+        async stage({ base, contentHash, distDir }, body) {
+            await abandon();
+            makeFolders(layout);
+            await liveRelease(layout);
+            const { id, directory } = chosen === null ? await reserve(layout) : await takeId(layout, chosen);
+            doomed = directory;
+            const manifest = releaseFiles(directory).manifest;
+            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(manifest), { mode: 0o700 });
+            await writeOwner(uploadOwner(directory));
+            const wanted = new Map();
+            const hash = await writeManifest(layout, base, body, manifest, wanted);
+            if (hash !== contentHash) {
+                throw base === null
+                    ? new failure_Failure('upload-corrupt', 'the manifest is not what was sent')
+                    : baseChanged();
+            }
+            await locate(layout, wanted, directory);
+            const from = base === null ? '' : releaseDirectory(layout, base);
+            const sourceOf = (file) => {
+                const found = wanted.get(contentKey(file));
+                return found === undefined ? (0,external_node_path_namespaceObject.join)(from, file.path) : found;
+            };
+            const survey = await look(manifest, distDir, sourceOf);
+            await assertRoom(directory, survey.need);
+            const { missing, reusedFiles, reusedBytes } = survey;
+            upload = {
+                id,
+                directory,
+                contentHash,
+                distDir,
+                placement: place(directory, distDir, toPlace(manifest, sourceOf)),
+                reusedBytes,
+                folder: folderMaker(),
+                missing: missing.count,
+                awaited: filesIn(manifest, missing),
+                flushed: Promise.resolve(),
+                askedAgain: false,
+                received: false,
+            };
+            return { id, missing: missing.format(), reusedFiles, reusedBytes };
+        },
+        async fill(id, count, body) {
+            const current = begun(id);
+            try {
+                const files = await take(current.awaited, count);
+                await receive(current.directory, files, current.folder, body);
+                current.missing -= count;
+                await current.flushed;
+                current.flushed = flush(current.directory, files);
+                current.flushed.catch(() => undefined);
+                current.received = true;
+                return { bytes: files.reduce((sum, { size }) => sum + size, 0) };
+            }
+            catch (error) {
+                // What came before the connection was cut is proven, or found out by its hash; a full disk needs the room.
+                current.received = failure_Failure.from(error).code === 'upload-incomplete';
+                throw error;
+            }
+        },
+        async commit(params, progress) {
+            const current = begun(params.id);
+            if (current.missing > 0) {
+                throw new failure_Failure('upload-incomplete', `the contents of ${params.id} never came`);
+            }
+            const damaged = await upload_proven(current, progress);
+            if (damaged.count > 0 && !current.askedAgain) {
+                current.missing = damaged.count;
+                current.awaited = filesIn(releaseFiles(current.directory).manifest, damaged);
+                current.askedAgain = true;
+                return { path: null, missing: damaged.format(), leftOut: [] };
+            }
+            // If it fails from here on, that is not for a lack of contents.
+            current.received = false;
+            await current.flushed;
+            const made = await makeRelease(layout, current, params);
+            upload = undefined;
+            doomed = undefined;
+            await removeInterrupted(layout);
+            return { ...made, missing: '' };
+        },
+        abandon,
+    };
+}
+async function upload_proven({ placement, reusedBytes }, progress) {
+    const tell = () => progress({ provenBytes: placement.provenBytes(), totalBytes: reusedBytes });
+    const timer = setInterval(tell, PROGRESS_MS);
+    return placement.damaged.finally(() => clearInterval(timer));
+}
+async function makeRelease(layout, { id, directory, contentHash, distDir }, { run, entry, staticPath, nextVersion, runtime }) {
+    const files = releaseFiles(directory);
+    const created = new Date().toISOString();
+    const info = { id, ...run, created, entry, staticPath, nextVersion, contentHash, distDir };
+    await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644);
+    await writeFileAtomic(files.runtime, JSON.stringify(runtime), 0o600);
+    if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {
+        throw new failure_Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
+    }
+    const leftOut = await linkShared(layout, directory, (0,external_node_path_namespaceObject.dirname)(entry), runtime);
+    await syncFolder(directory);
+    const path = releaseDirectory(layout, id);
+    await (0,promises_namespaceObject.rename)(directory, path);
+    await syncFolder(layout.releases);
+    await syncFolder(layout.incoming);
+    return { path, leftOut };
+}
+/** Writes the whole manifest, and notes each content that was named. @returns the manifest's SHA-256 in hex */
+async function writeManifest(layout, base, body, file, wanted) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    async function* lines() {
+        let text = '';
+        for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
+            if (named && entry.kind === 'file')
+                wanted.set(contentKey(entry), null);
+            text += formatEntry(entry);
+            if (text.length < 64 * 1024)
+                continue;
+            hash.update(text);
+            yield text;
+            text = '';
+        }
+        hash.update(text);
+        yield text;
+    }
+    await (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(lines()), (0,external_node_fs_namespaceObject.createWriteStream)(file, { mode: 0o600 }));
+    return hash.digest('hex');
+}
+/** What is missing, and what room the release takes. */
+async function look(manifest, distDir, sourceOf) {
+    const missing = new Bitmap();
+    const need = { bytes: 0, inodes: 0 };
+    const folders = new Set();
+    let [reusedFiles, reusedBytes] = [0, 0];
+    for await (const { entry, index, source } of toPlace(manifest, sourceOf)) {
+        folders.add((0,external_node_path_namespaceObject.dirname)(entry.path));
+        if (entry.kind !== 'file') {
+            need.inodes += 1;
+        }
+        else if (source === null) {
+            missing.set(index);
+            addFile(need, entry.size);
+        }
+        else {
+            if (isWritableAtRunTime(entry.path, distDir))
+                addFile(need, entry.size);
+            reusedFiles += 1;
+            reusedBytes += entry.size;
+        }
+    }
+    need.inodes += folders.size;
+    return { missing, need, reusedFiles, reusedBytes };
+}
+async function* toPlace(manifest, sourceOf) {
+    let index = 0;
+    for await (const entry of readManifest(manifest)) {
+        yield { entry, index, source: entry.kind === 'file' ? sourceOf(entry) : null };
+        if (entry.kind === 'file')
+            index += 1;
+    }
+}
+async function* filesIn(manifest, wanted) {
+    for await (const { entry, index } of toPlace(manifest, () => null)) {
+        if (entry.kind === 'file' && wanted.has(index))
+            yield entry;
+    }
+}
+/** @throws Failure `upload-corrupt` when there are fewer */
+async function take(files, count) {
+    const taken = [];
+    while (taken.length < count) {
+        const { done, value } = await files.next();
+        if (done === true)
+            throw new failure_Failure('upload-corrupt', 'more came than the manifest names');
+        taken.push(value);
+    }
+    return taken;
+}
+/** The UTC second as an id, later than every release there is, whatever the clock says. */
+async function nextId(layout) {
+    const pending = (await (0,promises_namespaceObject.readdir)(layout.incoming).catch(() => [])).flatMap((name) => /^\d{14}/.exec(name) ?? []);
+    const newest = [...(await releaseIds(layout)), ...pending].sort().at(-1) ?? '';
+    const now = formatId(new Date());
+    return now > newest ? now : secondAfter(newest);
+}
+async function reserve(layout) {
+    for (let id = await nextId(layout);; id = secondAfter(id)) {
+        const reserved = await tryToTake(layout, id);
+        if (reserved !== null)
+            return reserved;
+    }
+}
+/** An id that was chosen for all hosts. @throws Failure `release-exists` */
+async function takeId(layout, id) {
+    const reserved = (await exists(releaseDirectory(layout, id))) ? null : await tryToTake(layout, id);
+    if (reserved !== null)
+        return reserved;
+    throw new failure_Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
+        remedy: 'Two deploys began in the same second: run this one again.',
+    });
+}
+async function tryToTake(layout, id) {
+    const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
+    try {
+        await (0,promises_namespaceObject.mkdir)(directory, { mode: 0o755 });
+        return { id, directory };
+    }
+    catch (error) {
+        if (error.code === 'EEXIST')
+            return null;
+        throw error;
+    }
+}
+function formatId(date) {
+    return date.toISOString().replace(/\D/g, '').slice(0, 14);
+}
+function secondAfter(id) {
+    const iso = id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z');
+    return formatId(new Date(Date.parse(iso) + 1000));
+}
+
 ;// CONCATENATED MODULE: ./build/agent/operations.js
 /** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
+
+
 
 
 
@@ -3677,18 +4623,24 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 };
             },
             reserve: ({ id }) => readableByOthers(async () => ({ id: await uploads.reserve(id) })),
-            stage: (_, { body }) => readableByOthers(() => uploads.stage(body)),
-            fill: ({ id }, { body }) => readableByOthers(() => uploads.fill(id, body)),
-            commit: (params) => readableByOthers(() => uploads.commit(params)),
+            encryptionKey: async ({ create }) => {
+                if (create)
+                    makeFolders(layout);
+                return { key: await encryptionKey(layout, create) };
+            },
+            outline: () => outline(layout),
+            stage: (params, { body }) => readableByOthers(() => uploads.stage(params, body)),
+            fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
+            commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
             audit: async ({ id }) => {
                 const directory = await existing(id);
-                const [{ entry }, { sharedDirs, sharedFiles }] = [
+                const [{ entry, distDir }, { sharedDirs, sharedFiles }] = [
                     await readInfo(layout, id),
                     await readRuntime(layout, id),
                 ];
                 const app = entry.replace(/[^/]*$/, '');
                 const shared = [...sharedDirs, ...sharedFiles].map((path) => app + path);
-                return auditRelease(directory, releaseFiles(directory).manifest, shared);
+                return auditRelease(directory, releaseFiles(directory).manifest, distDir, shared);
             },
             verify: async ({ id }) => {
                 await existing(id);
