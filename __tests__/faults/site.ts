@@ -166,7 +166,7 @@ export async function lies(site: Site, said: Said, version: Version, before: str
   const current = site.server.current()
   if (current === null) return ['`current` points nowhere']
   const { manifest } = releaseFiles(releaseDirectory(layout, current))
-  await auditRelease(releaseDirectory(layout, current), manifest, []).catch((error: unknown) =>
+  await auditRelease(releaseDirectory(layout, current), manifest, '.next', []).catch((error: unknown) =>
     found.push((error as Error).message),
   )
   if ((await activatedAt(layout, current)) === null) found.push(`${current} was never verified`)
