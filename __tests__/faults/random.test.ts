@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { faults } from './faults.ts'
 import { type Site, startSite } from './site.ts'
 import { mayMount } from '../support/test-mounts.ts'
-import { type Result, tableOf, tryFault } from './trial.ts'
+import { lineOf, type Result, tableOf, tryFault } from './trial.ts'
 
 /** Faults at moments that nobody chose: npm run test:faults -- --random 200 */
 const rounds = Number(process.env['GAPLESS_RANDOM_FAULTS'] ?? 0)
@@ -33,9 +33,7 @@ maybe(
       const moment = Math.round(500 + Math.random() * (longest - 500))
       const result = await tryFault(site!, fault, moment, Math.random() < 0.25)
       results.push(result)
-      process.stdout.write(
-        `${round + 1}: ${fault.name} after ${moment} ms: ${result.status}, ${result.requests} requests, ${result.failed} failed${result.wrong.map((what) => `\n  ${what}`).join('')}\n`,
-      )
+      process.stdout.write(`${round + 1}: ${lineOf(result)}`)
       if (result.wrong.length > 0) process.stdout.write(`${result.log}\n`)
     }
     expect(

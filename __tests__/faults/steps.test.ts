@@ -3,7 +3,7 @@ import type { ActivationStep } from '../../src/protocol/messages.ts'
 import { mayMount } from '../support/test-mounts.ts'
 import { type Fault, faults } from './faults.ts'
 import { type Site, startSite } from './site.ts'
-import { type Result, tableOf, tryFault } from './trial.ts'
+import { lineOf, type Result, tableOf, tryFault } from './trial.ts'
 
 /**
  * Promise 4: any process may die at any moment. Every fault at every step of the journal, under load: npm run
@@ -46,6 +46,7 @@ describe.each(steps)('at %s', (step) => {
       async () => {
         const result = await tryFault(site, fault, step, step === 'rollback')
         results.push(result)
+        process.stdout.write(lineOf(result))
         expect({ wrong: result.wrong, log: result.log }).toEqual({ wrong: [], log: '' })
         expect(result.status).toMatch(expectedOf(fault, step))
       },

@@ -79,6 +79,13 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms))
 }
 
+/** One line as soon as it is known: a long run may be cut off before its table. */
+export function lineOf({ fault, moment, status, requests, failed, wrong }: Result): string {
+  const when = typeof moment === 'number' ? `after ${moment} ms` : `at ${moment}`
+  const broken = wrong.map((what) => `\n  ${what}`).join('')
+  return `${fault} ${when}: ${status || 'no status'}, ${requests} requests, ${failed} failed${broken}\n`
+}
+
 /** What was measured, as a table for people. */
 export function tableOf(results: readonly Result[]): string {
   const rows = [...new Set(results.map(({ fault }) => fault))].map((fault) => {
