@@ -2071,10 +2071,15 @@ function hasStopped({ process: { status }, record }) {
 async function bringUp(activation, app, release, instances, together, timeoutMs) {
     const { pm2, appName } = activation;
     const complaints = [];
-    await untilReplaced(activation, app.options.kill_timeout);
-    await calm(activation);
+    // What the first process, which died, had asked for is carried through by the daemon. To wait for it would take a
+    // release that dies again and again longer than the old workers stay.
+    const adopted = await underWay(activation, release);
+    if (adopted.size === 0) {
+        await untilReplaced(activation, app.options.kill_timeout);
+        await calm(activation);
+    }
     const present = byId(await pm2.list(appName));
-    const old = new Set(present.map(({ pid }) => pid));
+    const old = new Set(present.filter(({ id }) => !adopted.has(id)).map(({ pid }) => pid));
     let first = present[0]?.id;
     let serving = [];
     for (let count = together ? instances : 1; count <= instances; count += 1) {
@@ -2085,7 +2090,8 @@ async function bringUp(activation, app, release, instances, together, timeoutMs)
         for (let index = serving.length; index < count; index += 1) {
             const known = present[index];
             if (known !== undefined) {
-                ask(pm2.reload(known.id, app.options));
+                if (!adopted.has(known.id))
+                    ask(pm2.reload(known.id, app.options));
             }
             else if (first !== undefined) {
                 ask(pm2.duplicate(first));
@@ -2100,6 +2106,14 @@ async function bringUp(activation, app, release, instances, together, timeoutMs)
             await Promise.all(asked);
     }
     return serving;
+}
+/** The workers that PM2 is replacing by the target's already. */
+async function underWay({ pm2, appName, takenUp, target }, release) {
+    if (!takenUp || release !== target.release)
+        return new Set();
+    const ids = (await pm2.list(appName)).map(({ id }) => id);
+    const replacing = await Promise.all(ids.map((id) => pm2.isReplacing(id)));
+    return new Set(ids.filter((_, index) => replacing[index]));
 }
 /**
  * PM2 has one place for the old worker of each id. One that still drains from the last activation holds it: PM2 7
@@ -2672,7 +2686,7 @@ async function activate(activation) {
     const { layout, target, live, journal, step } = activation;
     const { release, runtime } = target;
     // Its first process died after the swap: then there is no way out but forward or back.
-    let swapped = hasBegun(activation, 'swap');
+    let swapped = activation.takenUp;
     let current = 'swap';
     try {
         const { how, foreign, together } = await prepare(activation);
@@ -2722,7 +2736,8 @@ async function prepare(activation) {
     if (previous !== null && previous.release !== release) {
         await activation.withRoom(() => prepareLink(layout, previous.release));
     }
-    await untilReplaced(activation, app.options.kill_timeout);
+    if (!activation.takenUp)
+        await untilReplaced(activation, app.options.kill_timeout);
     // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
     await announce({ observe: foreign === 0, stay: together });
     return { how: describeReload(activation, foreign, together), foreign, together };
@@ -2734,7 +2749,7 @@ function hasBegun({ history }, name, how = 'begin') {
 async function assertWanted(activation) {
     const { job, layout } = activation;
     // What has swapped is finished, whoever takes it up.
-    if (hasBegun(activation, 'swap'))
+    if (activation.takenUp)
         return;
     if (await exists(activationFiles(layout, job.request.activation).withdrawn))
         throw withdrawn();
@@ -2883,6 +2898,7 @@ async function beginActivation(job, journal, pm2) {
         previous,
         live,
         history: history.filter(({ activation }) => activation === request.activation),
+        takenUp: history.some(({ activation, step, state }) => activation === request.activation && step === 'swap' && state === 'begin'),
         succeeded: wasSucceeded(history, request.activation),
         app: pm2App(layout, appName, target.runtime, previous?.runtime ?? null),
         before,

@@ -29,7 +29,7 @@ export async function activate(activation: Activation): Promise<Verdict> {
   const { layout, target, live, journal, step } = activation
   const { release, runtime } = target
   // Its first process died after the swap: then there is no way out but forward or back.
-  let swapped = hasBegun(activation, 'swap')
+  let swapped = activation.takenUp
   let current: ActivationStep = 'swap'
   try {
     const { how, foreign, together } = await prepare(activation)
@@ -84,7 +84,7 @@ async function prepare(activation: Activation): Promise<Preparation> {
   if (previous !== null && previous.release !== release) {
     await activation.withRoom(() => prepareLink(layout, previous.release))
   }
-  await untilReplaced(activation, app.options.kill_timeout)
+  if (!activation.takenUp) await untilReplaced(activation, app.options.kill_timeout)
   // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
   await announce({ observe: foreign === 0, stay: together })
   return { how: describeReload(activation, foreign, together), foreign, together }
@@ -98,7 +98,7 @@ function hasBegun({ history }: Activation, name: ActivationStep, how: 'begin' | 
 async function assertWanted(activation: Activation): Promise<void> {
   const { job, layout } = activation
   // What has swapped is finished, whoever takes it up.
-  if (hasBegun(activation, 'swap')) return
+  if (activation.takenUp) return
   if (await exists(activationFiles(layout, job.request.activation).withdrawn)) throw withdrawn()
 }
 

@@ -30,10 +30,15 @@ export async function bringUp(
 ): Promise<readonly Worker[]> {
   const { pm2, appName } = activation
   const complaints: string[] = []
-  await untilReplaced(activation, app.options.kill_timeout)
-  await calm(activation)
+  // What the first process, which died, had asked for is carried through by the daemon. To wait for it would take a
+  // release that dies again and again longer than the old workers stay.
+  const adopted = await underWay(activation, release)
+  if (adopted.size === 0) {
+    await untilReplaced(activation, app.options.kill_timeout)
+    await calm(activation)
+  }
   const present = byId(await pm2.list(appName))
-  const old = new Set(present.map(({ pid }) => pid))
+  const old = new Set(present.filter(({ id }) => !adopted.has(id)).map(({ pid }) => pid))
   let first = present[0]?.id
 
   let serving: readonly Worker[] = []
@@ -45,7 +50,7 @@ export async function bringUp(
     for (let index = serving.length; index < count; index += 1) {
       const known = present[index]
       if (known !== undefined) {
-        ask(pm2.reload(known.id, app.options))
+        if (!adopted.has(known.id)) ask(pm2.reload(known.id, app.options))
       } else if (first !== undefined) {
         ask(pm2.duplicate(first))
       } else {
@@ -57,6 +62,17 @@ export async function bringUp(
     if (!together) await Promise.all(asked)
   }
   return serving
+}
+
+/** The workers that PM2 is replacing by the target's already. */
+async function underWay(
+  { pm2, appName, takenUp, target }: Activation,
+  release: string,
+): Promise<ReadonlySet<number>> {
+  if (!takenUp || release !== target.release) return new Set()
+  const ids = (await pm2.list(appName)).map(({ id }) => id)
+  const replacing = await Promise.all(ids.map((id) => pm2.isReplacing(id)))
+  return new Set(ids.filter((_, index) => replacing[index]))
 }
 
 /**

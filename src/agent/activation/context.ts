@@ -33,6 +33,8 @@ export interface Activation {
   readonly live: string | null
   /** What this activation has journalled before: not empty where its first process died. */
   readonly history: readonly JournalEntry[]
+  /** Its first process died after it had begun to swap. */
+  readonly takenUp: boolean
   /** Its first process died, and another activation has swapped since. */
   readonly succeeded: boolean
   readonly app: Pm2App
@@ -73,6 +75,10 @@ export async function beginActivation(job: Job, journal: Journal, pm2: Pm2): Pro
     previous,
     live,
     history: history.filter(({ activation }) => activation === request.activation),
+    takenUp: history.some(
+      ({ activation, step, state }) =>
+        activation === request.activation && step === 'swap' && state === 'begin',
+    ),
     succeeded: wasSucceeded(history, request.activation),
     app: pm2App(layout, appName, target.runtime, previous?.runtime ?? null),
     before,
