@@ -1055,7 +1055,17 @@ async function connectPm2(installed, home) {
     const client = (0,external_node_module_namespaceObject.createRequire)((0,external_node_path_namespaceObject.join)(installed.path, 'package.json'))(installed.path);
     let daemon = null;
     const connect = async () => {
-        await promised('connect', (done) => client.connect(done));
+        for (let tries = 1;; tries += 1) {
+            try {
+                await inTime(promised('connect', (done) => client.connect(done)));
+                break;
+            }
+            catch (error) {
+                if (tries === CONNECT_TRIES)
+                    throw error;
+                client.disconnect();
+            }
+        }
         daemon = daemonPid(home);
     };
     await connect();
@@ -1131,6 +1141,20 @@ function toConf(options) {
     return { ...options, max_memory_restart: options.max_memory_restart ?? 'null' };
 }
 const pm2_LOOK = 500;
+/** A daemon takes a second or two to start, in ms. */
+const CONNECT_TIMEOUT = 20_000;
+const CONNECT_TRIES = 3;
+/**
+ * Two who start a daemon at the same moment, such as `pm2 resurrect` after a reboot, get one: the other never says a
+ * word (7.0.4), and whoever started it would wait for ever.
+ */
+function inTime(connected) {
+    return new Promise((resolve, reject) => {
+        const late = () => reject(new failure_Failure('pm2-failed', 'the PM2 daemon did not answer'));
+        const timer = setTimeout(late, CONNECT_TIMEOUT);
+        connected.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+}
 /** Settles as `answer` does, or fails once `lives` says no: a dead daemon's answer never comes. */
 function whileItLives(answer, lives) {
     return new Promise((resolve, reject) => {

@@ -122,7 +122,15 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
 
   let daemon: number | null = null
   const connect = async () => {
-    await promised('connect', (done) => client.connect(done))
+    for (let tries = 1; ; tries += 1) {
+      try {
+        await inTime(promised('connect', (done: Done<void>) => client.connect(done)))
+        break
+      } catch (error) {
+        if (tries === CONNECT_TRIES) throw error
+        client.disconnect()
+      }
+    }
     daemon = daemonPid(home)
   }
   await connect()
@@ -220,6 +228,22 @@ function toConf(options: Pm2Options): object {
 type Done<T> = (error: unknown, result?: T) => void
 
 const LOOK = 500
+
+/** A daemon takes a second or two to start, in ms. */
+const CONNECT_TIMEOUT = 20_000
+const CONNECT_TRIES = 3
+
+/**
+ * Two who start a daemon at the same moment, such as `pm2 resurrect` after a reboot, get one: the other never says a
+ * word (7.0.4), and whoever started it would wait for ever.
+ */
+function inTime<T>(connected: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new Failure('pm2-failed', 'the PM2 daemon did not answer'))
+    const timer = setTimeout(late, CONNECT_TIMEOUT)
+    connected.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
+}
 
 /** Settles as `answer` does, or fails once `lives` says no: a dead daemon's answer never comes. */
 function whileItLives<T>(answer: Promise<T>, lives: () => boolean): Promise<T> {
