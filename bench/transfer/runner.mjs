@@ -28,6 +28,7 @@ const plan = createPlan(readInputs(env), 'next-app')
 let detail = ''
 const log = { info: (line) => process.stderr.write(`${(detail = line)}\n`), group() {}, endGroup() {} }
 const pipeline = createPipeline(log)
+const startupMs = cpuTime()
 const begun = performance.now()
 const hosts = await connect(plan, { agentFile, launcherFile, persist: true, forUpload: true }, pipeline)
 const connected = performance.now()
@@ -36,6 +37,7 @@ const { value: manifest } = await assemble(plan, output, launcherFile, log)
 const assembled = performance.now()
 const value = await uploadToAll(plan, hosts, output, manifest, pipeline)
 const done = performance.now()
+const cpuMs = cpuTime()
 console.log(
   JSON.stringify({
     connectMs: connected - begun,
@@ -44,7 +46,13 @@ console.log(
     sentBytes: value.sentBytes,
     id: value.id,
     detail,
+    cpuMs: cpuMs - startupMs,
     rssBytes: process.resourceUsage().maxRSS * 1024,
   }),
 )
 for (const host of hosts) host.close()
+
+function cpuTime() {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}

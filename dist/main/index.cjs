@@ -59318,6 +59318,10 @@ function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
     return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
 }
 
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
 // EXTERNAL MODULE: external "node:zlib"
@@ -59530,8 +59534,138 @@ function compress(source, quality, ahead = 64 * 1024) {
     return out;
 }
 
+;// CONCATENATED MODULE: ./build/transfer/pack-once.js
+/**
+ * For several hosts: what they lack is packed once, into a file of the runner's, and each host reads it at its own
+ * pace. None holds another back, and none costs memory.
+ */
+
+
+
+
+
+/** For one host: it reads what is being packed. */
+function packForOne(manifest) {
+    return {
+        manifest: (base) => manifestStream(manifest, base),
+        parts: (missing, progress) => contentParts(missingFiles(manifest, missing), progress),
+        close: async () => undefined,
+    };
+}
+function packOnce(manifest) {
+    const manifests = new Map();
+    const packed = new Map();
+    return {
+        async *manifest(base) {
+            const pieces = manifests.get(base) ?? collect(manifestStream(manifest, base));
+            manifests.set(base, pieces);
+            yield* await pieces;
+        },
+        parts(missing, progress) {
+            const same = packed.get(missing) ?? pack(missingFiles(manifest, missing));
+            packed.set(missing, same);
+            return same.parts(progress);
+        },
+        async close() {
+            await Promise.all([...packed.values()].map((one) => one.close()));
+        },
+    };
+}
+async function collect(stream) {
+    const pieces = [];
+    for await (const piece of stream)
+        pieces.push(piece);
+    return pieces;
+}
+const pack_once_PIECE = 64 * 1024;
+function pack(files) {
+    const news = new external_node_events_.EventEmitter().setMaxListeners(0);
+    const written = [];
+    const file = temporaryFile();
+    let end;
+    let closed = false;
+    const more = async () => {
+        if (end !== undefined)
+            throw end.error ?? new Error('what was packed was given up');
+        await (0,external_node_events_.once)(news, 'more');
+    };
+    async function write() {
+        const handle = await file;
+        let at = 0;
+        for (const { files: some, content } of contentParts(files)) {
+            const part = { files: some, from: at, to: at, whole: false };
+            written.push(part);
+            for await (const piece of content) {
+                if (closed)
+                    return;
+                await handle.write(piece, 0, piece.length, at);
+                at += piece.length;
+                part.to = at;
+                news.emit('more');
+            }
+            part.whole = true;
+            news.emit('more');
+        }
+    }
+    const writing = write()
+        .catch((error) => ({ error }))
+        .then((failed) => {
+        end = failed ?? {};
+        news.emit('more');
+    });
+    async function* read(part) {
+        const handle = await file;
+        for (let at = part.from;;) {
+            if (at < part.to) {
+                const piece = Buffer.allocUnsafe(Math.min(pack_once_PIECE, part.to - at));
+                const { bytesRead } = await handle.read(piece, 0, piece.length, at);
+                at += bytesRead;
+                yield piece.subarray(0, bytesRead);
+            }
+            else if (part.whole) {
+                return;
+            }
+            else {
+                await more();
+            }
+        }
+    }
+    return {
+        async *parts(progress) {
+            for (let index = 0;; index += 1) {
+                while (index >= written.length && end === undefined)
+                    await more();
+                const part = written[index];
+                if (part === undefined) {
+                    if (end?.error !== undefined)
+                        throw end.error;
+                    return;
+                }
+                yield { files: part.files, content: read(part) };
+                progress(totalSize(part.files));
+            }
+        },
+        async close() {
+            closed = true;
+            await writing;
+            await file.then((handle) => handle.close()).catch(() => undefined);
+        },
+    };
+}
+/** It has no name from the beginning on, so that it goes with this process, however that ends. */
+async function temporaryFile() {
+    const folder = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
+    try {
+        return await (0,promises_namespaceObject.open)((0,external_node_path_namespaceObject.join)(folder, 'packed'), 'w+', 0o600);
+    }
+    finally {
+        await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true });
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/phases/upload.js
 /** upload: sends what the server lacks, in one compressed stream; the server proves every file by its hash. */
+
 
 
 
@@ -59545,7 +59679,8 @@ async function uploadToAll(plan, hosts, output, manifest, pipeline) {
     const { maxParallel } = plan.inputs;
     if (hosts.length > 1)
         await agreeOnId(hosts, maxParallel, pipeline);
-    const uploaded = await onEach(hosts, maxParallel, pipeline, (host, log) => log.run('upload', () => upload(plan, host, output, manifest, log.log)));
+    const packer = hosts.length > 1 ? packOnce(manifest) : packForOne(manifest);
+    const uploaded = await onEach(hosts, maxParallel, pipeline, (host, log) => log.run('upload', () => upload(plan, host, output, manifest, packer, log.log))).finally(() => packer.close());
     return { id: uploaded[0].id, sentBytes: uploaded.reduce((sum, { sentBytes }) => sum + sentBytes, 0) };
 }
 /** A release has the same id on all hosts, later than every other on any of them. */
@@ -59557,9 +59692,9 @@ async function agreeOnId(hosts, atOnce, pipeline) {
         .toSorted()
         .at(-1));
 }
-async function upload(plan, host, output, manifest, log) {
+async function upload(plan, host, output, manifest, packer, log) {
     const agent = host.agent();
-    const staged = await stage(host, output, manifest);
+    const staged = await stage(host, output, manifest, packer);
     const { id } = staged;
     let [sentFiles, sentBytes] = [0, 0];
     let failure;
@@ -59574,7 +59709,7 @@ async function upload(plan, host, output, manifest, log) {
         const files = missingFiles(manifest, missing);
         sentFiles += files.length;
         const progress = startProgress(log, 'sent', totalSize(files));
-        for (const part of contentParts(files, progress)) {
+        for await (const part of packer.parts(missing, progress)) {
             const filled = agent.call('fill', { id, files: part.files.length }, { body: counted(part.content) });
             filled.catch((error) => (failure ??= error));
             await agent.sent();
@@ -59606,11 +59741,11 @@ async function upload(plan, host, output, manifest, log) {
             `${manifest.files.length - sentFiles} were there already${remark}`,
     };
 }
-async function stage(host, output, manifest) {
+async function stage(host, output, manifest, packer) {
     const distDir = external_node_path_namespaceObject.posix.join(output.relativeAppDir, output.distDir);
     const begin = (release, folders) => host
         .agent()
-        .call('stage', { base: release, contentHash: manifest.hash, distDir }, { body: manifestStream(manifest, folders) });
+        .call('stage', { base: release, contentHash: manifest.hash, distDir }, { body: packer.manifest(folders) });
     const known = await host.base();
     try {
         return await begin(known.base, known.folders);
@@ -61392,7 +61527,7 @@ function programs() {
 
 ;// CONCATENATED MODULE: ./build/report/sentence.js
 /** More hosts than that are only counted. */
-const MANY = 5;
+const sentence_MANY = 5;
 function sentence(outcome, command) {
     const { status, succeeded, release, liveRelease, previousRelease, hosts } = outcome;
     const live = liveRelease ?? 'no release';
@@ -61430,7 +61565,7 @@ function perHost(hosts) {
         const what = live === null ? 'nothing that is known' : status === 'down' ? `${live}, which did not go back,` : live;
         names.set(what, [...(names.get(what) ?? []), name ?? '']);
     }
-    const list = (some) => (some.length > MANY ? `${some.length} hosts` : some.join(', '));
+    const list = (some) => (some.length > sentence_MANY ? `${some.length} hosts` : some.join(', '));
     return [...names].map(([what, some]) => `${what} on ${list(some)}`).join('; ');
 }
 
