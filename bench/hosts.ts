@@ -96,7 +96,7 @@ function upload(compiled: string, { clientKey, hosts }: Servers, workspace: stri
   const args = [join(import.meta.dirname, 'transfer', 'runner.mjs'), compiled, JSON.stringify(settings)]
   return new Promise((resolve, reject) => {
     execFile(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 }, (error, out, errors) =>
-      error ? reject(new Error(`${error.message}\n${errors}`)) : resolve(JSON.parse(out) as Run),
+      error ? reject(new Error(errors.slice(-4000))) : resolve(JSON.parse(out) as Run),
     )
   })
 }
