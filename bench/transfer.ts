@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { startServer } from '../__tests__/support/server.ts'
+import { compileSources } from './compile.ts'
 import { type Upload, uploadWithGapless } from './transfer/gapless.ts'
 import { loginFor, type Peer, peersWith } from './transfer/peers.ts'
 import { exampleApp, largeApp, type Version } from './transfer/trees.ts'
@@ -32,7 +33,6 @@ const { values } = parseArgs({
 })
 const roundTripMs = 50
 const bitsPerSecond = 100_000_000
-const root = join(import.meta.dirname, '..')
 
 interface Sample extends Traffic {
   readonly ms: number
@@ -64,7 +64,7 @@ try {
 }
 
 async function bench(): Promise<void> {
-  const compiled = compile()
+  const compiled = compileSources()
   const peers = peersWith(loginFor(server, wire.port, work))
   const [first, second] = await exampleApp(values.builds ?? join(work, 'builds'))
   const runs = Number(values.runs)
@@ -169,12 +169,4 @@ function print(title: string, name: string, samples: readonly Sample[]): void {
 function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b)
   return sorted[sorted.length >> 1]!
-}
-
-/** The sources as JavaScript, beside node_modules. */
-function compile(): string {
-  const out = join(root, 'build', 'bench')
-  const tsc = join(root, 'node_modules', '.bin', 'tsc')
-  execFileSync(tsc, ['-p', 'tsconfig.build.json', '--outDir', out], { cwd: root, stdio: 'inherit' })
-  return out
 }

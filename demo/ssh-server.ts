@@ -11,6 +11,8 @@ export interface SshServerOptions {
   readonly env: Readonly<Record<string, string>>
   /** The working directory of a command. */
   readonly home: string
+  /** The keys that log in, as PEM and OpenSSH text; new ones unless given. */
+  readonly clientKeys?: { readonly private: string; readonly public: string }
 }
 
 export interface SshServer {
@@ -22,10 +24,13 @@ export interface SshServer {
   close(): Promise<void>
 }
 
-export async function startSshServer({ username, env, home }: SshServerOptions): Promise<SshServer> {
-  // One in 256 Ed25519 keys that ssh2 makes cannot be read (ssh2 1.17); all of 3,000 ECDSA keys could.
-  const hostKeys = ssh2.utils.generateKeyPairSync('ecdsa', { bits: 256 })
-  const clientKeys = ssh2.utils.generateKeyPairSync('ecdsa', { bits: 256 })
+export async function startSshServer({
+  username,
+  env,
+  home,
+  clientKeys = makeKeys(),
+}: SshServerOptions): Promise<SshServer> {
+  const hostKeys = makeKeys()
   const allowed = ssh2.utils.parseKey(clientKeys.public)
   if (allowed instanceof Error) throw allowed
 
@@ -61,6 +66,11 @@ export async function startSshServer({ username, env, home }: SshServerOptions):
       await once(server, 'close')
     },
   }
+}
+
+/** One in 256 Ed25519 keys that ssh2 makes cannot be read (ssh2 1.17); all of 3,000 ECDSA keys could. */
+export function makeKeys() {
+  return ssh2.utils.generateKeyPairSync('ecdsa', { bits: 256 })
 }
 
 /** A client first asks whether a key would do, then signs. */

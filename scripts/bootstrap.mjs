@@ -39,6 +39,9 @@ if (command === 'demo') {
   if (process.env['GAPLESS_TEST_ALL'] === '1') ensure('/usr/bin/chromium', 'chromium')
   // The login shells that people have: without one its tests are left out.
   for (const shell of ['zsh', 'fish', 'tcsh']) ensure(`/usr/bin/${shell}`, shell, false)
+  // Several hosts are network namespaces, which root alone may make: elsewhere those tests are left out.
+  ensure('/usr/sbin/ip', 'iproute2', false)
+  if (process.env['GAPLESS_TEST_ALL'] === '1') ensure('/usr/sbin/haproxy', 'haproxy', false)
   process.env['NODE_OPTIONS'] =
     `${process.env['NODE_OPTIONS'] ?? ''} --experimental-vm-modules --disable-warning=ExperimentalWarning`
   if (command === 'attacks') handOver(process.execPath, [join(root, 'scripts', 'attacks.mjs'), ...args])

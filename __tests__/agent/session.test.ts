@@ -77,7 +77,7 @@ describe('a session', () => {
   test('answers each request by its id, in order', async () => {
     const session = openSession({ releases, discard: async () => ({ removed: true }) })
     session.request('releases')
-    session.request('discard', { id: '20260101000001' })
+    session.request('discard', { id: '20260101000001', remove: true })
     expect(await session.next()).toMatchObject({ id: 1, ...noReleases })
     expect(await session.next()).toMatchObject({ id: 2, kind: 'result', value: { removed: true } })
   })
@@ -133,7 +133,7 @@ describe('an operation that fails', () => {
         throw new Failure('unknown-release', 'there is none', { remedy: 'Choose another.', evidence: 'ls' })
       },
     })
-    session.request('discard', { id: '20260101000001' })
+    session.request('discard', { id: '20260101000001', remove: true })
     expect(await session.next()).toEqual({
       id: 1,
       kind: 'error',
@@ -211,7 +211,7 @@ describe('an operation that fails', () => {
 
   test('for parameters that are not what it takes says which', async () => {
     const session = openSession({ discard: async () => ({ removed: true }) })
-    session.request('discard', { id: '../../etc' })
+    session.request('discard', { id: '../../etc', remove: true })
     expect(await session.next()).toMatchObject({
       kind: 'error',
       value: { code: 'malformed-message', message: expect.stringContaining('discard.id') },

@@ -228,7 +228,10 @@ async function openPlayed() {
 describe('a call', () => {
   test('gets its own answer, whatever the order', async () => {
     const { played, agent } = await openPlayed()
-    const [first, second] = [agent.call('releases', {}), agent.call('discard', { id: '20260101000001' })]
+    const [first, second] = [
+      agent.call('releases', {}),
+      agent.call('discard', { id: '20260101000001', remove: true }),
+    ]
     await played.next()
     await played.next()
     played.reply(2, 'result', { removed: true })
@@ -260,7 +263,7 @@ describe('a call', () => {
 
   test('refuses a result that is not what the operation gives', async () => {
     const { played, agent } = await openPlayed()
-    const call = failureOf(agent.call('discard', { id: '20260101000001' }))
+    const call = failureOf(agent.call('discard', { id: '20260101000001', remove: true }))
     await played.next()
     played.reply(1, 'result', { removed: 'yes' })
     expect(await call).toMatchObject({

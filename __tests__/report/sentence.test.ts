@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Outcome } from '../../src/outcome.ts'
 import { type Command, sentence } from '../../src/report/sentence.ts'
-import { before, live, now, outcomeOf } from './outcomes.ts'
+import { before, hostOutcome, live, now, outcomeOf } from './outcomes.ts'
 
 describe('the one sentence says what is live and whether what was asked for happened:', () => {
   const failed = { succeeded: false, release: now, previousRelease: before }
@@ -38,6 +38,31 @@ describe('the one sentence says what is live and whether what was asked for happ
       'a failure that nothing cured',
       outcomeOf({ ...failed, status: 'down' }),
       `${now} failed, and no release is known to be healthy.`,
+    ],
+    [
+      'a failure that not every host came back from',
+      outcomeOf({
+        ...failed,
+        status: 'down',
+        hosts: [
+          hostOutcome({ name: 'a', status: 'restored', live: before }),
+          hostOutcome({ name: 'b', status: 'down', live: null }),
+          hostOutcome({ name: 'c', status: 'kept', live: before }),
+        ],
+      }),
+      `${now} failed: ${before} on a, c; nothing that is known on b.`,
+    ],
+    [
+      'hosts that went back to what each had',
+      outcomeOf({
+        ...failed,
+        status: 'restored',
+        hosts: [
+          hostOutcome({ name: 'a', status: 'restored', live: before }),
+          hostOutcome({ name: 'b', status: 'kept', live: '20261101000000' }),
+        ],
+      }),
+      `${now} failed after the swap; every host was put back: ${before} on a; 20261101000000 on b.`,
     ],
     [
       'the status of a healthy app',

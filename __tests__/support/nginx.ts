@@ -12,7 +12,12 @@ export interface Nginx {
   stop(): Promise<void>
 }
 
-export async function startNginx(upstreamPort: number): Promise<Nginx> {
+export function startNginx(upstreamPort: number): Promise<Nginx> {
+  return serveNginx((port) => recommended(upstreamPort, port))
+}
+
+/** @param configuration what stands in `http { }`, given a port of 127.0.0.1 to listen on */
+export async function serveNginx(configuration: (port: number) => string): Promise<Nginx> {
   const folder = mkdtempSync(join(tmpdir(), 'gapless-nginx-'))
   const port = await freePort()
   const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
@@ -30,21 +35,7 @@ http {
   # In memory: the worker may run as a user that cannot write here.
   client_body_buffer_size 1m;
   ${temp.join('\n  ')}
-  upstream app {
-    server 127.0.0.1:${upstreamPort};
-    keepalive 16;
-    keepalive_timeout 4s;
-  }
-  server {
-    listen 127.0.0.1:${port};
-    location / {
-      proxy_pass http://app;
-      proxy_http_version 1.1;
-      proxy_set_header Connection "";
-      proxy_set_header Host $host;
-      proxy_buffering off;
-    }
-  }
+  ${configuration(port)}
 }
 `,
   )
@@ -70,4 +61,22 @@ http {
       rmSync(folder, { recursive: true, force: true })
     },
   }
+}
+
+function recommended(upstreamPort: number, port: number): string {
+  return `upstream app {
+  server 127.0.0.1:${upstreamPort};
+  keepalive 16;
+  keepalive_timeout 4s;
+}
+server {
+  listen 127.0.0.1:${port};
+  location / {
+    proxy_pass http://app;
+    proxy_http_version 1.1;
+    proxy_set_header Connection "";
+    proxy_set_header Host $host;
+    proxy_buffering off;
+  }
+}`
 }

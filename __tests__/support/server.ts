@@ -13,6 +13,7 @@ import {
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Namespace } from './namespace.ts'
 import { type Sshd, startSshd } from './sshd.ts'
 import { mountTmpfs } from './test-mounts.ts'
 
@@ -63,6 +64,10 @@ export interface TestServerOptions {
   readonly env?: Readonly<Record<string, string>>
   /** A file system of its own for the home, with these options of tmpfs. Needs root. */
   readonly disk?: string | undefined
+  /** A host of its own instead of this one: the app listens on all its addresses then, on port 3000. */
+  readonly network?: Namespace
+  /** See sshd.ts. */
+  readonly authorized?: readonly string[]
 }
 
 export async function startServer({
@@ -71,6 +76,8 @@ export async function startServer({
   withoutNode = false,
   env = {},
   disk,
+  network,
+  authorized = [],
 }: TestServerOptions = {}): Promise<TestServer> {
   const home = mkdtempSync(join(tmpdir(), 'gapless-home-'))
   const unmount = disk === undefined ? () => undefined : mountTmpfs(home, disk)
@@ -87,16 +94,17 @@ export async function startServer({
   const sshd = await startSshd({
     env: { ...session, ...Object.fromEntries([LEAK.split('=')]) },
     hidden: withoutNode ? nodes : [],
+    network,
+    authorized,
   })
-  const appPort = await freePort()
+  const appPort = network === undefined ? await freePort() : 3000
   const app = join(home, 'apps', 'next-app')
 
   const pm2With = (more: Readonly<Record<string, string>>, ...args: readonly string[]) =>
     new Promise<string>((resolve, reject) => {
       const options = { env: { ...session, ...more }, cwd: home }
-      execFile(process.execPath, [pm2Command, ...args], options, (error, out) =>
-        error ? reject(error) : resolve(out),
-      )
+      const [program = '', ...all] = [...(network?.prefix ?? []), process.execPath, pm2Command, ...args]
+      execFile(program, all, options, (error, out) => (error ? reject(error) : resolve(out)))
     })
   const pm2 = (...args: readonly string[]) => pm2With({}, ...args)
 
@@ -104,15 +112,16 @@ export async function startServer({
     sshd,
     home,
     appPort,
-    url: `http://127.0.0.1:${appPort}`,
+    url: `http://${sshd.host}:${appPort}`,
     app,
     inputs: {
-      host: '127.0.0.1',
+      host: sshd.host,
       port: String(sshd.port),
       username: sshd.username,
       key: sshd.clientKey,
       'known-hosts': sshd.hostPublicKeyLine,
       'app-port': String(appPort),
+      ...(network === undefined ? {} : { 'app-host': '0.0.0.0' }),
       'health-check-path': '/api/health',
       'health-check-timeout': '30s',
       observe: '2s',

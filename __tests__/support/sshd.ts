@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Namespace } from './namespace.ts'
 
 export interface SshdOptions {
   /** Variables of every session, stronger than what sshd sets itself. The working directory stays the user's home. */
@@ -16,6 +17,10 @@ export interface SshdOptions {
   readonly accounts?: readonly Account[]
   /** Types of the host keys. */
   readonly hostKeys?: readonly KeyType[]
+  /** Where it listens, on port 22, instead of 127.0.0.1. */
+  readonly network?: Namespace | undefined
+  /** Public keys that log in besides its own client's. */
+  readonly authorized?: readonly string[]
 }
 
 export type KeyType = 'ed25519' | 'ecdsa' | 'rsa'
@@ -33,7 +38,7 @@ export const mayUnshare = process.getuid?.() === 0
 
 export interface Sshd {
   readonly port: number
-  readonly host: '127.0.0.1'
+  readonly host: string
   readonly username: string
   /** A known_hosts line. */
   readonly hostPublicKeyLine: string
@@ -44,6 +49,7 @@ export interface Sshd {
   readonly folder: string
   /** A private key that logs in. */
   readonly clientKey: string
+  readonly clientPublicKey: string
   /** A private key that does not. */
   readonly otherKey: string
   logs(): string
@@ -54,27 +60,31 @@ export interface Sshd {
   stop(): Promise<void>
 }
 
-/** A real sshd of its own for a test, as the current user, on a free port of 127.0.0.1. */
+/** A real sshd of its own for a test, as the current user, on a free port of 127.0.0.1 unless told otherwise. */
 export async function startSshd({
   env = {},
   extraConfig = '',
   hidden = [],
   accounts = [],
   hostKeys = ['ed25519'],
+  network,
+  authorized = [],
 }: SshdOptions = {}): Promise<Sshd> {
   const folder = mkdtempSync(join(tmpdir(), 'sshd-'))
   const keys = hostKeys.map((type) => [type, makeKey(folder, `host-${type}`, type)] as const)
   const hostKey = keys[0]![1]
   const client = makeKey(folder, 'client')
   const other = makeKey(folder, 'other')
-  writeFileSync(join(folder, 'authorized_keys'), client.publicKey)
-  const port = await freePort()
-  writeFileSync(join(folder, 'sshd_config'), configuration(folder, port, env, hostKeys, extraConfig))
+  writeFileSync(join(folder, 'authorized_keys'), `${[client.publicKey, ...authorized].join('\n')}\n`)
+  const host = network?.address ?? '127.0.0.1'
+  const port = network === undefined ? await freePort() : 22
+  writeFileSync(join(folder, 'sshd_config'), configuration(folder, host, port, env, hostKeys, extraConfig))
   // As root sshd wants its privilege separation folder, which a service manager makes otherwise.
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
 
   let logs = ''
   const [program, ...args] = [
+    ...(network?.prefix ?? []),
     ...replaced(folder, hidden, accounts),
     '/usr/sbin/sshd',
     '-D',
@@ -100,15 +110,15 @@ export async function startSshd({
     rmSync(folder, { recursive: true, force: true })
   }
 
-  while (!(await accepts(port))) {
+  while (!(await accepts(host, port))) {
     if (sshd.exitCode !== null) throw new Error(`sshd did not start:\n${logs}`)
     await delay(10)
   }
   return {
     port,
-    host: '127.0.0.1',
+    host,
     username: userInfo().username,
-    hostPublicKeyLine: `[127.0.0.1]:${port} ${hostKey.publicKey.split(' ').slice(0, 2).join(' ')}`,
+    hostPublicKeyLine: `${port === 22 ? host : `[${host}]:${port}`} ${hostKey.publicKey.split(' ').slice(0, 2).join(' ')}`,
     fingerprint: hostKey.fingerprint,
     fingerprints: Object.fromEntries(keys.map(([type, key]) => [type, key.fingerprint])) as Record<
       KeyType,
@@ -116,6 +126,7 @@ export async function startSshd({
     >,
     folder,
     clientKey: client.privateKey,
+    clientPublicKey: client.publicKey,
     otherKey: other.privateKey,
     logs: () => logs,
     dropConnections,
@@ -168,6 +179,7 @@ function makeKey(folder: string, name: string, type: KeyType = 'ed25519') {
 
 function configuration(
   folder: string,
+  host: string,
   port: number,
   env: Readonly<Record<string, string>>,
   hostKeys: readonly KeyType[],
@@ -179,7 +191,7 @@ function configuration(
     // First, because the first value of a setting wins.
     extra,
     `Port ${port}`,
-    'ListenAddress 127.0.0.1',
+    `ListenAddress ${host}`,
     ...hostKeys.map((type) => `HostKey ${join(folder, `host-${type}`)}`),
     `AuthorizedKeysFile ${join(folder, 'authorized_keys')}`,
     'PermitRootLogin yes',
@@ -214,9 +226,9 @@ async function freePort(): Promise<number> {
   return port
 }
 
-function accepts(port: number): Promise<boolean> {
+function accepts(host: string, port: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const socket = connect(port, '127.0.0.1')
+    const socket = connect(port, host)
     socket.once('connect', () => {
       socket.destroy()
       resolve(true)

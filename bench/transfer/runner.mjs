@@ -26,16 +26,24 @@ const env = {
 }
 const plan = createPlan(readInputs(env), 'next-app')
 let detail = ''
-const log = { info: (line) => process.stderr.write(`${(detail = line)}\n`), group() {}, endGroup() {} }
+const log = {
+  info: (line) => process.stderr.write(`${(detail = line)}\n`),
+  group() {},
+  endGroup() {},
+  mask() {},
+  warning() {},
+}
 const pipeline = createPipeline(log)
+const startupMs = cpuTime()
 const begun = performance.now()
 const hosts = await connect(plan, { agentFile, launcherFile, persist: true, forUpload: true }, pipeline)
 const connected = performance.now()
-const output = readBuildOutput(workspace)
-const { value: manifest } = await assemble(plan, output, launcherFile, log)
+const output = { ...readBuildOutput(workspace), workerEnvironment: {} }
+const { value: manifest } = await assemble(plan, output, launcherFile, hosts, log)
 const assembled = performance.now()
 const value = await uploadToAll(plan, hosts, output, manifest, pipeline)
 const done = performance.now()
+const cpuMs = cpuTime()
 console.log(
   JSON.stringify({
     connectMs: connected - begun,
@@ -44,7 +52,13 @@ console.log(
     sentBytes: value.sentBytes,
     id: value.id,
     detail,
+    cpuMs: cpuMs - startupMs,
     rssBytes: process.resourceUsage().maxRSS * 1024,
   }),
 )
 for (const host of hosts) host.close()
+
+function cpuTime() {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
+}

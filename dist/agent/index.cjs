@@ -273,6 +273,8 @@ const serverFacts = object({
     live: nullable(releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
     interrupted: nullable(string),
+    /** Who holds the lock, for people. */
+    lock: nullable(string),
     now: string,
 });
 /** Failures as they travel. */
@@ -406,7 +408,7 @@ const operations = {
         result: object({ bootMs: count, status: count, attempts: count }),
     },
     /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
-    discard: { params: object({ id: releaseId }), result: object({ removed: guards_boolean }) },
+    discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
     /** Begins an activation, detached from the session; its journal entries come as events. */
     activate: { params: activationRequest, result: verdict },
     /**
@@ -3770,6 +3772,7 @@ function unsafe(path, why, command) {
 
 
 
+
 /** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
 async function inspectServer(layout, search, pm2Home) {
     const standing = nearestExisting(layout.base);
@@ -3793,6 +3796,7 @@ async function inspectServer(layout, search, pm2Home) {
         freeInodes: ffree,
         live: await liveRelease(layout),
         interrupted: await interruptedActivation(layout),
+        lock: await lockHolder(layout.lock),
         now: new Date().toISOString(),
     };
 }
@@ -4691,12 +4695,12 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 await assertPortIsOurs(runtime.host, runtime.port, { processes, records, daemon: daemonPid(home) });
                 return verifyCandidate(layout, id, runtime, workerNode());
             },
-            discard: async ({ id }) => {
+            discard: async ({ id, remove }) => {
                 const live = await liveRelease(layout);
                 if (id === live || !(await exists(releaseDirectory(layout, id))))
                     return { removed: false };
                 await markRejected(layout, id);
-                if ((await releasesInUse(layout, [id])).has(id))
+                if (!remove || (await releasesInUse(layout, [id])).has(id))
                     return { removed: false };
                 await removeRelease(layout, id);
                 return { removed: true };

@@ -57128,6 +57128,8 @@ function startProgress(log, what, total, now = () => performance.now()) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/hosts.js
+/** The servers of a run: one, or several behind a load balancer. */
+
 
 /**
  * Does the same on all hosts, at most so many at once, and waits for every one, whatever becomes of the others.
@@ -57148,7 +57150,7 @@ async function onEach(hosts, atOnce, pipeline, act) {
     if (first !== undefined) {
         throw others.length === 0
             ? first
-            : first.reworded(`${first.message} (and ${others.length} more hosts failed)`);
+            : first.reworded(`${first.message} (and ${plural(others.length, 'more host')} failed)`);
     }
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
@@ -57682,6 +57684,8 @@ const serverFacts = guards_object({
     live: nullable(messages_releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
     interrupted: nullable(string),
+    /** Who holds the lock, for people. */
+    lock: nullable(string),
     now: string,
 });
 /** Failures as they travel. */
@@ -57815,7 +57819,7 @@ const operations = {
         result: guards_object({ bootMs: count, status: count, attempts: count }),
     },
     /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
-    discard: { params: guards_object({ id: messages_releaseId }), result: guards_object({ removed: guards_boolean }) },
+    discard: { params: guards_object({ id: messages_releaseId, remove: guards_boolean }), result: guards_object({ removed: guards_boolean }) },
     /** Begins an activation, detached from the session; its journal entries come as events. */
     activate: { params: activationRequest, result: verdict },
     /**
@@ -58035,7 +58039,7 @@ async function bringLive(plan, hosts, pipeline, goal) {
     if (inputs.candidateCheck) {
         const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release)));
         await verified.catch(async (error) => {
-            await discard(hosts, goal);
+            await discard(hosts, goal, true);
             throw error;
         });
     }
@@ -58043,8 +58047,10 @@ async function bringLive(plan, hosts, pipeline, goal) {
         pipeline.skip('verify', 'candidate-check is off');
     }
     const outcome = together(goal, await rollOut(plan, hosts, pipeline, goal));
+    // A host that is out of reach may serve it: then the next run has to find it everywhere, to know what happened.
+    const unknown = outcome.hosts.some(({ live }) => live === null);
     if (!outcome.succeeded)
-        await discard(hosts, goal);
+        await discard(hosts, goal, !unknown);
     await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(inputs, host))).catch((error) => {
         const { message } = failure_Failure.from(error);
         pipeline.log.info(`cleanup failed, which changes nothing about what is live: ${message}`);
@@ -58106,13 +58112,13 @@ function notReached({ name, facts: { live } }) {
         failure: null,
     };
 }
-/** What failed is taken back where it was new; a release that was good before stays. */
-async function discard(hosts, { kind, release }) {
+/** What failed is no release to go back to any more; one that was good before stays so. @param remove its files too */
+async function discard(hosts, { kind, release }, remove) {
     if (kind !== 'deploy')
         return;
     await Promise.all(hosts.map((host) => host
         .agent()
-        .call('discard', { id: release })
+        .call('discard', { id: release, remove })
         .catch(() => undefined)));
 }
 
@@ -59074,9 +59080,9 @@ async function chooseRelease(plan, hosts, pipeline) {
     });
     return id;
 }
-/** The releases that were shown to serve on every host, oldest first. */
 async function commonReleases(plan, hosts, pipeline) {
-    return goodEverywhere(await historiesOf(plan, hosts, pipeline));
+    const histories = await historiesOf(plan, hosts, pipeline);
+    return { everywhere: inAll(histories), good: goodEverywhere(histories) };
 }
 function historiesOf(plan, hosts, pipeline) {
     return onEach(hosts, plan.inputs.maxParallel, pipeline, async (host) => {
@@ -59085,8 +59091,9 @@ function historiesOf(plan, hosts, pipeline) {
     });
 }
 function goodEverywhere(histories) {
-    const good = histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null));
-    const [first = [], ...others] = good;
+    return inAll(histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null)));
+}
+function inAll([first = [], ...others]) {
     return first
         .map(({ id }) => id)
         .filter((id) => others.every((history) => history.some((other) => other.id === id)));
@@ -59114,6 +59121,41 @@ function rollback_target_describe(history) {
         .join(', ');
 }
 
+;// CONCATENATED MODULE: ./build/phases/settled.js
+/** Several hosts can be compared only while nobody is at work on any of them. */
+
+
+/** Longer than a run takes from the end of one host to the beginning of the next, in ms. */
+const QUIET = 2000;
+/**
+ * Waits until no host is locked. Hosts that differ belong to a run that is on its way from one to the next, or to
+ * one that died there: the first will lock the next host in a moment.
+ * @returns what is true of each host then, in their order; or when `lock-timeout` is over
+ */
+async function settled_settled({ inputs: { lockTimeoutMs, maxParallel } }, hosts, pipeline) {
+    let facts = hosts.map((host) => host.facts);
+    if (hosts.length === 1)
+        return facts;
+    const deadline = performance.now() + lockTimeoutMs;
+    let quietSince;
+    let told;
+    for (;;) {
+        const now = performance.now();
+        const holder = facts.find(({ lock }) => lock !== null)?.lock ?? undefined;
+        if (holder !== undefined && holder !== told)
+            pipeline.log.info(`waiting for ${holder}`);
+        told = holder ?? told;
+        quietSince = holder === undefined ? (quietSince ?? now) : undefined;
+        const alike = new Set(facts.map(({ live }) => live)).size === 1;
+        if (quietSince !== undefined && (alike || now - quietSince > QUIET))
+            return facts;
+        if (now > deadline)
+            return facts;
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(QUIET / 4);
+        facts = [...(await onEach(hosts, maxParallel, pipeline, (host) => host.agent().call('inspect', {})))];
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/phases/recover.js
 /**
  * recover: ends what an earlier run began and nobody ended, because a process, the runner or a server died. A row of
@@ -59125,17 +59167,19 @@ function rollback_target_describe(history) {
 
 
 
+
 /**
  * What cannot be recovered does not stop the run: the release that it brings may be what is needed.
  * @returns what is live after it, where all hosts have the same
  */
 async function recover(plan, hosts, pipeline) {
-    const lives = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => finish(host, log));
+    const facts = await settled_settled(plan, hosts, pipeline);
+    const interrupted = hosts.map((host, index) => ({ name: host.name, host, facts: facts[index] }));
+    const lives = await onEach(interrupted, plan.inputs.maxParallel, pipeline, finish);
     return level(plan, hosts, lives, pipeline);
 }
 /** An activation that was interrupted on one host: its server finishes it, or takes it back. */
-async function finish(host, pipeline) {
-    const { interrupted, live } = host.facts;
+async function finish({ host, facts: { interrupted, live } }, pipeline) {
     if (interrupted === null)
         return live;
     const recovery = pipeline.run('recover', async () => {
@@ -59149,13 +59193,17 @@ async function finish(host, pipeline) {
 }
 /**
  * A run that died between two hosts left some new and some old. They are brought back to one release: the newest
- * of the live ones that was shown to serve on all of them.
+ * of the live ones that was shown to serve on all of them. A run switches only what every host has got: a live
+ * release that one of them lacks shows a host which missed a deploy, and the next brings it along.
  */
 async function level(plan, hosts, lives, pipeline) {
     const different = new Set(lives.filter((id) => id !== null));
     if (different.size <= 1)
         return agreed(lives);
-    const goal = (await commonReleases(plan, hosts, pipeline)).findLast((id) => different.has(id));
+    const { everywhere, good } = await commonReleases(plan, hosts, pipeline);
+    if (![...different].every((id) => everywhere.includes(id)))
+        return agreed(lives);
+    const goal = good.findLast((id) => different.has(id));
     const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal);
     const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ');
     const bringBack = async (host, log) => log.run('recover', async () => {
@@ -59270,6 +59318,10 @@ function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
     return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
 }
 
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
 // EXTERNAL MODULE: external "node:stream"
 var external_node_stream_ = __nccwpck_require__(7075);
 // EXTERNAL MODULE: external "node:zlib"
@@ -59482,8 +59534,138 @@ function compress(source, quality, ahead = 64 * 1024) {
     return out;
 }
 
+;// CONCATENATED MODULE: ./build/transfer/pack-once.js
+/**
+ * For several hosts: what they lack is packed once, into a file of the runner's, and each host reads it at its own
+ * pace. None holds another back, and none costs memory.
+ */
+
+
+
+
+
+/** For one host: it reads what is being packed. */
+function packForOne(manifest) {
+    return {
+        manifest: (base) => manifestStream(manifest, base),
+        parts: (missing, progress) => contentParts(missingFiles(manifest, missing), progress),
+        close: async () => undefined,
+    };
+}
+function packOnce(manifest) {
+    const manifests = new Map();
+    const packed = new Map();
+    return {
+        async *manifest(base) {
+            const pieces = manifests.get(base) ?? collect(manifestStream(manifest, base));
+            manifests.set(base, pieces);
+            yield* await pieces;
+        },
+        parts(missing, progress) {
+            const same = packed.get(missing) ?? pack(missingFiles(manifest, missing));
+            packed.set(missing, same);
+            return same.parts(progress);
+        },
+        async close() {
+            await Promise.all([...packed.values()].map((one) => one.close()));
+        },
+    };
+}
+async function collect(stream) {
+    const pieces = [];
+    for await (const piece of stream)
+        pieces.push(piece);
+    return pieces;
+}
+const pack_once_PIECE = 64 * 1024;
+function pack(files) {
+    const news = new external_node_events_.EventEmitter().setMaxListeners(0);
+    const written = [];
+    const file = temporaryFile();
+    let end;
+    let closed = false;
+    const more = async () => {
+        if (end !== undefined)
+            throw end.error ?? new Error('what was packed was given up');
+        await (0,external_node_events_.once)(news, 'more');
+    };
+    async function write() {
+        const handle = await file;
+        let at = 0;
+        for (const { files: some, content } of contentParts(files)) {
+            const part = { files: some, from: at, to: at, whole: false };
+            written.push(part);
+            for await (const piece of content) {
+                if (closed)
+                    return;
+                await handle.write(piece, 0, piece.length, at);
+                at += piece.length;
+                part.to = at;
+                news.emit('more');
+            }
+            part.whole = true;
+            news.emit('more');
+        }
+    }
+    const writing = write()
+        .catch((error) => ({ error }))
+        .then((failed) => {
+        end = failed ?? {};
+        news.emit('more');
+    });
+    async function* read(part) {
+        const handle = await file;
+        for (let at = part.from;;) {
+            if (at < part.to) {
+                const piece = Buffer.allocUnsafe(Math.min(pack_once_PIECE, part.to - at));
+                const { bytesRead } = await handle.read(piece, 0, piece.length, at);
+                at += bytesRead;
+                yield piece.subarray(0, bytesRead);
+            }
+            else if (part.whole) {
+                return;
+            }
+            else {
+                await more();
+            }
+        }
+    }
+    return {
+        async *parts(progress) {
+            for (let index = 0;; index += 1) {
+                while (index >= written.length && end === undefined)
+                    await more();
+                const part = written[index];
+                if (part === undefined) {
+                    if (end?.error !== undefined)
+                        throw end.error;
+                    return;
+                }
+                yield { files: part.files, content: read(part) };
+                progress(totalSize(part.files));
+            }
+        },
+        async close() {
+            closed = true;
+            await writing;
+            await file.then((handle) => handle.close()).catch(() => undefined);
+        },
+    };
+}
+/** It has no name from the beginning on, so that it goes with this process, however that ends. */
+async function temporaryFile() {
+    const folder = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
+    try {
+        return await (0,promises_namespaceObject.open)((0,external_node_path_namespaceObject.join)(folder, 'packed'), 'w+', 0o600);
+    }
+    finally {
+        await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true });
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/phases/upload.js
 /** upload: sends what the server lacks, in one compressed stream; the server proves every file by its hash. */
+
 
 
 
@@ -59497,7 +59679,8 @@ async function uploadToAll(plan, hosts, output, manifest, pipeline) {
     const { maxParallel } = plan.inputs;
     if (hosts.length > 1)
         await agreeOnId(hosts, maxParallel, pipeline);
-    const uploaded = await onEach(hosts, maxParallel, pipeline, (host, log) => log.run('upload', () => upload(plan, host, output, manifest, log.log)));
+    const packer = hosts.length > 1 ? packOnce(manifest) : packForOne(manifest);
+    const uploaded = await onEach(hosts, maxParallel, pipeline, (host, log) => log.run('upload', () => upload(plan, host, output, manifest, packer, log.log))).finally(() => packer.close());
     return { id: uploaded[0].id, sentBytes: uploaded.reduce((sum, { sentBytes }) => sum + sentBytes, 0) };
 }
 /** A release has the same id on all hosts, later than every other on any of them. */
@@ -59509,9 +59692,9 @@ async function agreeOnId(hosts, atOnce, pipeline) {
         .toSorted()
         .at(-1));
 }
-async function upload(plan, host, output, manifest, log) {
+async function upload(plan, host, output, manifest, packer, log) {
     const agent = host.agent();
-    const staged = await stage(host, output, manifest);
+    const staged = await stage(host, output, manifest, packer);
     const { id } = staged;
     let [sentFiles, sentBytes] = [0, 0];
     let failure;
@@ -59526,7 +59709,7 @@ async function upload(plan, host, output, manifest, log) {
         const files = missingFiles(manifest, missing);
         sentFiles += files.length;
         const progress = startProgress(log, 'sent', totalSize(files));
-        for (const part of contentParts(files, progress)) {
+        for await (const part of packer.parts(missing, progress)) {
             const filled = agent.call('fill', { id, files: part.files.length }, { body: counted(part.content) });
             filled.catch((error) => (failure ??= error));
             await agent.sent();
@@ -59558,11 +59741,11 @@ async function upload(plan, host, output, manifest, log) {
             `${manifest.files.length - sentFiles} were there already${remark}`,
     };
 }
-async function stage(host, output, manifest) {
+async function stage(host, output, manifest, packer) {
     const distDir = external_node_path_namespaceObject.posix.join(output.relativeAppDir, output.distDir);
     const begin = (release, folders) => host
         .agent()
-        .call('stage', { base: release, contentHash: manifest.hash, distDir }, { body: manifestStream(manifest, folders) });
+        .call('stage', { base: release, contentHash: manifest.hash, distDir }, { body: packer.manifest(folders) });
     const known = await host.base();
     try {
         return await begin(known.base, known.folders);
@@ -61343,6 +61526,8 @@ function programs() {
 }
 
 ;// CONCATENATED MODULE: ./build/report/sentence.js
+/** More hosts than that are only counted. */
+const sentence_MANY = 5;
 function sentence(outcome, command) {
     const { status, succeeded, release, liveRelease, previousRelease, hosts } = outcome;
     const live = liveRelease ?? 'no release';
@@ -61364,10 +61549,24 @@ function sentence(outcome, command) {
                 ? 'Nothing went live, and nothing on the server was touched.'
                 : `${live} is still live, untouched.`;
         case 'restored':
+            if (hosts.length > 1 && liveRelease === null)
+                return `${release ?? 'The new release'} failed after the swap; every host was put back: ${perHost(hosts)}.`;
             return `${release ?? 'The new release'} failed after the swap; ${live} was put back and is live and verified${everywhere}.`;
         case 'down':
+            if (hosts.length > 1)
+                return `${release ?? 'The run'} failed: ${perHost(hosts)}.`;
             return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
     }
+}
+/** `A on 10.0.0.11, 10.0.0.12; nothing that is known on 10.0.0.13` */
+function perHost(hosts) {
+    const names = new Map();
+    for (const { name, status, live } of hosts) {
+        const what = live === null ? 'nothing that is known' : status === 'down' ? `${live}, which did not go back,` : live;
+        names.set(what, [...(names.get(what) ?? []), name ?? '']);
+    }
+    const list = (some) => (some.length > sentence_MANY ? `${some.length} hosts` : some.join(', '));
+    return [...names].map(([what, some]) => `${what} on ${list(some)}`).join('; ');
 }
 
 ;// CONCATENATED MODULE: ./build/report/text.js

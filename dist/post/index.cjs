@@ -53494,6 +53494,8 @@ const serverFacts = object({
     live: nullable(messages_releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
     interrupted: nullable(string),
+    /** Who holds the lock, for people. */
+    lock: nullable(string),
     now: string,
 });
 /** Failures as they travel. */
@@ -53627,7 +53629,7 @@ const operations = {
         result: object({ bootMs: count, status: count, attempts: count }),
     },
     /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
-    discard: { params: object({ id: messages_releaseId }), result: object({ removed: guards_boolean }) },
+    discard: { params: object({ id: messages_releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
     /** Begins an activation, detached from the session; its journal entries come as events. */
     activate: { params: activationRequest, result: verdict },
     /**
@@ -55244,7 +55246,31 @@ function forward(jump, { host, port, address }, deadline) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/format.js
+/** Quantities for people. */
+function formatDuration(ms) {
+    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
+    if (ms < 999.5)
+        return `${Math.round(ms)} ms`;
+    if (ms < 59_950)
+        return `${(ms / 1000).toFixed(1)} s`;
+    const seconds = Math.round(ms / 1000);
+    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+function formatBytes(bytes) {
+    const units = ['B', 'KB', 'MB', 'GB'];
+    let [value, unit] = [bytes, 0];
+    while (value >= 999.95 && unit < units.length - 1)
+        [value, unit] = [value / 1000, unit + 1];
+    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+function plural(count, noun) {
+    return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 ;// CONCATENATED MODULE: ./build/phases/hosts.js
+/** The servers of a run: one, or several behind a load balancer. */
+
 
 /**
  * Does the same on all hosts, at most so many at once, and waits for every one, whatever becomes of the others.
@@ -55256,7 +55282,7 @@ async function hosts_onEach(hosts, atOnce, pipeline, act) {
     const waiting = hosts.entries();
     const next = async () => {
         for (const [index, host] of waiting) {
-            results[index] = await settled(act(host, pipeline.on(host.name)));
+            results[index] = await hosts_settled(act(host, pipeline.on(host.name)));
         }
     };
     await Promise.all(Array.from({ length: Math.min(atOnce, hosts.length) }, next));
@@ -55265,7 +55291,7 @@ async function hosts_onEach(hosts, atOnce, pipeline, act) {
     if (first !== undefined) {
         throw others.length === 0
             ? first
-            : first.reworded(`${first.message} (and ${others.length} more hosts failed)`);
+            : first.reworded(`${first.message} (and ${plural(others.length, 'more host')} failed)`);
     }
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
@@ -55280,7 +55306,7 @@ function checkEach(hosts, check) {
         }
     }
 }
-async function settled(promise) {
+async function hosts_settled(promise) {
     const [result] = await Promise.allSettled([promise]);
     return result;
 }
@@ -55438,9 +55464,9 @@ async function chooseRelease(plan, hosts, pipeline) {
     });
     return id;
 }
-/** The releases that were shown to serve on every host, oldest first. */
 async function commonReleases(plan, hosts, pipeline) {
-    return goodEverywhere(await historiesOf(plan, hosts, pipeline));
+    const histories = await historiesOf(plan, hosts, pipeline);
+    return { everywhere: inAll(histories), good: goodEverywhere(histories) };
 }
 function historiesOf(plan, hosts, pipeline) {
     return hosts_onEach(hosts, plan.inputs.maxParallel, pipeline, async (host) => {
@@ -55449,8 +55475,9 @@ function historiesOf(plan, hosts, pipeline) {
     });
 }
 function goodEverywhere(histories) {
-    const good = histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null));
-    const [first = [], ...others] = good;
+    return inAll(histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null)));
+}
+function inAll([first = [], ...others]) {
     return first
         .map(({ id }) => id)
         .filter((id) => others.every((history) => history.some((other) => other.id === id)));
@@ -55478,6 +55505,41 @@ function rollback_target_describe(history) {
         .join(', ');
 }
 
+;// CONCATENATED MODULE: ./build/phases/settled.js
+/** Several hosts can be compared only while nobody is at work on any of them. */
+
+
+/** Longer than a run takes from the end of one host to the beginning of the next, in ms. */
+const QUIET = 2000;
+/**
+ * Waits until no host is locked. Hosts that differ belong to a run that is on its way from one to the next, or to
+ * one that died there: the first will lock the next host in a moment.
+ * @returns what is true of each host then, in their order; or when `lock-timeout` is over
+ */
+async function settled_settled({ inputs: { lockTimeoutMs, maxParallel } }, hosts, pipeline) {
+    let facts = hosts.map((host) => host.facts);
+    if (hosts.length === 1)
+        return facts;
+    const deadline = performance.now() + lockTimeoutMs;
+    let quietSince;
+    let told;
+    for (;;) {
+        const now = performance.now();
+        const holder = facts.find(({ lock }) => lock !== null)?.lock ?? undefined;
+        if (holder !== undefined && holder !== told)
+            pipeline.log.info(`waiting for ${holder}`);
+        told = holder ?? told;
+        quietSince = holder === undefined ? (quietSince ?? now) : undefined;
+        const alike = new Set(facts.map(({ live }) => live)).size === 1;
+        if (quietSince !== undefined && (alike || now - quietSince > QUIET))
+            return facts;
+        if (now > deadline)
+            return facts;
+        await (0,promises_namespaceObject.setTimeout)(QUIET / 4);
+        facts = [...(await hosts_onEach(hosts, maxParallel, pipeline, (host) => host.agent().call('inspect', {})))];
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/phases/recover.js
 /**
  * recover: ends what an earlier run began and nobody ended, because a process, the runner or a server died. A row of
@@ -55489,17 +55551,19 @@ function rollback_target_describe(history) {
 
 
 
+
 /**
  * What cannot be recovered does not stop the run: the release that it brings may be what is needed.
  * @returns what is live after it, where all hosts have the same
  */
 async function recover(plan, hosts, pipeline) {
-    const lives = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => finish(host, log));
+    const facts = await settled(plan, hosts, pipeline);
+    const interrupted = hosts.map((host, index) => ({ name: host.name, host, facts: facts[index] }));
+    const lives = await onEach(interrupted, plan.inputs.maxParallel, pipeline, finish);
     return level(plan, hosts, lives, pipeline);
 }
 /** An activation that was interrupted on one host: its server finishes it, or takes it back. */
-async function finish(host, pipeline) {
-    const { interrupted, live } = host.facts;
+async function finish({ host, facts: { interrupted, live } }, pipeline) {
     if (interrupted === null)
         return live;
     const recovery = pipeline.run('recover', async () => {
@@ -55513,13 +55577,17 @@ async function finish(host, pipeline) {
 }
 /**
  * A run that died between two hosts left some new and some old. They are brought back to one release: the newest
- * of the live ones that was shown to serve on all of them.
+ * of the live ones that was shown to serve on all of them. A run switches only what every host has got: a live
+ * release that one of them lacks shows a host which missed a deploy, and the next brings it along.
  */
 async function level(plan, hosts, lives, pipeline) {
     const different = new Set(lives.filter((id) => id !== null));
     if (different.size <= 1)
         return agreed(lives);
-    const goal = (await commonReleases(plan, hosts, pipeline)).findLast((id) => different.has(id));
+    const { everywhere, good } = await commonReleases(plan, hosts, pipeline);
+    if (![...different].every((id) => everywhere.includes(id)))
+        return agreed(lives);
+    const goal = good.findLast((id) => different.has(id));
     const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal);
     const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ');
     const bringBack = async (host, log) => log.run('recover', async () => {
@@ -55554,6 +55622,7 @@ function restoring({ run, inputs }, release) {
 
 
 
+
 const cutOff = new failure_Failure('run-cut-off', 'the run was cut off before anything live was touched', {
     remedy: 'Run it again.',
 });
@@ -55561,11 +55630,15 @@ async function aftermath(plan, programs, pipeline) {
     const hosts = await connect_connect(plan, { ...programs, persist: false }, pipeline);
     try {
         const ended = await hosts_onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => endOf(plan, host, log));
-        const lives = ended.map(({ verdict }) => verdict.live);
+        // Not what the verdicts say: the run may have been on its way back, and another may have come since.
+        const lives = hosts.length > 1
+            ? (await settled_settled(plan, hosts, pipeline)).map(({ live }) => live)
+            : ended.map(({ verdict }) => verdict.live);
         const known = { ...nothingKnown, live: agreed(ended.map(({ verdict }) => verdict.previous)) };
-        if (new Set(lives).size <= 1)
+        if (new Set(lives).size === 1 && ended.every(({ verdict }) => verdict.live === lives[0])) {
             return together(known, ended);
-        // It was cut off between two hosts.
+        }
+        // It was cut off between two hosts, on its way there or back.
         const live = await level(plan, hosts, lives, pipeline);
         const failure = new failure_Failure('run-cut-off', 'the run was cut off between two hosts', {
             remedy: 'Run it again.',
@@ -55766,29 +55839,9 @@ function programs() {
     return { agentFile: (0,external_node_path_namespaceObject.join)(dist, 'agent', 'index.cjs'), launcherFile: (0,external_node_path_namespaceObject.join)(dist, 'launcher', 'index.cjs') };
 }
 
-;// CONCATENATED MODULE: ./build/format.js
-/** Quantities for people. */
-function formatDuration(ms) {
-    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
-    if (ms < 999.5)
-        return `${Math.round(ms)} ms`;
-    if (ms < 59_950)
-        return `${(ms / 1000).toFixed(1)} s`;
-    const seconds = Math.round(ms / 1000);
-    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-}
-function formatBytes(bytes) {
-    const units = ['B', 'KB', 'MB', 'GB'];
-    let [value, unit] = [bytes, 0];
-    while (value >= 999.95 && unit < units.length - 1)
-        [value, unit] = [value / 1000, unit + 1];
-    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
-function plural(count, noun) {
-    return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-
 ;// CONCATENATED MODULE: ./build/report/sentence.js
+/** More hosts than that are only counted. */
+const MANY = 5;
 function sentence(outcome, command) {
     const { status, succeeded, release, liveRelease, previousRelease, hosts } = outcome;
     const live = liveRelease ?? 'no release';
@@ -55810,10 +55863,24 @@ function sentence(outcome, command) {
                 ? 'Nothing went live, and nothing on the server was touched.'
                 : `${live} is still live, untouched.`;
         case 'restored':
+            if (hosts.length > 1 && liveRelease === null)
+                return `${release ?? 'The new release'} failed after the swap; every host was put back: ${perHost(hosts)}.`;
             return `${release ?? 'The new release'} failed after the swap; ${live} was put back and is live and verified${everywhere}.`;
         case 'down':
+            if (hosts.length > 1)
+                return `${release ?? 'The run'} failed: ${perHost(hosts)}.`;
             return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
     }
+}
+/** `A on 10.0.0.11, 10.0.0.12; nothing that is known on 10.0.0.13` */
+function perHost(hosts) {
+    const names = new Map();
+    for (const { name, status, live } of hosts) {
+        const what = live === null ? 'nothing that is known' : status === 'down' ? `${live}, which did not go back,` : live;
+        names.set(what, [...(names.get(what) ?? []), name ?? '']);
+    }
+    const list = (some) => (some.length > MANY ? `${some.length} hosts` : some.join(', '));
+    return [...names].map(([what, some]) => `${what} on ${list(some)}`).join('; ');
 }
 
 // EXTERNAL MODULE: external "node:util"

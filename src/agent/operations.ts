@@ -153,11 +153,11 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         await assertPortIsOurs(runtime.host, runtime.port, { processes, records, daemon: daemonPid(home) })
         return verifyCandidate(layout, id, runtime, workerNode())
       },
-      discard: async ({ id }) => {
+      discard: async ({ id, remove }) => {
         const live = await liveRelease(layout)
         if (id === live || !(await exists(releaseDirectory(layout, id)))) return { removed: false }
         await markRejected(layout, id)
-        if ((await releasesInUse(layout, [id])).has(id)) return { removed: false }
+        if (!remove || (await releasesInUse(layout, [id])).has(id)) return { removed: false }
         await removeRelease(layout, id)
         return { removed: true }
       },

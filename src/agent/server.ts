@@ -8,6 +8,7 @@ import type { ServerFacts } from '../protocol/messages.ts'
 import { interruptedActivation } from './activation/interrupted.ts'
 import type { Pm2Search } from './find-pm2.ts'
 import type { Layout } from './layout.ts'
+import { lockHolder } from './lock.ts'
 import { daemonPid } from './pm2.ts'
 import { liveRelease } from './releases.ts'
 import { assertTrusted } from './trust.ts'
@@ -40,6 +41,7 @@ export async function inspectServer(
     freeInodes: ffree,
     live: await liveRelease(layout),
     interrupted: await interruptedActivation(layout),
+    lock: await lockHolder(layout.lock),
     now: new Date().toISOString(),
   }
 }

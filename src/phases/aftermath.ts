@@ -9,6 +9,7 @@ import { connect } from './connect.ts'
 import { type Host, named, onEach } from './hosts.ts'
 import type { Programs } from './index.ts'
 import { level } from './recover.ts'
+import { settled } from './settled.ts'
 
 const cutOff = new Failure('run-cut-off', 'the run was cut off before anything live was touched', {
   remedy: 'Run it again.',
@@ -20,10 +21,16 @@ export async function aftermath(plan: Plan, programs: Programs, pipeline: Pipeli
     const ended = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) =>
       endOf(plan, host, log),
     )
-    const lives = ended.map(({ verdict }) => verdict.live)
+    // Not what the verdicts say: the run may have been on its way back, and another may have come since.
+    const lives =
+      hosts.length > 1
+        ? (await settled(plan, hosts, pipeline)).map(({ live }) => live)
+        : ended.map(({ verdict }) => verdict.live)
     const known = { ...nothingKnown, live: agreed(ended.map(({ verdict }) => verdict.previous)) }
-    if (new Set(lives).size <= 1) return together(known, ended)
-    // It was cut off between two hosts.
+    if (new Set(lives).size === 1 && ended.every(({ verdict }) => verdict.live === lives[0])) {
+      return together(known, ended)
+    }
+    // It was cut off between two hosts, on its way there or back.
     const live = await level(plan, hosts, lives, pipeline)
     const failure = new Failure('run-cut-off', 'the run was cut off between two hosts', {
       remedy: 'Run it again.',

@@ -37,7 +37,7 @@ export async function bringLive(
       log.run('verify', () => verify(host, release)),
     )
     await verified.catch(async (error: unknown) => {
-      await discard(hosts, goal)
+      await discard(hosts, goal, true)
       throw error
     })
   } else {
@@ -45,7 +45,9 @@ export async function bringLive(
   }
 
   const outcome = together(goal, await rollOut(plan, hosts, pipeline, goal))
-  if (!outcome.succeeded) await discard(hosts, goal)
+  // A host that is out of reach may serve it: then the next run has to find it everywhere, to know what happened.
+  const unknown = outcome.hosts.some(({ live }) => live === null)
+  if (!outcome.succeeded) await discard(hosts, goal, !unknown)
   await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(inputs, host))).catch(
     (error: unknown) => {
       const { message } = Failure.from(error)
@@ -118,14 +120,14 @@ function notReached({ name, facts: { live } }: Host): Ended {
   }
 }
 
-/** What failed is taken back where it was new; a release that was good before stays. */
-async function discard(hosts: readonly Host[], { kind, release }: Goal): Promise<void> {
+/** What failed is no release to go back to any more; one that was good before stays so. @param remove its files too */
+async function discard(hosts: readonly Host[], { kind, release }: Goal, remove: boolean): Promise<void> {
   if (kind !== 'deploy') return
   await Promise.all(
     hosts.map((host) =>
       host
         .agent()
-        .call('discard', { id: release })
+        .call('discard', { id: release, remove })
         .catch(() => undefined),
     ),
   )

@@ -1,4 +1,5 @@
 /** The servers of a run: one, or several behind a load balancer. */
+import { plural } from '../format.ts'
 import type { Pipeline } from '../pipeline.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { Result, ServerFacts } from '../protocol/messages.ts'
@@ -44,7 +45,7 @@ export async function onEach<H extends Pick<Host, 'name'>, T>(
   if (first !== undefined) {
     throw others.length === 0
       ? first
-      : first.reworded(`${first.message} (and ${others.length} more hosts failed)`)
+      : first.reworded(`${first.message} (and ${plural(others.length, 'more host')} failed)`)
   }
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
 }

@@ -7,9 +7,11 @@ import { agreed } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import { Failure } from '../protocol/failure.ts'
+import type { ServerFacts } from '../protocol/messages.ts'
 import { activate, reviveFailure } from './activation.ts'
 import { type Host, onEach } from './hosts.ts'
 import { commonReleases } from './rollback-target.ts'
+import { settled } from './settled.ts'
 
 /**
  * What cannot be recovered does not stop the run: the release that it brings may be what is needed.
@@ -20,13 +22,17 @@ export async function recover(
   hosts: readonly Host[],
   pipeline: Pipeline,
 ): Promise<string | null> {
-  const lives = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => finish(host, log))
+  const facts = await settled(plan, hosts, pipeline)
+  const interrupted = hosts.map((host, index) => ({ name: host.name, host, facts: facts[index]! }))
+  const lives = await onEach(interrupted, plan.inputs.maxParallel, pipeline, finish)
   return level(plan, hosts, lives, pipeline)
 }
 
 /** An activation that was interrupted on one host: its server finishes it, or takes it back. */
-async function finish(host: Host, pipeline: Pipeline): Promise<string | null> {
-  const { interrupted, live } = host.facts
+async function finish(
+  { host, facts: { interrupted, live } }: { readonly host: Host; readonly facts: ServerFacts },
+  pipeline: Pipeline,
+): Promise<string | null> {
   if (interrupted === null) return live
   const recovery = pipeline.run('recover', async () => {
     const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: false })
@@ -39,7 +45,8 @@ async function finish(host: Host, pipeline: Pipeline): Promise<string | null> {
 
 /**
  * A run that died between two hosts left some new and some old. They are brought back to one release: the newest
- * of the live ones that was shown to serve on all of them.
+ * of the live ones that was shown to serve on all of them. A run switches only what every host has got: a live
+ * release that one of them lacks shows a host which missed a deploy, and the next brings it along.
  */
 export async function level(
   plan: Plan,
@@ -49,7 +56,9 @@ export async function level(
 ): Promise<string | null> {
   const different = new Set(lives.filter((id) => id !== null))
   if (different.size <= 1) return agreed(lives)
-  const goal = (await commonReleases(plan, hosts, pipeline)).findLast((id) => different.has(id))
+  const { everywhere, good } = await commonReleases(plan, hosts, pipeline)
+  if (![...different].every((id) => everywhere.includes(id))) return agreed(lives)
+  const goal = good.findLast((id) => different.has(id))
   const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal)
   const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ')
   const bringBack = async (host: Host, log: Pipeline) =>

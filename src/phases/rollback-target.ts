@@ -29,13 +29,20 @@ export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline
   return id
 }
 
-/** The releases that were shown to serve on every host, oldest first. */
+export interface CommonReleases {
+  /** Those that every host has, oldest first. */
+  readonly everywhere: readonly string[]
+  /** Those of them that were shown to serve on every host. */
+  readonly good: readonly string[]
+}
+
 export async function commonReleases(
   plan: Plan,
   hosts: readonly Host[],
   pipeline: Pipeline,
-): Promise<readonly string[]> {
-  return goodEverywhere(await historiesOf(plan, hosts, pipeline))
+): Promise<CommonReleases> {
+  const histories = await historiesOf(plan, hosts, pipeline)
+  return { everywhere: inAll(histories), good: goodEverywhere(histories) }
 }
 
 function historiesOf(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<readonly History[]> {
@@ -46,8 +53,10 @@ function historiesOf(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Pr
 }
 
 function goodEverywhere(histories: readonly History[]): readonly string[] {
-  const good = histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null))
-  const [first = [], ...others] = good
+  return inAll(histories.map((history) => history.filter(({ activatedAt }) => activatedAt !== null)))
+}
+
+function inAll([first = [], ...others]: readonly History[]): readonly string[] {
   return first
     .map(({ id }) => id)
     .filter((id) => others.every((history) => history.some((other) => other.id === id)))

@@ -7,7 +7,8 @@ import { startProgress } from '../progress.ts'
 import { Failure } from '../protocol/failure.ts'
 import { proven, type Result } from '../protocol/messages.ts'
 import type { Manifest } from '../transfer/manifest.ts'
-import { contentParts, manifestStream, missingFiles, totalSize } from '../transfer/stream.ts'
+import { packForOne, packOnce, type Packer } from '../transfer/pack-once.ts'
+import { missingFiles, totalSize } from '../transfer/stream.ts'
 import type { Built } from './build.ts'
 import { type Host, onEach } from './hosts.ts'
 
@@ -27,9 +28,10 @@ export async function uploadToAll(
 ): Promise<Uploaded> {
   const { maxParallel } = plan.inputs
   if (hosts.length > 1) await agreeOnId(hosts, maxParallel, pipeline)
+  const packer = hosts.length > 1 ? packOnce(manifest) : packForOne(manifest)
   const uploaded = await onEach(hosts, maxParallel, pipeline, (host, log) =>
-    log.run('upload', () => upload(plan, host, output, manifest, log.log)),
-  )
+    log.run('upload', () => upload(plan, host, output, manifest, packer, log.log)),
+  ).finally(() => packer.close())
   return { id: uploaded[0]!.id, sentBytes: uploaded.reduce((sum, { sentBytes }) => sum + sentBytes, 0) }
 }
 
@@ -51,10 +53,11 @@ async function upload(
   host: Host,
   output: Built,
   manifest: Manifest,
+  packer: Packer,
   log: Pick<Log, 'info'>,
 ): Promise<Done<Uploaded>> {
   const agent = host.agent()
-  const staged = await stage(host, output, manifest)
+  const staged = await stage(host, output, manifest, packer)
   const { id } = staged
   let [sentFiles, sentBytes] = [0, 0]
   let failure: unknown
@@ -71,7 +74,7 @@ async function upload(
     const files = missingFiles(manifest, missing)
     sentFiles += files.length
     const progress = startProgress(log, 'sent', totalSize(files))
-    for (const part of contentParts(files, progress)) {
+    for await (const part of packer.parts(missing, progress)) {
       const filled = agent.call('fill', { id, files: part.files.length }, { body: counted(part.content) })
       filled.catch((error: unknown) => (failure ??= error))
       await agent.sent()
@@ -109,7 +112,7 @@ async function upload(
   }
 }
 
-async function stage(host: Host, output: Built, manifest: Manifest) {
+async function stage(host: Host, output: Built, manifest: Manifest, packer: Packer) {
   const distDir = posix.join(output.relativeAppDir, output.distDir)
   const begin = (release: string | null, folders: string) =>
     host
@@ -117,7 +120,7 @@ async function stage(host: Host, output: Built, manifest: Manifest) {
       .call(
         'stage',
         { base: release, contentHash: manifest.hash, distDir },
-        { body: manifestStream(manifest, folders) },
+        { body: packer.manifest(folders) },
       )
   const known = await host.base()
   try {

@@ -126,6 +126,8 @@ export const serverFacts = object({
   live: nullable(releaseId),
   /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
   interrupted: nullable(string),
+  /** Who holds the lock, for people. */
+  lock: nullable(string),
   now: string,
 })
 export type ServerFacts = Guarded<typeof serverFacts>
@@ -278,7 +280,7 @@ export const operations = {
     result: object({ bootMs: count, status: count, attempts: count }),
   },
   /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
-  discard: { params: object({ id: releaseId }), result: object({ removed: boolean }) },
+  discard: { params: object({ id: releaseId, remove: boolean }), result: object({ removed: boolean }) },
   /** Begins an activation, detached from the session; its journal entries come as events. */
   activate: { params: activationRequest, result: verdict },
   /**

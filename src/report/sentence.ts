@@ -1,8 +1,11 @@
 /** The one sentence of truth: what is live now, and whether what was asked for happened. */
 import type { Inputs } from '../inputs.ts'
-import type { Outcome } from '../outcome.ts'
+import type { HostOutcome, Outcome } from '../outcome.ts'
 
 export type Command = Inputs['command']
+
+/** More hosts than that are only counted. */
+const MANY = 5
 
 export function sentence(outcome: Outcome, command: Command | undefined): string {
   const { status, succeeded, release, liveRelease, previousRelease, hosts } = outcome
@@ -24,8 +27,23 @@ export function sentence(outcome: Outcome, command: Command | undefined): string
         ? 'Nothing went live, and nothing on the server was touched.'
         : `${live} is still live, untouched.`
     case 'restored':
+      if (hosts.length > 1 && liveRelease === null)
+        return `${release ?? 'The new release'} failed after the swap; every host was put back: ${perHost(hosts)}.`
       return `${release ?? 'The new release'} failed after the swap; ${live} was put back and is live and verified${everywhere}.`
     case 'down':
+      if (hosts.length > 1) return `${release ?? 'The run'} failed: ${perHost(hosts)}.`
       return `${release ?? 'The run'} failed, and no release is known to be healthy.`
   }
+}
+
+/** `A on 10.0.0.11, 10.0.0.12; nothing that is known on 10.0.0.13` */
+function perHost(hosts: readonly HostOutcome[]): string {
+  const names = new Map<string, string[]>()
+  for (const { name, status, live } of hosts) {
+    const what =
+      live === null ? 'nothing that is known' : status === 'down' ? `${live}, which did not go back,` : live
+    names.set(what, [...(names.get(what) ?? []), name ?? ''])
+  }
+  const list = (some: readonly string[]) => (some.length > MANY ? `${some.length} hosts` : some.join(', '))
+  return [...names].map(([what, some]) => `${what} on ${list(some)}`).join('; ')
 }

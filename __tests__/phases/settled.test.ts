@@ -1,0 +1,65 @@
+import { describe, expect, test } from '@jest/globals'
+import type { Host } from '../../src/phases/hosts.ts'
+import { settled } from '../../src/phases/settled.ts'
+import { createPipeline } from '../../src/pipeline.ts'
+import type { Plan } from '../../src/plan.ts'
+
+type Seen = { readonly live: string | null; readonly lock: string | null }
+const [before, now] = ['20261120000000', '20261121000000']
+
+/** A host that tells, one after the other, what is true of it; then it stays as it is. */
+function hostThat(name: string, ...truths: readonly Seen[]): Host & { asked(): number } {
+  let asked = 0
+  const inspect = async () => truths[Math.min((asked += 1), truths.length - 1)]
+  return {
+    name,
+    facts: truths[0],
+    agent: () => ({ call: inspect }),
+    asked: () => asked,
+  } as unknown as Host & { asked(): number }
+}
+
+function settle(hosts: readonly Host[], lockTimeoutMs = 10_000) {
+  const lines: string[] = []
+  const pipeline = createPipeline({
+    info: (line) => void lines.push(line),
+    group: () => undefined,
+    endGroup: () => undefined,
+    mask: () => undefined,
+    warning: () => undefined,
+  })
+  const plan = { inputs: { lockTimeoutMs, maxParallel: 10 } } as unknown as Plan
+  return settled(plan, hosts, pipeline).then((facts) => ({ lives: facts.map(({ live }) => live), lines }))
+}
+
+describe('hosts are compared only when nobody is at work on them:', () => {
+  test('where all is quiet and alike, at once', async () => {
+    const hosts = [hostThat('a', { live: now, lock: null }), hostThat('b', { live: now, lock: null })]
+    expect(await settle(hosts)).toEqual({ lives: [now, now], lines: [] })
+    expect(hosts.map((host) => host.asked())).toEqual([0, 0])
+  })
+
+  test('another run is waited for, from its first host to its last', async () => {
+    const hosts = [
+      hostThat('a', { live: before, lock: 'run 7' }, { live: now, lock: null }),
+      hostThat(
+        'b',
+        { live: before, lock: null },
+        { live: before, lock: null },
+        { live: before, lock: 'run 7' },
+        { live: now, lock: null },
+      ),
+    ]
+    expect(await settle(hosts)).toEqual({ lives: [now, now], lines: ['waiting for run 7'] })
+  })
+
+  test('hosts that stay different although nobody is at work are told apart', async () => {
+    const hosts = [hostThat('a', { live: now, lock: null }), hostThat('b', { live: before, lock: null })]
+    expect((await settle(hosts)).lives).toEqual([now, before])
+  })
+
+  test('it does not wait for ever', async () => {
+    const hosts = [hostThat('a', { live: now, lock: 'run 7' }), hostThat('b', { live: now, lock: null })]
+    expect(await settle(hosts, 100)).toEqual({ lives: [now, now], lines: ['waiting for run 7'] })
+  })
+})

@@ -1,0 +1,125 @@
+/**
+ * What one more host costs the runner: connect, assemble and upload to 1, 2, 5, 20 and 50 hosts, once for a first
+ * deploy and once for a one-page change.
+ *
+ *   npm run bench:hosts -- [--hosts 1,2,5,20,50] [--builds FOLDER] [--parallel 10]
+ *
+ * The hosts are embedded SSH servers on this machine in another process, and the agents there share its processors:
+ * the wall time says little of a runner that has its own. CPU, memory and bytes are the runner's process alone.
+ */
+import { execFile, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { compileSources } from './compile.ts'
+import type { Servers } from './hosts/servers.ts'
+import { exampleApp } from './transfer/trees.ts'
+
+const { values } = parseArgs({
+  options: {
+    hosts: { type: 'string', default: '1,2,5,20,50' },
+    /** Keep the builds of the example app there, and use those that are there. */
+    builds: { type: 'string' },
+    parallel: { type: 'string', default: '10' },
+  },
+})
+const root = join(import.meta.dirname, '..')
+/** For the time that the runner's uplink would take. */
+const bitsPerSecond = 100_000_000
+
+interface Run {
+  readonly connectMs: number
+  readonly assembleMs: number
+  readonly uploadMs: number
+  readonly sentBytes: number
+  readonly cpuMs: number
+  readonly rssBytes: number
+  readonly id: string
+}
+
+const work = mkdtempSync(join(tmpdir(), 'gapless-bench-hosts-'))
+try {
+  await bench()
+} finally {
+  rmSync(work, { recursive: true, force: true })
+}
+
+async function bench(): Promise<void> {
+  const compiled = compileSources()
+  const [first, second] = await exampleApp(values.builds ?? join(work, 'builds'))
+  console.log(
+    '| hosts | what | sent | runner CPU | CPU per further host | peak memory | wall time here | sending takes at 100 Mbit/s |',
+  )
+  console.log('| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |')
+  const alone: Record<string, Run> = {}
+  for (const count of values.hosts.split(',').map(Number)) {
+    const folder = join(work, `${count}`)
+    const servers = fork(join(import.meta.dirname, 'hosts', 'servers.ts'), [String(count), folder])
+    const [started] = (await once(servers, 'message')) as [Servers]
+    try {
+      for (const [what, { workspace }] of [
+        ['first deploy', first],
+        ['one-page change', second],
+      ] as const) {
+        const run = await upload(compiled, started, workspace)
+        alone[what] ??= run
+        print(count, what, run, alone[what])
+        for (const { home } of started.hosts) makeLive(home, run.id)
+      }
+    } finally {
+      servers.disconnect()
+      await once(servers, 'exit')
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+}
+
+function upload(compiled: string, { clientKey, hosts }: Servers, workspace: string): Promise<Run> {
+  const settings = {
+    inputs: {
+      host: hosts.map(({ port }) => `127.0.0.1:${port}`).join('\n'),
+      username: 'deploy',
+      key: clientKey,
+      'known-hosts': hosts.map(({ knownHosts }) => knownHosts).join('\n'),
+      path: 'app',
+      'install-command': 'none',
+      'build-command': 'none',
+      'max-parallel': values.parallel,
+      'connect-timeout': '120s',
+    },
+    workspace,
+    agentFile: join(root, 'dist', 'agent', 'index.cjs'),
+    launcherFile: join(root, 'dist', 'launcher', 'index.cjs'),
+  }
+  const args = [join(import.meta.dirname, 'transfer', 'runner.mjs'), compiled, JSON.stringify(settings)]
+  return new Promise((resolve, reject) => {
+    execFile(process.execPath, args, { maxBuffer: 64 * 1024 * 1024 }, (error, out, errors) =>
+      error ? reject(new Error(errors.slice(-4000))) : resolve(JSON.parse(out) as Run),
+    )
+  })
+}
+
+/** What the activation would do: the next upload builds on the live release. */
+function makeLive(home: string, id: string): void {
+  const current = join(home, 'app', 'current')
+  rmSync(current, { force: true })
+  symlinkSync(join('releases', id), current)
+}
+
+function print(count: number, what: string, run: Run, alone: Run): void {
+  const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`
+  const { connectMs, assembleMs, uploadMs, sentBytes, cpuMs, rssBytes } = run
+  const cells = [
+    count,
+    what,
+    `${(sentBytes / 1e6).toFixed(2)} MB`,
+    seconds(cpuMs),
+    count === 1 ? '' : seconds((cpuMs - alone.cpuMs) / (count - 1)),
+    `${(rssBytes / 1e6).toFixed(0)} MB`,
+    seconds(connectMs + assembleMs + uploadMs),
+    seconds((sentBytes * 8000) / bitsPerSecond),
+  ]
+  console.log(`| ${cells.join(' | ')} |`)
+}

@@ -1,0 +1,158 @@
+/**
+ * For several hosts: what they lack is packed once, into a file of the runner's, and each host reads it at its own
+ * pace. None holds another back, and none costs memory.
+ */
+import { EventEmitter, once } from 'node:events'
+import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Manifest, SourceFile } from './manifest.ts'
+import { contentParts, manifestStream, missingFiles, totalSize } from './stream.ts'
+
+export interface PackedPart {
+  readonly files: readonly SourceFile[]
+  readonly content: AsyncIterable<Buffer>
+}
+
+export interface Packer {
+  /** @param base see manifestStream */
+  manifest(base: string): AsyncIterable<Buffer>
+  /**
+   * @param missing bitmap, base64, see missingFiles
+   * @param progress told of the files' bytes that were handed out
+   */
+  parts(missing: string, progress: (bytes: number) => void): AsyncIterable<PackedPart> | Iterable<PackedPart>
+  /** Afterwards nothing can be read any more. */
+  close(): Promise<void>
+}
+
+/** For one host: it reads what is being packed. */
+export function packForOne(manifest: Manifest): Packer {
+  return {
+    manifest: (base) => manifestStream(manifest, base),
+    parts: (missing, progress) => contentParts(missingFiles(manifest, missing), progress),
+    close: async () => undefined,
+  }
+}
+
+export function packOnce(manifest: Manifest): Packer {
+  const manifests = new Map<string, Promise<readonly Buffer[]>>()
+  const packed = new Map<string, Packed>()
+  return {
+    async *manifest(base) {
+      const pieces = manifests.get(base) ?? collect(manifestStream(manifest, base))
+      manifests.set(base, pieces)
+      yield* await pieces
+    },
+    parts(missing, progress) {
+      const same = packed.get(missing) ?? pack(missingFiles(manifest, missing))
+      packed.set(missing, same)
+      return same.parts(progress)
+    },
+    async close() {
+      await Promise.all([...packed.values()].map((one) => one.close()))
+    },
+  }
+}
+
+async function collect(stream: AsyncIterable<Buffer>): Promise<readonly Buffer[]> {
+  const pieces: Buffer[] = []
+  for await (const piece of stream) pieces.push(piece)
+  return pieces
+}
+
+interface Packed {
+  parts(progress: (bytes: number) => void): AsyncIterable<PackedPart>
+  close(): Promise<void>
+}
+
+/** Where a part lies in the file, and whether all of it is there. In bytes. */
+interface Written {
+  readonly files: readonly SourceFile[]
+  readonly from: number
+  to: number
+  whole: boolean
+}
+
+const PIECE = 64 * 1024
+
+function pack(files: readonly SourceFile[]): Packed {
+  const news = new EventEmitter().setMaxListeners(0)
+  const written: Written[] = []
+  const file = temporaryFile()
+  let end: { readonly error?: unknown } | undefined
+  let closed = false
+
+  const more = async () => {
+    if (end !== undefined) throw end.error ?? new Error('what was packed was given up')
+    await once(news, 'more')
+  }
+  async function write(): Promise<void> {
+    const handle = await file
+    let at = 0
+    for (const { files: some, content } of contentParts(files)) {
+      const part: Written = { files: some, from: at, to: at, whole: false }
+      written.push(part)
+      for await (const piece of content) {
+        if (closed) return
+        await handle.write(piece, 0, piece.length, at)
+        at += piece.length
+        part.to = at
+        news.emit('more')
+      }
+      part.whole = true
+      news.emit('more')
+    }
+  }
+  const writing = write()
+    .catch((error: unknown) => ({ error }))
+    .then((failed) => {
+      end = failed ?? {}
+      news.emit('more')
+    })
+
+  async function* read(part: Written): AsyncGenerator<Buffer, void, undefined> {
+    const handle = await file
+    for (let at = part.from; ;) {
+      if (at < part.to) {
+        const piece = Buffer.allocUnsafe(Math.min(PIECE, part.to - at))
+        const { bytesRead } = await handle.read(piece, 0, piece.length, at)
+        at += bytesRead
+        yield piece.subarray(0, bytesRead)
+      } else if (part.whole) {
+        return
+      } else {
+        await more()
+      }
+    }
+  }
+  return {
+    async *parts(progress) {
+      for (let index = 0; ; index += 1) {
+        while (index >= written.length && end === undefined) await more()
+        const part = written[index]
+        if (part === undefined) {
+          if (end?.error !== undefined) throw end.error
+          return
+        }
+        yield { files: part.files, content: read(part) }
+        progress(totalSize(part.files))
+      }
+    },
+    async close() {
+      closed = true
+      await writing
+      await file.then((handle) => handle.close()).catch(() => undefined)
+    },
+  }
+}
+
+/** It has no name from the beginning on, so that it goes with this process, however that ends. */
+async function temporaryFile(): Promise<FileHandle> {
+  const folder = await mkdtemp(join(tmpdir(), 'gapless-'))
+  try {
+    return await open(join(folder, 'packed'), 'w+', 0o600)
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
