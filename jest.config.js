@@ -1,6 +1,8 @@
 /** Tests run on the TypeScript sources as native ES modules (npm test sets --experimental-vm-modules). */
 export default {
   testEnvironment: 'node',
+  // Most tests start processes, and stop servers behind them, on machines that others use too.
+  testTimeout: 30_000,
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
   modulePathIgnorePatterns: [
     '<rootDir>/build/',

@@ -16,7 +16,7 @@ let server: TestServer
 beforeAll(async () => {
   server = await startServer()
 })
-afterAll(() => server.stop())
+afterAll(() => server.stop(), 60_000)
 
 const get = (path: string) => fetch(server.url + path, { redirect: 'manual' })
 
