@@ -7,7 +7,7 @@ import { lineOf, type Result, tableOf, tryFault } from './trial.ts'
 
 /**
  * Promise 4: any process may die at any moment. Every fault at every step of the journal, under load: npm run
- * test:faults. By default one fault at each step.
+ * test:faults. By default one fault at each of some steps.
  */
 const all = process.env['GAPLESS_TEST_ALL'] === '1'
 const steps: readonly ActivationStep[] = [
@@ -19,7 +19,6 @@ const steps: readonly ActivationStep[] = [
   'rollback',
 ]
 const core = new Map<string, ActivationStep>([
-  ['the PM2 daemon is killed', 'pre-activate'],
   ['the disk fills up', 'swap'],
   ['runner, agent and activation are killed at once', 'reload'],
   ['the connection is cut', 'health-check'],
