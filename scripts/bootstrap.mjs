@@ -36,7 +36,10 @@ if (command === 'demo') {
 } else if (command === 'test' || command === 'attacks') {
   ensure('/usr/sbin/sshd', 'openssh-server')
   if (command === 'test') ensure('/usr/sbin/nginx', 'nginx')
-  if (process.env['GAPLESS_TEST_ALL'] === '1') ensure('/usr/bin/chromium', 'chromium')
+  if (process.env['GAPLESS_TEST_ALL'] === '1') {
+    ensure('/usr/bin/chromium', 'chromium')
+    ensure('/usr/bin/caddy', 'caddy', false)
+  }
   // The login shells that people have: without one its tests are left out.
   for (const shell of ['zsh', 'fish', 'tcsh']) ensure(`/usr/bin/${shell}`, shell, false)
   // Several hosts are network namespaces, which root alone may make: elsewhere those tests are left out.

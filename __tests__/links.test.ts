@@ -1,0 +1,52 @@
+/** Every relative link in the Markdown files leads to a file that is there, and to a heading of it. */
+import { execFileSync } from 'node:child_process'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { expect, test } from '@jest/globals'
+
+const root = join(import.meta.dirname, '..')
+const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.md'], {
+  cwd: root,
+  encoding: 'utf8',
+})
+  .trim()
+  .split('\n')
+
+/** As GitHub makes them: lower case, without punctuation, dashes for spaces. */
+function anchorsOf(markdown: string): ReadonlySet<string> {
+  const headings = withoutCode(markdown).matchAll(/^#+ (.+)$/gm)
+  return new Set(
+    [...headings].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\p{L}\p{N}\s_-]/gu, '')
+        .replaceAll(' ', '-'),
+    ),
+  )
+}
+
+function withoutCode(markdown: string): string {
+  return markdown.replace(/^```[^]*?^```$/gm, '')
+}
+
+function deadLinks(file: string): readonly string[] {
+  const links = withoutCode(readFileSync(join(root, file), 'utf8')).matchAll(/\]\(([^)\s]+)\)/g)
+  return [...links]
+    .map(([, link = '']) => link)
+    .filter((link) => !/^[a-z]+:/.test(link))
+    .filter((link) => {
+      const [path = '', anchor] = link.split('#')
+      const target = path === '' ? join(root, file) : join(root, dirname(file), path)
+      if (!existsSync(target)) return true
+      return anchor !== undefined && !anchorsOf(readFileSync(target, 'utf8')).has(anchor)
+    })
+}
+
+test.each(files)('%s has no dead link', (file) => {
+  expect(deadLinks(file)).toEqual([])
+})
+
+test('there are files to look at', () => {
+  expect(files).toContain('README.md')
+  expect(files).toContain('docs/how-it-works.md')
+})
