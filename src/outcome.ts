@@ -12,9 +12,19 @@ export interface Outcome {
   /** What truly serves at the end, where all hosts serve the same. */
   readonly liveRelease: string | null
   readonly uploadedBytes: number
+  /** Null where nothing was to be sent. */
+  readonly sent: Sent | null
   readonly failure: Failure | null
   /** Filled by `status`, and after an activation. */
   readonly hosts: readonly HostOutcome[]
+}
+
+/** What of a release's content the servers lacked, before it was compressed; of all hosts together. */
+export interface Sent {
+  readonly files: number
+  readonly bytes: number
+  readonly ofFiles: number
+  readonly ofBytes: number
 }
 
 /** The truth about one host. */
@@ -33,12 +43,13 @@ export interface Known {
   readonly live: string | null
   readonly release: string | null
   readonly uploadedBytes: number
+  readonly sent: Sent | null
 }
 
-export const nothingKnown: Known = { live: null, release: null, uploadedBytes: 0 }
+export const nothingKnown: Known = { live: null, release: null, uploadedBytes: 0, sent: null }
 
 /** Nothing live was touched: the outcome of every run that ends early. */
-export function untouched({ live, release, uploadedBytes }: Known): Outcome {
+export function untouched({ live, release, uploadedBytes, sent }: Known): Outcome {
   return {
     status: 'kept',
     succeeded: false,
@@ -46,6 +57,7 @@ export function untouched({ live, release, uploadedBytes }: Known): Outcome {
     previousRelease: live,
     liveRelease: live,
     uploadedBytes,
+    sent,
     failure: null,
     hosts: [],
   }

@@ -55,6 +55,7 @@ function reportWith(text: string): Report {
   return {
     title: text,
     command: 'deploy',
+    origin: null,
     durationMs: 1,
     rows: [{ phase: 'connect', host: text, state: 'failed', startedAt: 0, durationMs: 1, detail: text }],
     outcome: outcomeOf({

@@ -15,6 +15,7 @@ export const live = outcomeOf({
   previousRelease: before,
   liveRelease: now,
   uploadedBytes: 93_000,
+  sent: { files: 76, bytes: 316_000, ofFiles: 1470, ofBytes: 39_100_000 },
 })
 
 export function hostOutcome(changes: Partial<HostOutcome> = {}): HostOutcome {

@@ -47,6 +47,7 @@ describe('secrets', () => {
       {
         title: 'deploy s3cret-value',
         command: 'deploy',
+        origin: null,
         durationMs: 1,
         rows: [
           {
