@@ -1,5 +1,11 @@
 /** How a run ended: what the outputs, the summary and the exit code are made of. */
-import type { ActivationStatus, ReleaseSummary, Verdict, WorkerState } from './protocol/messages.ts'
+import type {
+  ActivationStatus,
+  JournalEntry,
+  ReleaseSummary,
+  Verdict,
+  WorkerState,
+} from './protocol/messages.ts'
 import type { Failure } from './protocol/failure.ts'
 
 export interface Outcome {
@@ -36,6 +42,19 @@ export interface HostOutcome {
   readonly workers: readonly WorkerState[]
   /** Filled by `status`. */
   readonly releases: readonly ReleaseSummary[]
+  /** Filled by `status`. */
+  readonly server: ServerState | null
+}
+
+export interface ServerState {
+  /** Its clock, ISO. */
+  readonly now: string
+  readonly freeBytes: number
+  /** Who holds it, in words. */
+  readonly lock: string | null
+  readonly interrupted: string | null
+  /** The last entries, oldest first. */
+  readonly journal: readonly JournalEntry[]
 }
 
 /** What a run has found out so far: it becomes the outcome wherever the run ends. */
@@ -91,6 +110,7 @@ export function together(known: Known, ended: readonly Ended[]): Outcome {
       live,
       workers,
       releases: [],
+      server: null,
     })),
   }
 }

@@ -65,6 +65,7 @@ function reportWith(text: string): Report {
         status: 'down' as const,
         live: null,
         releases: [releaseSummary({ id: '20260101000001' })],
+        server: null,
         workers: [workerState({ status: text, pmId: text })],
       })),
     }),

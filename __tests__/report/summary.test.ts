@@ -121,6 +121,32 @@ describe('the summary', () => {
     expect(text).toContain('| 4243 | online | unknown | unknown | 7 |')
   })
 
+  test('of a status tells the age of the releases, the disk, the lock and the last entries of the journal', () => {
+    const entry = {
+      time: '2026-01-01T00:00:02.000Z',
+      activation: 'a',
+      step: 'swap' as const,
+      state: 'done' as const,
+      detail: `current: <b>\n${before}`,
+      verdict: null,
+    }
+    const server = {
+      now: '2026-01-03T00:00:02.000Z',
+      freeBytes: 12_300_000_000,
+      lock: 'ann *since* noon',
+      interrupted: 'x',
+      journal: [entry],
+    }
+    const hosts = [hostOutcome({ releases: [releaseSummary({ live: true })], server })]
+    const outcome = outcomeOf({ status: 'live', succeeded: true, liveRelease: now, hosts })
+    const text = renderSummary(report({ command: 'status', outcome }))
+    expect(text).toContain(`| ${now} | live, 2 days ago | damaged | 0 B |`)
+    expect(text).toContain(
+      '- **Disk:** 12.3 GB free\n- **Lock:** held by ann &#42;since&#42; noon\n- **Interr',
+    )
+    expect(text).toContain(`<pre>2026-01-01T00:00:02.000Z swap done current: &#60;b&#62; ${before}</pre>`)
+  })
+
   test('of several hosts has the truth about each, and names them in every row', () => {
     const hosts = [
       hostOutcome({ name: 'a.example', status: 'restored', live: before, workers: [workerState()] }),
@@ -128,7 +154,9 @@ describe('the summary', () => {
     ]
     const rows = [row({ host: 'a.example' }), row({ phase: 'build' })]
     const text = renderSummary(report({ outcome: outcomeOf({ status: 'down', hosts }), rows }))
-    expect(text).toContain(`| a.example | ↩️ restored | ${before} |\n| b.example:2222 | 🔴 down | unknown |`)
+    expect(text).toContain(
+      `| a.example | restored | ${before} |\n| b.example:2222 | down | nothing that is known |`,
+    )
     expect(text).toContain('| upload | a.example | ✅ | 1.2 s | sent 2 files |\n| build |  | ✅ |')
     expect(text).toContain('<summary>1 worker on a.example</summary>')
   })

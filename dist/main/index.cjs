@@ -56460,6 +56460,7 @@ function together(known, ended) {
             live,
             workers,
             releases: [],
+            server: null,
         })),
     };
 }
@@ -56487,6 +56488,16 @@ function formatDuration(ms) {
         return `${(ms / 1000).toFixed(1)} s`;
     const seconds = Math.round(ms / 1000);
     return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+/** How long ago, in its largest unit. @param ms negative where two clocks differ */
+function formatAge(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
 }
 function formatBytes(bytes) {
     const units = ['B', 'KB', 'MB', 'GB'];
@@ -59244,7 +59255,8 @@ async function lookAt(plan, hosts, pipeline) {
 }
 async function look(host) {
     const found = await host.agent().call('status', {});
-    const { live, served, releases, workers } = found;
+    const { live, served, releases, workers, lock, interrupted, journal } = found;
+    const { now, freeBytes } = host.facts;
     const healthy = served !== null && served === live && workers.every(serves);
     const value = {
         name: host.name,
@@ -59252,8 +59264,9 @@ async function look(host) {
         live: served,
         releases,
         workers,
+        server: { now, freeBytes, lock, interrupted, journal },
     };
-    return { value, detail: status_describe(found) };
+    return { value, detail: `${status_describe(found)}; ${formatBytes(freeBytes)} free` };
 }
 function serves({ status, phase }) {
     return status === 'online' && phase === 'open';
@@ -61486,6 +61499,7 @@ const phases_status = (plan, programs, pipeline) => withHosts(plan, programs, pi
 ;// CONCATENATED MODULE: ./build/pipeline.js
 /** Runs the phases: times them, keeps a row of each, and stops at the first that fails. */
 
+
 function createPipeline(log) {
     const rows = [];
     // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
@@ -61499,27 +61513,25 @@ function createPipeline(log) {
             async run(phase, act) {
                 const startedAt = Date.now();
                 const begun = performance.now();
-                const row = (state, detail) => rows.push({
-                    phase,
-                    host,
-                    state,
-                    startedAt,
-                    durationMs: Math.round(performance.now() - begun),
-                    detail,
-                });
+                const row = (state, detail) => {
+                    const durationMs = Math.round(performance.now() - begun);
+                    const ended = { phase, host, state, startedAt, durationMs, detail };
+                    rows.push(ended);
+                    return ended;
+                };
                 if (running === 0)
                     log.group(phase);
                 running += 1;
                 try {
                     const { value, detail } = await act();
-                    row('ok', detail);
-                    info(detail);
+                    const { durationMs } = row('ok', detail);
+                    info(`${detail} (${phase}: ${formatDuration(durationMs)})`);
                     return value;
                 }
                 catch (error) {
                     const failure = failure_Failure.from(error);
-                    row('failed', failure.message);
-                    info(`failed: ${failure.message}`);
+                    const { durationMs } = row('failed', failure.message);
+                    info(`failed: ${failure.message} (${phase}: ${formatDuration(durationMs)})`);
                     throw failure;
                 }
                 finally {
@@ -61606,8 +61618,15 @@ function redactReport(report, redact) {
         ...report,
         title: redact(title),
         rows: rows.map((row) => ({ ...row, detail: redact(row.detail) })),
-        outcome: { ...outcome, failure },
+        outcome: { ...outcome, failure, hosts: outcome.hosts.map((host) => redactHost(host, redact)) },
     };
+}
+function redactHost(host, redact) {
+    const { server } = host;
+    if (server === null)
+        return host;
+    const journal = server.journal.map((entry) => ({ ...entry, detail: redact(entry.detail) }));
+    return { ...host, server: { ...server, lock: server.lock && redact(server.lock), journal } };
 }
 function redactFailure(failure, redact) {
     const { message, remedy, evidence } = failure;
@@ -61811,6 +61830,8 @@ function safe(host) {
 
 /** In characters, of which each takes up to eight bytes. */
 const LONGEST_EVIDENCE = 20_000;
+/** Of the journal, in characters. */
+const LONGEST_ENTRY = 500;
 /** A summary over 1 MiB is dropped whole by GitHub. In bytes. */
 const LARGEST = 900_000;
 function reportOf(plan, outcome, rows, durationMs, env) {
@@ -61827,7 +61848,7 @@ function reportOf(plan, outcome, rows, durationMs, env) {
     };
 }
 function renderSummary(report) {
-    const { title, command, outcome, rows } = report;
+    const { title, command, outcome, origin, rows } = report;
     const { failure, hosts, succeeded } = outcome;
     const looking = command === 'status';
     return fitting([
@@ -61836,7 +61857,12 @@ function renderSummary(report) {
         failure === null ? '' : renderFailure(report, failure),
         hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
         renderFacts(report),
-        ...hosts.flatMap((host) => [renderReleases(host), renderWorkers(host, looking || !succeeded)]),
+        ...hosts.flatMap((host) => [
+            renderServer(host),
+            renderReleases(host, origin),
+            renderWorkers(host, looking || !succeeded),
+            renderJournal(host),
+        ]),
         looking ? '' : timeline(rows),
         rows.length === 0 ? '' : folded('What each phase did', renderPhases(rows), !succeeded),
     ]);
@@ -61894,7 +61920,10 @@ function summary_code(id) {
 }
 function renderCommit(origin) {
     const { commit } = origin;
-    return commit === '' ? '' : markdown_link(`\`${markdown_escape(commit.slice(0, 7))}\``, commitUrl(origin, commit));
+    return commit === '' ? '' : markdown_link(summary_code(commit.slice(0, 7)), commitUrl(origin, commit));
+}
+function shortCommit(commit, origin) {
+    return markdown_link(markdown_escape(commit.slice(0, 7)), origin && commitUrl(origin, commit));
 }
 function renderRun({ actor, runUrl, runNumber }) {
     const run = runUrl === null ? '' : markdown_link(runNumber === 0 ? 'this run' : `#${runNumber}`, runUrl);
@@ -61925,8 +61954,7 @@ function checks(rows) {
         .map((phase) => `${phase} on ${plural(hosts(phase), 'host')}`);
 }
 function hostRow({ name, status, live }) {
-    const sign = { live: '✅', kept: '➖', restored: '↩️', down: '🔴' }[status];
-    return [name ?? '', `${sign} ${status}`, live ?? 'unknown'];
+    return [name ?? '', status, live ?? 'nothing that is known'];
 }
 function renderPhases(rows) {
     const several = rows.some(({ host }) => host !== null);
@@ -61937,16 +61965,47 @@ function renderPhases(rows) {
     };
     return table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells));
 }
-function renderReleases({ name, releases }) {
+function renderServer({ name, server }) {
+    if (server === null)
+        return '';
+    const { freeBytes, lock, interrupted } = server;
+    return bullets([
+        ['Host', name === null ? '' : markdown_escape(name)],
+        ['Disk', `${formatBytes(freeBytes)} free`],
+        ['Lock', lock === null ? 'free' : `held by ${markdown_escape(lock)}`],
+        [
+            'Interrupted',
+            interrupted === null ? '' : 'a deploy; the next deploy or rollback finishes or undoes it',
+        ],
+    ]);
+}
+function renderJournal({ name, server }) {
+    const lines = (server?.journal ?? []).map(({ time, step, state, detail, verdict }) => [time, step ?? '', verdict?.status ?? state, detail.slice(0, LONGEST_ENTRY)]
+        .filter((text) => text !== '')
+        .join(' ')
+        .replace(/\s+/g, ' '));
+    return lines.length === 0 ? '' : folded(on('Journal', name), verbatim(lines.join('\n')));
+}
+function renderReleases({ name, releases, server }, origin) {
     if (releases.length === 0)
         return '';
     const rows = releases.map(({ id, live, activatedAt, info, bytes }) => [
         id,
-        live ? 'live' : activatedAt === null ? 'never verified' : 'verified',
-        info === null ? 'damaged' : info.commit.slice(0, 7),
+        [live ? 'live' : activatedAt === null ? 'never verified' : 'verified', age(id, server)]
+            .filter((text) => text !== '')
+            .join(', '),
+        info === null ? 'damaged' : { markdown: shortCommit(info.commit, origin) },
         formatBytes(bytes),
     ]);
     return table([markdown_escape(on('Release', name)), 'State', 'Commit', 'Size'], rows);
+}
+/** A release's id is the UTC second of its upload. */
+function age(id, server) {
+    if (server === null)
+        return '';
+    const uploaded = Date.parse(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
+    const ms = Date.parse(server.now) - uploaded;
+    return Number.isNaN(ms) ? '' : formatAge(ms);
 }
 function renderWorkers({ name, workers }, open) {
     if (workers.length === 0)

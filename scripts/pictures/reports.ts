@@ -45,6 +45,7 @@ function host(changes: Partial<HostOutcome> = {}): HostOutcome {
     live: now,
     workers: [worker(41_207), worker(41_231)],
     releases: [],
+    server: null,
     ...changes,
   }
 }
@@ -114,6 +115,14 @@ const releases: readonly ReleaseSummary[] = [older, before, now].map((id) => ({
   bytes: 39_100_000,
 }))
 
+const server = {
+  now: '2026-11-21T09:12:00.000Z',
+  freeBytes: 12_300_000_000,
+  lock: null,
+  interrupted: null,
+  journal: [],
+}
+
 const several = ['web-1.example', 'web-2.example', 'web-3.example']
 const onSeveral = (step: Step, at: number, apart = 0): readonly Step[] =>
   several.map((name, index) => [step[0], step[1] + 90 * index, step[2], name, at + apart * index])
@@ -172,7 +181,7 @@ export const reports: Readonly<Record<string, Report>> = {
       release: null,
       liveRelease: now,
       sent: null,
-      hosts: [host({ releases })],
+      hosts: [host({ releases, server })],
     }),
     rowsOf([connect, ['status', 310, '3 releases, 2 workers']]),
     { title: 'status shop on shop.example', command: 'status' },

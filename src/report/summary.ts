@@ -2,7 +2,7 @@
  * The job summary as Markdown: pure. What matters comes first and is never folded; no table is wider than a phone,
  * and nothing has a colour of its own.
  */
-import { formatBytes, formatDuration, plural } from '../format.ts'
+import { formatAge, formatBytes, formatDuration, plural } from '../format.ts'
 import type { HostOutcome, Outcome } from '../outcome.ts'
 import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
@@ -13,6 +13,8 @@ import { timeline } from './timeline.ts'
 
 /** In characters, of which each takes up to eight bytes. */
 const LONGEST_EVIDENCE = 20_000
+/** Of the journal, in characters. */
+const LONGEST_ENTRY = 500
 /** A summary over 1 MiB is dropped whole by GitHub. In bytes. */
 const LARGEST = 900_000
 
@@ -47,7 +49,7 @@ export function reportOf(
 }
 
 export function renderSummary(report: Report): string {
-  const { title, command, outcome, rows } = report
+  const { title, command, outcome, origin, rows } = report
   const { failure, hosts, succeeded } = outcome
   const looking = command === 'status'
   return fitting([
@@ -56,7 +58,12 @@ export function renderSummary(report: Report): string {
     failure === null ? '' : renderFailure(report, failure),
     hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
     renderFacts(report),
-    ...hosts.flatMap((host) => [renderReleases(host), renderWorkers(host, looking || !succeeded)]),
+    ...hosts.flatMap((host) => [
+      renderServer(host),
+      renderReleases(host, origin),
+      renderWorkers(host, looking || !succeeded),
+      renderJournal(host),
+    ]),
     looking ? '' : timeline(rows),
     rows.length === 0 ? '' : folded('What each phase did', renderPhases(rows), !succeeded),
   ])
@@ -122,7 +129,11 @@ function code(id: string): string {
 
 function renderCommit(origin: Origin): string {
   const { commit } = origin
-  return commit === '' ? '' : link(`\`${escape(commit.slice(0, 7))}\``, commitUrl(origin, commit))
+  return commit === '' ? '' : link(code(commit.slice(0, 7)), commitUrl(origin, commit))
+}
+
+function shortCommit(commit: string, origin: Origin | null): string {
+  return link(escape(commit.slice(0, 7)), origin && commitUrl(origin, commit))
 }
 
 function renderRun({ actor, runUrl, runNumber }: Origin): string {
@@ -158,8 +169,7 @@ function checks(rows: readonly Row[]): readonly string[] {
 }
 
 function hostRow({ name, status, live }: HostOutcome): readonly string[] {
-  const sign = { live: '✅', kept: '➖', restored: '↩️', down: '🔴' }[status]
-  return [name ?? '', `${sign} ${status}`, live ?? 'unknown']
+  return [name ?? '', status, live ?? 'nothing that is known']
 }
 
 function renderPhases(rows: readonly Row[]): string {
@@ -172,15 +182,49 @@ function renderPhases(rows: readonly Row[]): string {
   return table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells))
 }
 
-function renderReleases({ name, releases }: HostOutcome): string {
+function renderServer({ name, server }: HostOutcome): string {
+  if (server === null) return ''
+  const { freeBytes, lock, interrupted } = server
+  return bullets([
+    ['Host', name === null ? '' : escape(name)],
+    ['Disk', `${formatBytes(freeBytes)} free`],
+    ['Lock', lock === null ? 'free' : `held by ${escape(lock)}`],
+    [
+      'Interrupted',
+      interrupted === null ? '' : 'a deploy; the next deploy or rollback finishes or undoes it',
+    ],
+  ])
+}
+
+function renderJournal({ name, server }: HostOutcome): string {
+  const lines = (server?.journal ?? []).map(({ time, step, state, detail, verdict }) =>
+    [time, step ?? '', verdict?.status ?? state, detail.slice(0, LONGEST_ENTRY)]
+      .filter((text) => text !== '')
+      .join(' ')
+      .replace(/\s+/g, ' '),
+  )
+  return lines.length === 0 ? '' : folded(on('Journal', name), verbatim(lines.join('\n')))
+}
+
+function renderReleases({ name, releases, server }: HostOutcome, origin: Origin | null): string {
   if (releases.length === 0) return ''
   const rows = releases.map(({ id, live, activatedAt, info, bytes }) => [
     id,
-    live ? 'live' : activatedAt === null ? 'never verified' : 'verified',
-    info === null ? 'damaged' : info.commit.slice(0, 7),
+    [live ? 'live' : activatedAt === null ? 'never verified' : 'verified', age(id, server)]
+      .filter((text) => text !== '')
+      .join(', '),
+    info === null ? 'damaged' : { markdown: shortCommit(info.commit, origin) },
     formatBytes(bytes),
   ])
   return table([escape(on('Release', name)), 'State', 'Commit', 'Size'], rows)
+}
+
+/** A release's id is the UTC second of its upload. */
+function age(id: string, server: HostOutcome['server']): string {
+  if (server === null) return ''
+  const uploaded = Date.parse(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'))
+  const ms = Date.parse(server.now) - uploaded
+  return Number.isNaN(ms) ? '' : formatAge(ms)
 }
 
 function renderWorkers({ name, workers }: HostOutcome, open: boolean): string {
