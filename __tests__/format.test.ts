@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { formatBytes, formatDuration, plural } from '../src/format.ts'
+import { formatAge, formatBytes, formatDuration, plural } from '../src/format.ts'
 
 test.each([
   [0, '0 ms'],
@@ -38,4 +38,14 @@ describe('a count', () => {
   ])('of %d is %s', (count, text) => {
     expect(plural(count, 'file')).toBe(text)
   })
+})
+
+test.each([
+  [-5000, 'just now'],
+  [59_999, 'just now'],
+  [60_000, '1 minute ago'],
+  [7_200_000, '2 hours ago'],
+  [86_400_000 * 3.9, '3 days ago'],
+])('an age of %d ms is told as %s', (ms, text) => {
+  expect(formatAge(ms)).toBe(text)
 })

@@ -30,7 +30,7 @@ describe('a phase', () => {
     expect(row).toMatchObject({ phase: 'upload', state: 'ok', detail: 'sent 2 files' })
     expect(row!.durationMs).toBeGreaterThanOrEqual(19)
     expect(row!.startedAt).toBeGreaterThanOrEqual(before)
-    expect(lines).toEqual(['> upload', 'sent 2 files', '<'])
+    expect(lines).toEqual(['> upload', expect.stringMatching(/^sent 2 files \(upload: \d+ ms\)$/), '<'])
   })
 
   test('that fails leaves a row with the reason, and throws it on', async () => {
@@ -46,7 +46,11 @@ describe('a phase', () => {
     expect(pipeline.rows).toEqual([
       expect.objectContaining({ phase: 'verify', state: 'failed', detail: 'the new release died' }),
     ])
-    expect(lines).toEqual(['> verify', 'failed: the new release died', '<'])
+    expect(lines).toEqual([
+      '> verify',
+      expect.stringMatching(/^failed: the new release died \(verify: \d+ ms\)$/),
+      '<',
+    ])
   })
 
   test('that throws anything else fails all the same', async () => {

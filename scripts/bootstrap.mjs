@@ -2,6 +2,7 @@
  * Makes a fresh clone ready and runs a command in it. It needs Node and npm, and nothing else.
  *
  *   node scripts/bootstrap.mjs demo [arguments]    the demo, on the runner's Node
+ *   node scripts/bootstrap.mjs pictures [arguments]    job summaries, drawn
  *   node scripts/bootstrap.mjs bench NAME [arguments]
  *   node scripts/bootstrap.mjs test [arguments]    all tests; Debian's packages are installed when root may
  *   node scripts/bootstrap.mjs faults [--random N]   every fault at every step, or N at random moments
@@ -33,6 +34,10 @@ if (command === 'demo') {
   if (rounds === undefined) process.env['GAPLESS_TEST_ALL'] = '1'
   else process.env['GAPLESS_RANDOM_FAULTS'] = rounds
   test(rounds === undefined ? '__tests__/faults' : '__tests__/faults/random')
+} else if (command === 'pictures') {
+  ensure('/usr/bin/chromium', 'chromium')
+  ensure('/usr/share/fonts/truetype/noto/NotoColorEmoji.ttf', 'fonts-noto-color-emoji', false)
+  handOver(runnerNode(), [join(root, 'scripts', 'pictures.mjs'), ...args])
 } else if (command === 'test' || command === 'attacks') {
   ensure('/usr/sbin/sshd', 'openssh-server')
   if (command === 'test') ensure('/usr/sbin/nginx', 'nginx')

@@ -8,6 +8,17 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }
 
+/** How long ago, in its largest unit. @param ms negative where two clocks differ */
+export function formatAge(ms: number): string {
+  const units = [
+    ['day', 86_400_000],
+    ['hour', 3_600_000],
+    ['minute', 60_000],
+  ] as const
+  const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0]
+  return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`
+}
+
 export function formatBytes(bytes: number): string {
   const units = ['B', 'KB', 'MB', 'GB']
   let [value, unit] = [bytes, 0]

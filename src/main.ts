@@ -33,7 +33,7 @@ async function main(): Promise<void> {
   } catch (error) {
     outcome = { ...untouched(nothingKnown), failure: Failure.from(error) }
   }
-  const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun))
+  const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env)
   writeReport(redactReport(report, redact))
   markFinished()
   process.exit(outcome.succeeded ? 0 : 1)

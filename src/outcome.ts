@@ -1,5 +1,11 @@
 /** How a run ended: what the outputs, the summary and the exit code are made of. */
-import type { ActivationStatus, ReleaseSummary, Verdict, WorkerState } from './protocol/messages.ts'
+import type {
+  ActivationStatus,
+  JournalEntry,
+  ReleaseSummary,
+  Verdict,
+  WorkerState,
+} from './protocol/messages.ts'
 import type { Failure } from './protocol/failure.ts'
 
 export interface Outcome {
@@ -12,9 +18,19 @@ export interface Outcome {
   /** What truly serves at the end, where all hosts serve the same. */
   readonly liveRelease: string | null
   readonly uploadedBytes: number
+  /** Null where nothing was to be sent. */
+  readonly sent: Sent | null
   readonly failure: Failure | null
   /** Filled by `status`, and after an activation. */
   readonly hosts: readonly HostOutcome[]
+}
+
+/** What of a release's content the servers lacked, before it was compressed; of all hosts together. */
+export interface Sent {
+  readonly files: number
+  readonly bytes: number
+  readonly ofFiles: number
+  readonly ofBytes: number
 }
 
 /** The truth about one host. */
@@ -26,6 +42,19 @@ export interface HostOutcome {
   readonly workers: readonly WorkerState[]
   /** Filled by `status`. */
   readonly releases: readonly ReleaseSummary[]
+  /** Filled by `status`. */
+  readonly server: ServerState | null
+}
+
+export interface ServerState {
+  /** Its clock, ISO. */
+  readonly now: string
+  readonly freeBytes: number
+  /** Who holds it, in words. */
+  readonly lock: string | null
+  readonly interrupted: string | null
+  /** The last entries, oldest first. */
+  readonly journal: readonly JournalEntry[]
 }
 
 /** What a run has found out so far: it becomes the outcome wherever the run ends. */
@@ -33,12 +62,13 @@ export interface Known {
   readonly live: string | null
   readonly release: string | null
   readonly uploadedBytes: number
+  readonly sent: Sent | null
 }
 
-export const nothingKnown: Known = { live: null, release: null, uploadedBytes: 0 }
+export const nothingKnown: Known = { live: null, release: null, uploadedBytes: 0, sent: null }
 
 /** Nothing live was touched: the outcome of every run that ends early. */
-export function untouched({ live, release, uploadedBytes }: Known): Outcome {
+export function untouched({ live, release, uploadedBytes, sent }: Known): Outcome {
   return {
     status: 'kept',
     succeeded: false,
@@ -46,6 +76,7 @@ export function untouched({ live, release, uploadedBytes }: Known): Outcome {
     previousRelease: live,
     liveRelease: live,
     uploadedBytes,
+    sent,
     failure: null,
     hosts: [],
   }
@@ -79,6 +110,7 @@ export function together(known: Known, ended: readonly Ended[]): Outcome {
       live,
       workers,
       releases: [],
+      server: null,
     })),
   }
 }

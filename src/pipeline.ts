@@ -1,4 +1,5 @@
 /** Runs the phases: times them, keeps a row of each, and stops at the first that fails. */
+import { formatDuration } from './format.ts'
 import { Failure } from './protocol/failure.ts'
 
 export type PhaseName =
@@ -65,26 +66,23 @@ export function createPipeline(log: Log): Pipeline {
       async run(phase, act) {
         const startedAt = Date.now()
         const begun = performance.now()
-        const row = (state: Row['state'], detail: string) =>
-          rows.push({
-            phase,
-            host,
-            state,
-            startedAt,
-            durationMs: Math.round(performance.now() - begun),
-            detail,
-          })
+        const row = (state: Row['state'], detail: string): Row => {
+          const durationMs = Math.round(performance.now() - begun)
+          const ended = { phase, host, state, startedAt, durationMs, detail }
+          rows.push(ended)
+          return ended
+        }
         if (running === 0) log.group(phase)
         running += 1
         try {
           const { value, detail } = await act()
-          row('ok', detail)
-          info(detail)
+          const { durationMs } = row('ok', detail)
+          info(`${detail} (${phase}: ${formatDuration(durationMs)})`)
           return value
         } catch (error) {
           const failure = Failure.from(error)
-          row('failed', failure.message)
-          info(`failed: ${failure.message}`)
+          const { durationMs } = row('failed', failure.message)
+          info(`failed: ${failure.message} (${phase}: ${formatDuration(durationMs)})`)
           throw failure
         } finally {
           running -= 1

@@ -27,7 +27,7 @@ async function post(): Promise<void> {
     ...untouched(nothingKnown),
     failure: Failure.from(error),
   }))
-  const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun))
+  const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env)
   writeReport(redactReport({ ...report, title: `${report.title} was cut off` }, redact))
   process.exit(outcome.succeeded ? 0 : 1)
 }

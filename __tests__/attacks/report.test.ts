@@ -55,6 +55,7 @@ function reportWith(text: string): Report {
   return {
     title: text,
     command: 'deploy',
+    origin: null,
     durationMs: 1,
     rows: [{ phase: 'connect', host: text, state: 'failed', startedAt: 0, durationMs: 1, detail: text }],
     outcome: outcomeOf({
@@ -64,6 +65,7 @@ function reportWith(text: string): Report {
         status: 'down' as const,
         live: null,
         releases: [releaseSummary({ id: '20260101000001' })],
+        server: null,
         workers: [workerState({ status: text, pmId: text })],
       })),
     }),

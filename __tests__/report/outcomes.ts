@@ -15,10 +15,11 @@ export const live = outcomeOf({
   previousRelease: before,
   liveRelease: now,
   uploadedBytes: 93_000,
+  sent: { files: 76, bytes: 316_000, ofFiles: 1470, ofBytes: 39_100_000 },
 })
 
 export function hostOutcome(changes: Partial<HostOutcome> = {}): HostOutcome {
-  return { name: null, status: 'live', live: now, workers: [], releases: [], ...changes }
+  return { name: null, status: 'live', live: now, workers: [], releases: [], server: null, ...changes }
 }
 
 export function releaseSummary(changes: Partial<ReleaseSummary> = {}): ReleaseSummary {

@@ -1,13 +1,17 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Row } from '../../src/pipeline.ts'
+import fc from 'fast-check'
 import { Failure } from '../../src/protocol/failure.ts'
+import { originOf } from '../../src/report/origin.ts'
 import { renderSummary, type Report, reportOf } from '../../src/report/summary.ts'
+import { timeline } from '../../src/report/timeline.ts'
 import { before, hostOutcome, live, now, outcomeOf, releaseSummary, workerState } from './outcomes.ts'
 
 function report(changes: Partial<Report> = {}): Report {
   return {
     title: 'deploy shop on example.com',
     command: 'deploy',
+    origin: null,
     outcome: live,
     rows: [],
     durationMs: 61_000,
@@ -34,8 +38,13 @@ describe('the summary', () => {
     expect(renderSummary(report())).toBe(
       [
         '## ✅ deploy shop on example.com',
-        `${now} is live and verified; before it was ${before}.`,
-        'Took 1 min 1 s, sent 93.0 KB.\n',
+        `**${now} is live and verified; before it was ${before}.**`,
+        [
+          `- **Release:** \`${before}\` → \`${now}\``,
+          '- **Sent:** 76 of 1470 files, 0.8 % of 39.1 MB, as 93.0 KB',
+          '- **Took:** 1 min 1 s',
+          `- **To go back:** run with \`command: rollback\` and \`release: ${before}\`\n`,
+        ].join('\n'),
       ].join('\n\n'),
     )
   })
@@ -73,7 +82,7 @@ describe('the summary', () => {
     })
     const text = renderSummary(failedWith(failure))
     expect(text).toContain(
-      '**the new release ended by itself** (`candidate-died`)\n\nLook at its last lines.',
+      'the new release ended by itself (`candidate-died`)\n\n**Next:** Look at its last lines.',
     )
     expect(text).toContain('<pre>Error: no database\n    at connect</pre>')
   })
@@ -108,8 +117,34 @@ describe('the summary', () => {
     expect(text).toContain(`| ${before} | verified | damaged | 39.0 MB |`)
     expect(text).toContain(`| ${now} | live | damaged | 0 B |`)
     expect(text).toContain('| 20260101000003 | never verified | damaged | 0 B |')
-    expect(text).toContain(`| 0 | 4242 | online | ${now} | open | 0 |`)
-    expect(text).toContain('| 1 | 4243 | online | unknown | unknown | 7 |')
+    expect(text).toContain(`| 4242 | online | ${now} | open | 0 |`)
+    expect(text).toContain('| 4243 | online | unknown | unknown | 7 |')
+  })
+
+  test('of a status tells the age of the releases, the disk, the lock and the last entries of the journal', () => {
+    const entry = {
+      time: '2026-01-01T00:00:02.000Z',
+      activation: 'a',
+      step: 'swap' as const,
+      state: 'done' as const,
+      detail: `current: <b>\n${before}`,
+      verdict: null,
+    }
+    const server = {
+      now: '2026-01-03T00:00:02.000Z',
+      freeBytes: 12_300_000_000,
+      lock: 'ann *since* noon',
+      interrupted: 'x',
+      journal: [entry],
+    }
+    const hosts = [hostOutcome({ releases: [releaseSummary({ live: true })], server })]
+    const outcome = outcomeOf({ status: 'live', succeeded: true, liveRelease: now, hosts })
+    const text = renderSummary(report({ command: 'status', outcome }))
+    expect(text).toContain(`| ${now} | live, 2 days ago | damaged | 0 B |`)
+    expect(text).toContain(
+      '- **Disk:** 12.3 GB free\n- **Lock:** held by ann &#42;since&#42; noon\n- **Interr',
+    )
+    expect(text).toContain(`<pre>2026-01-01T00:00:02.000Z swap done current: &#60;b&#62; ${before}</pre>`)
   })
 
   test('of several hosts has the truth about each, and names them in every row', () => {
@@ -123,11 +158,17 @@ describe('the summary', () => {
       `| a.example | restored | ${before} |\n| b.example:2222 | down | nothing that is known |`,
     )
     expect(text).toContain('| upload | a.example | ✅ | 1.2 s | sent 2 files |\n| build |  | ✅ |')
-    expect(text).toContain('| Worker on a.example | Process |')
+    expect(text).toContain('<summary>1 worker on a.example</summary>')
   })
 
   test('can be written of a run that failed before there was a plan', () => {
-    const early = reportOf(undefined, outcomeOf({ failure: new Failure('missing-input', 'no host') }), [], 5)
+    const early = reportOf(
+      undefined,
+      outcomeOf({ failure: new Failure('missing-input', 'no host') }),
+      [],
+      5,
+      {},
+    )
     expect(renderSummary(early)).toContain('## ⚠️ Gapless')
   })
 })
@@ -147,12 +188,12 @@ describe('everything in it is data:', () => {
     ['a heading by underline', '==='],
   ])('a text cannot begin %s, alone in its paragraph', (_, text) => {
     const remedy = renderSummary(failedWith(new Failure('x', 'x', { remedy: text }))).split('\n\n')[3] ?? ''
-    expect(remedy).toMatch(/^&#\d+;/)
+    expect(remedy).toMatch(/^\*\*Next:\*\* &#\d+;/)
   })
 
   test('a text is one paragraph: it cannot end the block that it stands in', () => {
     const text = renderSummary(failedWith(new Failure('x', 'one\n\n# two\r\n- three')))
-    expect(text).toContain('**one # two - three** (`x`)')
+    expect(text).toContain('\n\none # two - three (`x`)\n\n')
   })
 
   test('the title, the message and the remedy', () => {
@@ -161,8 +202,13 @@ describe('everything in it is data:', () => {
       ...failedWith(failure),
       title: hostile,
     }).split('\n\n')
-    const code = message.slice(message.indexOf('** (`') + 5, -2)
-    for (const text of [title.slice(3), message.slice(2, message.indexOf('** (`')), code, remedy]) {
+    const code = message.slice(message.indexOf(' (`') + 3, -2)
+    for (const text of [
+      title.slice(3),
+      message.slice(0, message.indexOf(' (`')),
+      code,
+      remedy.slice('**Next:** '.length),
+    ]) {
       expect(text).not.toMatch(special)
       expect(text).toContain('img src=x onerror=alert(1)')
     }
@@ -172,7 +218,7 @@ describe('everything in it is data:', () => {
     const evidence = `</pre></details><script>\n\n  **indented** &amp; [x](y)\n`
     const text = renderSummary(failedWith(new Failure('x', 'x', { evidence })))
     expect(text.match(/<[^>]+>/g)).toEqual([
-      '<details open>',
+      '<details>',
       '<summary>',
       '</summary>',
       '<pre>',
@@ -209,7 +255,7 @@ describe('everything in it is data:', () => {
     })
     const text = renderSummary(report({ outcome, rows: [row({ detail: `${hostile}\n| next | row |\r\n` })] }))
     const tables = text.split('\n').filter((line) => line.startsWith('|'))
-    expect(tables.map((line) => line.split(' | ').length)).toEqual([4, 4, 4, 4, 4, 4, 6, 6, 6])
+    expect(tables.map((line) => line.split(' | ').length)).toEqual([4, 4, 4, 5, 5, 5, 4, 4, 4])
     for (const cell of tables.flatMap((line) => line.slice(2, -2).split(' | ')))
       expect(cell).not.toMatch(special)
   })
@@ -217,6 +263,96 @@ describe('everything in it is data:', () => {
   test('plain text is left readable', () => {
     expect(renderSummary(report({ rows: [row({ detail: 'app_name 1.5 (ok): 3 > 2, a-b' })] }))).toContain(
       '| upload | ✅ | 1.2 s | app_name 1.5 (ok): 3 > 2, a-b |',
+    )
+  })
+})
+
+describe('it links to', () => {
+  const origin = originOf(
+    {
+      commit: '0123456789abcdef0123456789abcdef01234567',
+      ref: '',
+      actor: 'ann',
+      runUrl: 'https://evil.example',
+      workflow: '',
+      runNumber: 12,
+      runAttempt: 1,
+    },
+    {
+      GITHUB_SERVER_URL: 'https://github.example',
+      GITHUB_REPOSITORY: 'acme/site',
+      GITHUB_RUN_ID: '42',
+      GITHUB_ACTION_REPOSITORY: 'acme/gapless',
+      GITHUB_ACTION_REF: 'v1',
+    },
+  )
+
+  test('the commit and the run', () => {
+    const text = renderSummary(report({ origin }))
+    expect(text).toContain(`[\`0123456\`](https://github.example/acme/site/commit/${origin.commit})`)
+    expect(text).toContain('[#12](https://github.example/acme/site/actions/runs/42) by ann')
+    expect(text).not.toContain('evil')
+  })
+
+  test('what is known of an error', () => {
+    const text = renderSummary({ ...failedWith(new Failure('port-taken', 'no')), origin })
+    expect(text).toContain(
+      '([`port-taken`](https://github.example/acme/gapless/blob/v1/docs/errors.md#port-taken))',
+    )
+  })
+
+  test.each([
+    ['a server', { GITHUB_SERVER_URL: 'https://x/(y)' }],
+    ['a repository', { GITHUB_REPOSITORY: 'a/b](x)' }],
+    ['nothing', { GITHUB_REPOSITORY: undefined }],
+  ])('nothing where the runner names %s that is none', (_, env) => {
+    const found = originOf(
+      { commit: 'abcdef1', ref: '', actor: '', runUrl: '', workflow: '', runNumber: 0, runAttempt: 1 },
+      { GITHUB_SERVER_URL: 'https://github.example', GITHUB_REPOSITORY: 'a/b', GITHUB_RUN_ID: '1', ...env },
+    )
+    const text = renderSummary(report({ origin: found }))
+    expect(text).not.toContain('](')
+    expect(text).toContain('- **Commit:** `abcdef1`')
+  })
+})
+
+describe('its timeline', () => {
+  test('has a bar for each phase that ran, and a section for each host', () => {
+    const rows = [
+      row({ phase: 'build', startedAt: 1000, durationMs: 61_000 }),
+      row({ phase: 'upload', host: 'a.example:2222', startedAt: 62_000, durationMs: 500 }),
+      row({ phase: 'verify', state: 'skipped' }),
+      row({ phase: 'swap', host: 'a.example:2222', state: 'failed', startedAt: 62_500, durationMs: 0 }),
+    ]
+    expect(timeline(rows)).toBe(
+      [
+        '```mermaid',
+        'gantt',
+        '  dateFormat YYYY-MM-DD HH:mm:ss.SSS',
+        '  axisFormat %M:%S',
+        '  tickInterval 30second',
+        '  section runner',
+        '    build 1 min 1 s :2000-01-01 00:00:00.000, 2000-01-01 00:01:01.000',
+        '  section a.example 2222',
+        '    upload 500 ms :2000-01-01 00:01:01.000, 2000-01-01 00:01:01.500',
+        '    swap 0 ms :crit, 2000-01-01 00:01:01.500, 2000-01-01 00:01:01.501',
+        '```',
+      ].join('\n'),
+    )
+  })
+
+  test('is left out where it would be no picture', () => {
+    expect(timeline([row()])).toBe('')
+    expect(timeline(Array.from({ length: 100 }, () => row()))).toBe('')
+  })
+
+  test('cannot be ended, or told anything, by the name of a host', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (host) => {
+        const lines = timeline([row({ host }), row({ host })]).split('\n')
+        expect(lines).toHaveLength(9)
+        expect(lines[5]).toMatch(/^ {2}section [A-Za-z0-9. -]+$/)
+      }),
     )
   })
 })
@@ -242,5 +378,31 @@ describe('it is never so long that GitHub drops it:', () => {
     expect(Buffer.byteLength(text)).toBeLessThan(limit)
     for (const word of ['message', 'remedy', 'detail']) expect(text).toContain(`${word} &#60;`)
     expect(text).toContain('…')
+  })
+
+  test('whatever is in it, and however much', () => {
+    const text = fc.tuple(fc.constantFrom('<', '漢', '😀', 'x|'), fc.integer({ min: 0, max: 30_000 }))
+    const many = fc.integer({ min: 0, max: 300 })
+    fc.assert(
+      fc.property(text, many, many, many, ([unit, length], hosts, phases, workers) => {
+        const long = unit.repeat(length)
+        const outcome = outcomeOf({
+          failure: new Failure('x', long, { remedy: long, evidence: long }),
+          hosts: Array.from({ length: hosts }, () =>
+            hostOutcome({
+              name: long.slice(0, 300),
+              workers: Array.from({ length: workers % 20 }, () =>
+                workerState({ status: long.slice(0, 300) }),
+              ),
+            }),
+          ),
+        })
+        const rows = Array.from({ length: phases }, () => row({ detail: long, host: long }))
+        const summary = renderSummary({ ...report({ rows }), title: long, outcome })
+        expect(Buffer.byteLength(summary)).toBeLessThan(limit)
+        expect(summary).toContain('Nothing went live')
+      }),
+      { numRuns: 10 },
+    )
   })
 })

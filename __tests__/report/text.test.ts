@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { Failure } from '../../src/protocol/failure.ts'
 import { redactLog, redactor, redactReport, visible } from '../../src/report/text.ts'
-import { live, outcomeOf } from './outcomes.ts'
+import { hostOutcome, live, outcomeOf } from './outcomes.ts'
 
 describe('secrets', () => {
   test('are replaced wherever they stand, the longer before what is a part of it', () => {
@@ -43,10 +43,19 @@ describe('secrets', () => {
       remedy: 'do s3cret-value',
       evidence: 's3cret-value',
     })
+    const entry = {
+      time: '',
+      activation: '',
+      step: null,
+      state: 'note' as const,
+      detail: 's3cret-value',
+      verdict: null,
+    }
     const report = redactReport(
       {
         title: 'deploy s3cret-value',
         command: 'deploy',
+        origin: null,
         durationMs: 1,
         rows: [
           {
@@ -58,7 +67,15 @@ describe('secrets', () => {
             detail: 's3cret-value',
           },
         ],
-        outcome: outcomeOf({ ...live, failure }),
+        outcome: outcomeOf({
+          ...live,
+          failure,
+          hosts: [
+            hostOutcome({
+              server: { now: '', freeBytes: 0, lock: 'by s3cret-value', interrupted: null, journal: [entry] },
+            }),
+          ],
+        }),
       },
       redactor(['s3cret-value']),
     )

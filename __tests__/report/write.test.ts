@@ -32,6 +32,7 @@ afterEach(() => {
 const report = (changes: Partial<Report> = {}): Report => ({
   title: 'deploy',
   command: 'deploy',
+  origin: null,
   outcome: live,
   rows: [],
   durationMs: 61_000,

@@ -56425,9 +56425,9 @@ function isNextApp(directory) {
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
-const nothingKnown = { live: null, release: null, uploadedBytes: 0 };
+const nothingKnown = { live: null, release: null, uploadedBytes: 0, sent: null };
 /** Nothing live was touched: the outcome of every run that ends early. */
-function untouched({ live, release, uploadedBytes }) {
+function untouched({ live, release, uploadedBytes, sent }) {
     return {
         status: 'kept',
         succeeded: false,
@@ -56435,6 +56435,7 @@ function untouched({ live, release, uploadedBytes }) {
         previousRelease: live,
         liveRelease: live,
         uploadedBytes,
+        sent,
         failure: null,
         hosts: [],
     };
@@ -56459,6 +56460,7 @@ function together(known, ended) {
             live,
             workers,
             releases: [],
+            server: null,
         })),
     };
 }
@@ -56486,6 +56488,16 @@ function formatDuration(ms) {
         return `${(ms / 1000).toFixed(1)} s`;
     const seconds = Math.round(ms / 1000);
     return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+/** How long ago, in its largest unit. @param ms negative where two clocks differ */
+function formatAge(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
 }
 function formatBytes(bytes) {
     const units = ['B', 'KB', 'MB', 'GB'];
@@ -59243,7 +59255,8 @@ async function lookAt(plan, hosts, pipeline) {
 }
 async function look(host) {
     const found = await host.agent().call('status', {});
-    const { live, served, releases, workers } = found;
+    const { live, served, releases, workers, lock, interrupted, journal } = found;
+    const { now, freeBytes } = host.facts;
     const healthy = served !== null && served === live && workers.every(serves);
     const value = {
         name: host.name,
@@ -59251,8 +59264,9 @@ async function look(host) {
         live: served,
         releases,
         workers,
+        server: { now, freeBytes, lock, interrupted, journal },
     };
-    return { value, detail: status_describe(found) };
+    return { value, detail: `${status_describe(found)}; ${formatBytes(freeBytes)} free` };
 }
 function serves({ status, phase }) {
     return status === 'online' && phase === 'open';
@@ -59681,7 +59695,14 @@ async function uploadToAll(plan, hosts, output, manifest, pipeline) {
         await agreeOnId(hosts, maxParallel, pipeline);
     const packer = hosts.length > 1 ? packOnce(manifest) : packForOne(manifest);
     const uploaded = await onEach(hosts, maxParallel, pipeline, (host, log) => log.run('upload', () => upload(plan, host, output, manifest, packer, log.log))).finally(() => packer.close());
-    return { id: uploaded[0].id, sentBytes: uploaded.reduce((sum, { sentBytes }) => sum + sentBytes, 0) };
+    const sum = (of) => uploaded.reduce((total, one) => total + of(one), 0);
+    const sent = {
+        files: sum((one) => one.sent.files),
+        bytes: sum((one) => one.sent.bytes),
+        ofFiles: sum((one) => one.sent.ofFiles),
+        ofBytes: sum((one) => one.sent.ofBytes),
+    };
+    return { id: uploaded[0].id, sentBytes: sum(({ sentBytes }) => sentBytes), sent };
 }
 /** A release has the same id on all hosts, later than every other on any of them. */
 async function agreeOnId(hosts, atOnce, pipeline) {
@@ -59696,7 +59717,7 @@ async function upload(plan, host, output, manifest, packer, log) {
     const agent = host.agent();
     const staged = await stage(host, output, manifest, packer);
     const { id } = staged;
-    let [sentFiles, sentBytes] = [0, 0];
+    let [sentFiles, contentBytes, sentBytes] = [0, 0, 0];
     let failure;
     async function* counted(content) {
         for await (const chunk of content) {
@@ -59707,8 +59728,10 @@ async function upload(plan, host, output, manifest, packer, log) {
     /** All calls go out one after the other: only the commit's answer is waited for, or the first error. */
     async function send(missing) {
         const files = missingFiles(manifest, missing);
+        const size = totalSize(files);
         sentFiles += files.length;
-        const progress = startProgress(log, 'sent', totalSize(files));
+        contentBytes += size;
+        const progress = startProgress(log, 'sent', size);
         for await (const part of packer.parts(missing, progress)) {
             const filled = agent.call('fill', { id, files: part.files.length }, { body: counted(part.content) });
             filled.catch((error) => (failure ??= error));
@@ -59736,7 +59759,16 @@ async function upload(plan, host, output, manifest, packer, log) {
         throw new failure_Failure('upload-incomplete', `the server did not accept ${id}`);
     const remark = last.leftOut.length === 0 ? '' : `; left out, because what is shared counts: ${last.leftOut.join(', ')}`;
     return {
-        value: { id, sentBytes },
+        value: {
+            id,
+            sentBytes,
+            sent: {
+                files: sentFiles,
+                bytes: contentBytes,
+                ofFiles: manifest.files.length,
+                ofBytes: manifest.bytes,
+            },
+        },
         detail: `${id}: sent ${plural(sentFiles, 'file')} in ${formatBytes(sentBytes)}, ` +
             `${manifest.files.length - sentFiles} were there already${remark}`,
     };
@@ -61445,8 +61477,8 @@ function deploy(project) {
             pipeline.skip('upload', `dry run: ${plural(manifest.files.length, 'file')} would become a new release`);
             return { ...untouched(known), succeeded: true };
         }
-        const { id, sentBytes } = await uploadToAll(plan, hosts, output, manifest, pipeline);
-        Object.assign(known, { release: id, uploadedBytes: sentBytes });
+        const { id, sentBytes, sent } = await uploadToAll(plan, hosts, output, manifest, pipeline);
+        Object.assign(known, { release: id, uploadedBytes: sentBytes, sent });
         return bringLive(plan, hosts, pipeline, { ...known, release: id, kind: 'deploy' });
     });
 }
@@ -61467,6 +61499,7 @@ const phases_status = (plan, programs, pipeline) => withHosts(plan, programs, pi
 ;// CONCATENATED MODULE: ./build/pipeline.js
 /** Runs the phases: times them, keeps a row of each, and stops at the first that fails. */
 
+
 function createPipeline(log) {
     const rows = [];
     // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
@@ -61480,27 +61513,25 @@ function createPipeline(log) {
             async run(phase, act) {
                 const startedAt = Date.now();
                 const begun = performance.now();
-                const row = (state, detail) => rows.push({
-                    phase,
-                    host,
-                    state,
-                    startedAt,
-                    durationMs: Math.round(performance.now() - begun),
-                    detail,
-                });
+                const row = (state, detail) => {
+                    const durationMs = Math.round(performance.now() - begun);
+                    const ended = { phase, host, state, startedAt, durationMs, detail };
+                    rows.push(ended);
+                    return ended;
+                };
                 if (running === 0)
                     log.group(phase);
                 running += 1;
                 try {
                     const { value, detail } = await act();
-                    row('ok', detail);
-                    info(detail);
+                    const { durationMs } = row('ok', detail);
+                    info(`${detail} (${phase}: ${formatDuration(durationMs)})`);
                     return value;
                 }
                 catch (error) {
                     const failure = failure_Failure.from(error);
-                    row('failed', failure.message);
-                    info(`failed: ${failure.message}`);
+                    const { durationMs } = row('failed', failure.message);
+                    info(`failed: ${failure.message} (${phase}: ${formatDuration(durationMs)})`);
                     throw failure;
                 }
                 finally {
@@ -61523,50 +61554,6 @@ function createPipeline(log) {
 function programs() {
     const dist = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.dirname)(process.argv[1]));
     return { agentFile: (0,external_node_path_namespaceObject.join)(dist, 'agent', 'index.cjs'), launcherFile: (0,external_node_path_namespaceObject.join)(dist, 'launcher', 'index.cjs') };
-}
-
-;// CONCATENATED MODULE: ./build/report/sentence.js
-/** More hosts than that are only counted. */
-const sentence_MANY = 5;
-function sentence(outcome, command) {
-    const { status, succeeded, release, liveRelease, previousRelease, hosts } = outcome;
-    const live = liveRelease ?? 'no release';
-    const everywhere = hosts.length > 1 ? ` on all ${hosts.length} hosts` : '';
-    if (command === 'status' && succeeded) {
-        return status === 'live'
-            ? `${live} is live${everywhere}.`
-            : 'The workers do not all serve the release that is meant to be live.';
-    }
-    switch (status) {
-        case 'live':
-            return previousRelease === null || previousRelease === liveRelease
-                ? `${live} is live and verified${everywhere}.`
-                : `${live} is live and verified${everywhere}; before it was ${previousRelease}.`;
-        case 'kept':
-            if (succeeded)
-                return `Dry run: nothing was changed; ${live} is live.`;
-            return liveRelease === null
-                ? 'Nothing went live, and nothing on the server was touched.'
-                : `${live} is still live, untouched.`;
-        case 'restored':
-            if (hosts.length > 1 && liveRelease === null)
-                return `${release ?? 'The new release'} failed after the swap; every host was put back: ${perHost(hosts)}.`;
-            return `${release ?? 'The new release'} failed after the swap; ${live} was put back and is live and verified${everywhere}.`;
-        case 'down':
-            if (hosts.length > 1)
-                return `${release ?? 'The run'} failed: ${perHost(hosts)}.`;
-            return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
-    }
-}
-/** `A on 10.0.0.11, 10.0.0.12; nothing that is known on 10.0.0.13` */
-function perHost(hosts) {
-    const names = new Map();
-    for (const { name, status, live } of hosts) {
-        const what = live === null ? 'nothing that is known' : status === 'down' ? `${live}, which did not go back,` : live;
-        names.set(what, [...(names.get(what) ?? []), name ?? '']);
-    }
-    const list = (some) => (some.length > sentence_MANY ? `${some.length} hosts` : some.join(', '));
-    return [...names].map(([what, some]) => `${what} on ${list(some)}`).join('; ');
 }
 
 ;// CONCATENATED MODULE: ./build/report/text.js
@@ -61631,8 +61618,15 @@ function redactReport(report, redact) {
         ...report,
         title: redact(title),
         rows: rows.map((row) => ({ ...row, detail: redact(row.detail) })),
-        outcome: { ...outcome, failure },
+        outcome: { ...outcome, failure, hosts: outcome.hosts.map((host) => redactHost(host, redact)) },
     };
+}
+function redactHost(host, redact) {
+    const { server } = host;
+    if (server === null)
+        return host;
+    const journal = server.journal.map((entry) => ({ ...entry, detail: redact(entry.detail) }));
+    return { ...host, server: { ...server, lock: server.lock && redact(server.lock), journal } };
 }
 function redactFailure(failure, redact) {
     const { message, remedy, evidence } = failure;
@@ -61642,53 +61636,322 @@ function redactFailure(failure, redact) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/report/summary.js
-/** The job summary as Markdown: pure. */
+;// CONCATENATED MODULE: ./build/report/markdown.js
+/** Markdown whose texts are data: neither HTML nor Markdown of an app, a server or a branch name gets through. */
 
-
-
-/** A summary over 1 MiB is dropped whole by GitHub; every text is cut well before. In characters. */
-const LONGEST_EVIDENCE = 20_000;
+/** In characters. */
 const LONGEST_TEXT = 2000;
-function reportOf(plan, outcome, rows, durationMs) {
+/** Of one table: a summary over 1 MiB is dropped whole by GitHub. In bytes. */
+const LARGEST_TABLE = 150_000;
+/** Text as one paragraph. Only what could mean something is escaped, so that the source reads well too. */
+function markdown_escape(text) {
+    const line = visible(text).trim().replace(/\s+/g, ' ');
+    const shown = line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT)}…` : line;
+    return shown.replace(/[&<`*[\]\\~|$]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)](?: |$))/g, entities);
+}
+/** Text as it was written, in a block of its own. */
+function verbatim(text) {
+    return `<pre>${visible(text).replace(/[&<>]/g, entities)}</pre>`;
+}
+/** A link, or its text alone where there is nowhere to go. @param url made by us alone */
+function markdown_link(text, url) {
+    return url === null ? text : `[${text}](${url})`;
+}
+function folded(title, content, open = false) {
+    return `<details${open ? ' open' : ''}><summary>${markdown_escape(title)}</summary>\n\n${content}\n\n</details>`;
+}
+/** Empty where there is nothing to list. */
+function bullets(items) {
+    return items
+        .filter(([, markdown]) => markdown !== '')
+        .map(([name, markdown]) => `- **${name}:** ${markdown}`)
+        .join('\n');
+}
+function table(head, rows) {
+    const line = (cells) => `| ${cells.join(' | ')} |`;
+    const lines = [line(head), line(head.map(() => '---'))];
+    let bytes = 0;
+    for (const [index, cells] of rows.entries()) {
+        const next = line(cells.map((cell) => (typeof cell === 'string' ? markdown_escape(cell) : cell.markdown)));
+        bytes += Buffer.byteLength(next);
+        if (bytes > LARGEST_TABLE) {
+            lines.push(line([`…and ${rows.length - index} more`, ...head.slice(1).map(() => '')]));
+            break;
+        }
+        lines.push(next);
+    }
+    return lines.join('\n');
+}
+function entities(characters) {
+    return characters.replace(/./gsu, (character) => `&#${character.codePointAt(0)};`);
+}
+
+;// CONCATENATED MODULE: ./build/report/origin.js
+const SERVER = /^https?:\/\/[\w.-]+(:\d+)?$/;
+const REPOSITORY = /^[\w.-]+\/[\w.-]+$/;
+const REF = /^[\w./-]+$/;
+const COMMIT = /^[0-9a-f]{7,64}$/;
+function originOf({ commit, actor, runNumber }, env) {
+    const repositoryUrl = repositoryAt(env['GITHUB_REPOSITORY'], env);
+    const action = repositoryAt(env['GITHUB_ACTION_REPOSITORY'], env);
+    const ref = origin_matching(REF, env['GITHUB_ACTION_REF']) ?? 'HEAD';
+    const runId = origin_matching(/^\d+$/, env['GITHUB_RUN_ID']);
+    return {
+        commit,
+        actor,
+        runNumber,
+        repositoryUrl,
+        runUrl: repositoryUrl === null || runId === null ? null : `${repositoryUrl}/actions/runs/${runId}`,
+        errorsUrl: action && `${action}/blob/${ref}/docs/errors.md`,
+    };
+}
+/** @returns null for what is no commit */
+function commitUrl({ repositoryUrl }, commit) {
+    return repositoryUrl !== null && COMMIT.test(commit) ? `${repositoryUrl}/commit/${commit}` : null;
+}
+/** @returns null for what is no code of ours */
+function errorUrl({ errorsUrl }, code) {
+    return errorsUrl !== null && /^[a-z][a-z0-9-]*$/.test(code) ? `${errorsUrl}#${code}` : null;
+}
+function repositoryAt(repository, env) {
+    const server = origin_matching(SERVER, env['GITHUB_SERVER_URL']);
+    const path = origin_matching(REPOSITORY, repository);
+    return server === null || path === null ? null : `${server}/${path}`;
+}
+function origin_matching(pattern, text) {
+    return text !== undefined && pattern.test(text) ? text : null;
+}
+
+;// CONCATENATED MODULE: ./build/report/sentence.js
+/** More hosts than that are only counted. */
+const sentence_MANY = 5;
+function sentence(outcome, command) {
+    const { status, succeeded, release, liveRelease, previousRelease, hosts } = outcome;
+    const live = liveRelease ?? 'no release';
+    const everywhere = hosts.length > 1 ? ` on all ${hosts.length} hosts` : '';
+    if (command === 'status' && succeeded) {
+        return status === 'live'
+            ? `${live} is live${everywhere}.`
+            : 'The workers do not all serve the release that is meant to be live.';
+    }
+    switch (status) {
+        case 'live':
+            return previousRelease === null || previousRelease === liveRelease
+                ? `${live} is live and verified${everywhere}.`
+                : `${live} is live and verified${everywhere}; before it was ${previousRelease}.`;
+        case 'kept':
+            if (succeeded)
+                return `Dry run: nothing was changed; ${live} is live.`;
+            return liveRelease === null
+                ? 'Nothing went live, and nothing on the server was touched.'
+                : `${live} is still live, untouched.`;
+        case 'restored':
+            if (hosts.length > 1 && liveRelease === null)
+                return `${release ?? 'The new release'} failed after the swap; every host was put back: ${perHost(hosts)}.`;
+            return `${release ?? 'The new release'} failed after the swap; ${live} was put back and is live and verified${everywhere}.`;
+        case 'down':
+            if (hosts.length > 1)
+                return `${release ?? 'The run'} failed: ${perHost(hosts)}.`;
+            return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
+    }
+}
+/** `A on 10.0.0.11, 10.0.0.12; nothing that is known on 10.0.0.13` */
+function perHost(hosts) {
+    const names = new Map();
+    for (const { name, status, live } of hosts) {
+        const what = live === null ? 'nothing that is known' : status === 'down' ? `${live}, which did not go back,` : live;
+        names.set(what, [...(names.get(what) ?? []), name ?? '']);
+    }
+    const list = (some) => (some.length > sentence_MANY ? `${some.length} hosts` : some.join(', '));
+    return [...names].map(([what, some]) => `${what} on ${list(some)}`).join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/report/timeline.js
+/** The phases as a Gantt picture, which GitHub draws from Mermaid. */
+
+/** More bars are no picture any more. */
+const MOST_BARS = 60;
+const HOUR = 3_600_000;
+/** @returns empty where there is nothing to compare */
+function timeline(rows) {
+    const ran = rows.filter(({ state }) => state !== 'skipped');
+    if (ran.length < 2 || ran.length > MOST_BARS)
+        return '';
+    const begun = Math.min(...ran.map(({ startedAt }) => startedAt));
+    const total = Math.max(...ran.map(({ startedAt, durationMs }) => startedAt - begun + durationMs));
+    const several = ran.some(({ host }) => host !== null);
+    const bars = [...new Set(ran.map(({ host }) => host))].flatMap((host) => [
+        ...(several ? [`  section ${host === null ? 'runner' : safe(host)}`] : []),
+        ...ran.filter((row) => row.host === host).map((row) => bar(row, begun)),
+    ]);
+    return [
+        '```mermaid',
+        'gantt',
+        '  dateFormat YYYY-MM-DD HH:mm:ss.SSS',
+        `  axisFormat ${total < HOUR ? '%M:%S' : '%H:%M:%S'}`,
+        `  tickInterval ${tick(total)}`,
+        ...bars,
+        '```',
+    ].join('\n');
+}
+/** Few enough that their labels fit beside each other on a phone. */
+function tick(total) {
+    const seconds = total / 1000 / 4;
+    const step = [5, 15, 30].find((length) => seconds <= length);
+    return step === undefined ? `${Math.ceil(seconds / 60)}minute` : `${step}second`;
+}
+function bar({ phase, state, startedAt, durationMs }, begun) {
+    const failed = state === 'failed' ? 'crit, ' : '';
+    const from = startedAt - begun;
+    const time = formatDuration(durationMs);
+    return `    ${phase} ${time} :${failed}${clock(from)}, ${clock(from + Math.max(1, durationMs))}`;
+}
+/** A day without a change to summer time: Mermaid takes times for the reader's own. */
+function clock(ms) {
+    return new Date(Date.UTC(2000, 0, 1) + ms).toISOString().replace('T', ' ').replace('Z', '');
+}
+/** A host's name without anything that Mermaid could take for its own. */
+function safe(host) {
+    return (host
+        .replace(/[^A-Za-z0-9.-]+/g, ' ')
+        .trim()
+        .slice(0, 60) || 'host');
+}
+
+;// CONCATENATED MODULE: ./build/report/summary.js
+/**
+ * The job summary as Markdown: pure. What matters comes first and is never folded; no table is wider than a phone,
+ * and nothing has a colour of its own.
+ */
+
+
+
+
+
+/** In characters, of which each takes up to eight bytes. */
+const LONGEST_EVIDENCE = 20_000;
+/** Of the journal, in characters. */
+const LONGEST_ENTRY = 500;
+/** A summary over 1 MiB is dropped whole by GitHub. In bytes. */
+const LARGEST = 900_000;
+function reportOf(plan, outcome, rows, durationMs, env) {
+    const found = { outcome, rows, durationMs };
     if (plan === undefined)
-        return { title: 'Gapless', command: undefined, outcome, rows, durationMs };
-    const { inputs, appName, hosts } = plan;
+        return { title: 'Gapless', command: undefined, origin: null, ...found };
+    const { inputs, appName, hosts, run } = plan;
     const where = hosts.length === 1 ? hosts[0].host : plural(hosts.length, 'host');
     return {
         title: `${inputs.command} ${appName} on ${where}`,
         command: inputs.command,
-        outcome,
-        rows,
-        durationMs,
+        origin: originOf(run, env),
+        ...found,
     };
 }
-function renderSummary({ title, command, outcome, rows, durationMs }) {
-    const { failure, uploadedBytes, hosts } = outcome;
-    const sections = [
-        `## ${mark(outcome)} ${summary_escape(title)}`,
-        summary_escape(sentence(outcome, command)),
-        failure === null ? '' : renderFailure(failure),
+function renderSummary(report) {
+    const { title, command, outcome, origin, rows } = report;
+    const { failure, hosts, succeeded } = outcome;
+    const looking = command === 'status';
+    return fitting([
+        `## ${mark(outcome)} ${markdown_escape(title)}`,
+        `**${markdown_escape(sentence(outcome, command))}**`,
+        failure === null ? '' : renderFailure(report, failure),
         hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
-        rows.length === 0 ? '' : renderPhases(rows),
-        ...hosts.flatMap((host) => [renderReleases(host), renderWorkers(host)]),
-        `Took ${formatDuration(durationMs)}, sent ${formatBytes(uploadedBytes)}.`,
-    ];
-    return `${sections.filter((section) => section !== '').join('\n\n')}\n`;
+        renderFacts(report),
+        ...hosts.flatMap((host) => [
+            renderServer(host),
+            renderReleases(host, origin),
+            renderWorkers(host, looking || !succeeded),
+            renderJournal(host),
+        ]),
+        looking ? '' : timeline(rows),
+        rows.length === 0 ? '' : folded('What each phase did', renderPhases(rows), !succeeded),
+    ]);
+}
+/** As many of the sections as there is room for. */
+function fitting(sections) {
+    const kept = [];
+    let bytes = 0;
+    for (const section of sections.filter((text) => text !== '')) {
+        const size = Buffer.byteLength(section) + 2;
+        if (bytes + size > LARGEST)
+            continue;
+        bytes += size;
+        kept.push(section);
+    }
+    return `${kept.join('\n\n')}\n`;
 }
 function mark({ succeeded, status }) {
     if (succeeded)
         return '✅';
     return status === 'down' ? '🔴' : '⚠️';
 }
-function renderFailure({ code, message, remedy, evidence }) {
-    const why = `**${summary_escape(message)}** (\`${summary_escape(code)}\`)`;
-    const next = remedy === undefined ? '' : `\n\n${summary_escape(remedy)}`;
-    const seen = visible(evidence ?? '');
-    if (seen.trim() === '')
-        return why + next;
-    const shown = escapeHtml(seen.slice(-LONGEST_EVIDENCE));
-    return `${why}${next}\n\n<details open><summary>Evidence</summary>\n\n<pre>${shown}</pre>\n\n</details>`;
+function renderFailure({ origin }, { code, message, remedy, evidence }) {
+    const name = markdown_link(`\`${markdown_escape(code)}\``, origin && errorUrl(origin, code));
+    const why = `${markdown_escape(message)} (${name})`;
+    const next = remedy === undefined ? '' : `\n\n**Next:** ${markdown_escape(remedy)}`;
+    const seen = (evidence ?? '').slice(-LONGEST_EVIDENCE);
+    const proof = seen.trim() === '' ? '' : `\n\n${folded('Evidence', verbatim(seen))}`;
+    return why + next + proof;
+}
+/** What people ask after a run, a line each. */
+function renderFacts({ command, outcome, origin, rows, durationMs }) {
+    const { succeeded, release, previousRelease, liveRelease, status } = outcome;
+    const moved = previousRelease !== null && release !== null && previousRelease !== release && release === liveRelease;
+    const wayBack = succeeded && status === 'live' && moved && command !== 'status';
+    return bullets([
+        [
+            'Release',
+            release === null ? '' : moved ? `${summary_code(previousRelease)} → ${summary_code(release)}` : summary_code(release),
+        ],
+        ['Live', liveRelease === null || liveRelease === release ? '' : summary_code(liveRelease)],
+        ['Commit', origin === null || command !== 'deploy' ? '' : renderCommit(origin)],
+        ['Run', origin === null ? '' : renderRun(origin)],
+        ['Sent', renderSent(outcome)],
+        ['Checked', markdown_escape(checks(rows).join('; '))],
+        ['Took', formatDuration(durationMs)],
+        [
+            'To go back',
+            wayBack ? `run with \`command: rollback\` and \`release: ${markdown_escape(previousRelease)}\`` : '',
+        ],
+    ]);
+}
+function summary_code(id) {
+    return `\`${markdown_escape(id)}\``;
+}
+function renderCommit(origin) {
+    const { commit } = origin;
+    return commit === '' ? '' : markdown_link(summary_code(commit.slice(0, 7)), commitUrl(origin, commit));
+}
+function shortCommit(commit, origin) {
+    return markdown_link(markdown_escape(commit.slice(0, 7)), origin && commitUrl(origin, commit));
+}
+function renderRun({ actor, runUrl, runNumber }) {
+    const run = runUrl === null ? '' : markdown_link(runNumber === 0 ? 'this run' : `#${runNumber}`, runUrl);
+    return [run, actor === '' ? '' : `by ${markdown_escape(actor)}`].filter((text) => text !== '').join(' ');
+}
+function renderSent({ sent, uploadedBytes }) {
+    if (sent === null)
+        return '';
+    const { files, bytes, ofFiles, ofBytes } = sent;
+    const share = ofBytes === 0 ? 0 : (100 * bytes) / ofBytes;
+    return files === 0
+        ? `nothing: the server had all ${plural(ofFiles, 'file')}`
+        : `${files} of ${plural(ofFiles, 'file')}, ${percent(share)} of ${formatBytes(ofBytes)}, as ${formatBytes(uploadedBytes)}`;
+}
+function percent(share) {
+    if (share > 0 && share < 0.1)
+        return 'less than 0.1 %';
+    return `${share < 10 ? share.toFixed(1) : Math.round(share)} %`;
+}
+/** On several hosts the same checks are made: they are told once. */
+function checks(rows) {
+    const made = rows.filter(({ phase, state }) => state === 'ok' && (phase === 'verify' || phase === 'health-check'));
+    if (made.every(({ host }) => host === null))
+        return made.map(({ detail }) => detail);
+    const hosts = (phase) => new Set(made.filter((row) => row.phase === phase).map(({ host }) => host)).size;
+    return ['verify', 'health-check']
+        .filter((phase) => hosts(phase) > 0)
+        .map((phase) => `${phase} on ${plural(hosts(phase), 'host')}`);
 }
 function hostRow({ name, status, live }) {
     return [name ?? '', status, live ?? 'nothing that is known'];
@@ -61702,52 +61965,64 @@ function renderPhases(rows) {
     };
     return table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells));
 }
-function renderReleases({ name, releases }) {
+function renderServer({ name, server }) {
+    if (server === null)
+        return '';
+    const { freeBytes, lock, interrupted } = server;
+    return bullets([
+        ['Host', name === null ? '' : markdown_escape(name)],
+        ['Disk', `${formatBytes(freeBytes)} free`],
+        ['Lock', lock === null ? 'free' : `held by ${markdown_escape(lock)}`],
+        [
+            'Interrupted',
+            interrupted === null ? '' : 'a deploy; the next deploy or rollback finishes or undoes it',
+        ],
+    ]);
+}
+function renderJournal({ name, server }) {
+    const lines = (server?.journal ?? []).map(({ time, step, state, detail, verdict }) => [time, step ?? '', verdict?.status ?? state, detail.slice(0, LONGEST_ENTRY)]
+        .filter((text) => text !== '')
+        .join(' ')
+        .replace(/\s+/g, ' '));
+    return lines.length === 0 ? '' : folded(on('Journal', name), verbatim(lines.join('\n')));
+}
+function renderReleases({ name, releases, server }, origin) {
     if (releases.length === 0)
         return '';
     const rows = releases.map(({ id, live, activatedAt, info, bytes }) => [
         id,
-        live ? 'live' : activatedAt === null ? 'never verified' : 'verified',
-        info === null ? 'damaged' : info.commit.slice(0, 7),
+        [live ? 'live' : activatedAt === null ? 'never verified' : 'verified', age(id, server)]
+            .filter((text) => text !== '')
+            .join(', '),
+        info === null ? 'damaged' : { markdown: shortCommit(info.commit, origin) },
         formatBytes(bytes),
     ]);
-    return table([on('Release', name), 'State', 'Commit', 'Size'], rows);
+    return table([markdown_escape(on('Release', name)), 'State', 'Commit', 'Size'], rows);
 }
-function renderWorkers({ name, workers }) {
+/** A release's id is the UTC second of its upload. */
+function age(id, server) {
+    if (server === null)
+        return '';
+    const uploaded = Date.parse(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
+    const ms = Date.parse(server.now) - uploaded;
+    return Number.isNaN(ms) ? '' : formatAge(ms);
+}
+function renderWorkers({ name, workers }, open) {
     if (workers.length === 0)
         return '';
-    const rows = workers.map(({ pmId, pid, status, release, phase, restarts }) => [
-        pmId,
+    const rows = workers.map(({ pid, status, release, phase, restarts }) => [
         String(pid),
         status,
         release ?? 'unknown',
         phase ?? 'unknown',
         String(restarts),
     ]);
-    return table([on('Worker', name), 'Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
+    const list = table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
+    return folded(on(plural(workers.length, 'worker'), name), list, open);
 }
+/** Text that is not escaped yet in a heading that is. */
 function on(what, host) {
-    return host === null ? what : `${what} on ${summary_escape(host)}`;
-}
-function table(head, rows) {
-    const line = (cells) => `| ${cells.join(' | ')} |`;
-    return [line(head), line(head.map(() => '---')), ...rows.map((cells) => line(cells.map(summary_escape)))].join('\n');
-}
-/**
- * Text as one paragraph of Markdown: everything in a summary is data, neither HTML nor Markdown of an app or a
- * branch name gets through. Only what could mean something is escaped, so that the source reads well too.
- */
-function summary_escape(text) {
-    const line = visible(text).trim().replace(/\s+/g, ' ');
-    const shown = line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT)}…` : line;
-    return shown.replace(/[&<`*[\]\\~|$]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)](?: |$))/g, entities);
-}
-/** Text inside `<pre>`, where only HTML means something. */
-function escapeHtml(text) {
-    return text.replace(/[&<>]/g, entities);
-}
-function entities(characters) {
-    return characters.replace(/./gsu, (character) => `&#${character.codePointAt(0)};`);
+    return host === null ? what : `${what} on ${host}`;
 }
 
 ;// CONCATENATED MODULE: ./build/report/write.js
@@ -61865,7 +62140,7 @@ async function main() {
     catch (error) {
         outcome = { ...untouched(nothingKnown), failure: failure_Failure.from(error) };
     }
-    const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun));
+    const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env);
     writeReport(redactReport(report, redact));
     markFinished();
     process.exit(outcome.succeeded ? 0 : 1);

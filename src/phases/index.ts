@@ -43,8 +43,8 @@ export function deploy(project: Project): Story {
         )
         return { ...untouched(known), succeeded: true }
       }
-      const { id, sentBytes } = await uploadToAll(plan, hosts, output, manifest, pipeline)
-      Object.assign(known, { release: id, uploadedBytes: sentBytes })
+      const { id, sentBytes, sent } = await uploadToAll(plan, hosts, output, manifest, pipeline)
+      Object.assign(known, { release: id, uploadedBytes: sentBytes, sent })
       return bringLive(plan, hosts, pipeline, { ...known, release: id, kind: 'deploy' })
     })
 }

@@ -1,5 +1,5 @@
 /** status: what is live, which releases there are, what the workers run. It changes nothing. */
-import { plural } from '../format.ts'
+import { formatBytes, plural } from '../format.ts'
 import { agreed, type HostOutcome, nothingKnown, type Outcome, overall, untouched } from '../outcome.ts'
 import type { Done, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
@@ -17,7 +17,8 @@ export async function lookAt(plan: Plan, hosts: readonly Host[], pipeline: Pipel
 
 async function look(host: Host): Promise<Done<HostOutcome>> {
   const found = await host.agent().call('status', {})
-  const { live, served, releases, workers } = found
+  const { live, served, releases, workers, lock, interrupted, journal } = found
+  const { now, freeBytes } = host.facts
   const healthy = served !== null && served === live && workers.every(serves)
   const value = {
     name: host.name,
@@ -25,8 +26,9 @@ async function look(host: Host): Promise<Done<HostOutcome>> {
     live: served,
     releases,
     workers,
+    server: { now, freeBytes, lock, interrupted, journal },
   } as const
-  return { value, detail: describe(found) }
+  return { value, detail: `${describe(found)}; ${formatBytes(freeBytes)} free` }
 }
 
 function serves({ status, phase }: WorkerState): boolean {

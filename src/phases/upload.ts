@@ -2,6 +2,7 @@
 import { posix } from 'node:path'
 import { formatBytes, plural } from '../format.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
+import type { Sent } from '../outcome.ts'
 import { type Plan, runtimeOf } from '../plan.ts'
 import { startProgress } from '../progress.ts'
 import { Failure } from '../protocol/failure.ts'
@@ -16,6 +17,7 @@ export interface Uploaded {
   readonly id: string
   /** Content bytes on the wire, compressed. */
   readonly sentBytes: number
+  readonly sent: Sent
 }
 
 /** Sends the release to all hosts, under one id. */
@@ -32,7 +34,14 @@ export async function uploadToAll(
   const uploaded = await onEach(hosts, maxParallel, pipeline, (host, log) =>
     log.run('upload', () => upload(plan, host, output, manifest, packer, log.log)),
   ).finally(() => packer.close())
-  return { id: uploaded[0]!.id, sentBytes: uploaded.reduce((sum, { sentBytes }) => sum + sentBytes, 0) }
+  const sum = (of: (one: Uploaded) => number) => uploaded.reduce((total, one) => total + of(one), 0)
+  const sent = {
+    files: sum((one) => one.sent.files),
+    bytes: sum((one) => one.sent.bytes),
+    ofFiles: sum((one) => one.sent.ofFiles),
+    ofBytes: sum((one) => one.sent.ofBytes),
+  }
+  return { id: uploaded[0]!.id, sentBytes: sum(({ sentBytes }) => sentBytes), sent }
 }
 
 /** A release has the same id on all hosts, later than every other on any of them. */
@@ -59,7 +68,7 @@ async function upload(
   const agent = host.agent()
   const staged = await stage(host, output, manifest, packer)
   const { id } = staged
-  let [sentFiles, sentBytes] = [0, 0]
+  let [sentFiles, contentBytes, sentBytes] = [0, 0, 0]
   let failure: unknown
 
   async function* counted(content: AsyncIterable<Buffer>) {
@@ -72,8 +81,10 @@ async function upload(
   /** All calls go out one after the other: only the commit's answer is waited for, or the first error. */
   async function send(missing: string): Promise<Result<'commit'>> {
     const files = missingFiles(manifest, missing)
+    const size = totalSize(files)
     sentFiles += files.length
-    const progress = startProgress(log, 'sent', totalSize(files))
+    contentBytes += size
+    const progress = startProgress(log, 'sent', size)
     for await (const part of packer.parts(missing, progress)) {
       const filled = agent.call('fill', { id, files: part.files.length }, { body: counted(part.content) })
       filled.catch((error: unknown) => (failure ??= error))
@@ -105,7 +116,16 @@ async function upload(
   const remark =
     last.leftOut.length === 0 ? '' : `; left out, because what is shared counts: ${last.leftOut.join(', ')}`
   return {
-    value: { id, sentBytes },
+    value: {
+      id,
+      sentBytes,
+      sent: {
+        files: sentFiles,
+        bytes: contentBytes,
+        ofFiles: manifest.files.length,
+        ofBytes: manifest.bytes,
+      },
+    },
     detail:
       `${id}: sent ${plural(sentFiles, 'file')} in ${formatBytes(sentBytes)}, ` +
       `${manifest.files.length - sentFiles} were there already${remark}`,

@@ -1,19 +1,29 @@
-/** The job summary as Markdown: pure. */
-import { formatBytes, formatDuration, plural } from '../format.ts'
+/**
+ * The job summary as Markdown: pure. What matters comes first and is never folded; no table is wider than a phone,
+ * and nothing has a colour of its own.
+ */
+import { formatAge, formatBytes, formatDuration, plural } from '../format.ts'
 import type { HostOutcome, Outcome } from '../outcome.ts'
 import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
+import { bullets, escape, folded, link, table, verbatim } from './markdown.ts'
+import { commitUrl, errorUrl, type Origin, originOf } from './origin.ts'
 import { type Command, sentence } from './sentence.ts'
-import { visible } from './text.ts'
+import { timeline } from './timeline.ts'
 
-/** A summary over 1 MiB is dropped whole by GitHub; every text is cut well before. In characters. */
+/** In characters, of which each takes up to eight bytes. */
 const LONGEST_EVIDENCE = 20_000
-const LONGEST_TEXT = 2000
+/** Of the journal, in characters. */
+const LONGEST_ENTRY = 500
+/** A summary over 1 MiB is dropped whole by GitHub. In bytes. */
+const LARGEST = 900_000
 
 export interface Report {
   readonly title: string
   /** Undefined where not even the inputs could be read. */
   readonly command: Command | undefined
+  /** Null where not even the inputs could be read. */
+  readonly origin: Origin | null
   readonly outcome: Outcome
   readonly rows: readonly Row[]
   readonly durationMs: number
@@ -24,31 +34,52 @@ export function reportOf(
   outcome: Outcome,
   rows: readonly Row[],
   durationMs: number,
+  env: NodeJS.ProcessEnv,
 ): Report {
-  if (plan === undefined) return { title: 'Gapless', command: undefined, outcome, rows, durationMs }
-  const { inputs, appName, hosts } = plan
+  const found = { outcome, rows, durationMs }
+  if (plan === undefined) return { title: 'Gapless', command: undefined, origin: null, ...found }
+  const { inputs, appName, hosts, run } = plan
   const where = hosts.length === 1 ? hosts[0]!.host : plural(hosts.length, 'host')
   return {
     title: `${inputs.command} ${appName} on ${where}`,
     command: inputs.command,
-    outcome,
-    rows,
-    durationMs,
+    origin: originOf(run, env),
+    ...found,
   }
 }
 
-export function renderSummary({ title, command, outcome, rows, durationMs }: Report): string {
-  const { failure, uploadedBytes, hosts } = outcome
-  const sections = [
+export function renderSummary(report: Report): string {
+  const { title, command, outcome, origin, rows } = report
+  const { failure, hosts, succeeded } = outcome
+  const looking = command === 'status'
+  return fitting([
     `## ${mark(outcome)} ${escape(title)}`,
-    escape(sentence(outcome, command)),
-    failure === null ? '' : renderFailure(failure),
+    `**${escape(sentence(outcome, command))}**`,
+    failure === null ? '' : renderFailure(report, failure),
     hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
-    rows.length === 0 ? '' : renderPhases(rows),
-    ...hosts.flatMap((host) => [renderReleases(host), renderWorkers(host)]),
-    `Took ${formatDuration(durationMs)}, sent ${formatBytes(uploadedBytes)}.`,
-  ]
-  return `${sections.filter((section) => section !== '').join('\n\n')}\n`
+    renderFacts(report),
+    ...hosts.flatMap((host) => [
+      renderServer(host),
+      renderReleases(host, origin),
+      renderWorkers(host, looking || !succeeded),
+      renderJournal(host),
+    ]),
+    looking ? '' : timeline(rows),
+    rows.length === 0 ? '' : folded('What each phase did', renderPhases(rows), !succeeded),
+  ])
+}
+
+/** As many of the sections as there is room for. */
+function fitting(sections: readonly string[]): string {
+  const kept: string[] = []
+  let bytes = 0
+  for (const section of sections.filter((text) => text !== '')) {
+    const size = Buffer.byteLength(section) + 2
+    if (bytes + size > LARGEST) continue
+    bytes += size
+    kept.push(section)
+  }
+  return `${kept.join('\n\n')}\n`
 }
 
 function mark({ succeeded, status }: Outcome): string {
@@ -56,13 +87,85 @@ function mark({ succeeded, status }: Outcome): string {
   return status === 'down' ? '🔴' : '⚠️'
 }
 
-function renderFailure({ code, message, remedy, evidence }: NonNullable<Outcome['failure']>): string {
-  const why = `**${escape(message)}** (\`${escape(code)}\`)`
-  const next = remedy === undefined ? '' : `\n\n${escape(remedy)}`
-  const seen = visible(evidence ?? '')
-  if (seen.trim() === '') return why + next
-  const shown = escapeHtml(seen.slice(-LONGEST_EVIDENCE))
-  return `${why}${next}\n\n<details open><summary>Evidence</summary>\n\n<pre>${shown}</pre>\n\n</details>`
+function renderFailure(
+  { origin }: Report,
+  { code, message, remedy, evidence }: NonNullable<Outcome['failure']>,
+): string {
+  const name = link(`\`${escape(code)}\``, origin && errorUrl(origin, code))
+  const why = `${escape(message)} (${name})`
+  const next = remedy === undefined ? '' : `\n\n**Next:** ${escape(remedy)}`
+  const seen = (evidence ?? '').slice(-LONGEST_EVIDENCE)
+  const proof = seen.trim() === '' ? '' : `\n\n${folded('Evidence', verbatim(seen))}`
+  return why + next + proof
+}
+
+/** What people ask after a run, a line each. */
+function renderFacts({ command, outcome, origin, rows, durationMs }: Report): string {
+  const { succeeded, release, previousRelease, liveRelease, status } = outcome
+  const moved =
+    previousRelease !== null && release !== null && previousRelease !== release && release === liveRelease
+  const wayBack = succeeded && status === 'live' && moved && command !== 'status'
+  return bullets([
+    [
+      'Release',
+      release === null ? '' : moved ? `${code(previousRelease)} → ${code(release)}` : code(release),
+    ],
+    ['Live', liveRelease === null || liveRelease === release ? '' : code(liveRelease)],
+    ['Commit', origin === null || command !== 'deploy' ? '' : renderCommit(origin)],
+    ['Run', origin === null ? '' : renderRun(origin)],
+    ['Sent', renderSent(outcome)],
+    ['Checked', escape(checks(rows).join('; '))],
+    ['Took', formatDuration(durationMs)],
+    [
+      'To go back',
+      wayBack ? `run with \`command: rollback\` and \`release: ${escape(previousRelease)}\`` : '',
+    ],
+  ])
+}
+
+function code(id: string): string {
+  return `\`${escape(id)}\``
+}
+
+function renderCommit(origin: Origin): string {
+  const { commit } = origin
+  return commit === '' ? '' : link(code(commit.slice(0, 7)), commitUrl(origin, commit))
+}
+
+function shortCommit(commit: string, origin: Origin | null): string {
+  return link(escape(commit.slice(0, 7)), origin && commitUrl(origin, commit))
+}
+
+function renderRun({ actor, runUrl, runNumber }: Origin): string {
+  const run = runUrl === null ? '' : link(runNumber === 0 ? 'this run' : `#${runNumber}`, runUrl)
+  return [run, actor === '' ? '' : `by ${escape(actor)}`].filter((text) => text !== '').join(' ')
+}
+
+function renderSent({ sent, uploadedBytes }: Outcome): string {
+  if (sent === null) return ''
+  const { files, bytes, ofFiles, ofBytes } = sent
+  const share = ofBytes === 0 ? 0 : (100 * bytes) / ofBytes
+  return files === 0
+    ? `nothing: the server had all ${plural(ofFiles, 'file')}`
+    : `${files} of ${plural(ofFiles, 'file')}, ${percent(share)} of ${formatBytes(ofBytes)}, as ${formatBytes(uploadedBytes)}`
+}
+
+function percent(share: number): string {
+  if (share > 0 && share < 0.1) return 'less than 0.1 %'
+  return `${share < 10 ? share.toFixed(1) : Math.round(share)} %`
+}
+
+/** On several hosts the same checks are made: they are told once. */
+function checks(rows: readonly Row[]): readonly string[] {
+  const made = rows.filter(
+    ({ phase, state }) => state === 'ok' && (phase === 'verify' || phase === 'health-check'),
+  )
+  if (made.every(({ host }) => host === null)) return made.map(({ detail }) => detail)
+  const hosts = (phase: Row['phase']) =>
+    new Set(made.filter((row) => row.phase === phase).map(({ host }) => host)).size
+  return (['verify', 'health-check'] as const)
+    .filter((phase) => hosts(phase) > 0)
+    .map((phase) => `${phase} on ${plural(hosts(phase), 'host')}`)
 }
 
 function hostRow({ name, status, live }: HostOutcome): readonly string[] {
@@ -79,54 +182,65 @@ function renderPhases(rows: readonly Row[]): string {
   return table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells))
 }
 
-function renderReleases({ name, releases }: HostOutcome): string {
+function renderServer({ name, server }: HostOutcome): string {
+  if (server === null) return ''
+  const { freeBytes, lock, interrupted } = server
+  return bullets([
+    ['Host', name === null ? '' : escape(name)],
+    ['Disk', `${formatBytes(freeBytes)} free`],
+    ['Lock', lock === null ? 'free' : `held by ${escape(lock)}`],
+    [
+      'Interrupted',
+      interrupted === null ? '' : 'a deploy; the next deploy or rollback finishes or undoes it',
+    ],
+  ])
+}
+
+function renderJournal({ name, server }: HostOutcome): string {
+  const lines = (server?.journal ?? []).map(({ time, step, state, detail, verdict }) =>
+    [time, step ?? '', verdict?.status ?? state, detail.slice(0, LONGEST_ENTRY)]
+      .filter((text) => text !== '')
+      .join(' ')
+      .replace(/\s+/g, ' '),
+  )
+  return lines.length === 0 ? '' : folded(on('Journal', name), verbatim(lines.join('\n')))
+}
+
+function renderReleases({ name, releases, server }: HostOutcome, origin: Origin | null): string {
   if (releases.length === 0) return ''
   const rows = releases.map(({ id, live, activatedAt, info, bytes }) => [
     id,
-    live ? 'live' : activatedAt === null ? 'never verified' : 'verified',
-    info === null ? 'damaged' : info.commit.slice(0, 7),
+    [live ? 'live' : activatedAt === null ? 'never verified' : 'verified', age(id, server)]
+      .filter((text) => text !== '')
+      .join(', '),
+    info === null ? 'damaged' : { markdown: shortCommit(info.commit, origin) },
     formatBytes(bytes),
   ])
-  return table([on('Release', name), 'State', 'Commit', 'Size'], rows)
+  return table([escape(on('Release', name)), 'State', 'Commit', 'Size'], rows)
 }
 
-function renderWorkers({ name, workers }: HostOutcome): string {
+/** A release's id is the UTC second of its upload. */
+function age(id: string, server: HostOutcome['server']): string {
+  if (server === null) return ''
+  const uploaded = Date.parse(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'))
+  const ms = Date.parse(server.now) - uploaded
+  return Number.isNaN(ms) ? '' : formatAge(ms)
+}
+
+function renderWorkers({ name, workers }: HostOutcome, open: boolean): string {
   if (workers.length === 0) return ''
-  const rows = workers.map(({ pmId, pid, status, release, phase, restarts }) => [
-    pmId,
+  const rows = workers.map(({ pid, status, release, phase, restarts }) => [
     String(pid),
     status,
     release ?? 'unknown',
     phase ?? 'unknown',
     String(restarts),
   ])
-  return table([on('Worker', name), 'Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows)
+  const list = table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows)
+  return folded(on(plural(workers.length, 'worker'), name), list, open)
 }
 
+/** Text that is not escaped yet in a heading that is. */
 function on(what: string, host: string | null): string {
-  return host === null ? what : `${what} on ${escape(host)}`
-}
-
-function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
-  return [line(head), line(head.map(() => '---')), ...rows.map((cells) => line(cells.map(escape)))].join('\n')
-}
-
-/**
- * Text as one paragraph of Markdown: everything in a summary is data, neither HTML nor Markdown of an app or a
- * branch name gets through. Only what could mean something is escaped, so that the source reads well too.
- */
-function escape(text: string): string {
-  const line = visible(text).trim().replace(/\s+/g, ' ')
-  const shown = line.length > LONGEST_TEXT ? `${line.slice(0, LONGEST_TEXT)}…` : line
-  return shown.replace(/[&<`*[\]\\~|$]|(?<!\w)_|_(?!\w)|^[#>+\-=]|^\d+(?=[.)](?: |$))/g, entities)
-}
-
-/** Text inside `<pre>`, where only HTML means something. */
-function escapeHtml(text: string): string {
-  return text.replace(/[&<>]/g, entities)
-}
-
-function entities(characters: string): string {
-  return characters.replace(/./gsu, (character) => `&#${character.codePointAt(0)};`)
+  return host === null ? what : `${what} on ${host}`
 }

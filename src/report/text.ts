@@ -1,6 +1,7 @@
 /** What others wrote, made fit to be shown: without secrets, and without characters that act instead of show. */
 import { stripVTControlCharacters } from 'node:util'
 import type { Failure } from '../protocol/failure.ts'
+import type { HostOutcome } from '../outcome.ts'
 import type { Log, Row } from '../pipeline.ts'
 import type { Report } from './summary.ts'
 
@@ -70,8 +71,15 @@ export function redactReport(report: Report, redact: Redact): Report {
     ...report,
     title: redact(title),
     rows: rows.map((row): Row => ({ ...row, detail: redact(row.detail) })),
-    outcome: { ...outcome, failure },
+    outcome: { ...outcome, failure, hosts: outcome.hosts.map((host) => redactHost(host, redact)) },
   }
+}
+
+function redactHost(host: HostOutcome, redact: Redact): HostOutcome {
+  const { server } = host
+  if (server === null) return host
+  const journal = server.journal.map((entry) => ({ ...entry, detail: redact(entry.detail) }))
+  return { ...host, server: { ...server, lock: server.lock && redact(server.lock), journal } }
 }
 
 function redactFailure(failure: Failure, redact: Redact): Failure {
