@@ -1,4 +1,4 @@
-/** One report of each kind, with the texts that real runs have. */
+/** One report of each kind. The figures are made up: what is drawn is the design. */
 import { type HostOutcome, nothingKnown, type Outcome, untouched } from '../../src/outcome.ts'
 import type { PhaseName, Row } from '../../src/pipeline.ts'
 import { Failure } from '../../src/protocol/failure.ts'
@@ -92,13 +92,13 @@ const died = new Failure(
     ].join('\n'),
   },
 )
-const unhealthy = new Failure('workers-unstable', 'worker 1 ended 1.4 s after it was ready', {
+const unhealthy = new Failure('worker-died', 'worker 1 ended 1.4 s after it was ready', {
   remedy: 'Look at its last lines below: it dies under PM2 only, or only some time after it is up.',
   evidence:
     'TypeError: fetch failed\n    at node:internal/deps/undici/undici:13510:13\n  cause: ECONNREFUSED 127.0.0.1:6379',
 })
 const stuck = new Failure(
-  'workers-unstable',
+  'worker-died',
   'worker 0 ended 0.3 s after it was ready; then the way back failed',
   {
     remedy:
