@@ -296,6 +296,10 @@ const verdict = object({
     failure: nullable(failureRecord),
     workers: list(workerState),
 });
+/** Nothing live was touched: what serves is what served. @param failure why */
+function keptVerdict(live, failure) {
+    return { status: 'kept', live, previous: live, failure, workers: [] };
+}
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
     time: string,
@@ -434,8 +438,69 @@ const reply = object({
     value: (value) => value,
 });
 
+;// CONCATENATED MODULE: external "node:crypto"
+const external_node_crypto_namespaceObject = require("node:crypto");
+;// CONCATENATED MODULE: ./build/agent/files.js
+/** File operations that survive a power cut: written aside, flushed, renamed into place. */
+
+
+
+
+/** Writes a file so that it is there whole or not at all. */
+async function writeFileAtomic(file, content, mode) {
+    const aside = besideOf(file);
+    try {
+        await withFile(aside, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL, mode, async (handle) => {
+            await handle.chmod(mode);
+            await handle.writeFile(content);
+            await handle.sync();
+        });
+        await (0,promises_namespaceObject.rename)(aside, file);
+    }
+    catch (error) {
+        await (0,promises_namespaceObject.rm)(aside, { force: true });
+        throw error;
+    }
+    await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
+}
+/** Makes a rename or a new entry in a folder last through a power cut. */
+async function syncFolder(folder) {
+    await withFile(folder, external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync());
+}
+async function withFile(file, flags, mode, use) {
+    const handle = await (0,promises_namespaceObject.open)(file, flags, mode);
+    try {
+        return await use(handle);
+    }
+    finally {
+        await handle.close();
+    }
+}
+/** The file's text, or null where there is none. Other errors are thrown. */
+async function readIfThere(file) {
+    return (0,promises_namespaceObject.readFile)(file, 'utf8').catch(whenMissing(null));
+}
+async function linkTarget(link) {
+    return (0,promises_namespaceObject.readlink)(link).catch(whenMissing(null));
+}
+async function exists(path) {
+    return (0,promises_namespaceObject.lstat)(path).then(() => true, whenMissing(false));
+}
+function whenMissing(fallback) {
+    return (error) => {
+        if (error.code === 'ENOENT' || error.code === 'ENOTDIR')
+            return fallback;
+        throw error;
+    };
+}
+/** A name of its own in the same folder, so that the rename stays on one file system. */
+function besideOf(file) {
+    return (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), `.${(0,external_node_path_namespaceObject.basename)(file)}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`);
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/job.js
 /** What an activation's process is told to do, and the files that belong to it while it lasts. */
+
 
 
 
@@ -458,6 +523,15 @@ function activationFiles({ activations }, activation) {
         hookLog: file('hook'),
         ballast: file('ballast'),
     };
+}
+/** Null where there is none, or one that a crash cut off. */
+async function readJob(file) {
+    try {
+        return parse(job, (await readIfThere(file)) ?? '', 'job');
+    }
+    catch {
+        return null;
+    }
 }
 /** After the verdict is in the journal the files have done their work. */
 async function removeFiles(files) {
@@ -504,8 +578,6 @@ function readActivation(appDirectory) {
     }
 }
 
-;// CONCATENATED MODULE: external "node:crypto"
-const external_node_crypto_namespaceObject = require("node:crypto");
 ;// CONCATENATED MODULE: ./build/agent/trouble.js
 /** The server's own troubles, in words that say what to do. */
 
@@ -598,64 +670,6 @@ function guardRoom(folder) {
     };
     const timer = setInterval(() => void look(), LOOK);
     return () => clearInterval(timer);
-}
-
-;// CONCATENATED MODULE: ./build/agent/files.js
-/** File operations that survive a power cut: written aside, flushed, renamed into place. */
-
-
-
-
-/** Writes a file so that it is there whole or not at all. */
-async function writeFileAtomic(file, content, mode) {
-    const aside = besideOf(file);
-    try {
-        await withFile(aside, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL, mode, async (handle) => {
-            await handle.chmod(mode);
-            await handle.writeFile(content);
-            await handle.sync();
-        });
-        await (0,promises_namespaceObject.rename)(aside, file);
-    }
-    catch (error) {
-        await (0,promises_namespaceObject.rm)(aside, { force: true });
-        throw error;
-    }
-    await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
-}
-/** Makes a rename or a new entry in a folder last through a power cut. */
-async function syncFolder(folder) {
-    await withFile(folder, external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync());
-}
-async function withFile(file, flags, mode, use) {
-    const handle = await (0,promises_namespaceObject.open)(file, flags, mode);
-    try {
-        return await use(handle);
-    }
-    finally {
-        await handle.close();
-    }
-}
-/** The file's text, or null where there is none. Other errors are thrown. */
-async function readIfThere(file) {
-    return (0,promises_namespaceObject.readFile)(file, 'utf8').catch(whenMissing(null));
-}
-async function linkTarget(link) {
-    return (0,promises_namespaceObject.readlink)(link).catch(whenMissing(null));
-}
-async function exists(path) {
-    return (0,promises_namespaceObject.lstat)(path).then(() => true, whenMissing(false));
-}
-function whenMissing(fallback) {
-    return (error) => {
-        if (error.code === 'ENOENT' || error.code === 'ENOTDIR')
-            return fallback;
-        throw error;
-    };
-}
-/** A name of its own in the same folder, so that the rename stays on one file system. */
-function besideOf(file) {
-    return (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), `.${(0,external_node_path_namespaceObject.basename)(file)}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`);
 }
 
 ;// CONCATENATED MODULE: external "node:timers/promises"
@@ -2755,7 +2769,7 @@ async function prepare(activation) {
     const records = await readWorkers(layout.workers);
     const daemon = daemonPid(job.pm2Home);
     await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon });
-    if (!hasBegun(activation, 'pre-activate', 'done'))
+    if (!isDone(activation, 'pre-activate'))
         await hook(activation, 'pre-activate');
     await carryOldStatic(activation, release);
     await activation.withRoom(() => prepareLink(layout, release));
@@ -2768,8 +2782,8 @@ async function prepare(activation) {
     await announce({ observe: foreign === 0, stay: together });
     return { how: describeReload(activation, foreign, together), foreign, together };
 }
-function hasBegun({ history }, name, how = 'begin') {
-    return history.some(({ step, state }) => step === name && state === how);
+function isDone({ history }, name) {
+    return history.some(({ step, state }) => step === name && state === 'done');
 }
 /** @throws Failure `withdrawn` when the run was cancelled meanwhile */
 async function assertWanted(activation) {
@@ -2838,12 +2852,11 @@ async function settle(activation) {
 
 
 
-
 /** @returns its id, or null. Only the last that swapped matters: a later one has settled what it left. */
 async function interruptedActivation(layout) {
-    const last = lastThatSwapped(await readJournal(layout.journal));
-    const activation = last ?? (await lostFromJournal(layout));
-    if (activation === null || (await verdictOf(layout, activation)) !== null)
+    const entries = await readJournal(layout.journal);
+    const activation = lastThatSwapped(entries) ?? (await lostFromJournal(layout));
+    if (activation === null || verdictIn(entries, activation) !== null)
         return null;
     const { job, owner } = activationFiles(layout, activation);
     return ownerLives(owner) !== true && (await exists(job)) ? activation : null;
@@ -2862,28 +2875,21 @@ async function lostFromJournal(layout) {
     for (const name of await (0,promises_namespaceObject.readdir)(layout.activations).catch(() => [])) {
         if (!name.endsWith('.json'))
             continue;
-        try {
-            const { request } = parse(job, (await readIfThere((0,external_node_path_namespaceObject.join)(layout.activations, name))) ?? '', 'job');
-            if (request.release === live)
-                return request.activation;
-        }
-        catch {
-            // Cut off by a crash before it began.
-        }
+        const job = await readJob((0,external_node_path_namespaceObject.join)(layout.activations, name));
+        if (job?.request.release === live)
+            return job.request.activation;
     }
     return null;
 }
 /** Whether it has begun to touch what is live. */
-async function hasSwapped({ journal }, activation) {
-    return (await readJournal(journal)).some((entry) => entry.activation === activation && isSwap(entry));
+function hasSwapped(entries, activation) {
+    return entries.some((entry) => entry.activation === activation && isSwap(entry));
 }
 /** Whether another one has swapped after it: what is live now is that one's. */
 function wasSucceeded(entries, activation) {
-    const swaps = entries.filter(isSwap).map((entry) => entry.activation);
-    return swaps.includes(activation) && swaps.at(-1) !== activation;
+    return hasSwapped(entries, activation) && lastThatSwapped(entries) !== activation;
 }
-async function verdictOf({ journal }, activation) {
-    const entries = await readJournal(journal);
+function verdictIn(entries, activation) {
     return entries.find((entry) => entry.activation === activation && entry.verdict !== null)?.verdict ?? null;
 }
 
@@ -2899,9 +2905,11 @@ async function verdictOf({ journal }, activation) {
 
 
 
-
-/** @throws where the target cannot be read; nothing has been touched then */
-async function beginActivation(job, journal, pm2) {
+/**
+ * @param entries what the journal has, of all activations
+ * @throws where the target cannot be read; nothing has been touched then
+ */
+async function beginActivation(job, journal, entries, pm2) {
     const layout = layoutOf(job.base);
     const { appName, request } = job;
     const target = { release: request.release, runtime: await readRuntime(layout, request.release) };
@@ -2912,7 +2920,6 @@ async function beginActivation(job, journal, pm2) {
     const previous = back === null || runtime === null ? null : { release: back, runtime };
     const before = await pm2.list(appName);
     let news = { observe: true, stay: true, halt: false };
-    const history = await readJournal(layout.journal);
     const { ballast } = activationFiles(layout, request.activation);
     const withRoom = (act) => ballast_withRoom(ballast, act);
     return {
@@ -2923,9 +2930,9 @@ async function beginActivation(job, journal, pm2) {
         target,
         previous,
         live,
-        history: history.filter(({ activation }) => activation === request.activation),
-        takenUp: history.some(({ activation, step, state }) => activation === request.activation && step === 'swap' && state === 'begin'),
-        succeeded: wasSucceeded(history, request.activation),
+        history: entries.filter(({ activation }) => activation === request.activation),
+        takenUp: hasSwapped(entries, request.activation),
+        succeeded: wasSucceeded(entries, request.activation),
         app: pm2App(layout, appName, target.runtime, previous?.runtime ?? null),
         before,
         logs: await logSizes(before),
@@ -2987,6 +2994,7 @@ async function logSizes(processes) {
 
 
 
+
 async function runActivation(job) {
     const layout = layoutOf(job.base);
     const { activation } = job.request;
@@ -2994,7 +3002,7 @@ async function runActivation(job) {
     const room = (act) => ballast_withRoom(files.ballast, act);
     await room(() => writeOwner(files.owner));
     const journal = openJournal(layout.journal, activation, room);
-    const swapped = await hasSwapped(layout, activation);
+    const swapped = hasSwapped(await readJournal(layout.journal), activation);
     const stopGuard = guardRoom(files.ballast);
     let concluded = false;
     const conclude = (verdict) => {
@@ -3015,7 +3023,7 @@ async function runActivation(job) {
         if (swapped || concluded)
             throw error;
         const live = await liveRelease(layout).catch(() => null);
-        verdict = { status: 'kept', live, previous: live, failure: troubleOf(error).toRecord(), workers: [] };
+        verdict = keptVerdict(live, troubleOf(error).toRecord());
         await conclude(verdict);
     }
     finally {
@@ -3035,12 +3043,13 @@ async function underLock(job, layout, journal, conclude) {
     try {
         await journal.done('lock', 'locked');
         // Two sessions may have taken up the same one whose process had died.
-        const settled = await verdictOf(layout, activation);
+        const entries = await readJournal(layout.journal);
+        const settled = verdictIn(entries, activation);
         if (settled !== null)
             return settled;
         const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home);
         try {
-            const verdict = await activate(await beginActivation(job, journal, pm2));
+            const verdict = await activate(await beginActivation(job, journal, entries, pm2));
             // Before the lock is given back: nobody may come between and find this one without an end.
             await conclude(verdict);
             return verdict;
@@ -3141,6 +3150,7 @@ function pm2Missing(searched, node) {
 
 
 
+
 /**
  * @param onEntry called with each entry of its journal
  * @throws Failure `activation-died` if its process ended without a verdict, twice
@@ -3224,11 +3234,10 @@ async function follow(layout, activation, from, first, again, onEntry) {
         remedy: 'Run the deploy again: it starts from what `current` points at.',
         evidence: lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')),
     });
-    if (await hasSwapped(layout, activation))
+    if (hasSwapped(await readJournal(layout.journal), activation))
         throw failure;
     // The journal is written before anything live is touched: what is not in it has not been done.
-    const live = await liveRelease(layout);
-    return { status: 'kept', live, previous: live, failure: failure.toRecord(), workers: [] };
+    return keptVerdict(await liveRelease(layout), failure.toRecord());
 }
 
 ;// CONCATENATED MODULE: ./build/agent/sources.js
@@ -3309,8 +3318,6 @@ async function removeInterrupted(layout) {
 
 
 
-
-
 /** What has no owner, but is younger than this, may be about to get one, in ms. */
 const JUST_BEGUN = 60_000;
 /** @param keep verified releases to keep, the live one included */
@@ -3351,12 +3358,7 @@ async function claimedReleases(layout, ids) {
 async function releaseOf(jobFile) {
     if (ownerLives(ownerOf(jobFile)) === false)
         return '';
-    try {
-        return parse(job, (await readIfThere(jobFile)) ?? '', 'job').request.release;
-    }
-    catch {
-        return '';
-    }
+    return (await readJob(jobFile))?.request.release ?? '';
 }
 /** Releases that a process has as its working directory, or that a worker says it runs. */
 async function releasesInUse(layout, ids) {

@@ -57541,57 +57541,6 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
     return { value: manifest, detail: `${plural(files.length, 'file')}, ${formatBytes(bytes)}` };
 }
 
-;// CONCATENATED MODULE: ./build/phases/cleanup.js
-/** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
-
-async function cleanUp({ keepReleases, lockTimeoutMs }, host) {
-    const { removed, inUse, kept } = await host.agent().call('cleanup', { keep: keepReleases, lockTimeoutMs });
-    const busy = inUse.length === 0 ? '' : `, ${inUse.join(', ')} still in use`;
-    return {
-        value: undefined,
-        detail: `removed ${plural(removed.length, 'release')}, kept ${kept.length}${busy}`,
-    };
-}
-
-;// CONCATENATED MODULE: ./build/phases/health-check.js
-/** health-check: after the server's own proof, asks the public URL from the runner. */
-
-
-const TRY_TIMEOUT = 10_000;
-const EXCERPT = 500;
-/**
- * Asks until the URL is healthy or the time is over.
- * @returns what it answered
- * @throws Failure `public-url-unhealthy`
- */
-async function askPublicUrl(url, { status, body, timeoutMs, intervalMs }) {
-    const deadline = performance.now() + timeoutMs;
-    for (;;) {
-        const answer = await ask(url);
-        const accepted = status.some(([from, to]) => answer.status >= from && answer.status <= to);
-        if (accepted && (body === undefined || answer.text.includes(body)))
-            return `${url} answered HTTP ${answer.status}`;
-        if (performance.now() >= deadline) {
-            const seen = answer.status === 0 ? answer.text : `HTTP ${answer.status}`;
-            throw new failure_Failure('public-url-unhealthy', `${url} was not healthy within ${timeoutMs} ms: ${seen}`, {
-                remedy: 'The release is healthy on the server itself: look at what stands in front of it (proxy, DNS, firewall, TLS).',
-                evidence: answer.text.slice(0, EXCERPT),
-            });
-        }
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(intervalMs);
-    }
-}
-async function ask(url) {
-    try {
-        const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TRY_TIMEOUT) });
-        return { status: response.status, text: await response.text() };
-    }
-    catch (error) {
-        const { message, cause } = error;
-        return { status: 0, text: cause instanceof Error ? `${message}: ${cause.message}` : message };
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
 /**
  * What the action and the agent say to each other. Each operation is a guard for its parameters and one for
@@ -57719,6 +57668,10 @@ const verdict = guards_object({
     failure: nullable(failureRecord),
     workers: guards_list(workerState),
 });
+/** Nothing live was touched: what serves is what served. @param failure why */
+function keptVerdict(live, failure) {
+    return { status: 'kept', live, previous: live, failure, workers: [] };
+}
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = guards_object({
     time: string,
@@ -57857,6 +57810,57 @@ const reply = guards_object({
     value: (value) => value,
 });
 
+;// CONCATENATED MODULE: ./build/phases/cleanup.js
+/** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
+
+async function cleanUp({ keepReleases, lockTimeoutMs }, host) {
+    const { removed, inUse, kept } = await host.agent().call('cleanup', { keep: keepReleases, lockTimeoutMs });
+    const busy = inUse.length === 0 ? '' : `, ${inUse.join(', ')} still in use`;
+    return {
+        value: undefined,
+        detail: `removed ${plural(removed.length, 'release')}, kept ${kept.length}${busy}`,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/phases/health-check.js
+/** health-check: after the server's own proof, asks the public URL from the runner. */
+
+
+const TRY_TIMEOUT = 10_000;
+const EXCERPT = 500;
+/**
+ * Asks until the URL is healthy or the time is over.
+ * @returns what it answered
+ * @throws Failure `public-url-unhealthy`
+ */
+async function askPublicUrl(url, { status, body, timeoutMs, intervalMs }) {
+    const deadline = performance.now() + timeoutMs;
+    for (;;) {
+        const answer = await ask(url);
+        const accepted = status.some(([from, to]) => answer.status >= from && answer.status <= to);
+        if (accepted && (body === undefined || answer.text.includes(body)))
+            return `${url} answered HTTP ${answer.status}`;
+        if (performance.now() >= deadline) {
+            const seen = answer.status === 0 ? answer.text : `HTTP ${answer.status}`;
+            throw new failure_Failure('public-url-unhealthy', `${url} was not healthy within ${timeoutMs} ms: ${seen}`, {
+                remedy: 'The release is healthy on the server itself: look at what stands in front of it (proxy, DNS, firewall, TLS).',
+                evidence: answer.text.slice(0, EXCERPT),
+            });
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(intervalMs);
+    }
+}
+async function ask(url) {
+    try {
+        const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TRY_TIMEOUT) });
+        return { status: response.status, text: await response.text() };
+    }
+    catch (error) {
+        const { message, cause } = error;
+        return { status: 0, text: cause instanceof Error ? `${message}: ${cause.message}` : message };
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/phases/activation.js
 /**
  * swap, reload, health-check and rollback are steps of one activation on the server. This is the runner's view
@@ -57948,6 +57952,7 @@ function reviveFailure({ failure }) {
 
 
 
+
 /** Never throws: whatever happens, something is true about the host afterwards. */
 async function switchOver(host, request, pipeline) {
     const activation = activate(host, request, pipeline.log.info);
@@ -57970,14 +57975,9 @@ async function switchOver(host, request, pipeline) {
 /** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
 function unseen({ facts: { live } }, error) {
     const failure = failure_Failure.from(error);
+    const kept = keptVerdict(live, failure.toRecord());
     const mayHaveSwitched = failure.code === 'connection-lost' || failure.code === 'activation-died';
-    return {
-        status: mayHaveSwitched ? 'down' : 'kept',
-        live: mayHaveSwitched ? null : live,
-        previous: live,
-        failure: failure.toRecord(),
-        workers: [],
-    };
+    return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept;
 }
 /**
  * Takes a host back that is live already, because of a failure elsewhere: on another host, or at the public URL.
@@ -57995,9 +57995,7 @@ async function switchBack(host, request, { verdict: reached }, failure, pipeline
         return stuck('; there is no release to go back to');
     try {
         const verdict = await pipeline.run('rollback', async () => {
-            const value = await activate(host, restoring(request, previous), pipeline.log.info).verdict;
-            if (value.status !== 'live')
-                throw reviveFailure(value);
+            const value = await bringBack(host, request, previous, pipeline);
             return { value, detail: `${previous} is live again` };
         });
         return { name, verdict: { ...verdict, status: 'restored', previous }, failure };
@@ -58006,15 +58004,25 @@ async function switchBack(host, request, { verdict: reached }, failure, pipeline
         return stuck(`; then the way back failed: ${failure_Failure.from(cause).message}`);
     }
 }
-function restoring(request, release) {
-    return {
-        ...request,
+/**
+ * Makes a release live that was shown to serve before, the way a rollback does.
+ * @throws Failure why it is not live
+ */
+async function bringBack(host, { run, hosts, lockTimeoutMs }, release, pipeline) {
+    const request = {
         activation: (0,external_node_crypto_.randomUUID)(),
         release,
         kind: 'restore',
+        run,
+        hosts,
+        lockTimeoutMs,
         preActivate: null,
         postActivate: null,
     };
+    const verdict = await activate(host, request, pipeline.log.info).verdict;
+    if (verdict.status !== 'live')
+        throw reviveFailure(verdict);
+    return verdict;
 }
 
 ;// CONCATENATED MODULE: ./build/phases/verify.js
@@ -58036,6 +58044,7 @@ async function verify(host, id) {
  * Several hosts: all verify before any swaps; then the first alone as the canary, the rest in batches; any failure
  * takes back every host that had switched.
  */
+
 
 
 
@@ -58118,11 +58127,7 @@ function batches(hosts, size) {
 }
 /** A failure before its turn: nothing on this host was touched. */
 function notReached({ name, facts: { live } }) {
-    return {
-        name,
-        verdict: { status: 'kept', live, previous: live, failure: null, workers: [] },
-        failure: null,
-    };
+    return { name, verdict: keptVerdict(live, null), failure: null };
 }
 /** What failed is no release to go back to any more; one that was good before stays so. @param remove its files too */
 async function discard(hosts, { kind, release }, remove) {
@@ -59179,7 +59184,6 @@ async function settled_settled({ inputs: { lockTimeoutMs, maxParallel } }, hosts
 
 
 
-
 /**
  * What cannot be recovered does not stop the run: the release that it brings may be what is needed.
  * @returns what is live after it, where all hosts have the same
@@ -59218,28 +59222,14 @@ async function level(plan, hosts, lives, pipeline) {
     const goal = good.findLast((id) => different.has(id));
     const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal);
     const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ');
-    const bringBack = async (host, log) => log.run('recover', async () => {
+    const { run, inputs } = plan;
+    const put = async (host, log) => log.run('recover', async () => {
         if (goal === undefined)
             throw new failure_Failure('hosts-differ', `the hosts serve different releases: ${seen}`);
-        const { verdict } = activate(host, recover_restoring(plan, goal), log.log.info);
-        const ended = await verdict;
-        if (ended.status !== 'live')
-            throw reviveFailure(ended);
+        await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, log);
         return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` };
     });
-    return onEach(strays, plan.inputs.maxParallel, pipeline, bringBack).then(() => goal ?? null, () => null);
-}
-function recover_restoring({ run, inputs }, release) {
-    return {
-        activation: (0,external_node_crypto_.randomUUID)(),
-        release,
-        kind: 'restore',
-        run,
-        hosts: [],
-        lockTimeoutMs: inputs.lockTimeoutMs,
-        preActivate: null,
-        postActivate: null,
-    };
+    return onEach(strays, inputs.maxParallel, pipeline, put).then(() => goal ?? null, () => null);
 }
 
 ;// CONCATENATED MODULE: ./build/phases/status.js

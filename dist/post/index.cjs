@@ -53328,8 +53328,6 @@ function agreed(values) {
     return others.length === 0 ? first : null;
 }
 
-;// CONCATENATED MODULE: external "node:timers/promises"
-const promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/protocol/guards.js
 /**
  * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
@@ -53519,6 +53517,10 @@ const verdict = object({
     failure: nullable(failureRecord),
     workers: list(workerState),
 });
+/** Nothing live was touched: what serves is what served. @param failure why */
+function messages_keptVerdict(live, failure) {
+    return { status: 'kept', live, previous: live, failure, workers: [] };
+}
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
     time: string,
@@ -53657,6 +53659,8 @@ const reply = object({
     value: (value) => value,
 });
 
+;// CONCATENATED MODULE: external "node:timers/promises"
+const promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/phases/activation.js
 /**
  * swap, reload, health-check and rollback are steps of one activation on the server. This is the runner's view
@@ -53676,7 +53680,7 @@ const STEPS = [
 /** Pauses between tries to reach the server again, in ms: together some three minutes. */
 const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array(11).fill(15_000)];
 /** @param log told of what happens inside the steps: who holds the lock, what is unusual */
-function activate(host, request, log) {
+function activation_activate(host, request, log) {
     const steps = new Map(STEPS.map((name) => [name, deferred()]));
     let seen = 0;
     const follow = (call) => {
@@ -53727,7 +53731,7 @@ function activate(host, request, log) {
         for (const { reject } of steps.values())
             reject(failure);
     };
-    verdict.then((result) => settle(reviveFailure(result) ?? new failure_Failure('activation-failed', 'the step was never reached')), (error) => settle(failure_Failure.from(error)));
+    verdict.then((result) => settle(activation_reviveFailure(result) ?? new failure_Failure('activation-failed', 'the step was never reached')), (error) => settle(failure_Failure.from(error)));
     for (const { promise } of steps.values())
         promise.catch(() => undefined);
     return { step: (name) => steps.get(name).promise, verdict };
@@ -53738,7 +53742,7 @@ function deferred() {
     return { promise, resolve: settle.resolve, reject: settle.reject };
 }
 /** Why an activation did not end live, as an error. */
-function reviveFailure({ failure }) {
+function activation_reviveFailure({ failure }) {
     return failure === null ? null : failure_Failure.revive(failure);
 }
 
@@ -55298,7 +55302,7 @@ async function hosts_onEach(hosts, atOnce, pipeline, act) {
         }
     };
     await Promise.all(Array.from({ length: Math.min(atOnce, hosts.length) }, next));
-    const failed = results.flatMap((result, index) => result.status === 'rejected' ? [named(hosts[index].name, failure_Failure.from(result.reason))] : []);
+    const failed = results.flatMap((result, index) => result.status === 'rejected' ? [hosts_named(hosts[index].name, failure_Failure.from(result.reason))] : []);
     const [first, ...others] = failed;
     if (first !== undefined) {
         throw others.length === 0
@@ -55314,7 +55318,7 @@ function checkEach(hosts, check) {
             check(facts);
         }
         catch (error) {
-            throw named(name, Failure.from(error));
+            throw hosts_named(name, Failure.from(error));
         }
     }
 }
@@ -55323,7 +55327,7 @@ async function hosts_settled(promise) {
     return result;
 }
 /** The failure of a host, where there are others. */
-function named(name, failure) {
+function hosts_named(name, failure) {
     return name === null ? failure : failure.reworded(`${name}: ${failure.message}`);
 }
 
@@ -55552,12 +55556,90 @@ async function settled_settled({ inputs: { lockTimeoutMs, maxParallel } }, hosts
     }
 }
 
+;// CONCATENATED MODULE: ./build/phases/switch-over.js
+/** swap → reload → health-check (→ rollback) on one host: one activation on the server, told phase by phase. */
+
+
+
+
+
+/** Never throws: whatever happens, something is true about the host afterwards. */
+async function switchOver(host, request, pipeline) {
+    const activation = activate(host, request, pipeline.log.info);
+    const step = (name) => pipeline.run(name, async () => ({ value: undefined, detail: await activation.step(name) }));
+    try {
+        await step('swap');
+        await step('reload');
+        await step('health-check');
+        const verdict = await activation.verdict;
+        return { name: host.name, verdict, failure: reviveFailure(verdict) };
+    }
+    catch (error) {
+        const verdict = await activation.verdict.catch((cause) => unseen(host, cause));
+        if (verdict.status === 'restored' || verdict.status === 'down')
+            await step('rollback').catch(() => undefined);
+        const failure = reviveFailure(verdict) ?? Failure.from(error);
+        return { name: host.name, verdict, failure: named(host.name, failure) };
+    }
+}
+/** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
+function unseen({ facts: { live } }, error) {
+    const failure = Failure.from(error);
+    const kept = keptVerdict(live, failure.toRecord());
+    const mayHaveSwitched = failure.code === 'connection-lost' || failure.code === 'activation-died';
+    return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept;
+}
+/**
+ * Takes a host back that is live already, because of a failure elsewhere: on another host, or at the public URL.
+ * It goes the way that a rollback goes. Never throws.
+ */
+async function switchBack(host, request, { verdict: reached }, failure, pipeline) {
+    const { name } = host;
+    const { previous, live } = reached;
+    const stuck = (more) => ({
+        name,
+        verdict: { ...reached, status: 'down' },
+        failure: failure.reworded(failure.message + more),
+    });
+    if (previous === null || previous === live)
+        return stuck('; there is no release to go back to');
+    try {
+        const verdict = await pipeline.run('rollback', async () => {
+            const value = await bringBack(host, request, previous, pipeline);
+            return { value, detail: `${previous} is live again` };
+        });
+        return { name, verdict: { ...verdict, status: 'restored', previous }, failure };
+    }
+    catch (cause) {
+        return stuck(`; then the way back failed: ${Failure.from(cause).message}`);
+    }
+}
+/**
+ * Makes a release live that was shown to serve before, the way a rollback does.
+ * @throws Failure why it is not live
+ */
+async function bringBack(host, { run, hosts, lockTimeoutMs }, release, pipeline) {
+    const request = {
+        activation: (0,external_node_crypto_.randomUUID)(),
+        release,
+        kind: 'restore',
+        run,
+        hosts,
+        lockTimeoutMs,
+        preActivate: null,
+        postActivate: null,
+    };
+    const verdict = await activation_activate(host, request, pipeline.log.info).verdict;
+    if (verdict.status !== 'live')
+        throw activation_reviveFailure(verdict);
+    return verdict;
+}
+
 ;// CONCATENATED MODULE: ./build/phases/recover.js
 /**
  * recover: ends what an earlier run began and nobody ended, because a process, the runner or a server died. A row of
  * its own, and only where there is something to recover.
  */
-
 
 
 
@@ -55602,32 +55684,19 @@ async function level(plan, hosts, lives, pipeline) {
     const goal = good.findLast((id) => different.has(id));
     const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal);
     const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ');
-    const bringBack = async (host, log) => log.run('recover', async () => {
+    const { run, inputs } = plan;
+    const put = async (host, log) => log.run('recover', async () => {
         if (goal === undefined)
             throw new failure_Failure('hosts-differ', `the hosts serve different releases: ${seen}`);
-        const { verdict } = activate(host, restoring(plan, goal), log.log.info);
-        const ended = await verdict;
-        if (ended.status !== 'live')
-            throw reviveFailure(ended);
+        await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, log);
         return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` };
     });
-    return hosts_onEach(strays, plan.inputs.maxParallel, pipeline, bringBack).then(() => goal ?? null, () => null);
-}
-function restoring({ run, inputs }, release) {
-    return {
-        activation: (0,external_node_crypto_.randomUUID)(),
-        release,
-        kind: 'restore',
-        run,
-        hosts: [],
-        lockTimeoutMs: inputs.lockTimeoutMs,
-        preActivate: null,
-        postActivate: null,
-    };
+    return hosts_onEach(strays, inputs.maxParallel, pipeline, put).then(() => goal ?? null, () => null);
 }
 
 ;// CONCATENATED MODULE: ./build/phases/aftermath.js
 /** What became of a run that was cut off: the servers finish an activation by themselves, and are asked for its verdict. */
+
 
 
 
@@ -55669,15 +55738,15 @@ function endOf({ activation }, host, pipeline) {
             .agent()
             .call('watch', { activation, withdraw: true })
             .catch((error) => neverBegan(host, error));
-        const failure = reviveFailure(verdict);
-        const value = { name: host.name, verdict, failure: failure && named(host.name, failure) };
+        const failure = activation_reviveFailure(verdict);
+        const value = { name: host.name, verdict, failure: failure && hosts_named(host.name, failure) };
         return { value, detail: verdict.failure?.message ?? `the server ended it: ${verdict.status}` };
     });
 }
 function neverBegan({ facts: { live } }, error) {
     if (failure_Failure.from(error).code !== 'unknown-activation')
         throw error;
-    return { status: 'kept', live, previous: live, failure: cutOff.toRecord(), workers: [] };
+    return messages_keptVerdict(live, cutOff.toRecord());
 }
 
 ;// CONCATENATED MODULE: ./build/pipeline.js

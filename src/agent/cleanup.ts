@@ -1,10 +1,8 @@
 /** Prunes old releases: never the live one, the previous one, or one that a process still uses. */
 import { lstat, readdir, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
-import { parse } from '../protocol/guards.ts'
 import type { Result } from '../protocol/messages.ts'
-import { job } from './activation/job.ts'
-import { readIfThere } from './files.ts'
+import { readJob } from './activation/job.ts'
 import type { Layout } from './layout.ts'
 import { releaseDirectory } from './layout.ts'
 import { takeLock } from './lock.ts'
@@ -69,11 +67,7 @@ async function claimedReleases(layout: Layout, ids: readonly string[]): Promise<
 
 async function releaseOf(jobFile: string): Promise<string> {
   if (ownerLives(ownerOf(jobFile)) === false) return ''
-  try {
-    return parse(job, (await readIfThere(jobFile)) ?? '', 'job').request.release
-  } catch {
-    return ''
-  }
+  return (await readJob(jobFile))?.request.release ?? ''
 }
 
 /** Releases that a process has as its working directory, or that a worker says it runs. */

@@ -3,7 +3,7 @@ import { agreed, type Ended, nothingKnown, type Outcome, together, untouched } f
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import { Failure } from '../protocol/failure.ts'
-import type { Verdict } from '../protocol/messages.ts'
+import { keptVerdict, type Verdict } from '../protocol/messages.ts'
 import { reviveFailure } from './activation.ts'
 import { connect } from './connect.ts'
 import { type Host, named, onEach } from './hosts.ts'
@@ -56,5 +56,5 @@ function endOf({ activation }: Plan, host: Host, pipeline: Pipeline): Promise<En
 
 function neverBegan({ facts: { live } }: Host, error: unknown): Verdict {
   if (Failure.from(error).code !== 'unknown-activation') throw error
-  return { status: 'kept', live, previous: live, failure: cutOff.toRecord(), workers: [] }
+  return keptVerdict(live, cutOff.toRecord())
 }

@@ -9,7 +9,7 @@ import type { BatchSize } from '../inputs.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import { Failure } from '../protocol/failure.ts'
-import type { ActivationRequest } from '../protocol/messages.ts'
+import { type ActivationRequest, keptVerdict } from '../protocol/messages.ts'
 import { cleanUp } from './cleanup.ts'
 import { askPublicUrl } from './health-check.ts'
 import { type Host, onEach } from './hosts.ts'
@@ -113,11 +113,7 @@ export function batches<T>(hosts: readonly T[], size: BatchSize): readonly (read
 
 /** A failure before its turn: nothing on this host was touched. */
 function notReached({ name, facts: { live } }: Host): Ended {
-  return {
-    name,
-    verdict: { status: 'kept', live, previous: live, failure: null, workers: [] },
-    failure: null,
-  }
+  return { name, verdict: keptVerdict(live, null), failure: null }
 }
 
 /** What failed is no release to go back to any more; one that was good before stays so. @param remove its files too */

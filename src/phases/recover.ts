@@ -2,16 +2,15 @@
  * recover: ends what an earlier run began and nobody ended, because a process, the runner or a server died. A row of
  * its own, and only where there is something to recover.
  */
-import { randomUUID } from 'node:crypto'
 import { agreed } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { ServerFacts } from '../protocol/messages.ts'
-import { activate, reviveFailure } from './activation.ts'
 import { type Host, onEach } from './hosts.ts'
 import { commonReleases } from './rollback-target.ts'
 import { settled } from './settled.ts'
+import { bringBack } from './switch-over.ts'
 
 /**
  * What cannot be recovered does not stop the run: the release that it brings may be what is needed.
@@ -61,29 +60,15 @@ export async function level(
   const goal = good.findLast((id) => different.has(id))
   const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal)
   const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ')
-  const bringBack = async (host: Host, log: Pipeline) =>
+  const { run, inputs } = plan
+  const put = async (host: Host, log: Pipeline) =>
     log.run('recover', async () => {
       if (goal === undefined) throw new Failure('hosts-differ', `the hosts serve different releases: ${seen}`)
-      const { verdict } = activate(host, restoring(plan, goal), log.log.info)
-      const ended = await verdict
-      if (ended.status !== 'live') throw reviveFailure(ended)
+      await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, log)
       return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` }
     })
-  return onEach(strays, plan.inputs.maxParallel, pipeline, bringBack).then(
+  return onEach(strays, inputs.maxParallel, pipeline, put).then(
     () => goal ?? null,
     () => null,
   )
-}
-
-function restoring({ run, inputs }: Plan, release: string) {
-  return {
-    activation: randomUUID(),
-    release,
-    kind: 'restore',
-    run,
-    hosts: [],
-    lockTimeoutMs: inputs.lockTimeoutMs,
-    preActivate: null,
-    postActivate: null,
-  } as const
 }

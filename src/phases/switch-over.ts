@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto'
 import type { Ended } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import { Failure } from '../protocol/failure.ts'
-import type { ActivationRequest, Verdict } from '../protocol/messages.ts'
+import { type ActivationRequest, keptVerdict, type Verdict } from '../protocol/messages.ts'
 import { activate, reviveFailure } from './activation.ts'
 import { type Host, named } from './hosts.ts'
 
@@ -30,14 +30,9 @@ export async function switchOver(host: Host, request: ActivationRequest, pipelin
 /** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
 function unseen({ facts: { live } }: Host, error: unknown): Verdict {
   const failure = Failure.from(error)
+  const kept = keptVerdict(live, failure.toRecord())
   const mayHaveSwitched = failure.code === 'connection-lost' || failure.code === 'activation-died'
-  return {
-    status: mayHaveSwitched ? 'down' : 'kept',
-    live: mayHaveSwitched ? null : live,
-    previous: live,
-    failure: failure.toRecord(),
-    workers: [],
-  }
+  return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept
 }
 
 /**
@@ -61,8 +56,7 @@ export async function switchBack(
   if (previous === null || previous === live) return stuck('; there is no release to go back to')
   try {
     const verdict = await pipeline.run('rollback', async () => {
-      const value = await activate(host, restoring(request, previous), pipeline.log.info).verdict
-      if (value.status !== 'live') throw reviveFailure(value)
+      const value = await bringBack(host, request, previous, pipeline)
       return { value, detail: `${previous} is live again` }
     })
     return { name, verdict: { ...verdict, status: 'restored', previous }, failure }
@@ -71,13 +65,27 @@ export async function switchBack(
   }
 }
 
-function restoring(request: ActivationRequest, release: string): ActivationRequest {
-  return {
-    ...request,
+/**
+ * Makes a release live that was shown to serve before, the way a rollback does.
+ * @throws Failure why it is not live
+ */
+export async function bringBack(
+  host: Host,
+  { run, hosts, lockTimeoutMs }: Pick<ActivationRequest, 'run' | 'hosts' | 'lockTimeoutMs'>,
+  release: string,
+  pipeline: Pipeline,
+): Promise<Verdict> {
+  const request: ActivationRequest = {
     activation: randomUUID(),
     release,
     kind: 'restore',
+    run,
+    hosts,
+    lockTimeoutMs,
     preActivate: null,
     postActivate: null,
   }
+  const verdict = await activate(host, request, pipeline.log.info).verdict
+  if (verdict.status !== 'live') throw reviveFailure(verdict)
+  return verdict
 }

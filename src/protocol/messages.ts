@@ -158,6 +158,11 @@ const verdict = object({
 })
 export type Verdict = Guarded<typeof verdict>
 
+/** Nothing live was touched: what serves is what served. @param failure why */
+export function keptVerdict(live: string | null, failure: Verdict['failure']): Verdict {
+  return { status: 'kept', live, previous: live, failure, workers: [] }
+}
+
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 export const journalEntry = object({
   time: string,

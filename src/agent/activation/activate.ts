@@ -78,7 +78,7 @@ async function prepare(activation: Activation): Promise<Preparation> {
   const records = await readWorkers(layout.workers)
   const daemon = daemonPid(job.pm2Home)
   await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon })
-  if (!hasBegun(activation, 'pre-activate', 'done')) await hook(activation, 'pre-activate')
+  if (!isDone(activation, 'pre-activate')) await hook(activation, 'pre-activate')
   await carryOldStatic(activation, release)
   await activation.withRoom(() => prepareLink(layout, release))
   if (previous !== null && previous.release !== release) {
@@ -90,8 +90,8 @@ async function prepare(activation: Activation): Promise<Preparation> {
   return { how: describeReload(activation, foreign, together), foreign, together }
 }
 
-function hasBegun({ history }: Activation, name: ActivationStep, how: 'begin' | 'done' = 'begin'): boolean {
-  return history.some(({ step, state }) => step === name && state === how)
+function isDone({ history }: Activation, name: ActivationStep): boolean {
+  return history.some(({ step, state }) => step === name && state === 'done')
 }
 
 /** @throws Failure `withdrawn` when the run was cancelled meanwhile */

@@ -5,12 +5,12 @@ import { type ActivationFile, activationFile } from '../../server/activation-fil
 import { startTimeOf } from '../../server/process-identity.ts'
 import { withRoom as tryWithRoom } from '../ballast.ts'
 import { writeFileAtomic } from '../files.ts'
-import { type Journal, readJournal } from '../journal.ts'
+import type { Journal } from '../journal.ts'
 import { type Layout, layoutOf } from '../layout.ts'
 import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
 import { activatedAt, liveRelease, previousRelease, readRuntime } from '../releases.ts'
 import { pm2App } from './fleet.ts'
-import { wasSucceeded } from './interrupted.ts'
+import { hasSwapped, wasSucceeded } from './interrupted.ts'
 import { activationFiles, type Job } from './job.ts'
 
 export interface Goal {
@@ -51,8 +51,16 @@ export interface Activation {
   announce(news: Partial<News>): Promise<void>
 }
 
-/** @throws where the target cannot be read; nothing has been touched then */
-export async function beginActivation(job: Job, journal: Journal, pm2: Pm2): Promise<Activation> {
+/**
+ * @param entries what the journal has, of all activations
+ * @throws where the target cannot be read; nothing has been touched then
+ */
+export async function beginActivation(
+  job: Job,
+  journal: Journal,
+  entries: readonly JournalEntry[],
+  pm2: Pm2,
+): Promise<Activation> {
   const layout = layoutOf(job.base)
   const { appName, request } = job
   const target = { release: request.release, runtime: await readRuntime(layout, request.release) }
@@ -63,7 +71,6 @@ export async function beginActivation(job: Job, journal: Journal, pm2: Pm2): Pro
   const previous = back === null || runtime === null ? null : { release: back, runtime }
   const before = await pm2.list(appName)
   let news: News = { observe: true, stay: true, halt: false }
-  const history = await readJournal(layout.journal)
   const { ballast } = activationFiles(layout, request.activation)
   const withRoom = <T>(act: () => Promise<T>) => tryWithRoom(ballast, act)
   return {
@@ -74,12 +81,9 @@ export async function beginActivation(job: Job, journal: Journal, pm2: Pm2): Pro
     target,
     previous,
     live,
-    history: history.filter(({ activation }) => activation === request.activation),
-    takenUp: history.some(
-      ({ activation, step, state }) =>
-        activation === request.activation && step === 'swap' && state === 'begin',
-    ),
-    succeeded: wasSucceeded(history, request.activation),
+    history: entries.filter(({ activation }) => activation === request.activation),
+    takenUp: hasSwapped(entries, request.activation),
+    succeeded: wasSucceeded(entries, request.activation),
     app: pm2App(layout, appName, target.runtime, previous?.runtime ?? null),
     before,
     logs: await logSizes(before),

@@ -1,20 +1,19 @@
 /** Finds an activation that swapped and has no verdict: its process died, or the whole server. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parse } from '../../protocol/guards.ts'
 import type { JournalEntry, Verdict } from '../../protocol/messages.ts'
-import { exists, readIfThere } from '../files.ts'
+import { exists } from '../files.ts'
 import { readJournal } from '../journal.ts'
 import type { Layout } from '../layout.ts'
 import { ownerLives } from '../owner.ts'
 import { activatedAt, liveRelease } from '../releases.ts'
-import { activationFiles, job as jobGuard } from './job.ts'
+import { activationFiles, readJob } from './job.ts'
 
 /** @returns its id, or null. Only the last that swapped matters: a later one has settled what it left. */
 export async function interruptedActivation(layout: Layout): Promise<string | null> {
-  const last = lastThatSwapped(await readJournal(layout.journal))
-  const activation = last ?? (await lostFromJournal(layout))
-  if (activation === null || (await verdictOf(layout, activation)) !== null) return null
+  const entries = await readJournal(layout.journal)
+  const activation = lastThatSwapped(entries) ?? (await lostFromJournal(layout))
+  if (activation === null || verdictIn(entries, activation) !== null) return null
   const { job, owner } = activationFiles(layout, activation)
   return ownerLives(owner) !== true && (await exists(job)) ? activation : null
 }
@@ -33,28 +32,22 @@ async function lostFromJournal(layout: Layout): Promise<string | null> {
   if (live === null || (await activatedAt(layout, live).catch(() => null)) !== null) return null
   for (const name of await readdir(layout.activations).catch(() => [])) {
     if (!name.endsWith('.json')) continue
-    try {
-      const { request } = parse(jobGuard, (await readIfThere(join(layout.activations, name))) ?? '', 'job')
-      if (request.release === live) return request.activation
-    } catch {
-      // Cut off by a crash before it began.
-    }
+    const job = await readJob(join(layout.activations, name))
+    if (job?.request.release === live) return job.request.activation
   }
   return null
 }
 
 /** Whether it has begun to touch what is live. */
-export async function hasSwapped({ journal }: Layout, activation: string): Promise<boolean> {
-  return (await readJournal(journal)).some((entry) => entry.activation === activation && isSwap(entry))
+export function hasSwapped(entries: readonly JournalEntry[], activation: string): boolean {
+  return entries.some((entry) => entry.activation === activation && isSwap(entry))
 }
 
 /** Whether another one has swapped after it: what is live now is that one's. */
 export function wasSucceeded(entries: readonly JournalEntry[], activation: string): boolean {
-  const swaps = entries.filter(isSwap).map((entry) => entry.activation)
-  return swaps.includes(activation) && swaps.at(-1) !== activation
+  return hasSwapped(entries, activation) && lastThatSwapped(entries) !== activation
 }
 
-export async function verdictOf({ journal }: Layout, activation: string): Promise<Verdict | null> {
-  const entries = await readJournal(journal)
+export function verdictIn(entries: readonly JournalEntry[], activation: string): Verdict | null {
   return entries.find((entry) => entry.activation === activation && entry.verdict !== null)?.verdict ?? null
 }

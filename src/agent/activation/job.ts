@@ -1,8 +1,9 @@
 /** What an activation's process is told to do, and the files that belong to it while it lasts. */
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Guarded, object, string } from '../../protocol/guards.ts'
+import { type Guarded, object, parse, string } from '../../protocol/guards.ts'
 import { activationRequest } from '../../protocol/messages.ts'
+import { readIfThere } from '../files.ts'
 import type { Layout } from '../layout.ts'
 
 export const job = object({
@@ -36,6 +37,15 @@ export function activationFiles({ activations }: Layout, activation: string): Ac
     withdrawn: file('withdrawn'),
     hookLog: file('hook'),
     ballast: file('ballast'),
+  }
+}
+
+/** Null where there is none, or one that a crash cut off. */
+export async function readJob(file: string): Promise<Job | null> {
+  try {
+    return parse(job, (await readIfThere(file)) ?? '', 'job')
+  } catch {
+    return null
   }
 }
 

@@ -3,11 +3,11 @@
  * that it ends in a verdict whatever happens to the runner; the runner only reads the journal.
  */
 import { rm } from 'node:fs/promises'
-import type { Verdict } from '../../protocol/messages.ts'
+import { keptVerdict, type Verdict } from '../../protocol/messages.ts'
 import { activationFile } from '../../server/activation-file.ts'
 import { guardRoom, takeBallast, withRoom } from '../ballast.ts'
 import { exists } from '../files.ts'
-import { type Journal, openJournal } from '../journal.ts'
+import { type Journal, openJournal, readJournal } from '../journal.ts'
 import { type Layout, layoutOf } from '../layout.ts'
 import { takeLock } from '../lock.ts'
 import { writeOwner } from '../owner.ts'
@@ -16,7 +16,7 @@ import { dropPreparedLinks, liveRelease } from '../releases.ts'
 import { troubleOf } from '../trouble.ts'
 import { activate } from './activate.ts'
 import { beginActivation } from './context.ts'
-import { hasSwapped, verdictOf } from './interrupted.ts'
+import { hasSwapped, verdictIn } from './interrupted.ts'
 import { activationFiles, type Job, removeFiles } from './job.ts'
 
 export async function runActivation(job: Job): Promise<Verdict> {
@@ -26,7 +26,7 @@ export async function runActivation(job: Job): Promise<Verdict> {
   const room = <T>(act: () => Promise<T>) => withRoom(files.ballast, act)
   await room(() => writeOwner(files.owner))
   const journal = openJournal(layout.journal, activation, room)
-  const swapped = await hasSwapped(layout, activation)
+  const swapped = hasSwapped(await readJournal(layout.journal), activation)
   const stopGuard = guardRoom(files.ballast)
   let concluded = false
   const conclude = (verdict: Verdict) => {
@@ -44,7 +44,7 @@ export async function runActivation(job: Job): Promise<Verdict> {
     // Something live was touched, and this is no verdict about it: the next one that takes it up comes to one.
     if (swapped || concluded) throw error
     const live = await liveRelease(layout).catch(() => null)
-    verdict = { status: 'kept', live, previous: live, failure: troubleOf(error).toRecord(), workers: [] }
+    verdict = keptVerdict(live, troubleOf(error).toRecord())
     await conclude(verdict)
   } finally {
     stopGuard()
@@ -69,11 +69,12 @@ async function underLock(
   try {
     await journal.done('lock', 'locked')
     // Two sessions may have taken up the same one whose process had died.
-    const settled = await verdictOf(layout, activation)
+    const entries = await readJournal(layout.journal)
+    const settled = verdictIn(entries, activation)
     if (settled !== null) return settled
     const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home)
     try {
-      const verdict = await activate(await beginActivation(job, journal, pm2))
+      const verdict = await activate(await beginActivation(job, journal, entries, pm2))
       // Before the lock is given back: nobody may come between and find this one without an end.
       await conclude(verdict)
       return verdict

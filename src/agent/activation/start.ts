@@ -3,13 +3,18 @@ import { spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { Failure } from '../../protocol/failure.ts'
-import type { ActivationRequest, JournalEntry, Verdict } from '../../protocol/messages.ts'
+import {
+  type ActivationRequest,
+  type JournalEntry,
+  keptVerdict,
+  type Verdict,
+} from '../../protocol/messages.ts'
 import { lastLines } from '../candidate.ts'
 import { cleanEnvironment } from '../environment.ts'
 import { withRoom } from '../ballast.ts'
 import { exists, writeFileAtomic } from '../files.ts'
 import type { InstalledPm2 } from '../find-pm2.ts'
-import { followJournal } from '../journal.ts'
+import { followJournal, readJournal } from '../journal.ts'
 import type { Layout } from '../layout.ts'
 import { ownerLives } from '../owner.ts'
 import { liveRelease } from '../releases.ts'
@@ -140,8 +145,7 @@ async function follow(
     remedy: 'Run the deploy again: it starts from what `current` points at.',
     evidence: lastLines(await readFile(log, 'utf8').catch(() => '')),
   })
-  if (await hasSwapped(layout, activation)) throw failure
+  if (hasSwapped(await readJournal(layout.journal), activation)) throw failure
   // The journal is written before anything live is touched: what is not in it has not been done.
-  const live = await liveRelease(layout)
-  return { status: 'kept', live, previous: live, failure: failure.toRecord(), workers: [] }
+  return keptVerdict(await liveRelease(layout), failure.toRecord())
 }
