@@ -3,6 +3,8 @@ export default {
   testEnvironment: 'node',
   // Most tests start processes, and stop servers behind them, on machines that others use too.
   testTimeout: 30_000,
+  globalSetup: '<rootDir>/__tests__/support/setup.mjs',
+  globalTeardown: '<rootDir>/__tests__/support/teardown.mjs',
   testMatch: ['<rootDir>/__tests__/**/*.test.ts'],
   modulePathIgnorePatterns: [
     '<rootDir>/build/',

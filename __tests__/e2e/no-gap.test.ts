@@ -3,6 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { buildsOfExample } from '../support/builds.ts'
 import { startLoad, type LoadReport } from '../support/load.ts'
 import { startNginx, type Nginx } from '../support/nginx.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
@@ -27,18 +28,9 @@ let second: Workspace
 
 beforeAll(async () => {
   server = await startServer()
-  const checkout = checkOut()
-  const run = await runAction({ workspace: checkout.path, inputs: server.inputs })
+  ;({ first, second } = await buildsOfExample())
+  const run = await runAction({ workspace: first.path, inputs: { ...server.inputs, ...prebuilt } })
   if (run.code !== 0) throw new Error(run.log)
-  first = checkout.copyBuilt()
-  checkout.setMessage('second')
-  const rebuilt = await runAction({
-    workspace: checkout.path,
-    inputs: { ...server.inputs, 'install-command': 'none' },
-  })
-  if (rebuilt.code !== 0) throw new Error(rebuilt.log)
-  second = checkout.copyBuilt()
-  checkout.remove()
   nginx = await startNginx(server.appPort)
 }, 300_000)
 afterAll(async () => {

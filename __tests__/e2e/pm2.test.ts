@@ -1,11 +1,12 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { buildsOfExample } from '../support/builds.ts'
 import { startLoad } from '../support/load.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { until } from '../support/until.ts'
-import { checkOut, sabotage, type Workspace } from '../support/workspace.ts'
+import { sabotage, type Workspace } from '../support/workspace.ts'
 
 /** PM2 in the states in which users have it. */
 
@@ -16,13 +17,7 @@ let server: TestServer
 let workspace: Workspace
 
 beforeAll(async () => {
-  const builder = await startServer()
-  const checkout = checkOut()
-  const run = await runAction({ workspace: checkout.path, inputs: { ...builder.inputs, 'dry-run': 'true' } })
-  if (run.code !== 0) throw new Error(run.log)
-  workspace = checkout.copyBuilt()
-  checkout.remove()
-  await builder.stop()
+  workspace = (await buildsOfExample()).first
 }, 240_000)
 afterAll(() => workspace?.remove())
 

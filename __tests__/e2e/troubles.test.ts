@@ -2,11 +2,12 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { buildsOfExample } from '../support/builds.ts'
 import { fetchPackage } from '../support/registry.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { mayMount, mountTmpfs } from '../support/test-mounts.ts'
-import { checkOut, sabotage, type Workspace } from '../support/workspace.ts'
+import { sabotage, type Workspace } from '../support/workspace.ts'
 
 /** What is wrong on the way to a first deploy: each is one clear error, and leaves nothing behind. */
 
@@ -18,10 +19,7 @@ const prebuilt = { 'install-command': 'none', 'build-command': 'none' }
 
 beforeAll(async () => {
   server = await startServer()
-  workspace = checkOut()
-  // A build that exists, so that no test below pays for one: any first deploy makes it.
-  const run = await runAction({ workspace: workspace.path, inputs: { ...server.inputs, 'dry-run': 'true' } })
-  if (run.code !== 0) throw new Error(run.log)
+  workspace = (await buildsOfExample()).first
 }, 240_000)
 afterAll(async () => {
   await server.stop()

@@ -9,13 +9,14 @@ import { activatedAt } from '../../src/agent/releases.ts'
 import { layoutOf, releaseDirectory, releaseFiles } from '../../src/agent/layout.ts'
 import { auditRelease } from '../../src/agent/manifest-file.ts'
 import type { ActivationStep } from '../../src/protocol/messages.ts'
+import { buildsOfExample } from '../support/builds.ts'
 import { type Load, startLoad } from '../support/load.ts'
 import { type Proxy, startProxy } from '../support/proxy.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { mayMount } from '../support/test-mounts.ts'
 import { until } from '../support/until.ts'
-import { checkOut, sabotage, type Workspace } from '../support/workspace.ts'
+import { sabotage, type Workspace } from '../support/workspace.ts'
 
 /** Roomy: a test takes away what is free when it wants a full one. */
 export const DISK = 'size=600m'
@@ -60,22 +61,8 @@ export async function startSite(): Promise<Site> {
   const server = await startServer({ disk: mayMount ? DISK : undefined })
   const proxy = await startProxy(server.sshd.port)
   const inputs = { ...server.inputs, ...prebuilt }
-  const checkout = checkOut()
-  const build = async (message: Version, options: Record<string, string>) => {
-    checkout.setMessage(message)
-    const run = await runAction({
-      workspace: checkout.path,
-      inputs: { ...server.inputs, observe: '1s', ...options },
-      env: { GITHUB_SHA: message },
-    })
-    if (run.code !== 0) throw new Error(run.log)
-    return checkout.copyBuilt()
-  }
-  const first = await build('first', {})
-  const second = await build('second', { 'install-command': 'none', 'dry-run': 'true' })
-  const dying = sabotage(checkout.copyBuilt(), DYING)
-  checkout.remove()
-  const workspaces = { first, second, dying }
+  const { first, second } = await buildsOfExample()
+  const workspaces = { first, second, dying: sabotage(second.copyBuilt(), DYING) }
 
   const own = join(server.app, '.gapless')
   const journal = () => {
@@ -90,7 +77,7 @@ export async function startSite(): Promise<Site> {
       onStart: (child) => options.onStart?.((signal) => void child.kill(signal)),
       ...more,
     })
-  return {
+  const site: Site = {
     server,
     proxy,
     workspaces,
@@ -117,6 +104,9 @@ export async function startSite(): Promise<Site> {
       for (const workspace of Object.values(workspaces)) workspace.remove()
     },
   }
+  const begun = await site.run('first')
+  if (begun.code !== 0) throw new Error(begun.log)
+  return site
 }
 
 /** What a run said of itself at its end, or post after it. */

@@ -11,8 +11,8 @@ export interface Workspace {
   write(file: string, text: string): void
   /** The text that tells one release from another; it is part of the build. */
   setMessage(message: string): void
-  /** A copy with its build but without node_modules, to deploy with `build-command: none`. */
-  copyBuilt(): Workspace
+  /** A copy, in a new folder if not `to` this one, with its build but without node_modules: for `build-command: none`. */
+  copyBuilt(to?: string): Workspace
   remove(): void
 }
 
@@ -26,7 +26,7 @@ export function checkOut(): Workspace {
   return workspaceAt(path)
 }
 
-function workspaceAt(path: string): Workspace {
+export function workspaceAt(path: string): Workspace {
   const write = (file: string, text: string) => {
     // Removed first: the file may be a hard link into the package manager's store.
     rmSync(join(path, file), { force: true })
@@ -37,8 +37,7 @@ function workspaceAt(path: string): Workspace {
     read: (file) => readFileSync(join(path, file), 'utf8'),
     write,
     setMessage: (message) => write('app/message.ts', `export const message = '${message}'\n`),
-    copyBuilt() {
-      const copy = mkdtempSync(join(tmpdir(), 'gapless-workspace-'))
+    copyBuilt(copy = mkdtempSync(join(tmpdir(), 'gapless-workspace-'))) {
       const kept = new RegExp(`^${path}(/(package\\.json|public|\\.next(/(?!cache).*)?)(/.*)?)?$`)
       cpSync(path, copy, { recursive: true, verbatimSymlinks: true, filter: (source) => kept.test(source) })
       return workspaceAt(copy)
