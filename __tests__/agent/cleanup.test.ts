@@ -179,6 +179,21 @@ test('cleanup removes what was killed in the middle of writing a file, unless th
   }
 })
 
+describe('cleanup of agents', () => {
+  test('removes those that no session has used for a week', async () => {
+    const layout = await deployed(1)
+    const agents = join(layout.own, 'agent')
+    mkdirSync(agents, { recursive: true })
+    const day = 24 * 60 * 60
+    for (const [name, days] of Object.entries({ 'a.cjs': 8, 'b.cjs': 6, 'c.cjs': 0 })) {
+      writeFileSync(join(agents, name), '')
+      utimesSync(join(agents, name), Date.now() / 1000 - days * day, Date.now() / 1000 - days * day)
+    }
+    await cleanUp(layout, 5, 0)
+    expect(readdirSync(agents).sort()).toEqual(['b.cjs', 'c.cjs'])
+  })
+})
+
 describe('cleanup', () => {
   test('waits for the lock, and gives it back', async () => {
     const layout = await deployed(3)

@@ -1,7 +1,15 @@
-import { appendFileSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, jest, test } from '@jest/globals'
-import { followJournal, openJournal, readJournal } from '../../src/agent/journal.ts'
+import { followJournal, openJournal, readJournal, trimJournal } from '../../src/agent/journal.ts'
 import type { JournalEntry, Verdict } from '../../src/protocol/messages.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { until } from '../support/until.ts'
@@ -53,6 +61,40 @@ describe('the journal', () => {
     await journal.done('lock', 'locked')
 
     expect((await readJournal(file, 10)).map(({ detail }) => detail)).toEqual(['before', 'after', 'locked'])
+  })
+})
+
+describe('a long journal', () => {
+  test('loses its beginning, whole lines of it, and keeps its mode', async () => {
+    const file = join(folder(), 'journal.jsonl')
+    const journal = openJournal(file, 'a')
+    await journal.begin('swap', 'first')
+    const line = readFileSync(file, 'utf8').trim()
+    appendFileSync(file, `${line}\n`.repeat(1 + (1024 * 1024) / line.length))
+    await journal.verdict(live)
+    const before = await readJournal(file)
+
+    await trimJournal(file)
+    const kept = await readJournal(file)
+    expect(statSync(file).size).toBeLessThanOrEqual(512 * 1024)
+    expect(kept.length).toBeGreaterThan(1_000)
+    expect(kept).toEqual(before.slice(-kept.length))
+    expect(readFileSync(file, 'utf8').trim().split(/\n+/)).toHaveLength(kept.length)
+    expect(statSync(file).mode & 0o777).toBe(0o600)
+  })
+
+  test('is left alone while it is short', async () => {
+    const file = join(folder(), 'journal.jsonl')
+    await openJournal(file, 'a').begin('swap', 'only')
+    const { ino } = statSync(file)
+    await trimJournal(file)
+    expect(statSync(file).ino).toBe(ino)
+  })
+
+  test('is not made where there is none', async () => {
+    const file = join(folder(), 'journal.jsonl')
+    await trimJournal(file)
+    expect(existsSync(file)).toBe(false)
   })
 })
 

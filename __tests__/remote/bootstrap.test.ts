@@ -7,6 +7,7 @@ import {
   rmSync,
   statSync,
   symlinkSync,
+  utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { delimiter, dirname, join } from 'node:path'
@@ -247,6 +248,18 @@ describe('the agent', () => {
     expect(second.shell.output()).toContain(' ready\n')
     expect(second.shell.sent()).toBe(first.shell.sent() - agentOf(compiled).source.length)
     expect(statSync(file).ino).toBe(inode)
+  })
+
+  test('is marked as used, so that cleanup keeps it, unless nothing may change', async () => {
+    await start()
+    const file = join(own(), 'agent', readdirSync(join(own(), 'agent'))[0]!)
+    const longAgo = new Date('2026-01-01T00:00:00Z')
+    utimesSync(file, longAgo, longAgo)
+    await start({ persist: false })
+    expect(statSync(file).mtime).toEqual(longAgo)
+    const begun = Date.now() - 1_000
+    await start()
+    expect(statSync(file).mtimeMs).toBeGreaterThan(begun)
   })
 
   test('runs from memory and leaves no trace where nothing may be written', async () => {

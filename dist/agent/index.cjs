@@ -716,6 +716,19 @@ async function readJournal(file, limit = Infinity) {
     const text = await (0,promises_namespaceObject.readFile)(file, 'utf8').catch(() => '');
     return text.split('\n').flatMap(parseLine).slice(-limit);
 }
+/** Above this many bytes (some 200 deploys) the journal loses its older half. */
+const LONG = 1024 * 1024;
+/**
+ * Keeps the journal from growing for ever. For the holder of the lock: nobody else then writes more than that it waits
+ * for the lock, and a line that is lost with the old file tells nothing that recovery needs.
+ */
+async function trimJournal(file) {
+    const bytes = await (0,promises_namespaceObject.readFile)(file).catch(() => Buffer.alloc(0));
+    if (bytes.length <= LONG)
+        return;
+    const half = bytes.subarray(bytes.indexOf('\n', bytes.length - LONG / 2) + 1);
+    await writeFileAtomic(file, half, 0o600);
+}
 const POLL = 50;
 /**
  * Follows one activation's entries as they are written, until `ended` says that its process is gone and
@@ -3307,7 +3320,11 @@ async function removeInterrupted(layout) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/cleanup.js
-/** Prunes old releases: never the live one, the previous one, or one that a process still uses. */
+/**
+ * Prunes old releases: never the live one, the previous one, or one that a process still uses. With them goes what
+ * else would pile up: leftovers of runs that died, agents of earlier versions, the journal's beginning.
+ */
+
 
 
 
@@ -3320,6 +3337,8 @@ async function removeInterrupted(layout) {
 
 /** What has no owner, but is younger than this, may be about to get one, in ms. */
 const JUST_BEGUN = 60_000;
+/** An agent that no session has used for this long belongs to a version that nobody runs any more, in ms. */
+const AGENT_UNUSED = 7 * 24 * 60 * 60_000;
 /** @param keep verified releases to keep, the live one included */
 async function cleanUp(layout, keep, lockTimeoutMs) {
     const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs);
@@ -3337,6 +3356,8 @@ async function cleanUp(layout, keep, lockTimeoutMs) {
         for (const id of removed)
             await removeRelease(layout, id);
         await removeLeftovers(layout);
+        await removeOldAgents(layout);
+        await trimJournal(layout.journal);
         await dropPreparedLinks(layout);
         return {
             removed,
@@ -3375,19 +3396,19 @@ async function removeLeftovers(layout) {
     const { incoming, activations, own, lock, workers } = layout;
     for (const name of await (0,promises_namespaceObject.readdir)(incoming)) {
         const path = (0,external_node_path_namespaceObject.join)(incoming, name);
-        const abandoned = ownerLives(uploadOwner(path)) !== true && (await isOld(path));
+        const abandoned = ownerLives(uploadOwner(path)) !== true && (await isOlder(path, JUST_BEGUN));
         if (abandoned)
             await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
     }
     for (const name of await (0,promises_namespaceObject.readdir)(activations)) {
         const path = (0,external_node_path_namespaceObject.join)(activations, name);
-        if (ownerLives(ownerOf(path)) !== true && (await isOld(path)))
+        if (ownerLives(ownerOf(path)) !== true && (await isOlder(path, JUST_BEGUN)))
             await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
     }
     for (const folder of [own, lock, workers, (0,external_node_path_namespaceObject.join)(own, 'agent')]) {
         for (const name of await (0,promises_namespaceObject.readdir)(folder).catch(() => [])) {
             const path = (0,external_node_path_namespaceObject.join)(folder, name);
-            if (ASIDE.test(name) && (await isOld(path)))
+            if (ASIDE.test(name) && (await isOlder(path, JUST_BEGUN)))
                 await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
         }
     }
@@ -3398,9 +3419,18 @@ const ASIDE = /^\.|\.tmp$|\.cjs\.\d+$/;
 function ownerOf(path) {
     return path.replace(/\.\w+$/, '.owner');
 }
-async function isOld(path) {
+/** A session marks the agent that it loads as used now (bootstrap.ts). */
+async function removeOldAgents({ own }) {
+    for (const name of await (0,promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.join)(own, 'agent')).catch(() => [])) {
+        const path = (0,external_node_path_namespaceObject.join)(own, 'agent', name);
+        if (await isOlder(path, AGENT_UNUSED))
+            await (0,promises_namespaceObject.rm)(path, { force: true });
+    }
+}
+/** @param age in ms */
+async function isOlder(path, age) {
     const changed = await (0,promises_namespaceObject.lstat)(path).then(({ mtimeMs }) => mtimeMs, () => Date.now());
-    return Date.now() - changed > JUST_BEGUN;
+    return Date.now() - changed > age;
 }
 async function keepIf(items, test) {
     const results = await Promise.all(items.map(test));

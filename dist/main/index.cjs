@@ -59993,9 +59993,12 @@ async function loadAgent(settings, require, module) {
         source = fs.readFileSync(file);
         if (!proven(source))
             source = undefined;
+        // Cleanup removes agents that no session has used for long.
+        else if (persist)
+            fs.utimesSync(file, new Date(), new Date());
     }
     catch {
-        // Not there yet.
+        // Not there yet, or another user's.
     }
     process.stdout.write(`\n${sentinel} ${source === undefined ? 'need-agent' : 'ready'}\n`);
     const input = process.stdin[Symbol.asyncIterator]();

@@ -1,4 +1,7 @@
-/** Prunes old releases: never the live one, the previous one, or one that a process still uses. */
+/**
+ * Prunes old releases: never the live one, the previous one, or one that a process still uses. With them goes what
+ * else would pile up: leftovers of runs that died, agents of earlier versions, the journal's beginning.
+ */
 import { lstat, readdir, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import type { Result } from '../protocol/messages.ts'
@@ -6,6 +9,7 @@ import { readJob } from './activation/job.ts'
 import type { Layout } from './layout.ts'
 import { releaseDirectory } from './layout.ts'
 import { takeLock } from './lock.ts'
+import { trimJournal } from './journal.ts'
 import { ownerLives } from './owner.ts'
 import { workingDirectories } from './processes.ts'
 import {
@@ -21,6 +25,9 @@ import { readWorkers } from './workers.ts'
 
 /** What has no owner, but is younger than this, may be about to get one, in ms. */
 const JUST_BEGUN = 60_000
+
+/** An agent that no session has used for this long belongs to a version that nobody runs any more, in ms. */
+const AGENT_UNUSED = 7 * 24 * 60 * 60_000
 
 /** @param keep verified releases to keep, the live one included */
 export async function cleanUp(
@@ -46,6 +53,8 @@ export async function cleanUp(
     const removed = doomed.filter((id) => !used.has(id))
     for (const id of removed) await removeRelease(layout, id)
     await removeLeftovers(layout)
+    await removeOldAgents(layout)
+    await trimJournal(layout.journal)
     await dropPreparedLinks(layout)
     return {
       removed,
@@ -90,18 +99,19 @@ async function removeLeftovers(layout: Layout): Promise<void> {
   const { incoming, activations, own, lock, workers } = layout
   for (const name of await readdir(incoming)) {
     const path = join(incoming, name)
-    const abandoned = ownerLives(uploadOwner(path)) !== true && (await isOld(path))
+    const abandoned = ownerLives(uploadOwner(path)) !== true && (await isOlder(path, JUST_BEGUN))
     if (abandoned) await rm(path, { recursive: true, force: true })
   }
   for (const name of await readdir(activations)) {
     const path = join(activations, name)
-    if (ownerLives(ownerOf(path)) !== true && (await isOld(path)))
+    if (ownerLives(ownerOf(path)) !== true && (await isOlder(path, JUST_BEGUN)))
       await rm(path, { recursive: true, force: true })
   }
   for (const folder of [own, lock, workers, join(own, 'agent')]) {
     for (const name of await readdir(folder).catch(() => [])) {
       const path = join(folder, name)
-      if (ASIDE.test(name) && (await isOld(path))) await rm(path, { recursive: true, force: true })
+      if (ASIDE.test(name) && (await isOlder(path, JUST_BEGUN)))
+        await rm(path, { recursive: true, force: true })
     }
   }
 }
@@ -114,12 +124,21 @@ function ownerOf(path: string): string {
   return path.replace(/\.\w+$/, '.owner')
 }
 
-async function isOld(path: string): Promise<boolean> {
+/** A session marks the agent that it loads as used now (bootstrap.ts). */
+async function removeOldAgents({ own }: Layout): Promise<void> {
+  for (const name of await readdir(join(own, 'agent')).catch(() => [])) {
+    const path = join(own, 'agent', name)
+    if (await isOlder(path, AGENT_UNUSED)) await rm(path, { force: true })
+  }
+}
+
+/** @param age in ms */
+async function isOlder(path: string, age: number): Promise<boolean> {
   const changed = await lstat(path).then(
     ({ mtimeMs }) => mtimeMs,
     () => Date.now(),
   )
-  return Date.now() - changed > JUST_BEGUN
+  return Date.now() - changed > age
 }
 
 async function keepIf<T>(items: readonly T[], test: (item: T) => Promise<boolean>): Promise<readonly T[]> {

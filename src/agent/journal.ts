@@ -4,7 +4,7 @@ import { type FileHandle, open, readFile, stat } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parse } from '../protocol/guards.ts'
 import { type ActivationStep, type JournalEntry, journalEntry, type Verdict } from '../protocol/messages.ts'
-import { withFile } from './files.ts'
+import { withFile, writeFileAtomic } from './files.ts'
 
 export interface Journal {
   begin(step: ActivationStep, detail: string): Promise<void>
@@ -52,6 +52,20 @@ export function openJournal(file: string, activation: string, withRoom: Attempt 
 export async function readJournal(file: string, limit = Infinity): Promise<readonly JournalEntry[]> {
   const text = await readFile(file, 'utf8').catch(() => '')
   return text.split('\n').flatMap(parseLine).slice(-limit)
+}
+
+/** Above this many bytes (some 200 deploys) the journal loses its older half. */
+const LONG = 1024 * 1024
+
+/**
+ * Keeps the journal from growing for ever. For the holder of the lock: nobody else then writes more than that it waits
+ * for the lock, and a line that is lost with the old file tells nothing that recovery needs.
+ */
+export async function trimJournal(file: string): Promise<void> {
+  const bytes = await readFile(file).catch(() => Buffer.alloc(0))
+  if (bytes.length <= LONG) return
+  const half = bytes.subarray(bytes.indexOf('\n', bytes.length - LONG / 2) + 1)
+  await writeFileAtomic(file, half, 0o600)
 }
 
 const POLL = 50

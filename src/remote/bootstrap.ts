@@ -107,8 +107,10 @@ async function loadAgent(settings: Settings, require: NodeJS.Require, module: No
   try {
     source = fs.readFileSync(file)
     if (!proven(source)) source = undefined
+    // Cleanup removes agents that no session has used for long.
+    else if (persist) fs.utimesSync(file, new Date(), new Date())
   } catch {
-    // Not there yet.
+    // Not there yet, or another user's.
   }
   process.stdout.write(`\n${sentinel} ${source === undefined ? 'need-agent' : 'ready'}\n`)
 
