@@ -55506,6 +55506,98 @@ function dotenv_unescape(text) {
     return text.replaceAll(/\\(.)/gs, (sequence, character) => escapes[character] ?? sequence);
 }
 
+;// CONCATENATED MODULE: ./build/inputs/node-options.js
+
+/**
+ * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
+ * (seen with PM2 7.0.4).
+ */
+const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main']);
+/** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */
+function nodeOptions(text) {
+    const words = split(text);
+    if (!words[0]?.startsWith('-'))
+        throw new Unusable('flags of node such as --max-old-space-size=512');
+    // Node reads an underscore in a flag's name as a hyphen.
+    const flags = words.map((word) => word.replace(/=.*/s, '').replaceAll('_', '-'));
+    const flag = flags.find((name) => refused.has(name));
+    if (flag !== undefined) {
+        throw new Unusable(`flags without ${flag}: it makes a running worker read the files of the next release`);
+    }
+    return words;
+}
+function split(text) {
+    const word = /(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+/gs;
+    const rest = text.replaceAll(word, '');
+    if (rest.trim() !== '')
+        throw new Unusable('flags of node with every quote closed');
+    return [...text.matchAll(word)].map(([match]) => match.replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'/gs, (_, double, single) => double === undefined ? (single ?? '') : double.replaceAll(/\\(["\\])/g, '$1')));
+}
+
+;// CONCATENATED MODULE: external "node:path"
+const external_node_path_namespaceObject = require("node:path");
+;// CONCATENATED MODULE: ./build/inputs/paths.js
+/** Parsers of paths. All are POSIX paths, of the server or inside the repository, and come back normalized. */
+
+
+/** The path without `.` segments, doubled and trailing slashes; undefined when it is unsafe or climbs. */
+function normalize(text) {
+    if (text === '' || /\p{Cc}/u.test(text) || text.split('/').includes('..'))
+        return undefined;
+    const path = external_node_path_namespaceObject.posix.normalize(text);
+    return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}
+/**
+ * The app's folder on the server: absolute, or relative to the user's home (`~/` is dropped, it says the same).
+ * It must be a folder of its own: not the root, nor the home itself.
+ */
+function appPath(text) {
+    const path = normalize(text.replace(/^~\/+/, './'));
+    if (path === undefined || path === '/' || path === '.' || path.startsWith('~')) {
+        throw new Unusable('a folder such as /srv/web, ~/apps/web or apps/web (below the home), without ..');
+    }
+    return path;
+}
+/** A folder on the server to look for programs in; a leading `~/` stays, as only the server knows the home. */
+function binPath(text) {
+    const path = normalize(text);
+    if (path === undefined || !/^(?:\/|~\/)/.test(path)) {
+        throw new Unusable('folders such as /opt/node/bin or ~/.local/bin, without ..');
+    }
+    return path;
+}
+/** A folder inside the repository, `.` for its root. */
+function repositoryPath(text) {
+    const path = normalize(text);
+    if (path === undefined || path.startsWith('/') || path.startsWith('~')) {
+        throw new Unusable('a folder inside the repository such as apps/web, relative to its root, without ..');
+    }
+    return path;
+}
+/** Sharing one of these would run one release's code in another. */
+const code = ['.gapless', '.next', 'node_modules'];
+/** A path in the release that lives in `shared`. */
+function sharedPath(text) {
+    const path = normalize(text);
+    if (path === undefined || path === '.' || path.startsWith('/') || path.startsWith('~')) {
+        throw new Unusable('a path inside the release such as public/uploads, one per line, without ..');
+    }
+    const segments = path.split('/');
+    if (segments.includes('.gapless') || code.includes(segments.at(-1) ?? '')) {
+        throw new Unusable(`a path of data: ${code.join(', ')} belong to each release`);
+    }
+    return path;
+}
+/** The first two of the paths of which one is, or lies in, the other: both cannot be links into `shared`. */
+function overlap(paths) {
+    for (const [index, outer] of paths.entries()) {
+        const inner = paths.find((path, other) => other !== index && `${path}/`.startsWith(`${outer}/`));
+        if (inner !== undefined)
+            return [outer, inner];
+    }
+    return undefined;
+}
+
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
 ;// CONCATENATED MODULE: ./build/inputs/values.js
@@ -55664,124 +55756,56 @@ function knownHosts(text) {
     return text;
 }
 
-;// CONCATENATED MODULE: ./build/inputs/hosts.js
+;// CONCATENATED MODULE: ./build/inputs/app.js
+/** The inputs that say how the app runs and what counts as healthy. */
 
 
 
-/** Reads `[user@]host[:port]`, an IPv6 address in brackets. */
-function hostEntry(text) {
-    // The last @ counts: a user name of a directory service may hold one.
-    const at = text.lastIndexOf('@');
-    const username = at < 0 ? undefined : text.slice(0, at);
-    const showable = username === undefined || !username.includes(':');
-    const unusable = () => new Unusable('[user@]host[:port], an IPv6 address in brackets, without a password', showable);
-    const [, bracketed, named, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text.slice(at + 1)) ?? [];
-    const host = bracketed ?? named;
-    const valid = bracketed === undefined ? named !== undefined && isHostName(named) : (0,external_node_net_.isIPv6)(bracketed);
-    if (host === undefined || !valid || username === '' || !showable)
-        throw unusable();
-    try {
-        return {
-            host,
-            port: port === undefined ? undefined : values_port(port),
-            username: username === undefined ? undefined : userName(username),
-        };
-    }
-    catch {
-        throw unusable();
-    }
-}
 
-;// CONCATENATED MODULE: ./build/inputs/node-options.js
-
-/**
- * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
- * (seen with PM2 7.0.4).
- */
-const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main']);
-/** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */
-function nodeOptions(text) {
-    const words = split(text);
-    if (!words[0]?.startsWith('-'))
-        throw new Unusable('flags of node such as --max-old-space-size=512');
-    // Node reads an underscore in a flag's name as a hyphen.
-    const flags = words.map((word) => word.replace(/=.*/s, '').replaceAll('_', '-'));
-    const flag = flags.find((name) => refused.has(name));
-    if (flag !== undefined) {
-        throw new Unusable(`flags without ${flag}: it makes a running worker read the files of the next release`);
+const lines = /\n/;
+function readApp(reader) {
+    const sharedDirs = reader.list('shared-dirs', sharedPath, lines);
+    const sharedFiles = reader.list('shared-files', sharedPath, lines);
+    const [outer, inner] = overlap([...sharedDirs, ...sharedFiles]) ?? [];
+    if (outer !== undefined) {
+        const name = sharedFiles.includes(inner ?? '') ? 'shared-files' : 'shared-dirs';
+        reader.invalid(name, `holds "${inner}", which "${outer}" covers: expected each path once`);
     }
-    return words;
+    return {
+        port: reader.value('app-port', values_port),
+        host: reader.value('app-host', listenHost),
+        instances: reader.value('instances', instances),
+        maxMemoryBytes: reader.optional('max-memory', memory),
+        nodeOptions: reader.optional('node-options', nodeOptions) ?? [],
+        env: readAppEnvironment(reader),
+        sharedDirs,
+        sharedFiles,
+        observeMs: reader.value('observe', duration({ atMost: 10 * minute })),
+        drainTimeoutMs: reader.value('drain-timeout', duration({ atMost: hour })),
+    };
 }
-function split(text) {
-    const word = /(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+/gs;
-    const rest = text.replaceAll(word, '');
-    if (rest.trim() !== '')
-        throw new Unusable('flags of node with every quote closed');
-    return [...text.matchAll(word)].map(([match]) => match.replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'/gs, (_, double, single) => double === undefined ? (single ?? '') : double.replaceAll(/\\(["\\])/g, '$1')));
-}
-
-;// CONCATENATED MODULE: external "node:path"
-const external_node_path_namespaceObject = require("node:path");
-;// CONCATENATED MODULE: ./build/inputs/paths.js
-/** Parsers of paths. All are POSIX paths, of the server or inside the repository, and come back normalized. */
-
-
-/** The path without `.` segments, doubled and trailing slashes; undefined when it is unsafe or climbs. */
-function normalize(text) {
-    if (text === '' || /\p{Cc}/u.test(text) || text.split('/').includes('..'))
-        return undefined;
-    const path = external_node_path_namespaceObject.posix.normalize(text);
-    return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
-}
-/**
- * The app's folder on the server: absolute, or relative to the user's home (`~/` is dropped, it says the same).
- * It must be a folder of its own: not the root, nor the home itself.
- */
-function appPath(text) {
-    const path = normalize(text.replace(/^~\/+/, './'));
-    if (path === undefined || path === '/' || path === '.' || path.startsWith('~')) {
-        throw new Unusable('a folder such as /srv/web, ~/apps/web or apps/web (below the home), without ..');
+/** Inputs of their own set these, and everything else relies on their values. */
+const reserved = { PORT: 'app-port', HOSTNAME: 'app-host' };
+function readAppEnvironment(reader) {
+    const { values, problems } = parseDotenv(reader.verbatim('env') ?? '');
+    for (const problem of problems) {
+        reader.invalid('env', `cannot be read at line ${problem.line}: expected ${problem.expected}`);
     }
-    return path;
+    for (const [key, input] of Object.entries(reserved)) {
+        if (Object.hasOwn(values, key))
+            reader.invalid('env', `sets ${key}: expected in \`${input}\` instead`);
+    }
+    return values;
 }
-/** A folder on the server to look for programs in; a leading `~/` stays, as only the server knows the home. */
-function binPath(text) {
-    const path = normalize(text);
-    if (path === undefined || !/^(?:\/|~\/)/.test(path)) {
-        throw new Unusable('folders such as /opt/node/bin or ~/.local/bin, without ..');
-    }
-    return path;
-}
-/** A folder inside the repository, `.` for its root. */
-function repositoryPath(text) {
-    const path = normalize(text);
-    if (path === undefined || path.startsWith('/') || path.startsWith('~')) {
-        throw new Unusable('a folder inside the repository such as apps/web, relative to its root, without ..');
-    }
-    return path;
-}
-/** Sharing one of these would run one release's code in another. */
-const code = ['.gapless', '.next', 'node_modules'];
-/** A path in the release that lives in `shared`. */
-function sharedPath(text) {
-    const path = normalize(text);
-    if (path === undefined || path === '.' || path.startsWith('/') || path.startsWith('~')) {
-        throw new Unusable('a path inside the release such as public/uploads, one per line, without ..');
-    }
-    const segments = path.split('/');
-    if (segments.includes('.gapless') || code.includes(segments.at(-1) ?? '')) {
-        throw new Unusable(`a path of data: ${code.join(', ')} belong to each release`);
-    }
-    return path;
-}
-/** The first two of the paths of which one is, or lies in, the other: both cannot be links into `shared`. */
-function overlap(paths) {
-    for (const [index, outer] of paths.entries()) {
-        const inner = paths.find((path, other) => other !== index && `${path}/`.startsWith(`${outer}/`));
-        if (inner !== undefined)
-            return [outer, inner];
-    }
-    return undefined;
+function readHealthCheck(reader) {
+    return {
+        path: reader.value('health-check-path', requestPath),
+        status: reader.value('health-check-status', statusRanges),
+        body: reader.text('health-check-body'),
+        timeoutMs: reader.value('health-check-timeout', duration({ atLeast: 1, atMost: hour })),
+        intervalMs: reader.value('health-check-interval', duration({ atLeast: 10, atMost: 10 * minute })),
+        url: reader.optional('health-check-url', httpUrl),
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/defaults.js
@@ -55936,6 +55960,29 @@ function show(text) {
     return text.length > showableLength ? `${text.length} characters long, not shown` : JSON.stringify(text); // keeps line breaks out of the log, where a line may be a command to the runner
 }
 
+;// CONCATENATED MODULE: ./build/inputs/run.js
+/** What the runner's environment tells of the workflow run. */
+function readRun(env) {
+    const repository = given(env['GITHUB_REPOSITORY']);
+    const runId = given(env['GITHUB_RUN_ID']);
+    const server = given(env['GITHUB_SERVER_URL']) ?? 'https://github.com';
+    return {
+        workspace: given(env['GITHUB_WORKSPACE']) ?? process.cwd(),
+        repository,
+        sha: given(env['GITHUB_SHA']),
+        ref: given(env['GITHUB_REF']),
+        actor: given(env['GITHUB_ACTOR']),
+        runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
+        workflow: given(env['GITHUB_WORKFLOW']),
+        runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),
+        runAttempt: Number(given(env['GITHUB_RUN_ATTEMPT']) ?? 1),
+    };
+}
+/** The runner sets what it does not know to the empty text. */
+function given(text) {
+    return text === '' ? undefined : text;
+}
+
 ;// CONCATENATED MODULE: ./build/inputs/secrets.js
 /**
  * Every value to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
@@ -55968,106 +56015,41 @@ function secretLines(text) {
         : lines.filter((line) => line.length >= 4 && !/^-----(?:BEGIN|END) /.test(line));
 }
 
-;// CONCATENATED MODULE: ./build/inputs/warnings.js
-/** Node announces `Keep-Alive: timeout=5` to clients; after one second more the polite ones have left. */
-const politeDrainMs = 6000;
-/** A Next.js 16 worker takes about 100 MB before it has served anything. */
-const smallestWorkerBytes = 128 * 2 ** 20;
-/** What is legal, yet seldom meant. */
-function warningsOf(inputs) {
-    const { app, health, login } = inputs;
-    const suspicions = [
-        [
-            app.drainTimeoutMs < politeDrainMs,
-            'Input `drain-timeout` is below 6s: clients with an idle keep-alive connection, and requests in flight, may be cut off.',
-        ],
-        [
-            app.observeMs === 0,
-            'Input `observe` is 0: a release that dies just after its first answer takes traffic before it is noticed.',
-        ],
-        [
-            health.intervalMs >= health.timeoutMs,
-            'Input `health-check-interval` is not below `health-check-timeout`: the health check is tried only once.',
-        ],
-        [
-            app.maxMemoryBytes !== undefined && app.maxMemoryBytes < smallestWorkerBytes,
-            'Input `max-memory` is below 128M: a Next.js worker needs about 100 MB to start, so PM2 may restart it endlessly.',
-        ],
-        [app.port < 1024, 'Input `app-port` is below 1024: a process needs a special privilege to listen there.'],
-        [
-            'NODE_OPTIONS' in app.env,
-            'Input `env` sets NODE_OPTIONS, which comes too late for the workers themselves: use `node-options`.',
-        ],
-        [
-            login.passphrase !== undefined && login.key === undefined,
-            'Input `passphrase` is given without `key` and is not used.',
-        ],
-    ];
-    return suspicions.filter(([holds]) => holds).map(([, warning]) => warning);
+;// CONCATENATED MODULE: ./build/inputs/hosts.js
+
+
+
+/** Reads `[user@]host[:port]`, an IPv6 address in brackets. */
+function hostEntry(text) {
+    // The last @ counts: a user name of a directory service may hold one.
+    const at = text.lastIndexOf('@');
+    const username = at < 0 ? undefined : text.slice(0, at);
+    const showable = username === undefined || !username.includes(':');
+    const unusable = () => new Unusable('[user@]host[:port], an IPv6 address in brackets, without a password', showable);
+    const [, bracketed, named, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text.slice(at + 1)) ?? [];
+    const host = bracketed ?? named;
+    const valid = bracketed === undefined ? named !== undefined && isHostName(named) : (0,external_node_net_.isIPv6)(bracketed);
+    if (host === undefined || !valid || username === '' || !showable)
+        throw unusable();
+    try {
+        return {
+            host,
+            port: port === undefined ? undefined : values_port(port),
+            username: username === undefined ? undefined : userName(username),
+        };
+    }
+    catch {
+        throw unusable();
+    }
 }
 
-;// CONCATENATED MODULE: ./build/inputs.js
-/** The only reader of inputs and environment: everything else takes what it needs from one Inputs object. */
+;// CONCATENATED MODULE: ./build/inputs/server.js
+/** The inputs that say which servers, as whom, and how each is known: hosts, login, identity, jump host. */
 
 
-
-
-
-
-
-
-
-
-const lines = /\n/;
 const linesOrCommas = /[\n,]/;
-const linesOrColons = /[\n:]/;
 const emptySecret = 'If it comes from a secret, check that the secret exists and is spelled alike: ' +
     'a workflow run from a fork, or by Dependabot, gets empty secrets.';
-/**
- * Reads and checks every input.
- *
- * @throws Failure `missing-input` or `invalid-input`; when several inputs are at fault its message
- *   lists every one of them, and its code is the common one, else `invalid-input`
- */
-function readInputs(env) {
-    const reader = new InputReader(env);
-    const command = reader.value('command', values_oneOf('deploy', 'rollback', 'status'));
-    const release = reader.optional('release', releaseId);
-    if (release !== undefined && command !== 'rollback') {
-        reader.invalid('release', `is given with the command ${command}: expected only with command: rollback`);
-    }
-    const hosts = readHosts(reader);
-    const login = readLogin(reader, env);
-    const hostIdentity = readHostIdentity(reader);
-    const settings = {
-        command,
-        release,
-        dryRun: reader.value('dry-run', values_boolean),
-        hosts,
-        login,
-        hostIdentity,
-        proxy: readProxy(reader, hosts[0], login, hostIdentity),
-        connectTimeoutMs: reader.value('connect-timeout', duration({ atLeast: 1, atMost: 10 * minute })),
-        path: reader.optional('path', appPath),
-        appName: reader.optional('app-name', appName),
-        binPath: reader.list('bin-path', binPath, linesOrColons),
-        workingDirectory: reader.value('working-directory', repositoryPath),
-        installCommand: reader.text('install-command'),
-        buildCommand: reader.text('build-command'),
-        app: readApp(reader),
-        health: readHealthCheck(reader),
-        candidateCheck: reader.value('candidate-check', values_boolean),
-        preActivate: reader.text('pre-activate'),
-        postActivate: reader.text('post-activate'),
-        lockTimeoutMs: reader.value('lock-timeout', duration({ atMost: 6 * hour })),
-        keepReleases: reader.value('keep-releases', integer(1, 1000)),
-        batch: reader.value('batch', batchSize),
-        maxParallel: reader.value('max-parallel', integer(1, 100)),
-        run: readRun(env),
-    };
-    reader.finish();
-    return { ...settings, secrets: secretsOf(settings), warnings: warningsOf(settings) };
-}
 function readHosts(reader) {
     const entries = reader.list('host', hostEntry, linesOrCommas);
     const defaultPort = reader.value('port', values_port);
@@ -56094,7 +56076,7 @@ function readLogin(reader, env) {
         key: reader.verbatim('key'),
         passphrase: reader.password('passphrase'),
         password: reader.password('password'),
-        agentSocket: given(env['SSH_AUTH_SOCK']),
+        agentSocket: env['SSH_AUTH_SOCK'] || undefined,
     };
     if (login.key === undefined && login.password === undefined && login.agentSocket === undefined) {
         reader.missing('Input `key` is required: a private key to log in with, unless an agent at SSH_AUTH_SOCK or `password` does', `Set \`key\` to the text of a private key whose public key the server accepts. ${emptySecret}`);
@@ -56155,68 +56137,102 @@ function proxyLogin(own, server) {
         return server;
     return { ...own, key: server.key, passphrase: own.passphrase ?? server.passphrase };
 }
-function readApp(reader) {
-    const sharedDirs = reader.list('shared-dirs', sharedPath, lines);
-    const sharedFiles = reader.list('shared-files', sharedPath, lines);
-    const [outer, inner] = overlap([...sharedDirs, ...sharedFiles]) ?? [];
-    if (outer !== undefined) {
-        const name = sharedFiles.includes(inner ?? '') ? 'shared-files' : 'shared-dirs';
-        reader.invalid(name, `holds "${inner}", which "${outer}" covers: expected each path once`);
+
+;// CONCATENATED MODULE: ./build/inputs/warnings.js
+/** Node announces `Keep-Alive: timeout=5` to clients; after one second more the polite ones have left. */
+const politeDrainMs = 6000;
+/** A Next.js 16 worker takes about 100 MB before it has served anything. */
+const smallestWorkerBytes = 128 * 2 ** 20;
+/** What is legal, yet seldom meant. */
+function warningsOf(inputs) {
+    const { app, health, login } = inputs;
+    const suspicions = [
+        [
+            app.drainTimeoutMs < politeDrainMs,
+            'Input `drain-timeout` is below 6s: clients with an idle keep-alive connection, and requests in flight, may be cut off.',
+        ],
+        [
+            app.observeMs === 0,
+            'Input `observe` is 0: a release that dies just after its first answer takes traffic before it is noticed.',
+        ],
+        [
+            health.intervalMs >= health.timeoutMs,
+            'Input `health-check-interval` is not below `health-check-timeout`: the health check is tried only once.',
+        ],
+        [
+            app.maxMemoryBytes !== undefined && app.maxMemoryBytes < smallestWorkerBytes,
+            'Input `max-memory` is below 128M: a Next.js worker needs about 100 MB to start, so PM2 may restart it endlessly.',
+        ],
+        [app.port < 1024, 'Input `app-port` is below 1024: a process needs a special privilege to listen there.'],
+        [
+            'NODE_OPTIONS' in app.env,
+            'Input `env` sets NODE_OPTIONS, which comes too late for the workers themselves: use `node-options`.',
+        ],
+        [
+            login.passphrase !== undefined && login.key === undefined,
+            'Input `passphrase` is given without `key` and is not used.',
+        ],
+    ];
+    return suspicions.filter(([holds]) => holds).map(([, warning]) => warning);
+}
+
+;// CONCATENATED MODULE: ./build/inputs.js
+/** The only reader of inputs and environment: everything else takes what it needs from one Inputs object. */
+
+
+
+
+
+
+
+
+
+
+const linesOrColons = /[\n:]/;
+/**
+ * Reads and checks every input.
+ *
+ * @throws Failure `missing-input` or `invalid-input`; when several inputs are at fault its message
+ *   lists every one of them, and its code is the common one, else `invalid-input`
+ */
+function readInputs(env) {
+    const reader = new InputReader(env);
+    const command = reader.value('command', values_oneOf('deploy', 'rollback', 'status'));
+    const release = reader.optional('release', releaseId);
+    if (release !== undefined && command !== 'rollback') {
+        reader.invalid('release', `is given with the command ${command}: expected only with command: rollback`);
     }
-    return {
-        port: reader.value('app-port', values_port),
-        host: reader.value('app-host', listenHost),
-        instances: reader.value('instances', instances),
-        maxMemoryBytes: reader.optional('max-memory', memory),
-        nodeOptions: reader.optional('node-options', nodeOptions) ?? [],
-        env: readAppEnvironment(reader),
-        sharedDirs,
-        sharedFiles,
-        observeMs: reader.value('observe', duration({ atMost: 10 * minute })),
-        drainTimeoutMs: reader.value('drain-timeout', duration({ atMost: hour })),
+    const hosts = readHosts(reader);
+    const login = readLogin(reader, env);
+    const hostIdentity = readHostIdentity(reader);
+    const settings = {
+        command,
+        release,
+        dryRun: reader.value('dry-run', values_boolean),
+        hosts,
+        login,
+        hostIdentity,
+        proxy: readProxy(reader, hosts[0], login, hostIdentity),
+        connectTimeoutMs: reader.value('connect-timeout', duration({ atLeast: 1, atMost: 10 * minute })),
+        path: reader.optional('path', appPath),
+        appName: reader.optional('app-name', appName),
+        binPath: reader.list('bin-path', binPath, linesOrColons),
+        workingDirectory: reader.value('working-directory', repositoryPath),
+        installCommand: reader.text('install-command'),
+        buildCommand: reader.text('build-command'),
+        app: readApp(reader),
+        health: readHealthCheck(reader),
+        candidateCheck: reader.value('candidate-check', values_boolean),
+        preActivate: reader.text('pre-activate'),
+        postActivate: reader.text('post-activate'),
+        lockTimeoutMs: reader.value('lock-timeout', duration({ atMost: 6 * hour })),
+        keepReleases: reader.value('keep-releases', integer(1, 1000)),
+        batch: reader.value('batch', batchSize),
+        maxParallel: reader.value('max-parallel', integer(1, 100)),
+        run: readRun(env),
     };
-}
-/** Inputs of their own set these, and everything else relies on their values. */
-const reserved = { PORT: 'app-port', HOSTNAME: 'app-host' };
-function readAppEnvironment(reader) {
-    const { values, problems } = parseDotenv(reader.verbatim('env') ?? '');
-    for (const problem of problems) {
-        reader.invalid('env', `cannot be read at line ${problem.line}: expected ${problem.expected}`);
-    }
-    for (const [key, input] of Object.entries(reserved)) {
-        if (Object.hasOwn(values, key))
-            reader.invalid('env', `sets ${key}: expected in \`${input}\` instead`);
-    }
-    return values;
-}
-function readHealthCheck(reader) {
-    return {
-        path: reader.value('health-check-path', requestPath),
-        status: reader.value('health-check-status', statusRanges),
-        body: reader.text('health-check-body'),
-        timeoutMs: reader.value('health-check-timeout', duration({ atLeast: 1, atMost: hour })),
-        intervalMs: reader.value('health-check-interval', duration({ atLeast: 10, atMost: 10 * minute })),
-        url: reader.optional('health-check-url', httpUrl),
-    };
-}
-function readRun(env) {
-    const repository = given(env['GITHUB_REPOSITORY']);
-    const runId = given(env['GITHUB_RUN_ID']);
-    const server = given(env['GITHUB_SERVER_URL']) ?? 'https://github.com';
-    return {
-        workspace: given(env['GITHUB_WORKSPACE']) ?? process.cwd(),
-        repository,
-        sha: given(env['GITHUB_SHA']),
-        ref: given(env['GITHUB_REF']),
-        actor: given(env['GITHUB_ACTOR']),
-        runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
-        workflow: given(env['GITHUB_WORKFLOW']),
-        runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),
-        runAttempt: Number(given(env['GITHUB_RUN_ATTEMPT']) ?? 1),
-    };
-}
-function given(text) {
-    return text === '' ? undefined : text;
+    reader.finish();
+    return { ...settings, secrets: secretsOf(settings), warnings: warningsOf(settings) };
 }
 
 ;// CONCATENATED MODULE: external "node:fs"

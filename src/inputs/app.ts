@@ -1,0 +1,90 @@
+/** The inputs that say how the app runs and what counts as healthy. */
+import { parseDotenv } from './dotenv.ts'
+import { nodeOptions } from './node-options.ts'
+import { overlap, sharedPath } from './paths.ts'
+import type { InputReader } from './reader.ts'
+import {
+  duration,
+  hour,
+  httpUrl,
+  instances,
+  listenHost,
+  memory,
+  minute,
+  port,
+  requestPath,
+  statusRanges,
+} from './values.ts'
+
+export interface AppSettings {
+  readonly port: number
+  readonly host: string
+  readonly instances: number | 'max'
+  readonly maxMemoryBytes: number | undefined
+  readonly nodeOptions: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  /** Relative to the release, as are the files; none lies in another. */
+  readonly sharedDirs: readonly string[]
+  readonly sharedFiles: readonly string[]
+  readonly observeMs: number
+  readonly drainTimeoutMs: number
+}
+
+export interface HealthCheck {
+  readonly path: string
+  /** Inclusive ranges. */
+  readonly status: readonly (readonly [number, number])[]
+  readonly body: string | undefined
+  readonly timeoutMs: number
+  readonly intervalMs: number
+  readonly url: string | undefined
+}
+
+const lines = /\n/
+
+export function readApp(reader: InputReader): AppSettings {
+  const sharedDirs = reader.list('shared-dirs', sharedPath, lines)
+  const sharedFiles = reader.list('shared-files', sharedPath, lines)
+  const [outer, inner] = overlap([...sharedDirs, ...sharedFiles]) ?? []
+  if (outer !== undefined) {
+    const name = sharedFiles.includes(inner ?? '') ? 'shared-files' : 'shared-dirs'
+    reader.invalid(name, `holds "${inner}", which "${outer}" covers: expected each path once`)
+  }
+  return {
+    port: reader.value('app-port', port),
+    host: reader.value('app-host', listenHost),
+    instances: reader.value('instances', instances),
+    maxMemoryBytes: reader.optional('max-memory', memory),
+    nodeOptions: reader.optional('node-options', nodeOptions) ?? [],
+    env: readAppEnvironment(reader),
+    sharedDirs,
+    sharedFiles,
+    observeMs: reader.value('observe', duration({ atMost: 10 * minute })),
+    drainTimeoutMs: reader.value('drain-timeout', duration({ atMost: hour })),
+  }
+}
+
+/** Inputs of their own set these, and everything else relies on their values. */
+const reserved = { PORT: 'app-port', HOSTNAME: 'app-host' } as const
+
+function readAppEnvironment(reader: InputReader): Readonly<Record<string, string>> {
+  const { values, problems } = parseDotenv(reader.verbatim('env') ?? '')
+  for (const problem of problems) {
+    reader.invalid('env', `cannot be read at line ${problem.line}: expected ${problem.expected}`)
+  }
+  for (const [key, input] of Object.entries(reserved)) {
+    if (Object.hasOwn(values, key)) reader.invalid('env', `sets ${key}: expected in \`${input}\` instead`)
+  }
+  return values
+}
+
+export function readHealthCheck(reader: InputReader): HealthCheck {
+  return {
+    path: reader.value('health-check-path', requestPath),
+    status: reader.value('health-check-status', statusRanges),
+    body: reader.text('health-check-body'),
+    timeoutMs: reader.value('health-check-timeout', duration({ atLeast: 1, atMost: hour })),
+    intervalMs: reader.value('health-check-interval', duration({ atLeast: 10, atMost: 10 * minute })),
+    url: reader.optional('health-check-url', httpUrl),
+  }
+}
