@@ -10,11 +10,12 @@
 import { cpSync, mkdirSync, readFileSync, renameSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { buildExample } from '../__tests__/support/builds.ts'
 import { type LoadReport, startLoad } from '../__tests__/support/load.ts'
 import { runAction } from '../__tests__/support/runner.ts'
 import { startServer, type TestServer } from '../__tests__/support/server.ts'
 import { until } from '../__tests__/support/until.ts'
-import { checkOut, type Workspace } from '../__tests__/support/workspace.ts'
+import type { Workspace } from '../__tests__/support/workspace.ts'
 
 const { values } = parseArgs({
   options: {
@@ -60,7 +61,8 @@ if (values.help) {
 }
 
 async function bench(): Promise<void> {
-  const releases = await buildTwo()
+  const { first, second } = await buildExample()
+  const releases = [first, second] as const
   const rows: string[] = []
   try {
     for (const workers of workerCounts) {
@@ -210,25 +212,4 @@ async function untilServing(server: TestServer): Promise<void> {
       ),
     60_000,
   )
-}
-
-/** Two builds of the example app, which differ in one line. */
-async function buildTwo(): Promise<readonly [Workspace, Workspace]> {
-  const builder = await startServer()
-  const checkout = checkOut()
-  try {
-    const built: Workspace[] = []
-    for (const message of ['first', 'second']) {
-      checkout.setMessage(message)
-      const install = built.length === 0 ? {} : { 'install-command': 'none' }
-      const inputs = { ...builder.inputs, ...install, 'dry-run': 'true' }
-      const { code, log } = await runAction({ workspace: checkout.path, inputs })
-      if (code !== 0) throw new Error(log)
-      built.push(checkout.copyBuilt())
-    }
-    return [built[0]!, built[1]!]
-  } finally {
-    checkout.remove()
-    await builder.stop()
-  }
 }

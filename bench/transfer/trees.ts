@@ -3,9 +3,7 @@ import { createHash } from 'node:crypto'
 import { cpSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { runAction } from '../../__tests__/support/runner.ts'
-import { startServer } from '../../__tests__/support/server.ts'
-import { checkOut } from '../../__tests__/support/workspace.ts'
+import { buildExample } from '../../__tests__/support/builds.ts'
 
 export interface Version {
   /** A workspace with a finished build. */
@@ -16,28 +14,9 @@ export interface Version {
 
 /** Two builds that differ in one line of a page, below a folder; made there unless they are there already. */
 export async function exampleApp(folder: string): Promise<readonly [Version, Version]> {
-  if (!existsSync(join(folder, 'second'))) await build(folder)
+  const [first, second] = [join(folder, 'first'), join(folder, 'second')]
+  if (!existsSync(second)) await buildExample({ first, second })
   return [versionOf(folder, 'first'), versionOf(folder, 'second')]
-}
-
-async function build(folder: string): Promise<void> {
-  const builder = await startServer()
-  const checkout = checkOut()
-  try {
-    for (const message of ['first', 'second']) {
-      checkout.setMessage(message)
-      const install = message === 'first' ? {} : { 'install-command': 'none' }
-      const inputs = { ...builder.inputs, ...install, 'dry-run': 'true' }
-      const { code, log } = await runAction({ workspace: checkout.path, inputs })
-      if (code !== 0) throw new Error(log)
-      const built = checkout.copyBuilt()
-      cpSync(built.path, join(folder, message), { recursive: true, verbatimSymlinks: true })
-      built.remove()
-    }
-  } finally {
-    checkout.remove()
-    await builder.stop()
-  }
 }
 
 /** The example app with `files` more files, together of `bytes`, which pack about as well as a build does. */
