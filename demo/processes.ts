@@ -13,7 +13,8 @@ export function isRunning(pid: number): boolean {
   return workingDirectory(pid) !== undefined
 }
 
-function processIds(): readonly number[] {
+/** None where there is no /proc. */
+export function processIds(): readonly number[] {
   try {
     return readdirSync('/proc').map(Number).filter(Number.isInteger)
   } catch {

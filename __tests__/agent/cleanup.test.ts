@@ -10,11 +10,10 @@ import { lockHolder, takeLock } from '../../src/agent/lock.ts'
 import { writeOwner } from '../../src/agent/owner.ts'
 import { pointCurrentAt } from '../../src/agent/releases.ts'
 import { uploadOwner } from '../../src/agent/sources.ts'
-import type { ActivationRequest } from '../../src/protocol/messages.ts'
 import { startTimeOf } from '../../src/server/process-identity.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
-import { newLayout, run, writeRelease } from './releases-on-disk.ts'
+import { newLayout, request, writeRelease } from './releases-on-disk.ts'
 
 const folder = temporaryFolders()
 const started: ChildProcess[] = []
@@ -31,17 +30,6 @@ async function deployed(count: number): Promise<Layout> {
   for (let number = 1; number <= count; number += 1) writeRelease(layout, id(number), at(number))
   await pointCurrentAt(layout, id(count))
   return layout
-}
-
-const waiting: ActivationRequest = {
-  activation: '00000000-0000-4000-8000-000000000000',
-  release: id(1),
-  kind: 'deploy',
-  run,
-  hosts: [],
-  lockTimeoutMs: 0,
-  preActivate: null,
-  postActivate: null,
 }
 
 describe('cleanup keeps', () => {
@@ -76,9 +64,9 @@ describe('cleanup keeps', () => {
     for (const number of [1, 2]) rmSync(releaseFiles(releaseDirectory(layout, id(number))).verified)
     // The one is held by the session that sent it, the other by an activation that waits for the lock.
     await writeOwner(uploadOwner(releaseDirectory(layout, id(1))))
-    const request = { ...waiting, release: id(2) }
+    const waiting = { ...request, release: id(2) }
     const files = activationFiles(layout, request.activation)
-    const job = { base: '', appName: '', pm2Path: '', pm2Version: '', pm2Home: '', request }
+    const job = { base: '', appName: '', pm2Path: '', pm2Version: '', pm2Home: '', request: waiting }
     writeFileSync(files.job, JSON.stringify(job))
     await writeOwner(files.owner)
     expect((await cleanUp(layout, 1, 0)).removed).toEqual([])

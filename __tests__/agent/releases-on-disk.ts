@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { layoutOf, type Layout, makeFolders, releaseDirectory, releaseFiles } from '../../src/agent/layout.ts'
-import type { Runtime } from '../../src/protocol/messages.ts'
+import type { ActivationRequest, Runtime } from '../../src/protocol/messages.ts'
 
 export function newLayout(folder: string): Layout {
   const layout = layoutOf(join(folder, 'app'))
@@ -18,6 +18,18 @@ export const run = {
   workflow: 'Deploy',
   runNumber: 7,
   runAttempt: 1,
+}
+
+/** A deploy of the first release. */
+export const request: ActivationRequest = {
+  activation: '00000000-0000-4000-8000-000000000000',
+  release: '20260101000001',
+  kind: 'deploy',
+  run,
+  hosts: [],
+  lockTimeoutMs: 0,
+  preActivate: null,
+  postActivate: null,
 }
 
 export function runtimeWith(changes: Partial<Runtime> = {}): Runtime {

@@ -1,14 +1,10 @@
 /** The balancers as docs/many-servers.md recommends them: its own words, with the addresses of a test. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Nginx, serveNginx } from './nginx.ts'
-import { freePort } from './server.ts'
-import { until } from './until.ts'
+import { type Front, startFront } from './front.ts'
+import { serveNginx } from './nginx.ts'
 
-export type Balancer = Nginx
+export type Balancer = Front
 
 const recipes = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'many-servers.md'), 'utf8')
 
@@ -18,29 +14,12 @@ export function startNginxBalancer(hosts: readonly string[]): Promise<Balancer> 
 }
 
 /** @param hosts three, `address:port` */
-export async function startHaproxy(hosts: readonly string[]): Promise<Balancer> {
-  const folder = mkdtempSync(join(tmpdir(), 'gapless-haproxy-'))
-  const port = await freePort()
-  const file = join(folder, 'haproxy.cfg')
-  writeFileSync(file, recipe('haproxy', hosts, port))
-  const haproxy = spawn('/usr/sbin/haproxy', ['-db', '-q', '-f', file], { stdio: 'ignore' })
-  const url = `http://127.0.0.1:${port}`
-  await until('haproxy answers', async () => {
-    if (haproxy.exitCode !== null) throw new Error('haproxy did not start')
-    return fetch(url).then(
-      ({ ok }) => ok,
-      () => false,
-    )
+export function startHaproxy(hosts: readonly string[]): Promise<Balancer> {
+  return startFront({
+    program: '/usr/sbin/haproxy',
+    args: (file) => ['-db', '-q', '-f', file],
+    configuration: (port) => recipe('haproxy', hosts, port),
   })
-  return {
-    url,
-    async stop() {
-      const exited = once(haproxy, 'exit')
-      haproxy.kill('SIGKILL')
-      await exited
-      rmSync(folder, { recursive: true, force: true })
-    },
-  }
 }
 
 function recipe(name: 'haproxy' | 'nginx', hosts: readonly string[], port: number): string {

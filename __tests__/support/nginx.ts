@@ -1,31 +1,22 @@
 /** A real nginx in front of an app, as the docs recommend it: upstream keep-alive below the app's own. */
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { freePort } from './server.ts'
-import { until } from './until.ts'
+import { type Front, startFront } from './front.ts'
 
-export interface Nginx {
-  readonly url: string
-  stop(): Promise<void>
-}
+export type Nginx = Front
 
 export function startNginx(upstreamPort: number): Promise<Nginx> {
   return serveNginx((port) => recommended(upstreamPort, port))
 }
 
-/** @param configuration what stands in `http { }`, given a port of 127.0.0.1 to listen on */
-export async function serveNginx(configuration: (port: number) => string): Promise<Nginx> {
-  const folder = mkdtempSync(join(tmpdir(), 'gapless-nginx-'))
-  const port = await freePort()
-  const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-    (name) => `${name}_temp_path ${folder}/${name};`,
-  )
-  writeFileSync(
-    join(folder, 'nginx.conf'),
-    `daemon off;
+/** @param http what stands in `http { }`, given a port of 127.0.0.1 to listen on */
+export function serveNginx(http: (port: number) => string): Promise<Nginx> {
+  return startFront({
+    program: '/usr/sbin/nginx',
+    args: (file) => ['-c', file, '-e', `${file}.errors`],
+    configuration(port, folder) {
+      const temp = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+        (name) => `${name}_temp_path ${folder}/${name};`,
+      )
+      return `daemon off;
 worker_processes 1;
 pid ${folder}/pid;
 error_log ${folder}/error.log;
@@ -35,32 +26,11 @@ http {
   # In memory: the worker may run as a user that cannot write here.
   client_body_buffer_size 1m;
   ${temp.join('\n  ')}
-  ${configuration(port)}
+  ${http(port)}
 }
-`,
-  )
-  const nginx = spawn(
-    '/usr/sbin/nginx',
-    ['-c', join(folder, 'nginx.conf'), '-e', join(folder, 'error.log')],
-    { stdio: 'ignore' },
-  )
-  const url = `http://127.0.0.1:${port}`
-  await until('nginx answers', async () => {
-    if (nginx.exitCode !== null) throw new Error('nginx did not start')
-    return fetch(url).then(
-      () => true,
-      () => false,
-    )
-  })
-  return {
-    url,
-    async stop() {
-      const exited = once(nginx, 'exit')
-      nginx.kill('SIGQUIT')
-      await exited
-      rmSync(folder, { recursive: true, force: true })
+`
     },
-  }
+  })
 }
 
 function recommended(upstreamPort: number, port: number): string {

@@ -1,18 +1,10 @@
 /** A server as users have it: a real sshd, a real PM2 of its own, a home of its own. */
 import { execFile } from 'node:child_process'
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { processIds, stopProcessesIn } from '../../demo/processes.ts'
 import type { Namespace } from './namespace.ts'
 import { type Sshd, startSshd } from './sshd.ts'
 import { mountTmpfs } from './test-mounts.ts'
@@ -61,6 +53,8 @@ export interface TestServerOptions {
   readonly withoutPm2?: boolean
   /** Leave Node away, wherever this machine has one. Needs root. */
   readonly withoutNode?: boolean
+  /** Files that the sessions find with other text. Needs root. */
+  readonly replaced?: Readonly<Record<string, string>>
   readonly env?: Readonly<Record<string, string>>
   /** A file system of its own for the home, with these options of tmpfs. Needs root. */
   readonly disk?: string | undefined
@@ -74,6 +68,7 @@ export async function startServer({
   pm2Package = 'pm2',
   withoutPm2 = false,
   withoutNode = false,
+  replaced = {},
   env = {},
   disk,
   network,
@@ -94,6 +89,7 @@ export async function startServer({
   const sshd = await startSshd({
     env: { ...session, ...Object.fromEntries([LEAK.split('=')]) },
     hidden: withoutNode ? nodes : [],
+    replaced,
     network,
     authorized,
   })
@@ -139,33 +135,19 @@ export async function startServer({
       return existsSync(link) ? (readlinkSync(link).split('/').at(-1) ?? null) : null
     },
     agentSessions: () =>
-      pids().filter((pid) => {
+      processIds().filter((pid) => {
         const environment = environmentOf(pid)
         return environment.includes(LEAK) && environment.includes(`PM2_HOME=${pm2Home}`)
       }),
     async stop() {
       await sshd.stop()
       if (existsSync(join(pm2Home, 'pm2.pid'))) await pm2('kill').catch(() => undefined)
-      stopStragglers(home)
+      // What outlived PM2.
+      stopProcessesIn(home)
       unmount()
       rmSync(home, { recursive: true, force: true, maxRetries: 5 })
     },
   }
-}
-
-/** Processes that were started from this home and outlived PM2: nobody else's can be in it. */
-function stopStragglers(home: string): void {
-  for (const pid of pids()) {
-    try {
-      if (`${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${home}/`)) process.kill(pid, 'SIGKILL')
-    } catch {
-      // It has ended, or is not ours to look at.
-    }
-  }
-}
-
-function pids(): readonly number[] {
-  return readdirSync('/proc').map(Number).filter(Number.isInteger)
 }
 
 function environmentOf(pid: number): readonly string[] {

@@ -13,6 +13,8 @@ export interface SshdOptions {
   readonly extraConfig?: string
   /** Files that the sessions must not find, in a mount namespace of sshd's own. Needs root. */
   readonly hidden?: readonly string[]
+  /** Files that the sessions find with other text, likewise. */
+  readonly replaced?: Readonly<Record<string, string>>
   /** Accounts beside the current user's, known to this sshd alone. Needs root, which each of them is. */
   readonly accounts?: readonly Account[]
   /** Types of the host keys. */
@@ -65,6 +67,7 @@ export async function startSshd({
   env = {},
   extraConfig = '',
   hidden = [],
+  replaced = {},
   accounts = [],
   hostKeys = ['ed25519'],
   network,
@@ -85,7 +88,7 @@ export async function startSshd({
   let logs = ''
   const [program, ...args] = [
     ...(network?.prefix ?? []),
-    ...replaced(folder, hidden, accounts),
+    ...mounted(folder, hidden, replaced, accounts),
     '/usr/sbin/sshd',
     '-D',
     '-e',
@@ -136,13 +139,19 @@ export async function startSshd({
 }
 
 /** What runs a program where some files are as good as not there, and others are the test's own. */
-function replaced(
+function mounted(
   folder: string,
   hidden: readonly string[],
+  replaced: Readonly<Record<string, string>>,
   accounts: readonly Account[],
 ): readonly string[] {
   const own = accounts.length === 0 ? [] : accountFiles(folder, accounts)
-  const binds = [...hidden.map((file) => ['/dev/null', file]), ...own].map(
+  const others = Object.entries(replaced).map(([file, text], index) => {
+    const source = join(folder, `replaced-${index}`)
+    writeFileSync(source, text)
+    return [source, file]
+  })
+  const binds = [...hidden.map((file) => ['/dev/null', file]), ...others, ...own].map(
     ([source, file]) => `mount --bind '${source}' '${file}'`,
   )
   return binds.length === 0 ? [] : ['unshare', '-m', 'sh', '-c', `${binds.join(' && ')} && exec "$@"`, 'sh']

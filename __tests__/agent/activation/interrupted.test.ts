@@ -8,7 +8,7 @@ import { writeOwner } from '../../../src/agent/owner.ts'
 import { markVerified, pointCurrentAt } from '../../../src/agent/releases.ts'
 import type { Verdict } from '../../../src/protocol/messages.ts'
 import { temporaryFolders } from '../../support/folder.ts'
-import { newLayout, run, writeRelease } from '../releases-on-disk.ts'
+import { newLayout, request, writeRelease } from '../releases-on-disk.ts'
 
 const folder = temporaryFolders()
 const verdict: Verdict = { status: 'live', live: null, previous: null, failure: null, workers: [] }
@@ -53,19 +53,9 @@ describe('an interrupted activation', () => {
 
   test('is found where the journal is gone, by what it left', async () => {
     const layout = newLayout(folder())
-    const id = '20260101000001'
+    const id = request.release
     writeRelease(layout, id)
     await pointCurrentAt(layout, id)
-    const request = {
-      activation: '00000000-0000-4000-8000-000000000000',
-      release: id,
-      kind: 'deploy',
-      run,
-      hosts: [],
-      lockTimeoutMs: 0,
-      preActivate: null,
-      postActivate: null,
-    }
     const job = { base: '', appName: '', pm2Path: '', pm2Version: '', pm2Home: '', request }
     writeFileSync(activationFiles(layout, request.activation).job, JSON.stringify(job))
     expect(await interruptedActivation(layout)).toBe(request.activation)

@@ -6,21 +6,11 @@ import { startActivation, watchActivation } from '../../../src/agent/activation/
 import { openJournal } from '../../../src/agent/journal.ts'
 import { failureOf } from '../../support/failure.ts'
 import { temporaryFolders } from '../../support/folder.ts'
-import { newLayout, run } from '../releases-on-disk.ts'
+import { newLayout, request } from '../releases-on-disk.ts'
 
 /** What the session makes of an activation whose process dies, and dies again. */
 
 const folder = temporaryFolders()
-const request = {
-  activation: '00000000-0000-4000-8000-000000000000',
-  release: '20260101000001',
-  kind: 'deploy',
-  run,
-  hosts: [],
-  lockTimeoutMs: 0,
-  preActivate: null,
-  postActivate: null,
-} as const
 
 function contextWith(agent: string) {
   const base = folder()
