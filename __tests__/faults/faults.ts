@@ -51,7 +51,8 @@ export const faults: readonly Fault[] = [
     name: 'runner, agent and activation are killed at once',
     endsRun: true,
     act: (site, kill) => {
-      const pids = [site.activation(), ...site.server.agentSessions()]
+      // Whoever watches dies first: it would take up what dies after it.
+      const pids = [...site.server.agentSessions(), site.activation()]
       kill('SIGKILL')
       for (const pid of pids) if (pid !== undefined) killIfThere(pid)
     },

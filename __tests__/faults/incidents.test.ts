@@ -134,7 +134,8 @@ thorough('a server that reboots in the middle', () => {
       let kill: (signal: NodeJS.Signals) => void = () => undefined
       const running = site.run(other(), { onStart: (how) => (kill = how) })
       await site.begins(step, from)
-      const pids = [site.activation(), ...site.server.agentSessions(), site.daemon()]
+      // Whoever watches dies first: it would take up what dies after it.
+      const pids = [...site.server.agentSessions(), site.activation(), site.daemon()]
       kill('SIGKILL')
       for (const pid of pids) if (pid !== undefined) process.kill(pid, 'SIGKILL')
       await running
