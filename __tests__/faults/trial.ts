@@ -39,7 +39,12 @@ export async function tryFault(site: Site, fault: Fault, moment: Moment, dies = 
   else await Promise.race([pause(moment), running])
   // A daemon that dies when all is said is no part of the deploy.
   const missed = ended || (fault.outage && site.journal().slice(from).includes('"state":"verdict"'))
-  if (!missed) fault.act(site, kill)
+  try {
+    if (!missed) fault.act(site, kill)
+  } finally {
+    // The next trial begins when this one's run is over, also where the fault could not be brought about.
+    await running
+  }
   const main = await running
   const wrong = missed && typeof moment === 'string' ? [`the run ended before ${moment}`] : []
   // A runner runs post in any case; it has nothing to say where main has said it.

@@ -13,10 +13,18 @@ export function mountTmpfs(folder: string, options: string): () => void {
 
 /** Makes a mounted tmpfs as small as what is in it: not one block, or not one inode, is left. */
 export function fillTmpfs(folder: string, what: 'blocks' | 'inodes'): void {
-  const { blocks, bfree, bsize, files, ffree } = statfsSync(folder)
-  remount(folder, what === 'blocks' ? `size=${(blocks - bfree) * bsize}` : `nr_inodes=${files - ffree}`)
+  for (let tries = 1; ; tries += 1) {
+    const { blocks, bfree, bsize, files, ffree } = statfsSync(folder)
+    try {
+      remount(folder, what === 'blocks' ? `size=${(blocks - bfree) * bsize}` : `nr_inodes=${files - ffree}`)
+      return
+    } catch (error) {
+      // The kernel refuses less than what is used, and somebody may have written since it was asked.
+      if (tries === 20) throw error
+    }
+  }
 }
 
 export function remount(folder: string, options: string): void {
-  execFileSync('mount', ['-o', `remount,${options}`, folder])
+  execFileSync('mount', ['-o', `remount,${options}`, folder], { stdio: 'pipe' })
 }
