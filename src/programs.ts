@@ -1,6 +1,11 @@
 /** The bundles stand side by side: dist/main, dist/post, dist/agent, dist/launcher. */
 import { dirname, join } from 'node:path'
-import type { Programs } from './phases/index.ts'
+
+/** The other two programs, which the action brings to the server. */
+export interface Programs {
+  readonly agentFile: string
+  readonly launcherFile: string
+}
 
 export function programs(): Programs {
   const dist = dirname(dirname(process.argv[1]!))

@@ -55991,8 +55991,7 @@ function given(text) {
  * Of `env`, any value may be a secret, so all are masked but those that plainly are none. Masking these would
  * hide no secret and turn every `true`, `3000` or `production` of the log into `***`.
  */
-function secretsOf(inputs) {
-    const { login, proxy, app } = inputs;
+function secretsOf({ login, proxy, app }) {
     const credentials = [login, proxy?.login].flatMap((each) => [each?.key, each?.passphrase, each?.password]);
     const environment = Object.entries(app.env)
         .filter(([key, value]) => maySecret(key, value))
@@ -56144,8 +56143,7 @@ const politeDrainMs = 6000;
 /** A Next.js 16 worker takes about 100 MB before it has served anything. */
 const smallestWorkerBytes = 128 * 2 ** 20;
 /** What is legal, yet seldom meant. */
-function warningsOf(inputs) {
-    const { app, health, login } = inputs;
+function warningsOf({ app, health, login }) {
     const suspicions = [
         [
             app.drainTimeoutMs < politeDrainMs,

@@ -1,4 +1,11 @@
-import type { Inputs } from '../inputs.ts'
+import type { AppSettings } from './app.ts'
+import type { Login, Proxy } from './server.ts'
+
+interface Secretive {
+  readonly login: Login
+  readonly proxy: Proxy | undefined
+  readonly app: AppSettings
+}
 
 /**
  * Every value to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
@@ -7,8 +14,7 @@ import type { Inputs } from '../inputs.ts'
  * Of `env`, any value may be a secret, so all are masked but those that plainly are none. Masking these would
  * hide no secret and turn every `true`, `3000` or `production` of the log into `***`.
  */
-export function secretsOf(inputs: Pick<Inputs, 'login' | 'proxy' | 'app'>): readonly string[] {
-  const { login, proxy, app } = inputs
+export function secretsOf({ login, proxy, app }: Secretive): readonly string[] {
   const credentials = [login, proxy?.login].flatMap((each) => [each?.key, each?.passphrase, each?.password])
   const environment = Object.entries(app.env)
     .filter(([key, value]) => maySecret(key, value))

@@ -1,4 +1,11 @@
-import type { Inputs } from '../inputs.ts'
+import type { AppSettings, HealthCheck } from './app.ts'
+import type { Login } from './server.ts'
+
+interface Settings {
+  readonly app: AppSettings
+  readonly health: HealthCheck
+  readonly login: Login
+}
 
 /** Node announces `Keep-Alive: timeout=5` to clients; after one second more the polite ones have left. */
 const politeDrainMs = 6000
@@ -7,8 +14,7 @@ const politeDrainMs = 6000
 const smallestWorkerBytes = 128 * 2 ** 20
 
 /** What is legal, yet seldom meant. */
-export function warningsOf(inputs: Omit<Inputs, 'warnings' | 'secrets'>): readonly string[] {
-  const { app, health, login } = inputs
+export function warningsOf({ app, health, login }: Settings): readonly string[] {
   const suspicions: readonly (readonly [boolean, string])[] = [
     [
       app.drainTimeoutMs < politeDrainMs,

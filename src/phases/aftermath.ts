@@ -2,12 +2,12 @@
 import { agreed, type Ended, nothingKnown, type Outcome, together, untouched } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
+import type { Programs } from '../programs.ts'
 import { Failure } from '../protocol/failure.ts'
 import { keptVerdict, type Verdict } from '../protocol/messages.ts'
 import { reviveFailure } from './activation.ts'
 import { connect } from './connect.ts'
 import { type Host, named, onEach } from './hosts.ts'
-import type { Programs } from './index.ts'
 import { level } from './recover.ts'
 import { settled } from './settled.ts'
 

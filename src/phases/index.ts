@@ -4,6 +4,7 @@ import type { Project } from '../next/project.ts'
 import { type Outcome, untouched } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
+import type { Programs } from '../programs.ts'
 import { assemble } from './assemble.ts'
 import { bringLive } from './bring-live.ts'
 import { build } from './build.ts'
@@ -13,12 +14,6 @@ import { chooseRelease } from './rollback-target.ts'
 import { lookAt } from './status.ts'
 import { uploadToAll } from './upload.ts'
 import { withHosts } from './with-hosts.ts'
-
-/** The other two programs, which the action brings to the server. */
-export interface Programs {
-  readonly agentFile: string
-  readonly launcherFile: string
-}
 
 /** A command: what it finds out and does, from the first connection to the outcome. */
 export type Story = (plan: Plan, programs: Programs, pipeline: Pipeline) => Promise<Outcome>

@@ -2,10 +2,10 @@
 import { agreed, type Known, nothingKnown, type Outcome, untouched } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
+import type { Programs } from '../programs.ts'
 import { Failure } from '../protocol/failure.ts'
 import { connect } from './connect.ts'
 import type { Host } from './hosts.ts'
-import type { Programs } from './index.ts'
 
 /** What the command finds out on its way: where it fails, this is what the report has. */
 export type Findings = { -readonly [K in keyof Known]: Known[K] }
