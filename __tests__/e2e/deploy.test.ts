@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type CommandLines, watchCommandLines } from '../support/command-lines.ts'
@@ -296,7 +296,10 @@ describe('the life of an app', () => {
       expect(status.outputs).toMatchObject({ status: 'live', 'live-release': second })
     }, 90_000)
 
-    test('fails its post-activate is undone', async () => {
+    test('fails its post-activate is undone, by workers whose launcher is the one that was uploaded', async () => {
+      const launcher = join(server.app, 'releases', second, '.gapless', 'launcher.cjs')
+      const uploaded = readFileSync(launcher)
+      writeFileSync(launcher, 'process.exit(1)')
       const run = await deployBroken('', { 'post-activate': 'echo no luck today\nexit 3' })
       expect({ ...run.outputs, code: run.code }).toMatchObject({
         code: 1,
@@ -304,6 +307,8 @@ describe('the life of an app', () => {
         'live-release': second,
       })
       expect(run.summary).toContain('no luck today')
+      expect(run.log).toContain('launcher.cjs was not the file that was uploaded')
+      expect(readFileSync(launcher)).toEqual(uploaded)
       expect(await message()).toBe('second')
     }, 90_000)
 

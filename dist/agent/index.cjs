@@ -792,8 +792,91 @@ function parseLine(line) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/protocol/manifest.js
+/**
+ * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
+ * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
+ * a folder in which nothing is different is one line.
+ */
+
+
+const SHA256 = /^[0-9a-f]{64}$/;
+/** Where a release has the launcher. */
+const LAUNCHER = '.gapless/launcher.cjs';
+const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
+const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
+const directory = object({ kind: oneOf('directory'), path: string });
+/** A folder with everything below it as the base has it. */
+const same = object({ kind: oneOf('same'), path: string });
+/** What a line has, in this order: both sides hash the lines. */
+const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
+function formatEntry(entry) {
+    return `${JSON.stringify(entry, MEMBERS)}\n`;
+}
+/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
+function parseDifference(line) {
+    if (!line.startsWith('{"kind":"same"'))
+        return parseEntry(line);
+    const entry = parse(same, line, 'manifest entry');
+    // The root itself: nothing is different at all.
+    if (entry.path !== '')
+        assertSafePath(entry.path);
+    return entry;
+}
+/** @throws Failure `malformed-message` or `unsafe-path` */
+function parseEntry(line) {
+    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
+    const entry = parse({ file, link: manifest_link, directory }[kind], line, 'manifest entry');
+    assertSafePath(entry.path);
+    if (entry.kind === 'link')
+        assertSafeLink(entry);
+    return entry;
+}
+/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
+function assertSafePath(path) {
+    const parts = path.split('/');
+    if (path === '' ||
+        path.includes('\0') ||
+        parts.some((part) => part === '' || part === '.' || part === '..')) {
+        throw new failure_Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
+    }
+}
+/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+function assertSafeLink({ path, target }) {
+    let depth = path.split('/').length - 1;
+    let lowest = depth;
+    for (const part of target.split('/')) {
+        if (part === '..')
+            depth -= 1;
+        else if (part !== '' && part !== '.')
+            depth += 1;
+        lowest = Math.min(lowest, depth);
+    }
+    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
+        throw new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+    }
+}
+/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
+const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//;
+/** The same where nobody knows what `distDir` is. */
+const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
+const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
+/**
+ * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
+ * differ from the manifest later.
+ * @param distDir relative to the release's root; null for a release that was made before it was kept
+ */
+function isWritableAtRunTime(path, distDir) {
+    if (CODE.test(path))
+        return false;
+    if (distDir === null)
+        return LIKE_WRITTEN.test(path);
+    return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length));
+}
+
 ;// CONCATENATED MODULE: ./build/agent/layout.js
 /** Where things stand on the server. The one place that knows the names. */
+
 
 
 function layoutOf(base) {
@@ -823,7 +906,7 @@ function releaseFiles(directory) {
         runtime: (0,external_node_path_namespaceObject.join)(own, 'runtime.json'),
         manifest: (0,external_node_path_namespaceObject.join)(own, 'manifest.jsonl'),
         verified: (0,external_node_path_namespaceObject.join)(own, 'verified.json'),
-        launcher: (0,external_node_path_namespaceObject.join)(own, 'launcher.cjs'),
+        launcher: (0,external_node_path_namespaceObject.join)(directory, LAUNCHER),
     };
 }
 /** Makes the folders that a deploy needs. `.gapless` holds secrets and is the user's alone. */
@@ -1290,86 +1373,6 @@ function sha256(bytes) {
         : (0,external_node_crypto_namespaceObject.createHash)('sha256').update(bytes).digest('hex');
 }
 
-;// CONCATENATED MODULE: ./build/protocol/manifest.js
-/**
- * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
- * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
- * a folder in which nothing is different is one line.
- */
-
-
-const SHA256 = /^[0-9a-f]{64}$/;
-const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
-const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
-const directory = object({ kind: oneOf('directory'), path: string });
-/** A folder with everything below it as the base has it. */
-const same = object({ kind: oneOf('same'), path: string });
-/** What a line has, in this order: both sides hash the lines. */
-const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
-function formatEntry(entry) {
-    return `${JSON.stringify(entry, MEMBERS)}\n`;
-}
-/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
-function parseDifference(line) {
-    if (!line.startsWith('{"kind":"same"'))
-        return parseEntry(line);
-    const entry = parse(same, line, 'manifest entry');
-    // The root itself: nothing is different at all.
-    if (entry.path !== '')
-        assertSafePath(entry.path);
-    return entry;
-}
-/** @throws Failure `malformed-message` or `unsafe-path` */
-function parseEntry(line) {
-    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
-    const entry = parse({ file, link: manifest_link, directory }[kind], line, 'manifest entry');
-    assertSafePath(entry.path);
-    if (entry.kind === 'link')
-        assertSafeLink(entry);
-    return entry;
-}
-/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
-function assertSafePath(path) {
-    const parts = path.split('/');
-    if (path === '' ||
-        path.includes('\0') ||
-        parts.some((part) => part === '' || part === '.' || part === '..')) {
-        throw new failure_Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
-    }
-}
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
-function assertSafeLink({ path, target }) {
-    let depth = path.split('/').length - 1;
-    let lowest = depth;
-    for (const part of target.split('/')) {
-        if (part === '..')
-            depth -= 1;
-        else if (part !== '' && part !== '.')
-            depth += 1;
-        lowest = Math.min(lowest, depth);
-    }
-    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
-        throw new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
-    }
-}
-/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
-const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//;
-/** The same where nobody knows what `distDir` is. */
-const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
-const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
-/**
- * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
- * differ from the manifest later.
- * @param distDir relative to the release's root; null for a release that was made before it was kept
- */
-function isWritableAtRunTime(path, distDir) {
-    if (CODE.test(path))
-        return false;
-    if (distDir === null)
-        return LIKE_WRITTEN.test(path);
-    return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length));
-}
-
 ;// CONCATENATED MODULE: ./build/agent/manifest-lines.js
 /** Cuts text into its lines, at the line feed alone: names may hold whatever else ends lines elsewhere. */
 
@@ -1600,6 +1603,84 @@ async function removeRelease(layout, id) {
     await (0,promises_namespaceObject.mkdir)(layout.incoming, { recursive: true, mode: 0o700 });
     await (0,promises_namespaceObject.rename)(releaseDirectory(layout, id), grave);
     await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
+}
+
+;// CONCATENATED MODULE: ./build/agent/launcher.js
+/**
+ * The launcher of a release: every worker begins with it, so its bytes are proven before a release is brought up.
+ * What PM2 starts between activations, such as a worker that crashed, nobody can prove.
+ */
+
+
+
+
+
+
+
+
+/** @throws Failure `release-damaged` when the launcher is not the one that was uploaded */
+async function assertLauncher(layout, id) {
+    if (await isProven(layout, id, await uploadedLauncher(layout, id)))
+        return;
+    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    throw new failure_Failure('release-damaged', `${launcher} is not the file that was uploaded`, {
+        remedy: 'The release cannot go live as it is. Deploy its commit again, or choose another release.',
+    });
+}
+/**
+ * Puts back a launcher that is not the one that was uploaded, for a release that has to come back: the same bytes,
+ * or else those of the newest release whose launcher is proven. Launchers read the releases of older ones.
+ * @returns what was done, or null where nothing was wrong
+ * @throws Failure `release-damaged` when no release has a proven launcher
+ */
+async function repairLauncher(layout, id) {
+    const uploaded = await uploadedLauncher(layout, id);
+    if (await isProven(layout, id, uploaded))
+        return null;
+    const source = await provenElsewhere(layout, id, uploaded);
+    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    if (source === null) {
+        throw new failure_Failure('release-damaged', `${launcher} is not the file that was uploaded, nor is any other`);
+    }
+    const stat = await (0,promises_namespaceObject.lstat)(launcher).catch(() => null);
+    if (stat !== null && !stat.isFile())
+        await (0,promises_namespaceObject.rm)(launcher, { recursive: true, force: true });
+    await writeFileAtomic(launcher, source.content, 0o644);
+    return `${launcher} was not the file that was uploaded: it was replaced by that of ${source.id}`;
+}
+/** As the manifest has it; null where it does not tell, or cannot be read. */
+async function uploadedLauncher(layout, id) {
+    try {
+        for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+            if (entry.kind === 'file' && entry.path === LAUNCHER)
+                return entry;
+        }
+    }
+    catch {
+        // Of a damaged release nothing is proven.
+    }
+    return null;
+}
+async function isProven(layout, id, uploaded) {
+    if (uploaded === null)
+        return false;
+    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    const stat = await (0,promises_namespaceObject.lstat)(launcher).catch(() => null);
+    if (!stat?.isFile() || stat.size !== uploaded.size)
+        return false;
+    return (await fileHasher()(launcher, stat.size)) === uploaded.hash;
+}
+async function provenElsewhere(layout, except, wanted) {
+    const others = (await releaseIds(layout)).filter((id) => id !== except).reverse();
+    const launchers = await Promise.all(others.map(async (id) => ({ id, uploaded: await uploadedLauncher(layout, id) })));
+    const same = launchers.filter(({ uploaded }) => uploaded?.hash === wanted?.hash);
+    for (const { id, uploaded } of [...same, ...launchers]) {
+        const { launcher } = releaseFiles(releaseDirectory(layout, id));
+        const content = await (0,promises_namespaceObject.readFile)(launcher).catch(() => null);
+        if (content !== null && sha256(content) === uploaded?.hash)
+            return { id, content };
+    }
+    return null;
 }
 
 ;// CONCATENATED MODULE: external "node:net"
@@ -1908,6 +1989,7 @@ const LONGEST_STAY = 60_000;
 
 
 
+
 const fleet_POLL = 100;
 /** Closing the door, PM2's polling and the launcher's own cleanup come on top of the drain, in ms. */
 const MARGIN = 20_000;
@@ -1918,7 +2000,7 @@ function pm2App(layout, name, next, previous) {
     const stay = longest(({ observeMs }) => observeMs) + LONGEST_STAY;
     return {
         name,
-        script: `${layout.current}/.gapless/launcher.cjs`,
+        script: `${layout.current}/${LAUNCHER}`,
         cwd: layout.current,
         options: {
             wait_ready: true,
@@ -2452,6 +2534,7 @@ async function stop(child, exit) {
 
 
 
+
 /** A migration may take long; one that waits for an answer that never comes must not hold the lock for ever, in ms. */
 const LONGEST_HOOK = 30 * 60_000;
 /**
@@ -2462,9 +2545,12 @@ const LONGEST_HOOK = 30 * 60_000;
  */
 async function runHook(hook, timeoutMs = LONGEST_HOOK) {
     const { name, commands, directory, runtime, log } = hook;
+    const script = `${log}.sh`;
     const output = (0,external_node_fs_namespaceObject.openSync)(log, 'w', 0o600);
     try {
-        const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-e', '-c', commands], {
+        // A file, because every user of the server can read command lines, and what a workflow puts in may be secret.
+        await writeFileAtomic(script, `${commands}\n`, 0o600);
+        const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-e', script], {
             cwd: directory,
             env: { ...cleanEnvironment(), NODE_ENV: 'production', ...runtime.env },
             stdio: ['ignore', output, output],
@@ -2482,7 +2568,7 @@ async function runHook(hook, timeoutMs = LONGEST_HOOK) {
     }
     finally {
         (0,external_node_fs_namespaceObject.closeSync)(output);
-        await (0,promises_namespaceObject.rm)(log, { force: true });
+        await Promise.all([log, script].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
     }
 }
 function end(child, timeoutMs) {
@@ -2600,12 +2686,16 @@ async function endOf(file, since) {
 
 
 
+
 /** @param during the step that failed */
 async function restore(activation, during, error) {
     const { previous, layout, step } = activation;
+    const launcher = previous === null ? null : await soundLauncher(activation, previous.release);
     // First of all: whatever PM2 starts from now on is the previous release.
     const pointed = previous === null ? undefined : activation.withRoom(() => pointCurrentAt(layout, previous.release));
     const problem = await pointed?.then(() => undefined, (cause) => cause);
+    if (launcher !== null)
+        await activation.journal.note('rollback', launcher);
     const failure = await withEvidence(activation, during, troubleOf(error));
     try {
         if (problem !== undefined)
@@ -2625,6 +2715,10 @@ async function restore(activation, during, error) {
         });
         return restore_verdict(activation, 'down', both);
     }
+}
+/** One that cannot be put right is no reason to stay with a release that fails. @returns what there is to tell */
+async function soundLauncher({ layout, withRoom }, release) {
+    return withRoom(() => repairLauncher(layout, release)).catch((error) => error.message);
 }
 const nothingToGoBackTo = 'there is no release to go back to: the app is left stopped';
 /** A daemon that dies in the middle takes all workers with it; under the next one it is begun anew. */
@@ -2732,6 +2826,7 @@ async function withEvidence({ pm2, appName, logs }, during, failure) {
 
 
 
+
 /** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
 const DOORS_CLOSE = 10_000;
 /** Throws only while nothing live has been touched. */
@@ -2745,6 +2840,7 @@ async function activate(activation) {
         const { how, foreign, together } = await prepare(activation);
         await step('swap', `current -> releases/${release}`, async () => {
             await assertWanted(activation);
+            await proveLauncher(activation);
             // The rename of the link is the one moment that counts: before it nothing live has changed.
             await activation.withRoom(() => pointCurrentAt(layout, release));
             swapped = true;
@@ -2806,6 +2902,15 @@ async function assertWanted(activation) {
         return;
     if (await exists(activationFiles(layout, job.request.activation).withdrawn))
         throw withdrawn();
+}
+/** What has to come back, or has swapped already, is helped where it can be. @throws Failure `release-damaged` */
+async function proveLauncher({ job, layout, target, takenUp, journal, withRoom }) {
+    const { release } = target;
+    if (job.request.kind !== 'restore' && !takenUp)
+        return assertLauncher(layout, release);
+    const repaired = await withRoom(() => repairLauncher(layout, release));
+    if (repaired !== null)
+        await journal.note('swap', repaired);
 }
 async function hook(activation, name) {
     const { job, layout, target, step, journal } = activation;
@@ -3164,6 +3269,8 @@ function pm2Missing(searched, node) {
 
 
 
+
+
 /**
  * @param onEntry called with each entry of its journal
  * @throws Failure `activation-died` if its process ended without a verdict, twice
@@ -3214,6 +3321,12 @@ async function hasEntries({ journal }, activation) {
 function spawnActivation({ layout, agentFile, pm2Home, node }, activation) {
     const files = activationFiles(layout, activation);
     const log = (0,external_node_fs_namespaceObject.openSync)(files.log, 'a', 0o600);
+    // The session's bootstrap proved the file, and that may be a whole build ago.
+    if (!isWhatWasSent(agentFile)) {
+        (0,external_node_fs_namespaceObject.writeSync)(log, `${agentFile} is not the agent that was sent\n`);
+        (0,external_node_fs_namespaceObject.closeSync)(log);
+        return () => false;
+    }
     // A session of its own and a log of its own: the end of the SSH session is no event for it.
     const child = (0,external_node_child_process_namespaceObject.spawn)(node, [agentFile, 'activate', files.job], {
         cwd: layout.base,
@@ -3227,6 +3340,15 @@ function spawnActivation({ layout, agentFile, pm2Home, node }, activation) {
     child.once('error', () => (running = false));
     child.unref();
     return () => running;
+}
+/** The agent's file is named by its hash: see bootstrap.ts. */
+function isWhatWasSent(agentFile) {
+    try {
+        return (0,external_node_path_namespaceObject.basename)(agentFile, '.cjs') === sha256((0,external_node_fs_namespaceObject.readFileSync)(agentFile));
+    }
+    catch {
+        return false;
+    }
 }
 /** @param again starts its process once more, where it died without a verdict */
 async function follow(layout, activation, from, first, again, onEntry) {
@@ -4132,7 +4254,9 @@ function place(directory, distDir, entries) {
             return (0,promises_namespaceObject.symlink)(entry.target, path);
         if (source === null)
             return;
-        if (await reuse(hashFile, source, entry, path, isWritableAtRunTime(entry.path, distDir)))
+        // Of launchers each release has its own: a damaged one is put back from another.
+        const copy = isWritableAtRunTime(entry.path, distDir) || entry.path === LAUNCHER;
+        if (await reuse(hashFile, source, entry, path, copy))
             provenBytes += entry.size;
         else
             damaged.set(index);
@@ -4629,6 +4753,7 @@ function secondAfter(id) {
 
 
 
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, agentFile }) {
     const layout = layoutOf(base);
@@ -4721,6 +4846,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
             verify: async ({ id }) => {
                 await existing(id);
                 makeFolders(layout);
+                await assertLauncher(layout, id);
                 const runtime = await readRuntime(layout, id);
                 const processes = (await workers()).map(({ process }) => process);
                 const records = await readWorkers(layout.workers);

@@ -57153,6 +57153,150 @@ function startProgress(log, what, total, now = () => performance.now()) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/protocol/guards.js
+/**
+ * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
+ * The types of the messages are inferred from the guards, so neither can drift from the other.
+ */
+
+function guards_refuse(place, expected) {
+    throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+}
+const string = (value, place) => typeof value === 'string' ? value : guards_refuse(place, 'a string');
+const guards_boolean = (value, place) => typeof value === 'boolean' ? value : guards_refuse(place, 'a boolean');
+const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : guards_refuse(place, 'a number');
+/** A non-negative safe integer: sizes, counts, ports, milliseconds. */
+const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : guards_refuse(place, 'a whole number');
+function matching(pattern) {
+    return (value, place) => {
+        const text = string(value, place);
+        return pattern.test(text) ? text : guards_refuse(place, `like ${pattern.source}`);
+    };
+}
+function guards_oneOf(...accepted) {
+    return (value, place) => accepted.includes(value) ? value : guards_refuse(place, `one of ${accepted.join(', ')}`);
+}
+function nullable(guard) {
+    return (value, place) => (value === null || value === undefined ? null : guard(value, place));
+}
+function guards_list(guard) {
+    return (value, place) => Array.isArray(value)
+        ? value.map((item, index) => guard(item, `${place}[${index}]`))
+        : guards_refuse(place, 'a list');
+}
+function dictionary(guard) {
+    return (value, place) => {
+        const entries = Object.entries(record(value, place));
+        return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
+    };
+}
+/** An object with exactly the named members; members it does not know are dropped. */
+function guards_object(shape) {
+    return (value, place) => {
+        const source = record(value, place);
+        const entries = Object.entries(shape).map(([key, guard]) => [key, guard(source[key], `${place}.${key}`)]);
+        return Object.fromEntries(entries);
+    };
+}
+function record(value, place) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? value
+        : guards_refuse(place, 'an object');
+}
+/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+function guards_parse(guard, text, place) {
+    let value;
+    try {
+        value = JSON.parse(text);
+    }
+    catch (cause) {
+        throw new failure_Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+    }
+    return guard(value, place);
+}
+
+;// CONCATENATED MODULE: ./build/protocol/manifest.js
+/**
+ * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
+ * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
+ * a folder in which nothing is different is one line.
+ */
+
+
+const SHA256 = /^[0-9a-f]{64}$/;
+/** Where a release has the launcher. */
+const LAUNCHER = '.gapless/launcher.cjs';
+const manifest_file = guards_object({ kind: guards_oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
+const manifest_link = guards_object({ kind: guards_oneOf('link'), path: string, target: string });
+const directory = guards_object({ kind: guards_oneOf('directory'), path: string });
+/** A folder with everything below it as the base has it. */
+const same = guards_object({ kind: guards_oneOf('same'), path: string });
+/** What a line has, in this order: both sides hash the lines. */
+const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
+function formatEntry(entry) {
+    return `${JSON.stringify(entry, MEMBERS)}\n`;
+}
+/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
+function parseDifference(line) {
+    if (!line.startsWith('{"kind":"same"'))
+        return parseEntry(line);
+    const entry = parse(same, line, 'manifest entry');
+    // The root itself: nothing is different at all.
+    if (entry.path !== '')
+        assertSafePath(entry.path);
+    return entry;
+}
+/** @throws Failure `malformed-message` or `unsafe-path` */
+function parseEntry(line) {
+    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
+    const entry = parse({ file: manifest_file, link: manifest_link, directory }[kind], line, 'manifest entry');
+    assertSafePath(entry.path);
+    if (entry.kind === 'link')
+        assertSafeLink(entry);
+    return entry;
+}
+/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
+function assertSafePath(path) {
+    const parts = path.split('/');
+    if (path === '' ||
+        path.includes('\0') ||
+        parts.some((part) => part === '' || part === '.' || part === '..')) {
+        throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
+    }
+}
+/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+function assertSafeLink({ path, target }) {
+    let depth = path.split('/').length - 1;
+    let lowest = depth;
+    for (const part of target.split('/')) {
+        if (part === '..')
+            depth -= 1;
+        else if (part !== '' && part !== '.')
+            depth += 1;
+        lowest = Math.min(lowest, depth);
+    }
+    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
+        throw new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+    }
+}
+/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
+const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//;
+/** The same where nobody knows what `distDir` is. */
+const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
+const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
+/**
+ * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
+ * differ from the manifest later.
+ * @param distDir relative to the release's root; null for a release that was made before it was kept
+ */
+function isWritableAtRunTime(path, distDir) {
+    if (CODE.test(path))
+        return false;
+    if (distDir === null)
+        return LIKE_WRITTEN.test(path);
+    return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length));
+}
+
 ;// CONCATENATED MODULE: ./build/phases/hosts.js
 /** The servers of a run: one, or several behind a load balancer. */
 
@@ -57263,148 +57407,6 @@ function sha256(bytes) {
     return typeof external_node_crypto_.hash === 'function'
         ? (0,external_node_crypto_.hash)('sha256', bytes, 'hex')
         : (0,external_node_crypto_.createHash)('sha256').update(bytes).digest('hex');
-}
-
-;// CONCATENATED MODULE: ./build/protocol/guards.js
-/**
- * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
- * The types of the messages are inferred from the guards, so neither can drift from the other.
- */
-
-function guards_refuse(place, expected) {
-    throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
-}
-const string = (value, place) => typeof value === 'string' ? value : guards_refuse(place, 'a string');
-const guards_boolean = (value, place) => typeof value === 'boolean' ? value : guards_refuse(place, 'a boolean');
-const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : guards_refuse(place, 'a number');
-/** A non-negative safe integer: sizes, counts, ports, milliseconds. */
-const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : guards_refuse(place, 'a whole number');
-function matching(pattern) {
-    return (value, place) => {
-        const text = string(value, place);
-        return pattern.test(text) ? text : guards_refuse(place, `like ${pattern.source}`);
-    };
-}
-function guards_oneOf(...accepted) {
-    return (value, place) => accepted.includes(value) ? value : guards_refuse(place, `one of ${accepted.join(', ')}`);
-}
-function nullable(guard) {
-    return (value, place) => (value === null || value === undefined ? null : guard(value, place));
-}
-function guards_list(guard) {
-    return (value, place) => Array.isArray(value)
-        ? value.map((item, index) => guard(item, `${place}[${index}]`))
-        : guards_refuse(place, 'a list');
-}
-function dictionary(guard) {
-    return (value, place) => {
-        const entries = Object.entries(record(value, place));
-        return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
-    };
-}
-/** An object with exactly the named members; members it does not know are dropped. */
-function guards_object(shape) {
-    return (value, place) => {
-        const source = record(value, place);
-        const entries = Object.entries(shape).map(([key, guard]) => [key, guard(source[key], `${place}.${key}`)]);
-        return Object.fromEntries(entries);
-    };
-}
-function record(value, place) {
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-        ? value
-        : guards_refuse(place, 'an object');
-}
-/** Parses JSON text and guards it. @throws Failure `malformed-message` */
-function guards_parse(guard, text, place) {
-    let value;
-    try {
-        value = JSON.parse(text);
-    }
-    catch (cause) {
-        throw new failure_Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
-    }
-    return guard(value, place);
-}
-
-;// CONCATENATED MODULE: ./build/protocol/manifest.js
-/**
- * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
- * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
- * a folder in which nothing is different is one line.
- */
-
-
-const SHA256 = /^[0-9a-f]{64}$/;
-const manifest_file = guards_object({ kind: guards_oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
-const manifest_link = guards_object({ kind: guards_oneOf('link'), path: string, target: string });
-const directory = guards_object({ kind: guards_oneOf('directory'), path: string });
-/** A folder with everything below it as the base has it. */
-const same = guards_object({ kind: guards_oneOf('same'), path: string });
-/** What a line has, in this order: both sides hash the lines. */
-const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
-function formatEntry(entry) {
-    return `${JSON.stringify(entry, MEMBERS)}\n`;
-}
-/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
-function parseDifference(line) {
-    if (!line.startsWith('{"kind":"same"'))
-        return parseEntry(line);
-    const entry = parse(same, line, 'manifest entry');
-    // The root itself: nothing is different at all.
-    if (entry.path !== '')
-        assertSafePath(entry.path);
-    return entry;
-}
-/** @throws Failure `malformed-message` or `unsafe-path` */
-function parseEntry(line) {
-    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
-    const entry = parse({ file: manifest_file, link: manifest_link, directory }[kind], line, 'manifest entry');
-    assertSafePath(entry.path);
-    if (entry.kind === 'link')
-        assertSafeLink(entry);
-    return entry;
-}
-/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
-function assertSafePath(path) {
-    const parts = path.split('/');
-    if (path === '' ||
-        path.includes('\0') ||
-        parts.some((part) => part === '' || part === '.' || part === '..')) {
-        throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
-    }
-}
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
-function assertSafeLink({ path, target }) {
-    let depth = path.split('/').length - 1;
-    let lowest = depth;
-    for (const part of target.split('/')) {
-        if (part === '..')
-            depth -= 1;
-        else if (part !== '' && part !== '.')
-            depth += 1;
-        lowest = Math.min(lowest, depth);
-    }
-    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
-        throw new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
-    }
-}
-/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
-const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//;
-/** The same where nobody knows what `distDir` is. */
-const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
-const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
-/**
- * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
- * differ from the manifest later.
- * @param distDir relative to the release's root; null for a release that was made before it was kept
- */
-function isWritableAtRunTime(path, distDir) {
-    if (CODE.test(path))
-        return false;
-    if (distDir === null)
-        return LIKE_WRITTEN.test(path);
-    return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length));
 }
 
 ;// CONCATENATED MODULE: ./build/content/subtrees.js
@@ -57534,6 +57536,7 @@ async function createManifest(tree, progress = () => undefined) {
 
 
 
+
 /**
  * @param launcherFile the bundled launcher: a part of every release
  * @throws Failure `release-unfit`, and those of next/assemble.ts
@@ -57543,7 +57546,7 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
     checkEach(hosts, (facts) => assertFits(tree, output, facts));
     const launcher = {
         kind: 'file',
-        path: '.gapless/launcher.cjs',
+        path: LAUNCHER,
         source: launcherFile,
         size: (0,external_node_fs_namespaceObject.statSync)(launcherFile).size,
         mode: 0o644,

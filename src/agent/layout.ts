@@ -1,6 +1,7 @@
 /** Where things stand on the server. The one place that knows the names. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { LAUNCHER } from '../protocol/manifest.ts'
 
 export interface Layout {
   /** The app's folder, absolute. */
@@ -46,7 +47,7 @@ export function releaseFiles(directory: string) {
     runtime: join(own, 'runtime.json'),
     manifest: join(own, 'manifest.jsonl'),
     verified: join(own, 'verified.json'),
-    launcher: join(own, 'launcher.cjs'),
+    launcher: join(directory, LAUNCHER),
   }
 }
 

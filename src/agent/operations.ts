@@ -12,6 +12,7 @@ import { encryptionKey } from './encryption-key.ts'
 import { exists } from './files.ts'
 import { findPm2, type InstalledPm2 } from './find-pm2.ts'
 import { readJournal } from './journal.ts'
+import { assertLauncher } from './launcher.ts'
 import { layoutOf, makeFolders, releaseDirectory, releaseFiles } from './layout.ts'
 import { lockHolder } from './lock.ts'
 import { auditRelease } from './manifest-file.ts'
@@ -147,6 +148,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
       verify: async ({ id }) => {
         await existing(id)
         makeFolders(layout)
+        await assertLauncher(layout, id)
         const runtime = await readRuntime(layout, id)
         const processes = (await workers()).map(({ process }) => process)
         const records = await readWorkers(layout.workers)

@@ -4,7 +4,7 @@ import { copyFile, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Bitmap } from '../content/bitmap.ts'
 import { fileHasher, type HashFile } from '../content/hash-file.ts'
-import { isWritableAtRunTime, type ManifestEntry, type ManifestFile } from '../protocol/manifest.ts'
+import { isWritableAtRunTime, LAUNCHER, type ManifestEntry, type ManifestFile } from '../protocol/manifest.ts'
 import { withFile } from './files.ts'
 import { inParallel } from './parallel.ts'
 import { folderMaker } from './receive.ts'
@@ -44,8 +44,9 @@ export function place(directory: string, distDir: string, entries: AsyncIterable
     await folder(dirname(path))
     if (entry.kind === 'link') return symlink(entry.target, path)
     if (source === null) return
-    if (await reuse(hashFile, source, entry, path, isWritableAtRunTime(entry.path, distDir)))
-      provenBytes += entry.size
+    // Of launchers each release has its own: a damaged one is put back from another.
+    const copy = isWritableAtRunTime(entry.path, distDir) || entry.path === LAUNCHER
+    if (await reuse(hashFile, source, entry, path, copy)) provenBytes += entry.size
     else damaged.set(index)
   }
   const done = inParallel(entries, AT_ONCE, act).then(() => damaged)

@@ -7,6 +7,7 @@ import type { BuildOutput } from '../next/output.ts'
 import type { Done, Log } from '../pipeline.ts'
 import { startProgress } from '../progress.ts'
 import type { Plan } from '../plan.ts'
+import { LAUNCHER } from '../protocol/manifest.ts'
 import { checkEach, type Host } from './hosts.ts'
 import { createManifest, type Manifest } from '../transfer/manifest.ts'
 
@@ -25,7 +26,7 @@ export async function assemble(
   checkEach(hosts, (facts) => assertFits(tree, output, facts))
   const launcher = {
     kind: 'file',
-    path: '.gapless/launcher.cjs',
+    path: LAUNCHER,
     source: launcherFile,
     size: statSync(launcherFile).size,
     mode: 0o644,

@@ -8,6 +8,9 @@ import { Failure } from './failure.ts'
 
 const SHA256 = /^[0-9a-f]{64}$/
 
+/** Where a release has the launcher. */
+export const LAUNCHER = '.gapless/launcher.cjs'
+
 const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) })
 const link = object({ kind: oneOf('link'), path: string, target: string })
 const directory = object({ kind: oneOf('directory'), path: string })

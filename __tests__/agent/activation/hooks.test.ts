@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { runHook } from '../../../src/agent/activation/hooks.ts'
@@ -33,6 +33,14 @@ describe('a hook', () => {
       message: '`post-activate` failed (exit code 1)',
       evidence: 'before',
     })
+  })
+
+  test('shows no word of its commands to other users, who may read every command line', async () => {
+    const hook = hookOf('TOKEN=hunter2-of-the-workflow; tr "\\0" " " < /proc/$$/cmdline; ls -l *.sh')
+    const output = await runHook(hook)
+    expect(output).toMatch(/^\/bin\/sh -e \S+ -rw-------/)
+    expect(output).not.toContain('hunter2')
+    expect(readdirSync(hook.directory)).toEqual([])
   })
 
   test('has ended when its shell has, whatever it leaves running', async () => {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { activationFiles } from '../../../src/agent/activation/job.ts'
 import { startActivation, watchActivation } from '../../../src/agent/activation/start.ts'
+import { sha256 } from '../../../src/content/hash-file.ts'
 import { openJournal } from '../../../src/agent/journal.ts'
 import { failureOf } from '../../support/failure.ts'
 import { temporaryFolders } from '../../support/folder.ts'
@@ -14,7 +15,7 @@ const folder = temporaryFolders()
 
 function contextWith(agent: string) {
   const base = folder()
-  const agentFile = join(base, 'agent.cjs')
+  const agentFile = join(base, `${sha256(Buffer.from(agent))}.cjs`)
   writeFileSync(agentFile, agent)
   const layout = newLayout(base)
   const pm2 = { path: '', version: '' }
@@ -27,6 +28,18 @@ test('one that never swapped has touched nothing, and is `kept`', async () => {
   expect(verdict).toMatchObject({ status: 'kept', live: null, failure: { code: 'activation-died' } })
   // It was started anew once.
   expect(verdict.failure?.evidence).toBe('dead\ndead')
+})
+
+test('one whose agent was changed since it was proven is not started', async () => {
+  const context = contextWith('')
+  writeFileSync(
+    context.agentFile,
+    `require('fs').writeFileSync(${JSON.stringify(`${context.pm2Home}/ran`)}, '')`,
+  )
+  const verdict = await startActivation(context, request, () => undefined)
+  expect(verdict).toMatchObject({ status: 'kept', failure: { code: 'activation-died' } })
+  expect(verdict.failure?.evidence).toContain('is not the agent that was sent')
+  expect(readdirSync(context.pm2Home)).not.toContain('ran')
 })
 
 test('of one that swapped nobody knows how it ended', async () => {

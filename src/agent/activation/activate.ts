@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises'
 import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
 import { activationFile } from '../../server/activation-file.ts'
 import { exists } from '../files.ts'
+import { assertLauncher, repairLauncher } from '../launcher.ts'
 import { releaseDirectory } from '../layout.ts'
 import { withdrawn } from '../lock.ts'
 import { liveRelease, markVerified, pointCurrentAt, prepareLink, readInfo } from '../releases.ts'
@@ -35,6 +36,7 @@ export async function activate(activation: Activation): Promise<Verdict> {
     const { how, foreign, together } = await prepare(activation)
     await step('swap', `current -> releases/${release}`, async () => {
       await assertWanted(activation)
+      await proveLauncher(activation)
       // The rename of the link is the one moment that counts: before it nothing live has changed.
       await activation.withRoom(() => pointCurrentAt(layout, release))
       swapped = true
@@ -100,6 +102,14 @@ async function assertWanted(activation: Activation): Promise<void> {
   // What has swapped is finished, whoever takes it up.
   if (activation.takenUp) return
   if (await exists(activationFiles(layout, job.request.activation).withdrawn)) throw withdrawn()
+}
+
+/** What has to come back, or has swapped already, is helped where it can be. @throws Failure `release-damaged` */
+async function proveLauncher({ job, layout, target, takenUp, journal, withRoom }: Activation): Promise<void> {
+  const { release } = target
+  if (job.request.kind !== 'restore' && !takenUp) return assertLauncher(layout, release)
+  const repaired = await withRoom(() => repairLauncher(layout, release))
+  if (repaired !== null) await journal.note('swap', repaired)
 }
 
 async function hook(activation: Activation, name: 'pre-activate' | 'post-activate'): Promise<void> {

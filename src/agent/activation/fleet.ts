@@ -7,6 +7,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LONGEST_STAY } from '../../server/limits.ts'
 import type { WorkerRecord } from '../../server/worker-record.ts'
+import { LAUNCHER } from '../../protocol/manifest.ts'
 import type { Runtime, WorkerState } from '../../protocol/messages.ts'
 import type { Layout } from '../layout.ts'
 import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
@@ -35,7 +36,7 @@ export function pm2App(layout: Layout, name: string, next: Runtime, previous: Ru
   const stay = longest(({ observeMs }) => observeMs) + LONGEST_STAY
   return {
     name,
-    script: `${layout.current}/.gapless/launcher.cjs`,
+    script: `${layout.current}/${LAUNCHER}`,
     cwd: layout.current,
     options: {
       wait_ready: true,

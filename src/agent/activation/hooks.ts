@@ -6,6 +6,7 @@ import { Failure } from '../../protocol/failure.ts'
 import type { Runtime } from '../../protocol/messages.ts'
 import { lastLines } from '../candidate.ts'
 import { cleanEnvironment } from '../environment.ts'
+import { writeFileAtomic } from '../files.ts'
 
 export interface Hook {
   /** The input that it came with. */
@@ -29,9 +30,12 @@ const LONGEST_HOOK = 30 * 60_000
  */
 export async function runHook(hook: Hook, timeoutMs = LONGEST_HOOK): Promise<string> {
   const { name, commands, directory, runtime, log } = hook
+  const script = `${log}.sh`
   const output = openSync(log, 'w', 0o600)
   try {
-    const child = spawn('/bin/sh', ['-e', '-c', commands], {
+    // A file, because every user of the server can read command lines, and what a workflow puts in may be secret.
+    await writeFileAtomic(script, `${commands}\n`, 0o600)
+    const child = spawn('/bin/sh', ['-e', script], {
       cwd: directory,
       env: { ...cleanEnvironment(), NODE_ENV: 'production', ...runtime.env },
       stdio: ['ignore', output, output],
@@ -47,7 +51,7 @@ export async function runHook(hook: Hook, timeoutMs = LONGEST_HOOK): Promise<str
     })
   } finally {
     closeSync(output)
-    await rm(log, { force: true })
+    await Promise.all([log, script].map((file) => rm(file, { force: true })))
   }
 }
 

@@ -5,6 +5,7 @@ import { Failure } from '../../protocol/failure.ts'
 import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
 import { lastLines } from '../candidate.ts'
 import { daemonPid, runsUnder } from '../pm2.ts'
+import { repairLauncher } from '../launcher.ts'
 import { pointCurrentAt } from '../releases.ts'
 import { troubleOf } from '../trouble.ts'
 import { readWorkers } from '../workers.ts'
@@ -26,6 +27,7 @@ export async function restore(
   error: unknown,
 ): Promise<Verdict> {
   const { previous, layout, step } = activation
+  const launcher = previous === null ? null : await soundLauncher(activation, previous.release)
   // First of all: whatever PM2 starts from now on is the previous release.
   const pointed =
     previous === null ? undefined : activation.withRoom(() => pointCurrentAt(layout, previous.release))
@@ -33,6 +35,7 @@ export async function restore(
     () => undefined,
     (cause: unknown) => cause,
   )
+  if (launcher !== null) await activation.journal.note('rollback', launcher)
   const failure = await withEvidence(activation, during, troubleOf(error))
   try {
     if (problem !== undefined) throw problem
@@ -50,6 +53,11 @@ export async function restore(
     })
     return verdict(activation, 'down', both)
   }
+}
+
+/** One that cannot be put right is no reason to stay with a release that fails. @returns what there is to tell */
+async function soundLauncher({ layout, withRoom }: Activation, release: string): Promise<string | null> {
+  return withRoom(() => repairLauncher(layout, release)).catch((error: unknown) => (error as Error).message)
 }
 
 const nothingToGoBackTo = 'there is no release to go back to: the app is left stopped'

@@ -1,7 +1,9 @@
 /** The session's side of an activation: starts it as a process of its own, and watches its journal. */
 import { spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { readFile, stat, writeFile } from 'node:fs/promises'
+import { basename } from 'node:path'
+import { sha256 } from '../../content/hash-file.ts'
 import { Failure } from '../../protocol/failure.ts'
 import {
   type ActivationRequest,
@@ -101,6 +103,12 @@ function spawnActivation(
 ): Running {
   const files = activationFiles(layout, activation)
   const log = openSync(files.log, 'a', 0o600)
+  // The session's bootstrap proved the file, and that may be a whole build ago.
+  if (!isWhatWasSent(agentFile)) {
+    writeSync(log, `${agentFile} is not the agent that was sent\n`)
+    closeSync(log)
+    return () => false
+  }
   // A session of its own and a log of its own: the end of the SSH session is no event for it.
   const child = spawn(node, [agentFile, 'activate', files.job], {
     cwd: layout.base,
@@ -114,6 +122,15 @@ function spawnActivation(
   child.once('error', () => (running = false))
   child.unref()
   return () => running
+}
+
+/** The agent's file is named by its hash: see bootstrap.ts. */
+function isWhatWasSent(agentFile: string): boolean {
+  try {
+    return basename(agentFile, '.cjs') === sha256(readFileSync(agentFile))
+  } catch {
+    return false
+  }
 }
 
 /** @param again starts its process once more, where it died without a verdict */
