@@ -742,6 +742,14 @@ describe('secrets', () => {
     ])
   })
 
+  test('are also met without the spaces around them, and as the password of a URL', () => {
+    const { secrets } = read({
+      env: 'A="  hunter2 "\nDB=postgres://web:p%40ss%2Fword@db.internal:5432/shop?ssl=1\nDEV=redis://:test@localhost',
+    })
+    expect(secrets).toEqual(expect.arrayContaining(['  hunter2 ', 'hunter2', 'p%40ss%2Fword', 'p@ss/word']))
+    expect(secrets).not.toContain('test')
+  })
+
   test('are nothing blank, which would mask every space of the log', () => {
     expect(read({ password: '  ' }).secrets).not.toContain('  ')
   })

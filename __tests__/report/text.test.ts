@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
 import { Failure } from '../../src/protocol/failure.ts'
 import { redactLog, redactor, redactReport, visible } from '../../src/report/text.ts'
@@ -19,6 +20,39 @@ describe('secrets', () => {
     ]) {
       expect(redact(`<${met}>`)).toMatch(/^<"?\*\*\*"?=*>$/)
     }
+  })
+
+  test('are replaced as Node prints them, as forms and HTML have them, and within base64', () => {
+    const secret = `a\\b"c & 'd' <e>\nf`
+    const redact = redactor([secret])
+    const html = secret.replace(/[&<>"']/g, (each) => `&#${each.charCodeAt(0)};`)
+    expect(redact(html)).toBe(html)
+    for (const met of [
+      inspect({ secret }, { breakLength: Infinity }),
+      new URLSearchParams({ secret }).toString(),
+      encodeURI(secret),
+      escapeHtml(secret),
+      escapeHtml(secret).replaceAll('&#x27;', "'"),
+      `Basic ${Buffer.from(`user:${secret}`).toString('base64')}`,
+      Buffer.from(`{"a":"${secret}"}`).toString('base64'),
+      Buffer.from(`{"ab":"${secret}"}`).toString('base64url'),
+    ]) {
+      expect(redact(met)).toMatch(/^[^*]*\*\*\*[^*]*$/)
+      expect(redact(met).length).toBeLessThan(30)
+    }
+
+    function escapeHtml(text: string): string {
+      const entities: Record<string, string> = { '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot', "'": '#x27' }
+      return text.replace(/[&<>"']/g, (each) => `&${entities[each]};`)
+    }
+  })
+
+  test('cost little, even long ones in a long log', () => {
+    const lines = Array.from({ length: 50 }, (_, index) => `${index}`.repeat(35).slice(0, 70))
+    const redact = redactor([lines.join('\n'), ...lines])
+    const begun = performance.now()
+    for (let line = 0; line < 2000; line += 1) redact(`line ${line} of what a build prints, as long as most`)
+    expect(performance.now() - begun).toBeLessThan(2000)
   })
 
   test('are text, not patterns', () => {

@@ -53054,19 +53054,33 @@ function secretsOf({ login, proxy, app }) {
     const texts = [...credentials, ...environment]
         .filter((text) => text !== undefined)
         .filter((text) => text.trim() !== '');
-    return [...new Set(texts.flatMap((text) => [text, ...secretLines(text)]))];
+    return [...new Set(texts.flatMap((text) => [text, ...partsOf(text), ...urlPassword(text)]))];
 }
 const harmless = /^(?:true|false|yes|no|none|null|auto|on|off|(?:[a-z]+:\/\/)?localhost|production|development|staging|preview|test|debug|info|warn|error|[\d.]{1,7})$/i;
 function maySecret(key, value) {
     // Next.js puts NEXT_PUBLIC_ values into the browser's bundle: public by definition.
     return value.trim().length >= 4 && !harmless.test(value.trim()) && !key.startsWith('NEXT_PUBLIC_');
 }
-/** The lines of a multi-line secret (a key's may be joined by a literal `\n`): a log shows them one by one. */
-function secretLines(text) {
+/**
+ * The lines of a multi-line secret (a key's may be joined by a literal `\n`), as a log shows them one by one, or the
+ * only line without the spaces around it.
+ */
+function partsOf(text) {
     const lines = text.split(/\r\n|\n|\r|\\n/).map((line) => line.trim());
-    return lines.length < 2
-        ? []
-        : lines.filter((line) => line.length >= 4 && !/^-----(?:BEGIN|END) /.test(line));
+    return lines.filter((line) => line.length >= 4 && !/^-----(?:BEGIN|END) /.test(line));
+}
+/** The password in the URL of a database, as it stands there and as it is: a client may complain of it alone. */
+function urlPassword(text) {
+    const [, password = ''] = /^\s*[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:([^\s/?#]+)@/i.exec(text) ?? [];
+    return [password, decoded(password)].filter((form) => form.length >= 4 && !harmless.test(form));
+}
+function decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    }
+    catch {
+        return text;
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/hosts.js
@@ -55944,8 +55958,9 @@ var external_node_util_ = __nccwpck_require__(7975);
 /** Shorter ends of a secret tell little, and are found in every text. In characters. */
 const SHORTEST_FRAGMENT = 8;
 /**
- * Replaces every secret by `***`, also as JSON, a URL or base64 have it, and what a cut at either end of the text
- * left of one. The runner masks its log; the summary and the annotations are ours to mask.
+ * Replaces every secret by `***`, also as JSON, Node's own printing, a URL, a form, HTML or base64 have it, and what
+ * a cut at either end of the text left of one. The runner masks its log; the summary and the annotations are ours to
+ * mask.
  */
 function redactor(secrets) {
     const forms = [...new Set(secrets.flatMap(formsOf))].sort((a, b) => b.length - a.length);
@@ -55955,24 +55970,68 @@ function redactor(secrets) {
     return (text) => withoutCutEnds(text.replace(anywhere, '***'), forms);
 }
 function formsOf(secret) {
-    const encoded = [JSON.stringify(secret).slice(1, -1), encodeURIComponent(Buffer.from(secret).toString())];
-    const base64 = secret.length < SHORTEST_FRAGMENT ? [] : [Buffer.from(secret).toString('base64').replace(/=+$/, '')];
-    return [secret, ...encoded, ...base64].filter((form) => form !== '');
+    // Half a surrogate pair is a character that no encoding has.
+    const whole = Buffer.from(secret).toString();
+    const forms = [
+        secret,
+        JSON.stringify(secret).slice(1, -1),
+        // As `console.log(process.env)` has it.
+        (0,external_node_util_.inspect)(secret, { breakLength: Infinity, maxStringLength: null }).slice(1, -1),
+        encodeURIComponent(whole),
+        encodeURI(whole),
+        new URLSearchParams({ '': secret }).toString().slice(1),
+        secret.replace(/[&<>"']/g, (character) => HTML[character]),
+        secret.replace(/[&<>"]/g, (character) => HTML[character]),
+        ...(secret.length < SHORTEST_FRAGMENT ? [] : base64FormsOf(whole)),
+    ];
+    return forms.filter((form) => form !== '');
+}
+/** React's; others leave the apostrophe. */
+const HTML = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&#x27;',
+};
+/**
+ * Within something longer, such as the `user:password` of a request, base64 shows a text in one of three ways,
+ * whose first and last characters depend on what stands around it.
+ */
+function base64FormsOf(text) {
+    const alone = Buffer.from(text).toString('base64').replace(/=+$/, '');
+    const within = [0, 1, 2].map((before) => {
+        const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(text)]);
+        return bytes.toString('base64').slice(Math.ceil((before * 8) / 6), Math.floor((bytes.length * 8) / 6));
+    });
+    return [alone, ...within].flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_')]);
 }
 function literally(text) {
     return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
+/** A form's end at the text's beginning, and its beginning at the text's end. */
 function withoutCutEnds(text, forms) {
     let shown = text;
     for (const form of forms) {
-        for (let length = form.length - 1; length >= SHORTEST_FRAGMENT; length -= 1) {
-            if (shown.startsWith(form.slice(-length)))
-                shown = `***${shown.slice(length)}`;
-            if (shown.endsWith(form.slice(0, length)))
-                shown = `${shown.slice(0, -length)}***`;
+        const [first, last] = [shown.slice(0, SHORTEST_FRAGMENT), shown.slice(-SHORTEST_FRAGMENT)];
+        if (first.length < SHORTEST_FRAGMENT)
+            break;
+        for (let at = form.indexOf(first, 1); at > 0; at = form.indexOf(first, at + 1)) {
+            const end = form.slice(at);
+            if (shown.startsWith(end))
+                shown = `***${shown.slice(end.length)}`;
+        }
+        for (let at = lastBefore(form, last, form.length - 1); at >= 0; at = lastBefore(form, last, at + last.length - 1)) {
+            const beginning = form.slice(0, at + last.length);
+            if (shown.endsWith(beginning))
+                shown = `${shown.slice(0, -beginning.length)}***`;
         }
     }
     return shown;
+}
+/** Where `part` stands in `text` and ends at `end` or before: the last such place, or -1. */
+function lastBefore(text, part, end) {
+    return end < part.length ? -1 : text.lastIndexOf(part, end - part.length);
 }
 /**
  * Text without colours, and with a sign in the place of every control character, and of those that turn the

@@ -22,7 +22,7 @@ export function secretsOf({ login, proxy, app }: Secretive): readonly string[] {
   const texts = [...credentials, ...environment]
     .filter((text) => text !== undefined)
     .filter((text) => text.trim() !== '')
-  return [...new Set(texts.flatMap((text) => [text, ...secretLines(text)]))]
+  return [...new Set(texts.flatMap((text) => [text, ...partsOf(text), ...urlPassword(text)]))]
 }
 
 const harmless =
@@ -33,10 +33,25 @@ function maySecret(key: string, value: string): boolean {
   return value.trim().length >= 4 && !harmless.test(value.trim()) && !key.startsWith('NEXT_PUBLIC_')
 }
 
-/** The lines of a multi-line secret (a key's may be joined by a literal `\n`): a log shows them one by one. */
-function secretLines(text: string): readonly string[] {
+/**
+ * The lines of a multi-line secret (a key's may be joined by a literal `\n`), as a log shows them one by one, or the
+ * only line without the spaces around it.
+ */
+function partsOf(text: string): readonly string[] {
   const lines = text.split(/\r\n|\n|\r|\\n/).map((line) => line.trim())
-  return lines.length < 2
-    ? []
-    : lines.filter((line) => line.length >= 4 && !/^-----(?:BEGIN|END) /.test(line))
+  return lines.filter((line) => line.length >= 4 && !/^-----(?:BEGIN|END) /.test(line))
+}
+
+/** The password in the URL of a database, as it stands there and as it is: a client may complain of it alone. */
+function urlPassword(text: string): readonly string[] {
+  const [, password = ''] = /^\s*[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:([^\s/?#]+)@/i.exec(text) ?? []
+  return [password, decoded(password)].filter((form) => form.length >= 4 && !harmless.test(form))
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    return text
+  }
 }
