@@ -413,7 +413,7 @@ describe('a jump host', () => {
     const jump = await startServer()
     const failure = await failureOf(connect({ ...target(1), proxy: target(jump.port) }))
     expect(failure.code).toBe('forward-refused')
-    expect(failure.message).toContain(`${jump.port} did not connect to deploy@127.0.0.1:1`)
+    expect(failure.message).toContain(`${jump.port} could not connect to deploy@127.0.0.1:1`)
   })
 
   test('shares the one timeout with the server behind it', async () => {

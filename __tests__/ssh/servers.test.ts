@@ -362,16 +362,92 @@ asRoot('a jump host', () => {
       message: expect.stringContaining(`:${jump.port} `),
     })
   })
+})
 
-  test('that forbids forwarding says so', async () => {
-    const [jump, sshd] = [await serve({ extraConfig: 'AllowTcpForwarding no' }), await serve()]
-    const failure = await failureOf(connect(to(sshd, { proxy: to(jump) })))
-    expect(failure).toMatchObject({
-      code: 'forward-refused',
-      remedy: expect.stringContaining('AllowTcpForwarding'),
-    })
-    expect(failure.evidence).toContain('open failed')
+describe('with a jump host, what goes wrong says at which of the two:', () => {
+  const wrong = { fingerprints: [`SHA256:${'A'.repeat(43)}`] }
+  const atJump = 'At the jump host, on the way to '
+
+  /** What the way through `jump` ends with; the two differ in their ports. */
+  async function failing(
+    jumpOptions: SshdOptions,
+    jumpChanges: Partial<ConnectOptions>,
+    changes: Partial<ConnectOptions> = {},
+  ) {
+    const [jump, sshd] = [await serve(jumpOptions), await serve()]
+    const target = to(sshd, changes)
+    const login = { key: sshd.clientKey }
+    const proxy = to(jump, jumpChanges)
+    const failure = await failureOf(connect({ ...target, login: changes.login ?? login, proxy }))
+    return { failure, jump: `127.0.0.1:${jump.port}`, server: `127.0.0.1:${target.port}`, sshd }
+  }
+
+  test('another host key at the jump host', async () => {
+    const { failure, jump, server, sshd } = await failing({}, { hostKey: wrong })
+    expect(failure.code).toBe('host-key-mismatch')
+    expect(failure.message).toContain(atJump)
+    expect(failure.message).toContain(`[127.0.0.1]:${jump.split(':')[1]} offered`)
+    expect(failure.remedy).toContain('proxy-')
+    expect(failure.message).toContain(`@${server}: `)
+    // But for the look whether it is there.
+    expect(sshd.logs().match(/Connection from/g)).toHaveLength(1)
   })
+
+  test('another host key at the server', async () => {
+    const { failure, server } = await failing({}, {}, { hostKey: wrong })
+    expect(failure.code).toBe('host-key-mismatch')
+    expect(failure.message).toMatch(`[127.0.0.1]:${server.split(':')[1]} offered`)
+    expect(failure.message).not.toContain('jump host')
+  })
+
+  test('another key at the jump host', async () => {
+    const { failure, jump } = await failing({}, { login: { key: privateKey() } })
+    expect(failure).toMatchObject({ code: 'login-refused', message: expect.stringContaining(atJump) })
+    expect(failure.message).toContain(`@${jump} refused the login`)
+  })
+
+  test('another key at the server', async () => {
+    const { failure, server } = await failing({}, {}, { login: { key: privateKey() } })
+    expect(failure).toMatchObject({ code: 'login-refused' })
+    expect(failure.message).toContain(`@${server} refused the login`)
+    expect(failure.message).not.toContain('jump host')
+  })
+
+  test('nobody at the jump host', async () => {
+    const { failure } = await failing({}, { port: 1 })
+    expect(failure).toMatchObject({ code: 'connection-refused', message: expect.stringContaining(atJump) })
+    expect(failure.message).toContain('127.0.0.1:1.')
+  })
+
+  test('nobody at the server, as the jump host finds', async () => {
+    const { failure, jump } = await failing({}, {}, { port: 1 })
+    expect(failure.code).toBe('forward-refused')
+    expect(failure.message).toMatch(/^The jump host \S+ could not connect to \S+:1\.$/)
+    expect(failure.message).toContain(jump)
+    expect(failure.remedy).toMatch(/login at the jump host is fine[^]*firewall/)
+  })
+
+  test('a name that only the jump host does not know', async () => {
+    const { failure } = await failing({}, {}, { host: 'server.invalid' })
+    expect(failure.code).toBe('forward-refused')
+    expect(failure.message).toMatch(/^The jump host \S+ could not connect to \S+server\.invalid:\d+\.$/)
+  })
+
+  test.each(['AllowTcpForwarding no', 'PermitOpen 127.0.0.1:9', 'DisableForwarding yes'])(
+    'a jump host with %s, which is asked once',
+    async (extraConfig) => {
+      const lines: string[] = []
+      const { failure, jump } = await failing(
+        { extraConfig },
+        {},
+        { retryPausesMs: [10, 10], onLog: (line) => lines.push(line) },
+      )
+      expect(failure.code).toBe('forward-refused')
+      expect(failure.message).toContain(`${jump} does not allow a connection to `)
+      expect(failure.remedy).toMatch(/AllowTcpForwarding, PermitOpen/)
+      expect(lines.filter((line) => line.startsWith('trying again'))).toEqual([])
+    },
+  )
 })
 
 describe('a server that is busy or away', () => {

@@ -6,7 +6,7 @@ import type { ParsedKey } from 'ssh2'
 import { Failure } from '../protocol/failure.ts'
 import { logIn } from './attempt.ts'
 import type { Context, Peer } from './attempt.ts'
-import { forwardTimeout, isWorthRetrying, loginMissing } from './errors.ts'
+import { atJumpHost, forwardTimeout, isWorthRetrying, loginMissing } from './errors.ts'
 import { hostKeyPolicy } from './host-key.ts'
 import type { HostKeyInputs } from './host-key.ts'
 import { methodsOf } from './login.ts'
@@ -106,7 +106,9 @@ function connectDirectly(peer: Peer, context: Context): Promise<Session> {
 }
 
 async function connectThrough(jumpHost: Peer, peer: Peer, context: Context): Promise<Session> {
-  const jump = await connectDirectly(jumpHost, context)
+  const jump = await connectDirectly(jumpHost, context).catch((error: unknown) => {
+    throw atJumpHost(Failure.from(error), peer.address)
+  })
   try {
     const session = await withAnyKeyType(peer, () => forward(jump, peer, context.deadline), context)
     void session.closed.then(() => jump.close())

@@ -71,8 +71,9 @@ export function isWorthRetrying(failure: Failure, last: Attempt | undefined): bo
   switch (failure.code) {
     case 'connection-refused':
     case 'host-unreachable':
-    case 'forward-refused':
       return true
+    case 'forward-refused':
+      return !isProhibited(failure.cause)
     case 'host-not-found':
       return (failure.cause as SshError | undefined)?.code === 'EAI_AGAIN'
     case 'connection-reset':
@@ -132,13 +133,36 @@ export function execRefused(address: string, cause: Error): Failure {
   })
 }
 
+/** Reason 1 of a channel that is not opened, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1): ssh2 keeps it. */
+const PROHIBITED = 1
+
+function isProhibited(error: unknown): boolean {
+  return (error as { reason?: unknown } | undefined)?.reason === PROHIBITED
+}
+
 export function forwardRefused(jumpHost: string, destination: string, cause: Error): Failure {
-  return new Failure('forward-refused', `The jump host ${jumpHost} did not connect to ${destination}.`, {
-    remedy:
-      `Check that the jump host itself reaches ${destination} (name, port, firewall), and that its sshd ` +
-      'allows AllowTcpForwarding for this user.',
+  const [what, remedy] = isProhibited(cause)
+    ? [
+        'does not allow a connection',
+        'Allow it in the sshd_config of the jump host for this user (AllowTcpForwarding, PermitOpen, ' +
+          'DisableForwarding), and in its authorized_keys (no restrict, no no-port-forwarding).',
+      ]
+    : [
+        'could not connect',
+        `The login at the jump host is fine. Check that ${destination} is right as the jump host sees it (name, ` +
+          'port), that sshd runs there, and that no firewall stands between the two.',
+      ]
+  return new Failure('forward-refused', `The jump host ${jumpHost} ${what} to ${destination}.`, {
+    remedy,
     evidence: cause.message,
     cause,
+  })
+}
+
+/** Whatever goes wrong at the jump host itself: the inputs that the remedy names are those for the server. */
+export function atJumpHost(failure: Failure, destination: string): Failure {
+  return failure.reworded(`At the jump host, on the way to ${destination}: ${failure.message}`, {
+    remedy: `${failure.remedy ?? ''} The inputs for the jump host begin with proxy-.`.trim(),
   })
 }
 
