@@ -73,6 +73,35 @@ describe('the release', () => {
     expect(at(found, '.env.production')).toMatchObject({ mode: 0o600 })
   })
 
+  test('leaves the keys and the code that Next.js built to the app’s own user, and what browsers get to all', async () => {
+    const app = builtApp()
+      .write('.next/standalone/.next/server/server-reference-manifest.json', '{"encryptionKey":"k"}')
+      .write('.next/standalone/.next/prerender-manifest.json', '{"preview":{}}')
+      .write('.next/standalone/.next/server/query-engine', '#!/bin/sh', 0o755)
+      .write('.next/standalone/.nextra/theme.js')
+      .write('.next/static/media/font.woff2')
+    const found = await tree(app)
+    const modes = Object.fromEntries(
+      [
+        '.next/server/server-reference-manifest.json',
+        '.next/prerender-manifest.json',
+        '.next/server/query-engine',
+        '.nextra/theme.js',
+        '.next/static/media/font.woff2',
+      ].map((path) => {
+        const entry = at(found, path)
+        return [path, entry?.kind === 'file' ? entry.mode.toString(8) : entry]
+      }),
+    )
+    expect(modes).toEqual({
+      '.next/server/server-reference-manifest.json': '600',
+      '.next/prerender-manifest.json': '600',
+      '.next/server/query-engine': '700',
+      '.nextra/theme.js': '644',
+      '.next/static/media/font.woff2': '644',
+    })
+  })
+
   test('keeps odd names as they are', async () => {
     const names = ['hello [1] $x.txt', 'a (b)!.txt', '-rf', "it's `x`;\n.txt", '[[...slug]].js', ' ', '\\']
     const app = builtApp()

@@ -15,7 +15,7 @@ export type TreeEntry =
       readonly source: string
       /** In bytes. */
       readonly size: number
-      readonly mode: 0o600 | 0o644 | 0o755
+      readonly mode: 0o600 | 0o644 | 0o700 | 0o755
     }
   | { readonly kind: 'link'; readonly path: string; readonly target: string }
   /** Only for an empty folder: the others follow from what is in them. */
@@ -54,7 +54,21 @@ export async function assemble(output: BuildOutput, workspace: string = output.d
   ]
   const excluded = excludedPaths(output)
   const walked = await Promise.all(layers.map((each) => walk(each, excluded)))
-  return { entries: sortByBytes(walked.reduce(overlay)) }
+  return { entries: sortByBytes(walked.reduce(overlay).map((entry) => withoutOthers(entry, output))) }
+}
+
+/**
+ * Other users of the server have no business with what Next.js loads at run time: `.env` files, and of the build all
+ * but the static files. The keys of server actions and of previews stand there (`server-reference-manifest.json`,
+ * `prerender-manifest.json`, seen in 14 to 16), and code with values that were put in at build time.
+ */
+function withoutOthers(entry: TreeEntry, { relativeAppDir, distDir, staticPath }: BuildOutput): TreeEntry {
+  if (entry.kind !== 'file') return entry
+  const { path, mode } = entry
+  if (/^\.env(\.[\w-]+)*$/.test(posix.basename(path))) return { ...entry, mode: 0o600 }
+  const isOfBuild = path.startsWith(`${posix.join(relativeAppDir, distDir)}/`)
+  if (!isOfBuild || path.startsWith(`${staticPath}/`)) return entry
+  return { ...entry, mode: mode === 0o755 ? 0o700 : 0o600 }
 }
 
 /** Whether a path of the release, and all below it, is left out. */
@@ -120,9 +134,6 @@ async function describeOther(
 /** At once: it takes less time than a turn of the event loop. */
 function file(path: string, source: string): TreeEntry {
   const { size, mode } = lstatSync(source)
-  // What Next.js loads at run time may be secret: other users of the server have no business with it.
-  if (/^\.env(\.[\w-]+)*$/.test(posix.basename(path)))
-    return { kind: 'file', path, source, size, mode: 0o600 }
   return { kind: 'file', path, source, size, mode: (mode & 0o100) === 0 ? 0o644 : 0o755 }
 }
 
