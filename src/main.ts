@@ -22,8 +22,9 @@ async function main(): Promise<void> {
   let outcome: Outcome
   try {
     const inputs = readInputs(process.env)
-    redact = maskSecrets(inputs.secrets)
-    pipeline = createPipeline(redactLog(jobLog, redact))
+    const masks = maskSecrets(inputs.secrets)
+    redact = masks.redact
+    pipeline = createPipeline(redactLog(jobLog, redact, masks.add))
     for (const warning of inputs.warnings) core.warning(warning)
     const { workspace } = inputs.run
     const project = inputs.command === 'deploy' ? readProject(workspace, inputs.workingDirectory) : undefined

@@ -20,8 +20,8 @@ async function post(): Promise<void> {
   process.exitCode = 1
   const begun = performance.now()
   const inputs = readInputs(process.env)
-  const redact = maskSecrets(inputs.secrets)
-  const pipeline = createPipeline(redactLog(jobLog, redact))
+  const { redact, add } = maskSecrets(inputs.secrets)
+  const pipeline = createPipeline(redactLog(jobLog, redact, add))
   const plan = { ...createPlan(inputs, packageName(inputs)), activation }
   const outcome = await aftermath(plan, programs(), pipeline).catch((error: unknown) => ({
     ...untouched(nothingKnown),

@@ -78,6 +78,19 @@ describe('instead of an agent', () => {
       },
     }))
 
+  test('a key for builds that is none, which would be masked as if it were a word of the log, is refused', async () => {
+    const words = ['e', 'error', 'live\nkept', 'a\0b', `${'A'.repeat(43)}=\n`, 'A'.repeat(44)]
+    for (const key of words) {
+      const answer = encodeMessage({ id: 1, kind: 'result', value: { key } })
+      const remote = hostileEnd((sentinel) => [`${sentinel} ready\n`, answer], true)
+      const agent = await openAgent(remote, bootstrap, 2000)
+      expect(await failureOf(agent.call('encryptionKey', { create: true }))).toMatchObject({
+        code: 'malformed-message',
+      })
+    }
+    record('Server: answers of the agent', words.length, 0)
+  })
+
   test('output without end, and no greeting in it, is given up before it fills the memory', async () => {
     const block = 'x'.repeat(64 * 1024)
     const endless = hostileEnd(() => Array.from({ length: 64 }, () => block), false)

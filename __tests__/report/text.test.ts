@@ -131,11 +131,12 @@ describe('secrets', () => {
       group: (line: string) => lines.push(line),
       endGroup() {},
     }
-    const redacted = redactLog(log, redactor(['s3cret-value']))
+    const redacted = redactLog(log, redactor(['s3cret-value']), (secret) => lines.push(`mask ${secret}`))
     redacted.info('is s3cret-value')
     redacted.group('s3cret-value')
     redacted.warning('of s3cret-value')
-    expect(lines).toEqual(['is ***', '***', 'of ***'])
+    redacted.mask('another')
+    expect(lines).toEqual(['is ***', '***', 'of ***', 'mask another'])
   })
 })
 

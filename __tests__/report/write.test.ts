@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Failure } from '../../src/protocol/failure.ts'
-import { isFinished, jobLog, markFinished, writeReport } from '../../src/report/write.ts'
+import { isFinished, jobLog, markFinished, maskSecrets, writeReport } from '../../src/report/write.ts'
 import type { Report } from '../../src/report/summary.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { before, live, now, outcomeOf } from './outcomes.ts'
@@ -138,6 +138,14 @@ describe('the log', () => {
     expect(commands()).toEqual([])
     expect(log).toContain(/\w+-?\w+(?=::|\])/.exec(line)![0])
   })
+})
+
+test('a secret that becomes known later is masked from then on, in the log and everywhere else', () => {
+  const masks = maskSecrets(['first-secret'])
+  expect(masks.redact('first-secret later-secret')).toBe('*** later-secret')
+  masks.add('later-secret')
+  expect(masks.redact('first-secret later-secret')).toBe('*** ***')
+  expect(commands()).toEqual(['::add-mask::first-secret', '::add-mask::later-secret'])
 })
 
 test('the post step learns that the run has reported', () => {

@@ -6,12 +6,11 @@ import { randomBytes } from 'node:crypto'
 import { link, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
+import { ACTIONS_KEY } from '../protocol/messages.ts'
 import { readIfThere, syncFolder, writeFileAtomic } from './files.ts'
 import type { Layout } from './layout.ts'
 
-/** AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
 const BYTES = 32
-const FORM = /^[A-Za-z0-9+/]{43}=$/
 
 export function encryptionKeyFile({ own }: Layout): string {
   return join(own, 'keys', 'server-actions')
@@ -47,7 +46,7 @@ export async function encryptionKey(layout: Layout, create: boolean): Promise<st
 async function readKey(file: string): Promise<string | null> {
   const key = (await readIfThere(file))?.trim()
   if (key === undefined) return null
-  if (FORM.test(key)) return key
+  if (ACTIONS_KEY.test(key)) return key
   throw new Failure('encryption-key-damaged', `${file} holds no key of 32 bytes in base64`, {
     remedy:
       'Put back what stood there, or delete it: the next deploy makes another one. Pages that were loaded ' +

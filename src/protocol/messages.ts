@@ -207,6 +207,9 @@ export const activationRequest = object({
 })
 export type ActivationRequest = Guarded<typeof activationRequest>
 
+/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+export const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/
+
 const nothing = object({})
 
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
@@ -232,7 +235,10 @@ export const operations = {
    */
   reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
   /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
-  encryptionKey: { params: object({ create: boolean }), result: object({ key: nullable(string) }) },
+  encryptionKey: {
+    params: object({ create: boolean }),
+    result: object({ key: nullable(matching(ACTIONS_KEY)) }),
+  },
   /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
   outline: {
     params: nothing,

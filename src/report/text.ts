@@ -103,10 +103,11 @@ export function visible(text: string): string {
     .replace(/[^\P{Cc}\n\t]|[\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu, '\uFFFD')
 }
 
-/** A log that shows no secret. */
-export function redactLog(log: Log, redact: Redact): Log {
+/** A log that shows no secret. @param mask for those that become known later */
+export function redactLog(log: Log, redact: Redact, mask: Log['mask']): Log {
   return {
     ...log,
+    mask,
     info: (line) => log.info(redact(line)),
     warning: (line) => log.warning(redact(line)),
     group: (title) => log.group(redact(title)),

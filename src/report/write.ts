@@ -21,10 +21,26 @@ function withoutCommands(line: string): string {
   return line.replace(/^[\s\u0085]*(?=::)/, '| ').replaceAll('##[', '## [')
 }
 
-/** Has the runner mask the secrets in its log. @returns what masks them everywhere else */
-export function maskSecrets(secrets: readonly string[]): Redact {
-  for (const secret of secrets) core.setSecret(secret)
-  return redactor(secrets)
+export interface Masks {
+  /** Masks what is known by now, everywhere but in the runner's log. */
+  readonly redact: Redact
+  /** For what becomes known in the course of a run. */
+  add(secret: string): void
+}
+
+/** Has the runner mask the secrets in its log. */
+export function maskSecrets(secrets: readonly string[]): Masks {
+  const known = [...secrets]
+  for (const secret of known) core.setSecret(secret)
+  let redact = redactor(known)
+  return {
+    redact: (text) => redact(text),
+    add(secret) {
+      core.setSecret(secret)
+      known.push(secret)
+      redact = redactor(known)
+    },
+  }
 }
 
 /** Tells the post step that the run ended by itself and has reported. */
