@@ -16,6 +16,7 @@ import { describe, expect, test } from '@jest/globals'
 import { type Layout, layoutOf, makeFolders } from '../../src/agent/layout.ts'
 import { linkShared } from '../../src/agent/shared.ts'
 import { assertTrusted } from '../../src/agent/trust.ts'
+import { closeToOthers } from '../../src/agent/umask.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { record } from './attack.ts'
@@ -81,12 +82,30 @@ asRoot('another user', () => {
     record(surface, 1, 0)
   })
 
-  test.each(['.gapless', 'releases', 'shared'])('makes %s before the first deploy', async (name) => {
+  test.each(['.', '.gapless', 'releases', 'shared'])('makes %s before the first deploy', async (name) => {
     const layout = layoutOf(join(folder(), 'site'))
     mkdirSync(layout.base)
-    mkdirSync(join(layout.base, name))
+    mkdirSync(join(layout.base, name), { recursive: true })
     chownSync(join(layout.base, name), STRANGER, STRANGER)
     expect(await failureOf(() => assertTrusted(layout))).toMatchObject({ code: 'path-unsafe' })
+    record(surface, 1, 0)
+  })
+
+  test('puts a link of theirs in the place of `current`', async () => {
+    const layout = site()
+    mkdirSync(join(layout.releases, '20260101000001'))
+    plant('releases/20260101000001', layout.current)
+    expect(await failureOf(() => assertTrusted(layout))).toMatchObject({ code: 'path-unsafe' })
+    record(surface, 1, 0)
+  })
+
+  test.each(['.gapless', 'releases', 'shared'])('may write in %s', async (name) => {
+    const layout = site()
+    chmodSync(join(layout.base, name), 0o1777)
+    expect(await failureOf(() => assertTrusted(layout))).toMatchObject({
+      code: 'path-unsafe',
+      message: expect.stringContaining(join(layout.base, name)),
+    })
     record(surface, 1, 0)
   })
 
@@ -114,6 +133,23 @@ asRoot('another user', () => {
     symlinkSync(disk, other.shared)
     assertTrusted(other)
     expect(existsSync(other.shared)).toBe(true)
+  })
+
+  test('may write in nothing that an activation makes, whatever the umask', () => {
+    const before = process.umask(0)
+    try {
+      closeToOthers()
+      const file = join(folder(), 'file')
+      writeFileSync(file, '', { mode: 0o666 })
+      expect((statSync(file).mode & 0o777).toString(8)).toBe('664')
+      // A stricter one stays.
+      process.umask(0o077)
+      closeToOthers()
+      expect(process.umask()).toBe(0o077)
+    } finally {
+      process.umask(before)
+    }
+    record(surface, 1, 0)
   })
 
   test('reads nothing of the tool’s own', () => {

@@ -10,6 +10,7 @@ import { job } from './activation/job.ts'
 import { runActivation } from './activation/run.ts'
 import { type AgentOptions, createOperations } from './operations.ts'
 import { serveSession } from './session.ts'
+import { closeToOthers } from './umask.ts'
 
 /** Called by the bootstrap with what follows on standard input. */
 export function serve(options: AgentOptions, input: AsyncIterable<Buffer>): void {
@@ -32,6 +33,7 @@ function activate(jobFile: string): void {
   process.stdout.on('error', () => undefined)
   process.stderr.on('error', () => undefined)
   process.on('SIGHUP', () => undefined)
+  closeToOthers()
   runActivation(parse(job, readFileSync(jobFile, 'utf8'), 'job')).then(
     () => process.exit(0),
     (error: unknown) => {

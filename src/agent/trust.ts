@@ -13,18 +13,21 @@ const STICKY = 0o1000
 
 /** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
 export function assertTrusted(layout: Layout): void {
-  for (let folder = layout.base; ; folder = dirname(folder)) {
-    const stat = statSync(folder, { throwIfNoEntry: false })
-    if (
-      stat !== undefined &&
-      stat.mode & OTHERS_MAY_WRITE &&
-      !(stat.mode & STICKY && folder !== layout.base)
-    ) {
-      throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`)
-    }
-    if (folder === dirname(folder)) break
+  const own = [layout.base, layout.own, layout.releases, layout.shared]
+  for (const folder of own) assertNotForAll(folder, false)
+  for (let folder = layout.base; folder !== dirname(folder);) {
+    folder = dirname(folder)
+    // In a sticky one, such as /tmp, nobody replaces what belongs to others.
+    assertNotForAll(folder, true)
   }
-  for (const folder of [layout.own, layout.releases, layout.shared]) assertOwned(folder)
+  // Whoever owns the folder can put another link in the place of `current`, and with it another app.
+  for (const path of [...own, layout.current]) assertOwned(path)
+}
+
+function assertNotForAll(folder: string, stickyIsFine: boolean): void {
+  const mode = statSync(folder, { throwIfNoEntry: false })?.mode ?? 0
+  if ((mode & OTHERS_MAY_WRITE) === 0 || (stickyIsFine && mode & STICKY)) return
+  throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`)
 }
 
 /**

@@ -8,3 +8,11 @@ export async function readableByOthers<T>(work: () => Promise<T>): Promise<T> {
     process.umask(before)
   }
 }
+
+/**
+ * For what an activation starts: under an umask of 0 PM2's folder would be for all to write in (seen in 7.0.4), and
+ * with it the daemon's socket, its list for the next boot, and its pid.
+ */
+export function closeToOthers(): void {
+  process.umask(process.umask() | 0o002)
+}
