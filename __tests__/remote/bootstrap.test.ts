@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import {
   chmodSync,
   existsSync,
@@ -204,6 +205,19 @@ describe('Node is found', () => {
     // This very process stands in for the daemon.
     writeFileSync(join(home, '.pm2/pm2.pid'), String(process.pid))
     expect((await start({}, bare())).facts.node).toBe(process.versions.node)
+  })
+
+  test('not as whatever program has the number of a PM2 daemon that is gone', async () => {
+    mkdirSync(join(home, '.pm2'))
+    const other = spawn('/bin/sleep', ['1000'], { stdio: 'ignore' })
+    try {
+      writeFileSync(join(home, '.pm2/pm2.pid'), String(other.pid))
+      const failure = await failureOf(openAgent(login(bare()), agentOf(compiled), TIMEOUT))
+      expect(failure.code).toBe('node-missing')
+      expect(failure.evidence).not.toContain('sleep')
+    } finally {
+      other.kill('SIGKILL')
+    }
   })
 
   test('behind one that is too old', async () => {

@@ -2,13 +2,14 @@
  * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
  * whatever happens (5, 6, 7), reload two workers at a time, and cost a second each.
  */
-import { readFileSync, statSync } from 'node:fs'
+import { readFileSync, readlinkSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { homedir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
 import { writeFileAtomic } from './files.ts'
 import type { InstalledPm2 } from './find-pm2.ts'
+import { commandOf } from './processes.ts'
 import { startTimeOf } from '../server/process-identity.ts'
 
 /** A process of PM2's list. */
@@ -82,7 +83,7 @@ export function daemonPid(home: string): number | null {
   } catch {
     return null
   }
-  if (!Number.isInteger(pid) || startTimeOf(pid) === null) return null
+  if (!Number.isInteger(pid) || startTimeOf(pid) === null || !mayBeDaemon(pid)) return null
   const { uid, username } = userInfo()
   const owner = statSync(`/proc/${pid}`).uid
   if (owner !== uid) {
@@ -96,6 +97,20 @@ export function daemonPid(home: string): number | null {
     )
   }
   return pid
+}
+
+/**
+ * After a reboot the number in the file may be that of anything, of any user. A daemon names itself `PM2 v7.0.4: God
+ * Daemon` (5 to 7), unless PROCESS_TITLE gives it another name; then its program tells.
+ */
+function mayBeDaemon(pid: number): boolean {
+  if (/pm2|god daemon/i.test(commandOf(pid))) return true
+  try {
+    return /\/(?:node|bun)[^/]*$/.test(readlinkSync(`/proc/${pid}/exe`))
+  } catch {
+    // Of another user's process only the name can be seen.
+    return false
+  }
 }
 
 interface Client {

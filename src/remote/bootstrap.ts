@@ -49,7 +49,7 @@ function findNode(sentinel: string, binPath: readonly string[], code: string): s
   const run = `"$1" -e "eval(require(/zlib/.source).inflateRawSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`
   const single = [
     ...binPath.map((folder) => `${shellWord(folder)}/node`),
-    '"$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
+    '"$d"',
     '"$(command -v node 2>/dev/null)"',
     ...homeFolders.map((folder) => `"$HOME"/${folder}/node`),
   ]
@@ -60,6 +60,9 @@ function findNode(sentinel: string, binPath: readonly string[], code: string): s
       's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
     // The last of a glob is the newest, nearly: 9 comes after 22, and is too old.
     'r() { i=$#; while [ $i -gt 0 ]; do eval "n=\\${$i}"; t "$n"; i=$((i-1)); done; }',
+    // After a reboot the number in the file may be that of any program, which had better not be run.
+    'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
+    'case "$d" in */node*) ;; *) d="" ;; esac',
     `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
     ...versions.map((folder) => `r ${folder}/node`),
     `for n in ${systemFolders.map((folder) => `${folder}/node`).join(' ')}; do t "$n"; done`,
