@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -68,6 +69,20 @@ asRoot('another user', () => {
     })
     expect(readdirSync(victim)).toEqual([])
     record(surface, 3, 0)
+  })
+
+  test('may write beside a shared path, and in it', async () => {
+    const layout = site()
+    mkdirSync(join(layout.shared, 'public/uploads'), { recursive: true })
+    chmodSync(join(layout.shared, 'public/uploads'), 0o777)
+    // That is the app's own business: what is in there is data.
+    await share(layout, release(layout), { dirs: ['public/uploads'] })
+    rmSync(join(layout.incoming, '20260101000001'), { recursive: true })
+    chmodSync(join(layout.shared, 'public'), 0o777)
+    expect(await failureOf(share(layout, release(layout), { dirs: ['public/uploads'] }))).toMatchObject({
+      code: 'path-unsafe',
+    })
+    record(surface, 1, 0)
   })
 
   test('plants a link where the copy of the first release would be put aside', async () => {

@@ -1,6 +1,7 @@
 /** What builds, apps, servers and committers write is shown, and does nothing. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { readInputs } from '../../src/inputs.ts'
@@ -181,6 +182,12 @@ test('no secret is in the summary or the annotations, in whatever form it is met
     (text) => JSON.stringify(text).slice(1, -1),
     (text) => encodeURIComponent(text),
     (text) => Buffer.from(text).toString('base64').replace(/=+$/, ''),
+    (text) => inspect(text, { breakLength: Infinity }).slice(1, -1),
+    (text) => new URLSearchParams({ '': text }).toString().slice(1),
+    (text) =>
+      text.replace(/[&<>"]/g, (each) => `&${{ '&': 'amp', '<': 'lt', '>': 'gt', '"': 'quot' }[each]};`),
+    (text) => Buffer.from(`u:${text}`).toString('base64'),
+    (text) => Buffer.from(`a:${text}:b`).toString('base64url'),
   )
   return attack({
     surface: 'Secrets in what is shown',

@@ -51,6 +51,21 @@ describe('build', () => {
     expect(readBuildOutput(app.path).entry).toBe('server.js')
   })
 
+  test('shows no word of a command of the user’s to other users, who may read every command line', async () => {
+    const app = appThatBuilds('')
+    const command = [
+      'TOKEN=hunter2-of-the-workflow',
+      'for pid in $$ $PPID; do tr "\\0" " " < /proc/$pid/cmdline; done > command-lines',
+      SAVE_ENVIRONMENT,
+      'cat',
+    ].join('\n')
+    await build(options(app, { command }))
+    const lines = readFileSync(app.at('command-lines'), 'utf8')
+    expect(lines).toContain('/bin/sh -e -c ')
+    expect(lines).not.toContain('hunter2')
+    expect(JSON.stringify(savedEnvironment(app))).not.toContain('hunter2')
+  })
+
   test('streams the output to the log', async () => {
     const log = new Log()
     await build(options(appThatBuilds(`console.log('out'); console.error('err')`), { log }))

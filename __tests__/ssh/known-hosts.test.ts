@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Failure } from '../../src/protocol/failure.ts'
-import { matchHost, parseKnownHosts } from '../../src/ssh/known-hosts.ts'
+import { keyType, matchHost, parseKnownHosts } from '../../src/ssh/known-hosts.ts'
 
 let folder: string
 /** `type base64` of two different keys. */
@@ -123,3 +123,13 @@ describe('a known_hosts text', () => {
     expect(failure.message).toContain('Line 3')
   })
 })
+
+test.each(['ssh-ed25519\n* ssh-rsa', 'a b', '\u001b[2J', '', 'x'.repeat(65)])(
+  'the type that a server’s key names has no character that types have not: %j',
+  (type) => {
+    const name = Buffer.from(type, 'latin1')
+    const length = Buffer.alloc(4)
+    length.writeUInt32BE(name.length)
+    expect(keyType(Buffer.concat([length, name, Buffer.alloc(40)]))).toBeUndefined()
+  },
+)

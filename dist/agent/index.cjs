@@ -279,7 +279,7 @@ const serverFacts = object({
 });
 /** Failures as they travel. */
 const failureRecord = object({
-    code: string,
+    code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
     remedy: nullable(string),
     evidence: nullable(string),
@@ -335,6 +335,8 @@ const activationRequest = object({
     preActivate: nullable(string),
     postActivate: nullable(string),
 });
+/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 const operations = {
@@ -359,7 +361,10 @@ const operations = {
      */
     reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
     /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
-    encryptionKey: { params: object({ create: guards_boolean }), result: object({ key: nullable(string) }) },
+    encryptionKey: {
+        params: object({ create: guards_boolean }),
+        result: object({ key: nullable(matching(ACTIONS_KEY)) }),
+    },
     /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
     outline: {
         params: nothing,
@@ -1134,6 +1139,7 @@ const external_node_os_namespaceObject = require("node:os");
 
 
 
+
 function pm2Home() {
     return process.env['PM2_HOME'] ?? (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.homedir)(), '.pm2');
 }
@@ -1146,7 +1152,7 @@ function daemonPid(home) {
     catch {
         return null;
     }
-    if (!Number.isInteger(pid) || process_identity_startTimeOf(pid) === null)
+    if (!Number.isInteger(pid) || process_identity_startTimeOf(pid) === null || !mayBeDaemon(pid))
         return null;
     const { uid, username } = (0,external_node_os_namespaceObject.userInfo)();
     const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`).uid;
@@ -1156,6 +1162,21 @@ function daemonPid(home) {
         });
     }
     return pid;
+}
+/**
+ * After a reboot the number in the file may be that of anything, of any user. A daemon names itself `PM2 v7.0.4: God
+ * Daemon` (5 to 7), unless PROCESS_TITLE gives it another name; then its program tells.
+ */
+function mayBeDaemon(pid) {
+    if (/pm2|god daemon/i.test(commandOf(pid)))
+        return true;
+    try {
+        return /\/(?:node|bun)[^/]*$/.test((0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`));
+    }
+    catch {
+        // Of another user's process only the name can be seen.
+        return false;
+    }
 }
 /**
  * Connects to the user's daemon, starting one if there is none. The caller's environment must be a clean one
@@ -3569,9 +3590,8 @@ async function keepIf(items, test) {
 
 
 
-/** AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+
 const BYTES = 32;
-const FORM = /^[A-Za-z0-9+/]{43}=$/;
 function encryptionKeyFile({ own }) {
     return (0,external_node_path_namespaceObject.join)(own, 'keys', 'server-actions');
 }
@@ -3604,7 +3624,7 @@ async function readKey(file) {
     const key = (await readIfThere(file))?.trim();
     if (key === undefined)
         return null;
-    if (FORM.test(key))
+    if (ACTIONS_KEY.test(key))
         return key;
     throw new failure_Failure('encryption-key-damaged', `${file} holds no key of 32 bytes in base64`, {
         remedy: 'Put back what stood there, or delete it: the next deploy makes another one. Pages that were loaded ' +
@@ -3872,27 +3892,34 @@ const OTHERS_MAY_WRITE = 0o002;
 const STICKY = 0o1000;
 /** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
 function assertTrusted(layout) {
-    for (let folder = layout.base;; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
-        const stat = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false });
-        if (stat !== undefined &&
-            stat.mode & OTHERS_MAY_WRITE &&
-            !(stat.mode & STICKY && folder !== layout.base)) {
-            throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
-        }
-        if (folder === (0,external_node_path_namespaceObject.dirname)(folder))
-            break;
+    const own = [layout.base, layout.own, layout.releases, layout.shared];
+    for (const folder of own)
+        assertNotForAll(folder, false);
+    for (let folder = layout.base; folder !== (0,external_node_path_namespaceObject.dirname)(folder);) {
+        folder = (0,external_node_path_namespaceObject.dirname)(folder);
+        // In a sticky one, such as /tmp, nobody replaces what belongs to others.
+        assertNotForAll(folder, true);
     }
-    for (const folder of [layout.own, layout.releases, layout.shared])
-        assertOwned(folder);
+    // Whoever owns the folder can put another link in the place of `current`, and with it another app.
+    for (const path of [...own, layout.current])
+        assertOwned(path);
+}
+function assertNotForAll(folder, stickyIsFine) {
+    const mode = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false })?.mode ?? 0;
+    if ((mode & OTHERS_MAY_WRITE) === 0 || (stickyIsFine && mode & STICKY))
+        return;
+    throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
 }
 /**
  * The way to a path in `shared`: parts that are not there yet are fine.
- * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere
+ * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere, or
+ *   could be: the shared folder itself may be for all to write in
  */
 function assertOwnWay(shared, path) {
     let way = shared;
     assertOwned(way);
     for (const part of path.split('/')) {
+        assertNotForAll(way, false);
         way = (0,external_node_path_namespaceObject.join)(way, part);
         assertOwned(way);
     }
@@ -4002,6 +4029,13 @@ async function readableByOthers(work) {
         // The app's workers keep what the user has set.
         process.umask(before);
     }
+}
+/**
+ * For what an activation starts: under an umask of 0 PM2's folder would be for all to write in (seen in 7.0.4), and
+ * with it the daemon's socket, its list for the next boot, and its pid.
+ */
+function closeToOthers() {
+    process.umask(process.umask() | 0o002);
 }
 
 ;// CONCATENATED MODULE: external "node:stream"
@@ -5018,6 +5052,7 @@ async function* noBody() {
 
 
 
+
 /** Called by the bootstrap with what follows on standard input. */
 function serve(options, input) {
     const write = process.stdout.write.bind(process.stdout);
@@ -5035,6 +5070,7 @@ function agent_activate(jobFile) {
     process.stdout.on('error', () => undefined);
     process.stderr.on('error', () => undefined);
     process.on('SIGHUP', () => undefined);
+    closeToOthers();
     runActivation(parse(job, (0,external_node_fs_namespaceObject.readFileSync)(jobFile, 'utf8'), 'job')).then(() => process.exit(0), (error) => {
         console.error(error);
         process.exit(1);

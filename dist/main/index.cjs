@@ -56568,7 +56568,23 @@ async function assemble(output, workspace = output.directory) {
     ];
     const excluded = excludedPaths(output);
     const walked = await Promise.all(layers.map((each) => walk(each, excluded)));
-    return { entries: sortByBytes(walked.reduce(overlay)) };
+    return { entries: sortByBytes(walked.reduce(overlay).map((entry) => withoutOthers(entry, output))) };
+}
+/**
+ * Other users of the server have no business with what Next.js loads at run time: `.env` files, and of the build all
+ * but the static files. The keys of server actions and of previews stand there (`server-reference-manifest.json`,
+ * `prerender-manifest.json`, seen in 14 to 16), and code with values that were put in at build time.
+ */
+function withoutOthers(entry, { relativeAppDir, distDir, staticPath }) {
+    if (entry.kind !== 'file')
+        return entry;
+    const { path, mode } = entry;
+    if (/^\.env(\.[\w-]+)*$/.test(external_node_path_namespaceObject.posix.basename(path)))
+        return { ...entry, mode: 0o600 };
+    const isOfBuild = path.startsWith(`${external_node_path_namespaceObject.posix.join(relativeAppDir, distDir)}/`);
+    if (!isOfBuild || path.startsWith(`${staticPath}/`))
+        return entry;
+    return { ...entry, mode: mode === 0o755 ? 0o700 : 0o600 };
 }
 /**
  * `.gapless` belongs to the release's own records. `cache` and `route-cache` are written by a running server, and
@@ -56627,9 +56643,6 @@ async function describeOther(from, child, source, path) {
 /** At once: it takes less time than a turn of the event loop. */
 function file(path, source) {
     const { size, mode } = (0,external_node_fs_namespaceObject.lstatSync)(source);
-    // What Next.js loads at run time may be secret: other users of the server have no business with it.
-    if (/^\.env(\.[\w-]+)*$/.test(external_node_path_namespaceObject.posix.basename(path)))
-        return { kind: 'file', path, source, size, mode: 0o600 };
     return { kind: 'file', path, source, size, mode: (mode & 0o100) === 0 ? 0o644 : 0o755 };
 }
 /**
@@ -57682,7 +57695,7 @@ const serverFacts = guards_object({
 });
 /** Failures as they travel. */
 const failureRecord = guards_object({
-    code: string,
+    code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
     remedy: nullable(string),
     evidence: nullable(string),
@@ -57738,6 +57751,8 @@ const activationRequest = guards_object({
     preActivate: nullable(string),
     postActivate: nullable(string),
 });
+/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = guards_object({});
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 const operations = {
@@ -57762,7 +57777,10 @@ const operations = {
      */
     reserve: { params: guards_object({ id: nullable(messages_releaseId) }), result: guards_object({ id: messages_releaseId }) },
     /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
-    encryptionKey: { params: guards_object({ create: guards_boolean }), result: guards_object({ key: nullable(string) }) },
+    encryptionKey: {
+        params: guards_object({ create: guards_boolean }),
+        result: guards_object({ key: nullable(matching(ACTIONS_KEY)) }),
+    },
     /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
     outline: {
         params: nothing,
@@ -58187,7 +58205,7 @@ const CLOSE_TIMEOUT_MS = 3_000;
 const LAST_LINES = 200;
 const MAX_CHARACTERS = 64 * 1024;
 /** Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data. */
-async function runCommand({ argv, directory }, env, log) {
+async function runCommand({ argv, directory, script }, env, log) {
     const [program = '', ...args] = argv;
     const tail = keepTail();
     if ((await which(program)) === '') {
@@ -58196,10 +58214,11 @@ async function runCommand({ argv, directory }, env, log) {
     }
     log.write(`[command]${argv.join(' ')}\n`);
     // @actions/exec 3.0.0 leaves standard input open, so that a tool which asks a question waits for ever: the
-    // shell closes it and becomes the program, whose words it passes on untouched.
-    const code = await exec_exec('/bin/sh', ['-c', 'exec "$0" "$@" </dev/null', program, ...args], {
+    // shell closes it, and becomes the program, whose words it passes on untouched, or runs the script.
+    const words = script === undefined ? ['-c', 'exec "$0" "$@" </dev/null', program, ...args] : SCRIPT_WORDS;
+    const code = await exec_exec('/bin/sh', words, {
         cwd: directory,
-        env: definedIn(env),
+        env: definedIn(script === undefined ? env : { ...env, [SCRIPT]: script }),
         silent: true,
         ignoreReturnCode: true,
         delay: CLOSE_TIMEOUT_MS,
@@ -58213,6 +58232,9 @@ async function runCommand({ argv, directory }, env, log) {
         lastLines: tail.lastLines(),
     };
 }
+/** Every user of a machine can read its command lines, and only the same user the environment of a process. */
+const SCRIPT = 'GAPLESS_SCRIPT';
+const SCRIPT_WORDS = ['-e', '-c', `script="$${SCRIPT}"; unset ${SCRIPT}; exec </dev/null; eval "$script"`];
 /**
  * Asks a program that may not be there for its version.
  *
@@ -58686,10 +58708,12 @@ async function build(options) {
         NEXT_TELEMETRY_DISABLED: '1',
     };
     refusePlugNPlay(directory, workspace, environment);
-    const argv = userCommand(options)?.argv ??
-        (await throughCorepack(await detectBuildCommand(directory, workspace), directory, workspace, environment));
-    await build_run('build-failed', 'build-command', { argv, directory }, environment, options.log);
-    return argv;
+    const command = userCommand(options) ?? {
+        argv: await throughCorepack(await detectBuildCommand(directory, workspace), directory, workspace, environment),
+        directory,
+    };
+    await build_run('build-failed', 'build-command', command, environment, options.log);
+    return command.argv;
 }
 /**
  * This action's inputs, what it saved for `post`, the tokens that the runner gives to actions, and the files in
@@ -58706,7 +58730,7 @@ function userCommand({ command, directory }) {
     if (command === undefined || command.trim() === '')
         return undefined;
     // -e as in a workflow's own `run` steps: of several lines, the first that fails ends the step.
-    return { argv: ['/bin/sh', '-e', '-c', command], directory };
+    return { argv: ['/bin/sh', '-e', '-c', command], directory, script: command };
 }
 async function frozenInstall({ directory, workspace }, environment) {
     const { installCommand, lockfileDirectory } = await detectPackageManager(directory, workspace);
@@ -59982,7 +60006,7 @@ function findNode(sentinel, binPath, code) {
     const run = `"$1" -e "eval(require(/zlib/.source).inflateRawSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
     const single = [
         ...binPath.map((folder) => `${shellWord(folder)}/node`),
-        '"$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
+        '"$d"',
         '"$(command -v node 2>/dev/null)"',
         ...homeFolders.map((folder) => `"$HOME"/${folder}/node`),
     ];
@@ -59993,6 +60017,9 @@ function findNode(sentinel, binPath, code) {
             's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
         // The last of a glob is the newest, nearly: 9 comes after 22, and is too old.
         'r() { i=$#; while [ $i -gt 0 ]; do eval "n=\\${$i}"; t "$n"; i=$((i-1)); done; }',
+        // After a reboot the number in the file may be that of any program, which had better not be run.
+        'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
+        'case "$d" in */node*) ;; *) d="" ;; esac',
         `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
         ...versions.map((folder) => `r ${folder}/node`),
         `for n in ${systemFolders.map((folder) => `${folder}/node`).join(' ')}; do t "$n"; done`,
@@ -60307,8 +60334,9 @@ function isWorthRetrying(failure, last) {
     switch (failure.code) {
         case 'connection-refused':
         case 'host-unreachable':
-        case 'forward-refused':
             return true;
+        case 'forward-refused':
+            return !isProhibited(failure.cause);
         case 'host-not-found':
             return failure.cause?.code === 'EAI_AGAIN';
         case 'connection-reset':
@@ -60359,12 +60387,33 @@ function execRefused(address, cause) {
         cause,
     });
 }
+/** Reason 1 of a channel that is not opened, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1): ssh2 keeps it. */
+const PROHIBITED = 1;
+function isProhibited(error) {
+    return error?.reason === PROHIBITED;
+}
 function forwardRefused(jumpHost, destination, cause) {
-    return new failure_Failure('forward-refused', `The jump host ${jumpHost} did not connect to ${destination}.`, {
-        remedy: `Check that the jump host itself reaches ${destination} (name, port, firewall), and that its sshd ` +
-            'allows AllowTcpForwarding for this user.',
+    const [what, remedy] = isProhibited(cause)
+        ? [
+            'does not allow a connection',
+            'Allow it in the sshd_config of the jump host for this user (AllowTcpForwarding, PermitOpen, ' +
+                'DisableForwarding), and in its authorized_keys (no restrict, no no-port-forwarding).',
+        ]
+        : [
+            'could not connect',
+            `The login at the jump host is fine. Check that ${destination} is right as the jump host sees it (name, ` +
+                'port), that sshd runs there, and that no firewall stands between the two.',
+        ];
+    return new failure_Failure('forward-refused', `The jump host ${jumpHost} ${what} to ${destination}.`, {
+        remedy,
         evidence: cause.message,
         cause,
+    });
+}
+/** Whatever goes wrong at the jump host itself: the inputs that the remedy names are those for the server. */
+function atJumpHost(failure, destination) {
+    return failure.reworded(`At the jump host, on the way to ${destination}: ${failure.message}`, {
+        remedy: `${failure.remedy ?? ''} The inputs for the jump host begin with proxy-.`.trim(),
     });
 }
 function forwardTimeout(jumpHost, destination) {
@@ -60456,12 +60505,16 @@ function matchHost(entries, host, port) {
 function hostPattern(host, port) {
     return port === 22 ? host : `[${host}]:${port}`;
 }
-/** The type that a public key blob names itself, or nothing when it is no such blob. */
+/**
+ * The type that a public key blob names itself, or nothing when it is no such blob. A server chooses the name, and it
+ * stands in a line to paste: only characters that types have (RFC 4250, 4.6.1) are let through.
+ */
 function keyType(blob) {
     if (blob.length < 4)
         return undefined;
     const end = 4 + blob.readUInt32BE(0);
-    return end > 4 && end < blob.length ? blob.toString('latin1', 4, end) : undefined;
+    const type = end < blob.length ? blob.toString('latin1', 4, end) : '';
+    return /^[\w@.+-]{1,64}$/.test(type) ? type : undefined;
 }
 function parseLine(content, line) {
     const fields = content.split(/[ \t]+/);
@@ -61277,7 +61330,9 @@ function connectDirectly(peer, context) {
     return withAnyKeyType(peer, async () => open(), context);
 }
 async function connectThrough(jumpHost, peer, context) {
-    const jump = await connectDirectly(jumpHost, context);
+    const jump = await connectDirectly(jumpHost, context).catch((error) => {
+        throw atJumpHost(failure_Failure.from(error), peer.address);
+    });
     try {
         const session = await withAnyKeyType(peer, () => forward(jump, peer, context.deadline), context);
         void session.closed.then(() => jump.close());
@@ -61670,10 +61725,11 @@ function visible(text) {
         .replace(/\r\n?/g, '\n')
         .replace(/[^\P{Cc}\n\t]|[\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu, '\uFFFD');
 }
-/** A log that shows no secret. */
-function redactLog(log, redact) {
+/** A log that shows no secret. @param mask for those that become known later */
+function redactLog(log, redact, mask) {
     return {
         ...log,
+        mask,
         info: (line) => log.info(redact(line)),
         warning: (line) => log.warning(redact(line)),
         group: (title) => log.group(redact(title)),
@@ -62114,11 +62170,20 @@ const jobLog = {
 function write_withoutCommands(line) {
     return line.replace(/^[\s\u0085]*(?=::)/, '| ').replaceAll('##[', '## [');
 }
-/** Has the runner mask the secrets in its log. @returns what masks them everywhere else */
+/** Has the runner mask the secrets in its log. */
 function maskSecrets(secrets) {
-    for (const secret of secrets)
+    const known = [...secrets];
+    for (const secret of known)
         core_setSecret(secret);
-    return redactor(secrets);
+    let redact = redactor(known);
+    return {
+        redact: (text) => redact(text),
+        add(secret) {
+            core_setSecret(secret);
+            known.push(secret);
+            redact = redactor(known);
+        },
+    };
 }
 /** Tells the post step that the run ended by itself and has reported. */
 function markFinished() {
@@ -62196,8 +62261,9 @@ async function main() {
     let outcome;
     try {
         const inputs = readInputs(process.env);
-        redact = maskSecrets(inputs.secrets);
-        pipeline = createPipeline(redactLog(jobLog, redact));
+        const masks = maskSecrets(inputs.secrets);
+        redact = masks.redact;
+        pipeline = createPipeline(redactLog(jobLog, redact, masks.add));
         for (const warning of inputs.warnings)
             core_warning(warning);
         const { workspace } = inputs.run;

@@ -53528,7 +53528,7 @@ const serverFacts = object({
 });
 /** Failures as they travel. */
 const failureRecord = object({
-    code: string,
+    code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
     remedy: nullable(string),
     evidence: nullable(string),
@@ -53584,6 +53584,8 @@ const activationRequest = object({
     preActivate: nullable(string),
     postActivate: nullable(string),
 });
+/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 const operations = {
@@ -53608,7 +53610,10 @@ const operations = {
      */
     reserve: { params: object({ id: nullable(messages_releaseId) }), result: object({ id: messages_releaseId }) },
     /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
-    encryptionKey: { params: object({ create: guards_boolean }), result: object({ key: nullable(string) }) },
+    encryptionKey: {
+        params: object({ create: guards_boolean }),
+        result: object({ key: nullable(matching(ACTIONS_KEY)) }),
+    },
     /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
     outline: {
         params: nothing,
@@ -53941,7 +53946,7 @@ function findNode(sentinel, binPath, code) {
     const run = `"$1" -e "eval(require(/zlib/.source).inflateRawSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
     const single = [
         ...binPath.map((folder) => `${shellWord(folder)}/node`),
-        '"$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
+        '"$d"',
         '"$(command -v node 2>/dev/null)"',
         ...homeFolders.map((folder) => `"$HOME"/${folder}/node`),
     ];
@@ -53952,6 +53957,9 @@ function findNode(sentinel, binPath, code) {
             's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
         // The last of a glob is the newest, nearly: 9 comes after 22, and is too old.
         'r() { i=$#; while [ $i -gt 0 ]; do eval "n=\\${$i}"; t "$n"; i=$((i-1)); done; }',
+        // After a reboot the number in the file may be that of any program, which had better not be run.
+        'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
+        'case "$d" in */node*) ;; *) d="" ;; esac',
         `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
         ...versions.map((folder) => `r ${folder}/node`),
         `for n in ${systemFolders.map((folder) => `${folder}/node`).join(' ')}; do t "$n"; done`,
@@ -54266,8 +54274,9 @@ function isWorthRetrying(failure, last) {
     switch (failure.code) {
         case 'connection-refused':
         case 'host-unreachable':
-        case 'forward-refused':
             return true;
+        case 'forward-refused':
+            return !isProhibited(failure.cause);
         case 'host-not-found':
             return failure.cause?.code === 'EAI_AGAIN';
         case 'connection-reset':
@@ -54318,12 +54327,33 @@ function execRefused(address, cause) {
         cause,
     });
 }
+/** Reason 1 of a channel that is not opened, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1): ssh2 keeps it. */
+const PROHIBITED = 1;
+function isProhibited(error) {
+    return error?.reason === PROHIBITED;
+}
 function forwardRefused(jumpHost, destination, cause) {
-    return new failure_Failure('forward-refused', `The jump host ${jumpHost} did not connect to ${destination}.`, {
-        remedy: `Check that the jump host itself reaches ${destination} (name, port, firewall), and that its sshd ` +
-            'allows AllowTcpForwarding for this user.',
+    const [what, remedy] = isProhibited(cause)
+        ? [
+            'does not allow a connection',
+            'Allow it in the sshd_config of the jump host for this user (AllowTcpForwarding, PermitOpen, ' +
+                'DisableForwarding), and in its authorized_keys (no restrict, no no-port-forwarding).',
+        ]
+        : [
+            'could not connect',
+            `The login at the jump host is fine. Check that ${destination} is right as the jump host sees it (name, ` +
+                'port), that sshd runs there, and that no firewall stands between the two.',
+        ];
+    return new failure_Failure('forward-refused', `The jump host ${jumpHost} ${what} to ${destination}.`, {
+        remedy,
         evidence: cause.message,
         cause,
+    });
+}
+/** Whatever goes wrong at the jump host itself: the inputs that the remedy names are those for the server. */
+function atJumpHost(failure, destination) {
+    return failure.reworded(`At the jump host, on the way to ${destination}: ${failure.message}`, {
+        remedy: `${failure.remedy ?? ''} The inputs for the jump host begin with proxy-.`.trim(),
     });
 }
 function forwardTimeout(jumpHost, destination) {
@@ -54415,12 +54445,16 @@ function matchHost(entries, host, port) {
 function hostPattern(host, port) {
     return port === 22 ? host : `[${host}]:${port}`;
 }
-/** The type that a public key blob names itself, or nothing when it is no such blob. */
+/**
+ * The type that a public key blob names itself, or nothing when it is no such blob. A server chooses the name, and it
+ * stands in a line to paste: only characters that types have (RFC 4250, 4.6.1) are let through.
+ */
 function keyType(blob) {
     if (blob.length < 4)
         return undefined;
     const end = 4 + blob.readUInt32BE(0);
-    return end > 4 && end < blob.length ? blob.toString('latin1', 4, end) : undefined;
+    const type = end < blob.length ? blob.toString('latin1', 4, end) : '';
+    return /^[\w@.+-]{1,64}$/.test(type) ? type : undefined;
 }
 function parseLine(content, line) {
     const fields = content.split(/[ \t]+/);
@@ -55238,7 +55272,9 @@ function connectDirectly(peer, context) {
     return withAnyKeyType(peer, async () => open(), context);
 }
 async function connectThrough(jumpHost, peer, context) {
-    const jump = await connectDirectly(jumpHost, context);
+    const jump = await connectDirectly(jumpHost, context).catch((error) => {
+        throw atJumpHost(failure_Failure.from(error), peer.address);
+    });
     try {
         const session = await withAnyKeyType(peer, () => forward(jump, peer, context.deadline), context);
         void session.closed.then(() => jump.close());
@@ -56042,10 +56078,11 @@ function visible(text) {
         .replace(/\r\n?/g, '\n')
         .replace(/[^\P{Cc}\n\t]|[\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu, '\uFFFD');
 }
-/** A log that shows no secret. */
-function redactLog(log, redact) {
+/** A log that shows no secret. @param mask for those that become known later */
+function redactLog(log, redact, mask) {
     return {
         ...log,
+        mask,
         info: (line) => log.info(redact(line)),
         warning: (line) => log.warning(redact(line)),
         group: (title) => log.group(redact(title)),
@@ -59431,11 +59468,20 @@ const jobLog = {
 function withoutCommands(line) {
     return line.replace(/^[\s\u0085]*(?=::)/, '| ').replaceAll('##[', '## [');
 }
-/** Has the runner mask the secrets in its log. @returns what masks them everywhere else */
+/** Has the runner mask the secrets in its log. */
 function maskSecrets(secrets) {
-    for (const secret of secrets)
+    const known = [...secrets];
+    for (const secret of known)
         core_setSecret(secret);
-    return redactor(secrets);
+    let redact = redactor(known);
+    return {
+        redact: (text) => redact(text),
+        add(secret) {
+            core_setSecret(secret);
+            known.push(secret);
+            redact = redactor(known);
+        },
+    };
 }
 /** Tells the post step that the run ended by itself and has reported. */
 function markFinished() {
@@ -59512,8 +59558,8 @@ async function post() {
     process.exitCode = 1;
     const begun = performance.now();
     const inputs = readInputs(process.env);
-    const redact = maskSecrets(inputs.secrets);
-    const pipeline = createPipeline(redactLog(jobLog, redact));
+    const { redact, add } = maskSecrets(inputs.secrets);
+    const pipeline = createPipeline(redactLog(jobLog, redact, add));
     const plan = { ...createPlan(inputs, packageName(inputs)), activation };
     const outcome = await aftermath(plan, programs(), pipeline).catch((error) => ({
         ...untouched(nothingKnown),

@@ -32,12 +32,14 @@ function assertNotForAll(folder: string, stickyIsFine: boolean): void {
 
 /**
  * The way to a path in `shared`: parts that are not there yet are fine.
- * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere
+ * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere, or
+ *   could be: the shared folder itself may be for all to write in
  */
 export function assertOwnWay(shared: string, path: string): void {
   let way = shared
   assertOwned(way)
   for (const part of path.split('/')) {
+    assertNotForAll(way, false)
     way = join(way, part)
     assertOwned(way)
   }

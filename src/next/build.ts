@@ -55,11 +55,17 @@ export async function build(options: StepOptions): Promise<readonly string[] | u
     NEXT_TELEMETRY_DISABLED: '1',
   }
   refusePlugNPlay(directory, workspace, environment)
-  const argv =
-    userCommand(options)?.argv ??
-    (await throughCorepack(await detectBuildCommand(directory, workspace), directory, workspace, environment))
-  await run('build-failed', 'build-command', { argv, directory }, environment, options.log)
-  return argv
+  const command = userCommand(options) ?? {
+    argv: await throughCorepack(
+      await detectBuildCommand(directory, workspace),
+      directory,
+      workspace,
+      environment,
+    ),
+    directory,
+  }
+  await run('build-failed', 'build-command', command, environment, options.log)
+  return command.argv
 }
 
 /**
@@ -80,7 +86,7 @@ function stepEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 function userCommand({ command, directory }: StepOptions): Command | undefined {
   if (command === undefined || command.trim() === '') return undefined
   // -e as in a workflow's own `run` steps: of several lines, the first that fails ends the step.
-  return { argv: ['/bin/sh', '-e', '-c', command], directory }
+  return { argv: ['/bin/sh', '-e', '-c', command], directory, script: command }
 }
 
 async function frozenInstall(

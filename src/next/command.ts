@@ -9,6 +9,8 @@ export interface Command {
   /** The program and its arguments: no shell comes between unless the program is one. */
   readonly argv: readonly string[]
   readonly directory: string
+  /** What the shell is to run where `argv` is a shell with the user's own words: they may hold a secret. */
+  readonly script?: string
 }
 
 export interface CommandResult {
@@ -31,7 +33,7 @@ const MAX_CHARACTERS = 64 * 1024
 
 /** Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data. */
 export async function runCommand(
-  { argv, directory }: Command,
+  { argv, directory, script }: Command,
   env: NodeJS.ProcessEnv,
   log: Writable,
 ): Promise<CommandResult> {
@@ -43,10 +45,11 @@ export async function runCommand(
   }
   log.write(`[command]${argv.join(' ')}\n`)
   // @actions/exec 3.0.0 leaves standard input open, so that a tool which asks a question waits for ever: the
-  // shell closes it and becomes the program, whose words it passes on untouched.
-  const code: number | null = await exec('/bin/sh', ['-c', 'exec "$0" "$@" </dev/null', program, ...args], {
+  // shell closes it, and becomes the program, whose words it passes on untouched, or runs the script.
+  const words = script === undefined ? ['-c', 'exec "$0" "$@" </dev/null', program, ...args] : SCRIPT_WORDS
+  const code: number | null = await exec('/bin/sh', words, {
     cwd: directory,
-    env: definedIn(env),
+    env: definedIn(script === undefined ? env : { ...env, [SCRIPT]: script }),
     silent: true,
     ignoreReturnCode: true,
     delay: CLOSE_TIMEOUT_MS,
@@ -60,6 +63,10 @@ export async function runCommand(
     lastLines: tail.lastLines(),
   }
 }
+
+/** Every user of a machine can read its command lines, and only the same user the environment of a process. */
+const SCRIPT = 'GAPLESS_SCRIPT'
+const SCRIPT_WORDS = ['-e', '-c', `script="$${SCRIPT}"; unset ${SCRIPT}; exec </dev/null; eval "$script"`]
 
 /**
  * Asks a program that may not be there for its version.

@@ -134,7 +134,7 @@ export type ServerFacts = Guarded<typeof serverFacts>
 
 /** Failures as they travel. */
 export const failureRecord = object({
-  code: string,
+  code: matching(/^[a-z][a-z0-9-]{0,63}$/),
   message: string,
   remedy: nullable(string),
   evidence: nullable(string),

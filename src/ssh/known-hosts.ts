@@ -52,11 +52,15 @@ export function hostPattern(host: string, port: number): string {
   return port === 22 ? host : `[${host}]:${port}`
 }
 
-/** The type that a public key blob names itself, or nothing when it is no such blob. */
+/**
+ * The type that a public key blob names itself, or nothing when it is no such blob. A server chooses the name, and it
+ * stands in a line to paste: only characters that types have (RFC 4250, 4.6.1) are let through.
+ */
 export function keyType(blob: Buffer): string | undefined {
   if (blob.length < 4) return undefined
   const end = 4 + blob.readUInt32BE(0)
-  return end > 4 && end < blob.length ? blob.toString('latin1', 4, end) : undefined
+  const type = end < blob.length ? blob.toString('latin1', 4, end) : ''
+  return /^[\w@.+-]{1,64}$/.test(type) ? type : undefined
 }
 
 function parseLine(content: string, line: number): KnownHost {
