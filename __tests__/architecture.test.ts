@@ -102,6 +102,11 @@ describe('each room imports', () => {
   })
 })
 
+test('the report is made of what happened: it knows no way in which anything is done', () => {
+  const doers = ['phases', 'ssh', 'remote', 'next', 'transfer', 'content'].map(inFolder)
+  expect(breaches(inFolder('report'), ({ of }) => !doers.some((inside) => inside(of)))).toEqual([])
+})
+
 describe('a package is known in one room:', () => {
   const owners: readonly [string, (path: string) => boolean][] = [
     ['ssh2', inFolder('ssh')],
@@ -131,6 +136,20 @@ describe('the flow has one way:', () => {
     const outside = (path: string) => !['agent', 'launcher', 'server'].some((room) => inFolder(room)(path))
     const remote = ({ of }: Import) => ['agent', 'launcher', 'server'].some((room) => inFolder(room)(of))
     expect(breaches(outside, (found) => !remote(found) || found.typeOnly)).toEqual([])
+  })
+
+  test('the phases are told by the entries alone, but for a type', () => {
+    const outside = (path: string) => !inFolder('phases')(path) && !['main.ts', 'post.ts'].includes(path)
+    expect(breaches(outside, ({ of, typeOnly }) => typeOnly || !inFolder('phases')(of))).toEqual([])
+  })
+
+  test('the session with the agent is opened by the phases alone, and knows the protocol alone', () => {
+    const remote = inFolder('remote')
+    const outside = (path: string) => !remote(path) && !inFolder('phases')(path)
+    expect(breaches(outside, ({ of }) => !remote(of))).toEqual([])
+    const allowed = ({ of, typeOnly }: Import) =>
+      isNode(of) || remote(of) || inFolder('protocol')(of) || (typeOnly && of === 'agent/operations.ts')
+    expect(breaches(remote, allowed)).toEqual([])
   })
 
   test('the entries are imported by nobody', () => {
