@@ -145,6 +145,43 @@ describe('the release', () => {
   })
 })
 
+describe('the snippets in the docs', () => {
+  const snippets = readdirSync(join(root, 'docs'))
+    .filter((page) => page.endsWith('.md'))
+    .flatMap((page) =>
+      [...read(`docs/${page}`).matchAll(/^```ya?ml\n([^]*?)^```$/gm)].map(
+        ([, code = '']) => [page, code] as const,
+      ),
+    )
+  const { inputs } = parse(read('action.yml')) as { readonly inputs: object }
+
+  /** Whole workflows, the jobs of one, steps, or what stands under `with`. */
+  function workflowOf(code: string): string {
+    const content = parse(code) as object
+    const indented = (spaces: number) => code.replace(/^(?=.)/gm, ' '.repeat(spaces))
+    if ('on' in content) return code
+    if ('jobs' in content) return `on: push\n${code}`
+    const job = 'on: push\njobs:\n  job:\n    runs-on: ubuntu-latest\n'
+    if ('concurrency' in content) return `${job}${indented(4)}    steps: [run: 'true']\n`
+    if (Array.isArray(content)) return `${job}    steps:\n${indented(6)}`
+    const step = `${job}    steps:\n      - uses: your-org/gapless@v1\n`
+    return 'with' in content ? step + indented(8) : `${step}        with:\n${indented(10)}`
+  }
+
+  test.each(snippets)('%s: %s', (page, code) => {
+    const workflow = workflowOf(code)
+    expect(lint(workflow, `${page}.yml`)).toEqual([])
+    // What people have before they come from somewhere else is theirs.
+    if (code.startsWith('# before')) return
+    const { jobs } = parse(workflow) as Pick<Workflow, 'jobs'>
+    const steps = Object.values(jobs).flatMap((job) => job.steps)
+    const given = steps
+      .filter(({ uses }) => uses?.includes('/gapless@'))
+      .flatMap((step) => Object.keys(step.with ?? {}))
+    expect(given.filter((name) => !(name in inputs))).toEqual([])
+  })
+})
+
 describe('the examples', () => {
   test('give the action only inputs that it has', () => {
     const { inputs } = parse(read('action.yml')) as { readonly inputs: object }
