@@ -68,6 +68,14 @@ test('the rules look at the real sources', () => {
   }
 })
 
+test('every room has its row in docs/architecture.md', () => {
+  const page = readFileSync(join(root, '..', 'docs', 'architecture.md'), 'utf8').split('\n## ')
+  const table = page.find((section) => section.startsWith('The rooms')) ?? ''
+  const described = [...table.matchAll(/^\| `(\w+)\/` /gm)].map(([, room]) => room)
+  const rooms = new Set(sources.flatMap(({ path }) => (path.includes('/') ? [path.split('/')[0]!] : [])))
+  expect(new Set(described)).toEqual(rooms)
+})
+
 describe('each room imports', () => {
   /** Where a room takes a type from, and nothing else. */
   const typesFrom: Readonly<Record<string, string>> = { transfer: 'next/assemble.ts', inputs: 'inputs.ts' }
