@@ -15,6 +15,9 @@ interface Described {
 
 interface Action {
   readonly name: string
+  readonly description: string
+  readonly author: string
+  readonly branding: { readonly icon: string; readonly color: string }
   readonly inputs: Readonly<Record<string, Described>>
   readonly outputs: Readonly<Record<string, Described>>
   readonly runs: Readonly<Record<string, string>>
@@ -63,6 +66,14 @@ describe('action.yml', () => {
       expect(entry.description).toMatch(/^[A-Z`].*\.$/)
       expect(['string', 'undefined']).toContain(typeof entry.default)
     }
+  })
+
+  test('has what the Marketplace asks for', () => {
+    expect(action.name).toBe('Gapless')
+    expect(action.description.length).toBeLessThan(125)
+    expect(action.author).not.toBe('')
+    // An icon of Feather 4.28, and one of eight colours.
+    expect(action.branding).toEqual({ icon: 'refresh-cw', color: 'green' })
   })
 
   test('runs on node24, and cleans up whatever happened', () => {

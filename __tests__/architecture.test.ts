@@ -68,6 +68,14 @@ test('the rules look at the real sources', () => {
   }
 })
 
+test('every room has its row in docs/architecture.md', () => {
+  const page = readFileSync(join(root, '..', 'docs', 'architecture.md'), 'utf8').split('\n## ')
+  const table = page.find((section) => section.startsWith('The rooms')) ?? ''
+  const described = [...table.matchAll(/^\| `(\w+)\/` /gm)].map(([, room]) => room)
+  const rooms = new Set(sources.flatMap(({ path }) => (path.includes('/') ? [path.split('/')[0]!] : [])))
+  expect(new Set(described)).toEqual(rooms)
+})
+
 describe('each room imports', () => {
   /** Where a room takes a type from, and nothing else. */
   const typesFrom: Readonly<Record<string, string>> = { transfer: 'next/assemble.ts', inputs: 'inputs.ts' }
@@ -102,6 +110,11 @@ describe('each room imports', () => {
   })
 })
 
+test('the report is made of what happened: it knows no way in which anything is done', () => {
+  const doers = ['phases', 'ssh', 'remote', 'next', 'transfer', 'content'].map(inFolder)
+  expect(breaches(inFolder('report'), ({ of }) => !doers.some((inside) => inside(of)))).toEqual([])
+})
+
 describe('a package is known in one room:', () => {
   const owners: readonly [string, (path: string) => boolean][] = [
     ['ssh2', inFolder('ssh')],
@@ -131,6 +144,20 @@ describe('the flow has one way:', () => {
     const outside = (path: string) => !['agent', 'launcher', 'server'].some((room) => inFolder(room)(path))
     const remote = ({ of }: Import) => ['agent', 'launcher', 'server'].some((room) => inFolder(room)(of))
     expect(breaches(outside, (found) => !remote(found) || found.typeOnly)).toEqual([])
+  })
+
+  test('the phases are told by the entries alone, but for a type', () => {
+    const outside = (path: string) => !inFolder('phases')(path) && !['main.ts', 'post.ts'].includes(path)
+    expect(breaches(outside, ({ of, typeOnly }) => typeOnly || !inFolder('phases')(of))).toEqual([])
+  })
+
+  test('the session with the agent is opened by the phases alone, and knows the protocol alone', () => {
+    const remote = inFolder('remote')
+    const outside = (path: string) => !remote(path) && !inFolder('phases')(path)
+    expect(breaches(outside, ({ of }) => !remote(of))).toEqual([])
+    const allowed = ({ of, typeOnly }: Import) =>
+      isNode(of) || remote(of) || inFolder('protocol')(of) || (typeOnly && of === 'agent/operations.ts')
+    expect(breaches(remote, allowed)).toEqual([])
   })
 
   test('the entries are imported by nobody', () => {

@@ -44,9 +44,8 @@ const fallbacks = sources.flatMap(({ text }) => [
 const literals = raised.flatMap(({ argument }) => matches(argument, /^'([^']*)'$/g))
 const codes = new Set([...literals, ...fallbacks, ...Object.values(passedOn).flat()])
 
-const sections = readFileSync(join(root, 'docs', 'errors.md'), 'utf8')
-  .split(/^## /m)
-  .slice(1)
+const text = readFileSync(join(root, 'docs', 'errors.md'), 'utf8')
+const sections = text.split(/^## /m).slice(1)
 const documented = sections.map((section) => section.split('\n', 1)[0] ?? '')
 
 describe('the codes in the source', () => {
@@ -80,6 +79,11 @@ describe('docs/errors.md', () => {
 
   test('has no paragraph for a code that nothing raises', () => {
     expect(documented.filter((code) => !codes.has(code))).toEqual([])
+  })
+
+  test('lists every code under a phase, and nothing else', () => {
+    const listed = matches(text.slice(0, text.indexOf('\n## ')), /\[`([^`]+)`\]\(#\1\)/g)
+    expect([...new Set(listed)].toSorted()).toEqual([...codes].toSorted())
   })
 
   test('has each code once, in alphabetical order', () => {

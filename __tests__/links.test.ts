@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { expect, test } from '@jest/globals'
+import { describe, expect, test } from '@jest/globals'
 
 const root = join(import.meta.dirname, '..')
 const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard', '*.md'], {
@@ -35,6 +35,11 @@ function deadLinks(file: string): readonly string[] {
     .map(([, link = '']) => link)
     .filter((link) => !/^[a-z]+:/.test(link))
     .filter((link) => {
+      // From a file at the top GitHub leads this to the repository's own Actions tab, wherever it stands.
+      const workflow = /^\.\.\/\.\.\/actions\/workflows\/([\w.-]+)(\/badge\.svg\?branch=main)?$/.exec(
+        link,
+      )?.[1]
+      if (workflow !== undefined) return !existsSync(join(root, '.github', 'workflows', workflow))
       const [path = '', anchor] = link.split('#')
       const target = path === '' ? join(root, file) : join(root, dirname(file), path)
       if (!existsSync(target)) return true
@@ -44,6 +49,31 @@ function deadLinks(file: string): readonly string[] {
 
 test.each(files)('%s has no dead link', (file) => {
   expect(deadLinks(file)).toEqual([])
+})
+
+describe('the README’s figures', () => {
+  const rowsOf = (markdown: string) => {
+    let before: readonly string[] = []
+    return [...markdown.matchAll(/^\|(.*)\|$/gm)].map(([, row = '']) => {
+      // A cell that is left empty stands for the one above.
+      const cells = row.split('|').map((cell, index) => cell.trim() || (index === 0 ? (before[0] ?? '') : ''))
+      before = cells
+      return cells
+    })
+  }
+  const read = (file: string) => readFileSync(join(root, file), 'utf8')
+  const measured = /^## Measured\n([^]*?)^## /m.exec(read('README.md'))?.[1] ?? ''
+  const known = ['measurements', 'faults', 'transfer'].flatMap((page) => rowsOf(read(`docs/${page}.md`)))
+  const rows = rowsOf(measured).filter(([first = '']) => !/^:?-+:?$/.test(first))
+
+  test.each(rows.map((cells) => [cells.join(', '), cells] as const))('%s', (_, cells) => {
+    expect(known.filter((row) => cells.every((cell) => row.includes(cell)))).not.toEqual([])
+  })
+
+  test('are in three tables', () => {
+    expect(rows).toHaveLength(4 + 10 + 9)
+    expect(read('docs/measurements.md')).toContain('2,112,393')
+  })
 })
 
 test('there are files to look at', () => {

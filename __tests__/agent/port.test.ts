@@ -34,6 +34,22 @@ describe('the app’s port', () => {
     started.pop()!.kill('SIGKILL')
   })
 
+  test('is ours where something holds it that a process of the app has started', async () => {
+    const code = `const s = require('net').createServer().listen(0, '127.0.0.1', () => console.log(s.address().port))`
+    const parent = spawn('/bin/sh', ['-c', `'${process.execPath}' -e "$0"; exit $?`, code], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      detached: true,
+    })
+    try {
+      const [line] = (await once(parent.stdout, 'data')) as [Buffer]
+      const port = Number(line.toString())
+      await check(port, { ...nobody, processes: [listed(parent.pid!, 'fork_mode')] })
+      expect((await failureOf(check(port, nobody))).code).toBe('port-taken')
+    } finally {
+      process.kill(-parent.pid!, 'SIGKILL')
+    }
+  })
+
   test('is ours where PM2’s daemon holds it for a worker that says so', async () => {
     const { pid: daemon, port } = await listener()
     await check(port, { processes: [listed(7)], records: [record(7, port)], daemon })

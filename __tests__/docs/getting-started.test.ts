@@ -81,6 +81,18 @@ test('every command of the page is run, but for these', () => {
     expect(unit).toMatch(/^User=deploy$/m)
     expect(unit).toMatch(/^Environment=PM2_HOME=\/home\/deploy\/\.pm2$/m)
     expect(unit).toMatch(/^ExecStart=\/home\/deploy\/\S+\/pm2 resurrect$/m)
+    // What systemd itself has to say about it: nothing.
+    expect(await host.run('root', 'systemd-analyze verify /etc/systemd/system/pm2-deploy.service 2>&1')).toBe(
+      '',
+    )
+  })
+
+  test('root runs nothing that the user of the app can change', () => {
+    const asRoot = prepared.filter(({ user }) => user === 'root').map(({ script }) => script)
+    // Files are written there, and said to be there; no line begins with a program from there.
+    const started = asRoot.flatMap((script) => withoutFiles(script).match(/^\S*\/home\/deploy\S*/gm) ?? [])
+    expect(started).toEqual([])
+    expect(asRoot.join('')).not.toContain('pm2 startup')
   })
 
   describe('nginx', () => {
@@ -194,6 +206,11 @@ test('every command of the page is run, but for these', () => {
     }, 60_000)
   })
 })
+
+/** A script without what it writes into files. */
+function withoutFiles(script: string): string {
+  return script.replace(/<<'END'\n[^]*?^END$/gm, '')
+}
 
 /** What stands behind the proxy: it tells how it was asked. */
 async function startApp(): Promise<Server> {

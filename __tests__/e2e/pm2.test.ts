@@ -40,6 +40,14 @@ function plainServer(folder: string): string {
   return file
 }
 
+/** As with `pm2 start npm -- start`: it is a child of PM2's process that listens. */
+function throughAnother(folder: string): string {
+  const server = plainServer(folder)
+  const file = join(folder, 'start.sh')
+  writeFileSync(file, `node ${server}\nexit $?\n`)
+  return file
+}
+
 async function untilPlainServes(): Promise<void> {
   await until(
     'the plain server answers',
@@ -58,12 +66,13 @@ describe('an app of that name that PM2 runs in another way', () => {
   afterEach(async () => server.stop())
 
   test.each([
-    ['in fork mode', ['-f']],
-    ['in cluster mode, with another script', ['-i', '2']],
+    ['in fork mode', plainServer, ['-f']],
+    ['in cluster mode, with another script', plainServer, ['-i', '2']],
+    ['through npm or another program', throughAnother, ['--interpreter', '/bin/sh']],
   ])(
     '%s is replaced, and the gap is announced',
-    async (_, args) => {
-      await server.pm2('start', plainServer(join(server.home, 'old')), '--name', 'next-app', ...args)
+    async (_, start, args) => {
+      await server.pm2('start', start(join(server.home, 'old')), '--name', 'next-app', ...args)
       await untilPlainServes()
       const run = await deploy()
       expect({ code: run.code, ...run.outputs, log: run.code === 0 ? '' : run.log }).toMatchObject({

@@ -945,6 +945,31 @@ function commandOf(pid) {
         return '';
     }
 }
+/** These processes, and all that they have started, however far down. */
+function withDescendants(roots) {
+    const children = new Map();
+    for (const pid of pids()) {
+        const parent = parentOf(pid);
+        children.set(parent, [...(children.get(parent) ?? []), pid]);
+    }
+    const found = new Set(roots);
+    // A set hands out what is added while it is walked.
+    for (const pid of found)
+        for (const child of children.get(pid) ?? [])
+            found.add(child);
+    return [...found];
+}
+/** 0 where the process has ended. */
+function parentOf(pid) {
+    try {
+        // The second field is the command's name, which may hold anything, parentheses too.
+        const [, parent = ''] = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
+        return Number(parent);
+    }
+    catch {
+        return 0;
+    }
+}
 /** The working directories of all processes that we may look at. */
 function workingDirectories() {
     const found = new Map();
@@ -1759,7 +1784,9 @@ function ownersOf(port, { processes, records, daemon }) {
     const throughDaemon = records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
         // Started by somebody else: where it listens, nobody says.
         running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined);
-    return [...running.map(({ pid }) => pid), ...(throughDaemon && daemon !== null ? [daemon] : [])];
+    // `pm2 start npm -- start` and the like: what listens was started by PM2's process, and ends with it.
+    const own = withDescendants(running.map(({ pid }) => pid));
+    return [...own, ...(throughDaemon && daemon !== null ? [daemon] : [])];
 }
 function tryListen(host, port) {
     return new Promise((resolve) => {

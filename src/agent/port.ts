@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { Failure } from '../protocol/failure.ts'
 import type { WorkerRecord } from '../server/worker-record.ts'
 import type { Pm2Process } from './pm2.ts'
-import { commandOf, pids } from './processes.ts'
+import { commandOf, pids, withDescendants } from './processes.ts'
 
 /** The kernel's word for a listening socket in /proc/net/tcp. */
 const LISTEN = '0A'
@@ -65,7 +65,9 @@ function ownersOf(port: number, { processes, records, daemon }: PortUsers): read
     records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
     // Started by somebody else: where it listens, nobody says.
     running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined)
-  return [...running.map(({ pid }) => pid), ...(throughDaemon && daemon !== null ? [daemon] : [])]
+  // `pm2 start npm -- start` and the like: what listens was started by PM2's process, and ends with it.
+  const own = withDescendants(running.map(({ pid }) => pid))
+  return [...own, ...(throughDaemon && daemon !== null ? [daemon] : [])]
 }
 
 function tryListen(host: string, port: number): Promise<NodeJS.ErrnoException | null> {

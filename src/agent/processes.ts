@@ -23,6 +23,30 @@ export function commandOf(pid: number): string {
   }
 }
 
+/** These processes, and all that they have started, however far down. */
+export function withDescendants(roots: readonly number[]): readonly number[] {
+  const children = new Map<number, number[]>()
+  for (const pid of pids()) {
+    const parent = parentOf(pid)
+    children.set(parent, [...(children.get(parent) ?? []), pid])
+  }
+  const found = new Set(roots)
+  // A set hands out what is added while it is walked.
+  for (const pid of found) for (const child of children.get(pid) ?? []) found.add(child)
+  return [...found]
+}
+
+/** 0 where the process has ended. */
+function parentOf(pid: number): number {
+  try {
+    // The second field is the command's name, which may hold anything, parentheses too.
+    const [, parent = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
+    return Number(parent)
+  } catch {
+    return 0
+  }
+}
+
 /** The working directories of all processes that we may look at. */
 export function workingDirectories(): ReadonlyMap<number, string> {
   const found = new Map<number, string>()
