@@ -1,7 +1,9 @@
 /** How a run ended: what the outputs, the summary and the exit code are made of. */
 import type {
   ActivationStatus,
+  Finding,
   JournalEntry,
+  ReleaseInfo,
   ReleaseSummary,
   Verdict,
   WorkerState,
@@ -21,6 +23,8 @@ export interface Outcome {
   /** Null where nothing was to be sent. */
   readonly sent: Sent | null
   readonly failure: Failure | null
+  /** Where the releases came from that were on the server when the run began. */
+  readonly infos: readonly ReleaseInfo[]
   /** Filled by `status`, and after an activation. */
   readonly hosts: readonly HostOutcome[]
 }
@@ -44,6 +48,32 @@ export interface HostOutcome {
   readonly releases: readonly ReleaseSummary[]
   /** Filled by `status`. */
   readonly server: ServerState | null
+  /** Filled by a dry run. */
+  readonly rehearsal: Rehearsal | null
+}
+
+/** What a run would have done on a host, and what it would have met there. */
+export interface Rehearsal {
+  /** Null for a rollback: it sends nothing. */
+  readonly sending: { readonly files: readonly SentFile[]; readonly of: FileCount } | null
+  /** Releases that the cleanup would remove. */
+  readonly pruned: readonly string[]
+  readonly findings: readonly Finding[]
+}
+
+/** Whether the run would end early as things are. */
+export function wouldFail({ findings }: Rehearsal): boolean {
+  return findings.some(({ effect }) => effect === 'ends')
+}
+
+export interface SentFile {
+  readonly path: string
+  readonly size: number
+}
+
+export interface FileCount {
+  readonly files: number
+  readonly bytes: number
 }
 
 export interface ServerState {
@@ -65,7 +95,12 @@ export interface Known {
   readonly sent: Sent | null
 }
 
-export const nothingKnown: Known = { live: null, release: null, uploadedBytes: 0, sent: null }
+export const nothingKnown: Known = {
+  live: null,
+  release: null,
+  uploadedBytes: 0,
+  sent: null,
+}
 
 /** Nothing live was touched: the outcome of every run that ends early. */
 export function untouched({ live, release, uploadedBytes, sent }: Known): Outcome {
@@ -78,6 +113,7 @@ export function untouched({ live, release, uploadedBytes, sent }: Known): Outcom
     uploadedBytes,
     sent,
     failure: null,
+    infos: [],
     hosts: [],
   }
 }
@@ -111,6 +147,7 @@ export function together(known: Known, ended: readonly Ended[]): Outcome {
       workers,
       releases: [],
       server: null,
+      rehearsal: null,
     })),
   }
 }

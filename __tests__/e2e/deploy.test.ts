@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeF
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type CommandLines, watchCommandLines } from '../support/command-lines.ts'
+import { listing } from '../support/listing.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { checkOut, sabotage, type Workspace } from '../support/workspace.ts'
@@ -44,6 +45,7 @@ describe('the life of an app', () => {
     const run = await runAction({
       workspace: workspace.path,
       inputs: { ...server.inputs, env: 'GREETING=hello there' },
+      env: { RUNNER_DEBUG: '1' },
     })
     expect({ ...run.outputs, code: run.code, log: run.code === 0 ? '' : run.log }).toMatchObject({
       code: 0,
@@ -62,6 +64,9 @@ describe('the life of an app', () => {
     )
     expect(server.current()).toBe(first)
     expect(await message()).toBe('first')
+    expect(run.log).toMatch(/^::debug::→ commit #\d+ request, \d+ bytes \{"id":"\d{14}"/m)
+    expect(run.log).toMatch(/^::debug::← activate #\d+ result, .*"status":"live"/m)
+    expect(run.log).not.toContain('hello there')
   }, 240_000)
 
   test('its page, its chunks and its oddly named files are served', async () => {
@@ -146,6 +151,9 @@ describe('the life of an app', () => {
     expect(phases(run)).toEqual(
       ['connect', 'verify', 'swap', 'reload', 'health-check', 'cleanup'].map((name) => `${name} ✅`),
     )
+    const commit = '0123456789abcdef0123456789abcdef01234567'
+    const source = `([\`0123456\`](https://github.example/acme/site/commit/${commit}) by tester)`
+    expect(run.summary).toContain(`**Release:** \`${second}\` ${source} → \`${first}\` ${source}\n`)
     expect(await message()).toBe('first')
     expect(JSON.parse(await page('/api/env'))).toMatchObject({ values: { GREETING: 'hello there' } })
   }, 60_000)
@@ -217,18 +225,37 @@ describe('the life of an app', () => {
   })
 
   test('a dry run changes nothing', async () => {
-    const before = [releases(), readFileSync(join(server.app, '.gapless', 'journal.jsonl'), 'utf8')]
+    const changed = sabotage(built.copyBuilt(), '// changed')
+    // All but what the app and PM2 write by themselves.
+    const untouched = () => listing(server.home, /^\.pm2\/(logs\/|pm2\.log$)|\.gapless\/workers\/|\/cache\//)
+    const before = untouched()
     const run = await runAction({
-      workspace: built.path,
-      inputs: { ...server.inputs, ...prebuilt, 'dry-run': 'true' },
+      workspace: changed.path,
+      inputs: { ...server.inputs, ...prebuilt, 'dry-run': 'true', 'keep-releases': '1' },
     })
+    changed.remove()
     expect({ ...run.outputs, code: run.code }).toMatchObject({
       code: 0,
       status: 'kept',
       'live-release': second,
       'uploaded-bytes': '0',
     })
-    expect([releases(), readFileSync(join(server.app, '.gapless', 'journal.jsonl'), 'utf8')]).toEqual(before)
+    expect(run.summary).toMatch(/\*\*Send:\*\* 1 of \d+ files, /)
+    expect(run.summary).toContain(`**Remove:** \`${first}\``)
+    expect(run.summary).toContain('**In the way:** nothing')
+    expect(run.summary).toContain('| server.js |')
+    expect(run.log).toContain('would send server.js (')
+    expect(untouched()).toEqual(before)
+  })
+
+  test('a dry run of a rollback changes nothing, and tells which release would be live', async () => {
+    const run = await runAction({
+      workspace: built.path,
+      inputs: { ...server.inputs, command: 'rollback', 'dry-run': 'true' },
+    })
+    expect({ ...run.outputs, code: run.code }).toMatchObject({ code: 0, status: 'kept', release: first })
+    expect(run.summary).toContain('**Remove:** no release')
+    expect(server.current()).toBe(second)
   })
 
   describe('a release that', () => {

@@ -55231,7 +55231,7 @@ function isDebug() {
  * @param message debug message
  */
 function core_debug(message) {
-    issueCommand('debug', {}, message);
+    command_issueCommand('debug', {}, message);
 }
 /**
  * Adds an error issue
@@ -56453,7 +56453,16 @@ function isNextApp(directory) {
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
-const nothingKnown = { live: null, release: null, uploadedBytes: 0, sent: null };
+/** Whether the run would end early as things are. */
+function wouldFail({ findings }) {
+    return findings.some(({ effect }) => effect === 'ends');
+}
+const nothingKnown = {
+    live: null,
+    release: null,
+    uploadedBytes: 0,
+    sent: null,
+};
 /** Nothing live was touched: the outcome of every run that ends early. */
 function untouched({ live, release, uploadedBytes, sent }) {
     return {
@@ -56465,6 +56474,7 @@ function untouched({ live, release, uploadedBytes, sent }) {
         uploadedBytes,
         sent,
         failure: null,
+        infos: [],
         hosts: [],
     };
 }
@@ -56489,6 +56499,7 @@ function together(known, ended) {
             workers,
             releases: [],
             server: null,
+            rehearsal: null,
         })),
     };
 }
@@ -57754,6 +57765,22 @@ const activationRequest = guards_object({
 /** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = guards_object({});
+const stageParams = guards_object({
+    base: nullable(messages_releaseId),
+    /** SHA-256 of the whole manifest. */
+    contentHash: string,
+    /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+    distDir: string,
+});
+/** What a run would meet, and what that does to it. */
+const finding = guards_object({
+    /** It would end, with nothing live touched; wait; finish an earlier run first; leave a gap. */
+    effect: guards_oneOf('ends', 'waits', 'recovers', 'gap'),
+    /** Of the failure that it would end with. */
+    code: nullable(string),
+    message: string,
+    remedy: nullable(string),
+});
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
@@ -57795,13 +57822,7 @@ const operations = {
      * the server lacks.
      */
     stage: {
-        params: guards_object({
-            base: nullable(messages_releaseId),
-            /** SHA-256 of the whole manifest. */
-            contentHash: string,
-            /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
-            distDir: string,
-        }),
+        params: stageParams,
         result: guards_object({
             id: messages_releaseId,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
@@ -57824,6 +57845,26 @@ const operations = {
         }),
         /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
         result: guards_object({ path: nullable(string), missing: string, leftOut: guards_list(string) }),
+    },
+    /**
+     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
+     * whether it lacks room for them (`disk-full`).
+     */
+    compare: {
+        params: stageParams,
+        result: guards_object({ missing: string, lack: nullable(failureRecord) }),
+    },
+    /** What a run would meet, and what its cleanup would remove. */
+    rehearse: {
+        params: guards_object({
+            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            release: nullable(messages_releaseId),
+            run,
+            /** Where the app would listen; null: where the release has it. */
+            address: nullable(guards_object({ host: string, port: count })),
+            keep: count,
+        }),
+        result: guards_object({ findings: guards_list(finding), pruned: guards_list(messages_releaseId) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: guards_object({ id: messages_releaseId }), result: guards_object({ files: count, bytes: count }) },
@@ -58756,6 +58797,96 @@ function remedyFor({ missing, killed }, { argv }, input) {
     return `Correct what its last lines say, or set ${input} if this is not the right command.`;
 }
 
+;// CONCATENATED MODULE: ./build/next/build-errors.js
+/**
+ * The errors in what a build printed, with the places in the sources that they are about: of Next.js 14 to 16, webpack
+ * and Turbopack, TypeScript and ESLint. The forms are those that real builds of 14.2.35, 15.5.29 and 16.4.6 print.
+ */
+
+
+
+/** Each once, in their order. */
+function findBuildErrors(output) {
+    const lines = (0,external_node_util_.stripVTControlCharacters)(output).split(/\r?\n/);
+    const found = lines.flatMap((line, index) => errorsAt(line, lines.slice(index + 1, index + 1 + LONGEST_ERROR)));
+    return [...new Map(found.map((error) => [JSON.stringify(error), error])).values()];
+}
+/** In lines. */
+const LONGEST_ERROR = 60;
+/** `./app/page.tsx`, `./app/page.tsx:2:13`, `../../packages/ui/button.tsx` */
+const HEAD = /^(\.{1,2}\/.+?)(?::(\d+):(\d+))?$/;
+/** `lib/price.ts(1,14): error TS2322: Type …`, as Next.js 16.4 has it from TypeScript itself */
+const TYPESCRIPT = /^(\S.*?)\((\d+),(\d+)\): error (TS\d+: .+)$/;
+/** `4:31  Error: text  the/rule` */
+const ESLINT = /^(\d+):(\d+) {2}(Error|Warning): (.+)$/;
+/** An error while a page is made, and the first line of its stack where that is in the sources (Next.js 16). */
+const THROWN = /^(?:[A-Z]\w*)?Error: .+$/;
+const THROWN_AT = /^\s+at .*\(([^./:()][^:()]*):(\d+):(\d+)\)$/;
+/** What follows is about how the file came into the build. */
+const END = /^(?:Import traces?\b|Caused by:|Stack backtrace:|> Build )/;
+function errorsAt(line, after) {
+    const [, head, ...place] = HEAD.exec(line) ?? [];
+    if (head !== undefined)
+        return errorsUnder(head, positionOf(place), after);
+    const [, file, row, column, message = ''] = TYPESCRIPT.exec(line) ?? [];
+    if (file !== undefined)
+        return [{ file, position: positionOf([row, column]), message }];
+    const [, thrownIn, ...thrownAt] = (THROWN.test(line) && THROWN_AT.exec(after[0] ?? '')) || [];
+    return thrownIn === undefined ? [] : [{ file: thrownIn, position: positionOf(thrownAt), message: line }];
+}
+function errorsUnder(file, position, after) {
+    const end = after.findIndex((line) => HEAD.test(line) || END.test(line));
+    const block = end < 0 ? after : after.slice(0, end);
+    if ((block[0] ?? '').trim() === '')
+        return [];
+    const linted = block.flatMap((line) => {
+        const [, row, column, kind, message = ''] = ESLINT.exec(line) ?? [];
+        return kind === undefined ? [] : [{ kind, error: { file, position: positionOf([row, column]), message } }];
+    });
+    if (linted.length > 0)
+        return linted.filter(({ kind }) => kind === 'Error').map(({ error }) => error);
+    const message = messageOf(block);
+    return message === undefined ? [] : [{ file, position: position ?? markedIn(block), message }];
+}
+function positionOf([line, column]) {
+    return line === undefined || column === undefined ? null : { line: Number(line), column: Number(column) };
+}
+/** What Turbopack says of every error; what is wrong stands below the code (15). */
+const GENERIC = /^(?:Parsing ecmascript source code failed|Ecmascript file had an error)$/;
+function messageOf(block) {
+    const texts = block.map((line) => line
+        .trim()
+        .replace(/^Error:\s*/, '')
+        .replace(/^[x×⨯]\s+/, ''));
+    const first = texts.findIndex((text) => text !== '' && text !== 'x');
+    const text = texts[first];
+    if (text === undefined || !GENERIC.test(text))
+        return text;
+    const gap = texts.indexOf('', first);
+    return texts.slice(gap + 1).find((line) => gap >= 0 && line !== '') ?? text;
+}
+/** The first marked place in a box of SWC's, whose own head names line 1 where the mark is elsewhere (14). */
+function markedIn(block) {
+    let line;
+    for (const text of block) {
+        line = Number(/^\s*(\d+) [|│]/.exec(text)?.[1] ?? line);
+        const [, gutter = '', before] = /^(\s*[:·] )(\s*)[\^─┬╭▲]/.exec(text) ?? [];
+        if (gutter !== '' && before !== undefined && !Number.isNaN(line))
+            return { line, column: before.length + 1 };
+    }
+    return null;
+}
+/**
+ * Where a file that was printed stands in the repository: relative to its root, or undefined where it is not in it.
+ * @param directory the app's
+ * @param workspace the repository's
+ */
+function inRepository(file, directory, workspace, exists) {
+    const places = ancestors(directory, workspace).map((folder) => (0,external_node_path_namespaceObject.join)(folder, file));
+    const found = places.find((path) => isInside(workspace, path) && exists(path));
+    return found === undefined ? undefined : (0,external_node_path_namespaceObject.relative)(workspace, found).split(external_node_path_namespaceObject.sep).join('/');
+}
+
 ;// CONCATENATED MODULE: external "node:module"
 const external_node_module_namespaceObject = require("node:module");
 ;// CONCATENATED MODULE: ./build/next/deployment-id.js
@@ -59067,6 +59198,9 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
 
 
 
+
+
+
 /**
  * What the app's tools print is shown as it comes, and none of it is a command to the runner: a dependency could
  * otherwise set this step's outputs.
@@ -59076,7 +59210,7 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
 async function build_build({ inputs, activation }, project, hosts, key, log) {
     checkEach(hosts, (facts) => assertNodeFits(project, facts));
     const options = { directory: project.directory, workspace: inputs.run.workspace };
-    const [installed, began, built] = await withoutCommands(async () => {
+    const work = withoutCommands(async () => {
         const before = await install({ ...options, command: inputs.installCommand });
         const variables = {
             ...(key === undefined ? {} : { [KEY_VARIABLE]: key }),
@@ -59085,6 +59219,10 @@ async function build_build({ inputs, activation }, project, hosts, key, log) {
         };
         const start = Date.now();
         return [before, start, await build({ ...options, command: inputs.buildCommand, variables })];
+    });
+    const [installed, began, built] = await work.catch((error) => {
+        annotate(failure_Failure.from(error), project.directory, inputs.run.workspace, log);
+        throw error;
     });
     const output = readBuildOutput(project.directory);
     const doubts = doubtsAbout(output, built === undefined ? undefined : began);
@@ -59096,6 +59234,21 @@ async function build_build({ inputs, activation }, project, hosts, key, log) {
     const remarks = key !== undefined && usedAnotherKey(output, key) ? [...doubts, KEY_UNSEEN] : doubts;
     const workerEnvironment = key === undefined ? {} : keyForWorkers(output, inputs.run.workspace, key);
     return { value: { ...output, workerEnvironment }, detail: [detail, ...remarks].join('. ') };
+}
+/** GitHub shows ten errors of a step; the last one is the run's own. */
+const MOST_ANNOTATIONS = 9;
+/** Shows what the build complained about beside the lines that it is about. */
+function annotate({ code, evidence = '' }, directory, workspace, log) {
+    if (code !== 'build-failed')
+        return;
+    const places = findBuildErrors(evidence).flatMap(({ file, position, message }) => {
+        const path = inRepository(file, directory, workspace, external_node_fs_namespaceObject.existsSync);
+        return path === undefined
+            ? []
+            : [{ message, place: { file: path, line: position?.line, column: position?.column } }];
+    });
+    for (const { message, place } of places.slice(0, MOST_ANNOTATIONS))
+        log.annotate(message, place);
 }
 async function withoutCommands(work) {
     const token = `stop-${(0,external_node_crypto_.randomUUID)()}`;
@@ -59285,96 +59438,6 @@ async function level(plan, hosts, lives, pipeline) {
         return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` };
     });
     return onEach(strays, inputs.maxParallel, pipeline, put).then(() => goal ?? null, () => null);
-}
-
-;// CONCATENATED MODULE: ./build/phases/status.js
-/** status: what is live, which releases there are, what the workers run. It changes nothing. */
-
-
-
-async function lookAt(plan, hosts, pipeline) {
-    const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => log.run('status', () => look(host)));
-    const live = agreed(seen.map((host) => host.live));
-    const status = live === null ? 'down' : overall(seen.map((host) => host.status));
-    return { ...untouched({ ...nothingKnown, live }), status, succeeded: true, hosts: seen };
-}
-async function look(host) {
-    const found = await host.agent().call('status', {});
-    const { live, served, releases, workers, lock, interrupted, journal } = found;
-    const { now, freeBytes } = host.facts;
-    const healthy = served !== null && served === live && workers.every(serves);
-    const value = {
-        name: host.name,
-        status: healthy ? 'live' : 'down',
-        live: served,
-        releases,
-        workers,
-        server: { now, freeBytes, lock, interrupted, journal },
-    };
-    return { value, detail: `${status_describe(found)}; ${formatBytes(freeBytes)} free` };
-}
-function serves({ status, phase }) {
-    return status === 'online' && phase === 'open';
-}
-function status_describe({ releases, workers, lock, interrupted }) {
-    const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`];
-    if (lock !== null)
-        remarks.push(`locked by ${lock}`);
-    if (interrupted !== null)
-        remarks.push('a deploy was interrupted: the next run recovers it');
-    return remarks.join('; ');
-}
-
-;// CONCATENATED MODULE: ./build/plan.js
-/** What will be done, from the inputs and the project. */
-
-
-
-
-/** @param packageName `name` in the app's package.json, if there is one */
-function createPlan(inputs, packageName) {
-    const appName = inputs.appName ?? appNameFromPackage(packageName);
-    const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run;
-    return {
-        inputs,
-        hosts: inputs.hosts,
-        appName,
-        path: inputs.path ?? `apps/${appName}`,
-        activation: (0,external_node_crypto_.randomUUID)(),
-        run: { commit: sha, ref, actor, runUrl, workflow, runNumber, runAttempt },
-    };
-}
-/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
-function packageName({ run, workingDirectory }) {
-    return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
-}
-/**
- * How the release will run.
- * @param basePath of the Next.js app, '' when it has none
- * @param environment what the build asks for, under the user's own
- */
-function runtimeOf({ app, health }, basePath, environment = {}) {
-    return {
-        host: app.host,
-        port: app.port,
-        instances: app.instances === 'max' ? 0 : app.instances,
-        maxMemoryBytes: app.maxMemoryBytes ?? null,
-        nodeOptions: app.nodeOptions,
-        env: { ...environment, ...app.env },
-        health: healthOf(health, basePath),
-        observeMs: app.observeMs,
-        drainTimeoutMs: app.drainTimeoutMs,
-        sharedDirs: app.sharedDirs,
-        sharedFiles: app.sharedFiles,
-    };
-}
-function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
-    const [pathname = '/'] = path.split('?', 1);
-    const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
-    // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
-    const under = pathname === '/' ? basePath : basePath + pathname;
-    const full = within || basePath === '' ? path : under + path.slice(pathname.length);
-    return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
 }
 
 // EXTERNAL MODULE: external "node:events"
@@ -59722,6 +59785,58 @@ async function temporaryFile() {
     }
 }
 
+;// CONCATENATED MODULE: ./build/plan.js
+/** What will be done, from the inputs and the project. */
+
+
+
+
+/** @param packageName `name` in the app's package.json, if there is one */
+function createPlan(inputs, packageName) {
+    const appName = inputs.appName ?? appNameFromPackage(packageName);
+    const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run;
+    return {
+        inputs,
+        hosts: inputs.hosts,
+        appName,
+        path: inputs.path ?? `apps/${appName}`,
+        activation: (0,external_node_crypto_.randomUUID)(),
+        run: { commit: sha, ref, actor, runUrl, workflow, runNumber, runAttempt },
+    };
+}
+/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
+function packageName({ run, workingDirectory }) {
+    return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
+}
+/**
+ * How the release will run.
+ * @param basePath of the Next.js app, '' when it has none
+ * @param environment what the build asks for, under the user's own
+ */
+function runtimeOf({ app, health }, basePath, environment = {}) {
+    return {
+        host: app.host,
+        port: app.port,
+        instances: app.instances === 'max' ? 0 : app.instances,
+        maxMemoryBytes: app.maxMemoryBytes ?? null,
+        nodeOptions: app.nodeOptions,
+        env: { ...environment, ...app.env },
+        health: healthOf(health, basePath),
+        observeMs: app.observeMs,
+        drainTimeoutMs: app.drainTimeoutMs,
+        sharedDirs: app.sharedDirs,
+        sharedFiles: app.sharedFiles,
+    };
+}
+function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
+    const [pathname = '/'] = path.split('?', 1);
+    const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
+    // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
+    const under = pathname === '/' ? basePath : basePath + pathname;
+    const full = within || basePath === '' ? path : under + path.slice(pathname.length);
+    return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
+}
+
 ;// CONCATENATED MODULE: ./build/phases/upload.js
 /** upload: sends what the server lacks, in one compressed stream; the server proves every file by its hash. */
 
@@ -59819,10 +59934,12 @@ async function upload(plan, host, output, manifest, packer, log) {
     };
 }
 async function stage(host, output, manifest, packer) {
+    return offer(host, output, manifest, packer, (params, body) => host.agent().call('stage', params, { body }));
+}
+/** Names the release to a host as what is different from one that it has. */
+async function offer(host, output, manifest, packer, call) {
     const distDir = external_node_path_namespaceObject.posix.join(output.relativeAppDir, output.distDir);
-    const begin = (release, folders) => host
-        .agent()
-        .call('stage', { base: release, contentHash: manifest.hash, distDir }, { body: packer.manifest(folders) });
+    const begin = (base, folders) => call({ base, contentHash: manifest.hash, distDir }, packer.manifest(folders));
     const known = await host.base();
     try {
         return await begin(known.base, known.folders);
@@ -59843,6 +59960,122 @@ function provenSoFar(log) {
         progress(provenBytes - before);
         before = provenBytes;
     };
+}
+
+;// CONCATENATED MODULE: ./build/phases/rehearse.js
+/** rehearse: what a dry run tells, host by host: what would be sent and removed, and what would be in the way. */
+
+
+
+
+
+
+/** Of a host's list of files in the log. The summary has fewer. */
+const MOST_LINES = 2000;
+/** A deploy, up to what would be sent. */
+async function rehearseDeploy(plan, hosts, output, manifest, known, pipeline) {
+    const packer = hosts.length > 1 ? packOnce(manifest) : packForOne(manifest);
+    return rehearse(hosts, plan, known, pipeline, async (host, log) => {
+        const { sending, lack } = await compare(host, output, manifest, packer);
+        for (const line of rehearse_listOf(sending))
+            log.info(line);
+        const met = await rehearse_ask(plan, host, null);
+        return { sending, ...met, findings: [...met.findings, ...lack] };
+    }).finally(() => packer.close());
+}
+/** @param known with the release to go back to */
+function rehearseRollback(plan, hosts, known, pipeline) {
+    return rehearse(hosts, plan, known, pipeline, async (host) => ({
+        sending: null,
+        ...(await rehearse_ask(plan, host, known.release)),
+    }));
+}
+async function rehearse(hosts, { inputs }, known, pipeline, act) {
+    const outcomes = await onEach(hosts, inputs.maxParallel, pipeline, (host, log) => log.run('rehearse', async () => {
+        const rehearsal = await act(host, log.log);
+        for (const finding of rehearsal.findings)
+            tell(finding, host.name, log.log);
+        const { name, facts } = host;
+        const value = { name, live: facts.live, rehearsal, status: 'kept', ...NOTHING_MORE };
+        return { value, detail: rehearse_describe(rehearsal) };
+    }));
+    return { ...untouched(known), succeeded: true, hosts: outcomes };
+}
+const NOTHING_MORE = { workers: [], releases: [], server: null };
+async function rehearse_ask({ inputs, run }, host, release) {
+    const { host: address, port } = inputs.app;
+    const where = release === null ? { host: address, port } : null;
+    return host.agent().call('rehearse', { release, run, address: where, keep: inputs.keepReleases });
+}
+async function compare(host, output, manifest, packer) {
+    const { missing, lack } = await offer(host, output, manifest, packer, (params, body) => host.agent().call('compare', params, { body }));
+    const files = missingFiles(manifest, missing).map(({ path, size }) => ({ path, size }));
+    const sending = { files, of: { files: manifest.files.length, bytes: manifest.bytes } };
+    const findings = lack === null ? [] : [{ effect: 'ends', ...lack }];
+    return { sending, lack: findings };
+}
+function rehearse_listOf({ files }) {
+    const lines = files
+        .slice(0, MOST_LINES)
+        .map(({ path, size }) => `would send ${path} (${formatBytes(size)})`);
+    return files.length > MOST_LINES ? [...lines, `…and ${files.length - MOST_LINES} more`] : lines;
+}
+function tell({ effect, message, remedy }, host, log) {
+    const line = [message, ...(remedy === null ? [] : [remedy])].join('. ');
+    if (effect === 'waits' || effect === 'recovers')
+        log.info(line);
+    else
+        log.warning(host === null ? line : `${host}: ${line}`);
+}
+function rehearse_describe({ sending, pruned, findings }) {
+    const parts = ['dry run'];
+    if (sending !== null) {
+        const { files, of } = sending;
+        parts.push(`would send ${files.length} of ${plural(of.files, 'file')} (${formatBytes(totalSize(files))})`);
+    }
+    parts.push(`would remove ${pruned.length === 0 ? 'no release' : pruned.join(', ')}`);
+    if (findings.length > 0)
+        parts.push(findings.map(({ message }) => message).join('; '));
+    return parts.join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/phases/status.js
+/** status: what is live, which releases there are, what the workers run. It changes nothing. */
+
+
+
+async function lookAt(plan, hosts, pipeline) {
+    const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => log.run('status', () => look(host)));
+    const live = agreed(seen.map((host) => host.live));
+    const status = live === null ? 'down' : overall(seen.map((host) => host.status));
+    return { ...untouched({ ...nothingKnown, live }), status, succeeded: true, hosts: seen };
+}
+async function look(host) {
+    const found = await host.agent().call('status', {});
+    const { live, served, releases, workers, lock, interrupted, journal } = found;
+    const { now, freeBytes } = host.facts;
+    const healthy = served !== null && served === live && workers.every(serves);
+    const value = {
+        name: host.name,
+        status: healthy ? 'live' : 'down',
+        live: served,
+        releases,
+        workers,
+        server: { now, freeBytes, lock, interrupted, journal },
+        rehearsal: null,
+    };
+    return { value, detail: `${status_describe(found)}; ${formatBytes(freeBytes)} free` };
+}
+function serves({ status, phase }) {
+    return status === 'online' && phase === 'open';
+}
+function status_describe({ releases, workers, lock, interrupted }) {
+    const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`];
+    if (lock !== null)
+        remarks.push(`locked by ${lock}`);
+    if (interrupted !== null)
+        remarks.push('a deploy was interrupted: the next run recovers it');
+    return remarks.join('; ');
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/server-programs.js
@@ -60128,9 +60361,10 @@ async function loadAgent(settings, require, module) {
 const LONGEST_GREETING = 1024 * 1024;
 /**
  * @param timeoutMs for the login shell to come up and Node to start
+ * @param trace told of every message
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
  */
-async function openAgent(remote, agent, timeoutMs) {
+async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
     const sentinel = `gapless-${(0,external_node_crypto_.randomBytes)(12).toString('hex')}`;
     const channel = await remote.exec(bootstrapCommand({ ...agent, sentinel }));
     let errors = '';
@@ -60165,6 +60399,8 @@ async function openAgent(remote, agent, timeoutMs) {
                 throw new failure_Failure('malformed-message', 'the server sent data unasked');
             const { id, kind: what, value } = guards_parse(reply, payload.toString('utf8'), 'reply');
             const call = pending.get(id);
+            if (call !== undefined)
+                trace({ way: 'received', operation: call.operation, id, kind: what, bytes: payload.length, value });
             if (what === 'event')
                 call?.onEvent(value);
             if (what === 'result')
@@ -60197,18 +60433,23 @@ async function openAgent(remote, agent, timeoutMs) {
                 if (lost)
                     reject(lost);
                 else
-                    pending.set(id, { resolve, reject, onEvent });
+                    pending.set(id, { operation, resolve, reject, onEvent });
             });
             // The answer may come, as an error, while the body is still being sent.
             answer.catch(() => undefined);
             inTurn(async () => {
-                await write(encodeMessage({ id, operation, params, body: body !== undefined }));
+                const message = encodeMessage({ id, operation, params, body: body !== undefined });
+                const sending = { way: 'sent', operation, id };
+                trace({ ...sending, kind: 'request', bytes: message.length, value: params });
+                await write(message);
                 if (body === undefined)
                     return;
+                let bytes = 0;
                 try {
                     for await (const chunk of body) {
                         if (!pending.has(id))
                             break;
+                        bytes += chunk.length;
                         await write(encodeFrame(frameKind.data, chunk));
                     }
                 }
@@ -60218,6 +60459,7 @@ async function openAgent(remote, agent, timeoutMs) {
                     channel.end();
                     throw error;
                 }
+                trace({ ...sending, kind: 'body', bytes });
                 await write(encodeFrame(frameKind.end, Buffer.alloc(0)));
             }).catch((error) => {
                 pending.get(id)?.reject(failure_Failure.from(error));
@@ -60291,6 +60533,24 @@ async function* continued(first, input) {
             return;
         yield value;
     }
+}
+
+;// CONCATENATED MODULE: ./build/remote/trace.js
+function traceLine({ way, operation, id, kind, bytes, value }) {
+    const arrow = way === 'sent' ? '→' : '←';
+    const content = value === undefined ? '' : ` ${JSON.stringify(value, hideSecrets)}`;
+    return `${arrow} ${operation} #${id} ${kind}, ${bytes} bytes${content}`;
+}
+const HIDDEN = '***';
+/**
+ * By name, whatever the values are: the app's environment, the key of its server actions, commands, and what a
+ * healthy answer has. Any of them may hold a secret that nobody said is one.
+ */
+const SECRET = new Set(['key', 'preActivate', 'postActivate', 'body']);
+function hideSecrets(name, value) {
+    if (name === 'env' && typeof value === 'object' && value !== null)
+        return Object.fromEntries(Object.keys(value).map((key) => [key, HIDDEN]));
+    return SECRET.has(name) && typeof value === 'string' ? HIDDEN : value;
 }
 
 // EXTERNAL MODULE: ./node_modules/ssh2/lib/index.js
@@ -61385,6 +61645,7 @@ function forward(jump, { host, port, address }, deadline) {
 
 
 
+
 const NO_BASE = { base: null, folders: '' };
 /**
  * Connects to every host, or to none.
@@ -61398,7 +61659,7 @@ async function connect_connect(plan, settings, pipeline) {
     }));
     try {
         return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
-            const open = () => openSession(plan, address, settings, (line) => log.log.info(line));
+            const open = () => openSession(plan, address, settings, log.log);
             const session = await log.run('connect', async () => {
                 const value = await open();
                 return { value, detail: connect_describe(value) };
@@ -61429,16 +61690,16 @@ function hostOf(name, first, open) {
         close: () => session.close(),
     };
 }
-async function openSession(plan, address, settings, onLog) {
+async function openSession(plan, address, settings, log) {
     const { inputs, appName, path } = plan;
-    const connection = await connect({ ...sshOptions(inputs, address), onLog });
+    const connection = await connect({ ...sshOptions(inputs, address), onLog: log.info });
     try {
         const agent = await openAgent(connection, {
             source: (0,external_node_fs_namespaceObject.readFileSync)(settings.agentFile),
             persist: settings.persist,
             path,
             options: { appName, binPath: inputs.binPath },
-        }, inputs.connectTimeoutMs);
+        }, inputs.connectTimeoutMs, (message) => log.debug(() => traceLine(message)));
         const inspected = agent.call('inspect', {});
         const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE);
         // Of interest only to who uploads.
@@ -61512,25 +61773,37 @@ async function withHosts(plan, programs, pipeline, act) {
     const { command, dryRun } = plan.inputs;
     const known = { ...nothingKnown };
     let hosts = [];
+    let infos = [];
     try {
         const persist = command !== 'status' && !dryRun;
-        const forUpload = command === 'deploy' && !dryRun;
+        const forUpload = command === 'deploy';
         hosts = await connect_connect(plan, { ...programs, persist, forUpload }, pipeline);
         known.live = agreed(hosts.map(({ facts }) => facts.live));
-        return await act(hosts, known);
+        if (command !== 'status')
+            void infosOn(hosts[0]).then((found) => (infos = found));
+        const outcome = await act(hosts, known);
+        return { ...outcome, infos };
     }
     catch (error) {
-        return { ...untouched(known), failure: failure_Failure.from(error) };
+        return { ...untouched(known), failure: failure_Failure.from(error), infos };
     }
     finally {
         for (const host of hosts)
             host.close();
     }
 }
+/** For the report alone: nobody waits for it, and no run fails for it. It is answered before what is asked later. */
+async function infosOn(host) {
+    try {
+        const { releases } = await host.agent().call('releases', {});
+        return releases.flatMap(({ info }) => info ?? []);
+    }
+    catch {
+        return [];
+    }
+}
 
 ;// CONCATENATED MODULE: ./build/phases/index.js
-/** The three commands as stories: every line is a phase, in its order. */
-
 
 
 
@@ -61552,10 +61825,8 @@ function deploy(project) {
             return build_build(plan, project, hosts, key, pipeline.log);
         });
         const manifest = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile, hosts, pipeline.log));
-        if (dryRun) {
-            pipeline.skip('upload', `dry run: ${plural(manifest.files.length, 'file')} would become a new release`);
-            return { ...untouched(known), succeeded: true };
-        }
+        if (dryRun)
+            return rehearseDeploy(plan, hosts, output, manifest, known, pipeline);
         const { id, sentBytes, sent } = await uploadToAll(plan, hosts, output, manifest, pipeline);
         Object.assign(known, { release: id, uploadedBytes: sentBytes, sent });
         return bringLive(plan, hosts, pipeline, { ...known, release: id, kind: 'deploy' });
@@ -61567,10 +61838,8 @@ const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipelin
         known.live = await recover(plan, hosts, pipeline);
     const release = await chooseRelease(plan, hosts, pipeline);
     known.release = release;
-    if (dryRun) {
-        pipeline.skip('verify', `dry run: ${release} would be checked and made live`);
-        return { ...untouched(known), succeeded: true };
-    }
+    if (dryRun)
+        return rehearseRollback(plan, hosts, known, pipeline);
     return bringLive(plan, hosts, pipeline, { ...known, release, kind: 'rollback' });
 });
 const phases_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
@@ -61584,10 +61853,12 @@ function createPipeline(log) {
     // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
     let running = 0;
     const on = (host) => {
-        const info = (line) => log.info(host === null ? line : `${host}: ${line}`);
+        const named = (line) => (host === null ? line : `${host}: ${line}`);
+        const info = (line) => log.info(named(line));
+        const debug = (line) => log.debug(() => named(line()));
         return {
             rows,
-            log: { ...log, info },
+            log: { ...log, info, debug },
             on,
             async run(phase, act) {
                 const startedAt = Date.now();
@@ -61732,6 +62003,8 @@ function redactLog(log, redact, mask) {
         mask,
         info: (line) => log.info(redact(line)),
         warning: (line) => log.warning(redact(line)),
+        annotate: (message, place) => log.annotate(redact(message), place),
+        debug: (line) => log.debug(() => redact(line())),
         group: (title) => log.group(redact(title)),
     };
 }
@@ -61743,15 +62016,36 @@ function redactReport(report, redact) {
         ...report,
         title: redact(title),
         rows: rows.map((row) => ({ ...row, detail: redact(row.detail) })),
-        outcome: { ...outcome, failure, hosts: outcome.hosts.map((host) => redactHost(host, redact)) },
+        outcome: {
+            ...outcome,
+            failure,
+            infos: outcome.infos.map((info) => ({ ...info, actor: redact(info.actor) })),
+            hosts: outcome.hosts.map((host) => redactHost(host, redact)),
+        },
     };
 }
 function redactHost(host, redact) {
-    const { server } = host;
-    if (server === null)
-        return host;
+    return {
+        ...host,
+        server: host.server && redactServer(host.server, redact),
+        rehearsal: host.rehearsal && redactRehearsal(host.rehearsal, redact),
+    };
+}
+function redactServer(server, redact) {
     const journal = server.journal.map((entry) => ({ ...entry, detail: redact(entry.detail) }));
-    return { ...host, server: { ...server, lock: server.lock && redact(server.lock), journal } };
+    return { ...server, lock: server.lock && redact(server.lock), journal };
+}
+function redactRehearsal({ sending, findings, ...rest }, redact) {
+    const files = sending?.files.map(({ path, size }) => ({ path: redact(path), size })) ?? [];
+    return {
+        ...rest,
+        sending: sending && { ...sending, files },
+        findings: findings.map((finding) => ({
+            ...finding,
+            message: redact(finding.message),
+            remedy: finding.remedy && redact(finding.remedy),
+        })),
+    };
 }
 function redactFailure(failure, redact) {
     const { message, remedy, evidence } = failure;
@@ -61782,6 +62076,14 @@ function verbatim(text) {
 function markdown_link(text, url) {
     return url === null ? text : `[${text}](${url})`;
 }
+/** A release's id, a commit. */
+function markdown_code(text) {
+    return `\`${markdown_escape(text)}\``;
+}
+/** Text that is not escaped yet in a heading that is. */
+function on(what, host) {
+    return host === null ? what : `${what} on ${host}`;
+}
 function folded(title, content, open = false) {
     return `<details${open ? ' open' : ''}><summary>${markdown_escape(title)}</summary>\n\n${content}\n\n</details>`;
 }
@@ -61791,6 +62093,10 @@ function bullets(items) {
         .filter(([, markdown]) => markdown !== '')
         .map(([name, markdown]) => `- **${name}:** ${markdown}`)
         .join('\n');
+}
+/** A list with something before it: one that follows another directly would become a part of it, widely spaced. */
+function titled(title, items) {
+    return `**${markdown_escape(title)}**\n\n${bullets(items)}`;
 }
 function table(head, rows) {
     const line = (cells) => `| ${cells.join(' | ')} |`;
@@ -61847,7 +62153,50 @@ function origin_matching(pattern, text) {
     return text !== undefined && pattern.test(text) ? text : null;
 }
 
+;// CONCATENATED MODULE: ./build/report/rehearsal.js
+/** What a dry run found out about a host, as Markdown. */
+
+
+/** Of the list of files. The log has more. */
+const MOST_FILES = 200;
+const EFFECTS = {
+    ends: '⛔ Fail',
+    waits: '⏳ Wait',
+    recovers: '🔧 Recover first',
+    gap: '⚠️ Leave a gap',
+};
+function renderRehearsal({ name, rehearsal }) {
+    if (rehearsal === null)
+        return '';
+    const { sending, pruned, findings } = rehearsal;
+    const list = titled(on('What the run would do', name), [
+        ['Send', sending === null ? '' : describeSending(sending)],
+        ['Remove', pruned.length === 0 ? 'no release' : pruned.map(markdown_code).join(', ')],
+        ['In the way', findings.length === 0 ? 'nothing' : ''],
+        ...findings.map(describeFinding),
+    ]);
+    return [list, renderFiles(name, sending)].filter((text) => text !== '').join('\n\n');
+}
+function describeFinding({ effect, message, remedy }) {
+    return [EFFECTS[effect], [message, ...(remedy === null ? [] : [remedy])].map(markdown_escape).join('. ')];
+}
+function describeSending({ files, of }) {
+    if (files.length === 0)
+        return `nothing: the server has all ${plural(of.files, 'file')}`;
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    return `${files.length} of ${plural(of.files, 'file')}, ${formatBytes(bytes)} of ${formatBytes(of.bytes)} before compression`;
+}
+function renderFiles(host, sending) {
+    const files = sending?.files ?? [];
+    if (files.length === 0)
+        return '';
+    const rows = files.slice(0, MOST_FILES).map(({ path, size }) => [path, formatBytes(size)]);
+    const rest = files.length > MOST_FILES ? [[`…and ${files.length - MOST_FILES} more: see the log`, '']] : [];
+    return folded(on(`${plural(files.length, 'file')} to send`, host), table(['File', 'Size'], [...rows, ...rest]));
+}
+
 ;// CONCATENATED MODULE: ./build/report/sentence.js
+
 /** More hosts than that are only counted. */
 const sentence_MANY = 5;
 function sentence(outcome, command) {
@@ -61866,7 +62215,7 @@ function sentence(outcome, command) {
                 : `${live} is live and verified${everywhere}; before it was ${previousRelease}.`;
         case 'kept':
             if (succeeded)
-                return `Dry run: nothing was changed; ${live} is live.`;
+                return `Dry run: nothing was changed; ${live} is live.${foreseen(hosts)}`;
             return liveRelease === null
                 ? 'Nothing went live, and nothing on the server was touched.'
                 : `${live} is still live, untouched.`;
@@ -61880,6 +62229,13 @@ function sentence(outcome, command) {
             return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
     }
 }
+/** What a dry run foresees, where that is no success. */
+function foreseen(hosts) {
+    const fails = hosts.filter(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal)).length;
+    if (fails === 0)
+        return '';
+    return ` The run would fail${hosts.length > 1 ? ` on ${fails} of ${hosts.length} hosts` : ''} as things are.`;
+}
 /** `A on 10.0.0.11, 10.0.0.12; nothing that is known on 10.0.0.13` */
 function perHost(hosts) {
     const names = new Map();
@@ -61889,6 +62245,36 @@ function perHost(hosts) {
     }
     const list = (some) => (some.length > sentence_MANY ? `${some.length} hosts` : some.join(', '));
     return [...names].map(([what, some]) => `${what} on ${list(some)}`).join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/report/slowest.js
+/** Which of several hosts took longest, and where it lost the time. */
+
+/** What hosts differ by less is chance, in ms. */
+const NOTABLE = 1000;
+/** @returns a sentence without its end, or '' where there are not several hosts */
+function slowestHost(rows) {
+    const names = [...new Set(rows.flatMap(({ host }) => host ?? []))];
+    if (names.length < 2)
+        return '';
+    const totals = names.map((name) => ({ name, ms: timeOf(rows, name) })).toSorted((a, b) => a.ms - b.ms);
+    const [fastest, slowest] = [totals[0], totals.at(-1)];
+    const took = `${slowest.name} took ${formatDuration(slowest.ms)}`;
+    const behind = slowest.ms - fastest.ms;
+    if (behind < NOTABLE)
+        return `${took}, the others hardly less`;
+    const losses = [...new Set(rows.map(({ phase }) => phase))].map((phase) => {
+        const [slow, fast] = [timeOf(rows, slowest.name, phase), timeOf(rows, fastest.name, phase)];
+        return { phase, slow, fast, lost: slow - fast };
+    });
+    const { phase, slow, fast } = losses.toSorted((a, b) => a.lost - b.lost).at(-1);
+    return (`${took}, ${formatDuration(behind)} more than ${fastest.name}: ` +
+        `most of it in ${phase}, ${formatDuration(slow)} against ${formatDuration(fast)}`);
+}
+function timeOf(rows, name, phase) {
+    return rows
+        .filter((row) => row.host === name && (phase === undefined || row.phase === phase))
+        .reduce((sum, { durationMs }) => sum + durationMs, 0);
 }
 
 ;// CONCATENATED MODULE: ./build/report/timeline.js
@@ -61953,6 +62339,9 @@ function safe(host) {
 
 
 
+
+
+
 /** In characters, of which each takes up to eight bytes. */
 const LONGEST_EVIDENCE = 20_000;
 /** Of the journal, in characters. */
@@ -61983,6 +62372,7 @@ function renderSummary(report) {
         hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
         renderFacts(report),
         ...hosts.flatMap((host) => [
+            renderRehearsal(host),
             renderServer(host),
             renderReleases(host, origin),
             renderWorkers(host, looking || !succeeded),
@@ -62005,7 +62395,9 @@ function fitting(sections) {
     }
     return `${kept.join('\n\n')}\n`;
 }
-function mark({ succeeded, status }) {
+function mark({ succeeded, status, hosts }) {
+    if (hosts.some(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal)))
+        return '⚠️';
     if (succeeded)
         return '✅';
     return status === 'down' ? '🔴' : '⚠️';
@@ -62019,33 +62411,40 @@ function renderFailure({ origin }, { code, message, remedy, evidence }) {
     return why + next + proof;
 }
 /** What people ask after a run, a line each. */
-function renderFacts({ command, outcome, origin, rows, durationMs }) {
+function renderFacts(report) {
+    const { command, outcome, origin, rows, durationMs } = report;
     const { succeeded, release, previousRelease, liveRelease, status } = outcome;
     const moved = previousRelease !== null && release !== null && previousRelease !== release && release === liveRelease;
+    const named = (id) => renderRelease(id, report);
     const wayBack = succeeded && status === 'live' && moved && command !== 'status';
     return bullets([
-        [
-            'Release',
-            release === null ? '' : moved ? `${summary_code(previousRelease)} → ${summary_code(release)}` : summary_code(release),
-        ],
-        ['Live', liveRelease === null || liveRelease === release ? '' : summary_code(liveRelease)],
-        ['Commit', origin === null || command !== 'deploy' ? '' : renderCommit(origin)],
+        ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
+        ['Live', liveRelease === release ? '' : named(liveRelease)],
+        // Of a release that there is the commit stands beside it.
+        ['Commit', release !== null || command !== 'deploy' ? '' : renderSource(origin, origin)],
         ['Run', origin === null ? '' : renderRun(origin)],
         ['Sent', renderSent(outcome)],
         ['Checked', markdown_escape(checks(rows).join('; '))],
         ['Took', formatDuration(durationMs)],
+        ['Slowest host', markdown_escape(slowestHost(rows))],
         [
             'To go back',
             wayBack ? `run with \`command: rollback\` and \`release: ${markdown_escape(previousRelease)}\`` : '',
         ],
     ]);
 }
-function summary_code(id) {
-    return `\`${markdown_escape(id)}\``;
+/** A release with its commit and who asked for it, as far as that is known. */
+function renderRelease(id, { command, outcome, origin }) {
+    if (id === null)
+        return '';
+    const isNew = command === 'deploy' && id === outcome.release;
+    const source = renderSource(isNew ? origin : outcome.infos.find((info) => info.id === id), origin);
+    return source === '' ? markdown_code(id) : `${markdown_code(id)} (${source})`;
 }
-function renderCommit(origin) {
-    const { commit } = origin;
-    return commit === '' ? '' : markdown_link(summary_code(commit.slice(0, 7)), commitUrl(origin, commit));
+function renderSource(source, origin) {
+    const { commit = '', actor = '' } = source ?? {};
+    const of = commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), origin && commitUrl(origin, commit));
+    return [of, actor === '' ? '' : `by ${markdown_escape(actor)}`].filter((text) => text !== '').join(' ');
 }
 function shortCommit(commit, origin) {
     return markdown_link(markdown_escape(commit.slice(0, 7)), origin && commitUrl(origin, commit));
@@ -62094,8 +62493,7 @@ function renderServer({ name, server }) {
     if (server === null)
         return '';
     const { freeBytes, lock, interrupted } = server;
-    return bullets([
-        ['Host', name === null ? '' : markdown_escape(name)],
+    return titled(on('Server', name), [
         ['Disk', `${formatBytes(freeBytes)} free`],
         ['Lock', lock === null ? 'free' : `held by ${markdown_escape(lock)}`],
         [
@@ -62145,10 +62543,6 @@ function renderWorkers({ name, workers }, open) {
     const list = table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
     return folded(on(plural(workers.length, 'worker'), name), list, open);
 }
-/** Text that is not escaped yet in a heading that is. */
-function on(what, host) {
-    return host === null ? what : `${what} on ${host}`;
-}
 
 ;// CONCATENATED MODULE: ./build/report/write.js
 /** Writes a report where GitHub looks for it: outputs, summary, annotation, exit code. */
@@ -62158,11 +62552,24 @@ function on(what, host) {
 
 
 
+/** In characters. */
+const LONGEST_DEBUG = 4000;
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
     mask: core_setSecret,
     info: (line) => info(write_withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
     warning: (line) => core_warning(visible(line)),
+    annotate: (message, { file, line, column }) => error(visible(message), {
+        title: 'Gapless: build-failed',
+        file,
+        ...(line === undefined ? {} : { startLine: line }),
+        ...(column === undefined ? {} : { startColumn: column }),
+    }),
+    debug: (line) => {
+        // The runner drops it where `ACTIONS_STEP_DEBUG` is not set: to make the lines costs time.
+        if (isDebug())
+            core_debug(visible(line()).slice(0, LONGEST_DEBUG));
+    },
     group: startGroup,
     endGroup: endGroup,
 };

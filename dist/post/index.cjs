@@ -53303,7 +53303,16 @@ function readInputs(env) {
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
-const nothingKnown = { live: null, release: null, uploadedBytes: 0, sent: null };
+/** Whether the run would end early as things are. */
+function wouldFail({ findings }) {
+    return findings.some(({ effect }) => effect === 'ends');
+}
+const nothingKnown = {
+    live: null,
+    release: null,
+    uploadedBytes: 0,
+    sent: null,
+};
 /** Nothing live was touched: the outcome of every run that ends early. */
 function untouched({ live, release, uploadedBytes, sent }) {
     return {
@@ -53315,6 +53324,7 @@ function untouched({ live, release, uploadedBytes, sent }) {
         uploadedBytes,
         sent,
         failure: null,
+        infos: [],
         hosts: [],
     };
 }
@@ -53339,6 +53349,7 @@ function together(known, ended) {
             workers,
             releases: [],
             server: null,
+            rehearsal: null,
         })),
     };
 }
@@ -53587,6 +53598,22 @@ const activationRequest = object({
 /** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
+const stageParams = object({
+    base: nullable(messages_releaseId),
+    /** SHA-256 of the whole manifest. */
+    contentHash: string,
+    /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+    distDir: string,
+});
+/** What a run would meet, and what that does to it. */
+const finding = object({
+    /** It would end, with nothing live touched; wait; finish an earlier run first; leave a gap. */
+    effect: guards_oneOf('ends', 'waits', 'recovers', 'gap'),
+    /** Of the failure that it would end with. */
+    code: nullable(string),
+    message: string,
+    remedy: nullable(string),
+});
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
@@ -53628,13 +53655,7 @@ const operations = {
      * the server lacks.
      */
     stage: {
-        params: object({
-            base: nullable(messages_releaseId),
-            /** SHA-256 of the whole manifest. */
-            contentHash: string,
-            /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
-            distDir: string,
-        }),
+        params: stageParams,
         result: object({
             id: messages_releaseId,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
@@ -53657,6 +53678,26 @@ const operations = {
         }),
         /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
         result: object({ path: nullable(string), missing: string, leftOut: list(string) }),
+    },
+    /**
+     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
+     * whether it lacks room for them (`disk-full`).
+     */
+    compare: {
+        params: stageParams,
+        result: object({ missing: string, lack: nullable(failureRecord) }),
+    },
+    /** What a run would meet, and what its cleanup would remove. */
+    rehearse: {
+        params: object({
+            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            release: nullable(messages_releaseId),
+            run,
+            /** Where the app would listen; null: where the release has it. */
+            address: nullable(object({ host: string, port: count })),
+            keep: count,
+        }),
+        result: object({ findings: list(finding), pruned: list(messages_releaseId) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: object({ id: messages_releaseId }), result: object({ files: count, bytes: count }) },
@@ -54068,9 +54109,10 @@ async function loadAgent(settings, require, module) {
 const LONGEST_GREETING = 1024 * 1024;
 /**
  * @param timeoutMs for the login shell to come up and Node to start
+ * @param trace told of every message
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
  */
-async function openAgent(remote, agent, timeoutMs) {
+async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
     const sentinel = `gapless-${(0,external_node_crypto_.randomBytes)(12).toString('hex')}`;
     const channel = await remote.exec(bootstrapCommand({ ...agent, sentinel }));
     let errors = '';
@@ -54105,6 +54147,8 @@ async function openAgent(remote, agent, timeoutMs) {
                 throw new failure_Failure('malformed-message', 'the server sent data unasked');
             const { id, kind: what, value } = parse(reply, payload.toString('utf8'), 'reply');
             const call = pending.get(id);
+            if (call !== undefined)
+                trace({ way: 'received', operation: call.operation, id, kind: what, bytes: payload.length, value });
             if (what === 'event')
                 call?.onEvent(value);
             if (what === 'result')
@@ -54137,18 +54181,23 @@ async function openAgent(remote, agent, timeoutMs) {
                 if (lost)
                     reject(lost);
                 else
-                    pending.set(id, { resolve, reject, onEvent });
+                    pending.set(id, { operation, resolve, reject, onEvent });
             });
             // The answer may come, as an error, while the body is still being sent.
             answer.catch(() => undefined);
             inTurn(async () => {
-                await write(encodeMessage({ id, operation, params, body: body !== undefined }));
+                const message = encodeMessage({ id, operation, params, body: body !== undefined });
+                const sending = { way: 'sent', operation, id };
+                trace({ ...sending, kind: 'request', bytes: message.length, value: params });
+                await write(message);
                 if (body === undefined)
                     return;
+                let bytes = 0;
                 try {
                     for await (const chunk of body) {
                         if (!pending.has(id))
                             break;
+                        bytes += chunk.length;
                         await write(encodeFrame(frameKind.data, chunk));
                     }
                 }
@@ -54158,6 +54207,7 @@ async function openAgent(remote, agent, timeoutMs) {
                     channel.end();
                     throw error;
                 }
+                trace({ ...sending, kind: 'body', bytes });
                 await write(encodeFrame(frameKind.end, Buffer.alloc(0)));
             }).catch((error) => {
                 pending.get(id)?.reject(failure_Failure.from(error));
@@ -54231,6 +54281,24 @@ async function* continued(first, input) {
             return;
         yield value;
     }
+}
+
+;// CONCATENATED MODULE: ./build/remote/trace.js
+function traceLine({ way, operation, id, kind, bytes, value }) {
+    const arrow = way === 'sent' ? '→' : '←';
+    const content = value === undefined ? '' : ` ${JSON.stringify(value, hideSecrets)}`;
+    return `${arrow} ${operation} #${id} ${kind}, ${bytes} bytes${content}`;
+}
+const HIDDEN = '***';
+/**
+ * By name, whatever the values are: the app's environment, the key of its server actions, commands, and what a
+ * healthy answer has. Any of them may hold a secret that nobody said is one.
+ */
+const SECRET = new Set(['key', 'preActivate', 'postActivate', 'body']);
+function hideSecrets(name, value) {
+    if (name === 'env' && typeof value === 'object' && value !== null)
+        return Object.fromEntries(Object.keys(value).map((key) => [key, HIDDEN]));
+    return SECRET.has(name) && typeof value === 'string' ? HIDDEN : value;
 }
 
 // EXTERNAL MODULE: ./node_modules/ssh2/lib/index.js
@@ -55406,6 +55474,7 @@ function hosts_named(name, failure) {
 
 
 
+
 const NO_BASE = { base: null, folders: '' };
 /**
  * Connects to every host, or to none.
@@ -55419,7 +55488,7 @@ async function connect_connect(plan, settings, pipeline) {
     }));
     try {
         return await hosts_onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
-            const open = () => openSession(plan, address, settings, (line) => log.log.info(line));
+            const open = () => openSession(plan, address, settings, log.log);
             const session = await log.run('connect', async () => {
                 const value = await open();
                 return { value, detail: connect_describe(value) };
@@ -55450,16 +55519,16 @@ function hostOf(name, first, open) {
         close: () => session.close(),
     };
 }
-async function openSession(plan, address, settings, onLog) {
+async function openSession(plan, address, settings, log) {
     const { inputs, appName, path } = plan;
-    const connection = await connect({ ...sshOptions(inputs, address), onLog });
+    const connection = await connect({ ...sshOptions(inputs, address), onLog: log.info });
     try {
         const agent = await openAgent(connection, {
             source: (0,external_node_fs_namespaceObject.readFileSync)(settings.agentFile),
             persist: settings.persist,
             path,
             options: { appName, binPath: inputs.binPath },
-        }, inputs.connectTimeoutMs);
+        }, inputs.connectTimeoutMs, (message) => log.debug(() => traceLine(message)));
         const inspected = agent.call('inspect', {});
         const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE);
         // Of interest only to who uploads.
@@ -55825,10 +55894,12 @@ function createPipeline(log) {
     // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
     let running = 0;
     const on = (host) => {
-        const info = (line) => log.info(host === null ? line : `${host}: ${line}`);
+        const named = (line) => (host === null ? line : `${host}: ${line}`);
+        const info = (line) => log.info(named(line));
+        const debug = (line) => log.debug(() => named(line()));
         return {
             rows,
-            log: { ...log, info },
+            log: { ...log, info, debug },
             on,
             async run(phase, act) {
                 const startedAt = Date.now();
@@ -56085,6 +56156,8 @@ function redactLog(log, redact, mask) {
         mask,
         info: (line) => log.info(redact(line)),
         warning: (line) => log.warning(redact(line)),
+        annotate: (message, place) => log.annotate(redact(message), place),
+        debug: (line) => log.debug(() => redact(line())),
         group: (title) => log.group(redact(title)),
     };
 }
@@ -56096,15 +56169,36 @@ function redactReport(report, redact) {
         ...report,
         title: redact(title),
         rows: rows.map((row) => ({ ...row, detail: redact(row.detail) })),
-        outcome: { ...outcome, failure, hosts: outcome.hosts.map((host) => redactHost(host, redact)) },
+        outcome: {
+            ...outcome,
+            failure,
+            infos: outcome.infos.map((info) => ({ ...info, actor: redact(info.actor) })),
+            hosts: outcome.hosts.map((host) => redactHost(host, redact)),
+        },
     };
 }
 function redactHost(host, redact) {
-    const { server } = host;
-    if (server === null)
-        return host;
+    return {
+        ...host,
+        server: host.server && redactServer(host.server, redact),
+        rehearsal: host.rehearsal && redactRehearsal(host.rehearsal, redact),
+    };
+}
+function redactServer(server, redact) {
     const journal = server.journal.map((entry) => ({ ...entry, detail: redact(entry.detail) }));
-    return { ...host, server: { ...server, lock: server.lock && redact(server.lock), journal } };
+    return { ...server, lock: server.lock && redact(server.lock), journal };
+}
+function redactRehearsal({ sending, findings, ...rest }, redact) {
+    const files = sending?.files.map(({ path, size }) => ({ path: redact(path), size })) ?? [];
+    return {
+        ...rest,
+        sending: sending && { ...sending, files },
+        findings: findings.map((finding) => ({
+            ...finding,
+            message: redact(finding.message),
+            remedy: finding.remedy && redact(finding.remedy),
+        })),
+    };
 }
 function redactFailure(failure, redact) {
     const { message, remedy, evidence } = failure;
@@ -56135,6 +56229,14 @@ function verbatim(text) {
 function markdown_link(text, url) {
     return url === null ? text : `[${text}](${url})`;
 }
+/** A release's id, a commit. */
+function markdown_code(text) {
+    return `\`${markdown_escape(text)}\``;
+}
+/** Text that is not escaped yet in a heading that is. */
+function on(what, host) {
+    return host === null ? what : `${what} on ${host}`;
+}
 function folded(title, content, open = false) {
     return `<details${open ? ' open' : ''}><summary>${markdown_escape(title)}</summary>\n\n${content}\n\n</details>`;
 }
@@ -56144,6 +56246,10 @@ function bullets(items) {
         .filter(([, markdown]) => markdown !== '')
         .map(([name, markdown]) => `- **${name}:** ${markdown}`)
         .join('\n');
+}
+/** A list with something before it: one that follows another directly would become a part of it, widely spaced. */
+function titled(title, items) {
+    return `**${markdown_escape(title)}**\n\n${bullets(items)}`;
 }
 function table(head, rows) {
     const line = (cells) => `| ${cells.join(' | ')} |`;
@@ -56200,7 +56306,50 @@ function origin_matching(pattern, text) {
     return text !== undefined && pattern.test(text) ? text : null;
 }
 
+;// CONCATENATED MODULE: ./build/report/rehearsal.js
+/** What a dry run found out about a host, as Markdown. */
+
+
+/** Of the list of files. The log has more. */
+const MOST_FILES = 200;
+const EFFECTS = {
+    ends: '⛔ Fail',
+    waits: '⏳ Wait',
+    recovers: '🔧 Recover first',
+    gap: '⚠️ Leave a gap',
+};
+function renderRehearsal({ name, rehearsal }) {
+    if (rehearsal === null)
+        return '';
+    const { sending, pruned, findings } = rehearsal;
+    const list = titled(on('What the run would do', name), [
+        ['Send', sending === null ? '' : describeSending(sending)],
+        ['Remove', pruned.length === 0 ? 'no release' : pruned.map(markdown_code).join(', ')],
+        ['In the way', findings.length === 0 ? 'nothing' : ''],
+        ...findings.map(describeFinding),
+    ]);
+    return [list, renderFiles(name, sending)].filter((text) => text !== '').join('\n\n');
+}
+function describeFinding({ effect, message, remedy }) {
+    return [EFFECTS[effect], [message, ...(remedy === null ? [] : [remedy])].map(markdown_escape).join('. ')];
+}
+function describeSending({ files, of }) {
+    if (files.length === 0)
+        return `nothing: the server has all ${plural(of.files, 'file')}`;
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    return `${files.length} of ${plural(of.files, 'file')}, ${formatBytes(bytes)} of ${formatBytes(of.bytes)} before compression`;
+}
+function renderFiles(host, sending) {
+    const files = sending?.files ?? [];
+    if (files.length === 0)
+        return '';
+    const rows = files.slice(0, MOST_FILES).map(({ path, size }) => [path, formatBytes(size)]);
+    const rest = files.length > MOST_FILES ? [[`…and ${files.length - MOST_FILES} more: see the log`, '']] : [];
+    return folded(on(`${plural(files.length, 'file')} to send`, host), table(['File', 'Size'], [...rows, ...rest]));
+}
+
 ;// CONCATENATED MODULE: ./build/report/sentence.js
+
 /** More hosts than that are only counted. */
 const MANY = 5;
 function sentence(outcome, command) {
@@ -56219,7 +56368,7 @@ function sentence(outcome, command) {
                 : `${live} is live and verified${everywhere}; before it was ${previousRelease}.`;
         case 'kept':
             if (succeeded)
-                return `Dry run: nothing was changed; ${live} is live.`;
+                return `Dry run: nothing was changed; ${live} is live.${foreseen(hosts)}`;
             return liveRelease === null
                 ? 'Nothing went live, and nothing on the server was touched.'
                 : `${live} is still live, untouched.`;
@@ -56233,6 +56382,13 @@ function sentence(outcome, command) {
             return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
     }
 }
+/** What a dry run foresees, where that is no success. */
+function foreseen(hosts) {
+    const fails = hosts.filter(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal)).length;
+    if (fails === 0)
+        return '';
+    return ` The run would fail${hosts.length > 1 ? ` on ${fails} of ${hosts.length} hosts` : ''} as things are.`;
+}
 /** `A on 10.0.0.11, 10.0.0.12; nothing that is known on 10.0.0.13` */
 function perHost(hosts) {
     const names = new Map();
@@ -56242,6 +56398,36 @@ function perHost(hosts) {
     }
     const list = (some) => (some.length > MANY ? `${some.length} hosts` : some.join(', '));
     return [...names].map(([what, some]) => `${what} on ${list(some)}`).join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/report/slowest.js
+/** Which of several hosts took longest, and where it lost the time. */
+
+/** What hosts differ by less is chance, in ms. */
+const NOTABLE = 1000;
+/** @returns a sentence without its end, or '' where there are not several hosts */
+function slowestHost(rows) {
+    const names = [...new Set(rows.flatMap(({ host }) => host ?? []))];
+    if (names.length < 2)
+        return '';
+    const totals = names.map((name) => ({ name, ms: timeOf(rows, name) })).toSorted((a, b) => a.ms - b.ms);
+    const [fastest, slowest] = [totals[0], totals.at(-1)];
+    const took = `${slowest.name} took ${formatDuration(slowest.ms)}`;
+    const behind = slowest.ms - fastest.ms;
+    if (behind < NOTABLE)
+        return `${took}, the others hardly less`;
+    const losses = [...new Set(rows.map(({ phase }) => phase))].map((phase) => {
+        const [slow, fast] = [timeOf(rows, slowest.name, phase), timeOf(rows, fastest.name, phase)];
+        return { phase, slow, fast, lost: slow - fast };
+    });
+    const { phase, slow, fast } = losses.toSorted((a, b) => a.lost - b.lost).at(-1);
+    return (`${took}, ${formatDuration(behind)} more than ${fastest.name}: ` +
+        `most of it in ${phase}, ${formatDuration(slow)} against ${formatDuration(fast)}`);
+}
+function timeOf(rows, name, phase) {
+    return rows
+        .filter((row) => row.host === name && (phase === undefined || row.phase === phase))
+        .reduce((sum, { durationMs }) => sum + durationMs, 0);
 }
 
 ;// CONCATENATED MODULE: ./build/report/timeline.js
@@ -56306,6 +56492,9 @@ function safe(host) {
 
 
 
+
+
+
 /** In characters, of which each takes up to eight bytes. */
 const LONGEST_EVIDENCE = 20_000;
 /** Of the journal, in characters. */
@@ -56336,6 +56525,7 @@ function renderSummary(report) {
         hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
         renderFacts(report),
         ...hosts.flatMap((host) => [
+            renderRehearsal(host),
             renderServer(host),
             renderReleases(host, origin),
             renderWorkers(host, looking || !succeeded),
@@ -56358,7 +56548,9 @@ function fitting(sections) {
     }
     return `${kept.join('\n\n')}\n`;
 }
-function mark({ succeeded, status }) {
+function mark({ succeeded, status, hosts }) {
+    if (hosts.some(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal)))
+        return '⚠️';
     if (succeeded)
         return '✅';
     return status === 'down' ? '🔴' : '⚠️';
@@ -56372,33 +56564,40 @@ function renderFailure({ origin }, { code, message, remedy, evidence }) {
     return why + next + proof;
 }
 /** What people ask after a run, a line each. */
-function renderFacts({ command, outcome, origin, rows, durationMs }) {
+function renderFacts(report) {
+    const { command, outcome, origin, rows, durationMs } = report;
     const { succeeded, release, previousRelease, liveRelease, status } = outcome;
     const moved = previousRelease !== null && release !== null && previousRelease !== release && release === liveRelease;
+    const named = (id) => renderRelease(id, report);
     const wayBack = succeeded && status === 'live' && moved && command !== 'status';
     return bullets([
-        [
-            'Release',
-            release === null ? '' : moved ? `${summary_code(previousRelease)} → ${summary_code(release)}` : summary_code(release),
-        ],
-        ['Live', liveRelease === null || liveRelease === release ? '' : summary_code(liveRelease)],
-        ['Commit', origin === null || command !== 'deploy' ? '' : renderCommit(origin)],
+        ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
+        ['Live', liveRelease === release ? '' : named(liveRelease)],
+        // Of a release that there is the commit stands beside it.
+        ['Commit', release !== null || command !== 'deploy' ? '' : renderSource(origin, origin)],
         ['Run', origin === null ? '' : renderRun(origin)],
         ['Sent', renderSent(outcome)],
         ['Checked', markdown_escape(checks(rows).join('; '))],
         ['Took', formatDuration(durationMs)],
+        ['Slowest host', markdown_escape(slowestHost(rows))],
         [
             'To go back',
             wayBack ? `run with \`command: rollback\` and \`release: ${markdown_escape(previousRelease)}\`` : '',
         ],
     ]);
 }
-function summary_code(id) {
-    return `\`${markdown_escape(id)}\``;
+/** A release with its commit and who asked for it, as far as that is known. */
+function renderRelease(id, { command, outcome, origin }) {
+    if (id === null)
+        return '';
+    const isNew = command === 'deploy' && id === outcome.release;
+    const source = renderSource(isNew ? origin : outcome.infos.find((info) => info.id === id), origin);
+    return source === '' ? markdown_code(id) : `${markdown_code(id)} (${source})`;
 }
-function renderCommit(origin) {
-    const { commit } = origin;
-    return commit === '' ? '' : markdown_link(summary_code(commit.slice(0, 7)), commitUrl(origin, commit));
+function renderSource(source, origin) {
+    const { commit = '', actor = '' } = source ?? {};
+    const of = commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), origin && commitUrl(origin, commit));
+    return [of, actor === '' ? '' : `by ${markdown_escape(actor)}`].filter((text) => text !== '').join(' ');
 }
 function shortCommit(commit, origin) {
     return markdown_link(markdown_escape(commit.slice(0, 7)), origin && commitUrl(origin, commit));
@@ -56447,8 +56646,7 @@ function renderServer({ name, server }) {
     if (server === null)
         return '';
     const { freeBytes, lock, interrupted } = server;
-    return bullets([
-        ['Host', name === null ? '' : markdown_escape(name)],
+    return titled(on('Server', name), [
         ['Disk', `${formatBytes(freeBytes)} free`],
         ['Lock', lock === null ? 'free' : `held by ${markdown_escape(lock)}`],
         [
@@ -56497,10 +56695,6 @@ function renderWorkers({ name, workers }, open) {
     ]);
     const list = table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
     return folded(on(plural(workers.length, 'worker'), name), list, open);
-}
-/** Text that is not escaped yet in a heading that is. */
-function on(what, host) {
-    return host === null ? what : `${what} on ${host}`;
 }
 
 ;// CONCATENATED MODULE: external "os"
@@ -59330,7 +59524,7 @@ function isDebug() {
  * @param message debug message
  */
 function core_debug(message) {
-    issueCommand('debug', {}, message);
+    command_issueCommand('debug', {}, message);
 }
 /**
  * Adds an error issue
@@ -59456,11 +59650,24 @@ function getIDToken(aud) {
 
 
 
+/** In characters. */
+const LONGEST_DEBUG = 4000;
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
     mask: core_setSecret,
     info: (line) => info(withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
     warning: (line) => warning(visible(line)),
+    annotate: (message, { file, line, column }) => error(visible(message), {
+        title: 'Gapless: build-failed',
+        file,
+        ...(line === undefined ? {} : { startLine: line }),
+        ...(column === undefined ? {} : { startColumn: column }),
+    }),
+    debug: (line) => {
+        // The runner drops it where `ACTIONS_STEP_DEBUG` is not set: to make the lines costs time.
+        if (isDebug())
+            core_debug(visible(line()).slice(0, LONGEST_DEBUG));
+    },
     group: startGroup,
     endGroup: endGroup,
 };

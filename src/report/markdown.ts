@@ -30,6 +30,16 @@ export function link(text: string, url: string | null): string {
   return url === null ? text : `[${text}](${url})`
 }
 
+/** A release's id, a commit. */
+export function code(text: string): string {
+  return `\`${escape(text)}\``
+}
+
+/** Text that is not escaped yet in a heading that is. */
+export function on(what: string, host: string | null): string {
+  return host === null ? what : `${what} on ${host}`
+}
+
 export function folded(title: string, content: string, open = false): string {
   return `<details${open ? ' open' : ''}><summary>${escape(title)}</summary>\n\n${content}\n\n</details>`
 }
@@ -40,6 +50,11 @@ export function bullets(items: readonly (readonly [name: string, markdown: strin
     .filter(([, markdown]) => markdown !== '')
     .map(([name, markdown]) => `- **${name}:** ${markdown}`)
     .join('\n')
+}
+
+/** A list with something before it: one that follows another directly would become a part of it, widely spaced. */
+export function titled(title: string, items: Parameters<typeof bullets>[0]): string {
+  return `**${escape(title)}**\n\n${bullets(items)}`
 }
 
 export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {

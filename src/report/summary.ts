@@ -3,12 +3,15 @@
  * and nothing has a colour of its own.
  */
 import { formatAge, formatBytes, formatDuration, plural } from '../format.ts'
-import type { HostOutcome, Outcome } from '../outcome.ts'
+import { type HostOutcome, type Outcome, wouldFail } from '../outcome.ts'
 import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
-import { bullets, escape, folded, link, table, verbatim } from './markdown.ts'
+import type { ReleaseInfo } from '../protocol/messages.ts'
+import { bullets, code, escape, folded, link, on, table, titled, verbatim } from './markdown.ts'
 import { commitUrl, errorUrl, type Origin, originOf } from './origin.ts'
+import { renderRehearsal } from './rehearsal.ts'
 import { type Command, sentence } from './sentence.ts'
+import { slowestHost } from './slowest.ts'
 import { timeline } from './timeline.ts'
 
 /** In characters, of which each takes up to eight bytes. */
@@ -59,6 +62,7 @@ export function renderSummary(report: Report): string {
     hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
     renderFacts(report),
     ...hosts.flatMap((host) => [
+      renderRehearsal(host),
       renderServer(host),
       renderReleases(host, origin),
       renderWorkers(host, looking || !succeeded),
@@ -82,7 +86,8 @@ function fitting(sections: readonly string[]): string {
   return `${kept.join('\n\n')}\n`
 }
 
-function mark({ succeeded, status }: Outcome): string {
+function mark({ succeeded, status, hosts }: Outcome): string {
+  if (hosts.some(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal))) return '⚠️'
   if (succeeded) return '✅'
   return status === 'down' ? '🔴' : '⚠️'
 }
@@ -100,22 +105,23 @@ function renderFailure(
 }
 
 /** What people ask after a run, a line each. */
-function renderFacts({ command, outcome, origin, rows, durationMs }: Report): string {
+function renderFacts(report: Report): string {
+  const { command, outcome, origin, rows, durationMs } = report
   const { succeeded, release, previousRelease, liveRelease, status } = outcome
   const moved =
     previousRelease !== null && release !== null && previousRelease !== release && release === liveRelease
+  const named = (id: string | null) => renderRelease(id, report)
   const wayBack = succeeded && status === 'live' && moved && command !== 'status'
   return bullets([
-    [
-      'Release',
-      release === null ? '' : moved ? `${code(previousRelease)} → ${code(release)}` : code(release),
-    ],
-    ['Live', liveRelease === null || liveRelease === release ? '' : code(liveRelease)],
-    ['Commit', origin === null || command !== 'deploy' ? '' : renderCommit(origin)],
+    ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
+    ['Live', liveRelease === release ? '' : named(liveRelease)],
+    // Of a release that there is the commit stands beside it.
+    ['Commit', release !== null || command !== 'deploy' ? '' : renderSource(origin, origin)],
     ['Run', origin === null ? '' : renderRun(origin)],
     ['Sent', renderSent(outcome)],
     ['Checked', escape(checks(rows).join('; '))],
     ['Took', formatDuration(durationMs)],
+    ['Slowest host', escape(slowestHost(rows))],
     [
       'To go back',
       wayBack ? `run with \`command: rollback\` and \`release: ${escape(previousRelease)}\`` : '',
@@ -123,13 +129,21 @@ function renderFacts({ command, outcome, origin, rows, durationMs }: Report): st
   ])
 }
 
-function code(id: string): string {
-  return `\`${escape(id)}\``
+/** A release with its commit and who asked for it, as far as that is known. */
+function renderRelease(id: string | null, { command, outcome, origin }: Report): string {
+  if (id === null) return ''
+  const isNew = command === 'deploy' && id === outcome.release
+  const source = renderSource(isNew ? origin : outcome.infos.find((info) => info.id === id), origin)
+  return source === '' ? code(id) : `${code(id)} (${source})`
 }
 
-function renderCommit(origin: Origin): string {
-  const { commit } = origin
-  return commit === '' ? '' : link(code(commit.slice(0, 7)), commitUrl(origin, commit))
+function renderSource(
+  source: Pick<ReleaseInfo, 'commit' | 'actor'> | null | undefined,
+  origin: Origin | null,
+): string {
+  const { commit = '', actor = '' } = source ?? {}
+  const of = commit === '' ? '' : link(code(commit.slice(0, 7)), origin && commitUrl(origin, commit))
+  return [of, actor === '' ? '' : `by ${escape(actor)}`].filter((text) => text !== '').join(' ')
 }
 
 function shortCommit(commit: string, origin: Origin | null): string {
@@ -185,8 +199,7 @@ function renderPhases(rows: readonly Row[]): string {
 function renderServer({ name, server }: HostOutcome): string {
   if (server === null) return ''
   const { freeBytes, lock, interrupted } = server
-  return bullets([
-    ['Host', name === null ? '' : escape(name)],
+  return titled(on('Server', name), [
     ['Disk', `${formatBytes(freeBytes)} free`],
     ['Lock', lock === null ? 'free' : `held by ${escape(lock)}`],
     [
@@ -238,9 +251,4 @@ function renderWorkers({ name, workers }: HostOutcome, open: boolean): string {
   ])
   const list = table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows)
   return folded(on(plural(workers.length, 'worker'), name), list, open)
-}
-
-/** Text that is not escaped yet in a heading that is. */
-function on(what: string, host: string | null): string {
-  return host === null ? what : `${what} on ${host}`
 }

@@ -1,7 +1,7 @@
 /** What others wrote, made fit to be shown: without secrets, and without characters that act instead of show. */
 import { inspect, stripVTControlCharacters } from 'node:util'
 import type { Failure } from '../protocol/failure.ts'
-import type { HostOutcome } from '../outcome.ts'
+import type { HostOutcome, Rehearsal, ServerState } from '../outcome.ts'
 import type { Log, Row } from '../pipeline.ts'
 import type { Report } from './summary.ts'
 
@@ -110,6 +110,8 @@ export function redactLog(log: Log, redact: Redact, mask: Log['mask']): Log {
     mask,
     info: (line) => log.info(redact(line)),
     warning: (line) => log.warning(redact(line)),
+    annotate: (message, place) => log.annotate(redact(message), place),
+    debug: (line) => log.debug(() => redact(line())),
     group: (title) => log.group(redact(title)),
   }
 }
@@ -122,15 +124,39 @@ export function redactReport(report: Report, redact: Redact): Report {
     ...report,
     title: redact(title),
     rows: rows.map((row): Row => ({ ...row, detail: redact(row.detail) })),
-    outcome: { ...outcome, failure, hosts: outcome.hosts.map((host) => redactHost(host, redact)) },
+    outcome: {
+      ...outcome,
+      failure,
+      infos: outcome.infos.map((info) => ({ ...info, actor: redact(info.actor) })),
+      hosts: outcome.hosts.map((host) => redactHost(host, redact)),
+    },
   }
 }
 
 function redactHost(host: HostOutcome, redact: Redact): HostOutcome {
-  const { server } = host
-  if (server === null) return host
+  return {
+    ...host,
+    server: host.server && redactServer(host.server, redact),
+    rehearsal: host.rehearsal && redactRehearsal(host.rehearsal, redact),
+  }
+}
+
+function redactServer(server: ServerState, redact: Redact): ServerState {
   const journal = server.journal.map((entry) => ({ ...entry, detail: redact(entry.detail) }))
-  return { ...host, server: { ...server, lock: server.lock && redact(server.lock), journal } }
+  return { ...server, lock: server.lock && redact(server.lock), journal }
+}
+
+function redactRehearsal({ sending, findings, ...rest }: Rehearsal, redact: Redact): Rehearsal {
+  const files = sending?.files.map(({ path, size }) => ({ path: redact(path), size })) ?? []
+  return {
+    ...rest,
+    sending: sending && { ...sending, files },
+    findings: findings.map((finding) => ({
+      ...finding,
+      message: redact(finding.message),
+      remedy: finding.remedy && redact(finding.remedy),
+    })),
+  }
 }
 
 function redactFailure(failure: Failure, redact: Redact): Failure {
