@@ -279,7 +279,7 @@ const serverFacts = object({
 });
 /** Failures as they travel. */
 const failureRecord = object({
-    code: string,
+    code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
     remedy: nullable(string),
     evidence: nullable(string),
@@ -335,6 +335,8 @@ const activationRequest = object({
     preActivate: nullable(string),
     postActivate: nullable(string),
 });
+/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
 const stageParams = object({
     base: nullable(releaseId),
@@ -375,7 +377,10 @@ const operations = {
      */
     reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
     /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
-    encryptionKey: { params: object({ create: guards_boolean }), result: object({ key: nullable(string) }) },
+    encryptionKey: {
+        params: object({ create: guards_boolean }),
+        result: object({ key: nullable(matching(ACTIONS_KEY)) }),
+    },
     /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
     outline: {
         params: nothing,
@@ -826,8 +831,91 @@ function parseLine(line) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/protocol/manifest.js
+/**
+ * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
+ * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
+ * a folder in which nothing is different is one line.
+ */
+
+
+const SHA256 = /^[0-9a-f]{64}$/;
+/** Where a release has the launcher. */
+const LAUNCHER = '.gapless/launcher.cjs';
+const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
+const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
+const directory = object({ kind: oneOf('directory'), path: string });
+/** A folder with everything below it as the base has it. */
+const same = object({ kind: oneOf('same'), path: string });
+/** What a line has, in this order: both sides hash the lines. */
+const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
+function formatEntry(entry) {
+    return `${JSON.stringify(entry, MEMBERS)}\n`;
+}
+/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
+function parseDifference(line) {
+    if (!line.startsWith('{"kind":"same"'))
+        return parseEntry(line);
+    const entry = parse(same, line, 'manifest entry');
+    // The root itself: nothing is different at all.
+    if (entry.path !== '')
+        assertSafePath(entry.path);
+    return entry;
+}
+/** @throws Failure `malformed-message` or `unsafe-path` */
+function parseEntry(line) {
+    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
+    const entry = parse({ file, link: manifest_link, directory }[kind], line, 'manifest entry');
+    assertSafePath(entry.path);
+    if (entry.kind === 'link')
+        assertSafeLink(entry);
+    return entry;
+}
+/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
+function assertSafePath(path) {
+    const parts = path.split('/');
+    if (path === '' ||
+        path.includes('\0') ||
+        parts.some((part) => part === '' || part === '.' || part === '..')) {
+        throw new failure_Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
+    }
+}
+/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+function assertSafeLink({ path, target }) {
+    let depth = path.split('/').length - 1;
+    let lowest = depth;
+    for (const part of target.split('/')) {
+        if (part === '..')
+            depth -= 1;
+        else if (part !== '' && part !== '.')
+            depth += 1;
+        lowest = Math.min(lowest, depth);
+    }
+    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
+        throw new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+    }
+}
+/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
+const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//;
+/** The same where nobody knows what `distDir` is. */
+const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
+const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
+/**
+ * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
+ * differ from the manifest later.
+ * @param distDir relative to the release's root; null for a release that was made before it was kept
+ */
+function isWritableAtRunTime(path, distDir) {
+    if (CODE.test(path))
+        return false;
+    if (distDir === null)
+        return LIKE_WRITTEN.test(path);
+    return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length));
+}
+
 ;// CONCATENATED MODULE: ./build/agent/layout.js
 /** Where things stand on the server. The one place that knows the names. */
+
 
 
 function layoutOf(base) {
@@ -857,7 +945,7 @@ function releaseFiles(directory) {
         runtime: (0,external_node_path_namespaceObject.join)(own, 'runtime.json'),
         manifest: (0,external_node_path_namespaceObject.join)(own, 'manifest.jsonl'),
         verified: (0,external_node_path_namespaceObject.join)(own, 'verified.json'),
-        launcher: (0,external_node_path_namespaceObject.join)(own, 'launcher.cjs'),
+        launcher: (0,external_node_path_namespaceObject.join)(directory, LAUNCHER),
     };
 }
 /** Makes the folders that a deploy needs. `.gapless` holds secrets and is the user's alone. */
@@ -889,6 +977,31 @@ function commandOf(pid) {
     }
     catch {
         return '';
+    }
+}
+/** These processes, and all that they have started, however far down. */
+function withDescendants(roots) {
+    const children = new Map();
+    for (const pid of pids()) {
+        const parent = parentOf(pid);
+        children.set(parent, [...(children.get(parent) ?? []), pid]);
+    }
+    const found = new Set(roots);
+    // A set hands out what is added while it is walked.
+    for (const pid of found)
+        for (const child of children.get(pid) ?? [])
+            found.add(child);
+    return [...found];
+}
+/** 0 where the process has ended. */
+function parentOf(pid) {
+    try {
+        // The second field is the command's name, which may hold anything, parentheses too.
+        const [, parent = ''] = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
+        return Number(parent);
+    }
+    catch {
+        return 0;
     }
 }
 /** The working directories of all processes that we may look at. */
@@ -1085,6 +1198,7 @@ const external_node_os_namespaceObject = require("node:os");
 
 
 
+
 function pm2Home() {
     return process.env['PM2_HOME'] ?? (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.homedir)(), '.pm2');
 }
@@ -1097,7 +1211,7 @@ function daemonPid(home) {
     catch {
         return null;
     }
-    if (!Number.isInteger(pid) || process_identity_startTimeOf(pid) === null)
+    if (!Number.isInteger(pid) || process_identity_startTimeOf(pid) === null || !mayBeDaemon(pid))
         return null;
     const { uid, username } = (0,external_node_os_namespaceObject.userInfo)();
     const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`).uid;
@@ -1107,6 +1221,21 @@ function daemonPid(home) {
         });
     }
     return pid;
+}
+/**
+ * After a reboot the number in the file may be that of anything, of any user. A daemon names itself `PM2 v7.0.4: God
+ * Daemon` (5 to 7), unless PROCESS_TITLE gives it another name; then its program tells.
+ */
+function mayBeDaemon(pid) {
+    if (/pm2|god daemon/i.test(commandOf(pid)))
+        return true;
+    try {
+        return /\/(?:node|bun)[^/]*$/.test((0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`));
+    }
+    catch {
+        // Of another user's process only the name can be seen.
+        return false;
+    }
 }
 /**
  * Connects to the user's daemon, starting one if there is none. The caller's environment must be a clean one
@@ -1322,86 +1451,6 @@ function sha256(bytes) {
     return typeof external_node_crypto_namespaceObject.hash === 'function'
         ? (0,external_node_crypto_namespaceObject.hash)('sha256', bytes, 'hex')
         : (0,external_node_crypto_namespaceObject.createHash)('sha256').update(bytes).digest('hex');
-}
-
-;// CONCATENATED MODULE: ./build/protocol/manifest.js
-/**
- * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
- * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
- * a folder in which nothing is different is one line.
- */
-
-
-const SHA256 = /^[0-9a-f]{64}$/;
-const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
-const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
-const directory = object({ kind: oneOf('directory'), path: string });
-/** A folder with everything below it as the base has it. */
-const same = object({ kind: oneOf('same'), path: string });
-/** What a line has, in this order: both sides hash the lines. */
-const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
-function formatEntry(entry) {
-    return `${JSON.stringify(entry, MEMBERS)}\n`;
-}
-/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
-function parseDifference(line) {
-    if (!line.startsWith('{"kind":"same"'))
-        return parseEntry(line);
-    const entry = parse(same, line, 'manifest entry');
-    // The root itself: nothing is different at all.
-    if (entry.path !== '')
-        assertSafePath(entry.path);
-    return entry;
-}
-/** @throws Failure `malformed-message` or `unsafe-path` */
-function parseEntry(line) {
-    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
-    const entry = parse({ file, link: manifest_link, directory }[kind], line, 'manifest entry');
-    assertSafePath(entry.path);
-    if (entry.kind === 'link')
-        assertSafeLink(entry);
-    return entry;
-}
-/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
-function assertSafePath(path) {
-    const parts = path.split('/');
-    if (path === '' ||
-        path.includes('\0') ||
-        parts.some((part) => part === '' || part === '.' || part === '..')) {
-        throw new failure_Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
-    }
-}
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
-function assertSafeLink({ path, target }) {
-    let depth = path.split('/').length - 1;
-    let lowest = depth;
-    for (const part of target.split('/')) {
-        if (part === '..')
-            depth -= 1;
-        else if (part !== '' && part !== '.')
-            depth += 1;
-        lowest = Math.min(lowest, depth);
-    }
-    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
-        throw new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
-    }
-}
-/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
-const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//;
-/** The same where nobody knows what `distDir` is. */
-const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
-const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
-/**
- * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
- * differ from the manifest later.
- * @param distDir relative to the release's root; null for a release that was made before it was kept
- */
-function isWritableAtRunTime(path, distDir) {
-    if (CODE.test(path))
-        return false;
-    if (distDir === null)
-        return LIKE_WRITTEN.test(path);
-    return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length));
 }
 
 ;// CONCATENATED MODULE: ./build/agent/manifest-lines.js
@@ -1636,6 +1685,84 @@ async function removeRelease(layout, id) {
     await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
 }
 
+;// CONCATENATED MODULE: ./build/agent/launcher.js
+/**
+ * The launcher of a release: every worker begins with it, so its bytes are proven before a release is brought up.
+ * What PM2 starts between activations, such as a worker that crashed, nobody can prove.
+ */
+
+
+
+
+
+
+
+
+/** @throws Failure `release-damaged` when the launcher is not the one that was uploaded */
+async function assertLauncher(layout, id) {
+    if (await isProven(layout, id, await uploadedLauncher(layout, id)))
+        return;
+    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    throw new failure_Failure('release-damaged', `${launcher} is not the file that was uploaded`, {
+        remedy: 'The release cannot go live as it is. Deploy its commit again, or choose another release.',
+    });
+}
+/**
+ * Puts back a launcher that is not the one that was uploaded, for a release that has to come back: the same bytes,
+ * or else those of the newest release whose launcher is proven. Launchers read the releases of older ones.
+ * @returns what was done, or null where nothing was wrong
+ * @throws Failure `release-damaged` when no release has a proven launcher
+ */
+async function repairLauncher(layout, id) {
+    const uploaded = await uploadedLauncher(layout, id);
+    if (await isProven(layout, id, uploaded))
+        return null;
+    const source = await provenElsewhere(layout, id, uploaded);
+    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    if (source === null) {
+        throw new failure_Failure('release-damaged', `${launcher} is not the file that was uploaded, nor is any other`);
+    }
+    const stat = await (0,promises_namespaceObject.lstat)(launcher).catch(() => null);
+    if (stat !== null && !stat.isFile())
+        await (0,promises_namespaceObject.rm)(launcher, { recursive: true, force: true });
+    await writeFileAtomic(launcher, source.content, 0o644);
+    return `${launcher} was not the file that was uploaded: it was replaced by that of ${source.id}`;
+}
+/** As the manifest has it; null where it does not tell, or cannot be read. */
+async function uploadedLauncher(layout, id) {
+    try {
+        for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+            if (entry.kind === 'file' && entry.path === LAUNCHER)
+                return entry;
+        }
+    }
+    catch {
+        // Of a damaged release nothing is proven.
+    }
+    return null;
+}
+async function isProven(layout, id, uploaded) {
+    if (uploaded === null)
+        return false;
+    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    const stat = await (0,promises_namespaceObject.lstat)(launcher).catch(() => null);
+    if (!stat?.isFile() || stat.size !== uploaded.size)
+        return false;
+    return (await fileHasher()(launcher, stat.size)) === uploaded.hash;
+}
+async function provenElsewhere(layout, except, wanted) {
+    const others = (await releaseIds(layout)).filter((id) => id !== except).reverse();
+    const launchers = await Promise.all(others.map(async (id) => ({ id, uploaded: await uploadedLauncher(layout, id) })));
+    const same = launchers.filter(({ uploaded }) => uploaded?.hash === wanted?.hash);
+    for (const { id, uploaded } of [...same, ...launchers]) {
+        const { launcher } = releaseFiles(releaseDirectory(layout, id));
+        const content = await (0,promises_namespaceObject.readFile)(launcher).catch(() => null);
+        if (content !== null && sha256(content) === uploaded?.hash)
+            return { id, content };
+    }
+    return null;
+}
+
 ;// CONCATENATED MODULE: external "node:net"
 const external_node_net_namespaceObject = require("node:net");
 ;// CONCATENATED MODULE: ./build/agent/port.js
@@ -1691,7 +1818,9 @@ function ownersOf(port, { processes, records, daemon }) {
     const throughDaemon = records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
         // Started by somebody else: where it listens, nobody says.
         running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined);
-    return [...running.map(({ pid }) => pid), ...(throughDaemon && daemon !== null ? [daemon] : [])];
+    // `pm2 start npm -- start` and the like: what listens was started by PM2's process, and ends with it.
+    const own = withDescendants(running.map(({ pid }) => pid));
+    return [...own, ...(throughDaemon && daemon !== null ? [daemon] : [])];
 }
 function tryListen(host, port) {
     return new Promise((resolve) => {
@@ -1947,6 +2076,7 @@ const LONGEST_STAY = 60_000;
 
 
 
+
 const fleet_POLL = 100;
 /** Closing the door, PM2's polling and the launcher's own cleanup come on top of the drain, in ms. */
 const MARGIN = 20_000;
@@ -1988,7 +2118,7 @@ function toStates(workers) {
 }
 /** What PM2 starts, whatever the release. */
 function programOf({ current }) {
-    return { script: `${current}/.gapless/launcher.cjs`, cwd: current };
+    return { script: `${current}/${LAUNCHER}`, cwd: current };
 }
 /** Whether PM2 can bring these workers to a new release without a gap. */
 function isOurs(process, app) {
@@ -2494,6 +2624,7 @@ async function stop(child, exit) {
 
 
 
+
 /** A migration may take long; one that waits for an answer that never comes must not hold the lock for ever, in ms. */
 const LONGEST_HOOK = 30 * 60_000;
 /**
@@ -2504,9 +2635,12 @@ const LONGEST_HOOK = 30 * 60_000;
  */
 async function runHook(hook, timeoutMs = LONGEST_HOOK) {
     const { name, commands, directory, runtime, log } = hook;
+    const script = `${log}.sh`;
     const output = (0,external_node_fs_namespaceObject.openSync)(log, 'w', 0o600);
     try {
-        const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-e', '-c', commands], {
+        // A file, because every user of the server can read command lines, and what a workflow puts in may be secret.
+        await writeFileAtomic(script, `${commands}\n`, 0o600);
+        const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-e', script], {
             cwd: directory,
             env: { ...cleanEnvironment(), NODE_ENV: 'production', ...runtime.env },
             stdio: ['ignore', output, output],
@@ -2524,7 +2658,7 @@ async function runHook(hook, timeoutMs = LONGEST_HOOK) {
     }
     finally {
         (0,external_node_fs_namespaceObject.closeSync)(output);
-        await (0,promises_namespaceObject.rm)(log, { force: true });
+        await Promise.all([log, script].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
     }
 }
 function end(child, timeoutMs) {
@@ -2642,12 +2776,16 @@ async function endOf(file, since) {
 
 
 
+
 /** @param during the step that failed */
 async function restore(activation, during, error) {
     const { previous, layout, step } = activation;
+    const launcher = previous === null ? null : await soundLauncher(activation, previous.release);
     // First of all: whatever PM2 starts from now on is the previous release.
     const pointed = previous === null ? undefined : activation.withRoom(() => pointCurrentAt(layout, previous.release));
     const problem = await pointed?.then(() => undefined, (cause) => cause);
+    if (launcher !== null)
+        await activation.journal.note('rollback', launcher);
     const failure = await withEvidence(activation, during, troubleOf(error));
     try {
         if (problem !== undefined)
@@ -2667,6 +2805,10 @@ async function restore(activation, during, error) {
         });
         return restore_verdict(activation, 'down', both);
     }
+}
+/** One that cannot be put right is no reason to stay with a release that fails. @returns what there is to tell */
+async function soundLauncher({ layout, withRoom }, release) {
+    return withRoom(() => repairLauncher(layout, release)).catch((error) => error.message);
 }
 const nothingToGoBackTo = 'there is no release to go back to: the app is left stopped';
 /** A daemon that dies in the middle takes all workers with it; under the next one it is begun anew. */
@@ -2774,6 +2916,7 @@ async function withEvidence({ pm2, appName, logs }, during, failure) {
 
 
 
+
 /** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
 const DOORS_CLOSE = 10_000;
 /** Throws only while nothing live has been touched. */
@@ -2787,6 +2930,7 @@ async function activate(activation) {
         const { how, foreign, together } = await prepare(activation);
         await step('swap', `current -> releases/${release}`, async () => {
             await assertWanted(activation);
+            await proveLauncher(activation);
             // The rename of the link is the one moment that counts: before it nothing live has changed.
             await activation.withRoom(() => pointCurrentAt(layout, release));
             swapped = true;
@@ -2848,6 +2992,15 @@ async function assertWanted(activation) {
         return;
     if (await exists(activationFiles(layout, job.request.activation).withdrawn))
         throw withdrawn();
+}
+/** What has to come back, or has swapped already, is helped where it can be. @throws Failure `release-damaged` */
+async function proveLauncher({ job, layout, target, takenUp, journal, withRoom }) {
+    const { release } = target;
+    if (job.request.kind !== 'restore' && !takenUp)
+        return assertLauncher(layout, release);
+    const repaired = await withRoom(() => repairLauncher(layout, release));
+    if (repaired !== null)
+        await journal.note('swap', repaired);
 }
 async function hook(activation, name) {
     const { job, layout, target, step, journal } = activation;
@@ -3206,6 +3359,8 @@ function pm2Missing(searched, node) {
 
 
 
+
+
 /**
  * @param onEntry called with each entry of its journal
  * @throws Failure `activation-died` if its process ended without a verdict, twice
@@ -3256,6 +3411,12 @@ async function hasEntries({ journal }, activation) {
 function spawnActivation({ layout, agentFile, pm2Home, node }, activation) {
     const files = activationFiles(layout, activation);
     const log = (0,external_node_fs_namespaceObject.openSync)(files.log, 'a', 0o600);
+    // The session's bootstrap proved the file, and that may be a whole build ago.
+    if (!isWhatWasSent(agentFile)) {
+        (0,external_node_fs_namespaceObject.writeSync)(log, `${agentFile} is not the agent that was sent\n`);
+        (0,external_node_fs_namespaceObject.closeSync)(log);
+        return () => false;
+    }
     // A session of its own and a log of its own: the end of the SSH session is no event for it.
     const child = (0,external_node_child_process_namespaceObject.spawn)(node, [agentFile, 'activate', files.job], {
         cwd: layout.base,
@@ -3269,6 +3430,15 @@ function spawnActivation({ layout, agentFile, pm2Home, node }, activation) {
     child.once('error', () => (running = false));
     child.unref();
     return () => running;
+}
+/** The agent's file is named by its hash: see bootstrap.ts. */
+function isWhatWasSent(agentFile) {
+    try {
+        return (0,external_node_path_namespaceObject.basename)(agentFile, '.cjs') === sha256((0,external_node_fs_namespaceObject.readFileSync)(agentFile));
+    }
+    catch {
+        return false;
+    }
 }
 /** @param again starts its process once more, where it died without a verdict */
 async function follow(layout, activation, from, first, again, onEntry) {
@@ -3529,9 +3699,8 @@ async function keepIf(items, test) {
 
 
 
-/** AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+
 const BYTES = 32;
-const FORM = /^[A-Za-z0-9+/]{43}=$/;
 function encryptionKeyFile({ own }) {
     return (0,external_node_path_namespaceObject.join)(own, 'keys', 'server-actions');
 }
@@ -3564,7 +3733,7 @@ async function readKey(file) {
     const key = (await readIfThere(file))?.trim();
     if (key === undefined)
         return null;
-    if (FORM.test(key))
+    if (ACTIONS_KEY.test(key))
         return key;
     throw new failure_Failure('encryption-key-damaged', `${file} holds no key of 32 bytes in base64`, {
         remedy: 'Put back what stood there, or delete it: the next deploy makes another one. Pages that were loaded ' +
@@ -4145,7 +4314,9 @@ function place(directory, distDir, entries) {
             return (0,promises_namespaceObject.symlink)(entry.target, path);
         if (source === null)
             return;
-        if (await reuse(hashFile, source, entry, path, isWritableAtRunTime(entry.path, distDir)))
+        // Of launchers each release has its own: a damaged one is put back from another.
+        const copy = isWritableAtRunTime(entry.path, distDir) || entry.path === LAUNCHER;
+        if (await reuse(hashFile, source, entry, path, copy))
             provenBytes += entry.size;
         else
             damaged.set(index);
@@ -4218,27 +4389,34 @@ const OTHERS_MAY_WRITE = 0o002;
 const STICKY = 0o1000;
 /** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
 function assertTrusted(layout) {
-    for (let folder = layout.base;; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
-        const stat = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false });
-        if (stat !== undefined &&
-            stat.mode & OTHERS_MAY_WRITE &&
-            !(stat.mode & STICKY && folder !== layout.base)) {
-            throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
-        }
-        if (folder === (0,external_node_path_namespaceObject.dirname)(folder))
-            break;
+    const own = [layout.base, layout.own, layout.releases, layout.shared];
+    for (const folder of own)
+        assertNotForAll(folder, false);
+    for (let folder = layout.base; folder !== (0,external_node_path_namespaceObject.dirname)(folder);) {
+        folder = (0,external_node_path_namespaceObject.dirname)(folder);
+        // In a sticky one, such as /tmp, nobody replaces what belongs to others.
+        assertNotForAll(folder, true);
     }
-    for (const folder of [layout.own, layout.releases, layout.shared])
-        assertOwned(folder);
+    // Whoever owns the folder can put another link in the place of `current`, and with it another app.
+    for (const path of [...own, layout.current])
+        assertOwned(path);
+}
+function assertNotForAll(folder, stickyIsFine) {
+    const mode = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false })?.mode ?? 0;
+    if ((mode & OTHERS_MAY_WRITE) === 0 || (stickyIsFine && mode & STICKY))
+        return;
+    throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
 }
 /**
  * The way to a path in `shared`: parts that are not there yet are fine.
- * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere
+ * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere, or
+ *   could be: the shared folder itself may be for all to write in
  */
 function assertOwnWay(shared, path) {
     let way = shared;
     assertOwned(way);
     for (const part of path.split('/')) {
+        assertNotForAll(way, false);
         way = (0,external_node_path_namespaceObject.join)(way, part);
         assertOwned(way);
     }
@@ -4784,9 +4962,17 @@ async function readableByOthers(work) {
         process.umask(before);
     }
 }
+/**
+ * For what an activation starts: under an umask of 0 PM2's folder would be for all to write in (seen in 7.0.4), and
+ * with it the daemon's socket, its list for the next boot, and its pid.
+ */
+function closeToOthers() {
+    process.umask(process.umask() | 0o002);
+}
 
 ;// CONCATENATED MODULE: ./build/agent/operations.js
 /** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
+
 
 
 
@@ -4908,6 +5094,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
             verify: async ({ id }) => {
                 await existing(id);
                 makeFolders(layout);
+                await assertLauncher(layout, id);
                 const runtime = await readRuntime(layout, id);
                 const processes = (await workers()).map(({ process }) => process);
                 const records = await readWorkers(layout.workers);
@@ -5079,6 +5266,7 @@ async function* noBody() {
 
 
 
+
 /** Called by the bootstrap with what follows on standard input. */
 function serve(options, input) {
     const write = process.stdout.write.bind(process.stdout);
@@ -5096,6 +5284,7 @@ function agent_activate(jobFile) {
     process.stdout.on('error', () => undefined);
     process.stderr.on('error', () => undefined);
     process.on('SIGHUP', () => undefined);
+    closeToOthers();
     runActivation(parse(job, (0,external_node_fs_namespaceObject.readFileSync)(jobFile, 'utf8'), 'job')).then(() => process.exit(0), (error) => {
         console.error(error);
         process.exit(1);

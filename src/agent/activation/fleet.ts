@@ -5,6 +5,7 @@
  * and start time, says that it runs the release and has opened its door.
  */
 import { setTimeout as delay } from 'node:timers/promises'
+import { LAUNCHER } from '../../protocol/manifest.ts'
 import { LONGEST_STAY } from '../../server/limits.ts'
 import type { WorkerRecord } from '../../server/worker-record.ts'
 import type { Runtime, WorkerState } from '../../protocol/messages.ts'
@@ -71,7 +72,7 @@ type Program = Pick<Pm2App, 'script' | 'cwd'>
 
 /** What PM2 starts, whatever the release. */
 export function programOf({ current }: Layout): Program {
-  return { script: `${current}/.gapless/launcher.cjs`, cwd: current }
+  return { script: `${current}/${LAUNCHER}`, cwd: current }
 }
 
 /** Whether PM2 can bring these workers to a new release without a gap. */
