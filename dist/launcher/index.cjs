@@ -657,6 +657,8 @@ async function launch(launcherFile, candidate) {
     const activation = readActivation(release.appDirectory);
     if (activation?.halt === true && !candidate) {
         record.update({ phase: 'halted' });
+        // Without a server nothing else need keep the process until its signal comes.
+        setInterval(() => undefined, 2 ** 30);
         process.send?.('ready');
         return;
     }

@@ -59,6 +59,8 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   const activation = readActivation(release.appDirectory)
   if (activation?.halt === true && !candidate) {
     record.update({ phase: 'halted' })
+    // Without a server nothing else need keep the process until its signal comes.
+    setInterval(() => undefined, 2 ** 30)
     process.send?.('ready')
     return
   }
