@@ -3440,14 +3440,27 @@ function isWhatWasSent(agentFile) {
         return false;
     }
 }
+/** A process that cannot even be started, on a full or a read-only disk, says nothing about what the one before did. */
+function attempt(start, onError) {
+    try {
+        return start();
+    }
+    catch (error) {
+        onError(error);
+        return null;
+    }
+}
 /** @param again starts its process once more, where it died without a verdict */
 async function follow(layout, activation, from, first, again, onEntry) {
     const { job, log } = activationFiles(layout, activation);
     let position = from;
+    let trouble = '';
     for (const start of [() => first, again]) {
         if (start === again && !(await exists(job)))
             break;
-        const running = start();
+        const running = attempt(start, (error) => (trouble = error.message));
+        if (running === null)
+            break;
         for await (const { entry, end } of followJournal(layout.journal, position, activation, () => !running())) {
             position = end;
             onEntry(entry);
@@ -3457,7 +3470,7 @@ async function follow(layout, activation, from, first, again, onEntry) {
     }
     const failure = new failure_Failure('activation-died', 'the activation on the server ended without a verdict', {
         remedy: 'Run the deploy again: it starts from what `current` points at.',
-        evidence: lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')),
+        evidence: [lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')), trouble].filter(Boolean).join('\n'),
     });
     if (hasSwapped(await readJournal(layout.journal), activation))
         throw failure;

@@ -57973,6 +57973,7 @@ const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array(11).fill(15_000)];
 function activate(host, request, log) {
     const steps = new Map(STEPS.map((name) => [name, deferred()]));
     let seen = 0;
+    let swapped = false;
     const follow = (call) => {
         let index = 0;
         return call((value) => {
@@ -57984,6 +57985,8 @@ function activate(host, request, log) {
             const { step, state, detail } = journalEntry(value, 'journal entry');
             if (step === null)
                 return;
+            if (step === 'swap')
+                swapped = true;
             if (state === 'note')
                 log(`${step}: ${detail}`);
             if (state === 'done')
@@ -58024,7 +58027,7 @@ function activate(host, request, log) {
     verdict.then((result) => settle(reviveFailure(result) ?? new failure_Failure('activation-failed', 'the step was never reached')), (error) => settle(failure_Failure.from(error)));
     for (const { promise } of steps.values())
         promise.catch(() => undefined);
-    return { step: (name) => steps.get(name).promise, verdict };
+    return { step: (name) => steps.get(name).promise, verdict, hasSwapped: () => swapped };
 }
 function deferred() {
     const settle = {};
@@ -58055,7 +58058,7 @@ async function switchOver(host, request, pipeline) {
         return { name: host.name, verdict, failure: reviveFailure(verdict) };
     }
     catch (error) {
-        const verdict = await activation.verdict.catch((cause) => unseen(host, cause));
+        const verdict = await activation.verdict.catch((cause) => unseen(host, cause, activation.hasSwapped()));
         if (verdict.status === 'restored' || verdict.status === 'down')
             await step('rollback').catch(() => undefined);
         const failure = reviveFailure(verdict) ?? failure_Failure.from(error);
@@ -58063,10 +58066,10 @@ async function switchOver(host, request, pipeline) {
     }
 }
 /** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
-function unseen({ facts: { live } }, error) {
+function unseen({ facts: { live } }, error, swapped) {
     const failure = failure_Failure.from(error);
     const kept = keptVerdict(live, failure.toRecord());
-    const mayHaveSwitched = failure.code === 'connection-lost' || failure.code === 'activation-died';
+    const mayHaveSwitched = swapped || failure.code === 'connection-lost' || failure.code === 'activation-died';
     return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept;
 }
 /**

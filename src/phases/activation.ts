@@ -21,6 +21,8 @@ export interface Activation {
    * `activation-died` if nobody knows how it ended
    */
   readonly verdict: Promise<Verdict>
+  /** Whether it is known to have begun to swap. */
+  hasSwapped(): boolean
 }
 
 const STEPS: readonly ActivationStep[] = [
@@ -39,6 +41,7 @@ const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array<number>(11).fill(15_00
 export function activate(host: Host, request: ActivationRequest, log: Log['info']): Activation {
   const steps = new Map(STEPS.map((name) => [name, deferred()]))
   let seen = 0
+  let swapped = false
   const follow = (call: (onEvent: (value: unknown) => void) => Promise<Verdict>): Promise<Verdict> => {
     let index = 0
     return call((value) => {
@@ -48,6 +51,7 @@ export function activate(host: Host, request: ActivationRequest, log: Log['info'
       seen = index
       const { step, state, detail } = journalEntry(value, 'journal entry')
       if (step === null) return
+      if (step === 'swap') swapped = true
       if (state === 'note') log(`${step}: ${detail}`)
       if (state === 'done') steps.get(step)?.resolve(detail)
       if (state === 'failed') steps.get(step)?.reject(new Failure('activation-failed', detail))
@@ -89,7 +93,7 @@ export function activate(host: Host, request: ActivationRequest, log: Log['info'
     (error: unknown) => settle(Failure.from(error)),
   )
   for (const { promise } of steps.values()) promise.catch(() => undefined)
-  return { step: (name) => steps.get(name)!.promise, verdict }
+  return { step: (name) => steps.get(name)!.promise, verdict, hasSwapped: () => swapped }
 }
 
 interface Deferred {

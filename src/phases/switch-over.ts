@@ -19,7 +19,9 @@ export async function switchOver(host: Host, request: ActivationRequest, pipelin
     const verdict = await activation.verdict
     return { name: host.name, verdict, failure: reviveFailure(verdict) }
   } catch (error) {
-    const verdict = await activation.verdict.catch((cause: unknown) => unseen(host, cause))
+    const verdict = await activation.verdict.catch((cause: unknown) =>
+      unseen(host, cause, activation.hasSwapped()),
+    )
     if (verdict.status === 'restored' || verdict.status === 'down')
       await step('rollback').catch(() => undefined)
     const failure = reviveFailure(verdict) ?? Failure.from(error)
@@ -28,10 +30,10 @@ export async function switchOver(host: Host, request: ActivationRequest, pipelin
 }
 
 /** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
-function unseen({ facts: { live } }: Host, error: unknown): Verdict {
+function unseen({ facts: { live } }: Host, error: unknown, swapped: boolean): Verdict {
   const failure = Failure.from(error)
   const kept = keptVerdict(live, failure.toRecord())
-  const mayHaveSwitched = failure.code === 'connection-lost' || failure.code === 'activation-died'
+  const mayHaveSwitched = swapped || failure.code === 'connection-lost' || failure.code === 'activation-died'
   return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept
 }
 

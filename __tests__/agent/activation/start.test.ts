@@ -50,6 +50,18 @@ test('of one that swapped nobody knows how it ended', async () => {
   expect(failure.code).toBe('activation-died')
 })
 
+test('nor of one that swapped and cannot be started anew', async () => {
+  const context = contextWith(`
+    const fs = require('node:fs')
+    const log = process.argv[3].replace(/json$/, 'log')
+    fs.rmSync(log)
+    fs.mkdirSync(log)`)
+  await openJournal(context.layout.journal, request.activation).begin('swap', '')
+  const failure = await failureOf(startActivation(context, request, () => undefined))
+  expect(failure.code).toBe('activation-died')
+  expect(failure.evidence).toContain('EISDIR')
+})
+
 test('one that has its verdict is not started anew', async () => {
   const context = contextWith('throw new Error()')
   const verdict = { status: 'live', live: null, previous: null, failure: null, workers: [] } as const

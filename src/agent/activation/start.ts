@@ -133,6 +133,16 @@ function isWhatWasSent(agentFile: string): boolean {
   }
 }
 
+/** A process that cannot even be started, on a full or a read-only disk, says nothing about what the one before did. */
+function attempt(start: () => Running, onError: (error: Error) => void): Running | null {
+  try {
+    return start()
+  } catch (error) {
+    onError(error as Error)
+    return null
+  }
+}
+
 /** @param again starts its process once more, where it died without a verdict */
 async function follow(
   layout: Layout,
@@ -144,9 +154,11 @@ async function follow(
 ): Promise<Verdict> {
   const { job, log } = activationFiles(layout, activation)
   let position = from
+  let trouble = ''
   for (const start of [() => first, again]) {
     if (start === again && !(await exists(job))) break
-    const running = start()
+    const running = attempt(start, (error) => (trouble = error.message))
+    if (running === null) break
     for await (const { entry, end } of followJournal(
       layout.journal,
       position,
@@ -160,7 +172,7 @@ async function follow(
   }
   const failure = new Failure('activation-died', 'the activation on the server ended without a verdict', {
     remedy: 'Run the deploy again: it starts from what `current` points at.',
-    evidence: lastLines(await readFile(log, 'utf8').catch(() => '')),
+    evidence: [lastLines(await readFile(log, 'utf8').catch(() => '')), trouble].filter(Boolean).join('\n'),
   })
   if (hasSwapped(await readJournal(layout.journal), activation)) throw failure
   // The journal is written before anything live is touched: what is not in it has not been done.
