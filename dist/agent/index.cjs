@@ -1287,7 +1287,8 @@ async function connectPm2(installed, home) {
             const { max_memory_restart, node_args, ...rest } = options;
             await ask('start', (done) => client.start({
                 name,
-                script,
+                // PM2 takes a script with a space in it for a command line, and hands it to bash (seen in 5.4 to 7.0.4).
+                script: (0,external_node_path_namespaceObject.relative)(cwd, script),
                 cwd,
                 ...rest,
                 node_args: [...node_args],

@@ -5,7 +5,7 @@
 import { readFileSync, readlinkSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { homedir, userInfo } from 'node:os'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
 import { writeFileAtomic } from './files.ts'
 import type { InstalledPm2 } from './find-pm2.ts'
@@ -181,7 +181,8 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
         client.start(
           {
             name,
-            script,
+            // PM2 takes a script with a space in it for a command line, and hands it to bash (seen in 5.4 to 7.0.4).
+            script: relative(cwd, script),
             cwd,
             ...rest,
             node_args: [...node_args],
