@@ -1242,6 +1242,9 @@ function mayBeDaemon(pid) {
  * then: the daemon keeps it for ever.
  */
 async function connectPm2(installed, home) {
+    // PM2 makes its sockets writable for the user's group (0775, 5.4 to 7), and whoever may write there commands the
+    // daemon. A folder that is there already may be shared on purpose.
+    (0,external_node_fs_namespaceObject.mkdirSync)(home, { recursive: true, mode: 0o700 });
     // Read by PM2 when it is loaded.
     process.env['PM2_HOME'] = home;
     const client = (0,external_node_module_namespaceObject.createRequire)((0,external_node_path_namespaceObject.join)(installed.path, 'package.json'))(installed.path);

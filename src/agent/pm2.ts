@@ -2,7 +2,7 @@
  * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
  * whatever happens (5, 6, 7), reload two workers at a time, and cost a second each.
  */
-import { readFileSync, readlinkSync, statSync } from 'node:fs'
+import { mkdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { homedir, userInfo } from 'node:os'
 import { join } from 'node:path'
@@ -131,6 +131,9 @@ interface Client {
  * then: the daemon keeps it for ever.
  */
 export async function connectPm2(installed: InstalledPm2, home: string): Promise<Pm2> {
+  // PM2 makes its sockets writable for the user's group (0775, 5.4 to 7), and whoever may write there commands the
+  // daemon. A folder that is there already may be shared on purpose.
+  mkdirSync(home, { recursive: true, mode: 0o700 })
   // Read by PM2 when it is loaded.
   process.env['PM2_HOME'] = home
   const client = createRequire(join(installed.path, 'package.json'))(installed.path) as Client
