@@ -575,6 +575,9 @@ test('PM2’s list is processes of the app, or refused', async () => {
     }
   })
   const named = entry.map((env) => ({ pm2_env: { ...(env as object), name: 'site' } }))
+  const odd = [{ pm2_env: { name: 'site', restart_time: { toString: false } } }]
+  ;(globalThis as { pm2Answer?: unknown }).pm2Answer = odd
+  expect(await pm2.list('site')).toMatchObject([{ restarts: Number.NaN }])
   await attack({
     surface: 'PM2’s output',
     inputs: fc.oneof(entry, fc.array(fc.oneof(entry, named), { maxLength: 5 })),

@@ -1380,11 +1380,13 @@ function messageOf(error) {
 function toProcess(raw) {
     const env = raw.pm2_env ?? {};
     const text = (name) => (typeof env[name] === 'string' ? env[name] : '');
+    // What is neither has a conversion of its own, which may throw.
+    const number = (value) => typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN;
     return {
-        id: Number(raw.pm_id ?? env['pm_id']),
+        id: number(raw.pm_id ?? env['pm_id']),
         pid: raw.pid ?? 0,
         status: text('status') || 'unknown',
-        restarts: Number(env['restart_time'] ?? 0),
+        restarts: number(env['restart_time'] ?? 0),
         memoryBytes: raw.monit?.memory ?? 0,
         script: text('pm_exec_path'),
         cwd: text('pm_cwd'),

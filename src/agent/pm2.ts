@@ -299,11 +299,14 @@ interface RawProcess {
 function toProcess(raw: RawProcess): Pm2Process {
   const env = raw.pm2_env ?? {}
   const text = (name: string) => (typeof env[name] === 'string' ? env[name] : '')
+  // What is neither has a conversion of its own, which may throw.
+  const number = (value: unknown) =>
+    typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN
   return {
-    id: Number(raw.pm_id ?? env['pm_id']),
+    id: number(raw.pm_id ?? env['pm_id']),
     pid: raw.pid ?? 0,
     status: text('status') || 'unknown',
-    restarts: Number(env['restart_time'] ?? 0),
+    restarts: number(env['restart_time'] ?? 0),
     memoryBytes: raw.monit?.memory ?? 0,
     script: text('pm_exec_path'),
     cwd: text('pm_cwd'),
