@@ -1,6 +1,6 @@
 /** Every parser takes any text: it gives a value that is safe, or says what is wrong, and nothing else happens. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { isIP, isIPv6 } from 'node:net'
 import { join, posix, resolve } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
@@ -546,14 +546,16 @@ describe('what the two sides say to each other', () => {
 
 test('PM2’s list is processes of the app, or refused', async () => {
   const installed = folder()
-  mkdirSync(join(installed, 'home'))
   writeFileSync(join(installed, 'package.json'), '{"name":"pm2","version":"7.0.4","main":"main.cjs"}')
   writeFileSync(
     join(installed, 'main.cjs'),
     `module.exports = { connect: (done) => done(null), disconnect() {}, Client: {
       executeRemote: (method, parameters, done) => done(null, globalThis.pm2Answer) } }`,
   )
-  const pm2 = await connectPm2({ version: '7.0.4', path: installed }, join(installed, 'home'))
+  const home = join(installed, 'home')
+  const pm2 = await connectPm2({ version: '7.0.4', path: installed }, home)
+  // The folder of PM2's sockets.
+  expect(statSync(home).mode & 0o777).toBe(0o700)
   const keys = [
     'pid',
     'pm_id',
@@ -573,6 +575,9 @@ test('PM2’s list is processes of the app, or refused', async () => {
     }
   })
   const named = entry.map((env) => ({ pm2_env: { ...(env as object), name: 'site' } }))
+  const odd = [{ pm2_env: { name: 'site', restart_time: { toString: false } } }]
+  ;(globalThis as { pm2Answer?: unknown }).pm2Answer = odd
+  expect(await pm2.list('site')).toMatchObject([{ restarts: Number.NaN }])
   await attack({
     surface: 'PM2’s output',
     inputs: fc.oneof(entry, fc.array(fc.oneof(entry, named), { maxLength: 5 })),

@@ -91,6 +91,24 @@ describe('instead of an agent', () => {
     record('Server: answers of the agent', words.length, 0)
   })
 
+  test('JSON that is nested 250,000 times, or names what all objects share, is a message like any other', async () => {
+    const deep = `${'['.repeat(250_000)}${']'.repeat(250_000)}`
+    const shared = '{"releases":[],"__proto__":{"taken":1},"constructor":{"prototype":{"taken":1}}}'
+    const answers: readonly (readonly [string, object])[] = [
+      [deep, { code: 'malformed-message' }],
+      [`{"id":1,"kind":"result","value":${deep}}`, { code: 'malformed-message' }],
+      [`{"id":1,"kind":"result","value":${shared}}`, { releases: [] }],
+    ]
+    for (const [answer, outcome] of answers) {
+      const frame = encodeFrame(frameKind.message, Buffer.from(answer))
+      const remote = hostileEnd((sentinel) => [`${sentinel} ready\n`, frame], true)
+      const agent = await openAgent(remote, bootstrap, 2000)
+      expect(await agent.call('releases', {}).catch((error: unknown) => error)).toMatchObject(outcome)
+    }
+    expect(({} as { taken?: unknown }).taken).toBeUndefined()
+    record('Server: deep and polluting JSON', answers.length, 0)
+  })
+
   test('output without end, and no greeting in it, is given up before it fills the memory', async () => {
     const block = 'x'.repeat(64 * 1024)
     const endless = hostileEnd(() => Array.from({ length: 64 }, () => block), false)

@@ -1242,6 +1242,9 @@ function mayBeDaemon(pid) {
  * then: the daemon keeps it for ever.
  */
 async function connectPm2(installed, home) {
+    // PM2 makes its sockets writable for the user's group (0775, 5.4 to 7), and whoever may write there commands the
+    // daemon. A folder that is there already may be shared on purpose.
+    (0,external_node_fs_namespaceObject.mkdirSync)(home, { recursive: true, mode: 0o700 });
     // Read by PM2 when it is loaded.
     process.env['PM2_HOME'] = home;
     const client = (0,external_node_module_namespaceObject.createRequire)((0,external_node_path_namespaceObject.join)(installed.path, 'package.json'))(installed.path);
@@ -1378,11 +1381,13 @@ function messageOf(error) {
 function toProcess(raw) {
     const env = raw.pm2_env ?? {};
     const text = (name) => (typeof env[name] === 'string' ? env[name] : '');
+    // What is neither has a conversion of its own, which may throw.
+    const number = (value) => typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN;
     return {
-        id: Number(raw.pm_id ?? env['pm_id']),
+        id: number(raw.pm_id ?? env['pm_id']),
         pid: raw.pid ?? 0,
         status: text('status') || 'unknown',
-        restarts: Number(env['restart_time'] ?? 0),
+        restarts: number(env['restart_time'] ?? 0),
         memoryBytes: raw.monit?.memory ?? 0,
         script: text('pm_exec_path'),
         cwd: text('pm_cwd'),

@@ -2,7 +2,7 @@
  * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
  * whatever happens (5, 6, 7), reload two workers at a time, and cost a second each.
  */
-import { readFileSync, readlinkSync, statSync } from 'node:fs'
+import { mkdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { homedir, userInfo } from 'node:os'
 import { join, relative } from 'node:path'
@@ -131,6 +131,9 @@ interface Client {
  * then: the daemon keeps it for ever.
  */
 export async function connectPm2(installed: InstalledPm2, home: string): Promise<Pm2> {
+  // PM2 makes its sockets writable for the user's group (0775, 5.4 to 7), and whoever may write there commands the
+  // daemon. A folder that is there already may be shared on purpose.
+  mkdirSync(home, { recursive: true, mode: 0o700 })
   // Read by PM2 when it is loaded.
   process.env['PM2_HOME'] = home
   const client = createRequire(join(installed.path, 'package.json'))(installed.path) as Client
@@ -297,11 +300,14 @@ interface RawProcess {
 function toProcess(raw: RawProcess): Pm2Process {
   const env = raw.pm2_env ?? {}
   const text = (name: string) => (typeof env[name] === 'string' ? env[name] : '')
+  // What is neither has a conversion of its own, which may throw.
+  const number = (value: unknown) =>
+    typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN
   return {
-    id: Number(raw.pm_id ?? env['pm_id']),
+    id: number(raw.pm_id ?? env['pm_id']),
     pid: raw.pid ?? 0,
     status: text('status') || 'unknown',
-    restarts: Number(env['restart_time'] ?? 0),
+    restarts: number(env['restart_time'] ?? 0),
     memoryBytes: raw.monit?.memory ?? 0,
     script: text('pm_exec_path'),
     cwd: text('pm_cwd'),
