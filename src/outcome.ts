@@ -1,6 +1,7 @@
 /** How a run ended: what the outputs, the summary and the exit code are made of. */
 import type {
   ActivationStatus,
+  Finding,
   JournalEntry,
   ReleaseSummary,
   Verdict,
@@ -44,6 +45,32 @@ export interface HostOutcome {
   readonly releases: readonly ReleaseSummary[]
   /** Filled by `status`. */
   readonly server: ServerState | null
+  /** Filled by a dry run. */
+  readonly rehearsal: Rehearsal | null
+}
+
+/** What a run would have done on a host, and what it would have met there. */
+export interface Rehearsal {
+  /** Null for a rollback: it sends nothing. */
+  readonly sending: { readonly files: readonly SentFile[]; readonly of: FileCount } | null
+  /** Releases that the cleanup would remove. */
+  readonly pruned: readonly string[]
+  readonly findings: readonly Finding[]
+}
+
+/** Whether the run would end early as things are. */
+export function wouldFail({ findings }: Rehearsal): boolean {
+  return findings.some(({ effect }) => effect === 'ends')
+}
+
+export interface SentFile {
+  readonly path: string
+  readonly size: number
+}
+
+export interface FileCount {
+  readonly files: number
+  readonly bytes: number
 }
 
 export interface ServerState {
@@ -111,6 +138,7 @@ export function together(known: Known, ended: readonly Ended[]): Outcome {
       workers,
       releases: [],
       server: null,
+      rehearsal: null,
     })),
   }
 }

@@ -8,6 +8,7 @@ export type PhaseName =
   | 'build'
   | 'assemble'
   | 'upload'
+  | 'rehearse'
   | 'verify'
   | 'swap'
   | 'reload'

@@ -32,6 +32,17 @@ async function deployed(count: number): Promise<Layout> {
   return layout
 }
 
+test('cleanup removes what dead workers said of themselves, and nothing of living ones', async () => {
+  const layout = await deployed(1)
+  const record = { release: id(1), port: 1, doorPort: 1, phase: 'open', detail: '', excerpt: '' }
+  const self = { ...record, pid: process.pid, startTime: startTimeOf(process.pid), candidate: false }
+  mkdirSync(layout.workers, { recursive: true })
+  writeFileSync(join(layout.workers, `${process.pid}.json`), JSON.stringify(self))
+  writeFileSync(join(layout.workers, '999999999.json'), JSON.stringify({ ...self, pid: 999_999_999 }))
+  await cleanUp(layout, 3, 0)
+  expect(readdirSync(layout.workers)).toEqual([`${process.pid}.json`])
+})
+
 describe('cleanup keeps', () => {
   test('so many verified releases, the live one included', async () => {
     const layout = await deployed(6)

@@ -66,6 +66,7 @@ function reportWith(text: string): Report {
         live: null,
         releases: [releaseSummary({ id: '20260101000001' })],
         server: null,
+        rehearsal: null,
         workers: [workerState({ status: text, pmId: text })],
       })),
     }),

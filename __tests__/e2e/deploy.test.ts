@@ -3,6 +3,7 @@ import { appendFileSync, existsSync, readdirSync, readFileSync, statSync } from 
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type CommandLines, watchCommandLines } from '../support/command-lines.ts'
+import { listing } from '../support/listing.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { checkOut, sabotage, type Workspace } from '../support/workspace.ts'
@@ -217,18 +218,36 @@ describe('the life of an app', () => {
   })
 
   test('a dry run changes nothing', async () => {
-    const before = [releases(), readFileSync(join(server.app, '.gapless', 'journal.jsonl'), 'utf8')]
+    const changed = sabotage(built.copyBuilt(), '// changed')
+    // All but what the app and PM2 write by themselves.
+    const before = listing(server.home, /(^|\/)\.pm2\/|\.gapless\/workers\/|\/cache\//)
     const run = await runAction({
-      workspace: built.path,
-      inputs: { ...server.inputs, ...prebuilt, 'dry-run': 'true' },
+      workspace: changed.path,
+      inputs: { ...server.inputs, ...prebuilt, 'dry-run': 'true', 'keep-releases': '1' },
     })
+    changed.remove()
     expect({ ...run.outputs, code: run.code }).toMatchObject({
       code: 0,
       status: 'kept',
       'live-release': second,
       'uploaded-bytes': '0',
     })
-    expect([releases(), readFileSync(join(server.app, '.gapless', 'journal.jsonl'), 'utf8')]).toEqual(before)
+    expect(run.summary).toMatch(/\*\*Would send:\*\* 1 of \d+ files, /)
+    expect(run.summary).toContain(`**Would remove:** \`${first}\``)
+    expect(run.summary).toContain('**In the way:** nothing')
+    expect(run.summary).toContain('| server.js |')
+    expect(run.log).toContain('would send server.js (')
+    expect(listing(server.home, /(^|\/)\.pm2\/|\.gapless\/workers\/|\/cache\//)).toEqual(before)
+  })
+
+  test('a dry run of a rollback changes nothing, and tells which release would be live', async () => {
+    const run = await runAction({
+      workspace: built.path,
+      inputs: { ...server.inputs, command: 'rollback', 'dry-run': 'true' },
+    })
+    expect({ ...run.outputs, code: run.code }).toMatchObject({ code: 0, status: 'kept', release: first })
+    expect(run.summary).toContain('**Would remove:** no release')
+    expect(server.current()).toBe(second)
   })
 
   describe('a release that', () => {

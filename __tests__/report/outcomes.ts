@@ -19,7 +19,16 @@ export const live = outcomeOf({
 })
 
 export function hostOutcome(changes: Partial<HostOutcome> = {}): HostOutcome {
-  return { name: null, status: 'live', live: now, workers: [], releases: [], server: null, ...changes }
+  return {
+    name: null,
+    status: 'live',
+    live: now,
+    workers: [],
+    releases: [],
+    server: null,
+    rehearsal: null,
+    ...changes,
+  }
 }
 
 export function releaseSummary(changes: Partial<ReleaseSummary> = {}): ReleaseSummary {

@@ -336,6 +336,22 @@ const activationRequest = object({
     postActivate: nullable(string),
 });
 const nothing = object({});
+const stageParams = object({
+    base: nullable(releaseId),
+    /** SHA-256 of the whole manifest. */
+    contentHash: string,
+    /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+    distDir: string,
+});
+/** What a run would meet, and what that does to it. */
+const finding = object({
+    /** It would end, with nothing live touched; wait; finish an earlier run first; leave a gap. */
+    effect: oneOf('ends', 'waits', 'recovers', 'gap'),
+    /** Of the failure that it would end with. */
+    code: nullable(string),
+    message: string,
+    remedy: nullable(string),
+});
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
@@ -374,13 +390,7 @@ const operations = {
      * the server lacks.
      */
     stage: {
-        params: object({
-            base: nullable(releaseId),
-            /** SHA-256 of the whole manifest. */
-            contentHash: string,
-            /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
-            distDir: string,
-        }),
+        params: stageParams,
         result: object({
             id: releaseId,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
@@ -403,6 +413,26 @@ const operations = {
         }),
         /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
         result: object({ path: nullable(string), missing: string, leftOut: list(string) }),
+    },
+    /**
+     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
+     * whether it lacks room for them (`disk-full`).
+     */
+    compare: {
+        params: stageParams,
+        result: object({ missing: string, lack: nullable(failureRecord) }),
+    },
+    /** What a run would meet, and what its cleanup would remove. */
+    rehearse: {
+        params: object({
+            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            release: nullable(releaseId),
+            run,
+            /** Where the app would listen; null: where the release has it. */
+            address: nullable(object({ host: string, port: count })),
+            keep: count,
+        }),
+        result: object({ findings: list(finding), pruned: list(releaseId) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
@@ -485,6 +515,10 @@ async function linkTarget(link) {
 }
 async function exists(path) {
     return (0,promises_namespaceObject.lstat)(path).then(() => true, whenMissing(false));
+}
+/** The path itself, or the folder above it that is there. */
+function nearestExisting(path) {
+    return (0,external_node_fs_namespaceObject.existsSync)(path) ? path : nearestExisting((0,external_node_path_namespaceObject.dirname)(path));
 }
 function whenMissing(fallback) {
     return (error) => {
@@ -1729,23 +1763,28 @@ const workerRecord = object({
 
 
 
-/** The records of the processes that live. What dead ones left behind is removed. */
+/** The records of the processes that live. */
 async function readWorkers(directory) {
-    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
-    const found = await Promise.all(names
-        .filter((name) => /^\d+\.json$/.test(name))
-        .map(async (name) => {
-        const worker = await readWorker(directory, Number.parseInt(name, 10));
-        // In vain on a read-only file system, where it does no harm.
-        if (worker === null)
-            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, name), { force: true }).catch(() => undefined);
-        return worker;
-    }));
+    const found = await Promise.all((await pidsIn(directory)).map((pid) => readWorker(directory, pid)));
     return found.filter((worker) => worker !== null);
+}
+/** Removes what processes that are dead have left behind. */
+async function removeDeadWorkers(directory) {
+    for (const pid of await pidsIn(directory)) {
+        if ((await readWorker(directory, pid)) === null)
+            await (0,promises_namespaceObject.rm)(fileOf(directory, pid), { force: true });
+    }
+}
+async function pidsIn(directory) {
+    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
+    return names.flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? []).map(Number);
+}
+function fileOf(directory, pid) {
+    return (0,external_node_path_namespaceObject.join)(directory, `${pid}.json`);
 }
 /** The record of a living process, or null. */
 async function readWorker(directory, pid) {
-    const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${pid}.json`));
+    const text = await readIfThere(fileOf(directory, pid));
     if (text === null)
         return null;
     try {
@@ -1918,8 +1957,7 @@ function pm2App(layout, name, next, previous) {
     const stay = longest(({ observeMs }) => observeMs) + LONGEST_STAY;
     return {
         name,
-        script: `${layout.current}/.gapless/launcher.cjs`,
-        cwd: layout.current,
+        ...programOf(layout),
         options: {
             wait_ready: true,
             // The old workers serve for as long as this, whatever the new ones do: time to notice and to go back.
@@ -1947,6 +1985,10 @@ function toStates(workers) {
         restarts: process.restarts,
         memoryBytes: process.memoryBytes,
     }));
+}
+/** What PM2 starts, whatever the release. */
+function programOf({ current }) {
+    return { script: `${current}/.gapless/launcher.cjs`, cwd: current };
 }
 /** Whether PM2 can bring these workers to a new release without a gap. */
 function isOurs(process, app) {
@@ -3285,6 +3327,17 @@ async function locate(layout, wanted, except) {
         await note(releaseDirectory(layout, id), wanted, async () => true);
     }
 }
+/**
+ * @param base what the upload names the differences from: the rest is where it stands there
+ * @param wanted as `locate` has filled it
+ */
+function sourcesIn(layout, base, wanted) {
+    const from = base === null ? '' : releaseDirectory(layout, base);
+    return (file) => {
+        const found = wanted.get(contentKey(file));
+        return found === undefined ? (0,external_node_path_namespaceObject.join)(from, file.path) : found;
+    };
+}
 async function note(directory, wanted, isThere) {
     try {
         for await (const entry of readManifest(releaseFiles(directory).manifest)) {
@@ -3305,7 +3358,7 @@ async function hasSize(path, size) {
     return stat?.size === size;
 }
 async function uploads(layout) {
-    const names = await (0,promises_namespaceObject.readdir)(layout.incoming);
+    const names = await (0,promises_namespaceObject.readdir)(layout.incoming).catch(() => []);
     return names
         .filter((name) => /^\d{14}(\.interrupted)?$/.test(name))
         .map((name) => (0,external_node_path_namespaceObject.join)(layout.incoming, name));
@@ -3344,13 +3397,13 @@ async function cleanUp(layout, keep, lockTimeoutMs) {
     const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs);
     try {
         const live = await liveRelease(layout);
-        const previous = await previousRelease(layout, [live]);
         const ids = await releaseIds(layout);
-        const verified = await keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null);
-        const wanted = new Set([...verified.slice(-keep), live, previous]);
-        const claimed = await claimedReleases(layout, ids);
-        // Without a live release there is nothing that tells which of them matter.
-        const doomed = live === null ? [] : ids.filter((id) => !wanted.has(id) && !claimed.has(id) && id < live);
+        const doomed = await outdated(layout, keep, {
+            ids,
+            live,
+            previous: await previousRelease(layout, [live]),
+            verified: await verifiedAmong(layout, ids),
+        });
         const used = await releasesInUse(layout, ids);
         const removed = doomed.filter((id) => !used.has(id));
         for (const id of removed)
@@ -3369,10 +3422,38 @@ async function cleanUp(layout, keep, lockTimeoutMs) {
         await lock.release();
     }
 }
+async function verifiedAmong(layout, ids) {
+    return keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null);
+}
+/** Releases that nobody wants any more; a process may still use one. */
+async function outdated(layout, keep, { ids, live, previous, verified }) {
+    // Without a live release there is nothing that tells which of them matter.
+    if (live === null)
+        return [];
+    const wanted = new Set([...verified.slice(-keep), live, previous]);
+    const claimed = await claimedReleases(layout, ids);
+    return ids.filter((id) => !wanted.has(id) && !claimed.has(id) && id < live);
+}
+/**
+ * What the cleanup after a run would remove, as things are now.
+ * @param release that the run would make live
+ */
+async function foreseeCleanUp(layout, keep, release) {
+    const ids = await releaseIds(layout);
+    const verified = new Set([...(await verifiedAmong(layout, ids)), release]);
+    const doomed = await outdated(layout, keep, {
+        ids,
+        live: release,
+        previous: await liveRelease(layout),
+        verified: [...verified].sort(),
+    });
+    const used = await releasesInUse(layout, ids);
+    return doomed.filter((id) => !used.has(id));
+}
 /** Releases on their way: the session that sent one lives, or an activation of it waits for the lock. */
 async function claimedReleases(layout, ids) {
     const sent = ids.filter((id) => ownerLives(uploadOwner(releaseDirectory(layout, id))) === true);
-    const jobs = (await (0,promises_namespaceObject.readdir)(layout.activations)).filter((name) => name.endsWith('.json'));
+    const jobs = (await (0,promises_namespaceObject.readdir)(layout.activations).catch(() => [])).filter((name) => name.endsWith('.json'));
     const waiting = await Promise.all(jobs.map((name) => releaseOf((0,external_node_path_namespaceObject.join)(layout.activations, name))));
     return new Set([...sent, ...waiting]);
 }
@@ -3405,6 +3486,7 @@ async function removeLeftovers(layout) {
         if (ownerLives(ownerOf(path)) !== true && (await isOlder(path, JUST_BEGUN)))
             await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
     }
+    await removeDeadWorkers(workers);
     for (const folder of [own, lock, workers, (0,external_node_path_namespaceObject.join)(own, 'agent')]) {
         for (const name of await (0,promises_namespaceObject.readdir)(folder).catch(() => [])) {
             const path = (0,external_node_path_namespaceObject.join)(folder, name);
@@ -3737,194 +3819,10 @@ async function* none() {
     yield* [];
 }
 
-;// CONCATENATED MODULE: ./build/agent/trust.js
-/**
- * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
- * user that the app runs as.
- */
-
-
-
-
-const OTHERS_MAY_WRITE = 0o002;
-const STICKY = 0o1000;
-/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
-function assertTrusted(layout) {
-    for (let folder = layout.base;; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
-        const stat = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false });
-        if (stat !== undefined &&
-            stat.mode & OTHERS_MAY_WRITE &&
-            !(stat.mode & STICKY && folder !== layout.base)) {
-            throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
-        }
-        if (folder === (0,external_node_path_namespaceObject.dirname)(folder))
-            break;
-    }
-    for (const folder of [layout.own, layout.releases, layout.shared])
-        assertOwned(folder);
-}
-/**
- * The way to a path in `shared`: parts that are not there yet are fine.
- * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere
- */
-function assertOwnWay(shared, path) {
-    let way = shared;
-    assertOwned(way);
-    for (const part of path.split('/')) {
-        way = (0,external_node_path_namespaceObject.join)(way, part);
-        assertOwned(way);
-    }
-}
-function assertOwned(path) {
-    const stat = (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false });
-    if (stat === undefined || trust_isOurs(stat))
-        return;
-    const { username } = (0,external_node_os_namespaceObject.userInfo)();
-    const what = stat.isSymbolicLink() ? 'is a link made by' : 'belongs to';
-    throw unsafe(path, `it ${what} user ${stat.uid}, not ${username}`, `ls -ld '${path}'`);
-}
-/** Root can do everything anyhow, and may have put a link to another disk there. */
-function trust_isOurs({ uid }) {
-    return uid === 0 || uid === (0,external_node_os_namespaceObject.userInfo)().uid;
-}
-function unsafe(path, why, command) {
-    return new failure_Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
-        remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
-    });
-}
-
-;// CONCATENATED MODULE: ./build/agent/server.js
-/** What the action needs to know of the server before it builds anything. */
-
-
-
-
-
-
-
-
-
-
-/** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
-async function inspectServer(layout, search, pm2Home) {
-    const standing = nearestExisting(layout.base);
-    assertWritable(layout.base, standing);
-    assertTrusted(layout);
-    const { bavail, bsize, ffree } = await (0,promises_namespaceObject.statfs)(standing);
-    return {
-        node: process.versions.node,
-        nodePath: process.execPath,
-        nodeAbi: process.versions.modules,
-        platform: process.platform,
-        arch: process.arch,
-        glibc: glibcVersion(),
-        cpuFlags: cpuFlags(),
-        user: (0,external_node_os_namespaceObject.userInfo)().username,
-        home: (0,external_node_os_namespaceObject.homedir)(),
-        path: layout.base,
-        pm2: search.found === null ? null : { ...search.found, home: pm2Home, running: daemonPid(pm2Home) !== null },
-        searched: search.searched,
-        freeBytes: bavail * bsize,
-        freeInodes: ffree,
-        live: await liveRelease(layout),
-        interrupted: await interruptedActivation(layout),
-        lock: await lockHolder(layout.lock),
-        now: new Date().toISOString(),
-    };
-}
-function nearestExisting(path) {
-    return (0,external_node_fs_namespaceObject.existsSync)(path) ? path : nearestExisting((0,external_node_path_namespaceObject.dirname)(path));
-}
-function assertWritable(base, standing) {
-    try {
-        (0,external_node_fs_namespaceObject.accessSync)(standing, external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
-    }
-    catch (cause) {
-        const { username } = (0,external_node_os_namespaceObject.userInfo)();
-        throw new failure_Failure('path-not-writable', `${username} may not write in ${standing}`, {
-            remedy: standing === base
-                ? `Give the folder to the user that logs in: sudo chown -R ${username} ${base}`
-                : `Make the folder for the user that logs in: sudo install -d -o ${username} ${base}`,
-            cause,
-        });
-    }
-}
-/** The C library that native modules link to, or null where it is not glibc (musl). */
-function glibcVersion() {
-    const report = process.report;
-    // Without this Node looks up the name of every open connection (18 to 24).
-    report.excludeNetwork = true;
-    const { header } = report.getReport();
-    return header?.glibcVersionRuntime ?? null;
-}
-/** Of the first processor: the kernel runs no machine whose processors differ in what programs may use. */
-function cpuFlags() {
-    try {
-        const line = /^flags\s*:(.*)$/m.exec((0,external_node_fs_namespaceObject.readFileSync)('/proc/cpuinfo', 'utf8'));
-        return line?.[1]?.trim().split(/\s+/) ?? [];
-    }
-    catch {
-        // Not on every container host, and only for a better error.
-        return [];
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/umask.js
-/** Releases are for others to read, such as nginx and its `public` files: a strict umask must not close them. */
-async function readableByOthers(work) {
-    const before = process.umask(0o022);
-    try {
-        return await work();
-    }
-    finally {
-        // The app's workers keep what the user has set.
-        process.umask(before);
-    }
-}
-
 ;// CONCATENATED MODULE: external "node:stream"
 const external_node_stream_namespaceObject = require("node:stream");
-;// CONCATENATED MODULE: ./build/content/bitmap.js
-/** One bit for each file of a manifest, in its order. */
-class Bitmap {
-    #bytes;
-    #count = 0;
-    constructor(bytes = new Uint8Array(0)) {
-        this.#bytes = bytes;
-        for (const byte of bytes)
-            for (let bits = byte; bits > 0; bits &= bits - 1)
-                this.#count += 1;
-    }
-    /** @param text base64; what it is too short for is not set */
-    static parse(text) {
-        return new Bitmap(Buffer.from(text, 'base64'));
-    }
-    /** How many are set. */
-    get count() {
-        return this.#count;
-    }
-    has(index) {
-        return (((this.#bytes[index >> 3] ?? 0) >> (index & 7)) & 1) === 1;
-    }
-    set(index) {
-        if (this.has(index))
-            return;
-        const at = index >> 3;
-        if (at >= this.#bytes.length) {
-            const larger = new Uint8Array(Math.max(16, at + 1, this.#bytes.length * 2));
-            larger.set(this.#bytes);
-            this.#bytes = larger;
-        }
-        this.#bytes[at] = this.#bytes[at] | (1 << (index & 7));
-        this.#count += 1;
-    }
-    /** Base64, up to the last bit that is set. */
-    format() {
-        const end = this.#bytes.findLastIndex((byte) => byte !== 0) + 1;
-        return Buffer.from(this.#bytes.subarray(0, end)).toString('base64');
-    }
-}
-
+;// CONCATENATED MODULE: external "node:zlib"
+const external_node_zlib_namespaceObject = require("node:zlib");
 ;// CONCATENATED MODULE: ./build/agent/parallel.js
 /** Acts on all items, up to `limit` at once. The first failure ends it, when those under way have ended. */
 async function inParallel(items, limit, act) {
@@ -3954,8 +3852,6 @@ async function* each(items) {
     yield* items;
 }
 
-;// CONCATENATED MODULE: external "node:zlib"
-const external_node_zlib_namespaceObject = require("node:zlib");
 ;// CONCATENATED MODULE: ./build/agent/receive.js
 /** Turns the one stream of an upload into files, each proven by its hash. */
 
@@ -4101,6 +3997,123 @@ function assertHash(file, hash) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/agent/room.js
+/** Is there room for a release? Asked before anything of it is sent. */
+
+
+const BLOCK = 4096;
+/** For the release's papers, the journal and others on the same disk, in bytes. */
+const SPARE = 4 * 1024 * 1024;
+function addFile(need, size) {
+    need.bytes += Math.ceil(size / BLOCK) * BLOCK;
+    need.inodes += 1;
+}
+/** @throws Failure `disk-full` */
+async function assertRoom(folder, need) {
+    const failure = await lackOfRoom(folder, need);
+    if (failure !== null)
+        throw failure;
+}
+/** @returns Failure `disk-full`, or null where there is room */
+async function lackOfRoom(folder, need) {
+    const { bavail, bsize, files, ffree } = await (0,promises_namespaceObject.statfs)(folder);
+    const lacking = (what) => new failure_Failure('disk-full', `the server’s disk has no room for the release: ${what}`, {
+        remedy: 'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
+        evidence: `in ${folder}`,
+    });
+    if (bavail * bsize < need.bytes + SPARE) {
+        return lacking(`it needs ${megabytes(need.bytes + SPARE)}, ${megabytes(bavail * bsize)} are free`);
+    }
+    // Some file systems (btrfs) have no fixed number of inodes, and say 0.
+    if (files > 0 && ffree < need.inodes) {
+        return lacking(`it needs ${need.inodes} inodes, ${ffree} are free`);
+    }
+    return null;
+}
+function megabytes(bytes) {
+    return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+;// CONCATENATED MODULE: ./build/content/bitmap.js
+/** One bit for each file of a manifest, in its order. */
+class Bitmap {
+    #bytes;
+    #count = 0;
+    constructor(bytes = new Uint8Array(0)) {
+        this.#bytes = bytes;
+        for (const byte of bytes)
+            for (let bits = byte; bits > 0; bits &= bits - 1)
+                this.#count += 1;
+    }
+    /** @param text base64; what it is too short for is not set */
+    static parse(text) {
+        return new Bitmap(Buffer.from(text, 'base64'));
+    }
+    /** How many are set. */
+    get count() {
+        return this.#count;
+    }
+    has(index) {
+        return (((this.#bytes[index >> 3] ?? 0) >> (index & 7)) & 1) === 1;
+    }
+    set(index) {
+        if (this.has(index))
+            return;
+        const at = index >> 3;
+        if (at >= this.#bytes.length) {
+            const larger = new Uint8Array(Math.max(16, at + 1, this.#bytes.length * 2));
+            larger.set(this.#bytes);
+            this.#bytes = larger;
+        }
+        this.#bytes[at] = this.#bytes[at] | (1 << (index & 7));
+        this.#count += 1;
+    }
+    /** Base64, up to the last bit that is set. */
+    format() {
+        const end = this.#bytes.findLastIndex((byte) => byte !== 0) + 1;
+        return Buffer.from(this.#bytes.subarray(0, end)).toString('base64');
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/survey.js
+/** What of a release the server has, what it lacks, and what room the release takes. */
+
+
+
+
+async function look(entries, distDir) {
+    const missing = new Bitmap();
+    const need = { bytes: 0, inodes: 0 };
+    const folders = new Set();
+    let [reusedFiles, reusedBytes] = [0, 0];
+    for await (const { entry, index, source } of entries) {
+        folders.add((0,external_node_path_namespaceObject.dirname)(entry.path));
+        if (entry.kind !== 'file') {
+            need.inodes += 1;
+        }
+        else if (source === null) {
+            missing.set(index);
+            addFile(need, entry.size);
+        }
+        else {
+            if (isWritableAtRunTime(entry.path, distDir))
+                addFile(need, entry.size);
+            reusedFiles += 1;
+            reusedBytes += entry.size;
+        }
+    }
+    need.inodes += folders.size;
+    return { missing, need, reusedFiles, reusedBytes };
+}
+async function* toPlace(entries, sourceOf) {
+    let index = 0;
+    for await (const entry of entries) {
+        yield { entry, index, source: entry.kind === 'file' ? sourceOf(entry) : null };
+        if (entry.kind === 'file')
+            index += 1;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/place.js
 /** Takes what a release shares with what is on the server already, and proves each file of it. */
 
@@ -4192,34 +4205,60 @@ async function copyAs(source, path, mode) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/agent/room.js
-/** Is there room for a release? Asked before anything of it is sent. */
+;// CONCATENATED MODULE: ./build/agent/trust.js
+/**
+ * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
+ * user that the app runs as.
+ */
 
 
-const BLOCK = 4096;
-/** For the release's papers, the journal and others on the same disk, in bytes. */
-const SPARE = 4 * 1024 * 1024;
-function addFile(need, size) {
-    need.bytes += Math.ceil(size / BLOCK) * BLOCK;
-    need.inodes += 1;
+
+
+const OTHERS_MAY_WRITE = 0o002;
+const STICKY = 0o1000;
+/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
+function assertTrusted(layout) {
+    for (let folder = layout.base;; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
+        const stat = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false });
+        if (stat !== undefined &&
+            stat.mode & OTHERS_MAY_WRITE &&
+            !(stat.mode & STICKY && folder !== layout.base)) {
+            throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
+        }
+        if (folder === (0,external_node_path_namespaceObject.dirname)(folder))
+            break;
+    }
+    for (const folder of [layout.own, layout.releases, layout.shared])
+        assertOwned(folder);
 }
-/** @throws Failure `disk-full` */
-async function assertRoom(folder, need) {
-    const { bavail, bsize, files, ffree } = await (0,promises_namespaceObject.statfs)(folder);
-    const lacking = (what) => new failure_Failure('disk-full', `the server’s disk has no room for the release: ${what}`, {
-        remedy: 'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
-        evidence: `in ${folder}`,
+/**
+ * The way to a path in `shared`: parts that are not there yet are fine.
+ * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere
+ */
+function assertOwnWay(shared, path) {
+    let way = shared;
+    assertOwned(way);
+    for (const part of path.split('/')) {
+        way = (0,external_node_path_namespaceObject.join)(way, part);
+        assertOwned(way);
+    }
+}
+function assertOwned(path) {
+    const stat = (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false });
+    if (stat === undefined || trust_isOurs(stat))
+        return;
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const what = stat.isSymbolicLink() ? 'is a link made by' : 'belongs to';
+    throw unsafe(path, `it ${what} user ${stat.uid}, not ${username}`, `ls -ld '${path}'`);
+}
+/** Root can do everything anyhow, and may have put a link to another disk there. */
+function trust_isOurs({ uid }) {
+    return uid === 0 || uid === (0,external_node_os_namespaceObject.userInfo)().uid;
+}
+function unsafe(path, why, command) {
+    return new failure_Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
+        remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
     });
-    if (bavail * bsize < need.bytes + SPARE) {
-        throw lacking(`it needs ${megabytes(need.bytes + SPARE)}, ${megabytes(bavail * bsize)} are free`);
-    }
-    // Some file systems (btrfs) have no fixed number of inodes, and say 0.
-    if (files > 0 && ffree < need.inodes) {
-        throw lacking(`it needs ${need.inodes} inodes, ${ffree} are free`);
-    }
-}
-function megabytes(bytes) {
-    return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 ;// CONCATENATED MODULE: ./build/agent/shared.js
@@ -4357,6 +4396,7 @@ function assertInside(root, real, path) {
 
 
 
+
 const PROGRESS_MS = 1000;
 function createUploads(layout) {
     let upload;
@@ -4402,12 +4442,8 @@ function createUploads(layout) {
                     : baseChanged();
             }
             await locate(layout, wanted, directory);
-            const from = base === null ? '' : releaseDirectory(layout, base);
-            const sourceOf = (file) => {
-                const found = wanted.get(contentKey(file));
-                return found === undefined ? (0,external_node_path_namespaceObject.join)(from, file.path) : found;
-            };
-            const survey = await look(manifest, distDir, sourceOf);
+            const sourceOf = sourcesIn(layout, base, wanted);
+            const survey = await look(toPlace(readManifest(manifest), sourceOf), distDir);
             await assertRoom(directory, survey.need);
             const { missing, reusedFiles, reusedBytes } = survey;
             upload = {
@@ -4415,7 +4451,7 @@ function createUploads(layout) {
                 directory,
                 contentHash,
                 distDir,
-                placement: place(directory, distDir, toPlace(manifest, sourceOf)),
+                placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf)),
                 reusedBytes,
                 folder: folderMaker(),
                 missing: missing.count,
@@ -4511,41 +4547,8 @@ async function writeManifest(layout, base, body, file, wanted) {
     await (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(lines()), (0,external_node_fs_namespaceObject.createWriteStream)(file, { mode: 0o600 }));
     return hash.digest('hex');
 }
-/** What is missing, and what room the release takes. */
-async function look(manifest, distDir, sourceOf) {
-    const missing = new Bitmap();
-    const need = { bytes: 0, inodes: 0 };
-    const folders = new Set();
-    let [reusedFiles, reusedBytes] = [0, 0];
-    for await (const { entry, index, source } of toPlace(manifest, sourceOf)) {
-        folders.add((0,external_node_path_namespaceObject.dirname)(entry.path));
-        if (entry.kind !== 'file') {
-            need.inodes += 1;
-        }
-        else if (source === null) {
-            missing.set(index);
-            addFile(need, entry.size);
-        }
-        else {
-            if (isWritableAtRunTime(entry.path, distDir))
-                addFile(need, entry.size);
-            reusedFiles += 1;
-            reusedBytes += entry.size;
-        }
-    }
-    need.inodes += folders.size;
-    return { missing, need, reusedFiles, reusedBytes };
-}
-async function* toPlace(manifest, sourceOf) {
-    let index = 0;
-    for await (const entry of readManifest(manifest)) {
-        yield { entry, index, source: entry.kind === 'file' ? sourceOf(entry) : null };
-        if (entry.kind === 'file')
-            index += 1;
-    }
-}
 async function* filesIn(manifest, wanted) {
-    for await (const { entry, index } of toPlace(manifest, () => null)) {
+    for await (const { entry, index } of toPlace(readManifest(manifest), () => null)) {
         if (entry.kind === 'file' && wanted.has(index))
             yield entry;
     }
@@ -4604,8 +4607,187 @@ function secondAfter(id) {
     return formatId(new Date(Date.parse(iso) + 1000));
 }
 
+;// CONCATENATED MODULE: ./build/agent/rehearse.js
+/** What a run would do and meet on this server, for a dry run: it looks, and writes nothing. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
+async function compare(layout, { base, contentHash, distDir }, body) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    const entries = [];
+    const wanted = new Map();
+    for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
+        if (named && entry.kind === 'file')
+            wanted.set(contentKey(entry), null);
+        hash.update(formatEntry(entry));
+        entries.push(entry);
+    }
+    if (hash.digest('hex') !== contentHash) {
+        throw base === null ? new failure_Failure('upload-corrupt', 'the manifest is not what was sent') : baseChanged();
+    }
+    await locate(layout, wanted, '');
+    const { missing, need } = await look(toPlace(entries, sourcesIn(layout, base, wanted)), distDir);
+    const lack = await lackOfRoom(nearestExisting(layout.base), need);
+    return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() };
+}
+async function rehearse(layout, { release, run, address, keep }, { processes, daemon }) {
+    const live = await liveRelease(layout);
+    const { host, port } = address ?? (await readRuntime(layout, release ?? ''));
+    const records = await readWorkers(layout.workers);
+    const findings = [
+        waiting(await lockHolder(layout.lock)),
+        interrupted(await interruptedActivation(layout)),
+        release === null && live !== null
+            ? await ending(async () => assertNotOvertaken(run, await readInfo(layout, live).catch(() => null)))
+            : null,
+        await ending(() => assertPortIsOurs(host, port, { processes, records, daemon })),
+        gap(processes.filter((process) => !isOurs(process, programOf(layout)))),
+    ];
+    return {
+        findings: findings.filter((finding) => finding !== null),
+        pruned: await foreseeCleanUp(layout, keep, release ?? (await nextId(layout))),
+    };
+}
+/** Where the run would end, with nothing live touched. */
+async function ending(check) {
+    try {
+        await check();
+        return null;
+    }
+    catch (error) {
+        const { code, message, remedy = null } = failure_Failure.from(error);
+        return { effect: 'ends', code, message, remedy };
+    }
+}
+function waiting(holder) {
+    if (holder === null)
+        return null;
+    const message = `the lock is held by ${holder}`;
+    return { effect: 'waits', code: 'locked', message, remedy: 'A run waits for it up to `lock-timeout`.' };
+}
+function interrupted(activation) {
+    if (activation === null)
+        return null;
+    const message = 'an earlier run was interrupted after the swap';
+    return { effect: 'recovers', code: null, message, remedy: 'A run first finishes it, or takes it back.' };
+}
+function gap(foreign) {
+    if (foreign.length === 0)
+        return null;
+    const what = foreign.map(({ pid, mode, script }) => `${pid} (${mode.replace('_mode', '')} mode, ${script})`);
+    return {
+        effect: 'gap',
+        code: null,
+        message: `Gapless did not start all that PM2 runs under this name: process ${what.join(', ')}`,
+        remedy: 'The first deploy starts the app anew, with a short gap. After that there is none.',
+    };
+}
+
+;// CONCATENATED MODULE: ./build/agent/server.js
+/** What the action needs to know of the server before it builds anything. */
+
+
+
+
+
+
+
+
+
+
+/** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
+async function inspectServer(layout, search, pm2Home) {
+    const standing = nearestExisting(layout.base);
+    assertWritable(layout.base, standing);
+    assertTrusted(layout);
+    const { bavail, bsize, ffree } = await (0,promises_namespaceObject.statfs)(standing);
+    return {
+        node: process.versions.node,
+        nodePath: process.execPath,
+        nodeAbi: process.versions.modules,
+        platform: process.platform,
+        arch: process.arch,
+        glibc: glibcVersion(),
+        cpuFlags: cpuFlags(),
+        user: (0,external_node_os_namespaceObject.userInfo)().username,
+        home: (0,external_node_os_namespaceObject.homedir)(),
+        path: layout.base,
+        pm2: search.found === null ? null : { ...search.found, home: pm2Home, running: daemonPid(pm2Home) !== null },
+        searched: search.searched,
+        freeBytes: bavail * bsize,
+        freeInodes: ffree,
+        live: await liveRelease(layout),
+        interrupted: await interruptedActivation(layout),
+        lock: await lockHolder(layout.lock),
+        now: new Date().toISOString(),
+    };
+}
+function assertWritable(base, standing) {
+    try {
+        (0,external_node_fs_namespaceObject.accessSync)(standing, external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
+    }
+    catch (cause) {
+        const { username } = (0,external_node_os_namespaceObject.userInfo)();
+        throw new failure_Failure('path-not-writable', `${username} may not write in ${standing}`, {
+            remedy: standing === base
+                ? `Give the folder to the user that logs in: sudo chown -R ${username} ${base}`
+                : `Make the folder for the user that logs in: sudo install -d -o ${username} ${base}`,
+            cause,
+        });
+    }
+}
+/** The C library that native modules link to, or null where it is not glibc (musl). */
+function glibcVersion() {
+    const report = process.report;
+    // Without this Node looks up the name of every open connection (18 to 24).
+    report.excludeNetwork = true;
+    const { header } = report.getReport();
+    return header?.glibcVersionRuntime ?? null;
+}
+/** Of the first processor: the kernel runs no machine whose processors differ in what programs may use. */
+function cpuFlags() {
+    try {
+        const line = /^flags\s*:(.*)$/m.exec((0,external_node_fs_namespaceObject.readFileSync)('/proc/cpuinfo', 'utf8'));
+        return line?.[1]?.trim().split(/\s+/) ?? [];
+    }
+    catch {
+        // Not on every container host, and only for a better error.
+        return [];
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/umask.js
+/** Releases are for others to read, such as nginx and its `public` files: a strict umask must not close them. */
+async function readableByOthers(work) {
+    const before = process.umask(0o022);
+    try {
+        return await work();
+    }
+    finally {
+        // The app's workers keep what the user has set.
+        process.umask(before);
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/operations.js
 /** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
+
 
 
 
@@ -4708,6 +4890,11 @@ function createOperations({ base, appName, binPath, agentFile }) {
             stage: (params, { body }) => readableByOthers(() => uploads.stage(params, body)),
             fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
             commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
+            compare: (params, { body }) => compare(layout, params, body),
+            rehearse: async (params) => rehearse(layout, params, {
+                processes: (await workers()).map(({ process }) => process),
+                daemon: daemonPid(home),
+            }),
             audit: async ({ id }) => {
                 const directory = await existing(id);
                 const [{ entry, distDir }, { sharedDirs, sharedFiles }] = [

@@ -56439,6 +56439,10 @@ function isNextApp(directory) {
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
+/** Whether the run would end early as things are. */
+function wouldFail({ findings }) {
+    return findings.some(({ effect }) => effect === 'ends');
+}
 const nothingKnown = { live: null, release: null, uploadedBytes: 0, sent: null };
 /** Nothing live was touched: the outcome of every run that ends early. */
 function untouched({ live, release, uploadedBytes, sent }) {
@@ -56475,6 +56479,7 @@ function together(known, ended) {
             workers,
             releases: [],
             server: null,
+            rehearsal: null,
         })),
     };
 }
@@ -57722,6 +57727,22 @@ const activationRequest = guards_object({
     postActivate: nullable(string),
 });
 const nothing = guards_object({});
+const stageParams = guards_object({
+    base: nullable(messages_releaseId),
+    /** SHA-256 of the whole manifest. */
+    contentHash: string,
+    /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+    distDir: string,
+});
+/** What a run would meet, and what that does to it. */
+const finding = guards_object({
+    /** It would end, with nothing live touched; wait; finish an earlier run first; leave a gap. */
+    effect: guards_oneOf('ends', 'waits', 'recovers', 'gap'),
+    /** Of the failure that it would end with. */
+    code: nullable(string),
+    message: string,
+    remedy: nullable(string),
+});
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
@@ -57760,13 +57781,7 @@ const operations = {
      * the server lacks.
      */
     stage: {
-        params: guards_object({
-            base: nullable(messages_releaseId),
-            /** SHA-256 of the whole manifest. */
-            contentHash: string,
-            /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
-            distDir: string,
-        }),
+        params: stageParams,
         result: guards_object({
             id: messages_releaseId,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
@@ -57789,6 +57804,26 @@ const operations = {
         }),
         /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
         result: guards_object({ path: nullable(string), missing: string, leftOut: guards_list(string) }),
+    },
+    /**
+     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
+     * whether it lacks room for them (`disk-full`).
+     */
+    compare: {
+        params: stageParams,
+        result: guards_object({ missing: string, lack: nullable(failureRecord) }),
+    },
+    /** What a run would meet, and what its cleanup would remove. */
+    rehearse: {
+        params: guards_object({
+            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            release: nullable(messages_releaseId),
+            run,
+            /** Where the app would listen; null: where the release has it. */
+            address: nullable(guards_object({ host: string, port: count })),
+            keep: count,
+        }),
+        result: guards_object({ findings: guards_list(finding), pruned: guards_list(messages_releaseId) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: guards_object({ id: messages_releaseId }), result: guards_object({ files: count, bytes: count }) },
@@ -59246,96 +59281,6 @@ async function level(plan, hosts, lives, pipeline) {
     return onEach(strays, inputs.maxParallel, pipeline, put).then(() => goal ?? null, () => null);
 }
 
-;// CONCATENATED MODULE: ./build/phases/status.js
-/** status: what is live, which releases there are, what the workers run. It changes nothing. */
-
-
-
-async function lookAt(plan, hosts, pipeline) {
-    const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => log.run('status', () => look(host)));
-    const live = agreed(seen.map((host) => host.live));
-    const status = live === null ? 'down' : overall(seen.map((host) => host.status));
-    return { ...untouched({ ...nothingKnown, live }), status, succeeded: true, hosts: seen };
-}
-async function look(host) {
-    const found = await host.agent().call('status', {});
-    const { live, served, releases, workers, lock, interrupted, journal } = found;
-    const { now, freeBytes } = host.facts;
-    const healthy = served !== null && served === live && workers.every(serves);
-    const value = {
-        name: host.name,
-        status: healthy ? 'live' : 'down',
-        live: served,
-        releases,
-        workers,
-        server: { now, freeBytes, lock, interrupted, journal },
-    };
-    return { value, detail: `${status_describe(found)}; ${formatBytes(freeBytes)} free` };
-}
-function serves({ status, phase }) {
-    return status === 'online' && phase === 'open';
-}
-function status_describe({ releases, workers, lock, interrupted }) {
-    const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`];
-    if (lock !== null)
-        remarks.push(`locked by ${lock}`);
-    if (interrupted !== null)
-        remarks.push('a deploy was interrupted: the next run recovers it');
-    return remarks.join('; ');
-}
-
-;// CONCATENATED MODULE: ./build/plan.js
-/** What will be done, from the inputs and the project. */
-
-
-
-
-/** @param packageName `name` in the app's package.json, if there is one */
-function createPlan(inputs, packageName) {
-    const appName = inputs.appName ?? appNameFromPackage(packageName);
-    const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run;
-    return {
-        inputs,
-        hosts: inputs.hosts,
-        appName,
-        path: inputs.path ?? `apps/${appName}`,
-        activation: (0,external_node_crypto_.randomUUID)(),
-        run: { commit: sha, ref, actor, runUrl, workflow, runNumber, runAttempt },
-    };
-}
-/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
-function packageName({ run, workingDirectory }) {
-    return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
-}
-/**
- * How the release will run.
- * @param basePath of the Next.js app, '' when it has none
- * @param environment what the build asks for, under the user's own
- */
-function runtimeOf({ app, health }, basePath, environment = {}) {
-    return {
-        host: app.host,
-        port: app.port,
-        instances: app.instances === 'max' ? 0 : app.instances,
-        maxMemoryBytes: app.maxMemoryBytes ?? null,
-        nodeOptions: app.nodeOptions,
-        env: { ...environment, ...app.env },
-        health: healthOf(health, basePath),
-        observeMs: app.observeMs,
-        drainTimeoutMs: app.drainTimeoutMs,
-        sharedDirs: app.sharedDirs,
-        sharedFiles: app.sharedFiles,
-    };
-}
-function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
-    const [pathname = '/'] = path.split('?', 1);
-    const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
-    // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
-    const under = pathname === '/' ? basePath : basePath + pathname;
-    const full = within || basePath === '' ? path : under + path.slice(pathname.length);
-    return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
-}
-
 // EXTERNAL MODULE: external "node:events"
 var external_node_events_ = __nccwpck_require__(8474);
 ;// CONCATENATED MODULE: external "node:os"
@@ -59681,6 +59626,58 @@ async function temporaryFile() {
     }
 }
 
+;// CONCATENATED MODULE: ./build/plan.js
+/** What will be done, from the inputs and the project. */
+
+
+
+
+/** @param packageName `name` in the app's package.json, if there is one */
+function createPlan(inputs, packageName) {
+    const appName = inputs.appName ?? appNameFromPackage(packageName);
+    const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run;
+    return {
+        inputs,
+        hosts: inputs.hosts,
+        appName,
+        path: inputs.path ?? `apps/${appName}`,
+        activation: (0,external_node_crypto_.randomUUID)(),
+        run: { commit: sha, ref, actor, runUrl, workflow, runNumber, runAttempt },
+    };
+}
+/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
+function packageName({ run, workingDirectory }) {
+    return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
+}
+/**
+ * How the release will run.
+ * @param basePath of the Next.js app, '' when it has none
+ * @param environment what the build asks for, under the user's own
+ */
+function runtimeOf({ app, health }, basePath, environment = {}) {
+    return {
+        host: app.host,
+        port: app.port,
+        instances: app.instances === 'max' ? 0 : app.instances,
+        maxMemoryBytes: app.maxMemoryBytes ?? null,
+        nodeOptions: app.nodeOptions,
+        env: { ...environment, ...app.env },
+        health: healthOf(health, basePath),
+        observeMs: app.observeMs,
+        drainTimeoutMs: app.drainTimeoutMs,
+        sharedDirs: app.sharedDirs,
+        sharedFiles: app.sharedFiles,
+    };
+}
+function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
+    const [pathname = '/'] = path.split('?', 1);
+    const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
+    // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
+    const under = pathname === '/' ? basePath : basePath + pathname;
+    const full = within || basePath === '' ? path : under + path.slice(pathname.length);
+    return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
+}
+
 ;// CONCATENATED MODULE: ./build/phases/upload.js
 /** upload: sends what the server lacks, in one compressed stream; the server proves every file by its hash. */
 
@@ -59778,10 +59775,12 @@ async function upload(plan, host, output, manifest, packer, log) {
     };
 }
 async function stage(host, output, manifest, packer) {
+    return offer(host, output, manifest, packer, (params, body) => host.agent().call('stage', params, { body }));
+}
+/** Names the release to a host as what is different from one that it has. */
+async function offer(host, output, manifest, packer, call) {
     const distDir = external_node_path_namespaceObject.posix.join(output.relativeAppDir, output.distDir);
-    const begin = (release, folders) => host
-        .agent()
-        .call('stage', { base: release, contentHash: manifest.hash, distDir }, { body: packer.manifest(folders) });
+    const begin = (base, folders) => call({ base, contentHash: manifest.hash, distDir }, packer.manifest(folders));
     const known = await host.base();
     try {
         return await begin(known.base, known.folders);
@@ -59802,6 +59801,122 @@ function provenSoFar(log) {
         progress(provenBytes - before);
         before = provenBytes;
     };
+}
+
+;// CONCATENATED MODULE: ./build/phases/rehearse.js
+/** rehearse: what a dry run tells, host by host: what would be sent and removed, and what would be in the way. */
+
+
+
+
+
+
+/** Of a host's list of files in the log. The summary has fewer. */
+const MOST_LINES = 2000;
+/** A deploy, up to what would be sent. */
+async function rehearseDeploy(plan, hosts, output, manifest, known, pipeline) {
+    const packer = hosts.length > 1 ? packOnce(manifest) : packForOne(manifest);
+    return rehearse(hosts, plan, known, pipeline, async (host, log) => {
+        const { sending, lack } = await compare(host, output, manifest, packer);
+        for (const line of rehearse_listOf(sending))
+            log.info(line);
+        const met = await rehearse_ask(plan, host, null);
+        return { sending, ...met, findings: [...met.findings, ...lack] };
+    }).finally(() => packer.close());
+}
+/** @param known with the release to go back to */
+function rehearseRollback(plan, hosts, known, pipeline) {
+    return rehearse(hosts, plan, known, pipeline, async (host) => ({
+        sending: null,
+        ...(await rehearse_ask(plan, host, known.release)),
+    }));
+}
+async function rehearse(hosts, { inputs }, known, pipeline, act) {
+    const outcomes = await onEach(hosts, inputs.maxParallel, pipeline, (host, log) => log.run('rehearse', async () => {
+        const rehearsal = await act(host, log.log);
+        for (const finding of rehearsal.findings)
+            tell(finding, host.name, log.log);
+        const { name, facts } = host;
+        const value = { name, live: facts.live, rehearsal, status: 'kept', ...NOTHING_MORE };
+        return { value, detail: rehearse_describe(rehearsal) };
+    }));
+    return { ...untouched(known), succeeded: true, hosts: outcomes };
+}
+const NOTHING_MORE = { workers: [], releases: [], server: null };
+async function rehearse_ask({ inputs, run }, host, release) {
+    const { host: address, port } = inputs.app;
+    const where = release === null ? { host: address, port } : null;
+    return host.agent().call('rehearse', { release, run, address: where, keep: inputs.keepReleases });
+}
+async function compare(host, output, manifest, packer) {
+    const { missing, lack } = await offer(host, output, manifest, packer, (params, body) => host.agent().call('compare', params, { body }));
+    const files = missingFiles(manifest, missing).map(({ path, size }) => ({ path, size }));
+    const sending = { files, of: { files: manifest.files.length, bytes: manifest.bytes } };
+    const findings = lack === null ? [] : [{ effect: 'ends', ...lack }];
+    return { sending, lack: findings };
+}
+function rehearse_listOf({ files }) {
+    const lines = files
+        .slice(0, MOST_LINES)
+        .map(({ path, size }) => `would send ${path} (${formatBytes(size)})`);
+    return files.length > MOST_LINES ? [...lines, `…and ${files.length - MOST_LINES} more`] : lines;
+}
+function tell({ effect, message, remedy }, host, log) {
+    const line = [message, ...(remedy === null ? [] : [remedy])].join('. ');
+    if (effect === 'waits' || effect === 'recovers')
+        log.info(line);
+    else
+        log.warning(host === null ? line : `${host}: ${line}`);
+}
+function rehearse_describe({ sending, pruned, findings }) {
+    const parts = ['dry run'];
+    if (sending !== null) {
+        const { files, of } = sending;
+        parts.push(`would send ${files.length} of ${plural(of.files, 'file')} (${formatBytes(totalSize(files))})`);
+    }
+    parts.push(`would remove ${pruned.length === 0 ? 'no release' : pruned.join(', ')}`);
+    if (findings.length > 0)
+        parts.push(findings.map(({ message }) => message).join('; '));
+    return parts.join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/phases/status.js
+/** status: what is live, which releases there are, what the workers run. It changes nothing. */
+
+
+
+async function lookAt(plan, hosts, pipeline) {
+    const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => log.run('status', () => look(host)));
+    const live = agreed(seen.map((host) => host.live));
+    const status = live === null ? 'down' : overall(seen.map((host) => host.status));
+    return { ...untouched({ ...nothingKnown, live }), status, succeeded: true, hosts: seen };
+}
+async function look(host) {
+    const found = await host.agent().call('status', {});
+    const { live, served, releases, workers, lock, interrupted, journal } = found;
+    const { now, freeBytes } = host.facts;
+    const healthy = served !== null && served === live && workers.every(serves);
+    const value = {
+        name: host.name,
+        status: healthy ? 'live' : 'down',
+        live: served,
+        releases,
+        workers,
+        server: { now, freeBytes, lock, interrupted, journal },
+        rehearsal: null,
+    };
+    return { value, detail: `${status_describe(found)}; ${formatBytes(freeBytes)} free` };
+}
+function serves({ status, phase }) {
+    return status === 'online' && phase === 'open';
+}
+function status_describe({ releases, workers, lock, interrupted }) {
+    const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`];
+    if (lock !== null)
+        remarks.push(`locked by ${lock}`);
+    if (interrupted !== null)
+        remarks.push('a deploy was interrupted: the next run recovers it');
+    return remarks.join('; ');
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/server-programs.js
@@ -61442,7 +61557,7 @@ async function withHosts(plan, programs, pipeline, act) {
     let hosts = [];
     try {
         const persist = command !== 'status' && !dryRun;
-        const forUpload = command === 'deploy' && !dryRun;
+        const forUpload = command === 'deploy';
         hosts = await connect_connect(plan, { ...programs, persist, forUpload }, pipeline);
         known.live = agreed(hosts.map(({ facts }) => facts.live));
         return await act(hosts, known);
@@ -61457,8 +61572,6 @@ async function withHosts(plan, programs, pipeline, act) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/index.js
-/** The three commands as stories: every line is a phase, in its order. */
-
 
 
 
@@ -61480,10 +61593,8 @@ function deploy(project) {
             return build_build(plan, project, hosts, key, pipeline.log);
         });
         const manifest = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile, hosts, pipeline.log));
-        if (dryRun) {
-            pipeline.skip('upload', `dry run: ${plural(manifest.files.length, 'file')} would become a new release`);
-            return { ...untouched(known), succeeded: true };
-        }
+        if (dryRun)
+            return rehearseDeploy(plan, hosts, output, manifest, known, pipeline);
         const { id, sentBytes, sent } = await uploadToAll(plan, hosts, output, manifest, pipeline);
         Object.assign(known, { release: id, uploadedBytes: sentBytes, sent });
         return bringLive(plan, hosts, pipeline, { ...known, release: id, kind: 'deploy' });
@@ -61495,10 +61606,8 @@ const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipelin
         known.live = await recover(plan, hosts, pipeline);
     const release = await chooseRelease(plan, hosts, pipeline);
     known.release = release;
-    if (dryRun) {
-        pipeline.skip('verify', `dry run: ${release} would be checked and made live`);
-        return { ...untouched(known), succeeded: true };
-    }
+    if (dryRun)
+        return rehearseRollback(plan, hosts, known, pipeline);
     return bringLive(plan, hosts, pipeline, { ...known, release, kind: 'rollback' });
 });
 const phases_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
@@ -61629,11 +61738,27 @@ function redactReport(report, redact) {
     };
 }
 function redactHost(host, redact) {
-    const { server } = host;
-    if (server === null)
-        return host;
+    return {
+        ...host,
+        server: host.server && redactServer(host.server, redact),
+        rehearsal: host.rehearsal && redactRehearsal(host.rehearsal, redact),
+    };
+}
+function redactServer(server, redact) {
     const journal = server.journal.map((entry) => ({ ...entry, detail: redact(entry.detail) }));
-    return { ...host, server: { ...server, lock: server.lock && redact(server.lock), journal } };
+    return { ...server, lock: server.lock && redact(server.lock), journal };
+}
+function redactRehearsal({ sending, findings, ...rest }, redact) {
+    const files = sending?.files.map(({ path, size }) => ({ path: redact(path), size })) ?? [];
+    return {
+        ...rest,
+        sending: sending && { ...sending, files },
+        findings: findings.map((finding) => ({
+            ...finding,
+            message: redact(finding.message),
+            remedy: finding.remedy && redact(finding.remedy),
+        })),
+    };
 }
 function redactFailure(failure, redact) {
     const { message, remedy, evidence } = failure;
@@ -61663,6 +61788,14 @@ function verbatim(text) {
 /** A link, or its text alone where there is nowhere to go. @param url made by us alone */
 function markdown_link(text, url) {
     return url === null ? text : `[${text}](${url})`;
+}
+/** A release's id, a commit. */
+function markdown_code(text) {
+    return `\`${markdown_escape(text)}\``;
+}
+/** Text that is not escaped yet in a heading that is. */
+function on(what, host) {
+    return host === null ? what : `${what} on ${host}`;
 }
 function folded(title, content, open = false) {
     return `<details${open ? ' open' : ''}><summary>${markdown_escape(title)}</summary>\n\n${content}\n\n</details>`;
@@ -61729,7 +61862,53 @@ function origin_matching(pattern, text) {
     return text !== undefined && pattern.test(text) ? text : null;
 }
 
+;// CONCATENATED MODULE: ./build/report/rehearsal.js
+/** What a dry run found out about a host, as Markdown. */
+
+
+/** Of the list of files. The log has more. */
+const MOST_FILES = 200;
+const EFFECTS = {
+    ends: '⛔ would fail',
+    waits: '⏳ would wait',
+    recovers: '🔧 would recover first',
+    gap: '⚠️ would leave a gap',
+};
+function renderRehearsal({ name, rehearsal }) {
+    if (rehearsal === null)
+        return '';
+    const { sending, pruned, findings } = rehearsal;
+    const facts = bullets([
+        ['Host', name === null ? '' : markdown_escape(name)],
+        ['Would send', sending === null ? '' : describeSending(sending)],
+        ['Would remove', pruned.length === 0 ? 'no release' : pruned.map(markdown_code).join(', ')],
+        ['In the way', findings.length === 0 ? 'nothing' : ''],
+    ]);
+    const met = findings.map(({ effect, message, remedy }) => [
+        EFFECTS[effect],
+        [message, ...(remedy === null ? [] : [remedy])].join('. '),
+    ]);
+    return [facts, met.length === 0 ? '' : table(['Effect', 'In the way'], met), renderFiles(name, sending)]
+        .filter((text) => text !== '')
+        .join('\n\n');
+}
+function describeSending({ files, of }) {
+    if (files.length === 0)
+        return `nothing: the server has all ${plural(of.files, 'file')}`;
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    return `${files.length} of ${plural(of.files, 'file')}, ${formatBytes(bytes)} of ${formatBytes(of.bytes)} before compression`;
+}
+function renderFiles(host, sending) {
+    const files = sending?.files ?? [];
+    if (files.length === 0)
+        return '';
+    const rows = files.slice(0, MOST_FILES).map(({ path, size }) => [path, formatBytes(size)]);
+    const rest = files.length > MOST_FILES ? [[`…and ${files.length - MOST_FILES} more: see the log`, '']] : [];
+    return folded(on(`${plural(files.length, 'file')} to send`, host), table(['File', 'Size'], [...rows, ...rest]));
+}
+
 ;// CONCATENATED MODULE: ./build/report/sentence.js
+
 /** More hosts than that are only counted. */
 const sentence_MANY = 5;
 function sentence(outcome, command) {
@@ -61748,7 +61927,7 @@ function sentence(outcome, command) {
                 : `${live} is live and verified${everywhere}; before it was ${previousRelease}.`;
         case 'kept':
             if (succeeded)
-                return `Dry run: nothing was changed; ${live} is live.`;
+                return `Dry run: nothing was changed; ${live} is live.${foreseen(hosts)}`;
             return liveRelease === null
                 ? 'Nothing went live, and nothing on the server was touched.'
                 : `${live} is still live, untouched.`;
@@ -61761,6 +61940,13 @@ function sentence(outcome, command) {
                 return `${release ?? 'The run'} failed: ${perHost(hosts)}.`;
             return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
     }
+}
+/** What a dry run foresees, where that is no success. */
+function foreseen(hosts) {
+    const fails = hosts.filter(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal)).length;
+    if (fails === 0)
+        return '';
+    return ` The run would fail${hosts.length > 1 ? ` on ${fails} of ${hosts.length} hosts` : ''} as things are.`;
 }
 /** `A on 10.0.0.11, 10.0.0.12; nothing that is known on 10.0.0.13` */
 function perHost(hosts) {
@@ -61835,6 +62021,8 @@ function safe(host) {
 
 
 
+
+
 /** In characters, of which each takes up to eight bytes. */
 const LONGEST_EVIDENCE = 20_000;
 /** Of the journal, in characters. */
@@ -61865,6 +62053,7 @@ function renderSummary(report) {
         hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
         renderFacts(report),
         ...hosts.flatMap((host) => [
+            renderRehearsal(host),
             renderServer(host),
             renderReleases(host, origin),
             renderWorkers(host, looking || !succeeded),
@@ -61887,7 +62076,9 @@ function fitting(sections) {
     }
     return `${kept.join('\n\n')}\n`;
 }
-function mark({ succeeded, status }) {
+function mark({ succeeded, status, hosts }) {
+    if (hosts.some(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal)))
+        return '⚠️';
     if (succeeded)
         return '✅';
     return status === 'down' ? '🔴' : '⚠️';
@@ -61908,9 +62099,9 @@ function renderFacts({ command, outcome, origin, rows, durationMs }) {
     return bullets([
         [
             'Release',
-            release === null ? '' : moved ? `${summary_code(previousRelease)} → ${summary_code(release)}` : summary_code(release),
+            release === null ? '' : moved ? `${markdown_code(previousRelease)} → ${markdown_code(release)}` : markdown_code(release),
         ],
-        ['Live', liveRelease === null || liveRelease === release ? '' : summary_code(liveRelease)],
+        ['Live', liveRelease === null || liveRelease === release ? '' : markdown_code(liveRelease)],
         ['Commit', origin === null || command !== 'deploy' ? '' : renderCommit(origin)],
         ['Run', origin === null ? '' : renderRun(origin)],
         ['Sent', renderSent(outcome)],
@@ -61922,12 +62113,9 @@ function renderFacts({ command, outcome, origin, rows, durationMs }) {
         ],
     ]);
 }
-function summary_code(id) {
-    return `\`${markdown_escape(id)}\``;
-}
 function renderCommit(origin) {
     const { commit } = origin;
-    return commit === '' ? '' : markdown_link(summary_code(commit.slice(0, 7)), commitUrl(origin, commit));
+    return commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), commitUrl(origin, commit));
 }
 function shortCommit(commit, origin) {
     return markdown_link(markdown_escape(commit.slice(0, 7)), origin && commitUrl(origin, commit));
@@ -62026,10 +62214,6 @@ function renderWorkers({ name, workers }, open) {
     ]);
     const list = table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
     return folded(on(plural(workers.length, 'worker'), name), list, open);
-}
-/** Text that is not escaped yet in a heading that is. */
-function on(what, host) {
-    return host === null ? what : `${what} on ${host}`;
 }
 
 ;// CONCATENATED MODULE: ./build/report/write.js

@@ -53289,6 +53289,10 @@ function readInputs(env) {
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
+/** Whether the run would end early as things are. */
+function wouldFail({ findings }) {
+    return findings.some(({ effect }) => effect === 'ends');
+}
 const nothingKnown = { live: null, release: null, uploadedBytes: 0, sent: null };
 /** Nothing live was touched: the outcome of every run that ends early. */
 function untouched({ live, release, uploadedBytes, sent }) {
@@ -53325,6 +53329,7 @@ function together(known, ended) {
             workers,
             releases: [],
             server: null,
+            rehearsal: null,
         })),
     };
 }
@@ -53571,6 +53576,22 @@ const activationRequest = object({
     postActivate: nullable(string),
 });
 const nothing = object({});
+const stageParams = object({
+    base: nullable(messages_releaseId),
+    /** SHA-256 of the whole manifest. */
+    contentHash: string,
+    /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+    distDir: string,
+});
+/** What a run would meet, and what that does to it. */
+const finding = object({
+    /** It would end, with nothing live touched; wait; finish an earlier run first; leave a gap. */
+    effect: guards_oneOf('ends', 'waits', 'recovers', 'gap'),
+    /** Of the failure that it would end with. */
+    code: nullable(string),
+    message: string,
+    remedy: nullable(string),
+});
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
@@ -53609,13 +53630,7 @@ const operations = {
      * the server lacks.
      */
     stage: {
-        params: object({
-            base: nullable(messages_releaseId),
-            /** SHA-256 of the whole manifest. */
-            contentHash: string,
-            /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
-            distDir: string,
-        }),
+        params: stageParams,
         result: object({
             id: messages_releaseId,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
@@ -53638,6 +53653,26 @@ const operations = {
         }),
         /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
         result: object({ path: nullable(string), missing: string, leftOut: list(string) }),
+    },
+    /**
+     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
+     * whether it lacks room for them (`disk-full`).
+     */
+    compare: {
+        params: stageParams,
+        result: object({ missing: string, lack: nullable(failureRecord) }),
+    },
+    /** What a run would meet, and what its cleanup would remove. */
+    rehearse: {
+        params: object({
+            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            release: nullable(messages_releaseId),
+            run,
+            /** Where the app would listen; null: where the release has it. */
+            address: nullable(object({ host: string, port: count })),
+            keep: count,
+        }),
+        result: object({ findings: list(finding), pruned: list(messages_releaseId) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: object({ id: messages_releaseId }), result: object({ files: count, bytes: count }) },
@@ -56004,11 +56039,27 @@ function redactReport(report, redact) {
     };
 }
 function redactHost(host, redact) {
-    const { server } = host;
-    if (server === null)
-        return host;
+    return {
+        ...host,
+        server: host.server && redactServer(host.server, redact),
+        rehearsal: host.rehearsal && redactRehearsal(host.rehearsal, redact),
+    };
+}
+function redactServer(server, redact) {
     const journal = server.journal.map((entry) => ({ ...entry, detail: redact(entry.detail) }));
-    return { ...host, server: { ...server, lock: server.lock && redact(server.lock), journal } };
+    return { ...server, lock: server.lock && redact(server.lock), journal };
+}
+function redactRehearsal({ sending, findings, ...rest }, redact) {
+    const files = sending?.files.map(({ path, size }) => ({ path: redact(path), size })) ?? [];
+    return {
+        ...rest,
+        sending: sending && { ...sending, files },
+        findings: findings.map((finding) => ({
+            ...finding,
+            message: redact(finding.message),
+            remedy: finding.remedy && redact(finding.remedy),
+        })),
+    };
 }
 function redactFailure(failure, redact) {
     const { message, remedy, evidence } = failure;
@@ -56038,6 +56089,14 @@ function verbatim(text) {
 /** A link, or its text alone where there is nowhere to go. @param url made by us alone */
 function markdown_link(text, url) {
     return url === null ? text : `[${text}](${url})`;
+}
+/** A release's id, a commit. */
+function markdown_code(text) {
+    return `\`${markdown_escape(text)}\``;
+}
+/** Text that is not escaped yet in a heading that is. */
+function on(what, host) {
+    return host === null ? what : `${what} on ${host}`;
 }
 function folded(title, content, open = false) {
     return `<details${open ? ' open' : ''}><summary>${markdown_escape(title)}</summary>\n\n${content}\n\n</details>`;
@@ -56104,7 +56163,53 @@ function origin_matching(pattern, text) {
     return text !== undefined && pattern.test(text) ? text : null;
 }
 
+;// CONCATENATED MODULE: ./build/report/rehearsal.js
+/** What a dry run found out about a host, as Markdown. */
+
+
+/** Of the list of files. The log has more. */
+const MOST_FILES = 200;
+const EFFECTS = {
+    ends: '⛔ would fail',
+    waits: '⏳ would wait',
+    recovers: '🔧 would recover first',
+    gap: '⚠️ would leave a gap',
+};
+function renderRehearsal({ name, rehearsal }) {
+    if (rehearsal === null)
+        return '';
+    const { sending, pruned, findings } = rehearsal;
+    const facts = bullets([
+        ['Host', name === null ? '' : markdown_escape(name)],
+        ['Would send', sending === null ? '' : describeSending(sending)],
+        ['Would remove', pruned.length === 0 ? 'no release' : pruned.map(markdown_code).join(', ')],
+        ['In the way', findings.length === 0 ? 'nothing' : ''],
+    ]);
+    const met = findings.map(({ effect, message, remedy }) => [
+        EFFECTS[effect],
+        [message, ...(remedy === null ? [] : [remedy])].join('. '),
+    ]);
+    return [facts, met.length === 0 ? '' : table(['Effect', 'In the way'], met), renderFiles(name, sending)]
+        .filter((text) => text !== '')
+        .join('\n\n');
+}
+function describeSending({ files, of }) {
+    if (files.length === 0)
+        return `nothing: the server has all ${plural(of.files, 'file')}`;
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    return `${files.length} of ${plural(of.files, 'file')}, ${formatBytes(bytes)} of ${formatBytes(of.bytes)} before compression`;
+}
+function renderFiles(host, sending) {
+    const files = sending?.files ?? [];
+    if (files.length === 0)
+        return '';
+    const rows = files.slice(0, MOST_FILES).map(({ path, size }) => [path, formatBytes(size)]);
+    const rest = files.length > MOST_FILES ? [[`…and ${files.length - MOST_FILES} more: see the log`, '']] : [];
+    return folded(on(`${plural(files.length, 'file')} to send`, host), table(['File', 'Size'], [...rows, ...rest]));
+}
+
 ;// CONCATENATED MODULE: ./build/report/sentence.js
+
 /** More hosts than that are only counted. */
 const MANY = 5;
 function sentence(outcome, command) {
@@ -56123,7 +56228,7 @@ function sentence(outcome, command) {
                 : `${live} is live and verified${everywhere}; before it was ${previousRelease}.`;
         case 'kept':
             if (succeeded)
-                return `Dry run: nothing was changed; ${live} is live.`;
+                return `Dry run: nothing was changed; ${live} is live.${foreseen(hosts)}`;
             return liveRelease === null
                 ? 'Nothing went live, and nothing on the server was touched.'
                 : `${live} is still live, untouched.`;
@@ -56136,6 +56241,13 @@ function sentence(outcome, command) {
                 return `${release ?? 'The run'} failed: ${perHost(hosts)}.`;
             return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
     }
+}
+/** What a dry run foresees, where that is no success. */
+function foreseen(hosts) {
+    const fails = hosts.filter(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal)).length;
+    if (fails === 0)
+        return '';
+    return ` The run would fail${hosts.length > 1 ? ` on ${fails} of ${hosts.length} hosts` : ''} as things are.`;
 }
 /** `A on 10.0.0.11, 10.0.0.12; nothing that is known on 10.0.0.13` */
 function perHost(hosts) {
@@ -56210,6 +56322,8 @@ function safe(host) {
 
 
 
+
+
 /** In characters, of which each takes up to eight bytes. */
 const LONGEST_EVIDENCE = 20_000;
 /** Of the journal, in characters. */
@@ -56240,6 +56354,7 @@ function renderSummary(report) {
         hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
         renderFacts(report),
         ...hosts.flatMap((host) => [
+            renderRehearsal(host),
             renderServer(host),
             renderReleases(host, origin),
             renderWorkers(host, looking || !succeeded),
@@ -56262,7 +56377,9 @@ function fitting(sections) {
     }
     return `${kept.join('\n\n')}\n`;
 }
-function mark({ succeeded, status }) {
+function mark({ succeeded, status, hosts }) {
+    if (hosts.some(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal)))
+        return '⚠️';
     if (succeeded)
         return '✅';
     return status === 'down' ? '🔴' : '⚠️';
@@ -56283,9 +56400,9 @@ function renderFacts({ command, outcome, origin, rows, durationMs }) {
     return bullets([
         [
             'Release',
-            release === null ? '' : moved ? `${summary_code(previousRelease)} → ${summary_code(release)}` : summary_code(release),
+            release === null ? '' : moved ? `${markdown_code(previousRelease)} → ${markdown_code(release)}` : markdown_code(release),
         ],
-        ['Live', liveRelease === null || liveRelease === release ? '' : summary_code(liveRelease)],
+        ['Live', liveRelease === null || liveRelease === release ? '' : markdown_code(liveRelease)],
         ['Commit', origin === null || command !== 'deploy' ? '' : renderCommit(origin)],
         ['Run', origin === null ? '' : renderRun(origin)],
         ['Sent', renderSent(outcome)],
@@ -56297,12 +56414,9 @@ function renderFacts({ command, outcome, origin, rows, durationMs }) {
         ],
     ]);
 }
-function summary_code(id) {
-    return `\`${markdown_escape(id)}\``;
-}
 function renderCommit(origin) {
     const { commit } = origin;
-    return commit === '' ? '' : markdown_link(summary_code(commit.slice(0, 7)), commitUrl(origin, commit));
+    return commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), commitUrl(origin, commit));
 }
 function shortCommit(commit, origin) {
     return markdown_link(markdown_escape(commit.slice(0, 7)), origin && commitUrl(origin, commit));
@@ -56401,10 +56515,6 @@ function renderWorkers({ name, workers }, open) {
     ]);
     const list = table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
     return folded(on(plural(workers.length, 'worker'), name), list, open);
-}
-/** Text that is not escaped yet in a heading that is. */
-function on(what, host) {
-    return host === null ? what : `${what} on ${host}`;
 }
 
 ;// CONCATENATED MODULE: external "os"

@@ -46,6 +46,7 @@ function host(changes: Partial<HostOutcome> = {}): HostOutcome {
     workers: [worker(41_207), worker(41_231)],
     releases: [],
     server: null,
+    rehearsal: null,
     ...changes,
   }
 }

@@ -21,7 +21,7 @@ import {
   removeRelease,
 } from './releases.ts'
 import { uploadOwner } from './sources.ts'
-import { readWorkers } from './workers.ts'
+import { readWorkers, removeDeadWorkers } from './workers.ts'
 
 /** What has no owner, but is younger than this, may be about to get one, in ms. */
 const JUST_BEGUN = 60_000
@@ -38,17 +38,13 @@ export async function cleanUp(
   const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs)
   try {
     const live = await liveRelease(layout)
-    const previous = await previousRelease(layout, [live])
     const ids = await releaseIds(layout)
-    const verified = await keepIf(
+    const doomed = await outdated(layout, keep, {
       ids,
-      async (id) => (await activatedAt(layout, id).catch(() => null)) !== null,
-    )
-    const wanted = new Set([...verified.slice(-keep), live, previous])
-    const claimed = await claimedReleases(layout, ids)
-    // Without a live release there is nothing that tells which of them matter.
-    const doomed = live === null ? [] : ids.filter((id) => !wanted.has(id) && !claimed.has(id) && id < live)
-
+      live,
+      previous: await previousRelease(layout, [live]),
+      verified: await verifiedAmong(layout, ids),
+    })
     const used = await releasesInUse(layout, ids)
     const removed = doomed.filter((id) => !used.has(id))
     for (const id of removed) await removeRelease(layout, id)
@@ -66,10 +62,58 @@ export async function cleanUp(
   }
 }
 
+/** What a cleanup goes by, as it is or as it would be after a run. */
+interface Standing {
+  /** Of all releases, oldest first. */
+  readonly ids: readonly string[]
+  readonly live: string | null
+  readonly previous: string | null
+  /** Oldest first. */
+  readonly verified: readonly string[]
+}
+
+async function verifiedAmong(layout: Layout, ids: readonly string[]): Promise<readonly string[]> {
+  return keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null)
+}
+
+/** Releases that nobody wants any more; a process may still use one. */
+async function outdated(
+  layout: Layout,
+  keep: number,
+  { ids, live, previous, verified }: Standing,
+): Promise<readonly string[]> {
+  // Without a live release there is nothing that tells which of them matter.
+  if (live === null) return []
+  const wanted = new Set([...verified.slice(-keep), live, previous])
+  const claimed = await claimedReleases(layout, ids)
+  return ids.filter((id) => !wanted.has(id) && !claimed.has(id) && id < live)
+}
+
+/**
+ * What the cleanup after a run would remove, as things are now.
+ * @param release that the run would make live
+ */
+export async function foreseeCleanUp(
+  layout: Layout,
+  keep: number,
+  release: string,
+): Promise<readonly string[]> {
+  const ids = await releaseIds(layout)
+  const verified = new Set([...(await verifiedAmong(layout, ids)), release])
+  const doomed = await outdated(layout, keep, {
+    ids,
+    live: release,
+    previous: await liveRelease(layout),
+    verified: [...verified].sort(),
+  })
+  const used = await releasesInUse(layout, ids)
+  return doomed.filter((id) => !used.has(id))
+}
+
 /** Releases on their way: the session that sent one lives, or an activation of it waits for the lock. */
 async function claimedReleases(layout: Layout, ids: readonly string[]): Promise<ReadonlySet<string>> {
   const sent = ids.filter((id) => ownerLives(uploadOwner(releaseDirectory(layout, id))) === true)
-  const jobs = (await readdir(layout.activations)).filter((name) => name.endsWith('.json'))
+  const jobs = (await readdir(layout.activations).catch(() => [])).filter((name) => name.endsWith('.json'))
   const waiting = await Promise.all(jobs.map((name) => releaseOf(join(layout.activations, name))))
   return new Set([...sent, ...waiting])
 }
@@ -107,6 +151,7 @@ async function removeLeftovers(layout: Layout): Promise<void> {
     if (ownerLives(ownerOf(path)) !== true && (await isOlder(path, JUST_BEGUN)))
       await rm(path, { recursive: true, force: true })
   }
+  await removeDeadWorkers(workers)
   for (const folder of [own, lock, workers, join(own, 'agent')]) {
     for (const name of await readdir(folder).catch(() => [])) {
       const path = join(folder, name)

@@ -1,5 +1,5 @@
 /** File operations that survive a power cut: written aside, flushed, renamed into place. */
-import { constants } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { type FileHandle, lstat, open, readFile, readlink, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { randomBytes } from 'node:crypto'
@@ -51,6 +51,11 @@ export async function linkTarget(link: string): Promise<string | null> {
 
 export async function exists(path: string): Promise<boolean> {
   return lstat(path).then(() => true, whenMissing(false))
+}
+
+/** The path itself, or the folder above it that is there. */
+export function nearestExisting(path: string): string {
+  return existsSync(path) ? path : nearestExisting(dirname(path))
 }
 
 function whenMissing<T>(fallback: T): (error: NodeJS.ErrnoException) => T {

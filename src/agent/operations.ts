@@ -27,6 +27,7 @@ import {
   releaseIds,
   removeRelease,
 } from './releases.ts'
+import { compare, rehearse } from './rehearse.ts'
 import { inspectServer } from './server.ts'
 import { readableByOthers } from './umask.ts'
 import { createUploads } from './upload.ts'
@@ -134,6 +135,12 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
       stage: (params, { body }) => readableByOthers(() => uploads.stage(params, body)),
       fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
       commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
+      compare: (params, { body }) => compare(layout, params, body),
+      rehearse: async (params) =>
+        rehearse(layout, params, {
+          processes: (await workers()).map(({ process }) => process),
+          daemon: daemonPid(home),
+        }),
       audit: async ({ id }) => {
         const directory = await existing(id)
         const [{ entry, distDir }, { sharedDirs, sharedFiles }] = [

@@ -20,6 +20,12 @@ export function addFile(need: Need, size: number): void {
 
 /** @throws Failure `disk-full` */
 export async function assertRoom(folder: string, need: Need): Promise<void> {
+  const failure = await lackOfRoom(folder, need)
+  if (failure !== null) throw failure
+}
+
+/** @returns Failure `disk-full`, or null where there is room */
+export async function lackOfRoom(folder: string, need: Need): Promise<Failure | null> {
   const { bavail, bsize, files, ffree } = await statfs(folder)
   const lacking = (what: string) =>
     new Failure('disk-full', `the server’s disk has no room for the release: ${what}`, {
@@ -27,12 +33,13 @@ export async function assertRoom(folder: string, need: Need): Promise<void> {
       evidence: `in ${folder}`,
     })
   if (bavail * bsize < need.bytes + SPARE) {
-    throw lacking(`it needs ${megabytes(need.bytes + SPARE)}, ${megabytes(bavail * bsize)} are free`)
+    return lacking(`it needs ${megabytes(need.bytes + SPARE)}, ${megabytes(bavail * bsize)} are free`)
   }
   // Some file systems (btrfs) have no fixed number of inodes, and say 0.
   if (files > 0 && ffree < need.inodes) {
-    throw lacking(`it needs ${need.inodes} inodes, ${ffree} are free`)
+    return lacking(`it needs ${need.inodes} inodes, ${ffree} are free`)
   }
+  return null
 }
 
 function megabytes(bytes: number): string {

@@ -1,11 +1,11 @@
 /** What the action needs to know of the server before it builds anything. */
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs'
+import { accessSync, constants, readFileSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { homedir, userInfo } from 'node:os'
-import { dirname } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
 import type { ServerFacts } from '../protocol/messages.ts'
 import { interruptedActivation } from './activation/interrupted.ts'
+import { nearestExisting } from './files.ts'
 import type { Pm2Search } from './find-pm2.ts'
 import type { Layout } from './layout.ts'
 import { lockHolder } from './lock.ts'
@@ -44,10 +44,6 @@ export async function inspectServer(
     lock: await lockHolder(layout.lock),
     now: new Date().toISOString(),
   }
-}
-
-function nearestExisting(path: string): string {
-  return existsSync(path) ? path : nearestExisting(dirname(path))
 }
 
 function assertWritable(base: string, standing: string): void {

@@ -38,6 +38,25 @@ export async function locate(
   }
 }
 
+/** Where the content of a file should be on this server; null: nowhere. */
+export type SourceOf = (file: ManifestFile) => string | null
+
+/**
+ * @param base what the upload names the differences from: the rest is where it stands there
+ * @param wanted as `locate` has filled it
+ */
+export function sourcesIn(
+  layout: Layout,
+  base: string | null,
+  wanted: ReadonlyMap<string, string | null>,
+): SourceOf {
+  const from = base === null ? '' : releaseDirectory(layout, base)
+  return (file) => {
+    const found = wanted.get(contentKey(file))
+    return found === undefined ? join(from, file.path) : found
+  }
+}
+
 async function note(
   directory: string,
   wanted: Map<string, string | null>,
@@ -61,7 +80,7 @@ async function hasSize(path: string, size: number): Promise<boolean> {
 }
 
 async function uploads(layout: Layout): Promise<readonly string[]> {
-  const names = await readdir(layout.incoming)
+  const names = await readdir(layout.incoming).catch(() => [])
   return names
     .filter((name) => /^\d{14}(\.interrupted)?$/.test(name))
     .map((name) => join(layout.incoming, name))

@@ -10,19 +10,20 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Bitmap } from '../content/bitmap.ts'
 import { Failure } from '../protocol/failure.ts'
-import { formatEntry, isWritableAtRunTime, type ManifestFile } from '../protocol/manifest.ts'
+import { formatEntry, type ManifestFile } from '../protocol/manifest.ts'
 import type { Params, Proven, Result } from '../protocol/messages.ts'
 import { exists, syncFolder, writeFileAtomic } from './files.ts'
 import { type Layout, makeFolders, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 import { baseChanged, fillIn } from './outline.ts'
 import { writeOwner } from './owner.ts'
-import { place, type Placed, type Placement } from './place.ts'
+import { place, type Placement } from './place.ts'
 import { decompress, flush, folderMaker, receive } from './receive.ts'
 import { liveRelease, releaseIds } from './releases.ts'
-import { addFile, assertRoom } from './room.ts'
+import { assertRoom } from './room.ts'
 import { linkShared } from './shared.ts'
-import { contentKey, INTERRUPTED, locate, removeInterrupted, uploadOwner } from './sources.ts'
+import { contentKey, INTERRUPTED, locate, removeInterrupted, sourcesIn, uploadOwner } from './sources.ts'
+import { look, toPlace } from './survey.ts'
 
 interface Upload {
   readonly id: string
@@ -103,13 +104,8 @@ export function createUploads(layout: Layout): Uploads {
           : baseChanged()
       }
       await locate(layout, wanted, directory)
-      const from = base === null ? '' : releaseDirectory(layout, base)
-      const sourceOf = (file: ManifestFile) => {
-        const found = wanted.get(contentKey(file))
-        return found === undefined ? join(from, file.path) : found
-      }
-
-      const survey = await look(manifest, distDir, sourceOf)
+      const sourceOf = sourcesIn(layout, base, wanted)
+      const survey = await look(toPlace(readManifest(manifest), sourceOf), distDir)
       await assertRoom(directory, survey.need)
       const { missing, reusedFiles, reusedBytes } = survey
       upload = {
@@ -117,7 +113,7 @@ export function createUploads(layout: Layout): Uploads {
         directory,
         contentHash,
         distDir,
-        placement: place(directory, distDir, toPlace(manifest, sourceOf)),
+        placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf)),
         reusedBytes,
         folder: folderMaker(),
         missing: missing.count,
@@ -231,41 +227,8 @@ async function writeManifest(
   return hash.digest('hex')
 }
 
-type SourceOf = (file: ManifestFile) => string | null
-
-/** What is missing, and what room the release takes. */
-async function look(manifest: string, distDir: string, sourceOf: SourceOf) {
-  const missing = new Bitmap()
-  const need = { bytes: 0, inodes: 0 }
-  const folders = new Set<string>()
-  let [reusedFiles, reusedBytes] = [0, 0]
-  for await (const { entry, index, source } of toPlace(manifest, sourceOf)) {
-    folders.add(dirname(entry.path))
-    if (entry.kind !== 'file') {
-      need.inodes += 1
-    } else if (source === null) {
-      missing.set(index)
-      addFile(need, entry.size)
-    } else {
-      if (isWritableAtRunTime(entry.path, distDir)) addFile(need, entry.size)
-      reusedFiles += 1
-      reusedBytes += entry.size
-    }
-  }
-  need.inodes += folders.size
-  return { missing, need, reusedFiles, reusedBytes }
-}
-
-async function* toPlace(manifest: string, sourceOf: SourceOf): AsyncGenerator<Placed, void, undefined> {
-  let index = 0
-  for await (const entry of readManifest(manifest)) {
-    yield { entry, index, source: entry.kind === 'file' ? sourceOf(entry) : null }
-    if (entry.kind === 'file') index += 1
-  }
-}
-
 async function* filesIn(manifest: string, wanted: Bitmap): AsyncGenerator<ManifestFile, void, undefined> {
-  for await (const { entry, index } of toPlace(manifest, () => null)) {
+  for await (const { entry, index } of toPlace(readManifest(manifest), () => null)) {
     if (entry.kind === 'file' && wanted.has(index)) yield entry
   }
 }
@@ -285,7 +248,7 @@ async function take(
 }
 
 /** The UTC second as an id, later than every release there is, whatever the clock says. */
-async function nextId(layout: Layout): Promise<string> {
+export async function nextId(layout: Layout): Promise<string> {
   const pending = (await readdir(layout.incoming).catch(() => [])).flatMap(
     (name) => /^\d{14}/.exec(name) ?? [],
   )

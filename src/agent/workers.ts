@@ -6,25 +6,31 @@ import { type WorkerRecord, workerRecord } from '../server/worker-record.ts'
 import { readIfThere } from './files.ts'
 import { isRunning } from './processes.ts'
 
-/** The records of the processes that live. What dead ones left behind is removed. */
+/** The records of the processes that live. */
 export async function readWorkers(directory: string): Promise<readonly WorkerRecord[]> {
-  const names = await readdir(directory).catch(() => [])
-  const found = await Promise.all(
-    names
-      .filter((name) => /^\d+\.json$/.test(name))
-      .map(async (name) => {
-        const worker = await readWorker(directory, Number.parseInt(name, 10))
-        // In vain on a read-only file system, where it does no harm.
-        if (worker === null) await rm(join(directory, name), { force: true }).catch(() => undefined)
-        return worker
-      }),
-  )
+  const found = await Promise.all((await pidsIn(directory)).map((pid) => readWorker(directory, pid)))
   return found.filter((worker) => worker !== null)
+}
+
+/** Removes what processes that are dead have left behind. */
+export async function removeDeadWorkers(directory: string): Promise<void> {
+  for (const pid of await pidsIn(directory)) {
+    if ((await readWorker(directory, pid)) === null) await rm(fileOf(directory, pid), { force: true })
+  }
+}
+
+async function pidsIn(directory: string): Promise<readonly number[]> {
+  const names = await readdir(directory).catch(() => [])
+  return names.flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? []).map(Number)
+}
+
+function fileOf(directory: string, pid: number): string {
+  return join(directory, `${pid}.json`)
 }
 
 /** The record of a living process, or null. */
 export async function readWorker(directory: string, pid: number): Promise<WorkerRecord | null> {
-  const text = await readIfThere(join(directory, `${pid}.json`))
+  const text = await readIfThere(fileOf(directory, pid))
   if (text === null) return null
   try {
     const worker = parse(workerRecord, text, 'worker record')

@@ -1,7 +1,6 @@
 /** The three commands as stories: every line is a phase, in its order. */
-import { plural } from '../format.ts'
 import type { Project } from '../next/project.ts'
-import { type Outcome, untouched } from '../outcome.ts'
+import type { Outcome } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Programs } from '../programs.ts'
@@ -10,6 +9,7 @@ import { bringLive } from './bring-live.ts'
 import { build } from './build.ts'
 import { encryptionKey } from './encryption-key.ts'
 import { recover } from './recover.ts'
+import { rehearseDeploy, rehearseRollback } from './rehearse.ts'
 import { chooseRelease } from './rollback-target.ts'
 import { lookAt } from './status.ts'
 import { uploadToAll } from './upload.ts'
@@ -31,13 +31,7 @@ export function deploy(project: Project): Story {
       const manifest = await pipeline.run('assemble', () =>
         assemble(plan, output, programs.launcherFile, hosts, pipeline.log),
       )
-      if (dryRun) {
-        pipeline.skip(
-          'upload',
-          `dry run: ${plural(manifest.files.length, 'file')} would become a new release`,
-        )
-        return { ...untouched(known), succeeded: true }
-      }
+      if (dryRun) return rehearseDeploy(plan, hosts, output, manifest, known, pipeline)
       const { id, sentBytes, sent } = await uploadToAll(plan, hosts, output, manifest, pipeline)
       Object.assign(known, { release: id, uploadedBytes: sentBytes, sent })
       return bringLive(plan, hosts, pipeline, { ...known, release: id, kind: 'deploy' })
@@ -50,10 +44,7 @@ export const rollback: Story = (plan, programs, pipeline) =>
     if (!dryRun) known.live = await recover(plan, hosts, pipeline)
     const release = await chooseRelease(plan, hosts, pipeline)
     known.release = release
-    if (dryRun) {
-      pipeline.skip('verify', `dry run: ${release} would be checked and made live`)
-      return { ...untouched(known), succeeded: true }
-    }
+    if (dryRun) return rehearseRollback(plan, hosts, known, pipeline)
     return bringLive(plan, hosts, pipeline, { ...known, release, kind: 'rollback' })
   })
 

@@ -27,6 +27,7 @@ async function look(host: Host): Promise<Done<HostOutcome>> {
     releases,
     workers,
     server: { now, freeBytes, lock, interrupted, journal },
+    rehearsal: null,
   } as const
   return { value, detail: `${describe(found)}; ${formatBytes(freeBytes)} free` }
 }

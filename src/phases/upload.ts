@@ -6,7 +6,7 @@ import type { Sent } from '../outcome.ts'
 import { type Plan, runtimeOf } from '../plan.ts'
 import { startProgress } from '../progress.ts'
 import { Failure } from '../protocol/failure.ts'
-import { proven, type Result } from '../protocol/messages.ts'
+import { type Params, proven, type Result } from '../protocol/messages.ts'
 import type { Manifest } from '../transfer/manifest.ts'
 import { packForOne, packOnce, type Packer } from '../transfer/pack-once.ts'
 import { missingFiles, totalSize } from '../transfer/stream.ts'
@@ -133,15 +133,20 @@ async function upload(
 }
 
 async function stage(host: Host, output: Built, manifest: Manifest, packer: Packer) {
+  return offer(host, output, manifest, packer, (params, body) => host.agent().call('stage', params, { body }))
+}
+
+/** Names the release to a host as what is different from one that it has. */
+export async function offer<T>(
+  host: Host,
+  output: Built,
+  manifest: Manifest,
+  packer: Packer,
+  call: (params: Params<'stage'>, body: AsyncIterable<Buffer>) => Promise<T>,
+): Promise<T> {
   const distDir = posix.join(output.relativeAppDir, output.distDir)
-  const begin = (release: string | null, folders: string) =>
-    host
-      .agent()
-      .call(
-        'stage',
-        { base: release, contentHash: manifest.hash, distDir },
-        { body: packer.manifest(folders) },
-      )
+  const begin = (base: string | null, folders: string) =>
+    call({ base, contentHash: manifest.hash, distDir }, packer.manifest(folders))
   const known = await host.base()
   try {
     return await begin(known.base, known.folders)

@@ -21,7 +21,7 @@ export async function withHosts(
   let hosts: readonly Host[] = []
   try {
     const persist = command !== 'status' && !dryRun
-    const forUpload = command === 'deploy' && !dryRun
+    const forUpload = command === 'deploy'
     hosts = await connect(plan, { ...programs, persist, forUpload }, pipeline)
     known.live = agreed(hosts.map(({ facts }) => facts.live))
     return await act(hosts, known)

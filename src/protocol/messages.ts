@@ -209,6 +209,25 @@ export type ActivationRequest = Guarded<typeof activationRequest>
 
 const nothing = object({})
 
+const stageParams = object({
+  base: nullable(releaseId),
+  /** SHA-256 of the whole manifest. */
+  contentHash: string,
+  /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+  distDir: string,
+})
+
+/** What a run would meet, and what that does to it. */
+const finding = object({
+  /** It would end, with nothing live touched; wait; finish an earlier run first; leave a gap. */
+  effect: oneOf('ends', 'waits', 'recovers', 'gap'),
+  /** Of the failure that it would end with. */
+  code: nullable(string),
+  message: string,
+  remedy: nullable(string),
+})
+export type Finding = Guarded<typeof finding>
+
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 export const operations = {
   inspect: { params: nothing, result: serverFacts },
@@ -247,13 +266,7 @@ export const operations = {
    * the server lacks.
    */
   stage: {
-    params: object({
-      base: nullable(releaseId),
-      /** SHA-256 of the whole manifest. */
-      contentHash: string,
-      /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
-      distDir: string,
-    }),
+    params: stageParams,
     result: object({
       id: releaseId,
       /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
@@ -276,6 +289,26 @@ export const operations = {
     }),
     /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
     result: object({ path: nullable(string), missing: string, leftOut: list(string) }),
+  },
+  /**
+   * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
+   * whether it lacks room for them (`disk-full`).
+   */
+  compare: {
+    params: stageParams,
+    result: object({ missing: string, lack: nullable(failureRecord) }),
+  },
+  /** What a run would meet, and what its cleanup would remove. */
+  rehearse: {
+    params: object({
+      /** That a rollback would go to; null: a deploy's, which is not there yet. */
+      release: nullable(releaseId),
+      run,
+      /** Where the app would listen; null: where the release has it. */
+      address: nullable(object({ host: string, port: count })),
+      keep: count,
+    }),
+    result: object({ findings: list(finding), pruned: list(releaseId) }),
   },
   /** Proves every file of a release by its hash. */
   audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },

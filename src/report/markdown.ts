@@ -30,6 +30,16 @@ export function link(text: string, url: string | null): string {
   return url === null ? text : `[${text}](${url})`
 }
 
+/** A release's id, a commit. */
+export function code(text: string): string {
+  return `\`${escape(text)}\``
+}
+
+/** Text that is not escaped yet in a heading that is. */
+export function on(what: string, host: string | null): string {
+  return host === null ? what : `${what} on ${host}`
+}
+
 export function folded(title: string, content: string, open = false): string {
   return `<details${open ? ' open' : ''}><summary>${escape(title)}</summary>\n\n${content}\n\n</details>`
 }

@@ -1,6 +1,6 @@
 /** The one sentence of truth: what is live now, and whether what was asked for happened. */
 import type { Inputs } from '../inputs.ts'
-import type { HostOutcome, Outcome } from '../outcome.ts'
+import { type HostOutcome, type Outcome, wouldFail } from '../outcome.ts'
 
 export type Command = Inputs['command']
 
@@ -22,7 +22,7 @@ export function sentence(outcome: Outcome, command: Command | undefined): string
         ? `${live} is live and verified${everywhere}.`
         : `${live} is live and verified${everywhere}; before it was ${previousRelease}.`
     case 'kept':
-      if (succeeded) return `Dry run: nothing was changed; ${live} is live.`
+      if (succeeded) return `Dry run: nothing was changed; ${live} is live.${foreseen(hosts)}`
       return liveRelease === null
         ? 'Nothing went live, and nothing on the server was touched.'
         : `${live} is still live, untouched.`
@@ -34,6 +34,13 @@ export function sentence(outcome: Outcome, command: Command | undefined): string
       if (hosts.length > 1) return `${release ?? 'The run'} failed: ${perHost(hosts)}.`
       return `${release ?? 'The run'} failed, and no release is known to be healthy.`
   }
+}
+
+/** What a dry run foresees, where that is no success. */
+function foreseen(hosts: readonly HostOutcome[]): string {
+  const fails = hosts.filter(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal)).length
+  if (fails === 0) return ''
+  return ` The run would fail${hosts.length > 1 ? ` on ${fails} of ${hosts.length} hosts` : ''} as things are.`
 }
 
 /** `A on 10.0.0.11, 10.0.0.12; nothing that is known on 10.0.0.13` */

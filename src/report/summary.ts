@@ -3,11 +3,12 @@
  * and nothing has a colour of its own.
  */
 import { formatAge, formatBytes, formatDuration, plural } from '../format.ts'
-import type { HostOutcome, Outcome } from '../outcome.ts'
+import { type HostOutcome, type Outcome, wouldFail } from '../outcome.ts'
 import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
-import { bullets, escape, folded, link, table, verbatim } from './markdown.ts'
+import { bullets, code, escape, folded, link, on, table, verbatim } from './markdown.ts'
 import { commitUrl, errorUrl, type Origin, originOf } from './origin.ts'
+import { renderRehearsal } from './rehearsal.ts'
 import { type Command, sentence } from './sentence.ts'
 import { timeline } from './timeline.ts'
 
@@ -59,6 +60,7 @@ export function renderSummary(report: Report): string {
     hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
     renderFacts(report),
     ...hosts.flatMap((host) => [
+      renderRehearsal(host),
       renderServer(host),
       renderReleases(host, origin),
       renderWorkers(host, looking || !succeeded),
@@ -82,7 +84,8 @@ function fitting(sections: readonly string[]): string {
   return `${kept.join('\n\n')}\n`
 }
 
-function mark({ succeeded, status }: Outcome): string {
+function mark({ succeeded, status, hosts }: Outcome): string {
+  if (hosts.some(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal))) return '⚠️'
   if (succeeded) return '✅'
   return status === 'down' ? '🔴' : '⚠️'
 }
@@ -121,10 +124,6 @@ function renderFacts({ command, outcome, origin, rows, durationMs }: Report): st
       wayBack ? `run with \`command: rollback\` and \`release: ${escape(previousRelease)}\`` : '',
     ],
   ])
-}
-
-function code(id: string): string {
-  return `\`${escape(id)}\``
 }
 
 function renderCommit(origin: Origin): string {
@@ -238,9 +237,4 @@ function renderWorkers({ name, workers }: HostOutcome, open: boolean): string {
   ])
   const list = table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows)
   return folded(on(plural(workers.length, 'worker'), name), list, open)
-}
-
-/** Text that is not escaped yet in a heading that is. */
-function on(what: string, host: string | null): string {
-  return host === null ? what : `${what} on ${host}`
 }

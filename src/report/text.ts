@@ -1,7 +1,7 @@
 /** What others wrote, made fit to be shown: without secrets, and without characters that act instead of show. */
 import { stripVTControlCharacters } from 'node:util'
 import type { Failure } from '../protocol/failure.ts'
-import type { HostOutcome } from '../outcome.ts'
+import type { HostOutcome, Rehearsal, ServerState } from '../outcome.ts'
 import type { Log, Row } from '../pipeline.ts'
 import type { Report } from './summary.ts'
 
@@ -76,10 +76,29 @@ export function redactReport(report: Report, redact: Redact): Report {
 }
 
 function redactHost(host: HostOutcome, redact: Redact): HostOutcome {
-  const { server } = host
-  if (server === null) return host
+  return {
+    ...host,
+    server: host.server && redactServer(host.server, redact),
+    rehearsal: host.rehearsal && redactRehearsal(host.rehearsal, redact),
+  }
+}
+
+function redactServer(server: ServerState, redact: Redact): ServerState {
   const journal = server.journal.map((entry) => ({ ...entry, detail: redact(entry.detail) }))
-  return { ...host, server: { ...server, lock: server.lock && redact(server.lock), journal } }
+  return { ...server, lock: server.lock && redact(server.lock), journal }
+}
+
+function redactRehearsal({ sending, findings, ...rest }: Rehearsal, redact: Redact): Rehearsal {
+  const files = sending?.files.map(({ path, size }) => ({ path: redact(path), size })) ?? []
+  return {
+    ...rest,
+    sending: sending && { ...sending, files },
+    findings: findings.map((finding) => ({
+      ...finding,
+      message: redact(finding.message),
+      remedy: finding.remedy && redact(finding.remedy),
+    })),
+  }
 }
 
 function redactFailure(failure: Failure, redact: Redact): Failure {

@@ -61,7 +61,7 @@ export function missingFiles({ files }: Manifest, bitmap: string): readonly Sour
   return missing.count === 0 ? [] : files.filter((_, index) => missing.has(index))
 }
 
-export function totalSize(files: readonly SourceFile[]): number {
+export function totalSize(files: readonly Pick<SourceFile, 'size'>[]): number {
   return files.reduce((sum, { size }) => sum + size, 0)
 }
 

@@ -35,8 +35,7 @@ export function pm2App(layout: Layout, name: string, next: Runtime, previous: Ru
   const stay = longest(({ observeMs }) => observeMs) + LONGEST_STAY
   return {
     name,
-    script: `${layout.current}/.gapless/launcher.cjs`,
-    cwd: layout.current,
+    ...programOf(layout),
     options: {
       wait_ready: true,
       // The old workers serve for as long as this, whatever the new ones do: time to notice and to go back.
@@ -68,8 +67,15 @@ export function toStates(workers: readonly Worker[]): readonly WorkerState[] {
   }))
 }
 
+type Program = Pick<Pm2App, 'script' | 'cwd'>
+
+/** What PM2 starts, whatever the release. */
+export function programOf({ current }: Layout): Program {
+  return { script: `${current}/.gapless/launcher.cjs`, cwd: current }
+}
+
 /** Whether PM2 can bring these workers to a new release without a gap. */
-export function isOurs(process: Pm2Process, app: Pm2App): boolean {
+export function isOurs(process: Pm2Process, app: Program): boolean {
   return process.mode === 'cluster_mode' && process.script === app.script && process.cwd === app.cwd
 }
 
