@@ -3,14 +3,15 @@ import { describe, expect, test } from '@jest/globals'
 import { createPipeline, type Log } from '../src/pipeline.ts'
 import { Failure } from '../src/protocol/failure.ts'
 import { failureOf } from './support/failure.ts'
+import { silentLog } from './support/log.ts'
 
 function listen(): { readonly log: Log; readonly lines: string[] } {
   const lines: string[] = []
   const log = {
+    ...silentLog,
     info: (line: string) => void lines.push(line),
     warning: (line: string) => void lines.push(`warning: ${line}`),
     group: (title: string) => void lines.push(`> ${title}`),
-    mask: () => undefined,
     endGroup: () => void lines.push('<'),
   }
   return { log, lines }

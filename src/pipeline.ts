@@ -34,12 +34,24 @@ export interface Done<T> {
   readonly detail: string
 }
 
+export interface Place {
+  /** Relative to the repository. */
+  readonly file: string
+  /** From 1; undefined where it is about the whole file. */
+  readonly line: number | undefined
+  readonly column: number | undefined
+}
+
 export interface Log {
   /** Has a secret hidden in all that comes after. */
   mask(secret: string): void
   info(line: string): void
   /** Legal, yet most likely not meant: shown where people look first. */
   warning(line: string): void
+  /** An error in a file of the repository, shown beside its line. */
+  annotate(message: string, place: Place): void
+  /** Shown only where somebody asked for it; otherwise the line is not even made. */
+  debug(line: () => string): void
   group(title: string): void
   endGroup(): void
 }
@@ -59,10 +71,12 @@ export function createPipeline(log: Log): Pipeline {
   let running = 0
 
   const on = (host: string | null): Pipeline => {
-    const info = (line: string) => log.info(host === null ? line : `${host}: ${line}`)
+    const named = (line: string) => (host === null ? line : `${host}: ${line}`)
+    const info = (line: string) => log.info(named(line))
+    const debug = (line: () => string) => log.debug(() => named(line()))
     return {
       rows,
-      log: { ...log, info },
+      log: { ...log, info, debug },
       on,
       async run(phase, act) {
         const startedAt = Date.now()

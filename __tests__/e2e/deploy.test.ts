@@ -45,6 +45,7 @@ describe('the life of an app', () => {
     const run = await runAction({
       workspace: workspace.path,
       inputs: { ...server.inputs, env: 'GREETING=hello there' },
+      env: { RUNNER_DEBUG: '1' },
     })
     expect({ ...run.outputs, code: run.code, log: run.code === 0 ? '' : run.log }).toMatchObject({
       code: 0,
@@ -63,6 +64,9 @@ describe('the life of an app', () => {
     )
     expect(server.current()).toBe(first)
     expect(await message()).toBe('first')
+    expect(run.log).toMatch(/^::debug::→ commit #\d+ request, \d+ bytes \{"id":"\d{14}"/m)
+    expect(run.log).toMatch(/^::debug::← activate #\d+ result, .*"status":"live"/m)
+    expect(run.log).not.toContain('hello there')
   }, 240_000)
 
   test('its page, its chunks and its oddly named files are served', async () => {

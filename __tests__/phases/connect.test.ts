@@ -10,6 +10,7 @@ import { compile } from '../support/compile.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { type Sshd, startSshd } from '../support/sshd.ts'
+import { silentLog } from '../support/log.ts'
 
 const folder = temporaryFolders()
 let compiled: string
@@ -42,11 +43,9 @@ const plan = (inputs: Readonly<Record<string, string>> = {}) =>
 const lines: string[] = []
 const pipeline = () =>
   createPipeline({
+    ...silentLog,
     info: (line) => lines.push(line),
     warning: (line) => lines.push(line),
-    mask: () => undefined,
-    group: () => undefined,
-    endGroup: () => undefined,
   })
 
 function agentFile(code: Buffer | string): string {

@@ -7,6 +7,7 @@ import { encryptionKey } from '../../src/phases/encryption-key.ts'
 import type { Log } from '../../src/pipeline.ts'
 import { createPlan } from '../../src/plan.ts'
 import type { AgentSession } from '../../src/remote/agent-session.ts'
+import { silentLog } from '../support/log.ts'
 
 let directory: string
 beforeEach(() => {
@@ -24,13 +25,7 @@ async function ask(inputs: Readonly<Record<string, string>>, onServer: string | 
       return Promise.resolve({ key: onServer })
     },
   } as unknown as AgentSession
-  const log: Log = {
-    info: () => undefined,
-    warning: () => undefined,
-    group: () => undefined,
-    endGroup: () => undefined,
-    mask: (secret) => void masked.push(secret),
-  }
+  const log: Log = { ...silentLog, mask: (secret) => void masked.push(secret) }
   const required = {
     host: 'example.com',
     username: 'u',

@@ -3,20 +3,14 @@ import { onEach } from '../../src/phases/hosts.ts'
 import { createPipeline, type Log } from '../../src/pipeline.ts'
 import { Failure } from '../../src/protocol/failure.ts'
 import { failureOf } from '../support/failure.ts'
+import { silentLog } from '../support/log.ts'
 
-const quiet: Log = {
-  info: () => undefined,
-  warning: () => undefined,
-  group: () => undefined,
-  mask: () => undefined,
-  endGroup: () => undefined,
-}
 const hosts = ['a', 'b', 'c', 'd'].map((name) => ({ name }))
 
 describe('on several hosts', () => {
   test('at most so many work at once, and the results come in the order of the hosts', async () => {
     let [working, most] = [0, 0]
-    const results = await onEach(hosts, 2, createPipeline(quiet), async ({ name }) => {
+    const results = await onEach(hosts, 2, createPipeline(silentLog), async ({ name }) => {
       working += 1
       most = Math.max(most, working)
       for (let turn = name === 'a' ? 20 : 1; turn > 0; turn -= 1) await Promise.resolve()
@@ -29,7 +23,7 @@ describe('on several hosts', () => {
 
   test('one that fails does not stop the others, and is named', async () => {
     const done: string[] = []
-    const failing = onEach(hosts, 1, createPipeline(quiet), async ({ name }) => {
+    const failing = onEach(hosts, 1, createPipeline(silentLog), async ({ name }) => {
       if (name === 'b') throw new Failure('disk-full', 'the disk is full', { remedy: 'Free some space.' })
       done.push(name)
     })
@@ -42,7 +36,7 @@ describe('on several hosts', () => {
   })
 
   test('where more fail, the first speaks for all', async () => {
-    const failing = onEach(hosts, 4, createPipeline(quiet), async ({ name }) => {
+    const failing = onEach(hosts, 4, createPipeline(silentLog), async ({ name }) => {
       if (name !== 'a') throw new Failure('locked', 'busy')
     })
     expect((await failureOf(failing)).message).toBe('b: busy (and 2 more hosts failed)')
@@ -51,10 +45,10 @@ describe('on several hosts', () => {
   test('rows and lines name the host, and what runs side by side shares one group', async () => {
     const lines: string[] = []
     const log: Log = {
+      ...silentLog,
       info: (line) => void lines.push(line),
       warning: (line) => void lines.push(`warning: ${line}`),
       group: (title) => void lines.push(`> ${title}`),
-      mask: () => undefined,
       endGroup: () => void lines.push('<'),
     }
     const pipeline = createPipeline(log)

@@ -3,6 +3,7 @@ import type { Host } from '../../src/phases/hosts.ts'
 import { settled } from '../../src/phases/settled.ts'
 import { createPipeline } from '../../src/pipeline.ts'
 import type { Plan } from '../../src/plan.ts'
+import { silentLog } from '../support/log.ts'
 
 type Seen = { readonly live: string | null; readonly lock: string | null }
 const [before, now] = ['20261120000000', '20261121000000']
@@ -21,13 +22,7 @@ function hostThat(name: string, ...truths: readonly Seen[]): Host & { asked(): n
 
 function settle(hosts: readonly Host[], lockTimeoutMs = 10_000) {
   const lines: string[] = []
-  const pipeline = createPipeline({
-    info: (line) => void lines.push(line),
-    group: () => undefined,
-    endGroup: () => undefined,
-    mask: () => undefined,
-    warning: () => undefined,
-  })
+  const pipeline = createPipeline({ ...silentLog, info: (line) => void lines.push(line) })
   const plan = { inputs: { lockTimeoutMs, maxParallel: 10 } } as unknown as Plan
   return settled(plan, hosts, pipeline).then((facts) => ({ lives: facts.map(({ live }) => live), lines }))
 }

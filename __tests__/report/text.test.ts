@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals'
 import { Failure } from '../../src/protocol/failure.ts'
 import { redactLog, redactor, redactReport, visible } from '../../src/report/text.ts'
 import { hostOutcome, live, outcomeOf } from './outcomes.ts'
+import { silentLog } from '../support/log.ts'
 
 describe('secrets', () => {
   test('are replaced wherever they stand, the longer before what is a part of it', () => {
@@ -91,17 +92,20 @@ describe('secrets', () => {
   test('are in no line of a log', () => {
     const lines: string[] = []
     const log = {
+      ...silentLog,
       info: (line: string) => lines.push(line),
       warning: (line: string) => lines.push(line),
-      mask: () => undefined,
+      annotate: (message: string) => lines.push(message),
+      debug: (line: () => string) => lines.push(line()),
       group: (line: string) => lines.push(line),
-      endGroup() {},
     }
     const redacted = redactLog(log, redactor(['s3cret-value']))
     redacted.info('is s3cret-value')
     redacted.group('s3cret-value')
     redacted.warning('of s3cret-value')
-    expect(lines).toEqual(['is ***', '***', 'of ***'])
+    redacted.annotate('in s3cret-value', { file: 'a.ts', line: 1, column: 1 })
+    redacted.debug(() => '→ s3cret-value')
+    expect(lines).toEqual(['is ***', '***', 'of ***', 'in ***', '→ ***'])
   })
 })
 

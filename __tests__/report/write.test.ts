@@ -140,6 +140,47 @@ describe('the log', () => {
   })
 })
 
+describe('an error in a file', () => {
+  test('is shown beside its line', () => {
+    jobLog.annotate('Type error: no', { file: 'apps/web/app/page.tsx', line: 3, column: 7 })
+    expect(log).toBe(
+      '::error title=Gapless%3A build-failed,file=apps/web/app/page.tsx,line=3,col=7::Type error: no\n',
+    )
+  })
+
+  test('is shown beside the file where no line is known', () => {
+    jobLog.annotate('not found', { file: 'a.ts', line: undefined, column: undefined })
+    expect(log).toBe('::error title=Gapless%3A build-failed,file=a.ts::not found\n')
+  })
+
+  test('is one command, whatever the file and the message are called', () => {
+    jobLog.annotate('a\n::set-output name=status::live', {
+      file: 'a,line=9::x\n::warning::b',
+      line: 1,
+      column: 1,
+    })
+    expect(commands()).toHaveLength(1)
+    expect(log).toContain('file=a%2Cline=9%3A%3Ax%0A%3A%3Awarning%3A%3Ab,line=1,col=1::a%0A::set-output')
+  })
+})
+
+describe('what is told for debugging', () => {
+  afterEach(() => void delete process.env['RUNNER_DEBUG'])
+
+  test('is not even made where nobody asked for it', () => {
+    jobLog.debug(() => {
+      throw new Error('made')
+    })
+    expect(log).toBe('')
+  })
+
+  test('is one line each, of a limited length', () => {
+    process.env['RUNNER_DEBUG'] = '1'
+    jobLog.debug(() => `→ stage\n::error::x${'y'.repeat(10_000)}`)
+    expect(log).toMatch(/^::debug::→ stage%0A::error::xy{3000,4000}\n$/)
+  })
+})
+
 test('the post step learns that the run has reported', () => {
   expect(isFinished()).toBe(false)
   markFinished()

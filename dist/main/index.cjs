@@ -55231,7 +55231,7 @@ function isDebug() {
  * @param message debug message
  */
 function core_debug(message) {
-    issueCommand('debug', {}, message);
+    command_issueCommand('debug', {}, message);
 }
 /**
  * Adds an error issue
@@ -58750,6 +58750,96 @@ function remedyFor({ missing, killed }, { argv }, input) {
     return `Correct what its last lines say, or set ${input} if this is not the right command.`;
 }
 
+;// CONCATENATED MODULE: ./build/next/build-errors.js
+/**
+ * The errors in what a build printed, with the places in the sources that they are about: of Next.js 14 to 16, webpack
+ * and Turbopack, TypeScript and ESLint. The forms are those that real builds of 14.2.35, 15.5.29 and 16.4.6 print.
+ */
+
+
+
+/** Each once, in their order. */
+function findBuildErrors(output) {
+    const lines = (0,external_node_util_.stripVTControlCharacters)(output).split(/\r?\n/);
+    const found = lines.flatMap((line, index) => errorsAt(line, lines.slice(index + 1, index + 1 + LONGEST_ERROR)));
+    return [...new Map(found.map((error) => [JSON.stringify(error), error])).values()];
+}
+/** In lines. */
+const LONGEST_ERROR = 60;
+/** `./app/page.tsx`, `./app/page.tsx:2:13`, `../../packages/ui/button.tsx` */
+const HEAD = /^(\.{1,2}\/.+?)(?::(\d+):(\d+))?$/;
+/** `lib/price.ts(1,14): error TS2322: Type …`, as Next.js 16.4 has it from TypeScript itself */
+const TYPESCRIPT = /^(\S.*?)\((\d+),(\d+)\): error (TS\d+: .+)$/;
+/** `4:31  Error: text  the/rule` */
+const ESLINT = /^(\d+):(\d+) {2}(Error|Warning): (.+)$/;
+/** An error while a page is made, and the first line of its stack where that is in the sources (Next.js 16). */
+const THROWN = /^(?:[A-Z]\w*)?Error: .+$/;
+const THROWN_AT = /^\s+at .*\(([^./:()][^:()]*):(\d+):(\d+)\)$/;
+/** What follows is about how the file came into the build. */
+const END = /^(?:Import traces?\b|Caused by:|Stack backtrace:|> Build )/;
+function errorsAt(line, after) {
+    const [, head, ...place] = HEAD.exec(line) ?? [];
+    if (head !== undefined)
+        return errorsUnder(head, positionOf(place), after);
+    const [, file, row, column, message = ''] = TYPESCRIPT.exec(line) ?? [];
+    if (file !== undefined)
+        return [{ file, position: positionOf([row, column]), message }];
+    const [, thrownIn, ...thrownAt] = (THROWN.test(line) && THROWN_AT.exec(after[0] ?? '')) || [];
+    return thrownIn === undefined ? [] : [{ file: thrownIn, position: positionOf(thrownAt), message: line }];
+}
+function errorsUnder(file, position, after) {
+    const end = after.findIndex((line) => HEAD.test(line) || END.test(line));
+    const block = end < 0 ? after : after.slice(0, end);
+    if ((block[0] ?? '').trim() === '')
+        return [];
+    const linted = block.flatMap((line) => {
+        const [, row, column, kind, message = ''] = ESLINT.exec(line) ?? [];
+        return kind === undefined ? [] : [{ kind, error: { file, position: positionOf([row, column]), message } }];
+    });
+    if (linted.length > 0)
+        return linted.filter(({ kind }) => kind === 'Error').map(({ error }) => error);
+    const message = messageOf(block);
+    return message === undefined ? [] : [{ file, position: position ?? markedIn(block), message }];
+}
+function positionOf([line, column]) {
+    return line === undefined || column === undefined ? null : { line: Number(line), column: Number(column) };
+}
+/** What Turbopack says of every error; what is wrong stands below the code (15). */
+const GENERIC = /^(?:Parsing ecmascript source code failed|Ecmascript file had an error)$/;
+function messageOf(block) {
+    const texts = block.map((line) => line
+        .trim()
+        .replace(/^Error:\s*/, '')
+        .replace(/^[x×⨯]\s+/, ''));
+    const first = texts.findIndex((text) => text !== '' && text !== 'x');
+    const text = texts[first];
+    if (text === undefined || !GENERIC.test(text))
+        return text;
+    const gap = texts.indexOf('', first);
+    return texts.slice(gap + 1).find((line) => gap >= 0 && line !== '') ?? text;
+}
+/** The first marked place in a box of SWC's, whose own head names line 1 where the mark is elsewhere (14). */
+function markedIn(block) {
+    let line;
+    for (const text of block) {
+        line = Number(/^\s*(\d+) [|│]/.exec(text)?.[1] ?? line);
+        const [, gutter = '', before] = /^(\s*[:·] )(\s*)[\^─┬╭▲]/.exec(text) ?? [];
+        if (gutter !== '' && before !== undefined && !Number.isNaN(line))
+            return { line, column: before.length + 1 };
+    }
+    return null;
+}
+/**
+ * Where a file that was printed stands in the repository: relative to its root, or undefined where it is not in it.
+ * @param directory the app's
+ * @param workspace the repository's
+ */
+function inRepository(file, directory, workspace, exists) {
+    const places = ancestors(directory, workspace).map((folder) => (0,external_node_path_namespaceObject.join)(folder, file));
+    const found = places.find((path) => isInside(workspace, path) && exists(path));
+    return found === undefined ? undefined : (0,external_node_path_namespaceObject.relative)(workspace, found).split(external_node_path_namespaceObject.sep).join('/');
+}
+
 ;// CONCATENATED MODULE: external "node:module"
 const external_node_module_namespaceObject = require("node:module");
 ;// CONCATENATED MODULE: ./build/next/deployment-id.js
@@ -59061,6 +59151,9 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
 
 
 
+
+
+
 /**
  * What the app's tools print is shown as it comes, and none of it is a command to the runner: a dependency could
  * otherwise set this step's outputs.
@@ -59070,7 +59163,7 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
 async function build_build({ inputs, activation }, project, hosts, key, log) {
     checkEach(hosts, (facts) => assertNodeFits(project, facts));
     const options = { directory: project.directory, workspace: inputs.run.workspace };
-    const [installed, began, built] = await withoutCommands(async () => {
+    const work = withoutCommands(async () => {
         const before = await install({ ...options, command: inputs.installCommand });
         const variables = {
             ...(key === undefined ? {} : { [KEY_VARIABLE]: key }),
@@ -59079,6 +59172,10 @@ async function build_build({ inputs, activation }, project, hosts, key, log) {
         };
         const start = Date.now();
         return [before, start, await build({ ...options, command: inputs.buildCommand, variables })];
+    });
+    const [installed, began, built] = await work.catch((error) => {
+        annotate(failure_Failure.from(error), project.directory, inputs.run.workspace, log);
+        throw error;
     });
     const output = readBuildOutput(project.directory);
     const doubts = doubtsAbout(output, built === undefined ? undefined : began);
@@ -59090,6 +59187,21 @@ async function build_build({ inputs, activation }, project, hosts, key, log) {
     const remarks = key !== undefined && usedAnotherKey(output, key) ? [...doubts, KEY_UNSEEN] : doubts;
     const workerEnvironment = key === undefined ? {} : keyForWorkers(output, inputs.run.workspace, key);
     return { value: { ...output, workerEnvironment }, detail: [detail, ...remarks].join('. ') };
+}
+/** GitHub shows ten errors of a step; the last one is the run's own. */
+const MOST_ANNOTATIONS = 9;
+/** Shows what the build complained about beside the lines that it is about. */
+function annotate({ code, evidence = '' }, directory, workspace, log) {
+    if (code !== 'build-failed')
+        return;
+    const places = findBuildErrors(evidence).flatMap(({ file, position, message }) => {
+        const path = inRepository(file, directory, workspace, external_node_fs_namespaceObject.existsSync);
+        return path === undefined
+            ? []
+            : [{ message, place: { file: path, line: position?.line, column: position?.column } }];
+    });
+    for (const { message, place } of places.slice(0, MOST_ANNOTATIONS))
+        log.annotate(message, place);
 }
 async function withoutCommands(work) {
     const token = `stop-${(0,external_node_crypto_.randomUUID)()}`;
@@ -60199,9 +60311,10 @@ async function loadAgent(settings, require, module) {
 const LONGEST_GREETING = 1024 * 1024;
 /**
  * @param timeoutMs for the login shell to come up and Node to start
+ * @param trace told of every message
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
  */
-async function openAgent(remote, agent, timeoutMs) {
+async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
     const sentinel = `gapless-${(0,external_node_crypto_.randomBytes)(12).toString('hex')}`;
     const channel = await remote.exec(bootstrapCommand({ ...agent, sentinel }));
     let errors = '';
@@ -60236,6 +60349,8 @@ async function openAgent(remote, agent, timeoutMs) {
                 throw new failure_Failure('malformed-message', 'the server sent data unasked');
             const { id, kind: what, value } = guards_parse(reply, payload.toString('utf8'), 'reply');
             const call = pending.get(id);
+            if (call !== undefined)
+                trace({ way: 'received', operation: call.operation, id, kind: what, bytes: payload.length, value });
             if (what === 'event')
                 call?.onEvent(value);
             if (what === 'result')
@@ -60268,18 +60383,23 @@ async function openAgent(remote, agent, timeoutMs) {
                 if (lost)
                     reject(lost);
                 else
-                    pending.set(id, { resolve, reject, onEvent });
+                    pending.set(id, { operation, resolve, reject, onEvent });
             });
             // The answer may come, as an error, while the body is still being sent.
             answer.catch(() => undefined);
             inTurn(async () => {
-                await write(encodeMessage({ id, operation, params, body: body !== undefined }));
+                const message = encodeMessage({ id, operation, params, body: body !== undefined });
+                const sending = { way: 'sent', operation, id };
+                trace({ ...sending, kind: 'request', bytes: message.length, value: params });
+                await write(message);
                 if (body === undefined)
                     return;
+                let bytes = 0;
                 try {
                     for await (const chunk of body) {
                         if (!pending.has(id))
                             break;
+                        bytes += chunk.length;
                         await write(encodeFrame(frameKind.data, chunk));
                     }
                 }
@@ -60289,6 +60409,7 @@ async function openAgent(remote, agent, timeoutMs) {
                     channel.end();
                     throw error;
                 }
+                trace({ ...sending, kind: 'body', bytes });
                 await write(encodeFrame(frameKind.end, Buffer.alloc(0)));
             }).catch((error) => {
                 pending.get(id)?.reject(failure_Failure.from(error));
@@ -60362,6 +60483,24 @@ async function* continued(first, input) {
             return;
         yield value;
     }
+}
+
+;// CONCATENATED MODULE: ./build/remote/trace.js
+function traceLine({ way, operation, id, kind, bytes, value }) {
+    const arrow = way === 'sent' ? '→' : '←';
+    const content = value === undefined ? '' : ` ${JSON.stringify(value, hideSecrets)}`;
+    return `${arrow} ${operation} #${id} ${kind}, ${bytes} bytes${content}`;
+}
+const HIDDEN = '***';
+/**
+ * By name, whatever the values are: the app's environment, the key of its server actions, commands, and what a
+ * healthy answer has. Any of them may hold a secret that nobody said is one.
+ */
+const SECRET = new Set(['key', 'preActivate', 'postActivate', 'body']);
+function hideSecrets(name, value) {
+    if (name === 'env' && typeof value === 'object' && value !== null)
+        return Object.fromEntries(Object.keys(value).map((key) => [key, HIDDEN]));
+    return SECRET.has(name) && typeof value === 'string' ? HIDDEN : value;
 }
 
 // EXTERNAL MODULE: ./node_modules/ssh2/lib/index.js
@@ -61428,6 +61567,7 @@ function forward(jump, { host, port, address }, deadline) {
 
 
 
+
 const NO_BASE = { base: null, folders: '' };
 /**
  * Connects to every host, or to none.
@@ -61441,7 +61581,7 @@ async function connect_connect(plan, settings, pipeline) {
     }));
     try {
         return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
-            const open = () => openSession(plan, address, settings, (line) => log.log.info(line));
+            const open = () => openSession(plan, address, settings, log.log);
             const session = await log.run('connect', async () => {
                 const value = await open();
                 return { value, detail: connect_describe(value) };
@@ -61472,16 +61612,16 @@ function hostOf(name, first, open) {
         close: () => session.close(),
     };
 }
-async function openSession(plan, address, settings, onLog) {
+async function openSession(plan, address, settings, log) {
     const { inputs, appName, path } = plan;
-    const connection = await connect({ ...sshOptions(inputs, address), onLog });
+    const connection = await connect({ ...sshOptions(inputs, address), onLog: log.info });
     try {
         const agent = await openAgent(connection, {
             source: (0,external_node_fs_namespaceObject.readFileSync)(settings.agentFile),
             persist: settings.persist,
             path,
             options: { appName, binPath: inputs.binPath },
-        }, inputs.connectTimeoutMs);
+        }, inputs.connectTimeoutMs, (message) => log.debug(() => traceLine(message)));
         const inspected = agent.call('inspect', {});
         const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE);
         // Of interest only to who uploads.
@@ -61621,10 +61761,12 @@ function createPipeline(log) {
     // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
     let running = 0;
     const on = (host) => {
-        const info = (line) => log.info(host === null ? line : `${host}: ${line}`);
+        const named = (line) => (host === null ? line : `${host}: ${line}`);
+        const info = (line) => log.info(named(line));
+        const debug = (line) => log.debug(() => named(line()));
         return {
             rows,
-            log: { ...log, info },
+            log: { ...log, info, debug },
             on,
             async run(phase, act) {
                 const startedAt = Date.now();
@@ -61723,6 +61865,8 @@ function redactLog(log, redact) {
         ...log,
         info: (line) => log.info(redact(line)),
         warning: (line) => log.warning(redact(line)),
+        annotate: (message, place) => log.annotate(redact(message), place),
+        debug: (line) => log.debug(() => redact(line())),
         group: (title) => log.group(redact(title)),
     };
 }
@@ -62224,11 +62368,24 @@ function renderWorkers({ name, workers }, open) {
 
 
 
+/** In characters. */
+const LONGEST_DEBUG = 4000;
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
     mask: core_setSecret,
     info: (line) => info(write_withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
     warning: (line) => core_warning(visible(line)),
+    annotate: (message, { file, line, column }) => error(visible(message), {
+        title: 'Gapless: build-failed',
+        file,
+        ...(line === undefined ? {} : { startLine: line }),
+        ...(column === undefined ? {} : { startColumn: column }),
+    }),
+    debug: (line) => {
+        // The runner drops it where `ACTIONS_STEP_DEBUG` is not set: to make the lines costs time.
+        if (isDebug())
+            core_debug(visible(line()).slice(0, LONGEST_DEBUG));
+    },
     group: startGroup,
     endGroup: endGroup,
 };

@@ -54081,9 +54081,10 @@ async function loadAgent(settings, require, module) {
 const LONGEST_GREETING = 1024 * 1024;
 /**
  * @param timeoutMs for the login shell to come up and Node to start
+ * @param trace told of every message
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
  */
-async function openAgent(remote, agent, timeoutMs) {
+async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
     const sentinel = `gapless-${(0,external_node_crypto_.randomBytes)(12).toString('hex')}`;
     const channel = await remote.exec(bootstrapCommand({ ...agent, sentinel }));
     let errors = '';
@@ -54118,6 +54119,8 @@ async function openAgent(remote, agent, timeoutMs) {
                 throw new failure_Failure('malformed-message', 'the server sent data unasked');
             const { id, kind: what, value } = parse(reply, payload.toString('utf8'), 'reply');
             const call = pending.get(id);
+            if (call !== undefined)
+                trace({ way: 'received', operation: call.operation, id, kind: what, bytes: payload.length, value });
             if (what === 'event')
                 call?.onEvent(value);
             if (what === 'result')
@@ -54150,18 +54153,23 @@ async function openAgent(remote, agent, timeoutMs) {
                 if (lost)
                     reject(lost);
                 else
-                    pending.set(id, { resolve, reject, onEvent });
+                    pending.set(id, { operation, resolve, reject, onEvent });
             });
             // The answer may come, as an error, while the body is still being sent.
             answer.catch(() => undefined);
             inTurn(async () => {
-                await write(encodeMessage({ id, operation, params, body: body !== undefined }));
+                const message = encodeMessage({ id, operation, params, body: body !== undefined });
+                const sending = { way: 'sent', operation, id };
+                trace({ ...sending, kind: 'request', bytes: message.length, value: params });
+                await write(message);
                 if (body === undefined)
                     return;
+                let bytes = 0;
                 try {
                     for await (const chunk of body) {
                         if (!pending.has(id))
                             break;
+                        bytes += chunk.length;
                         await write(encodeFrame(frameKind.data, chunk));
                     }
                 }
@@ -54171,6 +54179,7 @@ async function openAgent(remote, agent, timeoutMs) {
                     channel.end();
                     throw error;
                 }
+                trace({ ...sending, kind: 'body', bytes });
                 await write(encodeFrame(frameKind.end, Buffer.alloc(0)));
             }).catch((error) => {
                 pending.get(id)?.reject(failure_Failure.from(error));
@@ -54244,6 +54253,24 @@ async function* continued(first, input) {
             return;
         yield value;
     }
+}
+
+;// CONCATENATED MODULE: ./build/remote/trace.js
+function traceLine({ way, operation, id, kind, bytes, value }) {
+    const arrow = way === 'sent' ? '→' : '←';
+    const content = value === undefined ? '' : ` ${JSON.stringify(value, hideSecrets)}`;
+    return `${arrow} ${operation} #${id} ${kind}, ${bytes} bytes${content}`;
+}
+const HIDDEN = '***';
+/**
+ * By name, whatever the values are: the app's environment, the key of its server actions, commands, and what a
+ * healthy answer has. Any of them may hold a secret that nobody said is one.
+ */
+const SECRET = new Set(['key', 'preActivate', 'postActivate', 'body']);
+function hideSecrets(name, value) {
+    if (name === 'env' && typeof value === 'object' && value !== null)
+        return Object.fromEntries(Object.keys(value).map((key) => [key, HIDDEN]));
+    return SECRET.has(name) && typeof value === 'string' ? HIDDEN : value;
 }
 
 // EXTERNAL MODULE: ./node_modules/ssh2/lib/index.js
@@ -55391,6 +55418,7 @@ function hosts_named(name, failure) {
 
 
 
+
 const NO_BASE = { base: null, folders: '' };
 /**
  * Connects to every host, or to none.
@@ -55404,7 +55432,7 @@ async function connect_connect(plan, settings, pipeline) {
     }));
     try {
         return await hosts_onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
-            const open = () => openSession(plan, address, settings, (line) => log.log.info(line));
+            const open = () => openSession(plan, address, settings, log.log);
             const session = await log.run('connect', async () => {
                 const value = await open();
                 return { value, detail: connect_describe(value) };
@@ -55435,16 +55463,16 @@ function hostOf(name, first, open) {
         close: () => session.close(),
     };
 }
-async function openSession(plan, address, settings, onLog) {
+async function openSession(plan, address, settings, log) {
     const { inputs, appName, path } = plan;
-    const connection = await connect({ ...sshOptions(inputs, address), onLog });
+    const connection = await connect({ ...sshOptions(inputs, address), onLog: log.info });
     try {
         const agent = await openAgent(connection, {
             source: (0,external_node_fs_namespaceObject.readFileSync)(settings.agentFile),
             persist: settings.persist,
             path,
             options: { appName, binPath: inputs.binPath },
-        }, inputs.connectTimeoutMs);
+        }, inputs.connectTimeoutMs, (message) => log.debug(() => traceLine(message)));
         const inspected = agent.call('inspect', {});
         const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE);
         // Of interest only to who uploads.
@@ -55810,10 +55838,12 @@ function createPipeline(log) {
     // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
     let running = 0;
     const on = (host) => {
-        const info = (line) => log.info(host === null ? line : `${host}: ${line}`);
+        const named = (line) => (host === null ? line : `${host}: ${line}`);
+        const info = (line) => log.info(named(line));
+        const debug = (line) => log.debug(() => named(line()));
         return {
             rows,
-            log: { ...log, info },
+            log: { ...log, info, debug },
             on,
             async run(phase, act) {
                 const startedAt = Date.now();
@@ -56024,6 +56054,8 @@ function redactLog(log, redact) {
         ...log,
         info: (line) => log.info(redact(line)),
         warning: (line) => log.warning(redact(line)),
+        annotate: (message, place) => log.annotate(redact(message), place),
+        debug: (line) => log.debug(() => redact(line())),
         group: (title) => log.group(redact(title)),
     };
 }
@@ -59344,7 +59376,7 @@ function isDebug() {
  * @param message debug message
  */
 function core_debug(message) {
-    issueCommand('debug', {}, message);
+    command_issueCommand('debug', {}, message);
 }
 /**
  * Adds an error issue
@@ -59470,11 +59502,24 @@ function getIDToken(aud) {
 
 
 
+/** In characters. */
+const LONGEST_DEBUG = 4000;
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
     mask: core_setSecret,
     info: (line) => info(withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
     warning: (line) => warning(visible(line)),
+    annotate: (message, { file, line, column }) => error(visible(message), {
+        title: 'Gapless: build-failed',
+        file,
+        ...(line === undefined ? {} : { startLine: line }),
+        ...(column === undefined ? {} : { startColumn: column }),
+    }),
+    debug: (line) => {
+        // The runner drops it where `ACTIONS_STEP_DEBUG` is not set: to make the lines costs time.
+        if (isDebug())
+            core_debug(visible(line()).slice(0, LONGEST_DEBUG));
+    },
     group: startGroup,
     endGroup: endGroup,
 };

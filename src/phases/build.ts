@@ -1,6 +1,8 @@
 /** build: installs and builds the app on the runner, and checks that the result can be deployed. */
 import { randomUUID } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { install, build as runBuild } from '../next/build.ts'
+import { findBuildErrors, inRepository } from '../next/build-errors.ts'
 import { deploymentId } from '../next/deployment-id.ts'
 import { assertNodeFits } from '../next/fit.ts'
 import { doubtsAbout } from '../next/freshness.ts'
@@ -9,6 +11,7 @@ import type { Project } from '../next/project.ts'
 import { KEY_VARIABLE, keyForWorkers, usedAnotherKey } from '../next/server-actions.ts'
 import type { Plan } from '../plan.ts'
 import type { Done, Log } from '../pipeline.ts'
+import { Failure } from '../protocol/failure.ts'
 import { checkEach, type Host } from './hosts.ts'
 
 export interface Built extends BuildOutput {
@@ -31,7 +34,7 @@ export async function build(
 ): Promise<Done<Built>> {
   checkEach(hosts, (facts) => assertNodeFits(project, facts))
   const options = { directory: project.directory, workspace: inputs.run.workspace }
-  const [installed, began, built] = await withoutCommands(async () => {
+  const work = withoutCommands(async () => {
     const before = await install({ ...options, command: inputs.installCommand })
     const variables = {
       ...(key === undefined ? {} : { [KEY_VARIABLE]: key }),
@@ -39,7 +42,11 @@ export async function build(
       ...deploymentId(project.directory, activation),
     }
     const start = Date.now()
-    return [before, start, await runBuild({ ...options, command: inputs.buildCommand, variables })]
+    return [before, start, await runBuild({ ...options, command: inputs.buildCommand, variables })] as const
+  })
+  const [installed, began, built] = await work.catch((error: unknown) => {
+    annotate(Failure.from(error), project.directory, inputs.run.workspace, log)
+    throw error
   })
   const output = readBuildOutput(project.directory)
   const doubts = doubtsAbout(output, built === undefined ? undefined : began)
@@ -50,6 +57,21 @@ export async function build(
   const remarks = key !== undefined && usedAnotherKey(output, key) ? [...doubts, KEY_UNSEEN] : doubts
   const workerEnvironment = key === undefined ? {} : keyForWorkers(output, inputs.run.workspace, key)
   return { value: { ...output, workerEnvironment }, detail: [detail, ...remarks].join('. ') }
+}
+
+/** GitHub shows ten errors of a step; the last one is the run's own. */
+const MOST_ANNOTATIONS = 9
+
+/** Shows what the build complained about beside the lines that it is about. */
+function annotate({ code, evidence = '' }: Failure, directory: string, workspace: string, log: Log): void {
+  if (code !== 'build-failed') return
+  const places = findBuildErrors(evidence).flatMap(({ file, position, message }) => {
+    const path = inRepository(file, directory, workspace, existsSync)
+    return path === undefined
+      ? []
+      : [{ message, place: { file: path, line: position?.line, column: position?.column } }]
+  })
+  for (const { message, place } of places.slice(0, MOST_ANNOTATIONS)) log.annotate(message, place)
 }
 
 async function withoutCommands<T>(work: () => Promise<T>): Promise<T> {

@@ -2,11 +2,12 @@
 import { readFileSync } from 'node:fs'
 import type { Plan } from '../plan.ts'
 import type { HostAddress, Inputs } from '../inputs.ts'
-import type { Pipeline } from '../pipeline.ts'
+import type { Log, Pipeline } from '../pipeline.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { Result, ServerFacts } from '../protocol/messages.ts'
 import { pm2Missing } from '../protocol/server-programs.ts'
 import { type AgentSession, openAgent } from '../remote/agent-session.ts'
+import { traceLine } from '../remote/trace.ts'
 import { connect as connectSsh, type ConnectOptions } from '../ssh/connection.ts'
 import { type Host, onEach } from './hosts.ts'
 
@@ -45,7 +46,7 @@ export async function connect(
   }))
   try {
     return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
-      const open = () => openSession(plan, address, settings, (line) => log.log.info(line))
+      const open = () => openSession(plan, address, settings, log.log)
       const session = await log.run('connect', async () => {
         const value = await open()
         return { value, detail: describe(value) }
@@ -80,10 +81,10 @@ async function openSession(
   plan: Plan,
   address: HostAddress,
   settings: ConnectSettings,
-  onLog: (line: string) => void,
+  log: Pick<Log, 'info' | 'debug'>,
 ): Promise<Session> {
   const { inputs, appName, path } = plan
-  const connection = await connectSsh({ ...sshOptions(inputs, address), onLog })
+  const connection = await connectSsh({ ...sshOptions(inputs, address), onLog: log.info })
   try {
     const agent = await openAgent(
       connection,
@@ -94,6 +95,7 @@ async function openSession(
         options: { appName, binPath: inputs.binPath },
       },
       inputs.connectTimeoutMs,
+      (message) => log.debug(() => traceLine(message)),
     )
     const inspected = agent.call('inspect', {})
     const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE)

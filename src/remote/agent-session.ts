@@ -14,6 +14,7 @@ import {
 } from '../protocol/messages.ts'
 import { type Bootstrap, bootstrapCommand, greeting } from './bootstrap.ts'
 import { nodeMissing } from '../protocol/server-programs.ts'
+import type { Trace } from './trace.ts'
 
 export interface CallOptions {
   /** What follows the request, in pieces. */
@@ -32,6 +33,7 @@ export interface AgentSession {
 }
 
 interface Pending {
+  readonly operation: Operation
   readonly resolve: (value: unknown) => void
   readonly reject: (failure: Failure) => void
   readonly onEvent: (value: unknown) => void
@@ -53,12 +55,14 @@ const LONGEST_GREETING = 1024 * 1024
 
 /**
  * @param timeoutMs for the login shell to come up and Node to start
+ * @param trace told of every message
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
  */
 export async function openAgent(
   remote: Remote,
   agent: Omit<Bootstrap, 'sentinel'>,
   timeoutMs: number,
+  trace: Trace = () => undefined,
 ): Promise<AgentSession> {
   const sentinel = `gapless-${randomBytes(12).toString('hex')}`
   const channel = await remote.exec(bootstrapCommand({ ...agent, sentinel }))
@@ -94,6 +98,8 @@ export async function openAgent(
       if (kind !== frameKind.message) throw new Failure('malformed-message', 'the server sent data unasked')
       const { id, kind: what, value } = parse(reply, payload.toString('utf8'), 'reply')
       const call = pending.get(id)
+      if (call !== undefined)
+        trace({ way: 'received', operation: call.operation, id, kind: what, bytes: payload.length, value })
       if (what === 'event') call?.onEvent(value)
       if (what === 'result') call?.resolve(value)
       if (what === 'error') call?.reject(Failure.revive(failureRecord(value, 'error')))
@@ -121,16 +127,21 @@ export async function openAgent(
       const id = lastId
       const answer = new Promise<unknown>((resolve, reject) => {
         if (lost) reject(lost)
-        else pending.set(id, { resolve, reject, onEvent })
+        else pending.set(id, { operation, resolve, reject, onEvent })
       })
       // The answer may come, as an error, while the body is still being sent.
       answer.catch(() => undefined)
       inTurn(async () => {
-        await write(encodeMessage({ id, operation, params, body: body !== undefined }))
+        const message = encodeMessage({ id, operation, params, body: body !== undefined })
+        const sending = { way: 'sent', operation, id } as const
+        trace({ ...sending, kind: 'request', bytes: message.length, value: params })
+        await write(message)
         if (body === undefined) return
+        let bytes = 0
         try {
           for await (const chunk of body) {
             if (!pending.has(id)) break
+            bytes += chunk.length
             await write(encodeFrame(frameKind.data, chunk))
           }
         } catch (error) {
@@ -139,6 +150,7 @@ export async function openAgent(
           channel.end()
           throw error
         }
+        trace({ ...sending, kind: 'body', bytes })
         await write(encodeFrame(frameKind.end, Buffer.alloc(0)))
       }).catch((error: unknown) => {
         pending.get(id)?.reject(Failure.from(error))

@@ -59,6 +59,8 @@ export function redactLog(log: Log, redact: Redact): Log {
     ...log,
     info: (line) => log.info(redact(line)),
     warning: (line) => log.warning(redact(line)),
+    annotate: (message, place) => log.annotate(redact(message), place),
+    debug: (line) => log.debug(() => redact(line())),
     group: (title) => log.group(redact(title)),
   }
 }

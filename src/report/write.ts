@@ -7,11 +7,25 @@ import { sentence } from './sentence.ts'
 import { renderSummary, type Report } from './summary.ts'
 import { type Redact, redactor, visible } from './text.ts'
 
+/** In characters. */
+const LONGEST_DEBUG = 4000
+
 /** The job's log. One line each: what a server says must not become a workflow command. */
 export const jobLog: Log = {
   mask: core.setSecret,
   info: (line) => core.info(withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
   warning: (line) => core.warning(visible(line)),
+  annotate: (message, { file, line, column }) =>
+    core.error(visible(message), {
+      title: 'Gapless: build-failed',
+      file,
+      ...(line === undefined ? {} : { startLine: line }),
+      ...(column === undefined ? {} : { startColumn: column }),
+    }),
+  debug: (line) => {
+    // The runner drops it where `ACTIONS_STEP_DEBUG` is not set: to make the lines costs time.
+    if (core.isDebug()) core.debug(visible(line()).slice(0, LONGEST_DEBUG))
+  },
   group: core.startGroup,
   endGroup: core.endGroup,
 }

@@ -1,0 +1,59 @@
+import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from '@jest/globals'
+import { readInputs } from '../../src/inputs.ts'
+import { readProject } from '../../src/next/project.ts'
+import { build } from '../../src/phases/build.ts'
+import type { Place } from '../../src/pipeline.ts'
+import { createPlan } from '../../src/plan.ts'
+import { failureOf } from '../support/failure.ts'
+import { temporaryFolders } from '../support/folder.ts'
+import { silentLog } from '../support/log.ts'
+
+const folder = temporaryFolders()
+const recorded = join(import.meta.dirname, '..', 'next', 'build-output')
+
+/** What is shown beside the sources of `apps/web` when its build prints what Next.js has printed once, and fails. */
+async function annotationsOf(
+  output: string,
+  status: number,
+): Promise<readonly (Place & { message: string })[]> {
+  const workspace = folder()
+  const app = join(workspace, 'apps', 'web')
+  mkdirSync(join(app, 'app'), { recursive: true })
+  writeFileSync(join(app, 'app', 'page.tsx'), '')
+  writeFileSync(join(app, 'package.json'), JSON.stringify({ name: 'web', dependencies: { next: '16.4.6' } }))
+  cpSync(join(recorded, output), join(app, 'output.txt'))
+  const inputs = readInputs({
+    GITHUB_WORKSPACE: workspace,
+    INPUT_HOST: 'example.com',
+    INPUT_USERNAME: 'u',
+    INPUT_PASSWORD: 'p',
+    INPUT_FINGERPRINT: `SHA256:${'A'.repeat(43)}`,
+    'INPUT_WORKING-DIRECTORY': 'apps/web',
+    'INPUT_INSTALL-COMMAND': 'none',
+    'INPUT_BUILD-COMMAND': `cat output.txt; exit ${status}`,
+  })
+  const found: (Place & { message: string })[] = []
+  const log = {
+    ...silentLog,
+    annotate: (message: string, place: Place) => void found.push({ message, ...place }),
+  }
+  const project = readProject(workspace, 'apps/web')
+  await failureOf(build(createPlan(inputs, 'web'), project, [], undefined, log))
+  return found
+}
+
+test('a build that fails has its errors shown beside their lines, in the repository', async () => {
+  expect(await annotationsOf('16.4.6-syntax.txt', 1)).toEqual([
+    { message: 'Expression expected', file: 'apps/web/app/page.tsx', line: 2, column: 13 },
+  ])
+})
+
+test('errors in files that the repository does not have are left to the evidence', async () => {
+  expect(await annotationsOf('16.4.6-type.txt', 1)).toEqual([])
+})
+
+test('a build that ends well has none, whatever it printed', async () => {
+  expect(await annotationsOf('16.4.6-syntax.txt', 0)).toEqual([])
+})

@@ -1,0 +1,35 @@
+/** Every message of the protocol as a line for debugging, without what is secret in it. */
+import type { Operation } from '../protocol/messages.ts'
+
+export interface Traced {
+  readonly way: 'sent' | 'received'
+  readonly operation: Operation
+  /** Of the request that it is, or answers. */
+  readonly id: number
+  readonly kind: 'request' | 'body' | 'event' | 'result' | 'error'
+  readonly bytes: number
+  /** What a body has is never shown. */
+  readonly value?: unknown
+}
+
+export type Trace = (message: Traced) => void
+
+export function traceLine({ way, operation, id, kind, bytes, value }: Traced): string {
+  const arrow = way === 'sent' ? '→' : '←'
+  const content = value === undefined ? '' : ` ${JSON.stringify(value, hideSecrets)}`
+  return `${arrow} ${operation} #${id} ${kind}, ${bytes} bytes${content}`
+}
+
+const HIDDEN = '***'
+
+/**
+ * By name, whatever the values are: the app's environment, the key of its server actions, commands, and what a
+ * healthy answer has. Any of them may hold a secret that nobody said is one.
+ */
+const SECRET = new Set(['key', 'preActivate', 'postActivate', 'body'])
+
+function hideSecrets(this: unknown, name: string, value: unknown): unknown {
+  if (name === 'env' && typeof value === 'object' && value !== null)
+    return Object.fromEntries(Object.keys(value).map((key) => [key, HIDDEN]))
+  return SECRET.has(name) && typeof value === 'string' ? HIDDEN : value
+}
