@@ -3,6 +3,7 @@ import type {
   ActivationStatus,
   Finding,
   JournalEntry,
+  ReleaseInfo,
   ReleaseSummary,
   Verdict,
   WorkerState,
@@ -22,6 +23,8 @@ export interface Outcome {
   /** Null where nothing was to be sent. */
   readonly sent: Sent | null
   readonly failure: Failure | null
+  /** Where the releases came from that were on the server when the run began. */
+  readonly infos: readonly ReleaseInfo[]
   /** Filled by `status`, and after an activation. */
   readonly hosts: readonly HostOutcome[]
 }
@@ -92,7 +95,12 @@ export interface Known {
   readonly sent: Sent | null
 }
 
-export const nothingKnown: Known = { live: null, release: null, uploadedBytes: 0, sent: null }
+export const nothingKnown: Known = {
+  live: null,
+  release: null,
+  uploadedBytes: 0,
+  sent: null,
+}
 
 /** Nothing live was touched: the outcome of every run that ends early. */
 export function untouched({ live, release, uploadedBytes, sent }: Known): Outcome {
@@ -105,6 +113,7 @@ export function untouched({ live, release, uploadedBytes, sent }: Known): Outcom
     uploadedBytes,
     sent,
     failure: null,
+    infos: [],
     hosts: [],
   }
 }

@@ -1,6 +1,6 @@
 /** Outcomes for the tests of the report. */
 import { type HostOutcome, nothingKnown, type Outcome, untouched } from '../../src/outcome.ts'
-import type { ReleaseSummary, WorkerState } from '../../src/protocol/messages.ts'
+import type { ReleaseInfo, ReleaseSummary, WorkerState } from '../../src/protocol/messages.ts'
 
 export const [before, now] = ['20260101000001', '20260101000002'] as const
 
@@ -27,6 +27,26 @@ export function hostOutcome(changes: Partial<HostOutcome> = {}): HostOutcome {
     releases: [],
     server: null,
     rehearsal: null,
+    ...changes,
+  }
+}
+
+export function releaseInfo(changes: Partial<ReleaseInfo> = {}): ReleaseInfo {
+  return {
+    id: now,
+    commit: '',
+    ref: '',
+    actor: '',
+    runUrl: '',
+    workflow: '',
+    runNumber: 0,
+    runAttempt: 1,
+    created: '',
+    entry: 'server.js',
+    staticPath: null,
+    nextVersion: '',
+    contentHash: '',
+    distDir: null,
     ...changes,
   }
 }

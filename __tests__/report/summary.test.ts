@@ -5,7 +5,16 @@ import { Failure } from '../../src/protocol/failure.ts'
 import { originOf } from '../../src/report/origin.ts'
 import { renderSummary, type Report, reportOf } from '../../src/report/summary.ts'
 import { timeline } from '../../src/report/timeline.ts'
-import { before, hostOutcome, live, now, outcomeOf, releaseSummary, workerState } from './outcomes.ts'
+import {
+  before,
+  hostOutcome,
+  live,
+  now,
+  outcomeOf,
+  releaseInfo,
+  releaseSummary,
+  workerState,
+} from './outcomes.ts'
 
 function report(changes: Partial<Report> = {}): Report {
   return {
@@ -229,22 +238,7 @@ describe('everything in it is data:', () => {
   })
 
   test('the details of the phases, the releases and the workers, which stay one cell each', () => {
-    const info = {
-      id: now,
-      commit: '|<b>|_',
-      ref: '',
-      actor: '',
-      runUrl: '',
-      workflow: '',
-      runNumber: 0,
-      runAttempt: 1,
-      created: '',
-      entry: '',
-      staticPath: null,
-      nextVersion: '',
-      contentHash: '',
-      distDir: null,
-    }
+    const info = releaseInfo({ commit: '|<b>|_' })
     const outcome = outcomeOf({
       hosts: [
         hostOutcome({
@@ -294,6 +288,41 @@ describe('it links to', () => {
     expect(text).not.toContain('evil')
   })
 
+  const infos = [
+    releaseInfo({ id: before, commit: 'c0ffee1aa', actor: 'bob' }),
+    releaseInfo({ id: now, commit: '4f7c2a9bb', actor: 'eve' }),
+  ]
+  const commit = (id: string, by: string) =>
+    `([\`${id.slice(0, 7)}\`](https://github.example/acme/site/commit/${id}) by ${by})`
+  const wasBefore = `\`${before}\` ${commit('c0ffee1aa', 'bob')}`
+
+  test('the commits of the old release and the new one', () => {
+    const text = renderSummary(report({ origin, outcome: { ...live, infos } }))
+    expect(text).toContain(`- **Release:** ${wasBefore} → \`${now}\` ${commit(origin.commit, 'ann')}\n`)
+    expect(text).not.toContain('**Commit:**')
+  })
+
+  test('the commits of a rollback: of where it went, whoever asked for it', () => {
+    const outcome = { ...live, infos, release: before, liveRelease: before, previousRelease: now }
+    const text = renderSummary(report({ origin, outcome, command: 'rollback' }))
+    expect(text).toContain(`- **Release:** \`${now}\` ${commit('4f7c2a9bb', 'eve')} → ${wasBefore}\n`)
+    expect(text).toContain(`run with \`command: rollback\` and \`release: ${now}\``)
+  })
+
+  test.each(['restored', 'kept'] as const)('the commit of what is live where it was %s', (status) => {
+    const outcome = outcomeOf({ status, infos, release: now, previousRelease: before, liveRelease: before })
+    const text = renderSummary(report({ origin, outcome }))
+    expect(text).toContain(`- **Release:** \`${now}\` ${commit(origin.commit, 'ann')}\n`)
+    expect(text).toContain(`- **Live:** ${wasBefore}\n`)
+  })
+
+  test('the commit that was to be deployed where there is no release of it', () => {
+    const outcome = outcomeOf({ status: 'kept', infos, release: null, liveRelease: before })
+    const text = renderSummary(report({ origin, outcome }))
+    expect(text).toContain(`- **Commit:** ${commit(origin.commit, 'ann').slice(1, -1)}\n`)
+    expect(text).toContain(`- **Live:** ${wasBefore}\n`)
+  })
+
   test('what is known of an error', () => {
     const text = renderSummary({ ...failedWith(new Failure('port-taken', 'no')), origin })
     expect(text).toContain(
@@ -312,7 +341,7 @@ describe('it links to', () => {
     )
     const text = renderSummary(report({ origin: found }))
     expect(text).not.toContain('](')
-    expect(text).toContain('- **Commit:** `abcdef1`')
+    expect(text).toContain(`\`${now}\` (\`abcdef1\`)`)
   })
 })
 

@@ -56443,7 +56443,12 @@ function isNextApp(directory) {
 function wouldFail({ findings }) {
     return findings.some(({ effect }) => effect === 'ends');
 }
-const nothingKnown = { live: null, release: null, uploadedBytes: 0, sent: null };
+const nothingKnown = {
+    live: null,
+    release: null,
+    uploadedBytes: 0,
+    sent: null,
+};
 /** Nothing live was touched: the outcome of every run that ends early. */
 function untouched({ live, release, uploadedBytes, sent }) {
     return {
@@ -56455,6 +56460,7 @@ function untouched({ live, release, uploadedBytes, sent }) {
         uploadedBytes,
         sent,
         failure: null,
+        infos: [],
         hosts: [],
     };
 }
@@ -61695,19 +61701,33 @@ async function withHosts(plan, programs, pipeline, act) {
     const { command, dryRun } = plan.inputs;
     const known = { ...nothingKnown };
     let hosts = [];
+    let infos = [];
     try {
         const persist = command !== 'status' && !dryRun;
         const forUpload = command === 'deploy';
         hosts = await connect_connect(plan, { ...programs, persist, forUpload }, pipeline);
         known.live = agreed(hosts.map(({ facts }) => facts.live));
-        return await act(hosts, known);
+        if (command !== 'status')
+            void infosOn(hosts[0]).then((found) => (infos = found));
+        const outcome = await act(hosts, known);
+        return { ...outcome, infos };
     }
     catch (error) {
-        return { ...untouched(known), failure: failure_Failure.from(error) };
+        return { ...untouched(known), failure: failure_Failure.from(error), infos };
     }
     finally {
         for (const host of hosts)
             host.close();
+    }
+}
+/** For the report alone: nobody waits for it, and no run fails for it. It is answered before what is asked later. */
+async function infosOn(host) {
+    try {
+        const { releases } = await host.agent().call('releases', {});
+        return releases.flatMap(({ info }) => info ?? []);
+    }
+    catch {
+        return [];
     }
 }
 
@@ -61878,7 +61898,12 @@ function redactReport(report, redact) {
         ...report,
         title: redact(title),
         rows: rows.map((row) => ({ ...row, detail: redact(row.detail) })),
-        outcome: { ...outcome, failure, hosts: outcome.hosts.map((host) => redactHost(host, redact)) },
+        outcome: {
+            ...outcome,
+            failure,
+            infos: outcome.infos.map((info) => ({ ...info, actor: redact(info.actor) })),
+            hosts: outcome.hosts.map((host) => redactHost(host, redact)),
+        },
     };
 }
 function redactHost(host, redact) {
@@ -62103,6 +62128,36 @@ function perHost(hosts) {
     return [...names].map(([what, some]) => `${what} on ${list(some)}`).join('; ');
 }
 
+;// CONCATENATED MODULE: ./build/report/slowest.js
+/** Which of several hosts took longest, and where it lost the time. */
+
+/** What hosts differ by less is chance, in ms. */
+const NOTABLE = 1000;
+/** @returns a sentence without its end, or '' where there are not several hosts */
+function slowestHost(rows) {
+    const names = [...new Set(rows.flatMap(({ host }) => host ?? []))];
+    if (names.length < 2)
+        return '';
+    const totals = names.map((name) => ({ name, ms: timeOf(rows, name) })).toSorted((a, b) => a.ms - b.ms);
+    const [fastest, slowest] = [totals[0], totals.at(-1)];
+    const took = `${slowest.name} took ${formatDuration(slowest.ms)}`;
+    const behind = slowest.ms - fastest.ms;
+    if (behind < NOTABLE)
+        return `${took}, the others hardly less`;
+    const losses = [...new Set(rows.map(({ phase }) => phase))].map((phase) => {
+        const [slow, fast] = [timeOf(rows, slowest.name, phase), timeOf(rows, fastest.name, phase)];
+        return { phase, slow, fast, lost: slow - fast };
+    });
+    const { phase, slow, fast } = losses.toSorted((a, b) => a.lost - b.lost).at(-1);
+    return (`${took}, ${formatDuration(behind)} more than ${fastest.name}: ` +
+        `most of it in ${phase}, ${formatDuration(slow)} against ${formatDuration(fast)}`);
+}
+function timeOf(rows, name, phase) {
+    return rows
+        .filter((row) => row.host === name && (phase === undefined || row.phase === phase))
+        .reduce((sum, { durationMs }) => sum + durationMs, 0);
+}
+
 ;// CONCATENATED MODULE: ./build/report/timeline.js
 /** The phases as a Gantt picture, which GitHub draws from Mermaid. */
 
@@ -62160,6 +62215,7 @@ function safe(host) {
  * The job summary as Markdown: pure. What matters comes first and is never folded; no table is wider than a phone,
  * and nothing has a colour of its own.
  */
+
 
 
 
@@ -62236,30 +62292,40 @@ function renderFailure({ origin }, { code, message, remedy, evidence }) {
     return why + next + proof;
 }
 /** What people ask after a run, a line each. */
-function renderFacts({ command, outcome, origin, rows, durationMs }) {
+function renderFacts(report) {
+    const { command, outcome, origin, rows, durationMs } = report;
     const { succeeded, release, previousRelease, liveRelease, status } = outcome;
     const moved = previousRelease !== null && release !== null && previousRelease !== release && release === liveRelease;
+    const named = (id) => renderRelease(id, report);
     const wayBack = succeeded && status === 'live' && moved && command !== 'status';
     return bullets([
-        [
-            'Release',
-            release === null ? '' : moved ? `${markdown_code(previousRelease)} → ${markdown_code(release)}` : markdown_code(release),
-        ],
-        ['Live', liveRelease === null || liveRelease === release ? '' : markdown_code(liveRelease)],
-        ['Commit', origin === null || command !== 'deploy' ? '' : renderCommit(origin)],
+        ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
+        ['Live', liveRelease === release ? '' : named(liveRelease)],
+        // Of a release that there is the commit stands beside it.
+        ['Commit', release !== null || command !== 'deploy' ? '' : renderSource(origin, origin)],
         ['Run', origin === null ? '' : renderRun(origin)],
         ['Sent', renderSent(outcome)],
         ['Checked', markdown_escape(checks(rows).join('; '))],
         ['Took', formatDuration(durationMs)],
+        ['Slowest host', markdown_escape(slowestHost(rows))],
         [
             'To go back',
             wayBack ? `run with \`command: rollback\` and \`release: ${markdown_escape(previousRelease)}\`` : '',
         ],
     ]);
 }
-function renderCommit(origin) {
-    const { commit } = origin;
-    return commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), commitUrl(origin, commit));
+/** A release with its commit and who asked for it, as far as that is known. */
+function renderRelease(id, { command, outcome, origin }) {
+    if (id === null)
+        return '';
+    const isNew = command === 'deploy' && id === outcome.release;
+    const source = renderSource(isNew ? origin : outcome.infos.find((info) => info.id === id), origin);
+    return source === '' ? markdown_code(id) : `${markdown_code(id)} (${source})`;
+}
+function renderSource(source, origin) {
+    const { commit = '', actor = '' } = source ?? {};
+    const of = commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), origin && commitUrl(origin, commit));
+    return [of, actor === '' ? '' : `by ${markdown_escape(actor)}`].filter((text) => text !== '').join(' ');
 }
 function shortCommit(commit, origin) {
     return markdown_link(markdown_escape(commit.slice(0, 7)), origin && commitUrl(origin, commit));

@@ -4,6 +4,7 @@ import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Programs } from '../programs.ts'
 import { Failure } from '../protocol/failure.ts'
+import type { ReleaseInfo } from '../protocol/messages.ts'
 import { connect } from './connect.ts'
 import type { Host } from './hosts.ts'
 
@@ -19,15 +20,28 @@ export async function withHosts(
   const { command, dryRun } = plan.inputs
   const known: Findings = { ...nothingKnown }
   let hosts: readonly Host[] = []
+  let infos: readonly ReleaseInfo[] = []
   try {
     const persist = command !== 'status' && !dryRun
     const forUpload = command === 'deploy'
     hosts = await connect(plan, { ...programs, persist, forUpload }, pipeline)
     known.live = agreed(hosts.map(({ facts }) => facts.live))
-    return await act(hosts, known)
+    if (command !== 'status') void infosOn(hosts[0]!).then((found) => (infos = found))
+    const outcome = await act(hosts, known)
+    return { ...outcome, infos }
   } catch (error) {
-    return { ...untouched(known), failure: Failure.from(error) }
+    return { ...untouched(known), failure: Failure.from(error), infos }
   } finally {
     for (const host of hosts) host.close()
+  }
+}
+
+/** For the report alone: nobody waits for it, and no run fails for it. It is answered before what is asked later. */
+async function infosOn(host: Host): Promise<readonly ReleaseInfo[]> {
+  try {
+    const { releases } = await host.agent().call('releases', {})
+    return releases.flatMap(({ info }) => info ?? [])
+  } catch {
+    return []
   }
 }

@@ -6,10 +6,12 @@ import { formatAge, formatBytes, formatDuration, plural } from '../format.ts'
 import { type HostOutcome, type Outcome, wouldFail } from '../outcome.ts'
 import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
+import type { ReleaseInfo } from '../protocol/messages.ts'
 import { bullets, code, escape, folded, link, on, table, verbatim } from './markdown.ts'
 import { commitUrl, errorUrl, type Origin, originOf } from './origin.ts'
 import { renderRehearsal } from './rehearsal.ts'
 import { type Command, sentence } from './sentence.ts'
+import { slowestHost } from './slowest.ts'
 import { timeline } from './timeline.ts'
 
 /** In characters, of which each takes up to eight bytes. */
@@ -103,22 +105,23 @@ function renderFailure(
 }
 
 /** What people ask after a run, a line each. */
-function renderFacts({ command, outcome, origin, rows, durationMs }: Report): string {
+function renderFacts(report: Report): string {
+  const { command, outcome, origin, rows, durationMs } = report
   const { succeeded, release, previousRelease, liveRelease, status } = outcome
   const moved =
     previousRelease !== null && release !== null && previousRelease !== release && release === liveRelease
+  const named = (id: string | null) => renderRelease(id, report)
   const wayBack = succeeded && status === 'live' && moved && command !== 'status'
   return bullets([
-    [
-      'Release',
-      release === null ? '' : moved ? `${code(previousRelease)} → ${code(release)}` : code(release),
-    ],
-    ['Live', liveRelease === null || liveRelease === release ? '' : code(liveRelease)],
-    ['Commit', origin === null || command !== 'deploy' ? '' : renderCommit(origin)],
+    ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
+    ['Live', liveRelease === release ? '' : named(liveRelease)],
+    // Of a release that there is the commit stands beside it.
+    ['Commit', release !== null || command !== 'deploy' ? '' : renderSource(origin, origin)],
     ['Run', origin === null ? '' : renderRun(origin)],
     ['Sent', renderSent(outcome)],
     ['Checked', escape(checks(rows).join('; '))],
     ['Took', formatDuration(durationMs)],
+    ['Slowest host', escape(slowestHost(rows))],
     [
       'To go back',
       wayBack ? `run with \`command: rollback\` and \`release: ${escape(previousRelease)}\`` : '',
@@ -126,9 +129,21 @@ function renderFacts({ command, outcome, origin, rows, durationMs }: Report): st
   ])
 }
 
-function renderCommit(origin: Origin): string {
-  const { commit } = origin
-  return commit === '' ? '' : link(code(commit.slice(0, 7)), commitUrl(origin, commit))
+/** A release with its commit and who asked for it, as far as that is known. */
+function renderRelease(id: string | null, { command, outcome, origin }: Report): string {
+  if (id === null) return ''
+  const isNew = command === 'deploy' && id === outcome.release
+  const source = renderSource(isNew ? origin : outcome.infos.find((info) => info.id === id), origin)
+  return source === '' ? code(id) : `${code(id)} (${source})`
+}
+
+function renderSource(
+  source: Pick<ReleaseInfo, 'commit' | 'actor'> | null | undefined,
+  origin: Origin | null,
+): string {
+  const { commit = '', actor = '' } = source ?? {}
+  const of = commit === '' ? '' : link(code(commit.slice(0, 7)), origin && commitUrl(origin, commit))
+  return [of, actor === '' ? '' : `by ${escape(actor)}`].filter((text) => text !== '').join(' ')
 }
 
 function shortCommit(commit: string, origin: Origin | null): string {

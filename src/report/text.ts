@@ -73,7 +73,12 @@ export function redactReport(report: Report, redact: Redact): Report {
     ...report,
     title: redact(title),
     rows: rows.map((row): Row => ({ ...row, detail: redact(row.detail) })),
-    outcome: { ...outcome, failure, hosts: outcome.hosts.map((host) => redactHost(host, redact)) },
+    outcome: {
+      ...outcome,
+      failure,
+      infos: outcome.infos.map((info) => ({ ...info, actor: redact(info.actor) })),
+      hosts: outcome.hosts.map((host) => redactHost(host, redact)),
+    },
   }
 }
 
