@@ -1,47 +1,58 @@
 /**
- * Renders job summaries to pictures, as GitHub shows them: light and dark, on a phone and on a desk.
+ * Renders the job summaries of real runs to pictures, as GitHub shows them: light and dark, on a phone and on a desk.
  *
- *   npm run pictures [FOLDER]       all kinds of outcome to FOLDER (default: build/pictures)
+ *   npm run pictures [FOLDER]       all that are recorded in docs/pictures/runs, to FOLDER (default: build/pictures)
  *   npm run pictures -- --readme    the two of the README to docs/pictures
+ *   npm run pictures -- --record    records them anew: real deploys, on this machine; as root
  *
  * It needs Debian's chromium, and no network.
  */
-import { mkdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { marked } from 'marked'
 import { chromium } from 'playwright-core'
-import { renderSummary } from '../src/report/summary.ts'
-import { reports } from './pictures/reports.ts'
+import { record } from './pictures/record.ts'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const pictures = join(root, 'docs', 'pictures')
+const runs = join(pictures, 'runs')
 const style = readFileSync(join(root, 'scripts', 'pictures', 'style.css'), 'utf8')
 const mermaid = join(root, 'node_modules', 'mermaid', 'dist', 'mermaid.min.js')
-const [target = join('build', 'pictures')] = process.argv.slice(2)
+/** As wide as GitHub's app shows a summary on a phone, and its page beside the list of jobs on a desk. */
+const [PHONE, DESK] = [400, 900]
 const README = [
-  ['success', 'light', 900],
-  ['kept', 'dark', 900],
+  ['success', 'light', PHONE],
+  ['restored', 'dark', PHONE],
 ]
 
-const forReadme = target === '--readme'
-const folder = forReadme ? join(root, 'docs', 'pictures') : target
-mkdirSync(folder, { recursive: true })
-const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
-try {
-  const wanted = forReadme
-    ? README
-    : Object.keys(reports).flatMap((name) => [
-        [name, 'light', 900],
-        [name, 'dark', 380],
-      ])
-  for (const [name, theme, width] of wanted) await draw(name, theme, width)
-} finally {
-  await browser.close()
+const [target = join('build', 'pictures')] = process.argv.slice(2)
+if (target === '--record') await record(runs)
+else await drawAll(target === '--readme')
+
+async function drawAll(forReadme) {
+  const folder = forReadme ? pictures : target
+  mkdirSync(folder, { recursive: true })
+  const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] })
+  const names = readdirSync(runs).map((file) => basename(file, '.md'))
+  const all = names.flatMap((name) => [
+    [name, 'light', DESK],
+    [name, 'dark', PHONE],
+  ])
+  try {
+    for (const [name, theme, width] of forReadme ? README : all) {
+      const file = forReadme ? `${name}.png` : `${name}-${theme}-${width}.png`
+      await draw(browser, { name, theme, width, path: join(folder, file) })
+    }
+  } finally {
+    await browser.close()
+  }
 }
 
-async function draw(name, theme, width) {
+async function draw(browser, { name, theme, width, path }) {
   const page = await browser.newPage({ viewport: { width, height: 400 }, colorScheme: theme })
-  const html = marked.parse(renderSummary(reports[name]), { gfm: true, async: false })
+  const markdown = readFileSync(join(runs, `${name}.md`), 'utf8')
+  const html = marked.parse(markdown, { gfm: true, async: false })
   await page.setContent(`<!doctype html><style>${style}</style><main>${html}</main>`)
   await page.addScriptTag({ path: mermaid })
   await page.evaluate(async (dark) => {
@@ -54,7 +65,6 @@ async function draw(name, theme, width) {
     globalThis.mermaid.initialize({ startOnLoad: false, theme: dark ? 'dark' : 'default' })
     await globalThis.mermaid.run()
   }, theme === 'dark')
-  const path = join(folder, forReadme ? `${name}.png` : `${name}-${theme}-${width}.png`)
   await page.screenshot({ path, fullPage: true })
   await page.close()
   console.log(path)

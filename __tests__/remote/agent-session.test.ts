@@ -14,7 +14,9 @@ import { agentOf } from '../support/agent.ts'
 import { compile } from '../support/compile.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
+import { listing } from '../support/listing.ts'
 import { type LocalShell, localShell } from '../support/local-shell.ts'
+import { freePort } from '../support/server.ts'
 import { manifestOf } from '../support/tree.ts'
 import { bodyOf, stageParams, stageParamsOf } from '../support/upload.ts'
 import { until } from '../support/until.ts'
@@ -58,6 +60,40 @@ describe('a session with a real agent', () => {
     expect(await agent.call('fill', { id, files: manifest.files.length }, { body: bodyOf(files) })).toEqual({
       bytes: 400_002,
     })
+  })
+
+  test('rehearses a deploy, before the first and after it, and leaves nothing on the server', async () => {
+    const manifest = await manifestOf(folder(), { 'server.js': '//', 'public/big': randomBytes(400_000) })
+    const ask = { release: null, run, address: { host: '127.0.0.1', port: await freePort() }, keep: 5 }
+    const rehearsed = async () => {
+      shell = localShell({ env: { HOME: home, PATH: dirname(process.execPath) } })
+      const agent = await openAgent(shell, agentOf(compiled, { persist: false }), 10_000)
+      await agent.call('inspect', {})
+      const { base, folders } = await agent.call('outline', {})
+      const body = manifestStream(manifest, folders)
+      const { missing, lack } = await agent.call('compare', { ...stageParamsOf(manifest), base }, { body })
+      const found = await agent.call('rehearse', ask)
+      expect(lack).toBe(null)
+      shell.kill()
+      return { sent: missingFiles(manifest, missing).map(({ path }) => path), ...found }
+    }
+    home = folder()
+    expect(await rehearsed()).toEqual({ sent: ['server.js', 'public/big'], findings: [], pruned: [] })
+    expect(readdirSync(home)).toEqual([])
+
+    const agent = await open(home)
+    const { id, missing } = await agent.call('stage', stageParamsOf(manifest), {
+      body: manifestStream(manifest, ''),
+    })
+    await agent.call('fill', { id, files: 2 }, { body: bodyOf(missingFiles(manifest, missing)) })
+    const made = { entry: 'server.js', staticPath: null, nextVersion: '', run, runtime: runtimeWith() }
+    await agent.call('commit', { id, ...made })
+    shell!.kill()
+    const before = listing(home)
+    expect(before.length).toBeGreaterThan(5)
+    // It was never verified: what is live afterwards outlives it.
+    expect(await rehearsed()).toEqual({ sent: [], findings: [], pruned: [id] })
+    expect(listing(home)).toEqual(before)
   })
 
   test('goes on after a failed operation, with other calls waiting', async () => {
