@@ -151,6 +151,9 @@ describe('the life of an app', () => {
     expect(phases(run)).toEqual(
       ['connect', 'verify', 'swap', 'reload', 'health-check', 'cleanup'].map((name) => `${name} ✅`),
     )
+    const commit = '0123456789abcdef0123456789abcdef01234567'
+    const source = `([\`0123456\`](https://github.example/acme/site/commit/${commit}) by tester)`
+    expect(run.summary).toContain(`**Release:** \`${second}\` ${source} → \`${first}\` ${source}\n`)
     expect(await message()).toBe('first')
     expect(JSON.parse(await page('/api/env'))).toMatchObject({ values: { GREETING: 'hello there' } })
   }, 60_000)
@@ -224,7 +227,8 @@ describe('the life of an app', () => {
   test('a dry run changes nothing', async () => {
     const changed = sabotage(built.copyBuilt(), '// changed')
     // All but what the app and PM2 write by themselves.
-    const before = listing(server.home, /(^|\/)\.pm2\/|\.gapless\/workers\/|\/cache\//)
+    const untouched = () => listing(server.home, /^\.pm2\/(logs\/|pm2\.log$)|\.gapless\/workers\/|\/cache\//)
+    const before = untouched()
     const run = await runAction({
       workspace: changed.path,
       inputs: { ...server.inputs, ...prebuilt, 'dry-run': 'true', 'keep-releases': '1' },
@@ -236,12 +240,12 @@ describe('the life of an app', () => {
       'live-release': second,
       'uploaded-bytes': '0',
     })
-    expect(run.summary).toMatch(/\*\*Would send:\*\* 1 of \d+ files, /)
-    expect(run.summary).toContain(`**Would remove:** \`${first}\``)
+    expect(run.summary).toMatch(/\*\*Send:\*\* 1 of \d+ files, /)
+    expect(run.summary).toContain(`**Remove:** \`${first}\``)
     expect(run.summary).toContain('**In the way:** nothing')
     expect(run.summary).toContain('| server.js |')
     expect(run.log).toContain('would send server.js (')
-    expect(listing(server.home, /(^|\/)\.pm2\/|\.gapless\/workers\/|\/cache\//)).toEqual(before)
+    expect(untouched()).toEqual(before)
   })
 
   test('a dry run of a rollback changes nothing, and tells which release would be live', async () => {
@@ -250,7 +254,7 @@ describe('the life of an app', () => {
       inputs: { ...server.inputs, command: 'rollback', 'dry-run': 'true' },
     })
     expect({ ...run.outputs, code: run.code }).toMatchObject({ code: 0, status: 'kept', release: first })
-    expect(run.summary).toContain('**Would remove:** no release')
+    expect(run.summary).toContain('**Remove:** no release')
     expect(server.current()).toBe(second)
   })
 

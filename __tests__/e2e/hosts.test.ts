@@ -94,6 +94,7 @@ describe('a redeploy', () => {
       expectRun(result, { status: 'live', 'previous-release': before })
       expect(current()).toEqual(everywhere(result.outputs['release']))
       expect(await messages()).toEqual(everywhere('second'))
+      expect(result.summary).toMatch(/\*\*Slowest host:\*\* \S+ took [\d.]+ s, /)
       const swaps = [...result.summary.matchAll(/^\| (swap|health-check) \| (\S+) \|/gm)]
       expect(swaps.map(([, phase, host]) => `${phase} ${host}`)).toEqual(
         fleet.hosts.flatMap(({ address }) => [`swap ${address}`, `health-check ${address}`]),

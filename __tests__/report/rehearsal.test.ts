@@ -29,8 +29,10 @@ describe('of a dry run the summary', () => {
   test('has what would be sent and removed, with the files in a folded list', () => {
     expect(renderRehearsal(host())).toBe(
       [
-        '- **Would send:** 2 of 1470 files, 12.0 KB of 39.1 MB before compression',
-        `- **Would remove:** \`${now}\``,
+        '**What the run would do**',
+        '',
+        '- **Send:** 2 of 1470 files, 12.0 KB of 39.1 MB before compression',
+        `- **Remove:** \`${now}\``,
         '- **In the way:** nothing',
         '',
         '<details><summary>2 files to send</summary>',
@@ -47,8 +49,8 @@ describe('of a dry run the summary', () => {
 
   test('has what is in the way, and what to do about it', () => {
     const text = renderRehearsal(host({ findings: [taken, locked] }))
-    expect(text).toContain('| ⛔ would fail | somebody listens |')
-    expect(text).toContain('| ⏳ would wait | the lock is held by run 8. Wait |')
+    expect(text).toContain('- **⛔ Fail:** somebody listens')
+    expect(text).toContain('- **⏳ Wait:** the lock is held by run 8. Wait')
     expect(text).not.toContain('nothing')
   })
 
@@ -56,16 +58,17 @@ describe('of a dry run the summary', () => {
     const text = renderRehearsal(host({ sending: { files: [], of }, pruned: [] }, 'web-1'))
     expect(text).toBe(
       [
-        '- **Host:** web-1',
-        '- **Would send:** nothing: the server has all 1470 files',
-        '- **Would remove:** no release',
+        '**What the run would do on web-1**',
+        '',
+        '- **Send:** nothing: the server has all 1470 files',
+        '- **Remove:** no release',
         '- **In the way:** nothing',
       ].join('\n'),
     )
   })
 
   test('of a rollback has nothing to send', () => {
-    expect(renderRehearsal(host({ sending: null }))).not.toContain('send')
+    expect(renderRehearsal(host({ sending: null }))).not.toContain('Send')
   })
 
   test('names so many files only', () => {

@@ -61976,6 +61976,10 @@ function bullets(items) {
         .map(([name, markdown]) => `- **${name}:** ${markdown}`)
         .join('\n');
 }
+/** A list with something before it: one that follows another directly would become a part of it, widely spaced. */
+function titled(title, items) {
+    return `**${markdown_escape(title)}**\n\n${bullets(items)}`;
+}
 function table(head, rows) {
     const line = (cells) => `| ${cells.join(' | ')} |`;
     const lines = [line(head), line(head.map(() => '---'))];
@@ -62038,28 +62042,25 @@ function origin_matching(pattern, text) {
 /** Of the list of files. The log has more. */
 const MOST_FILES = 200;
 const EFFECTS = {
-    ends: '⛔ would fail',
-    waits: '⏳ would wait',
-    recovers: '🔧 would recover first',
-    gap: '⚠️ would leave a gap',
+    ends: '⛔ Fail',
+    waits: '⏳ Wait',
+    recovers: '🔧 Recover first',
+    gap: '⚠️ Leave a gap',
 };
 function renderRehearsal({ name, rehearsal }) {
     if (rehearsal === null)
         return '';
     const { sending, pruned, findings } = rehearsal;
-    const facts = bullets([
-        ['Host', name === null ? '' : markdown_escape(name)],
-        ['Would send', sending === null ? '' : describeSending(sending)],
-        ['Would remove', pruned.length === 0 ? 'no release' : pruned.map(markdown_code).join(', ')],
+    const list = titled(on('What the run would do', name), [
+        ['Send', sending === null ? '' : describeSending(sending)],
+        ['Remove', pruned.length === 0 ? 'no release' : pruned.map(markdown_code).join(', ')],
         ['In the way', findings.length === 0 ? 'nothing' : ''],
+        ...findings.map(describeFinding),
     ]);
-    const met = findings.map(({ effect, message, remedy }) => [
-        EFFECTS[effect],
-        [message, ...(remedy === null ? [] : [remedy])].join('. '),
-    ]);
-    return [facts, met.length === 0 ? '' : table(['Effect', 'In the way'], met), renderFiles(name, sending)]
-        .filter((text) => text !== '')
-        .join('\n\n');
+    return [list, renderFiles(name, sending)].filter((text) => text !== '').join('\n\n');
+}
+function describeFinding({ effect, message, remedy }) {
+    return [EFFECTS[effect], [message, ...(remedy === null ? [] : [remedy])].map(markdown_escape).join('. ')];
 }
 function describeSending({ files, of }) {
     if (files.length === 0)
@@ -62374,8 +62375,7 @@ function renderServer({ name, server }) {
     if (server === null)
         return '';
     const { freeBytes, lock, interrupted } = server;
-    return bullets([
-        ['Host', name === null ? '' : markdown_escape(name)],
+    return titled(on('Server', name), [
         ['Disk', `${formatBytes(freeBytes)} free`],
         ['Lock', lock === null ? 'free' : `held by ${markdown_escape(lock)}`],
         [

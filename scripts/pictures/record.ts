@@ -64,7 +64,9 @@ async function* story(
   const third = keep(checkout.copyBuilt())
   const broken = (code: string) => ({ workspace: keep(sabotage(third.copyBuilt(), code)), inputs: built })
   yield { ...single, ...broken(`throw new Error('DATABASE_URL is not set')`), name: 'kept', status: 'kept' }
-  const dying = `if (process.env.pm_id !== undefined) setTimeout(() => { throw new Error('connect ECONNREFUSED 127.0.0.1:6379') }, 1500)`
+  // Only once PM2 runs it, and after it was ready: no check beforehand can find it.
+  const dies = `console.error('Error: connect ECONNREFUSED 127.0.0.1:6379'); process.exit(1)`
+  const dying = `if (process.env.pm_id !== undefined) setTimeout(() => { ${dies} }, 1500)`
   yield { ...single, ...broken(dying), name: 'restored', status: 'restored' }
   yield { ...single, name: 'rollback', inputs: { command: 'rollback' }, status: 'live' }
   yield { ...single, name: 'status', inputs: { command: 'status' }, status: 'live' }

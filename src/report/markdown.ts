@@ -52,6 +52,11 @@ export function bullets(items: readonly (readonly [name: string, markdown: strin
     .join('\n')
 }
 
+/** A list with something before it: one that follows another directly would become a part of it, widely spaced. */
+export function titled(title: string, items: Parameters<typeof bullets>[0]): string {
+  return `**${escape(title)}**\n\n${bullets(items)}`
+}
+
 export function table(head: readonly string[], rows: readonly (readonly Cell[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
   const lines = [line(head), line(head.map(() => '---'))]

@@ -2,34 +2,32 @@
 import { formatBytes, plural } from '../format.ts'
 import type { HostOutcome, Rehearsal } from '../outcome.ts'
 import type { Finding } from '../protocol/messages.ts'
-import { bullets, code, escape, folded, on, table } from './markdown.ts'
+import { code, escape, folded, on, table, titled } from './markdown.ts'
 
 /** Of the list of files. The log has more. */
 const MOST_FILES = 200
 
 const EFFECTS: Readonly<Record<Finding['effect'], string>> = {
-  ends: '⛔ would fail',
-  waits: '⏳ would wait',
-  recovers: '🔧 would recover first',
-  gap: '⚠️ would leave a gap',
+  ends: '⛔ Fail',
+  waits: '⏳ Wait',
+  recovers: '🔧 Recover first',
+  gap: '⚠️ Leave a gap',
 }
 
 export function renderRehearsal({ name, rehearsal }: HostOutcome): string {
   if (rehearsal === null) return ''
   const { sending, pruned, findings } = rehearsal
-  const facts = bullets([
-    ['Host', name === null ? '' : escape(name)],
-    ['Would send', sending === null ? '' : describeSending(sending)],
-    ['Would remove', pruned.length === 0 ? 'no release' : pruned.map(code).join(', ')],
+  const list = titled(on('What the run would do', name), [
+    ['Send', sending === null ? '' : describeSending(sending)],
+    ['Remove', pruned.length === 0 ? 'no release' : pruned.map(code).join(', ')],
     ['In the way', findings.length === 0 ? 'nothing' : ''],
+    ...findings.map(describeFinding),
   ])
-  const met = findings.map(({ effect, message, remedy }) => [
-    EFFECTS[effect],
-    [message, ...(remedy === null ? [] : [remedy])].join('. '),
-  ])
-  return [facts, met.length === 0 ? '' : table(['Effect', 'In the way'], met), renderFiles(name, sending)]
-    .filter((text) => text !== '')
-    .join('\n\n')
+  return [list, renderFiles(name, sending)].filter((text) => text !== '').join('\n\n')
+}
+
+function describeFinding({ effect, message, remedy }: Finding): readonly [string, string] {
+  return [EFFECTS[effect], [message, ...(remedy === null ? [] : [remedy])].map(escape).join('. ')]
 }
 
 type Sending = NonNullable<Rehearsal['sending']>

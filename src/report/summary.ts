@@ -7,7 +7,7 @@ import { type HostOutcome, type Outcome, wouldFail } from '../outcome.ts'
 import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
 import type { ReleaseInfo } from '../protocol/messages.ts'
-import { bullets, code, escape, folded, link, on, table, verbatim } from './markdown.ts'
+import { bullets, code, escape, folded, link, on, table, titled, verbatim } from './markdown.ts'
 import { commitUrl, errorUrl, type Origin, originOf } from './origin.ts'
 import { renderRehearsal } from './rehearsal.ts'
 import { type Command, sentence } from './sentence.ts'
@@ -199,8 +199,7 @@ function renderPhases(rows: readonly Row[]): string {
 function renderServer({ name, server }: HostOutcome): string {
   if (server === null) return ''
   const { freeBytes, lock, interrupted } = server
-  return bullets([
-    ['Host', name === null ? '' : escape(name)],
+  return titled(on('Server', name), [
     ['Disk', `${formatBytes(freeBytes)} free`],
     ['Lock', lock === null ? 'free' : `held by ${escape(lock)}`],
     [
