@@ -20,10 +20,10 @@ const runs = join(pictures, 'runs')
 const style = readFileSync(join(root, 'scripts', 'pictures', 'style.css'), 'utf8')
 const mermaid = join(root, 'node_modules', 'mermaid', 'dist', 'mermaid.min.js')
 /** As wide as GitHub's app shows a summary on a phone, and its page beside the list of jobs on a desk. */
-const [PHONE, DESK] = [400, 900]
+const [PHONE, DESK] = [430, 900]
 const README = [
   ['success', 'light', PHONE],
-  ['restored', 'dark', PHONE],
+  ['kept', 'dark', PHONE],
 ]
 
 const [target = join('build', 'pictures')] = process.argv.slice(2)

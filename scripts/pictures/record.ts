@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Fleet, startFleet } from '../../__tests__/support/fleet.ts'
 import { runAction } from '../../__tests__/support/runner.ts'
-import { checkOut, sabotage, type Workspace } from '../../__tests__/support/workspace.ts'
+import { checkOut, type Workspace } from '../../__tests__/support/workspace.ts'
 
 type Inputs = Readonly<Record<string, string>>
 
@@ -29,30 +29,21 @@ export async function record(folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true })
   const fleet = await startFleet(3)
   const checkout = checkOut()
-  const workspaces = [checkout]
-  const keep = (workspace: Workspace) => {
-    workspaces.push(workspace)
-    return workspace
-  }
   try {
     let number = 0
-    for await (const run of story(fleet, checkout, keep)) {
+    for await (const run of story(fleet, checkout)) {
       number += 1
       const summary = await perform(run, number)
       if (!run.name.startsWith('-')) writeFileSync(join(folder, `${run.name}.md`), summary)
     }
   } finally {
     await fleet.stop()
-    for (const workspace of workspaces) workspace.remove()
+    checkout.remove()
   }
 }
 
 /** Each run as the one before it left the hosts. Names that begin with a dash only prepare the next. */
-async function* story(
-  fleet: Fleet,
-  checkout: Workspace,
-  keep: (workspace: Workspace) => Workspace,
-): AsyncGenerator<Run, void, undefined> {
+async function* story(fleet: Fleet, checkout: Workspace): AsyncGenerator<Run, void, undefined> {
   const [one, two] = fleet.hosts
   const single = { to: one!.inputs, workspace: checkout }
   yield { ...single, name: '-first', status: 'live' }
@@ -61,19 +52,23 @@ async function* story(
   checkout.setMessage('third')
   yield { ...single, name: 'dry-run', inputs: { ...noInstall, 'dry-run': 'true' }, status: 'kept' }
 
-  const third = keep(checkout.copyBuilt())
-  const broken = (code: string) => ({ workspace: keep(sabotage(third.copyBuilt(), code)), inputs: built })
-  yield { ...single, ...broken(`throw new Error('DATABASE_URL is not set')`), name: 'kept', status: 'kept' }
+  const serverFile = '.next/standalone/server.js'
+  const server = checkout.read(serverFile)
+  const broken = { ...single, inputs: built }
+  checkout.write(serverFile, `throw new Error('DATABASE_URL is not set')\n${server}`)
+  yield { ...broken, name: 'kept', status: 'kept' }
   // Only once PM2 runs it, and after it was ready: no check beforehand can find it.
   const dies = `console.error('Error: connect ECONNREFUSED 127.0.0.1:6379'); process.exit(1)`
   const dying = `if (process.env.pm_id !== undefined) setTimeout(() => { ${dies} }, 1500)`
-  yield { ...single, ...broken(dying), name: 'restored', status: 'restored' }
+  checkout.write(serverFile, `${dying}\n${server}`)
+  yield { ...broken, name: 'restored', status: 'restored' }
+  yield { ...broken, name: 'down', to: two!.inputs, status: 'down' }
+  checkout.write(serverFile, server)
+
   yield { ...single, name: 'rollback', inputs: { command: 'rollback' }, status: 'live' }
   yield { ...single, name: 'status', inputs: { command: 'status' }, status: 'live' }
-  yield { ...broken(dying), to: two!.inputs, name: 'down', status: 'down' }
-
   const all = { to: fleet.inputs, inputs: built }
-  yield { ...all, name: '-everywhere', workspace: third, status: 'live' }
+  yield { ...all, name: '-everywhere', workspace: checkout, status: 'live' }
   checkout.setMessage('fourth')
   yield { ...all, name: 'hosts', workspace: checkout, inputs: noInstall, status: 'live' }
 }
