@@ -60048,13 +60048,16 @@ function rehearse_describe({ sending, pruned, findings }) {
 
 
 async function lookAt(plan, hosts, pipeline) {
-    const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => log.run('status', () => look(host)));
+    const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => log.run('status', () => look(host, log.log)));
     const live = agreed(seen.map((host) => host.live));
     const status = live === null ? 'down' : overall(seen.map((host) => host.status));
     return { ...untouched({ ...nothingKnown, live }), status, succeeded: true, hosts: seen };
 }
-async function look(host) {
+async function look(host, log) {
     const found = await host.agent().call('status', {});
+    // A summary can be looked at, but neither fetched nor searched: the log can.
+    for (const line of linesOf(found))
+        log.info(line);
     const { live, served, releases, workers, lock, interrupted, journal } = found;
     const { now, freeBytes } = host.facts;
     const healthy = served !== null && served === live && workers.every(serves);
@@ -60068,6 +60071,18 @@ async function look(host) {
         rehearsal: null,
     };
     return { value, detail: `${status_describe(found)}; ${formatBytes(freeBytes)} free` };
+}
+function linesOf({ releases, workers, journal }) {
+    return [
+        ...releases.map(({ id, live, activatedAt, info, bytes }) => {
+            const state = live ? 'live' : activatedAt === null ? 'never verified' : 'verified';
+            const commit = info === null ? 'damaged' : `commit ${info.commit.slice(0, 7) || 'unknown'}`;
+            return `release ${id}: ${state}, ${commit}, ${formatBytes(bytes)}`;
+        }),
+        ...workers.map(({ pid, status, release, phase, restarts, memoryBytes }) => `worker ${pid}: ${status}, runs ${release ?? 'unknown'}, ${phase ?? 'phase unknown'}, ` +
+            `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`),
+        ...journal.map(({ time, step, state, detail }) => ['journal:', time, step ?? '', state, detail].filter((text) => text !== '').join(' ')),
+    ];
 }
 function serves({ status, phase }) {
     return status === 'online' && phase === 'open';

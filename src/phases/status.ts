@@ -1,22 +1,24 @@
 /** status: what is live, which releases there are, what the workers run. It changes nothing. */
 import { formatBytes, plural } from '../format.ts'
 import { agreed, type HostOutcome, nothingKnown, type Outcome, overall, untouched } from '../outcome.ts'
-import type { Done, Pipeline } from '../pipeline.ts'
+import type { Done, Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Result, WorkerState } from '../protocol/messages.ts'
 import { type Host, onEach } from './hosts.ts'
 
 export async function lookAt(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<Outcome> {
   const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) =>
-    log.run('status', () => look(host)),
+    log.run('status', () => look(host, log.log)),
   )
   const live = agreed(seen.map((host) => host.live))
   const status = live === null ? 'down' : overall(seen.map((host) => host.status))
   return { ...untouched({ ...nothingKnown, live }), status, succeeded: true, hosts: seen }
 }
 
-async function look(host: Host): Promise<Done<HostOutcome>> {
+async function look(host: Host, log: Pick<Log, 'info'>): Promise<Done<HostOutcome>> {
   const found = await host.agent().call('status', {})
+  // A summary can be looked at, but neither fetched nor searched: the log can.
+  for (const line of linesOf(found)) log.info(line)
   const { live, served, releases, workers, lock, interrupted, journal } = found
   const { now, freeBytes } = host.facts
   const healthy = served !== null && served === live && workers.every(serves)
@@ -30,6 +32,24 @@ async function look(host: Host): Promise<Done<HostOutcome>> {
     rehearsal: null,
   } as const
   return { value, detail: `${describe(found)}; ${formatBytes(freeBytes)} free` }
+}
+
+function linesOf({ releases, workers, journal }: Result<'status'>): readonly string[] {
+  return [
+    ...releases.map(({ id, live, activatedAt, info, bytes }) => {
+      const state = live ? 'live' : activatedAt === null ? 'never verified' : 'verified'
+      const commit = info === null ? 'damaged' : `commit ${info.commit.slice(0, 7) || 'unknown'}`
+      return `release ${id}: ${state}, ${commit}, ${formatBytes(bytes)}`
+    }),
+    ...workers.map(
+      ({ pid, status, release, phase, restarts, memoryBytes }) =>
+        `worker ${pid}: ${status}, runs ${release ?? 'unknown'}, ${phase ?? 'phase unknown'}, ` +
+        `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`,
+    ),
+    ...journal.map(({ time, step, state, detail }) =>
+      ['journal:', time, step ?? '', state, detail].filter((text) => text !== '').join(' '),
+    ),
+  ]
 }
 
 function serves({ status, phase }: WorkerState): boolean {
