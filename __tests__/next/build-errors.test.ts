@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
 import { type BuildError, findBuildErrors, inRepository } from '../../src/next/build-errors.ts'
 import { temporaryFolders } from '../support/folder.ts'
 
@@ -87,6 +88,50 @@ describe('the errors of a build', () => {
     expect(findBuildErrors('Error: no\n    at run (/shop/node_modules/next/a.js:1:2)')).toEqual([])
     expect(findBuildErrors('./app/page.tsx\n2:3  Warning: Unexpected var.  no-var')).toEqual([])
   })
+})
+
+test('whatever a build prints, an error is one line, of a place from 1 on, in a file of the repository', () => {
+  const piece = fc.oneof(
+    fc.constantFrom(
+      './',
+      '../',
+      '/',
+      ':',
+      '1',
+      '0',
+      '(',
+      ')',
+      ',',
+      ': error TS1: ',
+      'Error: ',
+      '    at a (',
+      '\n',
+    ),
+    fc.constantFrom(
+      '\n./a/b.ts:1:2\n',
+      ' 1 | x\n',
+      '   : ^\n',
+      '1:2  Error: ',
+      '\r',
+      '\u001B[31m',
+      '..',
+      '%0A::',
+    ),
+    fc.string({ maxLength: 5 }),
+  )
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 30 }), (pieces) => {
+      for (const { file, position, message } of findBuildErrors(pieces.join(''))) {
+        expect(message + file).not.toMatch(/\n/)
+        expect(message).not.toBe('')
+        expect(position === null || (position.line > 0 && position.column > 0)).toBe(true)
+        expect(inRepository(file, '/shop/apps/web', '/shop', () => true) ?? '').not.toMatch(
+          /^(\/|\.\.(\/|$))/,
+        )
+      }
+    }),
+    { numRuns: 2000, seed: 1 },
+  )
 })
 
 describe('a file that a build names', () => {

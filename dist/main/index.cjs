@@ -58851,8 +58851,9 @@ function errorsUnder(file, position, after) {
     const message = messageOf(block);
     return message === undefined ? [] : [{ file, position: position ?? markedIn(block), message }];
 }
-function positionOf([line, column]) {
-    return line === undefined || column === undefined ? null : { line: Number(line), column: Number(column) };
+function positionOf([row, at]) {
+    const [line, column] = [Number(row), Number(at)];
+    return line > 0 && column > 0 ? { line, column } : null;
 }
 /** What Turbopack says of every error; what is wrong stands below the code (15). */
 const GENERIC = /^(?:Parsing ecmascript source code failed|Ecmascript file had an error)$/;

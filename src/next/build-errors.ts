@@ -72,8 +72,9 @@ function errorsUnder(
   return message === undefined ? [] : [{ file, position: position ?? markedIn(block), message }]
 }
 
-function positionOf([line, column]: readonly (string | undefined)[]): Position | null {
-  return line === undefined || column === undefined ? null : { line: Number(line), column: Number(column) }
+function positionOf([row, at]: readonly (string | undefined)[]): Position | null {
+  const [line, column] = [Number(row), Number(at)]
+  return line > 0 && column > 0 ? { line, column } : null
 }
 
 /** What Turbopack says of every error; what is wrong stands below the code (15). */
