@@ -9,7 +9,8 @@ import { createPlan, packageName, type Plan } from './plan.ts'
 import { programs } from './programs.ts'
 import { Failure } from './protocol/failure.ts'
 import { reportOf } from './report/summary.ts'
-import { type Redact, redactLog, redactReport } from './report/text.ts'
+import { redactLog, redactReport } from './report/redact.ts'
+import type { Redact } from './report/redactor.ts'
 import { jobLog, markFinished, maskSecrets, rememberActivation, writeReport } from './report/write.ts'
 
 async function main(): Promise<void> {

@@ -10,7 +10,7 @@ import { createPlan, packageName } from './plan.ts'
 import { programs } from './programs.ts'
 import { Failure } from './protocol/failure.ts'
 import { reportOf } from './report/summary.ts'
-import { redactLog, redactReport } from './report/text.ts'
+import { redactLog, redactReport } from './report/redact.ts'
 import { isFinished, jobLog, maskSecrets, rememberedActivation, writeReport } from './report/write.ts'
 
 async function post(): Promise<void> {

@@ -5,7 +5,8 @@ import * as core from '@actions/core'
 import type { Log } from '../pipeline.ts'
 import { sentence } from './sentence.ts'
 import { renderSummary, type Report } from './summary.ts'
-import { type Redact, redactor, visible } from './text.ts'
+import { type Redact, redactor } from './redactor.ts'
+import { visible } from './text.ts'
 
 /** In characters. */
 const LONGEST_DEBUG = 4000

@@ -1,0 +1,90 @@
+/** Secrets in text, in whatever form they come. */
+import { inspect } from 'node:util'
+
+export type Redact = (text: string) => string
+
+/** Shorter ends of a secret tell little, and are found in every text. In characters. */
+const SHORTEST_FRAGMENT = 8
+
+/**
+ * Replaces every secret by `***`, also as JSON, Node's own printing, a URL, a form, HTML or base64 have it, and what
+ * a cut at either end of the text left of one. The runner masks its log; the summary and the annotations are ours to
+ * mask.
+ */
+export function redactor(secrets: readonly string[]): Redact {
+  const forms = [...new Set(secrets.flatMap(formsOf))].sort((a, b) => b.length - a.length)
+  if (forms.length === 0) return (text) => text
+  const anywhere = new RegExp(forms.map(literally).join('|'), 'g')
+  return (text) => withoutCutEnds(text.replace(anywhere, '***'), forms)
+}
+
+function formsOf(secret: string): readonly string[] {
+  // Half a surrogate pair is a character that no encoding has.
+  const whole = Buffer.from(secret).toString()
+  const forms = [
+    secret,
+    JSON.stringify(secret).slice(1, -1),
+    // As `console.log(process.env)` has it.
+    inspect(secret, { breakLength: Infinity, maxStringLength: null }).slice(1, -1),
+    encodeURIComponent(whole),
+    encodeURI(whole),
+    new URLSearchParams({ '': secret }).toString().slice(1),
+    secret.replace(/[&<>"']/g, (character) => HTML[character]!),
+    secret.replace(/[&<>"]/g, (character) => HTML[character]!),
+    ...(secret.length < SHORTEST_FRAGMENT ? [] : base64FormsOf(whole)),
+  ]
+  return forms.filter((form) => form !== '')
+}
+
+/** React's; others leave the apostrophe. */
+const HTML: Readonly<Record<string, string>> = {
+  '&': '&amp;',
+  '<': '&lt;',
+  '>': '&gt;',
+  '"': '&quot;',
+  "'": '&#x27;',
+}
+
+/**
+ * Within something longer, such as the `user:password` of a request, base64 shows a text in one of three ways,
+ * whose first and last characters depend on what stands around it.
+ */
+function base64FormsOf(text: string): readonly string[] {
+  const alone = Buffer.from(text).toString('base64').replace(/=+$/, '')
+  const within = [0, 1, 2].map((before) => {
+    const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(text)])
+    return bytes.toString('base64').slice(Math.ceil((before * 8) / 6), Math.floor((bytes.length * 8) / 6))
+  })
+  return [alone, ...within].flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_')])
+}
+
+function literally(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&')
+}
+
+/** A form's end at the text's beginning, and its beginning at the text's end. */
+function withoutCutEnds(text: string, forms: readonly string[]): string {
+  let shown = text
+  for (const form of forms) {
+    const [first, last] = [shown.slice(0, SHORTEST_FRAGMENT), shown.slice(-SHORTEST_FRAGMENT)]
+    if (first.length < SHORTEST_FRAGMENT) break
+    for (let at = form.indexOf(first, 1); at > 0; at = form.indexOf(first, at + 1)) {
+      const end = form.slice(at)
+      if (shown.startsWith(end)) shown = `***${shown.slice(end.length)}`
+    }
+    for (
+      let at = lastBefore(form, last, form.length - 1);
+      at >= 0;
+      at = lastBefore(form, last, at + last.length - 1)
+    ) {
+      const beginning = form.slice(0, at + last.length)
+      if (shown.endsWith(beginning)) shown = `${shown.slice(0, -beginning.length)}***`
+    }
+  }
+  return shown
+}
+
+/** Where `part` stands in `text` and ends at `end` or before: the last such place, or -1. */
+function lastBefore(text: string, part: string, end: number): number {
+  return end < part.length ? -1 : text.lastIndexOf(part, end - part.length)
+}
