@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -8,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Failure } from '../../src/protocol/failure.ts'
 import { connect } from '../../src/ssh/connection.ts'
 import type { ConnectOptions, Connection } from '../../src/ssh/connection.ts'
+import { startSshAgent } from '../support/ssh-agent.ts'
 import { startSshd } from '../support/sshd.ts'
 import type { Sshd } from '../support/sshd.ts'
 
@@ -117,17 +117,12 @@ describe('against OpenSSH', () => {
   })
 
   test('a key of an agent logs in', async () => {
-    const socket = join(home, 'agent')
-    const agent = spawn('ssh-agent', ['-D', '-a', socket], { stdio: ['ignore', 'pipe', 'ignore'] })
+    const agent = await startSshAgent(join(home, 'agent'), sshd.clientKey)
     try {
-      await new Promise((resolve) => agent.stdout.once('data', resolve))
-      const add = spawn('ssh-add', ['-q', '-'], { env: { ...process.env, SSH_AUTH_SOCK: socket } })
-      add.stdin.end(sshd.clientKey)
-      expect(await new Promise((resolve) => add.once('exit', resolve))).toBe(0)
-      const login = { agentSocket: socket }
+      const login = { agentSocket: agent.socket }
       expect(await using(options({ login }), (connection) => output(connection, 'echo in'))).toBe('in\n')
     } finally {
-      agent.kill()
+      agent.stop()
     }
   })
 

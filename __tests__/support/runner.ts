@@ -1,8 +1,9 @@
 /** Runs the bundled action as a GitHub runner does: Node 24, INPUT_* variables, files for what it says. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { nodeBinary } from './node.ts'
 
 export interface RunResult {
   readonly code: number | null
@@ -27,16 +28,8 @@ export interface RunOptions {
 }
 
 const root = join(import.meta.dirname, '..', '..')
-let node: string | undefined
-
-/** The runner's Node, by its path: npx itself would be one more process between a signal and the action. */
-function node24(): string {
-  node ??= execFileSync('npx', ['-y', 'node@24', '-p', 'process.execPath'], {
-    encoding: 'utf8',
-    stdio: ['ignore', 'pipe', 'ignore'],
-  }).trim()
-  return node
-}
+/** What GitHub's runners run actions on. */
+const RUNNER_NODE = '24'
 
 export async function runAction({
   inputs,
@@ -52,7 +45,7 @@ export async function runAction({
     return join(folder, name)
   }
   const files = { output: file('output'), state: file('state'), summary: file('summary') }
-  const child = spawn(node24(), [join(root, 'dist', step, 'index.cjs')], {
+  const child = spawn(nodeBinary(RUNNER_NODE), [join(root, 'dist', step, 'index.cjs')], {
     cwd: workspace,
     env: {
       PATH: process.env['PATH'],

@@ -49,6 +49,8 @@ export interface Pm2Entry {
 export interface TestServerOptions {
   /** Which of the installed PM2 packages: pm2 (7), pm2-6, pm2-5. */
   readonly pm2Package?: string
+  /** The server's Node.js, by its path: that of the tests unless said otherwise. */
+  readonly node?: string
   /** Leave PM2 away. */
   readonly withoutPm2?: boolean
   /** Leave Node away, wherever this machine has one. Needs root. */
@@ -66,6 +68,7 @@ export interface TestServerOptions {
 
 export async function startServer({
   pm2Package = 'pm2',
+  node = process.execPath,
   withoutPm2 = false,
   withoutNode = false,
   replaced = {},
@@ -79,7 +82,7 @@ export async function startServer({
   const bin = join(home, 'bin')
   const pm2Command = join(root, 'node_modules', pm2Package, 'bin', 'pm2')
   mkdirSync(bin)
-  if (!withoutNode) symlinkSync(process.execPath, join(bin, 'node'))
+  if (!withoutNode) symlinkSync(node, join(bin, 'node'))
   if (!withoutPm2) symlinkSync(pm2Command, join(bin, 'pm2'))
   const pm2Home = join(home, '.pm2')
   const session = { HOME: home, PATH: `${bin}:/usr/bin:/bin`, PM2_HOME: pm2Home, ...env }
@@ -99,7 +102,7 @@ export async function startServer({
   const pm2With = (more: Readonly<Record<string, string>>, ...args: readonly string[]) =>
     new Promise<string>((resolve, reject) => {
       const options = { env: { ...session, ...more }, cwd: home }
-      const [program = '', ...all] = [...(network?.prefix ?? []), process.execPath, pm2Command, ...args]
+      const [program = '', ...all] = [...(network?.prefix ?? []), node, pm2Command, ...args]
       execFile(program, all, options, (error, out) => (error ? reject(error) : resolve(out)))
     })
   const pm2 = (...args: readonly string[]) => pm2With({}, ...args)
