@@ -21,11 +21,11 @@ import { Failure } from '../../src/protocol/failure.ts'
 import { formatEntry } from '../../src/protocol/manifest.ts'
 import type { Result } from '../../src/protocol/messages.ts'
 import type { Manifest, SourceFile } from '../../src/transfer/manifest.ts'
-import { missingFiles } from '../../src/transfer/stream.ts'
+import { manifestStream, missingFiles } from '../../src/transfer/stream.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { type Content, manifestOf } from '../support/tree.ts'
-import { bodyOf, stage, stageParams } from '../support/upload.ts'
+import { bodyOf, stage, stageParams, stageParamsOf } from '../support/upload.ts'
 import { run, runtimeWith } from './releases-on-disk.ts'
 
 const folder = temporaryFolders()
@@ -224,20 +224,20 @@ describe('the second upload', () => {
 })
 
 describe('an upload that breaks', () => {
-  test('in the middle of the contents leaves no release, and what came to the next upload', async () => {
+  test.each([
+    ['in the middle of the contents', 'upload-incomplete'],
+    ['in the middle of a frame', 'connection-lost'],
+  ])('%s leaves no release, and what came to the next upload', async (_, code) => {
     const { uploads, manifest, id } = await staged(site)
     async function* cut() {
       let left = 100_000
       for await (const chunk of bodyOf(manifest.files)) {
         yield chunk
         left -= chunk.length
-        if (left < 0)
-          throw new Failure('upload-incomplete', 'the connection ended in the middle of an upload')
+        if (left < 0) throw new Failure(code, 'the connection ended')
       }
     }
-    expect(await failureOf(uploads.fill(id, manifest.files.length, cut()))).toMatchObject({
-      code: 'upload-incomplete',
-    })
+    expect(await failureOf(uploads.fill(id, manifest.files.length, cut()))).toMatchObject({ code })
     expect(await failureOf(uploads.commit(commitOf(id), silent))).toMatchObject({ code: 'upload-incomplete' })
     expect(readdirSync(layout.releases)).toEqual([])
     await uploads.abandon()
@@ -346,6 +346,49 @@ describe('contents that are not what the manifest names are refused:', () => {
     })
     expect(existsSync(join(layout.own, 'escaped'))).toBe(false)
     await expectNothingLeft(uploads)
+  })
+})
+
+describe('an upload that takes up another', () => {
+  const resume = async (contents: Readonly<Record<string, Content>>, id: string) => {
+    const uploads = createUploads(layout)
+    const manifest = await manifestOf(folder(), contents)
+    const params = { ...stageParamsOf(manifest), resumes: id }
+    return { uploads, manifest, staged: await uploads.stage(params, manifestStream(manifest, '')) }
+  }
+
+  test('has its id, and what came of it, however often', async () => {
+    const first = await staged(site)
+    const { id } = first
+    const some = first.manifest.files.slice(0, 3)
+    await first.uploads.fill(id, 3, bodyOf(some))
+    await first.uploads.abandon()
+    const second = await resume(site, id)
+    expect(second.staged).toMatchObject({ id, committed: false, reusedFiles: 3 })
+    await second.uploads.fill(id, 2, bodyOf(missingFiles(second.manifest, second.staged.missing).slice(0, 2)))
+    await second.uploads.abandon()
+    const third = await resume(site, id)
+    expect(third.staged).toMatchObject({ id, committed: false, reusedFiles: 5 })
+    const rest = missingFiles(third.manifest, third.staged.missing)
+    await third.uploads.fill(id, rest.length, bodyOf(rest))
+    const { path } = await third.uploads.commit(commitOf(id), silent)
+    expect((await auditRelease(path!, releaseFiles(path!).manifest, '.next', [])).files).toBe(8)
+    expect(readdirSync(layout.incoming)).toEqual([])
+  })
+
+  test('that became a release, and only the answer was lost, has nothing left to do', async () => {
+    const { staged: first } = await upload(site)
+    const { staged: second, uploads } = await resume(site, first.id)
+    expect(second).toEqual({ id: first.id, committed: true, missing: '', reusedFiles: 0, reusedBytes: 0 })
+    await expectNothingLeft(uploads, [first.id])
+  })
+
+  test('of another content with that id is refused', async () => {
+    const { staged: first } = await upload(site)
+    expect(await failureOf(resume({ 'server.js': 'other' }, first.id))).toMatchObject({
+      code: 'release-exists',
+    })
+    expect(readdirSync(layout.releases)).toEqual([first.id])
   })
 })
 

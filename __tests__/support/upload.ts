@@ -9,7 +9,7 @@ type Outline = Result<'outline'>
 export const noBase: Outline = { base: null, folders: '' }
 
 /** What `stage` wants to know of nothing at all: the body is not what it is about. */
-export const stageParams: Params<'stage'> = { base: null, contentHash: '', distDir: '.next' }
+export const stageParams: Params<'stage'> = { base: null, contentHash: '', distDir: '.next', resumes: null }
 
 export function stageParamsOf(manifest: Manifest, { base }: Outline = noBase): Params<'stage'> {
   return { ...stageParams, base, contentHash: manifest.hash }

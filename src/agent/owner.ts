@@ -1,11 +1,17 @@
 /** A file that says which process something belongs to, so that what the dead left behind is known as such. */
 import { readFileSync } from 'node:fs'
-import { count, object, parse, string } from '../protocol/guards.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import { count, type Guarded, object, parse, string } from '../protocol/guards.ts'
 import { startTimeOf } from '../server/process-identity.ts'
 import { writeFileAtomic } from './files.ts'
 import { isRunning } from './processes.ts'
 
 const owner = object({ pid: count, startTime: string })
+
+/** Between two looks at whether a process has ended, in ms. */
+const PAUSE = 20
+/** What a process gets to end by itself, in ms. */
+const PATIENCE = 5000
 
 /** Says that it is this process's. */
 export function writeOwner(file: string): Promise<void> {
@@ -15,9 +21,34 @@ export function writeOwner(file: string): Promise<void> {
 
 /** Whether the owner lives; null where the file says nothing. */
 export function ownerLives(file: string): boolean | null {
+  const named = readOwner(file)
+  return named && isRunning(named.pid, named.startTime)
+}
+
+/**
+ * Waits until the owner has ended, which one whose connection was cut does by itself once it has worked off what
+ * had come; then ends it. This process is not waited for.
+ */
+export async function endOwner(file: string): Promise<void> {
+  const named = readOwner(file)
+  if (named === null || named.pid === process.pid) return
+  for (let waited = 0; isRunning(named.pid, named.startTime); waited += PAUSE) {
+    if (waited >= PATIENCE) kill(named.pid)
+    await delay(PAUSE)
+  }
+}
+
+function kill(pid: number): void {
   try {
-    const { pid, startTime } = parse(owner, readFileSync(file, 'utf8'), 'owner')
-    return isRunning(pid, startTime)
+    process.kill(pid, 'SIGKILL')
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+function readOwner(file: string): Guarded<typeof owner> | null {
+  try {
+    return parse(owner, readFileSync(file, 'utf8'), 'owner')
   } catch {
     return null
   }

@@ -1,14 +1,39 @@
 /** Where contents are on this server already: in its releases, and in what interrupted uploads have left. */
-import { lstat, readdir, rm } from 'node:fs/promises'
+import { lstat, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ManifestFile } from '../protocol/manifest.ts'
+import { exists } from './files.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
-import { ownerLives } from './owner.ts'
+import { endOwner, ownerLives } from './owner.ts'
 import { releaseIds } from './releases.ts'
 
-/** Ends the name of an upload whose session is over, with what it has received. */
-export const INTERRUPTED = '.interrupted'
+/** An upload's name, and once its session is over; an id that is taken up again can be cut off again. */
+const UPLOAD = /^\d{14}(\.(\d+\.)?interrupted)?$/
+const INTERRUPTED = '.interrupted'
+
+/** Puts aside what an upload has received: its session is over, and the next one looks there. */
+export async function putAside(directory: string): Promise<void> {
+  for (let count = 0; ; count += 1) {
+    try {
+      return await rename(directory, `${directory}${count === 0 ? '' : `.${count}`}${INTERRUPTED}`)
+    } catch (error) {
+      // One of the same id stands there.
+      if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
+    }
+  }
+}
+
+/**
+ * Ends the session that an upload belongs to, if it still is there: its connection was lost, but the server may not
+ * have noticed. What came is put aside.
+ */
+export async function takeOver(layout: Layout, id: string): Promise<void> {
+  const directory = join(layout.incoming, id)
+  await endOwner(uploadOwner(directory))
+  // It may have been a release by then, or put aside by its session itself.
+  if (await exists(directory)) await putAside(directory)
+}
 
 /** Says which session an upload belongs to, and the release after it: nobody removes it while that one lives. */
 export function uploadOwner(directory: string): string {
@@ -81,9 +106,7 @@ async function hasSize(path: string, size: number): Promise<boolean> {
 
 async function uploads(layout: Layout): Promise<readonly string[]> {
   const names = await readdir(layout.incoming).catch(() => [])
-  return names
-    .filter((name) => /^\d{14}(\.interrupted)?$/.test(name))
-    .map((name) => join(layout.incoming, name))
+  return names.filter((name) => UPLOAD.test(name)).map((name) => join(layout.incoming, name))
 }
 
 /** Removes the uploads whose sessions are over. What others have linked from them stays. */

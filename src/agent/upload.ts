@@ -19,10 +19,18 @@ import { baseChanged, fillIn } from './outline.ts'
 import { writeOwner } from './owner.ts'
 import { place, type Placement } from './place.ts'
 import { decompress, flush, folderMaker, receive } from './receive.ts'
-import { liveRelease, releaseIds } from './releases.ts'
+import { liveRelease, readInfo, releaseIds } from './releases.ts'
 import { assertRoom } from './room.ts'
 import { linkShared } from './shared.ts'
-import { contentKey, INTERRUPTED, locate, removeInterrupted, sourcesIn, uploadOwner } from './sources.ts'
+import {
+  contentKey,
+  locate,
+  putAside,
+  removeInterrupted,
+  sourcesIn,
+  takeOver,
+  uploadOwner,
+} from './sources.ts'
 import { look, toPlace } from './survey.ts'
 
 interface Upload {
@@ -45,6 +53,8 @@ interface Upload {
 }
 
 const PROGRESS_MS = 1000
+/** How contents end when the connection is cut: between two frames, or inside of one. */
+const CUT_OFF = new Set(['upload-incomplete', 'connection-lost'])
 
 export interface Uploads {
   /** Chooses the id of the next upload, or tells which it would get. */
@@ -75,7 +85,7 @@ export function createUploads(layout: Layout): Uploads {
     await ended?.placement.stop()
     await ended?.awaited.return()
     await ended?.flushed.catch(() => undefined)
-    if (ended?.received === true) await rename(ended.directory, ended.directory + INTERRUPTED)
+    if (ended?.received === true) await putAside(ended.directory)
     else if (doomed !== undefined) await rm(doomed, { recursive: true, force: true })
     doomed = undefined
   }
@@ -86,11 +96,18 @@ export function createUploads(layout: Layout): Uploads {
       return id ?? nextId(layout)
     },
 
-    async stage({ base, contentHash, distDir }, body) {
+    async stage({ base, contentHash, distDir, resumes }, body) {
       await abandon()
       makeFolders(layout)
       await liveRelease(layout)
-      const { id, directory } = chosen === null ? await reserve(layout) : await takeId(layout, chosen)
+      if (resumes !== null) {
+        await takeOver(layout, resumes)
+        if (await wasCommitted(layout, resumes, contentHash)) {
+          return { id: resumes, committed: true, missing: '', reusedFiles: 0, reusedBytes: 0 }
+        }
+      }
+      const wish = resumes ?? chosen
+      const { id, directory } = wish === null ? await reserve(layout) : await takeId(layout, wish)
       doomed = directory
       const manifest = releaseFiles(directory).manifest
       await mkdir(dirname(manifest), { mode: 0o700 })
@@ -122,7 +139,7 @@ export function createUploads(layout: Layout): Uploads {
         askedAgain: false,
         received: false,
       }
-      return { id, missing: missing.format(), reusedFiles, reusedBytes }
+      return { id, committed: false, missing: missing.format(), reusedFiles, reusedBytes }
     },
 
     async fill(id, count, body) {
@@ -138,7 +155,7 @@ export function createUploads(layout: Layout): Uploads {
         return { bytes: files.reduce((sum, { size }) => sum + size, 0) }
       } catch (error) {
         // What came before the connection was cut is proven, or found out by its hash; a full disk needs the room.
-        current.received = Failure.from(error).code === 'upload-incomplete'
+        current.received = CUT_OFF.has(Failure.from(error).code)
         throw error
       }
     },
@@ -196,9 +213,23 @@ async function makeRelease(
 
   const path = releaseDirectory(layout, id)
   await rename(directory, path)
+  await syncRename(layout)
+  return { path, leftOut }
+}
+
+async function syncRename(layout: Layout): Promise<void> {
   await syncFolder(layout.releases)
   await syncFolder(layout.incoming)
-  return { path, leftOut }
+}
+
+/** Whether the commit's answer alone was lost. Only what is complete ever stands in `releases`. */
+async function wasCommitted(layout: Layout, id: string, contentHash: string): Promise<boolean> {
+  if (!(await exists(releaseDirectory(layout, id)))) return false
+  if ((await readInfo(layout, id)).contentHash !== contentHash) return false
+  // Its session may have been ended in between.
+  await syncRename(layout)
+  await removeInterrupted(layout)
+  return true
 }
 
 /** Writes the whole manifest, and notes each content that was named. @returns the manifest's SHA-256 in hex */

@@ -34,6 +34,11 @@ export class Bitmap {
     this.#count += 1
   }
 
+  /** Sets what the other one has, too. */
+  include(other: Bitmap): void {
+    for (let index = 0; index < other.#bytes.length * 8; index += 1) if (other.has(index)) this.set(index)
+  }
+
   /** Base64, up to the last bit that is set. */
   format(): string {
     const end = this.#bytes.findLastIndex((byte) => byte !== 0) + 1

@@ -2,7 +2,6 @@
  * swap, reload, health-check and rollback are steps of one activation on the server. This is the runner's view
  * of it: its events settle a promise per step, and a lost connection is taken up again.
  */
-import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../protocol/failure.ts'
 import {
   type ActivationRequest,
@@ -12,6 +11,7 @@ import {
 } from '../protocol/messages.ts'
 import type { Log } from '../pipeline.ts'
 import type { Host } from './hosts.ts'
+import { throughLosses } from './reconnect.ts'
 
 export interface Activation {
   /** Settles when the step is done. @returns what it did @throws Failure of the step, or of the whole */
@@ -34,9 +34,6 @@ const STEPS: readonly ActivationStep[] = [
   'rollback',
 ]
 
-/** Pauses between tries to reach the server again, in ms: together some three minutes. */
-const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array<number>(11).fill(15_000)]
-
 /** @param log told of what happens inside the steps: who holds the lock, what is unusual */
 export function activate(host: Host, request: ActivationRequest, log: Log['info']): Activation {
   const steps = new Map(STEPS.map((name) => [name, deferred()]))
@@ -57,32 +54,16 @@ export function activate(host: Host, request: ActivationRequest, log: Log['info'
       if (state === 'failed') steps.get(step)?.reject(new Failure('activation-failed', detail))
     })
   }
-  const resume = async (lost: Failure): Promise<Verdict> => {
-    for (const pause of BACKOFF) {
-      await delay(pause)
-      try {
-        await host.reconnect()
-        log('the connection is back')
-        const { activation } = request
-        return await follow((onEvent) =>
-          host.agent().call('watch', { activation, withdraw: false }, { onEvent }),
-        )
-      } catch (error) {
-        const { code, message } = Failure.from(error)
-        if (code === 'unknown-activation' || code === 'activation-died') throw error
-        log(`the server is out of reach: ${message}`)
-      }
-    }
-    throw lost
-  }
-
-  const verdict = follow((onEvent) => host.agent().call('activate', request, { onEvent })).catch(
-    (error: unknown) => {
-      const failure = Failure.from(error)
-      if (failure.code !== 'connection-lost') throw failure
-      log(failure.message)
-      return resume(failure)
+  const { activation } = request
+  const verdict = throughLosses(
+    host,
+    {
+      begin: () => follow((onEvent) => host.agent().call('activate', request, { onEvent })),
+      takeUp: () =>
+        follow((onEvent) => host.agent().call('watch', { activation, withdraw: false }, { onEvent })),
+      isFinal: ({ code }) => code === 'unknown-activation' || code === 'activation-died',
     },
+    log,
   )
   const settle = (failure: Failure) => {
     for (const { reject } of steps.values()) reject(failure)

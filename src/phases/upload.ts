@@ -1,5 +1,6 @@
 /** upload: sends what the server lacks, in one compressed stream; the server proves every file by its hash. */
 import { posix } from 'node:path'
+import { Bitmap } from '../content/bitmap.ts'
 import { formatBytes, plural } from '../format.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
 import type { Sent } from '../outcome.ts'
@@ -12,6 +13,7 @@ import { packForOne, packOnce, type Packer } from '../transfer/pack-once.ts'
 import { missingFiles, totalSize } from '../transfer/stream.ts'
 import type { Built } from './build.ts'
 import { type Host, onEach } from './hosts.ts'
+import { throughLosses } from './reconnect.ts'
 
 export interface Uploaded {
   readonly id: string
@@ -29,10 +31,11 @@ export async function uploadToAll(
   pipeline: Pipeline,
 ): Promise<Uploaded> {
   const { maxParallel } = plan.inputs
-  if (hosts.length > 1) await agreeOnId(hosts, maxParallel, pipeline)
+  const id = hosts.length > 1 ? await agreeOnId(hosts, maxParallel, pipeline) : null
   const packer = hosts.length > 1 ? packOnce(manifest) : packForOne(manifest)
+  const release = { plan, output, manifest, packer, id }
   const uploaded = await onEach(hosts, maxParallel, pipeline, (host, log) =>
-    log.run('upload', () => upload(plan, host, output, manifest, packer, log.log)),
+    log.run('upload', () => upload(release, host, log.log)),
   ).finally(() => packer.close())
   const sum = (of: (one: Uploaded) => number) => uploaded.reduce((total, one) => total + of(one), 0)
   const sent = {
@@ -45,53 +48,135 @@ export async function uploadToAll(
 }
 
 /** A release has the same id on all hosts, later than every other on any of them. */
-async function agreeOnId(hosts: readonly Host[], atOnce: number, pipeline: Pipeline): Promise<void> {
+async function agreeOnId(hosts: readonly Host[], atOnce: number, pipeline: Pipeline): Promise<string> {
   const reserve = (id: string | null) =>
     onEach(hosts, atOnce, pipeline, (host) => host.agent().call('reserve', { id }))
   const proposed = await reserve(null)
-  await reserve(
-    proposed
-      .map(({ id }) => id)
-      .toSorted()
-      .at(-1)!,
-  )
+  const latest = proposed
+    .map(({ id }) => id)
+    .toSorted()
+    .at(-1)!
+  await reserve(latest)
+  return latest
 }
 
-async function upload(
-  plan: Plan,
+/** What goes to every host. */
+interface Release {
+  readonly plan: Plan
+  readonly output: Built
+  readonly manifest: Manifest
+  readonly packer: Packer
+  /** Of the release, where it was agreed on; otherwise the server chooses it. */
+  readonly id: string | null
+}
+
+/** How far the release has come on a host, over all sessions. */
+interface Course {
+  id: string | null
+  /** All that was asked for. */
+  readonly asked: Bitmap
+  sentBytes: number
+  /** What the server had when the upload began, in bytes of content; null before it has told. */
+  hadBytes: number | null
+  /** How often the connection was lost, and what had arrived by the last time. */
+  losses: number
+  arrivedBytes: number
+}
+
+type Committed = Pick<Result<'commit'>, 'leftOut'>
+
+async function upload(release: Release, host: Host, log: Pick<Log, 'info'>): Promise<Done<Uploaded>> {
+  const { manifest } = release
+  const course: Course = {
+    id: release.id,
+    asked: new Bitmap(),
+    sentBytes: 0,
+    hadBytes: null,
+    losses: 0,
+    arrivedBytes: 0,
+  }
+  const { leftOut } = await throughLosses(
+    host,
+    {
+      begin: () => transfer(release, host, course, null, log),
+      takeUp() {
+        course.losses += 1
+        return transfer(release, host, course, course.id, log)
+      },
+      isFinal: ({ code }) => code !== 'connection-lost',
+    },
+    log.info,
+  )
+  const { id, sentBytes } = course
+  const files = missingFiles(manifest, course.asked.format())
+  return {
+    value: {
+      id: id!,
+      sentBytes,
+      sent: {
+        files: files.length,
+        bytes: totalSize(files),
+        ofFiles: manifest.files.length,
+        ofBytes: manifest.bytes,
+      },
+    },
+    detail: [
+      `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ` +
+        `${manifest.files.length - files.length} were there already`,
+      ...remarks(course, leftOut),
+    ].join('; '),
+  }
+}
+
+function* remarks({ losses, arrivedBytes }: Course, leftOut: readonly string[]): Generator<string> {
+  if (losses > 0) {
+    const times = losses === 1 ? '' : ` ${losses} times`
+    yield `the connection was lost${times} and the upload taken up again: ${formatBytes(arrivedBytes)} had arrived`
+  }
+  if (leftOut.length > 0) yield `left out, because what is shared counts: ${leftOut.join(', ')}`
+}
+
+/**
+ * One session's part of it, which is all of it unless the connection is lost.
+ * @param resumes the upload that an earlier session began
+ */
+async function transfer(
+  release: Release,
   host: Host,
-  output: Built,
-  manifest: Manifest,
-  packer: Packer,
+  course: Course,
+  resumes: string | null,
   log: Pick<Log, 'info'>,
-): Promise<Done<Uploaded>> {
+): Promise<Committed> {
   const agent = host.agent()
-  const staged = await stage(host, output, manifest, packer)
-  const { id } = staged
-  let [sentFiles, contentBytes, sentBytes] = [0, 0, 0]
+  const { plan, output, manifest, packer } = release
+  const { id, missing, reusedBytes, committed } = await stage(release, host, resumes)
+  course.id = id
+  if (committed) {
+    course.arrivedBytes = manifest.bytes - (course.hadBytes ?? 0)
+    return { leftOut: [] }
+  }
+  course.hadBytes ??= reusedBytes
+  course.arrivedBytes = Math.max(0, reusedBytes - course.hadBytes)
   let failure: unknown
 
   async function* counted(content: AsyncIterable<Buffer>) {
     for await (const chunk of content) {
-      sentBytes += chunk.length
+      course.sentBytes += chunk.length
       yield chunk
     }
   }
 
   /** All calls go out one after the other: only the commit's answer is waited for, or the first error. */
-  async function send(missing: string): Promise<Result<'commit'>> {
-    const files = missingFiles(manifest, missing)
-    const size = totalSize(files)
-    sentFiles += files.length
-    contentBytes += size
-    const progress = startProgress(log, 'sent', size)
-    for await (const part of packer.parts(missing, progress)) {
+  async function send(wanted: string): Promise<Result<'commit'>> {
+    course.asked.include(Bitmap.parse(wanted))
+    const progress = startProgress(log, 'sent', totalSize(missingFiles(manifest, wanted)))
+    for await (const part of packer.parts(wanted, progress)) {
       const filled = agent.call('fill', { id, files: part.files.length }, { body: counted(part.content) })
       filled.catch((error: unknown) => (failure ??= error))
       await agent.sent()
       if (failure !== undefined) throw failure
     }
-    const committed = agent.call(
+    const answer = agent.call(
       'commit',
       {
         id,
@@ -103,37 +188,27 @@ async function upload(
       },
       { onEvent: provenSoFar(log) },
     )
-    return committed.catch((error: unknown) => {
+    return answer.catch((error: unknown) => {
       throw failure ?? error
     })
   }
 
-  const first = await send(staged.missing)
+  const first = await send(missing)
   // Files that the server had no longer have the bytes that they should have: a running app may have rewritten
   // its pages. They are sent like all others.
   const last = first.path === null ? await send(first.missing) : first
   if (last.path === null) throw new Failure('upload-incomplete', `the server did not accept ${id}`)
-  const remark =
-    last.leftOut.length === 0 ? '' : `; left out, because what is shared counts: ${last.leftOut.join(', ')}`
-  return {
-    value: {
-      id,
-      sentBytes,
-      sent: {
-        files: sentFiles,
-        bytes: contentBytes,
-        ofFiles: manifest.files.length,
-        ofBytes: manifest.bytes,
-      },
-    },
-    detail:
-      `${id}: sent ${plural(sentFiles, 'file')} in ${formatBytes(sentBytes)}, ` +
-      `${manifest.files.length - sentFiles} were there already${remark}`,
-  }
+  return last
 }
 
-async function stage(host: Host, output: Built, manifest: Manifest, packer: Packer) {
-  return offer(host, output, manifest, packer, (params, body) => host.agent().call('stage', params, { body }))
+function stage(
+  { output, manifest, packer }: Release,
+  host: Host,
+  resumes: string | null,
+): Promise<Result<'stage'>> {
+  return offer(host, output, manifest, packer, (params, body) =>
+    host.agent().call('stage', { ...params, resumes }, { body }),
+  )
 }
 
 /** Names the release to a host as what is different from one that it has. */
@@ -142,7 +217,7 @@ export async function offer<T>(
   output: Built,
   manifest: Manifest,
   packer: Packer,
-  call: (params: Params<'stage'>, body: AsyncIterable<Buffer>) => Promise<T>,
+  call: (params: Params<'compare'>, body: AsyncIterable<Buffer>) => Promise<T>,
 ): Promise<T> {
   const distDir = posix.join(output.relativeAppDir, output.distDir)
   const begin = (base: string | null, folders: string) =>

@@ -212,13 +212,14 @@ export const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/
 
 const nothing = object({})
 
-const stageParams = object({
+/** A release that is named as what is different from the base. */
+const offered = {
   base: nullable(releaseId),
   /** SHA-256 of the whole manifest. */
   contentHash: string,
   /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
   distDir: string,
-})
+}
 
 /** What a run would meet, and what that does to it. */
 const finding = object({
@@ -272,9 +273,15 @@ export const operations = {
    * the server lacks.
    */
   stage: {
-    params: stageParams,
+    params: object({
+      ...offered,
+      /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
+      resumes: nullable(releaseId),
+    }),
     result: object({
       id: releaseId,
+      /** What is taken up was complete, and is a release already: there is nothing left to do. */
+      committed: boolean,
       /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
       missing: string,
       reusedFiles: count,
@@ -301,7 +308,7 @@ export const operations = {
    * whether it lacks room for them (`disk-full`).
    */
   compare: {
-    params: stageParams,
+    params: object(offered),
     result: object({ missing: string, lack: nullable(failureRecord) }),
   },
   /** What a run would meet, and what its cleanup would remove. */

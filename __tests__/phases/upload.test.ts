@@ -1,0 +1,184 @@
+/** The upload over a real sshd, with a network in between that fails. */
+import { randomBytes } from 'node:crypto'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { layoutOf, releaseDirectory, releaseFiles } from '../../src/agent/layout.ts'
+import { auditRelease } from '../../src/agent/manifest-file.ts'
+import { readInputs } from '../../src/inputs.ts'
+import type { Built } from '../../src/phases/build.ts'
+import { connect } from '../../src/phases/connect.ts'
+import type { Host } from '../../src/phases/hosts.ts'
+import { uploadToAll } from '../../src/phases/upload.ts'
+import { createPipeline, type Pipeline } from '../../src/pipeline.ts'
+import { createPlan, type Plan } from '../../src/plan.ts'
+import type { Manifest } from '../../src/transfer/manifest.ts'
+import { agentOf } from '../support/agent.ts'
+import { compile } from '../support/compile.ts'
+import { failureOf } from '../support/failure.ts'
+import { temporaryFolders } from '../support/folder.ts'
+import { type Proxy, startProxy } from '../support/proxy.ts'
+import { startServer, type TestServer } from '../support/server.ts'
+import { manifestOf } from '../support/tree.ts'
+import { until } from '../support/until.ts'
+
+const folder = temporaryFolders()
+let compiled: string
+let server: TestServer
+let proxy: Proxy
+let hosts: readonly Host[] = []
+
+beforeAll(async () => {
+  compiled = compile()
+  server = await startServer()
+})
+afterAll(async () => {
+  await server.stop()
+  rmSync(compiled, { recursive: true, force: true })
+})
+beforeEach(async () => {
+  proxy = await startProxy(server.sshd.port)
+})
+afterEach(async () => {
+  for (const host of hosts) host.close()
+  await proxy.stop()
+  await until('the agents have left', () => server.agentSessions().length === 0)
+  rmSync(server.app, { recursive: true, force: true })
+})
+
+const output = {
+  entry: 'server.js',
+  staticPath: '.next/static',
+  relativeAppDir: '',
+  distDir: '.next',
+  basePath: '',
+  workerEnvironment: {},
+} as unknown as Built
+
+/** Twelve parts that do not pack. */
+const contents = () => ({
+  'server.js': '//',
+  ...Object.fromEntries(
+    Array.from({ length: 40 }, (_, index) => [`public/${index + 10}`, randomBytes(1_000_000)]),
+  ),
+})
+
+interface Session {
+  readonly plan: Plan
+  readonly pipeline: Pipeline
+  readonly lines: readonly string[]
+}
+
+async function open(): Promise<Session> {
+  const port = String(proxy.port)
+  const inputs: Readonly<Record<string, string>> = {
+    ...server.inputs,
+    port,
+    'known-hosts': server.inputs['known-hosts']!.replace(`:${server.sshd.port} `, `:${port} `),
+    path: server.app,
+  }
+  const env = Object.fromEntries(
+    Object.entries(inputs).map(([name, value]) => [`INPUT_${name.toUpperCase()}`, value]),
+  )
+  const plan = createPlan(readInputs(env), 'next-app')
+  const lines: string[] = []
+  const say = (line: string) => void lines.push(line)
+  const nothing = () => undefined
+  const pipeline = createPipeline({
+    info: say,
+    warning: say,
+    mask: nothing,
+    group: nothing,
+    endGroup: nothing,
+  })
+  const agentFile = join(folder(), 'agent.cjs')
+  writeFileSync(agentFile, agentOf(compiled).source)
+  hosts = await connect(plan, { agentFile, persist: true, forUpload: true }, pipeline)
+  return { plan, pipeline, lines }
+}
+
+const upload = ({ plan, pipeline }: Session, manifest: Manifest) =>
+  uploadToAll(plan, hosts, output, manifest, pipeline)
+const incoming = () => {
+  const path = join(server.app, '.gapless/incoming')
+  return existsSync(path) ? readdirSync(path) : []
+}
+
+async function expectWhole(id: string, manifest: Manifest): Promise<void> {
+  const directory = releaseDirectory(layoutOf(server.app), id)
+  const { files } = await auditRelease(directory, releaseFiles(directory).manifest, '.next', [])
+  expect(files).toBe(manifest.files.length)
+  expect(incoming()).toEqual([])
+}
+
+describe('an upload whose connection is lost', () => {
+  test('in the middle is taken up again: what had arrived is not sent twice, and the row says it', async () => {
+    const session = await open()
+    const manifest = await manifestOf(folder(), contents())
+    proxy.cutAfter(25_000_000)
+    const before = proxy.sentBytes()
+    const { id, sentBytes, sent } = await upload(session, manifest)
+
+    // Without it the second session would have sent all 40 MB again. What was in buffers on the way is lost.
+    expect(sentBytes).toBeGreaterThan(40_000_000)
+    expect(sentBytes).toBeLessThan(63_000_000)
+    expect(proxy.sentBytes() - before).toBeLessThan(58_000_000)
+    expect(sent).toEqual({ files: 41, bytes: 40_000_002, ofFiles: 41, ofBytes: 40_000_002 })
+    const { detail } = session.pipeline.rows.find(({ phase }) => phase === 'upload')!
+    const [, arrived] = /the connection was lost and .* taken up again: (\d+\.\d) MB had arrived/.exec(
+      detail,
+    )!
+    expect(Number(arrived)).toBeGreaterThan(7)
+    expect(session.lines).toContain('the connection is back')
+    expect(releases()).toEqual([id])
+    await expectWhole(id, manifest)
+  }, 60_000)
+
+  test('again and again comes to its end all the same', async () => {
+    const session = await open()
+    const manifest = await manifestOf(folder(), contents())
+    const uploading = upload(session, manifest)
+    let done = false
+    void uploading.finally(() => (done = true))
+    for (let cuts = 0; cuts < 3; cuts += 1) {
+      const from = proxy.sentBytes()
+      proxy.cutAfter(12_000_000)
+      await until('it was cut', () => done || proxy.sentBytes() > from + 12_000_000)
+      await until('it is back', () => done || session.lines.filter(isBack).length > cuts)
+    }
+    const { id } = await uploading
+    expect(session.lines.filter(isBack)).toHaveLength(3)
+    expect(session.pipeline.rows.find(({ phase }) => phase === 'upload')!.detail).toContain('lost 3 times')
+    await expectWhole(id, manifest)
+  }, 60_000)
+
+  test('with the session that the server still holds: that one is ended, and its id goes on', async () => {
+    const session = await open()
+    const manifest = await manifestOf(folder(), contents())
+    const uploading = upload(session, manifest)
+    const id = await until('it has begun', () => incoming().find((name) => /^\d{14}$/.test(name)))
+    const directory = join(server.app, '.gapless/incoming', id)
+    await until('something came', () => existsSync(join(directory, 'public/15')))
+    const [old] = server.agentSessions()
+    // The runner hears of the end, and the server does not.
+    process.kill(old!, 'SIGSTOP')
+    proxy.freeze()
+    proxy.cutClients()
+    expect((await uploading).id).toBe(id)
+    expect(server.agentSessions()).not.toContain(old)
+    await expectWhole(id, manifest)
+  }, 60_000)
+
+  test('fails at once for what no other try would mend', async () => {
+    const session = await open()
+    const manifest = await manifestOf(folder(), contents())
+    rmSync(manifest.files.at(-1)!.source)
+    expect(await failureOf(upload(session, manifest))).toMatchObject({
+      message: expect.stringContaining('ENOENT'),
+    })
+    expect(session.lines.filter(isBack)).toEqual([])
+  }, 60_000)
+})
+
+const isBack = (line: string) => line === 'the connection is back'
+const releases = () => readdirSync(join(server.app, 'releases'))

@@ -1,0 +1,50 @@
+/** Work on a server that outlasts the connection: when it is lost, another one is opened, and the work taken up. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '../pipeline.ts'
+import { Failure } from '../protocol/failure.ts'
+import type { Host } from './hosts.ts'
+
+/** Pauses between tries to reach the server again, in ms: together some three minutes. */
+const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array<number>(11).fill(15_000)]
+
+export interface Work<T> {
+  begin(): Promise<T>
+  /** Goes on in a new session from what the server knows of the work. */
+  takeUp(): Promise<T>
+  /** Failures of `takeUp` that no other try would mend. */
+  isFinal(failure: Failure): boolean
+}
+
+/**
+ * @param log told of each loss and each try
+ * @throws Failure of the work; `connection-lost` when the server stays out of reach
+ */
+export async function throughLosses<T>(
+  host: Pick<Host, 'reconnect'>,
+  { begin, takeUp, isFinal }: Work<T>,
+  log: Log['info'],
+): Promise<T> {
+  let lost: Failure
+  try {
+    return await begin()
+  } catch (error) {
+    lost = Failure.from(error)
+    if (lost.code !== 'connection-lost') throw lost
+    log(lost.message)
+  }
+  for (const pause of BACKOFF) {
+    await delay(pause)
+    let connected = false
+    try {
+      await host.reconnect()
+      connected = true
+      log('the connection is back')
+      return await takeUp()
+    } catch (error) {
+      const failure = Failure.from(error)
+      if (connected && isFinal(failure)) throw failure
+      log(connected ? failure.message : `the server is out of reach: ${failure.message}`)
+    }
+  }
+  throw lost
+}
