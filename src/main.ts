@@ -1,6 +1,7 @@
 /** The action: inputs → plan → phases → report. */
 import * as core from '@actions/core'
 import { readInputs } from './inputs.ts'
+import { stayLean } from './memory.ts'
 import { type Project, readProject } from './next/project.ts'
 import { nothingKnown, type Outcome, untouched } from './outcome.ts'
 import { deploy, rollback, status, type Story } from './phases/index.ts'
@@ -16,6 +17,7 @@ import { jobLog, markFinished, maskSecrets, rememberActivation, writeReport } fr
 async function main(): Promise<void> {
   // Red until proven green: a promise that never settles, or a crash, must not end the step with success.
   process.exitCode = 1
+  stayLean()
   const begun = performance.now()
   let pipeline = createPipeline(jobLog)
   let redact: Redact = (text) => text

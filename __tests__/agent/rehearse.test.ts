@@ -16,13 +16,13 @@ import { createUploads } from '../../src/agent/upload.ts'
 import { formatEntry } from '../../src/protocol/manifest.ts'
 import type { Params } from '../../src/protocol/messages.ts'
 import type { Manifest } from '../../src/transfer/manifest.ts'
-import { manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import { manifestStream } from '../../src/transfer/stream.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { listing } from '../support/listing.ts'
 import { freePort } from '../support/server.ts'
 import { type Content, manifestOf } from '../support/tree.ts'
-import { bodyOf, noBase, stage, stageParamsOf } from '../support/upload.ts'
+import { bodyOf, missingList, noBase, stage, stageParamsOf } from '../support/upload.ts'
 import { newLayout, run, runtimeWith, writeRelease } from './releases-on-disk.ts'
 
 const folder = temporaryFolders()
@@ -33,7 +33,7 @@ async function deploy(layout: Layout, contents: Readonly<Record<string, Content>
   const uploads = createUploads(layout)
   const manifest = await manifestOf(folder(), contents)
   const { id, missing } = await stage(uploads, manifest)
-  const sent = missingFiles(manifest, missing)
+  const sent = missingList(manifest, missing)
   await uploads.fill(id, sent.length, bodyOf(sent))
   const entry = { entry: 'server.js', staticPath: null, nextVersion: '16.4.6', run, runtime: runtimeWith() }
   await uploads.commit({ id, ...entry }, () => undefined)
@@ -43,7 +43,7 @@ async function comparing(layout: Layout, manifest: Manifest, known = noBase): Pr
   const body = manifestStream(manifest, known.folders)
   const { missing, lack } = await compare(layout, stageParamsOf(manifest, known), body)
   expect(lack).toBe(null)
-  return missingFiles(manifest, missing).map(({ path }) => path)
+  return missingList(manifest, missing).map(({ path }) => path)
 }
 
 describe('compare', () => {

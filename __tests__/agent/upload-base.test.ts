@@ -11,11 +11,11 @@ import { outline } from '../../src/agent/outline.ts'
 import { createUploads } from '../../src/agent/upload.ts'
 import { formatEntry } from '../../src/protocol/manifest.ts'
 import { createManifest, type Manifest } from '../../src/transfer/manifest.ts'
-import { contentParts, manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import { contentParts, manifestStream } from '../../src/transfer/stream.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
-import { type Content, manifestOf } from '../support/tree.ts'
-import { noBase, stage, stageParams } from '../support/upload.ts'
+import { type Content, type ListedManifest, manifestOf } from '../support/tree.ts'
+import { missingList, noBase, stage, stageParams } from '../support/upload.ts'
 import { run, runtimeWith } from './releases-on-disk.ts'
 
 const folder = temporaryFolders()
@@ -57,7 +57,7 @@ async function upload(manifest: Manifest, base?: Awaited<ReturnType<typeof outli
   const { id } = staged
   const rounds: (readonly string[])[] = []
   for (let { missing } = staged; ;) {
-    const sent = missingFiles(manifest, missing)
+    const sent = missingList(manifest, missing)
     rounds.push(sent.map(({ path }) => path))
     for (const part of contentParts(sent)) await uploads.fill(id, part.files.length, part.content)
     const committed = await uploads.commit(commitOf(id), () => undefined)
@@ -74,7 +74,7 @@ async function linesFor(manifest: Manifest): Promise<readonly string[]> {
 }
 
 const manifestIn = (directory: string) => readFileSync(releaseFiles(directory).manifest, 'utf8')
-const linesOf = ({ entries }: Manifest) => entries.map(formatEntry).join('')
+const linesOf = ({ entries }: ListedManifest) => entries.map(formatEntry).join('')
 
 describe('on top of a release', () => {
   test('a folder in which nothing is different is one line', async () => {
@@ -99,7 +99,7 @@ describe('on top of a release', () => {
     expect(manifestIn(second.directory)).toBe(manifestIn(first.directory))
     expect(
       (await auditRelease(second.directory, releaseFiles(second.directory).manifest, '.next', [])).files,
-    ).toBe(manifest.files.length)
+    ).toBe(manifest.fileCount)
   })
 
   test('the release has the whole manifest, whatever was left out on the way', async () => {

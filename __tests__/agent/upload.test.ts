@@ -20,12 +20,12 @@ import { createUploads, type Uploads } from '../../src/agent/upload.ts'
 import { Failure } from '../../src/protocol/failure.ts'
 import { formatEntry } from '../../src/protocol/manifest.ts'
 import type { Result } from '../../src/protocol/messages.ts'
-import type { Manifest, SourceFile } from '../../src/transfer/manifest.ts'
-import { manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import type { SourceFile } from '../../src/transfer/manifest.ts'
+import { manifestStream } from '../../src/transfer/stream.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
-import { type Content, manifestOf } from '../support/tree.ts'
-import { bodyOf, stage, stageParams, stageParamsOf } from '../support/upload.ts'
+import { type Content, type ListedManifest, manifestOf } from '../support/tree.ts'
+import { bodyOf, missingList, stage, stageParams, stageParamsOf } from '../support/upload.ts'
 import { run, runtimeWith } from './releases-on-disk.ts'
 
 const folder = temporaryFolders()
@@ -70,11 +70,11 @@ async function upload(contents: Readonly<Record<string, Content>>): Promise<Uplo
   const uploads = createUploads(layout)
   const manifest = await manifestOf(folder(), contents)
   const staged = await stage(uploads, manifest)
-  const sent = missingFiles(manifest, staged.missing)
+  const sent = missingList(manifest, staged.missing)
   if (sent.length > 0) await uploads.fill(staged.id, sent.length, bodyOf(sent))
   const { path, missing } = await uploads.commit(commitOf(staged.id), silent)
   if (path !== null) return { staged, sent, directory: path }
-  const again = missingFiles(manifest, missing)
+  const again = missingList(manifest, missing)
   await uploads.fill(staged.id, again.length, bodyOf(again))
   const last = await uploads.commit(commitOf(staged.id), silent)
   return { staged, sent: [...sent, ...again], directory: last.path! }
@@ -82,7 +82,7 @@ async function upload(contents: Readonly<Record<string, Content>>): Promise<Uplo
 
 async function staged(contents: Readonly<Record<string, Content>>): Promise<{
   readonly uploads: Uploads
-  readonly manifest: Manifest
+  readonly manifest: ListedManifest
   readonly id: string
 }> {
   const uploads = createUploads(layout)
@@ -365,11 +365,11 @@ describe('an upload that takes up another', () => {
     await first.uploads.abandon()
     const second = await resume(site, id)
     expect(second.staged).toMatchObject({ id, committed: false, reusedFiles: 3 })
-    await second.uploads.fill(id, 2, bodyOf(missingFiles(second.manifest, second.staged.missing).slice(0, 2)))
+    await second.uploads.fill(id, 2, bodyOf(missingList(second.manifest, second.staged.missing).slice(0, 2)))
     await second.uploads.abandon()
     const third = await resume(site, id)
     expect(third.staged).toMatchObject({ id, committed: false, reusedFiles: 5 })
-    const rest = missingFiles(third.manifest, third.staged.missing)
+    const rest = missingList(third.manifest, third.staged.missing)
     await third.uploads.fill(id, rest.length, bodyOf(rest))
     const { path } = await third.uploads.commit(commitOf(id), silent)
     expect((await auditRelease(path!, releaseFiles(path!).manifest, '.next', [])).files).toBe(8)

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { describe, expect, test } from '@jest/globals'
-import { assemble, type Tree, type TreeEntry } from '../../src/next/assemble.ts'
+import { assemble, type TreeEntry, withEntry } from '../../src/next/assemble.ts'
 import { readBuildOutput } from '../../src/next/output.ts'
 import { Folder, folders, writeBuild } from './folder.ts'
 
@@ -14,16 +14,21 @@ function builtApp(): Folder {
   return app
 }
 
-/** The tree of the app; the repository is the app's folder unless given. */
-async function tree(app: Folder, directory = app.path, workspace = directory): Promise<Tree> {
-  return assemble(readBuildOutput(directory), workspace)
+interface List {
+  readonly entries: readonly TreeEntry[]
 }
 
-function paths({ entries }: Tree): readonly string[] {
+/** The tree of the app; the repository is the app's folder unless given. */
+async function tree(app: Folder, directory = app.path, workspace = directory): Promise<List> {
+  const { entries } = await assemble(readBuildOutput(directory), workspace)
+  return { entries: [...entries] }
+}
+
+function paths({ entries }: List): readonly string[] {
   return entries.map(({ path }) => path)
 }
 
-function at({ entries }: Tree, path: string): TreeEntry | undefined {
+function at({ entries }: List, path: string): TreeEntry | undefined {
   return entries.find((entry) => entry.path === path)
 }
 
@@ -299,3 +304,28 @@ test('10,000 files are described in no more than seconds', async () => {
   expect(entries).toHaveLength(10_005)
   expect(performance.now() - start).toBeLessThan(5_000)
 }, 60_000)
+
+describe('one more entry', () => {
+  const directory = (path: string) => ({ kind: 'directory', path }) as const
+  test.each([['a'], ['b/c'], ['é'], ['~']])('%s comes in its place', (path) => {
+    const paths = ['b', 'b-c', 'c/d', 'e', 'ê']
+    const found = [...withEntry(paths.map(directory), directory(path))]
+    const sorted = [...paths, path].toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)))
+    expect(found.map((entry) => entry.path)).toEqual(sorted)
+  })
+})
+
+describe('the order', () => {
+  test('is that of the paths’ bytes, whatever stands beside whatever', async () => {
+    const app = builtApp()
+    const names = ['a/x', 'a-b', 'a.b', 'a0', 'ab/c/d', 'ab/c-d', '\u{10000}', '\uffee', 'é/ü', 'é-ü', 'A']
+    for (const name of names) app.write(`.next/standalone/${name}`)
+    for (const name of ['full/empty', 'full/empty-not', 'e', 'e-x/y']) {
+      if (name.endsWith('y') || name.endsWith('not')) app.write(`.next/standalone/${name}`)
+      else mkdirSync(app.at(`.next/standalone/${name}`), { recursive: true })
+    }
+    const found = paths(await tree(app))
+    expect(found).toEqual(expect.arrayContaining([...names, 'e', 'e-x/y', 'full/empty', 'full/empty-not']))
+    expect(found).toEqual(found.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))))
+  })
+})

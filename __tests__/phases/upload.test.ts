@@ -17,6 +17,7 @@ import { agentOf } from '../support/agent.ts'
 import { compile } from '../support/compile.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
+import { silentLog } from '../support/log.ts'
 import { type Proxy, startProxy } from '../support/proxy.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { manifestOf } from '../support/tree.ts'
@@ -82,15 +83,7 @@ async function open(): Promise<Session> {
   )
   const plan = createPlan(readInputs(env), 'next-app')
   const lines: string[] = []
-  const say = (line: string) => void lines.push(line)
-  const nothing = () => undefined
-  const pipeline = createPipeline({
-    info: say,
-    warning: say,
-    mask: nothing,
-    group: nothing,
-    endGroup: nothing,
-  })
+  const pipeline = createPipeline({ ...silentLog, info: (line) => void lines.push(line) })
   const agentFile = join(folder(), 'agent.cjs')
   writeFileSync(agentFile, agentOf(compiled).source)
   hosts = await connect(plan, { agentFile, persist: true, forUpload: true }, pipeline)
@@ -107,7 +100,7 @@ const incoming = () => {
 async function expectWhole(id: string, manifest: Manifest): Promise<void> {
   const directory = releaseDirectory(layoutOf(server.app), id)
   const { files } = await auditRelease(directory, releaseFiles(directory).manifest, '.next', [])
-  expect(files).toBe(manifest.files.length)
+  expect(files).toBe(manifest.fileCount)
   expect(incoming()).toEqual([])
 }
 

@@ -7,8 +7,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { Failure } from '../../src/protocol/failure.ts'
 import { decodeFrames, encodeFrame, encodeMessage, type Frame, frameKind } from '../../src/protocol/frames.ts'
 import { type AgentSession, openAgent, type Remote } from '../../src/remote/agent-session.ts'
-import type { Manifest } from '../../src/transfer/manifest.ts'
-import { manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import { manifestStream } from '../../src/transfer/stream.ts'
 import { run, runtimeWith } from '../agent/releases-on-disk.ts'
 import { agentOf } from '../support/agent.ts'
 import { compile } from '../support/compile.ts'
@@ -17,8 +16,8 @@ import { temporaryFolders } from '../support/folder.ts'
 import { listing } from '../support/listing.ts'
 import { type LocalShell, localShell } from '../support/local-shell.ts'
 import { freePort } from '../support/server.ts'
-import { manifestOf } from '../support/tree.ts'
-import { bodyOf, stageParams, stageParamsOf } from '../support/upload.ts'
+import { type ListedManifest, manifestOf } from '../support/tree.ts'
+import { bodyOf, missingList, stageParams, stageParamsOf } from '../support/upload.ts'
 import { until } from '../support/until.ts'
 
 const folder = temporaryFolders()
@@ -56,7 +55,7 @@ describe('a session with a real agent', () => {
     const { id, missing } = await agent.call('stage', stageParamsOf(manifest), {
       body: manifestStream(manifest, ''),
     })
-    const files = missingFiles(manifest, missing)
+    const files = missingList(manifest, missing)
     expect(await agent.call('fill', { id, files: manifest.files.length }, { body: bodyOf(files) })).toEqual({
       bytes: 400_002,
     })
@@ -75,7 +74,7 @@ describe('a session with a real agent', () => {
       const found = await agent.call('rehearse', ask)
       expect(lack).toBe(null)
       shell.kill()
-      return { sent: missingFiles(manifest, missing).map(({ path }) => path), ...found }
+      return { sent: missingList(manifest, missing).map(({ path }) => path), ...found }
     }
     home = folder()
     expect(await rehearsed()).toEqual({ sent: ['server.js', 'public/big'], findings: [], pruned: [] })
@@ -85,7 +84,7 @@ describe('a session with a real agent', () => {
     const { id, missing } = await agent.call('stage', stageParamsOf(manifest), {
       body: manifestStream(manifest, ''),
     })
-    await agent.call('fill', { id, files: 2 }, { body: bodyOf(missingFiles(manifest, missing)) })
+    await agent.call('fill', { id, files: 2 }, { body: bodyOf(missingList(manifest, missing)) })
     const made = { entry: 'server.js', staticPath: null, nextVersion: '', run, runtime: runtimeWith() }
     await agent.call('commit', { id, ...made })
     shell!.kill()
@@ -138,7 +137,7 @@ describe('a session with a real agent', () => {
     const incoming = () => readdirSync(join(app(), '.gapless/incoming'))
 
     /** Sends some of the contents, calls `cut`, and sends the rest all the same. */
-    async function uploadUntil(manifest: Manifest, cut: () => void): Promise<string> {
+    async function uploadUntil(manifest: ListedManifest, cut: () => void): Promise<string> {
       const agent = await open()
       const { id } = await agent.call('stage', stageParamsOf(manifest), {
         body: manifestStream(manifest, ''),
@@ -178,7 +177,7 @@ describe('a session with a real agent', () => {
           body: manifestStream(manifest, ''),
         })
         expect(next.reusedFiles).toBeGreaterThan(10)
-        const rest = missingFiles(manifest, next.missing)
+        const rest = missingList(manifest, next.missing)
         expect(rest).toHaveLength(40 - next.reusedFiles)
         await agent.call('fill', { id: next.id, files: rest.length }, { body: bodyOf(rest) })
         const commit = {

@@ -4,14 +4,14 @@ import { dirname } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
 import { type AgentSession, openAgent } from '../../src/remote/agent-session.ts'
 import { traceLine } from '../../src/remote/trace.ts'
-import { manifestStream, missingFiles } from '../../src/transfer/stream.ts'
+import { manifestStream } from '../../src/transfer/stream.ts'
 import { run, runtimeWith } from '../agent/releases-on-disk.ts'
 import { agentOf } from '../support/agent.ts'
 import { compile } from '../support/compile.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { type LocalShell, localShell } from '../support/local-shell.ts'
 import { manifestOf } from '../support/tree.ts'
-import { bodyOf, stageParamsOf } from '../support/upload.ts'
+import { bodyOf, missingList, stageParamsOf } from '../support/upload.ts'
 
 const folder = temporaryFolders()
 const PLANTED = 'planted-secret'
@@ -50,7 +50,7 @@ test('what may be secret is in none, whatever it is: the environment, keys, comm
   const { id, missing } = await agent.call('stage', stageParamsOf(manifest), {
     body: manifestStream(manifest, ''),
   })
-  await agent.call('fill', { id, files: 1 }, { body: bodyOf(missingFiles(manifest, missing)) })
+  await agent.call('fill', { id, files: 1 }, { body: bodyOf(missingList(manifest, missing)) })
   const { health } = runtimeWith()
   await agent.call('commit', {
     id,

@@ -3,7 +3,7 @@ import type { Uploads } from '../../src/agent/upload.ts'
 import type { Params, Result } from '../../src/protocol/messages.ts'
 import type { Manifest } from '../../src/transfer/manifest.ts'
 import type { SourceFile } from '../../src/transfer/manifest.ts'
-import { contentParts, manifestStream } from '../../src/transfer/stream.ts'
+import { contentParts, manifestStream, missingFiles } from '../../src/transfer/stream.ts'
 
 type Outline = Result<'outline'>
 export const noBase: Outline = { base: null, folders: '' }
@@ -21,6 +21,10 @@ export function stage(
   outline: Outline = noBase,
 ): Promise<Result<'stage'>> {
   return uploads.stage(stageParamsOf(manifest, outline), manifestStream(manifest, outline.folders))
+}
+
+export function missingList(manifest: Manifest, bitmap: string): readonly SourceFile[] {
+  return [...missingFiles(manifest, bitmap)]
 }
 
 /** The compressed contents of files that are few enough for one part. */

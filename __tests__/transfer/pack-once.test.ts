@@ -2,11 +2,10 @@ import { appendFileSync, rmSync } from 'node:fs'
 import { brotliDecompressSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { Bitmap } from '../../src/content/bitmap.ts'
-import type { Manifest } from '../../src/transfer/manifest.ts'
 import { packOnce, type Packer } from '../../src/transfer/pack-once.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
-import { manifestOf } from '../support/tree.ts'
+import { type ListedManifest, manifestOf } from '../support/tree.ts'
 
 const folder = temporaryFolders()
 
@@ -19,7 +18,7 @@ const contents = Object.fromEntries(
 )
 const everything = Buffer.concat(Object.values(contents))
 
-function missing({ files }: Manifest, wanted: (index: number) => boolean = () => true): string {
+function missing({ files }: ListedManifest, wanted: (index: number) => boolean = () => true): string {
   const bitmap = new Bitmap()
   for (const index of files.keys()) if (wanted(index)) bitmap.set(index)
   return bitmap.format()

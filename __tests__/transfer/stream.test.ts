@@ -47,7 +47,7 @@ describe('the missing files', () => {
   ])('are %s', async (_, given, expected) => {
     // Links and folders have no content, and no bit.
     const manifest = await manifestOf(folder(), { ...ten, link: { link: '0' }, folder: { directory: true } })
-    expect(missingFiles(manifest, given).map(({ path }) => path)).toEqual(expected)
+    expect([...missingFiles(manifest, given)].map(({ path }) => path)).toEqual(expected)
   })
 })
 

@@ -12,6 +12,8 @@ import { pathToFileURL } from 'node:url'
 const [, , compiled, settings] = process.argv
 const { inputs: given, workspace, agentFile, launcherFile } = JSON.parse(settings)
 const load = (file) => import(pathToFileURL(join(compiled, file)).href)
+const { stayLean } = await load('memory.js')
+stayLean()
 const { readInputs } = await load('inputs.js')
 const { createPlan } = await load('plan.js')
 const { connect } = await load('phases/connect.js')

@@ -56219,6 +56219,20 @@ function given(text) {
     return text === '' ? undefined : text;
 }
 
+;// CONCATENATED MODULE: external "node:v8"
+const external_node_v8_namespaceObject = require("node:v8");
+;// CONCATENATED MODULE: ./build/memory.js
+/** How much memory a process takes for what it is about to throw away. */
+
+/**
+ * Keeps V8's young generation as small as it begins. It doubles under load, up to 100 MB on a machine with much
+ * memory, and holds nothing but garbage; each collection frees the buffers of what was sent before. V8 reads the factor
+ * whenever it is about to grow (seen with Node 24, on which GitHub runs actions); a size given now comes too late.
+ */
+function stayLean() {
+    (0,external_node_v8_namespaceObject.setFlagsFromString)('--semi-space-growth-factor=1');
+}
+
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = require("node:fs");
 ;// CONCATENATED MODULE: ./build/next/paths.js
@@ -56510,13 +56524,155 @@ function plural(count, noun) {
     return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
-// EXTERNAL MODULE: external "node:buffer"
-var external_node_buffer_ = __nccwpck_require__(4573);
 ;// CONCATENATED MODULE: external "node:fs/promises"
 const promises_namespaceObject = require("node:fs/promises");
+// EXTERNAL MODULE: external "node:buffer"
+var external_node_buffer_ = __nccwpck_require__(4573);
+;// CONCATENATED MODULE: ./build/next/layers.js
+/** Folders laid over one another, as one tree. */
+
+
+
+
+
+/**
+ * Everything in the layers, sorted by the bytes of the paths; of two with the same path the later one counts. Found
+ * folder by folder each time that it is asked for: a list of 100,000 files would take 40 MB.
+ * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`
+ */
+function overlaid(layers, excluded) {
+    // The last one first: it counts.
+    const places = layers.toReversed().map((layer) => placeOf(layer, ''));
+    return { [Symbol.iterator]: () => below('', places, excluded) };
+}
+function* below(path, places, excluded) {
+    const children = new Map();
+    for (const place of places) {
+        for (const [name, child] of childrenIn(place, path)) {
+            const others = children.get(name);
+            if (others === undefined)
+                children.set(name, [child]);
+            else
+                others.push(child);
+        }
+    }
+    if (children.size === 0 && path !== '')
+        yield { kind: 'directory', path };
+    const found = [...children].flatMap(([name, all]) => {
+        const childPath = external_node_path_namespaceObject.posix.join(path, name);
+        if (excluded(childPath, name))
+            return [];
+        const folders = foldersOf(all, childPath);
+        // What is in a folder sorts by the slash that follows; an empty one is an entry itself.
+        const isFull = folders.some((place) => [...childrenIn(place, childPath)].length > 0);
+        return [{ name, childPath, child: all[0], folders, key: isFull ? `${name}/` : name }];
+    });
+    for (const { name, childPath, child, folders } of found.toSorted((a, b) => compareBytes(a.key, b.key))) {
+        if (folders.length > 0)
+            yield* below(childPath, folders, excluded);
+        else
+            yield layers_describe(child, childPath, name);
+    }
+}
+/** The folders of that name that are seen together: those over the first that is none. */
+function foldersOf(children, path) {
+    const end = children.findIndex(({ entry }) => entry !== undefined && !entry.isDirectory());
+    return children
+        .slice(0, end < 0 ? children.length : end)
+        .map(({ place: { layer } }) => placeOf(layer, path));
+}
+function placeOf(layer, path) {
+    const { source, prefix } = layer;
+    if (isAbove(path, prefix))
+        return { layer, directory: undefined };
+    return { layer, directory: (0,external_node_path_namespaceObject.join)(source, external_node_path_namespaceObject.posix.relative(prefix, path)) };
+}
+function isAbove(path, prefix) {
+    return path === '' ? prefix !== '' : prefix.startsWith(`${path}/`);
+}
+function* childrenIn({ layer, directory }, path) {
+    if (directory === undefined) {
+        const [name = ''] = layer.prefix.slice(path === '' ? 0 : path.length + 1).split('/');
+        yield [name, { place: { layer, directory }, entry: undefined }];
+        return;
+    }
+    for (const entry of (0,external_node_fs_namespaceObject.readdirSync)(directory, { withFileTypes: true, encoding: 'buffer' })) {
+        yield [decode(entry.name, path), { place: { layer, directory }, entry }];
+    }
+}
+function layers_describe({ place: { layer, directory }, entry }, path, name) {
+    const source = (0,external_node_path_namespaceObject.join)(directory, name);
+    if (entry.isFile())
+        return file(path, source);
+    if (entry.isSymbolicLink())
+        return layers_link(layer, path, source);
+    throw new failure_Failure('unsupported-file', `${source} is neither a file, a folder nor a symbolic link.`, {
+        remedy: 'Sockets, pipes and devices cannot be part of a release: remove it, or keep it out of the build.',
+    });
+}
+function file(path, source) {
+    const { size, mode } = (0,external_node_fs_namespaceObject.lstatSync)(source);
+    // What Next.js loads at run time may be secret: other users of the server have no business with it.
+    if (/^\.env(\.[\w-]+)*$/.test(external_node_path_namespaceObject.posix.basename(path)))
+        return { kind: 'file', path, source, size, mode: 0o600 };
+    return { kind: 'file', path, source, size, mode: (mode & 0o100) === 0 ? 0o644 : 0o755 };
+}
+/**
+ * A link that stays in its layer is kept as it is: Turbopack and pnpm build node_modules out of them. One that
+ * leaves `public` for a regular file in the repository becomes a file with that content, because the release
+ * would not have the other end. Every other one would point at whatever the server has there.
+ */
+function layers_link(from, path, source) {
+    const target = decode((0,external_node_fs_namespaceObject.readlinkSync)(source, { encoding: 'buffer' }), path);
+    // Undefined for a link to nothing, which is judged by its text alone.
+    const real = realPathIfAny(source);
+    const named = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(source), target);
+    const stays = !(0,external_node_path_namespaceObject.isAbsolute)(target) && isInside(from.source, named);
+    if (stays && (real === undefined || isInside(from.source, real)))
+        return { kind: 'link', path, target };
+    if (real === undefined || from.linkedFilesIn === undefined)
+        throw layers_escapes(path, target);
+    // .git holds the token that actions/checkout leaves in its config: nothing in there is meant to be public.
+    const allowed = isInside(from.linkedFilesIn, real) && !real.split(external_node_path_namespaceObject.sep).includes('.git');
+    if (!allowed || !(0,external_node_fs_namespaceObject.lstatSync)(real).isFile())
+        throw layers_escapes(path, target);
+    return file(path, real);
+}
+function realPathIfAny(path) {
+    try {
+        // Node's own realpathSync goes by the text where `..` follows a link (18 to 24).
+        return external_node_fs_namespaceObject.realpathSync.native(path);
+    }
+    catch {
+        return undefined;
+    }
+}
+function layers_escapes(path, target) {
+    return new failure_Failure('symlink-escapes', `${path} is a symbolic link to ${target}, which leaves the release.`, {
+        remedy: 'Links must be relative and stay inside the build. In public, a link to a file of the repository is ' +
+            'fine too: its content is taken. For anything else, put the content itself there.',
+    });
+}
+function decode(name, path) {
+    if ((0,external_node_buffer_.isUtf8)(name))
+        return name.toString('utf8');
+    const shown = JSON.stringify(name.toString('latin1')).replace(/[\x7f-\xff]/g, (character) => `\\x${character.charCodeAt(0).toString(16)}`);
+    throw new failure_Failure('file-name', `The name ${shown} in ${path || 'the build'} is not valid UTF-8.`, {
+        remedy: 'Rename the file.',
+        evidence: `in hexadecimal: ${name.toString('hex')}`,
+    });
+}
+/** From here on a character's place among UTF-16 units is not that of its bytes. */
+const ELSEWHERE = /[\ud800-\uffff]/;
+/** The order of their bytes, not of UTF-16 units as JavaScript has it: both ends of the wire must agree. */
+function compareBytes(a, b) {
+    if (ELSEWHERE.test(a) || ELSEWHERE.test(b))
+        return Buffer.compare(Buffer.from(a), Buffer.from(b));
+    return a < b ? -1 : Number(a > b);
+}
+
 ;// CONCATENATED MODULE: ./build/next/assemble.js
-
-
+/** What a release is made of, and where each part of it is on this machine. */
 
 
 
@@ -56526,7 +56682,7 @@ const promises_namespaceObject = require("node:fs/promises");
  * and reads no content. Where two layers have the same path, the later one wins.
  *
  * @param workspace the repository's folder: a link in `public` to a file in here becomes that file
- * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`
+ * @throws Failure `symlink-escapes`; its entries, where they are looked up, also `unsupported-file` and `file-name`
  */
 async function assemble(output, workspace = output.directory) {
     const { relativeAppDir } = output;
@@ -56538,9 +56694,7 @@ async function assemble(output, workspace = output.directory) {
             ? []
             : [await publicLayer(output.publicDirectory, external_node_path_namespaceObject.posix.join(relativeAppDir, 'public'), root)]),
     ];
-    const excluded = excludedPaths(output);
-    const walked = await Promise.all(layers.map((each) => walk(each, excluded)));
-    return { entries: sortByBytes(walked.reduce(overlay)) };
+    return { entries: overlaid(layers, excludedPaths(output)) };
 }
 /**
  * `.gapless` belongs to the release's own records. `cache` and `route-cache` are written by a running server, and
@@ -56558,123 +56712,25 @@ async function assemble_layer(directory, prefix, linkedFilesIn) {
 async function publicLayer(directory, prefix, workspace) {
     const found = await assemble_layer(directory, prefix, workspace);
     if (!isInside(workspace, found.source))
-        throw assemble_escapes(prefix, found.source);
+        throw layers_escapes(prefix, found.source);
     return found;
-}
-/**
- * Everything below a folder, one folder after the other: a promise for each of 50,000 files would take 400 MB,
- * and be no faster.
- */
-async function walk(from, excluded) {
-    const entries = [];
-    const waiting = [{ directory: from.source, path: from.prefix }];
-    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-        const { directory, path } = next;
-        const children = await (0,promises_namespaceObject.readdir)(directory, { withFileTypes: true, encoding: 'buffer' });
-        if (children.length === 0 && path !== '')
-            entries.push({ kind: 'directory', path });
-        for (const child of children) {
-            const name = decode(child.name, path);
-            const source = (0,external_node_path_namespaceObject.join)(directory, name);
-            const childPath = external_node_path_namespaceObject.posix.join(path, name);
-            if (excluded(childPath, name))
-                continue;
-            if (child.isDirectory())
-                waiting.push({ directory: source, path: childPath });
-            else if (child.isFile())
-                entries.push(file(childPath, source));
-            else
-                entries.push(await describeOther(from, child, source, childPath));
-        }
-    }
-    return entries;
-}
-async function describeOther(from, child, source, path) {
-    if (child.isSymbolicLink())
-        return assemble_link(from, path, source);
-    throw new failure_Failure('unsupported-file', `${source} is neither a file, a folder nor a symbolic link.`, {
-        remedy: 'Sockets, pipes and devices cannot be part of a release: remove it, or keep it out of the build.',
-    });
-}
-/** At once: it takes less time than a turn of the event loop. */
-function file(path, source) {
-    const { size, mode } = (0,external_node_fs_namespaceObject.lstatSync)(source);
-    // What Next.js loads at run time may be secret: other users of the server have no business with it.
-    if (/^\.env(\.[\w-]+)*$/.test(external_node_path_namespaceObject.posix.basename(path)))
-        return { kind: 'file', path, source, size, mode: 0o600 };
-    return { kind: 'file', path, source, size, mode: (mode & 0o100) === 0 ? 0o644 : 0o755 };
-}
-/**
- * A link that stays in its layer is kept as it is: Turbopack and pnpm build node_modules out of them. One that
- * leaves `public` for a regular file in the repository becomes a file with that content, because the release
- * would not have the other end. Every other one would point at whatever the server has there.
- */
-async function assemble_link(from, path, source) {
-    const target = decode(await (0,promises_namespaceObject.readlink)(source, { encoding: 'buffer' }), path);
-    // Undefined for a link to nothing, which is judged by its text alone.
-    const real = await (0,promises_namespaceObject.realpath)(source).catch(() => undefined);
-    const named = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(source), target);
-    const stays = !(0,external_node_path_namespaceObject.isAbsolute)(target) && isInside(from.source, named);
-    if (stays && (real === undefined || isInside(from.source, real)))
-        return { kind: 'link', path, target };
-    if (real === undefined || from.linkedFilesIn === undefined)
-        throw assemble_escapes(path, target);
-    // .git holds the token that actions/checkout leaves in its config: nothing in there is meant to be public.
-    const allowed = isInside(from.linkedFilesIn, real) && !real.split(external_node_path_namespaceObject.sep).includes('.git');
-    if (!allowed || !(await (0,promises_namespaceObject.lstat)(real)).isFile())
-        throw assemble_escapes(path, target);
-    return file(path, real);
-}
-function assemble_escapes(path, target) {
-    return new failure_Failure('symlink-escapes', `${path} is a symbolic link to ${target}, which leaves the release.`, {
-        remedy: 'Links must be relative and stay inside the build. In public, a link to a file of the repository is ' +
-            'fine too: its content is taken. For anything else, put the content itself there.',
-    });
-}
-function decode(name, path) {
-    if ((0,external_node_buffer_.isUtf8)(name))
-        return name.toString('utf8');
-    const shown = JSON.stringify(name.toString('latin1')).replace(/[\x7f-\xff]/g, (character) => `\\x${character.charCodeAt(0).toString(16)}`);
-    throw new failure_Failure('file-name', `The name ${shown} in ${path || 'the build'} is not valid UTF-8.`, {
-        remedy: 'Rename the file.',
-        evidence: `in hexadecimal: ${name.toString('hex')}`,
-    });
-}
-/** What of the lower layer remains visible under the upper one, and the upper one. */
-function overlay(lower, upper) {
-    // A path with something at or below it in the upper layer, and a path that is no folder there.
-    const covered = new Set(upper.flatMap(({ path }) => [path, ...foldersOf(path)]));
-    const opaque = new Set(upper.filter(({ kind }) => kind !== 'directory').map(({ path }) => path));
-    const isVisible = ({ path }) => {
-        if (covered.has(path))
-            return false;
-        for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
-            if (opaque.has(path.slice(0, slash)))
-                return false;
-        }
-        return true;
-    };
-    return [...lower.filter(isVisible), ...upper];
-}
-/** `a/b/c` lies in `a/b` and `a`. */
-function foldersOf(path) {
-    const folder = external_node_path_namespaceObject.posix.dirname(path);
-    return folder === '.' ? [] : [folder, ...foldersOf(folder)];
 }
 /** The entries with one more, in its place. */
 function withEntry(entries, entry) {
-    return sortByBytes([...entries, entry]);
-}
-/** Bytes, not UTF-16 units as JavaScript's own order has it: both ends of the wire must agree. */
-function sortByBytes(entries) {
-    return entries.toSorted((a, b) => compareBytes(a.path, b.path));
-}
-/** From here on a character's place among UTF-16 units is not that of its bytes. */
-const ELSEWHERE = /[\ud800-\uffff]/;
-function compareBytes(a, b) {
-    if (ELSEWHERE.test(a) || ELSEWHERE.test(b))
-        return Buffer.compare(Buffer.from(a), Buffer.from(b));
-    return a < b ? -1 : Number(a > b);
+    return {
+        *[Symbol.iterator]() {
+            let pending = entry;
+            for (const next of entries) {
+                if (pending !== undefined && compareBytes(pending.path, next.path) < 0) {
+                    yield pending;
+                    pending = undefined;
+                }
+                yield next;
+            }
+            if (pending !== undefined)
+                yield pending;
+        },
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/next/binary.js
@@ -56841,6 +56897,11 @@ function readDynamicSection(content) {
 
 /** `.node` and shared objects; programs of their own are started by name and not looked at. */
 const LOADABLE = /\.(node|dylib|dll|so(\.\d+)*)$/;
+const WASM = /-wasm32\b.*\.wasm$/;
+/** All that `findMisfits` looks at: the rest of a tree need not be kept for it. */
+function tellsOfBinaries({ kind, path }) {
+    return kind === 'file' && (LOADABLE.test(path) || WASM.test(path) || path.endsWith('/package.json'));
+}
 function findMisfits({ entries }, machine) {
     return familiesIn(entries).flatMap((family) => misfitsOf(family, machine));
 }
@@ -56923,9 +56984,9 @@ function remedyForPlatform(packageName, machine) {
         `If the app never loads ${packageName} at run time, leave it out with outputFileTracingExcludes.`);
 }
 function familiesIn(entries) {
-    const files = entries.filter((entry) => entry.kind === 'file');
+    const files = [...entries].filter((entry) => entry.kind === 'file');
     const sources = new Map(files.map(({ path, source }) => [path, source]));
-    const wasm = new Set(files.filter(({ path }) => /-wasm32\b.*\.wasm$/.test(path)).map(({ path }) => ownerOf(path, sources).key));
+    const wasm = new Set(files.filter(({ path }) => WASM.test(path)).map(({ path }) => ownerOf(path, sources).key));
     const found = files
         .filter(({ path }) => LOADABLE.test(path))
         .flatMap(({ path, source }) => {
@@ -57461,6 +57522,68 @@ function readOutline(outline) {
     return { has: (subtree) => isOutlined(subtree) && known.has(shortHash(subtree).toString('latin1')) };
 }
 
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
+;// CONCATENATED MODULE: ./build/transfer/unnamed-file.js
+/** Room on the runner's disk that nobody has to tidy up. */
+
+
+
+/** Open for reading and writing. It has no name from the beginning on, so that it goes with this process, however that ends. */
+function unnamedFile() {
+    const folder = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
+    try {
+        return (0,external_node_fs_namespaceObject.openSync)((0,external_node_path_namespaceObject.join)(folder, 'file'), 'wx+', 0o600);
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.rmSync)(folder, { recursive: true, force: true });
+    }
+}
+
+;// CONCATENATED MODULE: ./build/transfer/spool.js
+/** A list that is kept in a file instead of in memory, however long it is. */
+
+
+/** What is written, and read, at once, in bytes. */
+const PIECE = 64 * 1024;
+function createSpool() {
+    const handle = unnamedFile();
+    let size = 0;
+    let waiting = '';
+    const write = () => {
+        const bytes = Buffer.from(waiting);
+        for (let at = 0; at < bytes.length;)
+            at += (0,external_node_fs_namespaceObject.writeSync)(handle, bytes, at, bytes.length - at, size + at);
+        size += bytes.length;
+        waiting = '';
+    };
+    function* read() {
+        if (waiting !== '')
+            write();
+        const piece = Buffer.allocUnsafe(PIECE);
+        let begun = Buffer.alloc(0);
+        for (let at = 0; at < size;) {
+            const bytesRead = (0,external_node_fs_namespaceObject.readSync)(handle, piece, 0, PIECE, at);
+            at += bytesRead;
+            const bytes = Buffer.concat([begun, piece.subarray(0, bytesRead)]);
+            let from = 0;
+            for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, from)) {
+                yield JSON.parse(bytes.toString('utf8', from, end));
+                from = end + 1;
+            }
+            begun = bytes.subarray(from);
+        }
+    }
+    return {
+        add(item) {
+            waiting += `${JSON.stringify(item)}\n`;
+            if (waiting.length >= PIECE)
+                write();
+        },
+        [Symbol.iterator]: read,
+    };
+}
+
 ;// CONCATENATED MODULE: ./build/transfer/manifest.js
 /** Turns the deploy tree into its manifest: every file with its hash, and a hash for every folder. */
 
@@ -57468,51 +57591,52 @@ function readOutline(outline) {
 
 
 
+
 /** What may be hashed without a turn of the event loop, in bytes. */
 const TURN = 16 * 1024 * 1024;
+/** What a file costs besides its bytes, as bytes. */
+const FILE = 16 * 1024;
 /** @param progress told of bytes that have been hashed */
 async function createManifest(tree, progress = () => undefined) {
     const hashFile = fileHasher();
-    const entries = [];
-    let sinceTurn = 0;
+    const entries = createSpool();
+    const folders = [];
+    const subtrees = subtreeHasher((subtree) => {
+        if (isOutlined(subtree))
+            folders.push(subtree);
+    });
+    const hash = (0,external_node_crypto_.createHash)('sha256');
+    let [fileCount, bytes, sinceTurn] = [0, 0, 0];
+    const add = (entry) => {
+        entries.add(entry);
+        subtrees.add(entry);
+        hash.update(formatEntry(entry));
+    };
     for (const entry of tree.entries) {
         if (entry.kind !== 'file') {
-            entries.push(entry);
+            add(entry);
             continue;
         }
         const { kind, path, source, size, mode } = entry;
         const hashing = hashFile(source, size);
-        entries.push({
-            kind,
-            path,
-            source,
-            size,
-            mode,
-            hash: typeof hashing === 'string' ? hashing : await hashing,
-        });
+        add({ kind, path, source, size, mode, hash: typeof hashing === 'string' ? hashing : await hashing });
         progress(size);
-        sinceTurn += size;
+        fileCount += 1;
+        bytes += size;
+        sinceTurn += size + FILE;
         if (sinceTurn < TURN)
             continue;
         // The connection has to be kept alive meanwhile.
         await (0,external_node_timers_promises_namespaceObject.setImmediate)();
         sinceTurn = 0;
     }
-    const folders = [];
-    const subtrees = subtreeHasher((subtree) => folders.push(subtree));
-    const hash = (0,external_node_crypto_.createHash)('sha256');
-    for (const entry of entries) {
-        subtrees.add(entry);
-        hash.update(formatEntry(entry));
-    }
     subtrees.end();
-    const files = entries.filter((entry) => entry.kind === 'file');
-    const bytes = files.reduce((sum, { size }) => sum + size, 0);
-    return { entries, files, folders, hash: hash.digest('hex'), bytes };
+    return { entries, fileCount, folders, hash: hash.digest('hex'), bytes };
 }
 
 ;// CONCATENATED MODULE: ./build/phases/assemble.js
 /** assemble: lays the deploy tree out (standalone, static, public), sees that the server can run it, and hashes it. */
+
 
 
 
@@ -57526,7 +57650,6 @@ async function createManifest(tree, progress = () => undefined) {
  */
 async function assemble_assemble(plan, output, launcherFile, hosts, log) {
     const tree = await assemble(output, plan.inputs.run.workspace);
-    checkEach(hosts, (facts) => assertFits(tree, output, facts));
     const launcher = {
         kind: 'file',
         path: '.gapless/launcher.cjs',
@@ -57534,11 +57657,19 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
         size: (0,external_node_fs_namespaceObject.statSync)(launcherFile).size,
         mode: 0o644,
     };
+    let total = launcher.size;
+    const binaries = [];
+    for (const entry of tree.entries) {
+        if (entry.kind === 'file')
+            total += entry.size;
+        if (tellsOfBinaries(entry))
+            binaries.push(entry);
+    }
+    checkEach(hosts, (facts) => assertFits({ entries: binaries }, output, facts));
     const entries = withEntry(tree.entries, launcher);
-    const total = entries.reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.size : 0), 0);
     const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total));
-    const { files, bytes } = manifest;
-    return { value: manifest, detail: `${plural(files.length, 'file')}, ${formatBytes(bytes)}` };
+    const { fileCount, bytes } = manifest;
+    return { value: manifest, detail: `${plural(fileCount, 'file')}, ${formatBytes(bytes)}` };
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
@@ -59397,10 +59528,6 @@ function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
 
 // EXTERNAL MODULE: external "node:events"
 var external_node_events_ = __nccwpck_require__(8474);
-;// CONCATENATED MODULE: external "node:os"
-const external_node_os_namespaceObject = require("node:os");
-// EXTERNAL MODULE: external "node:stream"
-var external_node_stream_ = __nccwpck_require__(7075);
 // EXTERNAL MODULE: external "node:zlib"
 var external_node_zlib_ = __nccwpck_require__(8522);
 ;// CONCATENATED MODULE: ./build/transfer/stream.js
@@ -59419,8 +59546,12 @@ var external_node_zlib_ = __nccwpck_require__(8522);
 function manifestStream({ entries, folders }, base) {
     const outline = readOutline(base);
     const same = new Set(folders.filter((folder) => outline.has(folder)).map(({ path }) => path));
-    const lines = [...differences(entries, same)];
-    return compress(texts(lines), lines.length > MANY ? 5 : 10);
+    const lines = () => differences(entries, same);
+    let count = 0;
+    for (const _ of lines())
+        if ((count += 1) > MANY)
+            break;
+    return compress(texts(lines()), count > MANY ? 5 : 10);
 }
 function* differences(entries, same) {
     if (same.has('')) {
@@ -59435,13 +59566,19 @@ function* differences(entries, same) {
         yield skipped === undefined ? entry : { kind: 'same', path: skipped };
     }
 }
+/** In characters. */
+const TEXT = 64 * 1024;
 function* texts(lines) {
-    for (let at = 0; at < lines.length; at += 200) {
-        yield Buffer.from(lines
-            .slice(at, at + 200)
-            .map(formatEntry)
-            .join(''));
+    let text = '';
+    for (const line of lines) {
+        text += formatEntry(line);
+        if (text.length < TEXT)
+            continue;
+        yield Buffer.from(text);
+        text = '';
     }
+    if (text !== '')
+        yield Buffer.from(text);
 }
 /** `a/b/c` lies in `a` and in `a/b`. */
 function stream_foldersOf(path) {
@@ -59452,12 +59589,28 @@ function stream_foldersOf(path) {
     return folders;
 }
 /** @param bitmap base64, one bit for each file of the manifest */
-function missingFiles({ files }, bitmap) {
+function missingFiles({ entries }, bitmap) {
     const missing = Bitmap.parse(bitmap);
-    return missing.count === 0 ? [] : files.filter((_, index) => missing.has(index));
+    return {
+        *[Symbol.iterator]() {
+            if (missing.count === 0)
+                return;
+            let index = 0;
+            for (const entry of entries) {
+                if (entry.kind !== 'file')
+                    continue;
+                if (missing.has(index))
+                    yield entry;
+                index += 1;
+            }
+        },
+    };
 }
 function totalSize(files) {
-    return files.reduce((sum, { size }) => sum + size, 0);
+    let sum = 0;
+    for (const { size } of files)
+        sum += size;
+    return sum;
 }
 /** Of a part, unless a single file is larger: eight windows of brotli, so that cutting costs next to nothing. */
 const PART_BYTES = 8 * 1024 * 1024;
@@ -59504,30 +59657,32 @@ function* cut(files) {
         yield part;
 }
 /** In bytes: what is read, and packed, at once. */
-const PIECE = 256 * 1024;
+const stream_PIECE = 256 * 1024;
+/** In bytes: what comes out at once. */
+const CHUNK = 64 * 1024;
 /**
- * The files' bytes in pieces of one size, because each piece costs a turn of Node's event loop, however small. They
- * are read at once: a handle of Node's own for each of 50,000 files is garbage that stays for long.
+ * The files' bytes in pieces of one size, because each piece costs a turn of Node's event loop, however small; all in
+ * the same buffer: one for each would be garbage by the gigabyte. They are read at once: a handle of Node's own for
+ * each of 50,000 files is garbage that stays for long.
  * @throws Failure `file-changed` when a file is not what was hashed: something still writes into the build
  */
 function* contents(files, progress) {
-    let piece = Buffer.allocUnsafe(PIECE);
+    const piece = Buffer.allocUnsafe(stream_PIECE);
     let filled = 0;
     for (const { source, path, size } of files) {
         const handle = (0,external_node_fs_namespaceObject.openSync)(source, 'r');
         let read = 0;
         try {
             for (;;) {
-                const bytesRead = (0,external_node_fs_namespaceObject.readSync)(handle, piece, filled, PIECE - filled, null);
+                const bytesRead = (0,external_node_fs_namespaceObject.readSync)(handle, piece, filled, stream_PIECE - filled, null);
                 if (bytesRead === 0)
                     break;
                 read += bytesRead;
                 filled += bytesRead;
                 progress(bytesRead);
-                if (filled < PIECE)
+                if (filled < stream_PIECE)
                     continue;
                 yield piece;
-                piece = Buffer.allocUnsafe(PIECE);
                 filled = 0;
             }
         }
@@ -59557,17 +59712,40 @@ function qualityFor(bytes) {
 }
 /** As a power of two, in bytes. With 22 a build is 0.4 % smaller, takes a quarter longer to pack, and more memory on both sides. */
 const WINDOW = 20;
-/** @param ahead what may be packed before anybody asks for it, in bytes */
-function compress(source, quality, ahead = 64 * 1024) {
+/**
+ * @param source each of its pieces is done with when it is asked for the next
+ * @param ahead what may be packed before anybody asks for it, in bytes
+ */
+function compress(source, quality, ahead = CHUNK) {
     const packed = (0,external_node_zlib_.createBrotliCompress)({
-        chunkSize: 64 * 1024,
+        chunkSize: CHUNK,
+        readableHighWaterMark: ahead,
         params: { [external_node_zlib_.constants.BROTLI_PARAM_QUALITY]: quality, [external_node_zlib_.constants.BROTLI_PARAM_LGWIN]: WINDOW },
     });
-    const out = new external_node_stream_.PassThrough({ highWaterMark: ahead });
     // An error shows to who reads it, be it much later.
-    out.on('error', () => undefined);
-    (0,external_node_stream_.pipeline)(external_node_stream_.Readable.from(source, { highWaterMark: 2 }), packed, out, () => undefined);
-    return out;
+    packed.on('error', () => undefined);
+    feed(packed, source).catch((error) => packed.destroy(error));
+    return packed;
+}
+/** The next piece comes when the one before has been worked off: no stream's queue keeps any. */
+async function feed(packed, source) {
+    // Not in the turn of who asked: it may have more to begin.
+    await (0,external_node_timers_promises_namespaceObject.setImmediate)();
+    for (const piece of source) {
+        await new Promise((resolve, reject) => {
+            packed.once('close', resolve);
+            packed.write(piece, (error) => {
+                packed.off('close', resolve);
+                if (error)
+                    reject(error);
+                else
+                    resolve();
+            });
+        });
+        if (packed.destroyed)
+            return;
+    }
+    packed.end();
 }
 
 ;// CONCATENATED MODULE: ./build/transfer/pack-once.js
@@ -59580,6 +59758,7 @@ function compress(source, quality, ahead = 64 * 1024) {
 
 
 
+const [closeAsync, readAsync, writeAsync] = [(0,external_node_util_.promisify)(external_node_fs_namespaceObject.close), (0,external_node_util_.promisify)(external_node_fs_namespaceObject.read), (0,external_node_util_.promisify)(external_node_fs_namespaceObject.write)];
 /** For one host: it reads what is being packed. */
 function packForOne(manifest) {
     return {
@@ -59617,7 +59796,7 @@ const pack_once_PIECE = 64 * 1024;
 function pack(files) {
     const news = new external_node_events_.EventEmitter().setMaxListeners(0);
     const written = [];
-    const file = temporaryFile();
+    const file = unnamedFile();
     let end;
     let closed = false;
     const more = async () => {
@@ -59626,7 +59805,6 @@ function pack(files) {
         await (0,external_node_events_.once)(news, 'more');
     };
     async function write() {
-        const handle = await file;
         let at = 0;
         for (const { files: some, content } of contentParts(files)) {
             const part = { files: some, from: at, to: at, whole: false };
@@ -59634,7 +59812,7 @@ function pack(files) {
             for await (const piece of content) {
                 if (closed)
                     return;
-                await handle.write(piece, 0, piece.length, at);
+                await writeAsync(file, piece, 0, piece.length, at);
                 at += piece.length;
                 part.to = at;
                 news.emit('more');
@@ -59650,11 +59828,10 @@ function pack(files) {
         news.emit('more');
     });
     async function* read(part) {
-        const handle = await file;
         for (let at = part.from;;) {
             if (at < part.to) {
                 const piece = Buffer.allocUnsafe(Math.min(pack_once_PIECE, part.to - at));
-                const { bytesRead } = await handle.read(piece, 0, piece.length, at);
+                const { bytesRead } = await readAsync(file, piece, 0, piece.length, at);
                 at += bytesRead;
                 yield piece.subarray(0, bytesRead);
             }
@@ -59684,19 +59861,9 @@ function pack(files) {
         async close() {
             closed = true;
             await writing;
-            await file.then((handle) => handle.close()).catch(() => undefined);
+            await closeAsync(file);
         },
     };
-}
-/** It has no name from the beginning on, so that it goes with this process, however that ends. */
-async function temporaryFile() {
-    const folder = await (0,promises_namespaceObject.mkdtemp)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
-    try {
-        return await (0,promises_namespaceObject.open)((0,external_node_path_namespaceObject.join)(folder, 'packed'), 'w+', 0o600);
-    }
-    finally {
-        await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true });
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/phases/upload.js
@@ -59758,21 +59925,22 @@ async function upload(release, host, log) {
         isFinal: ({ code }) => code !== 'connection-lost',
     }, log.info);
     const { id, sentBytes } = course;
-    const files = missingFiles(manifest, course.asked.format());
+    const bytes = totalSize(missingFiles(manifest, course.asked.format()));
+    const { count } = course.asked;
     return {
         value: {
             id: id,
             sentBytes,
             sent: {
-                files: files.length,
-                bytes: totalSize(files),
-                ofFiles: manifest.files.length,
+                files: count,
+                bytes,
+                ofFiles: manifest.fileCount,
                 ofBytes: manifest.bytes,
             },
         },
         detail: [
-            `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ` +
-                `${manifest.files.length - files.length} were there already`,
+            `${id}: sent ${plural(count, 'file')} in ${formatBytes(sentBytes)}, ` +
+                `${manifest.fileCount - count} were there already`,
             ...remarks(course, leftOut),
         ].join('; '),
     };
@@ -60018,12 +60186,14 @@ function bootstrapCommand({ sentinel, source, persist, path, options }) {
 }
 /** The oldest Node that the agent and the launcher run on. */
 const OLDEST_NODE = 18;
+/** V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24). */
+const LEAN = '--max-semi-space-size=2';
 /**
  * Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the usual places, of several
  * versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
  */
 function findNode(sentinel, binPath, code) {
-    const run = `"$1" -e "eval(require(/zlib/.source).inflateRawSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
+    const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).inflateRawSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
     const single = [
         ...binPath.map((folder) => `${shellWord(folder)}/node`),
         '"$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
@@ -60623,6 +60793,8 @@ function passwordPrompt(username, password, unanswerable) {
     };
 }
 
+// EXTERNAL MODULE: external "node:stream"
+var external_node_stream_ = __nccwpck_require__(7075);
 ;// CONCATENATED MODULE: ./build/ssh/channel.js
 
 
@@ -61539,7 +61711,7 @@ function deploy(project) {
         });
         const manifest = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile, hosts, pipeline.log));
         if (dryRun) {
-            pipeline.skip('upload', `dry run: ${plural(manifest.files.length, 'file')} would become a new release`);
+            pipeline.skip('upload', `dry run: ${plural(manifest.fileCount, 'file')} would become a new release`);
             return { ...untouched(known), succeeded: true };
         }
         const { id, sentBytes, sent } = await uploadToAll(plan, hosts, output, manifest, pipeline);
@@ -62182,9 +62354,11 @@ function asSentence(text) {
 
 
 
+
 async function main() {
     // Red until proven green: a promise that never settles, or a crash, must not end the step with success.
     process.exitCode = 1;
+    stayLean();
     const begun = performance.now();
     let pipeline = createPipeline(jobLog);
     let redact = (text) => text;

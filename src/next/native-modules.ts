@@ -46,6 +46,12 @@ interface Family {
 
 /** `.node` and shared objects; programs of their own are started by name and not looked at. */
 const LOADABLE = /\.(node|dylib|dll|so(\.\d+)*)$/
+const WASM = /-wasm32\b.*\.wasm$/
+
+/** All that `findMisfits` looks at: the rest of a tree need not be kept for it. */
+export function tellsOfBinaries({ kind, path }: TreeEntry): boolean {
+  return kind === 'file' && (LOADABLE.test(path) || WASM.test(path) || path.endsWith('/package.json'))
+}
 
 export function findMisfits({ entries }: Tree, machine: Machine): readonly Misfit[] {
   return familiesIn(entries).flatMap((family) => misfitsOf(family, machine))
@@ -139,11 +145,11 @@ function remedyForPlatform(packageName: string, machine: Machine): string {
 
 type File = Extract<TreeEntry, { kind: 'file' }>
 
-function familiesIn(entries: readonly TreeEntry[]): readonly Family[] {
-  const files = entries.filter((entry): entry is File => entry.kind === 'file')
+function familiesIn(entries: Iterable<TreeEntry>): readonly Family[] {
+  const files = [...entries].filter((entry): entry is File => entry.kind === 'file')
   const sources = new Map(files.map(({ path, source }) => [path, source]))
   const wasm = new Set(
-    files.filter(({ path }) => /-wasm32\b.*\.wasm$/.test(path)).map(({ path }) => ownerOf(path, sources).key),
+    files.filter(({ path }) => WASM.test(path)).map(({ path }) => ownerOf(path, sources).key),
   )
   const found = files
     .filter(({ path }) => LOADABLE.test(path))

@@ -1,8 +1,9 @@
 /** assemble: lays the deploy tree out (standalone, static, public), sees that the server can run it, and hashes it. */
 import { statSync } from 'node:fs'
 import { formatBytes, plural } from '../format.ts'
-import { assemble as layOut, withEntry } from '../next/assemble.ts'
+import { assemble as layOut, type TreeEntry, withEntry } from '../next/assemble.ts'
 import { assertFits } from '../next/fit.ts'
+import { tellsOfBinaries } from '../next/native-modules.ts'
 import type { BuildOutput } from '../next/output.ts'
 import type { Done, Log } from '../pipeline.ts'
 import { startProgress } from '../progress.ts'
@@ -23,7 +24,6 @@ export async function assemble(
   log: Pick<Log, 'info'>,
 ): Promise<Done<Manifest>> {
   const tree = await layOut(output, plan.inputs.run.workspace)
-  checkEach(hosts, (facts) => assertFits(tree, output, facts))
   const launcher = {
     kind: 'file',
     path: LAUNCHER,
@@ -31,9 +31,15 @@ export async function assemble(
     size: statSync(launcherFile).size,
     mode: 0o644,
   } as const
+  let total = launcher.size
+  const binaries: TreeEntry[] = []
+  for (const entry of tree.entries) {
+    if (entry.kind === 'file') total += entry.size
+    if (tellsOfBinaries(entry)) binaries.push(entry)
+  }
+  checkEach(hosts, (facts) => assertFits({ entries: binaries }, output, facts))
   const entries = withEntry(tree.entries, launcher)
-  const total = entries.reduce((sum, entry) => sum + (entry.kind === 'file' ? entry.size : 0), 0)
   const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total))
-  const { files, bytes } = manifest
-  return { value: manifest, detail: `${plural(files.length, 'file')}, ${formatBytes(bytes)}` }
+  const { fileCount, bytes } = manifest
+  return { value: manifest, detail: `${plural(fileCount, 'file')}, ${formatBytes(bytes)}` }
 }

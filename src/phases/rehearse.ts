@@ -76,8 +76,8 @@ async function compare(host: Host, output: Built, manifest: Manifest, packer: Pa
   const { missing, lack } = await offer(host, output, manifest, packer, (params, body) =>
     host.agent().call('compare', params, { body }),
   )
-  const files = missingFiles(manifest, missing).map(({ path, size }) => ({ path, size }))
-  const sending = { files, of: { files: manifest.files.length, bytes: manifest.bytes } }
+  const files = [...missingFiles(manifest, missing)].map(({ path, size }) => ({ path, size }))
+  const sending = { files, of: { files: manifest.fileCount, bytes: manifest.bytes } }
   const findings: readonly Finding[] = lack === null ? [] : [{ effect: 'ends', ...lack }]
   return { sending, lack: findings }
 }

@@ -108,21 +108,22 @@ async function upload(release: Release, host: Host, log: Pick<Log, 'info'>): Pro
     log.info,
   )
   const { id, sentBytes } = course
-  const files = missingFiles(manifest, course.asked.format())
+  const bytes = totalSize(missingFiles(manifest, course.asked.format()))
+  const { count } = course.asked
   return {
     value: {
       id: id!,
       sentBytes,
       sent: {
-        files: files.length,
-        bytes: totalSize(files),
-        ofFiles: manifest.files.length,
+        files: count,
+        bytes,
+        ofFiles: manifest.fileCount,
         ofBytes: manifest.bytes,
       },
     },
     detail: [
-      `${id}: sent ${plural(files.length, 'file')} in ${formatBytes(sentBytes)}, ` +
-        `${manifest.files.length - files.length} were there already`,
+      `${id}: sent ${plural(count, 'file')} in ${formatBytes(sentBytes)}, ` +
+        `${manifest.fileCount - count} were there already`,
       ...remarks(course, leftOut),
     ].join('; '),
   }

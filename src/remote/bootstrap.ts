@@ -41,12 +41,15 @@ export function bootstrapCommand({ sentinel, source, persist, path, options }: B
 /** The oldest Node that the agent and the launcher run on. */
 const OLDEST_NODE = 18
 
+/** V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24). */
+const LEAN = '--max-semi-space-size=2'
+
 /**
  * Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the usual places, of several
  * versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
  */
 function findNode(sentinel: string, binPath: readonly string[], code: string): string {
-  const run = `"$1" -e "eval(require(/zlib/.source).inflateRawSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`
+  const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).inflateRawSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`
   const single = [
     ...binPath.map((folder) => `${shellWord(folder)}/node`),
     '"$d"',

@@ -2,18 +2,20 @@
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { fileHasher } from '../content/hash-file.ts'
-import { type Subtree, subtreeHasher } from '../content/subtrees.ts'
+import { isOutlined, type Subtree, subtreeHasher } from '../content/subtrees.ts'
 import type { Tree, TreeEntry } from '../next/assemble.ts'
 import { formatEntry } from '../protocol/manifest.ts'
+import { createSpool } from './spool.ts'
 
 export type SourceFile = Extract<TreeEntry, { kind: 'file' }> & { readonly hash: string }
-type SourceEntry = Exclude<TreeEntry, { kind: 'file' }> | SourceFile
+export type SourceEntry = Exclude<TreeEntry, { kind: 'file' }> | SourceFile
 
 export interface Manifest {
-  readonly entries: readonly SourceEntry[]
-  /** The files among the entries, in the same order. */
-  readonly files: readonly SourceFile[]
-  /** The folders, each after those in it. */
+  /** Sorted by the bytes of the path. Kept in a file, and read anew each time: there may be very many. */
+  readonly entries: Iterable<SourceEntry>
+  /** How many of them are files. */
+  readonly fileCount: number
+  /** The folders that an outline can have, each after those in it. */
   readonly folders: readonly Subtree[]
   /** SHA-256 of its lines, in hex. */
   readonly hash: string
@@ -22,6 +24,8 @@ export interface Manifest {
 
 /** What may be hashed without a turn of the event loop, in bytes. */
 const TURN = 16 * 1024 * 1024
+/** What a file costs besides its bytes, as bytes. */
+const FILE = 16 * 1024
 
 /** @param progress told of bytes that have been hashed */
 export async function createManifest(
@@ -29,40 +33,35 @@ export async function createManifest(
   progress: (bytes: number) => void = () => undefined,
 ): Promise<Manifest> {
   const hashFile = fileHasher()
-  const entries: SourceEntry[] = []
-  let sinceTurn = 0
+  const entries = createSpool<SourceEntry>()
+  const folders: Subtree[] = []
+  const subtrees = subtreeHasher((subtree) => {
+    if (isOutlined(subtree)) folders.push(subtree)
+  })
+  const hash = createHash('sha256')
+  let [fileCount, bytes, sinceTurn] = [0, 0, 0]
+  const add = (entry: SourceEntry) => {
+    entries.add(entry)
+    subtrees.add(entry)
+    hash.update(formatEntry(entry))
+  }
   for (const entry of tree.entries) {
     if (entry.kind !== 'file') {
-      entries.push(entry)
+      add(entry)
       continue
     }
     const { kind, path, source, size, mode } = entry
     const hashing = hashFile(source, size)
-    entries.push({
-      kind,
-      path,
-      source,
-      size,
-      mode,
-      hash: typeof hashing === 'string' ? hashing : await hashing,
-    })
+    add({ kind, path, source, size, mode, hash: typeof hashing === 'string' ? hashing : await hashing })
     progress(size)
-    sinceTurn += size
+    fileCount += 1
+    bytes += size
+    sinceTurn += size + FILE
     if (sinceTurn < TURN) continue
     // The connection has to be kept alive meanwhile.
     await setImmediate()
     sinceTurn = 0
   }
-
-  const folders: Subtree[] = []
-  const subtrees = subtreeHasher((subtree) => folders.push(subtree))
-  const hash = createHash('sha256')
-  for (const entry of entries) {
-    subtrees.add(entry)
-    hash.update(formatEntry(entry))
-  }
   subtrees.end()
-  const files = entries.filter((entry) => entry.kind === 'file')
-  const bytes = files.reduce((sum, { size }) => sum + size, 0)
-  return { entries, files, folders, hash: hash.digest('hex'), bytes }
+  return { entries, fileCount, folders, hash: hash.digest('hex'), bytes }
 }

@@ -3,11 +3,13 @@
  * pace. None holds another back, and none costs memory.
  */
 import { EventEmitter, once } from 'node:events'
-import { type FileHandle, mkdtemp, open, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { close as closeFile, read as readFile, write as writeFile } from 'node:fs'
+import { promisify } from 'node:util'
 import type { Manifest, SourceFile } from './manifest.ts'
 import { contentParts, manifestStream, missingFiles, totalSize } from './stream.ts'
+import { unnamedFile } from './unnamed-file.ts'
+
+const [closeAsync, readAsync, writeAsync] = [promisify(closeFile), promisify(readFile), promisify(writeFile)]
 
 export interface PackedPart {
   readonly files: readonly SourceFile[]
@@ -76,10 +78,10 @@ interface Written {
 
 const PIECE = 64 * 1024
 
-function pack(files: readonly SourceFile[]): Packed {
+function pack(files: Iterable<SourceFile>): Packed {
   const news = new EventEmitter().setMaxListeners(0)
   const written: Written[] = []
-  const file = temporaryFile()
+  const file = unnamedFile()
   let end: { readonly error?: unknown } | undefined
   let closed = false
 
@@ -88,14 +90,13 @@ function pack(files: readonly SourceFile[]): Packed {
     await once(news, 'more')
   }
   async function write(): Promise<void> {
-    const handle = await file
     let at = 0
     for (const { files: some, content } of contentParts(files)) {
       const part: Written = { files: some, from: at, to: at, whole: false }
       written.push(part)
       for await (const piece of content) {
         if (closed) return
-        await handle.write(piece, 0, piece.length, at)
+        await writeAsync(file, piece, 0, piece.length, at)
         at += piece.length
         part.to = at
         news.emit('more')
@@ -112,11 +113,10 @@ function pack(files: readonly SourceFile[]): Packed {
     })
 
   async function* read(part: Written): AsyncGenerator<Buffer, void, undefined> {
-    const handle = await file
     for (let at = part.from; ;) {
       if (at < part.to) {
         const piece = Buffer.allocUnsafe(Math.min(PIECE, part.to - at))
-        const { bytesRead } = await handle.read(piece, 0, piece.length, at)
+        const { bytesRead } = await readAsync(file, piece, 0, piece.length, at)
         at += bytesRead
         yield piece.subarray(0, bytesRead)
       } else if (part.whole) {
@@ -142,17 +142,7 @@ function pack(files: readonly SourceFile[]): Packed {
     async close() {
       closed = true
       await writing
-      await file.then((handle) => handle.close()).catch(() => undefined)
+      await closeAsync(file)
     },
-  }
-}
-
-/** It has no name from the beginning on, so that it goes with this process, however that ends. */
-async function temporaryFile(): Promise<FileHandle> {
-  const folder = await mkdtemp(join(tmpdir(), 'gapless-'))
-  try {
-    return await open(join(folder, 'packed'), 'w+', 0o600)
-  } finally {
-    await rm(folder, { recursive: true, force: true })
   }
 }

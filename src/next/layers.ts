@@ -1,0 +1,176 @@
+/** Folders laid over one another, as one tree. */
+import { isUtf8 } from 'node:buffer'
+import { type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
+import { dirname, isAbsolute, join, posix, sep } from 'node:path'
+import { Failure } from '../protocol/failure.ts'
+import type { TreeEntry } from './assemble.ts'
+import { isInside } from './paths.ts'
+
+/** A folder on this machine and its place in the release. */
+export interface Layer {
+  /** With symbolic links resolved. */
+  readonly source: string
+  readonly prefix: string
+  /** Where a link that leaves the layer may find the file that it stands for; undefined: nowhere. */
+  readonly linkedFilesIn: string | undefined
+}
+
+/** Whether a path of the release, and all below it, is left out. */
+export type Excluded = (path: string, name: string) => boolean
+
+/**
+ * Everything in the layers, sorted by the bytes of the paths; of two with the same path the later one counts. Found
+ * folder by folder each time that it is asked for: a list of 100,000 files would take 40 MB.
+ * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`
+ */
+export function overlaid(layers: readonly Layer[], excluded: Excluded): Iterable<TreeEntry> {
+  // The last one first: it counts.
+  const places = layers.toReversed().map((layer) => placeOf(layer, ''))
+  return { [Symbol.iterator]: () => below('', places, excluded) }
+}
+
+/** What a layer has at a path of the release. */
+interface Place {
+  readonly layer: Layer
+  /** On this machine; undefined where the layer itself only stands further below. */
+  readonly directory: string | undefined
+}
+
+interface Child {
+  readonly place: Place
+  /** Undefined for a folder of which only the layer's prefix tells. */
+  readonly entry: Dirent<Buffer> | undefined
+}
+
+function* below(
+  path: string,
+  places: readonly Place[],
+  excluded: Excluded,
+): Generator<TreeEntry, void, undefined> {
+  const children = new Map<string, Child[]>()
+  for (const place of places) {
+    for (const [name, child] of childrenIn(place, path)) {
+      const others = children.get(name)
+      if (others === undefined) children.set(name, [child])
+      else others.push(child)
+    }
+  }
+  if (children.size === 0 && path !== '') yield { kind: 'directory', path }
+
+  const found = [...children].flatMap(([name, all]) => {
+    const childPath = posix.join(path, name)
+    if (excluded(childPath, name)) return []
+    const folders = foldersOf(all, childPath)
+    // What is in a folder sorts by the slash that follows; an empty one is an entry itself.
+    const isFull = folders.some((place) => [...childrenIn(place, childPath)].length > 0)
+    return [{ name, childPath, child: all[0]!, folders, key: isFull ? `${name}/` : name }]
+  })
+  for (const { name, childPath, child, folders } of found.toSorted((a, b) => compareBytes(a.key, b.key))) {
+    if (folders.length > 0) yield* below(childPath, folders, excluded)
+    else yield describe(child, childPath, name)
+  }
+}
+
+/** The folders of that name that are seen together: those over the first that is none. */
+function foldersOf(children: readonly Child[], path: string): readonly Place[] {
+  const end = children.findIndex(({ entry }) => entry !== undefined && !entry.isDirectory())
+  return children
+    .slice(0, end < 0 ? children.length : end)
+    .map(({ place: { layer } }) => placeOf(layer, path))
+}
+
+function placeOf(layer: Layer, path: string): Place {
+  const { source, prefix } = layer
+  if (isAbove(path, prefix)) return { layer, directory: undefined }
+  return { layer, directory: join(source, posix.relative(prefix, path)) }
+}
+
+function isAbove(path: string, prefix: string): boolean {
+  return path === '' ? prefix !== '' : prefix.startsWith(`${path}/`)
+}
+
+function* childrenIn({ layer, directory }: Place, path: string): Generator<[string, Child], void, undefined> {
+  if (directory === undefined) {
+    const [name = ''] = layer.prefix.slice(path === '' ? 0 : path.length + 1).split('/')
+    yield [name, { place: { layer, directory }, entry: undefined }]
+    return
+  }
+  for (const entry of readdirSync(directory, { withFileTypes: true, encoding: 'buffer' })) {
+    yield [decode(entry.name, path), { place: { layer, directory }, entry }]
+  }
+}
+
+function describe({ place: { layer, directory }, entry }: Child, path: string, name: string): TreeEntry {
+  const source = join(directory!, name)
+  if (entry!.isFile()) return file(path, source)
+  if (entry!.isSymbolicLink()) return link(layer, path, source)
+  throw new Failure('unsupported-file', `${source} is neither a file, a folder nor a symbolic link.`, {
+    remedy: 'Sockets, pipes and devices cannot be part of a release: remove it, or keep it out of the build.',
+  })
+}
+
+function file(path: string, source: string): TreeEntry {
+  const { size, mode } = lstatSync(source)
+  return { kind: 'file', path, source, size, mode: (mode & 0o100) === 0 ? 0o644 : 0o755 }
+}
+
+/**
+ * A link that stays in its layer is kept as it is: Turbopack and pnpm build node_modules out of them. One that
+ * leaves `public` for a regular file in the repository becomes a file with that content, because the release
+ * would not have the other end. Every other one would point at whatever the server has there.
+ */
+function link(from: Layer, path: string, source: string): TreeEntry {
+  const target = decode(readlinkSync(source, { encoding: 'buffer' }), path)
+  // Undefined for a link to nothing, which is judged by its text alone.
+  const real = realPathIfAny(source)
+  const named = join(dirname(source), target)
+  const stays = !isAbsolute(target) && isInside(from.source, named)
+  if (stays && (real === undefined || isInside(from.source, real))) return { kind: 'link', path, target }
+  if (real === undefined || from.linkedFilesIn === undefined) throw escapes(path, target)
+  // .git holds the token that actions/checkout leaves in its config: nothing in there is meant to be public.
+  const allowed = isInside(from.linkedFilesIn, real) && !real.split(sep).includes('.git')
+  if (!allowed || !lstatSync(real).isFile()) throw escapes(path, target)
+  return file(path, real)
+}
+
+function realPathIfAny(path: string): string | undefined {
+  try {
+    // Node's own realpathSync goes by the text where `..` follows a link (18 to 24).
+    return realpathSync.native(path)
+  } catch {
+    return undefined
+  }
+}
+
+export function escapes(path: string, target: string): Failure {
+  return new Failure(
+    'symlink-escapes',
+    `${path} is a symbolic link to ${target}, which leaves the release.`,
+    {
+      remedy:
+        'Links must be relative and stay inside the build. In public, a link to a file of the repository is ' +
+        'fine too: its content is taken. For anything else, put the content itself there.',
+    },
+  )
+}
+
+function decode(name: Buffer, path: string): string {
+  if (isUtf8(name)) return name.toString('utf8')
+  const shown = JSON.stringify(name.toString('latin1')).replace(
+    /[\x7f-\xff]/g,
+    (character) => `\\x${character.charCodeAt(0).toString(16)}`,
+  )
+  throw new Failure('file-name', `The name ${shown} in ${path || 'the build'} is not valid UTF-8.`, {
+    remedy: 'Rename the file.',
+    evidence: `in hexadecimal: ${name.toString('hex')}`,
+  })
+}
+
+/** From here on a character's place among UTF-16 units is not that of its bytes. */
+const ELSEWHERE = /[\ud800-\uffff]/
+
+/** The order of their bytes, not of UTF-16 units as JavaScript has it: both ends of the wire must agree. */
+export function compareBytes(a: string, b: string): number {
+  if (ELSEWHERE.test(a) || ELSEWHERE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b))
+  return a < b ? -1 : Number(a > b)
+}
