@@ -2,7 +2,8 @@
  * What a transfer costs: Gapless beside rsync, a tarball and sftp, all over one sshd and one wire of 50 ms round
  * trip and 100 Mbit/s, in one run.
  *
- *   npm run bench:transfer -- [--runs 5] [--builds FOLDER] [--large] [--sftp] [--only gapless]
+ *   npm run bench:transfer -- [--runs 5] [--builds FOLDER] [--large [--files N] [--megabytes N]] [--sftp] [--just]
+ *     [--only gapless]
  *
  * Bytes are both ways, login included, as the wire counted them, without TCP's own. Waits are how often the
  * client had to wait for the other end. Prints Markdown; medians of the runs.
@@ -22,12 +23,14 @@ import { startWire, type Traffic, type Wire } from './transfer/wire.ts'
 const { values } = parseArgs({
   options: {
     runs: { type: 'string', default: '5' },
-    /** Keep the builds of the example app there, and use those that are there. */
+    /** Keep the builds there, and use those that are there. */
     builds: { type: 'string' },
     large: { type: 'boolean', default: false },
     files: { type: 'string', default: '50000' },
     megabytes: { type: 'string', default: '1000' },
     sftp: { type: 'boolean', default: false },
+    /** Only what --large and --sftp add. */
+    just: { type: 'boolean', default: false },
     only: { type: 'string' },
   },
 })
@@ -66,10 +69,11 @@ try {
 async function bench(): Promise<void> {
   const compiled = compileSources()
   const peers = peersWith(loginFor(server, wire.port, work))
-  const [first, second] = await exampleApp(values.builds ?? join(work, 'builds'))
+  const builds = values.builds ?? join(work, 'builds')
+  const [first, second] = await exampleApp(builds)
   const runs = Number(values.runs)
   const { rsync, rsyncChecksum, rsyncLinkDest, tarball, sftp } = peers
-  const cases: Case[] = [
+  const example: Case[] = [
     { title: 'first deploy', before: undefined, version: first, peers: [rsync, tarball], runs },
     {
       title: 'one-page change',
@@ -80,10 +84,11 @@ async function bench(): Promise<void> {
     },
     { title: 'identical content', before: first, version: first, peers: [rsyncChecksum], runs },
   ]
+  const cases = values.just ? [] : example
   if (values.sftp)
     cases.push({ title: 'first deploy', before: undefined, version: first, peers: [sftp], runs: 1 })
   if (values.large) {
-    const [one, two] = largeApp(first, Number(values.files), Number(values.megabytes) * 1_000_000)
+    const [one, two] = largeApp(first, builds, Number(values.files), Number(values.megabytes) * 1_000_000)
     const large = `${Number(values.files).toLocaleString('en')} files, ${values.megabytes} MB`
     cases.push({ title: `${large}: first deploy`, before: undefined, version: one, peers: [rsync], runs: 1 })
     cases.push({ title: `${large}: one file`, before: one, version: two, peers: [rsyncLinkDest], runs: 1 })

@@ -1,6 +1,6 @@
 /** Uploads on top of a release that the server has, and what can be wrong with it. */
-import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { brotliCompressSync, brotliDecompressSync } from 'node:zlib'
 import { Readable } from 'node:stream'
@@ -14,6 +14,7 @@ import { createManifest, type Manifest } from '../../src/transfer/manifest.ts'
 import { contentParts, manifestStream } from '../../src/transfer/stream.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
+import { mayMount, mountTmpfs } from '../support/test-mounts.ts'
 import { type Content, type ListedManifest, manifestOf } from '../support/tree.ts'
 import { missingList, noBase, stage, stageParams } from '../support/upload.ts'
 import { run, runtimeWith } from './releases-on-disk.ts'
@@ -221,6 +222,27 @@ describe('a stage', () => {
     const failure = await failureOf(createUploads(layout).stage(params, body))
     expect(failure).toMatchObject({ code: 'disk-full', remedy: expect.stringContaining('keep-releases') })
     expect(failure.message).toMatch(/it needs 40000000\d\d\.\d MB, \d+\.\d MB are free/)
+  })
+
+  const withRoot = mayMount ? test : test.skip
+  withRoot.each([
+    ['blocks', 'size=10m', { 'public/big': randomBytes(7_000_000) }, /needs \d+\.\d MB, \d+\.\d MB are free/],
+    ['inodes', 'nr_inodes=100', files('public', 90, 'file'), /it needs \d+ inodes, \d+ are free/],
+  ])('fails before anything is sent when the disk has too few %s', async (_, disk, contents, message) => {
+    const mounted = folder()
+    const unmount = mountTmpfs(mounted, disk)
+    try {
+      const uploads = createUploads(layoutOf(join(mounted, 'app')))
+      const manifest = await manifestOf(folder(), { 'server.js': '', ...contents })
+      const failure = await failureOf(stage(uploads, manifest))
+      expect(failure).toMatchObject({ code: 'disk-full', message: expect.stringMatching(message) })
+      await uploads.abandon()
+      expect(readdirSync(join(mounted, 'app/.gapless/incoming'))).toEqual([])
+      // There is room for what is less.
+      await stage(uploads, await manifestOf(folder(), { 'server.js': '' }))
+    } finally {
+      unmount()
+    }
   })
 
   test('of what is not brotli says so', async () => {

@@ -1,8 +1,9 @@
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { buildsOfExample } from '../support/builds.ts'
+import { startProxy } from '../support/proxy.ts'
 import { fetchPackage } from '../support/registry.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
@@ -240,9 +241,27 @@ describe('on the server', () => {
     }
   }, 60_000)
 
-  test('after all of which a deploy succeeds', async () => {
-    const run = await deploy()
-    expect({ code: run.code, ...run.outputs }).toMatchObject({ code: 0, status: 'live' })
-    expect(await (await fetch(`${server.url}/api/release`)).text()).toContain('first')
-  }, 60_000)
+  test('after all of which a deploy succeeds, though its connection is cut while it uploads', async () => {
+    // What the others brought would not be sent again.
+    rmSync(join(server.app, 'releases'), { recursive: true, force: true })
+    const proxy = await startProxy(server.sshd.port)
+    const knownHosts = server.inputs['known-hosts']!.replace(`:${server.sshd.port} `, `:${proxy.port} `)
+    proxy.cutAfter(6_000_000)
+    try {
+      const run = await deploy({ port: String(proxy.port), 'known-hosts': knownHosts })
+      expect({ code: run.code, ...run.outputs, log: run.code === 0 ? '' : run.log }).toMatchObject({
+        code: 0,
+        status: 'live',
+        log: '',
+      })
+      expect(run.log).toContain('the connection is back')
+      const [, arrived] = /the connection was lost and .*: (\d+\.\d) MB had arrived/.exec(run.summary)!
+      expect(Number(arrived)).toBeGreaterThan(1)
+      // All of it twice would be some 21 MB.
+      expect(proxy.sentBytes()).toBeLessThan(16_000_000)
+      expect(await (await fetch(`${server.url}/api/release`)).text()).toContain('first')
+    } finally {
+      await proxy.stop()
+    }
+  }, 120_000)
 })

@@ -2,7 +2,7 @@ import { appendFileSync, rmSync } from 'node:fs'
 import { brotliDecompressSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { Bitmap } from '../../src/content/bitmap.ts'
-import { packOnce, type Packer } from '../../src/transfer/pack-once.ts'
+import { packForOne, packOnce, type Packer } from '../../src/transfer/pack-once.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { type ListedManifest, manifestOf } from '../support/tree.ts'
@@ -111,5 +111,37 @@ describe('what several hosts lack', () => {
     expect(first).toContain('"path":"13"')
     expect(second).toBe(first)
     await packer.close()
+  })
+})
+
+describe('what one host lacks', () => {
+  test('is packed before it asks, where it will lack everything', async () => {
+    const manifest = await manifestOf(folder(), contents)
+    const packer = packForOne(manifest)
+    packer.foresee()
+    let told = 0
+    expect((await read(packer, missing(manifest), (bytes) => (told += bytes))).equals(everything)).toBe(true)
+    expect(told).toBe(everything.length)
+    // Once more, after a lost connection.
+    expect((await read(packer, missing(manifest))).equals(everything)).toBe(true)
+    await packer.close()
+  })
+
+  test('is what it asks for, whatever was foreseen', async () => {
+    const manifest = await manifestOf(folder(), contents)
+    const packer = packForOne(manifest)
+    packer.foresee()
+    const some = missing(manifest, (index) => index !== 3)
+    const { '13': _, ...others } = contents
+    expect((await read(packer, some)).equals(Buffer.concat(Object.values(others)))).toBe(true)
+    await packer.close()
+  })
+
+  test('is let go when nobody asks', async () => {
+    const from = folder()
+    const packer = packForOne(await manifestOf(from, contents))
+    packer.foresee()
+    await packer.close()
+    rmSync(from, { recursive: true })
   })
 })

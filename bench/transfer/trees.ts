@@ -1,7 +1,6 @@
 /** What is sent: two builds of the example app, or an app with very many files. */
 import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildExample } from '../../__tests__/support/builds.ts'
 
@@ -19,9 +18,22 @@ export async function exampleApp(folder: string): Promise<readonly [Version, Ver
   return [versionOf(folder, 'first'), versionOf(folder, 'second')]
 }
 
-/** The example app with `files` more files, together of `bytes`, which pack about as well as a build does. */
-export function largeApp(example: Version, files: number, bytes: number): readonly [Version, Version] {
-  const folder = mkdtempSync(join(tmpdir(), 'gapless-large-'))
+/**
+ * The example app with `files` more files, together of `bytes`, which pack about as well as a build does. Made below
+ * the folder unless they are there already.
+ */
+export function largeApp(
+  example: Version,
+  within: string,
+  files: number,
+  bytes: number,
+): readonly [Version, Version] {
+  const folder = join(within, `large-${files}-${bytes}`)
+  if (!existsSync(join(folder, 'second'))) writeLarge(example, folder, files, bytes)
+  return [versionOf(folder, 'first'), versionOf(folder, 'second')]
+}
+
+function writeLarge(example: Version, folder: string, files: number, bytes: number): void {
   for (const [name, changed] of [
     ['first', -1],
     ['second', files >> 1],
@@ -39,7 +51,6 @@ export function largeApp(example: Version, files: number, bytes: number): readon
       writeFileSync(join(at, `${index}.js`), content(index, index === changed ? 1 : 0, bytes / files))
     }
   }
-  return [versionOf(folder, 'first'), versionOf(folder, 'second')]
 }
 
 /** Text of which a quarter is noise. Sizes differ as those of real files do: most are small, few are large. */

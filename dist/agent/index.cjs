@@ -279,7 +279,7 @@ const serverFacts = object({
 });
 /** Failures as they travel. */
 const failureRecord = object({
-    code: string,
+    code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
     remedy: nullable(string),
     evidence: nullable(string),
@@ -335,7 +335,26 @@ const activationRequest = object({
     preActivate: nullable(string),
     postActivate: nullable(string),
 });
+/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
+/** A release that is named as what is different from the base. */
+const offered = {
+    base: nullable(releaseId),
+    /** SHA-256 of the whole manifest. */
+    contentHash: string,
+    /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+    distDir: string,
+};
+/** What a run would meet, and what that does to it. */
+const finding = object({
+    /** It would end, with nothing live touched; wait; finish an earlier run first; leave a gap. */
+    effect: oneOf('ends', 'waits', 'recovers', 'gap'),
+    /** Of the failure that it would end with. */
+    code: nullable(string),
+    message: string,
+    remedy: nullable(string),
+});
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
@@ -359,7 +378,10 @@ const operations = {
      */
     reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
     /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
-    encryptionKey: { params: object({ create: guards_boolean }), result: object({ key: nullable(string) }) },
+    encryptionKey: {
+        params: object({ create: guards_boolean }),
+        result: object({ key: nullable(matching(ACTIONS_KEY)) }),
+    },
     /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
     outline: {
         params: nothing,
@@ -375,11 +397,7 @@ const operations = {
      */
     stage: {
         params: object({
-            base: nullable(releaseId),
-            /** SHA-256 of the whole manifest. */
-            contentHash: string,
-            /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
-            distDir: string,
+            ...offered,
             /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
             resumes: nullable(releaseId),
         }),
@@ -407,6 +425,26 @@ const operations = {
         }),
         /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
         result: object({ path: nullable(string), missing: string, leftOut: list(string) }),
+    },
+    /**
+     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
+     * whether it lacks room for them (`disk-full`).
+     */
+    compare: {
+        params: object(offered),
+        result: object({ missing: string, lack: nullable(failureRecord) }),
+    },
+    /** What a run would meet, and what its cleanup would remove. */
+    rehearse: {
+        params: object({
+            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            release: nullable(releaseId),
+            run,
+            /** Where the app would listen; null: where the release has it. */
+            address: nullable(object({ host: string, port: count })),
+            keep: count,
+        }),
+        result: object({ findings: list(finding), pruned: list(releaseId) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
@@ -489,6 +527,10 @@ async function linkTarget(link) {
 }
 async function exists(path) {
     return (0,promises_namespaceObject.lstat)(path).then(() => true, whenMissing(false));
+}
+/** The path itself, or the folder above it that is there. */
+function nearestExisting(path) {
+    return (0,external_node_fs_namespaceObject.existsSync)(path) ? path : nearestExisting((0,external_node_path_namespaceObject.dirname)(path));
 }
 function whenMissing(fallback) {
     return (error) => {
@@ -720,6 +762,19 @@ async function readJournal(file, limit = Infinity) {
     const text = await (0,promises_namespaceObject.readFile)(file, 'utf8').catch(() => '');
     return text.split('\n').flatMap(parseLine).slice(-limit);
 }
+/** Above this many bytes (some 200 deploys) the journal loses its older half. */
+const LONG = 1024 * 1024;
+/**
+ * Keeps the journal from growing for ever. For the holder of the lock: nobody else then writes more than that it waits
+ * for the lock, and a line that is lost with the old file tells nothing that recovery needs.
+ */
+async function trimJournal(file) {
+    const bytes = await (0,promises_namespaceObject.readFile)(file).catch(() => Buffer.alloc(0));
+    if (bytes.length <= LONG)
+        return;
+    const half = bytes.subarray(bytes.indexOf('\n', bytes.length - LONG / 2) + 1);
+    await writeFileAtomic(file, half, 0o600);
+}
 const POLL = 50;
 /**
  * Follows one activation's entries as they are written, until `ended` says that its process is gone and
@@ -783,8 +838,91 @@ function parseLine(line) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/protocol/manifest.js
+/**
+ * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
+ * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
+ * a folder in which nothing is different is one line.
+ */
+
+
+const SHA256 = /^[0-9a-f]{64}$/;
+/** Where a release has the launcher. */
+const LAUNCHER = '.gapless/launcher.cjs';
+const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
+const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
+const directory = object({ kind: oneOf('directory'), path: string });
+/** A folder with everything below it as the base has it. */
+const same = object({ kind: oneOf('same'), path: string });
+/** What a line has, in this order: both sides hash the lines. */
+const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
+function formatEntry(entry) {
+    return `${JSON.stringify(entry, MEMBERS)}\n`;
+}
+/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
+function parseDifference(line) {
+    if (!line.startsWith('{"kind":"same"'))
+        return parseEntry(line);
+    const entry = parse(same, line, 'manifest entry');
+    // The root itself: nothing is different at all.
+    if (entry.path !== '')
+        assertSafePath(entry.path);
+    return entry;
+}
+/** @throws Failure `malformed-message` or `unsafe-path` */
+function parseEntry(line) {
+    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
+    const entry = parse({ file, link: manifest_link, directory }[kind], line, 'manifest entry');
+    assertSafePath(entry.path);
+    if (entry.kind === 'link')
+        assertSafeLink(entry);
+    return entry;
+}
+/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
+function assertSafePath(path) {
+    const parts = path.split('/');
+    if (path === '' ||
+        path.includes('\0') ||
+        parts.some((part) => part === '' || part === '.' || part === '..')) {
+        throw new failure_Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
+    }
+}
+/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+function assertSafeLink({ path, target }) {
+    let depth = path.split('/').length - 1;
+    let lowest = depth;
+    for (const part of target.split('/')) {
+        if (part === '..')
+            depth -= 1;
+        else if (part !== '' && part !== '.')
+            depth += 1;
+        lowest = Math.min(lowest, depth);
+    }
+    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
+        throw new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+    }
+}
+/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
+const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//;
+/** The same where nobody knows what `distDir` is. */
+const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
+const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
+/**
+ * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
+ * differ from the manifest later.
+ * @param distDir relative to the release's root; null for a release that was made before it was kept
+ */
+function isWritableAtRunTime(path, distDir) {
+    if (CODE.test(path))
+        return false;
+    if (distDir === null)
+        return LIKE_WRITTEN.test(path);
+    return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length));
+}
+
 ;// CONCATENATED MODULE: ./build/agent/layout.js
 /** Where things stand on the server. The one place that knows the names. */
+
 
 
 function layoutOf(base) {
@@ -814,7 +952,7 @@ function releaseFiles(directory) {
         runtime: (0,external_node_path_namespaceObject.join)(own, 'runtime.json'),
         manifest: (0,external_node_path_namespaceObject.join)(own, 'manifest.jsonl'),
         verified: (0,external_node_path_namespaceObject.join)(own, 'verified.json'),
-        launcher: (0,external_node_path_namespaceObject.join)(own, 'launcher.cjs'),
+        launcher: (0,external_node_path_namespaceObject.join)(directory, LAUNCHER),
     };
 }
 /** Makes the folders that a deploy needs. `.gapless` holds secrets and is the user's alone. */
@@ -846,6 +984,31 @@ function commandOf(pid) {
     }
     catch {
         return '';
+    }
+}
+/** These processes, and all that they have started, however far down. */
+function withDescendants(roots) {
+    const children = new Map();
+    for (const pid of pids()) {
+        const parent = parentOf(pid);
+        children.set(parent, [...(children.get(parent) ?? []), pid]);
+    }
+    const found = new Set(roots);
+    // A set hands out what is added while it is walked.
+    for (const pid of found)
+        for (const child of children.get(pid) ?? [])
+            found.add(child);
+    return [...found];
+}
+/** 0 where the process has ended. */
+function parentOf(pid) {
+    try {
+        // The second field is the command's name, which may hold anything, parentheses too.
+        const [, parent = ''] = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
+        return Number(parent);
+    }
+    catch {
+        return 0;
     }
 }
 /** The working directories of all processes that we may look at. */
@@ -1072,6 +1235,7 @@ const external_node_os_namespaceObject = require("node:os");
 
 
 
+
 function pm2Home() {
     return process.env['PM2_HOME'] ?? (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.homedir)(), '.pm2');
 }
@@ -1084,7 +1248,7 @@ function daemonPid(home) {
     catch {
         return null;
     }
-    if (!Number.isInteger(pid) || process_identity_startTimeOf(pid) === null)
+    if (!Number.isInteger(pid) || process_identity_startTimeOf(pid) === null || !mayBeDaemon(pid))
         return null;
     const { uid, username } = (0,external_node_os_namespaceObject.userInfo)();
     const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`).uid;
@@ -1094,6 +1258,21 @@ function daemonPid(home) {
         });
     }
     return pid;
+}
+/**
+ * After a reboot the number in the file may be that of anything, of any user. A daemon names itself `PM2 v7.0.4: God
+ * Daemon` (5 to 7), unless PROCESS_TITLE gives it another name; then its program tells.
+ */
+function mayBeDaemon(pid) {
+    if (/pm2|god daemon/i.test(commandOf(pid)))
+        return true;
+    try {
+        return /\/(?:node|bun)[^/]*$/.test((0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`));
+    }
+    catch {
+        // Of another user's process only the name can be seen.
+        return false;
+    }
 }
 /**
  * Connects to the user's daemon, starting one if there is none. The caller's environment must be a clean one
@@ -1309,86 +1488,6 @@ function sha256(bytes) {
     return typeof external_node_crypto_namespaceObject.hash === 'function'
         ? (0,external_node_crypto_namespaceObject.hash)('sha256', bytes, 'hex')
         : (0,external_node_crypto_namespaceObject.createHash)('sha256').update(bytes).digest('hex');
-}
-
-;// CONCATENATED MODULE: ./build/protocol/manifest.js
-/**
- * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
- * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
- * a folder in which nothing is different is one line.
- */
-
-
-const SHA256 = /^[0-9a-f]{64}$/;
-const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
-const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
-const directory = object({ kind: oneOf('directory'), path: string });
-/** A folder with everything below it as the base has it. */
-const same = object({ kind: oneOf('same'), path: string });
-/** What a line has, in this order: both sides hash the lines. */
-const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
-function formatEntry(entry) {
-    return `${JSON.stringify(entry, MEMBERS)}\n`;
-}
-/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
-function parseDifference(line) {
-    if (!line.startsWith('{"kind":"same"'))
-        return parseEntry(line);
-    const entry = parse(same, line, 'manifest entry');
-    // The root itself: nothing is different at all.
-    if (entry.path !== '')
-        assertSafePath(entry.path);
-    return entry;
-}
-/** @throws Failure `malformed-message` or `unsafe-path` */
-function parseEntry(line) {
-    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
-    const entry = parse({ file, link: manifest_link, directory }[kind], line, 'manifest entry');
-    assertSafePath(entry.path);
-    if (entry.kind === 'link')
-        assertSafeLink(entry);
-    return entry;
-}
-/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
-function assertSafePath(path) {
-    const parts = path.split('/');
-    if (path === '' ||
-        path.includes('\0') ||
-        parts.some((part) => part === '' || part === '.' || part === '..')) {
-        throw new failure_Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
-    }
-}
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
-function assertSafeLink({ path, target }) {
-    let depth = path.split('/').length - 1;
-    let lowest = depth;
-    for (const part of target.split('/')) {
-        if (part === '..')
-            depth -= 1;
-        else if (part !== '' && part !== '.')
-            depth += 1;
-        lowest = Math.min(lowest, depth);
-    }
-    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
-        throw new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
-    }
-}
-/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
-const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//;
-/** The same where nobody knows what `distDir` is. */
-const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
-const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
-/**
- * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
- * differ from the manifest later.
- * @param distDir relative to the release's root; null for a release that was made before it was kept
- */
-function isWritableAtRunTime(path, distDir) {
-    if (CODE.test(path))
-        return false;
-    if (distDir === null)
-        return LIKE_WRITTEN.test(path);
-    return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length));
 }
 
 ;// CONCATENATED MODULE: ./build/agent/manifest-lines.js
@@ -1623,6 +1722,84 @@ async function removeRelease(layout, id) {
     await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
 }
 
+;// CONCATENATED MODULE: ./build/agent/launcher.js
+/**
+ * The launcher of a release: every worker begins with it, so its bytes are proven before a release is brought up.
+ * What PM2 starts between activations, such as a worker that crashed, nobody can prove.
+ */
+
+
+
+
+
+
+
+
+/** @throws Failure `release-damaged` when the launcher is not the one that was uploaded */
+async function assertLauncher(layout, id) {
+    if (await isProven(layout, id, await uploadedLauncher(layout, id)))
+        return;
+    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    throw new failure_Failure('release-damaged', `${launcher} is not the file that was uploaded`, {
+        remedy: 'The release cannot go live as it is. Deploy its commit again, or choose another release.',
+    });
+}
+/**
+ * Puts back a launcher that is not the one that was uploaded, for a release that has to come back: the same bytes,
+ * or else those of the newest release whose launcher is proven. Launchers read the releases of older ones.
+ * @returns what was done, or null where nothing was wrong
+ * @throws Failure `release-damaged` when no release has a proven launcher
+ */
+async function repairLauncher(layout, id) {
+    const uploaded = await uploadedLauncher(layout, id);
+    if (await isProven(layout, id, uploaded))
+        return null;
+    const source = await provenElsewhere(layout, id, uploaded);
+    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    if (source === null) {
+        throw new failure_Failure('release-damaged', `${launcher} is not the file that was uploaded, nor is any other`);
+    }
+    const stat = await (0,promises_namespaceObject.lstat)(launcher).catch(() => null);
+    if (stat !== null && !stat.isFile())
+        await (0,promises_namespaceObject.rm)(launcher, { recursive: true, force: true });
+    await writeFileAtomic(launcher, source.content, 0o644);
+    return `${launcher} was not the file that was uploaded: it was replaced by that of ${source.id}`;
+}
+/** As the manifest has it; null where it does not tell, or cannot be read. */
+async function uploadedLauncher(layout, id) {
+    try {
+        for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+            if (entry.kind === 'file' && entry.path === LAUNCHER)
+                return entry;
+        }
+    }
+    catch {
+        // Of a damaged release nothing is proven.
+    }
+    return null;
+}
+async function isProven(layout, id, uploaded) {
+    if (uploaded === null)
+        return false;
+    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    const stat = await (0,promises_namespaceObject.lstat)(launcher).catch(() => null);
+    if (!stat?.isFile() || stat.size !== uploaded.size)
+        return false;
+    return (await fileHasher()(launcher, stat.size)) === uploaded.hash;
+}
+async function provenElsewhere(layout, except, wanted) {
+    const others = (await releaseIds(layout)).filter((id) => id !== except).reverse();
+    const launchers = await Promise.all(others.map(async (id) => ({ id, uploaded: await uploadedLauncher(layout, id) })));
+    const same = launchers.filter(({ uploaded }) => uploaded?.hash === wanted?.hash);
+    for (const { id, uploaded } of [...same, ...launchers]) {
+        const { launcher } = releaseFiles(releaseDirectory(layout, id));
+        const content = await (0,promises_namespaceObject.readFile)(launcher).catch(() => null);
+        if (content !== null && sha256(content) === uploaded?.hash)
+            return { id, content };
+    }
+    return null;
+}
+
 ;// CONCATENATED MODULE: external "node:net"
 const external_node_net_namespaceObject = require("node:net");
 ;// CONCATENATED MODULE: ./build/agent/port.js
@@ -1678,7 +1855,9 @@ function ownersOf(port, { processes, records, daemon }) {
     const throughDaemon = records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
         // Started by somebody else: where it listens, nobody says.
         running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined);
-    return [...running.map(({ pid }) => pid), ...(throughDaemon && daemon !== null ? [daemon] : [])];
+    // `pm2 start npm -- start` and the like: what listens was started by PM2's process, and ends with it.
+    const own = withDescendants(running.map(({ pid }) => pid));
+    return [...own, ...(throughDaemon && daemon !== null ? [daemon] : [])];
 }
 function tryListen(host, port) {
     return new Promise((resolve) => {
@@ -1750,23 +1929,28 @@ const workerRecord = object({
 
 
 
-/** The records of the processes that live. What dead ones left behind is removed. */
+/** The records of the processes that live. */
 async function readWorkers(directory) {
-    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
-    const found = await Promise.all(names
-        .filter((name) => /^\d+\.json$/.test(name))
-        .map(async (name) => {
-        const worker = await readWorker(directory, Number.parseInt(name, 10));
-        // In vain on a read-only file system, where it does no harm.
-        if (worker === null)
-            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, name), { force: true }).catch(() => undefined);
-        return worker;
-    }));
+    const found = await Promise.all((await pidsIn(directory)).map((pid) => readWorker(directory, pid)));
     return found.filter((worker) => worker !== null);
+}
+/** Removes what processes that are dead have left behind. */
+async function removeDeadWorkers(directory) {
+    for (const pid of await pidsIn(directory)) {
+        if ((await readWorker(directory, pid)) === null)
+            await (0,promises_namespaceObject.rm)(fileOf(directory, pid), { force: true });
+    }
+}
+async function pidsIn(directory) {
+    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
+    return names.flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? []).map(Number);
+}
+function fileOf(directory, pid) {
+    return (0,external_node_path_namespaceObject.join)(directory, `${pid}.json`);
 }
 /** The record of a living process, or null. */
 async function readWorker(directory, pid) {
-    const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${pid}.json`));
+    const text = await readIfThere(fileOf(directory, pid));
     if (text === null)
         return null;
     try {
@@ -1929,6 +2113,7 @@ const LONGEST_STAY = 60_000;
 
 
 
+
 const fleet_POLL = 100;
 /** Closing the door, PM2's polling and the launcher's own cleanup come on top of the drain, in ms. */
 const MARGIN = 20_000;
@@ -1939,8 +2124,7 @@ function pm2App(layout, name, next, previous) {
     const stay = longest(({ observeMs }) => observeMs) + LONGEST_STAY;
     return {
         name,
-        script: `${layout.current}/.gapless/launcher.cjs`,
-        cwd: layout.current,
+        ...programOf(layout),
         options: {
             wait_ready: true,
             // The old workers serve for as long as this, whatever the new ones do: time to notice and to go back.
@@ -1968,6 +2152,10 @@ function toStates(workers) {
         restarts: process.restarts,
         memoryBytes: process.memoryBytes,
     }));
+}
+/** What PM2 starts, whatever the release. */
+function programOf({ current }) {
+    return { script: `${current}/${LAUNCHER}`, cwd: current };
 }
 /** Whether PM2 can bring these workers to a new release without a gap. */
 function isOurs(process, app) {
@@ -2473,6 +2661,7 @@ async function stop(child, exit) {
 
 
 
+
 /** A migration may take long; one that waits for an answer that never comes must not hold the lock for ever, in ms. */
 const LONGEST_HOOK = 30 * 60_000;
 /**
@@ -2483,9 +2672,12 @@ const LONGEST_HOOK = 30 * 60_000;
  */
 async function runHook(hook, timeoutMs = LONGEST_HOOK) {
     const { name, commands, directory, runtime, log } = hook;
+    const script = `${log}.sh`;
     const output = (0,external_node_fs_namespaceObject.openSync)(log, 'w', 0o600);
     try {
-        const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-e', '-c', commands], {
+        // A file, because every user of the server can read command lines, and what a workflow puts in may be secret.
+        await writeFileAtomic(script, `${commands}\n`, 0o600);
+        const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-e', script], {
             cwd: directory,
             env: { ...cleanEnvironment(), NODE_ENV: 'production', ...runtime.env },
             stdio: ['ignore', output, output],
@@ -2503,7 +2695,7 @@ async function runHook(hook, timeoutMs = LONGEST_HOOK) {
     }
     finally {
         (0,external_node_fs_namespaceObject.closeSync)(output);
-        await (0,promises_namespaceObject.rm)(log, { force: true });
+        await Promise.all([log, script].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
     }
 }
 function end(child, timeoutMs) {
@@ -2621,12 +2813,16 @@ async function endOf(file, since) {
 
 
 
+
 /** @param during the step that failed */
 async function restore(activation, during, error) {
     const { previous, layout, step } = activation;
+    const launcher = previous === null ? null : await soundLauncher(activation, previous.release);
     // First of all: whatever PM2 starts from now on is the previous release.
     const pointed = previous === null ? undefined : activation.withRoom(() => pointCurrentAt(layout, previous.release));
     const problem = await pointed?.then(() => undefined, (cause) => cause);
+    if (launcher !== null)
+        await activation.journal.note('rollback', launcher);
     const failure = await withEvidence(activation, during, troubleOf(error));
     try {
         if (problem !== undefined)
@@ -2646,6 +2842,10 @@ async function restore(activation, during, error) {
         });
         return restore_verdict(activation, 'down', both);
     }
+}
+/** One that cannot be put right is no reason to stay with a release that fails. @returns what there is to tell */
+async function soundLauncher({ layout, withRoom }, release) {
+    return withRoom(() => repairLauncher(layout, release)).catch((error) => error.message);
 }
 const nothingToGoBackTo = 'there is no release to go back to: the app is left stopped';
 /** A daemon that dies in the middle takes all workers with it; under the next one it is begun anew. */
@@ -2753,6 +2953,7 @@ async function withEvidence({ pm2, appName, logs }, during, failure) {
 
 
 
+
 /** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
 const DOORS_CLOSE = 10_000;
 /** Throws only while nothing live has been touched. */
@@ -2766,6 +2967,7 @@ async function activate(activation) {
         const { how, foreign, together } = await prepare(activation);
         await step('swap', `current -> releases/${release}`, async () => {
             await assertWanted(activation);
+            await proveLauncher(activation);
             // The rename of the link is the one moment that counts: before it nothing live has changed.
             await activation.withRoom(() => pointCurrentAt(layout, release));
             swapped = true;
@@ -2827,6 +3029,15 @@ async function assertWanted(activation) {
         return;
     if (await exists(activationFiles(layout, job.request.activation).withdrawn))
         throw withdrawn();
+}
+/** What has to come back, or has swapped already, is helped where it can be. @throws Failure `release-damaged` */
+async function proveLauncher({ job, layout, target, takenUp, journal, withRoom }) {
+    const { release } = target;
+    if (job.request.kind !== 'restore' && !takenUp)
+        return assertLauncher(layout, release);
+    const repaired = await withRoom(() => repairLauncher(layout, release));
+    if (repaired !== null)
+        await journal.note('swap', repaired);
 }
 async function hook(activation, name) {
     const { job, layout, target, step, journal } = activation;
@@ -3185,6 +3396,8 @@ function pm2Missing(searched, node) {
 
 
 
+
+
 /**
  * @param onEntry called with each entry of its journal
  * @throws Failure `activation-died` if its process ended without a verdict, twice
@@ -3235,6 +3448,12 @@ async function hasEntries({ journal }, activation) {
 function spawnActivation({ layout, agentFile, pm2Home, node }, activation) {
     const files = activationFiles(layout, activation);
     const log = (0,external_node_fs_namespaceObject.openSync)(files.log, 'a', 0o600);
+    // The session's bootstrap proved the file, and that may be a whole build ago.
+    if (!isWhatWasSent(agentFile)) {
+        (0,external_node_fs_namespaceObject.writeSync)(log, `${agentFile} is not the agent that was sent\n`);
+        (0,external_node_fs_namespaceObject.closeSync)(log);
+        return () => false;
+    }
     // A session of its own and a log of its own: the end of the SSH session is no event for it.
     const child = (0,external_node_child_process_namespaceObject.spawn)(node, [agentFile, 'activate', files.job], {
         cwd: layout.base,
@@ -3248,6 +3467,15 @@ function spawnActivation({ layout, agentFile, pm2Home, node }, activation) {
     child.once('error', () => (running = false));
     child.unref();
     return () => running;
+}
+/** The agent's file is named by its hash: see bootstrap.ts. */
+function isWhatWasSent(agentFile) {
+    try {
+        return (0,external_node_path_namespaceObject.basename)(agentFile, '.cjs') === sha256((0,external_node_fs_namespaceObject.readFileSync)(agentFile));
+    }
+    catch {
+        return false;
+    }
 }
 /** @param again starts its process once more, where it died without a verdict */
 async function follow(layout, activation, from, first, again, onEntry) {
@@ -3332,6 +3560,17 @@ async function locate(layout, wanted, except) {
         await note(releaseDirectory(layout, id), wanted, async () => true);
     }
 }
+/**
+ * @param base what the upload names the differences from: the rest is where it stands there
+ * @param wanted as `locate` has filled it
+ */
+function sourcesIn(layout, base, wanted) {
+    const from = base === null ? '' : releaseDirectory(layout, base);
+    return (file) => {
+        const found = wanted.get(contentKey(file));
+        return found === undefined ? (0,external_node_path_namespaceObject.join)(from, file.path) : found;
+    };
+}
 async function note(directory, wanted, isThere) {
     try {
         for await (const entry of readManifest(releaseFiles(directory).manifest)) {
@@ -3352,7 +3591,7 @@ async function hasSize(path, size) {
     return stat?.size === size;
 }
 async function uploads(layout) {
-    const names = await (0,promises_namespaceObject.readdir)(layout.incoming);
+    const names = await (0,promises_namespaceObject.readdir)(layout.incoming).catch(() => []);
     return names.filter((name) => UPLOAD.test(name)).map((name) => (0,external_node_path_namespaceObject.join)(layout.incoming, name));
 }
 /** Removes the uploads whose sessions are over. What others have linked from them stays. */
@@ -3365,7 +3604,11 @@ async function removeInterrupted(layout) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/cleanup.js
-/** Prunes old releases: never the live one, the previous one, or one that a process still uses. */
+/**
+ * Prunes old releases: never the live one, the previous one, or one that a process still uses. With them goes what
+ * else would pile up: leftovers of runs that died, agents of earlier versions, the journal's beginning.
+ */
+
 
 
 
@@ -3378,23 +3621,27 @@ async function removeInterrupted(layout) {
 
 /** What has no owner, but is younger than this, may be about to get one, in ms. */
 const JUST_BEGUN = 60_000;
+/** An agent that no session has used for this long belongs to a version that nobody runs any more, in ms. */
+const AGENT_UNUSED = 7 * 24 * 60 * 60_000;
 /** @param keep verified releases to keep, the live one included */
 async function cleanUp(layout, keep, lockTimeoutMs) {
     const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs);
     try {
         const live = await liveRelease(layout);
-        const previous = await previousRelease(layout, [live]);
         const ids = await releaseIds(layout);
-        const verified = await keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null);
-        const wanted = new Set([...verified.slice(-keep), live, previous]);
-        const claimed = await claimedReleases(layout, ids);
-        // Without a live release there is nothing that tells which of them matter.
-        const doomed = live === null ? [] : ids.filter((id) => !wanted.has(id) && !claimed.has(id) && id < live);
+        const doomed = await outdated(layout, keep, {
+            ids,
+            live,
+            previous: await previousRelease(layout, [live]),
+            verified: await verifiedAmong(layout, ids),
+        });
         const used = await releasesInUse(layout, ids);
         const removed = doomed.filter((id) => !used.has(id));
         for (const id of removed)
             await removeRelease(layout, id);
         await removeLeftovers(layout);
+        await removeOldAgents(layout);
+        await trimJournal(layout.journal);
         await dropPreparedLinks(layout);
         return {
             removed,
@@ -3406,10 +3653,38 @@ async function cleanUp(layout, keep, lockTimeoutMs) {
         await lock.release();
     }
 }
+async function verifiedAmong(layout, ids) {
+    return keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null);
+}
+/** Releases that nobody wants any more; a process may still use one. */
+async function outdated(layout, keep, { ids, live, previous, verified }) {
+    // Without a live release there is nothing that tells which of them matter.
+    if (live === null)
+        return [];
+    const wanted = new Set([...verified.slice(-keep), live, previous]);
+    const claimed = await claimedReleases(layout, ids);
+    return ids.filter((id) => !wanted.has(id) && !claimed.has(id) && id < live);
+}
+/**
+ * What the cleanup after a run would remove, as things are now.
+ * @param release that the run would make live
+ */
+async function foreseeCleanUp(layout, keep, release) {
+    const ids = await releaseIds(layout);
+    const verified = new Set([...(await verifiedAmong(layout, ids)), release]);
+    const doomed = await outdated(layout, keep, {
+        ids,
+        live: release,
+        previous: await liveRelease(layout),
+        verified: [...verified].sort(),
+    });
+    const used = await releasesInUse(layout, ids);
+    return doomed.filter((id) => !used.has(id));
+}
 /** Releases on their way: the session that sent one lives, or an activation of it waits for the lock. */
 async function claimedReleases(layout, ids) {
     const sent = ids.filter((id) => ownerLives(uploadOwner(releaseDirectory(layout, id))) === true);
-    const jobs = (await (0,promises_namespaceObject.readdir)(layout.activations)).filter((name) => name.endsWith('.json'));
+    const jobs = (await (0,promises_namespaceObject.readdir)(layout.activations).catch(() => [])).filter((name) => name.endsWith('.json'));
     const waiting = await Promise.all(jobs.map((name) => releaseOf((0,external_node_path_namespaceObject.join)(layout.activations, name))));
     return new Set([...sent, ...waiting]);
 }
@@ -3433,19 +3708,20 @@ async function removeLeftovers(layout) {
     const { incoming, activations, own, lock, workers } = layout;
     for (const name of await (0,promises_namespaceObject.readdir)(incoming)) {
         const path = (0,external_node_path_namespaceObject.join)(incoming, name);
-        const abandoned = ownerLives(uploadOwner(path)) !== true && (await isOld(path));
+        const abandoned = ownerLives(uploadOwner(path)) !== true && (await isOlder(path, JUST_BEGUN));
         if (abandoned)
             await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
     }
     for (const name of await (0,promises_namespaceObject.readdir)(activations)) {
         const path = (0,external_node_path_namespaceObject.join)(activations, name);
-        if (ownerLives(ownerOf(path)) !== true && (await isOld(path)))
+        if (ownerLives(ownerOf(path)) !== true && (await isOlder(path, JUST_BEGUN)))
             await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
     }
+    await removeDeadWorkers(workers);
     for (const folder of [own, lock, workers, (0,external_node_path_namespaceObject.join)(own, 'agent')]) {
         for (const name of await (0,promises_namespaceObject.readdir)(folder).catch(() => [])) {
             const path = (0,external_node_path_namespaceObject.join)(folder, name);
-            if (ASIDE.test(name) && (await isOld(path)))
+            if (ASIDE.test(name) && (await isOlder(path, JUST_BEGUN)))
                 await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
         }
     }
@@ -3456,9 +3732,18 @@ const ASIDE = /^\.|\.tmp$|\.cjs\.\d+$/;
 function ownerOf(path) {
     return path.replace(/\.\w+$/, '.owner');
 }
-async function isOld(path) {
+/** A session marks the agent that it loads as used now (bootstrap.ts). */
+async function removeOldAgents({ own }) {
+    for (const name of await (0,promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.join)(own, 'agent')).catch(() => [])) {
+        const path = (0,external_node_path_namespaceObject.join)(own, 'agent', name);
+        if (await isOlder(path, AGENT_UNUSED))
+            await (0,promises_namespaceObject.rm)(path, { force: true });
+    }
+}
+/** @param age in ms */
+async function isOlder(path, age) {
     const changed = await (0,promises_namespaceObject.lstat)(path).then(({ mtimeMs }) => mtimeMs, () => Date.now());
-    return Date.now() - changed > JUST_BEGUN;
+    return Date.now() - changed > age;
 }
 async function keepIf(items, test) {
     const results = await Promise.all(items.map(test));
@@ -3475,9 +3760,8 @@ async function keepIf(items, test) {
 
 
 
-/** AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+
 const BYTES = 32;
-const FORM = /^[A-Za-z0-9+/]{43}=$/;
 function encryptionKeyFile({ own }) {
     return (0,external_node_path_namespaceObject.join)(own, 'keys', 'server-actions');
 }
@@ -3510,7 +3794,7 @@ async function readKey(file) {
     const key = (await readIfThere(file))?.trim();
     if (key === undefined)
         return null;
-    if (FORM.test(key))
+    if (ACTIONS_KEY.test(key))
         return key;
     throw new failure_Failure('encryption-key-damaged', `${file} holds no key of 32 bytes in base64`, {
         remedy: 'Put back what stood there, or delete it: the next deploy makes another one. Pages that were loaded ' +
@@ -3765,200 +4049,10 @@ async function* none() {
     yield* [];
 }
 
-;// CONCATENATED MODULE: ./build/agent/trust.js
-/**
- * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
- * user that the app runs as.
- */
-
-
-
-
-const OTHERS_MAY_WRITE = 0o002;
-const STICKY = 0o1000;
-/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
-function assertTrusted(layout) {
-    for (let folder = layout.base;; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
-        const stat = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false });
-        if (stat !== undefined &&
-            stat.mode & OTHERS_MAY_WRITE &&
-            !(stat.mode & STICKY && folder !== layout.base)) {
-            throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
-        }
-        if (folder === (0,external_node_path_namespaceObject.dirname)(folder))
-            break;
-    }
-    for (const folder of [layout.own, layout.releases, layout.shared])
-        assertOwned(folder);
-}
-/**
- * The way to a path in `shared`: parts that are not there yet are fine.
- * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere
- */
-function assertOwnWay(shared, path) {
-    let way = shared;
-    assertOwned(way);
-    for (const part of path.split('/')) {
-        way = (0,external_node_path_namespaceObject.join)(way, part);
-        assertOwned(way);
-    }
-}
-function assertOwned(path) {
-    const stat = (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false });
-    if (stat === undefined || trust_isOurs(stat))
-        return;
-    const { username } = (0,external_node_os_namespaceObject.userInfo)();
-    const what = stat.isSymbolicLink() ? 'is a link made by' : 'belongs to';
-    throw unsafe(path, `it ${what} user ${stat.uid}, not ${username}`, `ls -ld '${path}'`);
-}
-/** Root can do everything anyhow, and may have put a link to another disk there. */
-function trust_isOurs({ uid }) {
-    return uid === 0 || uid === (0,external_node_os_namespaceObject.userInfo)().uid;
-}
-function unsafe(path, why, command) {
-    return new failure_Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
-        remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
-    });
-}
-
-;// CONCATENATED MODULE: ./build/agent/server.js
-/** What the action needs to know of the server before it builds anything. */
-
-
-
-
-
-
-
-
-
-
-/** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
-async function inspectServer(layout, search, pm2Home) {
-    const standing = nearestExisting(layout.base);
-    assertWritable(layout.base, standing);
-    assertTrusted(layout);
-    const { bavail, bsize, ffree } = await (0,promises_namespaceObject.statfs)(standing);
-    return {
-        node: process.versions.node,
-        nodePath: process.execPath,
-        nodeAbi: process.versions.modules,
-        platform: process.platform,
-        arch: process.arch,
-        glibc: glibcVersion(),
-        cpuFlags: cpuFlags(),
-        user: (0,external_node_os_namespaceObject.userInfo)().username,
-        home: (0,external_node_os_namespaceObject.homedir)(),
-        path: layout.base,
-        pm2: search.found === null ? null : { ...search.found, home: pm2Home, running: daemonPid(pm2Home) !== null },
-        searched: search.searched,
-        freeBytes: bavail * bsize,
-        freeInodes: ffree,
-        live: await liveRelease(layout),
-        interrupted: await interruptedActivation(layout),
-        lock: await lockHolder(layout.lock),
-        now: new Date().toISOString(),
-    };
-}
-function nearestExisting(path) {
-    return (0,external_node_fs_namespaceObject.existsSync)(path) ? path : nearestExisting((0,external_node_path_namespaceObject.dirname)(path));
-}
-function assertWritable(base, standing) {
-    try {
-        (0,external_node_fs_namespaceObject.accessSync)(standing, external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
-    }
-    catch (cause) {
-        const { username } = (0,external_node_os_namespaceObject.userInfo)();
-        throw new failure_Failure('path-not-writable', `${username} may not write in ${standing}`, {
-            remedy: standing === base
-                ? `Give the folder to the user that logs in: sudo chown -R ${username} ${base}`
-                : `Make the folder for the user that logs in: sudo install -d -o ${username} ${base}`,
-            cause,
-        });
-    }
-}
-/** The C library that native modules link to, or null where it is not glibc (musl). */
-function glibcVersion() {
-    const report = process.report;
-    // Without this Node looks up the name of every open connection (18 to 24).
-    report.excludeNetwork = true;
-    const { header } = report.getReport();
-    return header?.glibcVersionRuntime ?? null;
-}
-/** Of the first processor: the kernel runs no machine whose processors differ in what programs may use. */
-function cpuFlags() {
-    try {
-        const line = /^flags\s*:(.*)$/m.exec((0,external_node_fs_namespaceObject.readFileSync)('/proc/cpuinfo', 'utf8'));
-        return line?.[1]?.trim().split(/\s+/) ?? [];
-    }
-    catch {
-        // Not on every container host, and only for a better error.
-        return [];
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/umask.js
-/** Releases are for others to read, such as nginx and its `public` files: a strict umask must not close them. */
-async function readableByOthers(work) {
-    const before = process.umask(0o022);
-    try {
-        return await work();
-    }
-    finally {
-        // The app's workers keep what the user has set.
-        process.umask(before);
-    }
-}
-
 ;// CONCATENATED MODULE: external "node:stream"
 const external_node_stream_namespaceObject = require("node:stream");
-;// CONCATENATED MODULE: ./build/content/bitmap.js
-/** One bit for each file of a manifest, in its order. */
-class Bitmap {
-    #bytes;
-    #count = 0;
-    constructor(bytes = new Uint8Array(0)) {
-        this.#bytes = bytes;
-        for (const byte of bytes)
-            for (let bits = byte; bits > 0; bits &= bits - 1)
-                this.#count += 1;
-    }
-    /** @param text base64; what it is too short for is not set */
-    static parse(text) {
-        return new Bitmap(Buffer.from(text, 'base64'));
-    }
-    /** How many are set. */
-    get count() {
-        return this.#count;
-    }
-    has(index) {
-        return (((this.#bytes[index >> 3] ?? 0) >> (index & 7)) & 1) === 1;
-    }
-    set(index) {
-        if (this.has(index))
-            return;
-        const at = index >> 3;
-        if (at >= this.#bytes.length) {
-            const larger = new Uint8Array(Math.max(16, at + 1, this.#bytes.length * 2));
-            larger.set(this.#bytes);
-            this.#bytes = larger;
-        }
-        this.#bytes[at] = this.#bytes[at] | (1 << (index & 7));
-        this.#count += 1;
-    }
-    /** Sets what the other one has, too. */
-    include(other) {
-        for (let index = 0; index < other.#bytes.length * 8; index += 1)
-            if (other.has(index))
-                this.set(index);
-    }
-    /** Base64, up to the last bit that is set. */
-    format() {
-        const end = this.#bytes.findLastIndex((byte) => byte !== 0) + 1;
-        return Buffer.from(this.#bytes.subarray(0, end)).toString('base64');
-    }
-}
-
+;// CONCATENATED MODULE: external "node:zlib"
+const external_node_zlib_namespaceObject = require("node:zlib");
 ;// CONCATENATED MODULE: ./build/agent/parallel.js
 /** Acts on all items, up to `limit` at once. The first failure ends it, when those under way have ended. */
 async function inParallel(items, limit, act) {
@@ -3988,8 +4082,6 @@ async function* each(items) {
     yield* items;
 }
 
-;// CONCATENATED MODULE: external "node:zlib"
-const external_node_zlib_namespaceObject = require("node:zlib");
 ;// CONCATENATED MODULE: ./build/agent/receive.js
 /** Turns the one stream of an upload into files, each proven by its hash. */
 
@@ -4135,6 +4227,136 @@ function assertHash(file, hash) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/agent/room.js
+/** Is there room for a release? Asked before anything of it is sent. */
+
+
+const BLOCK = 4096;
+/** For the release's papers, the journal and others on the same disk, in bytes. */
+const SPARE = 4 * 1024 * 1024;
+function addFile(need, size) {
+    need.bytes += Math.ceil(size / BLOCK) * BLOCK;
+    need.inodes += 1;
+}
+/** @throws Failure `disk-full` */
+async function assertRoom(folder, need) {
+    const failure = await lackOfRoom(folder, need);
+    if (failure !== null)
+        throw failure;
+}
+/** @returns Failure `disk-full`, or null where there is room */
+async function lackOfRoom(folder, need) {
+    const { bavail, bsize, files, ffree } = await (0,promises_namespaceObject.statfs)(folder);
+    const lacking = (what) => new failure_Failure('disk-full', `the server’s disk has no room for the release: ${what}`, {
+        remedy: 'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
+        evidence: `in ${folder}`,
+    });
+    if (bavail * bsize < need.bytes + SPARE) {
+        return lacking(`it needs ${megabytes(need.bytes + SPARE)}, ${megabytes(bavail * bsize)} are free`);
+    }
+    // Some file systems (btrfs) have no fixed number of inodes, and say 0.
+    if (files > 0 && ffree < need.inodes) {
+        return lacking(`it needs ${need.inodes} inodes, ${ffree} are free`);
+    }
+    return null;
+}
+function megabytes(bytes) {
+    return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+;// CONCATENATED MODULE: ./build/content/bitmap.js
+/** One bit for each file of a manifest, in its order. */
+class Bitmap {
+    #bytes;
+    #count = 0;
+    constructor(bytes = new Uint8Array(0)) {
+        this.#bytes = bytes;
+        for (const byte of bytes)
+            for (let bits = byte; bits > 0; bits &= bits - 1)
+                this.#count += 1;
+    }
+    /** With the first so many set. */
+    static full(count) {
+        const bytes = new Uint8Array(Math.ceil(count / 8)).fill(255);
+        if (count % 8 > 0)
+            bytes[bytes.length - 1] = (1 << (count % 8)) - 1;
+        return new Bitmap(bytes);
+    }
+    /** @param text base64; what it is too short for is not set */
+    static parse(text) {
+        return new Bitmap(Buffer.from(text, 'base64'));
+    }
+    /** How many are set. */
+    get count() {
+        return this.#count;
+    }
+    has(index) {
+        return (((this.#bytes[index >> 3] ?? 0) >> (index & 7)) & 1) === 1;
+    }
+    set(index) {
+        if (this.has(index))
+            return;
+        const at = index >> 3;
+        if (at >= this.#bytes.length) {
+            const larger = new Uint8Array(Math.max(16, at + 1, this.#bytes.length * 2));
+            larger.set(this.#bytes);
+            this.#bytes = larger;
+        }
+        this.#bytes[at] = this.#bytes[at] | (1 << (index & 7));
+        this.#count += 1;
+    }
+    /** Sets what the other one has, too. */
+    include(other) {
+        for (let index = 0; index < other.#bytes.length * 8; index += 1)
+            if (other.has(index))
+                this.set(index);
+    }
+    /** Base64, up to the last bit that is set. */
+    format() {
+        const end = this.#bytes.findLastIndex((byte) => byte !== 0) + 1;
+        return Buffer.from(this.#bytes.subarray(0, end)).toString('base64');
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/survey.js
+/** What of a release the server has, what it lacks, and what room the release takes. */
+
+
+
+
+async function look(entries, distDir) {
+    const missing = new Bitmap();
+    const need = { bytes: 0, inodes: 0 };
+    const folders = new Set();
+    let [reusedFiles, reusedBytes] = [0, 0];
+    for await (const { entry, index, source } of entries) {
+        folders.add((0,external_node_path_namespaceObject.dirname)(entry.path));
+        if (entry.kind !== 'file') {
+            need.inodes += 1;
+        }
+        else if (source === null) {
+            missing.set(index);
+            addFile(need, entry.size);
+        }
+        else {
+            if (isWritableAtRunTime(entry.path, distDir))
+                addFile(need, entry.size);
+            reusedFiles += 1;
+            reusedBytes += entry.size;
+        }
+    }
+    need.inodes += folders.size;
+    return { missing, need, reusedFiles, reusedBytes };
+}
+async function* toPlace(entries, sourceOf) {
+    let index = 0;
+    for await (const entry of entries) {
+        yield { entry, index, source: entry.kind === 'file' ? sourceOf(entry) : null };
+        if (entry.kind === 'file')
+            index += 1;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/place.js
 /** Takes what a release shares with what is on the server already, and proves each file of it. */
 
@@ -4166,7 +4388,9 @@ function place(directory, distDir, entries) {
             return (0,promises_namespaceObject.symlink)(entry.target, path);
         if (source === null)
             return;
-        if (await reuse(hashFile, source, entry, path, isWritableAtRunTime(entry.path, distDir)))
+        // Of launchers each release has its own: a damaged one is put back from another.
+        const copy = isWritableAtRunTime(entry.path, distDir) || entry.path === LAUNCHER;
+        if (await reuse(hashFile, source, entry, path, copy))
             provenBytes += entry.size;
         else
             damaged.set(index);
@@ -4226,34 +4450,67 @@ async function copyAs(source, path, mode) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/agent/room.js
-/** Is there room for a release? Asked before anything of it is sent. */
+;// CONCATENATED MODULE: ./build/agent/trust.js
+/**
+ * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
+ * user that the app runs as.
+ */
 
 
-const BLOCK = 4096;
-/** For the release's papers, the journal and others on the same disk, in bytes. */
-const SPARE = 4 * 1024 * 1024;
-function addFile(need, size) {
-    need.bytes += Math.ceil(size / BLOCK) * BLOCK;
-    need.inodes += 1;
+
+
+const OTHERS_MAY_WRITE = 0o002;
+const STICKY = 0o1000;
+/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
+function assertTrusted(layout) {
+    const own = [layout.base, layout.own, layout.releases, layout.shared];
+    for (const folder of own)
+        assertNotForAll(folder, false);
+    for (let folder = layout.base; folder !== (0,external_node_path_namespaceObject.dirname)(folder);) {
+        folder = (0,external_node_path_namespaceObject.dirname)(folder);
+        // In a sticky one, such as /tmp, nobody replaces what belongs to others.
+        assertNotForAll(folder, true);
+    }
+    // Whoever owns the folder can put another link in the place of `current`, and with it another app.
+    for (const path of [...own, layout.current])
+        assertOwned(path);
 }
-/** @throws Failure `disk-full` */
-async function assertRoom(folder, need) {
-    const { bavail, bsize, files, ffree } = await (0,promises_namespaceObject.statfs)(folder);
-    const lacking = (what) => new failure_Failure('disk-full', `the server’s disk has no room for the release: ${what}`, {
-        remedy: 'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
-        evidence: `in ${folder}`,
+function assertNotForAll(folder, stickyIsFine) {
+    const mode = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false })?.mode ?? 0;
+    if ((mode & OTHERS_MAY_WRITE) === 0 || (stickyIsFine && mode & STICKY))
+        return;
+    throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
+}
+/**
+ * The way to a path in `shared`: parts that are not there yet are fine.
+ * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere, or
+ *   could be: the shared folder itself may be for all to write in
+ */
+function assertOwnWay(shared, path) {
+    let way = shared;
+    assertOwned(way);
+    for (const part of path.split('/')) {
+        assertNotForAll(way, false);
+        way = (0,external_node_path_namespaceObject.join)(way, part);
+        assertOwned(way);
+    }
+}
+function assertOwned(path) {
+    const stat = (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false });
+    if (stat === undefined || trust_isOurs(stat))
+        return;
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const what = stat.isSymbolicLink() ? 'is a link made by' : 'belongs to';
+    throw unsafe(path, `it ${what} user ${stat.uid}, not ${username}`, `ls -ld '${path}'`);
+}
+/** Root can do everything anyhow, and may have put a link to another disk there. */
+function trust_isOurs({ uid }) {
+    return uid === 0 || uid === (0,external_node_os_namespaceObject.userInfo)().uid;
+}
+function unsafe(path, why, command) {
+    return new failure_Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
+        remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
     });
-    if (bavail * bsize < need.bytes + SPARE) {
-        throw lacking(`it needs ${megabytes(need.bytes + SPARE)}, ${megabytes(bavail * bsize)} are free`);
-    }
-    // Some file systems (btrfs) have no fixed number of inodes, and say 0.
-    if (files > 0 && ffree < need.inodes) {
-        throw lacking(`it needs ${need.inodes} inodes, ${ffree} are free`);
-    }
-}
-function megabytes(bytes) {
-    return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 ;// CONCATENATED MODULE: ./build/agent/shared.js
@@ -4391,6 +4648,7 @@ function assertInside(root, real, path) {
 
 
 
+
 const PROGRESS_MS = 1000;
 /** How contents end when the connection is cut: between two frames, or inside of one. */
 const CUT_OFF = new Set(['upload-incomplete', 'connection-lost']);
@@ -4445,12 +4703,8 @@ function createUploads(layout) {
                     : baseChanged();
             }
             await locate(layout, wanted, directory);
-            const from = base === null ? '' : releaseDirectory(layout, base);
-            const sourceOf = (file) => {
-                const found = wanted.get(contentKey(file));
-                return found === undefined ? (0,external_node_path_namespaceObject.join)(from, file.path) : found;
-            };
-            const survey = await look(manifest, distDir, sourceOf);
+            const sourceOf = sourcesIn(layout, base, wanted);
+            const survey = await look(toPlace(readManifest(manifest), sourceOf), distDir);
             await assertRoom(directory, survey.need);
             const { missing, reusedFiles, reusedBytes } = survey;
             upload = {
@@ -4458,7 +4712,7 @@ function createUploads(layout) {
                 directory,
                 contentHash,
                 distDir,
-                placement: place(directory, distDir, toPlace(manifest, sourceOf)),
+                placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf)),
                 reusedBytes,
                 folder: folderMaker(),
                 missing: missing.count,
@@ -4568,41 +4822,8 @@ async function writeManifest(layout, base, body, file, wanted) {
     await (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(lines()), (0,external_node_fs_namespaceObject.createWriteStream)(file, { mode: 0o600 }));
     return hash.digest('hex');
 }
-/** What is missing, and what room the release takes. */
-async function look(manifest, distDir, sourceOf) {
-    const missing = new Bitmap();
-    const need = { bytes: 0, inodes: 0 };
-    const folders = new Set();
-    let [reusedFiles, reusedBytes] = [0, 0];
-    for await (const { entry, index, source } of toPlace(manifest, sourceOf)) {
-        folders.add((0,external_node_path_namespaceObject.dirname)(entry.path));
-        if (entry.kind !== 'file') {
-            need.inodes += 1;
-        }
-        else if (source === null) {
-            missing.set(index);
-            addFile(need, entry.size);
-        }
-        else {
-            if (isWritableAtRunTime(entry.path, distDir))
-                addFile(need, entry.size);
-            reusedFiles += 1;
-            reusedBytes += entry.size;
-        }
-    }
-    need.inodes += folders.size;
-    return { missing, need, reusedFiles, reusedBytes };
-}
-async function* toPlace(manifest, sourceOf) {
-    let index = 0;
-    for await (const entry of readManifest(manifest)) {
-        yield { entry, index, source: entry.kind === 'file' ? sourceOf(entry) : null };
-        if (entry.kind === 'file')
-            index += 1;
-    }
-}
 async function* filesIn(manifest, wanted) {
-    for await (const { entry, index } of toPlace(manifest, () => null)) {
+    for await (const { entry, index } of toPlace(readManifest(manifest), () => null)) {
         if (entry.kind === 'file' && wanted.has(index))
             yield entry;
     }
@@ -4661,8 +4882,195 @@ function secondAfter(id) {
     return formatId(new Date(Date.parse(iso) + 1000));
 }
 
+;// CONCATENATED MODULE: ./build/agent/rehearse.js
+/** What a run would do and meet on this server, for a dry run: it looks, and writes nothing. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
+async function compare(layout, { base, contentHash, distDir }, body) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    const entries = [];
+    const wanted = new Map();
+    for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
+        if (named && entry.kind === 'file')
+            wanted.set(contentKey(entry), null);
+        hash.update(formatEntry(entry));
+        entries.push(entry);
+    }
+    if (hash.digest('hex') !== contentHash) {
+        throw base === null ? new failure_Failure('upload-corrupt', 'the manifest is not what was sent') : baseChanged();
+    }
+    await locate(layout, wanted, '');
+    const { missing, need } = await look(toPlace(entries, sourcesIn(layout, base, wanted)), distDir);
+    const lack = await lackOfRoom(nearestExisting(layout.base), need);
+    return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() };
+}
+async function rehearse(layout, { release, run, address, keep }, { processes, daemon }) {
+    const live = await liveRelease(layout);
+    const { host, port } = address ?? (await readRuntime(layout, release ?? ''));
+    const records = await readWorkers(layout.workers);
+    const findings = [
+        waiting(await lockHolder(layout.lock)),
+        interrupted(await interruptedActivation(layout)),
+        release === null && live !== null
+            ? await ending(async () => assertNotOvertaken(run, await readInfo(layout, live).catch(() => null)))
+            : null,
+        await ending(() => assertPortIsOurs(host, port, { processes, records, daemon })),
+        gap(processes.filter((process) => !isOurs(process, programOf(layout)))),
+    ];
+    return {
+        findings: findings.filter((finding) => finding !== null),
+        pruned: await foreseeCleanUp(layout, keep, release ?? (await nextId(layout))),
+    };
+}
+/** Where the run would end, with nothing live touched. */
+async function ending(check) {
+    try {
+        await check();
+        return null;
+    }
+    catch (error) {
+        const { code, message, remedy = null } = failure_Failure.from(error);
+        return { effect: 'ends', code, message, remedy };
+    }
+}
+function waiting(holder) {
+    if (holder === null)
+        return null;
+    const message = `the lock is held by ${holder}`;
+    return { effect: 'waits', code: 'locked', message, remedy: 'A run waits for it up to `lock-timeout`.' };
+}
+function interrupted(activation) {
+    if (activation === null)
+        return null;
+    const message = 'an earlier run was interrupted after the swap';
+    return { effect: 'recovers', code: null, message, remedy: 'A run first finishes it, or takes it back.' };
+}
+function gap(foreign) {
+    if (foreign.length === 0)
+        return null;
+    const what = foreign.map(({ pid, mode, script }) => `${pid} (${mode.replace('_mode', '')} mode, ${script})`);
+    return {
+        effect: 'gap',
+        code: null,
+        message: `Gapless did not start all that PM2 runs under this name: process ${what.join(', ')}`,
+        remedy: 'The first deploy starts the app anew, with a short gap. After that there is none.',
+    };
+}
+
+;// CONCATENATED MODULE: ./build/agent/server.js
+/** What the action needs to know of the server before it builds anything. */
+
+
+
+
+
+
+
+
+
+
+/** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
+async function inspectServer(layout, search, pm2Home) {
+    const standing = nearestExisting(layout.base);
+    assertWritable(layout.base, standing);
+    assertTrusted(layout);
+    const { bavail, bsize, ffree } = await (0,promises_namespaceObject.statfs)(standing);
+    return {
+        node: process.versions.node,
+        nodePath: process.execPath,
+        nodeAbi: process.versions.modules,
+        platform: process.platform,
+        arch: process.arch,
+        glibc: glibcVersion(),
+        cpuFlags: cpuFlags(),
+        user: (0,external_node_os_namespaceObject.userInfo)().username,
+        home: (0,external_node_os_namespaceObject.homedir)(),
+        path: layout.base,
+        pm2: search.found === null ? null : { ...search.found, home: pm2Home, running: daemonPid(pm2Home) !== null },
+        searched: search.searched,
+        freeBytes: bavail * bsize,
+        freeInodes: ffree,
+        live: await liveRelease(layout),
+        interrupted: await interruptedActivation(layout),
+        lock: await lockHolder(layout.lock),
+        now: new Date().toISOString(),
+    };
+}
+function assertWritable(base, standing) {
+    try {
+        (0,external_node_fs_namespaceObject.accessSync)(standing, external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
+    }
+    catch (cause) {
+        const { username } = (0,external_node_os_namespaceObject.userInfo)();
+        throw new failure_Failure('path-not-writable', `${username} may not write in ${standing}`, {
+            remedy: standing === base
+                ? `Give the folder to the user that logs in: sudo chown -R ${username} ${base}`
+                : `Make the folder for the user that logs in: sudo install -d -o ${username} ${base}`,
+            cause,
+        });
+    }
+}
+/** The C library that native modules link to, or null where it is not glibc (musl). */
+function glibcVersion() {
+    const report = process.report;
+    // Without this Node looks up the name of every open connection (18 to 24).
+    report.excludeNetwork = true;
+    const { header } = report.getReport();
+    return header?.glibcVersionRuntime ?? null;
+}
+/** Of the first processor: the kernel runs no machine whose processors differ in what programs may use. */
+function cpuFlags() {
+    try {
+        const line = /^flags\s*:(.*)$/m.exec((0,external_node_fs_namespaceObject.readFileSync)('/proc/cpuinfo', 'utf8'));
+        return line?.[1]?.trim().split(/\s+/) ?? [];
+    }
+    catch {
+        // Not on every container host, and only for a better error.
+        return [];
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/umask.js
+/** Releases are for others to read, such as nginx and its `public` files: a strict umask must not close them. */
+async function readableByOthers(work) {
+    const before = process.umask(0o022);
+    try {
+        return await work();
+    }
+    finally {
+        // The app's workers keep what the user has set.
+        process.umask(before);
+    }
+}
+/**
+ * For what an activation starts: under an umask of 0 PM2's folder would be for all to write in (seen in 7.0.4), and
+ * with it the daemon's socket, its list for the next boot, and its pid.
+ */
+function closeToOthers() {
+    process.umask(process.umask() | 0o002);
+}
+
 ;// CONCATENATED MODULE: ./build/agent/operations.js
 /** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
+
+
 
 
 
@@ -4765,6 +5173,11 @@ function createOperations({ base, appName, binPath, agentFile }) {
             stage: (params, { body }) => readableByOthers(() => uploads.stage(params, body)),
             fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
             commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
+            compare: (params, { body }) => compare(layout, params, body),
+            rehearse: async (params) => rehearse(layout, params, {
+                processes: (await workers()).map(({ process }) => process),
+                daemon: daemonPid(home),
+            }),
             audit: async ({ id }) => {
                 const directory = await existing(id);
                 const [{ entry, distDir }, { sharedDirs, sharedFiles }] = [
@@ -4778,6 +5191,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
             verify: async ({ id }) => {
                 await existing(id);
                 makeFolders(layout);
+                await assertLauncher(layout, id);
                 const runtime = await readRuntime(layout, id);
                 const processes = (await workers()).map(({ process }) => process);
                 const records = await readWorkers(layout.workers);
@@ -4949,6 +5363,7 @@ async function* noBody() {
 
 
 
+
 /** Called by the bootstrap with what follows on standard input. */
 function serve(options, input) {
     const write = process.stdout.write.bind(process.stdout);
@@ -4966,6 +5381,7 @@ function agent_activate(jobFile) {
     process.stdout.on('error', () => undefined);
     process.stderr.on('error', () => undefined);
     process.on('SIGHUP', () => undefined);
+    closeToOthers();
     runActivation(parse(job, (0,external_node_fs_namespaceObject.readFileSync)(jobFile, 'utf8'), 'job')).then(() => process.exit(0), (error) => {
         console.error(error);
         process.exit(1);

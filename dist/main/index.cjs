@@ -55231,7 +55231,7 @@ function isDebug() {
  * @param message debug message
  */
 function core_debug(message) {
-    issueCommand('debug', {}, message);
+    command_issueCommand('debug', {}, message);
 }
 /**
  * Adds an error issue
@@ -55506,6 +55506,98 @@ function dotenv_unescape(text) {
     return text.replaceAll(/\\(.)/gs, (sequence, character) => escapes[character] ?? sequence);
 }
 
+;// CONCATENATED MODULE: ./build/inputs/node-options.js
+
+/**
+ * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
+ * (seen with PM2 7.0.4).
+ */
+const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main']);
+/** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */
+function nodeOptions(text) {
+    const words = split(text);
+    if (!words[0]?.startsWith('-'))
+        throw new Unusable('flags of node such as --max-old-space-size=512');
+    // Node reads an underscore in a flag's name as a hyphen.
+    const flags = words.map((word) => word.replace(/=.*/s, '').replaceAll('_', '-'));
+    const flag = flags.find((name) => refused.has(name));
+    if (flag !== undefined) {
+        throw new Unusable(`flags without ${flag}: it makes a running worker read the files of the next release`);
+    }
+    return words;
+}
+function split(text) {
+    const word = /(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+/gs;
+    const rest = text.replaceAll(word, '');
+    if (rest.trim() !== '')
+        throw new Unusable('flags of node with every quote closed');
+    return [...text.matchAll(word)].map(([match]) => match.replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'/gs, (_, double, single) => double === undefined ? (single ?? '') : double.replaceAll(/\\(["\\])/g, '$1')));
+}
+
+;// CONCATENATED MODULE: external "node:path"
+const external_node_path_namespaceObject = require("node:path");
+;// CONCATENATED MODULE: ./build/inputs/paths.js
+/** Parsers of paths. All are POSIX paths, of the server or inside the repository, and come back normalized. */
+
+
+/** The path without `.` segments, doubled and trailing slashes; undefined when it is unsafe or climbs. */
+function normalize(text) {
+    if (text === '' || /\p{Cc}/u.test(text) || text.split('/').includes('..'))
+        return undefined;
+    const path = external_node_path_namespaceObject.posix.normalize(text);
+    return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}
+/**
+ * The app's folder on the server: absolute, or relative to the user's home (`~/` is dropped, it says the same).
+ * It must be a folder of its own: not the root, nor the home itself.
+ */
+function appPath(text) {
+    const path = normalize(text.replace(/^~\/+/, './'));
+    if (path === undefined || path === '/' || path === '.' || path.startsWith('~')) {
+        throw new Unusable('a folder such as /srv/web, ~/apps/web or apps/web (below the home), without ..');
+    }
+    return path;
+}
+/** A folder on the server to look for programs in; a leading `~/` stays, as only the server knows the home. */
+function binPath(text) {
+    const path = normalize(text);
+    if (path === undefined || !/^(?:\/|~\/)/.test(path)) {
+        throw new Unusable('folders such as /opt/node/bin or ~/.local/bin, without ..');
+    }
+    return path;
+}
+/** A folder inside the repository, `.` for its root. */
+function repositoryPath(text) {
+    const path = normalize(text);
+    if (path === undefined || path.startsWith('/') || path.startsWith('~')) {
+        throw new Unusable('a folder inside the repository such as apps/web, relative to its root, without ..');
+    }
+    return path;
+}
+/** Sharing one of these would run one release's code in another. */
+const code = ['.gapless', '.next', 'node_modules'];
+/** A path in the release that lives in `shared`. */
+function sharedPath(text) {
+    const path = normalize(text);
+    if (path === undefined || path === '.' || path.startsWith('/') || path.startsWith('~')) {
+        throw new Unusable('a path inside the release such as public/uploads, one per line, without ..');
+    }
+    const segments = path.split('/');
+    if (segments.includes('.gapless') || code.includes(segments.at(-1) ?? '')) {
+        throw new Unusable(`a path of data: ${code.join(', ')} belong to each release`);
+    }
+    return path;
+}
+/** The first two of the paths of which one is, or lies in, the other: both cannot be links into `shared`. */
+function overlap(paths) {
+    for (const [index, outer] of paths.entries()) {
+        const inner = paths.find((path, other) => other !== index && `${path}/`.startsWith(`${outer}/`));
+        if (inner !== undefined)
+            return [outer, inner];
+    }
+    return undefined;
+}
+
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
 ;// CONCATENATED MODULE: ./build/inputs/values.js
@@ -55664,124 +55756,56 @@ function knownHosts(text) {
     return text;
 }
 
-;// CONCATENATED MODULE: ./build/inputs/hosts.js
+;// CONCATENATED MODULE: ./build/inputs/app.js
+/** The inputs that say how the app runs and what counts as healthy. */
 
 
 
-/** Reads `[user@]host[:port]`, an IPv6 address in brackets. */
-function hostEntry(text) {
-    // The last @ counts: a user name of a directory service may hold one.
-    const at = text.lastIndexOf('@');
-    const username = at < 0 ? undefined : text.slice(0, at);
-    const showable = username === undefined || !username.includes(':');
-    const unusable = () => new Unusable('[user@]host[:port], an IPv6 address in brackets, without a password', showable);
-    const [, bracketed, named, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text.slice(at + 1)) ?? [];
-    const host = bracketed ?? named;
-    const valid = bracketed === undefined ? named !== undefined && isHostName(named) : (0,external_node_net_.isIPv6)(bracketed);
-    if (host === undefined || !valid || username === '' || !showable)
-        throw unusable();
-    try {
-        return {
-            host,
-            port: port === undefined ? undefined : values_port(port),
-            username: username === undefined ? undefined : userName(username),
-        };
-    }
-    catch {
-        throw unusable();
-    }
-}
 
-;// CONCATENATED MODULE: ./build/inputs/node-options.js
-
-/**
- * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
- * (seen with PM2 7.0.4).
- */
-const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main']);
-/** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */
-function nodeOptions(text) {
-    const words = split(text);
-    if (!words[0]?.startsWith('-'))
-        throw new Unusable('flags of node such as --max-old-space-size=512');
-    // Node reads an underscore in a flag's name as a hyphen.
-    const flags = words.map((word) => word.replace(/=.*/s, '').replaceAll('_', '-'));
-    const flag = flags.find((name) => refused.has(name));
-    if (flag !== undefined) {
-        throw new Unusable(`flags without ${flag}: it makes a running worker read the files of the next release`);
+const lines = /\n/;
+function readApp(reader) {
+    const sharedDirs = reader.list('shared-dirs', sharedPath, lines);
+    const sharedFiles = reader.list('shared-files', sharedPath, lines);
+    const [outer, inner] = overlap([...sharedDirs, ...sharedFiles]) ?? [];
+    if (outer !== undefined) {
+        const name = sharedFiles.includes(inner ?? '') ? 'shared-files' : 'shared-dirs';
+        reader.invalid(name, `holds "${inner}", which "${outer}" covers: expected each path once`);
     }
-    return words;
+    return {
+        port: reader.value('app-port', values_port),
+        host: reader.value('app-host', listenHost),
+        instances: reader.value('instances', instances),
+        maxMemoryBytes: reader.optional('max-memory', memory),
+        nodeOptions: reader.optional('node-options', nodeOptions) ?? [],
+        env: readAppEnvironment(reader),
+        sharedDirs,
+        sharedFiles,
+        observeMs: reader.value('observe', duration({ atMost: 10 * minute })),
+        drainTimeoutMs: reader.value('drain-timeout', duration({ atMost: hour })),
+    };
 }
-function split(text) {
-    const word = /(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+/gs;
-    const rest = text.replaceAll(word, '');
-    if (rest.trim() !== '')
-        throw new Unusable('flags of node with every quote closed');
-    return [...text.matchAll(word)].map(([match]) => match.replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'/gs, (_, double, single) => double === undefined ? (single ?? '') : double.replaceAll(/\\(["\\])/g, '$1')));
-}
-
-;// CONCATENATED MODULE: external "node:path"
-const external_node_path_namespaceObject = require("node:path");
-;// CONCATENATED MODULE: ./build/inputs/paths.js
-/** Parsers of paths. All are POSIX paths, of the server or inside the repository, and come back normalized. */
-
-
-/** The path without `.` segments, doubled and trailing slashes; undefined when it is unsafe or climbs. */
-function normalize(text) {
-    if (text === '' || /\p{Cc}/u.test(text) || text.split('/').includes('..'))
-        return undefined;
-    const path = external_node_path_namespaceObject.posix.normalize(text);
-    return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
-}
-/**
- * The app's folder on the server: absolute, or relative to the user's home (`~/` is dropped, it says the same).
- * It must be a folder of its own: not the root, nor the home itself.
- */
-function appPath(text) {
-    const path = normalize(text.replace(/^~\/+/, './'));
-    if (path === undefined || path === '/' || path === '.' || path.startsWith('~')) {
-        throw new Unusable('a folder such as /srv/web, ~/apps/web or apps/web (below the home), without ..');
+/** Inputs of their own set these, and everything else relies on their values. */
+const reserved = { PORT: 'app-port', HOSTNAME: 'app-host' };
+function readAppEnvironment(reader) {
+    const { values, problems } = parseDotenv(reader.verbatim('env') ?? '');
+    for (const problem of problems) {
+        reader.invalid('env', `cannot be read at line ${problem.line}: expected ${problem.expected}`);
     }
-    return path;
+    for (const [key, input] of Object.entries(reserved)) {
+        if (Object.hasOwn(values, key))
+            reader.invalid('env', `sets ${key}: expected in \`${input}\` instead`);
+    }
+    return values;
 }
-/** A folder on the server to look for programs in; a leading `~/` stays, as only the server knows the home. */
-function binPath(text) {
-    const path = normalize(text);
-    if (path === undefined || !/^(?:\/|~\/)/.test(path)) {
-        throw new Unusable('folders such as /opt/node/bin or ~/.local/bin, without ..');
-    }
-    return path;
-}
-/** A folder inside the repository, `.` for its root. */
-function repositoryPath(text) {
-    const path = normalize(text);
-    if (path === undefined || path.startsWith('/') || path.startsWith('~')) {
-        throw new Unusable('a folder inside the repository such as apps/web, relative to its root, without ..');
-    }
-    return path;
-}
-/** Sharing one of these would run one release's code in another. */
-const code = ['.gapless', '.next', 'node_modules'];
-/** A path in the release that lives in `shared`. */
-function sharedPath(text) {
-    const path = normalize(text);
-    if (path === undefined || path === '.' || path.startsWith('/') || path.startsWith('~')) {
-        throw new Unusable('a path inside the release such as public/uploads, one per line, without ..');
-    }
-    const segments = path.split('/');
-    if (segments.includes('.gapless') || code.includes(segments.at(-1) ?? '')) {
-        throw new Unusable(`a path of data: ${code.join(', ')} belong to each release`);
-    }
-    return path;
-}
-/** The first two of the paths of which one is, or lies in, the other: both cannot be links into `shared`. */
-function overlap(paths) {
-    for (const [index, outer] of paths.entries()) {
-        const inner = paths.find((path, other) => other !== index && `${path}/`.startsWith(`${outer}/`));
-        if (inner !== undefined)
-            return [outer, inner];
-    }
-    return undefined;
+function readHealthCheck(reader) {
+    return {
+        path: reader.value('health-check-path', requestPath),
+        status: reader.value('health-check-status', statusRanges),
+        body: reader.text('health-check-body'),
+        timeoutMs: reader.value('health-check-timeout', duration({ atLeast: 1, atMost: hour })),
+        intervalMs: reader.value('health-check-interval', duration({ atLeast: 10, atMost: 10 * minute })),
+        url: reader.optional('health-check-url', httpUrl),
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/defaults.js
@@ -55936,6 +55960,29 @@ function show(text) {
     return text.length > showableLength ? `${text.length} characters long, not shown` : JSON.stringify(text); // keeps line breaks out of the log, where a line may be a command to the runner
 }
 
+;// CONCATENATED MODULE: ./build/inputs/run.js
+/** What the runner's environment tells of the workflow run. */
+function readRun(env) {
+    const repository = given(env['GITHUB_REPOSITORY']);
+    const runId = given(env['GITHUB_RUN_ID']);
+    const server = given(env['GITHUB_SERVER_URL']) ?? 'https://github.com';
+    return {
+        workspace: given(env['GITHUB_WORKSPACE']) ?? process.cwd(),
+        repository,
+        sha: given(env['GITHUB_SHA']),
+        ref: given(env['GITHUB_REF']),
+        actor: given(env['GITHUB_ACTOR']),
+        runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
+        workflow: given(env['GITHUB_WORKFLOW']),
+        runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),
+        runAttempt: Number(given(env['GITHUB_RUN_ATTEMPT']) ?? 1),
+    };
+}
+/** The runner sets what it does not know to the empty text. */
+function given(text) {
+    return text === '' ? undefined : text;
+}
+
 ;// CONCATENATED MODULE: ./build/inputs/secrets.js
 /**
  * Every value to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
@@ -55944,8 +55991,7 @@ function show(text) {
  * Of `env`, any value may be a secret, so all are masked but those that plainly are none. Masking these would
  * hide no secret and turn every `true`, `3000` or `production` of the log into `***`.
  */
-function secretsOf(inputs) {
-    const { login, proxy, app } = inputs;
+function secretsOf({ login, proxy, app }) {
     const credentials = [login, proxy?.login].flatMap((each) => [each?.key, each?.passphrase, each?.password]);
     const environment = Object.entries(app.env)
         .filter(([key, value]) => maySecret(key, value))
@@ -55953,121 +55999,70 @@ function secretsOf(inputs) {
     const texts = [...credentials, ...environment]
         .filter((text) => text !== undefined)
         .filter((text) => text.trim() !== '');
-    return [...new Set(texts.flatMap((text) => [text, ...secretLines(text)]))];
+    return [...new Set(texts.flatMap((text) => [text, ...partsOf(text), ...urlPassword(text)]))];
 }
 const harmless = /^(?:true|false|yes|no|none|null|auto|on|off|(?:[a-z]+:\/\/)?localhost|production|development|staging|preview|test|debug|info|warn|error|[\d.]{1,7})$/i;
 function maySecret(key, value) {
     // Next.js puts NEXT_PUBLIC_ values into the browser's bundle: public by definition.
     return value.trim().length >= 4 && !harmless.test(value.trim()) && !key.startsWith('NEXT_PUBLIC_');
 }
-/** The lines of a multi-line secret (a key's may be joined by a literal `\n`): a log shows them one by one. */
-function secretLines(text) {
+/**
+ * The lines of a multi-line secret (a key's may be joined by a literal `\n`), as a log shows them one by one, or the
+ * only line without the spaces around it.
+ */
+function partsOf(text) {
     const lines = text.split(/\r\n|\n|\r|\\n/).map((line) => line.trim());
-    return lines.length < 2
-        ? []
-        : lines.filter((line) => line.length >= 4 && !/^-----(?:BEGIN|END) /.test(line));
+    return lines.filter((line) => line.length >= 4 && !/^-----(?:BEGIN|END) /.test(line));
+}
+/** The password in the URL of a database, as it stands there and as it is: a client may complain of it alone. */
+function urlPassword(text) {
+    const [, password = ''] = /^\s*[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:([^\s/?#]+)@/i.exec(text) ?? [];
+    return [password, decoded(password)].filter((form) => form.length >= 4 && !harmless.test(form));
+}
+function decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    }
+    catch {
+        return text;
+    }
 }
 
-;// CONCATENATED MODULE: ./build/inputs/warnings.js
-/** Node announces `Keep-Alive: timeout=5` to clients; after one second more the polite ones have left. */
-const politeDrainMs = 6000;
-/** A Next.js 16 worker takes about 100 MB before it has served anything. */
-const smallestWorkerBytes = 128 * 2 ** 20;
-/** What is legal, yet seldom meant. */
-function warningsOf(inputs) {
-    const { app, health, login } = inputs;
-    const suspicions = [
-        [
-            app.drainTimeoutMs < politeDrainMs,
-            'Input `drain-timeout` is below 6s: clients with an idle keep-alive connection, and requests in flight, may be cut off.',
-        ],
-        [
-            app.observeMs === 0,
-            'Input `observe` is 0: a release that dies just after its first answer takes traffic before it is noticed.',
-        ],
-        [
-            health.intervalMs >= health.timeoutMs,
-            'Input `health-check-interval` is not below `health-check-timeout`: the health check is tried only once.',
-        ],
-        [
-            app.maxMemoryBytes !== undefined && app.maxMemoryBytes < smallestWorkerBytes,
-            'Input `max-memory` is below 128M: a Next.js worker needs about 100 MB to start, so PM2 may restart it endlessly.',
-        ],
-        [app.port < 1024, 'Input `app-port` is below 1024: a process needs a special privilege to listen there.'],
-        [
-            'NODE_OPTIONS' in app.env,
-            'Input `env` sets NODE_OPTIONS, which comes too late for the workers themselves: use `node-options`.',
-        ],
-        [
-            login.passphrase !== undefined && login.key === undefined,
-            'Input `passphrase` is given without `key` and is not used.',
-        ],
-    ];
-    return suspicions.filter(([holds]) => holds).map(([, warning]) => warning);
+;// CONCATENATED MODULE: ./build/inputs/hosts.js
+
+
+
+/** Reads `[user@]host[:port]`, an IPv6 address in brackets. */
+function hostEntry(text) {
+    // The last @ counts: a user name of a directory service may hold one.
+    const at = text.lastIndexOf('@');
+    const username = at < 0 ? undefined : text.slice(0, at);
+    const showable = username === undefined || !username.includes(':');
+    const unusable = () => new Unusable('[user@]host[:port], an IPv6 address in brackets, without a password', showable);
+    const [, bracketed, named, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text.slice(at + 1)) ?? [];
+    const host = bracketed ?? named;
+    const valid = bracketed === undefined ? named !== undefined && isHostName(named) : (0,external_node_net_.isIPv6)(bracketed);
+    if (host === undefined || !valid || username === '' || !showable)
+        throw unusable();
+    try {
+        return {
+            host,
+            port: port === undefined ? undefined : values_port(port),
+            username: username === undefined ? undefined : userName(username),
+        };
+    }
+    catch {
+        throw unusable();
+    }
 }
 
-;// CONCATENATED MODULE: ./build/inputs.js
-/** The only reader of inputs and environment: everything else takes what it needs from one Inputs object. */
+;// CONCATENATED MODULE: ./build/inputs/server.js
+/** The inputs that say which servers, as whom, and how each is known: hosts, login, identity, jump host. */
 
 
-
-
-
-
-
-
-
-
-const lines = /\n/;
 const linesOrCommas = /[\n,]/;
-const linesOrColons = /[\n:]/;
 const emptySecret = 'If it comes from a secret, check that the secret exists and is spelled alike: ' +
     'a workflow run from a fork, or by Dependabot, gets empty secrets.';
-/**
- * Reads and checks every input.
- *
- * @throws Failure `missing-input` or `invalid-input`; when several inputs are at fault its message
- *   lists every one of them, and its code is the common one, else `invalid-input`
- */
-function readInputs(env) {
-    const reader = new InputReader(env);
-    const command = reader.value('command', values_oneOf('deploy', 'rollback', 'status'));
-    const release = reader.optional('release', releaseId);
-    if (release !== undefined && command !== 'rollback') {
-        reader.invalid('release', `is given with the command ${command}: expected only with command: rollback`);
-    }
-    const hosts = readHosts(reader);
-    const login = readLogin(reader, env);
-    const hostIdentity = readHostIdentity(reader);
-    const settings = {
-        command,
-        release,
-        dryRun: reader.value('dry-run', values_boolean),
-        hosts,
-        login,
-        hostIdentity,
-        proxy: readProxy(reader, hosts[0], login, hostIdentity),
-        connectTimeoutMs: reader.value('connect-timeout', duration({ atLeast: 1, atMost: 10 * minute })),
-        path: reader.optional('path', appPath),
-        appName: reader.optional('app-name', appName),
-        binPath: reader.list('bin-path', binPath, linesOrColons),
-        workingDirectory: reader.value('working-directory', repositoryPath),
-        installCommand: reader.text('install-command'),
-        buildCommand: reader.text('build-command'),
-        app: readApp(reader),
-        health: readHealthCheck(reader),
-        candidateCheck: reader.value('candidate-check', values_boolean),
-        preActivate: reader.text('pre-activate'),
-        postActivate: reader.text('post-activate'),
-        lockTimeoutMs: reader.value('lock-timeout', duration({ atMost: 6 * hour })),
-        keepReleases: reader.value('keep-releases', integer(1, 1000)),
-        batch: reader.value('batch', batchSize),
-        maxParallel: reader.value('max-parallel', integer(1, 100)),
-        run: readRun(env),
-    };
-    reader.finish();
-    return { ...settings, secrets: secretsOf(settings), warnings: warningsOf(settings) };
-}
 function readHosts(reader) {
     const entries = reader.list('host', hostEntry, linesOrCommas);
     const defaultPort = reader.value('port', values_port);
@@ -56094,7 +56089,7 @@ function readLogin(reader, env) {
         key: reader.verbatim('key'),
         passphrase: reader.password('passphrase'),
         password: reader.password('password'),
-        agentSocket: given(env['SSH_AUTH_SOCK']),
+        agentSocket: env['SSH_AUTH_SOCK'] || undefined,
     };
     if (login.key === undefined && login.password === undefined && login.agentSocket === undefined) {
         reader.missing('Input `key` is required: a private key to log in with, unless an agent at SSH_AUTH_SOCK or `password` does', `Set \`key\` to the text of a private key whose public key the server accepts. ${emptySecret}`);
@@ -56155,68 +56150,101 @@ function proxyLogin(own, server) {
         return server;
     return { ...own, key: server.key, passphrase: own.passphrase ?? server.passphrase };
 }
-function readApp(reader) {
-    const sharedDirs = reader.list('shared-dirs', sharedPath, lines);
-    const sharedFiles = reader.list('shared-files', sharedPath, lines);
-    const [outer, inner] = overlap([...sharedDirs, ...sharedFiles]) ?? [];
-    if (outer !== undefined) {
-        const name = sharedFiles.includes(inner ?? '') ? 'shared-files' : 'shared-dirs';
-        reader.invalid(name, `holds "${inner}", which "${outer}" covers: expected each path once`);
+
+;// CONCATENATED MODULE: ./build/inputs/warnings.js
+/** Node announces `Keep-Alive: timeout=5` to clients; after one second more the polite ones have left. */
+const politeDrainMs = 6000;
+/** A Next.js 16 worker takes about 100 MB before it has served anything. */
+const smallestWorkerBytes = 128 * 2 ** 20;
+/** What is legal, yet seldom meant. */
+function warningsOf({ app, health, login }) {
+    const suspicions = [
+        [
+            app.drainTimeoutMs < politeDrainMs,
+            'Input `drain-timeout` is below 6s: clients with an idle keep-alive connection, and requests in flight, may be cut off.',
+        ],
+        [
+            app.observeMs === 0,
+            'Input `observe` is 0: a release that dies just after its first answer takes traffic before it is noticed.',
+        ],
+        [
+            health.intervalMs >= health.timeoutMs,
+            'Input `health-check-interval` is not below `health-check-timeout`: the health check is tried only once.',
+        ],
+        [
+            app.maxMemoryBytes !== undefined && app.maxMemoryBytes < smallestWorkerBytes,
+            'Input `max-memory` is below 128M: a Next.js worker needs about 100 MB to start, so PM2 may restart it endlessly.',
+        ],
+        [app.port < 1024, 'Input `app-port` is below 1024: a process needs a special privilege to listen there.'],
+        [
+            'NODE_OPTIONS' in app.env,
+            'Input `env` sets NODE_OPTIONS, which comes too late for the workers themselves: use `node-options`.',
+        ],
+        [
+            login.passphrase !== undefined && login.key === undefined,
+            'Input `passphrase` is given without `key` and is not used.',
+        ],
+    ];
+    return suspicions.filter(([holds]) => holds).map(([, warning]) => warning);
+}
+
+;// CONCATENATED MODULE: ./build/inputs.js
+/** The only reader of inputs and environment: everything else takes what it needs from one Inputs object. */
+
+
+
+
+
+
+
+
+
+
+const linesOrColons = /[\n:]/;
+/**
+ * Reads and checks every input.
+ *
+ * @throws Failure `missing-input` or `invalid-input`; when several inputs are at fault its message
+ *   lists every one of them, and its code is the common one, else `invalid-input`
+ */
+function readInputs(env) {
+    const reader = new InputReader(env);
+    const command = reader.value('command', values_oneOf('deploy', 'rollback', 'status'));
+    const release = reader.optional('release', releaseId);
+    if (release !== undefined && command !== 'rollback') {
+        reader.invalid('release', `is given with the command ${command}: expected only with command: rollback`);
     }
-    return {
-        port: reader.value('app-port', values_port),
-        host: reader.value('app-host', listenHost),
-        instances: reader.value('instances', instances),
-        maxMemoryBytes: reader.optional('max-memory', memory),
-        nodeOptions: reader.optional('node-options', nodeOptions) ?? [],
-        env: readAppEnvironment(reader),
-        sharedDirs,
-        sharedFiles,
-        observeMs: reader.value('observe', duration({ atMost: 10 * minute })),
-        drainTimeoutMs: reader.value('drain-timeout', duration({ atMost: hour })),
+    const hosts = readHosts(reader);
+    const login = readLogin(reader, env);
+    const hostIdentity = readHostIdentity(reader);
+    const settings = {
+        command,
+        release,
+        dryRun: reader.value('dry-run', values_boolean),
+        hosts,
+        login,
+        hostIdentity,
+        proxy: readProxy(reader, hosts[0], login, hostIdentity),
+        connectTimeoutMs: reader.value('connect-timeout', duration({ atLeast: 1, atMost: 10 * minute })),
+        path: reader.optional('path', appPath),
+        appName: reader.optional('app-name', appName),
+        binPath: reader.list('bin-path', binPath, linesOrColons),
+        workingDirectory: reader.value('working-directory', repositoryPath),
+        installCommand: reader.text('install-command'),
+        buildCommand: reader.text('build-command'),
+        app: readApp(reader),
+        health: readHealthCheck(reader),
+        candidateCheck: reader.value('candidate-check', values_boolean),
+        preActivate: reader.text('pre-activate'),
+        postActivate: reader.text('post-activate'),
+        lockTimeoutMs: reader.value('lock-timeout', duration({ atMost: 6 * hour })),
+        keepReleases: reader.value('keep-releases', integer(1, 1000)),
+        batch: reader.value('batch', batchSize),
+        maxParallel: reader.value('max-parallel', integer(1, 100)),
+        run: readRun(env),
     };
-}
-/** Inputs of their own set these, and everything else relies on their values. */
-const reserved = { PORT: 'app-port', HOSTNAME: 'app-host' };
-function readAppEnvironment(reader) {
-    const { values, problems } = parseDotenv(reader.verbatim('env') ?? '');
-    for (const problem of problems) {
-        reader.invalid('env', `cannot be read at line ${problem.line}: expected ${problem.expected}`);
-    }
-    for (const [key, input] of Object.entries(reserved)) {
-        if (Object.hasOwn(values, key))
-            reader.invalid('env', `sets ${key}: expected in \`${input}\` instead`);
-    }
-    return values;
-}
-function readHealthCheck(reader) {
-    return {
-        path: reader.value('health-check-path', requestPath),
-        status: reader.value('health-check-status', statusRanges),
-        body: reader.text('health-check-body'),
-        timeoutMs: reader.value('health-check-timeout', duration({ atLeast: 1, atMost: hour })),
-        intervalMs: reader.value('health-check-interval', duration({ atLeast: 10, atMost: 10 * minute })),
-        url: reader.optional('health-check-url', httpUrl),
-    };
-}
-function readRun(env) {
-    const repository = given(env['GITHUB_REPOSITORY']);
-    const runId = given(env['GITHUB_RUN_ID']);
-    const server = given(env['GITHUB_SERVER_URL']) ?? 'https://github.com';
-    return {
-        workspace: given(env['GITHUB_WORKSPACE']) ?? process.cwd(),
-        repository,
-        sha: given(env['GITHUB_SHA']),
-        ref: given(env['GITHUB_REF']),
-        actor: given(env['GITHUB_ACTOR']),
-        runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
-        workflow: given(env['GITHUB_WORKFLOW']),
-        runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),
-        runAttempt: Number(given(env['GITHUB_RUN_ATTEMPT']) ?? 1),
-    };
-}
-function given(text) {
-    return text === '' ? undefined : text;
+    reader.finish();
+    return { ...settings, secrets: secretsOf(settings), warnings: warningsOf(settings) };
 }
 
 ;// CONCATENATED MODULE: external "node:v8"
@@ -56439,7 +56467,16 @@ function isNextApp(directory) {
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
-const nothingKnown = { live: null, release: null, uploadedBytes: 0, sent: null };
+/** Whether the run would end early as things are. */
+function wouldFail({ findings }) {
+    return findings.some(({ effect }) => effect === 'ends');
+}
+const nothingKnown = {
+    live: null,
+    release: null,
+    uploadedBytes: 0,
+    sent: null,
+};
 /** Nothing live was touched: the outcome of every run that ends early. */
 function untouched({ live, release, uploadedBytes, sent }) {
     return {
@@ -56451,6 +56488,7 @@ function untouched({ live, release, uploadedBytes, sent }) {
         uploadedBytes,
         sent,
         failure: null,
+        infos: [],
         hosts: [],
     };
 }
@@ -56475,6 +56513,7 @@ function together(known, ended) {
             workers,
             releases: [],
             server: null,
+            rehearsal: null,
         })),
     };
 }
@@ -56612,9 +56651,6 @@ function layers_describe({ place: { layer, directory }, entry }, path, name) {
 }
 function file(path, source) {
     const { size, mode } = (0,external_node_fs_namespaceObject.lstatSync)(source);
-    // What Next.js loads at run time may be secret: other users of the server have no business with it.
-    if (/^\.env(\.[\w-]+)*$/.test(external_node_path_namespaceObject.posix.basename(path)))
-        return { kind: 'file', path, source, size, mode: 0o600 };
     return { kind: 'file', path, source, size, mode: (mode & 0o100) === 0 ? 0o644 : 0o755 };
 }
 /**
@@ -56694,7 +56730,31 @@ async function assemble(output, workspace = output.directory) {
             ? []
             : [await publicLayer(output.publicDirectory, external_node_path_namespaceObject.posix.join(relativeAppDir, 'public'), root)]),
     ];
-    return { entries: overlaid(layers, excludedPaths(output)) };
+    const entries = overlaid(layers, excludedPaths(output));
+    return {
+        entries: {
+            *[Symbol.iterator]() {
+                for (const entry of entries)
+                    yield withoutOthers(entry, output);
+            },
+        },
+    };
+}
+/**
+ * Other users of the server have no business with what Next.js loads at run time: `.env` files, and of the build all
+ * but the static files. The keys of server actions and of previews stand there (`server-reference-manifest.json`,
+ * `prerender-manifest.json`, seen in 14 to 16), and code with values that were put in at build time.
+ */
+function withoutOthers(entry, { relativeAppDir, distDir, staticPath }) {
+    if (entry.kind !== 'file')
+        return entry;
+    const { path, mode } = entry;
+    if (/^\.env(\.[\w-]+)*$/.test(external_node_path_namespaceObject.posix.basename(path)))
+        return { ...entry, mode: 0o600 };
+    const isOfBuild = path.startsWith(`${external_node_path_namespaceObject.posix.join(relativeAppDir, distDir)}/`);
+    if (!isOfBuild || path.startsWith(`${staticPath}/`))
+        return entry;
+    return { ...entry, mode: mode === 0o755 ? 0o700 : 0o600 };
 }
 /**
  * `.gapless` belongs to the release's own records. `cache` and `route-cache` are written by a running server, and
@@ -57200,6 +57260,150 @@ function startProgress(log, what, total, now = () => performance.now()) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/protocol/guards.js
+/**
+ * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
+ * The types of the messages are inferred from the guards, so neither can drift from the other.
+ */
+
+function guards_refuse(place, expected) {
+    throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+}
+const string = (value, place) => typeof value === 'string' ? value : guards_refuse(place, 'a string');
+const guards_boolean = (value, place) => typeof value === 'boolean' ? value : guards_refuse(place, 'a boolean');
+const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : guards_refuse(place, 'a number');
+/** A non-negative safe integer: sizes, counts, ports, milliseconds. */
+const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : guards_refuse(place, 'a whole number');
+function matching(pattern) {
+    return (value, place) => {
+        const text = string(value, place);
+        return pattern.test(text) ? text : guards_refuse(place, `like ${pattern.source}`);
+    };
+}
+function guards_oneOf(...accepted) {
+    return (value, place) => accepted.includes(value) ? value : guards_refuse(place, `one of ${accepted.join(', ')}`);
+}
+function nullable(guard) {
+    return (value, place) => (value === null || value === undefined ? null : guard(value, place));
+}
+function guards_list(guard) {
+    return (value, place) => Array.isArray(value)
+        ? value.map((item, index) => guard(item, `${place}[${index}]`))
+        : guards_refuse(place, 'a list');
+}
+function dictionary(guard) {
+    return (value, place) => {
+        const entries = Object.entries(record(value, place));
+        return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
+    };
+}
+/** An object with exactly the named members; members it does not know are dropped. */
+function guards_object(shape) {
+    return (value, place) => {
+        const source = record(value, place);
+        const entries = Object.entries(shape).map(([key, guard]) => [key, guard(source[key], `${place}.${key}`)]);
+        return Object.fromEntries(entries);
+    };
+}
+function record(value, place) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? value
+        : guards_refuse(place, 'an object');
+}
+/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+function guards_parse(guard, text, place) {
+    let value;
+    try {
+        value = JSON.parse(text);
+    }
+    catch (cause) {
+        throw new failure_Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+    }
+    return guard(value, place);
+}
+
+;// CONCATENATED MODULE: ./build/protocol/manifest.js
+/**
+ * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
+ * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
+ * a folder in which nothing is different is one line.
+ */
+
+
+const SHA256 = /^[0-9a-f]{64}$/;
+/** Where a release has the launcher. */
+const LAUNCHER = '.gapless/launcher.cjs';
+const manifest_file = guards_object({ kind: guards_oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
+const manifest_link = guards_object({ kind: guards_oneOf('link'), path: string, target: string });
+const directory = guards_object({ kind: guards_oneOf('directory'), path: string });
+/** A folder with everything below it as the base has it. */
+const same = guards_object({ kind: guards_oneOf('same'), path: string });
+/** What a line has, in this order: both sides hash the lines. */
+const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
+function formatEntry(entry) {
+    return `${JSON.stringify(entry, MEMBERS)}\n`;
+}
+/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
+function parseDifference(line) {
+    if (!line.startsWith('{"kind":"same"'))
+        return parseEntry(line);
+    const entry = parse(same, line, 'manifest entry');
+    // The root itself: nothing is different at all.
+    if (entry.path !== '')
+        assertSafePath(entry.path);
+    return entry;
+}
+/** @throws Failure `malformed-message` or `unsafe-path` */
+function parseEntry(line) {
+    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
+    const entry = parse({ file: manifest_file, link: manifest_link, directory }[kind], line, 'manifest entry');
+    assertSafePath(entry.path);
+    if (entry.kind === 'link')
+        assertSafeLink(entry);
+    return entry;
+}
+/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
+function assertSafePath(path) {
+    const parts = path.split('/');
+    if (path === '' ||
+        path.includes('\0') ||
+        parts.some((part) => part === '' || part === '.' || part === '..')) {
+        throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
+    }
+}
+/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+function assertSafeLink({ path, target }) {
+    let depth = path.split('/').length - 1;
+    let lowest = depth;
+    for (const part of target.split('/')) {
+        if (part === '..')
+            depth -= 1;
+        else if (part !== '' && part !== '.')
+            depth += 1;
+        lowest = Math.min(lowest, depth);
+    }
+    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
+        throw new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+    }
+}
+/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
+const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//;
+/** The same where nobody knows what `distDir` is. */
+const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
+const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
+/**
+ * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
+ * differ from the manifest later.
+ * @param distDir relative to the release's root; null for a release that was made before it was kept
+ */
+function isWritableAtRunTime(path, distDir) {
+    if (CODE.test(path))
+        return false;
+    if (distDir === null)
+        return LIKE_WRITTEN.test(path);
+    return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length));
+}
+
 ;// CONCATENATED MODULE: ./build/phases/hosts.js
 /** The servers of a run: one, or several behind a load balancer. */
 
@@ -57310,148 +57514,6 @@ function sha256(bytes) {
     return typeof external_node_crypto_.hash === 'function'
         ? (0,external_node_crypto_.hash)('sha256', bytes, 'hex')
         : (0,external_node_crypto_.createHash)('sha256').update(bytes).digest('hex');
-}
-
-;// CONCATENATED MODULE: ./build/protocol/guards.js
-/**
- * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
- * The types of the messages are inferred from the guards, so neither can drift from the other.
- */
-
-function guards_refuse(place, expected) {
-    throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
-}
-const string = (value, place) => typeof value === 'string' ? value : guards_refuse(place, 'a string');
-const guards_boolean = (value, place) => typeof value === 'boolean' ? value : guards_refuse(place, 'a boolean');
-const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : guards_refuse(place, 'a number');
-/** A non-negative safe integer: sizes, counts, ports, milliseconds. */
-const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : guards_refuse(place, 'a whole number');
-function matching(pattern) {
-    return (value, place) => {
-        const text = string(value, place);
-        return pattern.test(text) ? text : guards_refuse(place, `like ${pattern.source}`);
-    };
-}
-function guards_oneOf(...accepted) {
-    return (value, place) => accepted.includes(value) ? value : guards_refuse(place, `one of ${accepted.join(', ')}`);
-}
-function nullable(guard) {
-    return (value, place) => (value === null || value === undefined ? null : guard(value, place));
-}
-function guards_list(guard) {
-    return (value, place) => Array.isArray(value)
-        ? value.map((item, index) => guard(item, `${place}[${index}]`))
-        : guards_refuse(place, 'a list');
-}
-function dictionary(guard) {
-    return (value, place) => {
-        const entries = Object.entries(record(value, place));
-        return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
-    };
-}
-/** An object with exactly the named members; members it does not know are dropped. */
-function guards_object(shape) {
-    return (value, place) => {
-        const source = record(value, place);
-        const entries = Object.entries(shape).map(([key, guard]) => [key, guard(source[key], `${place}.${key}`)]);
-        return Object.fromEntries(entries);
-    };
-}
-function record(value, place) {
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-        ? value
-        : guards_refuse(place, 'an object');
-}
-/** Parses JSON text and guards it. @throws Failure `malformed-message` */
-function guards_parse(guard, text, place) {
-    let value;
-    try {
-        value = JSON.parse(text);
-    }
-    catch (cause) {
-        throw new failure_Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
-    }
-    return guard(value, place);
-}
-
-;// CONCATENATED MODULE: ./build/protocol/manifest.js
-/**
- * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
- * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
- * a folder in which nothing is different is one line.
- */
-
-
-const SHA256 = /^[0-9a-f]{64}$/;
-const manifest_file = guards_object({ kind: guards_oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
-const manifest_link = guards_object({ kind: guards_oneOf('link'), path: string, target: string });
-const directory = guards_object({ kind: guards_oneOf('directory'), path: string });
-/** A folder with everything below it as the base has it. */
-const same = guards_object({ kind: guards_oneOf('same'), path: string });
-/** What a line has, in this order: both sides hash the lines. */
-const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
-function formatEntry(entry) {
-    return `${JSON.stringify(entry, MEMBERS)}\n`;
-}
-/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
-function parseDifference(line) {
-    if (!line.startsWith('{"kind":"same"'))
-        return parseEntry(line);
-    const entry = parse(same, line, 'manifest entry');
-    // The root itself: nothing is different at all.
-    if (entry.path !== '')
-        assertSafePath(entry.path);
-    return entry;
-}
-/** @throws Failure `malformed-message` or `unsafe-path` */
-function parseEntry(line) {
-    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
-    const entry = parse({ file: manifest_file, link: manifest_link, directory }[kind], line, 'manifest entry');
-    assertSafePath(entry.path);
-    if (entry.kind === 'link')
-        assertSafeLink(entry);
-    return entry;
-}
-/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
-function assertSafePath(path) {
-    const parts = path.split('/');
-    if (path === '' ||
-        path.includes('\0') ||
-        parts.some((part) => part === '' || part === '.' || part === '..')) {
-        throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
-    }
-}
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
-function assertSafeLink({ path, target }) {
-    let depth = path.split('/').length - 1;
-    let lowest = depth;
-    for (const part of target.split('/')) {
-        if (part === '..')
-            depth -= 1;
-        else if (part !== '' && part !== '.')
-            depth += 1;
-        lowest = Math.min(lowest, depth);
-    }
-    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
-        throw new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
-    }
-}
-/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
-const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//;
-/** The same where nobody knows what `distDir` is. */
-const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
-const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
-/**
- * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
- * differ from the manifest later.
- * @param distDir relative to the release's root; null for a release that was made before it was kept
- */
-function isWritableAtRunTime(path, distDir) {
-    if (CODE.test(path))
-        return false;
-    if (distDir === null)
-        return LIKE_WRITTEN.test(path);
-    return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length));
 }
 
 ;// CONCATENATED MODULE: ./build/content/subtrees.js
@@ -57644,6 +57706,7 @@ async function createManifest(tree, progress = () => undefined) {
 
 
 
+
 /**
  * @param launcherFile the bundled launcher: a part of every release
  * @throws Failure `release-unfit`, and those of next/assemble.ts
@@ -57652,7 +57715,7 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
     const tree = await assemble(output, plan.inputs.run.workspace);
     const launcher = {
         kind: 'file',
-        path: '.gapless/launcher.cjs',
+        path: LAUNCHER,
         source: launcherFile,
         size: (0,external_node_fs_namespaceObject.statSync)(launcherFile).size,
         mode: 0o644,
@@ -57782,7 +57845,7 @@ const serverFacts = guards_object({
 });
 /** Failures as they travel. */
 const failureRecord = guards_object({
-    code: string,
+    code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
     remedy: nullable(string),
     evidence: nullable(string),
@@ -57838,7 +57901,26 @@ const activationRequest = guards_object({
     preActivate: nullable(string),
     postActivate: nullable(string),
 });
+/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = guards_object({});
+/** A release that is named as what is different from the base. */
+const offered = {
+    base: nullable(messages_releaseId),
+    /** SHA-256 of the whole manifest. */
+    contentHash: string,
+    /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+    distDir: string,
+};
+/** What a run would meet, and what that does to it. */
+const finding = guards_object({
+    /** It would end, with nothing live touched; wait; finish an earlier run first; leave a gap. */
+    effect: guards_oneOf('ends', 'waits', 'recovers', 'gap'),
+    /** Of the failure that it would end with. */
+    code: nullable(string),
+    message: string,
+    remedy: nullable(string),
+});
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
@@ -57862,7 +57944,10 @@ const operations = {
      */
     reserve: { params: guards_object({ id: nullable(messages_releaseId) }), result: guards_object({ id: messages_releaseId }) },
     /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
-    encryptionKey: { params: guards_object({ create: guards_boolean }), result: guards_object({ key: nullable(string) }) },
+    encryptionKey: {
+        params: guards_object({ create: guards_boolean }),
+        result: guards_object({ key: nullable(matching(ACTIONS_KEY)) }),
+    },
     /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
     outline: {
         params: nothing,
@@ -57878,11 +57963,7 @@ const operations = {
      */
     stage: {
         params: guards_object({
-            base: nullable(messages_releaseId),
-            /** SHA-256 of the whole manifest. */
-            contentHash: string,
-            /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
-            distDir: string,
+            ...offered,
             /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
             resumes: nullable(messages_releaseId),
         }),
@@ -57910,6 +57991,26 @@ const operations = {
         }),
         /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
         result: guards_object({ path: nullable(string), missing: string, leftOut: guards_list(string) }),
+    },
+    /**
+     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
+     * whether it lacks room for them (`disk-full`).
+     */
+    compare: {
+        params: guards_object(offered),
+        result: guards_object({ missing: string, lack: nullable(failureRecord) }),
+    },
+    /** What a run would meet, and what its cleanup would remove. */
+    rehearse: {
+        params: guards_object({
+            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            release: nullable(messages_releaseId),
+            run,
+            /** Where the app would listen; null: where the release has it. */
+            address: nullable(guards_object({ host: string, port: count })),
+            keep: count,
+        }),
+        result: guards_object({ findings: guards_list(finding), pruned: guards_list(messages_releaseId) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: guards_object({ id: messages_releaseId }), result: guards_object({ files: count, bytes: count }) },
@@ -58313,7 +58414,7 @@ const CLOSE_TIMEOUT_MS = 3_000;
 const LAST_LINES = 200;
 const MAX_CHARACTERS = 64 * 1024;
 /** Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data. */
-async function runCommand({ argv, directory }, env, log) {
+async function runCommand({ argv, directory, script }, env, log) {
     const [program = '', ...args] = argv;
     const tail = keepTail();
     if ((await which(program)) === '') {
@@ -58322,10 +58423,11 @@ async function runCommand({ argv, directory }, env, log) {
     }
     log.write(`[command]${argv.join(' ')}\n`);
     // @actions/exec 3.0.0 leaves standard input open, so that a tool which asks a question waits for ever: the
-    // shell closes it and becomes the program, whose words it passes on untouched.
-    const code = await exec_exec('/bin/sh', ['-c', 'exec "$0" "$@" </dev/null', program, ...args], {
+    // shell closes it, and becomes the program, whose words it passes on untouched, or runs the script.
+    const words = script === undefined ? ['-c', 'exec "$0" "$@" </dev/null', program, ...args] : SCRIPT_WORDS;
+    const code = await exec_exec('/bin/sh', words, {
         cwd: directory,
-        env: definedIn(env),
+        env: definedIn(script === undefined ? env : { ...env, [SCRIPT]: script }),
         silent: true,
         ignoreReturnCode: true,
         delay: CLOSE_TIMEOUT_MS,
@@ -58339,6 +58441,9 @@ async function runCommand({ argv, directory }, env, log) {
         lastLines: tail.lastLines(),
     };
 }
+/** Every user of a machine can read its command lines, and only the same user the environment of a process. */
+const SCRIPT = 'GAPLESS_SCRIPT';
+const SCRIPT_WORDS = ['-e', '-c', `script="$${SCRIPT}"; unset ${SCRIPT}; exec </dev/null; eval "$script"`];
 /**
  * Asks a program that may not be there for its version.
  *
@@ -58812,10 +58917,12 @@ async function build(options) {
         NEXT_TELEMETRY_DISABLED: '1',
     };
     refusePlugNPlay(directory, workspace, environment);
-    const argv = userCommand(options)?.argv ??
-        (await throughCorepack(await detectBuildCommand(directory, workspace), directory, workspace, environment));
-    await build_run('build-failed', 'build-command', { argv, directory }, environment, options.log);
-    return argv;
+    const command = userCommand(options) ?? {
+        argv: await throughCorepack(await detectBuildCommand(directory, workspace), directory, workspace, environment),
+        directory,
+    };
+    await build_run('build-failed', 'build-command', command, environment, options.log);
+    return command.argv;
 }
 /**
  * This action's inputs, what it saved for `post`, the tokens that the runner gives to actions, and the files in
@@ -58832,7 +58939,7 @@ function userCommand({ command, directory }) {
     if (command === undefined || command.trim() === '')
         return undefined;
     // -e as in a workflow's own `run` steps: of several lines, the first that fails ends the step.
-    return { argv: ['/bin/sh', '-e', '-c', command], directory };
+    return { argv: ['/bin/sh', '-e', '-c', command], directory, script: command };
 }
 async function frozenInstall({ directory, workspace }, environment) {
     const { installCommand, lockfileDirectory } = await detectPackageManager(directory, workspace);
@@ -58856,6 +58963,96 @@ function remedyFor({ missing, killed }, { argv }, input) {
         return 'The machine most likely ran out of memory: use a larger runner or lower what the build needs.';
     }
     return `Correct what its last lines say, or set ${input} if this is not the right command.`;
+}
+
+;// CONCATENATED MODULE: ./build/next/build-errors.js
+/**
+ * The errors in what a build printed, with the places in the sources that they are about: of Next.js 14 to 16, webpack
+ * and Turbopack, TypeScript and ESLint. The forms are those that real builds of 14.2.35, 15.5.29 and 16.4.6 print.
+ */
+
+
+
+/** Each once, in their order. */
+function findBuildErrors(output) {
+    const lines = (0,external_node_util_.stripVTControlCharacters)(output).split(/\r?\n/);
+    const found = lines.flatMap((line, index) => errorsAt(line, lines.slice(index + 1, index + 1 + LONGEST_ERROR)));
+    return [...new Map(found.map((error) => [JSON.stringify(error), error])).values()];
+}
+/** In lines. */
+const LONGEST_ERROR = 60;
+/** `./app/page.tsx`, `./app/page.tsx:2:13`, `../../packages/ui/button.tsx` */
+const HEAD = /^(\.{1,2}\/.+?)(?::(\d+):(\d+))?$/;
+/** `lib/price.ts(1,14): error TS2322: Type …`, as Next.js 16.4 has it from TypeScript itself */
+const TYPESCRIPT = /^(\S.*?)\((\d+),(\d+)\): error (TS\d+: .+)$/;
+/** `4:31  Error: text  the/rule` */
+const ESLINT = /^(\d+):(\d+) {2}(Error|Warning): (.+)$/;
+/** An error while a page is made, and the first line of its stack where that is in the sources (Next.js 16). */
+const THROWN = /^(?:[A-Z]\w*)?Error: .+$/;
+const THROWN_AT = /^\s+at .*\(([^./:()][^:()]*):(\d+):(\d+)\)$/;
+/** What follows is about how the file came into the build. */
+const END = /^(?:Import traces?\b|Caused by:|Stack backtrace:|> Build )/;
+function errorsAt(line, after) {
+    const [, head, ...place] = HEAD.exec(line) ?? [];
+    if (head !== undefined)
+        return errorsUnder(head, positionOf(place), after);
+    const [, file, row, column, message = ''] = TYPESCRIPT.exec(line) ?? [];
+    if (file !== undefined)
+        return [{ file, position: positionOf([row, column]), message }];
+    const [, thrownIn, ...thrownAt] = (THROWN.test(line) && THROWN_AT.exec(after[0] ?? '')) || [];
+    return thrownIn === undefined ? [] : [{ file: thrownIn, position: positionOf(thrownAt), message: line }];
+}
+function errorsUnder(file, position, after) {
+    const end = after.findIndex((line) => HEAD.test(line) || END.test(line));
+    const block = end < 0 ? after : after.slice(0, end);
+    if ((block[0] ?? '').trim() === '')
+        return [];
+    const linted = block.flatMap((line) => {
+        const [, row, column, kind, message = ''] = ESLINT.exec(line) ?? [];
+        return kind === undefined ? [] : [{ kind, error: { file, position: positionOf([row, column]), message } }];
+    });
+    if (linted.length > 0)
+        return linted.filter(({ kind }) => kind === 'Error').map(({ error }) => error);
+    const message = messageOf(block);
+    return message === undefined ? [] : [{ file, position: position ?? markedIn(block), message }];
+}
+function positionOf([line, column]) {
+    return line === undefined || column === undefined ? null : { line: Number(line), column: Number(column) };
+}
+/** What Turbopack says of every error; what is wrong stands below the code (15). */
+const GENERIC = /^(?:Parsing ecmascript source code failed|Ecmascript file had an error)$/;
+function messageOf(block) {
+    const texts = block.map((line) => line
+        .trim()
+        .replace(/^Error:\s*/, '')
+        .replace(/^[x×⨯]\s+/, ''));
+    const first = texts.findIndex((text) => text !== '' && text !== 'x');
+    const text = texts[first];
+    if (text === undefined || !GENERIC.test(text))
+        return text;
+    const gap = texts.indexOf('', first);
+    return texts.slice(gap + 1).find((line) => gap >= 0 && line !== '') ?? text;
+}
+/** The first marked place in a box of SWC's, whose own head names line 1 where the mark is elsewhere (14). */
+function markedIn(block) {
+    let line;
+    for (const text of block) {
+        line = Number(/^\s*(\d+) [|│]/.exec(text)?.[1] ?? line);
+        const [, gutter = '', before] = /^(\s*[:·] )(\s*)[\^─┬╭▲]/.exec(text) ?? [];
+        if (gutter !== '' && before !== undefined && !Number.isNaN(line))
+            return { line, column: before.length + 1 };
+    }
+    return null;
+}
+/**
+ * Where a file that was printed stands in the repository: relative to its root, or undefined where it is not in it.
+ * @param directory the app's
+ * @param workspace the repository's
+ */
+function inRepository(file, directory, workspace, exists) {
+    const places = ancestors(directory, workspace).map((folder) => (0,external_node_path_namespaceObject.join)(folder, file));
+    const found = places.find((path) => isInside(workspace, path) && exists(path));
+    return found === undefined ? undefined : (0,external_node_path_namespaceObject.relative)(workspace, found).split(external_node_path_namespaceObject.sep).join('/');
 }
 
 ;// CONCATENATED MODULE: external "node:module"
@@ -59169,6 +59366,9 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
 
 
 
+
+
+
 /**
  * What the app's tools print is shown as it comes, and none of it is a command to the runner: a dependency could
  * otherwise set this step's outputs.
@@ -59178,7 +59378,7 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
 async function build_build({ inputs, activation }, project, hosts, key, log) {
     checkEach(hosts, (facts) => assertNodeFits(project, facts));
     const options = { directory: project.directory, workspace: inputs.run.workspace };
-    const [installed, began, built] = await withoutCommands(async () => {
+    const work = withoutCommands(async () => {
         const before = await install({ ...options, command: inputs.installCommand });
         const variables = {
             ...(key === undefined ? {} : { [KEY_VARIABLE]: key }),
@@ -59187,6 +59387,10 @@ async function build_build({ inputs, activation }, project, hosts, key, log) {
         };
         const start = Date.now();
         return [before, start, await build({ ...options, command: inputs.buildCommand, variables })];
+    });
+    const [installed, began, built] = await work.catch((error) => {
+        annotate(failure_Failure.from(error), project.directory, inputs.run.workspace, log);
+        throw error;
     });
     const output = readBuildOutput(project.directory);
     const doubts = doubtsAbout(output, built === undefined ? undefined : began);
@@ -59198,6 +59402,21 @@ async function build_build({ inputs, activation }, project, hosts, key, log) {
     const remarks = key !== undefined && usedAnotherKey(output, key) ? [...doubts, KEY_UNSEEN] : doubts;
     const workerEnvironment = key === undefined ? {} : keyForWorkers(output, inputs.run.workspace, key);
     return { value: { ...output, workerEnvironment }, detail: [detail, ...remarks].join('. ') };
+}
+/** GitHub shows ten errors of a step; the last one is the run's own. */
+const MOST_ANNOTATIONS = 9;
+/** Shows what the build complained about beside the lines that it is about. */
+function annotate({ code, evidence = '' }, directory, workspace, log) {
+    if (code !== 'build-failed')
+        return;
+    const places = findBuildErrors(evidence).flatMap(({ file, position, message }) => {
+        const path = inRepository(file, directory, workspace, external_node_fs_namespaceObject.existsSync);
+        return path === undefined
+            ? []
+            : [{ message, place: { file: path, line: position?.line, column: position?.column } }];
+    });
+    for (const { message, place } of places.slice(0, MOST_ANNOTATIONS))
+        log.annotate(message, place);
 }
 async function withoutCommands(work) {
     const token = `stop-${(0,external_node_crypto_.randomUUID)()}`;
@@ -59389,44 +59608,8 @@ async function level(plan, hosts, lives, pipeline) {
     return onEach(strays, inputs.maxParallel, pipeline, put).then(() => goal ?? null, () => null);
 }
 
-;// CONCATENATED MODULE: ./build/phases/status.js
-/** status: what is live, which releases there are, what the workers run. It changes nothing. */
-
-
-
-async function lookAt(plan, hosts, pipeline) {
-    const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => log.run('status', () => look(host)));
-    const live = agreed(seen.map((host) => host.live));
-    const status = live === null ? 'down' : overall(seen.map((host) => host.status));
-    return { ...untouched({ ...nothingKnown, live }), status, succeeded: true, hosts: seen };
-}
-async function look(host) {
-    const found = await host.agent().call('status', {});
-    const { live, served, releases, workers, lock, interrupted, journal } = found;
-    const { now, freeBytes } = host.facts;
-    const healthy = served !== null && served === live && workers.every(serves);
-    const value = {
-        name: host.name,
-        status: healthy ? 'live' : 'down',
-        live: served,
-        releases,
-        workers,
-        server: { now, freeBytes, lock, interrupted, journal },
-    };
-    return { value, detail: `${status_describe(found)}; ${formatBytes(freeBytes)} free` };
-}
-function serves({ status, phase }) {
-    return status === 'online' && phase === 'open';
-}
-function status_describe({ releases, workers, lock, interrupted }) {
-    const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`];
-    if (lock !== null)
-        remarks.push(`locked by ${lock}`);
-    if (interrupted !== null)
-        remarks.push('a deploy was interrupted: the next run recovers it');
-    return remarks.join('; ');
-}
-
+// EXTERNAL MODULE: external "node:events"
+var external_node_events_ = __nccwpck_require__(8474);
 ;// CONCATENATED MODULE: ./build/content/bitmap.js
 /** One bit for each file of a manifest, in its order. */
 class Bitmap {
@@ -59437,6 +59620,13 @@ class Bitmap {
         for (const byte of bytes)
             for (let bits = byte; bits > 0; bits &= bits - 1)
                 this.#count += 1;
+    }
+    /** With the first so many set. */
+    static full(count) {
+        const bytes = new Uint8Array(Math.ceil(count / 8)).fill(255);
+        if (count % 8 > 0)
+            bytes[bytes.length - 1] = (1 << (count % 8)) - 1;
+        return new Bitmap(bytes);
     }
     /** @param text base64; what it is too short for is not set */
     static parse(text) {
@@ -59474,60 +59664,6 @@ class Bitmap {
     }
 }
 
-;// CONCATENATED MODULE: ./build/plan.js
-/** What will be done, from the inputs and the project. */
-
-
-
-
-/** @param packageName `name` in the app's package.json, if there is one */
-function createPlan(inputs, packageName) {
-    const appName = inputs.appName ?? appNameFromPackage(packageName);
-    const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run;
-    return {
-        inputs,
-        hosts: inputs.hosts,
-        appName,
-        path: inputs.path ?? `apps/${appName}`,
-        activation: (0,external_node_crypto_.randomUUID)(),
-        run: { commit: sha, ref, actor, runUrl, workflow, runNumber, runAttempt },
-    };
-}
-/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
-function packageName({ run, workingDirectory }) {
-    return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
-}
-/**
- * How the release will run.
- * @param basePath of the Next.js app, '' when it has none
- * @param environment what the build asks for, under the user's own
- */
-function runtimeOf({ app, health }, basePath, environment = {}) {
-    return {
-        host: app.host,
-        port: app.port,
-        instances: app.instances === 'max' ? 0 : app.instances,
-        maxMemoryBytes: app.maxMemoryBytes ?? null,
-        nodeOptions: app.nodeOptions,
-        env: { ...environment, ...app.env },
-        health: healthOf(health, basePath),
-        observeMs: app.observeMs,
-        drainTimeoutMs: app.drainTimeoutMs,
-        sharedDirs: app.sharedDirs,
-        sharedFiles: app.sharedFiles,
-    };
-}
-function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
-    const [pathname = '/'] = path.split('?', 1);
-    const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
-    // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
-    const under = pathname === '/' ? basePath : basePath + pathname;
-    const full = within || basePath === '' ? path : under + path.slice(pathname.length);
-    return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
-}
-
-// EXTERNAL MODULE: external "node:events"
-var external_node_events_ = __nccwpck_require__(8474);
 // EXTERNAL MODULE: external "node:zlib"
 var external_node_zlib_ = __nccwpck_require__(8522);
 ;// CONCATENATED MODULE: ./build/transfer/stream.js
@@ -59758,19 +59894,59 @@ async function feed(packed, source) {
 
 
 
+
 const [closeAsync, readAsync, writeAsync] = [(0,external_node_util_.promisify)(external_node_fs_namespaceObject.close), (0,external_node_util_.promisify)(external_node_fs_namespaceObject.read), (0,external_node_util_.promisify)(external_node_fs_namespaceObject.write)];
 /** For one host: it reads what is being packed. */
 function packForOne(manifest) {
+    const all = Bitmap.full(manifest.fileCount).format();
+    let foreseen;
     return {
         manifest: (base) => manifestStream(manifest, base),
-        parts: (missing, progress) => contentParts(missingFiles(manifest, missing), progress),
-        close: async () => undefined,
+        foresee() {
+            foreseen ??= foresee(missingFiles(manifest, all));
+        },
+        parts(missing, progress) {
+            const begun = foreseen;
+            foreseen = undefined;
+            if (begun !== undefined && missing === all)
+                return begun.parts(progress);
+            begun?.drop();
+            return contentParts(missingFiles(manifest, missing), progress);
+        },
+        async close() {
+            foreseen?.drop();
+        },
+    };
+}
+function foresee(files) {
+    let packed = 0;
+    let told = (bytes) => {
+        packed += bytes;
+    };
+    const parts = contentParts(files, (bytes) => told(bytes));
+    const first = parts.next();
+    return {
+        *parts(progress) {
+            told = progress;
+            progress(packed);
+            try {
+                if (first.done !== true)
+                    yield first.value;
+                yield* parts;
+            }
+            finally {
+                parts.return();
+            }
+        },
+        drop: () => void parts.return(),
     };
 }
 function packOnce(manifest) {
     const manifests = new Map();
     const packed = new Map();
     return {
+        // What is packed for several is packed whole: a wrong guess would cost too much.
+        foresee: () => undefined,
         async *manifest(base) {
             const pieces = manifests.get(base) ?? collect(manifestStream(manifest, base));
             manifests.set(base, pieces);
@@ -59864,6 +60040,58 @@ function pack(files) {
             await closeAsync(file);
         },
     };
+}
+
+;// CONCATENATED MODULE: ./build/plan.js
+/** What will be done, from the inputs and the project. */
+
+
+
+
+/** @param packageName `name` in the app's package.json, if there is one */
+function createPlan(inputs, packageName) {
+    const appName = inputs.appName ?? appNameFromPackage(packageName);
+    const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run;
+    return {
+        inputs,
+        hosts: inputs.hosts,
+        appName,
+        path: inputs.path ?? `apps/${appName}`,
+        activation: (0,external_node_crypto_.randomUUID)(),
+        run: { commit: sha, ref, actor, runUrl, workflow, runNumber, runAttempt },
+    };
+}
+/** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
+function packageName({ run, workingDirectory }) {
+    return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
+}
+/**
+ * How the release will run.
+ * @param basePath of the Next.js app, '' when it has none
+ * @param environment what the build asks for, under the user's own
+ */
+function runtimeOf({ app, health }, basePath, environment = {}) {
+    return {
+        host: app.host,
+        port: app.port,
+        instances: app.instances === 'max' ? 0 : app.instances,
+        maxMemoryBytes: app.maxMemoryBytes ?? null,
+        nodeOptions: app.nodeOptions,
+        env: { ...environment, ...app.env },
+        health: healthOf(health, basePath),
+        observeMs: app.observeMs,
+        drainTimeoutMs: app.drainTimeoutMs,
+        sharedDirs: app.sharedDirs,
+        sharedFiles: app.sharedFiles,
+    };
+}
+function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
+    const [pathname = '/'] = path.split('?', 1);
+    const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
+    // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
+    const under = pathname === '/' ? basePath : basePath + pathname;
+    const full = within || basePath === '' ? path : under + path.slice(pathname.length);
+    return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
 }
 
 ;// CONCATENATED MODULE: ./build/phases/upload.js
@@ -60007,10 +60235,14 @@ async function transfer(release, host, course, resumes, log) {
     return last;
 }
 async function stage({ output, manifest, packer }, host, resumes) {
+    if (resumes === null && (await host.base()).base === null)
+        packer.foresee();
+    return offer(host, output, manifest, packer, (params, body) => host.agent().call('stage', { ...params, resumes }, { body }));
+}
+/** Names the release to a host as what is different from one that it has. */
+async function offer(host, output, manifest, packer, call) {
     const distDir = external_node_path_namespaceObject.posix.join(output.relativeAppDir, output.distDir);
-    const begin = (base, folders) => host
-        .agent()
-        .call('stage', { base, contentHash: manifest.hash, distDir, resumes }, { body: packer.manifest(folders) });
+    const begin = (base, folders) => call({ base, contentHash: manifest.hash, distDir }, packer.manifest(folders));
     const known = await host.base();
     try {
         return await begin(known.base, known.folders);
@@ -60031,6 +60263,122 @@ function provenSoFar(log) {
         progress(provenBytes - before);
         before = provenBytes;
     };
+}
+
+;// CONCATENATED MODULE: ./build/phases/rehearse.js
+/** rehearse: what a dry run tells, host by host: what would be sent and removed, and what would be in the way. */
+
+
+
+
+
+
+/** Of a host's list of files in the log. The summary has fewer. */
+const MOST_LINES = 2000;
+/** A deploy, up to what would be sent. */
+async function rehearseDeploy(plan, hosts, output, manifest, known, pipeline) {
+    const packer = hosts.length > 1 ? packOnce(manifest) : packForOne(manifest);
+    return rehearse(hosts, plan, known, pipeline, async (host, log) => {
+        const { sending, lack } = await compare(host, output, manifest, packer);
+        for (const line of rehearse_listOf(sending))
+            log.info(line);
+        const met = await rehearse_ask(plan, host, null);
+        return { sending, ...met, findings: [...met.findings, ...lack] };
+    }).finally(() => packer.close());
+}
+/** @param known with the release to go back to */
+function rehearseRollback(plan, hosts, known, pipeline) {
+    return rehearse(hosts, plan, known, pipeline, async (host) => ({
+        sending: null,
+        ...(await rehearse_ask(plan, host, known.release)),
+    }));
+}
+async function rehearse(hosts, { inputs }, known, pipeline, act) {
+    const outcomes = await onEach(hosts, inputs.maxParallel, pipeline, (host, log) => log.run('rehearse', async () => {
+        const rehearsal = await act(host, log.log);
+        for (const finding of rehearsal.findings)
+            tell(finding, host.name, log.log);
+        const { name, facts } = host;
+        const value = { name, live: facts.live, rehearsal, status: 'kept', ...NOTHING_MORE };
+        return { value, detail: rehearse_describe(rehearsal) };
+    }));
+    return { ...untouched(known), succeeded: true, hosts: outcomes };
+}
+const NOTHING_MORE = { workers: [], releases: [], server: null };
+async function rehearse_ask({ inputs, run }, host, release) {
+    const { host: address, port } = inputs.app;
+    const where = release === null ? { host: address, port } : null;
+    return host.agent().call('rehearse', { release, run, address: where, keep: inputs.keepReleases });
+}
+async function compare(host, output, manifest, packer) {
+    const { missing, lack } = await offer(host, output, manifest, packer, (params, body) => host.agent().call('compare', params, { body }));
+    const files = [...missingFiles(manifest, missing)].map(({ path, size }) => ({ path, size }));
+    const sending = { files, of: { files: manifest.fileCount, bytes: manifest.bytes } };
+    const findings = lack === null ? [] : [{ effect: 'ends', ...lack }];
+    return { sending, lack: findings };
+}
+function rehearse_listOf({ files }) {
+    const lines = files
+        .slice(0, MOST_LINES)
+        .map(({ path, size }) => `would send ${path} (${formatBytes(size)})`);
+    return files.length > MOST_LINES ? [...lines, `…and ${files.length - MOST_LINES} more`] : lines;
+}
+function tell({ effect, message, remedy }, host, log) {
+    const line = [message, ...(remedy === null ? [] : [remedy])].join('. ');
+    if (effect === 'waits' || effect === 'recovers')
+        log.info(line);
+    else
+        log.warning(host === null ? line : `${host}: ${line}`);
+}
+function rehearse_describe({ sending, pruned, findings }) {
+    const parts = ['dry run'];
+    if (sending !== null) {
+        const { files, of } = sending;
+        parts.push(`would send ${files.length} of ${plural(of.files, 'file')} (${formatBytes(totalSize(files))})`);
+    }
+    parts.push(`would remove ${pruned.length === 0 ? 'no release' : pruned.join(', ')}`);
+    if (findings.length > 0)
+        parts.push(findings.map(({ message }) => message).join('; '));
+    return parts.join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/phases/status.js
+/** status: what is live, which releases there are, what the workers run. It changes nothing. */
+
+
+
+async function lookAt(plan, hosts, pipeline) {
+    const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => log.run('status', () => look(host)));
+    const live = agreed(seen.map((host) => host.live));
+    const status = live === null ? 'down' : overall(seen.map((host) => host.status));
+    return { ...untouched({ ...nothingKnown, live }), status, succeeded: true, hosts: seen };
+}
+async function look(host) {
+    const found = await host.agent().call('status', {});
+    const { live, served, releases, workers, lock, interrupted, journal } = found;
+    const { now, freeBytes } = host.facts;
+    const healthy = served !== null && served === live && workers.every(serves);
+    const value = {
+        name: host.name,
+        status: healthy ? 'live' : 'down',
+        live: served,
+        releases,
+        workers,
+        server: { now, freeBytes, lock, interrupted, journal },
+        rehearsal: null,
+    };
+    return { value, detail: `${status_describe(found)}; ${formatBytes(freeBytes)} free` };
+}
+function serves({ status, phase }) {
+    return status === 'online' && phase === 'open';
+}
+function status_describe({ releases, workers, lock, interrupted }) {
+    const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`];
+    if (lock !== null)
+        remarks.push(`locked by ${lock}`);
+    if (interrupted !== null)
+        remarks.push('a deploy was interrupted: the next run recovers it');
+    return remarks.join('; ');
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/server-programs.js
@@ -60196,7 +60544,7 @@ function findNode(sentinel, binPath, code) {
     const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).inflateRawSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
     const single = [
         ...binPath.map((folder) => `${shellWord(folder)}/node`),
-        '"$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
+        '"$d"',
         '"$(command -v node 2>/dev/null)"',
         ...homeFolders.map((folder) => `"$HOME"/${folder}/node`),
     ];
@@ -60207,6 +60555,9 @@ function findNode(sentinel, binPath, code) {
             's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
         // The last of a glob is the newest, nearly: 9 comes after 22, and is too old.
         'r() { i=$#; while [ $i -gt 0 ]; do eval "n=\\${$i}"; t "$n"; i=$((i-1)); done; }',
+        // After a reboot the number in the file may be that of any program, which had better not be run.
+        'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
+        'case "$d" in */node*) ;; *) d="" ;; esac',
         `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
         ...versions.map((folder) => `r ${folder}/node`),
         `for n in ${systemFolders.map((folder) => `${folder}/node`).join(' ')}; do t "$n"; done`,
@@ -60238,9 +60589,12 @@ async function loadAgent(settings, require, module) {
         source = fs.readFileSync(file);
         if (!proven(source))
             source = undefined;
+        // Cleanup removes agents that no session has used for long.
+        else if (persist)
+            fs.utimesSync(file, new Date(), new Date());
     }
     catch {
-        // Not there yet.
+        // Not there yet, or another user's.
     }
     process.stdout.write(`\n${sentinel} ${source === undefined ? 'need-agent' : 'ready'}\n`);
     const input = process.stdin[Symbol.asyncIterator]();
@@ -60312,9 +60666,10 @@ async function loadAgent(settings, require, module) {
 const LONGEST_GREETING = 1024 * 1024;
 /**
  * @param timeoutMs for the login shell to come up and Node to start
+ * @param trace told of every message
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
  */
-async function openAgent(remote, agent, timeoutMs) {
+async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
     const sentinel = `gapless-${(0,external_node_crypto_.randomBytes)(12).toString('hex')}`;
     const channel = await remote.exec(bootstrapCommand({ ...agent, sentinel }));
     let errors = '';
@@ -60349,6 +60704,8 @@ async function openAgent(remote, agent, timeoutMs) {
                 throw new failure_Failure('malformed-message', 'the server sent data unasked');
             const { id, kind: what, value } = guards_parse(reply, payload.toString('utf8'), 'reply');
             const call = pending.get(id);
+            if (call !== undefined)
+                trace({ way: 'received', operation: call.operation, id, kind: what, bytes: payload.length, value });
             if (what === 'event')
                 call?.onEvent(value);
             if (what === 'result')
@@ -60381,18 +60738,23 @@ async function openAgent(remote, agent, timeoutMs) {
                 if (lost)
                     reject(lost);
                 else
-                    pending.set(id, { resolve, reject, onEvent });
+                    pending.set(id, { operation, resolve, reject, onEvent });
             });
             // The answer may come, as an error, while the body is still being sent.
             answer.catch(() => undefined);
             inTurn(async () => {
-                await write(encodeMessage({ id, operation, params, body: body !== undefined }));
+                const message = encodeMessage({ id, operation, params, body: body !== undefined });
+                const sending = { way: 'sent', operation, id };
+                trace({ ...sending, kind: 'request', bytes: message.length, value: params });
+                await write(message);
                 if (body === undefined)
                     return;
+                let bytes = 0;
                 try {
                     for await (const chunk of body) {
                         if (!pending.has(id))
                             break;
+                        bytes += chunk.length;
                         await write(encodeFrame(frameKind.data, chunk));
                     }
                 }
@@ -60402,6 +60764,7 @@ async function openAgent(remote, agent, timeoutMs) {
                     channel.end();
                     throw error;
                 }
+                trace({ ...sending, kind: 'body', bytes });
                 await write(encodeFrame(frameKind.end, Buffer.alloc(0)));
             }).catch((error) => {
                 pending.get(id)?.reject(failure_Failure.from(error));
@@ -60477,6 +60840,24 @@ async function* continued(first, input) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/remote/trace.js
+function traceLine({ way, operation, id, kind, bytes, value }) {
+    const arrow = way === 'sent' ? '→' : '←';
+    const content = value === undefined ? '' : ` ${JSON.stringify(value, hideSecrets)}`;
+    return `${arrow} ${operation} #${id} ${kind}, ${bytes} bytes${content}`;
+}
+const HIDDEN = '***';
+/**
+ * By name, whatever the values are: the app's environment, the key of its server actions, commands, and what a
+ * healthy answer has. Any of them may hold a secret that nobody said is one.
+ */
+const SECRET = new Set(['key', 'preActivate', 'postActivate', 'body']);
+function hideSecrets(name, value) {
+    if (name === 'env' && typeof value === 'object' && value !== null)
+        return Object.fromEntries(Object.keys(value).map((key) => [key, HIDDEN]));
+    return SECRET.has(name) && typeof value === 'string' ? HIDDEN : value;
+}
+
 // EXTERNAL MODULE: ./node_modules/ssh2/lib/index.js
 var lib = __nccwpck_require__(5472);
 var lib_default = /*#__PURE__*/__nccwpck_require__.n(lib);
@@ -60518,8 +60899,9 @@ function isWorthRetrying(failure, last) {
     switch (failure.code) {
         case 'connection-refused':
         case 'host-unreachable':
-        case 'forward-refused':
             return true;
+        case 'forward-refused':
+            return !isProhibited(failure.cause);
         case 'host-not-found':
             return failure.cause?.code === 'EAI_AGAIN';
         case 'connection-reset':
@@ -60570,12 +60952,33 @@ function execRefused(address, cause) {
         cause,
     });
 }
+/** Reason 1 of a channel that is not opened, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1): ssh2 keeps it. */
+const PROHIBITED = 1;
+function isProhibited(error) {
+    return error?.reason === PROHIBITED;
+}
 function forwardRefused(jumpHost, destination, cause) {
-    return new failure_Failure('forward-refused', `The jump host ${jumpHost} did not connect to ${destination}.`, {
-        remedy: `Check that the jump host itself reaches ${destination} (name, port, firewall), and that its sshd ` +
-            'allows AllowTcpForwarding for this user.',
+    const [what, remedy] = isProhibited(cause)
+        ? [
+            'does not allow a connection',
+            'Allow it in the sshd_config of the jump host for this user (AllowTcpForwarding, PermitOpen, ' +
+                'DisableForwarding), and in its authorized_keys (no restrict, no no-port-forwarding).',
+        ]
+        : [
+            'could not connect',
+            `The login at the jump host is fine. Check that ${destination} is right as the jump host sees it (name, ` +
+                'port), that sshd runs there, and that no firewall stands between the two.',
+        ];
+    return new failure_Failure('forward-refused', `The jump host ${jumpHost} ${what} to ${destination}.`, {
+        remedy,
         evidence: cause.message,
         cause,
+    });
+}
+/** Whatever goes wrong at the jump host itself: the inputs that the remedy names are those for the server. */
+function atJumpHost(failure, destination) {
+    return failure.reworded(`At the jump host, on the way to ${destination}: ${failure.message}`, {
+        remedy: `${failure.remedy ?? ''} The inputs for the jump host begin with proxy-.`.trim(),
     });
 }
 function forwardTimeout(jumpHost, destination) {
@@ -60667,12 +61070,16 @@ function matchHost(entries, host, port) {
 function hostPattern(host, port) {
     return port === 22 ? host : `[${host}]:${port}`;
 }
-/** The type that a public key blob names itself, or nothing when it is no such blob. */
+/**
+ * The type that a public key blob names itself, or nothing when it is no such blob. A server chooses the name, and it
+ * stands in a line to paste: only characters that types have (RFC 4250, 4.6.1) are let through.
+ */
 function keyType(blob) {
     if (blob.length < 4)
         return undefined;
     const end = 4 + blob.readUInt32BE(0);
-    return end > 4 && end < blob.length ? blob.toString('latin1', 4, end) : undefined;
+    const type = end < blob.length ? blob.toString('latin1', 4, end) : '';
+    return /^[\w@.+-]{1,64}$/.test(type) ? type : undefined;
 }
 function parseLine(content, line) {
     const fields = content.split(/[ \t]+/);
@@ -61490,7 +61897,9 @@ function connectDirectly(peer, context) {
     return withAnyKeyType(peer, async () => open(), context);
 }
 async function connectThrough(jumpHost, peer, context) {
-    const jump = await connectDirectly(jumpHost, context);
+    const jump = await connectDirectly(jumpHost, context).catch((error) => {
+        throw atJumpHost(failure_Failure.from(error), peer.address);
+    });
     try {
         const session = await withAnyKeyType(peer, () => forward(jump, peer, context.deadline), context);
         void session.closed.then(() => jump.close());
@@ -61543,6 +61952,7 @@ function forward(jump, { host, port, address }, deadline) {
 
 
 
+
 const NO_BASE = { base: null, folders: '' };
 /**
  * Connects to every host, or to none.
@@ -61556,7 +61966,7 @@ async function connect_connect(plan, settings, pipeline) {
     }));
     try {
         return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
-            const open = () => openSession(plan, address, settings, (line) => log.log.info(line));
+            const open = () => openSession(plan, address, settings, log.log);
             const session = await log.run('connect', async () => {
                 const value = await open();
                 return { value, detail: connect_describe(value) };
@@ -61587,16 +61997,16 @@ function hostOf(name, first, open) {
         close: () => session.close(),
     };
 }
-async function openSession(plan, address, settings, onLog) {
+async function openSession(plan, address, settings, log) {
     const { inputs, appName, path } = plan;
-    const connection = await connect({ ...sshOptions(inputs, address), onLog });
+    const connection = await connect({ ...sshOptions(inputs, address), onLog: log.info });
     try {
         const agent = await openAgent(connection, {
             source: (0,external_node_fs_namespaceObject.readFileSync)(settings.agentFile),
             persist: settings.persist,
             path,
             options: { appName, binPath: inputs.binPath },
-        }, inputs.connectTimeoutMs);
+        }, inputs.connectTimeoutMs, (message) => log.debug(() => traceLine(message)));
         const inspected = agent.call('inspect', {});
         const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE);
         // Of interest only to who uploads.
@@ -61670,25 +62080,37 @@ async function withHosts(plan, programs, pipeline, act) {
     const { command, dryRun } = plan.inputs;
     const known = { ...nothingKnown };
     let hosts = [];
+    let infos = [];
     try {
         const persist = command !== 'status' && !dryRun;
-        const forUpload = command === 'deploy' && !dryRun;
+        const forUpload = command === 'deploy';
         hosts = await connect_connect(plan, { ...programs, persist, forUpload }, pipeline);
         known.live = agreed(hosts.map(({ facts }) => facts.live));
-        return await act(hosts, known);
+        if (command !== 'status')
+            void infosOn(hosts[0]).then((found) => (infos = found));
+        const outcome = await act(hosts, known);
+        return { ...outcome, infos };
     }
     catch (error) {
-        return { ...untouched(known), failure: failure_Failure.from(error) };
+        return { ...untouched(known), failure: failure_Failure.from(error), infos };
     }
     finally {
         for (const host of hosts)
             host.close();
     }
 }
+/** For the report alone: nobody waits for it, and no run fails for it. It is answered before what is asked later. */
+async function infosOn(host) {
+    try {
+        const { releases } = await host.agent().call('releases', {});
+        return releases.flatMap(({ info }) => info ?? []);
+    }
+    catch {
+        return [];
+    }
+}
 
 ;// CONCATENATED MODULE: ./build/phases/index.js
-/** The three commands as stories: every line is a phase, in its order. */
-
 
 
 
@@ -61710,10 +62132,8 @@ function deploy(project) {
             return build_build(plan, project, hosts, key, pipeline.log);
         });
         const manifest = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile, hosts, pipeline.log));
-        if (dryRun) {
-            pipeline.skip('upload', `dry run: ${plural(manifest.fileCount, 'file')} would become a new release`);
-            return { ...untouched(known), succeeded: true };
-        }
+        if (dryRun)
+            return rehearseDeploy(plan, hosts, output, manifest, known, pipeline);
         const { id, sentBytes, sent } = await uploadToAll(plan, hosts, output, manifest, pipeline);
         Object.assign(known, { release: id, uploadedBytes: sentBytes, sent });
         return bringLive(plan, hosts, pipeline, { ...known, release: id, kind: 'deploy' });
@@ -61725,10 +62145,8 @@ const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipelin
         known.live = await recover(plan, hosts, pipeline);
     const release = await chooseRelease(plan, hosts, pipeline);
     known.release = release;
-    if (dryRun) {
-        pipeline.skip('verify', `dry run: ${release} would be checked and made live`);
-        return { ...untouched(known), succeeded: true };
-    }
+    if (dryRun)
+        return rehearseRollback(plan, hosts, known, pipeline);
     return bringLive(plan, hosts, pipeline, { ...known, release, kind: 'rollback' });
 });
 const phases_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
@@ -61742,10 +62160,12 @@ function createPipeline(log) {
     // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
     let running = 0;
     const on = (host) => {
-        const info = (line) => log.info(host === null ? line : `${host}: ${line}`);
+        const named = (line) => (host === null ? line : `${host}: ${line}`);
+        const info = (line) => log.info(named(line));
+        const debug = (line) => log.debug(() => named(line()));
         return {
             rows,
-            log: { ...log, info },
+            log: { ...log, info, debug },
             on,
             async run(phase, act) {
                 const startedAt = Date.now();
@@ -61799,8 +62219,9 @@ function programs() {
 /** Shorter ends of a secret tell little, and are found in every text. In characters. */
 const SHORTEST_FRAGMENT = 8;
 /**
- * Replaces every secret by `***`, also as JSON, a URL or base64 have it, and what a cut at either end of the text
- * left of one. The runner masks its log; the summary and the annotations are ours to mask.
+ * Replaces every secret by `***`, also as JSON, Node's own printing, a URL, a form, HTML or base64 have it, and what
+ * a cut at either end of the text left of one. The runner masks its log; the summary and the annotations are ours to
+ * mask.
  */
 function redactor(secrets) {
     const forms = [...new Set(secrets.flatMap(formsOf))].sort((a, b) => b.length - a.length);
@@ -61810,24 +62231,68 @@ function redactor(secrets) {
     return (text) => withoutCutEnds(text.replace(anywhere, '***'), forms);
 }
 function formsOf(secret) {
-    const encoded = [JSON.stringify(secret).slice(1, -1), encodeURIComponent(Buffer.from(secret).toString())];
-    const base64 = secret.length < SHORTEST_FRAGMENT ? [] : [Buffer.from(secret).toString('base64').replace(/=+$/, '')];
-    return [secret, ...encoded, ...base64].filter((form) => form !== '');
+    // Half a surrogate pair is a character that no encoding has.
+    const whole = Buffer.from(secret).toString();
+    const forms = [
+        secret,
+        JSON.stringify(secret).slice(1, -1),
+        // As `console.log(process.env)` has it.
+        (0,external_node_util_.inspect)(secret, { breakLength: Infinity, maxStringLength: null }).slice(1, -1),
+        encodeURIComponent(whole),
+        encodeURI(whole),
+        new URLSearchParams({ '': secret }).toString().slice(1),
+        secret.replace(/[&<>"']/g, (character) => HTML[character]),
+        secret.replace(/[&<>"]/g, (character) => HTML[character]),
+        ...(secret.length < SHORTEST_FRAGMENT ? [] : base64FormsOf(whole)),
+    ];
+    return forms.filter((form) => form !== '');
+}
+/** React's; others leave the apostrophe. */
+const HTML = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&#x27;',
+};
+/**
+ * Within something longer, such as the `user:password` of a request, base64 shows a text in one of three ways,
+ * whose first and last characters depend on what stands around it.
+ */
+function base64FormsOf(text) {
+    const alone = Buffer.from(text).toString('base64').replace(/=+$/, '');
+    const within = [0, 1, 2].map((before) => {
+        const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(text)]);
+        return bytes.toString('base64').slice(Math.ceil((before * 8) / 6), Math.floor((bytes.length * 8) / 6));
+    });
+    return [alone, ...within].flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_')]);
 }
 function literally(text) {
     return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
+/** A form's end at the text's beginning, and its beginning at the text's end. */
 function withoutCutEnds(text, forms) {
     let shown = text;
     for (const form of forms) {
-        for (let length = form.length - 1; length >= SHORTEST_FRAGMENT; length -= 1) {
-            if (shown.startsWith(form.slice(-length)))
-                shown = `***${shown.slice(length)}`;
-            if (shown.endsWith(form.slice(0, length)))
-                shown = `${shown.slice(0, -length)}***`;
+        const [first, last] = [shown.slice(0, SHORTEST_FRAGMENT), shown.slice(-SHORTEST_FRAGMENT)];
+        if (first.length < SHORTEST_FRAGMENT)
+            break;
+        for (let at = form.indexOf(first, 1); at > 0; at = form.indexOf(first, at + 1)) {
+            const end = form.slice(at);
+            if (shown.startsWith(end))
+                shown = `***${shown.slice(end.length)}`;
+        }
+        for (let at = lastBefore(form, last, form.length - 1); at >= 0; at = lastBefore(form, last, at + last.length - 1)) {
+            const beginning = form.slice(0, at + last.length);
+            if (shown.endsWith(beginning))
+                shown = `${shown.slice(0, -beginning.length)}***`;
         }
     }
     return shown;
+}
+/** Where `part` stands in `text` and ends at `end` or before: the last such place, or -1. */
+function lastBefore(text, part, end) {
+    return end < part.length ? -1 : text.lastIndexOf(part, end - part.length);
 }
 /**
  * Text without colours, and with a sign in the place of every control character, and of those that turn the
@@ -61838,12 +62303,15 @@ function visible(text) {
         .replace(/\r\n?/g, '\n')
         .replace(/[^\P{Cc}\n\t]|[\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu, '\uFFFD');
 }
-/** A log that shows no secret. */
-function redactLog(log, redact) {
+/** A log that shows no secret. @param mask for those that become known later */
+function redactLog(log, redact, mask) {
     return {
         ...log,
+        mask,
         info: (line) => log.info(redact(line)),
         warning: (line) => log.warning(redact(line)),
+        annotate: (message, place) => log.annotate(redact(message), place),
+        debug: (line) => log.debug(() => redact(line())),
         group: (title) => log.group(redact(title)),
     };
 }
@@ -61855,15 +62323,36 @@ function redactReport(report, redact) {
         ...report,
         title: redact(title),
         rows: rows.map((row) => ({ ...row, detail: redact(row.detail) })),
-        outcome: { ...outcome, failure, hosts: outcome.hosts.map((host) => redactHost(host, redact)) },
+        outcome: {
+            ...outcome,
+            failure,
+            infos: outcome.infos.map((info) => ({ ...info, actor: redact(info.actor) })),
+            hosts: outcome.hosts.map((host) => redactHost(host, redact)),
+        },
     };
 }
 function redactHost(host, redact) {
-    const { server } = host;
-    if (server === null)
-        return host;
+    return {
+        ...host,
+        server: host.server && redactServer(host.server, redact),
+        rehearsal: host.rehearsal && redactRehearsal(host.rehearsal, redact),
+    };
+}
+function redactServer(server, redact) {
     const journal = server.journal.map((entry) => ({ ...entry, detail: redact(entry.detail) }));
-    return { ...host, server: { ...server, lock: server.lock && redact(server.lock), journal } };
+    return { ...server, lock: server.lock && redact(server.lock), journal };
+}
+function redactRehearsal({ sending, findings, ...rest }, redact) {
+    const files = sending?.files.map(({ path, size }) => ({ path: redact(path), size })) ?? [];
+    return {
+        ...rest,
+        sending: sending && { ...sending, files },
+        findings: findings.map((finding) => ({
+            ...finding,
+            message: redact(finding.message),
+            remedy: finding.remedy && redact(finding.remedy),
+        })),
+    };
 }
 function redactFailure(failure, redact) {
     const { message, remedy, evidence } = failure;
@@ -61894,6 +62383,14 @@ function verbatim(text) {
 function markdown_link(text, url) {
     return url === null ? text : `[${text}](${url})`;
 }
+/** A release's id, a commit. */
+function markdown_code(text) {
+    return `\`${markdown_escape(text)}\``;
+}
+/** Text that is not escaped yet in a heading that is. */
+function on(what, host) {
+    return host === null ? what : `${what} on ${host}`;
+}
 function folded(title, content, open = false) {
     return `<details${open ? ' open' : ''}><summary>${markdown_escape(title)}</summary>\n\n${content}\n\n</details>`;
 }
@@ -61903,6 +62400,10 @@ function bullets(items) {
         .filter(([, markdown]) => markdown !== '')
         .map(([name, markdown]) => `- **${name}:** ${markdown}`)
         .join('\n');
+}
+/** A list with something before it: one that follows another directly would become a part of it, widely spaced. */
+function titled(title, items) {
+    return `**${markdown_escape(title)}**\n\n${bullets(items)}`;
 }
 function table(head, rows) {
     const line = (cells) => `| ${cells.join(' | ')} |`;
@@ -61959,7 +62460,50 @@ function origin_matching(pattern, text) {
     return text !== undefined && pattern.test(text) ? text : null;
 }
 
+;// CONCATENATED MODULE: ./build/report/rehearsal.js
+/** What a dry run found out about a host, as Markdown. */
+
+
+/** Of the list of files. The log has more. */
+const MOST_FILES = 200;
+const EFFECTS = {
+    ends: '⛔ Fail',
+    waits: '⏳ Wait',
+    recovers: '🔧 Recover first',
+    gap: '⚠️ Leave a gap',
+};
+function renderRehearsal({ name, rehearsal }) {
+    if (rehearsal === null)
+        return '';
+    const { sending, pruned, findings } = rehearsal;
+    const list = titled(on('What the run would do', name), [
+        ['Send', sending === null ? '' : describeSending(sending)],
+        ['Remove', pruned.length === 0 ? 'no release' : pruned.map(markdown_code).join(', ')],
+        ['In the way', findings.length === 0 ? 'nothing' : ''],
+        ...findings.map(describeFinding),
+    ]);
+    return [list, renderFiles(name, sending)].filter((text) => text !== '').join('\n\n');
+}
+function describeFinding({ effect, message, remedy }) {
+    return [EFFECTS[effect], [message, ...(remedy === null ? [] : [remedy])].map(markdown_escape).join('. ')];
+}
+function describeSending({ files, of }) {
+    if (files.length === 0)
+        return `nothing: the server has all ${plural(of.files, 'file')}`;
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    return `${files.length} of ${plural(of.files, 'file')}, ${formatBytes(bytes)} of ${formatBytes(of.bytes)} before compression`;
+}
+function renderFiles(host, sending) {
+    const files = sending?.files ?? [];
+    if (files.length === 0)
+        return '';
+    const rows = files.slice(0, MOST_FILES).map(({ path, size }) => [path, formatBytes(size)]);
+    const rest = files.length > MOST_FILES ? [[`…and ${files.length - MOST_FILES} more: see the log`, '']] : [];
+    return folded(on(`${plural(files.length, 'file')} to send`, host), table(['File', 'Size'], [...rows, ...rest]));
+}
+
 ;// CONCATENATED MODULE: ./build/report/sentence.js
+
 /** More hosts than that are only counted. */
 const sentence_MANY = 5;
 function sentence(outcome, command) {
@@ -61978,7 +62522,7 @@ function sentence(outcome, command) {
                 : `${live} is live and verified${everywhere}; before it was ${previousRelease}.`;
         case 'kept':
             if (succeeded)
-                return `Dry run: nothing was changed; ${live} is live.`;
+                return `Dry run: nothing was changed; ${live} is live.${foreseen(hosts)}`;
             return liveRelease === null
                 ? 'Nothing went live, and nothing on the server was touched.'
                 : `${live} is still live, untouched.`;
@@ -61992,6 +62536,13 @@ function sentence(outcome, command) {
             return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
     }
 }
+/** What a dry run foresees, where that is no success. */
+function foreseen(hosts) {
+    const fails = hosts.filter(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal)).length;
+    if (fails === 0)
+        return '';
+    return ` The run would fail${hosts.length > 1 ? ` on ${fails} of ${hosts.length} hosts` : ''} as things are.`;
+}
 /** `A on 10.0.0.11, 10.0.0.12; nothing that is known on 10.0.0.13` */
 function perHost(hosts) {
     const names = new Map();
@@ -62001,6 +62552,36 @@ function perHost(hosts) {
     }
     const list = (some) => (some.length > sentence_MANY ? `${some.length} hosts` : some.join(', '));
     return [...names].map(([what, some]) => `${what} on ${list(some)}`).join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/report/slowest.js
+/** Which of several hosts took longest, and where it lost the time. */
+
+/** What hosts differ by less is chance, in ms. */
+const NOTABLE = 1000;
+/** @returns a sentence without its end, or '' where there are not several hosts */
+function slowestHost(rows) {
+    const names = [...new Set(rows.flatMap(({ host }) => host ?? []))];
+    if (names.length < 2)
+        return '';
+    const totals = names.map((name) => ({ name, ms: timeOf(rows, name) })).toSorted((a, b) => a.ms - b.ms);
+    const [fastest, slowest] = [totals[0], totals.at(-1)];
+    const took = `${slowest.name} took ${formatDuration(slowest.ms)}`;
+    const behind = slowest.ms - fastest.ms;
+    if (behind < NOTABLE)
+        return `${took}, the others hardly less`;
+    const losses = [...new Set(rows.map(({ phase }) => phase))].map((phase) => {
+        const [slow, fast] = [timeOf(rows, slowest.name, phase), timeOf(rows, fastest.name, phase)];
+        return { phase, slow, fast, lost: slow - fast };
+    });
+    const { phase, slow, fast } = losses.toSorted((a, b) => a.lost - b.lost).at(-1);
+    return (`${took}, ${formatDuration(behind)} more than ${fastest.name}: ` +
+        `most of it in ${phase}, ${formatDuration(slow)} against ${formatDuration(fast)}`);
+}
+function timeOf(rows, name, phase) {
+    return rows
+        .filter((row) => row.host === name && (phase === undefined || row.phase === phase))
+        .reduce((sum, { durationMs }) => sum + durationMs, 0);
 }
 
 ;// CONCATENATED MODULE: ./build/report/timeline.js
@@ -62065,6 +62646,9 @@ function safe(host) {
 
 
 
+
+
+
 /** In characters, of which each takes up to eight bytes. */
 const LONGEST_EVIDENCE = 20_000;
 /** Of the journal, in characters. */
@@ -62095,6 +62679,7 @@ function renderSummary(report) {
         hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
         renderFacts(report),
         ...hosts.flatMap((host) => [
+            renderRehearsal(host),
             renderServer(host),
             renderReleases(host, origin),
             renderWorkers(host, looking || !succeeded),
@@ -62117,7 +62702,9 @@ function fitting(sections) {
     }
     return `${kept.join('\n\n')}\n`;
 }
-function mark({ succeeded, status }) {
+function mark({ succeeded, status, hosts }) {
+    if (hosts.some(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal)))
+        return '⚠️';
     if (succeeded)
         return '✅';
     return status === 'down' ? '🔴' : '⚠️';
@@ -62131,33 +62718,40 @@ function renderFailure({ origin }, { code, message, remedy, evidence }) {
     return why + next + proof;
 }
 /** What people ask after a run, a line each. */
-function renderFacts({ command, outcome, origin, rows, durationMs }) {
+function renderFacts(report) {
+    const { command, outcome, origin, rows, durationMs } = report;
     const { succeeded, release, previousRelease, liveRelease, status } = outcome;
     const moved = previousRelease !== null && release !== null && previousRelease !== release && release === liveRelease;
+    const named = (id) => renderRelease(id, report);
     const wayBack = succeeded && status === 'live' && moved && command !== 'status';
     return bullets([
-        [
-            'Release',
-            release === null ? '' : moved ? `${summary_code(previousRelease)} → ${summary_code(release)}` : summary_code(release),
-        ],
-        ['Live', liveRelease === null || liveRelease === release ? '' : summary_code(liveRelease)],
-        ['Commit', origin === null || command !== 'deploy' ? '' : renderCommit(origin)],
+        ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
+        ['Live', liveRelease === release ? '' : named(liveRelease)],
+        // Of a release that there is the commit stands beside it.
+        ['Commit', release !== null || command !== 'deploy' ? '' : renderSource(origin, origin)],
         ['Run', origin === null ? '' : renderRun(origin)],
         ['Sent', renderSent(outcome)],
         ['Checked', markdown_escape(checks(rows).join('; '))],
         ['Took', formatDuration(durationMs)],
+        ['Slowest host', markdown_escape(slowestHost(rows))],
         [
             'To go back',
             wayBack ? `run with \`command: rollback\` and \`release: ${markdown_escape(previousRelease)}\`` : '',
         ],
     ]);
 }
-function summary_code(id) {
-    return `\`${markdown_escape(id)}\``;
+/** A release with its commit and who asked for it, as far as that is known. */
+function renderRelease(id, { command, outcome, origin }) {
+    if (id === null)
+        return '';
+    const isNew = command === 'deploy' && id === outcome.release;
+    const source = renderSource(isNew ? origin : outcome.infos.find((info) => info.id === id), origin);
+    return source === '' ? markdown_code(id) : `${markdown_code(id)} (${source})`;
 }
-function renderCommit(origin) {
-    const { commit } = origin;
-    return commit === '' ? '' : markdown_link(summary_code(commit.slice(0, 7)), commitUrl(origin, commit));
+function renderSource(source, origin) {
+    const { commit = '', actor = '' } = source ?? {};
+    const of = commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), origin && commitUrl(origin, commit));
+    return [of, actor === '' ? '' : `by ${markdown_escape(actor)}`].filter((text) => text !== '').join(' ');
 }
 function shortCommit(commit, origin) {
     return markdown_link(markdown_escape(commit.slice(0, 7)), origin && commitUrl(origin, commit));
@@ -62206,8 +62800,7 @@ function renderServer({ name, server }) {
     if (server === null)
         return '';
     const { freeBytes, lock, interrupted } = server;
-    return bullets([
-        ['Host', name === null ? '' : markdown_escape(name)],
+    return titled(on('Server', name), [
         ['Disk', `${formatBytes(freeBytes)} free`],
         ['Lock', lock === null ? 'free' : `held by ${markdown_escape(lock)}`],
         [
@@ -62257,10 +62850,6 @@ function renderWorkers({ name, workers }, open) {
     const list = table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
     return folded(on(plural(workers.length, 'worker'), name), list, open);
 }
-/** Text that is not escaped yet in a heading that is. */
-function on(what, host) {
-    return host === null ? what : `${what} on ${host}`;
-}
 
 ;// CONCATENATED MODULE: ./build/report/write.js
 /** Writes a report where GitHub looks for it: outputs, summary, annotation, exit code. */
@@ -62270,11 +62859,24 @@ function on(what, host) {
 
 
 
+/** In characters. */
+const LONGEST_DEBUG = 4000;
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
     mask: core_setSecret,
     info: (line) => info(write_withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
     warning: (line) => core_warning(visible(line)),
+    annotate: (message, { file, line, column }) => error(visible(message), {
+        title: 'Gapless: build-failed',
+        file,
+        ...(line === undefined ? {} : { startLine: line }),
+        ...(column === undefined ? {} : { startColumn: column }),
+    }),
+    debug: (line) => {
+        // The runner drops it where `ACTIONS_STEP_DEBUG` is not set: to make the lines costs time.
+        if (isDebug())
+            core_debug(visible(line()).slice(0, LONGEST_DEBUG));
+    },
     group: startGroup,
     endGroup: endGroup,
 };
@@ -62282,11 +62884,20 @@ const jobLog = {
 function write_withoutCommands(line) {
     return line.replace(/^[\s\u0085]*(?=::)/, '| ').replaceAll('##[', '## [');
 }
-/** Has the runner mask the secrets in its log. @returns what masks them everywhere else */
+/** Has the runner mask the secrets in its log. */
 function maskSecrets(secrets) {
-    for (const secret of secrets)
+    const known = [...secrets];
+    for (const secret of known)
         core_setSecret(secret);
-    return redactor(secrets);
+    let redact = redactor(known);
+    return {
+        redact: (text) => redact(text),
+        add(secret) {
+            core_setSecret(secret);
+            known.push(secret);
+            redact = redactor(known);
+        },
+    };
 }
 /** Tells the post step that the run ended by itself and has reported. */
 function markFinished() {
@@ -62366,8 +62977,9 @@ async function main() {
     let outcome;
     try {
         const inputs = readInputs(process.env);
-        redact = maskSecrets(inputs.secrets);
-        pipeline = createPipeline(redactLog(jobLog, redact));
+        const masks = maskSecrets(inputs.secrets);
+        redact = masks.redact;
+        pipeline = createPipeline(redactLog(jobLog, redact, masks.add));
         for (const warning of inputs.warnings)
             core_warning(warning);
         const { workspace } = inputs.run;

@@ -52561,6 +52561,98 @@ function dotenv_unescape(text) {
     return text.replaceAll(/\\(.)/gs, (sequence, character) => escapes[character] ?? sequence);
 }
 
+;// CONCATENATED MODULE: ./build/inputs/node-options.js
+
+/**
+ * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
+ * (seen with PM2 7.0.4).
+ */
+const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main']);
+/** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */
+function nodeOptions(text) {
+    const words = split(text);
+    if (!words[0]?.startsWith('-'))
+        throw new Unusable('flags of node such as --max-old-space-size=512');
+    // Node reads an underscore in a flag's name as a hyphen.
+    const flags = words.map((word) => word.replace(/=.*/s, '').replaceAll('_', '-'));
+    const flag = flags.find((name) => refused.has(name));
+    if (flag !== undefined) {
+        throw new Unusable(`flags without ${flag}: it makes a running worker read the files of the next release`);
+    }
+    return words;
+}
+function split(text) {
+    const word = /(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+/gs;
+    const rest = text.replaceAll(word, '');
+    if (rest.trim() !== '')
+        throw new Unusable('flags of node with every quote closed');
+    return [...text.matchAll(word)].map(([match]) => match.replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'/gs, (_, double, single) => double === undefined ? (single ?? '') : double.replaceAll(/\\(["\\])/g, '$1')));
+}
+
+;// CONCATENATED MODULE: external "node:path"
+const external_node_path_namespaceObject = require("node:path");
+;// CONCATENATED MODULE: ./build/inputs/paths.js
+/** Parsers of paths. All are POSIX paths, of the server or inside the repository, and come back normalized. */
+
+
+/** The path without `.` segments, doubled and trailing slashes; undefined when it is unsafe or climbs. */
+function normalize(text) {
+    if (text === '' || /\p{Cc}/u.test(text) || text.split('/').includes('..'))
+        return undefined;
+    const path = external_node_path_namespaceObject.posix.normalize(text);
+    return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
+}
+/**
+ * The app's folder on the server: absolute, or relative to the user's home (`~/` is dropped, it says the same).
+ * It must be a folder of its own: not the root, nor the home itself.
+ */
+function appPath(text) {
+    const path = normalize(text.replace(/^~\/+/, './'));
+    if (path === undefined || path === '/' || path === '.' || path.startsWith('~')) {
+        throw new Unusable('a folder such as /srv/web, ~/apps/web or apps/web (below the home), without ..');
+    }
+    return path;
+}
+/** A folder on the server to look for programs in; a leading `~/` stays, as only the server knows the home. */
+function binPath(text) {
+    const path = normalize(text);
+    if (path === undefined || !/^(?:\/|~\/)/.test(path)) {
+        throw new Unusable('folders such as /opt/node/bin or ~/.local/bin, without ..');
+    }
+    return path;
+}
+/** A folder inside the repository, `.` for its root. */
+function repositoryPath(text) {
+    const path = normalize(text);
+    if (path === undefined || path.startsWith('/') || path.startsWith('~')) {
+        throw new Unusable('a folder inside the repository such as apps/web, relative to its root, without ..');
+    }
+    return path;
+}
+/** Sharing one of these would run one release's code in another. */
+const code = ['.gapless', '.next', 'node_modules'];
+/** A path in the release that lives in `shared`. */
+function sharedPath(text) {
+    const path = normalize(text);
+    if (path === undefined || path === '.' || path.startsWith('/') || path.startsWith('~')) {
+        throw new Unusable('a path inside the release such as public/uploads, one per line, without ..');
+    }
+    const segments = path.split('/');
+    if (segments.includes('.gapless') || code.includes(segments.at(-1) ?? '')) {
+        throw new Unusable(`a path of data: ${code.join(', ')} belong to each release`);
+    }
+    return path;
+}
+/** The first two of the paths of which one is, or lies in, the other: both cannot be links into `shared`. */
+function overlap(paths) {
+    for (const [index, outer] of paths.entries()) {
+        const inner = paths.find((path, other) => other !== index && `${path}/`.startsWith(`${outer}/`));
+        if (inner !== undefined)
+            return [outer, inner];
+    }
+    return undefined;
+}
+
 // EXTERNAL MODULE: external "node:net"
 var external_node_net_ = __nccwpck_require__(7030);
 ;// CONCATENATED MODULE: ./build/inputs/values.js
@@ -52719,124 +52811,56 @@ function knownHosts(text) {
     return text;
 }
 
-;// CONCATENATED MODULE: ./build/inputs/hosts.js
+;// CONCATENATED MODULE: ./build/inputs/app.js
+/** The inputs that say how the app runs and what counts as healthy. */
 
 
 
-/** Reads `[user@]host[:port]`, an IPv6 address in brackets. */
-function hostEntry(text) {
-    // The last @ counts: a user name of a directory service may hold one.
-    const at = text.lastIndexOf('@');
-    const username = at < 0 ? undefined : text.slice(0, at);
-    const showable = username === undefined || !username.includes(':');
-    const unusable = () => new Unusable('[user@]host[:port], an IPv6 address in brackets, without a password', showable);
-    const [, bracketed, named, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text.slice(at + 1)) ?? [];
-    const host = bracketed ?? named;
-    const valid = bracketed === undefined ? named !== undefined && isHostName(named) : (0,external_node_net_.isIPv6)(bracketed);
-    if (host === undefined || !valid || username === '' || !showable)
-        throw unusable();
-    try {
-        return {
-            host,
-            port: port === undefined ? undefined : values_port(port),
-            username: username === undefined ? undefined : userName(username),
-        };
-    }
-    catch {
-        throw unusable();
-    }
-}
 
-;// CONCATENATED MODULE: ./build/inputs/node-options.js
-
-/**
- * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
- * (seen with PM2 7.0.4).
- */
-const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main']);
-/** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */
-function nodeOptions(text) {
-    const words = split(text);
-    if (!words[0]?.startsWith('-'))
-        throw new Unusable('flags of node such as --max-old-space-size=512');
-    // Node reads an underscore in a flag's name as a hyphen.
-    const flags = words.map((word) => word.replace(/=.*/s, '').replaceAll('_', '-'));
-    const flag = flags.find((name) => refused.has(name));
-    if (flag !== undefined) {
-        throw new Unusable(`flags without ${flag}: it makes a running worker read the files of the next release`);
+const lines = /\n/;
+function readApp(reader) {
+    const sharedDirs = reader.list('shared-dirs', sharedPath, lines);
+    const sharedFiles = reader.list('shared-files', sharedPath, lines);
+    const [outer, inner] = overlap([...sharedDirs, ...sharedFiles]) ?? [];
+    if (outer !== undefined) {
+        const name = sharedFiles.includes(inner ?? '') ? 'shared-files' : 'shared-dirs';
+        reader.invalid(name, `holds "${inner}", which "${outer}" covers: expected each path once`);
     }
-    return words;
+    return {
+        port: reader.value('app-port', values_port),
+        host: reader.value('app-host', listenHost),
+        instances: reader.value('instances', instances),
+        maxMemoryBytes: reader.optional('max-memory', memory),
+        nodeOptions: reader.optional('node-options', nodeOptions) ?? [],
+        env: readAppEnvironment(reader),
+        sharedDirs,
+        sharedFiles,
+        observeMs: reader.value('observe', duration({ atMost: 10 * minute })),
+        drainTimeoutMs: reader.value('drain-timeout', duration({ atMost: hour })),
+    };
 }
-function split(text) {
-    const word = /(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+/gs;
-    const rest = text.replaceAll(word, '');
-    if (rest.trim() !== '')
-        throw new Unusable('flags of node with every quote closed');
-    return [...text.matchAll(word)].map(([match]) => match.replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'/gs, (_, double, single) => double === undefined ? (single ?? '') : double.replaceAll(/\\(["\\])/g, '$1')));
-}
-
-;// CONCATENATED MODULE: external "node:path"
-const external_node_path_namespaceObject = require("node:path");
-;// CONCATENATED MODULE: ./build/inputs/paths.js
-/** Parsers of paths. All are POSIX paths, of the server or inside the repository, and come back normalized. */
-
-
-/** The path without `.` segments, doubled and trailing slashes; undefined when it is unsafe or climbs. */
-function normalize(text) {
-    if (text === '' || /\p{Cc}/u.test(text) || text.split('/').includes('..'))
-        return undefined;
-    const path = external_node_path_namespaceObject.posix.normalize(text);
-    return path.length > 1 && path.endsWith('/') ? path.slice(0, -1) : path;
-}
-/**
- * The app's folder on the server: absolute, or relative to the user's home (`~/` is dropped, it says the same).
- * It must be a folder of its own: not the root, nor the home itself.
- */
-function appPath(text) {
-    const path = normalize(text.replace(/^~\/+/, './'));
-    if (path === undefined || path === '/' || path === '.' || path.startsWith('~')) {
-        throw new Unusable('a folder such as /srv/web, ~/apps/web or apps/web (below the home), without ..');
+/** Inputs of their own set these, and everything else relies on their values. */
+const reserved = { PORT: 'app-port', HOSTNAME: 'app-host' };
+function readAppEnvironment(reader) {
+    const { values, problems } = parseDotenv(reader.verbatim('env') ?? '');
+    for (const problem of problems) {
+        reader.invalid('env', `cannot be read at line ${problem.line}: expected ${problem.expected}`);
     }
-    return path;
+    for (const [key, input] of Object.entries(reserved)) {
+        if (Object.hasOwn(values, key))
+            reader.invalid('env', `sets ${key}: expected in \`${input}\` instead`);
+    }
+    return values;
 }
-/** A folder on the server to look for programs in; a leading `~/` stays, as only the server knows the home. */
-function binPath(text) {
-    const path = normalize(text);
-    if (path === undefined || !/^(?:\/|~\/)/.test(path)) {
-        throw new Unusable('folders such as /opt/node/bin or ~/.local/bin, without ..');
-    }
-    return path;
-}
-/** A folder inside the repository, `.` for its root. */
-function repositoryPath(text) {
-    const path = normalize(text);
-    if (path === undefined || path.startsWith('/') || path.startsWith('~')) {
-        throw new Unusable('a folder inside the repository such as apps/web, relative to its root, without ..');
-    }
-    return path;
-}
-/** Sharing one of these would run one release's code in another. */
-const code = ['.gapless', '.next', 'node_modules'];
-/** A path in the release that lives in `shared`. */
-function sharedPath(text) {
-    const path = normalize(text);
-    if (path === undefined || path === '.' || path.startsWith('/') || path.startsWith('~')) {
-        throw new Unusable('a path inside the release such as public/uploads, one per line, without ..');
-    }
-    const segments = path.split('/');
-    if (segments.includes('.gapless') || code.includes(segments.at(-1) ?? '')) {
-        throw new Unusable(`a path of data: ${code.join(', ')} belong to each release`);
-    }
-    return path;
-}
-/** The first two of the paths of which one is, or lies in, the other: both cannot be links into `shared`. */
-function overlap(paths) {
-    for (const [index, outer] of paths.entries()) {
-        const inner = paths.find((path, other) => other !== index && `${path}/`.startsWith(`${outer}/`));
-        if (inner !== undefined)
-            return [outer, inner];
-    }
-    return undefined;
+function readHealthCheck(reader) {
+    return {
+        path: reader.value('health-check-path', requestPath),
+        status: reader.value('health-check-status', statusRanges),
+        body: reader.text('health-check-body'),
+        timeoutMs: reader.value('health-check-timeout', duration({ atLeast: 1, atMost: hour })),
+        intervalMs: reader.value('health-check-interval', duration({ atLeast: 10, atMost: 10 * minute })),
+        url: reader.optional('health-check-url', httpUrl),
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/defaults.js
@@ -52991,6 +53015,29 @@ function show(text) {
     return text.length > showableLength ? `${text.length} characters long, not shown` : JSON.stringify(text); // keeps line breaks out of the log, where a line may be a command to the runner
 }
 
+;// CONCATENATED MODULE: ./build/inputs/run.js
+/** What the runner's environment tells of the workflow run. */
+function readRun(env) {
+    const repository = given(env['GITHUB_REPOSITORY']);
+    const runId = given(env['GITHUB_RUN_ID']);
+    const server = given(env['GITHUB_SERVER_URL']) ?? 'https://github.com';
+    return {
+        workspace: given(env['GITHUB_WORKSPACE']) ?? process.cwd(),
+        repository,
+        sha: given(env['GITHUB_SHA']),
+        ref: given(env['GITHUB_REF']),
+        actor: given(env['GITHUB_ACTOR']),
+        runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
+        workflow: given(env['GITHUB_WORKFLOW']),
+        runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),
+        runAttempt: Number(given(env['GITHUB_RUN_ATTEMPT']) ?? 1),
+    };
+}
+/** The runner sets what it does not know to the empty text. */
+function given(text) {
+    return text === '' ? undefined : text;
+}
+
 ;// CONCATENATED MODULE: ./build/inputs/secrets.js
 /**
  * Every value to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
@@ -52999,8 +53046,7 @@ function show(text) {
  * Of `env`, any value may be a secret, so all are masked but those that plainly are none. Masking these would
  * hide no secret and turn every `true`, `3000` or `production` of the log into `***`.
  */
-function secretsOf(inputs) {
-    const { login, proxy, app } = inputs;
+function secretsOf({ login, proxy, app }) {
     const credentials = [login, proxy?.login].flatMap((each) => [each?.key, each?.passphrase, each?.password]);
     const environment = Object.entries(app.env)
         .filter(([key, value]) => maySecret(key, value))
@@ -53008,121 +53054,70 @@ function secretsOf(inputs) {
     const texts = [...credentials, ...environment]
         .filter((text) => text !== undefined)
         .filter((text) => text.trim() !== '');
-    return [...new Set(texts.flatMap((text) => [text, ...secretLines(text)]))];
+    return [...new Set(texts.flatMap((text) => [text, ...partsOf(text), ...urlPassword(text)]))];
 }
 const harmless = /^(?:true|false|yes|no|none|null|auto|on|off|(?:[a-z]+:\/\/)?localhost|production|development|staging|preview|test|debug|info|warn|error|[\d.]{1,7})$/i;
 function maySecret(key, value) {
     // Next.js puts NEXT_PUBLIC_ values into the browser's bundle: public by definition.
     return value.trim().length >= 4 && !harmless.test(value.trim()) && !key.startsWith('NEXT_PUBLIC_');
 }
-/** The lines of a multi-line secret (a key's may be joined by a literal `\n`): a log shows them one by one. */
-function secretLines(text) {
+/**
+ * The lines of a multi-line secret (a key's may be joined by a literal `\n`), as a log shows them one by one, or the
+ * only line without the spaces around it.
+ */
+function partsOf(text) {
     const lines = text.split(/\r\n|\n|\r|\\n/).map((line) => line.trim());
-    return lines.length < 2
-        ? []
-        : lines.filter((line) => line.length >= 4 && !/^-----(?:BEGIN|END) /.test(line));
+    return lines.filter((line) => line.length >= 4 && !/^-----(?:BEGIN|END) /.test(line));
+}
+/** The password in the URL of a database, as it stands there and as it is: a client may complain of it alone. */
+function urlPassword(text) {
+    const [, password = ''] = /^\s*[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:([^\s/?#]+)@/i.exec(text) ?? [];
+    return [password, decoded(password)].filter((form) => form.length >= 4 && !harmless.test(form));
+}
+function decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    }
+    catch {
+        return text;
+    }
 }
 
-;// CONCATENATED MODULE: ./build/inputs/warnings.js
-/** Node announces `Keep-Alive: timeout=5` to clients; after one second more the polite ones have left. */
-const politeDrainMs = 6000;
-/** A Next.js 16 worker takes about 100 MB before it has served anything. */
-const smallestWorkerBytes = 128 * 2 ** 20;
-/** What is legal, yet seldom meant. */
-function warningsOf(inputs) {
-    const { app, health, login } = inputs;
-    const suspicions = [
-        [
-            app.drainTimeoutMs < politeDrainMs,
-            'Input `drain-timeout` is below 6s: clients with an idle keep-alive connection, and requests in flight, may be cut off.',
-        ],
-        [
-            app.observeMs === 0,
-            'Input `observe` is 0: a release that dies just after its first answer takes traffic before it is noticed.',
-        ],
-        [
-            health.intervalMs >= health.timeoutMs,
-            'Input `health-check-interval` is not below `health-check-timeout`: the health check is tried only once.',
-        ],
-        [
-            app.maxMemoryBytes !== undefined && app.maxMemoryBytes < smallestWorkerBytes,
-            'Input `max-memory` is below 128M: a Next.js worker needs about 100 MB to start, so PM2 may restart it endlessly.',
-        ],
-        [app.port < 1024, 'Input `app-port` is below 1024: a process needs a special privilege to listen there.'],
-        [
-            'NODE_OPTIONS' in app.env,
-            'Input `env` sets NODE_OPTIONS, which comes too late for the workers themselves: use `node-options`.',
-        ],
-        [
-            login.passphrase !== undefined && login.key === undefined,
-            'Input `passphrase` is given without `key` and is not used.',
-        ],
-    ];
-    return suspicions.filter(([holds]) => holds).map(([, warning]) => warning);
+;// CONCATENATED MODULE: ./build/inputs/hosts.js
+
+
+
+/** Reads `[user@]host[:port]`, an IPv6 address in brackets. */
+function hostEntry(text) {
+    // The last @ counts: a user name of a directory service may hold one.
+    const at = text.lastIndexOf('@');
+    const username = at < 0 ? undefined : text.slice(0, at);
+    const showable = username === undefined || !username.includes(':');
+    const unusable = () => new Unusable('[user@]host[:port], an IPv6 address in brackets, without a password', showable);
+    const [, bracketed, named, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text.slice(at + 1)) ?? [];
+    const host = bracketed ?? named;
+    const valid = bracketed === undefined ? named !== undefined && isHostName(named) : (0,external_node_net_.isIPv6)(bracketed);
+    if (host === undefined || !valid || username === '' || !showable)
+        throw unusable();
+    try {
+        return {
+            host,
+            port: port === undefined ? undefined : values_port(port),
+            username: username === undefined ? undefined : userName(username),
+        };
+    }
+    catch {
+        throw unusable();
+    }
 }
 
-;// CONCATENATED MODULE: ./build/inputs.js
-/** The only reader of inputs and environment: everything else takes what it needs from one Inputs object. */
+;// CONCATENATED MODULE: ./build/inputs/server.js
+/** The inputs that say which servers, as whom, and how each is known: hosts, login, identity, jump host. */
 
 
-
-
-
-
-
-
-
-
-const lines = /\n/;
 const linesOrCommas = /[\n,]/;
-const linesOrColons = /[\n:]/;
 const emptySecret = 'If it comes from a secret, check that the secret exists and is spelled alike: ' +
     'a workflow run from a fork, or by Dependabot, gets empty secrets.';
-/**
- * Reads and checks every input.
- *
- * @throws Failure `missing-input` or `invalid-input`; when several inputs are at fault its message
- *   lists every one of them, and its code is the common one, else `invalid-input`
- */
-function readInputs(env) {
-    const reader = new InputReader(env);
-    const command = reader.value('command', oneOf('deploy', 'rollback', 'status'));
-    const release = reader.optional('release', releaseId);
-    if (release !== undefined && command !== 'rollback') {
-        reader.invalid('release', `is given with the command ${command}: expected only with command: rollback`);
-    }
-    const hosts = readHosts(reader);
-    const login = readLogin(reader, env);
-    const hostIdentity = readHostIdentity(reader);
-    const settings = {
-        command,
-        release,
-        dryRun: reader.value('dry-run', values_boolean),
-        hosts,
-        login,
-        hostIdentity,
-        proxy: readProxy(reader, hosts[0], login, hostIdentity),
-        connectTimeoutMs: reader.value('connect-timeout', duration({ atLeast: 1, atMost: 10 * minute })),
-        path: reader.optional('path', appPath),
-        appName: reader.optional('app-name', appName),
-        binPath: reader.list('bin-path', binPath, linesOrColons),
-        workingDirectory: reader.value('working-directory', repositoryPath),
-        installCommand: reader.text('install-command'),
-        buildCommand: reader.text('build-command'),
-        app: readApp(reader),
-        health: readHealthCheck(reader),
-        candidateCheck: reader.value('candidate-check', values_boolean),
-        preActivate: reader.text('pre-activate'),
-        postActivate: reader.text('post-activate'),
-        lockTimeoutMs: reader.value('lock-timeout', duration({ atMost: 6 * hour })),
-        keepReleases: reader.value('keep-releases', integer(1, 1000)),
-        batch: reader.value('batch', batchSize),
-        maxParallel: reader.value('max-parallel', integer(1, 100)),
-        run: readRun(env),
-    };
-    reader.finish();
-    return { ...settings, secrets: secretsOf(settings), warnings: warningsOf(settings) };
-}
 function readHosts(reader) {
     const entries = reader.list('host', hostEntry, linesOrCommas);
     const defaultPort = reader.value('port', values_port);
@@ -53149,7 +53144,7 @@ function readLogin(reader, env) {
         key: reader.verbatim('key'),
         passphrase: reader.password('passphrase'),
         password: reader.password('password'),
-        agentSocket: given(env['SSH_AUTH_SOCK']),
+        agentSocket: env['SSH_AUTH_SOCK'] || undefined,
     };
     if (login.key === undefined && login.password === undefined && login.agentSocket === undefined) {
         reader.missing('Input `key` is required: a private key to log in with, unless an agent at SSH_AUTH_SOCK or `password` does', `Set \`key\` to the text of a private key whose public key the server accepts. ${emptySecret}`);
@@ -53210,72 +53205,114 @@ function proxyLogin(own, server) {
         return server;
     return { ...own, key: server.key, passphrase: own.passphrase ?? server.passphrase };
 }
-function readApp(reader) {
-    const sharedDirs = reader.list('shared-dirs', sharedPath, lines);
-    const sharedFiles = reader.list('shared-files', sharedPath, lines);
-    const [outer, inner] = overlap([...sharedDirs, ...sharedFiles]) ?? [];
-    if (outer !== undefined) {
-        const name = sharedFiles.includes(inner ?? '') ? 'shared-files' : 'shared-dirs';
-        reader.invalid(name, `holds "${inner}", which "${outer}" covers: expected each path once`);
+
+;// CONCATENATED MODULE: ./build/inputs/warnings.js
+/** Node announces `Keep-Alive: timeout=5` to clients; after one second more the polite ones have left. */
+const politeDrainMs = 6000;
+/** A Next.js 16 worker takes about 100 MB before it has served anything. */
+const smallestWorkerBytes = 128 * 2 ** 20;
+/** What is legal, yet seldom meant. */
+function warningsOf({ app, health, login }) {
+    const suspicions = [
+        [
+            app.drainTimeoutMs < politeDrainMs,
+            'Input `drain-timeout` is below 6s: clients with an idle keep-alive connection, and requests in flight, may be cut off.',
+        ],
+        [
+            app.observeMs === 0,
+            'Input `observe` is 0: a release that dies just after its first answer takes traffic before it is noticed.',
+        ],
+        [
+            health.intervalMs >= health.timeoutMs,
+            'Input `health-check-interval` is not below `health-check-timeout`: the health check is tried only once.',
+        ],
+        [
+            app.maxMemoryBytes !== undefined && app.maxMemoryBytes < smallestWorkerBytes,
+            'Input `max-memory` is below 128M: a Next.js worker needs about 100 MB to start, so PM2 may restart it endlessly.',
+        ],
+        [app.port < 1024, 'Input `app-port` is below 1024: a process needs a special privilege to listen there.'],
+        [
+            'NODE_OPTIONS' in app.env,
+            'Input `env` sets NODE_OPTIONS, which comes too late for the workers themselves: use `node-options`.',
+        ],
+        [
+            login.passphrase !== undefined && login.key === undefined,
+            'Input `passphrase` is given without `key` and is not used.',
+        ],
+    ];
+    return suspicions.filter(([holds]) => holds).map(([, warning]) => warning);
+}
+
+;// CONCATENATED MODULE: ./build/inputs.js
+/** The only reader of inputs and environment: everything else takes what it needs from one Inputs object. */
+
+
+
+
+
+
+
+
+
+
+const linesOrColons = /[\n:]/;
+/**
+ * Reads and checks every input.
+ *
+ * @throws Failure `missing-input` or `invalid-input`; when several inputs are at fault its message
+ *   lists every one of them, and its code is the common one, else `invalid-input`
+ */
+function readInputs(env) {
+    const reader = new InputReader(env);
+    const command = reader.value('command', oneOf('deploy', 'rollback', 'status'));
+    const release = reader.optional('release', releaseId);
+    if (release !== undefined && command !== 'rollback') {
+        reader.invalid('release', `is given with the command ${command}: expected only with command: rollback`);
     }
-    return {
-        port: reader.value('app-port', values_port),
-        host: reader.value('app-host', listenHost),
-        instances: reader.value('instances', instances),
-        maxMemoryBytes: reader.optional('max-memory', memory),
-        nodeOptions: reader.optional('node-options', nodeOptions) ?? [],
-        env: readAppEnvironment(reader),
-        sharedDirs,
-        sharedFiles,
-        observeMs: reader.value('observe', duration({ atMost: 10 * minute })),
-        drainTimeoutMs: reader.value('drain-timeout', duration({ atMost: hour })),
+    const hosts = readHosts(reader);
+    const login = readLogin(reader, env);
+    const hostIdentity = readHostIdentity(reader);
+    const settings = {
+        command,
+        release,
+        dryRun: reader.value('dry-run', values_boolean),
+        hosts,
+        login,
+        hostIdentity,
+        proxy: readProxy(reader, hosts[0], login, hostIdentity),
+        connectTimeoutMs: reader.value('connect-timeout', duration({ atLeast: 1, atMost: 10 * minute })),
+        path: reader.optional('path', appPath),
+        appName: reader.optional('app-name', appName),
+        binPath: reader.list('bin-path', binPath, linesOrColons),
+        workingDirectory: reader.value('working-directory', repositoryPath),
+        installCommand: reader.text('install-command'),
+        buildCommand: reader.text('build-command'),
+        app: readApp(reader),
+        health: readHealthCheck(reader),
+        candidateCheck: reader.value('candidate-check', values_boolean),
+        preActivate: reader.text('pre-activate'),
+        postActivate: reader.text('post-activate'),
+        lockTimeoutMs: reader.value('lock-timeout', duration({ atMost: 6 * hour })),
+        keepReleases: reader.value('keep-releases', integer(1, 1000)),
+        batch: reader.value('batch', batchSize),
+        maxParallel: reader.value('max-parallel', integer(1, 100)),
+        run: readRun(env),
     };
-}
-/** Inputs of their own set these, and everything else relies on their values. */
-const reserved = { PORT: 'app-port', HOSTNAME: 'app-host' };
-function readAppEnvironment(reader) {
-    const { values, problems } = parseDotenv(reader.verbatim('env') ?? '');
-    for (const problem of problems) {
-        reader.invalid('env', `cannot be read at line ${problem.line}: expected ${problem.expected}`);
-    }
-    for (const [key, input] of Object.entries(reserved)) {
-        if (Object.hasOwn(values, key))
-            reader.invalid('env', `sets ${key}: expected in \`${input}\` instead`);
-    }
-    return values;
-}
-function readHealthCheck(reader) {
-    return {
-        path: reader.value('health-check-path', requestPath),
-        status: reader.value('health-check-status', statusRanges),
-        body: reader.text('health-check-body'),
-        timeoutMs: reader.value('health-check-timeout', duration({ atLeast: 1, atMost: hour })),
-        intervalMs: reader.value('health-check-interval', duration({ atLeast: 10, atMost: 10 * minute })),
-        url: reader.optional('health-check-url', httpUrl),
-    };
-}
-function readRun(env) {
-    const repository = given(env['GITHUB_REPOSITORY']);
-    const runId = given(env['GITHUB_RUN_ID']);
-    const server = given(env['GITHUB_SERVER_URL']) ?? 'https://github.com';
-    return {
-        workspace: given(env['GITHUB_WORKSPACE']) ?? process.cwd(),
-        repository,
-        sha: given(env['GITHUB_SHA']),
-        ref: given(env['GITHUB_REF']),
-        actor: given(env['GITHUB_ACTOR']),
-        runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
-        workflow: given(env['GITHUB_WORKFLOW']),
-        runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),
-        runAttempt: Number(given(env['GITHUB_RUN_ATTEMPT']) ?? 1),
-    };
-}
-function given(text) {
-    return text === '' ? undefined : text;
+    reader.finish();
+    return { ...settings, secrets: secretsOf(settings), warnings: warningsOf(settings) };
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
-const nothingKnown = { live: null, release: null, uploadedBytes: 0, sent: null };
+/** Whether the run would end early as things are. */
+function wouldFail({ findings }) {
+    return findings.some(({ effect }) => effect === 'ends');
+}
+const nothingKnown = {
+    live: null,
+    release: null,
+    uploadedBytes: 0,
+    sent: null,
+};
 /** Nothing live was touched: the outcome of every run that ends early. */
 function untouched({ live, release, uploadedBytes, sent }) {
     return {
@@ -53287,6 +53324,7 @@ function untouched({ live, release, uploadedBytes, sent }) {
         uploadedBytes,
         sent,
         failure: null,
+        infos: [],
         hosts: [],
     };
 }
@@ -53311,6 +53349,7 @@ function together(known, ended) {
             workers,
             releases: [],
             server: null,
+            rehearsal: null,
         })),
     };
 }
@@ -53500,7 +53539,7 @@ const serverFacts = object({
 });
 /** Failures as they travel. */
 const failureRecord = object({
-    code: string,
+    code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
     remedy: nullable(string),
     evidence: nullable(string),
@@ -53556,7 +53595,26 @@ const activationRequest = object({
     preActivate: nullable(string),
     postActivate: nullable(string),
 });
+/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
+/** A release that is named as what is different from the base. */
+const offered = {
+    base: nullable(messages_releaseId),
+    /** SHA-256 of the whole manifest. */
+    contentHash: string,
+    /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+    distDir: string,
+};
+/** What a run would meet, and what that does to it. */
+const finding = object({
+    /** It would end, with nothing live touched; wait; finish an earlier run first; leave a gap. */
+    effect: guards_oneOf('ends', 'waits', 'recovers', 'gap'),
+    /** Of the failure that it would end with. */
+    code: nullable(string),
+    message: string,
+    remedy: nullable(string),
+});
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
@@ -53580,7 +53638,10 @@ const operations = {
      */
     reserve: { params: object({ id: nullable(messages_releaseId) }), result: object({ id: messages_releaseId }) },
     /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
-    encryptionKey: { params: object({ create: guards_boolean }), result: object({ key: nullable(string) }) },
+    encryptionKey: {
+        params: object({ create: guards_boolean }),
+        result: object({ key: nullable(matching(ACTIONS_KEY)) }),
+    },
     /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
     outline: {
         params: nothing,
@@ -53596,11 +53657,7 @@ const operations = {
      */
     stage: {
         params: object({
-            base: nullable(messages_releaseId),
-            /** SHA-256 of the whole manifest. */
-            contentHash: string,
-            /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
-            distDir: string,
+            ...offered,
             /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
             resumes: nullable(messages_releaseId),
         }),
@@ -53628,6 +53685,26 @@ const operations = {
         }),
         /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
         result: object({ path: nullable(string), missing: string, leftOut: list(string) }),
+    },
+    /**
+     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
+     * whether it lacks room for them (`disk-full`).
+     */
+    compare: {
+        params: object(offered),
+        result: object({ missing: string, lack: nullable(failureRecord) }),
+    },
+    /** What a run would meet, and what its cleanup would remove. */
+    rehearse: {
+        params: object({
+            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            release: nullable(messages_releaseId),
+            run,
+            /** Where the app would listen; null: where the release has it. */
+            address: nullable(object({ host: string, port: count })),
+            keep: count,
+        }),
+        result: object({ findings: list(finding), pruned: list(messages_releaseId) }),
     },
     /** Proves every file of a release by its hash. */
     audit: { params: object({ id: messages_releaseId }), result: object({ files: count, bytes: count }) },
@@ -53941,7 +54018,7 @@ function findNode(sentinel, binPath, code) {
     const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).inflateRawSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
     const single = [
         ...binPath.map((folder) => `${shellWord(folder)}/node`),
-        '"$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
+        '"$d"',
         '"$(command -v node 2>/dev/null)"',
         ...homeFolders.map((folder) => `"$HOME"/${folder}/node`),
     ];
@@ -53952,6 +54029,9 @@ function findNode(sentinel, binPath, code) {
             's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
         // The last of a glob is the newest, nearly: 9 comes after 22, and is too old.
         'r() { i=$#; while [ $i -gt 0 ]; do eval "n=\\${$i}"; t "$n"; i=$((i-1)); done; }',
+        // After a reboot the number in the file may be that of any program, which had better not be run.
+        'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
+        'case "$d" in */node*) ;; *) d="" ;; esac',
         `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
         ...versions.map((folder) => `r ${folder}/node`),
         `for n in ${systemFolders.map((folder) => `${folder}/node`).join(' ')}; do t "$n"; done`,
@@ -53983,9 +54063,12 @@ async function loadAgent(settings, require, module) {
         source = fs.readFileSync(file);
         if (!proven(source))
             source = undefined;
+        // Cleanup removes agents that no session has used for long.
+        else if (persist)
+            fs.utimesSync(file, new Date(), new Date());
     }
     catch {
-        // Not there yet.
+        // Not there yet, or another user's.
     }
     process.stdout.write(`\n${sentinel} ${source === undefined ? 'need-agent' : 'ready'}\n`);
     const input = process.stdin[Symbol.asyncIterator]();
@@ -54057,9 +54140,10 @@ async function loadAgent(settings, require, module) {
 const LONGEST_GREETING = 1024 * 1024;
 /**
  * @param timeoutMs for the login shell to come up and Node to start
+ * @param trace told of every message
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
  */
-async function openAgent(remote, agent, timeoutMs) {
+async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
     const sentinel = `gapless-${(0,external_node_crypto_.randomBytes)(12).toString('hex')}`;
     const channel = await remote.exec(bootstrapCommand({ ...agent, sentinel }));
     let errors = '';
@@ -54094,6 +54178,8 @@ async function openAgent(remote, agent, timeoutMs) {
                 throw new failure_Failure('malformed-message', 'the server sent data unasked');
             const { id, kind: what, value } = parse(reply, payload.toString('utf8'), 'reply');
             const call = pending.get(id);
+            if (call !== undefined)
+                trace({ way: 'received', operation: call.operation, id, kind: what, bytes: payload.length, value });
             if (what === 'event')
                 call?.onEvent(value);
             if (what === 'result')
@@ -54126,18 +54212,23 @@ async function openAgent(remote, agent, timeoutMs) {
                 if (lost)
                     reject(lost);
                 else
-                    pending.set(id, { resolve, reject, onEvent });
+                    pending.set(id, { operation, resolve, reject, onEvent });
             });
             // The answer may come, as an error, while the body is still being sent.
             answer.catch(() => undefined);
             inTurn(async () => {
-                await write(encodeMessage({ id, operation, params, body: body !== undefined }));
+                const message = encodeMessage({ id, operation, params, body: body !== undefined });
+                const sending = { way: 'sent', operation, id };
+                trace({ ...sending, kind: 'request', bytes: message.length, value: params });
+                await write(message);
                 if (body === undefined)
                     return;
+                let bytes = 0;
                 try {
                     for await (const chunk of body) {
                         if (!pending.has(id))
                             break;
+                        bytes += chunk.length;
                         await write(encodeFrame(frameKind.data, chunk));
                     }
                 }
@@ -54147,6 +54238,7 @@ async function openAgent(remote, agent, timeoutMs) {
                     channel.end();
                     throw error;
                 }
+                trace({ ...sending, kind: 'body', bytes });
                 await write(encodeFrame(frameKind.end, Buffer.alloc(0)));
             }).catch((error) => {
                 pending.get(id)?.reject(failure_Failure.from(error));
@@ -54222,6 +54314,24 @@ async function* continued(first, input) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/remote/trace.js
+function traceLine({ way, operation, id, kind, bytes, value }) {
+    const arrow = way === 'sent' ? '→' : '←';
+    const content = value === undefined ? '' : ` ${JSON.stringify(value, hideSecrets)}`;
+    return `${arrow} ${operation} #${id} ${kind}, ${bytes} bytes${content}`;
+}
+const HIDDEN = '***';
+/**
+ * By name, whatever the values are: the app's environment, the key of its server actions, commands, and what a
+ * healthy answer has. Any of them may hold a secret that nobody said is one.
+ */
+const SECRET = new Set(['key', 'preActivate', 'postActivate', 'body']);
+function hideSecrets(name, value) {
+    if (name === 'env' && typeof value === 'object' && value !== null)
+        return Object.fromEntries(Object.keys(value).map((key) => [key, HIDDEN]));
+    return SECRET.has(name) && typeof value === 'string' ? HIDDEN : value;
+}
+
 // EXTERNAL MODULE: ./node_modules/ssh2/lib/index.js
 var lib = __nccwpck_require__(5472);
 var lib_default = /*#__PURE__*/__nccwpck_require__.n(lib);
@@ -54263,8 +54373,9 @@ function isWorthRetrying(failure, last) {
     switch (failure.code) {
         case 'connection-refused':
         case 'host-unreachable':
-        case 'forward-refused':
             return true;
+        case 'forward-refused':
+            return !isProhibited(failure.cause);
         case 'host-not-found':
             return failure.cause?.code === 'EAI_AGAIN';
         case 'connection-reset':
@@ -54315,12 +54426,33 @@ function execRefused(address, cause) {
         cause,
     });
 }
+/** Reason 1 of a channel that is not opened, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1): ssh2 keeps it. */
+const PROHIBITED = 1;
+function isProhibited(error) {
+    return error?.reason === PROHIBITED;
+}
 function forwardRefused(jumpHost, destination, cause) {
-    return new failure_Failure('forward-refused', `The jump host ${jumpHost} did not connect to ${destination}.`, {
-        remedy: `Check that the jump host itself reaches ${destination} (name, port, firewall), and that its sshd ` +
-            'allows AllowTcpForwarding for this user.',
+    const [what, remedy] = isProhibited(cause)
+        ? [
+            'does not allow a connection',
+            'Allow it in the sshd_config of the jump host for this user (AllowTcpForwarding, PermitOpen, ' +
+                'DisableForwarding), and in its authorized_keys (no restrict, no no-port-forwarding).',
+        ]
+        : [
+            'could not connect',
+            `The login at the jump host is fine. Check that ${destination} is right as the jump host sees it (name, ` +
+                'port), that sshd runs there, and that no firewall stands between the two.',
+        ];
+    return new failure_Failure('forward-refused', `The jump host ${jumpHost} ${what} to ${destination}.`, {
+        remedy,
         evidence: cause.message,
         cause,
+    });
+}
+/** Whatever goes wrong at the jump host itself: the inputs that the remedy names are those for the server. */
+function atJumpHost(failure, destination) {
+    return failure.reworded(`At the jump host, on the way to ${destination}: ${failure.message}`, {
+        remedy: `${failure.remedy ?? ''} The inputs for the jump host begin with proxy-.`.trim(),
     });
 }
 function forwardTimeout(jumpHost, destination) {
@@ -54412,12 +54544,16 @@ function matchHost(entries, host, port) {
 function hostPattern(host, port) {
     return port === 22 ? host : `[${host}]:${port}`;
 }
-/** The type that a public key blob names itself, or nothing when it is no such blob. */
+/**
+ * The type that a public key blob names itself, or nothing when it is no such blob. A server chooses the name, and it
+ * stands in a line to paste: only characters that types have (RFC 4250, 4.6.1) are let through.
+ */
 function keyType(blob) {
     if (blob.length < 4)
         return undefined;
     const end = 4 + blob.readUInt32BE(0);
-    return end > 4 && end < blob.length ? blob.toString('latin1', 4, end) : undefined;
+    const type = end < blob.length ? blob.toString('latin1', 4, end) : '';
+    return /^[\w@.+-]{1,64}$/.test(type) ? type : undefined;
 }
 function parseLine(content, line) {
     const fields = content.split(/[ \t]+/);
@@ -55235,7 +55371,9 @@ function connectDirectly(peer, context) {
     return withAnyKeyType(peer, async () => open(), context);
 }
 async function connectThrough(jumpHost, peer, context) {
-    const jump = await connectDirectly(jumpHost, context);
+    const jump = await connectDirectly(jumpHost, context).catch((error) => {
+        throw atJumpHost(failure_Failure.from(error), peer.address);
+    });
     try {
         const session = await withAnyKeyType(peer, () => forward(jump, peer, context.deadline), context);
         void session.closed.then(() => jump.close());
@@ -55367,6 +55505,7 @@ function hosts_named(name, failure) {
 
 
 
+
 const NO_BASE = { base: null, folders: '' };
 /**
  * Connects to every host, or to none.
@@ -55380,7 +55519,7 @@ async function connect_connect(plan, settings, pipeline) {
     }));
     try {
         return await hosts_onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
-            const open = () => openSession(plan, address, settings, (line) => log.log.info(line));
+            const open = () => openSession(plan, address, settings, log.log);
             const session = await log.run('connect', async () => {
                 const value = await open();
                 return { value, detail: connect_describe(value) };
@@ -55411,16 +55550,16 @@ function hostOf(name, first, open) {
         close: () => session.close(),
     };
 }
-async function openSession(plan, address, settings, onLog) {
+async function openSession(plan, address, settings, log) {
     const { inputs, appName, path } = plan;
-    const connection = await connect({ ...sshOptions(inputs, address), onLog });
+    const connection = await connect({ ...sshOptions(inputs, address), onLog: log.info });
     try {
         const agent = await openAgent(connection, {
             source: (0,external_node_fs_namespaceObject.readFileSync)(settings.agentFile),
             persist: settings.persist,
             path,
             options: { appName, binPath: inputs.binPath },
-        }, inputs.connectTimeoutMs);
+        }, inputs.connectTimeoutMs, (message) => log.debug(() => traceLine(message)));
         const inspected = agent.call('inspect', {});
         const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE);
         // Of interest only to who uploads.
@@ -55786,10 +55925,12 @@ function createPipeline(log) {
     // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
     let running = 0;
     const on = (host) => {
-        const info = (line) => log.info(host === null ? line : `${host}: ${line}`);
+        const named = (line) => (host === null ? line : `${host}: ${line}`);
+        const info = (line) => log.info(named(line));
+        const debug = (line) => log.debug(() => named(line()));
         return {
             rows,
-            log: { ...log, info },
+            log: { ...log, info, debug },
             on,
             async run(phase, act) {
                 const startedAt = Date.now();
@@ -55955,8 +56096,9 @@ var external_node_util_ = __nccwpck_require__(7975);
 /** Shorter ends of a secret tell little, and are found in every text. In characters. */
 const SHORTEST_FRAGMENT = 8;
 /**
- * Replaces every secret by `***`, also as JSON, a URL or base64 have it, and what a cut at either end of the text
- * left of one. The runner masks its log; the summary and the annotations are ours to mask.
+ * Replaces every secret by `***`, also as JSON, Node's own printing, a URL, a form, HTML or base64 have it, and what
+ * a cut at either end of the text left of one. The runner masks its log; the summary and the annotations are ours to
+ * mask.
  */
 function redactor(secrets) {
     const forms = [...new Set(secrets.flatMap(formsOf))].sort((a, b) => b.length - a.length);
@@ -55966,24 +56108,68 @@ function redactor(secrets) {
     return (text) => withoutCutEnds(text.replace(anywhere, '***'), forms);
 }
 function formsOf(secret) {
-    const encoded = [JSON.stringify(secret).slice(1, -1), encodeURIComponent(Buffer.from(secret).toString())];
-    const base64 = secret.length < SHORTEST_FRAGMENT ? [] : [Buffer.from(secret).toString('base64').replace(/=+$/, '')];
-    return [secret, ...encoded, ...base64].filter((form) => form !== '');
+    // Half a surrogate pair is a character that no encoding has.
+    const whole = Buffer.from(secret).toString();
+    const forms = [
+        secret,
+        JSON.stringify(secret).slice(1, -1),
+        // As `console.log(process.env)` has it.
+        (0,external_node_util_.inspect)(secret, { breakLength: Infinity, maxStringLength: null }).slice(1, -1),
+        encodeURIComponent(whole),
+        encodeURI(whole),
+        new URLSearchParams({ '': secret }).toString().slice(1),
+        secret.replace(/[&<>"']/g, (character) => HTML[character]),
+        secret.replace(/[&<>"]/g, (character) => HTML[character]),
+        ...(secret.length < SHORTEST_FRAGMENT ? [] : base64FormsOf(whole)),
+    ];
+    return forms.filter((form) => form !== '');
+}
+/** React's; others leave the apostrophe. */
+const HTML = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&#x27;',
+};
+/**
+ * Within something longer, such as the `user:password` of a request, base64 shows a text in one of three ways,
+ * whose first and last characters depend on what stands around it.
+ */
+function base64FormsOf(text) {
+    const alone = Buffer.from(text).toString('base64').replace(/=+$/, '');
+    const within = [0, 1, 2].map((before) => {
+        const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(text)]);
+        return bytes.toString('base64').slice(Math.ceil((before * 8) / 6), Math.floor((bytes.length * 8) / 6));
+    });
+    return [alone, ...within].flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_')]);
 }
 function literally(text) {
     return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
+/** A form's end at the text's beginning, and its beginning at the text's end. */
 function withoutCutEnds(text, forms) {
     let shown = text;
     for (const form of forms) {
-        for (let length = form.length - 1; length >= SHORTEST_FRAGMENT; length -= 1) {
-            if (shown.startsWith(form.slice(-length)))
-                shown = `***${shown.slice(length)}`;
-            if (shown.endsWith(form.slice(0, length)))
-                shown = `${shown.slice(0, -length)}***`;
+        const [first, last] = [shown.slice(0, SHORTEST_FRAGMENT), shown.slice(-SHORTEST_FRAGMENT)];
+        if (first.length < SHORTEST_FRAGMENT)
+            break;
+        for (let at = form.indexOf(first, 1); at > 0; at = form.indexOf(first, at + 1)) {
+            const end = form.slice(at);
+            if (shown.startsWith(end))
+                shown = `***${shown.slice(end.length)}`;
+        }
+        for (let at = lastBefore(form, last, form.length - 1); at >= 0; at = lastBefore(form, last, at + last.length - 1)) {
+            const beginning = form.slice(0, at + last.length);
+            if (shown.endsWith(beginning))
+                shown = `${shown.slice(0, -beginning.length)}***`;
         }
     }
     return shown;
+}
+/** Where `part` stands in `text` and ends at `end` or before: the last such place, or -1. */
+function lastBefore(text, part, end) {
+    return end < part.length ? -1 : text.lastIndexOf(part, end - part.length);
 }
 /**
  * Text without colours, and with a sign in the place of every control character, and of those that turn the
@@ -55994,12 +56180,15 @@ function visible(text) {
         .replace(/\r\n?/g, '\n')
         .replace(/[^\P{Cc}\n\t]|[\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu, '\uFFFD');
 }
-/** A log that shows no secret. */
-function redactLog(log, redact) {
+/** A log that shows no secret. @param mask for those that become known later */
+function redactLog(log, redact, mask) {
     return {
         ...log,
+        mask,
         info: (line) => log.info(redact(line)),
         warning: (line) => log.warning(redact(line)),
+        annotate: (message, place) => log.annotate(redact(message), place),
+        debug: (line) => log.debug(() => redact(line())),
         group: (title) => log.group(redact(title)),
     };
 }
@@ -56011,15 +56200,36 @@ function redactReport(report, redact) {
         ...report,
         title: redact(title),
         rows: rows.map((row) => ({ ...row, detail: redact(row.detail) })),
-        outcome: { ...outcome, failure, hosts: outcome.hosts.map((host) => redactHost(host, redact)) },
+        outcome: {
+            ...outcome,
+            failure,
+            infos: outcome.infos.map((info) => ({ ...info, actor: redact(info.actor) })),
+            hosts: outcome.hosts.map((host) => redactHost(host, redact)),
+        },
     };
 }
 function redactHost(host, redact) {
-    const { server } = host;
-    if (server === null)
-        return host;
+    return {
+        ...host,
+        server: host.server && redactServer(host.server, redact),
+        rehearsal: host.rehearsal && redactRehearsal(host.rehearsal, redact),
+    };
+}
+function redactServer(server, redact) {
     const journal = server.journal.map((entry) => ({ ...entry, detail: redact(entry.detail) }));
-    return { ...host, server: { ...server, lock: server.lock && redact(server.lock), journal } };
+    return { ...server, lock: server.lock && redact(server.lock), journal };
+}
+function redactRehearsal({ sending, findings, ...rest }, redact) {
+    const files = sending?.files.map(({ path, size }) => ({ path: redact(path), size })) ?? [];
+    return {
+        ...rest,
+        sending: sending && { ...sending, files },
+        findings: findings.map((finding) => ({
+            ...finding,
+            message: redact(finding.message),
+            remedy: finding.remedy && redact(finding.remedy),
+        })),
+    };
 }
 function redactFailure(failure, redact) {
     const { message, remedy, evidence } = failure;
@@ -56050,6 +56260,14 @@ function verbatim(text) {
 function markdown_link(text, url) {
     return url === null ? text : `[${text}](${url})`;
 }
+/** A release's id, a commit. */
+function markdown_code(text) {
+    return `\`${markdown_escape(text)}\``;
+}
+/** Text that is not escaped yet in a heading that is. */
+function on(what, host) {
+    return host === null ? what : `${what} on ${host}`;
+}
 function folded(title, content, open = false) {
     return `<details${open ? ' open' : ''}><summary>${markdown_escape(title)}</summary>\n\n${content}\n\n</details>`;
 }
@@ -56059,6 +56277,10 @@ function bullets(items) {
         .filter(([, markdown]) => markdown !== '')
         .map(([name, markdown]) => `- **${name}:** ${markdown}`)
         .join('\n');
+}
+/** A list with something before it: one that follows another directly would become a part of it, widely spaced. */
+function titled(title, items) {
+    return `**${markdown_escape(title)}**\n\n${bullets(items)}`;
 }
 function table(head, rows) {
     const line = (cells) => `| ${cells.join(' | ')} |`;
@@ -56115,7 +56337,50 @@ function origin_matching(pattern, text) {
     return text !== undefined && pattern.test(text) ? text : null;
 }
 
+;// CONCATENATED MODULE: ./build/report/rehearsal.js
+/** What a dry run found out about a host, as Markdown. */
+
+
+/** Of the list of files. The log has more. */
+const MOST_FILES = 200;
+const EFFECTS = {
+    ends: '⛔ Fail',
+    waits: '⏳ Wait',
+    recovers: '🔧 Recover first',
+    gap: '⚠️ Leave a gap',
+};
+function renderRehearsal({ name, rehearsal }) {
+    if (rehearsal === null)
+        return '';
+    const { sending, pruned, findings } = rehearsal;
+    const list = titled(on('What the run would do', name), [
+        ['Send', sending === null ? '' : describeSending(sending)],
+        ['Remove', pruned.length === 0 ? 'no release' : pruned.map(markdown_code).join(', ')],
+        ['In the way', findings.length === 0 ? 'nothing' : ''],
+        ...findings.map(describeFinding),
+    ]);
+    return [list, renderFiles(name, sending)].filter((text) => text !== '').join('\n\n');
+}
+function describeFinding({ effect, message, remedy }) {
+    return [EFFECTS[effect], [message, ...(remedy === null ? [] : [remedy])].map(markdown_escape).join('. ')];
+}
+function describeSending({ files, of }) {
+    if (files.length === 0)
+        return `nothing: the server has all ${plural(of.files, 'file')}`;
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    return `${files.length} of ${plural(of.files, 'file')}, ${formatBytes(bytes)} of ${formatBytes(of.bytes)} before compression`;
+}
+function renderFiles(host, sending) {
+    const files = sending?.files ?? [];
+    if (files.length === 0)
+        return '';
+    const rows = files.slice(0, MOST_FILES).map(({ path, size }) => [path, formatBytes(size)]);
+    const rest = files.length > MOST_FILES ? [[`…and ${files.length - MOST_FILES} more: see the log`, '']] : [];
+    return folded(on(`${plural(files.length, 'file')} to send`, host), table(['File', 'Size'], [...rows, ...rest]));
+}
+
 ;// CONCATENATED MODULE: ./build/report/sentence.js
+
 /** More hosts than that are only counted. */
 const MANY = 5;
 function sentence(outcome, command) {
@@ -56134,7 +56399,7 @@ function sentence(outcome, command) {
                 : `${live} is live and verified${everywhere}; before it was ${previousRelease}.`;
         case 'kept':
             if (succeeded)
-                return `Dry run: nothing was changed; ${live} is live.`;
+                return `Dry run: nothing was changed; ${live} is live.${foreseen(hosts)}`;
             return liveRelease === null
                 ? 'Nothing went live, and nothing on the server was touched.'
                 : `${live} is still live, untouched.`;
@@ -56148,6 +56413,13 @@ function sentence(outcome, command) {
             return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
     }
 }
+/** What a dry run foresees, where that is no success. */
+function foreseen(hosts) {
+    const fails = hosts.filter(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal)).length;
+    if (fails === 0)
+        return '';
+    return ` The run would fail${hosts.length > 1 ? ` on ${fails} of ${hosts.length} hosts` : ''} as things are.`;
+}
 /** `A on 10.0.0.11, 10.0.0.12; nothing that is known on 10.0.0.13` */
 function perHost(hosts) {
     const names = new Map();
@@ -56157,6 +56429,36 @@ function perHost(hosts) {
     }
     const list = (some) => (some.length > MANY ? `${some.length} hosts` : some.join(', '));
     return [...names].map(([what, some]) => `${what} on ${list(some)}`).join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/report/slowest.js
+/** Which of several hosts took longest, and where it lost the time. */
+
+/** What hosts differ by less is chance, in ms. */
+const NOTABLE = 1000;
+/** @returns a sentence without its end, or '' where there are not several hosts */
+function slowestHost(rows) {
+    const names = [...new Set(rows.flatMap(({ host }) => host ?? []))];
+    if (names.length < 2)
+        return '';
+    const totals = names.map((name) => ({ name, ms: timeOf(rows, name) })).toSorted((a, b) => a.ms - b.ms);
+    const [fastest, slowest] = [totals[0], totals.at(-1)];
+    const took = `${slowest.name} took ${formatDuration(slowest.ms)}`;
+    const behind = slowest.ms - fastest.ms;
+    if (behind < NOTABLE)
+        return `${took}, the others hardly less`;
+    const losses = [...new Set(rows.map(({ phase }) => phase))].map((phase) => {
+        const [slow, fast] = [timeOf(rows, slowest.name, phase), timeOf(rows, fastest.name, phase)];
+        return { phase, slow, fast, lost: slow - fast };
+    });
+    const { phase, slow, fast } = losses.toSorted((a, b) => a.lost - b.lost).at(-1);
+    return (`${took}, ${formatDuration(behind)} more than ${fastest.name}: ` +
+        `most of it in ${phase}, ${formatDuration(slow)} against ${formatDuration(fast)}`);
+}
+function timeOf(rows, name, phase) {
+    return rows
+        .filter((row) => row.host === name && (phase === undefined || row.phase === phase))
+        .reduce((sum, { durationMs }) => sum + durationMs, 0);
 }
 
 ;// CONCATENATED MODULE: ./build/report/timeline.js
@@ -56221,6 +56523,9 @@ function safe(host) {
 
 
 
+
+
+
 /** In characters, of which each takes up to eight bytes. */
 const LONGEST_EVIDENCE = 20_000;
 /** Of the journal, in characters. */
@@ -56251,6 +56556,7 @@ function renderSummary(report) {
         hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
         renderFacts(report),
         ...hosts.flatMap((host) => [
+            renderRehearsal(host),
             renderServer(host),
             renderReleases(host, origin),
             renderWorkers(host, looking || !succeeded),
@@ -56273,7 +56579,9 @@ function fitting(sections) {
     }
     return `${kept.join('\n\n')}\n`;
 }
-function mark({ succeeded, status }) {
+function mark({ succeeded, status, hosts }) {
+    if (hosts.some(({ rehearsal }) => rehearsal !== null && wouldFail(rehearsal)))
+        return '⚠️';
     if (succeeded)
         return '✅';
     return status === 'down' ? '🔴' : '⚠️';
@@ -56287,33 +56595,40 @@ function renderFailure({ origin }, { code, message, remedy, evidence }) {
     return why + next + proof;
 }
 /** What people ask after a run, a line each. */
-function renderFacts({ command, outcome, origin, rows, durationMs }) {
+function renderFacts(report) {
+    const { command, outcome, origin, rows, durationMs } = report;
     const { succeeded, release, previousRelease, liveRelease, status } = outcome;
     const moved = previousRelease !== null && release !== null && previousRelease !== release && release === liveRelease;
+    const named = (id) => renderRelease(id, report);
     const wayBack = succeeded && status === 'live' && moved && command !== 'status';
     return bullets([
-        [
-            'Release',
-            release === null ? '' : moved ? `${summary_code(previousRelease)} → ${summary_code(release)}` : summary_code(release),
-        ],
-        ['Live', liveRelease === null || liveRelease === release ? '' : summary_code(liveRelease)],
-        ['Commit', origin === null || command !== 'deploy' ? '' : renderCommit(origin)],
+        ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
+        ['Live', liveRelease === release ? '' : named(liveRelease)],
+        // Of a release that there is the commit stands beside it.
+        ['Commit', release !== null || command !== 'deploy' ? '' : renderSource(origin, origin)],
         ['Run', origin === null ? '' : renderRun(origin)],
         ['Sent', renderSent(outcome)],
         ['Checked', markdown_escape(checks(rows).join('; '))],
         ['Took', formatDuration(durationMs)],
+        ['Slowest host', markdown_escape(slowestHost(rows))],
         [
             'To go back',
             wayBack ? `run with \`command: rollback\` and \`release: ${markdown_escape(previousRelease)}\`` : '',
         ],
     ]);
 }
-function summary_code(id) {
-    return `\`${markdown_escape(id)}\``;
+/** A release with its commit and who asked for it, as far as that is known. */
+function renderRelease(id, { command, outcome, origin }) {
+    if (id === null)
+        return '';
+    const isNew = command === 'deploy' && id === outcome.release;
+    const source = renderSource(isNew ? origin : outcome.infos.find((info) => info.id === id), origin);
+    return source === '' ? markdown_code(id) : `${markdown_code(id)} (${source})`;
 }
-function renderCommit(origin) {
-    const { commit } = origin;
-    return commit === '' ? '' : markdown_link(summary_code(commit.slice(0, 7)), commitUrl(origin, commit));
+function renderSource(source, origin) {
+    const { commit = '', actor = '' } = source ?? {};
+    const of = commit === '' ? '' : markdown_link(markdown_code(commit.slice(0, 7)), origin && commitUrl(origin, commit));
+    return [of, actor === '' ? '' : `by ${markdown_escape(actor)}`].filter((text) => text !== '').join(' ');
 }
 function shortCommit(commit, origin) {
     return markdown_link(markdown_escape(commit.slice(0, 7)), origin && commitUrl(origin, commit));
@@ -56362,8 +56677,7 @@ function renderServer({ name, server }) {
     if (server === null)
         return '';
     const { freeBytes, lock, interrupted } = server;
-    return bullets([
-        ['Host', name === null ? '' : markdown_escape(name)],
+    return titled(on('Server', name), [
         ['Disk', `${formatBytes(freeBytes)} free`],
         ['Lock', lock === null ? 'free' : `held by ${markdown_escape(lock)}`],
         [
@@ -56412,10 +56726,6 @@ function renderWorkers({ name, workers }, open) {
     ]);
     const list = table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
     return folded(on(plural(workers.length, 'worker'), name), list, open);
-}
-/** Text that is not escaped yet in a heading that is. */
-function on(what, host) {
-    return host === null ? what : `${what} on ${host}`;
 }
 
 ;// CONCATENATED MODULE: external "os"
@@ -59245,7 +59555,7 @@ function isDebug() {
  * @param message debug message
  */
 function core_debug(message) {
-    issueCommand('debug', {}, message);
+    command_issueCommand('debug', {}, message);
 }
 /**
  * Adds an error issue
@@ -59371,11 +59681,24 @@ function getIDToken(aud) {
 
 
 
+/** In characters. */
+const LONGEST_DEBUG = 4000;
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
     mask: core_setSecret,
     info: (line) => info(withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
     warning: (line) => warning(visible(line)),
+    annotate: (message, { file, line, column }) => error(visible(message), {
+        title: 'Gapless: build-failed',
+        file,
+        ...(line === undefined ? {} : { startLine: line }),
+        ...(column === undefined ? {} : { startColumn: column }),
+    }),
+    debug: (line) => {
+        // The runner drops it where `ACTIONS_STEP_DEBUG` is not set: to make the lines costs time.
+        if (isDebug())
+            core_debug(visible(line()).slice(0, LONGEST_DEBUG));
+    },
     group: startGroup,
     endGroup: endGroup,
 };
@@ -59383,11 +59706,20 @@ const jobLog = {
 function withoutCommands(line) {
     return line.replace(/^[\s\u0085]*(?=::)/, '| ').replaceAll('##[', '## [');
 }
-/** Has the runner mask the secrets in its log. @returns what masks them everywhere else */
+/** Has the runner mask the secrets in its log. */
 function maskSecrets(secrets) {
-    for (const secret of secrets)
+    const known = [...secrets];
+    for (const secret of known)
         core_setSecret(secret);
-    return redactor(secrets);
+    let redact = redactor(known);
+    return {
+        redact: (text) => redact(text),
+        add(secret) {
+            core_setSecret(secret);
+            known.push(secret);
+            redact = redactor(known);
+        },
+    };
 }
 /** Tells the post step that the run ended by itself and has reported. */
 function markFinished() {
@@ -59464,8 +59796,8 @@ async function post() {
     process.exitCode = 1;
     const begun = performance.now();
     const inputs = readInputs(process.env);
-    const redact = maskSecrets(inputs.secrets);
-    const pipeline = createPipeline(redactLog(jobLog, redact));
+    const { redact, add } = maskSecrets(inputs.secrets);
+    const pipeline = createPipeline(redactLog(jobLog, redact, add));
     const plan = { ...createPlan(inputs, packageName(inputs)), activation };
     const outcome = await aftermath(plan, programs(), pipeline).catch((error) => ({
         ...untouched(nothingKnown),

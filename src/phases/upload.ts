@@ -202,11 +202,12 @@ async function transfer(
   return last
 }
 
-function stage(
+async function stage(
   { output, manifest, packer }: Release,
   host: Host,
   resumes: string | null,
 ): Promise<Result<'stage'>> {
+  if (resumes === null && (await host.base()).base === null) packer.foresee()
   return offer(host, output, manifest, packer, (params, body) =>
     host.agent().call('stage', { ...params, resumes }, { body }),
   )
