@@ -376,6 +376,14 @@ describe('an upload that takes up another', () => {
     expect(readdirSync(layout.incoming)).toEqual([])
   })
 
+  test('of which nothing is known begins anew under its id, which all hosts have agreed on', async () => {
+    const id = '20260101000000'
+    const { uploads, manifest, staged: begun } = await resume(site, id)
+    expect(begun).toMatchObject({ id, committed: false, reusedFiles: 0 })
+    await uploads.fill(id, manifest.fileCount, bodyOf(manifest.files))
+    expect((await uploads.commit(commitOf(id), silent)).path).toBe(join(layout.releases, id))
+  })
+
   test('that became a release, and only the answer was lost, has nothing left to do', async () => {
     const { staged: first } = await upload(site)
     const { staged: second, uploads } = await resume(site, first.id)

@@ -258,7 +258,7 @@ describe('on the server', () => {
       const [, arrived] = /the connection was lost and .*: (\d+\.\d) MB had arrived/.exec(run.summary)!
       expect(Number(arrived)).toBeGreaterThan(1)
       // All of it twice would be some 21 MB.
-      expect(proxy.sentBytes()).toBeLessThan(16_000_000)
+      expect(proxy.sentBytes()).toBeLessThan(19_000_000)
       expect(await (await fetch(`${server.url}/api/release`)).text()).toContain('first')
     } finally {
       await proxy.stop()

@@ -34,6 +34,8 @@ const log = {
   endGroup() {},
   mask() {},
   warning() {},
+  annotate() {},
+  debug() {},
 }
 const pipeline = createPipeline(log)
 const startupMs = cpuTime()

@@ -1190,13 +1190,13 @@ function ownerLives(file) {
 }
 /**
  * Waits until the owner has ended, which one whose connection was cut does by itself once it has worked off what
- * had come; then ends it. This process is not waited for.
+ * had come; then ends it. This process is not waited for, nor one that hangs in the kernel: it does nothing more.
  */
 async function endOwner(file) {
     const named = readOwner(file);
     if (named === null || named.pid === process.pid)
         return;
-    for (let waited = 0; isRunning(named.pid, named.startTime); waited += PAUSE) {
+    for (let waited = 0; isRunning(named.pid, named.startTime) && waited < 2 * PATIENCE; waited += PAUSE) {
         if (waited >= PATIENCE)
             kill(named.pid);
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(PAUSE);
@@ -1279,6 +1279,9 @@ function mayBeDaemon(pid) {
  * then: the daemon keeps it for ever.
  */
 async function connectPm2(installed, home) {
+    // PM2 makes its sockets writable for the user's group (0775, 5.4 to 7), and whoever may write there commands the
+    // daemon. A folder that is there already may be shared on purpose.
+    (0,external_node_fs_namespaceObject.mkdirSync)(home, { recursive: true, mode: 0o700 });
     // Read by PM2 when it is loaded.
     process.env['PM2_HOME'] = home;
     const client = (0,external_node_module_namespaceObject.createRequire)((0,external_node_path_namespaceObject.join)(installed.path, 'package.json'))(installed.path);
@@ -1324,7 +1327,8 @@ async function connectPm2(installed, home) {
             const { max_memory_restart, node_args, ...rest } = options;
             await ask('start', (done) => client.start({
                 name,
-                script,
+                // PM2 takes a script with a space in it for a command line, and hands it to bash (seen in 5.4 to 7.0.4).
+                script: (0,external_node_path_namespaceObject.relative)(cwd, script),
                 cwd,
                 ...rest,
                 node_args: [...node_args],
@@ -1414,11 +1418,13 @@ function messageOf(error) {
 function toProcess(raw) {
     const env = raw.pm2_env ?? {};
     const text = (name) => (typeof env[name] === 'string' ? env[name] : '');
+    // What is neither has a conversion of its own, which may throw.
+    const number = (value) => typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN;
     return {
-        id: Number(raw.pm_id ?? env['pm_id']),
+        id: number(raw.pm_id ?? env['pm_id']),
         pid: raw.pid ?? 0,
         status: text('status') || 'unknown',
-        restarts: Number(env['restart_time'] ?? 0),
+        restarts: number(env['restart_time'] ?? 0),
         memoryBytes: raw.monit?.memory ?? 0,
         script: text('pm_exec_path'),
         cwd: text('pm_cwd'),
@@ -3477,14 +3483,27 @@ function isWhatWasSent(agentFile) {
         return false;
     }
 }
+/** A process that cannot even be started, on a full or a read-only disk, says nothing about what the one before did. */
+function attempt(start, onError) {
+    try {
+        return start();
+    }
+    catch (error) {
+        onError(error);
+        return null;
+    }
+}
 /** @param again starts its process once more, where it died without a verdict */
 async function follow(layout, activation, from, first, again, onEntry) {
     const { job, log } = activationFiles(layout, activation);
     let position = from;
+    let trouble = '';
     for (const start of [() => first, again]) {
         if (start === again && !(await exists(job)))
             break;
-        const running = start();
+        const running = attempt(start, (error) => (trouble = error.message));
+        if (running === null)
+            break;
         for await (const { entry, end } of followJournal(layout.journal, position, activation, () => !running())) {
             position = end;
             onEntry(entry);
@@ -3494,7 +3513,7 @@ async function follow(layout, activation, from, first, again, onEntry) {
     }
     const failure = new failure_Failure('activation-died', 'the activation on the server ended without a verdict', {
         remedy: 'Run the deploy again: it starts from what `current` points at.',
-        evidence: lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')),
+        evidence: [lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')), trouble].filter(Boolean).join('\n'),
     });
     if (hasSwapped(await readJournal(layout.journal), activation))
         throw failure;

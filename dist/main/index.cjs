@@ -59016,8 +59016,9 @@ function errorsUnder(file, position, after) {
     const message = messageOf(block);
     return message === undefined ? [] : [{ file, position: position ?? markedIn(block), message }];
 }
-function positionOf([line, column]) {
-    return line === undefined || column === undefined ? null : { line: Number(line), column: Number(column) };
+function positionOf([row, at]) {
+    const [line, column] = [Number(row), Number(at)];
+    return line > 0 && column > 0 ? { line, column } : null;
 }
 /** What Turbopack says of every error; what is wrong stands below the code (15). */
 const GENERIC = /^(?:Parsing ecmascript source code failed|Ecmascript file had an error)$/;
@@ -60348,13 +60349,16 @@ function rehearse_describe({ sending, pruned, findings }) {
 
 
 async function lookAt(plan, hosts, pipeline) {
-    const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => log.run('status', () => look(host)));
+    const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => log.run('status', () => look(host, log.log)));
     const live = agreed(seen.map((host) => host.live));
     const status = live === null ? 'down' : overall(seen.map((host) => host.status));
     return { ...untouched({ ...nothingKnown, live }), status, succeeded: true, hosts: seen };
 }
-async function look(host) {
+async function look(host, log) {
     const found = await host.agent().call('status', {});
+    // A summary can be looked at, but neither fetched nor searched: the log can.
+    for (const line of linesOf(found))
+        log.info(line);
     const { live, served, releases, workers, lock, interrupted, journal } = found;
     const { now, freeBytes } = host.facts;
     const healthy = served !== null && served === live && workers.every(serves);
@@ -60368,6 +60372,18 @@ async function look(host) {
         rehearsal: null,
     };
     return { value, detail: `${status_describe(found)}; ${formatBytes(freeBytes)} free` };
+}
+function linesOf({ releases, workers, journal }) {
+    return [
+        ...releases.map(({ id, live, activatedAt, info, bytes }) => {
+            const state = live ? 'live' : activatedAt === null ? 'never verified' : 'verified';
+            const commit = info === null ? 'damaged' : `commit ${info.commit.slice(0, 7) || 'unknown'}`;
+            return `release ${id}: ${state}, ${commit}, ${formatBytes(bytes)}`;
+        }),
+        ...workers.map(({ pid, status, release, phase, restarts, memoryBytes }) => `worker ${pid}: ${status}, runs ${release ?? 'unknown'}, ${phase ?? 'phase unknown'}, ` +
+            `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`),
+        ...journal.map(({ time, step, state, detail }) => ['journal:', time, step ?? '', state, detail].filter((text) => text !== '').join(' ')),
+    ];
 }
 function serves({ status, phase }) {
     return status === 'online' && phase === 'open';
@@ -62214,86 +62230,8 @@ function programs() {
 }
 
 ;// CONCATENATED MODULE: ./build/report/text.js
-/** What others wrote, made fit to be shown: without secrets, and without characters that act instead of show. */
+/** What others wrote, made fit to be shown. */
 
-/** Shorter ends of a secret tell little, and are found in every text. In characters. */
-const SHORTEST_FRAGMENT = 8;
-/**
- * Replaces every secret by `***`, also as JSON, Node's own printing, a URL, a form, HTML or base64 have it, and what
- * a cut at either end of the text left of one. The runner masks its log; the summary and the annotations are ours to
- * mask.
- */
-function redactor(secrets) {
-    const forms = [...new Set(secrets.flatMap(formsOf))].sort((a, b) => b.length - a.length);
-    if (forms.length === 0)
-        return (text) => text;
-    const anywhere = new RegExp(forms.map(literally).join('|'), 'g');
-    return (text) => withoutCutEnds(text.replace(anywhere, '***'), forms);
-}
-function formsOf(secret) {
-    // Half a surrogate pair is a character that no encoding has.
-    const whole = Buffer.from(secret).toString();
-    const forms = [
-        secret,
-        JSON.stringify(secret).slice(1, -1),
-        // As `console.log(process.env)` has it.
-        (0,external_node_util_.inspect)(secret, { breakLength: Infinity, maxStringLength: null }).slice(1, -1),
-        encodeURIComponent(whole),
-        encodeURI(whole),
-        new URLSearchParams({ '': secret }).toString().slice(1),
-        secret.replace(/[&<>"']/g, (character) => HTML[character]),
-        secret.replace(/[&<>"]/g, (character) => HTML[character]),
-        ...(secret.length < SHORTEST_FRAGMENT ? [] : base64FormsOf(whole)),
-    ];
-    return forms.filter((form) => form !== '');
-}
-/** React's; others leave the apostrophe. */
-const HTML = {
-    '&': '&amp;',
-    '<': '&lt;',
-    '>': '&gt;',
-    '"': '&quot;',
-    "'": '&#x27;',
-};
-/**
- * Within something longer, such as the `user:password` of a request, base64 shows a text in one of three ways,
- * whose first and last characters depend on what stands around it.
- */
-function base64FormsOf(text) {
-    const alone = Buffer.from(text).toString('base64').replace(/=+$/, '');
-    const within = [0, 1, 2].map((before) => {
-        const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(text)]);
-        return bytes.toString('base64').slice(Math.ceil((before * 8) / 6), Math.floor((bytes.length * 8) / 6));
-    });
-    return [alone, ...within].flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_')]);
-}
-function literally(text) {
-    return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
-}
-/** A form's end at the text's beginning, and its beginning at the text's end. */
-function withoutCutEnds(text, forms) {
-    let shown = text;
-    for (const form of forms) {
-        const [first, last] = [shown.slice(0, SHORTEST_FRAGMENT), shown.slice(-SHORTEST_FRAGMENT)];
-        if (first.length < SHORTEST_FRAGMENT)
-            break;
-        for (let at = form.indexOf(first, 1); at > 0; at = form.indexOf(first, at + 1)) {
-            const end = form.slice(at);
-            if (shown.startsWith(end))
-                shown = `***${shown.slice(end.length)}`;
-        }
-        for (let at = lastBefore(form, last, form.length - 1); at >= 0; at = lastBefore(form, last, at + last.length - 1)) {
-            const beginning = form.slice(0, at + last.length);
-            if (shown.endsWith(beginning))
-                shown = `${shown.slice(0, -beginning.length)}***`;
-        }
-    }
-    return shown;
-}
-/** Where `part` stands in `text` and ends at `end` or before: the last such place, or -1. */
-function lastBefore(text, part, end) {
-    return end < part.length ? -1 : text.lastIndexOf(part, end - part.length);
-}
 /**
  * Text without colours, and with a sign in the place of every control character, and of those that turn the
  * direction of writing: they would hide, overwrite or reorder what people read. Line breaks and tabs stay.
@@ -62302,64 +62240,6 @@ function visible(text) {
     return (0,external_node_util_.stripVTControlCharacters)(text)
         .replace(/\r\n?/g, '\n')
         .replace(/[^\P{Cc}\n\t]|[\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu, '\uFFFD');
-}
-/** A log that shows no secret. @param mask for those that become known later */
-function redactLog(log, redact, mask) {
-    return {
-        ...log,
-        mask,
-        info: (line) => log.info(redact(line)),
-        warning: (line) => log.warning(redact(line)),
-        annotate: (message, place) => log.annotate(redact(message), place),
-        debug: (line) => log.debug(() => redact(line())),
-        group: (title) => log.group(redact(title)),
-    };
-}
-/** The report as it may be shown: every text in it that others had a hand in. */
-function redactReport(report, redact) {
-    const { outcome, rows, title } = report;
-    const failure = outcome.failure === null ? null : redactFailure(outcome.failure, redact);
-    return {
-        ...report,
-        title: redact(title),
-        rows: rows.map((row) => ({ ...row, detail: redact(row.detail) })),
-        outcome: {
-            ...outcome,
-            failure,
-            infos: outcome.infos.map((info) => ({ ...info, actor: redact(info.actor) })),
-            hosts: outcome.hosts.map((host) => redactHost(host, redact)),
-        },
-    };
-}
-function redactHost(host, redact) {
-    return {
-        ...host,
-        server: host.server && redactServer(host.server, redact),
-        rehearsal: host.rehearsal && redactRehearsal(host.rehearsal, redact),
-    };
-}
-function redactServer(server, redact) {
-    const journal = server.journal.map((entry) => ({ ...entry, detail: redact(entry.detail) }));
-    return { ...server, lock: server.lock && redact(server.lock), journal };
-}
-function redactRehearsal({ sending, findings, ...rest }, redact) {
-    const files = sending?.files.map(({ path, size }) => ({ path: redact(path), size })) ?? [];
-    return {
-        ...rest,
-        sending: sending && { ...sending, files },
-        findings: findings.map((finding) => ({
-            ...finding,
-            message: redact(finding.message),
-            remedy: finding.remedy && redact(finding.remedy),
-        })),
-    };
-}
-function redactFailure(failure, redact) {
-    const { message, remedy, evidence } = failure;
-    return failure.reworded(redact(message), {
-        remedy: remedy && redact(remedy),
-        evidence: evidence && redact(evidence),
-    });
 }
 
 ;// CONCATENATED MODULE: ./build/report/markdown.js
@@ -62851,8 +62731,151 @@ function renderWorkers({ name, workers }, open) {
     return folded(on(plural(workers.length, 'worker'), name), list, open);
 }
 
+;// CONCATENATED MODULE: ./build/report/redact.js
+/** A log that shows no secret. @param mask for those that become known later */
+function redactLog(log, redact, mask) {
+    return {
+        ...log,
+        mask,
+        info: (line) => log.info(redact(line)),
+        warning: (line) => log.warning(redact(line)),
+        annotate: (message, place) => log.annotate(redact(message), place),
+        debug: (line) => log.debug(() => redact(line())),
+        group: (title) => log.group(redact(title)),
+    };
+}
+/** The report as it may be shown: every text in it that others had a hand in. */
+function redactReport(report, redact) {
+    const { outcome, rows, title } = report;
+    const failure = outcome.failure === null ? null : redactFailure(outcome.failure, redact);
+    return {
+        ...report,
+        title: redact(title),
+        rows: rows.map((row) => ({ ...row, detail: redact(row.detail) })),
+        outcome: {
+            ...outcome,
+            failure,
+            infos: outcome.infos.map((info) => ({ ...info, actor: redact(info.actor) })),
+            hosts: outcome.hosts.map((host) => redactHost(host, redact)),
+        },
+    };
+}
+function redactHost(host, redact) {
+    return {
+        ...host,
+        server: host.server && redactServer(host.server, redact),
+        rehearsal: host.rehearsal && redactRehearsal(host.rehearsal, redact),
+    };
+}
+function redactServer(server, redact) {
+    const journal = server.journal.map((entry) => ({ ...entry, detail: redact(entry.detail) }));
+    return { ...server, lock: server.lock && redact(server.lock), journal };
+}
+function redactRehearsal({ sending, findings, ...rest }, redact) {
+    const files = sending?.files.map(({ path, size }) => ({ path: redact(path), size })) ?? [];
+    return {
+        ...rest,
+        sending: sending && { ...sending, files },
+        findings: findings.map((finding) => ({
+            ...finding,
+            message: redact(finding.message),
+            remedy: finding.remedy && redact(finding.remedy),
+        })),
+    };
+}
+function redactFailure(failure, redact) {
+    const { message, remedy, evidence } = failure;
+    return failure.reworded(redact(message), {
+        remedy: remedy && redact(remedy),
+        evidence: evidence && redact(evidence),
+    });
+}
+
+;// CONCATENATED MODULE: ./build/report/redactor.js
+/** Secrets in text, in whatever form they come. */
+
+/** Shorter ends of a secret tell little, and are found in every text. In characters. */
+const SHORTEST_FRAGMENT = 8;
+/**
+ * Replaces every secret by `***`, also as JSON, Node's own printing, a URL, a form, HTML or base64 have it, and what
+ * a cut at either end of the text left of one. The runner masks its log; the summary and the annotations are ours to
+ * mask.
+ */
+function redactor(secrets) {
+    const forms = [...new Set(secrets.flatMap(formsOf))].sort((a, b) => b.length - a.length);
+    if (forms.length === 0)
+        return (text) => text;
+    const anywhere = new RegExp(forms.map(literally).join('|'), 'g');
+    return (text) => withoutCutEnds(text.replace(anywhere, '***'), forms);
+}
+function formsOf(secret) {
+    // Half a surrogate pair is a character that no encoding has.
+    const whole = Buffer.from(secret).toString();
+    const forms = [
+        secret,
+        JSON.stringify(secret).slice(1, -1),
+        // As `console.log(process.env)` has it.
+        (0,external_node_util_.inspect)(secret, { breakLength: Infinity, maxStringLength: null }).slice(1, -1),
+        encodeURIComponent(whole),
+        encodeURI(whole),
+        new URLSearchParams({ '': secret }).toString().slice(1),
+        secret.replace(/[&<>"']/g, (character) => HTML[character]),
+        secret.replace(/[&<>"]/g, (character) => HTML[character]),
+        ...(secret.length < SHORTEST_FRAGMENT ? [] : base64FormsOf(whole)),
+    ];
+    return forms.filter((form) => form !== '');
+}
+/** React's; others leave the apostrophe. */
+const HTML = {
+    '&': '&amp;',
+    '<': '&lt;',
+    '>': '&gt;',
+    '"': '&quot;',
+    "'": '&#x27;',
+};
+/**
+ * Within something longer, such as the `user:password` of a request, base64 shows a text in one of three ways,
+ * whose first and last characters depend on what stands around it.
+ */
+function base64FormsOf(text) {
+    const alone = Buffer.from(text).toString('base64').replace(/=+$/, '');
+    const within = [0, 1, 2].map((before) => {
+        const bytes = Buffer.concat([Buffer.alloc(before), Buffer.from(text)]);
+        return bytes.toString('base64').slice(Math.ceil((before * 8) / 6), Math.floor((bytes.length * 8) / 6));
+    });
+    return [alone, ...within].flatMap((form) => [form, form.replaceAll('+', '-').replaceAll('/', '_')]);
+}
+function literally(text) {
+    return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
+}
+/** A form's end at the text's beginning, and its beginning at the text's end. */
+function withoutCutEnds(text, forms) {
+    let shown = text;
+    for (const form of forms) {
+        const [first, last] = [shown.slice(0, SHORTEST_FRAGMENT), shown.slice(-SHORTEST_FRAGMENT)];
+        if (first.length < SHORTEST_FRAGMENT)
+            break;
+        for (let at = form.indexOf(first, 1); at > 0; at = form.indexOf(first, at + 1)) {
+            const end = form.slice(at);
+            if (shown.startsWith(end))
+                shown = `***${shown.slice(end.length)}`;
+        }
+        for (let at = lastBefore(form, last, form.length - 1); at >= 0; at = lastBefore(form, last, at + last.length - 1)) {
+            const beginning = form.slice(0, at + last.length);
+            if (shown.endsWith(beginning))
+                shown = `${shown.slice(0, -beginning.length)}***`;
+        }
+    }
+    return shown;
+}
+/** Where `part` stands in `text` and ends at `end` or before: the last such place, or -1. */
+function lastBefore(text, part, end) {
+    return end < part.length ? -1 : text.lastIndexOf(part, end - part.length);
+}
+
 ;// CONCATENATED MODULE: ./build/report/write.js
 /** Writes a report where GitHub looks for it: outputs, summary, annotation, exit code. */
+
 
 
 

@@ -27,12 +27,12 @@ export function ownerLives(file: string): boolean | null {
 
 /**
  * Waits until the owner has ended, which one whose connection was cut does by itself once it has worked off what
- * had come; then ends it. This process is not waited for.
+ * had come; then ends it. This process is not waited for, nor one that hangs in the kernel: it does nothing more.
  */
 export async function endOwner(file: string): Promise<void> {
   const named = readOwner(file)
   if (named === null || named.pid === process.pid) return
-  for (let waited = 0; isRunning(named.pid, named.startTime); waited += PAUSE) {
+  for (let waited = 0; isRunning(named.pid, named.startTime) && waited < 2 * PATIENCE; waited += PAUSE) {
     if (waited >= PATIENCE) kill(named.pid)
     await delay(PAUSE)
   }
