@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import type { Tree } from '../../src/next/assemble.ts'
+import type { Tree } from '../../src/next/layers.ts'
 import { assertFits, assertNodeFits } from '../../src/next/fit.ts'
 import type { Machine } from '../../src/next/native-modules.ts'
 import { type BuildOutput, readBuildOutput } from '../../src/next/output.ts'

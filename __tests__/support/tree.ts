@@ -1,7 +1,7 @@
 /** A deploy tree on this machine, from a few lines: what `assemble` gives, without Next.js. */
 import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { Tree, TreeEntry } from '../../src/next/assemble.ts'
+import type { Tree, TreeEntry } from '../../src/next/layers.ts'
 import {
   createManifest,
   type Manifest,

@@ -1,29 +1,17 @@
 /** What a release is made of, and where each part of it is on this machine. */
 import { realpath } from 'node:fs/promises'
 import { posix } from 'node:path'
-import { compareBytes, escapes, type Excluded, type Layer, overlaid } from './layers.ts'
+import {
+  compareBytes,
+  escapes,
+  type Excluded,
+  type Layer,
+  overlaid,
+  type Tree,
+  type TreeEntry,
+} from './layers.ts'
 import type { BuildOutput } from './output.ts'
 import { isInside } from './paths.ts'
-
-/** Paths are relative to the release's root, with forward slashes. */
-export type TreeEntry =
-  | {
-      readonly kind: 'file'
-      readonly path: string
-      /** Where the content is now, absolute. */
-      readonly source: string
-      /** In bytes. */
-      readonly size: number
-      readonly mode: 0o600 | 0o644 | 0o700 | 0o755
-    }
-  | { readonly kind: 'link'; readonly path: string; readonly target: string }
-  /** Only for an empty folder: the others follow from what is in them. */
-  | { readonly kind: 'directory'; readonly path: string }
-
-export interface Tree {
-  /** Sorted by the bytes of the path. They are looked up anew each time: there may be very many. */
-  readonly entries: Iterable<TreeEntry>
-}
 
 /**
  * Describes the release: the standalone server with the two folders that `next build` leaves out of it. Copies

@@ -1,6 +1,6 @@
 /** Whether a release can run on the server, before anything of it is sent. */
 import { Failure } from '../protocol/failure.ts'
-import type { Tree } from './assemble.ts'
+import type { Tree } from './layers.ts'
 import { findMisfits, type Machine, type Misfit } from './native-modules.ts'
 import { satisfies } from './node-range.ts'
 import type { BuildOutput } from './output.ts'

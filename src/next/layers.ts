@@ -3,8 +3,27 @@ import { isUtf8 } from 'node:buffer'
 import { type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { dirname, isAbsolute, join, posix, sep } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
-import type { TreeEntry } from './assemble.ts'
 import { isInside } from './paths.ts'
+
+/** Paths are relative to the release's root, with forward slashes. */
+export type TreeEntry =
+  | {
+      readonly kind: 'file'
+      readonly path: string
+      /** Where the content is now, absolute. */
+      readonly source: string
+      /** In bytes. */
+      readonly size: number
+      readonly mode: 0o600 | 0o644 | 0o700 | 0o755
+    }
+  | { readonly kind: 'link'; readonly path: string; readonly target: string }
+  /** Only for an empty folder: the others follow from what is in them. */
+  | { readonly kind: 'directory'; readonly path: string }
+
+export interface Tree {
+  /** Sorted by the bytes of the path. They are looked up anew each time: there may be very many. */
+  readonly entries: Iterable<TreeEntry>
+}
 
 /** A folder on this machine and its place in the release. */
 export interface Layer {

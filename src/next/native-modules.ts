@@ -1,7 +1,7 @@
 /** Which native binaries of a tree a server would load, and which of these it cannot. */
 import { readFileSync } from 'node:fs'
 import { posix } from 'node:path'
-import type { Tree, TreeEntry } from './assemble.ts'
+import type { Tree, TreeEntry } from './layers.ts'
 import { compareVersions, readTarget, type Target } from './binary.ts'
 import { parseObject } from './package-json.ts'
 

@@ -1,7 +1,8 @@
 /** assemble: lays the deploy tree out (standalone, static, public), sees that the server can run it, and hashes it. */
 import { statSync } from 'node:fs'
 import { formatBytes, plural } from '../format.ts'
-import { assemble as layOut, type TreeEntry, withEntry } from '../next/assemble.ts'
+import { assemble as layOut, withEntry } from '../next/assemble.ts'
+import type { TreeEntry } from '../next/layers.ts'
 import { assertFits } from '../next/fit.ts'
 import { tellsOfBinaries } from '../next/native-modules.ts'
 import type { BuildOutput } from '../next/output.ts'

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { fileHasher } from '../content/hash-file.ts'
 import { isOutlined, type Subtree, subtreeHasher } from '../content/subtrees.ts'
-import type { Tree, TreeEntry } from '../next/assemble.ts'
+import type { Tree, TreeEntry } from '../next/layers.ts'
 import { formatEntry } from '../protocol/manifest.ts'
 import { createSpool } from './spool.ts'
 
