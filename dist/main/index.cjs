@@ -58101,13 +58101,15 @@ async function ask(url) {
 /** Work on a server that outlasts the connection: when it is lost, another one is opened, and the work taken up. */
 
 
-/** Pauses between tries to reach the server again, in ms: together some three minutes. */
+/** How long a server may be out of reach, in ms. A try takes its own time: up to `connect-timeout`. */
+const PATIENCE = 180_000;
+/** Pauses between tries to reach the server again, in ms. */
 const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array(11).fill(15_000)];
 /**
  * @param log told of each loss and each try
  * @throws Failure of the work; `connection-lost` when the server stays out of reach
  */
-async function throughLosses(host, { begin, takeUp, isFinal }, log) {
+async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs = PATIENCE) {
     let lost;
     try {
         return await begin();
@@ -58118,7 +58120,10 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log) {
             throw lost;
         log(lost.message);
     }
+    let end = performance.now() + patienceMs;
     for (const pause of BACKOFF) {
+        if (performance.now() + pause > end)
+            break;
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(pause);
         let connected = false;
         try {
@@ -58131,6 +58136,8 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log) {
             const failure = failure_Failure.from(error);
             if (connected && isFinal(failure))
                 throw failure;
+            if (connected)
+                end = performance.now() + patienceMs;
             log(connected ? failure.message : `the server is out of reach: ${failure.message}`);
         }
     }

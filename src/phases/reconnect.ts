@@ -4,7 +4,9 @@ import type { Log } from '../pipeline.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { Host } from './hosts.ts'
 
-/** Pauses between tries to reach the server again, in ms: together some three minutes. */
+/** How long a server may be out of reach, in ms. A try takes its own time: up to `connect-timeout`. */
+const PATIENCE = 180_000
+/** Pauses between tries to reach the server again, in ms. */
 const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array<number>(11).fill(15_000)]
 
 export interface Work<T> {
@@ -23,6 +25,7 @@ export async function throughLosses<T>(
   host: Pick<Host, 'reconnect'>,
   { begin, takeUp, isFinal }: Work<T>,
   log: Log['info'],
+  patienceMs = PATIENCE,
 ): Promise<T> {
   let lost: Failure
   try {
@@ -32,7 +35,9 @@ export async function throughLosses<T>(
     if (lost.code !== 'connection-lost') throw lost
     log(lost.message)
   }
+  let end = performance.now() + patienceMs
   for (const pause of BACKOFF) {
+    if (performance.now() + pause > end) break
     await delay(pause)
     let connected = false
     try {
@@ -43,6 +48,7 @@ export async function throughLosses<T>(
     } catch (error) {
       const failure = Failure.from(error)
       if (connected && isFinal(failure)) throw failure
+      if (connected) end = performance.now() + patienceMs
       log(connected ? failure.message : `the server is out of reach: ${failure.message}`)
     }
   }
