@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { processIds, stopProcessesIn } from '../../demo/processes.ts'
 import type { Namespace } from './namespace.ts'
+import { ownUser } from './own-user.ts'
 import { type Sshd, startSshd } from './sshd.ts'
 import { mountTmpfs } from './test-mounts.ts'
 
@@ -64,6 +65,8 @@ export interface TestServerOptions {
   readonly network?: Namespace
   /** See sshd.ts. */
   readonly authorized?: readonly string[]
+  /** A Unix user of the server's own, by this number, instead of the one who runs the test. Needs root. */
+  readonly uid?: number | undefined
 }
 
 export async function startServer({
@@ -76,14 +79,18 @@ export async function startServer({
   disk,
   network,
   authorized = [],
+  uid,
 }: TestServerOptions = {}): Promise<TestServer> {
   const home = mkdtempSync(join(tmpdir(), 'gapless-home-'))
   const unmount = disk === undefined ? () => undefined : mountTmpfs(home, disk)
   const bin = join(home, 'bin')
-  const pm2Command = join(root, 'node_modules', pm2Package, 'bin', 'pm2')
   mkdirSync(bin)
-  if (!withoutNode) symlinkSync(node, join(bin, 'node'))
+  const packages = join(root, 'node_modules')
+  const user = uid === undefined ? undefined : ownUser(uid, home, packages)
+  const pm2Command = join(user?.modules ?? packages, pm2Package, 'bin', 'pm2')
+  if (!withoutNode && user === undefined) symlinkSync(node, join(bin, 'node'))
   if (!withoutPm2) symlinkSync(pm2Command, join(bin, 'pm2'))
+  user?.takeHome()
   const pm2Home = join(home, '.pm2')
   const session = { HOME: home, PATH: `${bin}:/usr/bin:/bin`, PM2_HOME: pm2Home, ...env }
   const nodes = ['/usr/bin/node', '/usr/local/bin/node', '/opt/node/bin/node'].filter((file) =>
@@ -93,16 +100,19 @@ export async function startServer({
     env: { ...session, ...Object.fromEntries([LEAK.split('=')]) },
     hidden: withoutNode ? nodes : [],
     replaced,
+    accounts: user === undefined ? [] : [user.account],
+    mounts: user?.mounts ?? [],
     network,
     authorized,
   })
+  const prefix = user?.prefix(sshd.pid) ?? network?.prefix ?? []
   const appPort = network === undefined ? await freePort() : 3000
   const app = join(home, 'apps', 'next-app')
 
   const pm2With = (more: Readonly<Record<string, string>>, ...args: readonly string[]) =>
     new Promise<string>((resolve, reject) => {
       const options = { env: { ...session, ...more }, cwd: home }
-      const [program = '', ...all] = [...(network?.prefix ?? []), node, pm2Command, ...args]
+      const [program = '', ...all] = [...prefix, user?.node ?? node, pm2Command, ...args]
       execFile(program, all, options, (error, out) => (error ? reject(error) : resolve(out)))
     })
   const pm2 = (...args: readonly string[]) => pm2With({}, ...args)
@@ -116,7 +126,7 @@ export async function startServer({
     inputs: {
       host: sshd.host,
       port: String(sshd.port),
-      username: sshd.username,
+      username: user?.account.name ?? sshd.username,
       key: sshd.clientKey,
       'known-hosts': sshd.hostPublicKeyLine,
       'app-port': String(appPort),
@@ -143,8 +153,9 @@ export async function startServer({
         return environment.includes(LEAK) && environment.includes(`PM2_HOME=${pm2Home}`)
       }),
     async stop() {
-      await sshd.stop()
+      sshd.dropConnections()
       if (existsSync(join(pm2Home, 'pm2.pid'))) await pm2('kill').catch(() => undefined)
+      await sshd.stop()
       // What outlived PM2.
       stopProcessesIn(home)
       unmount()

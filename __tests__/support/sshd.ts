@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
@@ -15,8 +15,10 @@ export interface SshdOptions {
   readonly hidden?: readonly string[]
   /** Files that the sessions find with other text, likewise. */
   readonly replaced?: Readonly<Record<string, string>>
-  /** Accounts beside the current user's, known to this sshd alone. Needs root, which each of them is. */
+  /** Accounts beside the current user's, known to this sshd alone. Needs root. */
   readonly accounts?: readonly Account[]
+  /** What the sessions find in another place as well: a file or a folder, and what it covers. Needs root. */
+  readonly mounts?: readonly Mount[]
   /** Types of the host keys. */
   readonly hostKeys?: readonly KeyType[]
   /** Where it listens, on port 22, instead of 127.0.0.1. */
@@ -27,10 +29,14 @@ export interface SshdOptions {
 
 export type KeyType = 'ed25519' | 'ecdsa' | 'rsa'
 
+export type Mount = readonly [source: string, target: string]
+
 export interface Account {
   readonly name: string
   readonly shell: string
   readonly home: string
+  /** Of the user and of its group; root's unless told otherwise. */
+  readonly uid?: number
   /** Without one only keys log in. */
   readonly password?: string
 }
@@ -39,6 +45,7 @@ export interface Account {
 export const mayUnshare = process.getuid?.() === 0
 
 export interface Sshd {
+  readonly pid: number
   readonly port: number
   readonly host: string
   readonly username: string
@@ -69,6 +76,7 @@ export async function startSshd({
   hidden = [],
   replaced = {},
   accounts = [],
+  mounts = [],
   hostKeys = ['ed25519'],
   network,
   authorized = [],
@@ -82,13 +90,15 @@ export async function startSshd({
   const host = network?.address ?? '127.0.0.1'
   const port = network === undefined ? await freePort() : 22
   writeFileSync(join(folder, 'sshd_config'), configuration(folder, host, port, env, hostKeys, extraConfig))
+  // sshd reads the keys as the user who logs in.
+  if (accounts.length > 0) chmodSync(folder, 0o711)
   // As root sshd wants its privilege separation folder, which a service manager makes otherwise.
   if (process.getuid?.() === 0) mkdirSync('/run/sshd', { recursive: true, mode: 0o755 })
 
   let logs = ''
   const [program, ...args] = [
     ...(network?.prefix ?? []),
-    ...mounted(folder, hidden, replaced, accounts),
+    ...mounted(folder, hidden, replaced, accounts, mounts),
     '/usr/sbin/sshd',
     '-D',
     '-e',
@@ -118,6 +128,7 @@ export async function startSshd({
     await delay(10)
   }
   return {
+    pid: sshd.pid!,
     port,
     host,
     username: userInfo().username,
@@ -144,6 +155,7 @@ function mounted(
   hidden: readonly string[],
   replaced: Readonly<Record<string, string>>,
   accounts: readonly Account[],
+  mounts: readonly Mount[],
 ): readonly string[] {
   const own = accounts.length === 0 ? [] : accountFiles(folder, accounts)
   const others = Object.entries(replaced).map(([file, text], index) => {
@@ -151,7 +163,7 @@ function mounted(
     writeFileSync(source, text)
     return [source, file]
   })
-  const binds = [...hidden.map((file) => ['/dev/null', file]), ...others, ...own].map(
+  const binds = [...hidden.map((file) => ['/dev/null', file]), ...others, ...own, ...mounts].map(
     ([source, file]) => `mount --bind '${source}' '${file}'`,
   )
   return binds.length === 0 ? [] : ['unshare', '-m', 'sh', '-c', `${binds.join(' && ')} && exec "$@"`, 'sh']
@@ -161,7 +173,7 @@ function accountFiles(folder: string, accounts: readonly Account[]): readonly (r
   const hash = (password: string) =>
     execFileSync('openssl', ['passwd', '-6', password], { encoding: 'utf8' }).trim()
   const lines = {
-    passwd: accounts.map(({ name, home, shell }) => `${name}:x:0:0::${home}:${shell}`),
+    passwd: accounts.map(({ name, home, shell, uid = 0 }) => `${name}:x:${uid}:${uid}::${home}:${shell}`),
     shadow: accounts.map(
       ({ name, password }) => `${name}:${password === undefined ? '*' : hash(password)}:20000:0:99999:7:::`,
     ),
