@@ -49,7 +49,10 @@ if (command === 'demo') {
   for (const shell of ['zsh', 'fish', 'tcsh']) ensure(`/usr/bin/${shell}`, shell, false)
   // Several hosts are network namespaces, which root alone may make: elsewhere those tests are left out.
   ensure('/usr/sbin/ip', 'iproute2', false)
-  if (process.env['GAPLESS_TEST_ALL'] === '1') ensure('/usr/sbin/haproxy', 'haproxy', false)
+  if (process.env['GAPLESS_TEST_ALL'] === '1') {
+    ensure('/usr/sbin/haproxy', 'haproxy', false)
+    ensure('/usr/bin/redis-server', 'redis-server', false)
+  }
   process.env['NODE_OPTIONS'] =
     `${process.env['NODE_OPTIONS'] ?? ''} --experimental-vm-modules --disable-warning=ExperimentalWarning`
   if (command === 'attacks') handOver(process.execPath, [join(root, 'scripts', 'attacks.mjs'), ...args])

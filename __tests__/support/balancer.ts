@@ -1,12 +1,9 @@
 /** The balancers as docs/many-servers.md recommends them: its own words, with the addresses of a test. */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { codeOf } from './docs.ts'
 import { type Front, startFront } from './front.ts'
 import { serveNginx } from './nginx.ts'
 
 export type Balancer = Front
-
-const recipes = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'many-servers.md'), 'utf8')
 
 /** @param hosts three, `address:port` */
 export function startNginxBalancer(hosts: readonly string[]): Promise<Balancer> {
@@ -23,8 +20,7 @@ export function startHaproxy(hosts: readonly string[]): Promise<Balancer> {
 }
 
 function recipe(name: 'haproxy' | 'nginx', hosts: readonly string[], port: number): string {
-  const text = new RegExp(`^\`\`\`${name}\\n([^]*?)^\`\`\`$`, 'm').exec(recipes)?.[1]
-  if (text === undefined) throw new Error(`docs/many-servers.md has no recipe for ${name}`)
+  const text = codeOf('many-servers.md', name)
   const listen =
     name === 'nginx' ? ['listen 80;', `listen 127.0.0.1:${port};`] : ['bind :80', `bind 127.0.0.1:${port}`]
   const changes = [listen, ...hosts.map((host, index) => [`10.0.0.1${index + 1}:3000`, host])]

@@ -21,7 +21,7 @@ export type Inputs = Readonly<Record<string, string>>
 /** Runs the action for all hosts, with what is built already, unless the inputs say otherwise. */
 export function runOnFleet(
   { inputs: common }: Fleet,
-  workspace: Workspace,
+  workspace: Pick<Workspace, 'path'>,
   inputs: Inputs = {},
   options: Partial<RunOptions> = {},
 ): Promise<RunResult> {

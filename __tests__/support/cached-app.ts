@@ -1,0 +1,112 @@
+/**
+ * An app with one of everything that Next.js caches. Each part says which release made it, and has a name that no
+ * other rendering has: whoever shows the same name shows the same entry.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { codeOf } from './docs.ts'
+import type { NextVersion } from './visited-app.ts'
+
+export interface CachedApp {
+  readonly path: string
+  setMessage(message: string): void
+  remove(): void
+}
+
+/** What is cached, and what the app is asked for to revalidate it. */
+export const cached = {
+  'a page': { path: '/page', revalidate: '/api/revalidate?path=/page' },
+  'a page of many, rendered when asked for': {
+    path: '/items/one',
+    revalidate: '/api/revalidate?path=/items/one',
+  },
+  'a page with a tag': { path: '/news', revalidate: '/api/revalidate?tag=news' },
+  'data that a dynamic page shows': { path: '/api/data', revalidate: '/api/revalidate?tag=data' },
+  'the answer of a route': { path: '/api/kept', revalidate: '/api/revalidate?path=/api/kept' },
+  'a page of the Pages Router': { path: '/old', revalidate: '/api/revalidate-old' },
+} as const
+
+/** With the cache handler that docs/shared-cache.md tells people to use. */
+export function createCachedApp({ next, react }: NextVersion): CachedApp {
+  const path = mkdtempSync(join(tmpdir(), 'gapless-cached-'))
+  const write = (file: string, content: string) => {
+    mkdirSync(dirname(join(path, file)), { recursive: true })
+    writeFileSync(join(path, file), content)
+  }
+  const dependencies = { next, react, 'react-dom': react, redis: '6.3.1' }
+  write(
+    'package.json',
+    JSON.stringify({ name: 'next-app', private: true, scripts: { build: 'next build' }, dependencies }),
+  )
+  for (const [file, content] of Object.entries(FILES)) write(file, content)
+  for (const file of ['next.config.mjs', 'cache-handler.mjs']) {
+    write(file, codeOf('shared-cache.md', 'js', `\`${file}\`:`))
+  }
+  return {
+    path,
+    setMessage: (message) => write('message.js', `export const message = '${message}'\n`),
+    remove: () => rmSync(path, { recursive: true, force: true }),
+  }
+}
+
+const PAGE = `export const revalidate = 3600
+export default function Page() {
+  return <p>{made()}</p>
+}
+`
+
+const FILES: Readonly<Record<string, string>> = {
+  'made.js': `import { message } from './message'
+export const made = () => '[' + message + ' ' + crypto.randomUUID() + ']'
+`,
+  'app/layout.js': `export default function Layout({ children }) {
+  return <html lang="en"><body>{children}</body></html>
+}
+`,
+  'app/page/page.js': `import { made } from '../../made'\n${PAGE}`,
+  'app/items/[id]/page.js': `import { made } from '../../../made'
+export const generateStaticParams = () => []
+${PAGE}`,
+  'app/news/page.js': `import { unstable_cache } from 'next/cache'
+import { made } from '../../made'
+const news = unstable_cache(async () => made(), ['news'], { tags: ['news'] })
+export const revalidate = 3600
+export default async function Page() {
+  return <p>{await news()}</p>
+}
+`,
+  'app/api/data/route.js': `import { unstable_cache } from 'next/cache'
+import { made } from '../../../made'
+export const dynamic = 'force-dynamic'
+const data = unstable_cache(async () => made(), ['data'], { tags: ['data'] })
+export const GET = async () => new Response(await data())
+`,
+  'app/api/kept/route.js': `import { made } from '../../../made'
+export const dynamic = 'force-static'
+export const GET = () => new Response(made())
+`,
+  'app/api/revalidate/route.js': `import { revalidatePath, revalidateTag } from 'next/cache'
+export const dynamic = 'force-dynamic'
+export const GET = ({ nextUrl: { searchParams } }) => {
+  const [tag, path] = ['tag', 'path'].map((name) => searchParams.get(name))
+  if (tag !== null) revalidateTag(tag, 'max')
+  if (path !== null) revalidatePath(path)
+  return new Response('done')
+}
+`,
+  'app/api/health/route.js': `export const dynamic = 'force-dynamic'
+export const GET = () => Response.json({ ok: true })
+`,
+  'pages/old.js': `import { made } from '../made'
+export const getStaticProps = () => ({ props: { made: made() }, revalidate: 3600 })
+export default function Page({ made }) {
+  return <p>{made}</p>
+}
+`,
+  'pages/api/revalidate-old.js': `export default async function handler(request, response) {
+  await response.revalidate('/old')
+  response.end('done')
+}
+`,
+}
