@@ -1,11 +1,12 @@
 /**
  * What one more host costs the runner: connect, assemble and upload to 1, 2, 5, 20 and 50 hosts, once for a first
- * deploy and once for a one-page change.
+ * deploy and once for a one-page change, over one uplink of 100 Mbit/s and 20 ms round trip.
  *
- *   npm run bench:hosts -- [--hosts 1,2,5,20,50] [--builds FOLDER] [--parallel 10]
+ *   npm run bench:hosts -- [--hosts 1,2,5,20,50] [--real 1,2,5] [--builds FOLDER] [--parallel 10]
  *
- * The hosts are embedded SSH servers on this machine in another process, and the agents there share its processors:
- * the wall time says little of a runner that has its own. CPU, memory and bytes are the runner's process alone.
+ * The hosts are embedded SSH servers on this machine in another process; those of --real are sshd in network
+ * namespaces, which needs root. The agents share the runner's processors: where the wall time is longer than the
+ * bytes take, that is why. CPU, memory and bytes are the runner's process alone.
  */
 import { execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,14 +21,16 @@ import { exampleApp } from './transfer/trees.ts'
 const { values } = parseArgs({
   options: {
     hosts: { type: 'string', default: '1,2,5,20,50' },
+    /** As many real ones besides. */
+    real: { type: 'string', default: '' },
     /** Keep the builds of the example app there, and use those that are there. */
     builds: { type: 'string' },
     parallel: { type: 'string', default: '10' },
   },
 })
 const root = join(import.meta.dirname, '..')
-/** For the time that the runner's uplink would take. */
 const bitsPerSecond = 100_000_000
+const roundTripMs = 20
 
 interface Run {
   readonly connectMs: number
@@ -50,37 +53,43 @@ async function bench(): Promise<void> {
   const compiled = compileSources()
   const [first, second] = await exampleApp(values.builds ?? join(work, 'builds'))
   console.log(
-    '| hosts | what | sent | runner CPU | CPU per further host | peak memory | wall time here | sending takes at 100 Mbit/s |',
+    '| hosts | what | sent | runner CPU | CPU per further host | peak memory | wall time | of it, the bytes take |',
   )
   console.log('| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |')
-  const alone: Record<string, Run> = {}
-  for (const count of values.hosts.split(',').map(Number)) {
-    const folder = join(work, `${count}`)
-    const servers = fork(join(import.meta.dirname, 'hosts', 'servers.ts'), [String(count), folder])
-    const [started] = (await once(servers, 'message')) as [Servers]
-    try {
-      for (const [what, { workspace }] of [
-        ['first deploy', first],
-        ['one-page change', second],
-      ] as const) {
-        const run = await upload(compiled, started, workspace)
-        alone[what] ??= run
-        print(count, what, run, alone[what])
-        for (const { home } of started.hosts) makeLive(home, run.id)
+  for (const [kind, counts] of [
+    ['embedded', values.hosts],
+    ['real', values.real],
+  ] as const) {
+    const alone: Record<string, Run> = {}
+    for (const count of counts.split(',').map(Number).filter(Boolean)) {
+      const folder = join(work, `${kind}-${count}`)
+      const args = [kind, count, folder, bitsPerSecond, roundTripMs].map(String)
+      const servers = fork(join(import.meta.dirname, 'hosts', 'servers.ts'), args)
+      const [started] = (await once(servers, 'message')) as [Servers]
+      try {
+        for (const [what, { workspace }] of [
+          ['first deploy', first],
+          ['one-page change', second],
+        ] as const) {
+          const run = await upload(compiled, started, workspace)
+          alone[what] ??= run
+          print(count, kind, what, run, alone[what])
+          for (const { home } of started.hosts) makeLive(home, run.id)
+        }
+      } finally {
+        servers.disconnect()
+        await once(servers, 'exit')
+        rmSync(folder, { recursive: true, force: true })
       }
-    } finally {
-      servers.disconnect()
-      await once(servers, 'exit')
-      rmSync(folder, { recursive: true, force: true })
     }
   }
 }
 
-function upload(compiled: string, { clientKey, hosts }: Servers, workspace: string): Promise<Run> {
+function upload(compiled: string, { username, clientKey, hosts }: Servers, workspace: string): Promise<Run> {
   const settings = {
     inputs: {
       host: hosts.map(({ port }) => `127.0.0.1:${port}`).join('\n'),
-      username: 'deploy',
+      username,
       key: clientKey,
       'known-hosts': hosts.map(({ knownHosts }) => knownHosts).join('\n'),
       path: 'app',
@@ -108,11 +117,11 @@ function makeLive(home: string, id: string): void {
   symlinkSync(join('releases', id), current)
 }
 
-function print(count: number, what: string, run: Run, alone: Run): void {
+function print(count: number, kind: 'embedded' | 'real', what: string, run: Run, alone: Run): void {
   const seconds = (ms: number) => `${(ms / 1000).toFixed(2)} s`
   const { connectMs, assembleMs, uploadMs, sentBytes, cpuMs, rssBytes } = run
   const cells = [
-    count,
+    kind === 'real' ? `${count} real` : count,
     what,
     `${(sentBytes / 1e6).toFixed(2)} MB`,
     seconds(cpuMs),

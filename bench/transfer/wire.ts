@@ -9,8 +9,17 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 
 export interface WireOptions {
   readonly targetPort: number
+  /** 127.0.0.1 unless told otherwise. */
+  readonly targetHost?: string
   readonly roundTripMs: number
   readonly bitsPerSecond: number
+  /** Shared with other wires: the uplink of a client that uses them all. Otherwise each connection has its own. */
+  readonly uplink?: Lane
+}
+
+export interface Lane {
+  /** When the last of what was given to it will have set out, by this process's clock, in ms. */
+  free: number
 }
 
 export interface Traffic {
@@ -34,7 +43,13 @@ export interface Wire {
 /** What may be on its way in a direction, besides the sockets' own buffers, in bytes. */
 const IN_FLIGHT = 4 * 1024 * 1024
 
-export async function startWire({ targetPort, roundTripMs, bitsPerSecond }: WireOptions): Promise<Wire> {
+export async function startWire({
+  targetPort,
+  targetHost = '127.0.0.1',
+  roundTripMs,
+  bitsPerSecond,
+  uplink,
+}: WireOptions): Promise<Wire> {
   let [up, down, waits] = [0, 0, 0]
   const sockets = new Set<Socket>()
   const bytesPerMs = bitsPerSecond / 8 / 1000
@@ -42,13 +57,13 @@ export async function startWire({ targetPort, roundTripMs, bitsPerSecond }: Wire
   const server = createServer({ noDelay: true }, (client) => {
     waits += 1
     let heard = false
-    const upstream = connect({ port: targetPort, host: '127.0.0.1', noDelay: true })
+    const upstream = connect({ port: targetPort, host: targetHost, noDelay: true })
     for (const socket of [client, upstream]) {
       sockets.add(socket)
       socket.on('error', () => undefined).on('close', () => sockets.delete(socket))
     }
     const opensAt = performance.now() + roundTripMs
-    carry(client, upstream, opensAt, (bytes) => {
+    carry(client, upstream, opensAt, uplink ?? { free: 0 }, (bytes) => {
       up += bytes
       if (heard) waits += 1
       heard = false
@@ -57,6 +72,7 @@ export async function startWire({ targetPort, roundTripMs, bitsPerSecond }: Wire
       upstream,
       client,
       opensAt,
+      { free: 0 },
       (bytes) => (down += bytes),
       () => (heard = true),
     )
@@ -67,6 +83,7 @@ export async function startWire({ targetPort, roundTripMs, bitsPerSecond }: Wire
     from: Socket,
     to: Socket,
     opensAt: number,
+    lane: Lane,
     sent: (bytes: number) => void,
     arrived: () => void = () => undefined,
   ): void {
@@ -76,7 +93,8 @@ export async function startWire({ targetPort, roundTripMs, bitsPerSecond }: Wire
     const delay = roundTripMs / 2
     from.on('data', (chunk: Buffer) => {
       sent(chunk.length)
-      free = Math.max(free, performance.now()) + chunk.length / bytesPerMs
+      lane.free = Math.max(lane.free, opensAt, performance.now()) + chunk.length / bytesPerMs
+      free = lane.free
       inFlight += chunk.length
       if (inFlight > IN_FLIGHT) from.pause()
       later(free + delay, () => {
