@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type Balancer, startHaproxy, startNginxBalancer } from '../support/balancer.ts'
+import { buildsOfExample } from '../support/builds.ts'
 import { type Fleet, startFleet } from '../support/fleet.ts'
 import {
   deployUntil,
@@ -12,7 +13,7 @@ import {
   whileMarked,
 } from '../support/fleet-runs.ts'
 import { mayMakeNamespaces } from '../support/namespace.ts'
-import { checkOut, type Workspace } from '../support/workspace.ts'
+import type { Workspace } from '../support/workspace.ts'
 
 /** The recipes of docs/many-servers.md, in front of three real hosts. With GAPLESS_TEST_ALL=1 alone. */
 const thorough = mayMakeNamespaces && process.env['GAPLESS_TEST_ALL'] === '1'
@@ -30,20 +31,9 @@ const urls = () => balancers.map(({ url }) => url)
 beforeAll(async () => {
   if (!thorough) return
   fleet = await startFleet(3)
-  const checkout = checkOut()
-  const building = { 'install-command': '', 'build-command': '' }
-  const run = await runOnFleet(fleet, checkout, { ...building, batch: '100%' })
+  ;({ first, second } = await buildsOfExample())
+  const run = await runOnFleet(fleet, first, { batch: '100%' })
   if (run.code !== 0) throw new Error(run.log)
-  first = checkout.copyBuilt()
-  checkout.setMessage('second')
-  const rebuilt = await runOnFleet(fleet, checkout, {
-    ...building,
-    'install-command': 'none',
-    'dry-run': 'true',
-  })
-  if (rebuilt.code !== 0) throw new Error(rebuilt.log)
-  second = checkout.copyBuilt()
-  checkout.remove()
   const addresses = fleet.hosts.map(({ address, appPort }) => `${address}:${appPort}`)
   balancers.push(await startHaproxy(addresses), await startNginxBalancer(addresses))
 }, 300_000)
