@@ -10,7 +10,7 @@
  */
 import { execFile, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { lchownSync, mkdtempSync, rmSync, statSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -115,6 +115,8 @@ function makeLive(home: string, id: string): void {
   const current = join(home, 'app', 'current')
   rmSync(current, { force: true })
   symlinkSync(join('releases', id), current)
+  const { uid, gid } = statSync(home)
+  lchownSync(current, uid, gid)
 }
 
 function print(count: number, kind: 'embedded' | 'real', what: string, run: Run, alone: Run): void {
