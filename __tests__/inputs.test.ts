@@ -487,8 +487,8 @@ describe('paths', () => {
   test.each(['/data', '../data', 'a/../..', '.', '~/data', 'a\u0000b'])(
     'shared path %j is refused',
     (text) => {
-      expect(messageOf({ 'shared-dirs': text })).toContain('expected a path inside the release')
-      expect(messageOf({ 'shared-files': text })).toContain('expected a path inside the release')
+      expect(messageOf({ 'shared-dirs': text })).toContain('expected a path inside the folder of the app')
+      expect(messageOf({ 'shared-files': text })).toContain('expected a path inside the folder of the app')
     },
   )
 

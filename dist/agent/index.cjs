@@ -1290,6 +1290,10 @@ async function connectPm2(installed, home) {
         for (let tries = 1;; tries += 1) {
             try {
                 await inTime(promised('connect', (done) => client.connect(done)));
+                daemon = daemonPid(home);
+                // One that is dying still takes connections, and never says a word.
+                if (daemon === null)
+                    throw new failure_Failure('pm2-failed', 'the PM2 daemon ended when it was connected to');
                 break;
             }
             catch (error) {
@@ -1298,7 +1302,6 @@ async function connectPm2(installed, home) {
                 client.disconnect();
             }
         }
-        daemon = daemonPid(home);
     };
     await connect();
     /** A daemon that dies takes all workers with it and answers nothing more: the next call starts another. */
@@ -1392,8 +1395,10 @@ function inTime(connected) {
 function whileItLives(answer, lives) {
     return new Promise((resolve, reject) => {
         const timer = setInterval(() => {
-            if (!lives())
-                reject(new failure_Failure('pm2-failed', 'the PM2 daemon ended in the middle of a request'));
+            if (lives())
+                return;
+            clearInterval(timer);
+            reject(new failure_Failure('pm2-failed', 'the PM2 daemon ended in the middle of a request'));
         }, pm2_LOOK);
         answer.then(resolve, reject).finally(() => clearInterval(timer));
     });

@@ -55580,7 +55580,7 @@ const code = ['.gapless', '.next', 'node_modules'];
 function sharedPath(text) {
     const path = normalize(text);
     if (path === undefined || path === '.' || path.startsWith('/') || path.startsWith('~')) {
-        throw new Unusable('a path inside the release such as public/uploads, one per line, without ..');
+        throw new Unusable('a path inside the folder of the app such as public/uploads, one per line, without ..');
     }
     const segments = path.split('/');
     if (segments.includes('.gapless') || code.includes(segments.at(-1) ?? '')) {

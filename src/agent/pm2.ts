@@ -143,13 +143,15 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
     for (let tries = 1; ; tries += 1) {
       try {
         await inTime(promised('connect', (done: Done<void>) => client.connect(done)))
+        daemon = daemonPid(home)
+        // One that is dying still takes connections, and never says a word.
+        if (daemon === null) throw new Failure('pm2-failed', 'the PM2 daemon ended when it was connected to')
         break
       } catch (error) {
         if (tries === CONNECT_TRIES) throw error
         client.disconnect()
       }
     }
-    daemon = daemonPid(home)
   }
   await connect()
   /** A daemon that dies takes all workers with it and answers nothing more: the next call starts another. */
@@ -268,7 +270,9 @@ function inTime<T>(connected: Promise<T>): Promise<T> {
 function whileItLives<T>(answer: Promise<T>, lives: () => boolean): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setInterval(() => {
-      if (!lives()) reject(new Failure('pm2-failed', 'the PM2 daemon ended in the middle of a request'))
+      if (lives()) return
+      clearInterval(timer)
+      reject(new Failure('pm2-failed', 'the PM2 daemon ended in the middle of a request'))
     }, LOOK)
     answer.then(resolve, reject).finally(() => clearInterval(timer))
   })
