@@ -5,6 +5,7 @@ import { buildsOfExample } from '../support/builds.ts'
 import { startLoad } from '../support/load.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
+import { mayUnshare } from '../support/sshd.ts'
 import { until } from '../support/until.ts'
 import { sabotage, type Workspace } from '../support/workspace.ts'
 
@@ -149,6 +150,24 @@ describe('an app of Gapless’ own', () => {
     expect((await load.stop()).failures).toEqual([])
   }, 120_000)
 
+  test('that was started by hand from inside a release, with preserve-symlinks, is put right', async () => {
+    const inside = join(server.app, 'releases', server.current()!)
+    await server.pm2('delete', 'next-app')
+    const start = ['start', join(inside, 'server.js'), '--name', 'next-app', '-i', '2', '--cwd', inside]
+    const flags = ['--node-args', '--preserve-symlinks --preserve-symlinks-main']
+    await server.pm2With({ PORT: String(server.appPort), HOSTNAME: '127.0.0.1' }, ...start, ...flags)
+    await until('the site answers', async () => (await live().catch(() => null)) === 'first')
+    const run = await deploy({ instances: '2' })
+    expect({ code: run.code, ...run.outputs, log: run.code === 0 ? '' : run.log }).toMatchObject({
+      code: 0,
+      status: 'live',
+      log: '',
+    })
+    expect(run.summary).toContain('with a short gap')
+    const current = { pm_cwd: join(server.app, 'current'), node_args: [] }
+    expect((await online()).map(({ pm2_env }) => pm2_env)).toMatchObject([current, current])
+  }, 60_000)
+
   test('comes back with the live release after a reboot', async () => {
     const { outputs } = await deploy({ instances: '2' })
     await server.pm2('kill')
@@ -162,37 +181,30 @@ describe('an app of Gapless’ own', () => {
   }, 60_000)
 })
 
-const thorough = all ? describe : describe.skip
-thorough.each(['pm2-6', 'pm2-5'])('under %s', (pm2Package) => {
-  beforeAll(async () => {
-    server = await startServer({ pm2Package })
-  })
-  afterAll(async () => server.stop())
-
-  test('deploys, undoes a release that dies, and rolls back, without losing a request', async () => {
-    const first = await deploy()
-    expect({ code: first.code, ...first.outputs, log: first.code === 0 ? '' : first.log }).toMatchObject({
-      code: 0,
-      status: 'live',
-      log: '',
-    })
-    const load = startLoad(server.url, { keepAlive: 4, fresh: 2, post: 2, stream: 1 })
-    const second = await deploy({ 'max-memory': '500M' })
-    expect(second.outputs['status']).toBe('live')
-    const broken = sabotage(
-      workspace.copyBuilt(),
-      `if (process.env.pm_id !== undefined) setTimeout(() => process.exit(1), 500)`,
-    )
-    const undone = await deploy({}, broken)
-    broken.remove()
-    expect(undone.outputs).toMatchObject({ status: 'restored', 'live-release': second.outputs['release'] })
-    const back = await deploy({ command: 'rollback' })
-    expect({ ...back.outputs, log: back.code === 0 ? '' : back.log }).toMatchObject({
-      status: 'live',
-      'live-release': first.outputs['release'],
-      log: '',
-    })
-    expect((await load.stop()).failures).toEqual([])
-    expect(await online()).toHaveLength(2)
-  }, 180_000)
-})
+const asRoot = all && mayUnshare ? test : test.skip
+asRoot(
+  'where memory is short the workers change one after the other, and no request is lost',
+  async () => {
+    const replaced = { '/proc/meminfo': 'MemTotal: 1000000 kB\nMemAvailable: 100000 kB\n' }
+    server = await startServer({ replaced })
+    try {
+      expect((await deploy()).outputs['status']).toBe('live')
+      const load = startLoad(server.url, { keepAlive: 4, fresh: 2, post: 2, stream: 1 })
+      const run = await deploy()
+      expect({ ...run.outputs, log: run.code === 0 ? '' : run.log }).toMatchObject({
+        status: 'live',
+        log: '',
+      })
+      expect(run.summary).toContain('one after the other, because memory is short')
+      expect(await online()).toHaveLength(2)
+      const broken = sabotage(workspace.copyBuilt(), `if (process.env.pm_id !== undefined) process.exit(1)`)
+      const undone = await deploy({}, broken)
+      broken.remove()
+      expect(undone.outputs).toMatchObject({ status: 'restored', 'live-release': run.outputs['release'] })
+      expect((await load.stop()).failures).toEqual([])
+    } finally {
+      await server.stop()
+    }
+  },
+  120_000,
+)
