@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import type { Pm2Process } from '../../src/agent/pm2.ts'
-import { assertPortIsOurs, type PortUsers } from '../../src/agent/port.ts'
+import { assertMayMove, assertPortIsOurs, type PortUsers } from '../../src/agent/port.ts'
 import type { WorkerRecord } from '../../src/server/worker-record.ts'
 import { failureOf } from '../support/failure.ts'
 
@@ -97,5 +97,26 @@ describe('the app’s port', () => {
       code: 'port-taken',
       message: '192.0.2.1 is not an address of the server',
     })
+  })
+})
+
+describe('while the old workers serve, the new ones', () => {
+  const at = (host: string, port = 3000) => ({ host, port })
+
+  test.each([
+    ['127.0.0.1', '0.0.0.0'],
+    ['0.0.0.0', '127.0.0.1'],
+    ['::', '127.0.0.1'],
+  ])('cannot move from %s to %s on the same port', async (from, to) => {
+    const failure = await failureOf(() => assertMayMove(at(from), at(to)))
+    expect(failure).toMatchObject({ code: 'port-taken', remedy: expect.stringContaining('`app-port`') })
+  })
+
+  test.each([
+    [at('127.0.0.1'), at('127.0.0.1')],
+    [at('127.0.0.1'), at('0.0.0.0', 3001)],
+    [at('127.0.0.1'), at('127.0.0.2')],
+  ])('move from %j to %j', (from, to) => {
+    expect(() => assertMayMove(from, to)).not.toThrow()
   })
 })

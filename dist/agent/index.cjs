@@ -1843,6 +1843,18 @@ async function assertPortIsOurs(host, port, users) {
         return;
     throw portTaken(`${host}:${port}`, port, sockets);
 }
+const EVERYWHERE = new Set(['0.0.0.0', '::']);
+/**
+ * The kernel gives a port of all addresses to nobody as long as somebody has it on one of them, and the other way
+ * round: the old workers have it until the new ones serve.
+ * @throws Failure `port-taken`
+ */
+function assertMayMove(from, to) {
+    const clash = from.port === to.port && from.host !== to.host;
+    if (!clash || !(EVERYWHERE.has(from.host) || EVERYWHERE.has(to.host)))
+        return;
+    throw new failure_Failure('port-taken', `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`, { remedy: 'Change `app-port` together with `app-host`, and what stands in front of the app with them.' });
+}
 /** Who it is, as far as this user may see. */
 function portTaken(address, port, sockets) {
     const pid = pids().find((candidate) => holds(candidate, sockets));
@@ -3016,6 +3028,9 @@ async function prepare(activation) {
     const records = await readWorkers(layout.workers);
     const daemon = daemonPid(job.pm2Home);
     await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon });
+    const serving = before.length > 0 && foreign === 0;
+    if (serving && previous !== null && !activation.takenUp)
+        assertMayMove(previous.runtime, runtime);
     if (!isDone(activation, 'pre-activate'))
         await hook(activation, 'pre-activate');
     await carryOldStatic(activation, release);

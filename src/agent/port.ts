@@ -38,6 +38,28 @@ export async function assertPortIsOurs(host: string, port: number, users: PortUs
   throw portTaken(`${host}:${port}`, port, sockets)
 }
 
+interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+const EVERYWHERE: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
+
+/**
+ * The kernel gives a port of all addresses to nobody as long as somebody has it on one of them, and the other way
+ * round: the old workers have it until the new ones serve.
+ * @throws Failure `port-taken`
+ */
+export function assertMayMove(from: Address, to: Address): void {
+  const clash = from.port === to.port && from.host !== to.host
+  if (!clash || !(EVERYWHERE.has(from.host) || EVERYWHERE.has(to.host))) return
+  throw new Failure(
+    'port-taken',
+    `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`,
+    { remedy: 'Change `app-port` together with `app-host`, and what stands in front of the app with them.' },
+  )
+}
+
 /** Who it is, as far as this user may see. */
 function portTaken(address: string, port: number, sockets: ReadonlySet<string>): Failure {
   const pid = pids().find((candidate) => holds(candidate, sockets))

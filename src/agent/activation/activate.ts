@@ -8,7 +8,7 @@ import { releaseDirectory } from '../layout.ts'
 import { withdrawn } from '../lock.ts'
 import { liveRelease, markVerified, pointCurrentAt, prepareLink, readInfo } from '../releases.ts'
 import { daemonPid } from '../pm2.ts'
-import { assertPortIsOurs } from '../port.ts'
+import { assertMayMove, assertPortIsOurs } from '../port.ts'
 import { readWorkers } from '../workers.ts'
 import { carryOldStatic } from './carry.ts'
 import type { Activation } from './context.ts'
@@ -80,6 +80,8 @@ async function prepare(activation: Activation): Promise<Preparation> {
   const records = await readWorkers(layout.workers)
   const daemon = daemonPid(job.pm2Home)
   await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon })
+  const serving = before.length > 0 && foreign === 0
+  if (serving && previous !== null && !activation.takenUp) assertMayMove(previous.runtime, runtime)
   if (!isDone(activation, 'pre-activate')) await hook(activation, 'pre-activate')
   await carryOldStatic(activation, release)
   await activation.withRoom(() => prepareLink(layout, release))
