@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
@@ -153,6 +153,8 @@ describe('what the server cannot run', () => {
 test('a build of another app is refused, and one that looks old is doubted', async () => {
   const other = workspace.copyBuilt()
   const manifest = JSON.parse(other.read('package.json')) as { dependencies: object }
+  const { appDir } = JSON.parse(other.read('.next/required-server-files.json')) as { appDir: string }
+  mkdirSync(appDir)
   try {
     other.write('package.json', JSON.stringify({ ...manifest, name: 'another-app' }))
     expectKept(await deploy({}, other), 'foreign-build')
@@ -164,8 +166,9 @@ test('a build of another app is refused, and one that looks old is doubted', asy
     expect(run.code).toBe(0)
     expect(run.log).toMatch(/^::warning::The dependencies in package.json have changed since the build/m)
     expect(run.summary).toContain('The dependencies in package.json have changed since the build')
-    expect(run.summary).toContain(`The build was made in another folder of this machine, ${workspace.path}`)
+    expect(run.summary).toContain(`The build was made in another folder of this machine, ${appDir}`)
   } finally {
+    rmdirSync(appDir)
     other.remove()
   }
 }, 30_000)
