@@ -4,13 +4,14 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { layoutOf } from '../../src/agent/layout.ts'
 import { takeLock } from '../../src/agent/lock.ts'
 import { buildsOfExample } from '../support/builds.ts'
+import { nodeBinary } from '../support/node.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { startSshAgent } from '../support/ssh-agent.ts'
 import { type Sshd, startSshd } from '../support/sshd.ts'
 import type { Workspace } from '../support/workspace.ts'
 
-/** Inputs that other suites have no use for, through the action as a runner starts it. */
+/** Inputs that other suites have no use for, through the action as a runner starts it. The server has Node.js 24. */
 
 const prebuilt = { 'install-command': 'none', 'build-command': 'none', observe: '1s', instances: '1' }
 const dry = { 'dry-run': 'true' }
@@ -20,7 +21,7 @@ let jump: Sshd
 let workspace: Workspace
 beforeAll(async () => {
   workspace = (await buildsOfExample()).first
-  ;[server, jump] = await Promise.all([startServer(), startSshd()])
+  ;[server, jump] = await Promise.all([startServer({ node: nodeBinary('24') }), startSshd()])
 }, 240_000)
 afterAll(async () => {
   await Promise.all([server?.stop(), jump?.stop()])
