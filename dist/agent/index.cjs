@@ -259,14 +259,14 @@ const serverFacts = object({
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
-    /** What the processor can do, in the words of /proc/cpuinfo on x86; empty where it does not say. */
+    /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
     cpuFlags: list(string),
     user: string,
     home: string,
     /** Absolute path of the app's folder. */
     path: string,
     pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
-    /** Where node and pm2 were looked for, for the error when one is missing. */
+    /** Where PM2 was looked for; empty where it was found. */
     searched: list(string),
     freeBytes: number,
     freeInodes: number,
@@ -5043,7 +5043,8 @@ async function inspectServer(layout, search, pm2Home) {
         home: (0,external_node_os_namespaceObject.homedir)(),
         path: layout.base,
         pm2: search.found === null ? null : { ...search.found, home: pm2Home, running: daemonPid(pm2Home) !== null },
-        searched: search.searched,
+        // For the error message alone, and long.
+        searched: search.found === null ? search.searched : [],
         freeBytes: bavail * bsize,
         freeInodes: ffree,
         live: await liveRelease(layout),
@@ -5074,11 +5075,13 @@ function glibcVersion() {
     const { header } = report.getReport();
     return header?.glibcVersionRuntime ?? null;
 }
+/** By which the levels of x86-64 are told, from those that all have on: the whole list is long, and goes over the wire. */
+const TELLING = new Set(['sse2', 'ssse3', 'sse4_1', 'sse4_2', 'popcnt', 'avx', 'avx2']);
 /** Of the first processor: the kernel runs no machine whose processors differ in what programs may use. */
 function cpuFlags() {
     try {
         const line = /^flags\s*:(.*)$/m.exec((0,external_node_fs_namespaceObject.readFileSync)('/proc/cpuinfo', 'utf8'));
-        return line?.[1]?.trim().split(/\s+/) ?? [];
+        return (line?.[1]?.trim().split(/\s+/) ?? []).filter((flag) => TELLING.has(flag));
     }
     catch {
         // Not on every container host, and only for a better error.

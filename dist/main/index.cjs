@@ -57825,14 +57825,14 @@ const serverFacts = guards_object({
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
-    /** What the processor can do, in the words of /proc/cpuinfo on x86; empty where it does not say. */
+    /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
     cpuFlags: guards_list(string),
     user: string,
     home: string,
     /** Absolute path of the app's folder. */
     path: string,
     pm2: nullable(guards_object({ version: string, path: string, home: string, running: guards_boolean })),
-    /** Where node and pm2 were looked for, for the error when one is missing. */
+    /** Where PM2 was looked for; empty where it was found. */
     searched: guards_list(string),
     freeBytes: number,
     freeInodes: number,

@@ -36,7 +36,8 @@ export async function inspectServer(
     path: layout.base,
     pm2:
       search.found === null ? null : { ...search.found, home: pm2Home, running: daemonPid(pm2Home) !== null },
-    searched: search.searched,
+    // For the error message alone, and long.
+    searched: search.found === null ? search.searched : [],
     freeBytes: bavail * bsize,
     freeInodes: ffree,
     live: await liveRelease(layout),
@@ -70,11 +71,14 @@ function glibcVersion(): string | null {
   return header?.glibcVersionRuntime ?? null
 }
 
+/** By which the levels of x86-64 are told, from those that all have on: the whole list is long, and goes over the wire. */
+const TELLING: ReadonlySet<string> = new Set(['sse2', 'ssse3', 'sse4_1', 'sse4_2', 'popcnt', 'avx', 'avx2'])
+
 /** Of the first processor: the kernel runs no machine whose processors differ in what programs may use. */
 function cpuFlags(): readonly string[] {
   try {
     const line = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))
-    return line?.[1]?.trim().split(/\s+/) ?? []
+    return (line?.[1]?.trim().split(/\s+/) ?? []).filter((flag) => TELLING.has(flag))
   } catch {
     // Not on every container host, and only for a better error.
     return []

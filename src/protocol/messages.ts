@@ -112,14 +112,14 @@ export const serverFacts = object({
   arch: string,
   /** glibc's version, or null on musl and others. */
   glibc: nullable(string),
-  /** What the processor can do, in the words of /proc/cpuinfo on x86; empty where it does not say. */
+  /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
   cpuFlags: list(string),
   user: string,
   home: string,
   /** Absolute path of the app's folder. */
   path: string,
   pm2: nullable(object({ version: string, path: string, home: string, running: boolean })),
-  /** Where node and pm2 were looked for, for the error when one is missing. */
+  /** Where PM2 was looked for; empty where it was found. */
   searched: list(string),
   freeBytes: number,
   freeInodes: number,
