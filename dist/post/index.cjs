@@ -54010,8 +54010,13 @@ const greeting = { ready: 'ready', needAgent: 'need-agent', noNode: 'no-node' };
 function bootstrapCommand({ sentinel, source, persist, path, options }) {
     const hash = (0,external_node_crypto_.createHash)('sha256').update(source).digest('hex');
     const settings = JSON.stringify({ sentinel, hash, size: source.length, persist, path, options });
-    const code = (0,external_node_zlib_.deflateRawSync)(`(${loadAgent.toString()})(${settings},require,module)`).toString('base64');
+    const program = `(${squeezed(loadAgent.toString())})(${settings},require,module)`;
+    const code = (0,external_node_zlib_.brotliCompressSync)(program).toString('base64');
     return `/bin/sh -c '${findNode(sentinel, options.binPath, code)}'`;
+}
+/** Without indentation and the comments that have lines of their own: it goes over the wire each time. */
+function squeezed(code) {
+    return code.replace(/^\s*(\/\/.*)?\n?/gm, '');
 }
 /** The oldest Node that the agent and the launcher run on. */
 const OLDEST_NODE = 18;
@@ -54022,7 +54027,7 @@ const LEAN = '--max-semi-space-size=2';
  * versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
  */
 function findNode(sentinel, binPath, code) {
-    const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).inflateRawSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
+    const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).brotliDecompressSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
     const single = [
         ...binPath.map((folder) => `${shellWord(folder)}/node`),
         '"$d"',

@@ -7,7 +7,7 @@
  * parsed before the sentinel.
  */
 import { createHash } from 'node:crypto'
-import { deflateRawSync } from 'node:zlib'
+import { brotliCompressSync } from 'node:zlib'
 import type { AgentOptions } from '../agent/operations.ts'
 import {
   homeFolders,
@@ -34,8 +34,14 @@ export const greeting = { ready: 'ready', needAgent: 'need-agent', noNode: 'no-n
 export function bootstrapCommand({ sentinel, source, persist, path, options }: Bootstrap): string {
   const hash = createHash('sha256').update(source).digest('hex')
   const settings = JSON.stringify({ sentinel, hash, size: source.length, persist, path, options })
-  const code = deflateRawSync(`(${loadAgent.toString()})(${settings},require,module)`).toString('base64')
+  const program = `(${squeezed(loadAgent.toString())})(${settings},require,module)`
+  const code = brotliCompressSync(program).toString('base64')
   return `/bin/sh -c '${findNode(sentinel, options.binPath, code)}'`
+}
+
+/** Without indentation and the comments that have lines of their own: it goes over the wire each time. */
+function squeezed(code: string): string {
+  return code.replace(/^\s*(\/\/.*)?\n?/gm, '')
 }
 
 /** The oldest Node that the agent and the launcher run on. */
@@ -49,7 +55,7 @@ const LEAN = '--max-semi-space-size=2'
  * versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
  */
 function findNode(sentinel: string, binPath: readonly string[], code: string): string {
-  const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).inflateRawSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`
+  const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).brotliDecompressSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`
   const single = [
     ...binPath.map((folder) => `${shellWord(folder)}/node`),
     '"$d"',
