@@ -313,6 +313,9 @@ describe('the life of an app', () => {
       })
       expect(phases(run)).toContain('reload ❌')
       expect(phases(run)).toContain('rollback ✅')
+      // It took some time, and says so.
+      expect(run.summary).not.toMatch(/^\| rollback \| ✅ \| \d ms \|/m)
+      expect(run.summary).toContain('**Next:** Look at its last lines')
       expect(run.summary).toContain('dead under PM2')
       expect(server.current()).toBe(second)
       expect(await message()).toBe('second')

@@ -2952,8 +2952,17 @@ async function restore_verdict(activation, status, failure) {
 async function withEvidence({ pm2, appName, logs }, during, failure) {
     const text = await pm2.list(appName).then((processes) => logsSince(processes, logs), () => '');
     const evidence = [failure.evidence ?? '', lastLines(text)].filter((part) => part !== '').join('\n');
-    return failure.reworded(`${failure.message} (during ${during})`, { evidence });
+    const remedy = failure.remedy ?? remedies[failure.code];
+    const message = `${failure.message} (during ${during})`;
+    return failure.reworded(message, remedy === undefined ? { evidence } : { evidence, remedy });
 }
+/** Only now there is evidence to point at. */
+const remedies = {
+    'worker-died': 'Look at its last lines in the evidence. Where it was healthy on a spare port, what differs under PM2 is ' +
+        '`app-port`, `max-memory` and the memory that is left.',
+    'worker-unhealthy': 'Look at its last lines in the evidence, and at what the health check was answered. Where it was healthy on a ' +
+        'spare port, what differs under PM2 is that other workers run beside it.',
+};
 
 ;// CONCATENATED MODULE: ./build/agent/activation/activate.js
 /** The way forward: pre-activate → swap → reload → health-check, and back when any of it fails. */

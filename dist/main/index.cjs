@@ -58222,17 +58222,22 @@ function reviveFailure({ failure }) {
 async function switchOver(host, request, pipeline) {
     const activation = activate(host, request, pipeline.log.info);
     const step = (name) => pipeline.run(name, async () => ({ value: undefined, detail: await activation.step(name) }));
+    let swapped = false;
     try {
         await step('swap');
+        swapped = true;
         await step('reload');
         await step('health-check');
         const verdict = await activation.verdict;
         return { name: host.name, verdict, failure: reviveFailure(verdict) };
     }
     catch (error) {
+        const back = () => step('rollback').catch(() => undefined);
+        // The server is on its way back already: the row has the time that it takes.
+        const begun = swapped ? back() : undefined;
         const verdict = await activation.verdict.catch((cause) => unseen(host, cause, activation.hasSwapped()));
         if (verdict.status === 'restored' || verdict.status === 'down')
-            await step('rollback').catch(() => undefined);
+            await (begun ?? back());
         const failure = reviveFailure(verdict) ?? failure_Failure.from(error);
         return { name: host.name, verdict, failure: named(host.name, failure) };
     }

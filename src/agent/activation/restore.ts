@@ -154,5 +154,17 @@ async function withEvidence(
     () => '',
   )
   const evidence = [failure.evidence ?? '', lastLines(text)].filter((part) => part !== '').join('\n')
-  return failure.reworded(`${failure.message} (during ${during})`, { evidence })
+  const remedy = failure.remedy ?? remedies[failure.code]
+  const message = `${failure.message} (during ${during})`
+  return failure.reworded(message, remedy === undefined ? { evidence } : { evidence, remedy })
+}
+
+/** Only now there is evidence to point at. */
+const remedies: Readonly<Record<string, string>> = {
+  'worker-died':
+    'Look at its last lines in the evidence. Where it was healthy on a spare port, what differs under PM2 is ' +
+    '`app-port`, `max-memory` and the memory that is left.',
+  'worker-unhealthy':
+    'Look at its last lines in the evidence, and at what the health check was answered. Where it was healthy on a ' +
+    'spare port, what differs under PM2 is that other workers run beside it.',
 }
