@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import type { ActivationStep } from '../../src/protocol/messages.ts'
+import { type ActivationStep, activationSteps } from '../../src/protocol/messages.ts'
 import { mayMount } from '../support/test-mounts.ts'
 import { type Fault, faults } from './faults.ts'
 import { type Site, startSite } from './site.ts'
@@ -10,14 +10,6 @@ import { lineOf, type Result, tableOf, tryFault } from './trial.ts'
  * test:faults. By default one fault at each of some steps.
  */
 const all = process.env['GAPLESS_TEST_ALL'] === '1'
-const steps: readonly ActivationStep[] = [
-  'lock',
-  'pre-activate',
-  'swap',
-  'reload',
-  'health-check',
-  'rollback',
-]
 const core = new Map<string, ActivationStep>([
   ['the disk fills up', 'swap'],
   ['runner, agent and activation are killed at once', 'reload'],
@@ -35,7 +27,7 @@ afterAll(async () => {
   process.stdout.write(`${tableOf(results)}\n`)
 }, 60_000)
 
-describe.each(steps)('at %s', (step) => {
+describe.each(activationSteps)('at %s', (step) => {
   const tried = faults.filter(
     (fault) => (all || core.get(fault.name) === step) && (mayMount || !fault.needsMount),
   )

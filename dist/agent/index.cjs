@@ -285,7 +285,8 @@ const failureRecord = object({
     evidence: nullable(string),
 });
 const activationStatus = oneOf('live', 'kept', 'restored', 'down');
-const activationStep = oneOf('lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback');
+const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
+const activationStep = oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
     status: activationStatus,
@@ -2393,22 +2394,22 @@ async function bringUp(activation, app, release, instances, together, timeoutMs)
     return serving;
 }
 /** The workers that PM2 is replacing by the target's already. */
-async function underWay({ pm2, appName, takenUp, target }, release) {
-    if (!takenUp || release !== target.release)
-        return new Set();
+async function underWay(activation, release) {
+    const { takenUp, target } = activation;
+    return takenUp && release === target.release ? replacing(activation) : new Set();
+}
+/** The ids whose old worker still drains. */
+async function replacing({ pm2, appName }) {
     const ids = (await pm2.list(appName)).map(({ id }) => id);
-    const replacing = await Promise.all(ids.map((id) => pm2.isReplacing(id)));
-    return new Set(ids.filter((_, index) => replacing[index]));
+    const answers = await Promise.all(ids.map((id) => pm2.isReplacing(id)));
+    return new Set(ids.filter((_, index) => answers[index]));
 }
 /**
  * PM2 has one place for the old worker of each id. One that still drains from the last activation holds it: PM2 7
  * then refuses a reload, 5 and 6 forget the old worker.
  */
-async function untilReplaced({ pm2, appName }, timeoutMs) {
-    await waitFor(async () => {
-        const ids = (await pm2.list(appName)).map(({ id }) => id);
-        return !(await Promise.all(ids.map((id) => pm2.isReplacing(id)))).includes(true);
-    }, timeoutMs);
+async function untilReplaced(options, timeoutMs) {
+    await waitFor(async () => (await replacing(options)).size === 0, timeoutMs);
 }
 async function firstId({ pm2, appName }) {
     let found = [];

@@ -53545,7 +53545,8 @@ const failureRecord = object({
     evidence: nullable(string),
 });
 const activationStatus = guards_oneOf('live', 'kept', 'restored', 'down');
-const activationStep = guards_oneOf('lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback');
+const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
+const activationStep = guards_oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
     status: activationStatus,
@@ -53797,17 +53798,9 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs =
 
 
 
-const STEPS = [
-    'lock',
-    'pre-activate',
-    'swap',
-    'reload',
-    'health-check',
-    'rollback',
-];
 /** @param log told of what happens inside the steps: who holds the lock, what is unusual */
 function activation_activate(host, request, log) {
-    const steps = new Map(STEPS.map((name) => [name, deferred()]));
+    const steps = new Map(activationSteps.map((name) => [name, deferred()]));
     let seen = 0;
     let swapped = false;
     const follow = (call) => {

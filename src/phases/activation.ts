@@ -6,6 +6,7 @@ import { Failure } from '../protocol/failure.ts'
 import {
   type ActivationRequest,
   type ActivationStep,
+  activationSteps,
   journalEntry,
   type Verdict,
 } from '../protocol/messages.ts'
@@ -25,18 +26,9 @@ export interface Activation {
   hasSwapped(): boolean
 }
 
-const STEPS: readonly ActivationStep[] = [
-  'lock',
-  'pre-activate',
-  'swap',
-  'reload',
-  'health-check',
-  'rollback',
-]
-
 /** @param log told of what happens inside the steps: who holds the lock, what is unusual */
 export function activate(host: Host, request: ActivationRequest, log: Log['info']): Activation {
-  const steps = new Map(STEPS.map((name) => [name, deferred()]))
+  const steps = new Map(activationSteps.map((name) => [name, deferred()]))
   let seen = 0
   let swapped = false
   const follow = (call: (onEvent: (value: unknown) => void) => Promise<Verdict>): Promise<Verdict> => {

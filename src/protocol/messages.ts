@@ -143,7 +143,8 @@ export const failureRecord = object({
 export const activationStatus = oneOf('live', 'kept', 'restored', 'down')
 export type ActivationStatus = Guarded<typeof activationStatus>
 
-export const activationStep = oneOf('lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback')
+export const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'] as const
+export const activationStep = oneOf(...activationSteps)
 export type ActivationStep = Guarded<typeof activationStep>
 
 /** How an activation ended. `failure` says why it is not `live`. */

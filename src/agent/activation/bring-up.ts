@@ -65,25 +65,24 @@ export async function bringUp(
 }
 
 /** The workers that PM2 is replacing by the target's already. */
-async function underWay(
-  { pm2, appName, takenUp, target }: Activation,
-  release: string,
-): Promise<ReadonlySet<number>> {
-  if (!takenUp || release !== target.release) return new Set()
+async function underWay(activation: Activation, release: string): Promise<ReadonlySet<number>> {
+  const { takenUp, target } = activation
+  return takenUp && release === target.release ? replacing(activation) : new Set()
+}
+
+/** The ids whose old worker still drains. */
+async function replacing({ pm2, appName }: FleetOptions): Promise<ReadonlySet<number>> {
   const ids = (await pm2.list(appName)).map(({ id }) => id)
-  const replacing = await Promise.all(ids.map((id) => pm2.isReplacing(id)))
-  return new Set(ids.filter((_, index) => replacing[index]))
+  const answers = await Promise.all(ids.map((id) => pm2.isReplacing(id)))
+  return new Set(ids.filter((_, index) => answers[index]))
 }
 
 /**
  * PM2 has one place for the old worker of each id. One that still drains from the last activation holds it: PM2 7
  * then refuses a reload, 5 and 6 forget the old worker.
  */
-export async function untilReplaced({ pm2, appName }: FleetOptions, timeoutMs: number): Promise<void> {
-  await waitFor(async () => {
-    const ids = (await pm2.list(appName)).map(({ id }) => id)
-    return !(await Promise.all(ids.map((id) => pm2.isReplacing(id)))).includes(true)
-  }, timeoutMs)
+export async function untilReplaced(options: FleetOptions, timeoutMs: number): Promise<void> {
+  await waitFor(async () => (await replacing(options)).size === 0, timeoutMs)
 }
 
 async function firstId({ pm2, appName }: FleetOptions): Promise<number | undefined> {
