@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from '@jest/globals'
 import { connectPm2 } from '../../src/agent/pm2.ts'
@@ -19,7 +19,6 @@ function pm2ThatLivesFrom(nth: number) {
   const path = folder()
   const pm2Home = join(path, 'home')
   const pidFile = join(pm2Home, 'pm2.pid')
-  mkdirSync(pm2Home)
   writeFileSync(join(path, 'package.json'), '{ "main": "index.cjs" }')
   writeFileSync(
     join(path, 'index.cjs'),
@@ -42,6 +41,8 @@ test('a daemon that dies as it is connected to is not taken for one that answers
   const { installed, pm2Home } = pm2ThatLivesFrom(2)
   const pm2 = await connectPm2(installed, pm2Home)
   expect(await pm2.list('app')).toEqual([])
+  // The folder of PM2's sockets.
+  expect(statSync(pm2Home).mode & 0o777).toBe(0o700)
   pm2.close()
 })
 

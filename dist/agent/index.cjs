@@ -1293,8 +1293,11 @@ async function connectPm2(installed, home) {
                 await inTime(promised('connect', (done) => client.connect(done)));
                 daemon = daemonPid(home);
                 // One that is dying still takes connections, and never says a word.
-                if (daemon === null)
-                    throw new failure_Failure('pm2-failed', 'the PM2 daemon ended when it was connected to');
+                if (daemon === null) {
+                    throw new failure_Failure('pm2-failed', `the PM2 daemon was connected to, but none is named in ${home}/pm2.pid`, {
+                        remedy: 'It ended just then; or, if it runs, write its pid into that file.',
+                    });
+                }
                 break;
             }
             catch (error) {

@@ -145,7 +145,15 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
         await inTime(promised('connect', (done: Done<void>) => client.connect(done)))
         daemon = daemonPid(home)
         // One that is dying still takes connections, and never says a word.
-        if (daemon === null) throw new Failure('pm2-failed', 'the PM2 daemon ended when it was connected to')
+        if (daemon === null) {
+          throw new Failure(
+            'pm2-failed',
+            `the PM2 daemon was connected to, but none is named in ${home}/pm2.pid`,
+            {
+              remedy: 'It ended just then; or, if it runs, write its pid into that file.',
+            },
+          )
+        }
         break
       } catch (error) {
         if (tries === CONNECT_TRIES) throw error
