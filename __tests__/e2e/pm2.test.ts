@@ -1,6 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { readJournal } from '../../src/agent/journal.ts'
+import { LONGEST_STAY } from '../../src/server/limits.ts'
 import { buildsOfExample } from '../support/builds.ts'
 import { startLoad } from '../support/load.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
@@ -147,6 +149,31 @@ describe('an app of Gapless’ own', () => {
     const [last] = await server.pm2List()
     expect(last?.pm2_env).toMatchObject({ node_args: [] })
     expect(last?.pm2_env['max_memory_restart']).toBeUndefined()
+    expect((await load.stop()).failures).toEqual([])
+  }, 120_000)
+
+  test('that fails under changed options goes back to its own without losing a request', async () => {
+    const broken = sabotage(workspace.copyBuilt(), 'if (process.env.pm_id !== undefined) process.exit(1)')
+    const load = startLoad(server.url, { keepAlive: 4, fresh: 2, post: 1 })
+    try {
+      const run = await deploy(
+        { 'max-memory': '700M', 'node-options': '--max-http-header-size=32768' },
+        broken,
+      )
+      expect({ code: run.code, ...run.outputs }).toMatchObject({ code: 1, status: 'restored' })
+      for (const { pm2_env } of await online()) {
+        expect(pm2_env).toMatchObject({ node_args: [] })
+        expect(pm2_env['max_memory_restart']).toBeUndefined()
+      }
+      const journal = await readJournal(join(server.app, '.gapless', 'journal.jsonl'), 100)
+      const [begun, ended] = journal
+        .filter(({ step, state }) => step === 'rollback' && (state === 'begin' || state === 'done'))
+        .map(({ time }) => Date.parse(time))
+      // The old workers stay for a minute where they may be needed, and here they are not.
+      expect(ended! - begun!).toBeLessThan(LONGEST_STAY)
+    } finally {
+      broken.remove()
+    }
     expect((await load.stop()).failures).toEqual([])
   }, 120_000)
 

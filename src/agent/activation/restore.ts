@@ -89,7 +89,11 @@ async function goBack(activation: Activation, previous: Goal): Promise<void> {
     (await othersServe(activation)) && (await heal(activation, app.options, release, instances, timeout))
   if (!healed) await oneByOne()
   // PM2 itself may have started a worker anew, under the failed release's options.
-  if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options))) await oneByOne()
+  if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options))) {
+    // The workers that were told to stay have their successors now, and hold the places that a reload needs.
+    await activation.announce({ stay: false }).catch(() => undefined)
+    await oneByOne()
+  }
 
   await shown(activation, previous, instances)
   await trim(activation, instances)
