@@ -72,9 +72,15 @@ async function bench(): Promise<void> {
   const builds = values.builds ?? join(work, 'builds')
   const [first, second] = await exampleApp(builds)
   const runs = Number(values.runs)
-  const { rsync, rsyncChecksum, rsyncLinkDest, tarball, sftp } = peers
+  const { rsync, rsyncChecksum, rsyncLinkDest, tarball, tarballAction, sftp } = peers
   const example: Case[] = [
-    { title: 'first deploy', before: undefined, version: first, peers: [rsync, tarball], runs },
+    {
+      title: 'first deploy',
+      before: undefined,
+      version: first,
+      peers: [rsync, tarball, tarballAction],
+      runs,
+    },
     {
       title: 'one-page change',
       before: first,

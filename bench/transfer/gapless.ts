@@ -55,21 +55,44 @@ export async function uploadWithGapless(
   return { ...upload, runnerBytes: rssBytes, agentBytes: await memory }
 }
 
-/** The largest resident size of an agent of this server, which its home tells. In bytes. */
+/**
+ * The largest resident size of the agent of this server, which its home tells. In bytes. To look through all processes
+ * takes the wire's time, which runs in this one: that is done until the agent is found, and seldom.
+ */
 async function peakOfAgents(home: string, over: () => boolean): Promise<number> {
+  let agent: string | undefined
   let peak = 0
   while (!over()) {
-    for (const pid of readdirSync('/proc').filter((name) => /^\d+$/.test(name))) {
-      try {
-        if (!readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('process.argv[1]')) continue
-        if (!readFileSync(`/proc/${pid}/environ`, 'utf8').includes(`HOME=${home}\0`)) continue
-        const [, kilobytes = '0'] = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
-        peak = Math.max(peak, Number(kilobytes) * 1024)
-      } catch {
-        // It has ended.
-      }
-    }
-    await delay(50)
+    agent ??= readdirSync('/proc').find((pid) => isAgent(pid, home))
+    const bytes = agent === undefined ? undefined : peakOf(agent)
+    // That of the upload before may still be ending.
+    if (bytes === undefined) agent = undefined
+    else peak = Math.max(peak, bytes)
+    await delay(agent === undefined ? 200 : 50)
   }
   return peak
+}
+
+function isAgent(pid: string, home: string): boolean {
+  const read = (file: string) => readFileSync(`/proc/${pid}/${file}`, 'utf8')
+  try {
+    return (
+      /^\d+$/.test(pid) &&
+      read('cmdline').includes('process.argv[1]') &&
+      read('environ').includes(`HOME=${home}\0`)
+    )
+  } catch {
+    // It has ended.
+    return false
+  }
+}
+
+/** What the kernel has noted; undefined once it has ended. */
+function peakOf(pid: string): number | undefined {
+  try {
+    const [, kilobytes] = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? []
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024
+  } catch {
+    return undefined
+  }
 }

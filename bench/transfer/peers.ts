@@ -35,6 +35,19 @@ export function peersWith(login: Login) {
   const rsync = (flags: readonly string[], tree: string, target: string) =>
     run('rsync', [...flags, '--delete', '-e', shell, `${tree}/`, `${destination}:${target}/`])
 
+  const scp = (file: string, there: string) =>
+    run('scp', [...options, '-P', String(port), file, `${destination}:${there}`])
+  const withTarball = async (
+    tree: string,
+    target: string,
+    send: (file: string, there: string) => Promise<void>,
+  ) => {
+    const file = join(folder, 'release.tar.gz')
+    await run('tar', ['-czf', file, '-C', tree, '.'])
+    await send(file, `${target}.tar.gz`)
+    rmSync(file)
+  }
+
   return {
     rsync: { name: '`rsync -az`', send: (tree, target) => rsync(['-az'], tree, target) },
     rsyncChecksum: { name: '`rsync -azc`', send: (tree, target) => rsync(['-azc'], tree, target) },
@@ -44,15 +57,23 @@ export function peersWith(login: Login) {
     },
     tarball: {
       name: '`tar` + `gzip` + `scp` + untar',
-      async send(tree, target) {
-        const file = join(folder, 'release.tar.gz')
-        await run('tar', ['-czf', file, '-C', tree, '.'])
-        await run('scp', [...options, '-P', String(port), file, `${destination}:${target}.tar.gz`])
-        await ssh(
-          `mkdir -p '${target}' && tar -xzf '${target}.tar.gz' -C '${target}' && rm '${target}.tar.gz'`,
-        )
-        rmSync(file)
-      },
+      send: (tree, target) =>
+        withTarball(tree, target, async (file, there) => {
+          await scp(file, there)
+          await ssh(`mkdir -p '${target}' && tar -xzf '${there}' -C '${target}' && rm '${there}'`)
+        }),
+    },
+    // One login for each step, the first of them to see which system it is (appleboy/drone-scp, plugin.go, June 2026).
+    tarballAction: {
+      name: 'the same in the five logins of the popular action',
+      send: (tree, target) =>
+        withTarball(tree, target, async (file, there) => {
+          await ssh('ver').catch(() => undefined)
+          await scp(file, there)
+          await ssh(`mkdir -p '${target}'`)
+          await ssh(`tar -zxf '${there}' -C '${target}'`)
+          await ssh(`rm -rf '${there}'`)
+        }),
     },
     sftp: {
       name: '`sftp` `put -r`',
