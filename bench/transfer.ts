@@ -104,21 +104,23 @@ async function bench(): Promise<void> {
   for (const each of cases) await measure(each, compiled)
 }
 
+/** They take turns, so that what else the machine does meets all of them. */
 async function measure({ title, before, version, peers, runs }: Case, compiled: string): Promise<void> {
-  const samples: Sample[] = []
-  for (let index = 0; index < runs; index += 1) samples.push(await gapless(compiled, before, version))
-  print(title, 'Gapless', samples)
-  const memory = (side: 'runnerBytes' | 'agentBytes') =>
-    Math.max(...samples.map(({ upload }) => upload![side] / 1e6)).toFixed(0)
-  process.stderr.write(
-    `${samples.at(-1)?.upload?.detail}; peak memory: runner ${memory('runnerBytes')} MB, agent ${memory('agentBytes')} MB\n`,
-  )
-  if (values.only === 'gapless') return
-  for (const peer of peers) {
-    const theirs: Sample[] = []
-    for (let index = 0; index < runs; index += 1) theirs.push(await byPeer(peer, before, version))
-    print(title, peer.name, theirs)
+  const ways = new Map([['Gapless', () => gapless(compiled, before, version)]])
+  if (values.only !== 'gapless') {
+    for (const peer of peers) ways.set(peer.name, () => byPeer(peer, before, version))
   }
+  const samples = new Map([...ways.keys()].map((name) => [name, [] as Sample[]]))
+  for (let index = 0; index < runs; index += 1) {
+    for (const [name, send] of ways) samples.get(name)!.push(await send())
+  }
+  for (const [name, some] of samples) print(title, name, some)
+  const uploads = samples.get('Gapless')!.map(({ upload }) => upload!)
+  const memory = (side: 'runnerBytes' | 'agentBytes') =>
+    Math.max(...uploads.map((upload) => upload[side] / 1e6)).toFixed(0)
+  process.stderr.write(
+    `${uploads.at(-1)?.detail}; peak memory: runner ${memory('runnerBytes')} MB, agent ${memory('agentBytes')} MB\n`,
+  )
 }
 
 function newFolder(): string {
