@@ -45,6 +45,8 @@ export interface Place {
 export interface Log {
   /** Has a secret hidden in all that comes after. */
   mask(secret: string): void
+  /** Tells the post step that from now on this release may go live. */
+  remember(release: string): void
   info(line: string): void
   /** Legal, yet most likely not meant: shown where people look first. */
   warning(line: string): void

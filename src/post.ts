@@ -3,15 +3,20 @@
  * process), it waits until the server has finished what was begun, and reports how it ended.
  */
 import { readInputs } from './inputs.ts'
-import { nothingKnown, untouched } from './outcome.ts'
 import { aftermath } from './phases/aftermath.ts'
 import { createPipeline } from './pipeline.ts'
 import { createPlan, packageName } from './plan.ts'
 import { programs } from './programs.ts'
-import { Failure } from './protocol/failure.ts'
 import { reportOf } from './report/summary.ts'
 import { redactLog, redactReport } from './report/redact.ts'
-import { isFinished, jobLog, maskSecrets, rememberedActivation, writeReport } from './report/write.ts'
+import {
+  isFinished,
+  jobLog,
+  maskSecrets,
+  rememberedActivation,
+  rememberedRelease,
+  writeReport,
+} from './report/write.ts'
 
 async function post(): Promise<void> {
   const activation = rememberedActivation()
@@ -23,10 +28,7 @@ async function post(): Promise<void> {
   const { redact, add } = maskSecrets(inputs.secrets)
   const pipeline = createPipeline(redactLog(jobLog, redact, add))
   const plan = { ...createPlan(inputs, packageName(inputs)), activation }
-  const outcome = await aftermath(plan, programs(), pipeline).catch((error: unknown) => ({
-    ...untouched(nothingKnown),
-    failure: Failure.from(error),
-  }))
+  const outcome = await aftermath(plan, rememberedRelease(), programs(), pipeline)
   const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env)
   writeReport(redactReport({ ...report, title: `${report.title} was cut off` }, redact))
   process.exit(outcome.succeeded ? 0 : 1)

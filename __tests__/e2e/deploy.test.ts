@@ -330,12 +330,14 @@ describe('the life of an app', () => {
       const launcher = join(server.app, 'releases', second, '.gapless', 'launcher.cjs')
       const uploaded = readFileSync(launcher)
       writeFileSync(launcher, 'process.exit(1)')
-      const run = await deployBroken('', { 'post-activate': 'echo no luck today\nexit 3' })
+      const hooks = { 'pre-activate': 'echo migrated', 'post-activate': 'echo no luck today\nexit 3' }
+      const run = await deployBroken('', hooks)
       expect({ ...run.outputs, code: run.code }).toMatchObject({
         code: 1,
         status: 'restored',
         'live-release': second,
       })
+      expect(run.log).toContain('pre-activate: migrated')
       expect(run.summary).toContain('no luck today')
       expect(run.log).toContain('launcher.cjs was not the file that was uploaded')
       expect(readFileSync(launcher)).toEqual(uploaded)

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from '@jest/globals'
-import { throughLosses } from '../../src/phases/reconnect.ts'
+import { patiently, throughLosses } from '../../src/phases/reconnect.ts'
 import { Failure } from '../../src/protocol/failure.ts'
 
 const lost = new Failure('connection-lost', 'the connection to the server was lost')
@@ -39,5 +39,28 @@ describe('a server that is lost', () => {
     // At 0 and 1 s; the next would be at 2.5 s.
     expect(tries()).toBe(2)
     expect(lines.at(-1)).toBe('the server is out of reach: There is no route.')
+  })
+})
+
+describe('a server that cannot be reached at first', () => {
+  const out = new Failure('host-unreachable', 'There is no route.')
+  const opening = (works: number) => {
+    let tries = 0
+    return async () => {
+      tries += 1
+      if (tries < works) throw out
+      return tries
+    }
+  }
+
+  test('is tried again for as long as patience lasts', async () => {
+    const lines: string[] = []
+    expect(await patiently(opening(3), (line) => void lines.push(line), 5000)).toBe(3)
+    expect(lines).toHaveLength(2)
+    await expect(patiently(opening(3), () => undefined, 600)).rejects.toBe(out)
+  })
+
+  test('is tried once without patience', async () => {
+    await expect(patiently(opening(2), () => undefined, 0)).rejects.toBe(out)
   })
 })

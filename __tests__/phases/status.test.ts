@@ -59,7 +59,15 @@ test('a status has the releases, the workers and the journal in the log as well'
 
 test('a status is down where a worker does not take traffic, or another release is served', async () => {
   const down = { succeeded: true, status: 'down' }
-  const booting = { ...seen, workers: [workerState({ phase: 'booting' })] }
+  const unlocked = { ...seen, lock: null }
+  const booting = { ...unlocked, workers: [workerState({ phase: 'booting' })] }
   expect((await look(booting)).outcome).toMatchObject(down)
-  expect((await look({ ...seen, served: before })).outcome).toMatchObject(down)
+  expect((await look({ ...unlocked, served: before })).outcome).toMatchObject(down)
+})
+
+test('a status taken while another run replaces the workers is that of those which serve', async () => {
+  const replacing = { ...seen, served: before, workers: [workerState({ phase: 'proving' })] }
+  expect((await look(replacing)).outcome).toMatchObject({ status: 'live', liveRelease: before })
+  expect((await look({ ...replacing, lock: null })).outcome).toMatchObject({ status: 'down' })
+  expect((await look({ ...replacing, served: null })).outcome).toMatchObject({ status: 'down' })
 })

@@ -90,8 +90,8 @@ async function open(): Promise<Session> {
   return { plan, pipeline, lines }
 }
 
-const upload = ({ plan, pipeline }: Session, manifest: Manifest) =>
-  uploadToAll(plan, hosts, output, manifest, pipeline)
+const upload = ({ plan, pipeline }: Session, manifest: Manifest, onSent?: (bytes: number) => void) =>
+  uploadToAll(plan, hosts, output, manifest, pipeline, onSent)
 const incoming = () => {
   const path = join(server.app, '.gapless/incoming')
   return existsSync(path) ? readdirSync(path) : []
@@ -110,7 +110,9 @@ describe('an upload whose connection is lost', () => {
     const manifest = await manifestOf(folder(), contents())
     proxy.cutAfter(25_000_000)
     const before = proxy.sentBytes()
-    const { id, sentBytes, sent } = await upload(session, manifest)
+    let counted = 0
+    const { id, sentBytes, sent } = await upload(session, manifest, (bytes) => (counted += bytes))
+    expect(counted).toBe(sentBytes)
 
     // Without it the second session would have sent all 40 MB again. What was in buffers on the way is lost.
     expect(sentBytes).toBeGreaterThan(40_000_000)

@@ -1,7 +1,11 @@
 import { describe, expect, test } from '@jest/globals'
-import type { Outcome } from '../../src/outcome.ts'
 import { type Command, sentence } from '../../src/report/sentence.ts'
-import { before, hostOutcome, live, now, outcomeOf } from './outcomes.ts'
+import type { HostOutcome, Outcome } from '../../src/outcome.ts'
+import { before, hostOutcome, live, now, outcomeOf, releaseSummary, workerState } from './outcomes.ts'
+
+function statusOf(host: Partial<HostOutcome>): Outcome {
+  return outcomeOf({ status: 'down', succeeded: true, hosts: [hostOutcome(host)] })
+}
 
 describe('the one sentence says what is live and whether what was asked for happened:', () => {
   const failed = { succeeded: false, release: now, previousRelease: before }
@@ -40,6 +44,11 @@ describe('the one sentence says what is live and whether what was asked for happ
       `${now} failed, and no release is known to be healthy.`,
     ],
     [
+      'a first release that its public URL does not show',
+      outcomeOf({ ...failed, status: 'down', liveRelease: now, previousRelease: null }),
+      `${now} failed; ${now} takes requests, but is not known to be healthy.`,
+    ],
+    [
       'a failure that not every host came back from',
       outcomeOf({
         ...failed,
@@ -72,8 +81,26 @@ describe('the one sentence says what is live and whether what was asked for happ
     ],
     [
       'the status of an app that is not',
-      outcomeOf({ status: 'down', succeeded: true, liveRelease: now }),
+      statusOf({ live: now, releases: [releaseSummary({ live: true })], workers: [workerState()] }),
       'The workers do not all serve the release that is meant to be live.',
+      'status',
+    ],
+    [
+      'the status of an app that is stopped',
+      statusOf({ live: null, releases: [releaseSummary({ live: true })] }),
+      `${now} is meant to be live, but no worker runs.`,
+      'status',
+    ],
+    [
+      'the status after a first deploy that failed',
+      statusOf({ live: null, releases: [releaseSummary()] }),
+      'No release is live.',
+      'status',
+    ],
+    [
+      'the status before the first deploy',
+      statusOf({ live: null }),
+      'Nothing has been deployed yet.',
       'status',
     ],
   ]

@@ -3,6 +3,7 @@ import type { Log } from '../../src/pipeline.ts'
 
 export const silentLog: Log = {
   mask: () => undefined,
+  remember: () => undefined,
   info: () => undefined,
   warning: () => undefined,
   annotate: () => undefined,

@@ -33,6 +33,7 @@ const log = {
   group() {},
   endGroup() {},
   mask() {},
+  remember() {},
   warning() {},
   annotate() {},
   debug() {},

@@ -270,7 +270,10 @@ const serverFacts = object({
     searched: list(string),
     freeBytes: number,
     freeInodes: number,
+    /** What `current` points at. */
     live: nullable(releaseId),
+    /** What takes the traffic; null where nothing does, or more than one release. */
+    serving: nullable(releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
     interrupted: nullable(string),
     /** Who holds the lock, for people. */
@@ -591,7 +594,7 @@ async function removeFiles(files) {
  * Clock ticks from boot to the start of a process: with its pid, its identity. Null if it is gone or a zombie.
  * Linux only, as the servers are.
  */
-function process_identity_startTimeOf(pid) {
+function startTimeOf(pid) {
     try {
         // Fields 3 and 22; the name in field 2 may hold spaces and parentheses, so count from its end.
         const stat = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8');
@@ -617,7 +620,7 @@ function activationFile(appDirectory) {
 /** The activation under way, or null. */
 function readActivation(appDirectory) {
     try {
-        const activation = JSON.parse(readFileSync(activationFile(appDirectory), 'utf8'));
+        const activation = JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(activationFile(appDirectory), 'utf8'));
         return startTimeOf(activation.pid) === activation.startTime ? activation : null;
     }
     catch {
@@ -973,7 +976,7 @@ function bootId() {
     return (0,external_node_fs_namespaceObject.readFileSync)('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }
 function isRunning(pid, startTime) {
-    return pid > 0 && process_identity_startTimeOf(pid) === startTime;
+    return pid > 0 && startTimeOf(pid) === startTime;
 }
 function pids() {
     return (0,external_node_fs_namespaceObject.readdirSync)('/proc').map(Number).filter(Number.isInteger);
@@ -1101,7 +1104,7 @@ async function tryLock(directory, owner) {
     const mine = highest + 1;
     const content = JSON.stringify({
         pid: process.pid,
-        startTime: process_identity_startTimeOf(process.pid) ?? '',
+        startTime: startTimeOf(process.pid) ?? '',
         bootId: bootId(),
         owner,
         since: new Date().toISOString(),
@@ -1181,7 +1184,7 @@ const PAUSE = 20;
 const PATIENCE = 5000;
 /** Says that it is this process's. */
 function writeOwner(file) {
-    const self = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
+    const self = { pid: process.pid, startTime: startTimeOf(process.pid) ?? '' };
     return writeFileAtomic(file, JSON.stringify(self), 0o600);
 }
 /** Whether the owner lives; null where the file says nothing. */
@@ -1249,7 +1252,7 @@ function daemonPid(home) {
     catch {
         return null;
     }
-    if (!Number.isInteger(pid) || process_identity_startTimeOf(pid) === null || !mayBeDaemon(pid))
+    if (!Number.isInteger(pid) || startTimeOf(pid) === null || !mayBeDaemon(pid))
         return null;
     const { uid, username } = (0,external_node_os_namespaceObject.userInfo)();
     const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`).uid;
@@ -1737,6 +1740,85 @@ async function removeRelease(layout, id) {
     await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
 }
 
+;// CONCATENATED MODULE: ./build/server/worker-record.js
+/** What a worker says about itself; the agent and the launcher agree on it here. */
+
+const workerRecord = object({
+    pid: count,
+    /** Tells the process from a later one of the same pid: see process-identity.ts. */
+    startTime: string,
+    release: string,
+    candidate: guards_boolean,
+    /** `open` takes traffic; `draining` finishes what is inside; `halted` waits to be stopped. */
+    phase: oneOf('booting', 'halted', 'proving', 'open', 'draining'),
+    /** Private port on 127.0.0.1 where this process alone answers; 0 until the app listens. */
+    port: count,
+    /** The public port, once open. */
+    doorPort: count,
+    /** The last answer to the launcher's own question, or what went wrong. */
+    detail: string,
+    excerpt: string,
+});
+
+;// CONCATENATED MODULE: ./build/agent/workers.js
+/** What the app's workers say of themselves, proven against the kernel. */
+
+
+
+
+
+
+/** The records of the processes that live. */
+async function readWorkers(directory) {
+    const found = await Promise.all((await pidsIn(directory)).map((pid) => readWorker(directory, pid)));
+    return found.filter((worker) => worker !== null);
+}
+/** Removes what processes that are dead have left behind. */
+async function removeDeadWorkers(directory) {
+    for (const pid of await pidsIn(directory)) {
+        if ((await readWorker(directory, pid)) === null)
+            await (0,promises_namespaceObject.rm)(fileOf(directory, pid), { force: true });
+    }
+}
+async function pidsIn(directory) {
+    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
+    return names.flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? []).map(Number);
+}
+function fileOf(directory, pid) {
+    return (0,external_node_path_namespaceObject.join)(directory, `${pid}.json`);
+}
+/** The record of a living process, or null. */
+async function readWorker(directory, pid) {
+    const text = await readIfThere(fileOf(directory, pid));
+    if (text === null)
+        return null;
+    try {
+        const worker = parse(workerRecord, text, 'worker record');
+        return isRunning(worker.pid, worker.startTime) ? worker : null;
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/serving.js
+/** Which release takes the traffic, asked of the workers' own records. */
+
+
+/**
+ * Null where no worker takes traffic, or where they do for more than one release. While an activation is under way both
+ * may for a moment: then it is the one before. PM2's list would not do here, as it hides the workers that it is
+ * replacing (`_old_…`, 5.4 to 7), and they serve.
+ */
+async function servingRelease(layout) {
+    const workers = await readWorkers(layout.workers);
+    const open = new Set(workers.flatMap(({ candidate, phase, release }) => (!candidate && phase === 'open' ? [release] : [])));
+    const trial = readActivation(layout.base)?.target;
+    if (open.size > 1 && trial !== undefined)
+        open.delete(trial);
+    return open.size === 1 ? [...open][0] : null;
+}
+
 ;// CONCATENATED MODULE: ./build/agent/launcher.js
 /**
  * The launcher of a release: every worker begins with it, so its bytes are proven before a release is brought up.
@@ -1925,67 +2007,6 @@ function readlinkIfThere(path) {
     }
     catch {
         return '';
-    }
-}
-
-;// CONCATENATED MODULE: ./build/server/worker-record.js
-/** What a worker says about itself; the agent and the launcher agree on it here. */
-
-const workerRecord = object({
-    pid: count,
-    /** Tells the process from a later one of the same pid: see process-identity.ts. */
-    startTime: string,
-    release: string,
-    candidate: guards_boolean,
-    /** `open` takes traffic; `draining` finishes what is inside; `halted` waits to be stopped. */
-    phase: oneOf('booting', 'halted', 'proving', 'open', 'draining'),
-    /** Private port on 127.0.0.1 where this process alone answers; 0 until the app listens. */
-    port: count,
-    /** The public port, once open. */
-    doorPort: count,
-    /** The last answer to the launcher's own question, or what went wrong. */
-    detail: string,
-    excerpt: string,
-});
-
-;// CONCATENATED MODULE: ./build/agent/workers.js
-/** What the app's workers say of themselves, proven against the kernel. */
-
-
-
-
-
-
-/** The records of the processes that live. */
-async function readWorkers(directory) {
-    const found = await Promise.all((await pidsIn(directory)).map((pid) => readWorker(directory, pid)));
-    return found.filter((worker) => worker !== null);
-}
-/** Removes what processes that are dead have left behind. */
-async function removeDeadWorkers(directory) {
-    for (const pid of await pidsIn(directory)) {
-        if ((await readWorker(directory, pid)) === null)
-            await (0,promises_namespaceObject.rm)(fileOf(directory, pid), { force: true });
-    }
-}
-async function pidsIn(directory) {
-    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
-    return names.flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? []).map(Number);
-}
-function fileOf(directory, pid) {
-    return (0,external_node_path_namespaceObject.join)(directory, `${pid}.json`);
-}
-/** The record of a living process, or null. */
-async function readWorker(directory, pid) {
-    const text = await readIfThere(fileOf(directory, pid));
-    if (text === null)
-        return null;
-    try {
-        const worker = parse(workerRecord, text, 'worker record');
-        return isRunning(worker.pid, worker.startTime) ? worker : null;
-    }
-    catch {
-        return null;
     }
 }
 
@@ -3239,7 +3260,7 @@ async function beginActivation(job, journal, entries, pm2) {
         withRoom,
         announce: (change) => {
             news = { ...news, ...change };
-            const self = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
+            const self = { pid: process.pid, startTime: startTimeOf(process.pid) ?? '' };
             const content = { ...self, target: target.release, ...news };
             return withRoom(() => writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600));
         },
@@ -3266,6 +3287,7 @@ async function logSizes(processes) {
  * The activation: from the swap to the verdict, and back if need be. It runs detached from the SSH session, so
  * that it ends in a verdict whatever happens to the runner; the runner only reads the journal.
  */
+
 
 
 
@@ -3309,7 +3331,7 @@ async function runActivation(job) {
         // Something live was touched, and this is no verdict about it: the next one that takes it up comes to one.
         if (swapped || concluded)
             throw error;
-        const live = await liveRelease(layout).catch(() => null);
+        const live = await servingRelease(layout).catch(() => null);
         verdict = keptVerdict(live, troubleOf(error).toRecord());
         await conclude(verdict);
     }
@@ -3554,7 +3576,7 @@ async function follow(layout, activation, from, first, again, onEntry) {
     if (hasSwapped(await readJournal(layout.journal), activation))
         throw failure;
     // The journal is written before anything live is touched: what is not in it has not been done.
-    return keptVerdict(await liveRelease(layout), failure.toRecord());
+    return keptVerdict(await servingRelease(layout), failure.toRecord());
 }
 
 ;// CONCATENATED MODULE: ./build/agent/sources.js
@@ -5041,6 +5063,7 @@ function gap(foreign) {
 
 
 
+
 /** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
 async function inspectServer(layout, search, pm2Home) {
     const standing = nearestExisting(layout.base);
@@ -5064,6 +5087,7 @@ async function inspectServer(layout, search, pm2Home) {
         freeBytes: bavail * bsize,
         freeInodes: ffree,
         live: await liveRelease(layout),
+        serving: await servingRelease(layout),
         interrupted: await interruptedActivation(layout),
         lock: await lockHolder(layout.lock),
         now: new Date().toISOString(),
@@ -5152,6 +5176,7 @@ function closeToOthers() {
 
 
 
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, agentFile }) {
     const layout = layoutOf(base);
@@ -5211,12 +5236,14 @@ function createOperations({ base, appName, binPath, agentFile }) {
             releases: async () => ({ releases: await listReleases(layout) }),
             status: async () => {
                 const found = await workers();
+                const lock = await lockHolder(layout.lock);
                 return {
                     live: await liveRelease(layout),
-                    served: servedRelease(found),
+                    // Whoever holds it may be replacing the workers.
+                    served: lock === null ? servedRelease(found) : await servingRelease(layout),
                     releases: await listReleases(layout),
                     workers: toStates(found),
-                    lock: await lockHolder(layout.lock),
+                    lock,
                     interrupted: await interruptedActivation(layout),
                     journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
                 };

@@ -57836,7 +57836,10 @@ const serverFacts = guards_object({
     searched: guards_list(string),
     freeBytes: number,
     freeInodes: number,
+    /** What `current` points at. */
     live: nullable(messages_releaseId),
+    /** What takes the traffic; null where nothing does, or more than one release. */
+    serving: nullable(messages_releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
     interrupted: nullable(string),
     /** Who holds the lock, for people. */
@@ -58144,6 +58147,22 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs =
     }
     throw lost;
 }
+/** Tries until the server is reached. @throws Failure of the last try, when patience is over */
+async function patiently(open, log, patienceMs) {
+    const end = performance.now() + patienceMs;
+    for (const pause of BACKOFF.slice(1)) {
+        try {
+            return await open();
+        }
+        catch (error) {
+            if (performance.now() + pause > end)
+                throw error;
+            log(`the server is out of reach: ${failure_Failure.from(error).message}`);
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(pause);
+        }
+    }
+    return open();
+}
 
 ;// CONCATENATED MODULE: ./build/phases/activation.js
 /**
@@ -58153,6 +58172,8 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs =
 
 
 
+/** Steps that may take a while, and say nothing meanwhile. */
+const LONG = new Set(['pre-activate', 'reload', 'health-check', 'rollback']);
 /** @param log told of what happens inside the steps: who holds the lock, what is unusual */
 function activate(host, request, log) {
     const steps = new Map(activationSteps.map((name) => [name, deferred()]));
@@ -58171,8 +58192,10 @@ function activate(host, request, log) {
                 return;
             if (step === 'swap')
                 swapped = true;
-            if (state === 'note')
-                log(`${step}: ${detail}`);
+            if (state === 'begin' && LONG.has(step))
+                log(`${step} begins`);
+            if (state === 'note' || (state === 'done' && step === 'pre-activate'))
+                log(`${step}: ${detail || 'done'}`);
             if (state === 'done')
                 steps.get(step)?.resolve(detail);
             if (state === 'failed')
@@ -58183,7 +58206,7 @@ function activate(host, request, log) {
     const verdict = throughLosses(host, {
         begin: () => follow((onEvent) => host.agent().call('activate', request, { onEvent })),
         takeUp: () => follow((onEvent) => host.agent().call('watch', { activation, withdraw: false }, { onEvent })),
-        isFinal: ({ code }) => code === 'unknown-activation' || code === 'activation-died',
+        isFinal: isLastWord,
     }, log);
     const settle = (failure) => {
         for (const { reject } of steps.values())
@@ -58193,6 +58216,10 @@ function activate(host, request, log) {
     for (const { promise } of steps.values())
         promise.catch(() => undefined);
     return { step: (name) => steps.get(name).promise, verdict, hasSwapped: () => swapped };
+}
+/** What a server says of an activation that no further question would change. */
+function isLastWord({ code }) {
+    return code === 'unknown-activation' || code === 'activation-died';
 }
 function deferred() {
     const settle = {};
@@ -58236,9 +58263,9 @@ async function switchOver(host, request, pipeline) {
     }
 }
 /** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
-function unseen({ facts: { live } }, error, swapped) {
+function unseen({ facts: { serving } }, error, swapped) {
     const failure = failure_Failure.from(error);
-    const kept = keptVerdict(live, failure.toRecord());
+    const kept = keptVerdict(serving, failure.toRecord());
     const mayHaveSwitched = swapped || failure.code === 'connection-lost' || failure.code === 'activation-died';
     return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept;
 }
@@ -58330,6 +58357,7 @@ async function bringLive(plan, hosts, pipeline, goal) {
     else {
         pipeline.skip('verify', 'candidate-check is off');
     }
+    pipeline.log.remember(release);
     const outcome = together(goal, await rollOut(plan, hosts, pipeline, goal));
     // A host that is out of reach may serve it: then the next run has to find it everywhere, to know what happened.
     const unknown = outcome.hosts.some(({ live }) => live === null);
@@ -58389,8 +58417,8 @@ function batches(hosts, size) {
     return groups;
 }
 /** A failure before its turn: nothing on this host was touched. */
-function notReached({ name, facts: { live } }) {
-    return { name, verdict: keptVerdict(live, null), failure: null };
+function notReached({ name, facts: { serving } }) {
+    return { name, verdict: keptVerdict(serving, null), failure: null };
 }
 /** What failed is no release to go back to any more; one that was good before stays so. @param remove its files too */
 async function discard(hosts, { kind, release }, remove) {
@@ -59568,39 +59596,43 @@ async function settled_settled({ inputs: { lockTimeoutMs, maxParallel } }, hosts
 
 /**
  * What cannot be recovered does not stop the run: the release that it brings may be what is needed.
- * @returns what is live after it, where all hosts have the same
+ * @returns what serves after it, where all hosts have the same
  */
 async function recover(plan, hosts, pipeline) {
     const facts = await settled_settled(plan, hosts, pipeline);
     const interrupted = hosts.map((host, index) => ({ name: host.name, host, facts: facts[index] }));
-    const lives = await onEach(interrupted, plan.inputs.maxParallel, pipeline, finish);
-    return level(plan, hosts, lives, pipeline);
+    const found = await onEach(interrupted, plan.inputs.maxParallel, pipeline, finish);
+    const leveled = await level(plan, hosts, found.map(({ live }) => live), pipeline);
+    return leveled === undefined ? agreed(found.map(({ serving }) => serving)) : leveled;
 }
 /** An activation that was interrupted on one host: its server finishes it, or takes it back. */
-async function finish({ host, facts: { interrupted, live } }, pipeline) {
+async function finish({ host, facts: { interrupted, live, serving } }, pipeline) {
     if (interrupted === null)
-        return live;
+        return { live, serving };
+    let served = null;
     const recovery = pipeline.run('recover', async () => {
         const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: false });
+        served = verdict.live;
         if (verdict.status === 'down')
             throw failure_Failure.revive(verdict.failure);
         const detail = `an earlier run was interrupted after the swap; it ended ${verdict.status}, ${verdict.live} is live`;
-        return { value: verdict.live, detail };
+        return { value: { live: verdict.live, serving: served }, detail };
     });
-    return recovery.catch(() => live);
+    return recovery.catch(() => ({ live, serving: served }));
 }
 /**
  * A run that died between two hosts left some new and some old. They are brought back to one release: the newest
  * of the live ones that was shown to serve on all of them. A run switches only what every host has got: a live
  * release that one of them lacks shows a host which missed a deploy, and the next brings it along.
+ * @returns what is live everywhere after it, or null; undefined where there was nothing to do
  */
 async function level(plan, hosts, lives, pipeline) {
     const different = new Set(lives.filter((id) => id !== null));
     if (different.size <= 1)
-        return agreed(lives);
+        return undefined;
     const { everywhere, good } = await commonReleases(plan, hosts, pipeline);
     if (![...different].every((id) => everywhere.includes(id)))
-        return agreed(lives);
+        return undefined;
     const goal = good.findLast((id) => different.has(id));
     const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal);
     const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ');
@@ -60113,12 +60145,15 @@ function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
 
 
 
-/** Sends the release to all hosts, under one id. */
-async function uploadToAll(plan, hosts, output, manifest, pipeline) {
+/**
+ * Sends the release to all hosts, under one id.
+ * @param onSent told of content bytes that went over the wire, also where the upload fails later
+ */
+async function uploadToAll(plan, hosts, output, manifest, pipeline, onSent = () => undefined) {
     const { maxParallel } = plan.inputs;
     const id = hosts.length > 1 ? await agreeOnId(hosts, maxParallel, pipeline) : null;
     const packer = hosts.length > 1 ? packOnce(manifest) : packForOne(manifest);
-    const release = { plan, output, manifest, packer, id };
+    const release = { plan, output, manifest, packer, id, onSent };
     const uploaded = await onEach(hosts, maxParallel, pipeline, (host, log) => log.run('upload', () => upload(release, host, log.log))).finally(() => packer.close());
     const sum = (of) => uploaded.reduce((total, one) => total + of(one), 0);
     const sent = {
@@ -60193,7 +60228,7 @@ function* remarks({ losses, arrivedBytes }, leftOut) {
  */
 async function transfer(release, host, course, resumes, log) {
     const agent = host.agent();
-    const { plan, output, manifest, packer } = release;
+    const { plan, output, manifest, packer, onSent } = release;
     const { id, missing, reusedBytes, committed } = await stage(release, host, resumes);
     course.id = id;
     if (committed) {
@@ -60206,6 +60241,7 @@ async function transfer(release, host, course, resumes, log) {
     async function* counted(content) {
         for await (const chunk of content) {
             course.sentBytes += chunk.length;
+            onSent(chunk.length);
             yield chunk;
         }
     }
@@ -60305,7 +60341,7 @@ async function rehearse(hosts, { inputs }, known, pipeline, act) {
         for (const finding of rehearsal.findings)
             tell(finding, host.name, log.log);
         const { name, facts } = host;
-        const value = { name, live: facts.live, rehearsal, status: 'kept', ...NOTHING_MORE };
+        const value = { name, live: facts.serving, rehearsal, status: 'kept', ...NOTHING_MORE };
         return { value, detail: rehearse_describe(rehearsal) };
     }));
     return { ...untouched(known), succeeded: true, hosts: outcomes };
@@ -60366,7 +60402,9 @@ async function look(host, log) {
         log.info(line);
     const { live, served, releases, workers, lock, interrupted, journal } = found;
     const { now, freeBytes } = host.facts;
-    const healthy = served !== null && served === live && workers.every(serves);
+    // Whoever holds the lock may be replacing the workers: then it is enough that some serve.
+    const asMeant = served === live && workers.every(serves);
+    const healthy = served !== null && (asMeant || lock !== null);
     const value = {
         name: host.name,
         status: healthy ? 'live' : 'down',
@@ -61979,6 +62017,7 @@ function forward(jump, { host, port, address }, deadline) {
 
 
 
+
 const NO_BASE = { base: null, folders: '' };
 /**
  * Connects to every host, or to none.
@@ -61994,7 +62033,7 @@ async function connect_connect(plan, settings, pipeline) {
         return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
             const open = () => openSession(plan, address, settings, log.log);
             const session = await log.run('connect', async () => {
-                const value = await open();
+                const value = await patiently(open, log.log.info, settings.patienceMs ?? 0);
                 return { value, detail: connect_describe(value) };
             });
             const host = hostOf(name, session, open);
@@ -62076,9 +62115,9 @@ function assertUsable({ platform, pm2, searched, nodePath }) {
 function connect_nameOf({ host, port }) {
     return port === 22 ? host : `${host}:${port}`;
 }
-function connect_describe({ address, facts: { node, pm2, live, path } }) {
-    const serving = live === null ? 'nothing is live yet' : `${live} is live`;
-    return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving}`;
+function connect_describe({ address, facts: { node, pm2, live, serving, path } }) {
+    const meant = live === null ? 'nothing is live yet' : `${live} is meant to be live, but does not serve`;
+    return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving === null ? meant : `${serving} is live`}`;
 }
 function sshOptions(inputs, address) {
     const { login, hostIdentity, proxy, connectTimeoutMs } = inputs;
@@ -62111,7 +62150,7 @@ async function withHosts(plan, programs, pipeline, act) {
         const persist = command !== 'status' && !dryRun;
         const forUpload = command === 'deploy';
         hosts = await connect_connect(plan, { ...programs, persist, forUpload }, pipeline);
-        known.live = agreed(hosts.map(({ facts }) => facts.live));
+        known.live = agreed(hosts.map(({ facts }) => facts.serving));
         if (command !== 'status')
             void infosOn(hosts[0]).then((found) => (infos = found));
         const outcome = await act(hosts, known);
@@ -62160,8 +62199,9 @@ function deploy(project) {
         const manifest = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile, hosts, pipeline.log));
         if (dryRun)
             return rehearseDeploy(plan, hosts, output, manifest, known, pipeline);
-        const { id, sentBytes, sent } = await uploadToAll(plan, hosts, output, manifest, pipeline);
-        Object.assign(known, { release: id, uploadedBytes: sentBytes, sent });
+        const count = (bytes) => (known.uploadedBytes += bytes);
+        const { id, sent } = await uploadToAll(plan, hosts, output, manifest, pipeline, count);
+        Object.assign(known, { release: id, sent });
         return bringLive(plan, hosts, pipeline, { ...known, release: id, kind: 'deploy' });
     });
 }
@@ -62401,9 +62441,7 @@ function sentence(outcome, command) {
     const live = liveRelease ?? 'no release';
     const everywhere = hosts.length > 1 ? ` on all ${hosts.length} hosts` : '';
     if (command === 'status' && succeeded) {
-        return status === 'live'
-            ? `${live} is live${everywhere}.`
-            : 'The workers do not all serve the release that is meant to be live.';
+        return status === 'live' ? `${live} is live${everywhere}.` : unhealthy(hosts);
     }
     switch (status) {
         case 'live':
@@ -62423,8 +62461,20 @@ function sentence(outcome, command) {
         case 'down':
             if (hosts.length > 1)
                 return `${release ?? 'The run'} failed: ${perHost(hosts)}.`;
-            return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
+            return liveRelease === null
+                ? `${release ?? 'The run'} failed, and no release is known to be healthy.`
+                : `${release ?? 'The run'} failed; ${live} takes requests, but is not known to be healthy.`;
     }
+}
+function unhealthy(hosts) {
+    const meant = hosts.flatMap(({ releases }) => releases.find((release) => release.live)?.id ?? []);
+    if (hosts.every(({ releases }) => releases.length === 0))
+        return 'Nothing has been deployed yet.';
+    if (meant.length === 0)
+        return 'No release is live.';
+    return hosts.every(({ live, workers }) => live === null && workers.length === 0)
+        ? `${[...new Set(meant)].join(', ')} is meant to be live, but no worker runs.`
+        : 'The workers do not all serve the release that is meant to be live.';
 }
 /** What a dry run foresees, where that is no success. */
 function foreseen(hosts) {
@@ -62897,6 +62947,7 @@ const LONGEST_DEBUG = 4000;
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
     mask: core_setSecret,
+    remember: (release) => saveState('release', release),
     info: (line) => info(write_withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
     warning: (line) => core_warning(visible(line)),
     annotate: (message, { file, line, column }) => error(visible(message), {
@@ -62943,6 +62994,10 @@ function rememberActivation(id) {
 /** The activation that a run which was cut off may have begun, or undefined. */
 function rememberedActivation() {
     return core.getState('activation') || undefined;
+}
+/** The release that it was about to make live; undefined where it had not come that far. */
+function rememberedRelease() {
+    return core.getState('release') || undefined;
 }
 function isFinished() {
     return core.getState('finished') === 'true';

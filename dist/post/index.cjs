@@ -53334,13 +53334,13 @@ function together(known, ended) {
     const failed = ended.filter((end) => end.failure !== null);
     const failure = (failed.find(({ verdict }) => verdict.status === 'down') ?? failed[0])?.failure ?? null;
     const status = overall(ended.map(({ verdict }) => verdict.status));
-    const previous = agreed(ended.map(({ verdict }) => verdict.previous));
+    const previous = outcome_agreed(ended.map(({ verdict }) => verdict.previous));
     return {
         ...untouched(known),
         status,
         succeeded: status === 'live' && failure === null,
         previousRelease: previous ?? known.live,
-        liveRelease: agreed(ended.map(({ verdict }) => verdict.live)),
+        liveRelease: outcome_agreed(ended.map(({ verdict }) => verdict.live)),
         failure,
         hosts: ended.map(({ name, verdict: { status: own, live, workers } }) => ({
             name,
@@ -53362,7 +53362,7 @@ function overall(statuses) {
     return all('kept', 'restored') ? 'restored' : 'down';
 }
 /** The value that all share, or null. */
-function agreed(values) {
+function outcome_agreed(values) {
     const [first = null, ...others] = new Set(values);
     return others.length === 0 ? first : null;
 }
@@ -53530,7 +53530,10 @@ const serverFacts = object({
     searched: list(string),
     freeBytes: number,
     freeInodes: number,
+    /** What `current` points at. */
     live: nullable(messages_releaseId),
+    /** What takes the traffic; null where nothing does, or more than one release. */
+    serving: nullable(messages_releaseId),
     /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
     interrupted: nullable(string),
     /** Who holds the lock, for people. */
@@ -53558,7 +53561,7 @@ const verdict = object({
     workers: list(workerState),
 });
 /** Nothing live was touched: what serves is what served. @param failure why */
-function messages_keptVerdict(live, failure) {
+function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, failure, workers: [] };
 }
 /** One line of the journal, and the event that the action sees while it watches an activation. */
@@ -53789,6 +53792,22 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs =
     }
     throw lost;
 }
+/** Tries until the server is reached. @throws Failure of the last try, when patience is over */
+async function patiently(open, log, patienceMs) {
+    const end = performance.now() + patienceMs;
+    for (const pause of BACKOFF.slice(1)) {
+        try {
+            return await open();
+        }
+        catch (error) {
+            if (performance.now() + pause > end)
+                throw error;
+            log(`the server is out of reach: ${failure_Failure.from(error).message}`);
+            await (0,promises_namespaceObject.setTimeout)(pause);
+        }
+    }
+    return open();
+}
 
 ;// CONCATENATED MODULE: ./build/phases/activation.js
 /**
@@ -53798,6 +53817,8 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs =
 
 
 
+/** Steps that may take a while, and say nothing meanwhile. */
+const LONG = new Set(['pre-activate', 'reload', 'health-check', 'rollback']);
 /** @param log told of what happens inside the steps: who holds the lock, what is unusual */
 function activation_activate(host, request, log) {
     const steps = new Map(activationSteps.map((name) => [name, deferred()]));
@@ -53816,8 +53837,10 @@ function activation_activate(host, request, log) {
                 return;
             if (step === 'swap')
                 swapped = true;
-            if (state === 'note')
-                log(`${step}: ${detail}`);
+            if (state === 'begin' && LONG.has(step))
+                log(`${step} begins`);
+            if (state === 'note' || (state === 'done' && step === 'pre-activate'))
+                log(`${step}: ${detail || 'done'}`);
             if (state === 'done')
                 steps.get(step)?.resolve(detail);
             if (state === 'failed')
@@ -53828,7 +53851,7 @@ function activation_activate(host, request, log) {
     const verdict = throughLosses(host, {
         begin: () => follow((onEvent) => host.agent().call('activate', request, { onEvent })),
         takeUp: () => follow((onEvent) => host.agent().call('watch', { activation, withdraw: false }, { onEvent })),
-        isFinal: ({ code }) => code === 'unknown-activation' || code === 'activation-died',
+        isFinal: isLastWord,
     }, log);
     const settle = (failure) => {
         for (const { reject } of steps.values())
@@ -53838,6 +53861,10 @@ function activation_activate(host, request, log) {
     for (const { promise } of steps.values())
         promise.catch(() => undefined);
     return { step: (name) => steps.get(name).promise, verdict, hasSwapped: () => swapped };
+}
+/** What a server says of an activation that no further question would change. */
+function isLastWord({ code }) {
+    return code === 'unknown-activation' || code === 'activation-died';
 }
 function deferred() {
     const settle = {};
@@ -55511,6 +55538,7 @@ function hosts_named(name, failure) {
 
 
 
+
 const NO_BASE = { base: null, folders: '' };
 /**
  * Connects to every host, or to none.
@@ -55526,7 +55554,7 @@ async function connect_connect(plan, settings, pipeline) {
         return await hosts_onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
             const open = () => openSession(plan, address, settings, log.log);
             const session = await log.run('connect', async () => {
-                const value = await open();
+                const value = await patiently(open, log.log.info, settings.patienceMs ?? 0);
                 return { value, detail: connect_describe(value) };
             });
             const host = hostOf(name, session, open);
@@ -55608,9 +55636,9 @@ function assertUsable({ platform, pm2, searched, nodePath }) {
 function connect_nameOf({ host, port }) {
     return port === 22 ? host : `${host}:${port}`;
 }
-function connect_describe({ address, facts: { node, pm2, live, path } }) {
-    const serving = live === null ? 'nothing is live yet' : `${live} is live`;
-    return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving}`;
+function connect_describe({ address, facts: { node, pm2, live, serving, path } }) {
+    const meant = live === null ? 'nothing is live yet' : `${live} is meant to be live, but does not serve`;
+    return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving === null ? meant : `${serving} is live`}`;
 }
 function sshOptions(inputs, address) {
     const { login, hostIdentity, proxy, connectTimeoutMs } = inputs;
@@ -55760,9 +55788,9 @@ async function switchOver(host, request, pipeline) {
     }
 }
 /** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
-function unseen({ facts: { live } }, error, swapped) {
-    const failure = Failure.from(error);
-    const kept = keptVerdict(live, failure.toRecord());
+function unseen({ facts: { serving } }, error, swapped) {
+    const failure = failure_Failure.from(error);
+    const kept = keptVerdict(serving, failure.toRecord());
     const mayHaveSwitched = swapped || failure.code === 'connection-lost' || failure.code === 'activation-died';
     return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept;
 }
@@ -55825,39 +55853,43 @@ async function bringBack(host, { run, hosts, lockTimeoutMs }, release, pipeline)
 
 /**
  * What cannot be recovered does not stop the run: the release that it brings may be what is needed.
- * @returns what is live after it, where all hosts have the same
+ * @returns what serves after it, where all hosts have the same
  */
 async function recover(plan, hosts, pipeline) {
     const facts = await settled(plan, hosts, pipeline);
     const interrupted = hosts.map((host, index) => ({ name: host.name, host, facts: facts[index] }));
-    const lives = await onEach(interrupted, plan.inputs.maxParallel, pipeline, finish);
-    return level(plan, hosts, lives, pipeline);
+    const found = await onEach(interrupted, plan.inputs.maxParallel, pipeline, finish);
+    const leveled = await level(plan, hosts, found.map(({ live }) => live), pipeline);
+    return leveled === undefined ? agreed(found.map(({ serving }) => serving)) : leveled;
 }
 /** An activation that was interrupted on one host: its server finishes it, or takes it back. */
-async function finish({ host, facts: { interrupted, live } }, pipeline) {
+async function finish({ host, facts: { interrupted, live, serving } }, pipeline) {
     if (interrupted === null)
-        return live;
+        return { live, serving };
+    let served = null;
     const recovery = pipeline.run('recover', async () => {
         const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: false });
+        served = verdict.live;
         if (verdict.status === 'down')
             throw Failure.revive(verdict.failure);
         const detail = `an earlier run was interrupted after the swap; it ended ${verdict.status}, ${verdict.live} is live`;
-        return { value: verdict.live, detail };
+        return { value: { live: verdict.live, serving: served }, detail };
     });
-    return recovery.catch(() => live);
+    return recovery.catch(() => ({ live, serving: served }));
 }
 /**
  * A run that died between two hosts left some new and some old. They are brought back to one release: the newest
  * of the live ones that was shown to serve on all of them. A run switches only what every host has got: a live
  * release that one of them lacks shows a host which missed a deploy, and the next brings it along.
+ * @returns what is live everywhere after it, or null; undefined where there was nothing to do
  */
 async function level(plan, hosts, lives, pipeline) {
     const different = new Set(lives.filter((id) => id !== null));
     if (different.size <= 1)
-        return agreed(lives);
+        return undefined;
     const { everywhere, good } = await commonReleases(plan, hosts, pipeline);
     if (![...different].every((id) => everywhere.includes(id)))
-        return agreed(lives);
+        return undefined;
     const goal = good.findLast((id) => different.has(id));
     const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal);
     const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ');
@@ -55881,49 +55913,93 @@ async function level(plan, hosts, lives, pipeline) {
 
 
 
+
+
 const cutOff = new failure_Failure('run-cut-off', 'the run was cut off before anything live was touched', {
     remedy: 'Run it again.',
 });
-async function aftermath(plan, programs, pipeline) {
-    const hosts = await connect_connect(plan, { ...programs, persist: false }, pipeline);
+/**
+ * Never throws: a server that cannot be asked is part of the truth.
+ * @param release the one that the run was about to make live; undefined where it had not come that far
+ * @param patienceMs how long to try to reach the servers, where they may have switched
+ */
+async function aftermath(plan, release, programs, pipeline, patienceMs = PATIENCE) {
+    const known = { ...nothingKnown, release: release ?? null };
     try {
-        const ended = await hosts_onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => endOf(plan, host, log));
-        // Not what the verdicts say: the run may have been on its way back, and another may have come since.
-        const lives = hosts.length > 1
-            ? (await settled_settled(plan, hosts, pipeline)).map(({ live }) => live)
-            : ended.map(({ verdict }) => verdict.live);
-        const known = { ...nothingKnown, live: agreed(ended.map(({ verdict }) => verdict.previous)) };
-        if (new Set(lives).size === 1 && ended.every(({ verdict }) => verdict.live === lives[0])) {
-            return together(known, ended);
+        const patience = release === undefined ? 0 : patienceMs;
+        const hosts = await connect_connect(plan, { ...programs, persist: false, patienceMs: patience }, pipeline);
+        try {
+            return await ask(plan, hosts, known, pipeline);
         }
-        // It was cut off between two hosts, on its way there or back.
-        const live = await level(plan, hosts, lives, pipeline);
-        const failure = new failure_Failure('run-cut-off', 'the run was cut off between two hosts', {
-            remedy: 'Run it again.',
+        finally {
+            for (const host of hosts)
+                host.close();
+        }
+    }
+    catch (error) {
+        if (release === undefined)
+            return { ...untouched(known), failure: cutOff };
+        const { message } = failure_Failure.from(error);
+        const failure = new failure_Failure('run-cut-off', `the run was cut off when ${release} was about to go live, and how that ended cannot be asked: ${message}`, {
+            remedy: 'The server finishes by itself what it has begun. `command: status` tells what is live, and the next ' +
+                'run ends what is left.',
         });
-        return { ...untouched({ ...known, live }), status: live === null ? 'down' : 'restored', failure };
+        return { ...untouched(known), status: 'down', failure };
     }
-    finally {
-        for (const host of hosts)
-            host.close();
+}
+async function ask(plan, hosts, nothing, pipeline) {
+    const ended = await hosts_onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => endOf(plan, host, log));
+    const known = { ...nothing, live: outcome_agreed(ended.map(({ verdict }) => verdict.previous)) };
+    if (hosts.length === 1 || ended.some(isUnknown))
+        return together(known, ended);
+    // Not what the verdicts say: the run may have been on its way back, and another may have come since.
+    const lives = (await settled_settled(plan, hosts, pipeline)).map(({ live }) => live);
+    if (new Set(lives).size === 1 &&
+        ended.every(({ verdict: { live } }) => live === null || live === lives[0])) {
+        return together(known, ended);
     }
+    // It was cut off between two hosts, on its way there or back.
+    const leveled = await level(plan, hosts, lives, pipeline);
+    const live = leveled === undefined ? outcome_agreed(lives) : leveled;
+    const failure = new failure_Failure('run-cut-off', 'the run was cut off between two hosts', {
+        remedy: 'Run it again.',
+    });
+    const back = ended.map(({ name, verdict }, index) => {
+        if (verdict.status === 'kept' && verdict.live === live)
+            return { name, verdict, failure };
+        const status = live === null ? 'down' : 'restored';
+        return { name, verdict: { ...verdict, status, live: live ?? lives[index] }, failure };
+    });
+    return together({ ...known, live }, back);
 }
 /** Cancelled: what has not swapped yet withdraws, what has finishes. */
-function endOf({ activation }, host, pipeline) {
-    return pipeline.run('health-check', async () => {
-        const verdict = await host
-            .agent()
-            .call('watch', { activation, withdraw: true })
-            .catch((error) => neverBegan(host, error));
+async function endOf({ activation }, host, pipeline) {
+    const watch = () => host.agent().call('watch', { activation, withdraw: true });
+    const work = { begin: watch, takeUp: watch, isFinal: isLastWord };
+    try {
+        const verdict = await pipeline.run('health-check', async () => {
+            const value = await throughLosses(host, work, pipeline.log.info).catch((error) => neverBegan(host, error));
+            return { value, detail: value.failure?.message ?? `the server ended it: ${value.status}` };
+        });
         const failure = activation_reviveFailure(verdict);
-        const value = { name: host.name, verdict, failure: failure && hosts_named(host.name, failure) };
-        return { value, detail: verdict.failure?.message ?? `the server ended it: ${verdict.status}` };
-    });
+        return { name: host.name, verdict, failure: failure && hosts_named(host.name, failure) };
+    }
+    catch (error) {
+        return {
+            name: host.name,
+            verdict: unseen(host, error, true),
+            failure: hosts_named(host.name, failure_Failure.from(error)),
+        };
+    }
 }
-function neverBegan({ facts: { live } }, error) {
+/** Nobody knows how it ended there. */
+function isUnknown({ verdict: { status, live } }) {
+    return status === 'down' && live === null;
+}
+function neverBegan({ facts: { serving } }, error) {
     if (failure_Failure.from(error).code !== 'unknown-activation')
         throw error;
-    return messages_keptVerdict(live, cutOff.toRecord());
+    return keptVerdict(serving, cutOff.toRecord());
 }
 
 ;// CONCATENATED MODULE: ./build/pipeline.js
@@ -56262,9 +56338,7 @@ function sentence(outcome, command) {
     const live = liveRelease ?? 'no release';
     const everywhere = hosts.length > 1 ? ` on all ${hosts.length} hosts` : '';
     if (command === 'status' && succeeded) {
-        return status === 'live'
-            ? `${live} is live${everywhere}.`
-            : 'The workers do not all serve the release that is meant to be live.';
+        return status === 'live' ? `${live} is live${everywhere}.` : unhealthy(hosts);
     }
     switch (status) {
         case 'live':
@@ -56284,8 +56358,20 @@ function sentence(outcome, command) {
         case 'down':
             if (hosts.length > 1)
                 return `${release ?? 'The run'} failed: ${perHost(hosts)}.`;
-            return `${release ?? 'The run'} failed, and no release is known to be healthy.`;
+            return liveRelease === null
+                ? `${release ?? 'The run'} failed, and no release is known to be healthy.`
+                : `${release ?? 'The run'} failed; ${live} takes requests, but is not known to be healthy.`;
     }
+}
+function unhealthy(hosts) {
+    const meant = hosts.flatMap(({ releases }) => releases.find((release) => release.live)?.id ?? []);
+    if (hosts.every(({ releases }) => releases.length === 0))
+        return 'Nothing has been deployed yet.';
+    if (meant.length === 0)
+        return 'No release is live.';
+    return hosts.every(({ live, workers }) => live === null && workers.length === 0)
+        ? `${[...new Set(meant)].join(', ')} is meant to be live, but no worker runs.`
+        : 'The workers do not all serve the release that is meant to be live.';
 }
 /** What a dry run foresees, where that is no success. */
 function foreseen(hosts) {
@@ -59572,9 +59658,9 @@ function group(name, fn) {
 function saveState(name, value) {
     const filePath = process.env['GITHUB_STATE'] || '';
     if (filePath) {
-        return issueFileCommand('STATE', prepareKeyValueMessage(name, value));
+        return file_command_issueFileCommand('STATE', file_command_prepareKeyValueMessage(name, value));
     }
-    issueCommand('save-state', { name }, toCommandValue(value));
+    command_issueCommand('save-state', { name }, utils_toCommandValue(value));
 }
 /**
  * Gets the value of an state set by this action's main execution.
@@ -59703,6 +59789,7 @@ const LONGEST_DEBUG = 4000;
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
     mask: core_setSecret,
+    remember: (release) => saveState('release', release),
     info: (line) => info(withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
     warning: (line) => warning(visible(line)),
     annotate: (message, { file, line, column }) => error(visible(message), {
@@ -59749,6 +59836,10 @@ function rememberActivation(id) {
 /** The activation that a run which was cut off may have begun, or undefined. */
 function rememberedActivation() {
     return getState('activation') || undefined;
+}
+/** The release that it was about to make live; undefined where it had not come that far. */
+function rememberedRelease() {
+    return getState('release') || undefined;
 }
 function isFinished() {
     return getState('finished') === 'true';
@@ -59803,8 +59894,6 @@ function asSentence(text) {
 
 
 
-
-
 async function post() {
     const activation = rememberedActivation();
     // Without one main ended before it had a plan, and said why.
@@ -59816,10 +59905,7 @@ async function post() {
     const { redact, add } = maskSecrets(inputs.secrets);
     const pipeline = createPipeline(redactLog(jobLog, redact, add));
     const plan = { ...createPlan(inputs, packageName(inputs)), activation };
-    const outcome = await aftermath(plan, programs(), pipeline).catch((error) => ({
-        ...untouched(nothingKnown),
-        failure: failure_Failure.from(error),
-    }));
+    const outcome = await aftermath(plan, rememberedRelease(), programs(), pipeline);
     const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env);
     writeReport(redactReport({ ...report, title: `${report.title} was cut off` }, redact));
     process.exit(outcome.succeeded ? 0 : 1);

@@ -32,6 +32,7 @@ import { compare, rehearse } from './rehearse.ts'
 import { inspectServer } from './server.ts'
 import { readableByOthers } from './umask.ts'
 import { createUploads } from './upload.ts'
+import { servingRelease } from './serving.ts'
 import { readWorkers } from './workers.ts'
 
 export interface AgentOptions {
@@ -117,12 +118,14 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
       releases: async () => ({ releases: await listReleases(layout) }),
       status: async () => {
         const found = await workers()
+        const lock = await lockHolder(layout.lock)
         return {
           live: await liveRelease(layout),
-          served: servedRelease(found),
+          // Whoever holds it may be replacing the workers.
+          served: lock === null ? servedRelease(found) : await servingRelease(layout),
           releases: await listReleases(layout),
           workers: toStates(found),
-          lock: await lockHolder(layout.lock),
+          lock,
           interrupted: await interruptedActivation(layout),
           journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
         }

@@ -11,6 +11,7 @@ import type { Layout } from './layout.ts'
 import { lockHolder } from './lock.ts'
 import { daemonPid } from './pm2.ts'
 import { liveRelease } from './releases.ts'
+import { servingRelease } from './serving.ts'
 import { assertTrusted } from './trust.ts'
 
 /** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
@@ -41,6 +42,7 @@ export async function inspectServer(
     freeBytes: bavail * bsize,
     freeInodes: ffree,
     live: await liveRelease(layout),
+    serving: await servingRelease(layout),
     interrupted: await interruptedActivation(layout),
     lock: await lockHolder(layout.lock),
     now: new Date().toISOString(),

@@ -26,6 +26,9 @@ export interface Activation {
   hasSwapped(): boolean
 }
 
+/** Steps that may take a while, and say nothing meanwhile. */
+const LONG: ReadonlySet<ActivationStep> = new Set(['pre-activate', 'reload', 'health-check', 'rollback'])
+
 /** @param log told of what happens inside the steps: who holds the lock, what is unusual */
 export function activate(host: Host, request: ActivationRequest, log: Log['info']): Activation {
   const steps = new Map(activationSteps.map((name) => [name, deferred()]))
@@ -41,7 +44,9 @@ export function activate(host: Host, request: ActivationRequest, log: Log['info'
       const { step, state, detail } = journalEntry(value, 'journal entry')
       if (step === null) return
       if (step === 'swap') swapped = true
-      if (state === 'note') log(`${step}: ${detail}`)
+      if (state === 'begin' && LONG.has(step)) log(`${step} begins`)
+      if (state === 'note' || (state === 'done' && step === 'pre-activate'))
+        log(`${step}: ${detail || 'done'}`)
       if (state === 'done') steps.get(step)?.resolve(detail)
       if (state === 'failed') steps.get(step)?.reject(new Failure('activation-failed', detail))
     })
@@ -53,7 +58,7 @@ export function activate(host: Host, request: ActivationRequest, log: Log['info'
       begin: () => follow((onEvent) => host.agent().call('activate', request, { onEvent })),
       takeUp: () =>
         follow((onEvent) => host.agent().call('watch', { activation, withdraw: false }, { onEvent })),
-      isFinal: ({ code }) => code === 'unknown-activation' || code === 'activation-died',
+      isFinal: isLastWord,
     },
     log,
   )
@@ -67,6 +72,11 @@ export function activate(host: Host, request: ActivationRequest, log: Log['info'
   )
   for (const { promise } of steps.values()) promise.catch(() => undefined)
   return { step: (name) => steps.get(name)!.promise, verdict, hasSwapped: () => swapped }
+}
+
+/** What a server says of an activation that no further question would change. */
+export function isLastWord({ code }: Failure): boolean {
+  return code === 'unknown-activation' || code === 'activation-died'
 }
 
 interface Deferred {

@@ -44,6 +44,7 @@ export async function bringLive(
     pipeline.skip('verify', 'candidate-check is off')
   }
 
+  pipeline.log.remember(release)
   const outcome = together(goal, await rollOut(plan, hosts, pipeline, goal))
   // A host that is out of reach may serve it: then the next run has to find it everywhere, to know what happened.
   const unknown = outcome.hosts.some(({ live }) => live === null)
@@ -112,8 +113,8 @@ export function batches<T>(hosts: readonly T[], size: BatchSize): readonly (read
 }
 
 /** A failure before its turn: nothing on this host was touched. */
-function notReached({ name, facts: { live } }: Host): Ended {
-  return { name, verdict: keptVerdict(live, null), failure: null }
+function notReached({ name, facts: { serving } }: Host): Ended {
+  return { name, verdict: keptVerdict(serving, null), failure: null }
 }
 
 /** What failed is no release to go back to any more; one that was good before stays so. @param remove its files too */

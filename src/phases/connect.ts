@@ -10,6 +10,7 @@ import { type AgentSession, openAgent } from '../remote/agent-session.ts'
 import { traceLine } from '../remote/trace.ts'
 import { connect as connectSsh, type ConnectOptions } from '../ssh/connection.ts'
 import { type Host, onEach } from './hosts.ts'
+import { patiently } from './reconnect.ts'
 
 interface Session {
   readonly agent: AgentSession
@@ -26,6 +27,8 @@ export interface ConnectSettings {
   readonly persist: boolean
   /** Ask what an upload can build on. */
   readonly forUpload?: boolean
+  /** How long a server may be out of reach before it is given up, in ms: one try unless told otherwise. */
+  readonly patienceMs?: number
 }
 
 const NO_BASE = { base: null, folders: '' }
@@ -48,7 +51,7 @@ export async function connect(
     return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
       const open = () => openSession(plan, address, settings, log.log)
       const session = await log.run('connect', async () => {
-        const value = await open()
+        const value = await patiently(open, log.log.info, settings.patienceMs ?? 0)
         return { value, detail: describe(value) }
       })
       const host = hostOf(name, session, open)
@@ -147,9 +150,9 @@ function nameOf({ host, port }: HostAddress): string {
   return port === 22 ? host : `${host}:${port}`
 }
 
-function describe({ address, facts: { node, pm2, live, path } }: Session): string {
-  const serving = live === null ? 'nothing is live yet' : `${live} is live`
-  return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving}`
+function describe({ address, facts: { node, pm2, live, serving, path } }: Session): string {
+  const meant = live === null ? 'nothing is live yet' : `${live} is meant to be live, but does not serve`
+  return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving === null ? meant : `${serving} is live`}`
 }
 
 function sshOptions(inputs: Inputs, address: HostAddress): ConnectOptions {

@@ -32,8 +32,9 @@ export function deploy(project: Project): Story {
         assemble(plan, output, programs.launcherFile, hosts, pipeline.log),
       )
       if (dryRun) return rehearseDeploy(plan, hosts, output, manifest, known, pipeline)
-      const { id, sentBytes, sent } = await uploadToAll(plan, hosts, output, manifest, pipeline)
-      Object.assign(known, { release: id, uploadedBytes: sentBytes, sent })
+      const count = (bytes: number) => (known.uploadedBytes += bytes)
+      const { id, sent } = await uploadToAll(plan, hosts, output, manifest, pipeline, count)
+      Object.assign(known, { release: id, sent })
       return bringLive(plan, hosts, pipeline, { ...known, release: id, kind: 'deploy' })
     })
 }

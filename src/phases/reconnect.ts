@@ -5,7 +5,7 @@ import { Failure } from '../protocol/failure.ts'
 import type { Host } from './hosts.ts'
 
 /** How long a server may be out of reach, in ms. A try takes its own time: up to `connect-timeout`. */
-const PATIENCE = 180_000
+export const PATIENCE = 180_000
 /** Pauses between tries to reach the server again, in ms. */
 const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array<number>(11).fill(15_000)]
 
@@ -53,4 +53,19 @@ export async function throughLosses<T>(
     }
   }
   throw lost
+}
+
+/** Tries until the server is reached. @throws Failure of the last try, when patience is over */
+export async function patiently<T>(open: () => Promise<T>, log: Log['info'], patienceMs: number): Promise<T> {
+  const end = performance.now() + patienceMs
+  for (const pause of BACKOFF.slice(1)) {
+    try {
+      return await open()
+    } catch (error) {
+      if (performance.now() + pause > end) throw error
+      log(`the server is out of reach: ${Failure.from(error).message}`)
+      await delay(pause)
+    }
+  }
+  return open()
 }

@@ -14,7 +14,7 @@ import { bringBack } from './switch-over.ts'
 
 /**
  * What cannot be recovered does not stop the run: the release that it brings may be what is needed.
- * @returns what is live after it, where all hosts have the same
+ * @returns what serves after it, where all hosts have the same
  */
 export async function recover(
   plan: Plan,
@@ -23,40 +23,52 @@ export async function recover(
 ): Promise<string | null> {
   const facts = await settled(plan, hosts, pipeline)
   const interrupted = hosts.map((host, index) => ({ name: host.name, host, facts: facts[index]! }))
-  const lives = await onEach(interrupted, plan.inputs.maxParallel, pipeline, finish)
-  return level(plan, hosts, lives, pipeline)
+  const found = await onEach(interrupted, plan.inputs.maxParallel, pipeline, finish)
+  const leveled = await level(
+    plan,
+    hosts,
+    found.map(({ live }) => live),
+    pipeline,
+  )
+  return leveled === undefined ? agreed(found.map(({ serving }) => serving)) : leveled
 }
+
+/** What `current` points at, and what takes the traffic. */
+type Found = Pick<ServerFacts, 'live' | 'serving'>
 
 /** An activation that was interrupted on one host: its server finishes it, or takes it back. */
 async function finish(
-  { host, facts: { interrupted, live } }: { readonly host: Host; readonly facts: ServerFacts },
+  { host, facts: { interrupted, live, serving } }: { readonly host: Host; readonly facts: ServerFacts },
   pipeline: Pipeline,
-): Promise<string | null> {
-  if (interrupted === null) return live
+): Promise<Found> {
+  if (interrupted === null) return { live, serving }
+  let served: string | null = null
   const recovery = pipeline.run('recover', async () => {
     const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: false })
+    served = verdict.live
     if (verdict.status === 'down') throw Failure.revive(verdict.failure!)
     const detail = `an earlier run was interrupted after the swap; it ended ${verdict.status}, ${verdict.live} is live`
-    return { value: verdict.live, detail }
+    return { value: { live: verdict.live, serving: served }, detail }
   })
-  return recovery.catch(() => live)
+  return recovery.catch(() => ({ live, serving: served }))
 }
 
 /**
  * A run that died between two hosts left some new and some old. They are brought back to one release: the newest
  * of the live ones that was shown to serve on all of them. A run switches only what every host has got: a live
  * release that one of them lacks shows a host which missed a deploy, and the next brings it along.
+ * @returns what is live everywhere after it, or null; undefined where there was nothing to do
  */
 export async function level(
   plan: Plan,
   hosts: readonly Host[],
   lives: readonly (string | null)[],
   pipeline: Pipeline,
-): Promise<string | null> {
+): Promise<string | null | undefined> {
   const different = new Set(lives.filter((id) => id !== null))
-  if (different.size <= 1) return agreed(lives)
+  if (different.size <= 1) return undefined
   const { everywhere, good } = await commonReleases(plan, hosts, pipeline)
-  if (![...different].every((id) => everywhere.includes(id))) return agreed(lives)
+  if (![...different].every((id) => everywhere.includes(id))) return undefined
   const goal = good.findLast((id) => different.has(id))
   const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal)
   const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ')

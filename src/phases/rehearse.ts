@@ -57,7 +57,7 @@ async function rehearse(
       const rehearsal = await act(host, log.log)
       for (const finding of rehearsal.findings) tell(finding, host.name, log.log)
       const { name, facts } = host
-      const value = { name, live: facts.live, rehearsal, status: 'kept', ...NOTHING_MORE } as const
+      const value = { name, live: facts.serving, rehearsal, status: 'kept', ...NOTHING_MORE } as const
       return { value, detail: describe(rehearsal) }
     }),
   )

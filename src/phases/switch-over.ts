@@ -34,9 +34,9 @@ export async function switchOver(host: Host, request: ActivationRequest, pipelin
 }
 
 /** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
-function unseen({ facts: { live } }: Host, error: unknown, swapped: boolean): Verdict {
+export function unseen({ facts: { serving } }: Host, error: unknown, swapped: boolean): Verdict {
   const failure = Failure.from(error)
-  const kept = keptVerdict(live, failure.toRecord())
+  const kept = keptVerdict(serving, failure.toRecord())
   const mayHaveSwitched = swapped || failure.code === 'connection-lost' || failure.code === 'activation-died'
   return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept
 }

@@ -22,18 +22,22 @@ export interface Uploaded {
   readonly sent: Sent
 }
 
-/** Sends the release to all hosts, under one id. */
+/**
+ * Sends the release to all hosts, under one id.
+ * @param onSent told of content bytes that went over the wire, also where the upload fails later
+ */
 export async function uploadToAll(
   plan: Plan,
   hosts: readonly Host[],
   output: Built,
   manifest: Manifest,
   pipeline: Pipeline,
+  onSent: (bytes: number) => void = () => undefined,
 ): Promise<Uploaded> {
   const { maxParallel } = plan.inputs
   const id = hosts.length > 1 ? await agreeOnId(hosts, maxParallel, pipeline) : null
   const packer = hosts.length > 1 ? packOnce(manifest) : packForOne(manifest)
-  const release = { plan, output, manifest, packer, id }
+  const release = { plan, output, manifest, packer, id, onSent }
   const uploaded = await onEach(hosts, maxParallel, pipeline, (host, log) =>
     log.run('upload', () => upload(release, host, log.log)),
   ).finally(() => packer.close())
@@ -68,6 +72,7 @@ interface Release {
   readonly packer: Packer
   /** Of the release, where it was agreed on; otherwise the server chooses it. */
   readonly id: string | null
+  readonly onSent: (bytes: number) => void
 }
 
 /** How far the release has come on a host, over all sessions. */
@@ -149,7 +154,7 @@ async function transfer(
   log: Pick<Log, 'info'>,
 ): Promise<Committed> {
   const agent = host.agent()
-  const { plan, output, manifest, packer } = release
+  const { plan, output, manifest, packer, onSent } = release
   const { id, missing, reusedBytes, committed } = await stage(release, host, resumes)
   course.id = id
   if (committed) {
@@ -163,6 +168,7 @@ async function transfer(
   async function* counted(content: AsyncIterable<Buffer>) {
     for await (const chunk of content) {
       course.sentBytes += chunk.length
+      onSent(chunk.length)
       yield chunk
     }
   }

@@ -25,7 +25,7 @@ export async function withHosts(
     const persist = command !== 'status' && !dryRun
     const forUpload = command === 'deploy'
     hosts = await connect(plan, { ...programs, persist, forUpload }, pipeline)
-    known.live = agreed(hosts.map(({ facts }) => facts.live))
+    known.live = agreed(hosts.map(({ facts }) => facts.serving))
     if (command !== 'status') void infosOn(hosts[0]!).then((found) => (infos = found))
     const outcome = await act(hosts, known)
     return { ...outcome, infos }

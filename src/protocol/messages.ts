@@ -123,7 +123,10 @@ export const serverFacts = object({
   searched: list(string),
   freeBytes: number,
   freeInodes: number,
+  /** What `current` points at. */
   live: nullable(releaseId),
+  /** What takes the traffic; null where nothing does, or more than one release. */
+  serving: nullable(releaseId),
   /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
   interrupted: nullable(string),
   /** Who holds the lock, for people. */

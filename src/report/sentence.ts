@@ -12,9 +12,7 @@ export function sentence(outcome: Outcome, command: Command | undefined): string
   const live = liveRelease ?? 'no release'
   const everywhere = hosts.length > 1 ? ` on all ${hosts.length} hosts` : ''
   if (command === 'status' && succeeded) {
-    return status === 'live'
-      ? `${live} is live${everywhere}.`
-      : 'The workers do not all serve the release that is meant to be live.'
+    return status === 'live' ? `${live} is live${everywhere}.` : unhealthy(hosts)
   }
   switch (status) {
     case 'live':
@@ -32,8 +30,19 @@ export function sentence(outcome: Outcome, command: Command | undefined): string
       return `${release ?? 'The new release'} failed after the swap; ${live} was put back and is live and verified${everywhere}.`
     case 'down':
       if (hosts.length > 1) return `${release ?? 'The run'} failed: ${perHost(hosts)}.`
-      return `${release ?? 'The run'} failed, and no release is known to be healthy.`
+      return liveRelease === null
+        ? `${release ?? 'The run'} failed, and no release is known to be healthy.`
+        : `${release ?? 'The run'} failed; ${live} takes requests, but is not known to be healthy.`
   }
+}
+
+function unhealthy(hosts: readonly HostOutcome[]): string {
+  const meant = hosts.flatMap(({ releases }) => releases.find((release) => release.live)?.id ?? [])
+  if (hosts.every(({ releases }) => releases.length === 0)) return 'Nothing has been deployed yet.'
+  if (meant.length === 0) return 'No release is live.'
+  return hosts.every(({ live, workers }) => live === null && workers.length === 0)
+    ? `${[...new Set(meant)].join(', ')} is meant to be live, but no worker runs.`
+    : 'The workers do not all serve the release that is meant to be live.'
 }
 
 /** What a dry run foresees, where that is no success. */

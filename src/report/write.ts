@@ -14,6 +14,7 @@ const LONGEST_DEBUG = 4000
 /** The job's log. One line each: what a server says must not become a workflow command. */
 export const jobLog: Log = {
   mask: core.setSecret,
+  remember: (release) => core.saveState('release', release),
   info: (line) => core.info(withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
   warning: (line) => core.warning(visible(line)),
   annotate: (message, { file, line, column }) =>
@@ -71,6 +72,11 @@ export function rememberActivation(id: string): void {
 /** The activation that a run which was cut off may have begun, or undefined. */
 export function rememberedActivation(): string | undefined {
   return core.getState('activation') || undefined
+}
+
+/** The release that it was about to make live; undefined where it had not come that far. */
+export function rememberedRelease(): string | undefined {
+  return core.getState('release') || undefined
 }
 
 export function isFinished(): boolean {

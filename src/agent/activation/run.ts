@@ -12,7 +12,8 @@ import { type Layout, layoutOf } from '../layout.ts'
 import { takeLock } from '../lock.ts'
 import { writeOwner } from '../owner.ts'
 import { connectPm2 } from '../pm2.ts'
-import { dropPreparedLinks, liveRelease } from '../releases.ts'
+import { dropPreparedLinks } from '../releases.ts'
+import { servingRelease } from '../serving.ts'
 import { troubleOf } from '../trouble.ts'
 import { activate } from './activate.ts'
 import { beginActivation } from './context.ts'
@@ -43,7 +44,7 @@ export async function runActivation(job: Job): Promise<Verdict> {
   } catch (error) {
     // Something live was touched, and this is no verdict about it: the next one that takes it up comes to one.
     if (swapped || concluded) throw error
-    const live = await liveRelease(layout).catch(() => null)
+    const live = await servingRelease(layout).catch(() => null)
     verdict = keptVerdict(live, troubleOf(error).toRecord())
     await conclude(verdict)
   } finally {

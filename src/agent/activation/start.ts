@@ -19,7 +19,7 @@ import type { InstalledPm2 } from '../find-pm2.ts'
 import { followJournal, readJournal } from '../journal.ts'
 import type { Layout } from '../layout.ts'
 import { ownerLives } from '../owner.ts'
-import { liveRelease } from '../releases.ts'
+import { servingRelease } from '../serving.ts'
 import { hasSwapped } from './interrupted.ts'
 import { activationFiles, type Job } from './job.ts'
 
@@ -176,5 +176,5 @@ async function follow(
   })
   if (hasSwapped(await readJournal(layout.journal), activation)) throw failure
   // The journal is written before anything live is touched: what is not in it has not been done.
-  return keptVerdict(await liveRelease(layout), failure.toRecord())
+  return keptVerdict(await servingRelease(layout), failure.toRecord())
 }
