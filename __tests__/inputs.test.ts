@@ -129,6 +129,12 @@ describe('what is missing', () => {
     expect(failure.message).toContain('3 problems with the inputs:\n- Input `host` is required')
     expect(failure.message).toContain('\n- Input `key` is required')
     expect(failure.message).toContain('\n- Input `known-hosts` or `fingerprint` is required')
+    expect(failure.remedy).toMatch(/^Set `host`\. Set `key` .*\. If it comes from a secret, /)
+    expect(failure.remedy?.split('gets empty secrets')).toHaveLength(2)
+  })
+
+  test('an invalid input alone says nothing of secrets', () => {
+    expect(failureOf({ observe: 'x' }).remedy).not.toContain('secret')
   })
 })
 

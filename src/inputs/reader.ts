@@ -13,6 +13,10 @@ interface Problem {
 
 const seeInputs = 'Correct the input in the workflow; the README lists what each one accepts.'
 
+const emptySecret =
+  'If it comes from a secret, check that the secret exists and is spelled alike: ' +
+  'a workflow run from a fork, or by Dependabot, gets empty secrets.'
+
 /** Longer values are not shown: a cut secret would escape the runner's masking. */
 const showableLength = 100
 
@@ -83,7 +87,10 @@ export class InputReader {
   finish(): void {
     const [first, ...others] = this.#problems
     if (first === undefined) return
-    const remedy = [...new Set(this.#problems.map((problem) => problem.remedy))].join(' ')
+    const remedies = new Set(this.#problems.map((problem) => problem.remedy))
+    // Said once, however many inputs are missing: most often one cause emptied them all.
+    if (this.#problems.some((problem) => problem.code === 'missing-input')) remedies.add(emptySecret)
+    const remedy = [...remedies].join(' ')
     if (others.length === 0) throw new Failure(first.code, first.message, { remedy })
     const code = others.every((other) => other.code === first.code) ? first.code : 'invalid-input'
     const lines = this.#problems.map((problem) => `- ${problem.message}`)

@@ -26,17 +26,13 @@ export interface Proxy extends HostAddress {
 
 const linesOrCommas = /[\n,]/
 
-const emptySecret =
-  'If it comes from a secret, check that the secret exists and is spelled alike: ' +
-  'a workflow run from a fork, or by Dependabot, gets empty secrets.'
-
 export function readHosts(reader: InputReader): readonly HostAddress[] {
   const entries = reader.list('host', hostEntry, linesOrCommas)
   const defaultPort = reader.value('port', port)
   const defaultUsername = reader.optional('username', userName)
 
   if (reader.text('host') === undefined) {
-    reader.missing('Input `host` is required: the server to deploy to', `Set \`host\`. ${emptySecret}`)
+    reader.missing('Input `host` is required: the server to deploy to', 'Set `host`.')
   }
   const twice = entries.find((entry, index) =>
     entries.slice(0, index).some((other) => other.host === entry.host && other.port === entry.port),
@@ -48,7 +44,7 @@ export function readHosts(reader: InputReader): readonly HostAddress[] {
   if (usernameUnknown && entries.some((entry) => entry.username === undefined)) {
     reader.missing(
       'Input `username` is required: the SSH user, unless `host` is written as user@host',
-      `Set \`username\` to the user that runs the app. ${emptySecret}`,
+      'Set `username` to the user that runs the app.',
     )
   }
   return entries.map((entry) => address(entry, defaultPort, defaultUsername))
@@ -69,7 +65,7 @@ export function readLogin(reader: InputReader, env: NodeJS.ProcessEnv): Login {
   if (login.key === undefined && login.password === undefined && login.agentSocket === undefined) {
     reader.missing(
       'Input `key` is required: a private key to log in with, unless an agent at SSH_AUTH_SOCK or `password` does',
-      `Set \`key\` to the text of a private key whose public key the server accepts. ${emptySecret}`,
+      'Set `key` to the text of a private key whose public key the server accepts.',
     )
   }
   return login
@@ -84,7 +80,7 @@ export function readHostIdentity(reader: InputReader): HostIdentity {
     reader.missing(
       "Input `known-hosts` or `fingerprint` is required: the server's identity, without which anyone could pose as it",
       'Set `fingerprint` to what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the server ' +
-        `(SHA256:…), or \`known-hosts\` to the lines of a known_hosts file. ${emptySecret}`,
+        '(SHA256:…), or `known-hosts` to the lines of a known_hosts file.',
     )
   }
   return identity
@@ -124,7 +120,7 @@ export function readProxy(
   if (reader.text('proxy-fingerprint') === undefined && identity.knownHosts === undefined) {
     reader.missing(
       "Input `proxy-fingerprint` is required: the jump host's identity, unless `known-hosts` holds it",
-      `Set \`proxy-fingerprint\`, or add the jump host's line to \`known-hosts\`. ${emptySecret}`,
+      "Set `proxy-fingerprint`, or add the jump host's line to `known-hosts`.",
     )
   }
   if (entry === undefined) return undefined
