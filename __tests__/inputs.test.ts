@@ -280,6 +280,19 @@ describe('host', () => {
   })
 
   test.each([
+    ['a\na:22', '22', 'a'],
+    ['a:2222\na', '2222', 'a'],
+    ['A.example\na.example', '22', 'a.example'],
+    ['[2001:DB8::1]:22\n[2001:db8::1]', '22', '2001:db8::1'],
+  ])('%j with port %s names one server twice, however it is written', (host, port, name) => {
+    expect(messageOf({ host, port })).toBe(`Input \`host\` names "${name}" twice: expected each server once`)
+  })
+
+  test('ports of their own make servers of one name different ones', () => {
+    expect(read({ host: 'a\na:22', port: '2222' }).hosts.map(({ port }) => port)).toEqual([2222, 22])
+  })
+
+  test.each([
     ['3', { hosts: 3 }],
     ['25%', { percent: 25 }],
   ])('batch %s', (batch, expected) => {

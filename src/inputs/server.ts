@@ -34,9 +34,8 @@ export function readHosts(reader: InputReader): readonly HostAddress[] {
   if (reader.text('host') === undefined) {
     reader.missing('Input `host` is required: the server to deploy to', 'Set `host`.')
   }
-  const twice = entries.find((entry, index) =>
-    entries.slice(0, index).some((other) => other.host === entry.host && other.port === entry.port),
-  )
+  const addresses = entries.map((entry) => address(entry, defaultPort, defaultUsername))
+  const twice = addresses.find((one, index) => addresses.slice(0, index).some((other) => same(one, other)))
   if (twice !== undefined) {
     reader.invalid('host', `names ${JSON.stringify(twice.host)} twice: expected each server once`)
   }
@@ -47,7 +46,12 @@ export function readHosts(reader: InputReader): readonly HostAddress[] {
       'Set `username` to the user that runs the app.',
     )
   }
-  return entries.map((entry) => address(entry, defaultPort, defaultUsername))
+  return addresses
+}
+
+/** Whoever logs in: the app's port is there only once. */
+function same(one: HostAddress, other: HostAddress): boolean {
+  return one.port === other.port && one.host.toLowerCase() === other.host.toLowerCase()
 }
 
 /** An empty user name has been reported as missing, and never leaves readInputs. */
