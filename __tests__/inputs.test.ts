@@ -595,6 +595,13 @@ describe('the app', () => {
     expect(messageOf({ 'keep-releases': text })).toContain('expected a whole number from 1 to 1000')
   })
 
+  test('commands have the line ends that a shell knows', () => {
+    const names = ['install-command', 'build-command', 'pre-activate', 'post-activate']
+    const inputs = read(Object.fromEntries(names.map((name) => [name, 'a\r\nb\r\n'])))
+    const { installCommand, buildCommand, preActivate, postActivate } = inputs
+    expect([installCommand, buildCommand, preActivate, postActivate]).toEqual(names.map(() => 'a\nb'))
+  })
+
   test('commands keep their lines, and none', () => {
     expect(read({ 'install-command': 'none', 'build-command': 'a\nb', 'pre-activate': 'c' })).toMatchObject({
       installCommand: 'none',

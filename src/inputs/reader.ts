@@ -38,8 +38,9 @@ export class InputReader {
     return text.trim() === '' ? undefined : text
   }
 
+  /** Trimmed, its lines ended by \n alone: text from a form or from Windows has \r\n, and `sh` would run `a\r`. */
   text(name: InputName): string | undefined {
-    return this.verbatim(name)?.trim()
+    return this.verbatim(name)?.replaceAll('\r\n', '\n').trim()
   }
 
   /** A password or passphrase: spaces belong to it, the line end of a pasted secret does not. */
