@@ -318,7 +318,22 @@ describe('host identity', () => {
     ])
   })
 
-  test.each(['MD5:00:11:22', `${fingerprint}A`, 'A'.repeat(43)])('%s is no fingerprint', (text) => {
+  test('the lines that ssh-keygen -lf prints do as they are', () => {
+    const lines = `256 ${fingerprint} root@web (ED25519)\n3072 ${otherFingerprint} no comment (RSA)\n`
+    const found = [fingerprint, otherFingerprint]
+    expect(read({ fingerprint: lines }).hostIdentity.fingerprints).toEqual(found)
+    const jump = { 'proxy-host': 'jump.example', 'proxy-fingerprint': lines }
+    expect(read(jump).proxy?.fingerprints).toEqual(found)
+  })
+
+  test.each([
+    'MD5:00:11:22',
+    '256 MD5:00:11:22 root@web (ED25519)',
+    `${fingerprint}A`,
+    `256 ${fingerprint}A root@web (ED25519)`,
+    `256 ${fingerprint} ${otherFingerprint} (ED25519)`,
+    'A'.repeat(43),
+  ])('%s is no fingerprint', (text) => {
     expect(messageOf({ fingerprint: text })).toContain('expected a fingerprint such as SHA256:…')
   })
 

@@ -156,10 +156,11 @@ export function userName(text: string): string {
   return text
 }
 
-/** A host key's fingerprint as `ssh-keygen -l` prints it, padding removed. */
+/** A host key's fingerprint, alone or in the line that `ssh-keygen -l` prints (`256 SHA256:… comment (ED25519)`). */
 export function fingerprint(text: string): string {
-  const [, hash] = /^SHA256:([A-Za-z0-9+/]{43})=?$/.exec(text) ?? []
-  if (hash === undefined) {
+  const [word, ...others] = text.split(/\s+/).filter((part) => part.startsWith('SHA256:'))
+  const [, hash] = /^SHA256:([A-Za-z0-9+/]{43})=?$/.exec(word ?? '') ?? []
+  if (hash === undefined || others.length > 0) {
     throw new Unusable(
       'a fingerprint such as SHA256:… with 43 characters after the colon, from ssh-keygen -lf',
     )
