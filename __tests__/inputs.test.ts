@@ -493,6 +493,20 @@ describe('paths', () => {
     },
   )
 
+  test.each(['$HOME/apps/web', '${HOME}/apps/web', '$HOME', '$APPS/web'])(
+    'path %s is refused: nothing expands it',
+    (path) => {
+      expect(messageOf({ path })).toBe(
+        `Input \`path\` is "${path}": expected a path without variables: ` +
+          '~/apps/web or apps/web (below the home) say what $HOME/apps/web does',
+      )
+    },
+  )
+
+  test('a dollar sign that begins no variable belongs to the name', () => {
+    expect(read({ path: '/srv/$web' }).path).toBe('/srv/$web')
+  })
+
   test('bin-path takes absolute folders and such below the home', () => {
     expect(read({ 'bin-path': '/opt/node/bin:~/.local/bin\n/usr/bin/' }).binPath).toEqual([
       '/opt/node/bin',

@@ -15,6 +15,12 @@ function normalize(text: string): string | undefined {
  * It must be a folder of its own: not the root, nor the home itself.
  */
 export function appPath(text: string): string {
+  // Nothing expands it: the app would live in a folder of that very name.
+  if (/^\$(?:\w+|\{\w+\})(?:\/|$)/.test(text)) {
+    throw new Unusable(
+      'a path without variables: ~/apps/web or apps/web (below the home) say what $HOME/apps/web does',
+    )
+  }
   const path = normalize(text.replace(/^~\/+/, './'))
   if (path === undefined || path === '/' || path === '.' || path.startsWith('~')) {
     throw new Unusable('a folder such as /srv/web, ~/apps/web or apps/web (below the home), without ..')
