@@ -523,6 +523,31 @@ describe('paths', () => {
     expect(messageOf({ 'working-directory': '/etc' })).toContain('a folder inside the repository')
   })
 
+  const workspace = '/home/runner/work/shop/shop'
+  test.each([
+    [`${workspace}/apps/web/`, 'apps/web'],
+    [`${workspace}//apps/web`, 'apps/web'],
+    [workspace, '.'],
+    [`${workspace}/`, '.'],
+    [`${workspace}/..web`, '..web'],
+  ])('working-directory may be absolute: %s is %s', (text, path) => {
+    for (const root of [workspace, `${workspace}/`]) {
+      const inputs = read({ 'working-directory': text }, { GITHUB_WORKSPACE: root })
+      expect(inputs.workingDirectory).toBe(path)
+    }
+  })
+
+  test.each(['/etc', '/home/runner/work/shop', `${workspace}-2/apps`, `${workspace}/../other`])(
+    'working-directory %s is outside of the repository',
+    (text) => {
+      const failure = failureOf({ 'working-directory': text }, { GITHUB_WORKSPACE: workspace })
+      expect(failure.message).toBe(
+        `Input \`working-directory\` is "${text}": expected a folder inside the repository such as apps/web, ` +
+          `relative to its root or absolute below ${workspace}, without ..`,
+      )
+    },
+  )
+
   test('shared paths are relative and come one per line', () => {
     const { app } = read({
       'shared-dirs': 'public/uploads/\n./data\n.next/cache',

@@ -94,6 +94,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
   const hosts = readHosts(reader)
   const login = readLogin(reader, env)
   const hostIdentity = readHostIdentity(reader)
+  const run = readRun(env)
   const settings = {
     command,
     release,
@@ -106,7 +107,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     path: reader.optional('path', appPath),
     appName: reader.optional('app-name', appName),
     binPath: reader.list('bin-path', binPath, linesOrColons),
-    workingDirectory: reader.value('working-directory', repositoryPath),
+    workingDirectory: reader.value('working-directory', repositoryPath(run.workspace)),
     installCommand: reader.text('install-command'),
     buildCommand: reader.text('build-command'),
     app: readApp(reader),
@@ -118,7 +119,7 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     keepReleases: reader.value('keep-releases', integer(1, 1000)),
     batch: reader.value('batch', batchSize),
     maxParallel: reader.value('max-parallel', integer(1, 100)),
-    run: readRun(env),
+    run,
   }
   reader.finish()
   return { ...settings, secrets: secretsOf(settings), warnings: warningsOf(settings) }

@@ -195,7 +195,7 @@ describe('inputs', () => {
       'path',
       (text) =>
         check(
-          () => repositoryPath(text),
+          () => repositoryPath('/work/repo')(text),
           (path) => stays(path, '/work/repo'),
         ),
     ],

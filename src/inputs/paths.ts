@@ -37,13 +37,18 @@ export function binPath(text: string): string {
   return path
 }
 
-/** A folder inside the repository, `.` for its root. */
-export function repositoryPath(text: string): string {
-  const path = normalize(text)
-  if (path === undefined || path.startsWith('/') || path.startsWith('~')) {
-    throw new Unusable('a folder inside the repository such as apps/web, relative to its root, without ..')
+/** A folder inside the repository, relative to its root: `.` for that. `${{ github.workspace }}/…` is absolute. */
+export function repositoryPath(workspace: string) {
+  return (text: string): string => {
+    const given = normalize(text)
+    const path = given?.startsWith('/') ? posix.relative(workspace, given) || '.' : given
+    if (path === undefined || path.split('/')[0] === '..' || path.startsWith('~')) {
+      throw new Unusable(
+        `a folder inside the repository such as apps/web, relative to its root or absolute below ${workspace}, without ..`,
+      )
+    }
+    return path
   }
-  return path
 }
 
 /** Sharing one of these would run one release's code in another. */
