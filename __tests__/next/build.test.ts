@@ -95,7 +95,7 @@ describe('build', () => {
     expect(await build(options(folder(), { command: 'none' }))).toBeUndefined()
   })
 
-  test('sees no input and no token of the action, and the rest of the environment', async () => {
+  test('sees no input, token or file of the action, and the rest of the environment', async () => {
     const app = appThatBuilds(
       `require('node:fs').writeFileSync('environment.json', JSON.stringify(process.env))`,
     )
@@ -105,8 +105,18 @@ describe('build', () => {
       STATE_lease: 'x',
       ACTIONS_RUNTIME_TOKEN: 'token',
       ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'token',
+      GITHUB_OUTPUT: '/output',
+      GITHUB_STATE: '/state',
+      GITHUB_STEP_SUMMARY: '/summary',
+      GITHUB_ENV: '/env',
+      GITHUB_PATH: '/path',
     }
-    const rest = { GITHUB_SHA: 'abc', CI: 'true', DATABASE_URL: 'postgres://x' }
+    const rest = {
+      GITHUB_SHA: 'abc',
+      GITHUB_ENVIRONMENT: 'production',
+      CI: 'true',
+      DATABASE_URL: 'postgres://x',
+    }
     await build(options(app, { environment: env({ ...secrets, ...rest }) }))
     const seen = savedEnvironment(app)
     expect(seen).toMatchObject({ ...rest, NEXT_PRIVATE_STANDALONE: 'true', NEXT_TELEMETRY_DISABLED: '1' })

@@ -68,16 +68,22 @@ export async function build(options: StepOptions): Promise<readonly string[] | u
   return command.argv
 }
 
-/**
- * This action's inputs, what it saved for `post`, the tokens that the runner gives to actions, and the files in
- * which it says how the deploy ended.
- */
-const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_', 'GITHUB_OUTPUT', 'GITHUB_STATE']
+/** This action's inputs, what it saved for `post`, and the tokens that the runner gives to actions. */
+const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_']
+
+/** The files in which the action says how the deploy ended, and those that steer the steps after this one. */
+const WITHHELD_FILES = new Set([
+  'GITHUB_OUTPUT',
+  'GITHUB_STATE',
+  'GITHUB_STEP_SUMMARY',
+  'GITHUB_ENV',
+  'GITHUB_PATH',
+])
 
 /** The environment without what only the action itself may know: the SSH key is in INPUT_KEY. */
 function stepEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const allowed = Object.entries(environment).filter(
-    ([name]) => !WITHHELD.some((prefix) => name.startsWith(prefix)),
+    ([name]) => !WITHHELD_FILES.has(name) && !WITHHELD.some((prefix) => name.startsWith(prefix)),
   )
   // corepack would ask before it downloads, and nobody is there to answer.
   return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) }
