@@ -409,6 +409,15 @@ describe('it is never so long that GitHub drops it:', () => {
     expect(text).toContain('…')
   })
 
+  test('what stands in it already takes from its room', () => {
+    const rows = Array.from({ length: 12 }, () => row({ detail: `detail ${endless}` }))
+    const taken = 850_000
+    const text = renderSummary(report({ rows }), taken)
+    expect(taken + Buffer.byteLength(text)).toBeLessThan(limit)
+    expect(text).toContain(`${now} is live and verified`)
+    expect(text).not.toContain('detail')
+  })
+
   test('whatever is in it, and however much', () => {
     const text = fc.tuple(fc.constantFrom('<', '漢', '😀', 'x|'), fc.integer({ min: 0, max: 30_000 }))
     const many = fc.integer({ min: 0, max: 300 })

@@ -77,6 +77,23 @@ describe('a report', () => {
     expect(readFileSync(files.summary, 'utf8')).toMatch(/^earlier\n## ✅ deploy\n/)
   })
 
+  test('leaves out of the summary what has no room beside what stands there', () => {
+    const rows = Array.from({ length: 12 }, () => ({
+      phase: 'upload' as const,
+      host: null,
+      state: 'ok' as const,
+      startedAt: 0,
+      durationMs: 1,
+      detail: '<'.repeat(10_000),
+    }))
+    const earlier = 'x'.repeat(890_000)
+    writeFileSync(files.summary, `${earlier}\n`)
+    writeReport(report({ rows }))
+    const added = readFileSync(files.summary, 'utf8').slice(earlier.length)
+    expect(added).toContain('\n## ✅ deploy\n')
+    expect(Buffer.byteLength(added)).toBeLessThan(10_000)
+  })
+
   test('ends the log with the one sentence', () => {
     writeReport(report())
     expect(log.trimEnd().split('\n').at(-1)).toBe(`${now} is live and verified; before it was ${before}.`)

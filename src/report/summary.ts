@@ -51,11 +51,12 @@ export function reportOf(
   }
 }
 
-export function renderSummary(report: Report): string {
+/** @param taken bytes that stand in the step's summary already */
+export function renderSummary(report: Report, taken = 0): string {
   const { title, command, outcome, origin, rows } = report
   const { failure, hosts, succeeded } = outcome
   const looking = command === 'status'
-  return fitting([
+  return fitting(LARGEST - taken, [
     `## ${mark(outcome)} ${escape(title)}`,
     `**${escape(sentence(outcome, command))}**`,
     failure === null ? '' : renderFailure(report, failure),
@@ -73,13 +74,13 @@ export function renderSummary(report: Report): string {
   ])
 }
 
-/** As many of the sections as there is room for. */
-function fitting(sections: readonly string[]): string {
+/** As many of the sections as there is room for. @param room in bytes */
+function fitting(room: number, sections: readonly string[]): string {
   const kept: string[] = []
   let bytes = 0
   for (const section of sections.filter((text) => text !== '')) {
     const size = Buffer.byteLength(section) + 2
-    if (bytes + size > LARGEST) continue
+    if (bytes + size > room) continue
     bytes += size
     kept.push(section)
   }

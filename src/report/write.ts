@@ -1,6 +1,6 @@
 /** Writes a report where GitHub looks for it: outputs, summary, annotation, exit code. */
 import { randomBytes } from 'node:crypto'
-import { appendFileSync } from 'node:fs'
+import { appendFileSync, statSync } from 'node:fs'
 import * as core from '@actions/core'
 import type { Log } from '../pipeline.ts'
 import { sentence } from './sentence.ts'
@@ -92,7 +92,7 @@ export function writeReport(report: Report): void {
   core.setOutput('uploaded-bytes', String(outcome.uploadedBytes))
   core.setOutput('duration-ms', String(durationMs))
 
-  appendSummary(renderSummary(report), process.env['GITHUB_STEP_SUMMARY'])
+  appendSummary(report, process.env['GITHUB_STEP_SUMMARY'])
   const { failure } = outcome
   if (failure !== null) {
     if (failure.evidence !== undefined && failure.evidence.trim() !== '') {
@@ -113,10 +113,11 @@ export function writeReport(report: Report): void {
 }
 
 /** A summary that cannot be written is no reason to hide a deploy. */
-function appendSummary(markdown: string, file: string | undefined): void {
+function appendSummary(report: Report, file: string | undefined): void {
   if (file === undefined) return
   try {
-    appendFileSync(file, markdown)
+    const taken = statSync(file, { throwIfNoEntry: false })?.size
+    appendFileSync(file, renderSummary(report, taken))
   } catch (error) {
     core.warning(`the job summary could not be written: ${(error as Error).message}`)
   }
