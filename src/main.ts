@@ -38,9 +38,9 @@ async function main(): Promise<void> {
     outcome = { ...untouched(nothingKnown), failure: Failure.from(error) }
   }
   const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env)
-  writeReport(redactReport(report, redact))
+  const written = writeReport(redactReport(report, redact))
   markFinished()
-  process.exit(outcome.succeeded ? 0 : 1)
+  process.exit(outcome.succeeded && written ? 0 : 1)
 }
 
 function storyOf({ inputs: { command } }: Plan, project: Project | undefined): Story {

@@ -30,8 +30,8 @@ async function post(): Promise<void> {
   const plan = { ...createPlan(inputs, packageName(inputs)), activation }
   const outcome = await aftermath(plan, rememberedRelease(), programs(), pipeline)
   const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env)
-  writeReport(redactReport({ ...report, title: `${report.title} was cut off` }, redact))
-  process.exit(outcome.succeeded ? 0 : 1)
+  const written = writeReport(redactReport({ ...report, title: `${report.title} was cut off` }, redact))
+  process.exit(outcome.succeeded && written ? 0 : 1)
 }
 
 void post()

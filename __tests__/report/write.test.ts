@@ -2,7 +2,14 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { Failure } from '../../src/protocol/failure.ts'
-import { isFinished, jobLog, markFinished, maskSecrets, writeReport } from '../../src/report/write.ts'
+import {
+  isFinished,
+  jobLog,
+  markFinished,
+  maskSecrets,
+  rememberActivation,
+  writeReport,
+} from '../../src/report/write.ts'
 import type { Report } from '../../src/report/summary.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { before, live, now, outcomeOf } from './outcomes.ts'
@@ -129,6 +136,24 @@ describe('a report', () => {
     expect(commands()).toEqual([expect.stringMatching(/^::warning::the job summary could not be written/)])
   })
 
+  test('comes before outputs that cannot be written, and says so of each', () => {
+    process.env['GITHUB_OUTPUT'] = join(files.output, 'removed')
+    const failure = new Failure('candidate-died', 'it died')
+    expect(writeReport(report({ outcome: outcomeOf({ failure }) }))).toBe(false)
+    expect(readFileSync(files.summary, 'utf8')).toContain('it died')
+    const [first, second, ...others] = commands()
+    expect(first).toBe('::error title=Gapless%3A candidate-died::it died.')
+    expect(second).toMatch(
+      /^::error title=Gapless%3A outputs-unwritten::The runner could not keep the outputs status, release, .*, duration-ms: Missing file at path: .*removed\. The run itself ended as the log says;/,
+    )
+    expect(others).toEqual([])
+    expect(log.indexOf('Nothing went live')).toBeLessThan(log.indexOf('outputs-unwritten'))
+  })
+
+  test('says whether the outputs were written', () => {
+    expect(writeReport(report())).toBe(true)
+  })
+
   test('is complete where there is no summary at all', () => {
     delete process.env['GITHUB_STEP_SUMMARY']
     writeReport(report())
@@ -204,6 +229,19 @@ describe('what is told for debugging', () => {
     jobLog.debug(() => `→ stage\n::error::x${'y'.repeat(10_000)}`)
     expect(log).toMatch(/^::debug::→ stage%0A::error::xy{3000,4000}\n$/)
   })
+})
+
+test.each([
+  ['that the run has reported', () => markFinished(), /may take this run for one that was cut off$/],
+  ['which activation it may begin', () => rememberActivation('id'), /cannot tell how the run ended$/],
+  ['which release may go live', () => jobLog.remember(now), /may not know that it had begun to switch$/],
+])('a run goes on where post cannot be told %s', (_, act, warning) => {
+  process.env['GITHUB_STATE'] = join(files.state, 'removed')
+  act()
+  expect(commands()).toEqual([
+    expect.stringMatching(/^::warning::the state of this step could not be saved \(Missing/),
+  ])
+  expect(commands()[0]).toMatch(warning)
 })
 
 test('the post step learns that the run has reported', () => {

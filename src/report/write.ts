@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { appendFileSync, statSync } from 'node:fs'
 import * as core from '@actions/core'
 import type { Log } from '../pipeline.ts'
+import { Failure } from '../protocol/failure.ts'
 import { sentence } from './sentence.ts'
 import { renderSummary, type Report } from './summary.ts'
 import { type Redact, redactor } from './redactor.ts'
@@ -14,7 +15,12 @@ const LONGEST_DEBUG = 4000
 /** The job's log. One line each: what a server says must not become a workflow command. */
 export const jobLog: Log = {
   mask: core.setSecret,
-  remember: (release) => core.saveState('release', release),
+  remember: (release) =>
+    saveState(
+      'release',
+      release,
+      'if this job is cancelled, the post step may not know that it had begun to switch',
+    ),
   info: (line) => core.info(withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
   warning: (line) => core.warning(visible(line)),
   annotate: (message, { file, line, column }) =>
@@ -61,12 +67,19 @@ export function maskSecrets(secrets: readonly string[]): Masks {
 
 /** Tells the post step that the run ended by itself and has reported. */
 export function markFinished(): void {
-  core.saveState('finished', 'true')
+  saveState('finished', 'true', 'the post step may take this run for one that was cut off')
 }
 
 /** Tells the post step which activation this run may begin. */
 export function rememberActivation(id: string): void {
-  core.saveState('activation', id)
+  saveState('activation', id, 'if this job is cancelled, the post step cannot tell how the run ended')
+}
+
+/** What post does not learn is no reason to end a deploy: the server finishes it all the same. */
+function saveState(name: string, value: string, otherwise: string): void {
+  const problem = problemOf(() => core.saveState(name, value))
+  if (problem !== null)
+    core.warning(visible(`the state of this step could not be saved (${problem}): ${otherwise}`))
 }
 
 /** The activation that a run which was cut off may have begun, or undefined. */
@@ -83,43 +96,72 @@ export function isFinished(): boolean {
   return core.getState('finished') === 'true'
 }
 
-export function writeReport(report: Report): void {
-  const { command, outcome, durationMs } = report
-  core.setOutput('status', outcome.status)
-  core.setOutput('release', outcome.release ?? '')
-  core.setOutput('previous-release', outcome.previousRelease ?? '')
-  core.setOutput('live-release', outcome.liveRelease ?? '')
-  core.setOutput('uploaded-bytes', String(outcome.uploadedBytes))
-  core.setOutput('duration-ms', String(durationMs))
-
+/**
+ * What people read comes first: outputs that cannot be written, on a full disk, must not hide how the run ended.
+ * @returns whether every output could be written; the step is red otherwise
+ */
+export function writeReport(report: Report): boolean {
+  const { command, outcome } = report
   appendSummary(report, process.env['GITHUB_STEP_SUMMARY'])
-  const { failure } = outcome
-  if (failure !== null) {
-    if (failure.evidence !== undefined && failure.evidence.trim() !== '') {
-      // The app's own words: whatever looks like a workflow command in them must not be one.
-      const token = `stop-${randomBytes(16).toString('hex')}`
-      core.info(`::stop-commands::${token}\n${visible(failure.evidence)}\n::${token}::`)
-    }
-    core.error(
-      visible(
-        `${asSentence(failure.message)}${failure.remedy === undefined ? '' : ` ${asSentence(failure.remedy)}`}`,
-      ),
-      {
-        title: `Gapless: ${failure.code}`,
-      },
-    )
-  }
+  if (outcome.failure !== null) annotate(outcome.failure)
   core.info(sentence(outcome, command))
+  return setOutputs(report)
+}
+
+function annotate({ code, message, remedy, evidence = '' }: Failure): void {
+  if (evidence.trim() !== '') {
+    // The app's own words: whatever looks like a workflow command in them must not be one.
+    const token = `stop-${randomBytes(16).toString('hex')}`
+    core.info(`::stop-commands::${token}\n${visible(evidence)}\n::${token}::`)
+  }
+  const next = remedy === undefined ? '' : ` ${asSentence(remedy)}`
+  core.error(visible(`${asSentence(message)}${next}`), { title: `Gapless: ${code}` })
+}
+
+function setOutputs({ outcome, durationMs }: Report): boolean {
+  const outputs = {
+    status: outcome.status,
+    release: outcome.release ?? '',
+    'previous-release': outcome.previousRelease ?? '',
+    'live-release': outcome.liveRelease ?? '',
+    'uploaded-bytes': String(outcome.uploadedBytes),
+    'duration-ms': String(durationMs),
+  }
+  const missing = Object.entries(outputs).flatMap(([name, value]) => {
+    const problem = problemOf(() => core.setOutput(name, value))
+    return problem === null ? [] : [{ name, problem }]
+  })
+  if (missing.length === 0) return true
+  const names = missing.map(({ name }) => name).join(', ')
+  const failure = new Failure(
+    'outputs-unwritten',
+    `The runner could not keep the outputs ${names}: ${missing[0]!.problem}`,
+    {
+      remedy:
+        'The run itself ended as the log says; the step fails because whoever reads its outputs would be misled.',
+    },
+  )
+  annotate(failure)
+  return false
 }
 
 /** A summary that cannot be written is no reason to hide a deploy. */
 function appendSummary(report: Report, file: string | undefined): void {
   if (file === undefined) return
-  try {
+  const problem = problemOf(() => {
     const taken = statSync(file, { throwIfNoEntry: false })?.size
     appendFileSync(file, renderSummary(report, taken))
+  })
+  if (problem !== null) core.warning(visible(`the job summary could not be written: ${problem}`))
+}
+
+/** Why something could not be written, or null. */
+function problemOf(write: () => void): string | null {
+  try {
+    write()
+    return null
   } catch (error) {
-    core.warning(`the job summary could not be written: ${(error as Error).message}`)
+    return (error as Error).message
   }
 }
 
