@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from '@jest/globals'
-import { createPipeline, type Log } from '../src/pipeline.ts'
+import { createPipeline, type Log, type Row } from '../src/pipeline.ts'
 import { Failure } from '../src/protocol/failure.ts'
 import { failureOf } from './support/failure.ts'
 import { silentLog } from './support/log.ts'
@@ -72,6 +72,42 @@ describe('a phase', () => {
         durationMs: 0,
         detail: 'candidate-check is off',
       }),
+    ])
+  })
+
+  test('that goes on later has one row for both parts, with the time of both', async () => {
+    const pipeline = createPipeline(listen().log)
+    const part = (detail: string) => async () => {
+      await delay(20)
+      return { value: undefined, detail }
+    }
+    await pipeline.run('health-check', part('2 workers serve'))
+    const [{ startedAt }] = pipeline.rows as [Row]
+    await pipeline.run('swap', part('elsewhere'))
+    await pipeline.run('health-check', part('the URL answered'))
+    const detail = '2 workers serve; the URL answered'
+    expect(pipeline.rows).toEqual([
+      expect.objectContaining({ phase: 'health-check', state: 'ok', startedAt, detail }),
+      expect.objectContaining({ phase: 'swap' }),
+    ])
+    expect(pipeline.rows[0]!.durationMs).toBeGreaterThanOrEqual(38)
+
+    const fails = () => Promise.reject(new Failure('public-url-unhealthy', 'then it did not'))
+    await failureOf(pipeline.run('health-check', fails))
+    expect(pipeline.rows).toHaveLength(2)
+    expect(pipeline.rows[0]).toMatchObject({ state: 'failed', detail: `${detail}; then it did not` })
+  })
+
+  test('has a row on each host, and a row of its own after one that failed', async () => {
+    const pipeline = createPipeline(listen().log)
+    const done = async () => ({ value: undefined, detail: '' })
+    await failureOf(pipeline.on('a').run('recover', () => Promise.reject(new Error('no'))))
+    await pipeline.on('a').run('recover', done)
+    await pipeline.on('b').run('recover', done)
+    expect(pipeline.rows.map(({ host, state }) => [host, state])).toEqual([
+      ['a', 'failed'],
+      ['a', 'ok'],
+      ['b', 'ok'],
     ])
   })
 

@@ -69,6 +69,20 @@ export interface Pipeline {
 
 export function createPipeline(log: Log): Pipeline {
   const rows: Row[] = []
+  // One row per phase and host: what a phase does later, such as asking the public URL, is added to the row it has.
+  const keep = (row: Row) => {
+    const index = rows.findIndex(
+      ({ phase, host, state }) => phase === row.phase && host === row.host && state === 'ok',
+    )
+    const before = rows[index]
+    if (before === undefined) {
+      rows.push(row)
+      return
+    }
+    const durationMs = before.durationMs + row.durationMs
+    const detail = `${before.detail}; ${row.detail}`
+    rows[index] = { ...row, startedAt: before.startedAt, durationMs, detail }
+  }
   // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
   let running = 0
 
@@ -86,7 +100,7 @@ export function createPipeline(log: Log): Pipeline {
         const row = (state: Row['state'], detail: string): Row => {
           const durationMs = Math.round(performance.now() - begun)
           const ended = { phase, host, state, startedAt, durationMs, detail }
-          rows.push(ended)
+          keep(ended)
           return ended
         }
         if (running === 0) log.group(phase)
