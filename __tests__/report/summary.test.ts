@@ -170,6 +170,14 @@ describe('the summary', () => {
     expect(text).toContain('<summary>1 worker on a.example</summary>')
   })
 
+  test('of several hosts counts where they were checked, beside what the runner asked itself', () => {
+    const check = (host: string | null, detail: string) => row({ phase: 'health-check', host, detail })
+    const rows = [check('a', '1 serves'), check('b', '1 serves'), check(null, 'https://x answered HTTP 200')]
+    expect(renderSummary(report({ rows }))).toContain(
+      '- **Checked:** health-check on 2 hosts; https://x answered HTTP 200\n',
+    )
+  })
+
   test('can be written of a run that failed before there was a plan', () => {
     const early = reportOf(
       undefined,

@@ -170,17 +170,18 @@ function percent(share: number): string {
   return `${share < 10 ? share.toFixed(1) : Math.round(share)} %`
 }
 
-/** On several hosts the same checks are made: they are told once. */
+/** On several hosts the same checks are made: they are told once. What the runner asked itself stands for itself. */
 function checks(rows: readonly Row[]): readonly string[] {
   const made = rows.filter(
     ({ phase, state }) => state === 'ok' && (phase === 'verify' || phase === 'health-check'),
   )
   if (made.every(({ host }) => host === null)) return made.map(({ detail }) => detail)
   const hosts = (phase: Row['phase']) =>
-    new Set(made.filter((row) => row.phase === phase).map(({ host }) => host)).size
-  return (['verify', 'health-check'] as const)
+    new Set(made.filter((row) => row.phase === phase).flatMap(({ host }) => host ?? [])).size
+  const onHosts = (['verify', 'health-check'] as const)
     .filter((phase) => hosts(phase) > 0)
     .map((phase) => `${phase} on ${plural(hosts(phase), 'host')}`)
+  return [...onHosts, ...made.filter(({ host }) => host === null).map(({ detail }) => detail)]
 }
 
 function hostRow({ name, status, live }: HostOutcome): readonly string[] {
