@@ -63,5 +63,9 @@ describe('the outcome of several hosts', () => {
     ])
     expect(outcome).toMatchObject({ status: 'down', succeeded: false, liveRelease: null })
     expect(outcome.failure?.message).toBe('b died; then the way back failed')
+    expect(outcome.hosts.map(({ failure }) => failure?.message)).toEqual([
+      'b died',
+      'b died; then the way back failed',
+    ])
   })
 })

@@ -37,7 +37,7 @@ describe('a phase', () => {
   test('that fails leaves a row with the reason, and throws it on', async () => {
     const { log, lines } = listen()
     const pipeline = createPipeline(log)
-    const failure = new Failure('candidate-died', 'the new release died')
+    const failure = new Failure('candidate-died', 'the new release died', { evidence: 'its last line' })
     const thrown = await failureOf(
       pipeline.run('verify', async () => {
         throw failure
@@ -45,7 +45,12 @@ describe('a phase', () => {
     )
     expect(thrown).toBe(failure)
     expect(pipeline.rows).toEqual([
-      expect.objectContaining({ phase: 'verify', state: 'failed', detail: 'the new release died' }),
+      expect.objectContaining({
+        phase: 'verify',
+        state: 'failed',
+        detail: 'the new release died',
+        evidence: 'its last line',
+      }),
     ])
     expect(lines).toEqual([
       '> verify',

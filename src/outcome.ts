@@ -43,6 +43,8 @@ export interface HostOutcome {
   readonly name: string | null
   readonly status: ActivationStatus
   readonly live: string | null
+  /** Why it is not live; after a failure elsewhere that failure. Filled after an activation. */
+  readonly failure: Failure | null
   readonly workers: readonly WorkerState[]
   /** Filled by `status`. */
   readonly releases: readonly ReleaseSummary[]
@@ -140,10 +142,11 @@ export function together(known: Known, ended: readonly Ended[]): Outcome {
     previousRelease: previous ?? known.live,
     liveRelease: agreed(ended.map(({ verdict }) => verdict.live)),
     failure,
-    hosts: ended.map(({ name, verdict: { status: own, live, workers } }) => ({
+    hosts: ended.map(({ name, verdict: { status: own, live, workers }, failure: why }) => ({
       name,
       status: own,
       live,
+      failure: why,
       workers,
       releases: [],
       server: null,

@@ -26,6 +26,8 @@ export interface Row {
   readonly durationMs: number
   /** What it did, or why it failed. */
   readonly detail: string
+  /** What was seen where it failed. */
+  readonly evidence?: string | undefined
 }
 
 /** What a phase has to show: a value for the phases after it, and what to say of it. */
@@ -97,9 +99,9 @@ export function createPipeline(log: Log): Pipeline {
       async run(phase, act) {
         const startedAt = Date.now()
         const begun = performance.now()
-        const row = (state: Row['state'], detail: string): Row => {
+        const row = (state: Row['state'], detail: string, evidence?: string): Row => {
           const durationMs = Math.round(performance.now() - begun)
-          const ended = { phase, host, state, startedAt, durationMs, detail }
+          const ended = { phase, host, state, startedAt, durationMs, detail, evidence }
           keep(ended)
           return ended
         }
@@ -112,7 +114,7 @@ export function createPipeline(log: Log): Pipeline {
           return value
         } catch (error) {
           const failure = Failure.from(error)
-          const { durationMs } = row('failed', failure.message)
+          const { durationMs } = row('failed', failure.message, failure.evidence)
           info(`failed: ${failure.message} (${phase}: ${formatDuration(durationMs)})`)
           throw failure
         } finally {

@@ -60,13 +60,24 @@ function reportWith(text: string): Report {
     command: 'deploy',
     origin: null,
     durationMs: 1,
-    rows: [{ phase: 'connect', host: text, state: 'failed', startedAt: 0, durationMs: 1, detail: text }],
+    rows: [
+      {
+        phase: 'connect',
+        host: text,
+        state: 'failed',
+        startedAt: 0,
+        durationMs: 1,
+        detail: text,
+        evidence: `the row's: ${text}`,
+      },
+    ],
     outcome: outcomeOf({
       failure: new Failure('build-failed', text, { remedy: text, evidence: text }),
       hosts: ['a', 'b'].map((name) => ({
         name: `${name}${text}`,
         status: 'down' as const,
         live: null,
+        failure: new Failure('worker-died', text, { evidence: `${name}'s: ${text}` }),
         releases: [releaseSummary({ id: '20260101000001' })],
         server: null,
         rehearsal: null,
@@ -78,7 +89,6 @@ function reportWith(text: string): Report {
 
 /** What a Markdown reader takes for structure: tags, entities aside; cells; blocks. */
 function skeleton(markdown: string): string {
-  const [head = '', evidence = '', tail = ''] = markdown.split(/<pre>([^]*)<\/pre>/)
   const shape = (text: string) =>
     text
       .replace(/&#\d+;/g, 'x')
@@ -87,7 +97,11 @@ function skeleton(markdown: string): string {
         (line.match(/<[^>]*>?|`|\*\*|\||\[|\]|^#+ |^> |^[-+] |^\d+[.)] |~~|\\|\$|!\[/g) ?? []).join(''),
       )
       .join('\n')
-  return `${shape(head)}<pre>${(evidence.match(/<|>/g) ?? []).join('')}</pre>${shape(tail)}`
+  // Every second part is evidence: text that ends its block early makes more parts.
+  return markdown
+    .split(/<pre>([^]*?)<\/pre>/)
+    .map((part, index) => (index % 2 === 0 ? shape(part) : (part.match(/<|>/g) ?? []).join('')))
+    .join('<pre>')
 }
 
 test('the summary keeps its shape, whatever is in it', () =>
@@ -203,7 +217,9 @@ test('no secret is in the summary or the annotations, in whatever form it is met
       const redact = redactor([one])
       const { outcome, title, rows } = redactReport(reportWith(`${before}${met}${after}`), redact)
       const { message, remedy, evidence } = outcome.failure!
-      return [title, rows[0]!.detail, message, remedy, evidence].every((text) => !text!.includes(met))
+      const [row, host] = [rows[0]!, outcome.hosts[0]!.failure!]
+      const shown = [title, message, remedy, evidence, row.detail, row.evidence, host.message, host.evidence]
+      return shown.every((text) => !text!.includes(met))
     },
   })
 

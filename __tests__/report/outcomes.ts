@@ -23,6 +23,7 @@ export function hostOutcome(changes: Partial<HostOutcome> = {}): HostOutcome {
     name: null,
     status: 'live',
     live: now,
+    failure: null,
     workers: [],
     releases: [],
     server: null,

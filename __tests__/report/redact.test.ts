@@ -101,6 +101,7 @@ describe('secrets', () => {
             startedAt: 0,
             durationMs: 1,
             detail: 's3cret-value',
+            evidence: 'row s3cret-value',
           },
         ],
         outcome: outcomeOf({
@@ -108,6 +109,7 @@ describe('secrets', () => {
           failure,
           hosts: [
             hostOutcome({
+              failure: new Failure('x', 'y s3cret-value', { evidence: 'host s3cret-value' }),
               server: { now: '', freeBytes: 0, lock: 'by s3cret-value', interrupted: null, journal: [entry] },
             }),
           ],
@@ -115,7 +117,10 @@ describe('secrets', () => {
       },
       redactor(['s3cret-value']),
     )
-    expect(JSON.stringify([report, report.outcome.failure?.toRecord()])).not.toContain('s3cret')
+    const failures = [report.outcome.failure, report.outcome.hosts[0]?.failure].map((one) => one?.toRecord())
+    expect(JSON.stringify([report, failures])).not.toContain('s3cret')
+    expect(report.rows[0]?.evidence).toBe('row ***')
+    expect(failures[1]?.evidence).toBe('host ***')
     expect(report.outcome.failure).toMatchObject({
       code: 'build-failed',
       message: 'it said ***',

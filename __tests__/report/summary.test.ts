@@ -170,6 +170,48 @@ describe('the summary', () => {
     expect(text).toContain('<summary>1 worker on a.example</summary>')
   })
 
+  describe('shows what was seen', () => {
+    const died = (host: string) => new Failure('x', `${host}: it died`, { evidence: `the log of ${host}` })
+    const sectionsOf = (text: string) =>
+      [...text.matchAll(/<summary>(Evidence.*)<\/summary>\n\n<pre>(.*)<\/pre>/g)].map(([, title, log]) => [
+        title,
+        log,
+      ])
+
+    test('on every host that failed, and once', () => {
+      const hosts = ['a', 'b'].map((name) => hostOutcome({ name, failure: died(name) }))
+      const rows = ['a', 'b', 'c'].map((host) =>
+        row({ phase: 'verify', state: 'failed', host, detail: 'it died', evidence: `the log of ${host}` }),
+      )
+      const text = renderSummary(report({ outcome: outcomeOf({ failure: died('a'), hosts }), rows }))
+      expect(sectionsOf(text)).toEqual([
+        ['Evidence', 'the log of a'],
+        ['Evidence: b: it died', 'the log of b'],
+        ['Evidence: c: it died', 'the log of c'],
+      ])
+    })
+
+    test('where a phase failed that was no reason to end the run', () => {
+      const rows = [row({ phase: 'recover', state: 'failed', detail: 'no worker', evidence: 'its log' })]
+      expect(sectionsOf(renderSummary(report({ rows })))).toEqual([['Evidence: no worker', 'its log']])
+    })
+
+    test('as far as there is room, and nothing else is left out for it', () => {
+      const rows = Array.from({ length: 100 }, (_, index) =>
+        row({
+          state: 'failed',
+          host: `host-${index}`,
+          detail: 'no',
+          evidence: `${index}${'<'.repeat(30_000)}`,
+        }),
+      )
+      const text = renderSummary(report({ rows }))
+      expect(Buffer.byteLength(text)).toBeLessThan(1024 * 1024)
+      expect(text).toContain('| upload | host-99 |')
+      expect(text).toContain('<summary>Evidence: host-0: no</summary>')
+    })
+  })
+
   test('of several hosts counts where they were checked, beside what the runner asked itself', () => {
     const check = (host: string | null, detail: string) => row({ phase: 'health-check', host, detail })
     const rows = [check('a', '1 serves'), check('b', '1 serves'), check(null, 'https://x answered HTTP 200')]

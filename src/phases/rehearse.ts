@@ -64,7 +64,7 @@ async function rehearse(
   return { ...untouched(known), succeeded: true, hosts: outcomes }
 }
 
-const NOTHING_MORE = { workers: [], releases: [], server: null } as const
+const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null } as const
 
 async function ask({ inputs, run }: Plan, host: Host, release: string | null): Promise<Result<'rehearse'>> {
   const { host: address, port } = inputs.app

@@ -28,6 +28,7 @@ async function look(host: Host, log: Pick<Log, 'info'>): Promise<Done<HostOutcom
     name: host.name,
     status: healthy ? 'live' : 'down',
     live: served,
+    failure: null,
     releases,
     workers,
     server: { now, freeBytes, lock, interrupted, journal },

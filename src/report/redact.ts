@@ -25,7 +25,11 @@ export function redactReport(report: Report, redact: Redact): Report {
   return {
     ...report,
     title: redact(title),
-    rows: rows.map((row): Row => ({ ...row, detail: redact(row.detail) })),
+    rows: rows.map((row): Row => ({
+      ...row,
+      detail: redact(row.detail),
+      evidence: row.evidence && redact(row.evidence),
+    })),
     outcome: {
       ...outcome,
       failure,
@@ -38,6 +42,7 @@ export function redactReport(report: Report, redact: Redact): Report {
 function redactHost(host: HostOutcome, redact: Redact): HostOutcome {
   return {
     ...host,
+    failure: host.failure && redactFailure(host.failure, redact),
     server: host.server && redactServer(host.server, redact),
     rehearsal: host.rehearsal && redactRehearsal(host.rehearsal, redact),
   }

@@ -7,6 +7,7 @@ import { type HostOutcome, type Outcome, wouldFail } from '../outcome.ts'
 import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
 import type { ReleaseInfo } from '../protocol/messages.ts'
+import { renderEvidence, renderOtherEvidence } from './evidence.ts'
 import { bullets, code, escape, folded, link, on, table, titled, verbatim } from './markdown.ts'
 import { commitUrl, errorUrl, type Origin, originOf } from './origin.ts'
 import { renderRehearsal } from './rehearsal.ts'
@@ -14,8 +15,6 @@ import { type Command, sentence } from './sentence.ts'
 import { slowestHost } from './slowest.ts'
 import { timeline } from './timeline.ts'
 
-/** In characters, of which each takes up to eight bytes. */
-const LONGEST_EVIDENCE = 20_000
 /** Of the journal, in characters. */
 const LONGEST_ENTRY = 500
 /** A summary over 1 MiB is dropped whole by GitHub. In bytes. */
@@ -71,6 +70,8 @@ export function renderSummary(report: Report, taken = 0): string {
     ]),
     looking ? '' : timeline(rows),
     rows.length === 0 ? '' : folded('What each phase did', renderPhases(rows), !succeeded),
+    // Of a hundred hosts it may be more than there is room for: last, so that nothing else is left out for it.
+    ...renderOtherEvidence(outcome, rows),
   ])
 }
 
@@ -100,9 +101,8 @@ function renderFailure(
   const name = link(`\`${escape(code)}\``, origin && errorUrl(origin, code))
   const why = `${escape(message)} (${name})`
   const next = remedy === undefined ? '' : `\n\n**Next:** ${escape(remedy)}`
-  const seen = (evidence ?? '').slice(-LONGEST_EVIDENCE)
-  const proof = seen.trim() === '' ? '' : `\n\n${folded('Evidence', verbatim(seen))}`
-  return why + next + proof
+  const proof = renderEvidence('Evidence', evidence)
+  return why + next + (proof === '' ? '' : `\n\n${proof}`)
 }
 
 /** What people ask after a run, a line each. */
