@@ -37,6 +37,19 @@ describe('the package manager is known by its lockfile', () => {
     expect((await detectPackageManager(app.path)).name).toBe('pnpm')
   })
 
+  test('devEngines in package.json does so where there is no packageManager', async () => {
+    const devEngines = { packageManager: { name: 'pnpm', version: '10.x' } }
+    const app = folder()
+      .write('package.json', { ...manifest, devEngines })
+      .write('package-lock.json', '{}')
+      .write('pnpm-lock.yaml')
+    expect(await detectPackageManager(app.path)).toMatchObject({
+      name: 'pnpm',
+      installCommand: ['pnpm', 'install', '--frozen-lockfile'],
+    })
+    expect(await detectBuildCommand(app.path)).toEqual(['pnpm', 'run', 'build'])
+  })
+
   test('packageManager names the generation of yarn', async () => {
     const app = folder()
       .write('package.json', { ...manifest, packageManager: 'yarn@4.9.1' })
