@@ -55552,6 +55552,10 @@ function normalize(text) {
  * It must be a folder of its own: not the root, nor the home itself.
  */
 function appPath(text) {
+    // Nothing expands it: the app would live in a folder of that very name.
+    if (/^\$(?:\w+|\{\w+\})(?:\/|$)/.test(text)) {
+        throw new Unusable('a path without variables: ~/apps/web or apps/web (below the home) say what $HOME/apps/web does');
+    }
     const path = normalize(text.replace(/^~\/+/, './'));
     if (path === undefined || path === '/' || path === '.' || path.startsWith('~')) {
         throw new Unusable('a folder such as /srv/web, ~/apps/web or apps/web (below the home), without ..');
@@ -55566,13 +55570,16 @@ function binPath(text) {
     }
     return path;
 }
-/** A folder inside the repository, `.` for its root. */
-function repositoryPath(text) {
-    const path = normalize(text);
-    if (path === undefined || path.startsWith('/') || path.startsWith('~')) {
-        throw new Unusable('a folder inside the repository such as apps/web, relative to its root, without ..');
-    }
-    return path;
+/** A folder inside the repository, relative to its root: `.` for that. `${{ github.workspace }}/…` is absolute. */
+function repositoryPath(workspace) {
+    return (text) => {
+        const given = normalize(text);
+        const path = given?.startsWith('/') ? external_node_path_namespaceObject.posix.relative(workspace, given) || '.' : given;
+        if (path === undefined || path.split('/')[0] === '..' || path.startsWith('~')) {
+            throw new Unusable(`a folder inside the repository such as apps/web, relative to its root or absolute below ${workspace}, without ..`);
+        }
+        return path;
+    };
 }
 /** Sharing one of these would run one release's code in another. */
 const code = ['.gapless', '.next', 'node_modules'];
@@ -55740,10 +55747,11 @@ function userName(text) {
     }
     return text;
 }
-/** A host key's fingerprint as `ssh-keygen -l` prints it, padding removed. */
+/** A host key's fingerprint, alone or in the line that `ssh-keygen -l` prints (`256 SHA256:… comment (ED25519)`). */
 function fingerprint(text) {
-    const [, hash] = /^SHA256:([A-Za-z0-9+/]{43})=?$/.exec(text) ?? [];
-    if (hash === undefined) {
+    const [word, ...others] = text.split(/\s+/).filter((part) => part.startsWith('SHA256:'));
+    const [, hash] = /^SHA256:([A-Za-z0-9+/]{43})=?$/.exec(word ?? '') ?? [];
+    if (hash === undefined || others.length > 0) {
         throw new Unusable('a fingerprint such as SHA256:… with 43 characters after the colon, from ssh-keygen -lf');
     }
     return `SHA256:${hash}`;
@@ -55872,6 +55880,8 @@ const defaults = {
 
 
 const seeInputs = 'Correct the input in the workflow; the README lists what each one accepts.';
+const emptySecret = 'If it comes from a secret, check that the secret exists and is spelled alike: ' +
+    'a workflow run from a fork, or by Dependabot, gets empty secrets.';
 /** Longer values are not shown: a cut secret would escape the runner's masking. */
 const showableLength = 100;
 /**
@@ -55889,8 +55899,9 @@ class InputReader {
         const text = this.#env[`INPUT_${name.toUpperCase()}`] ?? '';
         return text.trim() === '' ? undefined : text;
     }
+    /** Trimmed, its lines ended by \n alone: text from a form or from Windows has \r\n, and `sh` would run `a\r`. */
     text(name) {
-        return this.verbatim(name)?.trim();
+        return this.verbatim(name)?.replaceAll('\r\n', '\n').trim();
     }
     /** A password or passphrase: spaces belong to it, the line end of a pasted secret does not. */
     password(name) {
@@ -55934,7 +55945,11 @@ class InputReader {
         const [first, ...others] = this.#problems;
         if (first === undefined)
             return;
-        const remedy = [...new Set(this.#problems.map((problem) => problem.remedy))].join(' ');
+        const remedies = new Set(this.#problems.map((problem) => problem.remedy));
+        // Said once, however many inputs are missing: most often one cause emptied them all.
+        if (this.#problems.some((problem) => problem.code === 'missing-input'))
+            remedies.add(emptySecret);
+        const remedy = [...remedies].join(' ');
         if (others.length === 0)
             throw new failure_Failure(first.code, first.message, { remedy });
         const code = others.every((other) => other.code === first.code) ? first.code : 'invalid-input';
@@ -56061,24 +56076,27 @@ function hostEntry(text) {
 
 
 const linesOrCommas = /[\n,]/;
-const emptySecret = 'If it comes from a secret, check that the secret exists and is spelled alike: ' +
-    'a workflow run from a fork, or by Dependabot, gets empty secrets.';
 function readHosts(reader) {
     const entries = reader.list('host', hostEntry, linesOrCommas);
     const defaultPort = reader.value('port', values_port);
     const defaultUsername = reader.optional('username', userName);
     if (reader.text('host') === undefined) {
-        reader.missing('Input `host` is required: the server to deploy to', `Set \`host\`. ${emptySecret}`);
+        reader.missing('Input `host` is required: the server to deploy to', 'Set `host`.');
     }
-    const twice = entries.find((entry, index) => entries.slice(0, index).some((other) => other.host === entry.host && other.port === entry.port));
+    const addresses = entries.map((entry) => address(entry, defaultPort, defaultUsername));
+    const twice = addresses.find((one, index) => addresses.slice(0, index).some((other) => same(one, other)));
     if (twice !== undefined) {
         reader.invalid('host', `names ${JSON.stringify(twice.host)} twice: expected each server once`);
     }
     const usernameUnknown = reader.text('username') === undefined;
     if (usernameUnknown && entries.some((entry) => entry.username === undefined)) {
-        reader.missing('Input `username` is required: the SSH user, unless `host` is written as user@host', `Set \`username\` to the user that runs the app. ${emptySecret}`);
+        reader.missing('Input `username` is required: the SSH user, unless `host` is written as user@host', 'Set `username` to the user that runs the app.');
     }
-    return entries.map((entry) => address(entry, defaultPort, defaultUsername));
+    return addresses;
+}
+/** Whoever logs in: the app's port is there only once. */
+function same(one, other) {
+    return one.port === other.port && one.host.toLowerCase() === other.host.toLowerCase();
 }
 /** An empty user name has been reported as missing, and never leaves readInputs. */
 function address(entry, port, username = '') {
@@ -56092,7 +56110,7 @@ function readLogin(reader, env) {
         agentSocket: env['SSH_AUTH_SOCK'] || undefined,
     };
     if (login.key === undefined && login.password === undefined && login.agentSocket === undefined) {
-        reader.missing('Input `key` is required: a private key to log in with, unless an agent at SSH_AUTH_SOCK or `password` does', `Set \`key\` to the text of a private key whose public key the server accepts. ${emptySecret}`);
+        reader.missing('Input `key` is required: a private key to log in with, unless an agent at SSH_AUTH_SOCK or `password` does', 'Set `key` to the text of a private key whose public key the server accepts.');
     }
     return login;
 }
@@ -56103,7 +56121,7 @@ function readHostIdentity(reader) {
     };
     if (reader.text('known-hosts') === undefined && reader.text('fingerprint') === undefined) {
         reader.missing("Input `known-hosts` or `fingerprint` is required: the server's identity, without which anyone could pose as it", 'Set `fingerprint` to what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the server ' +
-            `(SHA256:…), or \`known-hosts\` to the lines of a known_hosts file. ${emptySecret}`);
+            '(SHA256:…), or `known-hosts` to the lines of a known_hosts file.');
     }
     return identity;
 }
@@ -56132,7 +56150,7 @@ function readProxy(reader, target, login, identity) {
         return undefined;
     }
     if (reader.text('proxy-fingerprint') === undefined && identity.knownHosts === undefined) {
-        reader.missing("Input `proxy-fingerprint` is required: the jump host's identity, unless `known-hosts` holds it", `Set \`proxy-fingerprint\`, or add the jump host's line to \`known-hosts\`. ${emptySecret}`);
+        reader.missing("Input `proxy-fingerprint` is required: the jump host's identity, unless `known-hosts` holds it", "Set `proxy-fingerprint`, or add the jump host's line to `known-hosts`.");
     }
     if (entry === undefined)
         return undefined;
@@ -56217,6 +56235,7 @@ function readInputs(env) {
     const hosts = readHosts(reader);
     const login = readLogin(reader, env);
     const hostIdentity = readHostIdentity(reader);
+    const run = readRun(env);
     const settings = {
         command,
         release,
@@ -56229,7 +56248,7 @@ function readInputs(env) {
         path: reader.optional('path', appPath),
         appName: reader.optional('app-name', appName),
         binPath: reader.list('bin-path', binPath, linesOrColons),
-        workingDirectory: reader.value('working-directory', repositoryPath),
+        workingDirectory: reader.value('working-directory', repositoryPath(run.workspace)),
         installCommand: reader.text('install-command'),
         buildCommand: reader.text('build-command'),
         app: readApp(reader),
@@ -56241,7 +56260,7 @@ function readInputs(env) {
         keepReleases: reader.value('keep-releases', integer(1, 1000)),
         batch: reader.value('batch', batchSize),
         maxParallel: reader.value('max-parallel', integer(1, 100)),
-        run: readRun(env),
+        run,
     };
     reader.finish();
     return { ...settings, secrets: secretsOf(settings), warnings: warningsOf(settings) };
@@ -56506,10 +56525,11 @@ function together(known, ended) {
         previousRelease: previous ?? known.live,
         liveRelease: agreed(ended.map(({ verdict }) => verdict.live)),
         failure,
-        hosts: ended.map(({ name, verdict: { status: own, live, workers } }) => ({
+        hosts: ended.map(({ name, verdict: { status: own, live, workers }, failure: why }) => ({
             name,
             status: own,
             live,
+            failure: why,
             workers,
             releases: [],
             server: null,
@@ -57337,7 +57357,7 @@ const manifest_file = guards_object({ kind: guards_oneOf('file'), path: string, 
 const manifest_link = guards_object({ kind: guards_oneOf('link'), path: string, target: string });
 const directory = guards_object({ kind: guards_oneOf('directory'), path: string });
 /** A folder with everything below it as the base has it. */
-const same = guards_object({ kind: guards_oneOf('same'), path: string });
+const manifest_same = guards_object({ kind: guards_oneOf('same'), path: string });
 /** What a line has, in this order: both sides hash the lines. */
 const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
 function formatEntry(entry) {
@@ -57347,7 +57367,7 @@ function formatEntry(entry) {
 function parseDifference(line) {
     if (!line.startsWith('{"kind":"same"'))
         return parseEntry(line);
-    const entry = parse(same, line, 'manifest entry');
+    const entry = parse(manifest_same, line, 'manifest entry');
     // The root itself: nothing is different at all.
     if (entry.path !== '')
         assertSafePath(entry.path);
@@ -58957,14 +58977,19 @@ async function build(options) {
     await build_run('build-failed', 'build-command', command, environment, options.log);
     return command.argv;
 }
-/**
- * This action's inputs, what it saved for `post`, the tokens that the runner gives to actions, and the files in
- * which it says how the deploy ended.
- */
-const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_', 'GITHUB_OUTPUT', 'GITHUB_STATE'];
+/** This action's inputs, what it saved for `post`, and the tokens that the runner gives to actions. */
+const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_'];
+/** The files in which the action says how the deploy ended, and those that steer the steps after this one. */
+const WITHHELD_FILES = new Set([
+    'GITHUB_OUTPUT',
+    'GITHUB_STATE',
+    'GITHUB_STEP_SUMMARY',
+    'GITHUB_ENV',
+    'GITHUB_PATH',
+]);
 /** The environment without what only the action itself may know: the SSH key is in INPUT_KEY. */
 function stepEnvironment(environment) {
-    const allowed = Object.entries(environment).filter(([name]) => !WITHHELD.some((prefix) => name.startsWith(prefix)));
+    const allowed = Object.entries(environment).filter(([name]) => !WITHHELD_FILES.has(name) && !WITHHELD.some((prefix) => name.startsWith(prefix)));
     // corepack would ask before it downloads, and nobody is there to answer.
     return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) };
 }
@@ -60346,7 +60371,7 @@ async function rehearse(hosts, { inputs }, known, pipeline, act) {
     }));
     return { ...untouched(known), succeeded: true, hosts: outcomes };
 }
-const NOTHING_MORE = { workers: [], releases: [], server: null };
+const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null };
 async function rehearse_ask({ inputs, run }, host, release) {
     const { host: address, port } = inputs.app;
     const where = release === null ? { host: address, port } : null;
@@ -60409,6 +60434,7 @@ async function look(host, log) {
         name: host.name,
         status: healthy ? 'live' : 'down',
         live: served,
+        failure: null,
         releases,
         workers,
         server: { now, freeBytes, lock, interrupted, journal },
@@ -62223,6 +62249,18 @@ const phases_status = (plan, programs, pipeline) => withHosts(plan, programs, pi
 
 function createPipeline(log) {
     const rows = [];
+    // One row per phase and host: what a phase does later, such as asking the public URL, is added to the row it has.
+    const keep = (row) => {
+        const index = rows.findIndex(({ phase, host, state }) => phase === row.phase && host === row.host && state === 'ok');
+        const before = rows[index];
+        if (before === undefined) {
+            rows.push(row);
+            return;
+        }
+        const durationMs = before.durationMs + row.durationMs;
+        const detail = `${before.detail}; ${row.detail}`;
+        rows[index] = { ...row, startedAt: before.startedAt, durationMs, detail };
+    };
     // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
     let running = 0;
     const on = (host) => {
@@ -62236,10 +62274,10 @@ function createPipeline(log) {
             async run(phase, act) {
                 const startedAt = Date.now();
                 const begun = performance.now();
-                const row = (state, detail) => {
+                const row = (state, detail, evidence) => {
                     const durationMs = Math.round(performance.now() - begun);
-                    const ended = { phase, host, state, startedAt, durationMs, detail };
-                    rows.push(ended);
+                    const ended = { phase, host, state, startedAt, durationMs, detail, evidence };
+                    keep(ended);
                     return ended;
                 };
                 if (running === 0)
@@ -62253,7 +62291,7 @@ function createPipeline(log) {
                 }
                 catch (error) {
                     const failure = failure_Failure.from(error);
-                    const { durationMs } = row('failed', failure.message);
+                    const { durationMs } = row('failed', failure.message, failure.evidence);
                     info(`failed: ${failure.message} (${phase}: ${formatDuration(durationMs)})`);
                     throw failure;
                 }
@@ -62352,6 +62390,32 @@ function table(head, rows) {
 }
 function entities(characters) {
     return characters.replace(/./gsu, (character) => `&#${character.codePointAt(0)};`);
+}
+
+;// CONCATENATED MODULE: ./build/report/evidence.js
+
+/** In characters, of which each takes up to eight bytes. */
+const LONGEST = 20_000;
+/** @returns empty where there is none */
+function renderEvidence(title, evidence = '') {
+    const seen = evidence.slice(-LONGEST);
+    return seen.trim() === '' ? '' : folded(title, verbatim(seen));
+}
+/** What is not the run's own evidence: of the other hosts that failed, and of what failed and was no reason to end. */
+function renderOtherEvidence({ failure, hosts }, rows) {
+    const ofHosts = hosts.flatMap((host) => host.failure ?? []);
+    const ofRows = rows.map(({ host, detail, evidence }) => ({
+        message: host === null ? detail : `${host}: ${detail}`,
+        evidence,
+    }));
+    const shown = new Set([failure?.evidence]);
+    return [...ofHosts, ...ofRows].flatMap(({ message, evidence }) => {
+        // A failure that took other hosts back with it is theirs too.
+        if (shown.has(evidence))
+            return [];
+        shown.add(evidence);
+        return [renderEvidence(`Evidence: ${message}`, evidence)];
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/report/origin.js
@@ -62589,8 +62653,7 @@ function safe(host) {
 
 
 
-/** In characters, of which each takes up to eight bytes. */
-const LONGEST_EVIDENCE = 20_000;
+
 /** Of the journal, in characters. */
 const LONGEST_ENTRY = 500;
 /** A summary over 1 MiB is dropped whole by GitHub. In bytes. */
@@ -62608,11 +62671,12 @@ function reportOf(plan, outcome, rows, durationMs, env) {
         ...found,
     };
 }
-function renderSummary(report) {
+/** @param taken bytes that stand in the step's summary already */
+function renderSummary(report, taken = 0) {
     const { title, command, outcome, origin, rows } = report;
     const { failure, hosts, succeeded } = outcome;
     const looking = command === 'status';
-    return fitting([
+    return fitting(LARGEST - taken, [
         `## ${mark(outcome)} ${markdown_escape(title)}`,
         `**${markdown_escape(sentence(outcome, command))}**`,
         failure === null ? '' : renderFailure(report, failure),
@@ -62627,15 +62691,17 @@ function renderSummary(report) {
         ]),
         looking ? '' : timeline(rows),
         rows.length === 0 ? '' : folded('What each phase did', renderPhases(rows), !succeeded),
+        // Of a hundred hosts it may be more than there is room for: last, so that nothing else is left out for it.
+        ...renderOtherEvidence(outcome, rows),
     ]);
 }
-/** As many of the sections as there is room for. */
-function fitting(sections) {
+/** As many of the sections as there is room for. @param room in bytes */
+function fitting(room, sections) {
     const kept = [];
     let bytes = 0;
     for (const section of sections.filter((text) => text !== '')) {
         const size = Buffer.byteLength(section) + 2;
-        if (bytes + size > LARGEST)
+        if (bytes + size > room)
             continue;
         bytes += size;
         kept.push(section);
@@ -62653,9 +62719,8 @@ function renderFailure({ origin }, { code, message, remedy, evidence }) {
     const name = markdown_link(`\`${markdown_escape(code)}\``, origin && errorUrl(origin, code));
     const why = `${markdown_escape(message)} (${name})`;
     const next = remedy === undefined ? '' : `\n\n**Next:** ${markdown_escape(remedy)}`;
-    const seen = (evidence ?? '').slice(-LONGEST_EVIDENCE);
-    const proof = seen.trim() === '' ? '' : `\n\n${folded('Evidence', verbatim(seen))}`;
-    return why + next + proof;
+    const proof = renderEvidence('Evidence', evidence);
+    return why + next + (proof === '' ? '' : `\n\n${proof}`);
 }
 /** What people ask after a run, a line each. */
 function renderFacts(report) {
@@ -62714,15 +62779,16 @@ function percent(share) {
         return 'less than 0.1 %';
     return `${share < 10 ? share.toFixed(1) : Math.round(share)} %`;
 }
-/** On several hosts the same checks are made: they are told once. */
+/** On several hosts the same checks are made: they are told once. What the runner asked itself stands for itself. */
 function checks(rows) {
     const made = rows.filter(({ phase, state }) => state === 'ok' && (phase === 'verify' || phase === 'health-check'));
     if (made.every(({ host }) => host === null))
         return made.map(({ detail }) => detail);
-    const hosts = (phase) => new Set(made.filter((row) => row.phase === phase).map(({ host }) => host)).size;
-    return ['verify', 'health-check']
+    const hosts = (phase) => new Set(made.filter((row) => row.phase === phase).flatMap(({ host }) => host ?? [])).size;
+    const onHosts = ['verify', 'health-check']
         .filter((phase) => hosts(phase) > 0)
         .map((phase) => `${phase} on ${plural(hosts(phase), 'host')}`);
+    return [...onHosts, ...made.filter(({ host }) => host === null).map(({ detail }) => detail)];
 }
 function hostRow({ name, status, live }) {
     return [name ?? '', status, live ?? 'nothing that is known'];
@@ -62811,7 +62877,11 @@ function redactReport(report, redact) {
     return {
         ...report,
         title: redact(title),
-        rows: rows.map((row) => ({ ...row, detail: redact(row.detail) })),
+        rows: rows.map((row) => ({
+            ...row,
+            detail: redact(row.detail),
+            evidence: row.evidence && redact(row.evidence),
+        })),
         outcome: {
             ...outcome,
             failure,
@@ -62823,6 +62893,7 @@ function redactReport(report, redact) {
 function redactHost(host, redact) {
     return {
         ...host,
+        failure: host.failure && redactFailure(host.failure, redact),
         server: host.server && redactServer(host.server, redact),
         rehearsal: host.rehearsal && redactRehearsal(host.rehearsal, redact),
     };
@@ -62942,12 +63013,13 @@ function lastBefore(text, part, end) {
 
 
 
+
 /** In characters. */
 const LONGEST_DEBUG = 4000;
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
     mask: core_setSecret,
-    remember: (release) => saveState('release', release),
+    remember: (release) => write_saveState('release', release, 'if this job is cancelled, the post step may not know that it had begun to switch'),
     info: (line) => info(write_withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
     warning: (line) => core_warning(visible(line)),
     annotate: (message, { file, line, column }) => error(visible(message), {
@@ -62985,11 +63057,17 @@ function maskSecrets(secrets) {
 }
 /** Tells the post step that the run ended by itself and has reported. */
 function markFinished() {
-    saveState('finished', 'true');
+    write_saveState('finished', 'true', 'the post step may take this run for one that was cut off');
 }
 /** Tells the post step which activation this run may begin. */
 function rememberActivation(id) {
-    saveState('activation', id);
+    write_saveState('activation', id, 'if this job is cancelled, the post step cannot tell how the run ended');
+}
+/** What post does not learn is no reason to end a deploy: the server finishes it all the same. */
+function write_saveState(name, value, otherwise) {
+    const problem = problemOf(() => saveState(name, value));
+    if (problem !== null)
+        core_warning(visible(`the state of this step could not be saved (${problem}): ${otherwise}`));
 }
 /** The activation that a run which was cut off may have begun, or undefined. */
 function rememberedActivation() {
@@ -63002,37 +63080,68 @@ function rememberedRelease() {
 function isFinished() {
     return core.getState('finished') === 'true';
 }
+/**
+ * What people read comes first: outputs that cannot be written, on a full disk, must not hide how the run ended.
+ * @returns whether every output could be written; the step is red otherwise
+ */
 function writeReport(report) {
-    const { command, outcome, durationMs } = report;
-    setOutput('status', outcome.status);
-    setOutput('release', outcome.release ?? '');
-    setOutput('previous-release', outcome.previousRelease ?? '');
-    setOutput('live-release', outcome.liveRelease ?? '');
-    setOutput('uploaded-bytes', String(outcome.uploadedBytes));
-    setOutput('duration-ms', String(durationMs));
-    appendSummary(renderSummary(report), process.env['GITHUB_STEP_SUMMARY']);
-    const { failure } = outcome;
-    if (failure !== null) {
-        if (failure.evidence !== undefined && failure.evidence.trim() !== '') {
-            // The app's own words: whatever looks like a workflow command in them must not be one.
-            const token = `stop-${(0,external_node_crypto_.randomBytes)(16).toString('hex')}`;
-            info(`::stop-commands::${token}\n${visible(failure.evidence)}\n::${token}::`);
-        }
-        error(visible(`${asSentence(failure.message)}${failure.remedy === undefined ? '' : ` ${asSentence(failure.remedy)}`}`), {
-            title: `Gapless: ${failure.code}`,
-        });
-    }
+    const { command, outcome } = report;
+    appendSummary(report, process.env['GITHUB_STEP_SUMMARY']);
+    if (outcome.failure !== null)
+        write_annotate(outcome.failure);
     info(sentence(outcome, command));
+    return setOutputs(report);
+}
+function write_annotate({ code, message, remedy, evidence = '' }) {
+    if (evidence.trim() !== '') {
+        // The app's own words: whatever looks like a workflow command in them must not be one.
+        const token = `stop-${(0,external_node_crypto_.randomBytes)(16).toString('hex')}`;
+        info(`::stop-commands::${token}\n${visible(evidence)}\n::${token}::`);
+    }
+    const next = remedy === undefined ? '' : ` ${asSentence(remedy)}`;
+    error(visible(`${asSentence(message)}${next}`), { title: `Gapless: ${code}` });
+}
+function setOutputs({ outcome, durationMs }) {
+    const outputs = {
+        status: outcome.status,
+        release: outcome.release ?? '',
+        'previous-release': outcome.previousRelease ?? '',
+        'live-release': outcome.liveRelease ?? '',
+        'uploaded-bytes': String(outcome.uploadedBytes),
+        'duration-ms': String(durationMs),
+    };
+    const missing = Object.entries(outputs).flatMap(([name, value]) => {
+        const problem = problemOf(() => setOutput(name, value));
+        return problem === null ? [] : [{ name, problem }];
+    });
+    if (missing.length === 0)
+        return true;
+    const names = missing.map(({ name }) => name).join(', ');
+    const failure = new failure_Failure('outputs-unwritten', `The runner could not keep the outputs ${names}: ${missing[0].problem}`, {
+        remedy: 'The run itself ended as the log says; the step fails because whoever reads its outputs would be misled.',
+    });
+    write_annotate(failure);
+    return false;
 }
 /** A summary that cannot be written is no reason to hide a deploy. */
-function appendSummary(markdown, file) {
+function appendSummary(report, file) {
     if (file === undefined)
         return;
+    const problem = problemOf(() => {
+        const taken = (0,external_node_fs_namespaceObject.statSync)(file, { throwIfNoEntry: false })?.size;
+        (0,external_node_fs_namespaceObject.appendFileSync)(file, renderSummary(report, taken));
+    });
+    if (problem !== null)
+        core_warning(visible(`the job summary could not be written: ${problem}`));
+}
+/** Why something could not be written, or null. */
+function problemOf(write) {
     try {
-        (0,external_node_fs_namespaceObject.appendFileSync)(file, markdown);
+        write();
+        return null;
     }
     catch (error) {
-        core_warning(`the job summary could not be written: ${error.message}`);
+        return error.message;
     }
 }
 function asSentence(text) {
@@ -63080,9 +63189,9 @@ async function main() {
         outcome = { ...untouched(nothingKnown), failure: failure_Failure.from(error) };
     }
     const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env);
-    writeReport(redactReport(report, redact));
+    const written = writeReport(redactReport(report, redact));
     markFinished();
-    process.exit(outcome.succeeded ? 0 : 1);
+    process.exit(outcome.succeeded && written ? 0 : 1);
 }
 function storyOf({ inputs: { command } }, project) {
     if (project !== undefined)
