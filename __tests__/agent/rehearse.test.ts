@@ -188,6 +188,14 @@ describe('rehearse', () => {
     }
   })
 
+  test('finds another app of the same name that Gapless deployed', async () => {
+    const [layout, other] = [await deployed(folder()), await deployed(folder())]
+    const theirs = { pid: 1, mode: 'cluster_mode', status: 'online', cwd: other.current }
+    const process = { ...theirs, script: `${other.current}/.gapless/launcher.cjs` } as Pm2Process
+    const { findings } = await ask(layout, {}, { ...nobody, processes: [process] })
+    expect(findings).toContainEqual(expect.objectContaining({ effect: 'ends', code: 'app-name-taken' }))
+  })
+
   test('finds what PM2 runs under the name that has to be started anew', async () => {
     const layout = await deployed(folder())
     const ours = { pid: 1, mode: 'cluster_mode', status: 'online', cwd: layout.current }

@@ -6,7 +6,7 @@ import { LONGEST_STAY } from '../../src/server/limits.ts'
 import { buildsOfExample } from '../support/builds.ts'
 import { startLoad } from '../support/load.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
-import { startServer, type TestServer } from '../support/server.ts'
+import { freePort, startServer, type TestServer } from '../support/server.ts'
 import { mayUnshare } from '../support/sshd.ts'
 import { until } from '../support/until.ts'
 import { sabotage, type Workspace } from '../support/workspace.ts'
@@ -176,6 +176,22 @@ describe('an app of Gapless’ own', () => {
     }
     expect((await load.stop()).failures).toEqual([])
   }, 120_000)
+
+  test('is not taken for another one that is deployed to another folder under the same name', async () => {
+    const before = server.current()
+    const inputs = { path: 'apps/staging', 'app-port': String(await freePort()) }
+    for (const more of [
+      { 'dry-run': 'true' },
+      { 'candidate-check': 'true' },
+      { 'candidate-check': 'false' },
+    ]) {
+      const run = await deploy({ ...inputs, ...more })
+      expect({ code: run.code, ...run.outputs }).toMatchObject({ status: 'kept' })
+      expect(run.summary).toContain('app-name-taken')
+    }
+    expect(server.current()).toBe(before)
+    expect(await live()).toBe('first')
+  }, 60_000)
 
   test('that was started by hand from inside a release, with preserve-symlinks, is put right', async () => {
     const inside = join(server.app, 'releases', server.current()!)

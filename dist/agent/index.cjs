@@ -1819,6 +1819,41 @@ async function servingRelease(layout) {
     return open.size === 1 ? [...open][0] : null;
 }
 
+;// CONCATENATED MODULE: ./build/agent/app-name.js
+/** Whether PM2's processes of the app's name are the app's: found out before anything live is touched. */
+
+
+
+/** What PM2 starts of every app that Gapless deployed, below the app's folder. */
+const PROGRAM = `/current/${LAUNCHER}`;
+/**
+ * Two apps of one name, such as a staging and a production of one repository on one server, would take each other's
+ * place. What is started in any other way is replaced: nobody else deploys it. So is what a folder left behind that
+ * is gone or has another path by now.
+ * @throws Failure `app-name-taken`
+ */
+function assertNameIsOurs(layout, processes) {
+    for (const { script } of processes) {
+        const folder = script.endsWith(PROGRAM) ? script.slice(0, -PROGRAM.length) : null;
+        if (folder === null || folder === layout.base)
+            continue;
+        const real = realPath(folder);
+        if (real === null || real === (realPath(layout.base) ?? layout.base))
+            continue;
+        throw new failure_Failure('app-name-taken', `PM2 runs an app of this name from ${folder}, which Gapless deployed`, {
+            remedy: 'Give one of the two another `app-name`. If the other one is not wanted any more, `pm2 delete` it on the server.',
+        });
+    }
+}
+function realPath(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)(path);
+    }
+    catch {
+        return null;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/launcher.js
 /**
  * The launcher of a release: every worker begins with it, so its bytes are proven before a release is brought up.
@@ -3014,6 +3049,7 @@ const remedies = {
 
 
 
+
 /** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
 const DOORS_CLOSE = 10_000;
 /** Throws only while nothing live has been touched. */
@@ -3065,6 +3101,7 @@ async function prepare(activation) {
     const records = await readWorkers(layout.workers);
     const daemon = daemonPid(job.pm2Home);
     await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon });
+    assertNameIsOurs(layout, before);
     const serving = before.length > 0 && foreign === 0;
     if (serving && previous !== null && !activation.takenUp)
         assertMayMove(previous.runtime, runtime);
@@ -4979,6 +5016,7 @@ function secondAfter(id) {
 
 
 
+
 /** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
 async function compare(layout, { base, contentHash, distDir }, body) {
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
@@ -5008,6 +5046,7 @@ async function rehearse(layout, { release, run, address, keep }, { processes, da
         release === null && live !== null
             ? await ending(async () => assertNotOvertaken(run, await readInfo(layout, live).catch(() => null)))
             : null,
+        await ending(async () => assertNameIsOurs(layout, processes)),
         await ending(() => assertPortIsOurs(host, port, { processes, records, daemon })),
         gap(processes.filter((process) => !isOurs(process, programOf(layout)))),
     ];
@@ -5177,6 +5216,7 @@ function closeToOthers() {
 
 
 
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, agentFile }) {
     const layout = layoutOf(base);
@@ -5280,6 +5320,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 const runtime = await readRuntime(layout, id);
                 const processes = (await workers()).map(({ process }) => process);
                 const records = await readWorkers(layout.workers);
+                assertNameIsOurs(layout, processes);
                 await assertPortIsOurs(runtime.host, runtime.port, { processes, records, daemon: daemonPid(home) });
                 return verifyCandidate(layout, id, runtime, workerNode());
             },

@@ -7,6 +7,7 @@ import { listWorkers, servedRelease, toStates, type Worker } from './activation/
 import { interruptedActivation } from './activation/interrupted.ts'
 import { type ActivationContext, startActivation, watchActivation } from './activation/start.ts'
 import { verifyCandidate } from './candidate.ts'
+import { assertNameIsOurs } from './app-name.ts'
 import { cleanUp, releasesInUse } from './cleanup.ts'
 import { encryptionKey } from './encryption-key.ts'
 import { exists } from './files.ts'
@@ -162,6 +163,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         const runtime = await readRuntime(layout, id)
         const processes = (await workers()).map(({ process }) => process)
         const records = await readWorkers(layout.workers)
+        assertNameIsOurs(layout, processes)
         await assertPortIsOurs(runtime.host, runtime.port, { processes, records, daemon: daemonPid(home) })
         return verifyCandidate(layout, id, runtime, workerNode())
       },

@@ -6,6 +6,7 @@ import type { Finding, Params, Result } from '../protocol/messages.ts'
 import { isOurs, programOf } from './activation/fleet.ts'
 import { interruptedActivation } from './activation/interrupted.ts'
 import { assertNotOvertaken } from './activation/overtaken.ts'
+import { assertNameIsOurs } from './app-name.ts'
 import { foreseeCleanUp } from './cleanup.ts'
 import { nearestExisting } from './files.ts'
 import type { Layout } from './layout.ts'
@@ -64,6 +65,7 @@ export async function rehearse(
     release === null && live !== null
       ? await ending(async () => assertNotOvertaken(run, await readInfo(layout, live).catch(() => null)))
       : null,
+    await ending(async () => assertNameIsOurs(layout, processes)),
     await ending(() => assertPortIsOurs(host, port, { processes, records, daemon })),
     gap(processes.filter((process) => !isOurs(process, programOf(layout)))),
   ]

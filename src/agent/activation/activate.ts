@@ -2,6 +2,7 @@
 import { rm } from 'node:fs/promises'
 import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
 import { activationFile } from '../../server/activation-file.ts'
+import { assertNameIsOurs } from '../app-name.ts'
 import { exists } from '../files.ts'
 import { assertLauncher, repairLauncher } from '../launcher.ts'
 import { releaseDirectory } from '../layout.ts'
@@ -80,6 +81,7 @@ async function prepare(activation: Activation): Promise<Preparation> {
   const records = await readWorkers(layout.workers)
   const daemon = daemonPid(job.pm2Home)
   await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon })
+  assertNameIsOurs(layout, before)
   const serving = before.length > 0 && foreign === 0
   if (serving && previous !== null && !activation.takenUp) assertMayMove(previous.runtime, runtime)
   if (!isDone(activation, 'pre-activate')) await hook(activation, 'pre-activate')
