@@ -571,6 +571,7 @@ function activationFiles({ activations }, activation) {
         owner: file('owner'),
         withdrawn: file('withdrawn'),
         hookLog: file('hook'),
+        hookOwner: file('hook-owner'),
         ballast: file('ballast'),
     };
 }
@@ -588,7 +589,17 @@ async function removeFiles(files) {
     await Promise.all(Object.values(files).map((file) => (0,promises_namespaceObject.rm)(file, { recursive: true, force: true })));
 }
 
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
+;// CONCATENATED MODULE: ./build/server/since-boot.js
+
+/** In ms. A clock that all processes of the machine share, and nobody sets. */
+function sinceBoot() {
+    return Math.round((0,external_node_os_namespaceObject.uptime)() * 1000);
+}
+
 ;// CONCATENATED MODULE: ./build/server/process-identity.js
+
 
 /**
  * Clock ticks from boot to the start of a process: with its pid, its identity. Null if it is gone or a zombie.
@@ -604,6 +615,12 @@ function startTimeOf(pid) {
     catch {
         return null;
     }
+}
+/** Linux counts these in hundredths of a second, whatever the kernel's own clock (`USER_HZ`). */
+const TICK = 10;
+/** How long a process has run that started then, in ms. @param startTime as `startTimeOf` gives it */
+function ageOf(startTime) {
+    return Math.max(0, sinceBoot() - Number(startTime) * TICK);
 }
 
 ;// CONCATENATED MODULE: ./build/server/activation-file.js
@@ -1056,6 +1073,8 @@ const holderGuard = object({
     bootId: string,
     /** Who, for people: the run's URL or "an activation". */
     owner: string,
+    /** The activation that it is held for, if for one. */
+    activation: nullable(string),
     since: string,
 });
 const lock_POLL = 200;
@@ -1063,20 +1082,21 @@ const lock_POLL = 200;
  * Takes the lock, waiting up to `timeoutMs` for its holder.
  * @throws Failure `locked`, or `withdrawn` if it gave up
  */
-async function takeLock(directory, owner, timeoutMs, { onWait, giveUp } = {}) {
+async function takeLock(directory, owner, timeoutMs, { activation, onWait, giveUp } = {}) {
     const deadline = performance.now() + timeoutMs;
     let told = '';
     for (;;) {
-        const taken = await tryLock(directory, owner);
-        if (typeof taken !== 'string')
+        const taken = await tryLock(directory, owner, activation ?? null);
+        if ('release' in taken)
             return taken;
-        if (taken !== told)
-            onWait?.(taken);
-        told = taken;
-        if (await giveUp?.())
+        if (taken.words !== told)
+            onWait?.(taken.words);
+        told = taken.words;
+        const itself = activation !== undefined && taken.activation === activation;
+        if (!itself && (await giveUp?.()))
             throw withdrawn();
-        if (performance.now() >= deadline) {
-            throw new failure_Failure('locked', `another deploy of this app is still running: ${taken}`, {
+        if (!itself && performance.now() >= deadline) {
+            throw new failure_Failure('locked', `another deploy of this app is still running: ${taken.words}`, {
                 remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
             });
         }
@@ -1093,10 +1113,17 @@ function withdrawn() {
 async function lockHolder(directory) {
     const numbers = await lockNumbers(directory);
     const highest = numbers.at(-1);
-    return highest === undefined ? null : holderOf(directory, highest);
+    return highest === undefined ? null : ((await holderOf(directory, highest))?.words ?? null);
 }
+/** The activation that the lock is held for by another process, or null. */
+async function lockedFor(directory) {
+    const highest = (await lockNumbers(directory)).at(-1);
+    const holder = highest === undefined ? null : await holderOf(directory, highest);
+    return holder === null || holder.pid === process.pid ? null : holder.activation;
+}
+const beginner = { pid: 0, words: 'a deploy that has just begun', activation: null };
 /** @returns the lock, or who holds it */
-async function tryLock(directory, owner) {
+async function tryLock(directory, owner, activation) {
     const highest = (await lockNumbers(directory)).at(-1) ?? 0;
     const holder = highest > 0 ? await holderOf(directory, highest) : null;
     if (holder !== null)
@@ -1107,16 +1134,17 @@ async function tryLock(directory, owner) {
         startTime: startTimeOf(process.pid) ?? '',
         bootId: bootId(),
         owner,
+        activation,
         since: new Date().toISOString(),
     });
     if (!(await createNumber(directory, mine, content)))
-        return 'a deploy that has just begun';
+        return beginner;
     // Someone who read the folder before an older lock was removed may have taken a lower number than the
     // highest: only the highest counts.
     const numbers = await lockNumbers(directory);
     if (numbers.at(-1) !== mine) {
         await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`), { force: true });
-        return 'a deploy that has just begun';
+        return beginner;
     }
     for (const old of numbers)
         if (old < mine)
@@ -1148,7 +1176,7 @@ async function lockNumbers(directory) {
         .map(Number)
         .sort((a, b) => a - b);
 }
-/** The live holder in words, or null if the lock is released, void or gone. */
+/** The live holder, or null if the lock is released, void or gone. */
 async function holderOf(directory, number) {
     const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
     if (text === null)
@@ -1156,8 +1184,10 @@ async function holderOf(directory, number) {
     const holder = readHolder(text);
     if (holder === null)
         return null;
-    const live = holder.bootId === bootId() && isRunning(holder.pid, holder.startTime);
-    return live ? `${holder.owner}, since ${holder.since} (process ${holder.pid})` : null;
+    const { pid, startTime, owner, since, activation } = holder;
+    if (holder.bootId !== bootId() || !isRunning(pid, startTime))
+        return null;
+    return { pid, words: `${owner}, since ${since} (process ${pid})`, activation };
 }
 /** Null where it is released, or a power cut lost the content: a lock is created whole, so its holder is gone. */
 function readHolder(text) {
@@ -1182,15 +1212,25 @@ const owner = object({ pid: count, startTime: string });
 const PAUSE = 20;
 /** What a process gets to end by itself, in ms. */
 const PATIENCE = 5000;
-/** Says that it is this process's. */
-function writeOwner(file) {
-    const self = { pid: process.pid, startTime: startTimeOf(process.pid) ?? '' };
-    return writeFileAtomic(file, JSON.stringify(self), 0o600);
+/** Says that it is this process's, or another one's. */
+function writeOwner(file, pid = process.pid) {
+    return writeFileAtomic(file, JSON.stringify({ pid, startTime: startTimeOf(pid) ?? '' }), 0o600);
 }
 /** Whether the owner lives; null where the file says nothing. */
 function ownerLives(file) {
     const named = readOwner(file);
     return named && isRunning(named.pid, named.startTime);
+}
+/** How long the owner has run, in ms; null where it has ended. */
+function ownerAge(file) {
+    const named = readOwner(file);
+    return named !== null && isRunning(named.pid, named.startTime) ? ageOf(named.startTime) : null;
+}
+/** Ends the owner, with all that it started, where it leads a group. */
+function killOwnersGroup(file) {
+    const named = readOwner(file);
+    if (named !== null && isRunning(named.pid, named.startTime))
+        kill(-named.pid);
 }
 /**
  * Waits until the owner has ended, which one whose connection was cut does by itself once it has worked off what
@@ -1225,8 +1265,6 @@ function readOwner(file) {
 
 ;// CONCATENATED MODULE: external "node:module"
 const external_node_module_namespaceObject = require("node:module");
-;// CONCATENATED MODULE: external "node:os"
-const external_node_os_namespaceObject = require("node:os");
 ;// CONCATENATED MODULE: ./build/agent/pm2.js
 /**
  * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
@@ -2745,6 +2783,11 @@ async function stop(child, exit) {
 
 
 
+
+
+
+
+const HOOK_OWNER = '.hook-owner';
 /** A migration may take long; one that waits for an answer that never comes must not hold the lock for ever, in ms. */
 const LONGEST_HOOK = 30 * 60_000;
 /**
@@ -2754,20 +2797,23 @@ const LONGEST_HOOK = 30 * 60_000;
  * @throws Failure `hook-failed`
  */
 async function runHook(hook, timeoutMs = LONGEST_HOOK) {
-    const { name, commands, directory, runtime, log } = hook;
+    const { name, commands, directory, runtime, log, owner } = hook;
     const script = `${log}.sh`;
     const output = (0,external_node_fs_namespaceObject.openSync)(log, 'w', 0o600);
     try {
         // A file, because every user of the server can read command lines, and what a workflow puts in may be secret.
         await writeFileAtomic(script, `${commands}\n`, 0o600);
-        const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-e', script], {
+        // It begins when it is told to, and whoever told it has written down which process it is.
+        const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-c', 'read -r go && exec /bin/sh -e "$0" </dev/null', script], {
             cwd: directory,
             env: { ...cleanEnvironment(), NODE_ENV: 'production', ...runtime.env },
-            stdio: ['ignore', output, output],
+            stdio: ['pipe', output, output],
             // A group of its own, so that one that takes too long can be ended as a whole.
             detached: true,
         });
-        const ended = await end(child, timeoutMs);
+        const ending = end(child, timeoutMs);
+        await begin(child, owner);
+        const ended = await ending;
         const text = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8'));
         if (ended === 'exit code 0')
             return text;
@@ -2778,7 +2824,46 @@ async function runHook(hook, timeoutMs = LONGEST_HOOK) {
     }
     finally {
         (0,external_node_fs_namespaceObject.closeSync)(output);
-        await Promise.all([log, script].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
+        await Promise.all([log, script, owner].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
+    }
+}
+async function begin({ pid, stdin }, owner) {
+    // It may have ended already: then that is what there is to tell.
+    stdin?.on('error', () => undefined);
+    if (pid === undefined)
+        return;
+    try {
+        await writeOwner(owner, pid);
+        stdin?.end('go\n');
+    }
+    catch (error) {
+        stdin?.end();
+        throw error;
+    }
+}
+const hooks_POLL = 100;
+/**
+ * A hook outlives an activation that was killed, and the lock is void then: a migration must have ended before it is
+ * run again, and before another activation goes on. For the holder of the lock.
+ * @param onWait called with each activation whose hook is waited for
+ * @param giveUp asked while it waits
+ * @throws Failure `withdrawn` if it gave up
+ */
+async function untilHooksEnded({ activations }, { onWait, giveUp }, timeoutMs = LONGEST_HOOK) {
+    const names = (await (0,promises_namespaceObject.readdir)(activations).catch(() => [])).filter((name) => name.endsWith(HOOK_OWNER));
+    for (const name of names) {
+        const file = (0,external_node_path_namespaceObject.join)(activations, name);
+        if (ownerAge(file) === null)
+            continue;
+        onWait(name.slice(0, -HOOK_OWNER.length));
+        // What it may take is counted from its beginning, as if the activation that it belongs to lived.
+        for (let age = ownerAge(file); age !== null; age = ownerAge(file)) {
+            if (await giveUp())
+                throw withdrawn();
+            if (age >= timeoutMs)
+                killOwnersGroup(file);
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(hooks_POLL);
+        }
     }
 }
 function end(child, timeoutMs) {
@@ -3146,7 +3231,8 @@ async function hook(activation, name) {
     if (commands === null)
         return;
     const directory = releaseDirectory(layout, target.release);
-    const run = () => runHook({ name, commands, directory, runtime: target.runtime, log: activationFiles(layout, id).hookLog });
+    const { hookLog: log, hookOwner: owner } = activationFiles(layout, id);
+    const run = () => runHook({ name, commands, directory, runtime: target.runtime, log, owner });
     if (name === 'pre-activate')
         await step(name, name, run);
     else
@@ -3181,7 +3267,7 @@ async function settle(activation) {
     await remark(pm2.save(), 'PM2 could not save its list for the next boot');
     // The old workers served until now; from here on every answer is the new release's.
     await remark((0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true }), 'the old workers could not be told');
-    if (!(await untilOthersLeft(activation, release, DOORS_CLOSE))) {
+    if (!(await untilOthersLeft(activation, release, DOORS_CLOSE).catch(() => false))) {
         await journal.note('health-check', 'workers of another release still take requests');
     }
     const workers = await listWorkers(activation).catch(() => []);
@@ -3341,6 +3427,7 @@ async function logSizes(processes) {
 
 
 
+
 async function runActivation(job) {
     const layout = layoutOf(job.base);
     const { activation } = job.request;
@@ -3348,29 +3435,30 @@ async function runActivation(job) {
     const room = (act) => ballast_withRoom(files.ballast, act);
     await room(() => writeOwner(files.owner));
     const journal = openJournal(layout.journal, activation, room);
-    const swapped = hasSwapped(await readJournal(layout.journal), activation);
+    const hasTouched = async () => hasSwapped(await readJournal(layout.journal), activation);
+    const touched = await hasTouched();
     const stopGuard = guardRoom(files.ballast);
-    let concluded = false;
-    const conclude = (verdict) => {
-        concluded = true;
-        return journal.verdict(verdict);
-    };
+    const progress = { begun: null, concluded: false };
     let verdict;
     try {
         // One that died after the swap goes on without: it has no choice, and may have used it up.
         await takeBallast(files.ballast).catch((error) => {
-            if (!swapped)
+            if (!touched)
                 throw error;
         });
-        verdict = await underLock(job, layout, journal, conclude);
+        verdict = await underLock(job, layout, journal, progress);
     }
     catch (error) {
-        // Something live was touched, and this is no verdict about it: the next one that takes it up comes to one.
-        if (swapped || concluded)
+        // Something live was touched, and this is no verdict about it: the next one that takes it up comes to one. Another
+        // process that took it up as well may have got as far meanwhile, or be at work.
+        const { begun, concluded } = progress;
+        if (concluded || (begun === null ? await hasTouched() : begun === 'touched'))
+            throw error;
+        if ((await lockedFor(layout.lock)) === activation)
             throw error;
         const live = await servingRelease(layout).catch(() => null);
         verdict = keptVerdict(live, troubleOf(error).toRecord());
-        await conclude(verdict);
+        await journal.verdict(verdict);
     }
     finally {
         stopGuard();
@@ -3378,11 +3466,12 @@ async function runActivation(job) {
     await removeFiles(files);
     return verdict;
 }
-async function underLock(job, layout, journal, conclude) {
+async function underLock(job, layout, journal, progress) {
     const { run, lockTimeoutMs, activation } = job.request;
     const { withdrawn } = activationFiles(layout, activation);
     await journal.begin('lock', 'waiting for the lock');
     const lock = await takeLock(layout.lock, run.runUrl || activation, lockTimeoutMs, {
+        activation,
         onWait: (holder) => void journal.note('lock', `waiting for ${holder}`),
         giveUp: () => exists(withdrawn),
     });
@@ -3393,11 +3482,17 @@ async function underLock(job, layout, journal, conclude) {
         const settled = verdictIn(entries, activation);
         if (settled !== null)
             return settled;
+        progress.begun = hasSwapped(entries, activation) ? 'touched' : 'untouched';
+        await untilHooksEnded(layout, {
+            onWait: (of) => void journal.note('lock', `waiting for a hook of activation ${of}, whose process died`),
+            giveUp: async () => progress.begun === 'untouched' && (await exists(withdrawn)),
+        });
         const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home);
         try {
             const verdict = await activate(await beginActivation(job, journal, entries, pm2));
             // Before the lock is given back: nobody may come between and find this one without an end.
-            await conclude(verdict);
+            progress.concluded = true;
+            await journal.verdict(verdict);
             return verdict;
         }
         finally {
@@ -3828,7 +3923,9 @@ async function removeLeftovers(layout) {
     }
     for (const name of await (0,promises_namespaceObject.readdir)(activations)) {
         const path = (0,external_node_path_namespaceObject.join)(activations, name);
-        if (ownerLives(ownerOf(path)) !== true && (await isOlder(path, JUST_BEGUN)))
+        // A hook outlives its activation, and what says so is its own owner.
+        const lives = ownerLives(ownerOf(path)) === true || ownerLives(path) === true;
+        if (!lives && (await isOlder(path, JUST_BEGUN)))
             await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
     }
     await removeDeadWorkers(workers);
@@ -4026,7 +4123,7 @@ function find_pm2_list(folder) {
  * each folder once it is complete: first those below, at last the root.
  */
 function subtreeHasher(complete) {
-    const open = [begin('')];
+    const open = [subtrees_begin('')];
     const close = () => {
         const { path, entries, hash } = open.pop();
         const digest = hash.digest();
@@ -4044,7 +4141,7 @@ function subtreeHasher(complete) {
             if (from === 1)
                 from = 0;
             for (let slash = entry.path.indexOf('/', from); slash >= 0; slash = entry.path.indexOf('/', slash + 1)) {
-                open.push(begin(entry.path.slice(0, slash)));
+                open.push(subtrees_begin(entry.path.slice(0, slash)));
             }
             const folder = open.at(-1);
             folder.hash.update(formatEntry(entry));
@@ -4056,7 +4153,7 @@ function subtreeHasher(complete) {
         },
     };
 }
-function begin(path) {
+function subtrees_begin(path) {
     return { path, hash: (0,external_node_crypto_namespaceObject.createHash)('sha256'), entries: 0 };
 }
 function isBelow(path, folder) {

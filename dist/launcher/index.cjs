@@ -46,7 +46,17 @@ const external_node_url_namespaceObject = require("node:url");
 const promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
+;// CONCATENATED MODULE: ./build/server/since-boot.js
+
+/** In ms. A clock that all processes of the machine share, and nobody sets. */
+function since_boot_sinceBoot() {
+    return Math.round(uptime() * 1000);
+}
+
 ;// CONCATENATED MODULE: ./build/server/process-identity.js
+
 
 /**
  * Clock ticks from boot to the start of a process: with its pid, its identity. Null if it is gone or a zombie.
@@ -62,6 +72,12 @@ function startTimeOf(pid) {
     catch {
         return null;
     }
+}
+/** Linux counts these in hundredths of a second, whatever the kernel's own clock (`USER_HZ`). */
+const TICK = 10;
+/** How long a process has run that started then, in ms. @param startTime as `startTimeOf` gives it */
+function ageOf(startTime) {
+    return Math.max(0, sinceBoot() - Number(startTime) * TICK);
 }
 
 ;// CONCATENATED MODULE: ./build/server/activation-file.js
@@ -116,7 +132,7 @@ var external_node_net_default = /*#__PURE__*/__nccwpck_require__.n(external_node
 
 /** Connections that PM2's daemon handed over just before the door closed still arrive: wait for them, in ms. */
 const LINGER = 2000;
-const TICK = 100;
+const front_door_TICK = 100;
 /** The longest time that a polite client may keep an idle connection before it uses it again, beyond Node's
  *  own keepAliveTimeout (announced as `Keep-Alive: timeout=5` by default), in ms. */
 const POLITENESS = 1000;
@@ -182,7 +198,7 @@ function createFrontDoor(app) {
                     clearInterval(timer);
                     resolve();
                 }
-            }, TICK);
+            }, front_door_TICK);
         }),
     };
 }

@@ -148,8 +148,9 @@ async function removeLeftovers(layout: Layout): Promise<void> {
   }
   for (const name of await readdir(activations)) {
     const path = join(activations, name)
-    if (ownerLives(ownerOf(path)) !== true && (await isOlder(path, JUST_BEGUN)))
-      await rm(path, { recursive: true, force: true })
+    // A hook outlives its activation, and what says so is its own owner.
+    const lives = ownerLives(ownerOf(path)) === true || ownerLives(path) === true
+    if (!lives && (await isOlder(path, JUST_BEGUN))) await rm(path, { recursive: true, force: true })
   }
   await removeDeadWorkers(workers)
   for (const folder of [own, lock, workers, join(own, 'agent')]) {

@@ -9,7 +9,7 @@ import { link, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../protocol/failure.ts'
-import { count, type Guarded, object, parse, string } from '../protocol/guards.ts'
+import { count, type Guarded, nullable, object, parse, string } from '../protocol/guards.ts'
 import { readIfThere } from './files.ts'
 import { startTimeOf } from '../server/process-identity.ts'
 import { bootId, isRunning } from './processes.ts'
@@ -20,6 +20,8 @@ const holderGuard = object({
   bootId: string,
   /** Who, for people: the run's URL or "an activation". */
   owner: string,
+  /** The activation that it is held for, if for one. */
+  activation: nullable(string),
   since: string,
 })
 
@@ -30,6 +32,11 @@ export interface Lock {
 }
 
 export interface Waiting {
+  /**
+   * What it is wanted for. Where another process holds it for the same, there is nothing to give up: two sessions have
+   * taken up one activation, and it has the verdict of the one at work.
+   */
+  readonly activation?: string
   /** Called once per holder that it waits for. */
   readonly onWait?: (holder: string) => void
   /** Asked while it waits: whether the lock is wanted no more. */
@@ -44,18 +51,19 @@ export async function takeLock(
   directory: string,
   owner: string,
   timeoutMs: number,
-  { onWait, giveUp }: Waiting = {},
+  { activation, onWait, giveUp }: Waiting = {},
 ): Promise<Lock> {
   const deadline = performance.now() + timeoutMs
   let told = ''
   for (;;) {
-    const taken = await tryLock(directory, owner)
-    if (typeof taken !== 'string') return taken
-    if (taken !== told) onWait?.(taken)
-    told = taken
-    if (await giveUp?.()) throw withdrawn()
-    if (performance.now() >= deadline) {
-      throw new Failure('locked', `another deploy of this app is still running: ${taken}`, {
+    const taken = await tryLock(directory, owner, activation ?? null)
+    if ('release' in taken) return taken
+    if (taken.words !== told) onWait?.(taken.words)
+    told = taken.words
+    const itself = activation !== undefined && taken.activation === activation
+    if (!itself && (await giveUp?.())) throw withdrawn()
+    if (!itself && performance.now() >= deadline) {
+      throw new Failure('locked', `another deploy of this app is still running: ${taken.words}`, {
         remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
       })
     }
@@ -74,11 +82,26 @@ export function withdrawn(): Failure {
 export async function lockHolder(directory: string): Promise<string | null> {
   const numbers = await lockNumbers(directory)
   const highest = numbers.at(-1)
-  return highest === undefined ? null : holderOf(directory, highest)
+  return highest === undefined ? null : ((await holderOf(directory, highest))?.words ?? null)
 }
 
+/** The activation that the lock is held for by another process, or null. */
+export async function lockedFor(directory: string): Promise<string | null> {
+  const highest = (await lockNumbers(directory)).at(-1)
+  const holder = highest === undefined ? null : await holderOf(directory, highest)
+  return holder === null || holder.pid === process.pid ? null : holder.activation
+}
+
+interface Holder {
+  readonly pid: number
+  readonly words: string
+  readonly activation: string | null
+}
+
+const beginner: Holder = { pid: 0, words: 'a deploy that has just begun', activation: null }
+
 /** @returns the lock, or who holds it */
-async function tryLock(directory: string, owner: string): Promise<Lock | string> {
+async function tryLock(directory: string, owner: string, activation: string | null): Promise<Lock | Holder> {
   const highest = (await lockNumbers(directory)).at(-1) ?? 0
   const holder = highest > 0 ? await holderOf(directory, highest) : null
   if (holder !== null) return holder
@@ -89,16 +112,17 @@ async function tryLock(directory: string, owner: string): Promise<Lock | string>
     startTime: startTimeOf(process.pid) ?? '',
     bootId: bootId(),
     owner,
+    activation,
     since: new Date().toISOString(),
   })
-  if (!(await createNumber(directory, mine, content))) return 'a deploy that has just begun'
+  if (!(await createNumber(directory, mine, content))) return beginner
 
   // Someone who read the folder before an older lock was removed may have taken a lower number than the
   // highest: only the highest counts.
   const numbers = await lockNumbers(directory)
   if (numbers.at(-1) !== mine) {
     await rm(join(directory, `${mine}.json`), { force: true })
-    return 'a deploy that has just begun'
+    return beginner
   }
   for (const old of numbers) if (old < mine) await rm(join(directory, `${old}.json`), { force: true })
   // An empty one names nobody, and needs no room on a full disk. Removed it could be taken for one that never was.
@@ -128,14 +152,15 @@ async function lockNumbers(directory: string): Promise<readonly number[]> {
     .sort((a, b) => a - b)
 }
 
-/** The live holder in words, or null if the lock is released, void or gone. */
-async function holderOf(directory: string, number: number): Promise<string | null> {
+/** The live holder, or null if the lock is released, void or gone. */
+async function holderOf(directory: string, number: number): Promise<Holder | null> {
   const text = await readIfThere(join(directory, `${number}.json`))
   if (text === null) return null
   const holder = readHolder(text)
   if (holder === null) return null
-  const live = holder.bootId === bootId() && isRunning(holder.pid, holder.startTime)
-  return live ? `${holder.owner}, since ${holder.since} (process ${holder.pid})` : null
+  const { pid, startTime, owner, since, activation } = holder
+  if (holder.bootId !== bootId() || !isRunning(pid, startTime)) return null
+  return { pid, words: `${owner}, since ${since} (process ${pid})`, activation }
 }
 
 /** Null where it is released, or a power cut lost the content: a lock is created whole, so its holder is gone. */

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { count, type Guarded, object, parse, string } from '../protocol/guards.ts'
-import { startTimeOf } from '../server/process-identity.ts'
+import { ageOf, startTimeOf } from '../server/process-identity.ts'
 import { writeFileAtomic } from './files.ts'
 import { isRunning } from './processes.ts'
 
@@ -13,16 +13,27 @@ const PAUSE = 20
 /** What a process gets to end by itself, in ms. */
 const PATIENCE = 5000
 
-/** Says that it is this process's. */
-export function writeOwner(file: string): Promise<void> {
-  const self = { pid: process.pid, startTime: startTimeOf(process.pid) ?? '' }
-  return writeFileAtomic(file, JSON.stringify(self), 0o600)
+/** Says that it is this process's, or another one's. */
+export function writeOwner(file: string, pid = process.pid): Promise<void> {
+  return writeFileAtomic(file, JSON.stringify({ pid, startTime: startTimeOf(pid) ?? '' }), 0o600)
 }
 
 /** Whether the owner lives; null where the file says nothing. */
 export function ownerLives(file: string): boolean | null {
   const named = readOwner(file)
   return named && isRunning(named.pid, named.startTime)
+}
+
+/** How long the owner has run, in ms; null where it has ended. */
+export function ownerAge(file: string): number | null {
+  const named = readOwner(file)
+  return named !== null && isRunning(named.pid, named.startTime) ? ageOf(named.startTime) : null
+}
+
+/** Ends the owner, with all that it started, where it leads a group. */
+export function killOwnersGroup(file: string): void {
+  const named = readOwner(file)
+  if (named !== null && isRunning(named.pid, named.startTime)) kill(-named.pid)
 }
 
 /**

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { sinceBoot } from './since-boot.ts'
 
 /**
  * Clock ticks from boot to the start of a process: with its pid, its identity. Null if it is gone or a zombie.
@@ -13,4 +14,12 @@ export function startTimeOf(pid: number): string | null {
   } catch {
     return null
   }
+}
+
+/** Linux counts these in hundredths of a second, whatever the kernel's own clock (`USER_HZ`). */
+const TICK = 10
+
+/** How long a process has run that started then, in ms. @param startTime as `startTimeOf` gives it */
+export function ageOf(startTime: string): number {
+  return Math.max(0, sinceBoot() - Number(startTime) * TICK)
 }

@@ -1,13 +1,23 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, describe, expect, test } from '@jest/globals'
-import { runHook } from '../../../src/agent/activation/hooks.ts'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { runHook, untilHooksEnded } from '../../../src/agent/activation/hooks.ts'
+import { activationFiles } from '../../../src/agent/activation/job.ts'
+import type { Layout } from '../../../src/agent/layout.ts'
+import { compile } from '../../support/compile.ts'
 import { failureOf } from '../../support/failure.ts'
 import { temporaryFolders } from '../../support/folder.ts'
 import { until } from '../../support/until.ts'
-import { runtimeWith } from '../releases-on-disk.ts'
+import { newLayout, runtimeWith } from '../releases-on-disk.ts'
 
 const folder = temporaryFolders()
+let compiled: string
+beforeAll(() => {
+  compiled = compile()
+})
+afterAll(() => rmSync(compiled, { recursive: true, force: true }))
 const started: number[] = []
 afterEach(() => {
   for (const pid of started.splice(0)) process.kill(pid, 'SIGKILL')
@@ -16,7 +26,14 @@ afterEach(() => {
 function hookOf(commands: string) {
   const directory = folder()
   const runtime = runtimeWith({ env: { GREETING: 'hello' } })
-  return { name: 'post-activate', commands, directory, runtime, log: join(directory, 'hook.log') } as const
+  return {
+    name: 'post-activate',
+    commands,
+    directory,
+    runtime,
+    log: join(directory, 'hook.log'),
+    owner: join(directory, 'hook-owner'),
+  } as const
 }
 
 describe('a hook', () => {
@@ -61,6 +78,64 @@ describe('a hook', () => {
     })
     const pid = Number(readFileSync(join(hook.directory, 'pid'), 'utf8'))
     await until('its child has ended', () => !existsSync(`/proc/${pid}`) || isZombie(pid))
+  })
+})
+
+describe('a hook that outlives its activation', () => {
+  /** An activation that dies while its hook runs. */
+  async function orphan(layout: Layout, commands: string): Promise<void> {
+    const { hookLog, hookOwner } = activationFiles(layout, 'killed')
+    const hook = { name: 'pre-activate', commands, directory: layout.base, log: hookLog, owner: hookOwner }
+    const code = `
+      const { runHook } = require(${JSON.stringify(join(compiled, 'agent/activation/hooks.js'))})
+      void runHook({ ...${JSON.stringify(hook)}, runtime: { env: {} } })`
+    const activation = spawn(process.execPath, ['-e', code], { stdio: 'inherit' })
+    await until('the hook runs', () => existsSync(join(layout.base, 'begun')))
+    activation.kill('SIGKILL')
+    await once(activation, 'exit')
+  }
+
+  const waiting = { onWait: () => undefined, giveUp: async () => false }
+
+  test('is waited for', async () => {
+    const layout = newLayout(folder())
+    await orphan(layout, 'touch begun; while ! test -e go; do sleep 0.05; done; touch done')
+    const waitedFor: string[] = []
+    const onWait = (of: string) => void waitedFor.push(of)
+    const ended = untilHooksEnded(layout, { ...waiting, onWait })
+    await until('it waits', () => waitedFor.length > 0)
+    expect(waitedFor).toEqual(['killed'])
+    expect(existsSync(join(layout.base, 'done'))).toBe(false)
+    writeFileSync(join(layout.base, 'go'), '')
+    await ended
+    expect(existsSync(join(layout.base, 'done'))).toBe(true)
+    await untilHooksEnded(layout, { ...waiting, onWait })
+    expect(waitedFor).toHaveLength(1)
+  })
+
+  test('is ended when it takes longer than a hook may, whatever its shell has become', async () => {
+    const layout = newLayout(folder())
+    await orphan(layout, 'sleep 1000 & echo $! > pid; touch begun; exec sleep 1000')
+    await untilHooksEnded(layout, waiting, 500)
+    const pid = Number(readFileSync(join(layout.base, 'pid'), 'utf8'))
+    await until('its child has ended', () => !existsSync(`/proc/${pid}`) || isZombie(pid))
+  })
+
+  test('is not waited for by a run that was cancelled', async () => {
+    const layout = newLayout(folder())
+    await orphan(layout, 'echo $$ > pid; touch begun; exec sleep 1000')
+    started.push(Number(readFileSync(join(layout.base, 'pid'), 'utf8')))
+    const giveUp = async () => true
+    expect(await failureOf(untilHooksEnded(layout, { ...waiting, giveUp }))).toMatchObject({
+      code: 'withdrawn',
+    })
+  })
+
+  test('has not begun where nobody could write down which process it is', async () => {
+    const hook = hookOf('touch begun')
+    const owner = join(hook.directory, 'no-folder', 'hook-owner')
+    await expect(runHook({ ...hook, owner })).rejects.toThrow('ENOENT')
+    expect(existsSync(join(hook.directory, 'begun'))).toBe(false)
   })
 })
 

@@ -122,8 +122,8 @@ async function hook(activation: Activation, name: 'pre-activate' | 'post-activat
   const commands = name === 'pre-activate' ? preActivate : postActivate
   if (commands === null) return
   const directory = releaseDirectory(layout, target.release)
-  const run = () =>
-    runHook({ name, commands, directory, runtime: target.runtime, log: activationFiles(layout, id).hookLog })
+  const { hookLog: log, hookOwner: owner } = activationFiles(layout, id)
+  const run = () => runHook({ name, commands, directory, runtime: target.runtime, log, owner })
   if (name === 'pre-activate') await step(name, name, run)
   else await journal.note('health-check', `${name}: ${await run()}`)
 }
@@ -166,7 +166,7 @@ async function settle(activation: Activation): Promise<Verdict> {
   await remark(pm2.save(), 'PM2 could not save its list for the next boot')
   // The old workers served until now; from here on every answer is the new release's.
   await remark(rm(activationFile(layout.base), { force: true }), 'the old workers could not be told')
-  if (!(await untilOthersLeft(activation, release, DOORS_CLOSE))) {
+  if (!(await untilOthersLeft(activation, release, DOORS_CLOSE).catch(() => false))) {
     await journal.note('health-check', 'workers of another release still take requests')
   }
   const workers = await listWorkers(activation).catch(() => [])

@@ -24,6 +24,8 @@ interface ActivationFiles {
   /** Where it is there, the run was cancelled: see `withdraw` in messages.ts. */
   readonly withdrawn: string
   readonly hookLog: string
+  /** Says which process its hook is, which outlives the activation: see hooks.ts. */
+  readonly hookOwner: string
   /** A folder: see ballast.ts. */
   readonly ballast: string
 }
@@ -36,6 +38,7 @@ export function activationFiles({ activations }: Layout, activation: string): Ac
     owner: file('owner'),
     withdrawn: file('withdrawn'),
     hookLog: file('hook'),
+    hookOwner: file('hook-owner'),
     ballast: file('ballast'),
   }
 }

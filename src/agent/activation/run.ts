@@ -9,7 +9,7 @@ import { guardRoom, takeBallast, withRoom } from '../ballast.ts'
 import { exists } from '../files.ts'
 import { type Journal, openJournal, readJournal } from '../journal.ts'
 import { type Layout, layoutOf } from '../layout.ts'
-import { takeLock } from '../lock.ts'
+import { lockedFor, takeLock } from '../lock.ts'
 import { writeOwner } from '../owner.ts'
 import { connectPm2 } from '../pm2.ts'
 import { dropPreparedLinks } from '../releases.ts'
@@ -17,6 +17,7 @@ import { servingRelease } from '../serving.ts'
 import { troubleOf } from '../trouble.ts'
 import { activate } from './activate.ts'
 import { beginActivation } from './context.ts'
+import { untilHooksEnded } from './hooks.ts'
 import { hasSwapped, verdictIn } from './interrupted.ts'
 import { activationFiles, type Job, removeFiles } from './job.ts'
 
@@ -27,26 +28,26 @@ export async function runActivation(job: Job): Promise<Verdict> {
   const room = <T>(act: () => Promise<T>) => withRoom(files.ballast, act)
   await room(() => writeOwner(files.owner))
   const journal = openJournal(layout.journal, activation, room)
-  const swapped = hasSwapped(await readJournal(layout.journal), activation)
+  const hasTouched = async () => hasSwapped(await readJournal(layout.journal), activation)
+  const touched = await hasTouched()
   const stopGuard = guardRoom(files.ballast)
-  let concluded = false
-  const conclude = (verdict: Verdict) => {
-    concluded = true
-    return journal.verdict(verdict)
-  }
+  const progress: Progress = { begun: null, concluded: false }
   let verdict: Verdict
   try {
     // One that died after the swap goes on without: it has no choice, and may have used it up.
     await takeBallast(files.ballast).catch((error: unknown) => {
-      if (!swapped) throw error
+      if (!touched) throw error
     })
-    verdict = await underLock(job, layout, journal, conclude)
+    verdict = await underLock(job, layout, journal, progress)
   } catch (error) {
-    // Something live was touched, and this is no verdict about it: the next one that takes it up comes to one.
-    if (swapped || concluded) throw error
+    // Something live was touched, and this is no verdict about it: the next one that takes it up comes to one. Another
+    // process that took it up as well may have got as far meanwhile, or be at work.
+    const { begun, concluded } = progress
+    if (concluded || (begun === null ? await hasTouched() : begun === 'touched')) throw error
+    if ((await lockedFor(layout.lock)) === activation) throw error
     const live = await servingRelease(layout).catch(() => null)
     verdict = keptVerdict(live, troubleOf(error).toRecord())
-    await conclude(verdict)
+    await journal.verdict(verdict)
   } finally {
     stopGuard()
   }
@@ -54,16 +55,19 @@ export async function runActivation(job: Job): Promise<Verdict> {
   return verdict
 }
 
-async function underLock(
-  job: Job,
-  layout: Layout,
-  journal: Journal,
-  conclude: (verdict: Verdict) => Promise<void>,
-): Promise<Verdict> {
+interface Progress {
+  /** What it found under the lock: whether its first process, which died, had begun to touch what is live. */
+  begun: 'touched' | 'untouched' | null
+  /** There is a verdict, whether it could be written down or not. */
+  concluded: boolean
+}
+
+async function underLock(job: Job, layout: Layout, journal: Journal, progress: Progress): Promise<Verdict> {
   const { run, lockTimeoutMs, activation } = job.request
   const { withdrawn } = activationFiles(layout, activation)
   await journal.begin('lock', 'waiting for the lock')
   const lock = await takeLock(layout.lock, run.runUrl || activation, lockTimeoutMs, {
+    activation,
     onWait: (holder) => void journal.note('lock', `waiting for ${holder}`),
     giveUp: () => exists(withdrawn),
   })
@@ -73,11 +77,17 @@ async function underLock(
     const entries = await readJournal(layout.journal)
     const settled = verdictIn(entries, activation)
     if (settled !== null) return settled
+    progress.begun = hasSwapped(entries, activation) ? 'touched' : 'untouched'
+    await untilHooksEnded(layout, {
+      onWait: (of) => void journal.note('lock', `waiting for a hook of activation ${of}, whose process died`),
+      giveUp: async () => progress.begun === 'untouched' && (await exists(withdrawn)),
+    })
     const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home)
     try {
       const verdict = await activate(await beginActivation(job, journal, entries, pm2))
       // Before the lock is given back: nobody may come between and find this one without an end.
-      await conclude(verdict)
+      progress.concluded = true
+      await journal.verdict(verdict)
       return verdict
     } finally {
       pm2.close()
