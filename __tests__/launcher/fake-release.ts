@@ -116,7 +116,7 @@ export async function makeRelease(
         startTime: startTimeOf(process.pid) ?? '',
         target: ID,
         observe: true,
-        stay: true,
+        stay: 60_000,
         halt: false,
       }
       writeFileSync(activationFile(app), JSON.stringify({ ...own, ...activation }))

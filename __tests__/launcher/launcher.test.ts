@@ -4,6 +4,7 @@ import http from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { sinceBoot } from '../../src/server/since-boot.ts'
 import { compile } from '../support/compile.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { until } from '../support/until.ts'
@@ -343,15 +344,42 @@ describe('while another release is on trial', () => {
 
   test('it leaves at once when the activation does not need it to stay', async () => {
     const { release, worker } = await serving({ runtime: { drainTimeoutMs: 100 } })
-    release.announce({ ...other, stay: false })
+    release.announce({ ...other, stay: 0 })
     worker.child.kill('SIGINT')
     expect(await worker.exit).toBe(130)
   })
 
-  test('it leaves when the activation has died', async () => {
+  test('it says when it leaves at the latest, and does', async () => {
+    const { release, worker } = await serving({ runtime: { drainTimeoutMs: 100 } })
+    expect(worker.record()).toMatchObject({ leavesAt: null })
+    release.announce({ ...other, stay: 1500 })
+    const told = sinceBoot()
+    worker.child.kill('SIGINT')
+    const leavesAt = await until('it says so', () => worker.record()?.leavesAt ?? null)
+    expect(leavesAt - told).toBeGreaterThanOrEqual(1500)
+    expect(await worker.exit).toBe(130)
+    expect(sinceBoot()).toBeGreaterThanOrEqual(leavesAt)
+  })
+
+  test('it leaves at once when the activation had died before it was told to', async () => {
     const { release, worker } = await serving({ runtime: { drainTimeoutMs: 100 } })
     release.announce({ ...other, startTime: 'of an earlier process' })
     worker.child.kill('SIGINT')
+    expect(await worker.exit).toBe(130)
+  })
+
+  test('it stays when the activation dies, until the one that takes it up has its verdict', async () => {
+    const { release, worker } = await serving({ runtime: { drainTimeoutMs: 100 } })
+    release.announce(other)
+    worker.child.kill('SIGINT')
+    const first = await until('it stays', () => worker.record()?.leavesAt ?? null)
+    const looked = (at: number) => until('it has looked again', () => worker.record()?.leavesAt === at)
+    release.announce({ ...other, startTime: 'of an earlier process', stay: 60_001 })
+    await looked(first + 1)
+    expect((await ask(release.port, '/')).status).toBe(200)
+    release.announce({ ...other, stay: 60_002 })
+    await looked(first + 2)
+    rmSync(join(release.app, '.gapless/activation.json'))
     expect(await worker.exit).toBe(130)
   })
 })

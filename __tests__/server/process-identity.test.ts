@@ -49,7 +49,7 @@ describe('the activation under way', () => {
     startTime: startTimeOf(process.pid),
     target: '20260101000001',
     observe: true,
-    stay: true,
+    stay: 60_000,
     halt: false,
   }
 

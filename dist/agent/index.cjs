@@ -626,7 +626,7 @@ function ageOf(startTime) {
 ;// CONCATENATED MODULE: ./build/server/activation-file.js
 /**
  * `<path>/.gapless/activation.json`: the activation under way, as the workers need to know it. The agent writes
- * it; a launcher reads it at its start, and again when it is told to leave.
+ * it; a launcher reads it at its start, and again when it is told to leave, and as long as it stays then.
  */
 
 
@@ -636,9 +636,13 @@ function activationFile(appDirectory) {
 }
 /** The activation under way, or null. */
 function readActivation(appDirectory) {
+    const activation = lastActivation(appDirectory);
+    return activation !== null && startTimeOf(activation.pid) === activation.startTime ? activation : null;
+}
+/** The activation under way, or one that was when its process died; null where it has ended. */
+function lastActivation(appDirectory) {
     try {
-        const activation = JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(activationFile(appDirectory), 'utf8'));
-        return startTimeOf(activation.pid) === activation.startTime ? activation : null;
+        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(activationFile(appDirectory), 'utf8'));
     }
     catch {
         return null;
@@ -1793,6 +1797,8 @@ const workerRecord = object({
     port: count,
     /** The public port, once open. */
     doorPort: count,
+    /** When it closes its door at the latest, of since-boot.ts; null: nobody has told it to leave. */
+    leavesAt: nullable(count),
     /** The last answer to the launcher's own question, or what went wrong. */
     detail: string,
     excerpt: string,
@@ -2220,10 +2226,6 @@ async function carryOldStatic({ layout, journal }, release, served = []) {
     await journal.note('swap', remark);
 }
 
-;// CONCATENATED MODULE: ./build/server/limits.js
-/** Beyond `observe`, this is the longest that an old worker serves on after it was told to leave, in ms. */
-const LONGEST_STAY = 60_000;
-
 ;// CONCATENATED MODULE: ./build/agent/activation/fleet.js
 /**
  * The app's workers as a whole: what PM2 keeps of them, and what each truly runs.
@@ -2234,25 +2236,19 @@ const LONGEST_STAY = 60_000;
 
 
 
-
 const fleet_POLL = 100;
-/** Closing the door, PM2's polling and the launcher's own cleanup come on top of the drain, in ms. */
-const MARGIN = 20_000;
-/** What PM2 keeps for the app; `previous` still drains under these options. */
-function pm2App(layout, name, next, previous) {
-    const all = previous === null ? [next] : [next, previous];
-    const longest = (of) => Math.max(...all.map(of));
-    const stay = longest(({ observeMs }) => observeMs) + LONGEST_STAY;
+/** What PM2 keeps for the app. The old workers stay and drain under these options, too. */
+function pm2App(layout, name, runtime, { listen, kill }) {
     return {
         name,
         ...programOf(layout),
         options: {
             wait_ready: true,
             // The old workers serve for as long as this, whatever the new ones do: time to notice and to go back.
-            listen_timeout: longest(({ health, observeMs }) => health.timeoutMs + observeMs) * 2 + LONGEST_STAY,
-            kill_timeout: stay + longest(({ drainTimeoutMs }) => drainTimeoutMs) + MARGIN,
-            max_memory_restart: next.maxMemoryBytes,
-            node_args: next.nodeOptions,
+            listen_timeout: listen,
+            kill_timeout: kill,
+            max_memory_restart: runtime.maxMemoryBytes,
+            node_args: runtime.nodeOptions,
         },
     };
 }
@@ -2314,55 +2310,83 @@ async function waitFor(condition, timeoutMs) {
     return true;
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/heal.js
-/** Brings workers back, whatever state a failed release left them in. */
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject = require("node:http");
+var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
+;// CONCATENATED MODULE: ./build/server/health.js
+/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
 
-
-
-/**
- * Replaces every worker that does not serve `release`, which `current` points at again, and finishes a reload that
- * waits with it. The old workers that PM2 keeps aside meanwhile serve.
- * @param settings PM2's options for `release`: those of the failed one may be what it failed of
- * @returns false where PM2 has no worker at all, because its daemon died: then there is nothing to heal
- * @throws Failure `restore-failed`
- */
-async function heal(options, settings, release, instances, timeoutMs) {
-    const { pm2 } = options;
-    const deadline = performance.now() + timeoutMs;
-    const asked = new Set();
-    for (;;) {
-        const workers = await listWorkers(options);
-        const serving = workers.filter((worker) => serves(worker, release)).length;
-        if (workers.length === 0)
-            return false;
-        if (serving >= Math.min(instances, workers.length))
-            return true;
-        if (performance.now() >= deadline) {
-            const missing = workers.find((worker) => !serves(worker, release));
-            throw new failure_Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`);
-        }
-        for (const { process, record } of workers) {
-            const { id, pid, status } = process;
-            const ended = status === 'errored' || status === 'stopped';
-            if (record?.release === release || (record === null && !ended))
-                continue;
-            const worker = `${id} ${pid}`;
-            if (!asked.has(worker)) {
-                asked.add(worker);
-                pm2.restart(id, settings).catch(() => undefined);
-            }
-            else if (status === 'stopping' && record !== null && isBehindDoor(record)) {
-                // It may hang, and nobody is lost behind a closed door. An open one is left through the drain.
-                heal_kill(pid);
-            }
-        }
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
+/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+const TRY_TIMEOUT = 10_000;
+const BODY_LIMIT = 1024 * 1024;
+const EXCERPT = 500;
+/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
+    return new Promise((resolve) => {
+        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
+        const request = external_node_http_default().get({
+            host,
+            port,
+            path: check.path,
+            agent: false,
+            headers: { 'user-agent': 'gapless-health-check', accept: '*/*' },
+        });
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        request.on('close', () => clearTimeout(deadline));
+        request.on('error', (error) => fail(error.message));
+        request.on('response', (response) => {
+            const chunks = [];
+            let size = 0;
+            response.on('data', (chunk) => {
+                if (size < BODY_LIMIT)
+                    chunks.push(chunk);
+                size += chunk.length;
+            });
+            response.on('error', (error) => fail(error.message));
+            response.on('aborted', () => fail('the answer broke off'));
+            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
+        });
+    });
+}
+function judge(check, status, body) {
+    const excerpt = body.slice(0, EXCERPT);
+    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
+    if (!accepted)
+        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
+    if (check.body !== null && !body.includes(check.body)) {
+        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
     }
+    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
 }
-function isBehindDoor({ phase, doorPort }) {
-    return phase === 'booting' || phase === 'proving' || doorPort === 0;
+
+;// CONCATENATED MODULE: ./build/agent/activation/hung.js
+
+/** A launcher that lives closes its door at once when it is told to leave. After this it is asked whether it does, in ms. */
+const hung_PATIENCE = 5000;
+/** Whose event loop turns has answered by then, whatever the answer is, in ms. */
+const ANSWER = 5000;
+/** A record alone is no proof: on a full disk it stays as it was. */
+function hungWorkers(check) {
+    const since = new Map();
+    return {
+        async end(told) {
+            const now = performance.now();
+            const open = told.filter(({ phase }) => phase === 'open');
+            const late = open.filter(({ pid, startTime }) => {
+                const worker = `${pid} ${startTime}`;
+                const first = since.get(worker) ?? now;
+                since.set(worker, first);
+                return now - first >= hung_PATIENCE;
+            });
+            await Promise.all(late.map(async ({ pid, port }) => {
+                const { status } = await askHealth('127.0.0.1', port, check, ANSWER);
+                if (status === 0)
+                    hung_kill(pid);
+            }));
+        },
+    };
 }
-function heal_kill(pid) {
+function hung_kill(pid) {
     try {
         process.kill(pid, 'SIGKILL');
     }
@@ -2386,14 +2410,17 @@ const CALM = 5;
 const TIMEOUT = 30_000;
 /**
  * Stops the app for good: for a first deploy that failed, with nothing to go back to.
+ * @param drained whether to wait for workers that take no traffic any more and finish what is inside
  * @throws Failure `restore-failed`
  */
-async function stopAll(activation) {
+async function stopAll(activation, drained) {
     await activation.announce({ halt: true });
-    const deadline = performance.now() + TIMEOUT;
+    // Connections that stay hold a worker until the end of its drain.
+    const deadline = performance.now() + activation.app.options.kill_timeout;
     const asked = new Set();
+    const hung = hungWorkers(activation.target.runtime.health);
     for (let calm = 0; calm < CALM;) {
-        const running = (await listWorkers(activation)).filter((worker) => !hasStopped(worker));
+        const running = (await listWorkers(activation)).filter((worker) => !hasStopped(worker) && (drained || !isLeaving(worker)));
         calm = running.length === 0 ? calm + 1 : 0;
         if (performance.now() >= deadline) {
             throw new failure_Failure('restore-failed', `the app could not be stopped: ${describe(running[0])}`);
@@ -2403,13 +2430,14 @@ async function stopAll(activation) {
             if (pid === 0 || asked.has(pid))
                 continue;
             if (isStarting(worker))
-                heal_kill(pid);
+                hung_kill(pid);
             else if (status === 'online')
                 activation.pm2.stop(id).catch(() => undefined);
             else
                 continue;
             asked.add(pid);
         }
+        await hung.end(running.flatMap(({ process, record }) => (asked.has(process.pid) && record ? [record] : [])));
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
     }
 }
@@ -2426,7 +2454,7 @@ async function calm(activation) {
         const workers = await starting();
         for (const { process } of workers)
             if (process.pid > 0)
-                heal_kill(process.pid);
+                hung_kill(process.pid);
         return workers.length === 0;
     }, TIMEOUT);
     await activation.announce({ halt: false });
@@ -2435,6 +2463,10 @@ async function calm(activation) {
 function isStarting({ process: { status }, record }) {
     const ready = status === 'online' || status === 'stopped' || status === 'errored' || status === 'stopping';
     return !ready && (record === null || record.phase === 'booting' || record.phase === 'proving');
+}
+/** PM2 does not start it again. */
+function isLeaving({ process: { status }, record }) {
+    return status === 'stopping' && record?.phase === 'draining';
 }
 function hasStopped({ process: { status }, record }) {
     return record === null && (status === 'stopped' || status === 'errored');
@@ -2554,55 +2586,6 @@ async function trim({ pm2, appName }, instances) {
     // Not waited for: what is asked to leave drains in the background.
     for (const process of present.slice(instances))
         pm2.remove(process.id).catch(() => undefined);
-}
-
-;// CONCATENATED MODULE: external "node:http"
-const external_node_http_namespaceObject = require("node:http");
-var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
-;// CONCATENATED MODULE: ./build/server/health.js
-/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
-
-/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
-const TRY_TIMEOUT = 10_000;
-const BODY_LIMIT = 1024 * 1024;
-const EXCERPT = 500;
-/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
-function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
-    return new Promise((resolve) => {
-        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
-        const request = external_node_http_default().get({
-            host,
-            port,
-            path: check.path,
-            agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*' },
-        });
-        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-        request.on('close', () => clearTimeout(deadline));
-        request.on('error', (error) => fail(error.message));
-        request.on('response', (response) => {
-            const chunks = [];
-            let size = 0;
-            response.on('data', (chunk) => {
-                if (size < BODY_LIMIT)
-                    chunks.push(chunk);
-                size += chunk.length;
-            });
-            response.on('error', (error) => fail(error.message));
-            response.on('aborted', () => fail('the answer broke off'));
-            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
-        });
-    });
-}
-function judge(check, status, body) {
-    const excerpt = body.slice(0, EXCERPT);
-    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
-    if (!accepted)
-        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
-    if (check.body !== null && !body.includes(check.body)) {
-        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
-    }
-    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/observe.js
@@ -2916,6 +2899,8 @@ function availableMemory() {
 ;// CONCATENATED MODULE: ./build/agent/activation/overtaken.js
 /** A queued run that comes late must not silently replace the release of a later one. */
 
+
+
 /**
  * @param live the release that is live; null where there is none, or nothing is known of it
  * @throws Failure `overtaken` when it came from a later run of the same workflow and branch
@@ -2931,11 +2916,20 @@ function assertNotOvertaken(run, live) {
         remedy: 'Nothing needs to be done. To go back on purpose, use `command: rollback`, or run this one again by hand.',
     });
 }
-/** Its process died after the swap, and before it was taken up again another deploy went its whole way. */
-function succeeded(live) {
-    return new failure_Failure('overtaken', `another deploy came after this one was interrupted: ${live} is live`, {
+/**
+ * Its process died after the swap, and before it was taken up again another deploy went its whole way: what is live is
+ * that one's, and not touched.
+ */
+async function giveWay(activation) {
+    const { layout, live } = activation;
+    const failure = new failure_Failure('overtaken', `another deploy came after this one was interrupted: ${live} is live`, {
         remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
     });
+    const workers = await listWorkers(activation).catch(() => []);
+    const served = servedRelease(workers);
+    const verified = served !== null && (await activatedAt(layout, served).catch(() => null)) !== null;
+    const status = served === live && verified ? 'restored' : 'down';
+    return { status, live: served, previous: live, failure: failure.toRecord(), workers: toStates(workers) };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/evidence.js
@@ -2962,8 +2956,70 @@ async function endOf(file, since) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/agent/activation/heal.js
+/** Brings workers back, whatever state a failed release left them in. */
+
+
+
+
+/**
+ * Replaces every worker that does not serve the `goal`, which `current` points at again, and finishes a reload that
+ * waits with it. The old workers that PM2 keeps aside meanwhile serve.
+ * @param settings PM2's options for the goal: those of the failed release may be what it failed of
+ * @param failed the release whose workers leave at once when they are told to
+ * @returns false where PM2 has no worker at all, because its daemon died: then there is nothing to heal
+ * @throws Failure `restore-failed`
+ */
+async function heal(options, settings, { release, runtime }, failed, instances, timeoutMs) {
+    const { pm2 } = options;
+    const deadline = performance.now() + timeoutMs;
+    const asked = new Set();
+    const hung = hungWorkers(runtime.health);
+    for (;;) {
+        const workers = await listWorkers(options);
+        const serving = workers.filter((worker) => serves(worker, release)).length;
+        if (workers.length === 0)
+            return false;
+        if (serving >= Math.min(instances, workers.length))
+            return true;
+        if (performance.now() >= deadline) {
+            const missing = workers.find((worker) => !serves(worker, release));
+            throw new failure_Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`);
+        }
+        const told = [];
+        for (const { process, record } of workers) {
+            const { id, pid, status } = process;
+            const ended = status === 'errored' || status === 'stopped';
+            if (record?.release === release || (record === null && !ended))
+                continue;
+            const worker = `${id} ${pid}`;
+            if (!asked.has(worker)) {
+                asked.add(worker);
+                // One of a third release, from before an activation that was interrupted, stays when it is told to leave.
+                const stays = record !== null && record.release !== failed && record.phase === 'open';
+                const act = stays ? pm2.reload(id, settings) : pm2.restart(id, settings);
+                act.catch(() => undefined);
+            }
+            else if (status === 'stopping' && record !== null) {
+                // It may hang, and nobody is lost behind a closed door. An open one is left through the drain.
+                if (isBehindDoor(record))
+                    hung_kill(pid);
+                else
+                    told.push(record);
+            }
+        }
+        await hung.end(told);
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
+    }
+}
+function isBehindDoor({ phase, doorPort }) {
+    return phase === 'booting' || phase === 'proving' || doorPort === 0;
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/restore.js
 /** The way back: the previous release is put in its place, and shown to serve. Nothing here may throw. */
+
+
 
 
 
@@ -2996,7 +3052,7 @@ async function restore(activation, during, error) {
         if (problem !== undefined)
             throw problem;
         // The workers that PM2 has told to leave may be the only ones that serve.
-        await activation.announce({ observe: false, stay: true }).catch(() => undefined);
+        await activation.announce({ observe: false, stay: activation.times.stay }).catch(() => undefined);
         if (previous === null) {
             await step('rollback', nothingToGoBackTo, () => leaveStopped(activation));
             return await restore_verdict(activation, 'down', failure);
@@ -3026,34 +3082,53 @@ async function goBackWhateverDies(activation, previous) {
         return goBack(activation, previous);
     });
 }
+/**
+ * Beside old workers that stay, the failed release's are restarted: whatever state they are in, they are out of the
+ * way at once. It takes their drain, and where the old workers cannot stay as long nobody would serve at its end. A
+ * release that answers, such as one whose `post-activate` failed after minutes, then serves until a reload has put
+ * the old one in its place.
+ */
 async function goBack(activation, previous) {
-    const { layout, pm2, appName, target } = activation;
+    const { layout, pm2, appName, target, times } = activation;
     const { release, runtime } = previous;
     // The failed release may have served for a moment, although it was never shown to.
     await carryOldStatic(activation, release, [target.release]);
-    const app = pm2App(layout, appName, runtime, target.runtime);
+    const app = pm2App(layout, appName, runtime, times);
     const instances = instancesOf(runtime);
-    const timeout = runtime.health.timeoutMs + runtime.drainTimeoutMs;
     const present = await pm2.list(appName);
-    const oneByOne = () => bringUp(activation, app, release, instances, mayRunTogether(present, instances), timeout);
-    // Where the failed release is all that still serves, its workers stay until their successors do.
-    const healed = (await othersServe(activation)) && (await heal(activation, app.options, release, instances, timeout));
-    if (!healed)
+    const oneByOne = () => bringUp(activation, app, release, instances, mayRunTogether(present, instances), times.heal);
+    const left = await othersStay(activation, previous);
+    const heals = left > 0 && (left >= times.heal || !(await stillServes(activation)));
+    const healed = heals && (await heal(activation, app.options, previous, target.release, instances, times.heal));
+    if (!healed) {
+        // They hold the places that a reload needs.
+        await activation.announce({ stay: 0 }).catch(() => undefined);
         await oneByOne();
+    }
     // PM2 itself may have started a worker anew, under the failed release's options.
     if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options))) {
         // The workers that were told to stay have their successors now, and hold the places that a reload needs.
-        await activation.announce({ stay: false }).catch(() => undefined);
+        await activation.announce({ stay: 0 }).catch(() => undefined);
         await oneByOne();
     }
     await shown(activation, previous, instances);
     await trim(activation, instances);
 }
-/** Whether workers of a release other than the failed one take traffic. */
-async function othersServe({ layout, target, live }) {
+/** How long workers of a release other than the failed one take traffic, in ms; 0 where none does. */
+async function othersStay({ layout, target }, previous) {
     const workers = await readWorkers(layout.workers);
     const open = workers.filter(({ candidate, phase }) => !candidate && phase === 'open');
-    return live === target.release ? open.length > 0 : open.some(({ release }) => release !== target.release);
+    const itself = previous.release === target.release;
+    const others = open.filter(({ release }) => itself || release !== target.release);
+    const now = sinceBoot();
+    return Math.max(0, ...others.map(({ leavesAt }) => (leavesAt === null ? Infinity : leavesAt - now)));
+}
+/** Whether any worker of the failed release would serve on. */
+async function stillServes(activation) {
+    const { release, runtime } = activation.target;
+    const open = (await listWorkers(activation)).filter((worker) => serves(worker, release));
+    const answers = await Promise.all(open.map(({ record }) => askHealth('127.0.0.1', record.port, runtime.health)));
+    return answers.some(({ healthy }) => healthy);
 }
 /** Its workers took traffic as soon as they answered: they may become healthy a little later. */
 async function shown(activation, { release, runtime }, instances) {
@@ -3075,14 +3150,17 @@ async function shown(activation, { release, runtime }, instances) {
 /** A first deploy has nothing to go back to, unless somebody else's app of this name was replaced. */
 async function leaveStopped(activation) {
     const { pm2, layout, live, before, app, target } = activation;
-    await stopAll(activation);
+    const foreign = before.filter((process) => !isOurs(process, app));
+    // Whatever keeps the failed release's workers, what was there before comes back as soon as they make room.
+    const stopped = await stopAll(activation, foreign.length === 0).then(() => null, (error) => error);
+    if (stopped !== null && foreign.length === 0)
+        throw stopped;
     if (live !== target.release)
         await (0,promises_namespaceObject.rm)(layout.current, { force: true });
-    const foreign = before.filter((process) => !isOurs(process, app));
     if (foreign.length === 0)
         return nothingToGoBackTo;
     for (const { id } of await pm2.list(activation.appName))
-        await pm2.remove(id);
+        pm2.remove(id).catch(() => undefined);
     for (const process of foreign)
         await pm2.revive(process);
     return `there is no release to go back to: what PM2 ran before under this name was started again`;
@@ -3139,6 +3217,8 @@ const remedies = {
 const DOORS_CLOSE = 10_000;
 /** Throws only while nothing live has been touched. */
 async function activate(activation) {
+    if (activation.succeeded)
+        return giveWay(activation);
     const { layout, target, live, journal, step } = activation;
     const { release, runtime } = target;
     // Its first process died after the swap: then there is no way out but forward or back.
@@ -3173,22 +3253,24 @@ async function activate(activation) {
 }
 /** All that can be found out or done beforehand: from the swap on every second counts, and the disk may be full. */
 async function prepare(activation) {
-    const { job, layout, target, previous, live, before, app, announce } = activation;
+    const { job, layout, target, previous, live, before, app, times, takenUp, announce } = activation;
     const { release, runtime } = target;
     const foreign = before.filter((process) => !isOurs(process, app)).length;
-    const together = mayRunTogether(before, instancesOf(runtime));
     await assertWanted(activation);
-    if (activation.succeeded)
-        throw succeeded(live);
     if (job.request.kind === 'deploy' && live !== null && live !== release) {
         assertNotOvertaken(job.request.run, await readInfo(layout, live).catch(() => null));
     }
     const records = await readWorkers(layout.workers);
     const daemon = daemonPid(job.pm2Home);
+    // What its first process, which died, had asked for runs beside the old workers already, and has its memory.
+    const there = takenUp
+        ? records.filter((worker) => worker.release === release && !worker.candidate).length
+        : 0;
+    const together = mayRunTogether(before, instancesOf(runtime) - there);
     await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon });
     assertNameIsOurs(layout, before);
     const serving = before.length > 0 && foreign === 0;
-    if (serving && previous !== null && !activation.takenUp)
+    if (serving && previous !== null && !takenUp)
         assertMayMove(previous.runtime, runtime);
     if (!isDone(activation, 'pre-activate'))
         await hook(activation, 'pre-activate');
@@ -3197,10 +3279,13 @@ async function prepare(activation) {
     if (previous !== null && previous.release !== release) {
         await activation.withRoom(() => prepareLink(layout, previous.release));
     }
-    if (!activation.takenUp)
+    if (!takenUp) {
+        // Those that stay for an activation that died need not any more: what PM2 had begun for it has long come to its end.
+        await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true });
         await untilReplaced(activation, app.options.kill_timeout);
+    }
     // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
-    await announce({ observe: foreign === 0, stay: together });
+    await announce({ observe: foreign === 0, stay: together ? times.stay : 0 });
     return { how: describeReload(activation, foreign, together), foreign, together };
 }
 function isDone({ history }, name) {
@@ -3324,8 +3409,27 @@ function verdictIn(entries, activation) {
     return entries.find((entry) => entry.activation === activation && entry.verdict !== null)?.verdict ?? null;
 }
 
+;// CONCATENATED MODULE: ./build/agent/activation/stay.js
+/** Of `post-activate`, and of all that has no limit of its own, in ms. */
+const HOOK = 60_000;
+/** A last question to the workers, which may go unanswered, and one to the port: see health.ts. In ms. */
+const ANSWERS = 20_000;
+/** Closing the door, PM2's polling and the launcher's own cleanup come on top of a drain, in ms. */
+const MARGIN = 20_000;
+/** @param releases on either side: workers of each may be the ones that stay, drain or boot */
+function timesOf(releases) {
+    const longest = (of) => Math.max(...releases.map(of));
+    const observe = longest(({ observeMs }) => observeMs);
+    const drain = longest(({ drainTimeoutMs }) => drainTimeoutMs) + MARGIN;
+    const boot = longest(({ health, observeMs }) => health.timeoutMs + observeMs);
+    const heal = drain + longest(({ health }) => health.timeoutMs);
+    const stay = boot + observe + ANSWERS + HOOK + heal;
+    return { boot, heal, stay, listen: 2 * boot + HOOK, kill: stay + drain };
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/context.js
 /** What the steps of one activation share: facts that were true when it began, and its few tools. */
+
 
 
 
@@ -3350,7 +3454,8 @@ async function beginActivation(job, journal, entries, pm2) {
     const runtime = back === null ? null : await readRuntime(layout, back).catch(() => null);
     const previous = back === null || runtime === null ? null : { release: back, runtime };
     const before = await pm2.list(appName);
-    let news = { observe: true, stay: true, halt: false };
+    const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
+    let news = { observe: true, stay: times.stay, halt: false };
     const { ballast } = activationFiles(layout, request.activation);
     const withRoom = (act) => ballast_withRoom(ballast, act);
     return {
@@ -3364,7 +3469,8 @@ async function beginActivation(job, journal, entries, pm2) {
         history: entries.filter(({ activation }) => activation === request.activation),
         takenUp: hasSwapped(entries, request.activation),
         succeeded: wasSucceeded(entries, request.activation),
-        app: pm2App(layout, appName, target.runtime, previous?.runtime ?? null),
+        app: pm2App(layout, appName, target.runtime, times),
+        times,
         before,
         logs: await logSizes(before),
         journal,
@@ -3501,10 +3607,22 @@ async function underLock(job, layout, journal, progress) {
     }
     finally {
         // None of it may turn a verdict into another: a lock whose process has ended is void by itself.
-        await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true }).catch(console.error);
+        await dismiss(layout, activation).catch(console.error);
         await dropPreparedLinks(layout).catch(console.error);
         await lock.release().catch(console.error);
     }
+}
+/**
+ * The old workers need not stay any more, unless they may be all that serves: after the swap, without a verdict or with
+ * a bad one, they leave when their time is up, and PM2 may have brought something back by then.
+ */
+async function dismiss(layout, activation) {
+    const entries = await readJournal(layout.journal);
+    const verdict = verdictIn(entries, activation);
+    if (verdict === null ? hasSwapped(entries, activation) : verdict.status === 'down')
+        return;
+    if (lastActivation(layout.base)?.pid === process.pid)
+        await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true });
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/server-programs.js

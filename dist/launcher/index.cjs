@@ -52,7 +52,7 @@ const external_node_os_namespaceObject = require("node:os");
 
 /** In ms. A clock that all processes of the machine share, and nobody sets. */
 function since_boot_sinceBoot() {
-    return Math.round(uptime() * 1000);
+    return Math.round((0,external_node_os_namespaceObject.uptime)() * 1000);
 }
 
 ;// CONCATENATED MODULE: ./build/server/process-identity.js
@@ -83,7 +83,7 @@ function ageOf(startTime) {
 ;// CONCATENATED MODULE: ./build/server/activation-file.js
 /**
  * `<path>/.gapless/activation.json`: the activation under way, as the workers need to know it. The agent writes
- * it; a launcher reads it at its start, and again when it is told to leave.
+ * it; a launcher reads it at its start, and again when it is told to leave, and as long as it stays then.
  */
 
 
@@ -93,18 +93,18 @@ function activationFile(appDirectory) {
 }
 /** The activation under way, or null. */
 function readActivation(appDirectory) {
+    const activation = lastActivation(appDirectory);
+    return activation !== null && startTimeOf(activation.pid) === activation.startTime ? activation : null;
+}
+/** The activation under way, or one that was when its process died; null where it has ended. */
+function lastActivation(appDirectory) {
     try {
-        const activation = JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(activationFile(appDirectory), 'utf8'));
-        return startTimeOf(activation.pid) === activation.startTime ? activation : null;
+        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(activationFile(appDirectory), 'utf8'));
     }
     catch {
         return null;
     }
 }
-
-;// CONCATENATED MODULE: ./build/server/limits.js
-/** Beyond `observe`, this is the longest that an old worker serves on after it was told to leave, in ms. */
-const LONGEST_STAY = 60_000;
 
 ;// CONCATENATED MODULE: ./build/launcher/environment.js
 const SYSTEM = 'HOME USER LOGNAME SHELL PATH LANG LANGUAGE TZ TMPDIR XDG_RUNTIME_DIR';
@@ -502,6 +502,7 @@ function keepRecord(directory, release, candidate) {
         phase: 'booting',
         port: 0,
         doorPort: 0,
+        leavesAt: null,
         detail: '',
         excerpt: '',
     };
@@ -661,7 +662,7 @@ async function launch(launcherFile, candidate) {
             return;
         leaving = true;
         if (door && !candidate)
-            await otherReleaseSettled(release);
+            await otherReleaseSettled(release, record);
         record.update({ phase: 'draining' });
         // Nobody but the agent ever came through a candidate's door.
         if (!candidate)
@@ -713,16 +714,18 @@ async function launch(launcherFile, candidate) {
 }
 const main_TICK = 50;
 /**
- * PM2 tells an old worker to leave as soon as the new one has opened its door. The old one goes on serving
- * until the activation has its verdict: should the new release fail after all, nobody notices.
+ * PM2 tells an old worker to leave as soon as the new one has opened its door. The old one goes on serving until the
+ * activation has its verdict: should the new release fail after all, nobody notices. It says how long it can: PM2
+ * kills what is late (`kill_timeout`).
  */
-async function otherReleaseSettled({ id, appDirectory, runtime }) {
-    const deadline = performance.now() + runtime.observeMs + LONGEST_STAY;
-    while (performance.now() < deadline) {
-        const activation = readActivation(appDirectory);
-        if (activation === null || activation.target === id || !activation.stay)
-            return;
+async function otherReleaseSettled({ id, appDirectory }, record) {
+    const told = since_boot_sinceBoot();
+    // Without an activation there is nothing to wait for. One that dies from here on may be taken up.
+    let activation = readActivation(appDirectory);
+    while (activation !== null && activation.target !== id && since_boot_sinceBoot() - told < activation.stay) {
+        record.update({ leavesAt: told + activation.stay });
         await (0,promises_namespaceObject.setTimeout)(main_TICK);
+        activation = lastActivation(appDirectory);
     }
 }
 /** server.js is CommonJS, or ESM in a package of `"type": "module"`; `import()` loads both. */

@@ -8,14 +8,14 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { setTimeout as delay } from 'node:timers/promises'
-import { readActivation } from '../server/activation-file.ts'
-import { LONGEST_STAY } from '../server/limits.ts'
+import { lastActivation, readActivation } from '../server/activation-file.ts'
+import { sinceBoot } from '../server/since-boot.ts'
 import { applyEnvironment } from './environment.ts'
 import { createFrontDoor, type FrontDoor } from './front-door.ts'
 import { otherReleases } from './other-releases.ts'
 import { capturePublicServer } from './private-port.ts'
 import { proveHealthy } from './proof.ts'
-import { keepRecord } from './record.ts'
+import { keepRecord, type Recorder } from './record.ts'
 import { readRelease, type Release } from './release.ts'
 import { holdSignals } from './signals.ts'
 
@@ -48,7 +48,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   signals.onSignal(async (signal) => {
     if (leaving) return
     leaving = true
-    if (door && !candidate) await otherReleaseSettled(release)
+    if (door && !candidate) await otherReleaseSettled(release, record)
     record.update({ phase: 'draining' })
     // Nobody but the agent ever came through a candidate's door.
     if (!candidate) await door?.drain(runtime.drainTimeoutMs)
@@ -102,15 +102,18 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
 const TICK = 50
 
 /**
- * PM2 tells an old worker to leave as soon as the new one has opened its door. The old one goes on serving
- * until the activation has its verdict: should the new release fail after all, nobody notices.
+ * PM2 tells an old worker to leave as soon as the new one has opened its door. The old one goes on serving until the
+ * activation has its verdict: should the new release fail after all, nobody notices. It says how long it can: PM2
+ * kills what is late (`kill_timeout`).
  */
-async function otherReleaseSettled({ id, appDirectory, runtime }: Release): Promise<void> {
-  const deadline = performance.now() + runtime.observeMs + LONGEST_STAY
-  while (performance.now() < deadline) {
-    const activation = readActivation(appDirectory)
-    if (activation === null || activation.target === id || !activation.stay) return
+async function otherReleaseSettled({ id, appDirectory }: Release, record: Recorder): Promise<void> {
+  const told = sinceBoot()
+  // Without an activation there is nothing to wait for. One that dies from here on may be taken up.
+  let activation = readActivation(appDirectory)
+  while (activation !== null && activation.target !== id && sinceBoot() - told < activation.stay) {
+    record.update({ leavesAt: told + activation.stay })
     await delay(TICK)
+    activation = lastActivation(appDirectory)
   }
 }
 

@@ -25,6 +25,7 @@ export function keepRecord(directory: string, release: string, candidate: boolea
     phase: 'booting',
     port: 0,
     doorPort: 0,
+    leavesAt: null,
     detail: '',
     excerpt: '',
   }

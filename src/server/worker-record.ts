@@ -1,5 +1,5 @@
 /** What a worker says about itself; the agent and the launcher agree on it here. */
-import { boolean, count, type Guarded, object, oneOf, string } from '../protocol/guards.ts'
+import { boolean, count, type Guarded, nullable, object, oneOf, string } from '../protocol/guards.ts'
 
 export const workerRecord = object({
   pid: count,
@@ -13,6 +13,8 @@ export const workerRecord = object({
   port: count,
   /** The public port, once open. */
   doorPort: count,
+  /** When it closes its door at the latest, of since-boot.ts; null: nobody has told it to leave. */
+  leavesAt: nullable(count),
   /** The last answer to the launcher's own question, or what went wrong. */
   detail: string,
   excerpt: string,

@@ -1,7 +1,16 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { assertNotOvertaken } from '../../../src/agent/activation/overtaken.ts'
+import type { Activation } from '../../../src/agent/activation/context.ts'
+import { assertNotOvertaken, giveWay } from '../../../src/agent/activation/overtaken.ts'
+import type { Pm2, Pm2Process } from '../../../src/agent/pm2.ts'
 import type { ReleaseInfo, RunInfo } from '../../../src/protocol/messages.ts'
-import { run } from '../releases-on-disk.ts'
+import { startTimeOf } from '../../../src/server/process-identity.ts'
+import type { WorkerRecord } from '../../../src/server/worker-record.ts'
+import { temporaryFolders } from '../../support/folder.ts'
+import { newLayout, run, writeRelease } from '../releases-on-disk.ts'
+
+const folder = temporaryFolders()
 
 const late: RunInfo = { ...run, runNumber: 7 }
 const live = (changes: Partial<RunInfo>): ReleaseInfo => ({
@@ -39,5 +48,44 @@ describe('a run that comes late', () => {
     expect(() =>
       assertNotOvertaken({ ...late, workflow: '', runNumber: 0 }, live({ workflow: '' })),
     ).not.toThrow()
+  })
+})
+
+describe('one that died, and was succeeded before it was taken up,', () => {
+  const id = '20260101000002'
+  async function taken(activatedAt: string | null, phase: WorkerRecord['phase']) {
+    const layout = newLayout(folder())
+    writeRelease(layout, id, activatedAt)
+    const { pid } = process
+    const record: WorkerRecord = {
+      pid,
+      startTime: startTimeOf(pid)!,
+      release: id,
+      candidate: false,
+      phase,
+      port: 0,
+      doorPort: 0,
+      leavesAt: null,
+      detail: '',
+      excerpt: '',
+    }
+    writeFileSync(join(layout.workers, `${pid}.json`), JSON.stringify(record))
+    const worker = { id: 0, pid, status: 'online', restarts: 0, memoryBytes: 0 } as Pm2Process
+    // Listing is all that it may do.
+    const pm2 = { list: async () => [worker] } as unknown as Pm2
+    return giveWay({ layout, pm2, appName: 'app', live: id } as unknown as Activation)
+  }
+
+  test('leaves what is live as it is', async () => {
+    expect(await taken('2026-01-01T00:00:00.000Z', 'open')).toMatchObject({
+      status: 'restored',
+      live: id,
+      failure: { code: 'overtaken' },
+    })
+  })
+
+  test('vouches for nothing that was not shown to serve', async () => {
+    expect(await taken(null, 'open')).toMatchObject({ status: 'down', live: id })
+    expect(await taken('2026-01-01T00:00:00.000Z', 'draining')).toMatchObject({ status: 'down', live: null })
   })
 })

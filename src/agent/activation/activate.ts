@@ -20,7 +20,7 @@ import { runHook } from './hooks.ts'
 import { instancesOf } from './instances.ts'
 import { activationFiles } from './job.ts'
 import { mayRunTogether } from './memory.ts'
-import { assertNotOvertaken, succeeded } from './overtaken.ts'
+import { assertNotOvertaken, giveWay } from './overtaken.ts'
 import { restore } from './restore.ts'
 
 /** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
@@ -28,6 +28,7 @@ const DOORS_CLOSE = 10_000
 
 /** Throws only while nothing live has been touched. */
 export async function activate(activation: Activation): Promise<Verdict> {
+  if (activation.succeeded) return giveWay(activation)
   const { layout, target, live, journal, step } = activation
   const { release, runtime } = target
   // Its first process died after the swap: then there is no way out but forward or back.
@@ -68,31 +69,38 @@ interface Preparation {
 
 /** All that can be found out or done beforehand: from the swap on every second counts, and the disk may be full. */
 async function prepare(activation: Activation): Promise<Preparation> {
-  const { job, layout, target, previous, live, before, app, announce } = activation
+  const { job, layout, target, previous, live, before, app, times, takenUp, announce } = activation
   const { release, runtime } = target
   const foreign = before.filter((process) => !isOurs(process, app)).length
-  const together = mayRunTogether(before, instancesOf(runtime))
 
   await assertWanted(activation)
-  if (activation.succeeded) throw succeeded(live)
   if (job.request.kind === 'deploy' && live !== null && live !== release) {
     assertNotOvertaken(job.request.run, await readInfo(layout, live).catch(() => null))
   }
   const records = await readWorkers(layout.workers)
   const daemon = daemonPid(job.pm2Home)
+  // What its first process, which died, had asked for runs beside the old workers already, and has its memory.
+  const there = takenUp
+    ? records.filter((worker) => worker.release === release && !worker.candidate).length
+    : 0
+  const together = mayRunTogether(before, instancesOf(runtime) - there)
   await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon })
   assertNameIsOurs(layout, before)
   const serving = before.length > 0 && foreign === 0
-  if (serving && previous !== null && !activation.takenUp) assertMayMove(previous.runtime, runtime)
+  if (serving && previous !== null && !takenUp) assertMayMove(previous.runtime, runtime)
   if (!isDone(activation, 'pre-activate')) await hook(activation, 'pre-activate')
   await carryOldStatic(activation, release)
   await activation.withRoom(() => prepareLink(layout, release))
   if (previous !== null && previous.release !== release) {
     await activation.withRoom(() => prepareLink(layout, previous.release))
   }
-  if (!activation.takenUp) await untilReplaced(activation, app.options.kill_timeout)
+  if (!takenUp) {
+    // Those that stay for an activation that died need not any more: what PM2 had begun for it has long come to its end.
+    await rm(activationFile(layout.base), { force: true })
+    await untilReplaced(activation, app.options.kill_timeout)
+  }
   // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
-  await announce({ observe: foreign === 0, stay: together })
+  await announce({ observe: foreign === 0, stay: together ? times.stay : 0 })
   return { how: describeReload(activation, foreign, together), foreign, together }
 }
 

@@ -12,6 +12,7 @@ import { activatedAt, liveRelease, previousRelease, readRuntime } from '../relea
 import { pm2App } from './fleet.ts'
 import { hasSwapped, wasSucceeded } from './interrupted.ts'
 import { activationFiles, type Job } from './job.ts'
+import { type Times, timesOf } from './stay.ts'
 
 export interface Goal {
   readonly release: string
@@ -38,6 +39,7 @@ export interface Activation {
   /** Its first process died, and another activation has swapped since. */
   readonly succeeded: boolean
   readonly app: Pm2App
+  readonly times: Times
   /** PM2's processes when it began. */
   readonly before: readonly Pm2Process[]
   /** How long the workers' logs were when it began, in bytes. */
@@ -70,7 +72,8 @@ export async function beginActivation(
   const runtime = back === null ? null : await readRuntime(layout, back).catch(() => null)
   const previous = back === null || runtime === null ? null : { release: back, runtime }
   const before = await pm2.list(appName)
-  let news: News = { observe: true, stay: true, halt: false }
+  const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime])
+  let news: News = { observe: true, stay: times.stay, halt: false }
   const { ballast } = activationFiles(layout, request.activation)
   const withRoom = <T>(act: () => Promise<T>) => tryWithRoom(ballast, act)
   return {
@@ -84,7 +87,8 @@ export async function beginActivation(
     history: entries.filter(({ activation }) => activation === request.activation),
     takenUp: hasSwapped(entries, request.activation),
     succeeded: wasSucceeded(entries, request.activation),
-    app: pm2App(layout, appName, target.runtime, previous?.runtime ?? null),
+    app: pm2App(layout, appName, target.runtime, times),
+    times,
     before,
     logs: await logSizes(before),
     journal,

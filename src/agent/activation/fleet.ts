@@ -6,16 +6,14 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { LAUNCHER } from '../../protocol/manifest.ts'
-import { LONGEST_STAY } from '../../server/limits.ts'
 import type { WorkerRecord } from '../../server/worker-record.ts'
 import type { Runtime, WorkerState } from '../../protocol/messages.ts'
 import type { Layout } from '../layout.ts'
 import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
 import { readWorkers } from '../workers.ts'
+import type { Times } from './stay.ts'
 
 export const POLL = 100
-/** Closing the door, PM2's polling and the launcher's own cleanup come on top of the drain, in ms. */
-const MARGIN = 20_000
 
 export interface Worker {
   readonly process: Pm2Process
@@ -29,21 +27,18 @@ export interface FleetOptions {
   readonly appName: string
 }
 
-/** What PM2 keeps for the app; `previous` still drains under these options. */
-export function pm2App(layout: Layout, name: string, next: Runtime, previous: Runtime | null): Pm2App {
-  const all = previous === null ? [next] : [next, previous]
-  const longest = (of: (runtime: Runtime) => number) => Math.max(...all.map(of))
-  const stay = longest(({ observeMs }) => observeMs) + LONGEST_STAY
+/** What PM2 keeps for the app. The old workers stay and drain under these options, too. */
+export function pm2App(layout: Layout, name: string, runtime: Runtime, { listen, kill }: Times): Pm2App {
   return {
     name,
     ...programOf(layout),
     options: {
       wait_ready: true,
       // The old workers serve for as long as this, whatever the new ones do: time to notice and to go back.
-      listen_timeout: longest(({ health, observeMs }) => health.timeoutMs + observeMs) * 2 + LONGEST_STAY,
-      kill_timeout: stay + longest(({ drainTimeoutMs }) => drainTimeoutMs) + MARGIN,
-      max_memory_restart: next.maxMemoryBytes,
-      node_args: next.nodeOptions,
+      listen_timeout: listen,
+      kill_timeout: kill,
+      max_memory_restart: runtime.maxMemoryBytes,
+      node_args: runtime.nodeOptions,
     },
   }
 }

@@ -7,7 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../../protocol/failure.ts'
 import type { Activation } from './context.ts'
 import { describe, listWorkers, POLL, waitFor, type Worker } from './fleet.ts'
-import { kill } from './heal.ts'
+import { hungWorkers, kill } from './hung.ts'
 
 /** Looks in a row that must find the app stopped: a restart that PM2 had begun may still come through. */
 const CALM = 5
@@ -15,14 +15,19 @@ const TIMEOUT = 30_000
 
 /**
  * Stops the app for good: for a first deploy that failed, with nothing to go back to.
+ * @param drained whether to wait for workers that take no traffic any more and finish what is inside
  * @throws Failure `restore-failed`
  */
-export async function stopAll(activation: Activation): Promise<void> {
+export async function stopAll(activation: Activation, drained: boolean): Promise<void> {
   await activation.announce({ halt: true })
-  const deadline = performance.now() + TIMEOUT
+  // Connections that stay hold a worker until the end of its drain.
+  const deadline = performance.now() + activation.app.options.kill_timeout
   const asked = new Set<number>()
+  const hung = hungWorkers(activation.target.runtime.health)
   for (let calm = 0; calm < CALM;) {
-    const running = (await listWorkers(activation)).filter((worker) => !hasStopped(worker))
+    const running = (await listWorkers(activation)).filter(
+      (worker) => !hasStopped(worker) && (drained || !isLeaving(worker)),
+    )
     calm = running.length === 0 ? calm + 1 : 0
     if (performance.now() >= deadline) {
       throw new Failure('restore-failed', `the app could not be stopped: ${describe(running[0])}`)
@@ -35,6 +40,9 @@ export async function stopAll(activation: Activation): Promise<void> {
       else continue
       asked.add(pid)
     }
+    await hung.end(
+      running.flatMap(({ process, record }) => (asked.has(process.pid) && record ? [record] : [])),
+    )
     await delay(POLL)
   }
 }
@@ -59,6 +67,11 @@ export async function calm(activation: Activation): Promise<void> {
 function isStarting({ process: { status }, record }: Worker): boolean {
   const ready = status === 'online' || status === 'stopped' || status === 'errored' || status === 'stopping'
   return !ready && (record === null || record.phase === 'booting' || record.phase === 'proving')
+}
+
+/** PM2 does not start it again. */
+function isLeaving({ process: { status }, record }: Worker): boolean {
+  return status === 'stopping' && record?.phase === 'draining'
 }
 
 function hasStopped({ process: { status }, record }: Worker): boolean {

@@ -3,25 +3,30 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../../protocol/failure.ts'
 import type { WorkerRecord } from '../../server/worker-record.ts'
 import type { Pm2Options } from '../pm2.ts'
+import type { Goal } from './context.ts'
 import { describe, type FleetOptions, listWorkers, POLL, serves } from './fleet.ts'
+import { hungWorkers, kill } from './hung.ts'
 
 /**
- * Replaces every worker that does not serve `release`, which `current` points at again, and finishes a reload that
+ * Replaces every worker that does not serve the `goal`, which `current` points at again, and finishes a reload that
  * waits with it. The old workers that PM2 keeps aside meanwhile serve.
- * @param settings PM2's options for `release`: those of the failed one may be what it failed of
+ * @param settings PM2's options for the goal: those of the failed release may be what it failed of
+ * @param failed the release whose workers leave at once when they are told to
  * @returns false where PM2 has no worker at all, because its daemon died: then there is nothing to heal
  * @throws Failure `restore-failed`
  */
 export async function heal(
   options: FleetOptions,
   settings: Pm2Options,
-  release: string,
+  { release, runtime }: Goal,
+  failed: string,
   instances: number,
   timeoutMs: number,
 ): Promise<boolean> {
   const { pm2 } = options
   const deadline = performance.now() + timeoutMs
   const asked = new Set<string>()
+  const hung = hungWorkers(runtime.health)
   for (;;) {
     const workers = await listWorkers(options)
     const serving = workers.filter((worker) => serves(worker, release)).length
@@ -31,6 +36,7 @@ export async function heal(
       const missing = workers.find((worker) => !serves(worker, release))
       throw new Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`)
     }
+    const told: WorkerRecord[] = []
     for (const { process, record } of workers) {
       const { id, pid, status } = process
       const ended = status === 'errored' || status === 'stopped'
@@ -38,24 +44,21 @@ export async function heal(
       const worker = `${id} ${pid}`
       if (!asked.has(worker)) {
         asked.add(worker)
-        pm2.restart(id, settings).catch(() => undefined)
-      } else if (status === 'stopping' && record !== null && isBehindDoor(record)) {
+        // One of a third release, from before an activation that was interrupted, stays when it is told to leave.
+        const stays = record !== null && record.release !== failed && record.phase === 'open'
+        const act = stays ? pm2.reload(id, settings) : pm2.restart(id, settings)
+        act.catch(() => undefined)
+      } else if (status === 'stopping' && record !== null) {
         // It may hang, and nobody is lost behind a closed door. An open one is left through the drain.
-        kill(pid)
+        if (isBehindDoor(record)) kill(pid)
+        else told.push(record)
       }
     }
+    await hung.end(told)
     await delay(POLL)
   }
 }
 
 function isBehindDoor({ phase, doorPort }: WorkerRecord): boolean {
   return phase === 'booting' || phase === 'proving' || doorPort === 0
-}
-
-export function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It is gone already.
-  }
 }

@@ -1,6 +1,9 @@
 /** A queued run that comes late must not silently replace the release of a later one. */
 import { Failure } from '../../protocol/failure.ts'
-import type { ReleaseInfo, RunInfo } from '../../protocol/messages.ts'
+import type { ReleaseInfo, RunInfo, Verdict } from '../../protocol/messages.ts'
+import { activatedAt } from '../releases.ts'
+import type { Activation } from './context.ts'
+import { listWorkers, servedRelease, toStates } from './fleet.ts'
 
 /**
  * @param live the release that is live; null where there is none, or nothing is known of it
@@ -22,9 +25,22 @@ export function assertNotOvertaken(run: RunInfo, live: ReleaseInfo | null): void
   )
 }
 
-/** Its process died after the swap, and before it was taken up again another deploy went its whole way. */
-export function succeeded(live: string | null): Failure {
-  return new Failure('overtaken', `another deploy came after this one was interrupted: ${live} is live`, {
-    remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
-  })
+/**
+ * Its process died after the swap, and before it was taken up again another deploy went its whole way: what is live is
+ * that one's, and not touched.
+ */
+export async function giveWay(activation: Activation): Promise<Verdict> {
+  const { layout, live } = activation
+  const failure = new Failure(
+    'overtaken',
+    `another deploy came after this one was interrupted: ${live} is live`,
+    {
+      remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
+    },
+  )
+  const workers = await listWorkers(activation).catch(() => [])
+  const served = servedRelease(workers)
+  const verified = served !== null && (await activatedAt(layout, served).catch(() => null)) !== null
+  const status = served === live && verified ? 'restored' : 'down'
+  return { status, live: served, previous: live, failure: failure.toRecord(), workers: toStates(workers) }
 }

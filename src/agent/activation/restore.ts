@@ -3,6 +3,8 @@ import { rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../../protocol/failure.ts'
 import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
+import { askHealth } from '../../server/health.ts'
+import { sinceBoot } from '../../server/since-boot.ts'
 import { lastLines } from '../candidate.ts'
 import { daemonPid, runsUnder } from '../pm2.ts'
 import { repairLauncher } from '../launcher.ts'
@@ -40,7 +42,7 @@ export async function restore(
   try {
     if (problem !== undefined) throw problem
     // The workers that PM2 has told to leave may be the only ones that serve.
-    await activation.announce({ observe: false, stay: true }).catch(() => undefined)
+    await activation.announce({ observe: false, stay: activation.times.stay }).catch(() => undefined)
     if (previous === null) {
       await step('rollback', nothingToGoBackTo, () => leaveStopped(activation))
       return await verdict(activation, 'down', failure)
@@ -72,26 +74,36 @@ async function goBackWhateverDies(activation: Activation, previous: Goal): Promi
   })
 }
 
+/**
+ * Beside old workers that stay, the failed release's are restarted: whatever state they are in, they are out of the
+ * way at once. It takes their drain, and where the old workers cannot stay as long nobody would serve at its end. A
+ * release that answers, such as one whose `post-activate` failed after minutes, then serves until a reload has put
+ * the old one in its place.
+ */
 async function goBack(activation: Activation, previous: Goal): Promise<void> {
-  const { layout, pm2, appName, target } = activation
+  const { layout, pm2, appName, target, times } = activation
   const { release, runtime } = previous
   // The failed release may have served for a moment, although it was never shown to.
   await carryOldStatic(activation, release, [target.release])
-  const app = pm2App(layout, appName, runtime, target.runtime)
+  const app = pm2App(layout, appName, runtime, times)
   const instances = instancesOf(runtime)
-  const timeout = runtime.health.timeoutMs + runtime.drainTimeoutMs
   const present = await pm2.list(appName)
 
   const oneByOne = () =>
-    bringUp(activation, app, release, instances, mayRunTogether(present, instances), timeout)
-  // Where the failed release is all that still serves, its workers stay until their successors do.
+    bringUp(activation, app, release, instances, mayRunTogether(present, instances), times.heal)
+  const left = await othersStay(activation, previous)
+  const heals = left > 0 && (left >= times.heal || !(await stillServes(activation)))
   const healed =
-    (await othersServe(activation)) && (await heal(activation, app.options, release, instances, timeout))
-  if (!healed) await oneByOne()
+    heals && (await heal(activation, app.options, previous, target.release, instances, times.heal))
+  if (!healed) {
+    // They hold the places that a reload needs.
+    await activation.announce({ stay: 0 }).catch(() => undefined)
+    await oneByOne()
+  }
   // PM2 itself may have started a worker anew, under the failed release's options.
   if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options))) {
     // The workers that were told to stay have their successors now, and hold the places that a reload needs.
-    await activation.announce({ stay: false }).catch(() => undefined)
+    await activation.announce({ stay: 0 }).catch(() => undefined)
     await oneByOne()
   }
 
@@ -99,11 +111,24 @@ async function goBack(activation: Activation, previous: Goal): Promise<void> {
   await trim(activation, instances)
 }
 
-/** Whether workers of a release other than the failed one take traffic. */
-async function othersServe({ layout, target, live }: Activation): Promise<boolean> {
+/** How long workers of a release other than the failed one take traffic, in ms; 0 where none does. */
+async function othersStay({ layout, target }: Activation, previous: Goal): Promise<number> {
   const workers = await readWorkers(layout.workers)
   const open = workers.filter(({ candidate, phase }) => !candidate && phase === 'open')
-  return live === target.release ? open.length > 0 : open.some(({ release }) => release !== target.release)
+  const itself = previous.release === target.release
+  const others = open.filter(({ release }) => itself || release !== target.release)
+  const now = sinceBoot()
+  return Math.max(0, ...others.map(({ leavesAt }) => (leavesAt === null ? Infinity : leavesAt - now)))
+}
+
+/** Whether any worker of the failed release would serve on. */
+async function stillServes(activation: Activation): Promise<boolean> {
+  const { release, runtime } = activation.target
+  const open = (await listWorkers(activation)).filter((worker) => serves(worker, release))
+  const answers = await Promise.all(
+    open.map(({ record }) => askHealth('127.0.0.1', record!.port, runtime.health)),
+  )
+  return answers.some(({ healthy }) => healthy)
 }
 
 /** Its workers took traffic as soon as they answered: they may become healthy a little later. */
@@ -124,11 +149,16 @@ async function shown(activation: Activation, { release, runtime }: Goal, instanc
 /** A first deploy has nothing to go back to, unless somebody else's app of this name was replaced. */
 async function leaveStopped(activation: Activation): Promise<string> {
   const { pm2, layout, live, before, app, target } = activation
-  await stopAll(activation)
-  if (live !== target.release) await rm(layout.current, { force: true })
   const foreign = before.filter((process) => !isOurs(process, app))
+  // Whatever keeps the failed release's workers, what was there before comes back as soon as they make room.
+  const stopped = await stopAll(activation, foreign.length === 0).then(
+    () => null,
+    (error: unknown) => error,
+  )
+  if (stopped !== null && foreign.length === 0) throw stopped
+  if (live !== target.release) await rm(layout.current, { force: true })
   if (foreign.length === 0) return nothingToGoBackTo
-  for (const { id } of await pm2.list(activation.appName)) await pm2.remove(id)
+  for (const { id } of await pm2.list(activation.appName)) pm2.remove(id).catch(() => undefined)
   for (const process of foreign) await pm2.revive(process)
   return `there is no release to go back to: what PM2 ran before under this name was started again`
 }

@@ -4,7 +4,7 @@
  */
 import { rm } from 'node:fs/promises'
 import { keptVerdict, type Verdict } from '../../protocol/messages.ts'
-import { activationFile } from '../../server/activation-file.ts'
+import { activationFile, lastActivation } from '../../server/activation-file.ts'
 import { guardRoom, takeBallast, withRoom } from '../ballast.ts'
 import { exists } from '../files.ts'
 import { type Journal, openJournal, readJournal } from '../journal.ts'
@@ -94,8 +94,19 @@ async function underLock(job: Job, layout: Layout, journal: Journal, progress: P
     }
   } finally {
     // None of it may turn a verdict into another: a lock whose process has ended is void by itself.
-    await rm(activationFile(layout.base), { force: true }).catch(console.error)
+    await dismiss(layout, activation).catch(console.error)
     await dropPreparedLinks(layout).catch(console.error)
     await lock.release().catch(console.error)
   }
+}
+
+/**
+ * The old workers need not stay any more, unless they may be all that serves: after the swap, without a verdict or with
+ * a bad one, they leave when their time is up, and PM2 may have brought something back by then.
+ */
+async function dismiss(layout: Layout, activation: string): Promise<void> {
+  const entries = await readJournal(layout.journal)
+  const verdict = verdictIn(entries, activation)
+  if (verdict === null ? hasSwapped(entries, activation) : verdict.status === 'down') return
+  if (lastActivation(layout.base)?.pid === process.pid) await rm(activationFile(layout.base), { force: true })
 }
