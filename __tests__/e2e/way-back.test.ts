@@ -128,33 +128,29 @@ describe.each(all ? ['pm2', 'pm2-6', 'pm2-5'] : ['pm2'])('under %s', (pm2Package
     300_000,
   )
 
-  thorough(
-    'an activation that dies on it is taken up, and who served until then serves on',
-    async () => {
-      const from = (await readJournal(journal())).length
-      const run = undone({ 'post-activate': 'false' })
-      await until(
-        'the new workers drain',
-        async () =>
-          (await readJournal(journal()))
-            .slice(from)
-            .some(({ step, state }) => step === 'rollback' && state === 'begin') &&
-          readdirSync(join(server.app, '.gapless/workers')).some((name) =>
-            readFileSync(join(server.app, '.gapless/workers', name), 'utf8').includes('"draining"'),
-          ),
-        60_000,
-      )
-      const folder = join(server.app, '.gapless/activations')
-      const owner = readdirSync(folder).find((name) => name.endsWith('.owner'))!
-      const { pid } = JSON.parse(readFileSync(join(folder, owner), 'utf8')) as { pid: number }
-      process.kill(pid, 'SIGKILL')
-      expect(await run).toEqual([])
-      expect(
+  test('an activation that dies on it is taken up, and who served until then serves on', async () => {
+    const from = (await readJournal(journal())).length
+    const run = undone({ 'post-activate': 'false' })
+    await until(
+      'the new workers drain',
+      async () =>
         (await readJournal(journal()))
           .slice(from)
-          .filter(({ step, state }) => step === 'swap' && state === 'begin'),
-      ).toHaveLength(2)
-    },
-    240_000,
-  )
+          .some(({ step, state }) => step === 'rollback' && state === 'begin') &&
+        readdirSync(join(server.app, '.gapless/workers')).some((name) =>
+          readFileSync(join(server.app, '.gapless/workers', name), 'utf8').includes('"draining"'),
+        ),
+      60_000,
+    )
+    const folder = join(server.app, '.gapless/activations')
+    const owner = readdirSync(folder).find((name) => name.endsWith('.owner'))!
+    const { pid } = JSON.parse(readFileSync(join(folder, owner), 'utf8')) as { pid: number }
+    process.kill(pid, 'SIGKILL')
+    expect(await run).toEqual([])
+    expect(
+      (await readJournal(journal()))
+        .slice(from)
+        .filter(({ step, state }) => step === 'swap' && state === 'begin'),
+    ).toHaveLength(2)
+  }, 240_000)
 })
