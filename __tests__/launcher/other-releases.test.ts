@@ -78,6 +78,11 @@ test.each([
   ['outside it, encoded', '/_next/static/%2e%2e/secret.txt'],
   ['a folder', '/_next/static/chunks'],
   ['not decodable', '/_next/static/%zz'],
+  ['longer than a name may be', `/_next/static/${'x'.repeat(300)}`],
+  ['longer than a path may be', `/_next/static/${'x/'.repeat(3000)}x`],
+  ['below a file', '/_next/static/chunks/own.js/'],
+  ['below another’s file', '/_next/static/media/p.png/'],
+  ['a picture with a name too long', `/_next/image?url=%2F_next%2Fstatic%2F${'x'.repeat(300)}&w=640&q=75`],
   ['a picture of the release', '/_next/image?url=%2F_next%2Fstatic%2Fchunks%2Fown.js&w=640&q=75'],
   ['a picture elsewhere', '/_next/image?url=https%3A%2F%2Fx.example%2F_next%2Fstatic%2Fmedia%2Fp.png'],
 ])('what is %s is the app’s to answer', async (_, path) => {

@@ -3,7 +3,7 @@
  * 15.5, 16.4). While one release replaces another the workers of both answer, and a page of one asks the other
  * for its chunks and images. They are public, and have names that no other content has.
  */
-import { createReadStream, readdirSync, readFileSync, statSync } from 'node:fs'
+import { createReadStream, fstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { extname, join, posix } from 'node:path'
 import type { ReleaseInfo } from '../protocol/messages.ts'
@@ -104,8 +104,16 @@ function filesIn(folder: string, path = ''): readonly string[] {
   })
 }
 
+/**
+ * False for whatever cannot be looked at: visitors choose the names, and even without an entry Node throws for one
+ * that is too long (18 to 24) or goes on below a file (18, 20).
+ */
 function isFile(file: string): boolean {
-  return statSync(file, { throwIfNoEntry: false })?.isFile() ?? false
+  try {
+    return statSync(file).isFile()
+  } catch {
+    return false
+  }
 }
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -136,19 +144,27 @@ const TYPES: Readonly<Record<string, string>> = {
 
 function send(file: string, caching: string, request: IncomingMessage, response: ServerResponse): void {
   const content = createReadStream(file)
-  content.once('open', () => {
+  const fail = () => {
+    content.destroy()
+    // Its release was removed at this very moment, or the disk fails.
+    if (response.headersSent) return void response.destroy()
+    for (const name of ['Content-Type', 'Content-Length', 'Cache-Control']) response.removeHeader(name)
+    response.statusCode = 404
+    response.end()
+  }
+  content.once('open', (descriptor) => {
+    try {
+      // Of what was opened: by now the name may be gone.
+      response.setHeader('Content-Length', fstatSync(descriptor).size)
+    } catch {
+      return fail()
+    }
     response.setHeader('Content-Type', TYPES[extname(file).toLowerCase()] ?? 'application/octet-stream')
     response.setHeader('Cache-Control', caching)
-    response.setHeader('Content-Length', statSync(file).size)
     if (request.method === 'GET') return void content.pipe(response)
     content.destroy()
     response.end()
   })
-  content.once('error', () => {
-    // Its release was removed at this very moment.
-    if (response.headersSent) return void response.destroy()
-    response.statusCode = 404
-    response.end()
-  })
+  content.once('error', fail)
   response.once('close', () => content.destroy())
 }
