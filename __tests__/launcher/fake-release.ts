@@ -36,6 +36,9 @@ const server = require('node:http').createServer((request, response) => {
   if (request.url === '/address') return json(response, server.address())
   if (request.url === '/slow') return when('answer', () => response.end('answered'))
   if (request.url === '/stream') { response.write('begun,'); return when('answer', () => response.end('ended')) }
+  if (request.url === '/refuse') return when('answer', () => response.writeHead(401).end('who are you'))
+  if (request.url === '/refuse-at-once') return response.writeHead(401).end('who are you')
+  if (request.url === '/read') return request.resume().on('end', () => response.end('read it all'))
   if (request.url === '/keep') response.setHeader('Connection', 'keep-alive')
   response.end('hello')
 })
@@ -140,14 +143,16 @@ export interface Worker {
 export interface StartOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly candidate?: boolean
+  /** The Node.js that runs it. */
+  readonly node?: string
 }
 
 export function startWorker(
   release: FakeRelease,
-  { env = {}, candidate = false }: StartOptions = {},
+  { env = {}, candidate = false, node = process.execPath }: StartOptions = {},
 ): Worker {
   const child = spawn(
-    process.execPath,
+    node,
     [join(release.directory, '.gapless/launcher.cjs'), ...(candidate ? ['--candidate'] : [])],
     { cwd: release.app, env: { PATH: '/usr/bin:/bin', ...env }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] },
   )
@@ -196,6 +201,17 @@ export interface Answer {
 /** An open connection that speaks HTTP by hand, so that the test sees when it is closed. */
 export interface Connection {
   get(path: string): Promise<string>
+  /**
+   * Sends the request with a body of so many bytes to the last byte, and only then looks for an answer, as many
+   * clients do. Rejects when the server does not take all of it.
+   */
+  post(path: string, bytes: number): Promise<string>
+  /** Says that a body of so many bytes comes, and waits for the answer before any of it does. */
+  announce(path: string, bytes: number): Promise<string>
+  /** More of the body that was announced. */
+  send(bytes: number): void
+  /** Sends requests without waiting for answers. @returns what comes until the server closes the connection */
+  pipeline(paths: readonly string[]): Promise<string>
   /** When the server closed it, in performance.now's milliseconds. */
   readonly closed: Promise<number>
   isClosed(): boolean
@@ -214,11 +230,37 @@ export async function openConnection(port: number): Promise<Connection> {
       resolve(performance.now())
     })
   })
+  const answerTo = (path: string) =>
+    until(`an answer to ${path}`, () => (isWhole(received) ? received : over ? 'closed' : null))
+  const head = (method: string, path: string, more = '') =>
+    `${method} ${path} HTTP/1.1\r\nHost: localhost\r\n${more}\r\n`
   return {
     async get(path) {
       received = ''
-      socket.write(`GET ${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
-      return until(`an answer to ${path}`, () => (isWhole(received) ? received : over ? 'closed' : null))
+      socket.write(head('GET', path))
+      return answerTo(path)
+    },
+    async post(path, bytes) {
+      received = ''
+      socket.pause()
+      socket.write(head('POST', path, `Content-Length: ${bytes}\r\n`))
+      await new Promise<void>((resolve, reject) => {
+        socket.write(Buffer.alloc(bytes), (error) => (error ? reject(error) : resolve()))
+      })
+      socket.resume()
+      return answerTo(path)
+    },
+    async announce(path, bytes) {
+      received = ''
+      socket.write(head('POST', path, `Content-Length: ${bytes}\r\n`))
+      return answerTo(path)
+    },
+    send: (bytes) => void socket.write(Buffer.alloc(bytes)),
+    async pipeline(paths) {
+      received = ''
+      socket.write(paths.map((path) => head('GET', path)).join(''))
+      await closed
+      return received
     },
     closed,
     isClosed: () => over,

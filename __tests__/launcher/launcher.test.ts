@@ -3,10 +3,12 @@ import { readdirSync, rmSync } from 'node:fs'
 import http from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { sinceBoot } from '../../src/server/since-boot.ts'
 import { compile } from '../support/compile.ts'
 import { temporaryFolders } from '../support/folder.ts'
+import { nodeBinary } from '../support/node.ts'
 import { until } from '../support/until.ts'
 import {
   accepts,
@@ -21,6 +23,9 @@ import {
   type StartOptions,
   type Worker,
 } from './fake-release.ts'
+
+/** Closing connections is Node's work: the oldest, the newest. */
+const NODES = process.env['GAPLESS_TEST_ALL'] === '1' ? ['current', '18', '24'] : ['current']
 
 const folder = temporaryFolders()
 const workers: Worker[] = []
@@ -271,6 +276,86 @@ describe('a worker that is told to leave', () => {
     await Promise.all([used.closed, stubborn.closed])
     // Node's own timeout, which clients are told of, and a second more.
     expect((await fresh.closed) - told).toBeGreaterThanOrEqual(2400)
+    expect(await worker.exit).toBe(130)
+  })
+
+  describe.each(NODES)('on Node.js %s', (node) => {
+    test.each(['/refuse', '/refuse-at-once'])(
+      'takes the whole of an upload that the app answers before it has read it (%s)',
+      async (path) => {
+        const release = await make({ runtime: { drainTimeoutMs }, server: impatient })
+        const worker = start(release, node === 'current' ? {} : { node: nodeBinary(node) })
+        await worker.ready
+        const connections = await Promise.all([0, 1, 2].map(() => openConnection(release.port)))
+        await ask(release.port, '/')
+        worker.child.kill('SIGINT')
+        await doorClosed(release)
+        release.raise('answer')
+        for (const [index, connection] of connections.entries())
+          expect(await connection.post(path, 1_000_000 * 4 ** index)).toMatch(
+            /^HTTP\/1\.1 401 [^]*who are you/,
+          )
+        // It may be used again, once.
+        const [used, ...unused] = connections
+        expect(await used!.get('/')).toMatch(/^HTTP\/1\.1 200 OK[^]*Connection: close[^]*hello$/)
+        const answered = performance.now()
+        await Promise.all(unused.map(({ closed }) => closed))
+        // Of what has nothing to say any more nobody waits for the drain timeout.
+        expect(performance.now() - answered).toBeLessThan(5000)
+        expect(await worker.exit).toBe(130)
+      },
+    )
+
+    test('answers all that were asked one behind the other, and closes with the last', async () => {
+      const release = await make({ runtime: { drainTimeoutMs }, server: impatient })
+      const worker = start(release, node === 'current' ? {} : { node: nodeBinary(node) })
+      await worker.ready
+      const connection = await openConnection(release.port)
+      const answers = connection.pipeline(['/slow', '/slow', '/slow'])
+      await ask(release.port, '/')
+      worker.child.kill('SIGINT')
+      await doorClosed(release)
+      release.raise('answer')
+      expect((await answers).match(/Connection: \S+|answered/g)).toEqual([
+        'Connection: keep-alive',
+        'answered',
+        'Connection: keep-alive',
+        'answered',
+        'Connection: close',
+        'answered',
+      ])
+    })
+  })
+
+  test('goes on reading what it has answered already for as long as it comes, and no longer', async () => {
+    // The grace is 1.2 s.
+    const server = `${ROUTES}
+      server.keepAliveTimeout = 200
+      server.listen(Number(process.env.PORT), process.env.HOSTNAME)`
+    const { release, worker } = await serving({ server, runtime: { drainTimeoutMs } })
+    const [coming, stopped] = [await openConnection(release.port), await openConnection(release.port)]
+    const chunks = 20
+    for (const connection of [coming, stopped])
+      expect(await connection.announce('/refuse-at-once', chunks)).toMatch(/^HTTP\/1\.1 401 /)
+    worker.child.kill('SIGINT')
+    await doorClosed(release)
+    for (let chunk = 0; chunk < chunks; chunk += 1) {
+      coming.send(1)
+      await delay(100)
+    }
+    expect(await coming.get('/')).toMatch(/^HTTP\/1\.1 200 OK[^]*Connection: close[^]*hello$/)
+    expect(stopped.isClosed()).toBe(true)
+    expect(await worker.exit).toBe(130)
+  })
+
+  test('closes with the answer to a body that it has read', async () => {
+    const { release, worker } = await serving({ runtime: { drainTimeoutMs } })
+    const connection = await openConnection(release.port)
+    await ask(release.port, '/')
+    worker.child.kill('SIGINT')
+    await doorClosed(release)
+    expect(await connection.post('/read', 1_000_000)).toMatch(/Connection: close[^]*read it all$/)
+    await connection.closed
     expect(await worker.exit).toBe(130)
   })
 

@@ -26,29 +26,34 @@ const POLITENESS = 1000
 interface Visitor {
   /** Requests being answered, upgraded connections included. */
   busy: number
+  /** The newest of its requests: with its answer the connection may close. */
+  latest: IncomingMessage | null
+  /** Of its whole connection, as of the last look. */
+  bytesRead: number
   lastActive: number
 }
 
 export function createFrontDoor(app: HttpServer): FrontDoor {
   const visitors = new Map<Socket, Visitor>()
-  const answering = new Set<ServerResponse>()
   let draining = false
 
   // The same options as Node's http.Server gives its own sockets.
   const door = net.createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-    visitors.set(socket, { busy: 0, lastActive: performance.now() })
+    visitors.set(socket, { busy: 0, latest: null, bytesRead: 0, lastActive: performance.now() })
     socket.once('close', () => visitors.delete(socket))
     app.emit('connection', socket)
   })
 
   app.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
     const visitor = visitors.get(request.socket)
-    if (visitor) visitor.busy += 1
-    answering.add(response)
-    if (draining) closeAfter(response)
+    beforeHead(response, () => {
+      const isLast = visitor === undefined || visitor.latest === request
+      if (draining && isLast && hasArrived(request)) closeAfter(response)
+    })
+    if (!visitor) return
+    visitor.busy += 1
+    visitor.latest = request
     response.once('close', () => {
-      answering.delete(response)
-      if (!visitor) return
       visitor.busy -= 1
       visitor.lastActive = performance.now()
     })
@@ -76,12 +81,14 @@ export function createFrontDoor(app: HttpServer): FrontDoor {
         const grace = Math.min(app.keepAliveTimeout + POLITENESS, timeoutMs)
         draining = true
         door.close()
-        for (const response of answering) if (!response.headersSent) closeAfter(response)
 
         const timer = setInterval(() => {
           const now = performance.now()
           const late = now - begun >= timeoutMs
           for (const [socket, visitor] of visitors) {
+            // The rest of a body whose answer is out already, or the beginning of a request.
+            if (socket.bytesRead !== visitor.bytesRead) visitor.lastActive = now
+            visitor.bytesRead = socket.bytesRead
             if (late) socket.destroy()
             // Closing sooner would reset a client that is about to use its idle connection again.
             else if (visitor.busy === 0 && now - Math.max(visitor.lastActive, begun) >= grace) socket.end()
@@ -93,6 +100,26 @@ export function createFrontDoor(app: HttpServer): FrontDoor {
         }, TICK)
       }),
   }
+}
+
+/** Whatever way the app takes, the head of an answer goes through `writeHead` (Node 18 to 24). */
+function beforeHead(response: ServerResponse, act: () => void): void {
+  const writeHead = response.writeHead as (...args: unknown[]) => ServerResponse
+  response.writeHead = (...args: unknown[]) => {
+    if (!response.headersSent) act()
+    return writeHead.apply(response, args)
+  }
+}
+
+/**
+ * Whether the client has sent all of its request. If it has not, Node reads the rest away after the answer and keeps
+ * the connection, unless the answer closes it: then the bytes that nobody reads reset it (18 to 24), and a client that
+ * sends first and looks afterwards never sees the answer.
+ */
+function hasArrived({ complete, headers }: IncomingMessage): boolean {
+  // Node says `complete` only after the listeners of a request without a body, too.
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+  return complete || !hasBody
 }
 
 /** Makes an answer the last one on its connection, whatever the app says about it. */
