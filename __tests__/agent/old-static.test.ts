@@ -58,6 +58,22 @@ describe('the static files of other releases', () => {
     expect(read(one, 'chunks/a-2.js')).toBe('two')
   })
 
+  test('are for others to read, such as nginx, whatever the umask', async () => {
+    const layout = newLayout(folder())
+    await release(layout, ONE, { '.next/static/chunks/deep/a-1.js': 'one' })
+    const two = await release(layout, TWO, { '.next/static/a-2.js': 'two' })
+    const before = process.umask(0o077)
+    try {
+      await carryStatic(layout, TWO)
+    } finally {
+      process.umask(before)
+    }
+    const modes = ['chunks', 'chunks/deep', 'chunks/deep/a-1.js'].map(
+      (path) => statSync(join(two, '.next/static', path)).mode & 0o777,
+    )
+    expect(modes).toEqual([0o755, 0o755, 0o644])
+  })
+
   test('never take the place of the release’s own, and the newest of several wins', async () => {
     const layout = newLayout(folder())
     await release(layout, ONE, {

@@ -1,18 +1,10 @@
 /** A repository whose owner means harm: names of files and packages, refs and commits are data, up to the server. */
-import {
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  realpathSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { dirname, join } from 'node:path'
+import { existsSync, lstatSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { layoutOf } from '../../src/agent/layout.ts'
+import { outline } from '../../src/agent/outline.ts'
 import { readableByOthers } from '../../src/agent/umask.ts'
 import { createUploads, type Uploads } from '../../src/agent/upload.ts'
 import { readInputs } from '../../src/inputs.ts'
@@ -23,6 +15,7 @@ import { Failure } from '../../src/protocol/failure.ts'
 import { createManifest, type SourceFile } from '../../src/transfer/manifest.ts'
 import { missingFiles } from '../../src/transfer/stream.ts'
 import { temporaryFolders } from '../support/folder.ts'
+import { until } from '../support/until.ts'
 import { manifestOf } from '../support/tree.ts'
 import { bodyOf, stage } from '../support/upload.ts'
 import { attack, hostile, record } from './attack.ts'
@@ -146,20 +139,34 @@ test('a strict umask of the server does not close what nginx must read', async (
   process.umask(0o077)
   const server = folder()
   const layout = layoutOf(join(server, 'site'))
-  const manifest = await manifestOf(folder(), { 'server.js': '//', 'public/a/b.txt': 'text' })
-  const path = await readableByOthers(async () => {
+  const site = Object.fromEntries(
+    Array.from({ length: 60 }, (_, index) => [`public/${index}/a/b.txt`, `${index}`]),
+  )
+  const contents = [
+    { ...site, 'server.js': '// one' },
+    { ...site, 'server.js': '// two' },
+  ]
+  for (const content of contents) {
+    const manifest = await manifestOf(folder(), content)
     const uploads = createUploads(layout)
-    const { id, missing } = await stage(uploads, manifest)
-    await send(uploads, id, [...missingFiles(manifest, missing)])
+    const base = await outline(layout)
+    const { id, missing } = await readableByOthers(() => stage(uploads, manifest, base))
+    // What is taken from the release before comes between the messages.
+    if (base.base !== null)
+      await until('all is there', () => existsSync(join(layout.incoming, id, 'public/59/a/b.txt')))
+    await readableByOthers(() => send(uploads, id, [...missingFiles(manifest, missing)]))
     const run = { commit: '', ref: '', actor: '', runUrl: '' }
     const commit = { id, run, entry: 'server.js', nextVersion: null, runtime } as never
-    return (await uploads.commit(commit, () => undefined)).path!
-  })
-  const modes: Record<string, string> = {}
-  for (let at = join(path, 'public/a/b.txt'); at !== dirname(layout.base); at = dirname(at)) {
-    modes[at.slice(realpathSync(server).length)] = (lstatSync(at).mode & 0o777).toString(8)
+    const path = (await readableByOthers(() => uploads.commit(commit, () => undefined))).path!
+    const modes = new Set<string>()
+    for (const name of ['', ...readdirSync(path, { recursive: true, encoding: 'utf8' })]) {
+      if (name.startsWith('.gapless')) continue
+      const stat = lstatSync(join(path, name))
+      modes.add(`${stat.isDirectory() ? 'folder' : 'file'} ${(stat.mode & 0o777).toString(8)}`)
+    }
+    expect([...modes].sort()).toEqual(['file 644', 'folder 755'])
   }
-  expect(Object.values(modes)).toEqual(['644', '755', '755', '755', '755', '755'])
+  for (const at of [layout.releases, layout.base]) expect(lstatSync(at).mode & 0o777).toBe(0o755)
   expect(lstatSync(layout.own).mode & 0o777).toBe(0o700)
   expect(process.umask()).toBe(0o077)
 })

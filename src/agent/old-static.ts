@@ -9,7 +9,6 @@ import {
   fsyncSync,
   linkSync,
   lstatSync,
-  mkdirSync,
   openSync,
   renameSync,
   rmSync,
@@ -17,6 +16,7 @@ import {
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { ManifestFile } from '../protocol/manifest.ts'
+import { makeReadableFolder } from './files.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 import { activatedAt, liveRelease, readInfo, releaseIds } from './releases.ts'
@@ -101,7 +101,7 @@ function carry(source: string, target: string, { size }: ManifestFile): boolean 
   const stat = statOf(source)
   if (!stat?.isFile() || stat.size !== size || statOf(target) !== null) return false
   try {
-    mkdirSync(dirname(target), { recursive: true, mode: 0o755 })
+    makeReadableFolder(dirname(target))
   } catch (error) {
     // A file of this release stands where the other has a folder: it wins.
     if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR') return false

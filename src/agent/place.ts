@@ -41,7 +41,7 @@ export function place(directory: string, distDir: string, entries: AsyncIterable
     if (stopped) return
     const path = join(directory, entry.path)
     if (entry.kind === 'directory') return folder(path)
-    await folder(dirname(path))
+    folder(dirname(path))
     if (entry.kind === 'link') return symlink(entry.target, path)
     if (source === null) return
     // Of launchers each release has its own: a damaged one is put back from another.

@@ -1,7 +1,7 @@
 /** Turns the one stream of an upload into files, each proven by its hash. */
 import { createHash } from 'node:crypto'
 import { closeSync, constants, fchmodSync, openSync, writeSync } from 'node:fs'
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -9,7 +9,7 @@ import { createBrotliDecompress } from 'node:zlib'
 import { sha256 } from '../content/hash-file.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { ManifestFile } from '../protocol/manifest.ts'
-import { withFile } from './files.ts'
+import { makeReadableFolder, withFile } from './files.ts'
 import { inParallel } from './parallel.ts'
 
 /** Up to here a file is proven before anything of it is written, in bytes. */
@@ -44,7 +44,7 @@ export async function* decompress(body: AsyncIterable<Buffer>): AsyncGenerator<B
 export async function receive(
   directory: string,
   files: readonly ManifestFile[],
-  folder: (path: string) => Promise<void>,
+  folder: MakeFolder,
   body: AsyncIterable<Buffer>,
 ): Promise<void> {
   const pieces = piecesOf(decompress(body))
@@ -52,7 +52,7 @@ export async function receive(
   try {
     for (const file of files) {
       const path = join(directory, file.path)
-      await folder(dirname(path))
+      folder(dirname(path))
       await (file.size <= SMALL ? writeSmall(path, file, pieces, buffer) : writeLarge(path, file, pieces))
     }
     if ((await pieces.next(1)) !== null)
@@ -71,12 +71,14 @@ export function flush(directory: string, files: readonly ManifestFile[]): Promis
   )
 }
 
+export type MakeFolder = (folder: string) => void
+
 /** Makes each folder once. */
-export function folderMaker(): (folder: string) => Promise<void> {
+export function folderMaker(): MakeFolder {
   const made = new Set<string>()
-  return async (folder) => {
+  return (folder) => {
     if (made.has(folder)) return
-    await mkdir(folder, { recursive: true, mode: 0o755 })
+    makeReadableFolder(folder)
     made.add(folder)
   }
 }

@@ -18,7 +18,7 @@ import { readManifest } from './manifest-file.ts'
 import { baseChanged, fillIn } from './outline.ts'
 import { writeOwner } from './owner.ts'
 import { place, type Placement } from './place.ts'
-import { decompress, flush, folderMaker, receive } from './receive.ts'
+import { decompress, flush, folderMaker, type MakeFolder, receive } from './receive.ts'
 import { liveRelease, readInfo, releaseIds } from './releases.ts'
 import { assertRoom } from './room.ts'
 import { linkShared } from './shared.ts'
@@ -40,7 +40,7 @@ interface Upload {
   readonly distDir: string
   readonly placement: Placement
   readonly reusedBytes: number
-  readonly folder: (path: string) => Promise<void>
+  readonly folder: MakeFolder
   /** What has not come yet: how many files, and which, in the manifest's order. */
   missing: number
   awaited: AsyncGenerator<ManifestFile, void, undefined>
