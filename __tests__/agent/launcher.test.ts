@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { assertLauncher, repairLauncher } from '../../src/agent/launcher.ts'
 import { type Layout, layoutOf, releaseDirectory, releaseFiles } from '../../src/agent/layout.ts'
-import { auditRelease } from '../../src/agent/manifest-file.ts'
+import { auditRelease } from '../../src/agent/audit.ts'
 import { createUploads } from '../../src/agent/upload.ts'
 import { contentParts, missingFiles } from '../../src/transfer/stream.ts'
 import { failureOf } from '../support/failure.ts'
@@ -75,8 +75,7 @@ describe('a launcher that', () => {
     expect(await repairLauncher(layout, id)).toContain(`replaced by that of ${other}`)
     expect(readFileSync(launcherOf(id), 'utf8')).toBe('good')
     // To the last byte: the whole release is what was uploaded again.
-    const directory = releaseDirectory(layout, id)
-    await auditRelease(directory, releaseFiles(directory).manifest, '.next', [])
+    await auditRelease(layout, id)
   })
 
   test('no other release has is replaced by the newest that is proven', async () => {

@@ -6,7 +6,7 @@ import { brotliCompressSync, brotliDecompressSync } from 'node:zlib'
 import { Readable } from 'node:stream'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { type Layout, layoutOf, releaseFiles } from '../../src/agent/layout.ts'
-import { auditRelease } from '../../src/agent/manifest-file.ts'
+import { auditRelease } from '../../src/agent/audit.ts'
 import { outline } from '../../src/agent/outline.ts'
 import { createUploads } from '../../src/agent/upload.ts'
 import { formatEntry } from '../../src/protocol/manifest.ts'
@@ -98,18 +98,16 @@ describe('on top of a release', () => {
     expect(second.rounds).toEqual([[]])
     expect(manifestIn(second.directory)).toBe(linesOf(manifest))
     expect(manifestIn(second.directory)).toBe(manifestIn(first.directory))
-    expect(
-      (await auditRelease(second.directory, releaseFiles(second.directory).manifest, '.next', [])).files,
-    ).toBe(manifest.fileCount)
+    expect((await auditRelease(layout, second.id)).files).toBe(manifest.fileCount)
   })
 
   test('the release has the whole manifest, whatever was left out on the way', async () => {
     await upload(await manifestOf(folder(), site))
     const manifest = await manifestOf(folder(), changed)
-    const { directory, rounds } = await upload(manifest)
+    const { id, directory, rounds } = await upload(manifest)
     expect(rounds).toEqual([['.next/BUILD_ID', 'node_modules/react/2.js']])
     expect(manifestIn(directory)).toBe(linesOf(manifest))
-    await auditRelease(directory, releaseFiles(directory).manifest, '.next', [])
+    await auditRelease(layout, id)
   })
 
   test('what a running app may write is below distDir only: public/cache is linked', async () => {
@@ -149,7 +147,7 @@ describe('on top of a release', () => {
       const second = await upload(manifest)
       expect(second.rounds).toEqual([[], [path]])
       expect(readFileSync(join(second.directory, path), 'utf8')).toBe('next 7')
-      await auditRelease(second.directory, releaseFiles(second.directory).manifest, '.next', [])
+      await auditRelease(layout, second.id)
     },
   )
 
@@ -277,11 +275,11 @@ describe('odd files', () => {
 
   test('arrive with whatever names the file system allows', async () => {
     const manifest = await manifestOf(folder(), odd)
-    const { directory } = await upload(manifest)
+    const { id, directory } = await upload(manifest)
     for (const [path, content] of Object.entries(odd)) {
       if (typeof content === 'string') expect(readFileSync(join(directory, path), 'utf8')).toBe(content)
     }
-    const audited = await auditRelease(directory, releaseFiles(directory).manifest, '.next', [])
+    const audited = await auditRelease(layout, id)
     expect(audited.files).toBe(9)
     expect((await upload(manifest)).rounds).toEqual([[]])
   })

@@ -14,7 +14,7 @@ import { Readable } from 'node:stream'
 import { brotliCompressSync } from 'node:zlib'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { type Layout, layoutOf, releaseFiles } from '../../src/agent/layout.ts'
-import { auditRelease } from '../../src/agent/manifest-file.ts'
+import { auditRelease } from '../../src/agent/audit.ts'
 import { liveRelease, readInfo, readRuntime } from '../../src/agent/releases.ts'
 import { createUploads, type Uploads } from '../../src/agent/upload.ts'
 import { Failure } from '../../src/protocol/failure.ts'
@@ -111,7 +111,7 @@ describe('the first upload', () => {
       if (typeof content === 'string') expect(readFileSync(file, 'utf8')).toBe(content)
       else if (Buffer.isBuffer(content)) expect(readFileSync(file).equals(content)).toBe(true)
     }
-    const audit = await auditRelease(directory, releaseFiles(directory).manifest, '.next', [])
+    const audit = await auditRelease(layout, staged.id)
     expect(audit.files).toBe(8)
   })
 
@@ -160,9 +160,7 @@ describe('the second upload', () => {
     ]) {
       expect(inode(second.directory, path)).toBe(inode(first.directory, path))
     }
-    expect(
-      (await auditRelease(second.directory, releaseFiles(second.directory).manifest, '.next', [])).files,
-    ).toBe(8)
+    expect((await auditRelease(layout, second.staged.id)).files).toBe(8)
   })
 
   test('sends what changed, and that alone', async () => {
@@ -371,8 +369,8 @@ describe('an upload that takes up another', () => {
     expect(third.staged).toMatchObject({ id, committed: false, reusedFiles: 5 })
     const rest = missingList(third.manifest, third.staged.missing)
     await third.uploads.fill(id, rest.length, bodyOf(rest))
-    const { path } = await third.uploads.commit(commitOf(id), silent)
-    expect((await auditRelease(path!, releaseFiles(path!).manifest, '.next', [])).files).toBe(8)
+    await third.uploads.commit(commitOf(id), silent)
+    expect((await auditRelease(layout, id)).files).toBe(8)
     expect(readdirSync(layout.incoming)).toEqual([])
   })
 

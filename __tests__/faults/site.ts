@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { readWorkers } from '../../src/agent/workers.ts'
 import { activatedAt } from '../../src/agent/releases.ts'
 import { layoutOf, releaseDirectory, releaseFiles } from '../../src/agent/layout.ts'
-import { auditRelease } from '../../src/agent/manifest-file.ts'
+import { auditRelease } from '../../src/agent/audit.ts'
 import type { ActivationStep } from '../../src/protocol/messages.ts'
 import { buildsOfExample } from '../support/builds.ts'
 import { type Load, startLoad } from '../support/load.ts'
@@ -155,10 +155,7 @@ export async function lies(site: Site, said: Said, version: Version, before: str
   const layout = layoutOf(site.server.app)
   const current = site.server.current()
   if (current === null) return ['`current` points nowhere']
-  const { manifest } = releaseFiles(releaseDirectory(layout, current))
-  await auditRelease(releaseDirectory(layout, current), manifest, '.next', []).catch((error: unknown) =>
-    found.push((error as Error).message),
-  )
+  await auditRelease(layout, current).catch((error: unknown) => found.push((error as Error).message))
   if ((await activatedAt(layout, current)) === null) found.push(`${current} was never verified`)
 
   expect('the exit code', said.code, said.status === 'live' ? 0 : 1)

@@ -3,8 +3,8 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { layoutOf, releaseDirectory, releaseFiles } from '../../src/agent/layout.ts'
-import { auditRelease } from '../../src/agent/manifest-file.ts'
+import { layoutOf } from '../../src/agent/layout.ts'
+import { auditRelease } from '../../src/agent/audit.ts'
 import { readInputs } from '../../src/inputs.ts'
 import type { Built } from '../../src/phases/build.ts'
 import { connect } from '../../src/phases/connect.ts'
@@ -98,8 +98,7 @@ const incoming = () => {
 }
 
 async function expectWhole(id: string, manifest: Manifest): Promise<void> {
-  const directory = releaseDirectory(layoutOf(server.app), id)
-  const { files } = await auditRelease(directory, releaseFiles(directory).manifest, '.next', [])
+  const { files } = await auditRelease(layoutOf(server.app), id)
   expect(files).toBe(manifest.fileCount)
   expect(incoming()).toEqual([])
 }

@@ -6,6 +6,7 @@ import { pm2Missing } from '../protocol/server-programs.ts'
 import { listWorkers, servedRelease, toStates, type Worker } from './activation/fleet.ts'
 import { interruptedActivation } from './activation/interrupted.ts'
 import { type ActivationContext, startActivation, watchActivation } from './activation/start.ts'
+import { auditRelease } from './audit.ts'
 import { verifyCandidate } from './candidate.ts'
 import { assertNameIsOurs } from './app-name.ts'
 import { cleanUp, releasesInUse } from './cleanup.ts'
@@ -14,9 +15,8 @@ import { exists } from './files.ts'
 import { findPm2, type InstalledPm2 } from './find-pm2.ts'
 import { readJournal } from './journal.ts'
 import { assertLauncher } from './launcher.ts'
-import { layoutOf, makeFolders, releaseDirectory, releaseFiles } from './layout.ts'
+import { layoutOf, makeFolders, releaseDirectory } from './layout.ts'
 import { lockHolder } from './lock.ts'
-import { auditRelease } from './manifest-file.ts'
 import { outline } from './outline.ts'
 import { assertPortIsOurs } from './port.ts'
 import { connectPm2, daemonPid, pm2Home } from './pm2.ts'
@@ -24,7 +24,6 @@ import {
   liveRelease,
   listReleases,
   markRejected,
-  readInfo,
   readRuntime,
   releaseIds,
   removeRelease,
@@ -147,14 +146,8 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
           daemon: daemonPid(home),
         }),
       audit: async ({ id }) => {
-        const directory = await existing(id)
-        const [{ entry, distDir }, { sharedDirs, sharedFiles }] = [
-          await readInfo(layout, id),
-          await readRuntime(layout, id),
-        ]
-        const app = entry.replace(/[^/]*$/, '')
-        const shared = [...sharedDirs, ...sharedFiles].map((path) => app + path)
-        return auditRelease(directory, releaseFiles(directory).manifest, distDir, shared)
+        await existing(id)
+        return auditRelease(layout, id)
       },
       verify: async ({ id }) => {
         await existing(id)
