@@ -10,12 +10,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import type { Layout } from '../../src/agent/layout.ts'
 import { removeRelease } from '../../src/agent/releases.ts'
 import { linkShared } from '../../src/agent/shared.ts'
 import { failureOf } from '../support/failure.ts'
+import { flushedBy } from '../support/flushed.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { newLayout } from './releases-on-disk.ts'
 
@@ -121,6 +122,16 @@ describe('a shared file', () => {
     expect(readFileSync(file, 'utf8')).toBe('')
     expect(statSync(file).mode & 0o777).toBe(0o600)
   })
+})
+
+test('what the first release brings is flushed before it is shared: it is never sent again', async () => {
+  const layout = newLayout(folder())
+  const building = incoming(layout, '1', { 'data/a/b.txt': 'b', '.env': 'A=1' })
+  const flushed = await flushedBy(() =>
+    linkShared(layout, building, '.', { sharedDirs: ['data'], sharedFiles: ['.env'] }),
+  )
+  const names = flushed.map((path) => relative(layout.shared, path).replace(/\.[0-9a-f]{12}(?=\/|$)/, ''))
+  expect([...names].sort()).toEqual(['', '', '.env', 'data', 'data/a', 'data/a/b.txt'])
 })
 
 describe('what the release brings at a shared path that is there already', () => {

@@ -9,7 +9,7 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { brotliCompressSync } from 'node:zlib'
 import { beforeEach, describe, expect, test } from '@jest/globals'
@@ -23,6 +23,7 @@ import type { Result } from '../../src/protocol/messages.ts'
 import type { SourceFile } from '../../src/transfer/manifest.ts'
 import { manifestStream } from '../../src/transfer/stream.ts'
 import { failureOf } from '../support/failure.ts'
+import { flushedBy } from '../support/flushed.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { type Content, type ListedManifest, manifestOf } from '../support/tree.ts'
 import { bodyOf, missingList, stage, stageParams, stageParamsOf } from '../support/upload.ts'
@@ -113,6 +114,16 @@ describe('the first upload', () => {
     }
     const audit = await auditRelease(layout, staged.id)
     expect(audit.files).toBe(8)
+  })
+
+  test('is flushed before it is a release, its manifest too', async () => {
+    let directory = ''
+    const flushed = await flushedBy(async () => ({ directory } = await upload(site)))
+    const building = join(layout.incoming, basename(directory))
+    const names = Object.entries(site).flatMap(([path, content]) =>
+      typeof content === 'string' || Buffer.isBuffer(content) ? [path] : [],
+    )
+    for (const name of [...names, '.gapless/manifest.jsonl']) expect(flushed).toContain(join(building, name))
   })
 
   test('keeps modes, links and empty folders', async () => {
@@ -372,6 +383,19 @@ describe('an upload that takes up another', () => {
     await third.uploads.commit(commitOf(id), silent)
     expect((await auditRelease(layout, id)).files).toBe(8)
     expect(readdirSync(layout.incoming)).toEqual([])
+  })
+
+  test('flushes what it takes over: the other may have ended before it did', async () => {
+    const first = await staged(site)
+    await first.uploads.fill(first.id, 3, bodyOf(first.manifest.files.slice(0, 3)))
+    await first.uploads.abandon()
+    const flushed = await flushedBy(async () => {
+      const second = await resume(site, first.id)
+      await second.uploads.fill(first.id, 5, bodyOf(missingList(second.manifest, second.staged.missing)))
+      await second.uploads.commit(commitOf(first.id), silent)
+    })
+    for (const { path } of first.manifest.files)
+      expect(flushed).toContain(join(layout.incoming, first.id, path))
   })
 
   test('of which nothing is known begins anew under its id, which all hosts have agreed on', async () => {

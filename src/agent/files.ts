@@ -1,6 +1,6 @@
 /** File operations that survive a power cut: written aside, flushed, renamed into place. */
-import { chmodSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
-import { type FileHandle, lstat, open, readFile, readlink, rename, rm } from 'node:fs/promises'
+import { chmodSync, constants, existsSync, linkSync, mkdirSync, statSync } from 'node:fs'
+import { copyFile, type FileHandle, lstat, open, readFile, readlink, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { randomBytes } from 'node:crypto'
 
@@ -19,6 +19,38 @@ export async function writeFileAtomic(file: string, content: string | Buffer, mo
     throw error
   }
   await syncFolder(dirname(file))
+}
+
+/** Makes what a file has last through a power cut. */
+export async function syncFile(file: string): Promise<void> {
+  await withFile(file, constants.O_RDONLY, 0, (handle) => handle.sync())
+}
+
+/** False where a file cannot have another name: another file system, too many links, the kernel's own rules. */
+export function tryLink(source: string, path: string): boolean {
+  try {
+    // At once: it takes less time than a turn of the event loop.
+    linkSync(source, path)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** Copies a file's content so that it is there whole or not at all. */
+export async function copyAtomic(source: string, path: string, mode: number): Promise<void> {
+  const aside = besideOf(path)
+  try {
+    await copyFile(source, aside, constants.COPYFILE_FICLONE)
+    await withFile(aside, constants.O_RDONLY, 0, async (handle) => {
+      await handle.chmod(mode)
+      await handle.sync()
+    })
+    await rename(aside, path)
+  } catch (error) {
+    await rm(aside, { force: true })
+    throw error
+  }
 }
 
 /** For others to read as well. */
@@ -40,7 +72,7 @@ export function makeReadableFolder(folder: string): void {
 
 /** Makes a rename or a new entry in a folder last through a power cut. */
 export async function syncFolder(folder: string): Promise<void> {
-  await withFile(folder, constants.O_RDONLY, 0, (handle) => handle.sync())
+  await syncFile(folder)
 }
 
 export async function withFile<T>(

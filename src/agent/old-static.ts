@@ -2,21 +2,10 @@
  * The static files of the other releases, for visitors who loaded a page of one of them: its lazy chunks, its
  * images and its styles have names that only that build knows.
  */
-import {
-  closeSync,
-  constants,
-  copyFileSync,
-  fsyncSync,
-  linkSync,
-  lstatSync,
-  openSync,
-  renameSync,
-  rmSync,
-  type Stats,
-} from 'node:fs'
+import { lstatSync, type Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { ManifestFile } from '../protocol/manifest.ts'
-import { makeReadableFolder } from './files.ts'
+import { copyAtomic, makeReadableFolder, tryLink } from './files.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 import { activatedAt, liveRelease, readInfo, releaseIds } from './releases.ts'
@@ -43,7 +32,7 @@ export async function carryStatic(
   let files = 0
   for (const other of await servedReleases(layout, id, served)) {
     for (const { source, path, file } of await staticFiles(layout, other)) {
-      if (carry(source, join(own, path), file)) files += 1
+      if (await carry(source, join(own, path), file)) files += 1
     }
   }
   return { files }
@@ -96,8 +85,8 @@ async function staticFolder(layout: Layout, id: string): Promise<string | null> 
   return statOf(folder)?.isDirectory() ? folder : null
 }
 
-/** Without promises: a call each for thousands of files would take ten times as long. */
-function carry(source: string, target: string, { size }: ManifestFile): boolean {
+/** Links without promises: a call each for thousands of files would take ten times as long. */
+function carry(source: string, target: string, { size, mode }: ManifestFile): boolean | Promise<boolean> {
   const stat = statOf(source)
   if (!stat?.isFile() || stat.size !== size || statOf(target) !== null) return false
   try {
@@ -107,27 +96,7 @@ function carry(source: string, target: string, { size }: ManifestFile): boolean 
     if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR') return false
     throw error
   }
-  try {
-    linkSync(source, target)
-  } catch {
-    copy(source, target)
-  }
-  return true
-}
-
-/** For file systems without hard links, and files with too many of them. Whole or not at all. */
-function copy(source: string, target: string): void {
-  const aside = `${target}.carried`
-  try {
-    copyFileSync(source, aside, constants.COPYFILE_FICLONE)
-    const file = openSync(aside, constants.O_RDONLY)
-    fsyncSync(file)
-    closeSync(file)
-    renameSync(aside, target)
-  } catch (error) {
-    rmSync(aside, { force: true })
-    throw error
-  }
+  return tryLink(source, target) || copyAtomic(source, target, mode).then(() => true)
 }
 
 /** Null also where a file stands in the place of one of the folders on the way. */

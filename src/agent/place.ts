@@ -1,11 +1,11 @@
 /** Takes what a release shares with what is on the server already, and proves each file of it. */
-import { constants, linkSync, lstatSync } from 'node:fs'
-import { copyFile, rm, symlink } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { lstatSync } from 'node:fs'
+import { rm, symlink } from 'node:fs/promises'
+import { dirname, join, sep } from 'node:path'
 import { Bitmap } from '../content/bitmap.ts'
 import { fileHasher, type HashFile } from '../content/hash-file.ts'
 import { isWritableAtRunTime, LAUNCHER, type ManifestEntry, type ManifestFile } from '../protocol/manifest.ts'
-import { withFile } from './files.ts'
+import { copyAtomic, syncFile, tryLink } from './files.ts'
 import { inParallel } from './parallel.ts'
 import { folderMaker } from './receive.ts'
 
@@ -34,6 +34,8 @@ export function place(directory: string, distDir: string, entries: AsyncIterable
   const damaged = new Bitmap()
   const folder = folderMaker()
   const hashFile = fileHasher()
+  // Of an upload that was cut off nobody knows what was flushed.
+  const uploads = dirname(directory) + sep
   let stopped = false
   let provenBytes = 0
 
@@ -46,8 +48,10 @@ export function place(directory: string, distDir: string, entries: AsyncIterable
     if (source === null) return
     // Of launchers each release has its own: a damaged one is put back from another.
     const copy = isWritableAtRunTime(entry.path, distDir) || entry.path === LAUNCHER
-    if (await reuse(hashFile, source, entry, path, copy)) provenBytes += entry.size
-    else damaged.set(index)
+    if (await reuse(hashFile, source, entry, path, copy)) {
+      if (source.startsWith(uploads)) await syncFile(path)
+      provenBytes += entry.size
+    } else damaged.set(index)
   }
   const done = inParallel(entries, AT_ONCE, act).then(() => damaged)
   // Who stops it does not wait for what is damaged.
@@ -78,7 +82,7 @@ async function reuse(
   if (!stat?.isFile() || stat.size !== entry.size) return false
   try {
     const linked = !copy && (stat.mode & 0o777) === entry.mode && tryLink(source, path)
-    if (!linked) await copyAs(source, path, entry.mode)
+    if (!linked) await copyAtomic(source, path, entry.mode)
     if ((await hashFile(path, entry.size)) === entry.hash) return true
   } catch (error) {
     // It was removed meanwhile, by the cleanup of another deploy.
@@ -86,23 +90,4 @@ async function reuse(
   }
   await rm(path, { force: true })
   return false
-}
-
-/** False where files cannot have more names: another file system, too many links, the kernel's own rules. */
-function tryLink(source: string, path: string): boolean {
-  try {
-    // At once: it takes less time than a turn of the event loop.
-    linkSync(source, path)
-    return true
-  } catch {
-    return false
-  }
-}
-
-async function copyAs(source: string, path: string, mode: number): Promise<void> {
-  await copyFile(source, path, constants.COPYFILE_FICLONE)
-  await withFile(path, constants.O_RDONLY, 0, async (handle) => {
-    await handle.chmod(mode)
-    await handle.sync()
-  })
 }

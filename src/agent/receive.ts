@@ -9,7 +9,7 @@ import { createBrotliDecompress } from 'node:zlib'
 import { sha256 } from '../content/hash-file.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { ManifestFile } from '../protocol/manifest.ts'
-import { makeReadableFolder, withFile } from './files.ts'
+import { makeReadableFolder, syncFile, withFile } from './files.ts'
 import { inParallel } from './parallel.ts'
 
 /** Up to here a file is proven before anything of it is written, in bytes. */
@@ -66,9 +66,7 @@ export async function receive(
 const FLUSHED_AT_ONCE = 16
 
 export function flush(directory: string, files: readonly ManifestFile[]): Promise<void> {
-  return inParallel(files, FLUSHED_AT_ONCE, ({ path }) =>
-    withFile(join(directory, path), constants.O_RDONLY, 0, (handle) => handle.sync()),
-  )
+  return inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile(join(directory, path)))
 }
 
 export type MakeFolder = (folder: string) => void

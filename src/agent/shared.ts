@@ -4,8 +4,9 @@ import { cp, lstat, mkdir, readdir, realpath, rename, rm, symlink, writeFile } f
 import { basename, dirname, join, relative, sep } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
 import type { Runtime } from '../protocol/messages.ts'
-import { exists } from './files.ts'
+import { exists, syncFile, syncFolder } from './files.ts'
 import type { Layout } from './layout.ts'
+import { inParallel } from './parallel.ts'
 import { assertOwnWay } from './trust.ts'
 
 /**
@@ -69,8 +70,23 @@ async function create(brought: string | null, target: string, kind: Kind): Promi
   await removeAsides(target)
   const aside = `${target}.${randomBytes(6).toString('hex')}`
   await cp(brought, aside, { recursive: true, verbatimSymlinks: true, errorOnExist: true, force: false })
+  // What is shared is never sent again: half of it, after a power cut, would be kept for ever.
+  await syncTree(aside)
   await rename(aside, target)
+  await syncFolder(dirname(target))
 }
+
+async function syncTree(path: string): Promise<void> {
+  const stat = await lstat(path)
+  if (stat.isFile()) return syncFile(path)
+  if (!stat.isDirectory()) return
+  const names = await readdir(path)
+  await inParallel(names, FLUSHED_AT_ONCE, (name) => syncTree(join(path, name)))
+  await syncFolder(path)
+}
+
+/** Flushing one by one waits for the disk each time. */
+const FLUSHED_AT_ONCE = 16
 
 /** What a copy that was cut off has left. */
 async function removeAsides(target: string): Promise<void> {

@@ -12,7 +12,7 @@ import { Bitmap } from '../content/bitmap.ts'
 import { Failure } from '../protocol/failure.ts'
 import { formatEntry, type ManifestFile } from '../protocol/manifest.ts'
 import type { Params, Proven, Result } from '../protocol/messages.ts'
-import { exists, syncFolder, writeFileAtomic } from './files.ts'
+import { exists, syncFile, syncFolder, writeFileAtomic } from './files.ts'
 import { type Layout, makeFolders, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 import { baseChanged, fillIn } from './outline.ts'
@@ -255,6 +255,7 @@ async function writeManifest(
     yield text
   }
   await pipeline(Readable.from(lines()), createWriteStream(file, { mode: 0o600 }))
+  await syncFile(file)
   return hash.digest('hex')
 }
 
