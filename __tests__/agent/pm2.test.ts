@@ -1,11 +1,10 @@
-import { statSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { afterEach, expect, test } from '@jest/globals'
+import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { afterEach, expect, jest, test } from '@jest/globals'
 import { connectPm2 } from '../../src/agent/pm2.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
-
-/** Moments of a daemon's death that a real one does not show on demand: what PM2's own client does then, played. */
 
 const folder = temporaryFolders()
 const home = process.env['PM2_HOME']
@@ -14,7 +13,10 @@ afterEach(() => {
   else process.env['PM2_HOME'] = home
 })
 
-/** A PM2 whose client always connects, and reaches a daemon that lives (this process) from the nth time on. */
+/**
+ * Moments of a daemon's death that a real one does not show on demand: what PM2's own client does then, played. This
+ * one always connects, and reaches a daemon that lives (this process) from the nth time on.
+ */
 function pm2ThatLivesFrom(nth: number) {
   const path = folder()
   const pm2Home = join(path, 'home')
@@ -49,4 +51,54 @@ test('a daemon that dies as it is connected to is not taken for one that answers
 test('that there is none, however often it is tried, is an error', async () => {
   const { installed, pm2Home } = pm2ThatLivesFrom(Infinity)
   expect((await failureOf(connectPm2(installed, pm2Home))).code).toBe('pm2-failed')
+})
+
+const options = {
+  wait_ready: true,
+  listen_timeout: 100_000,
+  kill_timeout: 50_000,
+  max_memory_restart: null,
+  node_args: [],
+} as const
+
+test('a real daemon that lives and does not answer is an error, later than any answer takes', async () => {
+  const home = join(folder(), '.pm2')
+  const path = dirname(createRequire(import.meta.url).resolve('pm2/package.json'))
+  const pm2 = await connectPm2({ path, version: '7.0.4' }, home)
+  const daemon = Number(readFileSync(join(home, 'pm2.pid'), 'utf8'))
+  try {
+    expect(await pm2.list('app')).toEqual([])
+    process.kill(daemon, 'SIGSTOP')
+    jest.useFakeTimers({ doNotFake: ['nextTick', 'queueMicrotask', 'setImmediate', 'performance'] })
+    const questions: readonly (readonly [number, () => Promise<unknown>])[] = [
+      [30_000, () => pm2.list('app')],
+      [30_000, () => pm2.isReplacing(0)],
+      [30_000, () => pm2.save()],
+      // One worker may take so long to be ready, and another then to leave.
+      [100_000 + 50_000 + 30_000, () => pm2.reload(0, options)],
+      // Of what was ever asked for, PM2 may have kept the longest.
+      [180_000, () => pm2.restart(0, { ...options, listen_timeout: 1, kill_timeout: 1 })],
+      [180_000, () => pm2.duplicate(0)],
+      [180_000, () => pm2.remove(0)],
+    ]
+    for (const [patience, ask] of questions) {
+      let settled = false
+      const failure = failureOf(ask()).finally(() => (settled = true))
+      await jest.advanceTimersByTimeAsync(patience - 1)
+      expect(settled).toBe(false)
+      await jest.advanceTimersByTimeAsync(1)
+      expect(await failure).toMatchObject({
+        code: 'pm2-failed',
+        message: expect.stringContaining(`process ${daemon}`),
+        remedy: expect.stringContaining('kill -9'),
+      })
+    }
+    jest.useRealTimers()
+    process.kill(daemon, 'SIGCONT')
+    expect(await pm2.list('app')).toEqual([])
+  } finally {
+    jest.useRealTimers()
+    pm2.close()
+    process.kill(daemon, 'SIGKILL')
+  }
 })

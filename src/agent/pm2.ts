@@ -142,7 +142,13 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
   const connect = async () => {
     for (let tries = 1; ; tries += 1) {
       try {
-        await inTime(promised('connect', (done: Done<void>) => client.connect(done)))
+        // Two who start a daemon at the same moment, such as `pm2 resurrect` after a reboot, get one: the other never
+        // says a word (7.0.4), and whoever started it would wait for ever.
+        await inTime(
+          promised('connect', (done: Done<void>) => client.connect(done)),
+          CONNECT_TIMEOUT,
+          () => new Failure('pm2-failed', 'the PM2 daemon did not answer'),
+        )
         daemon = daemonPid(home)
         // One that is dying still takes connections, and never says a word.
         if (daemon === null) {
@@ -168,29 +174,39 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
     client.disconnect()
     await connect()
   }
-  const ask = async <T>(what: string, call: (done: Done<T>) => void): Promise<T> => {
+  /** @param patience how long the daemon may take for it, in ms */
+  const ask = async <T>(what: string, patience: number, call: (done: Done<T>) => void): Promise<T> => {
     if (reconnecting !== undefined || daemonPid(home) !== daemon) {
       // Once for all that ask at the same time, or each would start a daemon.
       reconnecting ??= reconnect().finally(() => (reconnecting = undefined))
       await reconnecting
     }
-    return whileItLives(promised(what, call), () => daemonPid(home) === daemon)
+    const answer = whileItLives(promised(what, call), () => daemonPid(home) === daemon)
+    return inTime(answer, patience, () => isStuck(what, patience, daemon))
   }
-  const remote = (method: string, parameters: unknown): Promise<unknown> =>
-    ask(method, (done) => client.Client.executeRemote(method, parameters, done))
+  const remote = (method: string, parameters: unknown, patience = PATIENCE): Promise<unknown> =>
+    ask(method, patience, (done) => client.Client.executeRemote(method, parameters, done))
+  /** What starts or ends workers answers when they have: each as late as the options it has or had allow. */
+  let longest = 0
+  const slow = (...options: readonly Partial<Pm2Options>[]): number => {
+    longest = Math.max(longest, ...options.map(timeouts))
+    return longest + PATIENCE
+  }
 
   return {
     async list(name) {
       const processes = await remote('getMonitorData', {})
       if (!Array.isArray(processes))
         throw new Failure('pm2-failed', 'PM2 answered with something else than a list')
-      return (processes as (RawProcess | null)[]).flatMap((raw) =>
+      const found = (processes as (RawProcess | null)[]).flatMap((raw) =>
         raw?.pm2_env?.['name'] === name ? [toProcess(raw)] : [],
       )
+      slow(...found.map(({ definition }) => definition))
+      return found
     },
     async start({ name, script, cwd, options }) {
       const { max_memory_restart, node_args, ...rest } = options
-      await ask('start', (done: Done<void>) =>
+      await ask('start', slow(options), (done: Done<void>) =>
         client.start(
           {
             name,
@@ -210,22 +226,27 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
         ),
       )
     },
-    duplicate: async (id) => void (await remote('duplicateProcessId', id)),
+    duplicate: async (id) => void (await remote('duplicateProcessId', id, slow())),
     reload: async (id, options) =>
-      void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } })),
+      void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
     // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 hide it from their list).
     isReplacing: (id) =>
       remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(
         () => true,
-        (error: unknown) => !/id unknown/.test((error as Error).message),
+        (error: unknown) => {
+          const { message } = error as Error
+          // Without a word of PM2's own nothing is known.
+          if (!message.startsWith(REFUSED)) throw error
+          return !/id unknown/.test(message)
+        },
       ),
     restart: async (id, options) =>
-      void (await remote('restartProcessId', { id, env: { current_conf: toConf(options) } })),
-    stop: async (id) => void (await remote('stopProcessId', id)),
-    remove: async (id) => void (await remote('deleteProcessId', id)),
+      void (await remote('restartProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
+    stop: async (id) => void (await remote('stopProcessId', id, slow())),
+    remove: async (id) => void (await remote('deleteProcessId', id, slow())),
     revive: async ({ definition }) => {
       const { instances: _, pm_id: __, ...rest } = definition
-      await remote('prepare', rest)
+      await remote('prepare', rest, slow(definition))
     },
     async save() {
       const processes = (await remote('getMonitorData', {})) as readonly RawProcess[]
@@ -262,15 +283,31 @@ const LOOK = 500
 const CONNECT_TIMEOUT = 20_000
 const CONNECT_TRIES = 3
 
-/**
- * Two who start a daemon at the same moment, such as `pm2 resurrect` after a reboot, get one: the other never says a
- * word (7.0.4), and whoever started it would wait for ever.
- */
-function inTime<T>(connected: Promise<T>): Promise<T> {
+/** A daemon that has nothing to wait for answers at once, and a busy one within this, in ms. */
+const PATIENCE = 30_000
+
+/** How long PM2 may wait for a worker to be ready, and then for another to leave, in ms. Its own defaults are less. */
+function timeouts({ listen_timeout, kill_timeout }: { readonly [name: string]: unknown }): number {
+  // Of other people's processes it may be anything; Node takes no timer of more than 2^31 ms.
+  const number = (value: unknown) => (typeof value === 'number' && value > 0 ? Math.min(value, 2 ** 29) : 0)
+  return number(listen_timeout) + number(kill_timeout)
+}
+
+/** One that lives and says nothing, stopped or in an endless loop, would hold an activation, and with it its lock. */
+function isStuck(what: string, patience: number, daemon: number | null): Failure {
+  const message = `the PM2 daemon (process ${daemon}) runs, but has not answered to ${what} in ${patience / 1000} s`
+  return new Failure('pm2-failed', message, {
+    remedy:
+      'See whether `pm2 list` answers on the server. If it does not, end that process with `kill -9`, which stops all ' +
+      'apps of this user, start them again with `pm2 resurrect`, and deploy again.',
+  })
+}
+
+/** Settles as `answer` does, or fails with what `late` says. */
+function inTime<T>(answer: Promise<T>, timeoutMs: number, late: () => Failure): Promise<T> {
   return new Promise((resolve, reject) => {
-    const late = () => reject(new Failure('pm2-failed', 'the PM2 daemon did not answer'))
-    const timer = setTimeout(late, CONNECT_TIMEOUT)
-    connected.then(resolve, reject).finally(() => clearTimeout(timer))
+    const timer = setTimeout(() => reject(late()), timeoutMs)
+    answer.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }
 
@@ -286,11 +323,13 @@ function whileItLives<T>(answer: Promise<T>, lives: () => boolean): Promise<T> {
   })
 }
 
+const REFUSED = 'PM2 refused to'
+
 function promised<T>(what: string, call: (done: Done<T>) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     call((error, result) => {
       if (error === null || error === undefined) resolve(result as T)
-      else reject(new Failure('pm2-failed', `PM2 refused to ${what}: ${messageOf(error)}`))
+      else reject(new Failure('pm2-failed', `${REFUSED} ${what}: ${messageOf(error)}`))
     })
   })
 }
