@@ -17,7 +17,7 @@ afterEach(() => {
  * Moments of a daemon's death that a real one does not show on demand: what PM2's own client does then, played. This
  * one always connects, and reaches a daemon that lives (this process) from the nth time on.
  */
-function pm2ThatLivesFrom(nth: number) {
+function pm2ThatLivesFrom(nth: number, list: readonly unknown[] = []) {
   const path = folder()
   const pm2Home = join(path, 'home')
   const pidFile = join(pm2Home, 'pm2.pid')
@@ -33,7 +33,7 @@ function pm2ThatLivesFrom(nth: number) {
       },
       disconnect() {},
       // A dead daemon answers nothing.
-      Client: { executeRemote: (method, parameters, done) => connected >= ${nth} && done(null, []) },
+      Client: { executeRemote: (method, parameters, done) => connected >= ${nth} && done(null, ${JSON.stringify(list)}) },
     }`,
   )
   return { installed: { path, version: '7.0.4' }, pm2Home }
@@ -51,6 +51,19 @@ test('a daemon that dies as it is connected to is not taken for one that answers
 test('that there is none, however often it is tried, is an error', async () => {
   const { installed, pm2Home } = pm2ThatLivesFrom(Infinity)
   expect((await failureOf(connectPm2(installed, pm2Home))).code).toBe('pm2-failed')
+})
+
+test('what is written for the next boot is what stays: not workers that are leaving', async () => {
+  const named = (pm_id: number, status: string) => ({ pm_id, pm2_env: { name: 'app', pm_id, status } })
+  const list = [named(0, 'online'), named(1, 'stopping'), named(2, 'stopped')]
+  const { installed, pm2Home } = pm2ThatLivesFrom(1, list)
+  const pm2 = await connectPm2(installed, pm2Home)
+  await pm2.save()
+  expect(JSON.parse(readFileSync(join(pm2Home, 'dump.pm2'), 'utf8'))).toEqual([
+    { name: 'app', status: 'online' },
+    { name: 'app', status: 'stopped' },
+  ])
+  pm2.close()
 })
 
 const options = {

@@ -252,7 +252,8 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
       const processes = (await remote('getMonitorData', {})) as readonly RawProcess[]
       const dump = processes.flatMap(({ pm2_env = {} }) => {
         const { instances: _, pm_id: __, prev_restart_delay: ___, ...rest } = pm2_env
-        return rest['pmx_module'] ? [] : [rest]
+        // One that is leaving would be started at the next boot: PM2 leaves only what is `stopped` (5.4 to 7).
+        return rest['pmx_module'] || rest['status'] === 'stopping' ? [] : [rest]
       })
       if (dump.length === 0) throw new Failure('pm2-failed', 'PM2 has no process to save')
       await writeFileAtomic(join(home, 'dump.pm2'), JSON.stringify(dump, null, 2), 0o600)
