@@ -1,11 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { cleanUp } from '../../src/agent/cleanup.ts'
 import { activationFiles } from '../../src/agent/activation/job.ts'
-import { type Layout, releaseDirectory, releaseFiles } from '../../src/agent/layout.ts'
+import { type Layout, layoutOf, releaseDirectory, releaseFiles } from '../../src/agent/layout.ts'
 import { lockHolder, takeLock } from '../../src/agent/lock.ts'
 import { writeOwner } from '../../src/agent/owner.ts'
 import { pointCurrentAt } from '../../src/agent/releases.ts'
@@ -103,6 +103,16 @@ describe('cleanup keeps', () => {
     child.kill('SIGKILL')
     await once(child, 'exit')
     expect((await cleanUp(layout, 2, 0)).removed).toEqual([id(1)])
+  })
+
+  test('a release that a process works in, also where the app’s folder is reached through a link', async () => {
+    const layout = await deployed(3)
+    const child = spawn('sleep', ['1000'], { cwd: join(layout.releases, id(1)) })
+    started.push(child)
+    await once(child, 'spawn')
+    const link = join(folder(), 'link')
+    symlinkSync(layout.base, link)
+    expect((await cleanUp(layoutOf(link), 1, 0)).inUse).toEqual([id(1)])
   })
 
   test('a release that a living worker says it runs, wherever it works', async () => {

@@ -111,6 +111,21 @@ describe('an answer is not healthy', () => {
     expect(await ask(port)).toMatchObject({ healthy: false, status: 0 })
   })
 
+  test('when it changes to another protocol, which nobody asked for', async () => {
+    const port = await listen(
+      createServer((socket) => {
+        socket.on('error', () => undefined)
+        socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+      }),
+    )
+    expect(await ask(port)).toMatchObject({ healthy: false, detail: expect.stringContaining('HTTP 101') })
+  })
+
+  test('when it is none', async () => {
+    const port = await listen(createServer((socket) => socket.end().on('error', () => undefined)))
+    expect(await ask(port)).toMatchObject({ healthy: false, status: 0 })
+  })
+
   test('when it never ends', async () => {
     const port = await serve((_, response) => void response.write('and then '))
     expect(await ask(port, {}, 100)).toMatchObject({ healthy: false, status: 0 })

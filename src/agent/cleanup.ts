@@ -2,7 +2,7 @@
  * Prunes old releases: never the live one, the previous one, or one that a process still uses. With them goes what
  * else would pile up: leftovers of runs that died, agents of earlier versions, the journal's beginning.
  */
-import { lstat, readdir, rm } from 'node:fs/promises'
+import { lstat, readdir, realpath, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import type { Result } from '../protocol/messages.ts'
 import { readJob } from './activation/job.ts'
@@ -126,10 +126,12 @@ async function releaseOf(jobFile: string): Promise<string> {
 /** Releases that a process has as its working directory, or that a worker says it runs. */
 export async function releasesInUse(layout: Layout, ids: readonly string[]): Promise<ReadonlySet<string>> {
   const directories = [...workingDirectories().values()]
+  // The kernel tells real paths, and the app's folder may be reached through a link.
+  const releases = await realpath(layout.releases).catch(() => layout.releases)
   const workers = await readWorkers(layout.workers)
   return new Set(
     ids.filter((id) => {
-      const directory = releaseDirectory(layout, id)
+      const directory = join(releases, id)
       return (
         workers.some(({ release }) => release === id) ||
         directories.some((used) => used === directory || used.startsWith(directory + sep))

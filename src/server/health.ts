@@ -39,6 +39,11 @@ export function askHealth(
     )
     request.on('close', () => clearTimeout(deadline))
     request.on('error', (error) => fail(error.message))
+    // Without a listener Node closes the connection and says nothing more (18 to 24).
+    request.on('upgrade', (response, socket) => {
+      socket.destroy()
+      fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`)
+    })
     request.on('response', (response) => {
       const chunks: Buffer[] = []
       let size = 0
