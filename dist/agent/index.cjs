@@ -509,9 +509,57 @@ async function writeFileAtomic(file, content, mode) {
     }
     await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
 }
+/** Makes what a file has last through a power cut. */
+async function syncFile(file) {
+    await withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync());
+}
+/** False where a file cannot have another name: another file system, too many links, the kernel's own rules. */
+function tryLink(source, path) {
+    try {
+        // At once: it takes less time than a turn of the event loop.
+        (0,external_node_fs_namespaceObject.linkSync)(source, path);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+/** Copies a file's content so that it is there whole or not at all. */
+async function copyAtomic(source, path, mode) {
+    const aside = besideOf(path);
+    try {
+        await (0,promises_namespaceObject.copyFile)(source, aside, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
+        await withFile(aside, external_node_fs_namespaceObject.constants.O_RDONLY, 0, async (handle) => {
+            await handle.chmod(mode);
+            await handle.sync();
+        });
+        await (0,promises_namespaceObject.rename)(aside, path);
+    }
+    catch (error) {
+        await (0,promises_namespaceObject.rm)(aside, { force: true });
+        throw error;
+    }
+}
+/** For others to read as well. */
+const READABLE = 0o755;
+/**
+ * Makes a folder of a release, and what is missing on the way, for others to read as well, whatever the umask is at
+ * that moment. At once: it takes less time than a turn of the event loop.
+ */
+function makeReadableFolder(folder) {
+    const first = (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: READABLE });
+    if (first === undefined)
+        return;
+    for (let made = folder; made.length >= first.length; made = (0,external_node_path_namespaceObject.dirname)(made)) {
+        const { mode } = (0,external_node_fs_namespaceObject.statSync)(made);
+        // A group that is handed down stays.
+        if ((mode & READABLE) !== READABLE)
+            (0,external_node_fs_namespaceObject.chmodSync)(made, (mode & 0o7777) | READABLE);
+    }
+}
 /** Makes a rename or a new entry in a folder last through a power cut. */
 async function syncFolder(folder) {
-    await withFile(folder, external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync());
+    await syncFile(folder);
 }
 async function withFile(file, flags, mode, use) {
     const handle = await (0,promises_namespaceObject.open)(file, flags, mode);
@@ -1335,7 +1383,9 @@ async function connectPm2(installed, home) {
     const connect = async () => {
         for (let tries = 1;; tries += 1) {
             try {
-                await inTime(promised('connect', (done) => client.connect(done)));
+                // Two who start a daemon at the same moment, such as `pm2 resurrect` after a reboot, get one: the other never
+                // says a word (7.0.4), and whoever started it would wait for ever.
+                await inTime(promised('connect', (done) => client.connect(done)), CONNECT_TIMEOUT, () => new failure_Failure('pm2-failed', 'the PM2 daemon did not answer'));
                 daemon = daemonPid(home);
                 // One that is dying still takes connections, and never says a word.
                 if (daemon === null) {
@@ -1359,25 +1409,35 @@ async function connectPm2(installed, home) {
         client.disconnect();
         await connect();
     };
-    const ask = async (what, call) => {
+    /** @param patience how long the daemon may take for it, in ms */
+    const ask = async (what, patience, call) => {
         if (reconnecting !== undefined || daemonPid(home) !== daemon) {
             // Once for all that ask at the same time, or each would start a daemon.
             reconnecting ??= reconnect().finally(() => (reconnecting = undefined));
             await reconnecting;
         }
-        return whileItLives(promised(what, call), () => daemonPid(home) === daemon);
+        const answer = whileItLives(promised(what, call), () => daemonPid(home) === daemon);
+        return inTime(answer, patience, () => isStuck(what, patience, daemon));
     };
-    const remote = (method, parameters) => ask(method, (done) => client.Client.executeRemote(method, parameters, done));
+    const remote = (method, parameters, patience = pm2_PATIENCE) => ask(method, patience, (done) => client.Client.executeRemote(method, parameters, done));
+    /** What starts or ends workers answers when they have: each as late as the options it has or had allow. */
+    let longest = 0;
+    const slow = (...options) => {
+        longest = Math.max(longest, ...options.map(timeouts));
+        return longest + pm2_PATIENCE;
+    };
     return {
         async list(name) {
             const processes = await remote('getMonitorData', {});
             if (!Array.isArray(processes))
                 throw new failure_Failure('pm2-failed', 'PM2 answered with something else than a list');
-            return processes.flatMap((raw) => raw?.pm2_env?.['name'] === name ? [toProcess(raw)] : []);
+            const found = processes.flatMap((raw) => raw?.pm2_env?.['name'] === name ? [toProcess(raw)] : []);
+            slow(...found.map(({ definition }) => definition));
+            return found;
         },
         async start({ name, script, cwd, options }) {
             const { max_memory_restart, node_args, ...rest } = options;
-            await ask('start', (done) => client.start({
+            await ask('start', slow(options), (done) => client.start({
                 name,
                 // PM2 takes a script with a space in it for a command line, and hands it to bash (seen in 5.4 to 7.0.4).
                 script: (0,external_node_path_namespaceObject.relative)(cwd, script),
@@ -1392,22 +1452,29 @@ async function connectPm2(installed, home) {
                 env: {},
             }, done));
         },
-        duplicate: async (id) => void (await remote('duplicateProcessId', id)),
-        reload: async (id, options) => void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } })),
+        duplicate: async (id) => void (await remote('duplicateProcessId', id, slow())),
+        reload: async (id, options) => void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
         // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 hide it from their list).
-        isReplacing: (id) => remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(() => true, (error) => !/id unknown/.test(error.message)),
-        restart: async (id, options) => void (await remote('restartProcessId', { id, env: { current_conf: toConf(options) } })),
-        stop: async (id) => void (await remote('stopProcessId', id)),
-        remove: async (id) => void (await remote('deleteProcessId', id)),
+        isReplacing: (id) => remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(() => true, (error) => {
+            const { message } = error;
+            // Without a word of PM2's own nothing is known.
+            if (!message.startsWith(REFUSED))
+                throw error;
+            return !/id unknown/.test(message);
+        }),
+        restart: async (id, options) => void (await remote('restartProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
+        stop: async (id) => void (await remote('stopProcessId', id, slow())),
+        remove: async (id) => void (await remote('deleteProcessId', id, slow())),
         revive: async ({ definition }) => {
             const { instances: _, pm_id: __, ...rest } = definition;
-            await remote('prepare', rest);
+            await remote('prepare', rest, slow(definition));
         },
         async save() {
             const processes = (await remote('getMonitorData', {}));
             const dump = processes.flatMap(({ pm2_env = {} }) => {
                 const { instances: _, pm_id: __, prev_restart_delay: ___, ...rest } = pm2_env;
-                return rest['pmx_module'] ? [] : [rest];
+                // One that is leaving would be started at the next boot: PM2 leaves only what is `stopped` (5.4 to 7).
+                return rest['pmx_module'] || rest['status'] === 'stopping' ? [] : [rest];
             });
             if (dump.length === 0)
                 throw new failure_Failure('pm2-failed', 'PM2 has no process to save');
@@ -1429,15 +1496,27 @@ const pm2_LOOK = 500;
 /** A daemon takes a second or two to start, in ms. */
 const CONNECT_TIMEOUT = 20_000;
 const CONNECT_TRIES = 3;
-/**
- * Two who start a daemon at the same moment, such as `pm2 resurrect` after a reboot, get one: the other never says a
- * word (7.0.4), and whoever started it would wait for ever.
- */
-function inTime(connected) {
+/** A daemon that has nothing to wait for answers at once, and a busy one within this, in ms. */
+const pm2_PATIENCE = 30_000;
+/** How long PM2 may wait for a worker to be ready, and then for another to leave, in ms. Its own defaults are less. */
+function timeouts({ listen_timeout, kill_timeout }) {
+    // Of other people's processes it may be anything; Node takes no timer of more than 2^31 ms.
+    const number = (value) => (typeof value === 'number' && value > 0 ? Math.min(value, 2 ** 29) : 0);
+    return number(listen_timeout) + number(kill_timeout);
+}
+/** One that lives and says nothing, stopped or in an endless loop, would hold an activation, and with it its lock. */
+function isStuck(what, patience, daemon) {
+    const message = `the PM2 daemon (process ${daemon}) runs, but has not answered to ${what} in ${patience / 1000} s`;
+    return new failure_Failure('pm2-failed', message, {
+        remedy: 'See whether `pm2 list` answers on the server. If it does not, end that process with `kill -9`, which stops all ' +
+            'apps of this user, start them again with `pm2 resurrect`, and deploy again.',
+    });
+}
+/** Settles as `answer` does, or fails with what `late` says. */
+function inTime(answer, timeoutMs, late) {
     return new Promise((resolve, reject) => {
-        const late = () => reject(new failure_Failure('pm2-failed', 'the PM2 daemon did not answer'));
-        const timer = setTimeout(late, CONNECT_TIMEOUT);
-        connected.then(resolve, reject).finally(() => clearTimeout(timer));
+        const timer = setTimeout(() => reject(late()), timeoutMs);
+        answer.then(resolve, reject).finally(() => clearTimeout(timer));
     });
 }
 /** Settles as `answer` does, or fails once `lives` says no: a dead daemon's answer never comes. */
@@ -1452,13 +1531,14 @@ function whileItLives(answer, lives) {
         answer.then(resolve, reject).finally(() => clearInterval(timer));
     });
 }
+const REFUSED = 'PM2 refused to';
 function promised(what, call) {
     return new Promise((resolve, reject) => {
         call((error, result) => {
             if (error === null || error === undefined)
                 resolve(result);
             else
-                reject(new failure_Failure('pm2-failed', `PM2 refused to ${what}: ${messageOf(error)}`));
+                reject(new failure_Failure('pm2-failed', `${REFUSED} ${what}: ${messageOf(error)}`));
         });
     });
 }
@@ -1487,67 +1567,6 @@ function toProcess(raw) {
         outLog: text('pm_out_log_path'),
         definition: env,
     };
-}
-
-;// CONCATENATED MODULE: external "node:stream/promises"
-const external_node_stream_promises_namespaceObject = require("node:stream/promises");
-;// CONCATENATED MODULE: ./build/content/hash-file.js
-
-
-
-/** Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In bytes. */
-const SMALL = 256 * 1024;
-/** SHA-256 of a file in hex. */
-async function hashFile(file, size) {
-    return fileHasher()(file, size);
-}
-/**
- * The same for many files, with one buffer for all that are small: one for each would be garbage by the gigabyte.
- * The hash is of what the file really has, be it more or less than the size it is said to have.
- */
-function fileHasher() {
-    const buffer = Buffer.allocUnsafe(SMALL);
-    return (file, size = Infinity) => (size <= SMALL ? hashInTurn(file, buffer) : hashStream(file));
-}
-async function hashStream(file) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
-    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(file, { highWaterMark: SMALL }), hash);
-    return hash.digest('hex');
-}
-/** Without a turn of the event loop in between, so that the buffer is nobody else's meanwhile. */
-function hashInTurn(file, buffer) {
-    const handle = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
-    try {
-        let length = 0;
-        for (let read = -1; read !== 0; length += read) {
-            if (length === buffer.length)
-                return hashOnwards(handle, buffer);
-            read = (0,external_node_fs_namespaceObject.readSync)(handle, buffer, length, buffer.length - length, null);
-        }
-        return sha256(buffer.subarray(0, length));
-    }
-    finally {
-        (0,external_node_fs_namespaceObject.closeSync)(handle);
-    }
-}
-/** Of a file that has more in it than the buffer takes, which is full. */
-function hashOnwards(handle, buffer) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256').update(buffer);
-    for (;;) {
-        const read = (0,external_node_fs_namespaceObject.readSync)(handle, buffer, 0, buffer.length, null);
-        if (read === 0)
-            return hash.digest('hex');
-        hash.update(buffer.subarray(0, read));
-    }
-}
-/**
- * SHA-256 in hex. A hash object is a stream with a native part, which the garbage collector leaves until late:
- * 50,000 of them take 50 MB. Node has the function from 20.12 on.
- */
-function sha256(bytes) {
-    return typeof external_node_crypto_namespaceObject.hash === 'function'
-        ? (0,external_node_crypto_namespaceObject.hash)('sha256', bytes, 'hex')
-        : (0,external_node_crypto_namespaceObject.createHash)('sha256').update(bytes).digest('hex');
 }
 
 ;// CONCATENATED MODULE: ./build/agent/manifest-lines.js
@@ -1579,9 +1598,6 @@ async function* readLines(source) {
 
 
 
-
-
-
 /** @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link: it would be elsewhere */
 async function* readManifest(file) {
     const input = (0,external_node_fs_namespaceObject.createReadStream)(file);
@@ -1605,52 +1621,6 @@ function assertNotBelow(links, path) {
             continue;
         throw new failure_Failure('unsafe-path', `the manifest names a path below a link: ${JSON.stringify(path)}`);
     }
-}
-/**
- * Proves a release against its manifest. Files that a running Next.js may write must be there; all others
- * must have the bytes that arrived.
- * @param distDir as of `isWritableAtRunTime`
- * @param shared paths in the release that were replaced by links to what outlasts releases
- * @throws Failure `release-damaged` naming the first path that does not match
- */
-async function auditRelease(directory, manifest, distDir, shared) {
-    const hashFile = fileHasher();
-    let files = 0;
-    let bytes = 0;
-    const damaged = (path, what) => new failure_Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
-        remedy: 'It cannot go live as it is. Deploy its commit again, or choose another release.',
-    });
-    try {
-        for await (const entry of readManifest(manifest)) {
-            if (shared.some((path) => entry.path === path || entry.path.startsWith(`${path}/`)))
-                continue;
-            const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
-            const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
-            if (stat === null)
-                throw damaged(entry.path, 'is missing');
-            if (entry.kind === 'link') {
-                if (!stat.isSymbolicLink() || (await (0,promises_namespaceObject.readlink)(path)) !== entry.target)
-                    throw damaged(entry.path, 'was changed');
-            }
-            else if (entry.kind === 'file') {
-                if (!isWritableAtRunTime(entry.path, distDir)) {
-                    if (!stat.isFile() ||
-                        stat.size !== entry.size ||
-                        (await hashFile(path, entry.size)) !== entry.hash) {
-                        throw damaged(entry.path, 'was changed');
-                    }
-                }
-                files += 1;
-                bytes += entry.size;
-            }
-        }
-    }
-    catch (error) {
-        if (error.code === 'ENOENT')
-            throw damaged('its manifest', 'is missing');
-        throw error;
-    }
-    return { files, bytes };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/releases.js
@@ -1898,6 +1868,67 @@ function realPath(path) {
     }
 }
 
+;// CONCATENATED MODULE: external "node:stream/promises"
+const external_node_stream_promises_namespaceObject = require("node:stream/promises");
+;// CONCATENATED MODULE: ./build/content/hash-file.js
+
+
+
+/** Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In bytes. */
+const SMALL = 256 * 1024;
+/** SHA-256 of a file in hex. */
+async function hashFile(file, size) {
+    return fileHasher()(file, size);
+}
+/**
+ * The same for many files, with one buffer for all that are small: one for each would be garbage by the gigabyte.
+ * The hash is of what the file really has, be it more or less than the size it is said to have.
+ */
+function fileHasher() {
+    const buffer = Buffer.allocUnsafe(SMALL);
+    return (file, size = Infinity) => (size <= SMALL ? hashInTurn(file, buffer) : hashStream(file));
+}
+async function hashStream(file) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(file, { highWaterMark: SMALL }), hash);
+    return hash.digest('hex');
+}
+/** Without a turn of the event loop in between, so that the buffer is nobody else's meanwhile. */
+function hashInTurn(file, buffer) {
+    const handle = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
+    try {
+        let length = 0;
+        for (let read = -1; read !== 0; length += read) {
+            if (length === buffer.length)
+                return hashOnwards(handle, buffer);
+            read = (0,external_node_fs_namespaceObject.readSync)(handle, buffer, length, buffer.length - length, null);
+        }
+        return sha256(buffer.subarray(0, length));
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(handle);
+    }
+}
+/** Of a file that has more in it than the buffer takes, which is full. */
+function hashOnwards(handle, buffer) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256').update(buffer);
+    for (;;) {
+        const read = (0,external_node_fs_namespaceObject.readSync)(handle, buffer, 0, buffer.length, null);
+        if (read === 0)
+            return hash.digest('hex');
+        hash.update(buffer.subarray(0, read));
+    }
+}
+/**
+ * SHA-256 in hex. A hash object is a stream with a native part, which the garbage collector leaves until late:
+ * 50,000 of them take 50 MB. Node has the function from 20.12 on.
+ */
+function sha256(bytes) {
+    return typeof external_node_crypto_namespaceObject.hash === 'function'
+        ? (0,external_node_crypto_namespaceObject.hash)('sha256', bytes, 'hex')
+        : (0,external_node_crypto_namespaceObject.createHash)('sha256').update(bytes).digest('hex');
+}
+
 ;// CONCATENATED MODULE: ./build/agent/launcher.js
 /**
  * The launcher of a release: every worker begins with it, so its bytes are proven before a release is brought up.
@@ -2099,6 +2130,7 @@ function readlinkIfThere(path) {
 
 
 
+
 /**
  * Puts the static files of every other release that ever served into this one, where it has none of that name.
  * Next.js lists static files when it boots (14, 15, 16), so this comes before its workers boot; workers that
@@ -2118,7 +2150,7 @@ async function carryStatic(layout, id, served = []) {
     let files = 0;
     for (const other of await servedReleases(layout, id, served)) {
         for (const { source, path, file } of await staticFiles(layout, other)) {
-            if (carry(source, (0,external_node_path_namespaceObject.join)(own, path), file))
+            if (await carry(source, (0,external_node_path_namespaceObject.join)(own, path), file))
                 files += 1;
         }
     }
@@ -2163,13 +2195,13 @@ async function staticFolder(layout, id) {
     const folder = (0,external_node_path_namespaceObject.join)(releaseDirectory(layout, id), staticPath);
     return statOf(folder)?.isDirectory() ? folder : null;
 }
-/** Without promises: a call each for thousands of files would take ten times as long. */
-function carry(source, target, { size }) {
+/** Links without promises: a call each for thousands of files would take ten times as long. */
+function carry(source, target, { size, mode }) {
     const stat = statOf(source);
     if (!stat?.isFile() || stat.size !== size || statOf(target) !== null)
         return false;
     try {
-        (0,external_node_fs_namespaceObject.mkdirSync)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o755 });
+        makeReadableFolder((0,external_node_path_namespaceObject.dirname)(target));
     }
     catch (error) {
         // A file of this release stands where the other has a folder: it wins.
@@ -2177,28 +2209,7 @@ function carry(source, target, { size }) {
             return false;
         throw error;
     }
-    try {
-        (0,external_node_fs_namespaceObject.linkSync)(source, target);
-    }
-    catch {
-        copy(source, target);
-    }
-    return true;
-}
-/** For file systems without hard links, and files with too many of them. Whole or not at all. */
-function copy(source, target) {
-    const aside = `${target}.carried`;
-    try {
-        (0,external_node_fs_namespaceObject.copyFileSync)(source, aside, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
-        const file = (0,external_node_fs_namespaceObject.openSync)(aside, external_node_fs_namespaceObject.constants.O_RDONLY);
-        (0,external_node_fs_namespaceObject.fsyncSync)(file);
-        (0,external_node_fs_namespaceObject.closeSync)(file);
-        (0,external_node_fs_namespaceObject.renameSync)(aside, target);
-    }
-    catch (error) {
-        (0,external_node_fs_namespaceObject.rmSync)(aside, { force: true });
-        throw error;
-    }
+    return tryLink(source, target) || copyAtomic(source, target, mode).then(() => true);
 }
 /** Null also where a file stands in the place of one of the folders on the way. */
 function statOf(path) {
@@ -2334,6 +2345,11 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
         const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
         request.on('error', (error) => fail(error.message));
+        // Without a listener Node closes the connection and says nothing more (18 to 24).
+        request.on('upgrade', (response, socket) => {
+            socket.destroy();
+            fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
+        });
         request.on('response', (response) => {
             const chunks = [];
             let size = 0;
@@ -3829,6 +3845,71 @@ async function follow(layout, activation, from, first, again, onEntry) {
     return keptVerdict(await servingRelease(layout), failure.toRecord());
 }
 
+;// CONCATENATED MODULE: ./build/agent/audit.js
+/** Proves that a release is what arrived, long after it did. */
+
+
+
+
+
+
+
+
+/**
+ * Proves the release's manifest by its hash, and the release by its manifest. Files that a running Next.js may write
+ * must be there, and shared paths lead out of the release; all others must have the bytes that arrived.
+ * @throws Failure `release-damaged` naming the first path that does not match
+ */
+async function auditRelease(layout, id) {
+    const directory = releaseDirectory(layout, id);
+    const { manifest } = releaseFiles(directory);
+    const { entry: server, distDir, contentHash } = await readInfo(layout, id);
+    const { sharedDirs, sharedFiles } = await readRuntime(layout, id);
+    const app = server.replace(/[^/]*$/, '');
+    const shared = [...sharedDirs, ...sharedFiles].map((path) => app + path);
+    const hashFile = fileHasher();
+    const damaged = (path, what) => new failure_Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
+        remedy: 'It cannot go live as it is. Deploy its commit again, or choose another release.',
+    });
+    const assertWhole = async (entry) => {
+        const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+        const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
+        if (stat === null)
+            throw damaged(entry.path, 'is missing');
+        if (entry.kind === 'link') {
+            if (!stat.isSymbolicLink() || (await (0,promises_namespaceObject.readlink)(path)) !== entry.target)
+                throw damaged(entry.path, 'was changed');
+        }
+        else if (entry.kind === 'file' && !isWritableAtRunTime(entry.path, distDir)) {
+            const same = stat.isFile() && stat.size === entry.size && (await hashFile(path, entry.size)) === entry.hash;
+            if (!same)
+                throw damaged(entry.path, 'was changed');
+        }
+    };
+    let files = 0;
+    let bytes = 0;
+    try {
+        // A shorter manifest would prove less.
+        if ((await hashFile(manifest)) !== contentHash)
+            throw damaged('its manifest', 'was changed');
+        for await (const entry of readManifest(manifest)) {
+            if (shared.some((path) => entry.path === path || entry.path.startsWith(`${path}/`)))
+                continue;
+            await assertWhole(entry);
+            if (entry.kind !== 'file')
+                continue;
+            files += 1;
+            bytes += entry.size;
+        }
+    }
+    catch (error) {
+        if (error.code === 'ENOENT')
+            throw damaged('its manifest', 'is missing');
+        throw error;
+    }
+    return { files, bytes };
+}
+
 ;// CONCATENATED MODULE: ./build/agent/sources.js
 /** Where contents are on this server already: in its releases, and in what interrupted uploads have left. */
 
@@ -4023,9 +4104,11 @@ async function releaseOf(jobFile) {
 /** Releases that a process has as its working directory, or that a worker says it runs. */
 async function releasesInUse(layout, ids) {
     const directories = [...workingDirectories().values()];
+    // The kernel tells real paths, and the app's folder may be reached through a link.
+    const releases = await (0,promises_namespaceObject.realpath)(layout.releases).catch(() => layout.releases);
     const workers = await readWorkers(layout.workers);
     return new Set(ids.filter((id) => {
-        const directory = releaseDirectory(layout, id);
+        const directory = (0,external_node_path_namespaceObject.join)(releases, id);
         return (workers.some(({ release }) => release === id) ||
             directories.some((used) => used === directory || used.startsWith(directory + external_node_path_namespaceObject.sep)));
     }));
@@ -4461,7 +4544,7 @@ async function receive(directory, files, folder, body) {
     try {
         for (const file of files) {
             const path = (0,external_node_path_namespaceObject.join)(directory, file.path);
-            await folder((0,external_node_path_namespaceObject.dirname)(path));
+            folder((0,external_node_path_namespaceObject.dirname)(path));
             await (file.size <= receive_SMALL ? writeSmall(path, file, pieces, buffer) : writeLarge(path, file, pieces));
         }
         if ((await pieces.next(1)) !== null)
@@ -4474,15 +4557,15 @@ async function receive(directory, files, folder, body) {
 /** Flushing files one by one waits for the disk each time; this many at once share the wait. */
 const FLUSHED_AT_ONCE = 16;
 function flush(directory, files) {
-    return inParallel(files, FLUSHED_AT_ONCE, ({ path }) => withFile((0,external_node_path_namespaceObject.join)(directory, path), external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync()));
+    return inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile((0,external_node_path_namespaceObject.join)(directory, path)));
 }
 /** Makes each folder once. */
 function folderMaker() {
     const made = new Set();
-    return async (folder) => {
+    return (folder) => {
         if (made.has(folder))
             return;
-        await (0,promises_namespaceObject.mkdir)(folder, { recursive: true, mode: 0o755 });
+        makeReadableFolder(folder);
         made.add(folder);
     };
 }
@@ -4704,6 +4787,8 @@ function place(directory, distDir, entries) {
     const damaged = new Bitmap();
     const folder = folderMaker();
     const hashFile = fileHasher();
+    // Of an upload that was cut off nobody knows what was flushed.
+    const uploads = (0,external_node_path_namespaceObject.dirname)(directory) + external_node_path_namespaceObject.sep;
     let stopped = false;
     let provenBytes = 0;
     const act = async ({ entry, index, source }) => {
@@ -4712,15 +4797,18 @@ function place(directory, distDir, entries) {
         const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
         if (entry.kind === 'directory')
             return folder(path);
-        await folder((0,external_node_path_namespaceObject.dirname)(path));
+        folder((0,external_node_path_namespaceObject.dirname)(path));
         if (entry.kind === 'link')
             return (0,promises_namespaceObject.symlink)(entry.target, path);
         if (source === null)
             return;
         // Of launchers each release has its own: a damaged one is put back from another.
         const copy = isWritableAtRunTime(entry.path, distDir) || entry.path === LAUNCHER;
-        if (await reuse(hashFile, source, entry, path, copy))
+        if (await reuse(hashFile, source, entry, path, copy)) {
+            if (source.startsWith(uploads))
+                await syncFile(path);
             provenBytes += entry.size;
+        }
         else
             damaged.set(index);
     };
@@ -4748,7 +4836,7 @@ async function reuse(hashFile, source, entry, path, copy) {
     try {
         const linked = !copy && (stat.mode & 0o777) === entry.mode && tryLink(source, path);
         if (!linked)
-            await copyAs(source, path, entry.mode);
+            await copyAtomic(source, path, entry.mode);
         if ((await hashFile(path, entry.size)) === entry.hash)
             return true;
     }
@@ -4759,24 +4847,6 @@ async function reuse(hashFile, source, entry, path, copy) {
     }
     await (0,promises_namespaceObject.rm)(path, { force: true });
     return false;
-}
-/** False where files cannot have more names: another file system, too many links, the kernel's own rules. */
-function tryLink(source, path) {
-    try {
-        // At once: it takes less time than a turn of the event loop.
-        (0,external_node_fs_namespaceObject.linkSync)(source, path);
-        return true;
-    }
-    catch {
-        return false;
-    }
-}
-async function copyAs(source, path, mode) {
-    await (0,promises_namespaceObject.copyFile)(source, path, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
-    await withFile(path, external_node_fs_namespaceObject.constants.O_RDONLY, 0, async (handle) => {
-        await handle.chmod(mode);
-        await handle.sync();
-    });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/trust.js
@@ -4850,6 +4920,7 @@ function unsafe(path, why, command) {
 
 
 
+
 /**
  * Links the shared paths into a release that is being built. What the first release brings at such a path
  * becomes the shared content; later releases find the shared content and theirs is left out.
@@ -4908,8 +4979,23 @@ async function create(brought, target, kind) {
     await removeAsides(target);
     const aside = `${target}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
     await (0,promises_namespaceObject.cp)(brought, aside, { recursive: true, verbatimSymlinks: true, errorOnExist: true, force: false });
+    // What is shared is never sent again: half of it, after a power cut, would be kept for ever.
+    await syncTree(aside);
     await (0,promises_namespaceObject.rename)(aside, target);
+    await syncFolder((0,external_node_path_namespaceObject.dirname)(target));
 }
+async function syncTree(path) {
+    const stat = await (0,promises_namespaceObject.lstat)(path);
+    if (stat.isFile())
+        return syncFile(path);
+    if (!stat.isDirectory())
+        return;
+    const names = await (0,promises_namespaceObject.readdir)(path);
+    await inParallel(names, shared_FLUSHED_AT_ONCE, (name) => syncTree((0,external_node_path_namespaceObject.join)(path, name)));
+    await syncFolder(path);
+}
+/** Flushing one by one waits for the disk each time. */
+const shared_FLUSHED_AT_ONCE = 16;
 /** What a copy that was cut off has left. */
 async function removeAsides(target) {
     const name = `${(0,external_node_path_namespaceObject.basename)(target)}.`;
@@ -5149,6 +5235,7 @@ async function writeManifest(layout, base, body, file, wanted) {
         yield text;
     }
     await (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(lines()), (0,external_node_fs_namespaceObject.createWriteStream)(file, { mode: 0o600 }));
+    await syncFile(file);
     return hash.digest('hex');
 }
 async function* filesIn(manifest, wanted) {
@@ -5519,14 +5606,8 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 daemon: daemonPid(home),
             }),
             audit: async ({ id }) => {
-                const directory = await existing(id);
-                const [{ entry, distDir }, { sharedDirs, sharedFiles }] = [
-                    await readInfo(layout, id),
-                    await readRuntime(layout, id),
-                ];
-                const app = entry.replace(/[^/]*$/, '');
-                const shared = [...sharedDirs, ...sharedFiles].map((path) => app + path);
-                return auditRelease(directory, releaseFiles(directory).manifest, distDir, shared);
+                await existing(id);
+                return auditRelease(layout, id);
             },
             verify: async ({ id }) => {
                 await existing(id);

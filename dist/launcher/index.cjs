@@ -138,25 +138,25 @@ const front_door_TICK = 100;
 const POLITENESS = 1000;
 function createFrontDoor(app) {
     const visitors = new Map();
-    const answering = new Set();
     let draining = false;
     // The same options as Node's http.Server gives its own sockets.
     const door = external_node_net_default().createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
-        visitors.set(socket, { busy: 0, lastActive: performance.now() });
+        visitors.set(socket, { busy: 0, latest: null, bytesRead: 0, lastActive: performance.now() });
         socket.once('close', () => visitors.delete(socket));
         app.emit('connection', socket);
     });
     app.prependListener('request', (request, response) => {
         const visitor = visitors.get(request.socket);
-        if (visitor)
-            visitor.busy += 1;
-        answering.add(response);
-        if (draining)
-            closeAfter(response);
+        beforeHead(response, () => {
+            const isLast = visitor === undefined || visitor.latest === request;
+            if (draining && isLast && hasArrived(request))
+                closeAfter(response);
+        });
+        if (!visitor)
+            return;
+        visitor.busy += 1;
+        visitor.latest = request;
         response.once('close', () => {
-            answering.delete(response);
-            if (!visitor)
-                return;
             visitor.busy -= 1;
             visitor.lastActive = performance.now();
         });
@@ -181,13 +181,14 @@ function createFrontDoor(app) {
             const grace = Math.min(app.keepAliveTimeout + POLITENESS, timeoutMs);
             draining = true;
             door.close();
-            for (const response of answering)
-                if (!response.headersSent)
-                    closeAfter(response);
             const timer = setInterval(() => {
                 const now = performance.now();
                 const late = now - begun >= timeoutMs;
                 for (const [socket, visitor] of visitors) {
+                    // The rest of a body whose answer is out already, or the beginning of a request.
+                    if (socket.bytesRead !== visitor.bytesRead)
+                        visitor.lastActive = now;
+                    visitor.bytesRead = socket.bytesRead;
                     if (late)
                         socket.destroy();
                     // Closing sooner would reset a client that is about to use its idle connection again.
@@ -201,6 +202,25 @@ function createFrontDoor(app) {
             }, front_door_TICK);
         }),
     };
+}
+/** Whatever way the app takes, the head of an answer goes through `writeHead` (Node 18 to 24). */
+function beforeHead(response, act) {
+    const writeHead = response.writeHead;
+    response.writeHead = (...args) => {
+        if (!response.headersSent)
+            act();
+        return writeHead.apply(response, args);
+    };
+}
+/**
+ * Whether the client has sent all of its request. If it has not, Node reads the rest away after the answer and keeps
+ * the connection, unless the answer closes it: then the bytes that nobody reads reset it (18 to 24), and a client that
+ * sends first and looks afterwards never sees the answer.
+ */
+function hasArrived({ complete, headers }) {
+    // Node says `complete` only after the listeners of a request without a body, too.
+    const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+    return complete || !hasBody;
 }
 /** Makes an answer the last one on its connection, whatever the app says about it. */
 function closeAfter(response) {
@@ -313,8 +333,17 @@ function filesIn(folder, path = '') {
         return isFile((0,external_node_path_namespaceObject.join)(folder, name)) ? [name] : filesIn(folder, name);
     });
 }
+/**
+ * False for whatever cannot be looked at: visitors choose the names, and even without an entry Node throws for one
+ * that is too long (18 to 24) or goes on below a file (18, 20).
+ */
 function isFile(file) {
-    return (0,external_node_fs_namespaceObject.statSync)(file, { throwIfNoEntry: false })?.isFile() ?? false;
+    try {
+        return (0,external_node_fs_namespaceObject.statSync)(file).isFile();
+    }
+    catch {
+        return false;
+    }
 }
 const TYPES = {
     '.js': 'application/javascript; charset=UTF-8',
@@ -343,22 +372,32 @@ const TYPES = {
 };
 function send(file, caching, request, response) {
     const content = (0,external_node_fs_namespaceObject.createReadStream)(file);
-    content.once('open', () => {
+    const fail = () => {
+        content.destroy();
+        // Its release was removed at this very moment, or the disk fails.
+        if (response.headersSent)
+            return void response.destroy();
+        for (const name of ['Content-Type', 'Content-Length', 'Cache-Control'])
+            response.removeHeader(name);
+        response.statusCode = 404;
+        response.end();
+    };
+    content.once('open', (descriptor) => {
+        try {
+            // Of what was opened: by now the name may be gone.
+            response.setHeader('Content-Length', (0,external_node_fs_namespaceObject.fstatSync)(descriptor).size);
+        }
+        catch {
+            return fail();
+        }
         response.setHeader('Content-Type', TYPES[(0,external_node_path_namespaceObject.extname)(file).toLowerCase()] ?? 'application/octet-stream');
         response.setHeader('Cache-Control', caching);
-        response.setHeader('Content-Length', (0,external_node_fs_namespaceObject.statSync)(file).size);
         if (request.method === 'GET')
             return void content.pipe(response);
         content.destroy();
         response.end();
     });
-    content.once('error', () => {
-        // Its release was removed at this very moment.
-        if (response.headersSent)
-            return void response.destroy();
-        response.statusCode = 404;
-        response.end();
-    });
+    content.once('error', fail);
     response.once('close', () => content.destroy());
 }
 
@@ -429,6 +468,11 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
         const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
         request.on('error', (error) => fail(error.message));
+        // Without a listener Node closes the connection and says nothing more (18 to 24).
+        request.on('upgrade', (response, socket) => {
+            socket.destroy();
+            fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
+        });
         request.on('response', (response) => {
             const chunks = [];
             let size = 0;
