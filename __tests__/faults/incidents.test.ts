@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
@@ -82,6 +91,27 @@ thorough('a run that is cancelled', () => {
   )
 
   const building = () => join(site.workspaces[other()].path, 'building')
+})
+
+thorough('a PM2 daemon that lives and does not answer', () => {
+  const daemon = () => Number(readFileSync(join(site.server.home, '.pm2/pm2.pid'), 'utf8'))
+  const stop = 'kill -STOP "$(cat "$HOME/.pm2/pm2.pid")"'
+  test.each([
+    ['before the swap', { 'pre-activate': stop }, 'kept'],
+    ['after it', { 'post-activate': `${stop}; exit 1` }, 'down'],
+  ])(
+    '%s ends the run with a verdict, and holds no lock',
+    async (_, inputs, status) => {
+      try {
+        const run = await site.run(other(), { inputs })
+        expect({ code: run.code, status: run.outputs['status'] }).toEqual({ code: 1, status })
+        expect(run.summary).toContain('has not answered')
+      } finally {
+        process.kill(daemon(), 'SIGCONT')
+      }
+    },
+    300_000,
+  )
 })
 
 thorough('two runs', () => {
