@@ -193,7 +193,7 @@ describe('rehearse', () => {
     const theirs = { pid: 1, mode: 'cluster_mode', status: 'online', cwd: other.current }
     const process = { ...theirs, script: `${other.current}/.gapless/launcher.cjs` } as Pm2Process
     const { findings } = await ask(layout, {}, { ...nobody, processes: [process] })
-    expect(findings).toContainEqual(expect.objectContaining({ effect: 'ends', code: 'app-name-taken' }))
+    expect(findings).toMatchObject([{ effect: 'ends', code: 'app-name-taken' }])
   })
 
   test('finds what PM2 runs under the name that has to be started anew', async () => {

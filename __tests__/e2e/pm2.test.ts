@@ -210,7 +210,7 @@ describe('an app of Gapless’ own', () => {
     ]) {
       const run = await deploy({ ...inputs, ...more })
       expect({ code: run.code, ...run.outputs }).toMatchObject({ status: 'kept' })
-      expect(run.summary).toContain('app-name-taken')
+      expect(run.summary).toContain(`PM2 runs an app of this name from ${server.app}`)
     }
     expect(server.current()).toBe(before)
     expect(await live()).toBe('first')

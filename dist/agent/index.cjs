@@ -5342,15 +5342,17 @@ async function rehearse(layout, { release, run, address, keep }, { processes, da
     const live = await liveRelease(layout);
     const { host, port } = address ?? (await readRuntime(layout, release ?? ''));
     const records = await readWorkers(layout.workers);
+    const named = await ending(async () => assertNameIsOurs(layout, processes));
     const findings = [
         waiting(await lockHolder(layout.lock)),
         interrupted(await interruptedActivation(layout)),
         release === null && live !== null
             ? await ending(async () => assertNotOvertaken(run, await readInfo(layout, live).catch(() => null)))
             : null,
-        await ending(async () => assertNameIsOurs(layout, processes)),
+        named,
         await ending(() => assertPortIsOurs(host, port, { processes, records, daemon })),
-        gap(processes.filter((process) => !isOurs(process, programOf(layout)))),
+        // It would not come to that where the run ends before.
+        named === null ? gap(processes.filter((process) => !isOurs(process, programOf(layout)))) : null,
     ];
     return {
         findings: findings.filter((finding) => finding !== null),
