@@ -143,7 +143,14 @@ describe('an app of Gapless’ own', () => {
   afterAll(async () => server.stop())
 
   test('that was stopped comes up with the next deploy', async () => {
+    const [begun, goOn] = [join(server.home, 'build-begun'), join(server.home, 'build-goes-on')]
+    const build = `touch '${begun}'; until [ -e '${goOn}' ]; do sleep 0.1; done; false`
+    const failing = deploy({ 'build-command': build })
+    await until('the build has begun', () => existsSync(begun))
     await server.pm2('stop', 'next-app')
+    writeFileSync(goOn, '')
+    // What served when that run began does not at its end.
+    expect((await failing).outputs).toMatchObject({ status: 'kept', 'live-release': '' })
     const run = await deploy()
     expect({ code: run.code, ...run.outputs }).toMatchObject({ code: 0, status: 'live' })
     expect(await online()).toHaveLength(2)

@@ -653,7 +653,7 @@ function sinceBoot() {
  * Clock ticks from boot to the start of a process: with its pid, its identity. Null if it is gone or a zombie.
  * Linux only, as the servers are.
  */
-function startTimeOf(pid) {
+function process_identity_startTimeOf(pid) {
     try {
         // Fields 3 and 22; the name in field 2 may hold spaces and parentheses, so count from its end.
         const stat = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8');
@@ -1045,7 +1045,7 @@ function bootId() {
     return (0,external_node_fs_namespaceObject.readFileSync)('/proc/sys/kernel/random/boot_id', 'utf8').trim();
 }
 function isRunning(pid, startTime) {
-    return pid > 0 && startTimeOf(pid) === startTime;
+    return pid > 0 && process_identity_startTimeOf(pid) === startTime;
 }
 function pids() {
     return (0,external_node_fs_namespaceObject.readdirSync)('/proc').map(Number).filter(Number.isInteger);
@@ -1183,7 +1183,7 @@ async function tryLock(directory, owner, activation) {
     const mine = highest + 1;
     const content = JSON.stringify({
         pid: process.pid,
-        startTime: startTimeOf(process.pid) ?? '',
+        startTime: process_identity_startTimeOf(process.pid) ?? '',
         bootId: bootId(),
         owner,
         activation,
@@ -1266,7 +1266,7 @@ const PAUSE = 20;
 const PATIENCE = 5000;
 /** Says that it is this process's, or another one's. */
 function writeOwner(file, pid = process.pid) {
-    return writeFileAtomic(file, JSON.stringify({ pid, startTime: startTimeOf(pid) ?? '' }), 0o600);
+    return writeFileAtomic(file, JSON.stringify({ pid, startTime: process_identity_startTimeOf(pid) ?? '' }), 0o600);
 }
 /** Whether the owner lives; null where the file says nothing. */
 function ownerLives(file) {
@@ -1342,7 +1342,7 @@ function daemonPid(home) {
     catch {
         return null;
     }
-    if (!Number.isInteger(pid) || startTimeOf(pid) === null || !mayBeDaemon(pid))
+    if (!Number.isInteger(pid) || process_identity_startTimeOf(pid) === null || !mayBeDaemon(pid))
         return null;
     const { uid, username } = (0,external_node_os_namespaceObject.userInfo)();
     const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`).uid;
@@ -1820,14 +1820,14 @@ async function readWorker(directory, pid) {
 
 
 /**
- * Null where no worker takes traffic, or where they do for more than one release. While an activation is under way both
- * may for a moment: then it is the one before. PM2's list would not do here, as it hides the workers that it is
+ * Null where no worker takes traffic, or where they do for more than one release. While an activation is under way,
+ * or waits to be taken up, both may: then it is the one before. PM2's list would not do here, as it hides the workers that it is
  * replacing (`_old_…`, 5.4 to 7), and they serve.
  */
 async function servingRelease(layout) {
     const workers = await readWorkers(layout.workers);
     const open = new Set(workers.flatMap(({ candidate, phase, release }) => (!candidate && phase === 'open' ? [release] : [])));
-    const trial = readActivation(layout.base)?.target;
+    const trial = lastActivation(layout.base)?.target;
     if (open.size > 1 && trial !== undefined)
         open.delete(trial);
     return open.size === 1 ? [...open][0] : null;
@@ -2015,6 +2015,7 @@ const external_node_net_namespaceObject = require("node:net");
 
 
 
+
 /** The kernel's word for a listening socket in /proc/net/tcp. */
 const LISTEN = '0A';
 /** @throws Failure `port-taken` or `port-forbidden` */
@@ -2037,7 +2038,21 @@ async function assertPortIsOurs(host, port, users) {
     const sockets = listeningSockets(port);
     if (ownersOf(port, users).some((pid) => holds(pid, sockets)))
         return;
-    throw portTaken(`${host}:${port}`, port, sockets);
+    const pid = pids().find((candidate) => holds(candidate, sockets));
+    if (pid === undefined && (await comesFree(host, port)))
+        return;
+    throw portTaken(`${host}:${port}`, port, pid);
+}
+/** How long a process that ends may hold its sockets after nobody can see it any more, in ms. */
+const LAST_BREATH = 2000;
+async function comesFree(host, port) {
+    const deadline = performance.now() + LAST_BREATH;
+    while (performance.now() < deadline) {
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(100);
+        if ((await tryListen(host, port)) === null)
+            return true;
+    }
+    return false;
 }
 const EVERYWHERE = new Set(['0.0.0.0', '::']);
 /**
@@ -2052,8 +2067,7 @@ function assertMayMove(from, to) {
     throw new failure_Failure('port-taken', `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`, { remedy: 'Change `app-port` together with `app-host`, and what stands in front of the app with them.' });
 }
 /** Who it is, as far as this user may see. */
-function portTaken(address, port, sockets) {
-    const pid = pids().find((candidate) => holds(candidate, sockets));
+function portTaken(address, port, pid) {
     const command = pid === undefined ? '' : commandOf(pid);
     const [daemon, daemonHome] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? [];
     // Not the arguments: they may hold a secret of somebody's.
@@ -2687,7 +2701,6 @@ function searchPath() {
 
 
 
-
 const candidate_POLL = 50;
 /** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
 const STOP_TIMEOUT = 3000;
@@ -2697,11 +2710,12 @@ const STOP_TIMEOUT = 3000;
 async function verifyCandidate(layout, id, runtime, node) {
     const directory = releaseDirectory(layout, id);
     const logFile = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.candidate.log`);
-    const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'w', 0o600);
+    const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'w+', 0o600);
+    // Without a name it goes with the processes that have it open, whichever of them is killed.
+    (0,external_node_fs_namespaceObject.rmSync)(logFile);
     const child = (0,external_node_child_process_namespaceObject.spawn)(node, [...runtime.nodeOptions, releaseFiles(directory).launcher, '--candidate'], 
     // A group of its own: what the app starts goes with it.
     { cwd: directory, env: cleanEnvironment(), stdio: ['ignore', log, log, 'ipc'], detached: true });
-    (0,external_node_fs_namespaceObject.closeSync)(log);
     const exit = new Promise((resolve) => {
         child.once('error', (error) => resolve(error.message));
         child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
@@ -2713,7 +2727,7 @@ async function verifyCandidate(layout, id, runtime, node) {
     }
     finally {
         await stop(child, exit);
-        await (0,promises_namespaceObject.rm)(logFile, { force: true });
+        (0,external_node_fs_namespaceObject.closeSync)(log);
     }
     async function watch() {
         const { health } = runtime;
@@ -2722,7 +2736,7 @@ async function verifyCandidate(layout, id, runtime, node) {
         let attempts = 0;
         for (;;) {
             if (ended !== undefined)
-                throw await failure('candidate-died', `ended by itself (${ended}) before it was healthy`);
+                throw failure('candidate-died', `ended by itself (${ended}) before it was healthy`);
             const worker = await readWorker(layout.workers, child.pid ?? 0);
             if (worker?.phase === 'open') {
                 // The launcher has proved it on its private port; now through the door, as visitors will come.
@@ -2737,19 +2751,28 @@ async function verifyCandidate(layout, id, runtime, node) {
             }
             if (performance.now() - begun > health.timeoutMs) {
                 const listened = worker !== null && worker.port > 0;
-                throw await failure(listened ? 'candidate-unhealthy' : 'candidate-silent', listened
+                throw failure(listened ? 'candidate-unhealthy' : 'candidate-silent', listened
                     ? `was not healthy within ${health.timeoutMs} ms: ${last}`
                     : `never listened on its PORT within ${health.timeoutMs} ms`);
             }
             await (0,external_node_timers_promises_namespaceObject.setTimeout)(candidate_POLL);
         }
     }
-    async function failure(code, what) {
+    function failure(code, what) {
         return new failure_Failure(code, `the new release ${what}`, {
             remedy: 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.',
-            evidence: lastLines(await (0,promises_namespaceObject.readFile)(logFile, 'utf8').catch(() => '')),
+            evidence: lastLines(endOf(log)),
         });
     }
+}
+/** In bytes. */
+const LONGEST_END = 64 * 1024;
+/** At a position of its own: the app goes on writing where it is. */
+function endOf(log) {
+    const { size } = (0,external_node_fs_namespaceObject.fstatSync)(log);
+    const end = Buffer.alloc(Math.min(size, LONGEST_END));
+    const length = (0,external_node_fs_namespaceObject.readSync)(log, end, 0, end.length, size - end.length);
+    return end.toString('utf8', 0, length);
 }
 /** The end of a log, as evidence. */
 function lastLines(text, limit = 40) {
@@ -2960,10 +2983,10 @@ const evidence_LONGEST = 64 * 1024;
  */
 async function logsSince(processes, since) {
     const files = [...new Set(processes.flatMap(({ errorLog, outLog }) => [outLog, errorLog]))];
-    const texts = await Promise.all(files.map((file) => endOf(file, since.get(file) ?? 0).catch(() => '')));
+    const texts = await Promise.all(files.map((file) => evidence_endOf(file, since.get(file) ?? 0).catch(() => '')));
     return texts.filter((text) => text !== '').join('\n');
 }
-async function endOf(file, since) {
+async function evidence_endOf(file, since) {
     return withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_NONBLOCK, 0, async (handle) => {
         const { size } = await handle.stat();
         const from = Math.max(since > size ? 0 : since, size - evidence_LONGEST);
@@ -3505,7 +3528,7 @@ async function beginActivation(job, journal, entries, pm2) {
         withRoom,
         announce: (change) => {
             news = { ...news, ...change };
-            const self = { pid: process.pid, startTime: startTimeOf(process.pid) ?? '' };
+            const self = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
             const content = { ...self, target: target.release, ...news };
             return withRoom(() => writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600));
         },

@@ -62183,12 +62183,27 @@ async function withHosts(plan, programs, pipeline, act) {
         return { ...outcome, infos };
     }
     catch (error) {
+        known.live = await servingNow(hosts, known.live);
         return { ...untouched(known), failure: failure_Failure.from(error), infos };
     }
     finally {
         for (const host of hosts)
             host.close();
     }
+}
+/** For a last look, in ms. */
+const LOOK = 5000;
+/** A build takes its time: what served before it may not any more. @param before for a server that does not answer */
+async function servingNow(hosts, before) {
+    if (hosts.length === 0)
+        return before;
+    let timer;
+    const late = new Promise((resolve) => (timer = setTimeout(() => resolve(before), LOOK)));
+    const looks = hosts.map((host) => host.agent().call('inspect', {}));
+    const seen = Promise.all(looks).then((facts) => agreed(facts.map(({ serving }) => serving)));
+    return Promise.race([seen, late])
+        .catch(() => before)
+        .finally(() => clearTimeout(timer));
 }
 /** For the report alone: nobody waits for it, and no run fails for it. It is answered before what is asked later. */
 async function infosOn(host) {

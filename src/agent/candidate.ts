@@ -1,7 +1,6 @@
 /** Boots a release on a spare port, through the launcher, exactly as PM2 will, and asks its health. */
 import { type ChildProcess, spawn } from 'node:child_process'
-import { closeSync, openSync } from 'node:fs'
-import { readFile, rm } from 'node:fs/promises'
+import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { askHealth } from '../server/health.ts'
@@ -26,14 +25,15 @@ export async function verifyCandidate(
 ): Promise<Result<'verify'>> {
   const directory = releaseDirectory(layout, id)
   const logFile = join(layout.incoming, `${id}.candidate.log`)
-  const log = openSync(logFile, 'w', 0o600)
+  const log = openSync(logFile, 'w+', 0o600)
+  // Without a name it goes with the processes that have it open, whichever of them is killed.
+  rmSync(logFile)
   const child = spawn(
     node,
     [...runtime.nodeOptions, releaseFiles(directory).launcher, '--candidate'],
     // A group of its own: what the app starts goes with it.
     { cwd: directory, env: cleanEnvironment(), stdio: ['ignore', log, log, 'ipc'], detached: true },
   )
-  closeSync(log)
   const exit = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message))
     child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`))
@@ -45,7 +45,7 @@ export async function verifyCandidate(
     return await watch()
   } finally {
     await stop(child, exit)
-    await rm(logFile, { force: true })
+    closeSync(log)
   }
 
   async function watch(): Promise<Result<'verify'>> {
@@ -55,7 +55,7 @@ export async function verifyCandidate(
     let attempts = 0
     for (;;) {
       if (ended !== undefined)
-        throw await failure('candidate-died', `ended by itself (${ended}) before it was healthy`)
+        throw failure('candidate-died', `ended by itself (${ended}) before it was healthy`)
       const worker = await readWorker(layout.workers, child.pid ?? 0)
       if (worker?.phase === 'open') {
         // The launcher has proved it on its private port; now through the door, as visitors will come.
@@ -69,7 +69,7 @@ export async function verifyCandidate(
       }
       if (performance.now() - begun > health.timeoutMs) {
         const listened = worker !== null && worker.port > 0
-        throw await failure(
+        throw failure(
           listened ? 'candidate-unhealthy' : 'candidate-silent',
           listened
             ? `was not healthy within ${health.timeoutMs} ms: ${last}`
@@ -80,12 +80,23 @@ export async function verifyCandidate(
     }
   }
 
-  async function failure(code: string, what: string): Promise<Failure> {
+  function failure(code: string, what: string): Failure {
     return new Failure(code, `the new release ${what}`, {
       remedy: 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.',
-      evidence: lastLines(await readFile(logFile, 'utf8').catch(() => '')),
+      evidence: lastLines(endOf(log)),
     })
   }
+}
+
+/** In bytes. */
+const LONGEST_END = 64 * 1024
+
+/** At a position of its own: the app goes on writing where it is. */
+function endOf(log: number): string {
+  const { size } = fstatSync(log)
+  const end = Buffer.alloc(Math.min(size, LONGEST_END))
+  const length = readSync(log, end, 0, end.length, size - end.length)
+  return end.toString('utf8', 0, length)
 }
 
 /** The end of a log, as evidence. */

@@ -1,6 +1,7 @@
 /** Whether the app's port is free for it: found out before anything live is touched. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../protocol/failure.ts'
 import type { WorkerRecord } from '../server/worker-record.ts'
 import type { Pm2Process } from './pm2.ts'
@@ -35,7 +36,21 @@ export async function assertPortIsOurs(host: string, port: number, users: PortUs
   if (error.code !== 'EADDRINUSE') throw error
   const sockets = listeningSockets(port)
   if (ownersOf(port, users).some((pid) => holds(pid, sockets))) return
-  throw portTaken(`${host}:${port}`, port, sockets)
+  const pid = pids().find((candidate) => holds(candidate, sockets))
+  if (pid === undefined && (await comesFree(host, port))) return
+  throw portTaken(`${host}:${port}`, port, pid)
+}
+
+/** How long a process that ends may hold its sockets after nobody can see it any more, in ms. */
+const LAST_BREATH = 2000
+
+async function comesFree(host: string, port: number): Promise<boolean> {
+  const deadline = performance.now() + LAST_BREATH
+  while (performance.now() < deadline) {
+    await delay(100)
+    if ((await tryListen(host, port)) === null) return true
+  }
+  return false
 }
 
 interface Address {
@@ -61,8 +76,7 @@ export function assertMayMove(from: Address, to: Address): void {
 }
 
 /** Who it is, as far as this user may see. */
-function portTaken(address: string, port: number, sockets: ReadonlySet<string>): Failure {
-  const pid = pids().find((candidate) => holds(candidate, sockets))
+function portTaken(address: string, port: number, pid: number | undefined): Failure {
   const command = pid === undefined ? '' : commandOf(pid)
   const [daemon, daemonHome] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? []
   // Not the arguments: they may hold a secret of somebody's.
