@@ -69,6 +69,21 @@ describe('connecting ends with', () => {
     )
   })
 
+  test('what a second look finds, where the agent was killed in its first', async () => {
+    const killed = join(folder(), 'killed')
+    const first = `if (!require('node:fs').existsSync('${killed}')) {
+      require('node:fs').writeFileSync('${killed}', '')
+      process.kill(process.pid, 'SIGKILL')
+    }\n`
+    const source = Buffer.concat([Buffer.from(first), agentOf(compiled).source])
+    lines.length = 0
+    const failure = await failureOf(
+      connect(plan(), { agentFile: agentFile(source), persist: false }, pipeline()),
+    )
+    expect(failure.code).toBe('pm2-missing')
+    expect(lines.filter((line) => line.endsWith(': once more'))).toHaveLength(1)
+  })
+
   test('a failure when the agent says nothing', async () => {
     const settings = {
       agentFile: agentFile('exports.serve = () => setInterval(() => {}, 1000)'),

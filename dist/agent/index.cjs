@@ -2389,7 +2389,38 @@ function judge(check, status, body) {
     return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
 }
 
+;// CONCATENATED MODULE: ./build/agent/activation/signals.js
+/** What an activation says to workers without PM2. */
+
+/** Tells a worker to leave, as PM2 does: it closes its door and drains. */
+function tell(pid) {
+    signal(pid, 'SIGINT');
+}
+function signals_kill(pid) {
+    signal(pid, 'SIGKILL');
+}
+/**
+ * Tells workers to leave that PM2 does not list. Those that it replaces were told already, and hear it once more. Others
+ * it has forgotten: it starts a process twice that is restarted before it was ready (7.0.4), and keeps one of the two.
+ */
+async function dismissForgotten({ layout, pm2, appName }) {
+    const listed = new Set((await pm2.list(appName)).map(({ pid }) => pid));
+    for (const { pid, candidate, phase } of await readWorkers(layout.workers)) {
+        if (!candidate && phase === 'open' && !listed.has(pid))
+            tell(pid);
+    }
+}
+function signal(pid, name) {
+    try {
+        process.kill(pid, name);
+    }
+    catch {
+        // It is gone already.
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/hung.js
+
 
 /** A launcher that lives closes its door at once when it is told to leave. After this it is asked whether it does, in ms. */
 const hung_PATIENCE = 5000;
@@ -2411,18 +2442,10 @@ function hungWorkers(check) {
             await Promise.all(late.map(async ({ pid, port }) => {
                 const { status } = await askHealth('127.0.0.1', port, check, ANSWER);
                 if (status === 0)
-                    hung_kill(pid);
+                    signals_kill(pid);
             }));
         },
     };
-}
-function hung_kill(pid) {
-    try {
-        process.kill(pid, 'SIGKILL');
-    }
-    catch {
-        // It is gone already.
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/halt.js
@@ -2431,6 +2454,7 @@ function hung_kill(pid) {
  * crashed, and starts it anew (7.0.4), so that a release that dies again and again cannot be stopped by asking. A
  * worker that starts while the activation says `halt` starts nothing, is ready at once, and can be.
  */
+
 
 
 
@@ -2460,7 +2484,7 @@ async function stopAll(activation, drained) {
             if (pid === 0 || asked.has(pid))
                 continue;
             if (isStarting(worker))
-                hung_kill(pid);
+                signals_kill(pid);
             else if (status === 'online')
                 activation.pm2.stop(id).catch(() => undefined);
             else
@@ -2484,7 +2508,7 @@ async function calm(activation) {
         const workers = await starting();
         for (const { process } of workers)
             if (process.pid > 0)
-                hung_kill(process.pid);
+                signals_kill(process.pid);
         return workers.length === 0;
     }, TIMEOUT);
     await activation.announce({ halt: false });
@@ -3001,6 +3025,7 @@ async function evidence_endOf(file, since) {
 
 
 
+
 /**
  * Replaces every worker that does not serve the `goal`, which `current` points at again, and finishes a reload that
  * waits with it. The old workers that PM2 keeps aside meanwhile serve.
@@ -3032,19 +3057,25 @@ async function heal(options, settings, { release, runtime }, failed, instances, 
             if (record?.release === release || (record === null && !ended))
                 continue;
             const worker = `${id} ${pid}`;
-            if (!asked.has(worker)) {
-                asked.add(worker);
+            const first = !asked.has(worker);
+            asked.add(worker);
+            if (!ended && record !== null && isBehindDoor(record)) {
+                // PM2 starts a process that ends before it was ready by itself, and from here on that is the goal. Asked to
+                // restart it, it would start two (7.0.4), of which it forgets one. It may hang, and nobody is lost there.
+                if (first)
+                    tell(pid);
+                else
+                    signals_kill(pid);
+            }
+            else if (first) {
                 // One of a third release, from before an activation that was interrupted, stays when it is told to leave.
                 const stays = record !== null && record.release !== failed && record.phase === 'open';
                 const act = stays ? pm2.reload(id, settings) : pm2.restart(id, settings);
                 act.catch(() => undefined);
             }
             else if (status === 'stopping' && record !== null) {
-                // It may hang, and nobody is lost behind a closed door. An open one is left through the drain.
-                if (isBehindDoor(record))
-                    hung_kill(pid);
-                else
-                    told.push(record);
+                // Left through the drain, unless it hangs.
+                told.push(record);
             }
         }
         await hung.end(told);
@@ -3057,6 +3088,7 @@ function isBehindDoor({ phase, doorPort }) {
 
 ;// CONCATENATED MODULE: ./build/agent/activation/restore.js
 /** The way back: the previous release is put in its place, and shown to serve. Nothing here may throw. */
+
 
 
 
@@ -3152,6 +3184,7 @@ async function goBack(activation, previous) {
     }
     await shown(activation, previous, instances);
     await trim(activation, instances);
+    await dismissForgotten(activation);
 }
 /** How long workers of a release other than the failed one take traffic, in ms; 0 where none does. */
 async function othersStay({ layout, target }, previous) {
@@ -3231,6 +3264,7 @@ const remedies = {
 
 ;// CONCATENATED MODULE: ./build/agent/activation/activate.js
 /** The way forward: pre-activate → swap → reload → health-check, and back when any of it fails. */
+
 
 
 
@@ -3391,6 +3425,7 @@ async function settle(activation) {
     await remark(pm2.save(), 'PM2 could not save its list for the next boot');
     // The old workers served until now; from here on every answer is the new release's.
     await remark((0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true }), 'the old workers could not be told');
+    await remark(dismissForgotten(activation), 'workers that PM2 has forgotten could not be told');
     if (!(await untilOthersLeft(activation, release, DOORS_CLOSE).catch(() => false))) {
         await journal.note('health-check', 'workers of another release still take requests');
     }

@@ -62059,7 +62059,7 @@ async function connect_connect(plan, settings, pipeline) {
         return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
             const open = () => openSession(plan, address, settings, log.log);
             const session = await log.run('connect', async () => {
-                const value = await patiently(open, log.log.info, settings.patienceMs ?? 0);
+                const value = await patiently(() => onceMore(open, log.log.info), log.log.info, settings.patienceMs ?? 0);
                 return { value, detail: connect_describe(value) };
             });
             const host = hostOf(name, session, open);
@@ -62087,6 +62087,16 @@ function hostOf(name, first, open) {
         },
         close: () => session.close(),
     };
+}
+/** What was cut off while it looked around has begun nothing. */
+function onceMore(open, log) {
+    return open().catch((error) => {
+        const { code, message } = failure_Failure.from(error);
+        if (code !== 'connection-lost')
+            throw error;
+        log(`${message}: once more`);
+        return open();
+    });
 }
 async function openSession(plan, address, settings, log) {
     const { inputs, appName, path } = plan;

@@ -51,7 +51,11 @@ export async function connect(
     return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
       const open = () => openSession(plan, address, settings, log.log)
       const session = await log.run('connect', async () => {
-        const value = await patiently(open, log.log.info, settings.patienceMs ?? 0)
+        const value = await patiently(
+          () => onceMore(open, log.log.info),
+          log.log.info,
+          settings.patienceMs ?? 0,
+        )
         return { value, detail: describe(value) }
       })
       const host = hostOf(name, session, open)
@@ -78,6 +82,16 @@ function hostOf(name: string | null, first: Session, open: () => Promise<Session
     },
     close: () => session.close(),
   }
+}
+
+/** What was cut off while it looked around has begun nothing. */
+function onceMore<T>(open: () => Promise<T>, log: Log['info']): Promise<T> {
+  return open().catch((error: unknown) => {
+    const { code, message } = Failure.from(error)
+    if (code !== 'connection-lost') throw error
+    log(`${message}: once more`)
+    return open()
+  })
 }
 
 async function openSession(

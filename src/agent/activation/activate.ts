@@ -22,6 +22,7 @@ import { activationFiles } from './job.ts'
 import { mayRunTogether } from './memory.ts'
 import { assertNotOvertaken, giveWay } from './overtaken.ts'
 import { restore } from './restore.ts'
+import { dismissForgotten } from './signals.ts'
 
 /** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
 const DOORS_CLOSE = 10_000
@@ -174,6 +175,7 @@ async function settle(activation: Activation): Promise<Verdict> {
   await remark(pm2.save(), 'PM2 could not save its list for the next boot')
   // The old workers served until now; from here on every answer is the new release's.
   await remark(rm(activationFile(layout.base), { force: true }), 'the old workers could not be told')
+  await remark(dismissForgotten(activation), 'workers that PM2 has forgotten could not be told')
   if (!(await untilOthersLeft(activation, release, DOORS_CLOSE).catch(() => false))) {
     await journal.note('health-check', 'workers of another release still take requests')
   }

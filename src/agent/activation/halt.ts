@@ -7,7 +7,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../../protocol/failure.ts'
 import type { Activation } from './context.ts'
 import { describe, listWorkers, POLL, waitFor, type Worker } from './fleet.ts'
-import { hungWorkers, kill } from './hung.ts'
+import { hungWorkers } from './hung.ts'
+import { kill } from './signals.ts'
 
 /** Looks in a row that must find the app stopped: a restart that PM2 had begun may still come through. */
 const CALM = 5

@@ -5,7 +5,8 @@ import type { WorkerRecord } from '../../server/worker-record.ts'
 import type { Pm2Options } from '../pm2.ts'
 import type { Goal } from './context.ts'
 import { describe, type FleetOptions, listWorkers, POLL, serves } from './fleet.ts'
-import { hungWorkers, kill } from './hung.ts'
+import { hungWorkers } from './hung.ts'
+import { kill, tell } from './signals.ts'
 
 /**
  * Replaces every worker that does not serve the `goal`, which `current` points at again, and finishes a reload that
@@ -42,16 +43,21 @@ export async function heal(
       const ended = status === 'errored' || status === 'stopped'
       if (record?.release === release || (record === null && !ended)) continue
       const worker = `${id} ${pid}`
-      if (!asked.has(worker)) {
-        asked.add(worker)
+      const first = !asked.has(worker)
+      asked.add(worker)
+      if (!ended && record !== null && isBehindDoor(record)) {
+        // PM2 starts a process that ends before it was ready by itself, and from here on that is the goal. Asked to
+        // restart it, it would start two (7.0.4), of which it forgets one. It may hang, and nobody is lost there.
+        if (first) tell(pid)
+        else kill(pid)
+      } else if (first) {
         // One of a third release, from before an activation that was interrupted, stays when it is told to leave.
         const stays = record !== null && record.release !== failed && record.phase === 'open'
         const act = stays ? pm2.reload(id, settings) : pm2.restart(id, settings)
         act.catch(() => undefined)
       } else if (status === 'stopping' && record !== null) {
-        // It may hang, and nobody is lost behind a closed door. An open one is left through the drain.
-        if (isBehindDoor(record)) kill(pid)
-        else told.push(record)
+        // Left through the drain, unless it hangs.
+        told.push(record)
       }
     }
     await hung.end(told)

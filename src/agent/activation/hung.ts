@@ -2,6 +2,7 @@
 import type { HealthCheck } from '../../protocol/messages.ts'
 import { askHealth } from '../../server/health.ts'
 import type { WorkerRecord } from '../../server/worker-record.ts'
+import { kill } from './signals.ts'
 
 /** A launcher that lives closes its door at once when it is told to leave. After this it is asked whether it does, in ms. */
 const PATIENCE = 5000
@@ -33,13 +34,5 @@ export function hungWorkers(check: HealthCheck): HungWorkers {
         }),
       )
     },
-  }
-}
-
-export function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It is gone already.
   }
 }

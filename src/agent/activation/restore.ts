@@ -21,6 +21,7 @@ import { heal } from './heal.ts'
 import { instancesOf } from './instances.ts'
 import { mayRunTogether } from './memory.ts'
 import { observe } from './observe.ts'
+import { dismissForgotten } from './signals.ts'
 
 /** @param during the step that failed */
 export async function restore(
@@ -109,6 +110,7 @@ async function goBack(activation: Activation, previous: Goal): Promise<void> {
 
   await shown(activation, previous, instances)
   await trim(activation, instances)
+  await dismissForgotten(activation)
 }
 
 /** How long workers of a release other than the failed one take traffic, in ms; 0 where none does. */
