@@ -62,10 +62,19 @@ async function cancel(kill: (signal: NodeJS.Signals) => void): Promise<void> {
 
 thorough('a run that is cancelled', () => {
   const incoming = () => readdirSync(own('incoming')).filter((name) => !name.includes('.removed'))
+  const candidates = () =>
+    readdirSync(own('workers')).filter((name) => {
+      try {
+        return readFileSync(join(own('workers'), name), 'utf8').includes('"candidate":true')
+      } catch {
+        // It was renamed or removed just then.
+        return false
+      }
+    })
   test.each([
     ['builds', { 'build-command': 'touch building && sleep 30' }, () => existsSync(building())],
     ['uploads', {}, () => incoming().some((name) => /^\d{14}$/.test(name))],
-    ['verifies', {}, () => incoming().some((name) => name.endsWith('.candidate.log'))],
+    ['verifies', {}, () => candidates().length > 0],
   ])(
     'while it %s withdraws at once, and post says `kept`',
     async (_, inputs, reached) => {
@@ -200,10 +209,11 @@ thorough('hands that change what is there', () => {
 
   test('a folder in the place of `current` is refused and left as it is', async () => {
     const current = join(site.server.app, 'current')
+    const version = other()
     renameSync(current, `${current}.aside`)
     mkdirSync(current)
     writeFileSync(join(current, 'mine'), '')
-    const run = await site.run(other())
+    const run = await site.run(version)
     expect({ code: run.code, status: run.outputs['status'] }).toEqual({ code: 1, status: 'kept' })
     expect(run.summary).toContain('`current-not-a-link`')
     expect(readdirSync(current)).toEqual(['mine'])
