@@ -60907,8 +60907,13 @@ async function greet(channel, sentinel, timeoutMs, errors) {
                 return { word, detail: detail.join(' '), rest: continued(seen.subarray(end + 1), input) };
             }
             const next = await Promise.race([input.next(), timeout]);
-            if (next.done === true)
-                throw noShell(`its command ended${await statusOf(channel)}`);
+            if (next.done === true) {
+                const { code, signal } = (await channel.exit?.catch(() => undefined)) ?? {};
+                // Somebody killed it, such as a kernel that is short of memory: that says nothing about the shell.
+                if (signal !== undefined)
+                    throw new failure_Failure('connection-lost', `the agent was ended by ${signal}`);
+                throw noShell(`its command ended${code == null ? '' : ` with exit code ${code}`}`);
+            }
             seen = Buffer.concat([seen, next.value]);
             if (seen.length > LONGEST_GREETING)
                 throw noShell(`more than ${LONGEST_GREETING} bytes came before it`);
@@ -60917,12 +60922,6 @@ async function greet(channel, sentinel, timeoutMs, errors) {
     finally {
         clearTimeout(timer);
     }
-}
-async function statusOf({ exit }) {
-    const status = await exit?.catch(() => undefined);
-    if (status === undefined)
-        return '';
-    return status.code === null ? ` by ${status.signal}` : ` with exit code ${status.code}`;
 }
 async function* continued(first, input) {
     if (first.length > 0)
