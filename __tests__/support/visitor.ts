@@ -155,7 +155,9 @@ export function browse(browser: Browser, url: string): Visits {
     }
   })()
   const visiting = (async () => {
-    while (!stopped) {
+    for (let last = false; !last;) {
+      // On a busy machine a visit takes seconds: one more begins when all is done.
+      last = stopped
       const context = await browser.newContext()
       const page = await context.newPage()
       listen(page, (trouble) => troubles.push(trouble))
