@@ -76,11 +76,13 @@ describe.each(all ? ['pm2', 'pm2-6', 'pm2-5'] : ['pm2'])('under %s', (pm2Package
     workspace?.remove()
   })
 
-  test('workers that hang with their doors open are ended, and nobody else notices', async () => {
-    // The loop of each worker blocks with its third visitor for the rest of its life.
-    const hanging = sabotage(
-      workspace.copyBuilt(),
-      `if (process.env.pm_id !== undefined) {
+  thorough(
+    'workers that hang with their doors open are ended, and nobody else notices',
+    async () => {
+      // The loop of each worker blocks with its third visitor for the rest of its life.
+      const hanging = sabotage(
+        workspace.copyBuilt(),
+        `if (process.env.pm_id !== undefined) {
       const http = require('node:http'), emit = http.Server.prototype.emit
       let visitors = 0
       http.Server.prototype.emit = function (event, request, ...rest) {
@@ -89,19 +91,21 @@ describe.each(all ? ['pm2', 'pm2-6', 'pm2-5'] : ['pm2'])('under %s', (pm2Package
         return emit.call(this, event, request, ...rest)
       }
     }`,
-    )
-    try {
-      const begun = performance.now()
-      // Long enough that each of them has had three visitors by its end: half of those who come anew meet the old ones.
-      const failures = await undone({ observe: '4s' }, hanging)
-      expect(performance.now() - begun).toBeLessThan(60_000)
-      // What hangs inside of the two workers cannot be saved: one connection of each visitor at the most.
-      expect(failures.length).toBeLessThanOrEqual(7)
-      expect(failures.filter(({ error }) => error.includes('ECONNREFUSED'))).toEqual([])
-    } finally {
-      hanging.remove()
-    }
-  }, 120_000)
+      )
+      try {
+        const begun = performance.now()
+        // Long enough that each of them has had three visitors by its end: half of those who come anew meet the old ones.
+        const failures = await undone({ observe: '4s' }, hanging)
+        expect(performance.now() - begun).toBeLessThan(60_000)
+        // What hangs inside of the two workers cannot be saved: one connection of each visitor at the most.
+        expect(failures.length).toBeLessThanOrEqual(7)
+        expect(failures.filter(({ error }) => error.includes('ECONNREFUSED'))).toEqual([])
+      } finally {
+        hanging.remove()
+      }
+    },
+    120_000,
+  )
 
   slow(
     'old workers outlast connections that stay on the failed ones',
