@@ -112,7 +112,11 @@ async function measure({ title, before, version, peers, runs }: Case, compiled: 
   }
   const samples = new Map([...ways.keys()].map((name) => [name, [] as Sample[]]))
   for (let index = 0; index < runs; index += 1) {
-    for (const [name, send] of ways) samples.get(name)!.push(await send())
+    for (const [name, send] of ways) {
+      // Gapless flushes what it writes: what the one before it left to be written is not its to wait for.
+      execFileSync('sync')
+      samples.get(name)!.push(await send())
+    }
   }
   for (const [name, some] of samples) print(title, name, some)
   const uploads = samples.get('Gapless')!.map(({ upload }) => upload!)
