@@ -494,20 +494,24 @@ const external_node_crypto_namespaceObject = require("node:crypto");
 
 /** Writes a file so that it is there whole or not at all. */
 async function writeFileAtomic(file, content, mode) {
+    await placeAtomic(file, (aside) => withFile(aside, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL, mode, async (handle) => {
+        await handle.chmod(mode);
+        await handle.writeFile(content);
+        await handle.sync();
+    }));
+    await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
+}
+/** @param write makes the file aside, and flushes it */
+async function placeAtomic(file, write) {
     const aside = besideOf(file);
     try {
-        await withFile(aside, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL, mode, async (handle) => {
-            await handle.chmod(mode);
-            await handle.writeFile(content);
-            await handle.sync();
-        });
+        await write(aside);
         await (0,promises_namespaceObject.rename)(aside, file);
     }
     catch (error) {
         await (0,promises_namespaceObject.rm)(aside, { force: true });
         throw error;
     }
-    await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
 }
 /** Makes what a file has last through a power cut. */
 async function syncFile(file) {
@@ -525,20 +529,14 @@ function tryLink(source, path) {
     }
 }
 /** Copies a file's content so that it is there whole or not at all. */
-async function copyAtomic(source, path, mode) {
-    const aside = besideOf(path);
-    try {
+function copyAtomic(source, path, mode) {
+    return placeAtomic(path, async (aside) => {
         await (0,promises_namespaceObject.copyFile)(source, aside, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
         await withFile(aside, external_node_fs_namespaceObject.constants.O_RDONLY, 0, async (handle) => {
             await handle.chmod(mode);
             await handle.sync();
         });
-        await (0,promises_namespaceObject.rename)(aside, path);
-    }
-    catch (error) {
-        await (0,promises_namespaceObject.rm)(aside, { force: true });
-        throw error;
-    }
+    });
 }
 /** For others to read as well. */
 const READABLE = 0o755;
@@ -1047,6 +1045,15 @@ function bootId() {
 function isRunning(pid, startTime) {
     return pid > 0 && process_identity_startTimeOf(pid) === startTime;
 }
+/** @param pid below 0: of a process group, its leader's */
+function signal(pid, name) {
+    try {
+        process.kill(pid, name);
+    }
+    catch {
+        // It is gone already.
+    }
+}
 function pids() {
     return (0,external_node_fs_namespaceObject.readdirSync)('/proc').map(Number).filter(Number.isInteger);
 }
@@ -1163,14 +1170,11 @@ function withdrawn() {
 }
 /** Who holds the lock, in words, or null. */
 async function lockHolder(directory) {
-    const numbers = await lockNumbers(directory);
-    const highest = numbers.at(-1);
-    return highest === undefined ? null : ((await holderOf(directory, highest))?.words ?? null);
+    return (await currentHolder(directory))?.words ?? null;
 }
 /** The activation that the lock is held for by another process, or null. */
 async function lockedFor(directory) {
-    const highest = (await lockNumbers(directory)).at(-1);
-    const holder = highest === undefined ? null : await holderOf(directory, highest);
+    const holder = await currentHolder(directory);
     return holder === null || holder.pid === process.pid ? null : holder.activation;
 }
 const beginner = { pid: 0, words: 'a deploy that has just begun', activation: null };
@@ -1228,6 +1232,10 @@ async function lockNumbers(directory) {
         .map(Number)
         .sort((a, b) => a - b);
 }
+async function currentHolder(directory) {
+    const highest = (await lockNumbers(directory)).at(-1);
+    return highest === undefined ? null : holderOf(directory, highest);
+}
 /** The live holder, or null if the lock is released, void or gone. */
 async function holderOf(directory, number) {
     const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
@@ -1282,7 +1290,7 @@ function ownerAge(file) {
 function killOwnersGroup(file) {
     const named = readOwner(file);
     if (named !== null && isRunning(named.pid, named.startTime))
-        kill(-named.pid);
+        signal(-named.pid, 'SIGKILL');
 }
 /**
  * Waits until the owner has ended, which one whose connection was cut does by itself once it has worked off what
@@ -1294,16 +1302,8 @@ async function endOwner(file) {
         return;
     for (let waited = 0; isRunning(named.pid, named.startTime) && waited < 2 * PATIENCE; waited += PAUSE) {
         if (waited >= PATIENCE)
-            kill(named.pid);
+            signal(named.pid, 'SIGKILL');
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(PAUSE);
-    }
-}
-function kill(pid) {
-    try {
-        process.kill(pid, 'SIGKILL');
-    }
-    catch {
-        // It has ended by itself.
     }
 }
 function readOwner(file) {
@@ -2392,11 +2392,12 @@ function judge(check, status, body) {
 ;// CONCATENATED MODULE: ./build/agent/activation/signals.js
 /** What an activation says to workers without PM2. */
 
+
 /** Tells a worker to leave, as PM2 does: it closes its door and drains. */
 function tell(pid) {
     signal(pid, 'SIGINT');
 }
-function signals_kill(pid) {
+function kill(pid) {
     signal(pid, 'SIGKILL');
 }
 /**
@@ -2408,14 +2409,6 @@ async function dismissForgotten({ layout, pm2, appName }) {
     for (const { pid, candidate, phase } of await readWorkers(layout.workers)) {
         if (!candidate && phase === 'open' && !listed.has(pid))
             tell(pid);
-    }
-}
-function signal(pid, name) {
-    try {
-        process.kill(pid, name);
-    }
-    catch {
-        // It is gone already.
     }
 }
 
@@ -2442,7 +2435,7 @@ function hungWorkers(check) {
             await Promise.all(late.map(async ({ pid, port }) => {
                 const { status } = await askHealth('127.0.0.1', port, check, ANSWER);
                 if (status === 0)
-                    signals_kill(pid);
+                    kill(pid);
             }));
         },
     };
@@ -2484,7 +2477,7 @@ async function stopAll(activation, drained) {
             if (pid === 0 || asked.has(pid))
                 continue;
             if (isStarting(worker))
-                signals_kill(pid);
+                kill(pid);
             else if (status === 'online')
                 activation.pm2.stop(id).catch(() => undefined);
             else
@@ -2508,7 +2501,7 @@ async function calm(activation) {
         const workers = await starting();
         for (const { process } of workers)
             if (process.pid > 0)
-                signals_kill(process.pid);
+                kill(process.pid);
         return workers.length === 0;
     }, TIMEOUT);
     await activation.announce({ halt: false });
@@ -2725,6 +2718,7 @@ function searchPath() {
 
 
 
+
 const candidate_POLL = 50;
 /** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
 const STOP_TIMEOUT = 3000;
@@ -2811,12 +2805,7 @@ async function stop(child, exit) {
         child.kill('SIGTERM');
         await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
     }
-    try {
-        process.kill(-pid, 'SIGKILL');
-    }
-    catch {
-        // Nobody is left in the group.
-    }
+    signal(-pid, 'SIGKILL');
     await exit;
 }
 
@@ -3065,7 +3054,7 @@ async function heal(options, settings, { release, runtime }, failed, instances, 
                 if (first)
                     tell(pid);
                 else
-                    signals_kill(pid);
+                    kill(pid);
             }
             else if (first) {
                 // One of a third release, from before an activation that was interrupted, stays when it is told to leave.
@@ -3167,21 +3156,19 @@ async function goBack(activation, previous) {
     const app = pm2App(layout, appName, runtime, times);
     const instances = instancesOf(runtime);
     const present = await pm2.list(appName);
-    const oneByOne = () => bringUp(activation, app, release, instances, mayRunTogether(present, instances), times.heal);
+    const oneByOne = async () => {
+        // The workers that were told to stay hold the places that a reload needs.
+        await activation.announce({ stay: 0 }).catch(() => undefined);
+        await bringUp(activation, app, release, instances, mayRunTogether(present, instances), times.heal);
+    };
     const left = await othersStay(activation, previous);
     const heals = left > 0 && (left >= times.heal || !(await stillServes(activation)));
     const healed = heals && (await heal(activation, app.options, previous, target.release, instances, times.heal));
-    if (!healed) {
-        // They hold the places that a reload needs.
-        await activation.announce({ stay: 0 }).catch(() => undefined);
+    if (!healed)
         await oneByOne();
-    }
     // PM2 itself may have started a worker anew, under the failed release's options.
-    if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options))) {
-        // The workers that were told to stay have their successors now, and hold the places that a reload needs.
-        await activation.announce({ stay: 0 }).catch(() => undefined);
+    if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options)))
         await oneByOne();
-    }
     await shown(activation, previous, instances);
     await trim(activation, instances);
     await dismissForgotten(activation);

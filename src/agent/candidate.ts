@@ -8,6 +8,7 @@ import { Failure } from '../protocol/failure.ts'
 import type { Result, Runtime } from '../protocol/messages.ts'
 import { cleanEnvironment } from './environment.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
+import { signal } from './processes.ts'
 import { readWorker } from './workers.ts'
 
 const POLL = 50
@@ -112,10 +113,6 @@ async function stop(child: ChildProcess, exit: Promise<string>): Promise<void> {
     child.kill('SIGTERM')
     await Promise.race([exit, delay(STOP_TIMEOUT, undefined, { ref: false })])
   }
-  try {
-    process.kill(-pid, 'SIGKILL')
-  } catch {
-    // Nobody is left in the group.
-  }
+  signal(-pid, 'SIGKILL')
   await exit
 }

@@ -6,19 +6,26 @@ import { randomBytes } from 'node:crypto'
 
 /** Writes a file so that it is there whole or not at all. */
 export async function writeFileAtomic(file: string, content: string | Buffer, mode: number): Promise<void> {
-  const aside = besideOf(file)
-  try {
-    await withFile(aside, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode, async (handle) => {
+  await placeAtomic(file, (aside) =>
+    withFile(aside, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode, async (handle) => {
       await handle.chmod(mode)
       await handle.writeFile(content)
       await handle.sync()
-    })
+    }),
+  )
+  await syncFolder(dirname(file))
+}
+
+/** @param write makes the file aside, and flushes it */
+async function placeAtomic(file: string, write: (aside: string) => Promise<void>): Promise<void> {
+  const aside = besideOf(file)
+  try {
+    await write(aside)
     await rename(aside, file)
   } catch (error) {
     await rm(aside, { force: true })
     throw error
   }
-  await syncFolder(dirname(file))
 }
 
 /** Makes what a file has last through a power cut. */
@@ -38,19 +45,14 @@ export function tryLink(source: string, path: string): boolean {
 }
 
 /** Copies a file's content so that it is there whole or not at all. */
-export async function copyAtomic(source: string, path: string, mode: number): Promise<void> {
-  const aside = besideOf(path)
-  try {
+export function copyAtomic(source: string, path: string, mode: number): Promise<void> {
+  return placeAtomic(path, async (aside) => {
     await copyFile(source, aside, constants.COPYFILE_FICLONE)
     await withFile(aside, constants.O_RDONLY, 0, async (handle) => {
       await handle.chmod(mode)
       await handle.sync()
     })
-    await rename(aside, path)
-  } catch (error) {
-    await rm(aside, { force: true })
-    throw error
-  }
+  })
 }
 
 /** For others to read as well. */

@@ -80,15 +80,12 @@ export function withdrawn(): Failure {
 
 /** Who holds the lock, in words, or null. */
 export async function lockHolder(directory: string): Promise<string | null> {
-  const numbers = await lockNumbers(directory)
-  const highest = numbers.at(-1)
-  return highest === undefined ? null : ((await holderOf(directory, highest))?.words ?? null)
+  return (await currentHolder(directory))?.words ?? null
 }
 
 /** The activation that the lock is held for by another process, or null. */
 export async function lockedFor(directory: string): Promise<string | null> {
-  const highest = (await lockNumbers(directory)).at(-1)
-  const holder = highest === undefined ? null : await holderOf(directory, highest)
+  const holder = await currentHolder(directory)
   return holder === null || holder.pid === process.pid ? null : holder.activation
 }
 
@@ -150,6 +147,11 @@ async function lockNumbers(directory: string): Promise<readonly number[]> {
     .flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? [])
     .map(Number)
     .sort((a, b) => a - b)
+}
+
+async function currentHolder(directory: string): Promise<Holder | null> {
+  const highest = (await lockNumbers(directory)).at(-1)
+  return highest === undefined ? null : holderOf(directory, highest)
 }
 
 /** The live holder, or null if the lock is released, void or gone. */

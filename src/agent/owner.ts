@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { count, type Guarded, object, parse, string } from '../protocol/guards.ts'
 import { ageOf, startTimeOf } from '../server/process-identity.ts'
 import { writeFileAtomic } from './files.ts'
-import { isRunning } from './processes.ts'
+import { isRunning, signal } from './processes.ts'
 
 const owner = object({ pid: count, startTime: string })
 
@@ -33,7 +33,7 @@ export function ownerAge(file: string): number | null {
 /** Ends the owner, with all that it started, where it leads a group. */
 export function killOwnersGroup(file: string): void {
   const named = readOwner(file)
-  if (named !== null && isRunning(named.pid, named.startTime)) kill(-named.pid)
+  if (named !== null && isRunning(named.pid, named.startTime)) signal(-named.pid, 'SIGKILL')
 }
 
 /**
@@ -44,16 +44,8 @@ export async function endOwner(file: string): Promise<void> {
   const named = readOwner(file)
   if (named === null || named.pid === process.pid) return
   for (let waited = 0; isRunning(named.pid, named.startTime) && waited < 2 * PATIENCE; waited += PAUSE) {
-    if (waited >= PATIENCE) kill(named.pid)
+    if (waited >= PATIENCE) signal(named.pid, 'SIGKILL')
     await delay(PAUSE)
-  }
-}
-
-function kill(pid: number): void {
-  try {
-    process.kill(pid, 'SIGKILL')
-  } catch {
-    // It has ended by itself.
   }
 }
 

@@ -10,6 +10,15 @@ export function isRunning(pid: number, startTime: string): boolean {
   return pid > 0 && startTimeOf(pid) === startTime
 }
 
+/** @param pid below 0: of a process group, its leader's */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch {
+    // It is gone already.
+  }
+}
+
 export function pids(): readonly number[] {
   return readdirSync('/proc').map(Number).filter(Number.isInteger)
 }

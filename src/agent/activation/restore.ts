@@ -90,23 +90,18 @@ async function goBack(activation: Activation, previous: Goal): Promise<void> {
   const instances = instancesOf(runtime)
   const present = await pm2.list(appName)
 
-  const oneByOne = () =>
-    bringUp(activation, app, release, instances, mayRunTogether(present, instances), times.heal)
+  const oneByOne = async () => {
+    // The workers that were told to stay hold the places that a reload needs.
+    await activation.announce({ stay: 0 }).catch(() => undefined)
+    await bringUp(activation, app, release, instances, mayRunTogether(present, instances), times.heal)
+  }
   const left = await othersStay(activation, previous)
   const heals = left > 0 && (left >= times.heal || !(await stillServes(activation)))
   const healed =
     heals && (await heal(activation, app.options, previous, target.release, instances, times.heal))
-  if (!healed) {
-    // They hold the places that a reload needs.
-    await activation.announce({ stay: 0 }).catch(() => undefined)
-    await oneByOne()
-  }
+  if (!healed) await oneByOne()
   // PM2 itself may have started a worker anew, under the failed release's options.
-  if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options))) {
-    // The workers that were told to stay have their successors now, and hold the places that a reload needs.
-    await activation.announce({ stay: 0 }).catch(() => undefined)
-    await oneByOne()
-  }
+  if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options))) await oneByOne()
 
   await shown(activation, previous, instances)
   await trim(activation, instances)

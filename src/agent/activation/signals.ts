@@ -1,4 +1,5 @@
 /** What an activation says to workers without PM2. */
+import { signal } from '../processes.ts'
 import { readWorkers } from '../workers.ts'
 import type { FleetOptions } from './fleet.ts'
 
@@ -19,13 +20,5 @@ export async function dismissForgotten({ layout, pm2, appName }: FleetOptions): 
   const listed = new Set((await pm2.list(appName)).map(({ pid }) => pid))
   for (const { pid, candidate, phase } of await readWorkers(layout.workers)) {
     if (!candidate && phase === 'open' && !listed.has(pid)) tell(pid)
-  }
-}
-
-function signal(pid: number, name: 'SIGINT' | 'SIGKILL'): void {
-  try {
-    process.kill(pid, name)
-  } catch {
-    // It is gone already.
   }
 }
