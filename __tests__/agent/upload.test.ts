@@ -101,6 +101,51 @@ async function expectNothingLeft(uploads: Uploads, releases: readonly string[] =
   expect(readdirSync(layout.incoming)).toEqual([])
 }
 
+describe('contents that come before they are asked for', () => {
+  const sentUnasked = async (uploads: Uploads, { files }: ListedManifest) =>
+    uploads.fill(null, files.length, bodyOf(files))
+
+  test('count where all of them are missing', async () => {
+    const { uploads, manifest, id } = await staged(site)
+    await sentUnasked(uploads, manifest)
+    const { path } = await uploads.commit(commitOf(id), silent)
+    expect(readFileSync(join(path!, 'server.js'), 'utf8')).toBe(site['server.js'])
+    expect((await auditRelease(layout, id)).files).toBe(manifest.fileCount)
+  })
+
+  test('do not count where the server has some; what it asks for does', async () => {
+    await upload({ 'server.js': site['server.js'] })
+    const uploads = createUploads(layout)
+    const manifest = await manifestOf(folder(), site)
+    const { id, missing } = await stage(uploads, manifest)
+    expect((await failureOf(sentUnasked(uploads, manifest))).code).toBe('not-missing')
+    const asked = missingList(manifest, missing)
+    expect(asked).toHaveLength(manifest.fileCount - 1)
+    await uploads.fill(id, asked.length, bodyOf(asked))
+    await uploads.commit(commitOf(id), silent)
+    expect((await auditRelease(layout, id)).files).toBe(manifest.fileCount)
+  })
+
+  test('are refused where nothing was staged', async () => {
+    const uploads = createUploads(layout)
+    const manifest = await manifestOf(folder(), site)
+    expect((await failureOf(sentUnasked(uploads, manifest))).code).toBe('no-such-upload')
+  })
+})
+
+test('large files come after the small ones, wherever they stand', async () => {
+  const large = (megabytes: number) => randomBytes(megabytes * 1024 * 1024 + 1)
+  const { sent, directory } = await upload({
+    'a-largest': large(3),
+    'b-small': 'small',
+    'c-large': large(1),
+    'server.js': '//',
+  })
+  expect(sent.map(({ path }) => path)).toEqual(['a-largest', 'b-small', 'c-large', 'server.js'])
+  const { files } = await auditRelease(layout, basename(directory))
+  expect(files).toBe(4)
+})
+
 describe('the first upload', () => {
   test('sends every file, and makes a release of exactly what was there', async () => {
     const { staged, sent, directory } = await upload(site)

@@ -1,10 +1,11 @@
 /** The upload over a real sshd, with a network in between that fails. */
 import { randomBytes } from 'node:crypto'
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { layoutOf } from '../../src/agent/layout.ts'
 import { auditRelease } from '../../src/agent/audit.ts'
+import { createUploads } from '../../src/agent/upload.ts'
 import { readInputs } from '../../src/inputs.ts'
 import type { Built } from '../../src/phases/build.ts'
 import { connect } from '../../src/phases/connect.ts'
@@ -13,6 +14,8 @@ import { uploadToAll } from '../../src/phases/upload.ts'
 import { createPipeline, type Pipeline } from '../../src/pipeline.ts'
 import { createPlan, type Plan } from '../../src/plan.ts'
 import type { Manifest } from '../../src/transfer/manifest.ts'
+import { packForOne } from '../../src/transfer/packer.ts'
+import { contentParts } from '../../src/transfer/stream.ts'
 import { agentOf } from '../support/agent.ts'
 import { compile } from '../support/compile.ts'
 import { failureOf } from '../support/failure.ts'
@@ -22,6 +25,7 @@ import { type Proxy, startProxy } from '../support/proxy.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { manifestOf } from '../support/tree.ts'
 import { until } from '../support/until.ts'
+import { stage } from '../support/upload.ts'
 
 const folder = temporaryFolders()
 let compiled: string
@@ -68,6 +72,8 @@ interface Session {
   readonly plan: Plan
   readonly pipeline: Pipeline
   readonly lines: readonly string[]
+  /** What went over the channel, one line a message. */
+  readonly messages: readonly string[]
 }
 
 async function open(): Promise<Session> {
@@ -83,15 +89,20 @@ async function open(): Promise<Session> {
   )
   const plan = createPlan(readInputs(env), 'next-app')
   const lines: string[] = []
-  const pipeline = createPipeline({ ...silentLog, info: (line) => void lines.push(line) })
+  const messages: string[] = []
+  const pipeline = createPipeline({
+    ...silentLog,
+    info: (line) => void lines.push(line),
+    debug: (line) => void messages.push(line()),
+  })
   const agentFile = join(folder(), 'agent.cjs')
   writeFileSync(agentFile, agentOf(compiled).source)
   hosts = await connect(plan, { agentFile, persist: true, forUpload: true }, pipeline)
-  return { plan, pipeline, lines }
+  return { plan, pipeline, lines, messages }
 }
 
 const upload = ({ plan, pipeline }: Session, manifest: Manifest, onSent?: (bytes: number) => void) =>
-  uploadToAll(plan, hosts, output, manifest, pipeline, onSent)
+  uploadToAll(plan, hosts, output, { manifest, packer: packForOne(manifest) }, pipeline, onSent)
 const incoming = () => {
   const path = join(server.app, '.gapless/incoming')
   return existsSync(path) ? readdirSync(path) : []
@@ -102,6 +113,43 @@ async function expectWhole(id: string, manifest: Manifest): Promise<void> {
   expect(files).toBe(manifest.fileCount)
   expect(incoming()).toEqual([])
 }
+
+describe('a first upload', () => {
+  const isSent = (line: string) => line.startsWith('→ fill')
+  const isAnswered = (line: string) => line.startsWith('← stage')
+
+  test('does not wait to be asked for what the server cannot have', async () => {
+    const session = await open()
+    const manifest = await manifestOf(folder(), contents())
+    const { id } = await upload(session, manifest)
+    expect(session.messages.findIndex(isSent)).toBeLessThan(session.messages.findIndex(isAnswered))
+    await expectWhole(id, manifest)
+  }, 60_000)
+
+  test('sends what it is asked for where an earlier one was cut off', async () => {
+    const session = await open()
+    const manifest = await manifestOf(folder(), contents())
+    const uploads = createUploads(layoutOf(server.app))
+    const cutOff = await stage(uploads, manifest)
+    const [part] = [...contentParts(manifest.files)]
+    await uploads.fill(cutOff.id, part!.files.length, part!.content)
+    await uploads.abandon()
+
+    const { id, sent } = await upload(session, manifest)
+    expect(sent).toMatchObject({ files: 41 - part!.files.length, ofFiles: 41 })
+    expect(session.messages.some((line) => line.includes('not-missing'))).toBe(true)
+    await expectWhole(id, manifest)
+  }, 60_000)
+
+  test('that the server cannot take ends with the server’s word, whatever was under way', async () => {
+    const session = await open()
+    // Something else stands where `current` belongs.
+    mkdirSync(join(server.app, 'current'), { recursive: true })
+    const failure = await failureOf(upload(session, await manifestOf(folder(), contents())))
+    expect(failure.code).toBe('current-not-a-link')
+    expect(existsSync(join(server.app, 'releases')) ? releases() : []).toEqual([])
+  }, 60_000)
+})
 
 describe('an upload whose connection is lost', () => {
   test('in the middle is taken up again: what had arrived is not sent twice, and the row says it', async () => {

@@ -61,6 +61,14 @@ describe('the contents’ stream', () => {
     ).toBe(true)
   })
 
+  test('has the large files last, each larger than the one before', async () => {
+    const [small, large, larger] = [10, 1_200_000, 2_000_000].map((size) => randomBytes(size))
+    const { files } = await manifestOf(folder(), { a: larger!, b: small!, c: large!, d: 'last in name' })
+    const [part] = [...contentParts(files)]
+    expect(part!.files.map(({ path }) => path)).toEqual(['b', 'd', 'c', 'a'])
+    expect(brotliDecompressSync(await bytesOf(part!.content)).length).toBe(3_200_022)
+  })
+
   test('is small for text', async () => {
     const { files } = await manifestOf(folder(), {
       'page.js': 'export default function Page() {}\n'.repeat(10_000),

@@ -44,18 +44,18 @@ const begun = performance.now()
 const hosts = await connect(plan, { agentFile, launcherFile, persist: true, forUpload: true }, pipeline)
 const connected = performance.now()
 const output = { ...readBuildOutput(workspace), workerEnvironment: {} }
-const { value: manifest } = await assemble(plan, output, launcherFile, hosts, log)
-const assembled = performance.now()
-const value = await uploadToAll(plan, hosts, output, manifest, pipeline)
+const { value: assembled } = await assemble(plan, output, launcherFile, hosts, log)
+const laidOut = performance.now()
+const { sentBytes, id } = await uploadToAll(plan, hosts, output, assembled, pipeline)
 const done = performance.now()
 const cpuMs = cpuTime()
 console.log(
   JSON.stringify({
     connectMs: connected - begun,
-    assembleMs: assembled - connected,
-    uploadMs: done - assembled,
-    sentBytes: value.sentBytes,
-    id: value.id,
+    assembleMs: laidOut - connected,
+    uploadMs: done - laidOut,
+    sentBytes,
+    id,
     detail,
     cpuMs: cpuMs - startupMs,
     rssBytes: process.resourceUsage().maxRSS * 1024,

@@ -56,6 +56,8 @@ __nccwpck_require__.d(__webpack_exports__, {
 
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: external "node:stream"
+const external_node_stream_namespaceObject = require("node:stream");
 ;// CONCATENATED MODULE: ./build/protocol/failure.js
 /**
  * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
@@ -415,8 +417,15 @@ const operations = {
             reusedBytes: count,
         }),
     },
-    /** Body: the next so many of the missing contents in the manifest's order, one after the other, compressed. */
-    fill: { params: object({ id: releaseId, files: count }), result: object({ bytes: count }) },
+    /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
+    fill: {
+        params: object({
+            /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
+            id: nullable(releaseId),
+            files: count,
+        }),
+        result: object({ bytes: count }),
+    },
     /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
     commit: {
         params: object({
@@ -4506,8 +4515,6 @@ async function* none() {
     yield* [];
 }
 
-;// CONCATENATED MODULE: external "node:stream"
-const external_node_stream_namespaceObject = require("node:stream");
 ;// CONCATENATED MODULE: external "node:zlib"
 const external_node_zlib_namespaceObject = require("node:zlib");
 ;// CONCATENATED MODULE: ./build/agent/parallel.js
@@ -4599,8 +4606,11 @@ async function receive(directory, files, folder, body) {
         await pieces.close();
     }
 }
-/** Flushing files one by one waits for the disk each time; this many at once share the wait. */
-const FLUSHED_AT_ONCE = 16;
+/**
+ * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four threads for
+ * files: one is left to unpack what comes meanwhile.
+ */
+const FLUSHED_AT_ONCE = 3;
 function flush(directory, files) {
     return inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile((0,external_node_path_namespaceObject.join)(directory, path)));
 }
@@ -4812,6 +4822,36 @@ async function* toPlace(entries, sourceOf) {
         if (entry.kind === 'file')
             index += 1;
     }
+}
+
+;// CONCATENATED MODULE: ./build/protocol/sending-order.js
+/** The order in which contents are sent; both ends must agree on it. */
+/** In bytes. */
+const LARGE = 1024 * 1024;
+/**
+ * Small files in the manifest's order, then the large ones, each larger than the one before. A small file costs the
+ * server far more time than its bytes cost the wire: it catches up while the large ones arrive. Only those are kept
+ * meanwhile, and however large a release is, there is room for few of them in it.
+ */
+function largeOnesLast() {
+    const large = [];
+    return {
+        /** Whether it is its turn; a large one waits. */
+        isNext(file) {
+            if (file.size > LARGE)
+                large.push(file);
+            return file.size <= LARGE;
+        },
+        /** Those that waited, when no more come. */
+        rest: () => large.sort((a, b) => a.size - b.size),
+    };
+}
+function* inSendingOrder(files) {
+    const order = largeOnesLast();
+    for (const file of files)
+        if (order.isNext(file))
+            yield file;
+    yield* order.rest();
 }
 
 ;// CONCATENATED MODULE: ./build/agent/place.js
@@ -5109,6 +5149,7 @@ function assertInside(root, real, path) {
 
 
 
+
 const PROGRESS_MS = 1000;
 /** How contents end when the connection is cut: between two frames, or inside of one. */
 const CUT_OFF = new Set(['upload-incomplete', 'connection-lost']);
@@ -5118,8 +5159,12 @@ function createUploads(layout) {
     let doomed;
     let chosen = null;
     const begun = (id) => {
-        if (upload?.id !== id)
-            throw new failure_Failure('no-such-upload', `no upload ${id} was begun in this session`);
+        if (upload === undefined || (id !== null && upload.id !== id)) {
+            throw new failure_Failure('no-such-upload', `no upload ${id ?? ''} was begun in this session`);
+        }
+        if (id === null && !upload.lacksAll) {
+            throw new failure_Failure('not-missing', `the server has some of what ${upload.id} consists of`);
+        }
         return upload;
     };
     async function abandon() {
@@ -5174,10 +5219,12 @@ function createUploads(layout) {
                 distDir,
                 placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf)),
                 reusedBytes,
+                lacksAll: reusedFiles === 0,
                 folder: folderMaker(),
                 missing: missing.count,
                 awaited: filesIn(manifest, missing),
                 flushed: Promise.resolve(),
+                flushedBefore: Promise.resolve(),
                 askedAgain: false,
                 received: false,
             };
@@ -5189,8 +5236,9 @@ function createUploads(layout) {
                 const files = await take(current.awaited, count);
                 await receive(current.directory, files, current.folder, body);
                 current.missing -= count;
-                await current.flushed;
-                current.flushed = flush(current.directory, files);
+                await current.flushedBefore;
+                current.flushedBefore = current.flushed;
+                current.flushed = current.flushedBefore.then(() => flush(current.directory, files));
                 current.flushed.catch(() => undefined);
                 current.received = true;
                 return { bytes: files.reduce((sum, { size }) => sum + size, 0) };
@@ -5284,10 +5332,12 @@ async function writeManifest(layout, base, body, file, wanted) {
     return hash.digest('hex');
 }
 async function* filesIn(manifest, wanted) {
+    const order = largeOnesLast();
     for await (const { entry, index } of toPlace(readManifest(manifest), () => null)) {
-        if (entry.kind === 'file' && wanted.has(index))
+        if (entry.kind === 'file' && wanted.has(index) && order.isNext(entry))
             yield entry;
     }
+    yield* order.rest();
 }
 /** @throws Failure `upload-corrupt` when there are fewer */
 async function take(files, count) {
@@ -5833,6 +5883,7 @@ async function* noBody() {
 
 
 
+
 /** Called by the bootstrap with what follows on standard input. */
 function serve(options, input) {
     const write = process.stdout.write.bind(process.stdout);
@@ -5841,10 +5892,21 @@ function serve(options, input) {
     // The other side may be gone while an answer is under way: what was begun ends in order all the same.
     process.stdout.on('error', () => undefined);
     process.stderr.on('error', () => undefined);
-    serveSession(input, (bytes) => void write(bytes), createOperations(options)).then(() => process.exit(0), (error) => {
+    serveSession(readAhead(input), (bytes) => void write(bytes), createOperations(options)).then(() => process.exit(0), (error) => {
         console.error(error);
         process.exit(1);
     });
+}
+/**
+ * In bytes. sshd takes 2 MiB that nobody has read (OpenSSH 9.2), and the sender waits: with small files, which take the
+ * server long for their bytes, the wire would often be idle.
+ */
+const READ_AHEAD = 8 * 1024 * 1024;
+function readAhead(input) {
+    const buffer = new external_node_stream_namespaceObject.PassThrough({ highWaterMark: READ_AHEAD });
+    // How it ends shows to who reads it.
+    (0,external_node_stream_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(input), buffer, () => undefined);
+    return buffer;
 }
 function agent_activate(jobFile) {
     process.stdout.on('error', () => undefined);

@@ -53695,8 +53695,15 @@ const operations = {
             reusedBytes: count,
         }),
     },
-    /** Body: the next so many of the missing contents in the manifest's order, one after the other, compressed. */
-    fill: { params: object({ id: messages_releaseId, files: count }), result: object({ bytes: count }) },
+    /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
+    fill: {
+        params: object({
+            /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
+            id: nullable(messages_releaseId),
+            files: count,
+        }),
+        result: object({ bytes: count }),
+    },
     /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
     commit: {
         params: object({

@@ -5,6 +5,7 @@
  *   serve(options)                   one session, called by the bootstrap
  */
 import { readFileSync } from 'node:fs'
+import { PassThrough, pipeline, Readable } from 'node:stream'
 import { parse } from '../protocol/guards.ts'
 import { job } from './activation/job.ts'
 import { runActivation } from './activation/run.ts'
@@ -20,13 +21,26 @@ export function serve(options: AgentOptions, input: AsyncIterable<Buffer>): void
   // The other side may be gone while an answer is under way: what was begun ends in order all the same.
   process.stdout.on('error', () => undefined)
   process.stderr.on('error', () => undefined)
-  serveSession(input, (bytes) => void write(bytes), createOperations(options)).then(
+  serveSession(readAhead(input), (bytes) => void write(bytes), createOperations(options)).then(
     () => process.exit(0),
     (error: unknown) => {
       console.error(error)
       process.exit(1)
     },
   )
+}
+
+/**
+ * In bytes. sshd takes 2 MiB that nobody has read (OpenSSH 9.2), and the sender waits: with small files, which take the
+ * server long for their bytes, the wire would often be idle.
+ */
+const READ_AHEAD = 8 * 1024 * 1024
+
+function readAhead(input: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
+  const buffer = new PassThrough({ highWaterMark: READ_AHEAD })
+  // How it ends shows to who reads it.
+  pipeline(Readable.from(input), buffer, () => undefined)
+  return buffer
 }
 
 function activate(jobFile: string): void {

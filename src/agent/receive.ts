@@ -62,8 +62,11 @@ export async function receive(
   }
 }
 
-/** Flushing files one by one waits for the disk each time; this many at once share the wait. */
-const FLUSHED_AT_ONCE = 16
+/**
+ * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four threads for
+ * files: one is left to unpack what comes meanwhile.
+ */
+const FLUSHED_AT_ONCE = 3
 
 export function flush(directory: string, files: readonly ManifestFile[]): Promise<void> {
   return inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile(join(directory, path)))

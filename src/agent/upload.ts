@@ -12,6 +12,7 @@ import { Bitmap } from '../content/bitmap.ts'
 import { Failure } from '../protocol/failure.ts'
 import { formatEntry, type ManifestFile } from '../protocol/manifest.ts'
 import type { Params, Proven, Result } from '../protocol/messages.ts'
+import { largeOnesLast } from '../protocol/sending-order.ts'
 import { exists, syncFile, syncFolder, writeFileAtomic } from './files.ts'
 import { type Layout, makeFolders, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
@@ -40,12 +41,14 @@ interface Upload {
   readonly distDir: string
   readonly placement: Placement
   readonly reusedBytes: number
+  readonly lacksAll: boolean
   readonly folder: MakeFolder
-  /** What has not come yet: how many files, and which, in the manifest's order. */
+  /** What has not come yet: how many files, and which, in the order in which they are sent. */
   missing: number
   awaited: AsyncGenerator<ManifestFile, void, undefined>
-  /** Of the files that came before: while they are flushed the next ones arrive. */
+  /** Of the files that came, and of all but the last of their parts: while they are flushed the next ones arrive. */
   flushed: Promise<void>
+  flushedBefore: Promise<void>
   /** The files that were damaged have been asked for. */
   askedAgain: boolean
   /** The session ended while contents came, or after: they are of use to the next one. */
@@ -60,8 +63,8 @@ export interface Uploads {
   /** Chooses the id of the next upload, or tells which it would get. */
   reserve(id: string | null): Promise<string>
   stage(params: Params<'stage'>, body: AsyncIterable<Buffer>): Promise<Result<'stage'>>
-  /** @param count how many files come */
-  fill(id: string, count: number, body: AsyncIterable<Buffer>): Promise<Result<'fill'>>
+  /** @param id null: of what was staged last, where all is missing @param count how many files come */
+  fill(id: string | null, count: number, body: AsyncIterable<Buffer>): Promise<Result<'fill'>>
   /** @param progress told every now and then, while what the release shares with others is still being proven */
   commit(params: Params<'commit'>, progress: (proven: Proven) => void): Promise<Result<'commit'>>
   /** Ends what was begun and not committed. Files that came and were proven are kept for the next upload. */
@@ -74,8 +77,13 @@ export function createUploads(layout: Layout): Uploads {
   let doomed: string | undefined
   let chosen: string | null = null
 
-  const begun = (id: string): Upload => {
-    if (upload?.id !== id) throw new Failure('no-such-upload', `no upload ${id} was begun in this session`)
+  const begun = (id: string | null): Upload => {
+    if (upload === undefined || (id !== null && upload.id !== id)) {
+      throw new Failure('no-such-upload', `no upload ${id ?? ''} was begun in this session`)
+    }
+    if (id === null && !upload.lacksAll) {
+      throw new Failure('not-missing', `the server has some of what ${upload.id} consists of`)
+    }
     return upload
   }
 
@@ -132,10 +140,12 @@ export function createUploads(layout: Layout): Uploads {
         distDir,
         placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf)),
         reusedBytes,
+        lacksAll: reusedFiles === 0,
         folder: folderMaker(),
         missing: missing.count,
         awaited: filesIn(manifest, missing),
         flushed: Promise.resolve(),
+        flushedBefore: Promise.resolve(),
         askedAgain: false,
         received: false,
       }
@@ -148,8 +158,9 @@ export function createUploads(layout: Layout): Uploads {
         const files = await take(current.awaited, count)
         await receive(current.directory, files, current.folder, body)
         current.missing -= count
-        await current.flushed
-        current.flushed = flush(current.directory, files)
+        await current.flushedBefore
+        current.flushedBefore = current.flushed
+        current.flushed = current.flushedBefore.then(() => flush(current.directory, files))
         current.flushed.catch(() => undefined)
         current.received = true
         return { bytes: files.reduce((sum, { size }) => sum + size, 0) }
@@ -260,9 +271,11 @@ async function writeManifest(
 }
 
 async function* filesIn(manifest: string, wanted: Bitmap): AsyncGenerator<ManifestFile, void, undefined> {
+  const order = largeOnesLast<ManifestFile>()
   for await (const { entry, index } of toPlace(readManifest(manifest), () => null)) {
-    if (entry.kind === 'file' && wanted.has(index)) yield entry
+    if (entry.kind === 'file' && wanted.has(index) && order.isNext(entry)) yield entry
   }
+  yield* order.rest()
 }
 
 /** @throws Failure `upload-corrupt` when there are fewer */

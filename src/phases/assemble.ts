@@ -12,6 +12,15 @@ import type { Plan } from '../plan.ts'
 import { LAUNCHER } from '../protocol/manifest.ts'
 import { checkEach, type Host } from './hosts.ts'
 import { createManifest, type Manifest } from '../transfer/manifest.ts'
+import { packOnce } from '../transfer/pack-once.ts'
+import { packAhead, type Packer, packForOne } from '../transfer/packer.ts'
+import { createSpool } from '../transfer/spool.ts'
+
+export interface Assembled {
+  readonly manifest: Manifest
+  /** To be closed. */
+  readonly packer: Packer
+}
 
 /**
  * @param launcherFile the bundled launcher: a part of every release
@@ -23,7 +32,7 @@ export async function assemble(
   launcherFile: string,
   hosts: readonly Host[],
   log: Pick<Log, 'info'>,
-): Promise<Done<Manifest>> {
+): Promise<Done<Assembled>> {
   const tree = await layOut(output, plan.inputs.run.workspace)
   const launcher = {
     kind: 'file',
@@ -32,15 +41,31 @@ export async function assemble(
     size: statSync(launcherFile).size,
     mode: 0o644,
   } as const
-  let total = launcher.size
+  const entries = createSpool<TreeEntry>()
+  let total = 0
   const binaries: TreeEntry[] = []
-  for (const entry of tree.entries) {
+  for (const entry of withEntry(tree.entries, launcher)) {
+    entries.add(entry)
     if (entry.kind === 'file') total += entry.size
     if (tellsOfBinaries(entry)) binaries.push(entry)
   }
   checkEach(hosts, (facts) => assertFits({ entries: binaries }, output, facts))
-  const entries = withEntry(tree.entries, launcher)
-  const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total))
-  const { fileCount, bytes } = manifest
-  return { value: manifest, detail: `${plural(fileCount, 'file')}, ${formatBytes(bytes)}` }
+  const ahead = (await lacksAll(plan, hosts)) ? packAhead({ entries }, total) : undefined
+  try {
+    const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total))
+    const packer = hosts.length > 1 ? packOnce(manifest) : packForOne(manifest, ahead)
+    const { fileCount, bytes } = manifest
+    return { value: { manifest, packer }, detail: `${plural(fileCount, 'file')}, ${formatBytes(bytes)}` }
+  } catch (error) {
+    ahead?.drop()
+    throw error
+  }
+}
+
+/** Whether all of it will have to be sent to the one host that there is. */
+async function lacksAll({ inputs }: Plan, [host, ...others]: readonly Host[]): Promise<boolean> {
+  if (inputs.dryRun || host === undefined || others.length > 0) return false
+  // A connection that was lost is the upload's to open anew.
+  const known = await host.base().catch(() => null)
+  return known?.base === null
 }

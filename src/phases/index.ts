@@ -28,12 +28,12 @@ export function deploy(project: Project): Story {
         const key = await encryptionKey(plan, project.directory, hosts[0]!.agent(), pipeline.log)
         return build(plan, project, hosts, key, pipeline.log)
       })
-      const manifest = await pipeline.run('assemble', () =>
+      const assembled = await pipeline.run('assemble', () =>
         assemble(plan, output, programs.launcherFile, hosts, pipeline.log),
       )
-      if (dryRun) return rehearseDeploy(plan, hosts, output, manifest, known, pipeline)
+      if (dryRun) return rehearseDeploy(plan, hosts, output, assembled, known, pipeline)
       const count = (bytes: number) => (known.uploadedBytes += bytes)
-      const { id, sent } = await uploadToAll(plan, hosts, output, manifest, pipeline, count)
+      const { id, sent } = await uploadToAll(plan, hosts, output, assembled, pipeline, count)
       Object.assign(known, { release: id, sent })
       return bringLive(plan, hosts, pipeline, { ...known, release: id, kind: 'deploy' })
     })

@@ -5,11 +5,12 @@ import type { Done, Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Finding, Result } from '../protocol/messages.ts'
 import type { Manifest } from '../transfer/manifest.ts'
-import { packForOne, packOnce, type Packer } from '../transfer/pack-once.ts'
+import type { Packer } from '../transfer/packer.ts'
 import { missingFiles, totalSize } from '../transfer/stream.ts'
+import type { Assembled } from './assemble.ts'
 import type { Built } from './build.ts'
 import { type Host, onEach } from './hosts.ts'
-import { offer } from './upload.ts'
+import { offer } from './transfer.ts'
 
 /** Of a host's list of files in the log. The summary has fewer. */
 const MOST_LINES = 2000
@@ -19,11 +20,10 @@ export async function rehearseDeploy(
   plan: Plan,
   hosts: readonly Host[],
   output: Built,
-  manifest: Manifest,
+  { manifest, packer }: Assembled,
   known: Known,
   pipeline: Pipeline,
 ): Promise<Outcome> {
-  const packer = hosts.length > 1 ? packOnce(manifest) : packForOne(manifest)
   return rehearse(hosts, plan, known, pipeline, async (host, log) => {
     const { sending, lack } = await compare(host, output, manifest, packer)
     for (const line of listOf(sending)) log.info(line)

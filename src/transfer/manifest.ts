@@ -22,8 +22,8 @@ export interface Manifest {
   readonly bytes: number
 }
 
-/** What may be hashed without a turn of the event loop, in bytes. */
-const TURN = 16 * 1024 * 1024
+/** What may be hashed without a turn of the event loop, in bytes: packing goes on in its turns. */
+const TURN = 4 * 1024 * 1024
 /** What a file costs besides its bytes, as bytes. */
 const FILE = 16 * 1024
 

@@ -5,87 +5,19 @@
 import { EventEmitter, once } from 'node:events'
 import { close as closeFile, read as readFile, write as writeFile } from 'node:fs'
 import { promisify } from 'node:util'
-import { Bitmap } from '../content/bitmap.ts'
-import type { Manifest, SourceFile } from './manifest.ts'
-import { contentParts, manifestStream, missingFiles, totalSize } from './stream.ts'
+import type { Manifest } from './manifest.ts'
+import type { PackedPart, Packer } from './packer.ts'
+import { contentParts, manifestStream, missingFiles, totalSize, type TreeFile } from './stream.ts'
 import { unnamedFile } from './unnamed-file.ts'
 
 const [closeAsync, readAsync, writeAsync] = [promisify(closeFile), promisify(readFile), promisify(writeFile)]
-
-export interface PackedPart {
-  readonly files: readonly SourceFile[]
-  readonly content: AsyncIterable<Buffer>
-}
-
-export interface Packer {
-  /** @param base see manifestStream */
-  manifest(base: string): AsyncIterable<Buffer>
-  /** A server that has nothing yet will ask for all: the first parts of it are packed while it is being asked. */
-  foresee(): void
-  /**
-   * @param missing bitmap, base64, see missingFiles
-   * @param progress told of the files' bytes that were handed out
-   */
-  parts(missing: string, progress: (bytes: number) => void): AsyncIterable<PackedPart> | Iterable<PackedPart>
-  /** Afterwards nothing can be read any more. */
-  close(): Promise<void>
-}
-
-/** For one host: it reads what is being packed. */
-export function packForOne(manifest: Manifest): Packer {
-  const all = Bitmap.full(manifest.fileCount).format()
-  let foreseen: Foreseen | undefined
-  return {
-    manifest: (base) => manifestStream(manifest, base),
-    foresee() {
-      foreseen ??= foresee(missingFiles(manifest, all))
-    },
-    parts(missing, progress) {
-      const begun = foreseen
-      foreseen = undefined
-      if (begun !== undefined && missing === all) return begun.parts(progress)
-      begun?.drop()
-      return contentParts(missingFiles(manifest, missing), progress)
-    },
-    async close() {
-      foreseen?.drop()
-    },
-  }
-}
-
-interface Foreseen {
-  parts(progress: (bytes: number) => void): Iterable<PackedPart>
-  drop(): void
-}
-
-function foresee(files: Iterable<SourceFile>): Foreseen {
-  let packed = 0
-  let told: (bytes: number) => void = (bytes) => {
-    packed += bytes
-  }
-  const parts = contentParts(files, (bytes) => told(bytes))
-  const first = parts.next()
-  return {
-    *parts(progress) {
-      told = progress
-      progress(packed)
-      try {
-        if (first.done !== true) yield first.value
-        yield* parts
-      } finally {
-        parts.return()
-      }
-    },
-    drop: () => void parts.return(),
-  }
-}
 
 export function packOnce(manifest: Manifest): Packer {
   const manifests = new Map<string, Promise<readonly Buffer[]>>()
   const packed = new Map<string, Packed>()
   return {
     // What is packed for several is packed whole: a wrong guess would cost too much.
-    foresee: () => undefined,
+    guesses: false,
     async *manifest(base) {
       const pieces = manifests.get(base) ?? collect(manifestStream(manifest, base))
       manifests.set(base, pieces)
@@ -115,7 +47,7 @@ interface Packed {
 
 /** Where a part lies in the file, and whether all of it is there. In bytes. */
 interface Written {
-  readonly files: readonly SourceFile[]
+  readonly files: readonly TreeFile[]
   readonly from: number
   to: number
   whole: boolean
@@ -123,7 +55,7 @@ interface Written {
 
 const PIECE = 64 * 1024
 
-function pack(files: Iterable<SourceFile>): Packed {
+function pack(files: Iterable<TreeFile>): Packed {
   const news = new EventEmitter().setMaxListeners(0)
   const written: Written[] = []
   const file = unnamedFile()

@@ -3,10 +3,12 @@ import { closeSync, openSync, readSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { type BrotliCompress, type BrotliOptions, constants, createBrotliCompress } from 'node:zlib'
+import type { TreeEntry } from '../next/layers.ts'
 import { Failure } from '../protocol/failure.ts'
 import { Bitmap } from '../content/bitmap.ts'
 import { isBelow, readOutline } from '../content/subtrees.ts'
 import { formatEntry, type ManifestEntry, type ManifestSame } from '../protocol/manifest.ts'
+import { inSendingOrder } from '../protocol/sending-order.ts'
 import type { Manifest, SourceFile } from './manifest.ts'
 
 /**
@@ -68,16 +70,28 @@ export function missingFiles({ entries }: Pick<Manifest, 'entries'>, bitmap: str
     *[Symbol.iterator]() {
       if (missing.count === 0) return
       let index = 0
-      for (const entry of entries) {
-        if (entry.kind !== 'file') continue
-        if (missing.has(index)) yield entry
+      for (const file of filesOf(entries)) {
+        if (missing.has(index)) yield file
         index += 1
       }
     },
   }
 }
 
-export function totalSize(files: Iterable<Pick<SourceFile, 'size'>>): number {
+/** What packing needs to know of a file. */
+export type TreeFile = Extract<TreeEntry, { kind: 'file' }>
+
+export function* filesOf<T extends TreeEntry>(
+  entries: Iterable<T>,
+): Generator<T & { readonly kind: 'file' }, void, undefined> {
+  for (const entry of entries) if (isFile(entry)) yield entry
+}
+
+function isFile<T extends TreeEntry>(entry: T): entry is T & { readonly kind: 'file' } {
+  return entry.kind === 'file'
+}
+
+export function totalSize(files: Iterable<Pick<TreeFile, 'size'>>): number {
   let sum = 0
   for (const { size } of files) sum += size
   return sum
@@ -85,7 +99,7 @@ export function totalSize(files: Iterable<Pick<SourceFile, 'size'>>): number {
 
 /** What is sent in one compressed stream of its own. */
 export interface Part {
-  readonly files: readonly SourceFile[]
+  readonly files: readonly TreeFile[]
   readonly content: Readable
 }
 
@@ -98,17 +112,20 @@ const AT_ONCE = 2
 const AHEAD = 4 * 1024 * 1024
 
 /**
- * The files in parts, in their order. The ones after the one that is being sent are read and packed meanwhile.
+ * The files in parts, in the order in which they are sent. The ones after the one that is being sent are read and
+ * packed meanwhile.
  * @param progress told of bytes that were packed
+ * @param bytes how many there are
  */
 export function* contentParts(
-  files: Iterable<SourceFile>,
+  files: Iterable<TreeFile>,
   progress: (bytes: number) => void = () => undefined,
+  bytes: number = totalSize(files),
 ): Generator<Part, void, undefined> {
-  const quality = qualityFor(totalSize(files))
+  const quality = qualityFor(bytes)
   const begun: Part[] = []
   try {
-    for (const part of cut(files)) {
+    for (const part of cut(inSendingOrder(files))) {
       begun.push({ files: part, content: compress(contents(part, progress), quality, AHEAD) })
       if (begun.length < AT_ONCE) continue
       yield begun[0]!
@@ -120,8 +137,8 @@ export function* contentParts(
   }
 }
 
-function* cut(files: Iterable<SourceFile>): Generator<readonly SourceFile[], void, undefined> {
-  let part: SourceFile[] = []
+function* cut(files: Iterable<TreeFile>): Generator<readonly TreeFile[], void, undefined> {
+  let part: TreeFile[] = []
   let bytes = 0
   for (const file of files) {
     if (part.length === PART_FILES || (part.length > 0 && bytes + file.size > PART_BYTES)) {
@@ -146,7 +163,7 @@ const CHUNK = 64 * 1024
  * @throws Failure `file-changed` when a file is not what was hashed: something still writes into the build
  */
 function* contents(
-  files: readonly SourceFile[],
+  files: readonly TreeFile[],
   progress: (bytes: number) => void,
 ): Generator<Buffer, void, undefined> {
   const piece = Buffer.allocUnsafe(PIECE)

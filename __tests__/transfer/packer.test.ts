@@ -2,7 +2,8 @@ import { appendFileSync, rmSync } from 'node:fs'
 import { brotliDecompressSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { Bitmap } from '../../src/content/bitmap.ts'
-import { packForOne, packOnce, type Packer } from '../../src/transfer/pack-once.ts'
+import { packOnce } from '../../src/transfer/pack-once.ts'
+import { packAhead, packForOne, type Packer } from '../../src/transfer/packer.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { type ListedManifest, manifestOf } from '../support/tree.ts'
@@ -117,8 +118,7 @@ describe('what several hosts lack', () => {
 describe('what one host lacks', () => {
   test('is packed before it asks, where it will lack everything', async () => {
     const manifest = await manifestOf(folder(), contents)
-    const packer = packForOne(manifest)
-    packer.foresee()
+    const packer = packForOne(manifest, packAhead(manifest, everything.length))
     let told = 0
     expect((await read(packer, missing(manifest), (bytes) => (told += bytes))).equals(everything)).toBe(true)
     expect(told).toBe(everything.length)
@@ -129,8 +129,7 @@ describe('what one host lacks', () => {
 
   test('is what it asks for, whatever was foreseen', async () => {
     const manifest = await manifestOf(folder(), contents)
-    const packer = packForOne(manifest)
-    packer.foresee()
+    const packer = packForOne(manifest, packAhead(manifest, everything.length))
     const some = missing(manifest, (index) => index !== 3)
     const { '13': _, ...others } = contents
     expect((await read(packer, some)).equals(Buffer.concat(Object.values(others)))).toBe(true)
@@ -139,8 +138,8 @@ describe('what one host lacks', () => {
 
   test('is let go when nobody asks', async () => {
     const from = folder()
-    const packer = packForOne(await manifestOf(from, contents))
-    packer.foresee()
+    const manifest = await manifestOf(from, contents)
+    const packer = packForOne(manifest, packAhead(manifest, everything.length))
     await packer.close()
     rmSync(from, { recursive: true })
   })
