@@ -1,6 +1,5 @@
 /** What is sent: two builds of the example app, or an app with very many files. */
-import { createHash } from 'node:crypto'
-import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { buildExample } from '../../__tests__/support/builds.ts'
 
@@ -19,8 +18,7 @@ export async function exampleApp(folder: string): Promise<readonly [Version, Ver
 }
 
 /**
- * The example app with `files` more files, together of `bytes`, which pack about as well as a build does. Made below
- * the folder unless they are there already.
+ * The example app with `files` more files, together of `bytes`. Made below the folder unless they are there already.
  */
 export function largeApp(
   example: Version,
@@ -34,36 +32,53 @@ export function largeApp(
 }
 
 function writeLarge(example: Version, folder: string, files: number, bytes: number): void {
-  for (const [name, changed] of [
-    ['first', -1],
-    ['second', files >> 1],
-  ] as const) {
-    cpSync(example.workspace, join(folder, name), { recursive: true, verbatimSymlinks: true })
-    for (let index = 0; index < files; index += 1) {
-      const at = join(
-        folder,
-        name,
+  const take = slices(realCode())
+  for (const name of ['first', 'second']) {
+    const options = { recursive: true, verbatimSymlinks: true }
+    cpSync(example.workspace, join(folder, name), options)
+  }
+  for (let index = 0; index < files; index += 1) {
+    const code = take(sizeOf(index, bytes / files))
+    for (const [name, changed] of [
+      ['first', -1],
+      ['second', files >> 1],
+    ] as const) {
+      const folderInside = join(
         '.next/standalone/node_modules',
-        `package-${index % 500}`,
+        `package-${Math.floor(index / 100)}`,
         `lib${index % 7}`,
       )
+      const at = join(folder, name, folderInside)
       mkdirSync(at, { recursive: true })
-      writeFileSync(join(at, `${index}.js`), content(index, index === changed ? 1 : 0, bytes / files))
+      const version = index === changed ? 2 : 1
+      writeFileSync(join(at, `${index}.js`), Buffer.concat([Buffer.from(`// ${index} ${version}\n`), code]))
     }
   }
 }
 
-/** Text of which a quarter is noise. Sizes differ as those of real files do: most are small, few are large. */
-function content(index: number, version: number, mean: number): string {
-  const size = index % 10 === 0 ? mean * 5.5 : mean / 2
-  const lines: string[] = []
-  let length = 0
-  for (let line = 0; length < size; line += 1) {
-    const noise = createHash('sha1').update(`${index} ${version} ${line}`).digest('base64')
-    lines.push(`  exports.value${line} = function render(props) { return use(props, '${noise}') }`)
-    length += lines[line]!.length + 1
+/** As those of real files do: most are small, few are large. In bytes. */
+function sizeOf(index: number, mean: number): number {
+  return Math.round(index % 10 === 0 ? mean * 5.5 : mean / 2)
+}
+
+/** What developers have written, and packs like it: the packages of this project. */
+function realCode(): Buffer {
+  const options = { recursive: true, withFileTypes: true } as const
+  const files = readdirSync(join(import.meta.dirname, '../../node_modules'), options)
+    .filter((entry) => entry.isFile() && /\.[cm]?js$/.test(entry.name))
+    .map((entry) => join(entry.parentPath, entry.name))
+    .toSorted()
+  return Buffer.concat(files.map((file) => readFileSync(file)).filter(({ length }) => length < 200_000))
+}
+
+/** One after the other, from the beginning again at the end: far further apart than anybody's window is wide. */
+function slices(code: Buffer): (size: number) => Buffer {
+  let at = 0
+  return (size) => {
+    if (at + size > code.length) at = 0
+    at += size
+    return code.subarray(at - size, at)
   }
-  return `${lines.join('\n')}\n`
 }
 
 function versionOf(folder: string, name: string): Version {

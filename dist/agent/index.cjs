@@ -493,10 +493,13 @@ const reply = object({
     value: (value) => value,
 });
 
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
 ;// CONCATENATED MODULE: external "node:crypto"
 const external_node_crypto_namespaceObject = require("node:crypto");
 ;// CONCATENATED MODULE: ./build/agent/files.js
 /** File operations that survive a power cut: written aside, flushed, renamed into place. */
+
 
 
 
@@ -525,6 +528,17 @@ async function placeAtomic(file, write) {
 /** Makes what a file has last through a power cut. */
 async function syncFile(file) {
     await withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync());
+}
+/**
+ * The same for all that was written on the file system of a folder: Node has no syncfs of its own. A disk that fails
+ * shows from Linux 5.8 on.
+ * @returns false where it cannot be done, or has failed
+ */
+function syncFileSystem(folder) {
+    return new Promise((resolve) => {
+        // As GNU and busybox have it.
+        (0,external_node_child_process_namespaceObject.execFile)('sync', ['-f', folder], { env: process.env }, (error) => resolve(error === null));
+    });
 }
 /** False where a file cannot have another name: another file system, too many links, the kernel's own rules. */
 function tryLink(source, path) {
@@ -932,6 +946,9 @@ const LAUNCHER = '.gapless/launcher.cjs';
 const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
 const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
 const directory = object({ kind: oneOf('directory'), path: string });
+const kind = object({ kind: oneOf('file', 'link', 'directory') });
+const kinds = { file, link: manifest_link, directory };
+const anyEntry = (value, place) => kinds[kind(value, place).kind](value, place);
 /** A folder with everything below it as the base has it. */
 const same = object({ kind: oneOf('same'), path: string });
 /** What a line has, in this order: both sides hash the lines. */
@@ -951,8 +968,7 @@ function parseDifference(line) {
 }
 /** @throws Failure `malformed-message` or `unsafe-path` */
 function parseEntry(line) {
-    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
-    const entry = parse({ file, link: manifest_link, directory }[kind], line, 'manifest entry');
+    const entry = parse(anyEntry, line, 'manifest entry');
     assertSafePath(entry.path);
     if (entry.kind === 'link')
         assertSafeLink(entry);
@@ -2689,8 +2705,6 @@ function reachable(host) {
     return host === '::' ? '::1' : host;
 }
 
-;// CONCATENATED MODULE: external "node:child_process"
-const external_node_child_process_namespaceObject = require("node:child_process");
 ;// CONCATENATED MODULE: ./build/agent/environment.js
 /**
  * The environment of what the agent starts: the user's own few variables, and nothing of the SSH session's.
@@ -4606,13 +4620,17 @@ async function receive(directory, files, folder, body) {
         await pieces.close();
     }
 }
+/** From here on the whole file system is flushed: that costs the same for any number of files. */
+const MANY_FILES = 200;
 /**
  * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four threads for
  * files: one is left to unpack what comes meanwhile.
  */
 const FLUSHED_AT_ONCE = 3;
-function flush(directory, files) {
-    return inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile((0,external_node_path_namespaceObject.join)(directory, path)));
+async function flush(directory, files) {
+    if (files.length >= MANY_FILES && (await syncFileSystem(directory)))
+        return;
+    await inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile((0,external_node_path_namespaceObject.join)(directory, path)));
 }
 /** Makes each folder once. */
 function folderMaker() {
@@ -5901,7 +5919,7 @@ function serve(options, input) {
  * In bytes. sshd takes 2 MiB that nobody has read (OpenSSH 9.2), and the sender waits: with small files, which take the
  * server long for their bytes, the wire would often be idle.
  */
-const READ_AHEAD = 8 * 1024 * 1024;
+const READ_AHEAD = 4 * 1024 * 1024;
 function readAhead(input) {
     const buffer = new external_node_stream_namespaceObject.PassThrough({ highWaterMark: READ_AHEAD });
     // How it ends shows to who reads it.

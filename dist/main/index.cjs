@@ -55648,7 +55648,7 @@ function values_boolean(text) {
         return false;
     throw new Unusable('true or false');
 }
-function values_oneOf(...choices) {
+function oneOf(...choices) {
     return (text) => {
         const choice = choices.find((candidate) => candidate === text);
         if (choice === undefined)
@@ -56227,7 +56227,7 @@ const linesOrColons = /[\n:]/;
  */
 function readInputs(env) {
     const reader = new InputReader(env);
-    const command = reader.value('command', values_oneOf('deploy', 'rollback', 'status'));
+    const command = reader.value('command', oneOf('deploy', 'rollback', 'status'));
     const release = reader.optional('release', releaseId);
     if (release !== undefined && command !== 'rollback') {
         reader.invalid('release', `is given with the command ${command}: expected only with command: rollback`);
@@ -57318,7 +57318,7 @@ function dictionary(guard) {
     };
 }
 /** An object with exactly the named members; members it does not know are dropped. */
-function guards_object(shape) {
+function object(shape) {
     return (value, place) => {
         const source = record(value, place);
         const entries = Object.entries(shape).map(([key, guard]) => [key, guard(source[key], `${place}.${key}`)]);
@@ -57353,11 +57353,14 @@ function guards_parse(guard, text, place) {
 const SHA256 = /^[0-9a-f]{64}$/;
 /** Where a release has the launcher. */
 const LAUNCHER = '.gapless/launcher.cjs';
-const manifest_file = guards_object({ kind: guards_oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
-const manifest_link = guards_object({ kind: guards_oneOf('link'), path: string, target: string });
-const directory = guards_object({ kind: guards_oneOf('directory'), path: string });
+const manifest_file = object({ kind: guards_oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
+const manifest_link = object({ kind: guards_oneOf('link'), path: string, target: string });
+const directory = object({ kind: guards_oneOf('directory'), path: string });
+const kind = object({ kind: guards_oneOf('file', 'link', 'directory') });
+const kinds = { file: manifest_file, link: manifest_link, directory };
+const anyEntry = (value, place) => kinds[kind(value, place).kind](value, place);
 /** A folder with everything below it as the base has it. */
-const manifest_same = guards_object({ kind: guards_oneOf('same'), path: string });
+const manifest_same = object({ kind: guards_oneOf('same'), path: string });
 /** What a line has, in this order: both sides hash the lines. */
 const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
 function formatEntry(entry) {
@@ -57375,8 +57378,7 @@ function parseDifference(line) {
 }
 /** @throws Failure `malformed-message` or `unsafe-path` */
 function parseEntry(line) {
-    const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry');
-    const entry = parse({ file: manifest_file, link: manifest_link, directory }[kind], line, 'manifest entry');
+    const entry = parse(anyEntry, line, 'manifest entry');
     assertSafePath(entry.path);
     if (entry.kind === 'link')
         assertSafeLink(entry);
@@ -57986,16 +57988,17 @@ function* contents(files, progress) {
 /** Lines from which on a manifest is not packed as well as can be: 10 would take 0.1 s for a whole build's. */
 const MANY = 500;
 /**
- * Brotli's quality for so many bytes. Of a build's content, on one core: 10 packs 5 MB a second, 5 packs 20, 4
- * packs 45, each to some tenth less than the next. So little is packed well at no noticeable time, and much, in
- * several threads, faster than most networks carry it.
+ * Brotli's quality for so many bytes. Of a build's content, on one core: 10 packs 5 MB a second, 5 packs 60, 4 packs 90,
+ * each to some tenth less than the next. So little is packed well at no noticeable time, and much, in several threads,
+ * faster than most networks carry it.
  */
 function qualityFor(bytes) {
-    if (bytes <= 1_000_000)
-        return 10;
-    return bytes <= 100_000_000 ? 5 : 4;
+    return bytes <= 1_000_000 ? 10 : 5;
 }
-/** As a power of two, in bytes. With 22 a build is 0.4 % smaller, takes a quarter longer to pack, and more memory on both sides. */
+/**
+ * As a power of two, in bytes. With 22 much JavaScript is 5 to 15 % smaller, a build of 38 MB 0.4 %; but each packer
+ * then takes 8 MB of which malloc gives little back (glibc, an arena for each of Node's threads): 230 MB in all.
+ */
 const WINDOW = 20;
 /**
  * @param source each of its pieces is done with when it is asked for the next
@@ -58266,7 +58269,7 @@ async function lacksAll({ inputs }, [host, ...others]) {
 const RELEASE_ID = /^\d{14}$/;
 const messages_releaseId = matching(RELEASE_ID);
 /** What counts as healthy, asked of the release itself on the server. */
-const healthCheck = guards_object({
+const healthCheck = object({
     path: string,
     /** Accepted status ranges, inclusive. */
     status: guards_list(guards_list(count)),
@@ -58279,7 +58282,7 @@ const healthCheck = guards_object({
  * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
  * that a rollback brings back the old release's environment and options with its code.
  */
-const runtime = guards_object({
+const runtime = object({
     host: string,
     port: count,
     /** Number of workers; 0 stands for one per core. */
@@ -58295,7 +58298,7 @@ const runtime = guards_object({
     sharedFiles: guards_list(string),
 });
 /** `.gapless/release.json`: what a release is and where it came from. */
-const releaseInfo = guards_object({
+const releaseInfo = object({
     id: messages_releaseId,
     commit: string,
     ref: string,
@@ -58315,8 +58318,8 @@ const releaseInfo = guards_object({
     distDir: nullable(string),
 });
 /** `.gapless/verified.json`, written when every worker was shown to serve the release. */
-const verification = guards_object({ activatedAt: string, activation: string });
-const releaseSummary = guards_object({
+const verification = object({ activatedAt: string, activation: string });
+const releaseSummary = object({
     id: messages_releaseId,
     live: guards_boolean,
     /** ISO time of the last activation that was verified, or null if there was none. */
@@ -58324,7 +58327,7 @@ const releaseSummary = guards_object({
     info: nullable(releaseInfo),
     bytes: count,
 });
-const workerState = guards_object({
+const workerState = object({
     pmId: string,
     pid: count,
     /** PM2's word: online, launching, stopped, errored… */
@@ -58336,7 +58339,7 @@ const workerState = guards_object({
     restarts: count,
     memoryBytes: count,
 });
-const serverFacts = guards_object({
+const serverFacts = object({
     node: string,
     /** Absolute path of the Node that runs the agent. */
     nodePath: string,
@@ -58352,7 +58355,7 @@ const serverFacts = guards_object({
     home: string,
     /** Absolute path of the app's folder. */
     path: string,
-    pm2: nullable(guards_object({ version: string, path: string, home: string, running: guards_boolean })),
+    pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
     /** Where PM2 was looked for; empty where it was found. */
     searched: guards_list(string),
     freeBytes: number,
@@ -58368,7 +58371,7 @@ const serverFacts = guards_object({
     now: string,
 });
 /** Failures as they travel. */
-const failureRecord = guards_object({
+const failureRecord = object({
     code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
     remedy: nullable(string),
@@ -58378,7 +58381,7 @@ const activationStatus = guards_oneOf('live', 'kept', 'restored', 'down');
 const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
 const activationStep = guards_oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
-const verdict = guards_object({
+const verdict = object({
     status: activationStatus,
     /** What serves at the end. */
     live: nullable(messages_releaseId),
@@ -58392,7 +58395,7 @@ function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, failure, workers: [] };
 }
 /** One line of the journal, and the event that the action sees while it watches an activation. */
-const journalEntry = guards_object({
+const journalEntry = object({
     time: string,
     activation: string,
     step: nullable(activationStep),
@@ -58400,7 +58403,7 @@ const journalEntry = guards_object({
     detail: string,
     verdict: nullable(verdict),
 });
-const run = guards_object({
+const run = object({
     commit: string,
     ref: string,
     actor: string,
@@ -58412,9 +58415,9 @@ const run = guards_object({
     runAttempt: count,
 });
 /** What the action sees while it waits for a commit, in bytes. */
-const proven = guards_object({ provenBytes: count, totalBytes: count });
+const proven = object({ provenBytes: count, totalBytes: count });
 const activationId = matching(/^[0-9a-f-]{36}$/);
-const activationRequest = guards_object({
+const activationRequest = object({
     /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
     activation: activationId,
     release: messages_releaseId,
@@ -58428,7 +58431,7 @@ const activationRequest = guards_object({
 });
 /** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
-const nothing = guards_object({});
+const nothing = object({});
 /** A release that is named as what is different from the base. */
 const offered = {
     base: nullable(messages_releaseId),
@@ -58438,7 +58441,7 @@ const offered = {
     distDir: string,
 };
 /** What a run would meet, and what that does to it. */
-const finding = guards_object({
+const finding = object({
     /** It would end, with nothing live touched; wait; finish an earlier run first; leave a gap. */
     effect: guards_oneOf('ends', 'waits', 'recovers', 'gap'),
     /** Of the failure that it would end with. */
@@ -58449,10 +58452,10 @@ const finding = guards_object({
 /** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
 const operations = {
     inspect: { params: nothing, result: serverFacts },
-    releases: { params: nothing, result: guards_object({ releases: guards_list(releaseSummary) }) },
+    releases: { params: nothing, result: object({ releases: guards_list(releaseSummary) }) },
     status: {
         params: nothing,
-        result: guards_object({
+        result: object({
             /** What `current` points at. */
             live: nullable(messages_releaseId),
             /** What the workers that take traffic run, where they all run the same. */
@@ -58467,16 +58470,16 @@ const operations = {
     /**
      * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
      */
-    reserve: { params: guards_object({ id: nullable(messages_releaseId) }), result: guards_object({ id: messages_releaseId }) },
+    reserve: { params: object({ id: nullable(messages_releaseId) }), result: object({ id: messages_releaseId }) },
     /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
     encryptionKey: {
-        params: guards_object({ create: guards_boolean }),
-        result: guards_object({ key: nullable(matching(ACTIONS_KEY)) }),
+        params: object({ create: guards_boolean }),
+        result: object({ key: nullable(matching(ACTIONS_KEY)) }),
     },
     /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
     outline: {
         params: nothing,
-        result: guards_object({
+        result: object({
             base: nullable(messages_releaseId),
             /** Base64: the short hashes of its folders. */
             folders: string,
@@ -58487,12 +58490,12 @@ const operations = {
      * the server lacks.
      */
     stage: {
-        params: guards_object({
+        params: object({
             ...offered,
             /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
             resumes: nullable(messages_releaseId),
         }),
-        result: guards_object({
+        result: object({
             id: messages_releaseId,
             /** What is taken up was complete, and is a release already: there is nothing left to do. */
             committed: guards_boolean,
@@ -58504,16 +58507,16 @@ const operations = {
     },
     /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
     fill: {
-        params: guards_object({
+        params: object({
             /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
             id: nullable(messages_releaseId),
             files: count,
         }),
-        result: guards_object({ bytes: count }),
+        result: object({ bytes: count }),
     },
     /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
     commit: {
-        params: guards_object({
+        params: object({
             id: messages_releaseId,
             entry: string,
             staticPath: nullable(string),
@@ -58522,57 +58525,57 @@ const operations = {
             runtime,
         }),
         /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
-        result: guards_object({ path: nullable(string), missing: string, leftOut: guards_list(string) }),
+        result: object({ path: nullable(string), missing: string, leftOut: guards_list(string) }),
     },
     /**
      * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
      * whether it lacks room for them (`disk-full`).
      */
     compare: {
-        params: guards_object(offered),
-        result: guards_object({ missing: string, lack: nullable(failureRecord) }),
+        params: object(offered),
+        result: object({ missing: string, lack: nullable(failureRecord) }),
     },
     /** What a run would meet, and what its cleanup would remove. */
     rehearse: {
-        params: guards_object({
+        params: object({
             /** That a rollback would go to; null: a deploy's, which is not there yet. */
             release: nullable(messages_releaseId),
             run,
             /** Where the app would listen; null: where the release has it. */
-            address: nullable(guards_object({ host: string, port: count })),
+            address: nullable(object({ host: string, port: count })),
             keep: count,
         }),
-        result: guards_object({ findings: guards_list(finding), pruned: guards_list(messages_releaseId) }),
+        result: object({ findings: guards_list(finding), pruned: guards_list(messages_releaseId) }),
     },
     /** Proves every file of a release by its hash. */
-    audit: { params: guards_object({ id: messages_releaseId }), result: guards_object({ files: count, bytes: count }) },
+    audit: { params: object({ id: messages_releaseId }), result: object({ files: count, bytes: count }) },
     /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
     verify: {
-        params: guards_object({ id: messages_releaseId }),
-        result: guards_object({ bootMs: count, status: count, attempts: count }),
+        params: object({ id: messages_releaseId }),
+        result: object({ bootMs: count, status: count, attempts: count }),
     },
     /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
-    discard: { params: guards_object({ id: messages_releaseId, remove: guards_boolean }), result: guards_object({ removed: guards_boolean }) },
+    discard: { params: object({ id: messages_releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
     /** Begins an activation, detached from the session; its journal entries come as events. */
     activate: { params: activationRequest, result: verdict },
     /**
      * Takes up watching one that was begun in another session. With `withdraw` it ends `kept` if it has not swapped
      * yet: its run was cancelled.
      */
-    watch: { params: guards_object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
+    watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
-        params: guards_object({ keep: count, lockTimeoutMs: count }),
-        result: guards_object({ removed: guards_list(messages_releaseId), inUse: guards_list(messages_releaseId), kept: guards_list(messages_releaseId) }),
+        params: object({ keep: count, lockTimeoutMs: count }),
+        result: object({ removed: guards_list(messages_releaseId), inUse: guards_list(messages_releaseId), kept: guards_list(messages_releaseId) }),
     },
 };
-const request = guards_object({
+const request = object({
     id: count,
     operation: guards_oneOf(...Object.keys(operations)),
     params: (value) => value,
     body: guards_boolean,
 });
 /** What the agent answers: any number of events, then a result or an error. */
-const reply = guards_object({
+const reply = object({
     id: count,
     kind: guards_oneOf('event', 'result', 'error'),
     value: (value) => value,

@@ -34,7 +34,7 @@ export function serve(options: AgentOptions, input: AsyncIterable<Buffer>): void
  * In bytes. sshd takes 2 MiB that nobody has read (OpenSSH 9.2), and the sender waits: with small files, which take the
  * server long for their bytes, the wire would often be idle.
  */
-const READ_AHEAD = 8 * 1024 * 1024
+const READ_AHEAD = 4 * 1024 * 1024
 
 function readAhead(input: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
   const buffer = new PassThrough({ highWaterMark: READ_AHEAD })

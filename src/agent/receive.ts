@@ -9,7 +9,7 @@ import { createBrotliDecompress } from 'node:zlib'
 import { sha256 } from '../content/hash-file.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { ManifestFile } from '../protocol/manifest.ts'
-import { makeReadableFolder, syncFile, withFile } from './files.ts'
+import { makeReadableFolder, syncFile, syncFileSystem, withFile } from './files.ts'
 import { inParallel } from './parallel.ts'
 
 /** Up to here a file is proven before anything of it is written, in bytes. */
@@ -62,14 +62,17 @@ export async function receive(
   }
 }
 
+/** From here on the whole file system is flushed: that costs the same for any number of files. */
+const MANY_FILES = 200
 /**
  * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four threads for
  * files: one is left to unpack what comes meanwhile.
  */
 const FLUSHED_AT_ONCE = 3
 
-export function flush(directory: string, files: readonly ManifestFile[]): Promise<void> {
-  return inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile(join(directory, path)))
+export async function flush(directory: string, files: readonly ManifestFile[]): Promise<void> {
+  if (files.length >= MANY_FILES && (await syncFileSystem(directory))) return
+  await inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile(join(directory, path)))
 }
 
 export type MakeFolder = (folder: string) => void

@@ -3,7 +3,7 @@
  * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
  * a folder in which nothing is different is one line.
  */
-import { count, type Guarded, matching, object, oneOf, parse, string } from './guards.ts'
+import { count, type Guard, type Guarded, matching, object, oneOf, parse, string } from './guards.ts'
 import { Failure } from './failure.ts'
 
 const SHA256 = /^[0-9a-f]{64}$/
@@ -19,6 +19,10 @@ export type ManifestFile = Guarded<typeof file>
 export type ManifestLink = Guarded<typeof link>
 export type ManifestDirectory = Guarded<typeof directory>
 export type ManifestEntry = ManifestFile | ManifestLink | ManifestDirectory
+
+const kind = object({ kind: oneOf('file', 'link', 'directory') })
+const kinds = { file, link, directory }
+const anyEntry: Guard<ManifestEntry> = (value, place) => kinds[kind(value, place).kind](value, place)
 
 /** A folder with everything below it as the base has it. */
 const same = object({ kind: oneOf('same'), path: string })
@@ -42,8 +46,7 @@ export function parseDifference(line: string): ManifestEntry | ManifestSame {
 
 /** @throws Failure `malformed-message` or `unsafe-path` */
 export function parseEntry(line: string): ManifestEntry {
-  const { kind } = parse(object({ kind: oneOf('file', 'link', 'directory') }), line, 'manifest entry')
-  const entry = parse<ManifestEntry>({ file, link, directory }[kind], line, 'manifest entry')
+  const entry = parse<ManifestEntry>(anyEntry, line, 'manifest entry')
   assertSafePath(entry.path)
   if (entry.kind === 'link') assertSafeLink(entry)
   return entry

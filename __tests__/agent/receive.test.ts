@@ -1,0 +1,69 @@
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
+import { flush } from '../../src/agent/receive.ts'
+import type { ManifestFile } from '../../src/protocol/manifest.ts'
+import { flushedBy } from '../support/flushed.ts'
+import { temporaryFolders } from '../support/folder.ts'
+
+const folder = temporaryFolders()
+const path = process.env['PATH']!
+let directory: string
+let asked: string
+
+beforeEach(() => {
+  directory = folder()
+  asked = join(folder(), 'asked')
+})
+afterEach(() => {
+  process.env['PATH'] = path
+})
+
+function filesThere(count: number): readonly ManifestFile[] {
+  return Array.from({ length: count }, (_, index) => {
+    writeFileSync(join(directory, `${index}`), 'content')
+    return { kind: 'file', path: `${index}`, mode: 0o644, size: 7, hash: '' }
+  })
+}
+
+/** A program of that name which notes what it is asked for, and does or fails to do it. */
+function standInForSync(then: string): void {
+  const programs = folder()
+  mkdirSync(programs, { recursive: true })
+  writeFileSync(join(programs, 'sync'), `#!/bin/sh\necho "$@" >> '${asked}'\n${then}\n`)
+  chmodSync(join(programs, 'sync'), 0o755)
+  process.env['PATH'] = `${programs}:${path}`
+}
+
+const real = `PATH='${path}' exec sync "$@"`
+const whatWasAsked = () => (existsSync(asked) ? readFileSync(asked, 'utf8') : '')
+
+describe('flushing', () => {
+  test('few files flushes them one by one', async () => {
+    standInForSync(real)
+    const files = filesThere(20)
+    const flushed = await flushedBy(() => flush(directory, files))
+    expect(flushed.toSorted()).toEqual(files.map((file) => join(directory, file.path)).toSorted())
+    expect(whatWasAsked()).toBe('')
+  })
+
+  test('many files flushes the file system that they are on', async () => {
+    standInForSync(real)
+    expect(await flushedBy(() => flush(directory, filesThere(300)))).toEqual([])
+    expect(whatWasAsked()).toBe(`-f ${directory}\n`)
+  })
+
+  test.each([
+    ['that cannot', 'exit 1'],
+    ['without the program', undefined],
+  ])('many files on a server %s flushes them one by one after all', async (_, then) => {
+    if (then === undefined) process.env['PATH'] = folder()
+    else standInForSync(then)
+    expect(await flushedBy(() => flush(directory, filesThere(300)))).toHaveLength(300)
+  })
+
+  test('tells of a file that is not there', async () => {
+    const [file] = filesThere(1)
+    await expect(flush(directory, [{ ...file!, path: 'elsewhere' }])).rejects.toThrow('ENOENT')
+  })
+})
