@@ -23,7 +23,7 @@ import type { Result } from '../../src/protocol/messages.ts'
 import type { SourceFile } from '../../src/transfer/manifest.ts'
 import { manifestStream } from '../../src/transfer/stream.ts'
 import { failureOf } from '../support/failure.ts'
-import { flushedBy } from '../support/flushed.ts'
+import { flushedBy, unflushable } from '../support/flushed.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { type Content, type ListedManifest, manifestOf } from '../support/tree.ts'
 import { bodyOf, missingList, stage, stageParams, stageParamsOf } from '../support/upload.ts'
@@ -133,7 +133,7 @@ describe('contents that come before they are asked for', () => {
   })
 })
 
-test('large files come after the small ones, wherever they stand', async () => {
+test('both ends agree on where large files come', async () => {
   const large = (megabytes: number) => randomBytes(megabytes * 1024 * 1024 + 1)
   const { sent, directory } = await upload({
     'a-largest': large(3),
@@ -169,6 +169,20 @@ describe('the first upload', () => {
       typeof content === 'string' || Buffer.isBuffer(content) ? [path] : [],
     )
     for (const name of [...names, '.gapless/manifest.jsonl']) expect(flushed).toContain(join(building, name))
+  })
+
+  test('is none when a part of it could not be flushed, whatever came after that', async () => {
+    const { uploads, manifest, id } = await staged({ ...site, 'public/last': 'last' })
+    const { files } = manifest
+    const failing = await unflushable((path) => path.endsWith(files[0]!.path))
+    try {
+      for (const file of files.slice(0, 3)) await uploads.fill(id, 1, bodyOf([file])).catch(() => undefined)
+      await uploads.fill(id, files.length - 3, bodyOf(files.slice(3))).catch(() => undefined)
+      await expect(uploads.commit(commitOf(id), silent)).rejects.toThrow()
+    } finally {
+      failing.end()
+    }
+    await expectNothingLeft(uploads)
   })
 
   test('keeps modes, links and empty folders', async () => {

@@ -60,7 +60,7 @@ const output = {
   workerEnvironment: {},
 } as unknown as Built
 
-/** Twelve parts that do not pack. */
+/** Six parts that do not pack. */
 const contents = () => ({
   'server.js': '//',
   ...Object.fromEntries(
@@ -122,7 +122,9 @@ describe('a first upload', () => {
     const session = await open()
     const manifest = await manifestOf(folder(), contents())
     const { id } = await upload(session, manifest)
-    expect(session.messages.findIndex(isSent)).toBeLessThan(session.messages.findIndex(isAnswered))
+    const sent = session.messages.findIndex(isSent)
+    expect(sent).toBeGreaterThan(-1)
+    expect(sent).toBeLessThan(session.messages.findIndex(isAnswered))
     await expectWhole(id, manifest)
   }, 60_000)
 
@@ -173,6 +175,18 @@ describe('an upload whose connection is lost', () => {
     expect(Number(arrived)).toBeGreaterThan(7)
     expect(session.lines).toContain('the connection is back')
     expect(releases()).toEqual([id])
+    await expectWhole(id, manifest)
+  }, 60_000)
+
+  test('before it was told what to send counts what was sent unasked', async () => {
+    const session = await open()
+    const manifest = await manifestOf(folder(), contents())
+    proxy.freeze()
+    const uploading = upload(session, manifest)
+    await until('contents are under way', () => session.messages.some((line) => line.startsWith('→ fill')))
+    proxy.cutClients()
+    const { id, sent } = await uploading
+    expect(sent).toMatchObject({ files: 41, ofFiles: 41 })
     await expectWhole(id, manifest)
   }, 60_000)
 

@@ -60260,10 +60260,15 @@ async function transfer(release, host, course, resumes, log) {
     const { id, missing, reusedBytes, committed } = await offer(host, output, manifest, packer, (params, body) => {
         const answer = agent.call('stage', { ...params, resumes }, { body });
         if (lacksAll && packer.guesses)
-            unasked = send(release, course, agent, null, all, log);
+            unasked = send(release, course, agent, null, all, manifest.bytes, log);
         return answer;
     }).catch((error) => {
         unasked?.stop();
+        if (unasked !== undefined && failure_Failure.from(error).code === 'connection-lost') {
+            // What of it has arrived will be found there.
+            course.hadBytes ??= 0;
+            course.asked.include(Bitmap.parse(all));
+        }
         throw error;
     });
     course.id = id;
@@ -60289,7 +60294,7 @@ async function transfer(release, host, course, resumes, log) {
             throw sending.failure() ?? error;
         });
     }
-    const sendAsked = (wanted) => send(release, course, agent, id, wanted, log);
+    const sendAsked = (wanted) => send(release, course, agent, id, wanted, totalSize(missingFiles(manifest, wanted)), log);
     if (missing !== all)
         unasked?.stop();
     const sending = missing === all && unasked !== undefined ? unasked : sendAsked(missing);
@@ -60301,8 +60306,11 @@ async function transfer(release, host, course, resumes, log) {
         throw new failure_Failure('upload-incomplete', `the server did not accept ${id}`);
     return last;
 }
-/** @param id null: what was staged last, which the server has not answered yet */
-function send({ manifest, packer, onSent }, course, agent, id, wanted, log) {
+/**
+ * @param id null: what was staged last, which the server has not answered yet
+ * @param bytes of the files that are wanted
+ */
+function send({ packer, onSent }, course, agent, id, wanted, bytes, log) {
     let failure;
     let stopped = false;
     async function* counted(content) {
@@ -60315,7 +60323,7 @@ function send({ manifest, packer, onSent }, course, agent, id, wanted, log) {
         }
     }
     async function sendAll() {
-        const progress = startProgress(log, 'sent', totalSize(missingFiles(manifest, wanted)));
+        const progress = startProgress(log, 'sent', bytes);
         for await (const part of packer.parts(wanted, progress)) {
             const filled = agent.call('fill', { id, files: part.files.length }, { body: counted(part.content) });
             filled.catch((error) => (failure ??= error));

@@ -34,15 +34,27 @@ export async function syncFile(file: string): Promise<void> {
   await withFile(file, constants.O_RDONLY, 0, (handle) => handle.sync())
 }
 
+/** In ms. */
+const WRITE_BACK_LIMIT = 10_000
+
 /**
- * The same for all that was written on the file system of a folder: Node has no syncfs of its own. A disk that fails
- * shows from Linux 5.8 on.
- * @returns false where it cannot be done, or has failed
+ * Has the kernel write what is not on the disk yet, of a folder's whole file system: many files are flushed in half the
+ * time afterwards (4,000 of 20 KB, ext4, Linux 6.18). No more than a help: not every `sync` tells of a disk that fails,
+ * some servers have none, and where others write much it is not waited for.
  */
-export function syncFileSystem(folder: string): Promise<boolean> {
+export function writeBack(folder: string): Promise<void> {
   return new Promise((resolve) => {
-    // As GNU and busybox have it.
-    execFile('sync', ['-f', folder], { env: process.env }, (error) => resolve(error === null))
+    const timer = setTimeout(resolve, WRITE_BACK_LIMIT)
+    const done = () => {
+      clearTimeout(timer)
+      resolve()
+    }
+    try {
+      execFile('sync', ['-f', folder], { env: process.env }, done)
+    } catch {
+      // What hinders a process from being started at all is thrown.
+      done()
+    }
   })
 }
 

@@ -5,7 +5,7 @@
  *   serve(options)                   one session, called by the bootstrap
  */
 import { readFileSync } from 'node:fs'
-import { PassThrough, pipeline, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { parse } from '../protocol/guards.ts'
 import { job } from './activation/job.ts'
 import { runActivation } from './activation/run.ts'
@@ -37,10 +37,7 @@ export function serve(options: AgentOptions, input: AsyncIterable<Buffer>): void
 const READ_AHEAD = 4 * 1024 * 1024
 
 function readAhead(input: AsyncIterable<Buffer>): AsyncIterable<Buffer> {
-  const buffer = new PassThrough({ highWaterMark: READ_AHEAD })
-  // How it ends shows to who reads it.
-  pipeline(Readable.from(input), buffer, () => undefined)
-  return buffer
+  return Readable.from(input, { objectMode: false, highWaterMark: READ_AHEAD })
 }
 
 function activate(jobFile: string): void {

@@ -1,4 +1,4 @@
-/** Is there room for a release? Asked before anything of it is sent. */
+/** Is there room for a release? Asked before any of its contents is written. */
 import { statfs } from 'node:fs/promises'
 import { Failure } from '../protocol/failure.ts'
 

@@ -79,7 +79,7 @@ export function createUploads(layout: Layout): Uploads {
 
   const begun = (id: string | null): Upload => {
     if (upload === undefined || (id !== null && upload.id !== id)) {
-      throw new Failure('no-such-upload', `no upload ${id ?? ''} was begun in this session`)
+      throw new Failure('no-such-upload', `no upload${id === null ? '' : ` ${id}`} was begun in this session`)
     }
     if (id === null && !upload.lacksAll) {
       throw new Failure('not-missing', `the server has some of what ${upload.id} consists of`)

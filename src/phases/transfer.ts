@@ -63,11 +63,16 @@ export async function transfer(
     packer,
     (params, body) => {
       const answer = agent.call('stage', { ...params, resumes }, { body })
-      if (lacksAll && packer.guesses) unasked = send(release, course, agent, null, all, log)
+      if (lacksAll && packer.guesses) unasked = send(release, course, agent, null, all, manifest.bytes, log)
       return answer
     },
   ).catch((error: unknown) => {
     unasked?.stop()
+    if (unasked !== undefined && Failure.from(error).code === 'connection-lost') {
+      // What of it has arrived will be found there.
+      course.hadBytes ??= 0
+      course.asked.include(Bitmap.parse(all))
+    }
     throw error
   })
   course.id = id
@@ -99,7 +104,8 @@ export async function transfer(
     })
   }
 
-  const sendAsked = (wanted: string) => send(release, course, agent, id, wanted, log)
+  const sendAsked = (wanted: string) =>
+    send(release, course, agent, id, wanted, totalSize(missingFiles(manifest, wanted)), log)
   if (missing !== all) unasked?.stop()
   const sending = missing === all && unasked !== undefined ? unasked : sendAsked(missing)
   const first = await complete(missing, sending)
@@ -119,13 +125,17 @@ interface Sending {
   stop(): void
 }
 
-/** @param id null: what was staged last, which the server has not answered yet */
+/**
+ * @param id null: what was staged last, which the server has not answered yet
+ * @param bytes of the files that are wanted
+ */
 function send(
-  { manifest, packer, onSent }: Release,
+  { packer, onSent }: Release,
   course: Course,
   agent: AgentSession,
   id: string | null,
   wanted: string,
+  bytes: number,
   log: Pick<Log, 'info'>,
 ): Sending {
   let failure: unknown
@@ -141,7 +151,7 @@ function send(
   }
 
   async function sendAll(): Promise<void> {
-    const progress = startProgress(log, 'sent', totalSize(missingFiles(manifest, wanted)))
+    const progress = startProgress(log, 'sent', bytes)
     for await (const part of packer.parts(wanted, progress)) {
       const filled = agent.call('fill', { id, files: part.files.length }, { body: counted(part.content) })
       filled.catch((error: unknown) => (failure ??= error))
