@@ -67,11 +67,12 @@ describe('an app of that name that PM2 runs in another way', () => {
   })
   afterEach(async () => server.stop())
 
-  test.each([
+  const ways: readonly [string, (folder: string) => string, readonly string[]][] = [
     ['in fork mode', plainServer, ['-f']],
-    ['in cluster mode, with another script', plainServer, ['-i', '2']],
     ['through npm or another program', throughAnother, ['--interpreter', '/bin/sh']],
-  ])(
+    ['in cluster mode, with another script', plainServer, ['-i', '2']],
+  ]
+  test.each(all ? ways : ways.slice(0, 2))(
     '%s is replaced, and the gap is announced',
     async (_, start, args) => {
       await server.pm2('start', start(join(server.home, 'old')), '--name', 'next-app', ...args)
