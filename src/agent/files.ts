@@ -1,5 +1,4 @@
 /** File operations that survive a power cut: written aside, flushed, renamed into place. */
-import { execFile } from 'node:child_process'
 import { chmodSync, constants, existsSync, linkSync, mkdirSync, statSync } from 'node:fs'
 import { copyFile, type FileHandle, lstat, open, readFile, readlink, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -32,30 +31,6 @@ async function placeAtomic(file: string, write: (aside: string) => Promise<void>
 /** Makes what a file has last through a power cut. */
 export async function syncFile(file: string): Promise<void> {
   await withFile(file, constants.O_RDONLY, 0, (handle) => handle.sync())
-}
-
-/** In ms. */
-const WRITE_BACK_LIMIT = 10_000
-
-/**
- * Has the kernel write what is not on the disk yet, of a folder's whole file system: many files are flushed in half the
- * time afterwards (4,000 of 20 KB, ext4, Linux 6.18). No more than a help: not every `sync` tells of a disk that fails,
- * some servers have none, and where others write much it is not waited for.
- */
-export function writeBack(folder: string): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, WRITE_BACK_LIMIT)
-    const done = () => {
-      clearTimeout(timer)
-      resolve()
-    }
-    try {
-      execFile('sync', ['-f', folder], { env: process.env }, done)
-    } catch {
-      // What hinders a process from being started at all is thrown.
-      done()
-    }
-  })
 }
 
 /** False where a file cannot have another name: another file system, too many links, the kernel's own rules. */

@@ -9,8 +9,9 @@ import { createBrotliDecompress } from 'node:zlib'
 import { sha256 } from '../content/hash-file.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { ManifestFile } from '../protocol/manifest.ts'
-import { makeReadableFolder, syncFile, withFile, writeBack } from './files.ts'
+import { makeReadableFolder, syncFile, withFile } from './files.ts'
 import { inParallel } from './parallel.ts'
+import { syncFileSystem } from './sync-file-system.ts'
 
 /** Up to here a file is proven before anything of it is written, in bytes. */
 const SMALL = 256 * 1024
@@ -62,7 +63,7 @@ export async function receive(
   }
 }
 
-/** From here on the kernel is asked to write all of them first. */
+/** From here on the file system is flushed as a whole. */
 const MANY_FILES = 200
 /**
  * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four threads for
@@ -71,7 +72,7 @@ const MANY_FILES = 200
 const FLUSHED_AT_ONCE = 3
 
 export async function flush(directory: string, files: readonly ManifestFile[]): Promise<void> {
-  if (files.length >= MANY_FILES) await writeBack(directory)
+  if (files.length >= MANY_FILES && (await syncFileSystem(directory))) return
   await inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile(join(directory, path)))
 }
 
