@@ -1,13 +1,16 @@
-import { chmodSync, existsSync, mkdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { flush } from '../../src/agent/receive.ts'
+import { flush as flushWith } from '../../src/agent/receive.ts'
+import { fileSystemSync } from '../../src/agent/sync-file-system.ts'
 import type { ManifestFile } from '../../src/protocol/manifest.ts'
 import { flushedBy } from '../support/flushed.ts'
 import { temporaryFolders } from '../support/folder.ts'
 
 const folder = temporaryFolders()
 const path = process.env['PATH']!
+const flush = (folderOfFiles: string, files: readonly ManifestFile[]) =>
+  flushWith(folderOfFiles, files, fileSystemSync())
 let directory: string
 let asked: string
 
@@ -29,7 +32,6 @@ function filesThere(count: number): readonly ManifestFile[] {
 /** A program of that name which notes what it is asked for, and does or fails to do it. */
 function standInForSync(then: string): void {
   const programs = folder()
-  mkdirSync(programs, { recursive: true })
   writeFileSync(join(programs, 'sync'), `#!/bin/sh\necho "$@" >> '${asked}'\n${then}\n`)
   chmodSync(join(programs, 'sync'), 0o755)
   process.env['PATH'] = `${programs}:${path}`

@@ -14,7 +14,7 @@ import { uploadToAll } from '../../src/phases/upload.ts'
 import { createPipeline, type Pipeline } from '../../src/pipeline.ts'
 import { createPlan, type Plan } from '../../src/plan.ts'
 import type { Manifest } from '../../src/transfer/manifest.ts'
-import { packForOne } from '../../src/transfer/packer.ts'
+import { packAhead, packForOne } from '../../src/transfer/packer.ts'
 import { contentParts } from '../../src/transfer/stream.ts'
 import { agentOf } from '../support/agent.ts'
 import { compile } from '../support/compile.ts'
@@ -101,8 +101,12 @@ async function open(): Promise<Session> {
   return { plan, pipeline, lines, messages }
 }
 
-const upload = ({ plan, pipeline }: Session, manifest: Manifest, onSent?: (bytes: number) => void) =>
-  uploadToAll(plan, hosts, output, { manifest, packer: packForOne(manifest) }, pipeline, onSent)
+async function upload({ plan, pipeline }: Session, manifest: Manifest, onSent?: (bytes: number) => void) {
+  // As `assemble` does it.
+  const isFirst = (await hosts[0]!.base()).base === null
+  const packer = packForOne(manifest, isFirst ? packAhead(manifest, manifest.bytes) : undefined)
+  return uploadToAll(plan, hosts, output, { manifest, packer }, pipeline, onSent)
+}
 const incoming = () => {
   const path = join(server.app, '.gapless/incoming')
   return existsSync(path) ? readdirSync(path) : []

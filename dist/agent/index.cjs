@@ -4548,51 +4548,8 @@ async function* each(items) {
     yield* items;
 }
 
-;// CONCATENATED MODULE: ./build/agent/sync-file-system.js
-/** Flushing very many files: the whole file system at once costs far less than one by one. */
-
-
-
-/** ext2 to 4, XFS, btrfs: what `statfs` calls them. */
-const KNOWN = new Set([0xef53, 0x58465342, 0x9123683e]);
-/** In ms: where others write much, it is not waited for. */
-const LIMIT = 20_000;
-/**
- * Makes all that was written on a folder's file system last through a power cut, where that is known to tell of a disk
- * that fails: Linux tells from 5.8 on, GNU's `sync` passes it on, busybox's does not.
- * @returns false where nobody knows, and where it failed or took too long
- */
-async function syncFileSystem(folder) {
-    if (!kernelTells((0,external_node_os_namespaceObject.release)()) || !KNOWN.has((await (0,promises_namespaceObject.statfs)(folder)).type))
-        return false;
-    const version = await output(['--version']);
-    return version?.includes('GNU coreutils') === true && (await output(['-f', folder])) !== null;
-}
-function kernelTells(version) {
-    const [major = 0, minor = 0] = version.split('.').map(Number);
-    return major > 5 || (major === 5 && minor >= 8);
-}
-/** What `sync` prints; null when it fails. */
-function output(args) {
-    return new Promise((resolve) => {
-        const timer = setTimeout(resolve, LIMIT, null);
-        const done = (text) => {
-            clearTimeout(timer);
-            resolve(text);
-        };
-        try {
-            (0,external_node_child_process_namespaceObject.execFile)('sync', args, { env: process.env }, (error, text) => done(error === null ? text : null));
-        }
-        catch {
-            // What hinders a process from being started at all is thrown.
-            done(null);
-        }
-    });
-}
-
 ;// CONCATENATED MODULE: ./build/agent/receive.js
 /** Turns the one stream of an upload into files, each proven by its hash. */
-
 
 
 
@@ -4658,8 +4615,9 @@ const MANY_FILES = 200;
  * files: one is left to unpack what comes meanwhile.
  */
 const FLUSHED_AT_ONCE = 3;
-async function flush(directory, files) {
-    if (files.length >= MANY_FILES && (await syncFileSystem(directory)))
+/** @param syncAll see fileSystemSync */
+async function flush(directory, files, syncAll) {
+    if (files.length >= MANY_FILES && (await syncAll(directory)))
         return;
     await inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile((0,external_node_path_namespaceObject.join)(directory, path)));
 }
@@ -5172,11 +5130,53 @@ function assertInside(root, real, path) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/agent/sync-file-system.js
+/** Flushing very many files: the whole file system at once costs far less than one by one. */
+
+
+
+/** ext2 to 4, XFS, btrfs: what `statfs` calls them. */
+const KNOWN = new Set([0xef53, 0x58465342, 0x9123683e]);
+/** In ms: where others write much, it is not waited for. */
+const LIMIT = 20_000;
+/** Asks only once what the server's `sync` is. */
+function fileSystemSync() {
+    let isGnu;
+    return async (folder) => {
+        if (!kernelTells((0,external_node_os_namespaceObject.release)()) || !KNOWN.has((await (0,promises_namespaceObject.statfs)(folder)).type))
+            return false;
+        isGnu ??= output(['--version']).then((version) => version?.includes('GNU coreutils') === true);
+        return (await isGnu) && (await output(['-f', folder])) !== null;
+    };
+}
+function kernelTells(version) {
+    const [major = 0, minor = 0] = version.split('.').map(Number);
+    return major > 5 || (major === 5 && minor >= 8);
+}
+/** What `sync` prints; null when it fails. */
+function output(args) {
+    return new Promise((resolve) => {
+        const timer = setTimeout(resolve, LIMIT, null);
+        const done = (text) => {
+            clearTimeout(timer);
+            resolve(text);
+        };
+        try {
+            (0,external_node_child_process_namespaceObject.execFile)('sync', args, { env: process.env }, (error, text) => done(error === null ? text : null));
+        }
+        catch {
+            // What hinders a process from being started at all is thrown.
+            done(null);
+        }
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/agent/upload.js
 /**
  * Receives a release: the manifest, then the contents that the server lacks, then the commit. Everything is
  * built in `.gapless/incoming/<id>` and proven there; one rename makes it a release.
  */
+
 
 
 
@@ -5270,6 +5270,7 @@ function createUploads(layout) {
                 reusedBytes,
                 lacksAll: reusedFiles === 0,
                 folder: folderMaker(),
+                syncAll: fileSystemSync(),
                 missing: missing.count,
                 awaited: filesIn(manifest, missing),
                 flushed: Promise.resolve(),
@@ -5287,7 +5288,7 @@ function createUploads(layout) {
                 current.missing -= count;
                 await current.flushedBefore;
                 current.flushedBefore = current.flushed;
-                current.flushed = current.flushedBefore.then(() => flush(current.directory, files));
+                current.flushed = current.flushedBefore.then(() => flush(current.directory, files, current.syncAll));
                 current.flushed.catch(() => undefined);
                 current.received = true;
                 return { bytes: files.reduce((sum, { size }) => sum + size, 0) };

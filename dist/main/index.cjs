@@ -58184,7 +58184,7 @@ function packForOne(manifest, ahead) {
     const all = Bitmap.full(manifest.fileCount).format();
     let begun = ahead;
     return {
-        guesses: true,
+        guesses: ahead !== undefined,
         manifest: (base) => manifestStream(manifest, base),
         parts(missing, progress) {
             const given = begun;
@@ -60255,11 +60255,11 @@ async function transfer(release, host, course, resumes, log) {
     const { plan, output, manifest, packer } = release;
     const all = Bitmap.full(manifest.fileCount).format();
     // What an interrupted upload has left is found by the server alone.
-    const lacksAll = (await host.base()).base === null && course.losses === 0;
+    const guesses = packer.guesses && course.losses === 0;
     let unasked;
     const { id, missing, reusedBytes, committed } = await offer(host, output, manifest, packer, (params, body) => {
         const answer = agent.call('stage', { ...params, resumes }, { body });
-        if (lacksAll && packer.guesses)
+        if (guesses)
             unasked = send(release, course, agent, null, all, manifest.bytes, log);
         return answer;
     }).catch((error) => {

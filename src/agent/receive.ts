@@ -11,7 +11,7 @@ import { Failure } from '../protocol/failure.ts'
 import type { ManifestFile } from '../protocol/manifest.ts'
 import { makeReadableFolder, syncFile, withFile } from './files.ts'
 import { inParallel } from './parallel.ts'
-import { syncFileSystem } from './sync-file-system.ts'
+import type { SyncFileSystem } from './sync-file-system.ts'
 
 /** Up to here a file is proven before anything of it is written, in bytes. */
 const SMALL = 256 * 1024
@@ -71,8 +71,13 @@ const MANY_FILES = 200
  */
 const FLUSHED_AT_ONCE = 3
 
-export async function flush(directory: string, files: readonly ManifestFile[]): Promise<void> {
-  if (files.length >= MANY_FILES && (await syncFileSystem(directory))) return
+/** @param syncAll see fileSystemSync */
+export async function flush(
+  directory: string,
+  files: readonly ManifestFile[],
+  syncAll: SyncFileSystem,
+): Promise<void> {
+  if (files.length >= MANY_FILES && (await syncAll(directory))) return
   await inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile(join(directory, path)))
 }
 

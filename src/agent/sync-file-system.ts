@@ -13,10 +13,16 @@ const LIMIT = 20_000
  * that fails: Linux tells from 5.8 on, GNU's `sync` passes it on, busybox's does not.
  * @returns false where nobody knows, and where it failed or took too long
  */
-export async function syncFileSystem(folder: string): Promise<boolean> {
-  if (!kernelTells(release()) || !KNOWN.has((await statfs(folder)).type)) return false
-  const version = await output(['--version'])
-  return version?.includes('GNU coreutils') === true && (await output(['-f', folder])) !== null
+export type SyncFileSystem = (folder: string) => Promise<boolean>
+
+/** Asks only once what the server's `sync` is. */
+export function fileSystemSync(): SyncFileSystem {
+  let isGnu: Promise<boolean> | undefined
+  return async (folder) => {
+    if (!kernelTells(release()) || !KNOWN.has((await statfs(folder)).type)) return false
+    isGnu ??= output(['--version']).then((version) => version?.includes('GNU coreutils') === true)
+    return (await isGnu) && (await output(['-f', folder])) !== null
+  }
 }
 
 function kernelTells(version: string): boolean {

@@ -33,6 +33,7 @@ import {
   uploadOwner,
 } from './sources.ts'
 import { look, toPlace } from './survey.ts'
+import { fileSystemSync, type SyncFileSystem } from './sync-file-system.ts'
 
 interface Upload {
   readonly id: string
@@ -43,6 +44,7 @@ interface Upload {
   readonly reusedBytes: number
   readonly lacksAll: boolean
   readonly folder: MakeFolder
+  readonly syncAll: SyncFileSystem
   /** What has not come yet: how many files, and which, in the order in which they are sent. */
   missing: number
   awaited: AsyncGenerator<ManifestFile, void, undefined>
@@ -142,6 +144,7 @@ export function createUploads(layout: Layout): Uploads {
         reusedBytes,
         lacksAll: reusedFiles === 0,
         folder: folderMaker(),
+        syncAll: fileSystemSync(),
         missing: missing.count,
         awaited: filesIn(manifest, missing),
         flushed: Promise.resolve(),
@@ -160,7 +163,7 @@ export function createUploads(layout: Layout): Uploads {
         current.missing -= count
         await current.flushedBefore
         current.flushedBefore = current.flushed
-        current.flushed = current.flushedBefore.then(() => flush(current.directory, files))
+        current.flushed = current.flushedBefore.then(() => flush(current.directory, files, current.syncAll))
         current.flushed.catch(() => undefined)
         current.received = true
         return { bytes: files.reduce((sum, { size }) => sum + size, 0) }

@@ -54,7 +54,7 @@ export async function transfer(
   const { plan, output, manifest, packer } = release
   const all = Bitmap.full(manifest.fileCount).format()
   // What an interrupted upload has left is found by the server alone.
-  const lacksAll = (await host.base()).base === null && course.losses === 0
+  const guesses = packer.guesses && course.losses === 0
   let unasked: Sending | undefined
   const { id, missing, reusedBytes, committed } = await offer(
     host,
@@ -63,7 +63,7 @@ export async function transfer(
     packer,
     (params, body) => {
       const answer = agent.call('stage', { ...params, resumes }, { body })
-      if (lacksAll && packer.guesses) unasked = send(release, course, agent, null, all, manifest.bytes, log)
+      if (guesses) unasked = send(release, course, agent, null, all, manifest.bytes, log)
       return answer
     },
   ).catch((error: unknown) => {

@@ -12,7 +12,7 @@ export interface PackedPart {
 export interface Packer {
   /** @param base see manifestStream */
   manifest(base: string): AsyncIterable<Buffer>
-  /** Whether to guess that a server without a release will ask for all, and to send it unasked. */
+  /** Whether all of it is being packed ahead, to be sent unasked. */
   readonly guesses: boolean
   /**
    * @param missing bitmap, base64, see missingFiles
@@ -60,7 +60,7 @@ export function packForOne(manifest: Manifest, ahead?: Ahead): Packer {
   const all = Bitmap.full(manifest.fileCount).format()
   let begun = ahead
   return {
-    guesses: true,
+    guesses: ahead !== undefined,
     manifest: (base) => manifestStream(manifest, base),
     parts(missing, progress) {
       const given = begun
