@@ -14,8 +14,9 @@ import { uploadToAll } from '../../src/phases/upload.ts'
 import { createPipeline, type Pipeline } from '../../src/pipeline.ts'
 import { createPlan, type Plan } from '../../src/plan.ts'
 import type { Manifest } from '../../src/transfer/manifest.ts'
-import { packAhead, packForOne } from '../../src/transfer/packer.ts'
-import { contentParts } from '../../src/transfer/stream.ts'
+import { pack } from '../../src/transfer/pack.ts'
+import { createPacker } from '../../src/transfer/packer.ts'
+import { contentParts, filesOf } from '../../src/transfer/stream.ts'
 import { agentOf } from '../support/agent.ts'
 import { compile } from '../support/compile.ts'
 import { failureOf } from '../support/failure.ts'
@@ -104,7 +105,7 @@ async function open(): Promise<Session> {
 async function upload({ plan, pipeline }: Session, manifest: Manifest, onSent?: (bytes: number) => void) {
   // As `assemble` does it.
   const isFirst = (await hosts[0]!.base()).base === null
-  const packer = packForOne(manifest, isFirst ? packAhead(manifest, manifest.bytes) : undefined)
+  const packer = createPacker(manifest, isFirst ? pack(filesOf(manifest.entries)) : undefined)
   return uploadToAll(plan, hosts, output, { manifest, packer }, pipeline, onSent)
 }
 const incoming = () => {

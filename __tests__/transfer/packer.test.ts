@@ -1,11 +1,13 @@
+import { randomBytes } from 'node:crypto'
 import { appendFileSync, rmSync } from 'node:fs'
 import { brotliDecompressSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { Bitmap } from '../../src/content/bitmap.ts'
-import { packOnce } from '../../src/transfer/pack-once.ts'
-import { packAhead, packForOne, type Packer } from '../../src/transfer/packer.ts'
+import { pack } from '../../src/transfer/pack.ts'
+import { createPacker, type Packer } from '../../src/transfer/packer.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
+import { mayMount, mountTmpfs } from '../support/test-mounts.ts'
 import { type ListedManifest, manifestOf } from '../support/tree.ts'
 
 const folder = temporaryFolders()
@@ -39,10 +41,10 @@ async function read(
   return Buffer.concat(whole)
 }
 
-describe('what several hosts lack', () => {
+describe('what servers lack', () => {
   test('comes whole to all that read it at the same time', async () => {
     const manifest = await manifestOf(folder(), contents)
-    const packer = packOnce(manifest)
+    const packer = createPacker(manifest)
     let told = 0
     const all = await Promise.all(
       Array.from({ length: 5 }, () => read(packer, missing(manifest), (bytes) => (told += bytes))),
@@ -55,7 +57,7 @@ describe('what several hosts lack', () => {
   test('is read and packed once: who comes later needs the files no more', async () => {
     const from = folder()
     const manifest = await manifestOf(from, contents)
-    const packer = packOnce(manifest)
+    const packer = createPacker(manifest)
     await read(packer, missing(manifest))
     rmSync(from, { recursive: true })
     expect((await read(packer, missing(manifest))).equals(everything)).toBe(true)
@@ -64,7 +66,7 @@ describe('what several hosts lack', () => {
 
   test('is packed apart where it is different', async () => {
     const manifest = await manifestOf(folder(), contents)
-    const packer = packOnce(manifest)
+    const packer = createPacker(manifest)
     const [some, none] = await Promise.all([
       read(
         packer,
@@ -80,18 +82,51 @@ describe('what several hosts lack', () => {
     await packer.close()
   })
 
+  test('is told of while it is handed out, also within one large file', async () => {
+    const size = 20_000_000
+    const manifest = await manifestOf(folder(), { large: randomBytes(size) })
+    const packer = createPacker(manifest)
+    const told: number[] = []
+    await read(packer, missing(manifest), (bytes) => told.push(bytes))
+    expect(told.filter((bytes) => bytes > 0).length).toBeGreaterThan(10)
+    expect(told.reduce((sum, bytes) => sum + bytes, 0)).toBe(size)
+    await packer.close()
+  })
+
   test('fails for all when a file is not what was hashed', async () => {
     const manifest = await manifestOf(folder(), contents)
     appendFileSync(manifest.files[11]!.source, 'more')
-    const packer = packOnce(manifest)
+    const packer = createPacker(manifest)
     const readers = [1, 2].map(() => failureOf(read(packer, missing(manifest))))
     for (const failure of await Promise.all(readers)) expect(failure.code).toBe('file-changed')
     await packer.close()
   })
 
+  const onSmallDisk = mayMount ? test : test.skip
+  onSmallDisk('fails with the remedy where the runner has no room for it', async () => {
+    const manifest = await manifestOf(folder(), { large: randomBytes(20_000_000) })
+    const small = folder()
+    const unmount = mountTmpfs(small, 'size=1m')
+    const before = process.env['RUNNER_TEMP']
+    process.env['RUNNER_TEMP'] = small
+    const packer = createPacker(manifest)
+    try {
+      const { code, remedy } = await failureOf(read(packer, missing(manifest)))
+      expect({ code, remedy }).toEqual({
+        code: 'runner-disk-full',
+        remedy: expect.stringContaining('RUNNER_TEMP'),
+      })
+    } finally {
+      if (before === undefined) delete process.env['RUNNER_TEMP']
+      else process.env['RUNNER_TEMP'] = before
+      await packer.close()
+      unmount()
+    }
+  })
+
   test('that nobody wants any more is let go', async () => {
     const manifest = await manifestOf(folder(), contents)
-    const packer = packOnce(manifest)
+    const packer = createPacker(manifest)
     for await (const { content } of packer.parts(missing(manifest), () => {})) {
       for await (const _ of content) break
       break
@@ -102,7 +137,7 @@ describe('what several hosts lack', () => {
 
   test('is described by one manifest', async () => {
     const manifest = await manifestOf(folder(), contents)
-    const packer = packOnce(manifest)
+    const packer = createPacker(manifest)
     const one = async () => {
       const pieces: Buffer[] = []
       for await (const piece of packer.manifest('')) pieces.push(piece)
@@ -115,13 +150,15 @@ describe('what several hosts lack', () => {
   })
 })
 
-describe('what one host lacks', () => {
-  test('is packed before it asks, where it will lack everything', async () => {
-    const manifest = await manifestOf(folder(), contents)
-    const packer = packForOne(manifest, packAhead(manifest, everything.length))
+describe('what a server without a release lacks', () => {
+  test('is packed before it asks, once', async () => {
+    const from = folder()
+    const manifest = await manifestOf(from, contents)
+    const packer = createPacker(manifest, pack(manifest.files))
     let told = 0
     expect((await read(packer, missing(manifest), (bytes) => (told += bytes))).equals(everything)).toBe(true)
     expect(told).toBe(everything.length)
+    rmSync(from, { recursive: true })
     // Once more, after a lost connection.
     expect((await read(packer, missing(manifest))).equals(everything)).toBe(true)
     await packer.close()
@@ -129,17 +166,19 @@ describe('what one host lacks', () => {
 
   test('is what it asks for, whatever was foreseen', async () => {
     const manifest = await manifestOf(folder(), contents)
-    const packer = packForOne(manifest, packAhead(manifest, everything.length))
+    const packer = createPacker(manifest, pack(manifest.files))
     const some = missing(manifest, (index) => index !== 3)
     const { '13': _, ...others } = contents
     expect((await read(packer, some)).equals(Buffer.concat(Object.values(others)))).toBe(true)
+    // All of it after that: what was packed ahead has not come to its end.
+    expect((await read(packer, missing(manifest))).equals(everything)).toBe(true)
     await packer.close()
   })
 
   test('is let go when nobody asks', async () => {
     const from = folder()
     const manifest = await manifestOf(from, contents)
-    const packer = packForOne(manifest, packAhead(manifest, everything.length))
+    const packer = createPacker(manifest, pack(manifest.files))
     await packer.close()
     rmSync(from, { recursive: true })
   })

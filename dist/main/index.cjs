@@ -57613,15 +57613,37 @@ const external_node_os_namespaceObject = require("node:os");
 
 
 
-/** Open for reading and writing. It has no name from the beginning on, so that it goes with this process, however that ends. */
+
+/**
+ * Open for reading and writing. It has no name from the beginning on, so that it goes with this process, however that
+ * ends. It lies where GitHub's runner has room for a job: elsewhere `/tmp` may be memory.
+ * @throws Failure `runner-disk-full`
+ */
 function unnamedFile() {
-    const folder = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
+    let folder;
     try {
+        folder = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(process.env['RUNNER_TEMP'] || (0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
         return (0,external_node_fs_namespaceObject.openSync)((0,external_node_path_namespaceObject.join)(folder, 'file'), 'wx+', 0o600);
     }
-    finally {
-        (0,external_node_fs_namespaceObject.rmSync)(folder, { recursive: true, force: true });
+    catch (error) {
+        throw notWritten(error);
     }
+    finally {
+        if (folder !== undefined)
+            (0,external_node_fs_namespaceObject.rmSync)(folder, { recursive: true, force: true });
+    }
+}
+/** An error of writing to it, as a Failure `runner-disk-full` where that is what it means. */
+function notWritten(error) {
+    const { code, message } = error;
+    if (code !== 'ENOSPC' && code !== 'EDQUOT')
+        return error;
+    return new failure_Failure('runner-disk-full', 'the runner’s disk is full', {
+        remedy: 'Make room on the runner: what is sent is packed in its temporary folder (RUNNER_TEMP, else TMPDIR), ' +
+            'which takes some 20 % of the release’s size, at most all of it.',
+        evidence: message,
+        cause: error,
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/transfer/spool.js
@@ -57630,14 +57652,20 @@ function unnamedFile() {
 
 /** What is written, and read, at once, in bytes. */
 const PIECE = 64 * 1024;
+/** @throws Failure `runner-disk-full`, as what is added to it does */
 function createSpool() {
     const handle = unnamedFile();
     let size = 0;
     let waiting = '';
     const write = () => {
         const bytes = Buffer.from(waiting);
-        for (let at = 0; at < bytes.length;)
-            at += (0,external_node_fs_namespaceObject.writeSync)(handle, bytes, at, bytes.length - at, size + at);
+        try {
+            for (let at = 0; at < bytes.length;)
+                at += (0,external_node_fs_namespaceObject.writeSync)(handle, bytes, at, bytes.length - at, size + at);
+        }
+        catch (error) {
+            throw notWritten(error);
+        }
         size += bytes.length;
         waiting = '';
     };
@@ -57883,10 +57911,14 @@ function missingFiles({ entries }, bitmap) {
         },
     };
 }
-function* filesOf(entries) {
-    for (const entry of entries)
-        if (stream_isFile(entry))
-            yield entry;
+function filesOf(entries) {
+    return {
+        *[Symbol.iterator]() {
+            for (const entry of entries)
+                if (stream_isFile(entry))
+                    yield entry;
+        },
+    };
 }
 function stream_isFile(entry) {
     return entry.kind === 'file';
@@ -57905,17 +57937,17 @@ const AT_ONCE = 2;
 /** What may be packed ahead of its turn, of each part, in bytes. */
 const AHEAD = 4 * 1024 * 1024;
 /**
- * The files in parts, in the order in which they are sent. The ones after the one that is being sent are read and
- * packed meanwhile.
- * @param progress told of bytes that were packed
+ * The files in parts, in the order in which they are sent. The one after the one that is being read is packed meanwhile.
  * @param bytes how many there are
  */
-function* contentParts(files, progress = () => undefined, bytes = totalSize(files)) {
+function* contentParts(files, bytes = totalSize(files)) {
     const quality = qualityFor(bytes);
     const begun = [];
     try {
         for (const part of cut(inSendingOrder(files))) {
-            begun.push({ files: part, content: compress(contents(part, progress), quality, AHEAD) });
+            let taken = 0;
+            const content = compress(contents(part, (more) => (taken += more)), quality, AHEAD);
+            begun.push({ files: part, content, takenBytes: () => taken });
             if (begun.length < AT_ONCE)
                 continue;
             yield begun[0];
@@ -58036,10 +58068,10 @@ async function feed(packed, source) {
     packed.end();
 }
 
-;// CONCATENATED MODULE: ./build/transfer/pack-once.js
+;// CONCATENATED MODULE: ./build/transfer/pack.js
 /**
- * For several hosts: what they lack is packed once, into a file of the runner's, and each host reads it at its own
- * pace. None holds another back, and none costs memory.
+ * Packs files into a file of the runner's, which who sends them follows. So packing waits for nobody's network, it
+ * holds nothing in memory, and several hosts read the same, each at its own pace.
  */
 
 
@@ -58047,40 +58079,17 @@ async function feed(packed, source) {
 
 
 const [closeAsync, readAsync, writeAsync] = [(0,external_node_util_.promisify)(external_node_fs_namespaceObject.close), (0,external_node_util_.promisify)(external_node_fs_namespaceObject.read), (0,external_node_util_.promisify)(external_node_fs_namespaceObject.write)];
-function packOnce(manifest) {
-    const manifests = new Map();
-    const packed = new Map();
-    return {
-        // What is packed for several is packed whole: a wrong guess would cost too much.
-        guesses: false,
-        async *manifest(base) {
-            const pieces = manifests.get(base) ?? collect(manifestStream(manifest, base));
-            manifests.set(base, pieces);
-            yield* await pieces;
-        },
-        parts(missing, progress) {
-            const same = packed.get(missing) ?? pack(missingFiles(manifest, missing));
-            packed.set(missing, same);
-            return same.parts(progress);
-        },
-        async close() {
-            await Promise.all([...packed.values()].map((one) => one.close()));
-        },
-    };
-}
-async function collect(stream) {
-    const pieces = [];
-    for await (const piece of stream)
-        pieces.push(piece);
-    return pieces;
-}
-const pack_once_PIECE = 64 * 1024;
-function pack(files) {
+const pack_PIECE = 64 * 1024;
+/**
+ * Begins at once.
+ * @param bytes how many there are
+ */
+function pack(files, bytes = totalSize(files)) {
     const news = new external_node_events_.EventEmitter().setMaxListeners(0);
     const written = [];
     const file = unnamedFile();
     let end;
-    let closed = false;
+    let stopped = false;
     const more = async () => {
         if (end !== undefined)
             throw end.error ?? new Error('what was packed was given up');
@@ -58088,11 +58097,11 @@ function pack(files) {
     };
     async function write() {
         let at = 0;
-        for (const { files: some, content } of contentParts(files)) {
-            const part = { files: some, from: at, to: at, whole: false };
+        for (const { files: some, content, takenBytes } of contentParts(files, bytes)) {
+            const part = { fileCount: some.length, takenBytes, from: at, to: at, whole: false };
             written.push(part);
             for await (const piece of content) {
-                if (closed)
+                if (stopped)
                     return;
                 await writeAsync(file, piece, 0, piece.length, at);
                 at += piece.length;
@@ -58104,18 +58113,22 @@ function pack(files) {
         }
     }
     const writing = write()
-        .catch((error) => ({ error }))
+        .catch((error) => ({ error: notWritten(error) }))
         .then((failed) => {
         end = failed ?? {};
         news.emit('more');
     });
-    async function* read(part) {
+    async function* read(part, progress) {
+        let told = 0;
         for (let at = part.from;;) {
             if (at < part.to) {
-                const piece = Buffer.allocUnsafe(Math.min(pack_once_PIECE, part.to - at));
+                const piece = Buffer.allocUnsafe(Math.min(pack_PIECE, part.to - at));
                 const { bytesRead } = await readAsync(file, piece, 0, piece.length, at);
                 at += bytesRead;
                 yield piece.subarray(0, bytesRead);
+                const now = Math.floor((part.takenBytes() * (at - part.from)) / (part.to - part.from));
+                progress(Math.max(0, now - told));
+                told = Math.max(told, now);
             }
             else if (part.whole) {
                 return;
@@ -58136,12 +58149,12 @@ function pack(files) {
                         throw end.error;
                     return;
                 }
-                yield { files: part.files, content: read(part) };
-                progress(totalSize(part.files));
+                yield { fileCount: part.fileCount, content: read(part, progress) };
             }
         },
+        stop: () => void (stopped = true),
         async close() {
-            closed = true;
+            stopped = true;
             await writing;
             await closeAsync(file);
         },
@@ -58149,59 +58162,61 @@ function pack(files) {
 }
 
 ;// CONCATENATED MODULE: ./build/transfer/packer.js
-/** Packs what servers lack, for one of them or for several. */
+/** Packs what servers lack: once for all that lack the same. */
 
 
-/** @param bytes how many there are */
-function packAhead({ entries }, bytes) {
-    let packed = 0;
-    let told = (more) => {
-        packed += more;
-    };
-    const parts = contentParts(filesOf(entries), (more) => told(more), bytes);
-    const first = parts.next();
-    return {
-        *parts(progress) {
-            told = progress;
-            progress(packed);
-            try {
-                if (first.done !== true)
-                    yield first.value;
-                yield* parts;
-            }
-            finally {
-                parts.return();
-            }
-        },
-        drop: () => void parts.return(),
-    };
-}
-/**
- * For one host: it reads what is being packed.
- * @param ahead of the same tree, for a server that has nothing yet
- */
-function packForOne(manifest, ahead) {
+
+/** @param everything of the same tree, for a server that has nothing yet: what is packed before anybody has asked */
+function createPacker(manifest, everything) {
     const all = Bitmap.full(manifest.fileCount).format();
-    let begun = ahead;
+    const manifests = new Map();
+    const packed = new Map();
+    if (everything !== undefined)
+        packed.set(all, everything);
+    const begun = [...packed.values()];
     return {
-        guesses: ahead !== undefined,
-        manifest: (base) => manifestStream(manifest, base),
+        guesses: everything !== undefined,
+        manifest(base) {
+            const read = manifests.get(base) ?? shared(manifestStream(manifest, base));
+            manifests.set(base, read);
+            return read();
+        },
         parts(missing, progress) {
-            const given = begun;
-            begun = undefined;
-            if (given !== undefined && missing === all)
-                return given.parts(progress);
-            given?.drop();
-            return contentParts(missingFiles(manifest, missing), progress);
+            if (missing !== all && everything !== undefined) {
+                // A wrong guess takes no more of the processor's time.
+                everything.stop();
+                packed.delete(all);
+            }
+            let same = packed.get(missing);
+            if (same === undefined) {
+                same = pack(missingFiles(manifest, missing));
+                packed.set(missing, same);
+                begun.push(same);
+            }
+            return same.parts(progress);
         },
         async close() {
-            begun?.drop();
+            await Promise.all(begun.map((one) => one.close()));
         },
+    };
+}
+/** A stream that each reader gets from its first piece on. What is read stays in memory. */
+function shared(stream) {
+    const source = stream[Symbol.asyncIterator]();
+    const pieces = [];
+    return async function* () {
+        for (let index = 0;; index += 1) {
+            const { done, value } = await (pieces[index] ??= source.next());
+            if (done === true)
+                return;
+            yield value;
+        }
     };
 }
 
 ;// CONCATENATED MODULE: ./build/phases/assemble.js
 /** assemble: lays the deploy tree out (standalone, static, public), sees that the server can run it, and hashes it. */
+
 
 
 
@@ -58238,15 +58253,15 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
             binaries.push(entry);
     }
     checkEach(hosts, (facts) => assertFits({ entries: binaries }, output, facts));
-    const ahead = (await lacksAll(plan, hosts)) ? packAhead({ entries }, total) : undefined;
+    const everything = (await lacksAll(plan, hosts)) ? pack(filesOf(entries), total) : undefined;
     try {
         const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total));
-        const packer = hosts.length > 1 ? packOnce(manifest) : packForOne(manifest, ahead);
         const { fileCount, bytes } = manifest;
+        const packer = createPacker(manifest, everything);
         return { value: { manifest, packer }, detail: `${plural(fileCount, 'file')}, ${formatBytes(bytes)}` };
     }
     catch (error) {
-        ahead?.drop();
+        await everything?.close();
         throw error;
     }
 }
@@ -60314,18 +60329,25 @@ function send({ packer, onSent }, course, agent, id, wanted, bytes, log) {
     let failure;
     let stopped = false;
     async function* counted(content) {
-        for await (const chunk of content) {
-            if (stopped)
-                return;
-            course.sentBytes += chunk.length;
-            onSent(chunk.length);
-            yield chunk;
+        try {
+            for await (const chunk of content) {
+                if (stopped)
+                    return;
+                course.sentBytes += chunk.length;
+                onSent(chunk.length);
+                yield chunk;
+            }
+        }
+        catch (error) {
+            // What is not wanted is not packed any more either.
+            if (!stopped)
+                throw error;
         }
     }
     async function sendAll() {
         const progress = startProgress(log, 'sent', bytes);
-        for await (const part of packer.parts(wanted, progress)) {
-            const filled = agent.call('fill', { id, files: part.files.length }, { body: counted(part.content) });
+        for await (const { fileCount, content } of packer.parts(wanted, progress)) {
+            const filled = agent.call('fill', { id, files: fileCount }, { body: counted(content) });
             filled.catch((error) => (failure ??= error));
             await agent.sent();
             if (stopped)

@@ -12,9 +12,10 @@ import type { Plan } from '../plan.ts'
 import { LAUNCHER } from '../protocol/manifest.ts'
 import { checkEach, type Host } from './hosts.ts'
 import { createManifest, type Manifest } from '../transfer/manifest.ts'
-import { packOnce } from '../transfer/pack-once.ts'
-import { packAhead, type Packer, packForOne } from '../transfer/packer.ts'
+import { pack } from '../transfer/pack.ts'
+import { createPacker, type Packer } from '../transfer/packer.ts'
 import { createSpool } from '../transfer/spool.ts'
+import { filesOf } from '../transfer/stream.ts'
 
 export interface Assembled {
   readonly manifest: Manifest
@@ -50,14 +51,14 @@ export async function assemble(
     if (tellsOfBinaries(entry)) binaries.push(entry)
   }
   checkEach(hosts, (facts) => assertFits({ entries: binaries }, output, facts))
-  const ahead = (await lacksAll(plan, hosts)) ? packAhead({ entries }, total) : undefined
+  const everything = (await lacksAll(plan, hosts)) ? pack(filesOf(entries), total) : undefined
   try {
     const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total))
-    const packer = hosts.length > 1 ? packOnce(manifest) : packForOne(manifest, ahead)
     const { fileCount, bytes } = manifest
+    const packer = createPacker(manifest, everything)
     return { value: { manifest, packer }, detail: `${plural(fileCount, 'file')}, ${formatBytes(bytes)}` }
   } catch (error) {
-    ahead?.drop()
+    await everything?.close()
     throw error
   }
 }

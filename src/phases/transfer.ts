@@ -142,18 +142,23 @@ function send(
   let stopped = false
 
   async function* counted(content: AsyncIterable<Buffer>) {
-    for await (const chunk of content) {
-      if (stopped) return
-      course.sentBytes += chunk.length
-      onSent(chunk.length)
-      yield chunk
+    try {
+      for await (const chunk of content) {
+        if (stopped) return
+        course.sentBytes += chunk.length
+        onSent(chunk.length)
+        yield chunk
+      }
+    } catch (error) {
+      // What is not wanted is not packed any more either.
+      if (!stopped) throw error
     }
   }
 
   async function sendAll(): Promise<void> {
     const progress = startProgress(log, 'sent', bytes)
-    for await (const part of packer.parts(wanted, progress)) {
-      const filled = agent.call('fill', { id, files: part.files.length }, { body: counted(part.content) })
+    for await (const { fileCount, content } of packer.parts(wanted, progress)) {
+      const filled = agent.call('fill', { id, files: fileCount }, { body: counted(content) })
       filled.catch((error: unknown) => (failure ??= error))
       await agent.sent()
       if (stopped) return

@@ -1,13 +1,8 @@
-/** Packs what servers lack, for one of them or for several. */
+/** Packs what servers lack: once for all that lack the same. */
 import { Bitmap } from '../content/bitmap.ts'
-import type { Tree } from '../next/layers.ts'
 import type { Manifest } from './manifest.ts'
-import { contentParts, filesOf, manifestStream, missingFiles, type TreeFile } from './stream.ts'
-
-export interface PackedPart {
-  readonly files: readonly TreeFile[]
-  readonly content: AsyncIterable<Buffer>
-}
+import { pack, type Packed, type PackedPart } from './pack.ts'
+import { manifestStream, missingFiles } from './stream.ts'
 
 export interface Packer {
   /** @param base see manifestStream */
@@ -18,59 +13,55 @@ export interface Packer {
    * @param missing bitmap, base64, see missingFiles
    * @param progress told of the files' bytes that were handed out
    */
-  parts(missing: string, progress: (bytes: number) => void): AsyncIterable<PackedPart> | Iterable<PackedPart>
+  parts(missing: string, progress: (bytes: number) => void): AsyncIterable<PackedPart>
   /** Afterwards nothing can be read any more. */
   close(): Promise<void>
 }
 
-/** Everything there is, whose first parts are packed before anybody has asked for them. */
-export interface Ahead {
-  parts(progress: (bytes: number) => void): Iterable<PackedPart>
-  drop(): void
-}
-
-/** @param bytes how many there are */
-export function packAhead({ entries }: Tree, bytes: number): Ahead {
-  let packed = 0
-  let told: (bytes: number) => void = (more) => {
-    packed += more
-  }
-  const parts = contentParts(filesOf(entries), (more) => told(more), bytes)
-  const first = parts.next()
-  return {
-    *parts(progress) {
-      told = progress
-      progress(packed)
-      try {
-        if (first.done !== true) yield first.value
-        yield* parts
-      } finally {
-        parts.return()
-      }
-    },
-    drop: () => void parts.return(),
-  }
-}
-
-/**
- * For one host: it reads what is being packed.
- * @param ahead of the same tree, for a server that has nothing yet
- */
-export function packForOne(manifest: Manifest, ahead?: Ahead): Packer {
+/** @param everything of the same tree, for a server that has nothing yet: what is packed before anybody has asked */
+export function createPacker(manifest: Manifest, everything?: Packed): Packer {
   const all = Bitmap.full(manifest.fileCount).format()
-  let begun = ahead
+  const manifests = new Map<string, () => AsyncIterable<Buffer>>()
+  const packed = new Map<string, Packed>()
+  if (everything !== undefined) packed.set(all, everything)
+  const begun = [...packed.values()]
+
   return {
-    guesses: ahead !== undefined,
-    manifest: (base) => manifestStream(manifest, base),
+    guesses: everything !== undefined,
+    manifest(base) {
+      const read = manifests.get(base) ?? shared(manifestStream(manifest, base))
+      manifests.set(base, read)
+      return read()
+    },
     parts(missing, progress) {
-      const given = begun
-      begun = undefined
-      if (given !== undefined && missing === all) return given.parts(progress)
-      given?.drop()
-      return contentParts(missingFiles(manifest, missing), progress)
+      if (missing !== all && everything !== undefined) {
+        // A wrong guess takes no more of the processor's time.
+        everything.stop()
+        packed.delete(all)
+      }
+      let same = packed.get(missing)
+      if (same === undefined) {
+        same = pack(missingFiles(manifest, missing))
+        packed.set(missing, same)
+        begun.push(same)
+      }
+      return same.parts(progress)
     },
     async close() {
-      begun?.drop()
+      await Promise.all(begun.map((one) => one.close()))
     },
+  }
+}
+
+/** A stream that each reader gets from its first piece on. What is read stays in memory. */
+function shared<T>(stream: AsyncIterable<T>): () => AsyncIterable<T> {
+  const source = stream[Symbol.asyncIterator]()
+  const pieces: Promise<IteratorResult<T>>[] = []
+  return async function* () {
+    for (let index = 0; ; index += 1) {
+      const { done, value } = await (pieces[index] ??= source.next())
+      if (done === true) return
+      yield value
+    }
   }
 }

@@ -1,6 +1,6 @@
 /** A list that is kept in a file instead of in memory, however long it is. */
 import { readSync, writeSync } from 'node:fs'
-import { unnamedFile } from './unnamed-file.ts'
+import { notWritten, unnamedFile } from './unnamed-file.ts'
 
 /** What is written, and read, at once, in bytes. */
 const PIECE = 64 * 1024
@@ -10,6 +10,7 @@ export interface Spool<T> extends Iterable<T> {
   add(item: T): void
 }
 
+/** @throws Failure `runner-disk-full`, as what is added to it does */
 export function createSpool<T>(): Spool<T> {
   const handle = unnamedFile()
   let size = 0
@@ -17,7 +18,11 @@ export function createSpool<T>(): Spool<T> {
 
   const write = () => {
     const bytes = Buffer.from(waiting)
-    for (let at = 0; at < bytes.length;) at += writeSync(handle, bytes, at, bytes.length - at, size + at)
+    try {
+      for (let at = 0; at < bytes.length;) at += writeSync(handle, bytes, at, bytes.length - at, size + at)
+    } catch (error) {
+      throw notWritten(error)
+    }
     size += bytes.length
     waiting = ''
   }

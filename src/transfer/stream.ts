@@ -81,10 +81,12 @@ export function missingFiles({ entries }: Pick<Manifest, 'entries'>, bitmap: str
 /** What packing needs to know of a file. */
 export type TreeFile = Extract<TreeEntry, { kind: 'file' }>
 
-export function* filesOf<T extends TreeEntry>(
-  entries: Iterable<T>,
-): Generator<T & { readonly kind: 'file' }, void, undefined> {
-  for (const entry of entries) if (isFile(entry)) yield entry
+export function filesOf<T extends TreeEntry>(entries: Iterable<T>): Iterable<T & { readonly kind: 'file' }> {
+  return {
+    *[Symbol.iterator]() {
+      for (const entry of entries) if (isFile(entry)) yield entry
+    },
+  }
 }
 
 function isFile<T extends TreeEntry>(entry: T): entry is T & { readonly kind: 'file' } {
@@ -97,10 +99,12 @@ export function totalSize(files: Iterable<Pick<TreeFile, 'size'>>): number {
   return sum
 }
 
-/** What is sent in one compressed stream of its own. */
+/** What is packed into one compressed stream of its own. */
 export interface Part {
   readonly files: readonly TreeFile[]
   readonly content: Readable
+  /** Of the files' bytes, how many have gone into the stream. */
+  takenBytes(): number
 }
 
 /** Of a part, unless a single file is larger: eight windows of brotli, so that cutting costs next to nothing. */
@@ -112,21 +116,24 @@ const AT_ONCE = 2
 const AHEAD = 4 * 1024 * 1024
 
 /**
- * The files in parts, in the order in which they are sent. The ones after the one that is being sent are read and
- * packed meanwhile.
- * @param progress told of bytes that were packed
+ * The files in parts, in the order in which they are sent. The one after the one that is being read is packed meanwhile.
  * @param bytes how many there are
  */
 export function* contentParts(
   files: Iterable<TreeFile>,
-  progress: (bytes: number) => void = () => undefined,
   bytes: number = totalSize(files),
 ): Generator<Part, void, undefined> {
   const quality = qualityFor(bytes)
   const begun: Part[] = []
   try {
     for (const part of cut(inSendingOrder(files))) {
-      begun.push({ files: part, content: compress(contents(part, progress), quality, AHEAD) })
+      let taken = 0
+      const content = compress(
+        contents(part, (more) => (taken += more)),
+        quality,
+        AHEAD,
+      )
+      begun.push({ files: part, content, takenBytes: () => taken })
       if (begun.length < AT_ONCE) continue
       yield begun[0]!
       begun.shift()

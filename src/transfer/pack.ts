@@ -1,53 +1,38 @@
 /**
- * For several hosts: what they lack is packed once, into a file of the runner's, and each host reads it at its own
- * pace. None holds another back, and none costs memory.
+ * Packs files into a file of the runner's, which who sends them follows. So packing waits for nobody's network, it
+ * holds nothing in memory, and several hosts read the same, each at its own pace.
  */
 import { EventEmitter, once } from 'node:events'
 import { close as closeFile, read as readFile, write as writeFile } from 'node:fs'
 import { promisify } from 'node:util'
-import type { Manifest } from './manifest.ts'
-import type { PackedPart, Packer } from './packer.ts'
-import { contentParts, manifestStream, missingFiles, totalSize, type TreeFile } from './stream.ts'
-import { unnamedFile } from './unnamed-file.ts'
+import { contentParts, type Part, totalSize, type TreeFile } from './stream.ts'
+import { notWritten, unnamedFile } from './unnamed-file.ts'
 
 const [closeAsync, readAsync, writeAsync] = [promisify(closeFile), promisify(readFile), promisify(writeFile)]
 
-export function packOnce(manifest: Manifest): Packer {
-  const manifests = new Map<string, Promise<readonly Buffer[]>>()
-  const packed = new Map<string, Packed>()
-  return {
-    // What is packed for several is packed whole: a wrong guess would cost too much.
-    guesses: false,
-    async *manifest(base) {
-      const pieces = manifests.get(base) ?? collect(manifestStream(manifest, base))
-      manifests.set(base, pieces)
-      yield* await pieces
-    },
-    parts(missing, progress) {
-      const same = packed.get(missing) ?? pack(missingFiles(manifest, missing))
-      packed.set(missing, same)
-      return same.parts(progress)
-    },
-    async close() {
-      await Promise.all([...packed.values()].map((one) => one.close()))
-    },
-  }
+/** What is sent in one compressed stream of its own. */
+export interface PackedPart {
+  readonly fileCount: number
+  readonly content: AsyncIterable<Buffer>
 }
 
-async function collect(stream: AsyncIterable<Buffer>): Promise<readonly Buffer[]> {
-  const pieces: Buffer[] = []
-  for await (const piece of stream) pieces.push(piece)
-  return pieces
-}
-
-interface Packed {
+export interface Packed {
+  /**
+   * The parts in their order, from the first on for each who asks.
+   * @param progress told of the files' bytes that were handed out; within a part by what it has been packed to so far
+   * @throws Failure `runner-disk-full`, and `file-changed`, see contentParts
+   */
   parts(progress: (bytes: number) => void): AsyncIterable<PackedPart>
+  /** Packs no more: what is not there yet never comes. */
+  stop(): void
+  /** Afterwards nothing can be read any more. */
   close(): Promise<void>
 }
 
-/** Where a part lies in the file, and whether all of it is there. In bytes. */
+/** Where a part lies in the file, in bytes, and whether all of it is there. */
 interface Written {
-  readonly files: readonly TreeFile[]
+  readonly fileCount: number
+  readonly takenBytes: Part['takenBytes']
   readonly from: number
   to: number
   whole: boolean
@@ -55,12 +40,16 @@ interface Written {
 
 const PIECE = 64 * 1024
 
-function pack(files: Iterable<TreeFile>): Packed {
+/**
+ * Begins at once.
+ * @param bytes how many there are
+ */
+export function pack(files: Iterable<TreeFile>, bytes: number = totalSize(files)): Packed {
   const news = new EventEmitter().setMaxListeners(0)
   const written: Written[] = []
   const file = unnamedFile()
   let end: { readonly error?: unknown } | undefined
-  let closed = false
+  let stopped = false
 
   const more = async () => {
     if (end !== undefined) throw end.error ?? new Error('what was packed was given up')
@@ -68,11 +57,11 @@ function pack(files: Iterable<TreeFile>): Packed {
   }
   async function write(): Promise<void> {
     let at = 0
-    for (const { files: some, content } of contentParts(files)) {
-      const part: Written = { files: some, from: at, to: at, whole: false }
+    for (const { files: some, content, takenBytes } of contentParts(files, bytes)) {
+      const part: Written = { fileCount: some.length, takenBytes, from: at, to: at, whole: false }
       written.push(part)
       for await (const piece of content) {
-        if (closed) return
+        if (stopped) return
         await writeAsync(file, piece, 0, piece.length, at)
         at += piece.length
         part.to = at
@@ -83,19 +72,26 @@ function pack(files: Iterable<TreeFile>): Packed {
     }
   }
   const writing = write()
-    .catch((error: unknown) => ({ error }))
+    .catch((error: unknown) => ({ error: notWritten(error) }))
     .then((failed) => {
       end = failed ?? {}
       news.emit('more')
     })
 
-  async function* read(part: Written): AsyncGenerator<Buffer, void, undefined> {
+  async function* read(
+    part: Written,
+    progress: (bytes: number) => void,
+  ): AsyncGenerator<Buffer, void, undefined> {
+    let told = 0
     for (let at = part.from; ;) {
       if (at < part.to) {
         const piece = Buffer.allocUnsafe(Math.min(PIECE, part.to - at))
         const { bytesRead } = await readAsync(file, piece, 0, piece.length, at)
         at += bytesRead
         yield piece.subarray(0, bytesRead)
+        const now = Math.floor((part.takenBytes() * (at - part.from)) / (part.to - part.from))
+        progress(Math.max(0, now - told))
+        told = Math.max(told, now)
       } else if (part.whole) {
         return
       } else {
@@ -112,12 +108,12 @@ function pack(files: Iterable<TreeFile>): Packed {
           if (end?.error !== undefined) throw end.error
           return
         }
-        yield { files: part.files, content: read(part) }
-        progress(totalSize(part.files))
+        yield { fileCount: part.fileCount, content: read(part, progress) }
       }
     },
+    stop: () => void (stopped = true),
     async close() {
-      closed = true
+      stopped = true
       await writing
       await closeAsync(file)
     },
