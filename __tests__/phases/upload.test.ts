@@ -105,7 +105,7 @@ async function open(): Promise<Session> {
 async function upload({ plan, pipeline }: Session, manifest: Manifest, onSent?: (bytes: number) => void) {
   // As `assemble` does it.
   const isFirst = (await hosts[0]!.base()).base === null
-  const packer = createPacker(manifest, isFirst ? pack(filesOf(manifest.entries)) : undefined)
+  const packer = createPacker(manifest, isFirst ? pack(filesOf(manifest.entries), manifest.bytes) : undefined)
   return uploadToAll(plan, hosts, output, { manifest, packer }, pipeline, onSent)
 }
 const incoming = () => {

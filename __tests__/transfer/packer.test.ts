@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { appendFileSync, rmSync } from 'node:fs'
+import { appendFileSync, readdirSync, readlinkSync, rmSync } from 'node:fs'
 import { brotliDecompressSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { Bitmap } from '../../src/content/bitmap.ts'
@@ -8,6 +8,7 @@ import { createPacker, type Packer } from '../../src/transfer/packer.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { mayMount, mountTmpfs } from '../support/test-mounts.ts'
+import { until } from '../support/until.ts'
 import { type ListedManifest, manifestOf } from '../support/tree.ts'
 
 const folder = temporaryFolders()
@@ -27,13 +28,25 @@ function missing({ files }: ListedManifest, wanted: (index: number) => boolean =
   return bitmap.format()
 }
 
+/** Those that this process has open. */
+function unnamedFiles(): number {
+  return readdirSync('/proc/self/fd').filter((handle) => {
+    try {
+      return /gapless-\w+\/file \(deleted\)$/.test(readlinkSync(`/proc/self/fd/${handle}`))
+    } catch {
+      // That of the listing itself.
+      return false
+    }
+  }).length
+}
+
 async function read(
   packer: Packer,
   bitmap: string,
   progress: (bytes: number) => void = () => undefined,
 ): Promise<Buffer> {
   const whole: Buffer[] = []
-  for await (const { content } of packer.parts(bitmap, progress)) {
+  for await (const { content } of packer.parts(bitmap, everything.length, progress)) {
     const pieces: Buffer[] = []
     for await (const piece of content) pieces.push(piece)
     whole.push(brotliDecompressSync(Buffer.concat(pieces)))
@@ -106,7 +119,8 @@ describe('what servers lack', () => {
   onSmallDisk('fails with the remedy where the runner has no room for it', async () => {
     const manifest = await manifestOf(folder(), { large: randomBytes(20_000_000) })
     const small = folder()
-    const unmount = mountTmpfs(small, 'size=1m')
+    // The last write that fits is cut short: what is packed comes in pieces of 64 KB.
+    const unmount = mountTmpfs(small, 'size=1028k')
     const before = process.env['RUNNER_TEMP']
     process.env['RUNNER_TEMP'] = small
     const packer = createPacker(manifest)
@@ -124,10 +138,26 @@ describe('what servers lack', () => {
     }
   })
 
+  test('is packed no further when nobody reads it any more, and anew for who comes later', async () => {
+    const manifest = await manifestOf(folder(), contents)
+    const packer = createPacker(manifest)
+    const open = unnamedFiles()
+    for await (const { content } of packer.parts(missing(manifest), everything.length, () => {})) {
+      for await (const _ of content) break
+      expect(unnamedFiles()).toBe(open + 1)
+      break
+    }
+    await until('the room is given back', () => unnamedFiles() === open)
+    expect((await read(packer, missing(manifest))).equals(everything)).toBe(true)
+    expect(unnamedFiles()).toBe(open + 1)
+    await packer.close()
+    expect(unnamedFiles()).toBe(open)
+  })
+
   test('that nobody wants any more is let go', async () => {
     const manifest = await manifestOf(folder(), contents)
     const packer = createPacker(manifest)
-    for await (const { content } of packer.parts(missing(manifest), () => {})) {
+    for await (const { content } of packer.parts(missing(manifest), everything.length, () => {})) {
       for await (const _ of content) break
       break
     }
@@ -154,7 +184,7 @@ describe('what a server without a release lacks', () => {
   test('is packed before it asks, once', async () => {
     const from = folder()
     const manifest = await manifestOf(from, contents)
-    const packer = createPacker(manifest, pack(manifest.files))
+    const packer = createPacker(manifest, pack(manifest.files, everything.length))
     let told = 0
     expect((await read(packer, missing(manifest), (bytes) => (told += bytes))).equals(everything)).toBe(true)
     expect(told).toBe(everything.length)
@@ -166,7 +196,7 @@ describe('what a server without a release lacks', () => {
 
   test('is what it asks for, whatever was foreseen', async () => {
     const manifest = await manifestOf(folder(), contents)
-    const packer = createPacker(manifest, pack(manifest.files))
+    const packer = createPacker(manifest, pack(manifest.files, everything.length))
     const some = missing(manifest, (index) => index !== 3)
     const { '13': _, ...others } = contents
     expect((await read(packer, some)).equals(Buffer.concat(Object.values(others)))).toBe(true)
@@ -178,7 +208,7 @@ describe('what a server without a release lacks', () => {
   test('is let go when nobody asks', async () => {
     const from = folder()
     const manifest = await manifestOf(from, contents)
-    const packer = createPacker(manifest, pack(manifest.files))
+    const packer = createPacker(manifest, pack(manifest.files, everything.length))
     await packer.close()
     rmSync(from, { recursive: true })
   })

@@ -57622,7 +57622,7 @@ const external_node_os_namespaceObject = require("node:os");
 function unnamedFile() {
     let folder;
     try {
-        folder = (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(process.env['RUNNER_TEMP'] || (0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
+        folder = newFolder();
         return (0,external_node_fs_namespaceObject.openSync)((0,external_node_path_namespaceObject.join)(folder, 'file'), 'wx+', 0o600);
     }
     catch (error) {
@@ -57633,14 +57633,26 @@ function unnamedFile() {
             (0,external_node_fs_namespaceObject.rmSync)(folder, { recursive: true, force: true });
     }
 }
+function newFolder() {
+    const ofRunner = process.env['RUNNER_TEMP'];
+    if (ofRunner) {
+        try {
+            return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(ofRunner, 'gapless-'));
+        }
+        catch {
+            // In a container of another user it may be closed to this one.
+        }
+    }
+    return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
+}
 /** An error of writing to it, as a Failure `runner-disk-full` where that is what it means. */
 function notWritten(error) {
     const { code, message } = error;
     if (code !== 'ENOSPC' && code !== 'EDQUOT')
         return error;
     return new failure_Failure('runner-disk-full', 'the runner’s disk is full', {
-        remedy: 'Make room on the runner: what is sent is packed in its temporary folder (RUNNER_TEMP, else TMPDIR), ' +
-            'which takes some 20 % of the release’s size, at most all of it.',
+        remedy: 'Make room on the runner: what is sent is packed into its temporary folder (RUNNER_TEMP, else TMPDIR) first. ' +
+            'As much as the release takes is enough for a server.',
         evidence: message,
         cause: error,
     });
@@ -58083,28 +58095,29 @@ const pack_PIECE = 64 * 1024;
 /**
  * Begins at once.
  * @param bytes how many there are
+ * @throws Failure `runner-disk-full`
  */
-function pack(files, bytes = totalSize(files)) {
+function pack(files, bytes) {
     const news = new external_node_events_.EventEmitter().setMaxListeners(0);
     const written = [];
     const file = unnamedFile();
-    let end;
+    let readers = 0;
     let stopped = false;
-    const more = async () => {
-        if (end !== undefined)
-            throw end.error ?? new Error('what was packed was given up');
-        await (0,external_node_events_.once)(news, 'more');
-    };
+    let end;
     async function write() {
         let at = 0;
         for (const { files: some, content, takenBytes } of contentParts(files, bytes)) {
             const part = { fileCount: some.length, takenBytes, from: at, to: at, whole: false };
             written.push(part);
             for await (const piece of content) {
-                if (stopped)
-                    return;
-                await writeAsync(file, piece, 0, piece.length, at);
-                at += piece.length;
+                // A disk that is all but full takes a piece of it.
+                for (let from = 0; from < piece.length;) {
+                    if (stopped)
+                        throw new Error('what was packed is not wanted any more');
+                    const { bytesWritten } = await writeAsync(file, piece, from, piece.length - from, at);
+                    from += bytesWritten;
+                    at += bytesWritten;
+                }
                 part.to = at;
                 news.emit('more');
             }
@@ -58118,12 +58131,19 @@ function pack(files, bytes = totalSize(files)) {
         end = failed ?? {};
         news.emit('more');
     });
+    const more = async () => {
+        if (end?.error !== undefined)
+            throw end.error;
+        await (0,external_node_events_.once)(news, 'more');
+    };
     async function* read(part, progress) {
         let told = 0;
         for (let at = part.from;;) {
             if (at < part.to) {
                 const piece = Buffer.allocUnsafe(Math.min(pack_PIECE, part.to - at));
                 const { bytesRead } = await readAsync(file, piece, 0, piece.length, at);
+                if (bytesRead === 0)
+                    throw new Error('what was packed is not there');
                 at += bytesRead;
                 yield piece.subarray(0, bytesRead);
                 const now = Math.floor((part.takenBytes() * (at - part.from)) / (part.to - part.from));
@@ -58138,26 +58158,36 @@ function pack(files, bytes = totalSize(files)) {
             }
         }
     }
+    let closing;
+    const close = () => {
+        stopped = true;
+        closing ??= writing.then(() => closeAsync(file)).catch(() => undefined);
+        return closing;
+    };
     return {
         async *parts(progress) {
-            for (let index = 0;; index += 1) {
-                while (index >= written.length && end === undefined)
-                    await more();
-                const part = written[index];
-                if (part === undefined) {
-                    if (end?.error !== undefined)
-                        throw end.error;
-                    return;
+            readers += 1;
+            try {
+                for (let index = 0;; index += 1) {
+                    while (index >= written.length && end === undefined)
+                        await more();
+                    const part = written[index];
+                    if (part === undefined) {
+                        if (end?.error !== undefined)
+                            throw end.error;
+                        return;
+                    }
+                    yield { fileCount: part.fileCount, content: read(part, progress) };
                 }
-                yield { fileCount: part.fileCount, content: read(part, progress) };
+            }
+            finally {
+                readers -= 1;
+                if (readers === 0 && end === undefined)
+                    void close();
             }
         },
-        stop: () => void (stopped = true),
-        async close() {
-            stopped = true;
-            await writing;
-            await closeAsync(file);
-        },
+        isStopped: () => stopped,
+        close,
     };
 }
 
@@ -58168,12 +58198,11 @@ function pack(files, bytes = totalSize(files)) {
 
 /** @param everything of the same tree, for a server that has nothing yet: what is packed before anybody has asked */
 function createPacker(manifest, everything) {
-    const all = Bitmap.full(manifest.fileCount).format();
     const manifests = new Map();
     const packed = new Map();
+    let closed = false;
     if (everything !== undefined)
-        packed.set(all, everything);
-    const begun = [...packed.values()];
+        packed.set(Bitmap.full(manifest.fileCount).format(), everything);
     return {
         guesses: everything !== undefined,
         manifest(base) {
@@ -58181,22 +58210,20 @@ function createPacker(manifest, everything) {
             manifests.set(base, read);
             return read();
         },
-        parts(missing, progress) {
-            if (missing !== all && everything !== undefined) {
-                // A wrong guess takes no more of the processor's time.
-                everything.stop();
-                packed.delete(all);
-            }
+        parts(missing, bytes, progress) {
+            if (closed)
+                throw new Error('what was packed is gone');
             let same = packed.get(missing);
-            if (same === undefined) {
-                same = pack(missingFiles(manifest, missing));
+            if (same === undefined || same.isStopped()) {
+                same = pack(missingFiles(manifest, missing), bytes);
                 packed.set(missing, same);
-                begun.push(same);
             }
             return same.parts(progress);
         },
         async close() {
-            await Promise.all(begun.map((one) => one.close()));
+            closed = true;
+            manifests.clear();
+            await Promise.all([...packed.values()].map((one) => one.close()));
         },
     };
 }
@@ -60329,29 +60356,22 @@ function send({ packer, onSent }, course, agent, id, wanted, bytes, log) {
     let failure;
     let stopped = false;
     async function* counted(content) {
-        try {
-            for await (const chunk of content) {
-                if (stopped)
-                    return;
-                course.sentBytes += chunk.length;
-                onSent(chunk.length);
-                yield chunk;
-            }
-        }
-        catch (error) {
-            // What is not wanted is not packed any more either.
-            if (!stopped)
-                throw error;
+        for await (const chunk of content) {
+            if (stopped)
+                return;
+            course.sentBytes += chunk.length;
+            onSent(chunk.length);
+            yield chunk;
         }
     }
     async function sendAll() {
         const progress = startProgress(log, 'sent', bytes);
-        for await (const { fileCount, content } of packer.parts(wanted, progress)) {
+        for await (const { fileCount, content } of packer.parts(wanted, bytes, progress)) {
+            if (stopped)
+                return;
             const filled = agent.call('fill', { id, files: fileCount }, { body: counted(content) });
             filled.catch((error) => (failure ??= error));
             await agent.sent();
-            if (stopped)
-                return;
             if (failure !== undefined)
                 throw failure;
         }
@@ -60520,7 +60540,7 @@ function status_describe({ releases, workers, lock, interrupted }) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/upload.js
-/** upload: sends what the server lacks, in one compressed stream; the server proves every file by its hash. */
+/** upload: sends what the server lacks, compressed; the server proves every file by its hash. */
 
 
 
@@ -60533,9 +60553,12 @@ function status_describe({ releases, workers, lock, interrupted }) {
  */
 async function uploadToAll(plan, hosts, output, { manifest, packer }, pipeline, onSent = () => undefined) {
     const { maxParallel } = plan.inputs;
-    const id = hosts.length > 1 ? await agreeOnId(hosts, maxParallel, pipeline) : null;
-    const release = { plan, output, manifest, packer, id, onSent };
-    const uploaded = await onEach(hosts, maxParallel, pipeline, (host, log) => log.run('upload', () => upload(release, host, log.log))).finally(() => packer.close());
+    const sendToEach = async () => {
+        const id = hosts.length > 1 ? await agreeOnId(hosts, maxParallel, pipeline) : null;
+        const release = { plan, output, manifest, packer, id, onSent };
+        return onEach(hosts, maxParallel, pipeline, (host, log) => log.run('upload', () => upload(release, host, log.log)));
+    };
+    const uploaded = await sendToEach().finally(() => packer.close());
     const sum = (of) => uploaded.reduce((total, one) => total + of(one), 0);
     const sent = {
         files: sum((one) => one.sent.files),

@@ -142,26 +142,21 @@ function send(
   let stopped = false
 
   async function* counted(content: AsyncIterable<Buffer>) {
-    try {
-      for await (const chunk of content) {
-        if (stopped) return
-        course.sentBytes += chunk.length
-        onSent(chunk.length)
-        yield chunk
-      }
-    } catch (error) {
-      // What is not wanted is not packed any more either.
-      if (!stopped) throw error
+    for await (const chunk of content) {
+      if (stopped) return
+      course.sentBytes += chunk.length
+      onSent(chunk.length)
+      yield chunk
     }
   }
 
   async function sendAll(): Promise<void> {
     const progress = startProgress(log, 'sent', bytes)
-    for await (const { fileCount, content } of packer.parts(wanted, progress)) {
+    for await (const { fileCount, content } of packer.parts(wanted, bytes, progress)) {
+      if (stopped) return
       const filled = agent.call('fill', { id, files: fileCount }, { body: counted(content) })
       filled.catch((error: unknown) => (failure ??= error))
       await agent.sent()
-      if (stopped) return
       if (failure !== undefined) throw failure
     }
   }

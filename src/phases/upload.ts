@@ -1,4 +1,4 @@
-/** upload: sends what the server lacks, in one compressed stream; the server proves every file by its hash. */
+/** upload: sends what the server lacks, compressed; the server proves every file by its hash. */
 import { Bitmap } from '../content/bitmap.ts'
 import { formatBytes, plural } from '../format.ts'
 import type { Sent } from '../outcome.ts'
@@ -31,11 +31,14 @@ export async function uploadToAll(
   onSent: (bytes: number) => void = () => undefined,
 ): Promise<Uploaded> {
   const { maxParallel } = plan.inputs
-  const id = hosts.length > 1 ? await agreeOnId(hosts, maxParallel, pipeline) : null
-  const release = { plan, output, manifest, packer, id, onSent }
-  const uploaded = await onEach(hosts, maxParallel, pipeline, (host, log) =>
-    log.run('upload', () => upload(release, host, log.log)),
-  ).finally(() => packer.close())
+  const sendToEach = async () => {
+    const id = hosts.length > 1 ? await agreeOnId(hosts, maxParallel, pipeline) : null
+    const release = { plan, output, manifest, packer, id, onSent }
+    return onEach(hosts, maxParallel, pipeline, (host, log) =>
+      log.run('upload', () => upload(release, host, log.log)),
+    )
+  }
+  const uploaded = await sendToEach().finally(() => packer.close())
   const sum = (of: (one: Uploaded) => number) => uploaded.reduce((total, one) => total + of(one), 0)
   const sent = {
     files: sum((one) => one.sent.files),

@@ -5,7 +5,7 @@
 import { EventEmitter, once } from 'node:events'
 import { close as closeFile, read as readFile, write as writeFile } from 'node:fs'
 import { promisify } from 'node:util'
-import { contentParts, type Part, totalSize, type TreeFile } from './stream.ts'
+import { contentParts, type Part, type TreeFile } from './stream.ts'
 import { notWritten, unnamedFile } from './unnamed-file.ts'
 
 const [closeAsync, readAsync, writeAsync] = [promisify(closeFile), promisify(readFile), promisify(writeFile)]
@@ -18,14 +18,15 @@ export interface PackedPart {
 
 export interface Packed {
   /**
-   * The parts in their order, from the first on for each who asks.
+   * The parts in their order, from the first on for each who asks. When the last one has left before all was packed,
+   * packing stops, and the room is given back.
    * @param progress told of the files' bytes that were handed out; within a part by what it has been packed to so far
    * @throws Failure `runner-disk-full`, and `file-changed`, see contentParts
    */
   parts(progress: (bytes: number) => void): AsyncIterable<PackedPart>
-  /** Packs no more: what is not there yet never comes. */
-  stop(): void
-  /** Afterwards nothing can be read any more. */
+  /** Whether it was stopped: there is nothing to be read any more. */
+  isStopped(): boolean
+  /** Stops it, whoever reads. Never fails: nothing depends on what was packed by then. */
   close(): Promise<void>
 }
 
@@ -43,27 +44,29 @@ const PIECE = 64 * 1024
 /**
  * Begins at once.
  * @param bytes how many there are
+ * @throws Failure `runner-disk-full`
  */
-export function pack(files: Iterable<TreeFile>, bytes: number = totalSize(files)): Packed {
+export function pack(files: Iterable<TreeFile>, bytes: number): Packed {
   const news = new EventEmitter().setMaxListeners(0)
   const written: Written[] = []
   const file = unnamedFile()
-  let end: { readonly error?: unknown } | undefined
+  let readers = 0
   let stopped = false
+  let end: { readonly error?: unknown } | undefined
 
-  const more = async () => {
-    if (end !== undefined) throw end.error ?? new Error('what was packed was given up')
-    await once(news, 'more')
-  }
   async function write(): Promise<void> {
     let at = 0
     for (const { files: some, content, takenBytes } of contentParts(files, bytes)) {
       const part: Written = { fileCount: some.length, takenBytes, from: at, to: at, whole: false }
       written.push(part)
       for await (const piece of content) {
-        if (stopped) return
-        await writeAsync(file, piece, 0, piece.length, at)
-        at += piece.length
+        // A disk that is all but full takes a piece of it.
+        for (let from = 0; from < piece.length;) {
+          if (stopped) throw new Error('what was packed is not wanted any more')
+          const { bytesWritten } = await writeAsync(file, piece, from, piece.length - from, at)
+          from += bytesWritten
+          at += bytesWritten
+        }
         part.to = at
         news.emit('more')
       }
@@ -78,6 +81,10 @@ export function pack(files: Iterable<TreeFile>, bytes: number = totalSize(files)
       news.emit('more')
     })
 
+  const more = async () => {
+    if (end?.error !== undefined) throw end.error
+    await once(news, 'more')
+  }
   async function* read(
     part: Written,
     progress: (bytes: number) => void,
@@ -87,6 +94,7 @@ export function pack(files: Iterable<TreeFile>, bytes: number = totalSize(files)
       if (at < part.to) {
         const piece = Buffer.allocUnsafe(Math.min(PIECE, part.to - at))
         const { bytesRead } = await readAsync(file, piece, 0, piece.length, at)
+        if (bytesRead === 0) throw new Error('what was packed is not there')
         at += bytesRead
         yield piece.subarray(0, bytesRead)
         const now = Math.floor((part.takenBytes() * (at - part.from)) / (part.to - part.from))
@@ -99,23 +107,32 @@ export function pack(files: Iterable<TreeFile>, bytes: number = totalSize(files)
       }
     }
   }
+
+  let closing: Promise<void> | undefined
+  const close = () => {
+    stopped = true
+    closing ??= writing.then(() => closeAsync(file)).catch(() => undefined)
+    return closing
+  }
   return {
     async *parts(progress) {
-      for (let index = 0; ; index += 1) {
-        while (index >= written.length && end === undefined) await more()
-        const part = written[index]
-        if (part === undefined) {
-          if (end?.error !== undefined) throw end.error
-          return
+      readers += 1
+      try {
+        for (let index = 0; ; index += 1) {
+          while (index >= written.length && end === undefined) await more()
+          const part = written[index]
+          if (part === undefined) {
+            if (end?.error !== undefined) throw end.error
+            return
+          }
+          yield { fileCount: part.fileCount, content: read(part, progress) }
         }
-        yield { fileCount: part.fileCount, content: read(part, progress) }
+      } finally {
+        readers -= 1
+        if (readers === 0 && end === undefined) void close()
       }
     },
-    stop: () => void (stopped = true),
-    async close() {
-      stopped = true
-      await writing
-      await closeAsync(file)
-    },
+    isStopped: () => stopped,
+    close,
   }
 }

@@ -11,20 +11,20 @@ export interface Packer {
   readonly guesses: boolean
   /**
    * @param missing bitmap, base64, see missingFiles
+   * @param bytes how many those have
    * @param progress told of the files' bytes that were handed out
    */
-  parts(missing: string, progress: (bytes: number) => void): AsyncIterable<PackedPart>
+  parts(missing: string, bytes: number, progress: (bytes: number) => void): AsyncIterable<PackedPart>
   /** Afterwards nothing can be read any more. */
   close(): Promise<void>
 }
 
 /** @param everything of the same tree, for a server that has nothing yet: what is packed before anybody has asked */
 export function createPacker(manifest: Manifest, everything?: Packed): Packer {
-  const all = Bitmap.full(manifest.fileCount).format()
   const manifests = new Map<string, () => AsyncIterable<Buffer>>()
   const packed = new Map<string, Packed>()
-  if (everything !== undefined) packed.set(all, everything)
-  const begun = [...packed.values()]
+  let closed = false
+  if (everything !== undefined) packed.set(Bitmap.full(manifest.fileCount).format(), everything)
 
   return {
     guesses: everything !== undefined,
@@ -33,22 +33,19 @@ export function createPacker(manifest: Manifest, everything?: Packed): Packer {
       manifests.set(base, read)
       return read()
     },
-    parts(missing, progress) {
-      if (missing !== all && everything !== undefined) {
-        // A wrong guess takes no more of the processor's time.
-        everything.stop()
-        packed.delete(all)
-      }
+    parts(missing, bytes, progress) {
+      if (closed) throw new Error('what was packed is gone')
       let same = packed.get(missing)
-      if (same === undefined) {
-        same = pack(missingFiles(manifest, missing))
+      if (same === undefined || same.isStopped()) {
+        same = pack(missingFiles(manifest, missing), bytes)
         packed.set(missing, same)
-        begun.push(same)
       }
       return same.parts(progress)
     },
     async close() {
-      await Promise.all(begun.map((one) => one.close()))
+      closed = true
+      manifests.clear()
+      await Promise.all([...packed.values()].map((one) => one.close()))
     },
   }
 }

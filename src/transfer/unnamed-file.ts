@@ -12,7 +12,7 @@ import { Failure } from '../protocol/failure.ts'
 export function unnamedFile(): number {
   let folder: string | undefined
   try {
-    folder = mkdtempSync(join(process.env['RUNNER_TEMP'] || tmpdir(), 'gapless-'))
+    folder = newFolder()
     return openSync(join(folder, 'file'), 'wx+', 0o600)
   } catch (error) {
     throw notWritten(error)
@@ -21,14 +21,26 @@ export function unnamedFile(): number {
   }
 }
 
+function newFolder(): string {
+  const ofRunner = process.env['RUNNER_TEMP']
+  if (ofRunner) {
+    try {
+      return mkdtempSync(join(ofRunner, 'gapless-'))
+    } catch {
+      // In a container of another user it may be closed to this one.
+    }
+  }
+  return mkdtempSync(join(tmpdir(), 'gapless-'))
+}
+
 /** An error of writing to it, as a Failure `runner-disk-full` where that is what it means. */
 export function notWritten(error: unknown): unknown {
   const { code, message } = error as NodeJS.ErrnoException
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
   return new Failure('runner-disk-full', 'the runner’s disk is full', {
     remedy:
-      'Make room on the runner: what is sent is packed in its temporary folder (RUNNER_TEMP, else TMPDIR), ' +
-      'which takes some 20 % of the release’s size, at most all of it.',
+      'Make room on the runner: what is sent is packed into its temporary folder (RUNNER_TEMP, else TMPDIR) first. ' +
+      'As much as the release takes is enough for a server.',
     evidence: message,
     cause: error,
   })
