@@ -4519,38 +4519,8 @@ async function* none() {
 
 ;// CONCATENATED MODULE: external "node:zlib"
 const external_node_zlib_namespaceObject = require("node:zlib");
-;// CONCATENATED MODULE: ./build/agent/parallel.js
-/** Acts on all items, up to `limit` at once. The first failure ends it, when those under way have ended. */
-async function inParallel(items, limit, act) {
-    const rest = each(items);
-    let failed = false;
-    const work = async () => {
-        for (;;) {
-            const { done, value } = await rest.next();
-            if (done === true || failed)
-                return;
-            try {
-                await act(value);
-            }
-            catch (error) {
-                failed = true;
-                throw error;
-            }
-        }
-    };
-    const results = await Promise.allSettled(Array.from({ length: limit }, work));
-    await rest.return();
-    for (const result of results)
-        if (result.status === 'rejected')
-            throw result.reason;
-}
-async function* each(items) {
-    yield* items;
-}
-
 ;// CONCATENATED MODULE: ./build/agent/receive.js
 /** Turns the one stream of an upload into files, each proven by its hash. */
-
 
 
 
@@ -4607,19 +4577,6 @@ async function receive(directory, files, folder, body) {
     finally {
         await pieces.close();
     }
-}
-/** From here on the file system is flushed as a whole. */
-const MANY_FILES = 200;
-/**
- * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four threads for
- * files: one is left to unpack what comes meanwhile.
- */
-const FLUSHED_AT_ONCE = 3;
-/** @param syncAll see fileSystemSync */
-async function flush(directory, files, syncAll) {
-    if (files.length >= MANY_FILES && (await syncAll(directory)))
-        return;
-    await inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile((0,external_node_path_namespaceObject.join)(directory, path)));
 }
 /** Makes each folder once. */
 function folderMaker() {
@@ -4859,6 +4816,108 @@ function* inSendingOrder(files) {
         if (order.isNext(file))
             yield file;
     yield* order.rest();
+}
+
+;// CONCATENATED MODULE: ./build/agent/parallel.js
+/** Acts on all items, up to `limit` at once. The first failure ends it, when those under way have ended. */
+async function inParallel(items, limit, act) {
+    const rest = each(items);
+    let failed = false;
+    const work = async () => {
+        for (;;) {
+            const { done, value } = await rest.next();
+            if (done === true || failed)
+                return;
+            try {
+                await act(value);
+            }
+            catch (error) {
+                failed = true;
+                throw error;
+            }
+        }
+    };
+    const results = await Promise.allSettled(Array.from({ length: limit }, work));
+    await rest.return();
+    for (const result of results)
+        if (result.status === 'rejected')
+            throw result.reason;
+}
+async function* each(items) {
+    yield* items;
+}
+
+;// CONCATENATED MODULE: ./build/agent/sync-file-system.js
+/** Flushing very many files: the whole file system at once costs far less than one by one. */
+
+
+
+/** ext2 to 4, XFS, btrfs: what `statfs` calls them. */
+const KNOWN = new Set([0xef53, 0x58465342, 0x9123683e]);
+/** In ms: where others write much, it is not waited for. */
+const LIMIT = 20_000;
+/** Asks only once what the server's `sync` is. */
+function fileSystemSync() {
+    let isGnu;
+    return async (folder) => {
+        if (!kernelTells((0,external_node_os_namespaceObject.release)()) || !KNOWN.has((await (0,promises_namespaceObject.statfs)(folder)).type))
+            return false;
+        isGnu ??= output(['--version']).then((version) => version?.includes('GNU coreutils') === true);
+        return (await isGnu) && (await output(['-f', folder])) !== null;
+    };
+}
+function kernelTells(version) {
+    const [major = 0, minor = 0] = version.split('.').map(Number);
+    return major > 5 || (major === 5 && minor >= 8);
+}
+/** What `sync` prints; null when it fails. */
+function output(args) {
+    return new Promise((resolve) => {
+        const timer = setTimeout(resolve, LIMIT, null);
+        const done = (text) => {
+            clearTimeout(timer);
+            resolve(text);
+        };
+        try {
+            (0,external_node_child_process_namespaceObject.execFile)('sync', args, { env: process.env }, (error, text) => done(error === null ? text : null));
+        }
+        catch {
+            // What hinders a process from being started at all is thrown.
+            done(null);
+        }
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/flush.js
+/** Makes what came last through a power cut, while more comes. */
+
+
+
+
+function startFlushing(directory, syncAll = fileSystemSync()) {
+    let last = Promise.resolve();
+    let before = last;
+    return {
+        async add(files) {
+            await before;
+            before = last;
+            last = before.then(() => flush(directory, files, syncAll));
+            last.catch(() => undefined);
+        },
+        done: () => last,
+    };
+}
+/** From here on the file system is flushed as a whole. */
+const MANY_FILES = 200;
+/**
+ * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four threads for
+ * files: one is left to unpack what comes meanwhile.
+ */
+const FLUSHED_AT_ONCE = 3;
+async function flush(directory, files, syncAll) {
+    if (files.length >= MANY_FILES && (await syncAll(directory)))
+        return;
+    await inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile((0,external_node_path_namespaceObject.join)(directory, path)));
 }
 
 ;// CONCATENATED MODULE: ./build/agent/place.js
@@ -5130,47 +5189,6 @@ function assertInside(root, real, path) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/agent/sync-file-system.js
-/** Flushing very many files: the whole file system at once costs far less than one by one. */
-
-
-
-/** ext2 to 4, XFS, btrfs: what `statfs` calls them. */
-const KNOWN = new Set([0xef53, 0x58465342, 0x9123683e]);
-/** In ms: where others write much, it is not waited for. */
-const LIMIT = 20_000;
-/** Asks only once what the server's `sync` is. */
-function fileSystemSync() {
-    let isGnu;
-    return async (folder) => {
-        if (!kernelTells((0,external_node_os_namespaceObject.release)()) || !KNOWN.has((await (0,promises_namespaceObject.statfs)(folder)).type))
-            return false;
-        isGnu ??= output(['--version']).then((version) => version?.includes('GNU coreutils') === true);
-        return (await isGnu) && (await output(['-f', folder])) !== null;
-    };
-}
-function kernelTells(version) {
-    const [major = 0, minor = 0] = version.split('.').map(Number);
-    return major > 5 || (major === 5 && minor >= 8);
-}
-/** What `sync` prints; null when it fails. */
-function output(args) {
-    return new Promise((resolve) => {
-        const timer = setTimeout(resolve, LIMIT, null);
-        const done = (text) => {
-            clearTimeout(timer);
-            resolve(text);
-        };
-        try {
-            (0,external_node_child_process_namespaceObject.execFile)('sync', args, { env: process.env }, (error, text) => done(error === null ? text : null));
-        }
-        catch {
-            // What hinders a process from being started at all is thrown.
-            done(null);
-        }
-    });
-}
-
 ;// CONCATENATED MODULE: ./build/agent/upload.js
 /**
  * Receives a release: the manifest, then the contents that the server lacks, then the commit. Everything is
@@ -5221,7 +5239,7 @@ function createUploads(layout) {
         upload = undefined;
         await ended?.placement.stop();
         await ended?.awaited.return();
-        await ended?.flushed.catch(() => undefined);
+        await ended?.flushing.done().catch(() => undefined);
         if (ended?.received === true)
             await putAside(ended.directory);
         else if (doomed !== undefined)
@@ -5270,11 +5288,9 @@ function createUploads(layout) {
                 reusedBytes,
                 lacksAll: reusedFiles === 0,
                 folder: folderMaker(),
-                syncAll: fileSystemSync(),
+                flushing: startFlushing(directory),
                 missing: missing.count,
                 awaited: filesIn(manifest, missing),
-                flushed: Promise.resolve(),
-                flushedBefore: Promise.resolve(),
                 askedAgain: false,
                 received: false,
             };
@@ -5286,10 +5302,7 @@ function createUploads(layout) {
                 const files = await take(current.awaited, count);
                 await receive(current.directory, files, current.folder, body);
                 current.missing -= count;
-                await current.flushedBefore;
-                current.flushedBefore = current.flushed;
-                current.flushed = current.flushedBefore.then(() => flush(current.directory, files, current.syncAll));
-                current.flushed.catch(() => undefined);
+                await current.flushing.add(files);
                 current.received = true;
                 return { bytes: files.reduce((sum, { size }) => sum + size, 0) };
             }
@@ -5313,7 +5326,7 @@ function createUploads(layout) {
             }
             // If it fails from here on, that is not for a lack of contents.
             current.received = false;
-            await current.flushed;
+            await current.flushing.done();
             const made = await makeRelease(layout, current, params);
             upload = undefined;
             doomed = undefined;

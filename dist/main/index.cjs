@@ -62194,8 +62194,18 @@ function forward(jump, { host, port, address }, deadline) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/phases/in-time.js
+/** Settles as `answer` does, or fails with what `late` says. @param timeoutMs from now on */
+function inTime(answer, timeoutMs, late) {
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(late()), timeoutMs);
+        answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/phases/connect.js
 /** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
+
 
 
 
@@ -62272,7 +62282,8 @@ async function openSession(plan, address, settings, log) {
         const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE);
         // Of interest only to who uploads.
         base.catch(() => undefined);
-        const facts = await inTime(inspected, connection.address, inputs.connectTimeoutMs);
+        // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
+        const facts = await inTime(inspected, inputs.connectTimeoutMs, () => silent(connection.address));
         assertUsable(facts);
         return {
             agent,
@@ -62290,16 +62301,10 @@ async function openSession(plan, address, settings, log) {
         throw error;
     }
 }
-/** A look around takes a moment. What takes longer, such as a lock that is waited for, comes later. */
-async function inTime(answer, address, timeoutMs) {
-    let timer;
-    const expiry = new Promise((_, reject) => {
-        const late = new failure_Failure('connection-timeout', `The agent on ${address} did not answer in time (connect-timeout).`, {
-            remedy: 'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
-        });
-        timer = setTimeout(() => reject(late), timeoutMs);
+function silent(address) {
+    return new failure_Failure('connection-timeout', `The agent on ${address} did not answer in time (connect-timeout).`, {
+        remedy: 'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
     });
-    return Promise.race([answer, expiry]).finally(() => clearTimeout(timer));
 }
 function assertUsable({ platform, pm2, searched, nodePath }) {
     if (platform !== 'linux') {
@@ -62337,6 +62342,7 @@ function sshOptions(inputs, address) {
 
 
 
+
 async function withHosts(plan, programs, pipeline, act) {
     const { command, dryRun } = plan.inputs;
     const known = { ...nothingKnown };
@@ -62367,13 +62373,9 @@ const LOOK = 5000;
 async function servingNow(hosts, before) {
     if (hosts.length === 0)
         return before;
-    let timer;
-    const late = new Promise((resolve) => (timer = setTimeout(() => resolve(before), LOOK)));
     const looks = hosts.map((host) => host.agent().call('inspect', {}));
     const seen = Promise.all(looks).then((facts) => agreed(facts.map(({ serving }) => serving)));
-    return Promise.race([seen, late])
-        .catch(() => before)
-        .finally(() => clearTimeout(timer));
+    return inTime(seen, LOOK, () => new Error('no answer')).catch(() => before);
 }
 /** For the report alone: nobody waits for it, and no run fails for it. It is answered before what is asked later. */
 async function infosOn(host) {

@@ -55560,8 +55560,18 @@ function hosts_named(name, failure) {
     return name === null ? failure : failure.reworded(`${name}: ${failure.message}`);
 }
 
+;// CONCATENATED MODULE: ./build/phases/in-time.js
+/** Settles as `answer` does, or fails with what `late` says. @param timeoutMs from now on */
+function inTime(answer, timeoutMs, late) {
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(late()), timeoutMs);
+        answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/phases/connect.js
 /** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
+
 
 
 
@@ -55638,7 +55648,8 @@ async function openSession(plan, address, settings, log) {
         const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE);
         // Of interest only to who uploads.
         base.catch(() => undefined);
-        const facts = await inTime(inspected, connection.address, inputs.connectTimeoutMs);
+        // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
+        const facts = await inTime(inspected, inputs.connectTimeoutMs, () => silent(connection.address));
         assertUsable(facts);
         return {
             agent,
@@ -55656,16 +55667,10 @@ async function openSession(plan, address, settings, log) {
         throw error;
     }
 }
-/** A look around takes a moment. What takes longer, such as a lock that is waited for, comes later. */
-async function inTime(answer, address, timeoutMs) {
-    let timer;
-    const expiry = new Promise((_, reject) => {
-        const late = new failure_Failure('connection-timeout', `The agent on ${address} did not answer in time (connect-timeout).`, {
-            remedy: 'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
-        });
-        timer = setTimeout(() => reject(late), timeoutMs);
+function silent(address) {
+    return new failure_Failure('connection-timeout', `The agent on ${address} did not answer in time (connect-timeout).`, {
+        remedy: 'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
     });
-    return Promise.race([answer, expiry]).finally(() => clearTimeout(timer));
 }
 function assertUsable({ platform, pm2, searched, nodePath }) {
     if (platform !== 'linux') {

@@ -9,9 +9,7 @@ import { createBrotliDecompress } from 'node:zlib'
 import { sha256 } from '../content/hash-file.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { ManifestFile } from '../protocol/manifest.ts'
-import { makeReadableFolder, syncFile, withFile } from './files.ts'
-import { inParallel } from './parallel.ts'
-import type { SyncFileSystem } from './sync-file-system.ts'
+import { makeReadableFolder, withFile } from './files.ts'
 
 /** Up to here a file is proven before anything of it is written, in bytes. */
 const SMALL = 256 * 1024
@@ -61,24 +59,6 @@ export async function receive(
   } finally {
     await pieces.close()
   }
-}
-
-/** From here on the file system is flushed as a whole. */
-const MANY_FILES = 200
-/**
- * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four threads for
- * files: one is left to unpack what comes meanwhile.
- */
-const FLUSHED_AT_ONCE = 3
-
-/** @param syncAll see fileSystemSync */
-export async function flush(
-  directory: string,
-  files: readonly ManifestFile[],
-  syncAll: SyncFileSystem,
-): Promise<void> {
-  if (files.length >= MANY_FILES && (await syncAll(directory))) return
-  await inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile(join(directory, path)))
 }
 
 export type MakeFolder = (folder: string) => void

@@ -14,12 +14,13 @@ import { formatEntry, type ManifestFile } from '../protocol/manifest.ts'
 import type { Params, Proven, Result } from '../protocol/messages.ts'
 import { largeOnesLast } from '../protocol/sending-order.ts'
 import { exists, syncFile, syncFolder, writeFileAtomic } from './files.ts'
+import { type Flushing, startFlushing } from './flush.ts'
 import { type Layout, makeFolders, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 import { baseChanged, fillIn } from './outline.ts'
 import { writeOwner } from './owner.ts'
 import { place, type Placement } from './place.ts'
-import { decompress, flush, folderMaker, type MakeFolder, receive } from './receive.ts'
+import { decompress, folderMaker, type MakeFolder, receive } from './receive.ts'
 import { liveRelease, readInfo, releaseIds } from './releases.ts'
 import { assertRoom } from './room.ts'
 import { linkShared } from './shared.ts'
@@ -33,7 +34,6 @@ import {
   uploadOwner,
 } from './sources.ts'
 import { look, toPlace } from './survey.ts'
-import { fileSystemSync, type SyncFileSystem } from './sync-file-system.ts'
 
 interface Upload {
   readonly id: string
@@ -44,13 +44,10 @@ interface Upload {
   readonly reusedBytes: number
   readonly lacksAll: boolean
   readonly folder: MakeFolder
-  readonly syncAll: SyncFileSystem
+  readonly flushing: Flushing
   /** What has not come yet: how many files, and which, in the order in which they are sent. */
   missing: number
   awaited: AsyncGenerator<ManifestFile, void, undefined>
-  /** Of the files that came, and of all but the last of their parts: while they are flushed the next ones arrive. */
-  flushed: Promise<void>
-  flushedBefore: Promise<void>
   /** The files that were damaged have been asked for. */
   askedAgain: boolean
   /** The session ended while contents came, or after: they are of use to the next one. */
@@ -94,7 +91,7 @@ export function createUploads(layout: Layout): Uploads {
     upload = undefined
     await ended?.placement.stop()
     await ended?.awaited.return()
-    await ended?.flushed.catch(() => undefined)
+    await ended?.flushing.done().catch(() => undefined)
     if (ended?.received === true) await putAside(ended.directory)
     else if (doomed !== undefined) await rm(doomed, { recursive: true, force: true })
     doomed = undefined
@@ -144,11 +141,9 @@ export function createUploads(layout: Layout): Uploads {
         reusedBytes,
         lacksAll: reusedFiles === 0,
         folder: folderMaker(),
-        syncAll: fileSystemSync(),
+        flushing: startFlushing(directory),
         missing: missing.count,
         awaited: filesIn(manifest, missing),
-        flushed: Promise.resolve(),
-        flushedBefore: Promise.resolve(),
         askedAgain: false,
         received: false,
       }
@@ -161,10 +156,7 @@ export function createUploads(layout: Layout): Uploads {
         const files = await take(current.awaited, count)
         await receive(current.directory, files, current.folder, body)
         current.missing -= count
-        await current.flushedBefore
-        current.flushedBefore = current.flushed
-        current.flushed = current.flushedBefore.then(() => flush(current.directory, files, current.syncAll))
-        current.flushed.catch(() => undefined)
+        await current.flushing.add(files)
         current.received = true
         return { bytes: files.reduce((sum, { size }) => sum + size, 0) }
       } catch (error) {
@@ -188,7 +180,7 @@ export function createUploads(layout: Layout): Uploads {
       }
       // If it fails from here on, that is not for a lack of contents.
       current.received = false
-      await current.flushed
+      await current.flushing.done()
       const made = await makeRelease(layout, current, params)
       upload = undefined
       doomed = undefined

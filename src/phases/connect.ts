@@ -10,6 +10,7 @@ import { type AgentSession, openAgent } from '../remote/agent-session.ts'
 import { traceLine } from '../remote/trace.ts'
 import { connect as connectSsh, type ConnectOptions } from '../ssh/connection.ts'
 import { type Host, onEach } from './hosts.ts'
+import { inTime } from './in-time.ts'
 import { patiently } from './reconnect.ts'
 
 interface Session {
@@ -118,7 +119,8 @@ async function openSession(
     const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE)
     // Of interest only to who uploads.
     base.catch(() => undefined)
-    const facts = await inTime(inspected, connection.address, inputs.connectTimeoutMs)
+    // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
+    const facts = await inTime(inspected, inputs.connectTimeoutMs, () => silent(connection.address))
     assertUsable(facts)
     return {
       agent,
@@ -136,21 +138,15 @@ async function openSession(
   }
 }
 
-/** A look around takes a moment. What takes longer, such as a lock that is waited for, comes later. */
-async function inTime<T>(answer: Promise<T>, address: string, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const expiry = new Promise<never>((_, reject) => {
-    const late = new Failure(
-      'connection-timeout',
-      `The agent on ${address} did not answer in time (connect-timeout).`,
-      {
-        remedy:
-          'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
-      },
-    )
-    timer = setTimeout(() => reject(late), timeoutMs)
-  })
-  return Promise.race([answer, expiry]).finally(() => clearTimeout(timer))
+function silent(address: string): Failure {
+  return new Failure(
+    'connection-timeout',
+    `The agent on ${address} did not answer in time (connect-timeout).`,
+    {
+      remedy:
+        'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
+    },
+  )
 }
 
 function assertUsable({ platform, pm2, searched, nodePath }: ServerFacts): void {

@@ -7,6 +7,7 @@ import { Failure } from '../protocol/failure.ts'
 import type { ReleaseInfo } from '../protocol/messages.ts'
 import { connect } from './connect.ts'
 import type { Host } from './hosts.ts'
+import { inTime } from './in-time.ts'
 
 /** What the command finds out on its way: where it fails, this is what the report has. */
 export type Findings = { -readonly [K in keyof Known]: Known[K] }
@@ -43,13 +44,9 @@ const LOOK = 5000
 /** A build takes its time: what served before it may not any more. @param before for a server that does not answer */
 async function servingNow(hosts: readonly Host[], before: string | null): Promise<string | null> {
   if (hosts.length === 0) return before
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<string | null>((resolve) => (timer = setTimeout(() => resolve(before), LOOK)))
   const looks = hosts.map((host) => host.agent().call('inspect', {}))
   const seen = Promise.all(looks).then((facts) => agreed(facts.map(({ serving }) => serving)))
-  return Promise.race([seen, late])
-    .catch(() => before)
-    .finally(() => clearTimeout(timer))
+  return inTime(seen, LOOK, () => new Error('no answer')).catch(() => before)
 }
 
 /** For the report alone: nobody waits for it, and no run fails for it. It is answered before what is asked later. */

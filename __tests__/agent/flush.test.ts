@@ -1,16 +1,18 @@
 import { chmodSync, existsSync, readFileSync, statfsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { flush as flushWith } from '../../src/agent/receive.ts'
-import { fileSystemSync } from '../../src/agent/sync-file-system.ts'
+import { startFlushing } from '../../src/agent/flush.ts'
 import type { ManifestFile } from '../../src/protocol/manifest.ts'
 import { flushedBy } from '../support/flushed.ts'
 import { temporaryFolders } from '../support/folder.ts'
 
 const folder = temporaryFolders()
 const path = process.env['PATH']!
-const flush = (folderOfFiles: string, files: readonly ManifestFile[]) =>
-  flushWith(folderOfFiles, files, fileSystemSync())
+async function flush(folderOfFiles: string, ...parts: (readonly ManifestFile[])[]): Promise<void> {
+  const flushing = startFlushing(folderOfFiles)
+  for (const files of parts) await flushing.add(files)
+  await flushing.done()
+}
 let directory: string
 let asked: string
 
@@ -75,5 +77,15 @@ describe('flushing', () => {
   test('tells of a file that is not there', async () => {
     const [file] = filesThere(1)
     await expect(flush(directory, [{ ...file!, path: 'elsewhere' }])).rejects.toThrow('ENOENT')
+  })
+
+  test('tells of it when it was in an earlier part, at the last with the part after the next', async () => {
+    const files = filesThere(1)
+    const lost = [{ ...files[0]!, path: 'elsewhere' }]
+    await expect(flush(directory, lost, files)).rejects.toThrow('ENOENT')
+    const flushing = startFlushing(directory)
+    await flushing.add(lost)
+    await flushing.add(files)
+    await expect(flushing.add(files)).rejects.toThrow('ENOENT')
   })
 })
