@@ -86,7 +86,10 @@ describe('connecting ends with', () => {
 
   test('a failure when the agent says nothing', async () => {
     const settings = {
-      agentFile: agentFile('exports.serve = () => setInterval(() => {}, 1000)'),
+      // It ends with its connection, as all that tests start.
+      agentFile: agentFile(
+        'exports.serve = async (_, input) => { for await (const _ of input); process.exit() }',
+      ),
       persist: false,
     }
     const failure = await failureOf(
