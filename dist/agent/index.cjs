@@ -4894,7 +4894,8 @@ function output(args) {
 
 
 
-function startFlushing(directory, syncAll = fileSystemSync()) {
+function startFlushing(directory) {
+    const syncAll = fileSystemSync();
     let last = Promise.resolve();
     let before = last;
     return {

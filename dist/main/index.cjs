@@ -58103,7 +58103,8 @@ function pack(files, bytes) {
     const file = unnamedFile();
     let readers = 0;
     let stopped = false;
-    let end;
+    let isWhole = false;
+    let failure;
     async function write() {
         let at = 0;
         for (const { files: some, content, takenBytes } of contentParts(files, bytes)) {
@@ -58126,14 +58127,11 @@ function pack(files, bytes) {
         }
     }
     const writing = write()
-        .catch((error) => ({ error: notWritten(error) }))
-        .then((failed) => {
-        end = failed ?? {};
-        news.emit('more');
-    });
+        .then(() => (isWhole = true), (error) => (failure = notWritten(error)))
+        .then(() => news.emit('more'));
     const more = async () => {
-        if (end?.error !== undefined)
-            throw end.error;
+        if (failure !== undefined)
+            throw failure;
         await (0,external_node_events_.once)(news, 'more');
     };
     async function* read(part, progress) {
@@ -58169,20 +58167,18 @@ function pack(files, bytes) {
             readers += 1;
             try {
                 for (let index = 0;; index += 1) {
-                    while (index >= written.length && end === undefined)
+                    while (index >= written.length) {
+                        if (isWhole)
+                            return;
                         await more();
-                    const part = written[index];
-                    if (part === undefined) {
-                        if (end?.error !== undefined)
-                            throw end.error;
-                        return;
                     }
+                    const part = written[index];
                     yield { fileCount: part.fileCount, content: read(part, progress) };
                 }
             }
             finally {
                 readers -= 1;
-                if (readers === 0 && end === undefined)
+                if (readers === 0 && !isWhole && failure === undefined)
                     void close();
             }
         },
@@ -58201,10 +58197,13 @@ function createPacker(manifest, everything) {
     const manifests = new Map();
     const packed = new Map();
     let closed = false;
-    if (everything !== undefined)
-        packed.set(Bitmap.full(manifest.fileCount).format(), everything);
+    let guess = null;
+    if (everything !== undefined) {
+        guess = Bitmap.full(manifest.fileCount).format();
+        packed.set(guess, everything);
+    }
     return {
-        guesses: everything !== undefined,
+        guess,
         manifest(base) {
             const read = manifests.get(base) ?? shared(manifestStream(manifest, base));
             manifests.set(base, read);
@@ -60295,21 +60294,20 @@ function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
 async function transfer(release, host, course, resumes, log) {
     const agent = host.agent();
     const { plan, output, manifest, packer } = release;
-    const all = Bitmap.full(manifest.fileCount).format();
     // What an interrupted upload has left is found by the server alone.
-    const guesses = packer.guesses && course.losses === 0;
+    const guess = course.losses === 0 ? packer.guess : null;
     let unasked;
     const { id, missing, reusedBytes, committed } = await offer(host, output, manifest, packer, (params, body) => {
         const answer = agent.call('stage', { ...params, resumes }, { body });
-        if (guesses)
-            unasked = send(release, course, agent, null, all, manifest.bytes, log);
+        if (guess !== null)
+            unasked = send(release, course, agent, null, guess, manifest.bytes, log);
         return answer;
     }).catch((error) => {
         unasked?.stop();
-        if (unasked !== undefined && failure_Failure.from(error).code === 'connection-lost') {
+        if (guess !== null && unasked !== undefined && failure_Failure.from(error).code === 'connection-lost') {
             // What of it has arrived will be found there.
             course.hadBytes ??= 0;
-            course.asked.include(Bitmap.parse(all));
+            course.asked.include(Bitmap.parse(guess));
         }
         throw error;
     });
@@ -60337,9 +60335,9 @@ async function transfer(release, host, course, resumes, log) {
         });
     }
     const sendAsked = (wanted) => send(release, course, agent, id, wanted, totalSize(missingFiles(manifest, wanted)), log);
-    if (missing !== all)
+    if (missing !== guess)
         unasked?.stop();
-    const sending = missing === all && unasked !== undefined ? unasked : sendAsked(missing);
+    const sending = missing === guess && unasked !== undefined ? unasked : sendAsked(missing);
     const first = await complete(missing, sending);
     // Files that the server had no longer have the bytes that they should have: a running app may have rewritten
     // its pages. They are sent like all others.

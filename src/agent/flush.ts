@@ -16,7 +16,8 @@ export interface Flushing {
   done(): Promise<void>
 }
 
-export function startFlushing(directory: string, syncAll: SyncFileSystem = fileSystemSync()): Flushing {
+export function startFlushing(directory: string): Flushing {
+  const syncAll = fileSystemSync()
   let last: Promise<void> = Promise.resolve()
   let before = last
   return {

@@ -52,9 +52,8 @@ export async function transfer(
 ): Promise<Committed> {
   const agent = host.agent()
   const { plan, output, manifest, packer } = release
-  const all = Bitmap.full(manifest.fileCount).format()
   // What an interrupted upload has left is found by the server alone.
-  const guesses = packer.guesses && course.losses === 0
+  const guess = course.losses === 0 ? packer.guess : null
   let unasked: Sending | undefined
   const { id, missing, reusedBytes, committed } = await offer(
     host,
@@ -63,15 +62,15 @@ export async function transfer(
     packer,
     (params, body) => {
       const answer = agent.call('stage', { ...params, resumes }, { body })
-      if (guesses) unasked = send(release, course, agent, null, all, manifest.bytes, log)
+      if (guess !== null) unasked = send(release, course, agent, null, guess, manifest.bytes, log)
       return answer
     },
   ).catch((error: unknown) => {
     unasked?.stop()
-    if (unasked !== undefined && Failure.from(error).code === 'connection-lost') {
+    if (guess !== null && unasked !== undefined && Failure.from(error).code === 'connection-lost') {
       // What of it has arrived will be found there.
       course.hadBytes ??= 0
-      course.asked.include(Bitmap.parse(all))
+      course.asked.include(Bitmap.parse(guess))
     }
     throw error
   })
@@ -106,8 +105,8 @@ export async function transfer(
 
   const sendAsked = (wanted: string) =>
     send(release, course, agent, id, wanted, totalSize(missingFiles(manifest, wanted)), log)
-  if (missing !== all) unasked?.stop()
-  const sending = missing === all && unasked !== undefined ? unasked : sendAsked(missing)
+  if (missing !== guess) unasked?.stop()
+  const sending = missing === guess && unasked !== undefined ? unasked : sendAsked(missing)
   const first = await complete(missing, sending)
   // Files that the server had no longer have the bytes that they should have: a running app may have rewritten
   // its pages. They are sent like all others.

@@ -52,7 +52,8 @@ export function pack(files: Iterable<TreeFile>, bytes: number): Packed {
   const file = unnamedFile()
   let readers = 0
   let stopped = false
-  let end: { readonly error?: unknown } | undefined
+  let isWhole = false
+  let failure: unknown
 
   async function write(): Promise<void> {
     let at = 0
@@ -75,14 +76,14 @@ export function pack(files: Iterable<TreeFile>, bytes: number): Packed {
     }
   }
   const writing = write()
-    .catch((error: unknown) => ({ error: notWritten(error) }))
-    .then((failed) => {
-      end = failed ?? {}
-      news.emit('more')
-    })
+    .then(
+      () => (isWhole = true),
+      (error: unknown) => (failure = notWritten(error)),
+    )
+    .then(() => news.emit('more'))
 
   const more = async () => {
-    if (end?.error !== undefined) throw end.error
+    if (failure !== undefined) throw failure
     await once(news, 'more')
   }
   async function* read(
@@ -119,17 +120,16 @@ export function pack(files: Iterable<TreeFile>, bytes: number): Packed {
       readers += 1
       try {
         for (let index = 0; ; index += 1) {
-          while (index >= written.length && end === undefined) await more()
-          const part = written[index]
-          if (part === undefined) {
-            if (end?.error !== undefined) throw end.error
-            return
+          while (index >= written.length) {
+            if (isWhole) return
+            await more()
           }
+          const part = written[index]!
           yield { fileCount: part.fileCount, content: read(part, progress) }
         }
       } finally {
         readers -= 1
-        if (readers === 0 && end === undefined) void close()
+        if (readers === 0 && !isWhole && failure === undefined) void close()
       }
     },
     isStopped: () => stopped,

@@ -7,8 +7,8 @@ import { manifestStream, missingFiles } from './stream.ts'
 export interface Packer {
   /** @param base see manifestStream */
   manifest(base: string): AsyncIterable<Buffer>
-  /** Whether all of it is being packed ahead, to be sent unasked. */
-  readonly guesses: boolean
+  /** What is being packed ahead, to be sent unasked: all there is, as a bitmap like `missing`; null: nothing. */
+  readonly guess: string | null
   /**
    * @param missing bitmap, base64, see missingFiles
    * @param bytes how many those have
@@ -24,10 +24,14 @@ export function createPacker(manifest: Manifest, everything?: Packed): Packer {
   const manifests = new Map<string, () => AsyncIterable<Buffer>>()
   const packed = new Map<string, Packed>()
   let closed = false
-  if (everything !== undefined) packed.set(Bitmap.full(manifest.fileCount).format(), everything)
+  let guess: string | null = null
+  if (everything !== undefined) {
+    guess = Bitmap.full(manifest.fileCount).format()
+    packed.set(guess, everything)
+  }
 
   return {
-    guesses: everything !== undefined,
+    guess,
     manifest(base) {
       const read = manifests.get(base) ?? shared(manifestStream(manifest, base))
       manifests.set(base, read)
