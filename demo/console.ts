@@ -1,10 +1,15 @@
 /** What the demo prints: plain text, with a little colour on a terminal. */
-const colour = process.stdout.isTTY && process.env['NO_COLOR'] === undefined
+export const isTerminal = process.stdout.isTTY
+const colour = isTerminal && process.env['NO_COLOR'] === undefined
+
+/** How wide the terminal is now: its window may change. */
+export const columns = () => process.stdout.columns || 80
 
 function paint(code: number, text: string): string {
   return colour ? `\x1b[${code}m${text}\x1b[0m` : text
 }
 
+export const faint = (text: string) => paint(2, text)
 export const bold = (text: string) => paint(1, text)
 export const green = (text: string) => paint(32, text)
 export const red = (text: string) => paint(31, text)
@@ -27,7 +32,7 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
     cells
       .map((cell, column) => {
         const width = widths[column] ?? 0
-        return /^[\d.,]+( s)?$/.test(cell) ? cell.padStart(width) : cell.padEnd(width)
+        return /^(-|[\d.,]+( (ms|s|min.*))?)$/.test(cell) ? cell.padStart(width) : cell.padEnd(width)
       })
       .join('  ')
       .trimEnd()

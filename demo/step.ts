@@ -1,20 +1,25 @@
 /** One step of the story: a run of the action, under load or not, and whether it went as it should. */
-import { writeFileSync } from 'node:fs'
 import { Agent } from 'node:http'
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { type LoadReport, messageOf, send, startLoad, type Visitors } from '../__tests__/support/load.ts'
+import {
+  type Load,
+  type LoadReport,
+  messageOf,
+  send,
+  startLoad,
+  type Visitors,
+} from '../__tests__/support/load.ts'
 import { runAction, type RunResult } from '../__tests__/support/runner.ts'
 import { green, red, say } from './console.ts'
-import { stopProcessesIn } from './processes.ts'
+import { startLive } from './live.ts'
+import { followPhases } from './phases.ts'
+import { stopProcessesIn } from '../scripts/processes.mjs'
 import type { Target } from './target.ts'
 
 export interface Stage {
   readonly target: Target
   /** The user's repository. */
   readonly repository: string
-  /** Where summaries and logs are kept. */
-  readonly summaries: string
   /** Aborts when the demo is to end. */
   readonly interruption: AbortSignal
 }
@@ -52,6 +57,7 @@ const AFTERMATH = 2000
 export async function perform(stage: Stage, step: Step): Promise<StepResult> {
   const { target, repository, interruption } = stage
   const load = step.visitors && startLoad(target.url, step.visitors)
+  const live = startLive('start', () => (load ? visitorsSoFar(load) : ''))
   const stopAction = () => stopProcessesIn(repository)
   interruption.addEventListener('abort', stopAction)
   let run: RunResult
@@ -61,17 +67,21 @@ export async function perform(stage: Stage, step: Step): Promise<StepResult> {
       inputs: { 'health-check-path': '/api/health', ...target.inputs, ...step.inputs },
       env: target.env,
       workspace: repository,
+      onLine: followPhases(live),
     })
-    if (load && !interruption.aborted) await delay(AFTERMATH)
+    if (load && !interruption.aborted) {
+      live.begin('last visitors')
+      await delay(AFTERMATH)
+    }
   } finally {
     interruption.removeEventListener('abort', stopAction)
     report = await load?.stop()
+    live.stop()
   }
   interruption.throwIfAborted()
 
   const text = await readText(target.url)
   const result = { name: step.name, run, load: report, mismatches: compare(step.expected, run, report, text) }
-  keep(stage, result)
   tell(result, text)
   return result
 }
@@ -114,14 +124,13 @@ async function readText(url: string): Promise<string> {
   }
 }
 
-function keep({ summaries }: Stage, { name, run }: StepResult): void {
-  const file = join(summaries, name.replaceAll(' ', '-'))
-  writeFileSync(`${file}.md`, run.summary)
-  writeFileSync(`${file}.log`, logOf(run))
+function visitorsSoFar(load: Load): string {
+  const { requests, failed } = load.soFar()
+  return `${requests} requests, ${failed} failed`
 }
 
 /** The log as a runner shows it: it keeps the lines to itself that name what to mask. */
-function logOf({ log }: RunResult): string {
+export function logOf({ log }: RunResult): string {
   return log.replace(/^::add-mask::.*\n?/gm, '')
 }
 

@@ -20,9 +20,7 @@ export async function* tellStory(stage: Stage): AsyncGenerator<StepResult, void,
   heading('The stage')
   say(`Server: ${target.description}`)
   say(`Repository: a copy of examples/next-app in ${repository}`)
-  say(
-    'Action: dist/main, as a GitHub runner runs it. Each deploy is a real npm ci and next build, and takes a while.',
-  )
+  say('Action: dist/main, as a GitHub runner runs it, with a real npm ci and real builds.')
 
   heading('1. First deploy')
   const first = await perform(stage, {
@@ -30,6 +28,7 @@ export async function* tellStory(stage: Stage): AsyncGenerator<StepResult, void,
     expected: { code: 0, status: 'live', text: 'first', seen: [] },
   })
   yield first
+  const installed = { 'install-command': 'none' }
   if (first.mismatches.length > 0) return
   const { release: firstRelease } = first.run.outputs
 
@@ -38,6 +37,7 @@ export async function* tellStory(stage: Stage): AsyncGenerator<StepResult, void,
   writeMessage(repository, 'second')
   const second = await perform(stage, {
     name: secondName,
+    inputs: installed,
     visitors,
     expected: { code: 0, status: 'live', text: 'second', seen: ['first', 'second'] },
   })
@@ -52,6 +52,7 @@ export async function* tellStory(stage: Stage): AsyncGenerator<StepResult, void,
   writeFileSync(join(repository, 'instrumentation.ts'), brokenInstrumentation)
   yield await perform(stage, {
     name: brokenName,
+    inputs: installed,
     visitors,
     expected: { code: 1, status: 'kept', live: secondRelease, text: 'second', seen: ['second'] },
   })

@@ -8,10 +8,15 @@ import { fileURLToPath } from 'node:url'
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const folder = mkdtempSync(join(tmpdir(), 'gapless-attacks-'))
 const file = join(folder, 'attacks.jsonl')
-const jest = join(root, 'node_modules', 'jest', 'bin', 'jest.js')
 const { status } = spawnSync(
   process.execPath,
-  [jest, '--runInBand', '--testTimeout', '600000', '__tests__/attacks', ...process.argv.slice(2)],
+  [
+    join(root, 'scripts', 'test.mjs'),
+    '--testTimeout',
+    '600000',
+    '__tests__/attacks',
+    ...process.argv.slice(2),
+  ],
   { cwd: root, stdio: 'inherit', env: { ...process.env, GAPLESS_ATTACKS: file } },
 )
 const rows = existsSync(file)

@@ -10,15 +10,13 @@
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { marked } from 'marked'
 import { chromium } from 'playwright-core'
 import { record } from './pictures/record.ts'
+import { summaryPage } from './summary-page.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const pictures = join(root, 'docs', 'pictures')
 const runs = join(pictures, 'runs')
-const style = readFileSync(join(root, 'scripts', 'pictures', 'style.css'), 'utf8')
-const mermaid = join(root, 'node_modules', 'mermaid', 'dist', 'mermaid.min.js')
 /** As wide as GitHub's app shows a summary on a phone, and its page beside the list of jobs on a desk. */
 const [PHONE, DESK] = [430, 900]
 const README = [
@@ -52,19 +50,8 @@ async function drawAll(forReadme) {
 async function draw(browser, { name, theme, width, path }) {
   const page = await browser.newPage({ viewport: { width, height: 400 }, colorScheme: theme })
   const markdown = readFileSync(join(runs, `${name}.md`), 'utf8')
-  const html = marked.parse(markdown, { gfm: true, async: false })
-  await page.setContent(`<!doctype html><style>${style}</style><main>${html}</main>`)
-  await page.addScriptTag({ path: mermaid })
-  await page.evaluate(async (dark) => {
-    for (const code of document.querySelectorAll('code.language-mermaid')) {
-      const block = document.createElement('div')
-      block.className = 'mermaid'
-      block.textContent = code.textContent
-      code.parentElement.replaceWith(block)
-    }
-    globalThis.mermaid.initialize({ startOnLoad: false, theme: dark ? 'dark' : 'default' })
-    await globalThis.mermaid.run()
-  }, theme === 'dark')
+  await page.setContent(summaryPage(name, [markdown]))
+  await page.waitForSelector('body[data-drawn]')
   await page.screenshot({ path, fullPage: true })
   await page.close()
   console.log(path)

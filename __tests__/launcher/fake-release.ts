@@ -12,7 +12,7 @@ import { activationFile, type ActivationFile } from '../../src/server/activation
 import { startTimeOf } from '../../src/server/process-identity.ts'
 import type { WorkerRecord } from '../../src/server/worker-record.ts'
 import { run, runtimeWith } from '../agent/releases-on-disk.ts'
-import { freePort } from '../support/server.ts'
+import { freePort } from '../support/port.ts'
 import { until } from '../support/until.ts'
 
 const ID = '20260101000001'

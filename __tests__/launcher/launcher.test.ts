@@ -8,7 +8,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/gl
 import { sinceBoot } from '../../src/server/since-boot.ts'
 import { compile } from '../support/compile.ts'
 import { temporaryFolders } from '../support/folder.ts'
-import { nodeBinary } from '../support/node.ts'
+import { nodeBinary } from '../../scripts/node-version.mjs'
 import { until } from '../support/until.ts'
 import {
   accepts,

@@ -4,7 +4,7 @@ import { type AddressInfo, createServer, type Server } from 'node:net'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import type { HealthCheck } from '../../src/protocol/messages.ts'
 import { askHealth } from '../../src/server/health.ts'
-import { freePort } from '../support/server.ts'
+import { freePort } from '../support/port.ts'
 
 const servers: Server[] = []
 afterEach(() => {

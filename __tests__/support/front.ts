@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { freePort } from './server.ts'
+import { freePort } from './port.ts'
 import { until } from './until.ts'
 
 export interface Front {

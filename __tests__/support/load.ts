@@ -50,6 +50,7 @@ export interface LoadReport {
 }
 
 export interface Load {
+  readonly soFar: () => { readonly requests: number; readonly failed: number }
   /** Begins no more requests, waits for those in flight, and reports. */
   stop(): Promise<LoadReport>
 }
@@ -123,6 +124,7 @@ export function startLoad(
     ),
   )
   return {
+    soFar: () => ({ requests, failed: failures.length }),
     async stop() {
       finish('stopped')
       await running

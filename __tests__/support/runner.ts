@@ -3,7 +3,8 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { nodeBinary } from './node.ts'
+import { createInterface } from 'node:readline'
+import { nodeBinary } from '../../scripts/node-version.mjs'
 
 export interface RunResult {
   readonly code: number | null
@@ -25,6 +26,8 @@ export interface RunOptions {
   readonly state?: Readonly<Record<string, string>>
   /** Called with the action's process, to send it signals. */
   readonly onStart?: (child: ChildProcess) => void
+  /** Called with each line of the log as it comes. */
+  readonly onLine?: (line: string) => void
 }
 
 const root = join(import.meta.dirname, '..', '..')
@@ -38,6 +41,7 @@ export async function runAction({
   step = 'main',
   state = {},
   onStart,
+  onLine,
 }: RunOptions): Promise<RunResult> {
   const folder = mkdtempSync(join(tmpdir(), 'gapless-runner-'))
   const file = (name: string) => {
@@ -71,6 +75,7 @@ export async function runAction({
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   onStart?.(child)
+  if (onLine) createInterface({ input: child.stdout }).on('line', onLine)
   let log = ''
   child.stdout.on('data', (chunk: Buffer) => (log += chunk.toString('utf8')))
   child.stderr.on('data', (chunk: Buffer) => (log += chunk.toString('utf8')))

@@ -1,12 +1,12 @@
 /** A server as users have it: a real sshd, a real PM2 of its own, a home of its own. */
 import { execFile } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { processIds, stopProcessesIn } from '../../demo/processes.ts'
+import { processIds, stopProcessesIn } from '../../scripts/processes.mjs'
 import type { Namespace } from './namespace.ts'
 import { ownUser } from './own-user.ts'
+import { freePort } from './port.ts'
 import { type Sshd, startSshd } from './sshd.ts'
 import { mountTmpfs } from './test-mounts.ts'
 
@@ -170,12 +170,4 @@ function environmentOf(pid: number): readonly string[] {
   } catch {
     return []
   }
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

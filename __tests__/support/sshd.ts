@@ -1,11 +1,11 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Namespace } from './namespace.ts'
+import { freePort } from './port.ts'
 
 export interface SshdOptions {
   /** Variables of every session, stronger than what sshd sets itself. The working directory stays the user's home. */
@@ -233,18 +233,6 @@ function configuration(
 function sshVersion(): number {
   const sshd = execFileSync('sh', ['-c', 'ssh -V 2>&1'], { encoding: 'utf8' })
   return Number(/OpenSSH_(\d+\.\d+)/.exec(sshd)?.[1] ?? 0)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => {
-    server.listen(0, '127.0.0.1', resolve)
-  })
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => {
-    server.close(resolve)
-  })
-  return port
 }
 
 function accepts(host: string, port: number): Promise<boolean> {

@@ -1,5 +1,5 @@
 import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
-import { homedir, tmpdir } from 'node:os'
+import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -183,7 +183,7 @@ describe('the sshd of the tests', () => {
 
   test('still starts sessions in the home of the account', async () => {
     await using(options(), async (connection) => {
-      expect((await output(connection, 'pwd -P')).trim()).toBe(realpathSync(homedir()))
+      expect((await output(connection, 'pwd -P')).trim()).toBe(realpathSync(userInfo().homedir))
     })
   })
 })

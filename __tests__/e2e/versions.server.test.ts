@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { buildsOfExample } from '../support/builds.ts'
 import { startLoad, type Visitors } from '../support/load.ts'
-import { nodeBinary } from '../support/node.ts'
+import { nodeBinary } from '../../scripts/node-version.mjs'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 import { createVisitedApp } from '../support/visited-app.ts'

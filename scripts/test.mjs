@@ -1,0 +1,109 @@
+/**
+ * Runs the tests: those that need no server in parallel, then those that boot servers one after the other.
+ * Fails also when a test left a file or a process behind.
+ *
+ *   node scripts/test.mjs [jest's arguments]
+ */
+import { spawn } from 'node:child_process'
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+} from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { processesIn, stopProcessesIn } from './processes.mjs'
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)))
+const SLOWEST = 10
+const suites = {
+  /** They wait for the clock now and then: a machine of two cores has room for a third. */
+  units: ['--maxWorkers=2'],
+  // Servers measure what they do: two at once would make each other late.
+  servers: ['--runInBand'],
+}
+
+/** All that a test makes goes here. As open as /tmp: some servers run as users of their own. */
+const temporary = realpathSync(mkdtempSync(join(tmpdir(), 'gapless-tests-')))
+chmodSync(temporary, 0o1777)
+const files = join(temporary, 'files')
+mkdirSync(files)
+chmodSync(files, 0o1777)
+
+const reports = []
+let failed = false
+for (const [name, how] of Object.entries(suites)) failed = !(await runSuite(name, how)) || failed
+if (process.env.GAPLESS_TEST_ALL === '1') printSlowest()
+failed = reportLeftovers() || failed
+rmSync(temporary, { recursive: true, force: true, maxRetries: 5 })
+
+const sum = (member) => reports.reduce((total, report) => total + report[member], 0)
+if (sum('numTotalTests') === 0) {
+  console.error('No test was found.')
+  failed = true
+}
+console.log(
+  `\n${sum('numPassedTests')} passed, ${sum('numFailedTests')} failed, ${sum('numPendingTests')} skipped`,
+)
+process.exit(failed ? 1 : 0)
+
+/** @returns whether the suite passed */
+async function runSuite(name, how) {
+  const begun = performance.now()
+  const report = join(temporary, `${name}.json`)
+  const status = await jest([
+    '--selectProjects',
+    name,
+    ...how,
+    '--passWithNoTests',
+    '--json',
+    '--outputFile',
+    report,
+    ...process.argv.slice(2),
+  ])
+  if (existsSync(report)) reports.push(JSON.parse(readFileSync(report, 'utf8')))
+  console.log(`${name}: ${Math.round((performance.now() - begun) / 1000)} s`)
+  return status === 0
+}
+
+function jest(args) {
+  const program = join(root, 'node_modules', 'jest', 'bin', 'jest.js')
+  // Not in NODE_OPTIONS: the programs that tests start on older versions of Node.js would get them too.
+  const flags = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning']
+  const env = { ...process.env, TMPDIR: files }
+  // Standard output is the report, which --outputFile writes as well.
+  const child = spawn(process.execPath, [...flags, program, ...args], {
+    cwd: root,
+    env,
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const forward = (signal) => child.kill(signal)
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.once(signal, forward)
+  return new Promise((resolve) => child.once('close', (status) => resolve(status ?? 1)))
+}
+
+function printSlowest() {
+  const times = reports
+    .flatMap(({ testResults }) => testResults)
+    .map(({ name, startTime, endTime }) => ({ name, seconds: Math.round((endTime - startTime) / 1000) }))
+    .sort((a, b) => b.seconds - a.seconds)
+  console.log('\nThe slowest files:')
+  for (const { name, seconds } of times.slice(0, SLOWEST))
+    console.log(`${String(seconds).padStart(6)} s  ${relative(root, name)}`)
+}
+
+/** @returns whether anything was left behind */
+function reportLeftovers() {
+  const left = readdirSync(files)
+  const running = processesIn(temporary)
+  if (left.length > 0) console.error(`Left in the temporary folder: ${left.join(', ')}`)
+  if (running.length > 0) console.error(`Processes left behind: ${running.join(', ')}`)
+  stopProcessesIn(temporary)
+  return left.length + running.length > 0
+}
