@@ -34,6 +34,10 @@ const root = join(import.meta.dirname, '..', '..')
 /** What GitHub's runners run actions on. */
 const RUNNER_NODE = '24'
 
+/** How this machine reaches the npm registry, as a runner's jobs inherit it. */
+const NETWORK = /^(npm_config_(cache|registry)|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(https?|no)_proxy)$/i
+const network = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => NETWORK.test(name)))
+
 export async function runAction({
   inputs,
   workspace,
@@ -54,6 +58,7 @@ export async function runAction({
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
+      ...network(),
       CI: 'true',
       GITHUB_ACTIONS: 'true',
       GITHUB_WORKSPACE: workspace,
