@@ -1,5 +1,6 @@
 /**
- * Runs the tests: those that need no server in parallel, then those that boot servers one after the other.
+ * Runs the tests: those that boot servers one after the other, and beside them those that need none. Servers mostly wait,
+ * and two of them would make each other late.
  * Fails also when a test left a file or a process behind.
  *
  *   node scripts/test.mjs [jest's arguments]
@@ -22,12 +23,7 @@ import { processesIn, stopProcessesIn } from './processes.mjs'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const SLOWEST = 10
-const suites = {
-  /** They wait for the clock now and then: a machine of two cores has room for a third. */
-  units: ['--maxWorkers=2'],
-  // Servers measure what they do: two at once would make each other late.
-  servers: ['--runInBand'],
-}
+const suites = ['units', 'servers']
 
 /** All that a test makes goes here. As open as /tmp: some servers run as users of their own. */
 const temporary = realpathSync(mkdtempSync(join(tmpdir(), 'gapless-tests-')))
@@ -38,7 +34,7 @@ chmodSync(files, 0o1777)
 
 const reports = []
 let failed = false
-for (const [name, how] of Object.entries(suites)) failed = !(await runSuite(name, how)) || failed
+if ((await Promise.all(suites.map(runSuite))).includes(false)) failed = true
 if (process.env.GAPLESS_TEST_ALL === '1') printSlowest()
 failed = reportLeftovers() || failed
 rmSync(temporary, { recursive: true, force: true, maxRetries: 5 })
@@ -54,13 +50,13 @@ console.log(
 process.exit(failed ? 1 : 0)
 
 /** @returns whether the suite passed */
-async function runSuite(name, how) {
+async function runSuite(name) {
   const begun = performance.now()
   const report = join(temporary, `${name}.json`)
   const status = await jest([
     '--selectProjects',
     name,
-    ...how,
+    '--runInBand',
     '--passWithNoTests',
     '--json',
     '--outputFile',

@@ -303,7 +303,7 @@ describe('the life of an app', () => {
 
     test('dies only once PM2 runs it is undone', async () => {
       const run = await deployBroken(
-        `if (process.env.pm_id !== undefined) setTimeout(() => { console.error('dead under PM2'); process.exit(1) }, 1500)`,
+        `if (process.env.pm_id !== undefined) setTimeout(() => { console.error('dead under PM2'); process.exit(1) }, 600)`,
       )
       expect({ ...run.outputs, code: run.code }).toMatchObject({
         code: 1,
@@ -357,7 +357,7 @@ describe('the life of an app', () => {
     test('is not healthy from outside is undone', async () => {
       const run = await deployBroken('', {
         'health-check-url': 'http://127.0.0.1:9/',
-        'health-check-timeout': '5s',
+        'health-check-timeout': '2s',
       })
       expect({ ...run.outputs, code: run.code }).toMatchObject({
         code: 1,
@@ -384,7 +384,7 @@ describe('the life of an app', () => {
   })
 
   test('keep-releases prunes the oldest, never the live and the previous', async () => {
-    const inputs = { ...server.inputs, ...prebuilt, 'keep-releases': '1', observe: '1s' }
+    const inputs = { ...server.inputs, ...prebuilt, 'keep-releases': '1' }
     const run = await runAction({ workspace: built.path, inputs })
     expect(run.outputs['status']).toBe('live')
     expect(releases()).toEqual([second, run.outputs['release']])

@@ -19,7 +19,13 @@ const all = process.env['GAPLESS_TEST_ALL'] === '1'
 const thorough = all ? test : test.skip
 
 const visitors = { keepAlive: 6, busy: 2, fresh: 3, post: 3, stream: 2 }
-const prebuilt = { 'install-command': 'none', 'build-command': 'none', 'health-check-timeout': '8s' }
+/** A release that dies 1.5 s after its start must die while its door is still closed. */
+const prebuilt = {
+  'install-command': 'none',
+  'build-command': 'none',
+  'health-check-timeout': '8s',
+  observe: '2s',
+}
 
 let server: TestServer
 let nginx: Nginx | undefined

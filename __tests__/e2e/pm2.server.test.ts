@@ -14,7 +14,7 @@ import { sabotage, type Workspace } from '../support/workspace.ts'
 /** PM2 in the states in which users have it. */
 
 const all = process.env['GAPLESS_TEST_ALL'] === '1'
-const prebuilt = { 'install-command': 'none', 'build-command': 'none', observe: '1s' }
+const prebuilt = { 'install-command': 'none', 'build-command': 'none', observe: '500ms' }
 
 let server: TestServer
 let workspace: Workspace

@@ -31,7 +31,7 @@ function deploy(checkout: Checkout, inputs: Readonly<Record<string, string>> = {
       'working-directory': workingDirectory,
       'health-check-path': '/api/probe?from=the+check',
       instances: '1',
-      observe: '1s',
+      observe: '500ms',
       ...inputs,
     },
   })

@@ -13,7 +13,7 @@ const quick = {
   'build-command': 'none',
   'health-check-timeout': '8s',
   instances: '1',
-  observe: '1s',
+  observe: '500ms',
 }
 
 export type Inputs = Readonly<Record<string, string>>
