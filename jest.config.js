@@ -1,6 +1,7 @@
 /** Tests run on the TypeScript sources as native ES modules: scripts/test.mjs starts Node.js with the flags. */
 const common = {
   testEnvironment: 'node',
+  cacheDirectory: '<rootDir>/node_modules/.cache/jest',
   modulePathIgnorePatterns: [
     '<rootDir>/build/',
     '<rootDir>/dist/',
@@ -22,7 +23,6 @@ const SERVER = '**/__tests__/**/*.server.test.ts'
 export default {
   // Most tests start processes, on machines that others use too.
   testTimeout: 30_000,
-  cacheDirectory: '<rootDir>/node_modules/.cache/jest',
   globalSetup: '<rootDir>/__tests__/support/setup.mjs',
   globalTeardown: '<rootDir>/__tests__/support/teardown.mjs',
   projects: [

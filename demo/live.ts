@@ -33,16 +33,16 @@ export function startLive(what: string, more: () => string = () => ''): Live {
   const erase = () => {
     if (isTerminal) process.stdout.write('\r\x1b[K')
   }
-  const timer = setInterval(
-    isTerminal ? draw : () => say(faint(`  ${text()}`)),
-    isTerminal ? FRAME_MS : LINE_MS,
-  )
+  const tick = isTerminal ? draw : () => say(faint(`  ${text()}`))
+  const timer = setInterval(tick, isTerminal ? FRAME_MS : LINE_MS)
   return {
     begin(next) {
       current = next
       detail = ''
       begun = performance.now()
-      if (!isTerminal) say(`${next}…`)
+      if (isTerminal) return
+      say(`${next}…`)
+      timer.refresh()
     },
     note(next) {
       detail = next

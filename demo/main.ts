@@ -94,7 +94,7 @@ function show(done: readonly StepResult[]): void {
     page,
     summaryPage(
       title,
-      done.map(({ run }) => run.summary),
+      done.map(({ name, run }) => `# ${name}\n\n${run.summary}`),
     ),
   )
   for (const { name, run } of done) {

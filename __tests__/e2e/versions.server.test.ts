@@ -8,8 +8,8 @@ import { createVisitedApp } from '../support/visited-app.ts'
 import { sabotage, type Workspace, workspaceAt } from '../support/workspace.ts'
 
 /**
- * The versions of PM2 and Node.js that a server may have besides the newest PM2 and the tests' own Node.js: with
- * GAPLESS_TEST_ALL=1 (npm run test:all).
+ * The versions of PM2 and Node.js that a server may have, and those that a runner may have: with GAPLESS_TEST_ALL=1
+ * (npm run test:all).
  */
 const thorough = process.env['GAPLESS_TEST_ALL'] === '1' ? describe : describe.skip
 
@@ -17,6 +17,8 @@ interface Versions {
   readonly name: string
   readonly pm2Package?: string
   readonly node?: string
+  /** The runner's Node.js: 24 unless said otherwise. */
+  readonly runnerNode?: string
   /** A Next.js that runs there, where the example's does not. */
   readonly next?: { readonly next: string; readonly react: string }
 }
@@ -24,13 +26,14 @@ interface Versions {
 const versions: readonly Versions[] = [
   { name: 'Node.js 24', node: '24' },
   { name: 'Node.js 22', node: '22' },
+  { name: 'Node.js 20, from a runner with Node.js 20', node: '20', runnerNode: '20' },
   { name: 'Node.js 18, with Next.js 14', node: '18', next: { next: '14.2.35', react: '18.3.1' } },
   { name: 'PM2 6', pm2Package: 'pm2-6' },
   { name: 'PM2 5.4', pm2Package: 'pm2-5' },
   { name: 'PM2 5.4 and Node.js 24', pm2Package: 'pm2-5', node: '24' },
 ]
 
-thorough.each(versions)('a server with $name', ({ pm2Package, node, next }) => {
+thorough.each(versions)('a server with $name', ({ pm2Package, node, next, runnerNode }) => {
   let server: TestServer
   let workspace: Workspace
   let visitors: Visitors
@@ -60,7 +63,11 @@ thorough.each(versions)('a server with $name', ({ pm2Package, node, next }) => {
 
   function deploy(inputs: Readonly<Record<string, string>> = {}, from = workspace): Promise<RunResult> {
     const prebuilt = { 'install-command': 'none', 'build-command': 'none', observe: '1s' }
-    return runAction({ workspace: from.path, inputs: { ...server.inputs, ...prebuilt, ...inputs } })
+    return runAction({
+      workspace: from.path,
+      inputs: { ...server.inputs, ...prebuilt, ...inputs },
+      ...(runnerNode === undefined ? {} : { node: runnerNode }),
+    })
   }
 
   const expectEnd = ({ code, outputs, log }: RunResult, status: string, live?: string) =>

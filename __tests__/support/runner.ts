@@ -22,6 +22,8 @@ export interface RunOptions {
   readonly workspace: string
   readonly env?: Readonly<Record<string, string>>
   readonly step?: 'main' | 'post'
+  /** The runner's Node.js: GitHub's, 24, unless said otherwise. */
+  readonly node?: string
   /** What main saved, which the runner gives to post. */
   readonly state?: Readonly<Record<string, string>>
   /** Called with the action's process, to send it signals. */
@@ -31,9 +33,6 @@ export interface RunOptions {
 }
 
 const root = join(import.meta.dirname, '..', '..')
-/** What GitHub's runners run actions on. */
-const RUNNER_NODE = '24'
-
 /** How this machine reaches the npm registry, as a runner's jobs inherit it. */
 const NETWORK = /^(npm_config_(cache|registry)|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(https?|no)_proxy)$/i
 const network = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => NETWORK.test(name)))
@@ -43,6 +42,7 @@ export async function runAction({
   workspace,
   env = {},
   step = 'main',
+  node = '24',
   state = {},
   onStart,
   onLine,
@@ -53,7 +53,7 @@ export async function runAction({
     return join(folder, name)
   }
   const files = { output: file('output'), state: file('state'), summary: file('summary') }
-  const child = spawn(nodeBinary(RUNNER_NODE), [join(root, 'dist', step, 'index.cjs')], {
+  const child = spawn(nodeBinary(node), [join(root, 'dist', step, 'index.cjs')], {
     cwd: workspace,
     env: {
       PATH: process.env['PATH'],
