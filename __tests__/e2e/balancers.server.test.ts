@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { type Balancer, startHaproxy, startNginxBalancer } from '../support/balancer.ts'
-import { buildsOfExample } from '../support/builds.ts'
+import { buildOfExample } from '../support/builds.ts'
 import { type Fleet, startFleet } from '../support/fleet.ts'
 import {
   deployUntil,
@@ -31,7 +31,8 @@ const urls = () => balancers.map(({ url }) => url)
 beforeAll(async () => {
   if (!thorough) return
   fleet = await startFleet(3)
-  ;({ first, second } = await buildsOfExample())
+  first = await buildOfExample('first')
+  second = await buildOfExample('second')
   const run = await runOnFleet(fleet, first, { batch: '100%' })
   if (run.code !== 0) throw new Error(run.log)
   const addresses = fleet.hosts.map(({ address, appPort }) => `${address}:${appPort}`)

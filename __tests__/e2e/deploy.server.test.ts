@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { shareBuild } from '../support/builds.ts'
 import { type CommandLines, watchCommandLines } from '../support/command-lines.ts'
 import { listing } from '../support/listing.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
@@ -55,6 +56,7 @@ describe('the life of an app', () => {
       'previous-release': '',
     })
     first = run.outputs['release']!
+    shareBuild('first', workspace)
     expect(run.outputs['live-release']).toBe(first)
     expect(Number(run.outputs['uploaded-bytes'])).toBeGreaterThan(1_000_000)
     expect(phases(run)).toEqual(
@@ -134,6 +136,7 @@ describe('the life of an app', () => {
     expect(await message()).toBe('second')
     expect((await server.pm2List()).map(({ pm_id }) => pm_id)).toEqual([0, 1])
     built = workspace.copyBuilt()
+    shareBuild('second', built)
   }, 120_000)
 
   test('a rollback brings the release before back, with its environment', async () => {

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { buildsOfExample } from '../support/builds.ts'
+import { buildOfExample } from '../support/builds.ts'
 import { type Fleet, type FleetHost, startFleet } from '../support/fleet.ts'
 import {
   deployUntil,
@@ -30,7 +30,8 @@ let second: Workspace
 
 beforeAll(async () => {
   if (!mayMakeNamespaces) return
-  ;({ first, second } = await buildsOfExample())
+  first = await buildOfExample('first')
+  second = await buildOfExample('second')
   fleet = await startFleet(3)
 }, 240_000)
 afterAll(async () => {

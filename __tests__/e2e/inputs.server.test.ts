@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { layoutOf } from '../../src/agent/layout.ts'
 import { takeLock } from '../../src/agent/lock.ts'
-import { buildsOfExample } from '../support/builds.ts'
+import { buildOfExample } from '../support/builds.ts'
 import { nodeBinary } from '../../scripts/node-version.mjs'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
@@ -20,7 +20,7 @@ let server: TestServer
 let jump: Sshd
 let workspace: Workspace
 beforeAll(async () => {
-  workspace = (await buildsOfExample()).first
+  workspace = await buildOfExample('first')
   ;[server, jump] = await Promise.all([startServer({ node: nodeBinary('24') }), startSshd()])
 }, 240_000)
 afterAll(async () => {

@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { buildsOfExample } from '../support/builds.ts'
+import { buildOfExample } from '../support/builds.ts'
 import { startLoad, type LoadReport } from '../support/load.ts'
 import { startNginx, type Nginx } from '../support/nginx.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
@@ -34,7 +34,8 @@ let second: Workspace
 
 beforeAll(async () => {
   server = await startServer()
-  ;({ first, second } = await buildsOfExample())
+  first = await buildOfExample('first')
+  second = await buildOfExample('second')
   const run = await runAction({ workspace: first.path, inputs: { ...server.inputs, ...prebuilt } })
   if (run.code !== 0) throw new Error(run.log)
   nginx = await startNginx(server.appPort)

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { readJournal } from '../../src/agent/journal.ts'
-import { buildsOfExample } from '../support/builds.ts'
+import { buildOfExample } from '../support/builds.ts'
 import { startLoad } from '../support/load.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { freePort } from '../support/port.ts'
@@ -20,7 +20,7 @@ let server: TestServer
 let workspace: Workspace
 
 beforeAll(async () => {
-  workspace = (await buildsOfExample()).first
+  workspace = await buildOfExample('first')
 }, 240_000)
 afterAll(() => workspace?.remove())
 
@@ -73,7 +73,7 @@ describe('an app of that name that PM2 runs in another way', () => {
     ['through npm or another program', throughAnother, ['--interpreter', '/bin/sh']],
     ['in cluster mode, with another script', plainServer, ['-i', '2']],
   ]
-  test.each(all ? ways : ways.slice(0, 2))(
+  test.each(all ? ways : ways.slice(0, 1))(
     '%s is replaced, and the gap is announced',
     async (_, start, args) => {
       await server.pm2('start', start(join(server.home, 'old')), '--name', 'next-app', ...args)

@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync, writeFileSync } 
 import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { buildsOfExample } from '../support/builds.ts'
+import { buildOfExample } from '../support/builds.ts'
 import { startProxy } from '../support/proxy.ts'
 import { fetchPackage } from '../support/registry.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
@@ -20,7 +20,7 @@ const prebuilt = { 'install-command': 'none', 'build-command': 'none' }
 
 beforeAll(async () => {
   server = await startServer()
-  workspace = (await buildsOfExample()).first
+  workspace = await buildOfExample('first')
 }, 240_000)
 afterAll(async () => {
   await server.stop()

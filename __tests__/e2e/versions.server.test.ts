@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { buildsOfExample } from '../support/builds.ts'
+import { buildOfExample } from '../support/builds.ts'
 import { startLoad, type Visitors } from '../support/load.ts'
 import { nodeBinary } from '../../scripts/node-version.mjs'
 import { runAction, type RunResult } from '../support/runner.ts'
@@ -45,7 +45,7 @@ thorough.each(versions)('a server with $name', ({ pm2Package, node, next, runner
     })
     visitors = { keepAlive: 4, fresh: 2 }
     if (next === undefined) {
-      workspace = (await buildsOfExample()).first
+      workspace = await buildOfExample('first')
       visitors = { ...visitors, post: 2, stream: 1 }
       return
     }

@@ -3,7 +3,7 @@ import { get } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { readJournal } from '../../src/agent/journal.ts'
-import { buildsOfExample } from '../support/builds.ts'
+import { buildOfExample } from '../support/builds.ts'
 import { type FailedRequest, startLoad } from '../support/load.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
@@ -65,7 +65,7 @@ describe.each(all ? ['pm2', 'pm2-6', 'pm2-5'] : ['pm2'])('under %s', (pm2Package
   const thorough = all ? test : test.skip
   const slow = all && pm2Package === 'pm2' ? test : test.skip
   beforeAll(async () => {
-    workspace = (await buildsOfExample()).first
+    workspace = await buildOfExample('first')
     server = await startServer({ pm2Package })
     const run = await deploy()
     if (run.code !== 0) throw new Error(run.log)

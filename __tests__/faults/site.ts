@@ -9,7 +9,7 @@ import { activatedAt } from '../../src/agent/releases.ts'
 import { layoutOf, releaseDirectory, releaseFiles } from '../../src/agent/layout.ts'
 import { auditRelease } from '../../src/agent/audit.ts'
 import type { ActivationStep } from '../../src/protocol/messages.ts'
-import { buildsOfExample } from '../support/builds.ts'
+import { buildOfExample } from '../support/builds.ts'
 import { type Load, startLoad } from '../support/load.ts'
 import { type Proxy, startProxy } from '../support/proxy.ts'
 import { runAction, type RunResult } from '../support/runner.ts'
@@ -61,7 +61,8 @@ export async function startSite(): Promise<Site> {
   const server = await startServer({ disk: mayMount ? DISK : undefined })
   const proxy = await startProxy(server.sshd.port)
   const inputs = { ...server.inputs, ...prebuilt }
-  const { first, second } = await buildsOfExample()
+  const first = await buildOfExample('first')
+  const second = await buildOfExample('second')
   const workspaces = { first, second, dying: sabotage(second.copyBuilt(), DYING) }
 
   const own = join(server.app, '.gapless')

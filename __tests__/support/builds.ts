@@ -11,22 +11,28 @@ import { checkOut, type Workspace, workspaceAt } from './workspace.ts'
 /** The text on the pages, by which one build is told from the other. */
 export type Build = 'first' | 'second'
 
-type Builds = Readonly<Record<Build, Workspace>>
+/** Made and removed by setup.mjs and teardown.mjs. */
+const sharedBuild = (build: Build) => join(process.env['GAPLESS_TEST_BUILDS']!, build)
 
-/** Copies of the builds that all suites share, to deploy with `build-command: none`. */
-export async function buildsOfExample(): Promise<Builds> {
-  // Made and removed by setup.mjs and teardown.mjs.
-  const folder = process.env['GAPLESS_TEST_BUILDS']!
-  const [first, second] = [join(folder, 'first'), join(folder, 'second')]
-  if (!existsSync(second)) await buildExample({ first, second })
-  return { first: workspaceAt(first).copyBuilt(), second: workspaceAt(second).copyBuilt() }
+/** A copy of a build that all suites share, to deploy with `build-command: none`. The caller removes it. */
+export async function buildOfExample(build: Build): Promise<Workspace> {
+  const folders = { first: sharedBuild('first'), second: sharedBuild('second') }
+  if (!existsSync(folders.first) || !existsSync(folders.second)) await buildExample(folders)
+  return workspaceAt(folders[build]).copyBuilt()
+}
+
+/** Saves the other suites a build that this one had to make anyway. */
+export function shareBuild(build: Build, workspace: Workspace): void {
+  if (!existsSync(sharedBuild(build))) workspace.copyBuilt(sharedBuild(build))
 }
 
 /**
  * Builds the example app twice: the two differ in one text.
  * @param folders where the builds go; new ones by default, which are the caller's to remove
  */
-export async function buildExample(folders: Readonly<Partial<Record<Build, string>>> = {}): Promise<Builds> {
+export async function buildExample(
+  folders: Readonly<Partial<Record<Build, string>>> = {},
+): Promise<Readonly<Record<Build, Workspace>>> {
   const server = await startServer()
   const checkout = checkOut()
   const build = async (message: Build, more: Readonly<Record<string, string>> = {}) => {

@@ -8,9 +8,8 @@ const root = join(import.meta.dirname, '..', '..', 'src')
 /** What runs on the server: it imports nothing else. */
 const FOLDERS = ['protocol', 'content', 'server', 'agent', 'launcher']
 
-/** @returns a new temporary folder with `<folder>/<name>.js` for each source file, as CommonJS like the bundles */
-export function compile(): string {
-  const out = realpathSync(mkdtempSync(join(tmpdir(), 'gapless-compiled-')))
+/** @param out a new temporary folder unless given @returns the folder, with `<folder>/<name>.js` for each source file, as CommonJS like the bundles */
+export function compile(out = realpathSync(mkdtempSync(join(tmpdir(), 'gapless-compiled-')))): string {
   for (const path of FOLDERS.flatMap(sources)) {
     const { code } = transformSync(readFileSync(join(root, path), 'utf8'), {
       filename: path,

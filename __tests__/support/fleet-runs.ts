@@ -14,6 +14,8 @@ const quick = {
   'health-check-timeout': '8s',
   instances: '1',
   observe: '500ms',
+  // Old workers wait for polite clients that much shorter, and the next run for them.
+  env: 'KEEP_ALIVE_TIMEOUT=1000',
 }
 
 export type Inputs = Readonly<Record<string, string>>
