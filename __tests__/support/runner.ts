@@ -33,9 +33,10 @@ export interface RunOptions {
 }
 
 const root = join(import.meta.dirname, '..', '..')
-/** How this machine reaches the npm registry, as a runner's jobs inherit it. */
-const NETWORK = /^(npm_config_(cache|registry)|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(https?|no)_proxy)$/i
-const network = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => NETWORK.test(name)))
+/** How this machine reaches the npm registry, and where temporary files go, as a runner's jobs inherit it. */
+const MACHINE =
+  /^(npm_config_(cache|registry)|NODE_EXTRA_CA_CERTS|SSL_CERT_(FILE|DIR)|(https?|no)_proxy|TMPDIR)$/i
+const machine = () => Object.fromEntries(Object.entries(process.env).filter(([name]) => MACHINE.test(name)))
 
 export async function runAction({
   inputs,
@@ -58,7 +59,9 @@ export async function runAction({
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
-      ...network(),
+      ...machine(),
+      // npm on Node.js 22 and later keeps its compiled code in the temporary folder.
+      NODE_DISABLE_COMPILE_CACHE: '1',
       CI: 'true',
       GITHUB_ACTIONS: 'true',
       GITHUB_WORKSPACE: workspace,
