@@ -8,11 +8,13 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { setTimeout as delay } from 'node:timers/promises'
+import { isMainThread } from 'node:worker_threads'
 import { lastActivation, readActivation } from '../server/activation-file.ts'
 import { sinceBoot } from '../server/since-boot.ts'
 import { applyEnvironment } from './environment.ts'
 import { createFrontDoor, type FrontDoor } from './front-door.ts'
 import { otherReleases } from './other-releases.ts'
+import { leadThread, leadToOwnPorts } from './own-ports.ts'
 import { capturePublicServer } from './private-port.ts'
 import { proveHealthy } from './proof.ts'
 import { keepRecord, type Recorder } from './record.ts'
@@ -29,6 +31,7 @@ const CLEANUP_TIMEOUT = 5000
 const INSIST = 5000
 
 export async function launch(launcherFile: string, candidate: boolean): Promise<void> {
+  if (!isMainThread) return leadThread(launcherFile)
   const release = readRelease(dirname(launcherFile))
   const { runtime } = release
   applyEnvironment(process.env, runtime)
@@ -65,7 +68,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
     return
   }
   const onTrial = candidate || activation?.target === release.id
-  const captured = capturePublicServer(runtime.host, runtime.port)
+  const captured = capturePublicServer(runtime.host, runtime.port, leadToOwnPorts(launcherFile))
   const others = otherReleases(release)
   await load(release.entry)
 
