@@ -133,6 +133,38 @@ describe.each(all ? ['pm2', 'pm2-6', 'pm2-5'] : ['pm2'])('under %s', (pm2Package
     300_000,
   )
 
+  test('restores the previous release when the new one needs its workers to be healthy', async () => {
+    const dependent = sabotage(
+      workspace.copyBuilt(),
+      `if (process.env.pm_id !== undefined) {
+      const fs = require('node:fs'), { basename, join } = require('node:path'), http = require('node:http')
+      const { emit } = http.Server.prototype, records = join(__dirname, '../../.gapless/workers')
+      const isOther = (name) => {
+        try {
+          const { release, phase } = JSON.parse(fs.readFileSync(join(records, name), 'utf8'))
+          return release !== basename(__dirname) && phase === 'open'
+        } catch { return false }
+      }
+      http.Server.prototype.emit = function (event, request, response) {
+        const check = event === 'request' && request.url === '/api/health'
+        if (!check || fs.readdirSync(records).some(isOther)) return emit.apply(this, arguments)
+        return response.writeHead(500).end('nobody helps')
+      }
+    }`,
+    )
+    try {
+      expect(await undone({}, dependent)).toEqual([])
+    } finally {
+      dependent.remove()
+    }
+    const verdicts = (await readJournal(journal())).flatMap(({ verdict }) => verdict ?? [])
+    expect(verdicts.at(-1)?.failure).toMatchObject({
+      code: 'worker-unhealthy',
+      message: expect.stringContaining('HTTP 500 (after the previous release had stopped serving)'),
+      evidence: expect.stringContaining('nobody helps'),
+    })
+  }, 120_000)
+
   test('an activation that dies on it is taken up, and who served until then serves on', async () => {
     const from = (await readJournal(journal())).length
     const run = undone({ 'post-activate': 'false' })

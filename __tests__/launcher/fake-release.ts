@@ -145,15 +145,16 @@ export interface StartOptions {
   readonly candidate?: boolean
   /** The Node.js that runs it. */
   readonly node?: string
+  readonly nodeOptions?: readonly string[]
 }
 
 export function startWorker(
   release: FakeRelease,
-  { env = {}, candidate = false, node = process.execPath }: StartOptions = {},
+  { env = {}, candidate = false, node = process.execPath, nodeOptions = [] }: StartOptions = {},
 ): Worker {
   const child = spawn(
     node,
-    [join(release.directory, '.gapless/launcher.cjs'), ...(candidate ? ['--candidate'] : [])],
+    [...nodeOptions, join(release.directory, '.gapless/launcher.cjs'), ...(candidate ? ['--candidate'] : [])],
     { cwd: release.app, env: { PATH: '/usr/bin:/bin', ...env }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] },
   )
   let output = ''

@@ -63,8 +63,10 @@ export async function verifyCandidate(
         const answer = await askHealth('127.0.0.1', worker.doorPort, health)
         attempts += 1
         last = `${health.path} answered ${answer.detail}`
-        if (answer.healthy)
-          return { bootMs: Math.round(performance.now() - begun), status: answer.status, attempts }
+        if (answer.healthy) {
+          const bootMs = Math.round(performance.now() - begun)
+          return { bootMs, status: answer.status, attempts, movedPorts: worker.movedPorts ?? [] }
+        }
       } else if (worker !== null && worker.detail !== '') {
         last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`
       }
@@ -82,11 +84,25 @@ export async function verifyCandidate(
   }
 
   function failure(code: string, what: string): Failure {
-    return new Failure(code, `the new release ${what}`, {
-      remedy: 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.',
-      evidence: lastLines(endOf(log)),
+    const text = endOf(log)
+    const address = takenAddress(text)
+    const inUse = address === undefined ? '' : `. It could not listen on "${address}", which is in use`
+    return new Failure(code, `the new release ${what}${inUse}`, {
+      remedy: address === undefined ? readTheLog : shareTheAddress,
+      evidence: lastLines(text),
     })
   }
+}
+
+const readTheLog =
+  'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.'
+const shareTheAddress =
+  'During a deploy the old and the new release run side by side. Let the app continue without this listener when its ' +
+  'address is in use, or run the listener as a PM2 app of its own.'
+
+/** The last address that Node found in use (18 to 24): `listen EADDRINUSE: address already in use :::9464`. */
+function takenAddress(text: string): string | undefined {
+  return [...text.matchAll(/\bEADDRINUSE(?:: address already in use)? (\S{1,200})/g)].at(-1)?.[1]
 }
 
 /** In bytes. */

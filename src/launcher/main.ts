@@ -8,16 +8,19 @@ import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { setTimeout as delay } from 'node:timers/promises'
+import { isMainThread } from 'node:worker_threads'
 import { lastActivation, readActivation } from '../server/activation-file.ts'
 import { sinceBoot } from '../server/since-boot.ts'
 import { applyEnvironment } from './environment.ts'
 import { createFrontDoor, type FrontDoor } from './front-door.ts'
 import { otherReleases } from './other-releases.ts'
+import { leadThread, leadToOwnPorts, type OwnPorts } from './own-ports.ts'
 import { capturePublicServer } from './private-port.ts'
 import { proveHealthy } from './proof.ts'
 import { keepRecord, type Recorder } from './record.ts'
 import { readRelease, type Release } from './release.ts'
 import { holdSignals } from './signals.ts'
+import { moveTakenPorts } from './taken-ports.ts'
 
 /** Next's cleanup after the last request may take this long, in milliseconds. */
 const CLEANUP_TIMEOUT = 5000
@@ -29,6 +32,7 @@ const CLEANUP_TIMEOUT = 5000
 const INSIST = 5000
 
 export async function launch(launcherFile: string, candidate: boolean): Promise<void> {
+  if (!isMainThread) return leadThread(launcherFile)
   const release = readRelease(dirname(launcherFile))
   const { runtime } = release
   applyEnvironment(process.env, runtime)
@@ -65,7 +69,9 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
     return
   }
   const onTrial = candidate || activation?.target === release.id
-  const captured = capturePublicServer(runtime.host, runtime.port)
+  const ownPorts = leadToOwnPorts(launcherFile)
+  if (candidate) followMovedPorts(runtime.port, ownPorts, record)
+  const captured = capturePublicServer(runtime.host, runtime.port, ownPorts)
   const others = otherReleases(release)
   await load(release.entry)
 
@@ -97,6 +103,17 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
       process.exit(1)
     }
   }
+}
+
+function followMovedPorts(publicPort: number, ownPorts: OwnPorts, record: Recorder): void {
+  const movedPorts = new Set<number>()
+  moveTakenPorts(({ port, protocol, address }) => {
+    // A second server on it would stand in the way of the first.
+    if (port === publicPort) return
+    record.update({ movedPorts: [...movedPorts.add(port)] })
+    const isReachable = ['127.0.0.1', '0.0.0.0', '::'].includes(address.address)
+    if (protocol === 'tcp' && isReachable) ownPorts.lead(port, address.port)
+  })
 }
 
 const TICK = 50

@@ -5,6 +5,8 @@
 import { Server as HttpServer } from 'node:http'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { requestedAddress } from './requested-address.ts'
+import type { OwnPorts } from './own-ports.ts'
 
 export interface PrivateServer {
   readonly server: HttpServer
@@ -18,11 +20,16 @@ export interface PrivateServer {
  * The server goes on reporting the public address: Next takes its own port from `server.address()`, and
  * `request.url` would name the private one (seen in Next 16).
  */
-export function capturePublicServer(publicHost: string, publicPort: number): Promise<PrivateServer> {
+export function capturePublicServer(
+  publicHost: string,
+  publicPort: number,
+  ownPorts: OwnPorts,
+): Promise<PrivateServer> {
+  ownPorts.lead(publicPort, null)
   return new Promise((resolve) => {
     const listen = net.Server.prototype.listen
     const capture = function (this: net.Server, ...args: unknown[]): net.Server {
-      if (!(this instanceof HttpServer) || requestedPort(args) !== publicPort) {
+      if (!(this instanceof HttpServer) || requestedAddress(args).port !== publicPort) {
         return Reflect.apply(listen, this, args) as net.Server
       }
       net.Server.prototype.listen = listen
@@ -33,6 +40,7 @@ export function capturePublicServer(publicHost: string, publicPort: number): Pro
     const listenPrivately = (server: HttpServer, args: readonly unknown[]) => {
       server.once('listening', () => {
         const { port } = net.Server.prototype.address.call(server) as AddressInfo
+        ownPorts.lead(publicPort, port)
         resolve({ server, port })
       })
       const family = net.isIPv6(publicHost) ? 'IPv6' : 'IPv4'
@@ -42,10 +50,4 @@ export function capturePublicServer(publicHost: string, publicPort: number): Pro
       return listen.call(server, { host: '127.0.0.1', port: 0, exclusive: true }, callback)
     }
   })
-}
-
-function requestedPort(args: readonly unknown[]): number | undefined {
-  const [first] = args
-  const port = typeof first === 'object' && first !== null ? (first as { port?: unknown }).port : first
-  return port === undefined || port === null ? undefined : Number(port)
 }

@@ -28,6 +28,7 @@ export function keepRecord(directory: string, release: string, candidate: boolea
     leavesAt: null,
     detail: '',
     excerpt: '',
+    movedPorts: [],
   }
   let complained = false
   let retry: NodeJS.Timeout | undefined

@@ -5,9 +5,10 @@ import type { Host } from './hosts.ts'
 
 /** @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken` */
 export async function verify(host: Host, id: string): Promise<Done<void>> {
-  const { bootMs, status } = await host.agent().call('verify', { id })
-  return {
-    value: undefined,
-    detail: `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`,
-  }
+  const { bootMs, status, movedPorts } = await host.agent().call('verify', { id })
+  const healthy = `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`
+  const moved = movedPorts.map(
+    (port) => `port ${port} is in use, so the app was given a free port for this check`,
+  )
+  return { value: undefined, detail: [healthy, ...moved].join('; ') }
 }

@@ -339,7 +339,13 @@ export const operations = {
   /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
   verify: {
     params: object({ id: releaseId }),
-    result: object({ bootMs: count, status: count, attempts: count }),
+    result: object({
+      bootMs: count,
+      status: count,
+      attempts: count,
+      /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
+      movedPorts: list(count),
+    }),
   },
   /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
   discard: { params: object({ id: releaseId, remove: boolean }), result: object({ removed: boolean }) },

@@ -1,5 +1,5 @@
 /** What a worker says about itself; the agent and the launcher agree on it here. */
-import { boolean, count, type Guarded, nullable, object, oneOf, string } from '../protocol/guards.ts'
+import { boolean, count, type Guarded, list, nullable, object, oneOf, string } from '../protocol/guards.ts'
 
 export const workerRecord = object({
   pid: count,
@@ -18,5 +18,7 @@ export const workerRecord = object({
   /** The last answer to the launcher's own question, or what went wrong. */
   detail: string,
   excerpt: string,
+  /** Ports that were taken, in place of which the app got free ones; null from a launcher that does not tell. */
+  movedPorts: nullable(list(count)),
 })
 export type WorkerRecord = Guarded<typeof workerRecord>

@@ -68,6 +68,7 @@ describe('one that died, and was succeeded before it was taken up,', () => {
       leavesAt: null,
       detail: '',
       excerpt: '',
+      movedPorts: null,
     }
     writeFileSync(join(layout.workers, `${pid}.json`), JSON.stringify(record))
     const worker = { id: 0, pid, status: 'online', restarts: 0, memoryBytes: 0 } as Pm2Process

@@ -1,5 +1,6 @@
 /** The way forward: pre-activate → swap → reload → health-check, and back when any of it fails. */
 import { rm } from 'node:fs/promises'
+import { Failure } from '../../protocol/failure.ts'
 import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
 import { activationFile } from '../../server/activation-file.ts'
 import { assertNameIsOurs } from '../app-name.ts'
@@ -51,6 +52,8 @@ export async function activate(activation: Activation): Promise<Verdict> {
     await step('health-check', `${runtime.health.path}, observed for ${runtime.observeMs} ms`, async () => {
       await observe(activation, release, workers, runtime)
       await hook(activation, 'post-activate')
+      await dismissOthers(activation)
+      await checkAlone(activation, workers)
     })
   } catch (error) {
     const untouched = !swapped && (live === release || (await liveRelease(layout).catch(() => live)) === live)
@@ -161,24 +164,61 @@ function describeReload({ before, target }: Activation, foreign: number, togethe
   return remarks.join('; ')
 }
 
-/** The release is live: what follows tidies up, and none of it can take that back. */
-async function settle(activation: Activation): Promise<Verdict> {
-  const { job, layout, target, live, journal, pm2 } = activation
-  const { release, runtime } = target
-  const remark = (act: Promise<unknown>, what: string) =>
-    act.catch((error: unknown) => journal.note('health-check', `${what}: ${(error as Error).message}`))
-  await remark(
-    activation.withRoom(() => markVerified(layout, release, job.request.activation)),
-    'the release could not be marked as verified',
+/** Lets the workers of other releases leave: from here on every answer is the new release's. */
+async function dismissOthers(activation: Activation): Promise<void> {
+  const { layout, target } = activation
+  await bestEffort(
+    activation,
+    trim(activation, instancesOf(target.runtime)),
+    'Could not remove surplus workers',
   )
-  await remark(trim(activation, instancesOf(runtime)), 'workers too many could not be removed')
-  await remark(pm2.save(), 'PM2 could not save its list for the next boot')
-  // The old workers served until now; from here on every answer is the new release's.
-  await remark(rm(activationFile(layout.base), { force: true }), 'the old workers could not be told')
-  await remark(dismissForgotten(activation), 'workers that PM2 has forgotten could not be told')
-  if (!(await untilOthersLeft(activation, release, DOORS_CLOSE).catch(() => false))) {
-    await journal.note('health-check', 'workers of another release still take requests')
+  await bestEffort(
+    activation,
+    rm(activationFile(layout.base), { force: true }),
+    'Could not tell the old workers to leave',
+  )
+  await bestEffort(
+    activation,
+    dismissForgotten(activation),
+    'Could not tell workers that PM2 does not list to leave',
+  )
+  if (!(await untilOthersLeft(activation, target.release, DOORS_CLOSE).catch(() => false))) {
+    await activation.journal.note('health-check', 'Workers of another release still take requests.')
   }
+}
+
+/**
+ * Checks every new worker once more, without the old ones. Until here they took a share of all requests to the public
+ * address, those of the new release to itself included.
+ * @throws Failure as `observe` does
+ */
+async function checkAlone(activation: Activation, workers: readonly Worker[]): Promise<void> {
+  const { release, runtime } = activation.target
+  await observe(activation, release, workers, { ...runtime, observeMs: 0 }).catch((error: unknown) => {
+    const failure = Failure.from(error)
+    throw failure.reworded(`${failure.message} (after the previous release had stopped serving)`, {
+      remedy:
+        'Check what the new release requests from its own public address: until then, the previous release answered ' +
+        'some of these requests. Then read the last log lines in the evidence.',
+    })
+  })
+}
+
+/** The release is live: no failure from here on takes it back. */
+async function settle(activation: Activation): Promise<Verdict> {
+  const { job, layout, target, live, pm2 } = activation
+  const { release } = target
+  await bestEffort(
+    activation,
+    activation.withRoom(() => markVerified(layout, release, job.request.activation)),
+    'Could not mark the release as verified',
+  )
+  await bestEffort(activation, pm2.save(), 'PM2 could not save its process list for the next boot')
   const workers = await listWorkers(activation).catch(() => [])
   return { status: 'live', live: release, previous: live, failure: null, workers: toStates(workers) }
+}
+
+/** Notes a failure in the journal instead of throwing it. */
+async function bestEffort({ journal }: Activation, act: Promise<unknown>, problem: string): Promise<void> {
+  await act.catch((error: unknown) => journal.note('health-check', `${problem}: ${(error as Error).message}`))
 }
