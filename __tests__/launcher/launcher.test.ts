@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -357,6 +357,66 @@ describe('a worker that is told to leave', () => {
     expect(await connection.post('/read', 1_000_000)).toMatch(/Connection: close[^]*read it all$/)
     await connection.closed
     expect(await worker.exit).toBe(130)
+  })
+
+  test.each(NODES)(
+    'finishes what it answers however the app registers its handler, on Node.js %s',
+    async (node) => {
+      const exit = `() => { note('exit handler ran'); process.exit(7) }`
+      const hooks = {
+        prependListener: `process.prependListener('SIGINT', ${exit})`,
+        prependOnceListener: `process.prependOnceListener('SIGINT', ${exit})`,
+        'the prototype’s method': `require('node:events').prototype.prependListener.call(process, 'SIGINT', ${exit})`,
+        'removeAllListeners of the signal': `process.removeAllListeners('SIGINT').on('SIGINT', ${exit})`,
+        'removeAllListeners of everything': `process.removeAllListeners(); process.on('SIGINT', ${exit})`,
+        'off for each handler found': `
+        for (const found of process.rawListeners('SIGINT')) process.off('SIGINT', found)
+        process.once('SIGINT', ${exit})`,
+      }
+      const seen = Object.entries(hooks).map(async ([name, hook]) => {
+        const release = await make({ runtime: { drainTimeoutMs }, server: `${SERVER}\n${hook}` })
+        const worker = start(release, node === 'current' ? {} : { node: nodeBinary(node) })
+        await worker.ready
+        const connection = await openConnection(release.port)
+        const answer = connection.get('/slow')
+        await ask(release.port, '/')
+        worker.child.kill('SIGINT')
+        await doorClosed(release)
+        const early = release.notes()
+        release.raise('answer')
+        const answered = (await answer).endsWith('answered')
+        return [name, { early, answered, code: await worker.exit, notes: release.notes() }]
+      })
+      const expected = { early: '', answered: true, code: 7, notes: 'exit handler ran\n' }
+      expect(Object.fromEntries(await Promise.all(seen))).toEqual(
+        Object.fromEntries(Object.keys(hooks).map((name) => [name, expected])),
+      )
+    },
+    15_000,
+  )
+
+  test('holds back a handler that was registered before the launcher started', async () => {
+    const preload = join(folder(), 'preload.cjs')
+    writeFileSync(preload, `process.on('SIGINT', () => process.exit(7))`)
+    const release = await make({ runtime: { drainTimeoutMs } })
+    const worker = start(release, { env: { NODE_OPTIONS: `--require ${preload}` } })
+    await worker.ready
+    const connection = await openConnection(release.port)
+    const answer = connection.get('/slow')
+    await ask(release.port, '/')
+    worker.child.kill('SIGINT')
+    await doorClosed(release)
+    release.raise('answer')
+    expect(await answer).toContain('answered')
+    expect(await worker.exit).toBe(7)
+  })
+
+  test('leaves when the app has removed all handlers of the signal', async () => {
+    const server = `${SERVER}\nprocess.removeAllListeners('SIGINT')`
+    const { release, worker } = await serving({ server, runtime: { drainTimeoutMs: 100 } })
+    worker.child.kill('SIGINT')
+    expect(await worker.exit).toBe(0)
+    expect(release.notes()).toBe('')
   })
 
   test('does not stay beyond its drain timeout', async () => {

@@ -52,7 +52,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
     record.update({ phase: 'draining' })
     // Nobody but the agent ever came through a candidate's door.
     if (!candidate) await door?.drain(runtime.drainTimeoutMs)
-    if (signals.release(signal) === 0) process.exit(0)
+    if (!signals.release(signal)) process.exit(0)
     setTimeout(() => process.exit(0), CLEANUP_TIMEOUT).unref()
   })
 
