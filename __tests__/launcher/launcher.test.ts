@@ -430,6 +430,31 @@ describe('a worker that is told to leave', () => {
     expect(await worker.exit).toBe(130)
   })
 
+  test('gives the app’s own handler what is left of the drain timeout, and 5 s at the least', async () => {
+    const server = `${ROUTES}
+      server.listen(Number(process.env.PORT), process.env.HOSTNAME)
+      process.removeAllListeners('SIGTERM')
+      process.on('SIGTERM', () => {
+        note('begun')
+        when('finish', () => { note('done'); process.exit(7) })
+      })`
+    const leave = async (drain: number) => {
+      const { release, worker } = await serving({ server, runtime: { drainTimeoutMs: drain } })
+      worker.child.kill('SIGTERM')
+      const told = performance.now()
+      const gone = worker.exit.then((code) => ({ code, took: performance.now() - told }))
+      await until('the handler runs', () => release.notes() !== '')
+      return { release, gone }
+    }
+    const [over, short, long] = await Promise.all([leave(100), leave(8000), leave(drainTimeoutMs)])
+    expect((await over.gone).took).toBeGreaterThan(4900)
+    expect((await short.gone).took).toBeGreaterThan(7900)
+    expect([(await over.gone).code, (await short.gone).code]).toEqual([0, 0])
+    long.release.raise('finish')
+    expect((await long.gone).code).toBe(7)
+    expect(long.release.notes()).toBe('begun\ndone\n')
+  }, 20_000)
+
   test('leaves without the app’s help when it has no handler of its own', async () => {
     const server = `require('node:http').createServer((_, response) => response.end()).listen(process.env.PORT)`
     const { worker } = await serving({ server, runtime: { drainTimeoutMs: 100 } })
