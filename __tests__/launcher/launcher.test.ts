@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { readdirSync, rmSync } from 'node:fs'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
@@ -359,6 +359,66 @@ describe('a worker that is told to leave', () => {
     expect(await worker.exit).toBe(130)
   })
 
+  test.each(NODES)(
+    'finishes what it answers however the app registers its handler, on Node.js %s',
+    async (node) => {
+      const exit = `() => { note('exit handler ran'); process.exit(7) }`
+      const hooks = {
+        prependListener: `process.prependListener('SIGINT', ${exit})`,
+        prependOnceListener: `process.prependOnceListener('SIGINT', ${exit})`,
+        'the prototype’s method': `require('node:events').prototype.prependListener.call(process, 'SIGINT', ${exit})`,
+        'removeAllListeners of the signal': `process.removeAllListeners('SIGINT').on('SIGINT', ${exit})`,
+        'removeAllListeners of everything': `process.removeAllListeners(); process.on('SIGINT', ${exit})`,
+        'off for each handler found': `
+        for (const found of process.rawListeners('SIGINT')) process.off('SIGINT', found)
+        process.once('SIGINT', ${exit})`,
+      }
+      const seen = Object.entries(hooks).map(async ([name, hook]) => {
+        const release = await make({ runtime: { drainTimeoutMs }, server: `${SERVER}\n${hook}` })
+        const worker = start(release, node === 'current' ? {} : { node: nodeBinary(node) })
+        await worker.ready
+        const connection = await openConnection(release.port)
+        const answer = connection.get('/slow')
+        await ask(release.port, '/')
+        worker.child.kill('SIGINT')
+        await doorClosed(release)
+        const early = release.notes()
+        release.raise('answer')
+        const answered = (await answer).endsWith('answered')
+        return [name, { early, answered, code: await worker.exit, notes: release.notes() }]
+      })
+      const expected = { early: '', answered: true, code: 7, notes: 'exit handler ran\n' }
+      expect(Object.fromEntries(await Promise.all(seen))).toEqual(
+        Object.fromEntries(Object.keys(hooks).map((name) => [name, expected])),
+      )
+    },
+    15_000,
+  )
+
+  test('holds back a handler that was registered before the launcher started', async () => {
+    const preload = join(folder(), 'preload.cjs')
+    writeFileSync(preload, `process.on('SIGINT', () => process.exit(7))`)
+    const release = await make({ runtime: { drainTimeoutMs } })
+    const worker = start(release, { env: { NODE_OPTIONS: `--require ${preload}` } })
+    await worker.ready
+    const connection = await openConnection(release.port)
+    const answer = connection.get('/slow')
+    await ask(release.port, '/')
+    worker.child.kill('SIGINT')
+    await doorClosed(release)
+    release.raise('answer')
+    expect(await answer).toContain('answered')
+    expect(await worker.exit).toBe(7)
+  })
+
+  test('leaves when the app has removed all handlers of the signal', async () => {
+    const server = `${SERVER}\nprocess.removeAllListeners('SIGINT')`
+    const { release, worker } = await serving({ server, runtime: { drainTimeoutMs: 100 } })
+    worker.child.kill('SIGINT')
+    expect(await worker.exit).toBe(0)
+    expect(release.notes()).toBe('')
+  })
+
   test('does not stay beyond its drain timeout', async () => {
     const { release, worker } = await serving({ runtime: { drainTimeoutMs: 500 } })
     const connection = await openConnection(release.port)
@@ -369,6 +429,31 @@ describe('a worker that is told to leave', () => {
     expect((await connection.closed) - told).toBeGreaterThanOrEqual(490)
     expect(await worker.exit).toBe(130)
   })
+
+  test('gives the app’s own handler what is left of the drain timeout, and 5 s at the least', async () => {
+    const server = `${ROUTES}
+      server.listen(Number(process.env.PORT), process.env.HOSTNAME)
+      process.removeAllListeners('SIGTERM')
+      process.on('SIGTERM', () => {
+        note('begun')
+        when('finish', () => { note('done'); process.exit(7) })
+      })`
+    const leave = async (drain: number) => {
+      const { release, worker } = await serving({ server, runtime: { drainTimeoutMs: drain } })
+      worker.child.kill('SIGTERM')
+      const told = performance.now()
+      const gone = worker.exit.then((code) => ({ code, took: performance.now() - told }))
+      await until('the handler runs', () => release.notes() !== '')
+      return { release, gone }
+    }
+    const [over, short, long] = await Promise.all([leave(100), leave(8000), leave(drainTimeoutMs)])
+    expect((await over.gone).took).toBeGreaterThan(4900)
+    expect((await short.gone).took).toBeGreaterThan(7900)
+    expect([(await over.gone).code, (await short.gone).code]).toEqual([0, 0])
+    long.release.raise('finish')
+    expect((await long.gone).code).toBe(7)
+    expect(long.release.notes()).toBe('begun\ndone\n')
+  }, 20_000)
 
   test('leaves without the app’s help when it has no handler of its own', async () => {
     const server = `require('node:http').createServer((_, response) => response.end()).listen(process.env.PORT)`

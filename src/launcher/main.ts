@@ -22,7 +22,7 @@ import { readRelease, type Release } from './release.ts'
 import { holdSignals } from './signals.ts'
 import { moveTakenPorts } from './taken-ports.ts'
 
-/** Next's cleanup after the last request may take this long, in milliseconds. */
+/** How long the app's own signal handlers may take after the last request, at the least, in milliseconds. */
 const CLEANUP_TIMEOUT = 5000
 
 /**
@@ -55,9 +55,12 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
     if (door && !candidate) await otherReleaseSettled(release, record)
     record.update({ phase: 'draining' })
     // Nobody but the agent ever came through a candidate's door.
-    if (!candidate) await door?.drain(runtime.drainTimeoutMs)
-    if (signals.release(signal) === 0) process.exit(0)
-    setTimeout(() => process.exit(0), CLEANUP_TIMEOUT).unref()
+    const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs
+    const deadline = performance.now() + drainTimeout
+    if (!candidate) await door?.drain(drainTimeout)
+    if (!signals.release(signal)) process.exit(0)
+    // Next.js finishes `after()` work in its handler (15.5, 16.4), and then exits.
+    setTimeout(() => process.exit(0), Math.max(CLEANUP_TIMEOUT, deadline - performance.now())).unref()
   })
 
   const activation = readActivation(release.appDirectory)

@@ -1,52 +1,62 @@
 /**
- * The app's own shutdown handlers, held back until everything inside has finished.
+ * Holds back the app's own shutdown handlers until every request has finished.
  *
- * On SIGINT and SIGTERM Next closes idle connections at once, which resets clients that are about to use
- * them, and then runs its cleanup: `after()` work, instrumentation (14, 15, 16). Held back and called at the
- * end, the cleanup stays and the resets go.
+ * On SIGINT and SIGTERM Next.js closes idle connections at once, which resets clients that are about to use
+ * them, and then runs its cleanup: `after()` work, instrumentation (14, 15, 16). Called at the end, the cleanup
+ * still runs and nothing is reset.
  */
-type Handler = (...args: unknown[]) => void
+import { constants } from 'node:os'
 
-const HELD: ReadonlySet<string | symbol> = new Set(['SIGINT', 'SIGTERM'])
+type HeldSignal = 'SIGINT' | 'SIGTERM'
+const HELD: readonly HeldSignal[] = ['SIGINT', 'SIGTERM']
+const isHeld = (event: unknown): event is HeldSignal => HELD.includes(event as HeldSignal)
 
 export interface HeldSignals {
-  /** Our own handler for both signals. */
-  onSignal(handler: (signal: NodeJS.Signals) => void): void
-  /** Calls what the app registered for this signal. @returns how many handlers there were */
-  release(signal: NodeJS.Signals): number
+  /** Sets the launcher's own handler for both signals. */
+  onSignal(handler: (signal: HeldSignal) => void): void
+  /** Calls the app's handlers of this signal. @returns whether there were any */
+  release(signal: HeldSignal): boolean
 }
 
+/**
+ * Takes both signals at `process.emit`, through which Node.js delivers them (18 to 24). The app may add and remove
+ * handlers in any way: none of them is called before `release`.
+ */
 export function holdSignals(): HeldSignals {
-  const held = new Map<string | symbol, Handler[]>([...HELD].map((signal) => [signal, []]))
-  const { on, removeListener } = process
+  let onSignal: (signal: HeldSignal) => void = () => undefined
+  const { emit, removeListener } = process
+  // Node.js stops listening to a signal that has no handler, and binds `emit` when the first one is added.
+  const keep = () => undefined
+  const early = HELD.map((signal) => [signal, process.rawListeners(signal)] as const)
+  for (const signal of HELD) process.removeAllListeners(signal)
 
-  const add = function (this: NodeJS.Process, event: string | symbol, handler: Handler): NodeJS.Process {
-    const handlers = held.get(event)
-    if (!handlers) return on.call(this, event as never, handler)
-    handlers.push(handler)
-    return this
+  process.emit = function (this: NodeJS.Process, event: string | symbol, ...args: unknown[]): boolean {
+    if (!isHeld(event)) return Reflect.apply(emit, this, [event, ...args]) as boolean
+    onSignal(event)
+    return true
+  } as typeof process.emit
+  // `removeAllListeners` ends here as well: Node.js itself listens to removals (18 to 24).
+  process.off = process.removeListener = function (
+    this: NodeJS.Process,
+    event: string | symbol,
+    listener: () => void,
+  ): NodeJS.Process {
+    return listener === keep ? this : removeListener.call(this, event, listener)
+  } as typeof process.off
+
+  for (const [signal, listeners] of early) {
+    process.on(signal, keep)
+    for (const listener of listeners) process.on(signal, listener as NodeJS.SignalsListener)
   }
-  const remove = function (this: NodeJS.Process, event: string | symbol, handler: Handler): NodeJS.Process {
-    const handlers = held.get(event)
-    const index = handlers?.indexOf(handler) ?? -1
-    if (handlers && index >= 0) handlers.splice(index, 1)
-    return removeListener.call(this, event, handler)
-  }
-  const { once } = process
-  process.on = process.addListener = add as typeof process.on
-  process.once = function (this: NodeJS.Process, event: string | symbol, handler: Handler) {
-    return HELD.has(event) ? add.call(this, event, handler) : once.call(this, event as never, handler)
-  } as typeof process.once
-  process.off = process.removeListener = remove as typeof process.off
 
   return {
     onSignal(handler) {
-      for (const signal of HELD) on.call(process, signal as never, () => handler(signal as NodeJS.Signals))
+      onSignal = handler
     },
     release(signal) {
-      const handlers = [...(held.get(signal) ?? [])]
-      for (const handler of handlers) handler.call(process, signal)
-      return handlers.length
+      const has = process.listeners(signal).some((listener) => listener !== keep)
+      Reflect.apply(emit, process, [signal, signal, constants.signals[signal]])
+      return has
     },
   }
 }
