@@ -7,6 +7,7 @@ import { askHealth } from '../server/health.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { Result, Runtime } from '../protocol/messages.ts'
 import { cleanEnvironment } from './environment.ts'
+import { recordCandidate } from './candidates.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { signal } from './processes.ts'
 import { readWorker } from './workers.ts'
@@ -14,6 +15,8 @@ import { readWorker } from './workers.ts'
 const POLL = 50
 /** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
 const STOP_TIMEOUT = 3000
+/** What a candidate may take beyond the deadline of its health check: its start, a last answer, its stop. In ms. */
+const MARGIN = 60_000
 
 /**
  * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
@@ -25,15 +28,17 @@ export async function verifyCandidate(
   node: string,
 ): Promise<Result<'verify'>> {
   const directory = releaseDirectory(layout, id)
+  const { launcher } = releaseFiles(directory)
   const logFile = join(layout.incoming, `${id}.candidate.log`)
   const log = openSync(logFile, 'w+', 0o600)
   // Without a name it goes with the processes that have it open, whichever of them is killed.
   rmSync(logFile)
   const child = spawn(
-    node,
-    [...runtime.nodeOptions, releaseFiles(directory).launcher, '--candidate'],
+    '/bin/sh',
+    // It begins once it is on record.
+    ['-c', 'read -r go && exec "$0" "$@"', node, ...runtime.nodeOptions, launcher, '--candidate'],
     // A group of its own: what the app starts goes with it.
-    { cwd: directory, env: cleanEnvironment(), stdio: ['ignore', log, log, 'ipc'], detached: true },
+    { cwd: directory, env: cleanEnvironment(), stdio: ['pipe', log, log, 'ipc'], detached: true },
   )
   const exit = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message))
@@ -41,11 +46,14 @@ export async function verifyCandidate(
   })
   let ended: string | undefined
   void exit.then((how) => (ended = how))
+  let forget: (() => Promise<void>) | undefined
 
   try {
+    forget = await begin(layout, child, runtime.health.timeoutMs + MARGIN)
     return await watch()
   } finally {
     await stop(child, exit)
+    await forget?.()
     closeSync(log)
   }
 
@@ -105,6 +113,23 @@ function takenAddress(text: string): string | undefined {
   return [...text.matchAll(/\bEADDRINUSE(?:: address already in use)? (\S{1,200})/g)].at(-1)?.[1]
 }
 
+/**
+ * Lets a candidate begin, on record. Its standard input stays open, as a worker's does under PM2.
+ * @returns what ends the record
+ */
+async function begin(
+  layout: Layout,
+  { pid, stdin }: ChildProcess,
+  limitMs: number,
+): Promise<(() => Promise<void>) | undefined> {
+  // It may have ended already: then that is what there is to tell.
+  stdin?.on('error', () => undefined)
+  if (pid === undefined) return undefined
+  const forget = await recordCandidate(layout, pid, limitMs)
+  stdin?.write('go\n')
+  return forget
+}
+
 /** In bytes. */
 const LONGEST_END = 64 * 1024
 
@@ -130,5 +155,6 @@ async function stop(child: ChildProcess, exit: Promise<string>): Promise<void> {
     await Promise.race([exit, delay(STOP_TIMEOUT, undefined, { ref: false })])
   }
   signal(-pid, 'SIGKILL')
-  await exit
+  // One that hangs in the kernel is not waited for: it does nothing more.
+  await Promise.race([exit, delay(STOP_TIMEOUT, undefined, { ref: false })])
 }

@@ -6,6 +6,7 @@ import { lstat, readdir, realpath, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import type { Result } from '../protocol/messages.ts'
 import { readJob } from './activation/job.ts'
+import { endOrphanedCandidates } from './candidates.ts'
 import type { Layout } from './layout.ts'
 import { releaseDirectory } from './layout.ts'
 import { takeLock } from './lock.ts'
@@ -37,6 +38,7 @@ export async function cleanUp(
 ): Promise<Result<'cleanup'>> {
   const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs)
   try {
+    await endOrphanedCandidates(layout)
     const live = await liveRelease(layout)
     const ids = await releaseIds(layout)
     const doomed = await outdated(layout, keep, {
@@ -142,7 +144,7 @@ export async function releasesInUse(layout: Layout, ids: readonly string[]): Pro
 
 /** What sessions and activations left behind that ended before they could tidy up. */
 async function removeLeftovers(layout: Layout): Promise<void> {
-  const { incoming, activations, own, lock, workers } = layout
+  const { incoming, activations, own, lock, workers, candidates } = layout
   for (const name of await readdir(incoming)) {
     const path = join(incoming, name)
     const abandoned = ownerLives(uploadOwner(path)) !== true && (await isOlder(path, JUST_BEGUN))
@@ -155,7 +157,7 @@ async function removeLeftovers(layout: Layout): Promise<void> {
     if (!lives && (await isOlder(path, JUST_BEGUN))) await rm(path, { recursive: true, force: true })
   }
   await removeDeadWorkers(workers)
-  for (const folder of [own, lock, workers, join(own, 'agent')]) {
+  for (const folder of [own, lock, workers, candidates, join(own, 'agent')]) {
     for (const name of await readdir(folder).catch(() => [])) {
       const path = join(folder, name)
       if (ASIDE.test(name) && (await isOlder(path, JUST_BEGUN)))

@@ -13,6 +13,8 @@ export interface Layout {
   readonly own: string
   readonly incoming: string
   readonly workers: string
+  /** Which process each candidate is, as long as it runs. */
+  readonly candidates: string
   readonly activations: string
   readonly lock: string
   readonly journal: string
@@ -28,6 +30,7 @@ export function layoutOf(base: string): Layout {
     own,
     incoming: join(own, 'incoming'),
     workers: join(own, 'workers'),
+    candidates: join(own, 'candidates'),
     activations: join(own, 'activations'),
     lock: join(own, 'lock'),
     journal: join(own, 'journal.jsonl'),
@@ -55,7 +58,8 @@ export function releaseFiles(directory: string) {
 export function makeFolders(layout: Layout): void {
   mkdirSync(layout.base, { recursive: true, mode: 0o755 })
   mkdirSync(layout.releases, { recursive: true, mode: 0o755 })
-  for (const folder of [layout.own, layout.incoming, layout.workers, layout.activations, layout.lock]) {
+  const { own, incoming, workers, candidates, activations, lock } = layout
+  for (const folder of [own, incoming, workers, candidates, activations, lock]) {
     mkdirSync(folder, { recursive: true, mode: 0o700 })
   }
 }

@@ -8,6 +8,7 @@ import { interruptedActivation } from './activation/interrupted.ts'
 import { type ActivationContext, startActivation, watchActivation } from './activation/start.ts'
 import { auditRelease } from './audit.ts'
 import { verifyCandidate } from './candidate.ts'
+import { endOrphanedCandidates } from './candidates.ts'
 import { assertNameIsOurs } from './app-name.ts'
 import { cleanUp, releasesInUse } from './cleanup.ts'
 import { encryptionKey } from './encryption-key.ts'
@@ -152,6 +153,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
       verify: async ({ id }) => {
         await existing(id)
         makeFolders(layout)
+        await endOrphanedCandidates(layout)
         await assertLauncher(layout, id)
         const runtime = await readRuntime(layout, id)
         const processes = (await workers()).map(({ process }) => process)
@@ -164,7 +166,9 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         const live = await liveRelease(layout)
         if (id === live || !(await exists(releaseDirectory(layout, id)))) return { removed: false }
         await markRejected(layout, id)
-        if (!remove || (await releasesInUse(layout, [id])).has(id)) return { removed: false }
+        if (!remove) return { removed: false }
+        await endOrphanedCandidates(layout)
+        if ((await releasesInUse(layout, [id])).has(id)) return { removed: false }
         await removeRelease(layout, id)
         return { removed: true }
       },

@@ -45,14 +45,36 @@ export function withDescendants(roots: readonly number[]): readonly number[] {
   return [...found]
 }
 
-/** 0 where the process has ended. */
+/**
+ * The living processes of the group that a process leads or led. As long as a group has members the kernel gives its
+ * number to no other process.
+ */
+export function groupLedBy(leader: { readonly pid: number; readonly startTime: string }): readonly number[] {
+  const now = startTimeOf(leader.pid)
+  // Signals take -1 for everybody, and 0 for the sender's own group.
+  if (leader.pid <= 1 || (now !== null && now !== leader.startTime)) return []
+  return pids().filter((pid) => {
+    const startTime = startTimeOf(pid)
+    return startTime !== null && Number(startTime) >= Number(leader.startTime) && groupOf(pid) === leader.pid
+  })
+}
+
 function parentOf(pid: number): number {
+  return statusOf(pid).parent
+}
+
+function groupOf(pid: number): number {
+  return statusOf(pid).group
+}
+
+/** Zeros where the process has ended. */
+function statusOf(pid: number): { readonly parent: number; readonly group: number } {
   try {
     // The second field is the command's name, which may hold anything, parentheses too.
-    const [, parent = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
-    return Number(parent)
+    const [, parent, group] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
+    return { parent: Number(parent), group: Number(group) }
   } catch {
-    return 0
+    return { parent: 0, group: 0 }
   }
 }
 

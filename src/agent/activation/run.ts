@@ -6,6 +6,7 @@ import { rm } from 'node:fs/promises'
 import { keptVerdict, type Verdict } from '../../protocol/messages.ts'
 import { activationFile, lastActivation } from '../../server/activation-file.ts'
 import { guardRoom, takeBallast, withRoom } from '../ballast.ts'
+import { endOrphanedCandidates } from '../candidates.ts'
 import { exists } from '../files.ts'
 import { type Journal, openJournal, readJournal } from '../journal.ts'
 import { type Layout, layoutOf } from '../layout.ts'
@@ -82,6 +83,8 @@ async function underLock(job: Job, layout: Layout, journal: Journal, progress: P
       onWait: (of) => void journal.note('lock', `waiting for a hook of activation ${of}, whose process died`),
       giveUp: async () => progress.begun === 'untouched' && (await exists(withdrawn)),
     })
+    // Its memory and its cores are needed for what comes.
+    await endOrphanedCandidates(layout)
     const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home)
     try {
       const verdict = await activate(await beginActivation(job, journal, entries, pm2))
