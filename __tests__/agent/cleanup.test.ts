@@ -44,6 +44,17 @@ test('cleanup removes what dead workers said of themselves, and nothing of livin
 })
 
 describe('cleanup keeps', () => {
+  test('what another tool deployed to the same folder, however old', async () => {
+    const layout = newLayout(folder())
+    const theirs = ['20240101000000', '20240102000000']
+    for (const name of theirs) mkdirSync(join(layout.releases, name))
+    for (const number of [1, 2, 3]) writeRelease(layout, id(number), at(number))
+    await pointCurrentAt(layout, id(3))
+    const result = await cleanUp(layout, 1, 0)
+    expect(result).toEqual({ removed: [id(1)], inUse: [], kept: [id(2), id(3)] })
+    expect(readdirSync(layout.releases).sort()).toEqual([...theirs, id(2), id(3)])
+  })
+
   test('so many verified releases, the live one included', async () => {
     const layout = await deployed(6)
     const result = await cleanUp(layout, 3, 0)

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { brotliCompressSync } from 'node:zlib'
@@ -194,6 +194,18 @@ describe('rehearse', () => {
     const process = { ...theirs, script: `${other.current}/.gapless/launcher.cjs` } as Pm2Process
     const { findings } = await ask(layout, {}, { ...nobody, processes: [process] })
     expect(findings).toMatchObject([{ effect: 'ends', code: 'app-name-taken' }])
+  })
+
+  test('finds what `current` points at where another tool deployed before', async () => {
+    const layout = newLayout(folder())
+    mkdirSync(join(layout.releases, '20240101000000'))
+    symlinkSync('releases/20240101000000', layout.current)
+    expect(await ask(layout)).toMatchObject({
+      findings: [
+        { effect: 'replaces', message: expect.stringContaining('points at "releases/20240101000000"') },
+      ],
+      pruned: [],
+    })
   })
 
   test('finds what PM2 runs under the name that has to be started anew', async () => {

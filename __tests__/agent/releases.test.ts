@@ -15,10 +15,12 @@ import { releaseFiles } from '../../src/agent/layout.ts'
 import {
   activatedAt,
   dropPreparedLinks,
+  foreignCurrent,
   liveRelease,
   listReleases,
   markVerified,
   pointCurrentAt,
+  pointCurrentBack,
   prepareLink,
   previousRelease,
   readInfo,
@@ -40,6 +42,15 @@ describe('the releases', () => {
     for (const id of [second, first]) writeRelease(layout, id)
     for (const stranger of ['lost+found', '2026', `${first}.old`]) mkdirSync(join(layout.releases, stranger))
     expect(await releaseIds(layout)).toEqual([first, second])
+  })
+
+  test('are those with papers of Gapless: other tools name theirs alike', async () => {
+    const layout = newLayout(folder())
+    mkdirSync(join(layout.releases, first))
+    writeRelease(layout, second)
+    expect(await releaseIds(layout)).toEqual([second])
+    expect(await failureOf(removeRelease(layout, first))).toMatchObject({ code: 'unknown-release' })
+    expect(readdirSync(layout.releases).sort()).toEqual([first, second])
   })
 
   test('are none where nothing was ever deployed', async () => {
@@ -117,6 +128,31 @@ describe('the live release', () => {
     expect(await liveRelease(layout)).toBeNull()
   })
 
+  test('is none where current points at a folder of that name that is no release of this app', async () => {
+    const parent = folder()
+    const [layout, other] = [newLayout(parent), newLayout(join(parent, 'other'))]
+    for (const id of [first, second]) mkdirSync(join(layout.releases, id))
+    writeRelease(layout, third)
+    writeRelease(other, third)
+    const point = (target: string) => {
+      rmSync(layout.current, { force: true })
+      symlinkSync(target, layout.current)
+    }
+    point(`releases/${first}`)
+    expect(await liveRelease(layout)).toBeNull()
+    expect(await foreignCurrent(layout)).toBe(`releases/${first}`)
+    // Of the same id, in another app's folder.
+    point(join(other.releases, third))
+    expect(await liveRelease(layout)).toBeNull()
+    expect(await foreignCurrent(layout)).toBe(join(other.releases, third))
+    point(join(layout.releases, third))
+    expect(await liveRelease(layout)).toBe(third)
+    expect(await foreignCurrent(layout)).toBeNull()
+    // A link that leads nowhere is nothing that anybody could lose.
+    point('releases/20250101000000')
+    expect(await foreignCurrent(layout)).toBeNull()
+  })
+
   test('is not looked for in a folder that somebody else made in place of the link', async () => {
     const layout = newLayout(folder())
     writeRelease(layout, first)
@@ -154,6 +190,17 @@ describe('the swap', () => {
     const prepared = lstatSync(join(layout.own, `current-to-${first}`)).ino
     await pointCurrentAt(layout, first)
     expect(lstatSync(layout.current).ino).toBe(prepared)
+  })
+
+  test('can be taken back to what the link said before', async () => {
+    const layout = newLayout(folder())
+    mkdirSync(join(layout.releases, first))
+    symlinkSync(`./releases/${first}`, layout.current)
+    writeRelease(layout, second)
+    await pointCurrentAt(layout, second)
+    await pointCurrentBack(layout, `./releases/${first}`)
+    expect(readlinkSync(layout.current)).toBe(`./releases/${first}`)
+    expect(readdirSync(layout.own).filter((name) => name.startsWith('current'))).toEqual([])
   })
 
   test('leaves no prepared link behind', async () => {

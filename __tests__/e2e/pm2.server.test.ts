@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { readJournal } from '../../src/agent/journal.ts'
@@ -98,14 +98,28 @@ describe('an app of that name that PM2 runs in another way', () => {
   )
 
   test('serves again when the first release of Gapless fails after the swap', async () => {
-    await server.pm2('start', plainServer(join(server.home, 'old')), '--name', 'next-app', '-f')
+    // As Capistrano lays out what it deploys, and with more of its releases than Gapless would keep.
+    const releases = ['20240101000000', '20240102000000', '20240103000000']
+    for (const release of releases) plainServer(join(server.app, 'releases', release))
+    symlinkSync('releases/20240103000000', join(server.app, 'current'))
+    await server.pm2('start', join(server.app, 'current', 'plain.js'), '--name', 'next-app', '-f')
     await untilPlainServes()
     const broken = sabotage(workspace.copyBuilt(), 'if (process.env.pm_id !== undefined) process.exit(1)')
     try {
-      const run = await deploy({}, broken)
+      const run = await deploy({ 'keep-releases': '1' }, broken)
       expect({ code: run.code, ...run.outputs }).toMatchObject({ code: 1, status: 'down' })
-      expect(run.summary).toContain('started again')
+      expect(run.log).toContain('current points at "releases/20240103000000"')
+      expect(run.summary).toContain(
+        `was started again, and accepts connections on 127.0.0.1:${server.appPort}`,
+      )
       await untilPlainServes()
+      expect(server.current()).toBe('20240103000000')
+      const good = await deploy({ 'keep-releases': '1' })
+      expect(good.outputs['status']).toBe('live')
+      expect(readdirSync(join(server.app, 'releases')).sort()).toEqual([
+        ...releases,
+        good.outputs['release']!,
+      ])
     } finally {
       broken.remove()
     }

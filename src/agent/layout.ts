@@ -18,6 +18,8 @@ export interface Layout {
   readonly activations: string
   readonly lock: string
   readonly journal: string
+  /** What the first deploy replaces: see activation/replaced.ts. */
+  readonly replaced: string
 }
 
 export function layoutOf(base: string): Layout {
@@ -34,6 +36,7 @@ export function layoutOf(base: string): Layout {
     activations: join(own, 'activations'),
     lock: join(own, 'lock'),
     journal: join(own, 'journal.jsonl'),
+    replaced: join(own, 'replaced.json'),
   }
 }
 

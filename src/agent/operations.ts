@@ -12,7 +12,6 @@ import { endOrphanedCandidates } from './candidates.ts'
 import { assertNameIsOurs } from './app-name.ts'
 import { cleanUp, releasesInUse } from './cleanup.ts'
 import { encryptionKey } from './encryption-key.ts'
-import { exists } from './files.ts'
 import { findPm2, type InstalledPm2 } from './find-pm2.ts'
 import { readJournal } from './journal.ts'
 import { assertLauncher } from './launcher.ts'
@@ -22,6 +21,7 @@ import { outline } from './outline.ts'
 import { assertPortIsOurs } from './port.ts'
 import { connectPm2, daemonPid, pm2Home } from './pm2.ts'
 import {
+  isRelease,
   liveRelease,
   listReleases,
   markRejected,
@@ -85,8 +85,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
   }
 
   const existing = async (id: string): Promise<string> => {
-    const directory = releaseDirectory(layout, id)
-    if (await exists(directory)) return directory
+    if (await isRelease(layout, id)) return releaseDirectory(layout, id)
     const ids = await releaseIds(layout)
     throw new Failure('unknown-release', `there is no release ${id} on the server`, {
       remedy: `These exist: ${ids.length > 0 ? ids.join(', ') : 'none yet'}.`,
@@ -164,7 +163,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
       },
       discard: async ({ id, remove }) => {
         const live = await liveRelease(layout)
-        if (id === live || !(await exists(releaseDirectory(layout, id)))) return { removed: false }
+        if (id === live || !(await isRelease(layout, id))) return { removed: false }
         await markRejected(layout, id)
         if (!remove) return { removed: false }
         await endOrphanedCandidates(layout)

@@ -15,6 +15,7 @@ import { startTimeOf } from '../server/process-identity.ts'
 /** A process of PM2's list. */
 export interface Pm2Process {
   readonly id: number
+  readonly name: string
   readonly pid: number
   readonly status: string
   readonly restarts: number
@@ -49,6 +50,8 @@ export interface Pm2Options {
 }
 
 export interface Pm2 {
+  /** Of all apps of the user. */
+  all(): Promise<readonly Pm2Process[]>
   list(name: string): Promise<readonly Pm2Process[]>
   /** Starts the app with one worker; resolves when PM2 has forked it and it is ready, or PM2 gave up waiting. */
   start(app: Pm2App): Promise<void>
@@ -193,14 +196,17 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
     return longest + PATIENCE
   }
 
+  const all = async (): Promise<readonly Pm2Process[]> => {
+    const processes = await remote('getMonitorData', {})
+    if (!Array.isArray(processes))
+      throw new Failure('pm2-failed', 'PM2 answered with something else than a list')
+    return (processes as (RawProcess | null)[]).flatMap((raw) => (raw?.pm2_env ? [toProcess(raw)] : []))
+  }
+
   return {
+    all,
     async list(name) {
-      const processes = await remote('getMonitorData', {})
-      if (!Array.isArray(processes))
-        throw new Failure('pm2-failed', 'PM2 answered with something else than a list')
-      const found = (processes as (RawProcess | null)[]).flatMap((raw) =>
-        raw?.pm2_env?.['name'] === name ? [toProcess(raw)] : [],
-      )
+      const found = (await all()).filter((process) => process.name === name)
       slow(...found.map(({ definition }) => definition))
       return found
     },
@@ -357,6 +363,7 @@ function toProcess(raw: RawProcess): Pm2Process {
     typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN
   return {
     id: number(raw.pm_id ?? env['pm_id']),
+    name: text('name'),
     pid: raw.pid ?? 0,
     status: text('status') || 'unknown',
     restarts: number(env['restart_time'] ?? 0),

@@ -1,14 +1,11 @@
 /** Whether the app's port is free for it: found out before anything live is touched. */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../protocol/failure.ts'
 import type { WorkerRecord } from '../server/worker-record.ts'
 import type { Pm2Process } from './pm2.ts'
 import { commandOf, pids, withDescendants } from './processes.ts'
-
-/** The kernel's word for a listening socket in /proc/net/tcp. */
-const LISTEN = '0A'
+import { type Address, heldBy, isEverywhere, listeningSockets } from './sockets.ts'
 
 export interface PortUsers {
   /** Processes that PM2 lists for the app. */
@@ -34,9 +31,10 @@ export async function assertPortIsOurs(host: string, port: number, users: PortUs
     })
   }
   if (error.code !== 'EADDRINUSE') throw error
-  const sockets = listeningSockets(port)
-  if (ownersOf(port, users).some((pid) => holds(pid, sockets))) return
-  const pid = pids().find((candidate) => holds(candidate, sockets))
+  const sockets = listeningSockets().filter((socket) => socket.port === port)
+  const holds = (pid: number) => heldBy(pid, sockets).length > 0
+  if (ownersOf(port, users).some(holds)) return
+  const pid = pids().find(holds)
   if (pid === undefined && (await comesFree(host, port))) return
   throw portTaken(`${host}:${port}`, port, pid)
 }
@@ -53,13 +51,6 @@ async function comesFree(host: string, port: number): Promise<boolean> {
   return false
 }
 
-interface Address {
-  readonly host: string
-  readonly port: number
-}
-
-const EVERYWHERE: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
-
 /**
  * The kernel gives a port of all addresses to nobody as long as somebody has it on one of them, and the other way
  * round: the old workers have it until the new ones serve.
@@ -67,7 +58,7 @@ const EVERYWHERE: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
  */
 export function assertMayMove(from: Address, to: Address): void {
   const clash = from.port === to.port && from.host !== to.host
-  if (!clash || !(EVERYWHERE.has(from.host) || EVERYWHERE.has(to.host))) return
+  if (!clash || !(isEverywhere(from.host) || isEverywhere(to.host))) return
   throw new Failure(
     'port-taken',
     `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`,
@@ -112,42 +103,4 @@ function tryListen(host: string, port: number): Promise<NodeJS.ErrnoException | 
     server.once('error', (error) => resolve(error))
     server.listen({ host, port }, () => server.close(() => resolve(null)))
   })
-}
-
-/** Inodes of the sockets that listen on a port, on whatever address. */
-function listeningSockets(port: number): ReadonlySet<string> {
-  const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`
-  const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
-    try {
-      return readFileSync(file, 'utf8').split('\n').slice(1)
-    } catch {
-      return []
-    }
-  })
-  const fields = lines.map((line) => line.trim().split(/\s+/))
-  return new Set(
-    fields.flatMap(([, local = '', , state, , , , , , inode = '']) =>
-      state === LISTEN && local.endsWith(suffix) ? [inode] : [],
-    ),
-  )
-}
-
-function holds(pid: number, sockets: ReadonlySet<string>): boolean {
-  try {
-    const folder = `/proc/${pid}/fd`
-    return readdirSync(folder).some((name) => {
-      const inode = /^socket:\[(\d+)\]$/.exec(readlinkIfThere(`${folder}/${name}`))?.[1]
-      return inode !== undefined && sockets.has(inode)
-    })
-  } catch {
-    return false
-  }
-}
-
-function readlinkIfThere(path: string): string {
-  try {
-    return readlinkSync(path)
-  } catch {
-    return ''
-  }
 }

@@ -15,7 +15,7 @@ import { baseChanged, fillIn } from './outline.ts'
 import type { Pm2Process } from './pm2.ts'
 import { assertPortIsOurs } from './port.ts'
 import { decompress } from './receive.ts'
-import { liveRelease, readInfo, readRuntime } from './releases.ts'
+import { foreignCurrent, liveRelease, readInfo, readRuntime } from './releases.ts'
 import { lackOfRoom } from './room.ts'
 import { contentKey, locate, sourcesIn } from './sources.ts'
 import { look, toPlace } from './survey.ts'
@@ -68,6 +68,7 @@ export async function rehearse(
       : null,
     named,
     await ending(() => assertPortIsOurs(host, port, { processes, records, daemon })),
+    replacing(await foreignCurrent(layout)),
     // It would not come to that where the run ends before.
     named === null ? gap(processes.filter((process) => !isOurs(process, programOf(layout)))) : null,
   ]
@@ -98,6 +99,17 @@ function interrupted(activation: string | null): Finding | null {
   if (activation === null) return null
   const message = 'an earlier run was interrupted after the swap'
   return { effect: 'recovers', code: null, message, remedy: 'A run first finishes it, or takes it back.' }
+}
+
+function replacing(target: string | null): Finding | null {
+  if (target === null) return null
+  return {
+    effect: 'replaces',
+    code: null,
+    message: `\`current\` points at "${target}", which Gapless did not deploy.`,
+    remedy:
+      'A run replaces that link, and puts it back if the first deploy fails. To leave the link alone, set another `path`.',
+  }
 }
 
 function gap(foreign: readonly Pm2Process[]): Finding | null {

@@ -1,6 +1,6 @@
 /** The releases on the server: which there are, which is live, what each is. */
-import { lstat, mkdir, readdir, rename, rm, symlink } from 'node:fs/promises'
-import { join } from 'node:path'
+import { lstat, mkdir, readdir, realpath, rename, rm, symlink } from 'node:fs/promises'
+import { basename, dirname, join } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
 import { parse } from '../protocol/guards.ts'
 import {
@@ -18,8 +18,20 @@ import { readManifest } from './manifest-file.ts'
 
 /** Ids of the releases, oldest first. Only complete releases ever stand in `releases`. */
 export async function releaseIds(layout: Layout): Promise<readonly string[]> {
+  const names = await takenIds(layout)
+  const ours = await Promise.all(names.map((name) => isRelease(layout, name)))
+  return names.filter((_, index) => ours[index])
+}
+
+/** What in `releases` is named like a release, oldest first, whoever put it there. */
+export async function takenIds(layout: Layout): Promise<readonly string[]> {
   const names = await readdir(layout.releases).catch(() => [])
   return names.filter((name) => RELEASE_ID.test(name)).sort()
+}
+
+/** By its papers: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
+export async function isRelease(layout: Layout, id: string): Promise<boolean> {
+  return RELEASE_ID.test(id) && exists(releaseFiles(releaseDirectory(layout, id)).info)
 }
 
 /**
@@ -34,9 +46,20 @@ export async function liveRelease(layout: Layout): Promise<string | null> {
         'It was not made by Gapless and is left as it is: move it away, or set `path` to another folder.',
     })
   }
-  const target = await linkTarget(layout.current)
-  const id = target === null ? null : (/^(?:.*\/)?releases\/(\d{14})\/?$/.exec(target)?.[1] ?? null)
-  return id !== null && (await exists(releaseDirectory(layout, id))) ? id : null
+  const [target, releases] = await Promise.all([layout.current, layout.releases].map(realPath))
+  if (!target || dirname(target) !== releases) return null
+  const id = basename(target)
+  return (await isRelease(layout, id)) ? id : null
+}
+
+/** Where `current` points, as the link says it, if that is there and no release of this app; else null. */
+export async function foreignCurrent(layout: Layout): Promise<string | null> {
+  const isForeign = (await liveRelease(layout)) === null && (await realPath(layout.current)) !== null
+  return isForeign ? linkTarget(layout.current) : null
+}
+
+function realPath(path: string): Promise<string | null> {
+  return realpath(path).catch(() => null)
 }
 
 /** Makes the link for `pointCurrentAt` beforehand: then it needs no room on the disk, only a rename. */
@@ -53,7 +76,19 @@ export async function prepareLink(layout: Layout, id: string): Promise<void> {
 export async function pointCurrentAt(layout: Layout, id: string): Promise<void> {
   await liveRelease(layout)
   await prepareLink(layout, id)
-  await rename(preparedLink(layout, id), layout.current)
+  await renameToCurrent(layout, preparedLink(layout, id))
+}
+
+/** Makes `current` the link that it was before. @param target as the link said it */
+export async function pointCurrentBack(layout: Layout, target: string): Promise<void> {
+  const link = preparedLink(layout, 'before')
+  await rm(link, { recursive: true, force: true })
+  await symlink(target, link)
+  await renameToCurrent(layout, link)
+}
+
+async function renameToCurrent(layout: Layout, link: string): Promise<void> {
+  await rename(link, layout.current)
   await syncFolder(layout.base)
 }
 
@@ -145,8 +180,13 @@ export async function previousRelease(
   return verified.sort((a, b) => (a.at! < b.at! ? -1 : 1)).at(-1)?.id ?? null
 }
 
-/** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. */
+/** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. @throws Failure `unknown-release` */
 export async function removeRelease(layout: Layout, id: string): Promise<void> {
+  if (!(await isRelease(layout, id))) {
+    throw new Failure('unknown-release', `"${releaseDirectory(layout, id)}" is not a release of Gapless.`, {
+      remedy: 'Leave it to the tool that made it, or remove it by hand.',
+    })
+  }
   const grave = join(layout.incoming, `${id}.removed`)
   await rm(grave, { recursive: true, force: true })
   await mkdir(layout.incoming, { recursive: true, mode: 0o700 })

@@ -21,7 +21,7 @@ import { baseChanged, fillIn } from './outline.ts'
 import { writeOwner } from './owner.ts'
 import { place, type Placement } from './place.ts'
 import { decompress, folderMaker, type MakeFolder, receive } from './receive.ts'
-import { liveRelease, readInfo, releaseIds } from './releases.ts'
+import { isRelease, liveRelease, readInfo, takenIds } from './releases.ts'
 import { assertRoom } from './room.ts'
 import { linkShared } from './shared.ts'
 import {
@@ -230,7 +230,7 @@ async function syncRename(layout: Layout): Promise<void> {
 
 /** Whether the commit's answer alone was lost. Only what is complete ever stands in `releases`. */
 async function wasCommitted(layout: Layout, id: string, contentHash: string): Promise<boolean> {
-  if (!(await exists(releaseDirectory(layout, id)))) return false
+  if (!(await isRelease(layout, id))) return false
   if ((await readInfo(layout, id)).contentHash !== contentHash) return false
   // Its session may have been ended in between.
   await syncRename(layout)
@@ -292,7 +292,7 @@ export async function nextId(layout: Layout): Promise<string> {
   const pending = (await readdir(layout.incoming).catch(() => [])).flatMap(
     (name) => /^\d{14}/.exec(name) ?? [],
   )
-  const newest = [...(await releaseIds(layout)), ...pending].sort().at(-1) ?? ''
+  const newest = [...(await takenIds(layout)), ...pending].sort().at(-1) ?? ''
   const now = formatId(new Date())
   return now > newest ? now : secondAfter(newest)
 }

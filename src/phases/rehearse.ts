@@ -90,7 +90,7 @@ function listOf({ files }: NonNullable<Rehearsal['sending']>): readonly string[]
 }
 
 function tell({ effect, message, remedy }: Finding, host: string | null, log: Log): void {
-  const line = [message, ...(remedy === null ? [] : [remedy])].join('. ')
+  const line = [message.replace(/\.$/, ''), ...(remedy === null ? [] : [remedy])].join('. ')
   if (effect === 'waits' || effect === 'recovers') log.info(line)
   else log.warning(host === null ? line : `${host}: ${line}`)
 }

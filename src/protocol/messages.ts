@@ -227,8 +227,8 @@ const offered = {
 
 /** What a run would meet, and what that does to it. */
 const finding = object({
-  /** It would end, with nothing live touched; wait; finish an earlier run first; leave a gap. */
-  effect: oneOf('ends', 'waits', 'recovers', 'gap'),
+  /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
+  effect: oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
   /** Of the failure that it would end with. */
   code: nullable(string),
   message: string,

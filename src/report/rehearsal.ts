@@ -11,6 +11,7 @@ const EFFECTS: Readonly<Record<Finding['effect'], string>> = {
   ends: '⛔ Fail',
   waits: '⏳ Wait',
   recovers: '🔧 Recover first',
+  replaces: '⚠️ Replace',
   gap: '⚠️ Leave a gap',
 }
 
@@ -27,7 +28,10 @@ export function renderRehearsal({ name, rehearsal }: HostOutcome): string {
 }
 
 function describeFinding({ effect, message, remedy }: Finding): readonly [string, string] {
-  return [EFFECTS[effect], [message, ...(remedy === null ? [] : [remedy])].map(escape).join('. ')]
+  return [
+    EFFECTS[effect],
+    [message.replace(/\.$/, ''), ...(remedy === null ? [] : [remedy])].map(escape).join('. '),
+  ]
 }
 
 type Sending = NonNullable<Rehearsal['sending']>

@@ -5,6 +5,7 @@ import type { Pm2Process } from '../../../src/agent/pm2.ts'
 const app = { script: '/srv/web/current/.gapless/launcher.cjs', cwd: '/srv/web/current' }
 const process = (changes: Partial<Pm2Process>): Pm2Process => ({
   id: 0,
+  name: 'web',
   pid: 1,
   status: 'online',
   restarts: 0,

@@ -22,6 +22,7 @@ import { instancesOf } from './instances.ts'
 import { activationFiles } from './job.ts'
 import { mayRunTogether } from './memory.ts'
 import { assertNotOvertaken, giveWay } from './overtaken.ts'
+import { forgetReplaced, writeReplaced } from './replaced.ts'
 import { restore } from './restore.ts'
 import { dismissForgotten } from './signals.ts'
 
@@ -38,9 +39,10 @@ export async function activate(activation: Activation): Promise<Verdict> {
   let current: ActivationStep = 'swap'
   try {
     const { how, foreign, together } = await prepare(activation)
-    await step('swap', `current -> releases/${release}`, async () => {
+    await step('swap', describeSwap(activation), async () => {
       await assertWanted(activation)
       await proveLauncher(activation)
+      await activation.withRoom(() => writeReplaced(layout, activation.replaced))
       // The rename of the link is the one moment that counts: before it nothing live has changed.
       await activation.withRoom(() => pointCurrentAt(layout, release))
       swapped = true
@@ -57,7 +59,10 @@ export async function activate(activation: Activation): Promise<Verdict> {
     })
   } catch (error) {
     const untouched = !swapped && (live === release || (await liveRelease(layout).catch(() => live)) === live)
-    if (untouched) throw error
+    if (untouched) {
+      await forgetReplaced(layout).catch(() => undefined)
+      throw error
+    }
     journal.letGo()
     return restore(activation, current, error)
   }
@@ -73,7 +78,8 @@ interface Preparation {
 
 /** All that can be found out or done beforehand: from the swap on every second counts, and the disk may be full. */
 async function prepare(activation: Activation): Promise<Preparation> {
-  const { job, layout, target, previous, live, before, app, times, takenUp, announce } = activation
+  const { job, layout, target, previous, live, before, replaced, app, times, takenUp, announce, journal } =
+    activation
   const { release, runtime } = target
   const foreign = before.filter((process) => !isOurs(process, app)).length
 
@@ -102,6 +108,9 @@ async function prepare(activation: Activation): Promise<Preparation> {
     // Those that stay for an activation that died need not any more: what PM2 had begun for it has long come to its end.
     await rm(activationFile(layout.base), { force: true })
     await untilReplaced(activation, app.options.kill_timeout)
+  }
+  if (replaced.current !== null) {
+    await journal.note('swap', `current points at "${replaced.current}", which Gapless did not deploy`)
   }
   // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
   await announce({ observe: foreign === 0, stay: together ? times.stay : 0 })
@@ -151,6 +160,13 @@ async function reload(
   if (foreign > 0) for (const { id } of before) await pm2.remove(id)
   const timeout = runtime.health.timeoutMs + runtime.observeMs
   return bringUp(activation, app, release, instancesOf(runtime), together, timeout)
+}
+
+function describeSwap({ target, replaced: { current } }: Activation): string {
+  const swap = `current -> releases/${target.release}`
+  return current === null
+    ? swap
+    : `${swap}; it replaces current -> ${current}, which is put back if this deploy fails`
 }
 
 function describeReload({ before, target }: Activation, foreign: number, together: boolean): string {
@@ -213,6 +229,7 @@ async function settle(activation: Activation): Promise<Verdict> {
     activation.withRoom(() => markVerified(layout, release, job.request.activation)),
     'Could not mark the release as verified',
   )
+  await bestEffort(activation, forgetReplaced(layout), 'Could not forget what the release replaced')
   await bestEffort(activation, pm2.save(), 'PM2 could not save its process list for the next boot')
   const workers = await listWorkers(activation).catch(() => [])
   return { status: 'live', live: release, previous: live, failure: null, workers: toStates(workers) }

@@ -4,14 +4,16 @@ import type { ActivationStep, JournalEntry, Runtime } from '../../protocol/messa
 import { type ActivationFile, activationFile } from '../../server/activation-file.ts'
 import { startTimeOf } from '../../server/process-identity.ts'
 import { withRoom as tryWithRoom } from '../ballast.ts'
+import { isRunningUnder } from '../apps.ts'
 import { writeFileAtomic } from '../files.ts'
 import type { Journal } from '../journal.ts'
 import { type Layout, layoutOf } from '../layout.ts'
-import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
+import { daemonPid, type Pm2, type Pm2App, type Pm2Process } from '../pm2.ts'
 import { activatedAt, liveRelease, previousRelease, readRuntime } from '../releases.ts'
-import { pm2App } from './fleet.ts'
+import { isOurs, pm2App, programOf } from './fleet.ts'
 import { hasSwapped, wasSucceeded } from './interrupted.ts'
 import { activationFiles, type Job } from './job.ts'
+import { lookAtReplaced, readReplaced, type Replaced, replacesNothing } from './replaced.ts'
 import { type Times, timesOf } from './stay.ts'
 
 export interface Goal {
@@ -42,6 +44,8 @@ export interface Activation {
   readonly times: Times
   /** PM2's processes when it began. */
   readonly before: readonly Pm2Process[]
+  /** What Gapless did not make, and this activation takes the place of. */
+  readonly replaced: Replaced
   /** How long the workers' logs were when it began, in bytes. */
   readonly logs: ReadonlyMap<string, number>
   readonly journal: Journal
@@ -67,11 +71,20 @@ export async function beginActivation(
   const { appName, request } = job
   const target = { release: request.release, runtime: await readRuntime(layout, request.release) }
   const live = await liveRelease(layout)
-  const back = await fallback(layout, live, request.release)
+  const all = await pm2.all()
+  const before = await pm2.list(appName)
+  const ours = before.filter((process) => isOurs(process, programOf(layout)))
+  const foreign = before.filter((process) => !ours.includes(process))
+  const takenUp = hasSwapped(entries, request.activation)
+  const found = await lookAtReplaced(layout, foreign, { all, daemon: daemonPid(job.pm2Home) })
+  // What an activation whose process died had replaced is not there to be seen any more.
+  const replaced = ((takenUp || replacesNothing(found)) && readReplaced(layout)) || found
+  // Somebody else's `current`, and none of our workers: what ours served at some time in the past is not what serves.
+  const isElsewhere = replaced.current !== null && !ours.some(isRunningUnder)
+  const back = isElsewhere ? null : await fallback(layout, live, request.release)
   // A previous release that is damaged must not keep a good one from going live.
   const runtime = back === null ? null : await readRuntime(layout, back).catch(() => null)
   const previous = back === null || runtime === null ? null : { release: back, runtime }
-  const before = await pm2.list(appName)
   const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime])
   let news: News = { observe: true, stay: times.stay, halt: false }
   const { ballast } = activationFiles(layout, request.activation)
@@ -85,11 +98,12 @@ export async function beginActivation(
     previous,
     live,
     history: entries.filter(({ activation }) => activation === request.activation),
-    takenUp: hasSwapped(entries, request.activation),
+    takenUp,
     succeeded: wasSucceeded(entries, request.activation),
     app: pm2App(layout, appName, target.runtime, times),
     times,
     before,
+    replaced,
     logs: await logSizes(before),
     journal,
     async step(name, detail, act) {

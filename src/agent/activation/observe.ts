@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../../protocol/failure.ts'
 import type { Runtime } from '../../protocol/messages.ts'
 import { askHealth } from '../../server/health.ts'
+import { reachable } from '../sockets.ts'
 import { readWorkers } from '../workers.ts'
 import { type FleetOptions, listWorkers, serves, waitFor, type Worker } from './fleet.ts'
 
@@ -56,10 +57,4 @@ export async function untilOthersLeft(
       ),
     timeoutMs,
   )
-}
-
-/** An address that reaches a server which listens on all of them. */
-function reachable(host: string): string {
-  if (host === '0.0.0.0') return '127.0.0.1'
-  return host === '::' ? '::1' : host
 }

@@ -15,12 +15,13 @@ import { bringUp, trim } from './bring-up.ts'
 import { carryOldStatic } from './carry.ts'
 import type { Activation, Goal } from './context.ts'
 import { logsSince } from './evidence.ts'
-import { isOurs, listWorkers, pm2App, servedRelease, serves, toStates } from './fleet.ts'
+import { listWorkers, pm2App, servedRelease, serves, toStates } from './fleet.ts'
 import { stopAll } from './halt.ts'
 import { heal } from './heal.ts'
 import { instancesOf } from './instances.ts'
 import { mayRunTogether } from './memory.ts'
 import { observe } from './observe.ts'
+import { forgetReplaced, putBack, replacesNothing } from './replaced.ts'
 import { dismissForgotten } from './signals.ts'
 
 /** @param during the step that failed */
@@ -63,7 +64,8 @@ async function soundLauncher({ layout, withRoom }: Activation, release: string):
   return withRoom(() => repairLauncher(layout, release)).catch((error: unknown) => (error as Error).message)
 }
 
-const nothingToGoBackTo = 'there is no release to go back to: the app is left stopped'
+const nothingToGoBackTo = 'there is no release to go back to'
+const leftStopped = `${nothingToGoBackTo}: the app is left stopped`
 
 /** A daemon that dies in the middle takes all workers with it; under the next one it is begun anew. */
 async function goBackWhateverDies(activation: Activation, previous: Goal): Promise<void> {
@@ -143,10 +145,10 @@ async function shown(activation: Activation, { release, runtime }: Goal, instanc
   }
 }
 
-/** A first deploy has nothing to go back to, unless somebody else's app of this name was replaced. */
+/** A first deploy has nothing to go back to, unless it replaced what somebody else made. */
 async function leaveStopped(activation: Activation): Promise<string> {
-  const { pm2, layout, live, before, app, target } = activation
-  const foreign = before.filter((process) => !isOurs(process, app))
+  const { pm2, layout, live, replaced, target } = activation
+  const foreign = replaced.processes
   // Whatever keeps the failed release's workers, what was there before comes back as soon as they make room.
   const stopped = await stopAll(activation, foreign.length === 0).then(
     () => null,
@@ -154,10 +156,11 @@ async function leaveStopped(activation: Activation): Promise<string> {
   )
   if (stopped !== null && foreign.length === 0) throw stopped
   if (live !== target.release) await rm(layout.current, { force: true })
-  if (foreign.length === 0) return nothingToGoBackTo
-  for (const { id } of await pm2.list(activation.appName)) pm2.remove(id).catch(() => undefined)
-  for (const process of foreign) await pm2.revive(process)
-  return `there is no release to go back to: what PM2 ran before under this name was started again`
+  if (replacesNothing(replaced)) return leftStopped
+  if (foreign.length > 0) {
+    for (const { id } of await pm2.list(activation.appName)) pm2.remove(id).catch(() => undefined)
+  }
+  return `${nothingToGoBackTo}: ${await putBack(activation, replaced)}`
 }
 
 async function verdict(
@@ -165,6 +168,8 @@ async function verdict(
   status: 'restored' | 'down',
   failure: Failure,
 ): Promise<Verdict> {
+  // Whatever came of it, this was the last time that anybody goes back to that.
+  await forgetReplaced(activation.layout).catch(() => undefined)
   const workers = await listWorkers(activation).catch(() => [])
   return {
     status,

@@ -1,0 +1,126 @@
+/**
+ * What the app's first deploy replaces, which Gapless did not make: where `current` pointed, and what PM2 ran under the
+ * app's name. Written down before the swap, so that whoever finishes the activation can put it back.
+ */
+import { readFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Failure } from '../../protocol/failure.ts'
+import { addressesOf, isRunningUnder } from '../apps.ts'
+import { writeFileAtomic } from '../files.ts'
+import type { Layout } from '../layout.ts'
+import type { Pm2, Pm2Process } from '../pm2.ts'
+import { foreignCurrent, pointCurrentBack } from '../releases.ts'
+import { acceptsConnections, type Address, formatAddress } from '../sockets.ts'
+
+export interface Replaced {
+  /** The target of the link, as the link says it; null where it is a release of ours, or there is no link. */
+  readonly current: string | null
+  readonly processes: readonly Pm2Process[]
+  /** Where they listened, as far as that can be told. */
+  readonly addresses: readonly Address[]
+}
+
+/** @param foreign PM2's processes of the app's name that Gapless did not start */
+export async function lookAtReplaced(
+  layout: Layout,
+  foreign: readonly Pm2Process[],
+  running: { readonly all: readonly Pm2Process[]; readonly daemon: number | null },
+): Promise<Replaced> {
+  const [current, addresses] = await Promise.all([foreignCurrent(layout), addressesOf(foreign, running)])
+  return { current, processes: foreign, addresses }
+}
+
+export function replacesNothing({ current, processes }: Replaced): boolean {
+  return current === null && processes.length === 0
+}
+
+/** What an activation wrote down that has come to no verdict since; else null. */
+export function readReplaced({ replaced }: Layout): Replaced | null {
+  try {
+    return JSON.parse(readFileSync(replaced, 'utf8')) as Replaced
+  } catch {
+    return null
+  }
+}
+
+export async function writeReplaced({ replaced }: Layout, content: Replaced): Promise<void> {
+  if (replacesNothing(content)) return
+  // It holds the environment of the processes.
+  await writeFileAtomic(replaced, JSON.stringify(content), 0o600)
+}
+
+export async function forgetReplaced({ replaced }: Layout): Promise<void> {
+  await rm(replaced, { force: true })
+}
+
+/** How long an app may take until it listens again, in ms. */
+const PATIENCE = 60_000
+const LOOK = 200
+/** Looks in a row that must find the same processes. */
+const STEADY = 10
+
+interface Tools {
+  readonly layout: Layout
+  readonly pm2: Pick<Pm2, 'list' | 'revive'>
+  readonly appName: string
+  withRoom<T>(act: () => Promise<T>): Promise<T>
+}
+
+/**
+ * Puts all of it back, and looks whether it serves.
+ * @returns what was seen
+ * @throws Failure `restore-failed`
+ */
+export async function putBack(
+  { layout, pm2, appName, withRoom }: Tools,
+  { current, processes, addresses }: Replaced,
+  patienceMs = PATIENCE,
+): Promise<string> {
+  const seen: string[] = []
+  if (current !== null) {
+    await withRoom(() => pointCurrentBack(layout, current))
+    seen.push(`current -> ${current} again`)
+  }
+  for (const process of processes) await pm2.revive(process)
+  const expected = processes.filter(isRunningUnder).length
+  if (expected > 0) {
+    await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs)
+    const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : ''
+    seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`)
+  }
+  return seen.join('; ')
+}
+
+async function untilRunning(
+  list: () => Promise<readonly Pm2Process[]>,
+  expected: number,
+  addresses: readonly Address[],
+  patienceMs: number,
+): Promise<void> {
+  const deadline = performance.now() + patienceMs
+  let before = ''
+  for (let steady = 0; steady < STEADY;) {
+    const running = (await list()).filter(({ status }) => status === 'online')
+    const silent: Address[] = []
+    for (const address of addresses) if (!(await acceptsConnections(address))) silent.push(address)
+    const pids = running.map(({ pid }) => pid).join(' ')
+    const well = running.length >= expected && silent.length === 0
+    steady = well && pids === before ? steady + 1 : 0
+    before = pids
+    if (steady < STEADY && performance.now() >= deadline) {
+      const what =
+        running.length < expected
+          ? `PM2 keeps ${running.length} of ${expected} processes online`
+          : silent.length > 0
+            ? `nothing accepts connections on ${listOf(silent)}`
+            : 'its processes restart again and again'
+      throw new Failure('restore-failed', `the app that PM2 ran before did not come back: ${what}`)
+    }
+    await delay(LOOK)
+  }
+}
+
+function listOf(addresses: readonly Address[]): string {
+  return [...new Set(addresses.map(formatAddress))].join(', ')
+}
