@@ -8,7 +8,7 @@ import { assertLauncher, repairLauncher } from '../launcher.ts'
 import { releaseDirectory } from '../layout.ts'
 import { withdrawn } from '../lock.ts'
 import { liveRelease, markVerified, pointCurrentAt, prepareLink, readInfo } from '../releases.ts'
-import { daemonPid } from '../pm2.ts'
+import { daemonPid } from '../pm2-daemon.ts'
 import { assertMayMove, assertPortIsOurs } from '../port.ts'
 import { readWorkers } from '../workers.ts'
 import { carryOldStatic } from './carry.ts'
@@ -79,7 +79,7 @@ async function prepare(activation: Activation): Promise<Preparation> {
     assertNotOvertaken(job.request.run, await readInfo(layout, live).catch(() => null))
   }
   const records = await readWorkers(layout.workers)
-  const daemon = daemonPid(job.pm2Home)
+  const daemon = await daemonPid(job.pm2Home)
   // What its first process, which died, had asked for runs beside the old workers already, and has its memory.
   const there = takenUp
     ? records.filter((worker) => worker.release === release && !worker.candidate).length
