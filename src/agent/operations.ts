@@ -169,7 +169,9 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         const live = await liveRelease(layout)
         if (id === live || !(await exists(releaseDirectory(layout, id)))) return { removed: false }
         await markRejected(layout, id)
-        if (!remove || (await releasesInUse(layout, [id])).has(id)) return { removed: false }
+        // An activation that is at work may have to go back to it. The next cleanup removes it.
+        const wanted = !remove || (await lockHolder(layout.lock)) !== null
+        if (wanted || (await releasesInUse(layout, [id])).has(id)) return { removed: false }
         await removeRelease(layout, id)
         return { removed: true }
       },

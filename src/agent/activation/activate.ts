@@ -20,7 +20,7 @@ import { runHook } from './hooks.ts'
 import { instancesOf } from './instances.ts'
 import { activationFiles } from './job.ts'
 import { mayRunTogether } from './memory.ts'
-import { assertNotOvertaken, giveWay } from './overtaken.ts'
+import { assertNotOvertaken, yieldToNewer } from './overtaken.ts'
 import { restore } from './restore.ts'
 import { dismissForgotten } from './signals.ts'
 
@@ -29,7 +29,8 @@ const DOORS_CLOSE = 10_000
 
 /** Throws only while nothing live has been touched. */
 export async function activate(activation: Activation): Promise<Verdict> {
-  if (activation.succeeded) return giveWay(activation)
+  const yielded = await yieldToNewer(activation)
+  if (yielded !== null) return yielded
   const { layout, target, live, journal, step } = activation
   const { release, runtime } = target
   // Its first process died after the swap: then there is no way out but forward or back.
