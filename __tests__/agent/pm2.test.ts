@@ -20,7 +20,7 @@ afterEach(() => {
 function pm2ThatLivesFrom(nth: number, list: readonly unknown[] = []) {
   const path = folder()
   const pm2Home = join(path, 'home')
-  const pidFile = join(pm2Home, 'pm2.pid')
+  const socket = join(pm2Home, 'rpc.sock')
   writeFileSync(join(path, 'package.json'), '{ "main": "index.cjs" }')
   writeFileSync(
     join(path, 'index.cjs'),
@@ -28,8 +28,9 @@ function pm2ThatLivesFrom(nth: number, list: readonly unknown[] = []) {
     module.exports = {
       connect(done) {
         connected += 1
-        if (connected >= ${nth}) require('node:fs').writeFileSync(${JSON.stringify(pidFile)}, '${process.pid}')
-        done(null)
+        if (connected < ${nth}) return done(null)
+        const server = require('node:net').createServer().unref()
+        server.listen(${JSON.stringify(socket)}, () => done(null))
       },
       disconnect() {},
       // A dead daemon answers nothing.

@@ -25,6 +25,7 @@ export const request: ActivationRequest = {
   activation: '00000000-0000-4000-8000-000000000000',
   release: '20260101000001',
   kind: 'deploy',
+  replaces: null,
   run,
   hosts: [],
   lockTimeoutMs: 0,

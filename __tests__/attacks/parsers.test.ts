@@ -1,7 +1,7 @@
 /** Every parser takes any text: it gives a value that is safe, or says what is wrong, and nothing else happens. */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { isIP, isIPv6 } from 'node:net'
+import { createServer, isIP, isIPv6 } from 'node:net'
 import { join, posix, resolve } from 'node:path'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
@@ -555,7 +555,7 @@ test('PM2’s list is processes of the app, or refused', async () => {
   const home = join(installed, 'home')
   // What asks whether the daemon lives gets this process for it.
   mkdirSync(home)
-  writeFileSync(join(home, 'pm2.pid'), String(process.pid))
+  createServer().listen(join(home, 'rpc.sock')).unref()
   const pm2 = await connectPm2({ version: '7.0.4', path: installed }, home)
   const keys = [
     'pid',

@@ -68,6 +68,7 @@ test('what may be secret is in none, whatever it is: the environment, keys, comm
     activation: randomUUID(),
     release: id,
     kind: 'deploy',
+    replaces: null,
     run,
     hosts: [],
     lockTimeoutMs: 0,

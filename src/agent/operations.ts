@@ -19,7 +19,8 @@ import { layoutOf, makeFolders, releaseDirectory } from './layout.ts'
 import { lockHolder } from './lock.ts'
 import { outline } from './outline.ts'
 import { assertPortIsOurs } from './port.ts'
-import { connectPm2, daemonPid, pm2Home } from './pm2.ts'
+import { connectPm2, pm2Home } from './pm2.ts'
+import { daemonPid } from './pm2-daemon.ts'
 import {
   isRelease,
   liveRelease,
@@ -73,8 +74,8 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
   }
 
   /** The Node that PM2 runs the workers with: its daemon's own. */
-  const workerNode = (): string => {
-    const daemon = daemonPid(home)
+  const workerNode = async (): Promise<string> => {
+    const daemon = await daemonPid(home)
     if (daemon === null) return process.execPath
     try {
       const node = readlinkSync(`/proc/${daemon}/exe`)
@@ -94,8 +95,8 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
 
   /** Never starts a daemon: where none runs there are no workers. */
   const workers = async (): Promise<readonly Worker[]> => {
-    if (search.found === null || daemonPid(home) === null) return []
-    const pm2 = await connectPm2(search.found, home)
+    if (search.found === null || (await daemonPid(home)) === null) return []
+    const pm2 = await connectPm2(search.found, home, { mayStart: false })
     try {
       return await listWorkers({ layout, pm2, appName })
     } finally {
@@ -143,7 +144,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
       rehearse: async (params) =>
         rehearse(layout, params, {
           processes: (await workers()).map(({ process }) => process),
-          daemon: daemonPid(home),
+          daemon: await daemonPid(home),
         }),
       audit: async ({ id }) => {
         await existing(id)
@@ -158,14 +159,19 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         const processes = (await workers()).map(({ process }) => process)
         const records = await readWorkers(layout.workers)
         assertNameIsOurs(layout, processes)
-        await assertPortIsOurs(runtime.host, runtime.port, { processes, records, daemon: daemonPid(home) })
-        return verifyCandidate(layout, id, runtime, workerNode())
+        await assertPortIsOurs(runtime.host, runtime.port, {
+          processes,
+          records,
+          daemon: await daemonPid(home),
+        })
+        return verifyCandidate(layout, id, runtime, await workerNode())
       },
       discard: async ({ id, remove }) => {
         const live = await liveRelease(layout)
         if (id === live || !(await isRelease(layout, id))) return { removed: false }
         await markRejected(layout, id)
-        if (!remove) return { removed: false }
+        // An activation that is at work may have to go back to it. The next cleanup removes it.
+        if (!remove || (await lockHolder(layout.lock)) !== null) return { removed: false }
         await endOrphanedCandidates(layout)
         if ((await releasesInUse(layout, [id])).has(id)) return { removed: false }
         await removeRelease(layout, id)

@@ -2,14 +2,16 @@
  * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
  * whatever happens (5, 6, 7), reload two workers at a time, and cost a second each.
  */
-import { mkdirSync, readFileSync, readlinkSync, statSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { homedir, userInfo } from 'node:os'
+import { homedir } from 'node:os'
 import { join, relative } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
 import { writeFileAtomic } from './files.ts'
 import type { InstalledPm2 } from './find-pm2.ts'
-import { commandOf } from './processes.ts'
+import { daemonPid } from './pm2-daemon.ts'
+import { mendPidFile, startingAlone, unlessMute } from './pm2-start.ts'
+import { isRunning } from './processes.ts'
 import { startTimeOf } from '../server/process-identity.ts'
 
 /** A process of PM2's list. */
@@ -78,42 +80,10 @@ export function pm2Home(): string {
   return process.env['PM2_HOME'] ?? join(homedir(), '.pm2')
 }
 
-/** The running daemon's pid, or null. @throws Failure `pm2-foreign` when it belongs to another user */
-export function daemonPid(home: string): number | null {
-  let pid: number
-  try {
-    pid = Number.parseInt(readFileSync(join(home, 'pm2.pid'), 'utf8'), 10)
-  } catch {
-    return null
-  }
-  if (!Number.isInteger(pid) || startTimeOf(pid) === null || !mayBeDaemon(pid)) return null
-  const { uid, username } = userInfo()
-  const owner = statSync(`/proc/${pid}`).uid
-  if (owner !== uid) {
-    throw new Failure(
-      'pm2-foreign',
-      `the PM2 daemon in ${home} runs as user ${owner}, not as ${username} (${uid})`,
-      {
-        remedy:
-          'The app runs as the SSH user: log in as the user that PM2 runs as, or give this one a PM2_HOME of its own.',
-      },
-    )
-  }
-  return pid
-}
-
-/**
- * After a reboot the number in the file may be that of anything, of any user. A daemon names itself `PM2 v7.0.4: God
- * Daemon` (5 to 7), unless PROCESS_TITLE gives it another name; then its program tells.
- */
-function mayBeDaemon(pid: number): boolean {
-  if (/pm2|god daemon/i.test(commandOf(pid))) return true
-  try {
-    return /\/(?:node|bun)[^/]*$/.test(readlinkSync(`/proc/${pid}/exe`))
-  } catch {
-    // Of another user's process only the name can be seen.
-    return false
-  }
+/** The process that is connected to. */
+interface Daemon {
+  readonly pid: number
+  readonly startTime: string
 }
 
 interface Client {
@@ -129,11 +99,17 @@ interface Client {
   }
 }
 
-/**
- * Connects to the user's daemon, starting one if there is none. The caller's environment must be a clean one
- * then: the daemon keeps it for ever.
- */
-export async function connectPm2(installed: InstalledPm2, home: string): Promise<Pm2> {
+interface ConnectOptions {
+  /** Start a daemon where none runs. The caller's environment must be a clean one then: the daemon keeps it for ever. */
+  readonly mayStart: boolean
+}
+
+/** Connects to the user's daemon. @throws Failure `pm2-failed`, `pm2-foreign` */
+export async function connectPm2(
+  installed: InstalledPm2,
+  home: string,
+  { mayStart }: ConnectOptions = { mayStart: true },
+): Promise<Pm2> {
   // PM2 makes its sockets writable for the user's group (0775, 5.4 to 7), and whoever may write there commands the
   // daemon. A folder that is there already may be shared on purpose.
   mkdirSync(home, { recursive: true, mode: 0o700 })
@@ -141,51 +117,42 @@ export async function connectPm2(installed: InstalledPm2, home: string): Promise
   process.env['PM2_HOME'] = home
   const client = createRequire(join(installed.path, 'package.json'))(installed.path) as Client
 
-  let daemon: number | null = null
-  const connect = async () => {
+  const attach = async (): Promise<Daemon> => {
     for (let tries = 1; ; tries += 1) {
       try {
-        // Two who start a daemon at the same moment, such as `pm2 resurrect` after a reboot, get one: the other never
-        // says a word (7.0.4), and whoever started it would wait for ever.
-        await inTime(
-          promised('connect', (done: Done<void>) => client.connect(done)),
-          CONNECT_TIMEOUT,
-          () => new Failure('pm2-failed', 'the PM2 daemon did not answer'),
-        )
-        daemon = daemonPid(home)
+        if (!mayStart && (await daemonPid(home)) === null) throw noDaemon(home)
+        const connected = promised('connect', (done: Done<void>) => client.connect(done))
+        const late = () => new Failure('pm2-failed', 'the PM2 daemon did not answer')
+        await unlessMute(home, inTime(connected, CONNECT_TIMEOUT, late))
+        const pid = await daemonPid(home)
         // One that is dying still takes connections, and never says a word.
-        if (daemon === null) {
-          throw new Failure(
-            'pm2-failed',
-            `the PM2 daemon was connected to, but none is named in ${home}/pm2.pid`,
-            {
-              remedy: 'It ended just then; or, if it runs, write its pid into that file.',
-            },
-          )
-        }
-        break
+        if (pid === null) throw noDaemon(home)
+        if (mayStart) await mendPidFile(home, pid)
+        return { pid, startTime: startTimeOf(pid) ?? '' }
       } catch (error) {
         if (tries === CONNECT_TRIES) throw error
         client.disconnect()
       }
     }
   }
-  await connect()
+  const connect = () => (mayStart ? startingAlone(home, attach) : attach())
+  let daemon = await connect()
+  const lives = () => isRunning(daemon.pid, daemon.startTime)
   /** A daemon that dies takes all workers with it and answers nothing more: the next call starts another. */
   let reconnecting: Promise<void> | undefined
   const reconnect = async () => {
     client.disconnect()
-    await connect()
+    daemon = await connect()
   }
   /** @param patience how long the daemon may take for it, in ms */
   const ask = async <T>(what: string, patience: number, call: (done: Done<T>) => void): Promise<T> => {
-    if (reconnecting !== undefined || daemonPid(home) !== daemon) {
+    if (reconnecting !== undefined || !lives()) {
       // Once for all that ask at the same time, or each would start a daemon.
       reconnecting ??= reconnect().finally(() => (reconnecting = undefined))
       await reconnecting
     }
-    const answer = whileItLives(promised(what, call), () => daemonPid(home) === daemon)
-    return inTime(answer, patience, () => isStuck(what, patience, daemon))
+    const answer = whileItLives(promised(what, call), lives)
+    return inTime(answer, patience, () => isStuck(what, patience, daemon.pid))
   }
   const remote = (method: string, parameters: unknown, patience = PATIENCE): Promise<unknown> =>
     ask(method, patience, (done) => client.Client.executeRemote(method, parameters, done))
@@ -300,8 +267,14 @@ function timeouts({ listen_timeout, kill_timeout }: { readonly [name: string]: u
   return number(listen_timeout) + number(kill_timeout)
 }
 
+function noDaemon(home: string): Failure {
+  return new Failure('pm2-failed', `No running PM2 daemon was found in "${home}".`, {
+    remedy: 'Check `pm2 list` on the server, then deploy again.',
+  })
+}
+
 /** One that lives and says nothing, stopped or in an endless loop, would hold an activation, and with it its lock. */
-function isStuck(what: string, patience: number, daemon: number | null): Failure {
+function isStuck(what: string, patience: number, daemon: number): Failure {
   const message = `the PM2 daemon (process ${daemon}) runs, but has not answered to ${what} in ${patience / 1000} s`
   return new Failure('pm2-failed', message, {
     remedy:

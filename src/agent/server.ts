@@ -9,7 +9,7 @@ import { nearestExisting } from './files.ts'
 import type { Pm2Search } from './find-pm2.ts'
 import type { Layout } from './layout.ts'
 import { lockHolder } from './lock.ts'
-import { daemonPid } from './pm2.ts'
+import { daemonPid } from './pm2-daemon.ts'
 import { liveRelease } from './releases.ts'
 import { servingRelease } from './serving.ts'
 import { assertTrusted } from './trust.ts'
@@ -24,6 +24,7 @@ export async function inspectServer(
   assertWritable(layout.base, standing)
   assertTrusted(layout)
   const { bavail, bsize, ffree } = await statfs(standing)
+  const { found, searched } = search
   return {
     node: process.versions.node,
     nodePath: process.execPath,
@@ -35,10 +36,9 @@ export async function inspectServer(
     user: userInfo().username,
     home: homedir(),
     path: layout.base,
-    pm2:
-      search.found === null ? null : { ...search.found, home: pm2Home, running: daemonPid(pm2Home) !== null },
+    pm2: found && { ...found, home: pm2Home, running: (await daemonPid(pm2Home)) !== null },
     // For the error message alone, and long.
-    searched: search.found === null ? search.searched : [],
+    searched: found === null ? searched : [],
     freeBytes: bavail * bsize,
     freeInodes: ffree,
     live: await liveRelease(layout),

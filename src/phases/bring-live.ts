@@ -19,6 +19,8 @@ import { verify } from './verify.ts'
 export interface Goal extends Known {
   readonly kind: 'deploy' | 'rollback'
   readonly release: string
+  /** The release that it was chosen to replace; null: whichever is current. */
+  readonly replaces: string | null
 }
 
 /** @throws Failure while nothing live has been touched */
@@ -63,7 +65,7 @@ async function rollOut(
   plan: Plan,
   hosts: readonly Host[],
   pipeline: Pipeline,
-  { kind, release }: Goal,
+  { kind, release, replaces }: Goal,
 ): Promise<readonly Ended[]> {
   const { health, lockTimeoutMs, preActivate = null, postActivate = null, batch } = plan.inputs
   const { run, activation } = plan
@@ -71,6 +73,7 @@ async function rollOut(
     activation,
     release,
     kind,
+    replaces,
     run,
     hosts: hosts.flatMap(({ name }) => name ?? []),
     lockTimeoutMs,

@@ -35,7 +35,7 @@ export function deploy(project: Project): Story {
       const count = (bytes: number) => (known.uploadedBytes += bytes)
       const { id, sent } = await uploadToAll(plan, hosts, output, assembled, pipeline, count)
       Object.assign(known, { release: id, sent })
-      return bringLive(plan, hosts, pipeline, { ...known, release: id, kind: 'deploy' })
+      return bringLive(plan, hosts, pipeline, { ...known, release: id, replaces: null, kind: 'deploy' })
     })
 }
 
@@ -43,10 +43,10 @@ export const rollback: Story = (plan, programs, pipeline) =>
   withHosts(plan, programs, pipeline, async (hosts, known) => {
     const { dryRun } = plan.inputs
     if (!dryRun) known.live = await recover(plan, hosts, pipeline)
-    const release = await chooseRelease(plan, hosts, pipeline)
+    const { release, replaces } = await chooseRelease(plan, hosts, pipeline)
     known.release = release
     if (dryRun) return rehearseRollback(plan, hosts, known, pipeline)
-    return bringLive(plan, hosts, pipeline, { ...known, release, kind: 'rollback' })
+    return bringLive(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' })
   })
 
 export const status: Story = (plan, programs, pipeline) =>

@@ -70,13 +70,16 @@ export async function level(
   const { everywhere, good } = await commonReleases(plan, hosts, pipeline)
   if (![...different].every((id) => everywhere.includes(id))) return undefined
   const goal = good.findLast((id) => different.has(id))
-  const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal)
+  const strays = hosts.flatMap((host, index) => {
+    const live = lives[index] ?? null
+    return live === null || live === goal ? [] : [{ name: host.name, host, live }]
+  })
   const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ')
   const { run, inputs } = plan
-  const put = async (host: Host, log: Pipeline) =>
+  const put = async ({ host, live }: (typeof strays)[number], log: Pipeline) =>
     log.run('recover', async () => {
       if (goal === undefined) throw new Failure('hosts-differ', `the hosts serve different releases: ${seen}`)
-      await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, log)
+      await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, live, log)
       return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` }
     })
   return onEach(strays, inputs.maxParallel, pipeline, put).then(

@@ -1,4 +1,5 @@
 /** Which release a rollback goes to: the one asked for, or the newest good one before the live one, on all hosts. */
+import { agreed } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import { Failure } from '../protocol/failure.ts'
@@ -7,14 +8,21 @@ import { type Host, onEach } from './hosts.ts'
 
 type History = readonly ReleaseSummary[]
 
+export interface Choice {
+  readonly release: string
+  /** The current release that it was chosen for; null where the user named the release. */
+  readonly replaces: string | null
+}
+
 /**
  * Chooses the release, and has every file of it proven on every host.
  * @throws Failure `unknown-release`, `no-release-to-go-back-to`, `release-damaged`
  */
-export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<string> {
+export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<Choice> {
   const histories = await historiesOf(plan, hosts, pipeline)
   const remedy = listOf(hosts, histories)
-  const id = plan.inputs.release ?? newestBeforeLive(histories, remedy)
+  const { release: named } = plan.inputs
+  const id = named ?? newestBeforeLive(histories, remedy)
   if (!histories.every((history) => history.some((release) => release.id === id))) {
     const where = hosts.length === 1 ? 'the server' : 'every host'
     throw new Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy })
@@ -26,7 +34,8 @@ export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline
       throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` })
     },
   )
-  return id
+  const lives = histories.map((history) => history.find(({ live }) => live)?.id ?? null)
+  return { release: id, replaces: named === undefined ? agreed(lives) : null }
 }
 
 export interface CommonReleases {

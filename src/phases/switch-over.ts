@@ -62,36 +62,60 @@ export async function switchBack(
   if (previous === null || previous === live) return stuck('; there is no release to go back to')
   try {
     const verdict = await pipeline.run('rollback', async () => {
-      const value = await bringBack(host, request, previous, pipeline)
-      return { value, detail: `${previous} is live again` }
+      const value = await restoreOn(host, request, previous, live, pipeline)
+      const { status } = value
+      if (status !== 'live' && !wasOvertaken(value)) throw reviveFailure(value)
+      return { value, detail: status === 'live' ? `${previous} is live again` : value.failure!.message }
     })
-    return { name, verdict: { ...verdict, status: 'restored', previous }, failure }
+    if (!wasOvertaken(verdict))
+      return { name, verdict: { ...verdict, status: 'restored', previous }, failure }
+    return { name, verdict, failure: failure.reworded(`${failure.message} ${verdict.failure!.message}`) }
   } catch (cause) {
     return stuck(`; then the way back failed: ${Failure.from(cause).message}`)
   }
 }
 
+/** Another release went live before this one was taken back, and serves. */
+function wasOvertaken({ status, failure }: Verdict): boolean {
+  return status === 'restored' && failure?.code === 'overtaken'
+}
+
+/** What a restore has of the run that it belongs to. */
+type Restoring = Pick<ActivationRequest, 'run' | 'hosts' | 'lockTimeoutMs'>
+
 /**
  * Makes a release live that was shown to serve before, the way a rollback does.
+ * @param replaces the release that it takes back
  * @throws Failure why it is not live
  */
 export async function bringBack(
   host: Host,
-  { run, hosts, lockTimeoutMs }: Pick<ActivationRequest, 'run' | 'hosts' | 'lockTimeoutMs'>,
+  restoring: Restoring,
   release: string,
+  replaces: string,
+  pipeline: Pipeline,
+): Promise<void> {
+  const verdict = await restoreOn(host, restoring, release, replaces, pipeline)
+  if (verdict.status !== 'live') throw reviveFailure(verdict)
+}
+
+function restoreOn(
+  host: Host,
+  { run, hosts, lockTimeoutMs }: Restoring,
+  release: string,
+  replaces: string | null,
   pipeline: Pipeline,
 ): Promise<Verdict> {
   const request: ActivationRequest = {
     activation: randomUUID(),
     release,
     kind: 'restore',
+    replaces,
     run,
     hosts,
     lockTimeoutMs,
     preActivate: null,
     postActivate: null,
   }
-  const verdict = await activate(host, request, pipeline.log.info).verdict
-  if (verdict.status !== 'live') throw reviveFailure(verdict)
-  return verdict
+  return activate(host, request, pipeline.log.info).verdict
 }

@@ -202,6 +202,8 @@ export const activationRequest = object({
   activation: activationId,
   release: releaseId,
   kind: oneOf('deploy', 'rollback', 'restore'),
+  /** The release that must be current when its turn comes; null: whichever is. */
+  replaces: nullable(releaseId),
   run,
   /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
   hosts: list(string),

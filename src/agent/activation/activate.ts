@@ -9,7 +9,7 @@ import { assertLauncher, repairLauncher } from '../launcher.ts'
 import { releaseDirectory } from '../layout.ts'
 import { withdrawn } from '../lock.ts'
 import { liveRelease, markVerified, pointCurrentAt, prepareLink, readInfo } from '../releases.ts'
-import { daemonPid } from '../pm2.ts'
+import { daemonPid } from '../pm2-daemon.ts'
 import { assertMayMove, assertPortIsOurs } from '../port.ts'
 import { readWorkers } from '../workers.ts'
 import { carryOldStatic } from './carry.ts'
@@ -21,7 +21,7 @@ import { runHook } from './hooks.ts'
 import { instancesOf } from './instances.ts'
 import { activationFiles } from './job.ts'
 import { mayRunTogether } from './memory.ts'
-import { assertNotOvertaken, giveWay } from './overtaken.ts'
+import { assertNotOvertaken, yieldToNewer } from './overtaken.ts'
 import { forgetReplaced, writeReplaced } from './replaced.ts'
 import { restore } from './restore.ts'
 import { dismissForgotten } from './signals.ts'
@@ -31,7 +31,8 @@ const DOORS_CLOSE = 10_000
 
 /** Throws only while nothing live has been touched. */
 export async function activate(activation: Activation): Promise<Verdict> {
-  if (activation.succeeded) return giveWay(activation)
+  const yielded = await yieldToNewer(activation)
+  if (yielded !== null) return yielded
   const { layout, target, live, journal, step } = activation
   const { release, runtime } = target
   // Its first process died after the swap: then there is no way out but forward or back.
@@ -88,7 +89,7 @@ async function prepare(activation: Activation): Promise<Preparation> {
     assertNotOvertaken(job.request.run, await readInfo(layout, live).catch(() => null))
   }
   const records = await readWorkers(layout.workers)
-  const daemon = daemonPid(job.pm2Home)
+  const daemon = await daemonPid(job.pm2Home)
   // What its first process, which died, had asked for runs beside the old workers already, and has its memory.
   const there = takenUp
     ? records.filter((worker) => worker.release === release && !worker.candidate).length

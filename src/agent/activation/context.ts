@@ -8,7 +8,8 @@ import { isRunningUnder } from '../apps.ts'
 import { writeFileAtomic } from '../files.ts'
 import type { Journal } from '../journal.ts'
 import { type Layout, layoutOf } from '../layout.ts'
-import { daemonPid, type Pm2, type Pm2App, type Pm2Process } from '../pm2.ts'
+import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
+import { daemonPid } from '../pm2-daemon.ts'
 import { activatedAt, liveRelease, previousRelease, readRuntime } from '../releases.ts'
 import { isOurs, pm2App, programOf } from './fleet.ts'
 import { hasSwapped, wasSucceeded } from './interrupted.ts'
@@ -76,7 +77,7 @@ export async function beginActivation(
   const ours = before.filter((process) => isOurs(process, programOf(layout)))
   const foreign = before.filter((process) => !ours.includes(process))
   const takenUp = hasSwapped(entries, request.activation)
-  const found = await lookAtReplaced(layout, foreign, { all, daemon: daemonPid(job.pm2Home) })
+  const found = await lookAtReplaced(layout, foreign, { all, daemon: await daemonPid(job.pm2Home) })
   // What an activation whose process died had replaced is not there to be seen any more.
   const replaced = ((takenUp || replacesNothing(found)) && readReplaced(layout)) || found
   // Somebody else's `current`, and none of our workers: what ours served at some time in the past is not what serves.

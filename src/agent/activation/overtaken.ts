@@ -26,18 +26,35 @@ export function assertNotOvertaken(run: RunInfo, live: ReleaseInfo | null): void
 }
 
 /**
- * Its process died after the swap, and before it was taken up again another deploy went its whole way: what is live is
- * that one's, and not touched.
+ * Another deploy went its whole way before this activation had the lock, or before it was resumed: its release stays.
+ * @returns the verdict where this activation has nothing to do any more, else null
+ * @throws Failure `overtaken` where nothing was touched yet, and somebody waits for the release
  */
-export async function giveWay(activation: Activation): Promise<Verdict> {
+export async function yieldToNewer(activation: Activation): Promise<Verdict | null> {
+  const { job, live, succeeded, takenUp } = activation
+  const { kind, replaces } = job.request
+  if (succeeded) {
+    const failure = new Failure(
+      'overtaken',
+      `another deploy came after this one was interrupted: ${live} is live`,
+      {
+        remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
+      },
+    )
+    return leaveAsIs(activation, failure)
+  }
+  if (replaces === null || replaces === live || takenUp) return null
+  if (kind === 'restore') {
+    const message = `${live ?? 'No release'} replaced ${replaces} before it could be taken back.`
+    return leaveAsIs(activation, new Failure('overtaken', message))
+  }
+  throw new Failure('overtaken', `${live ?? 'No release'} replaced ${replaces} before the ${kind} began.`, {
+    remedy: `Run the ${kind} again if "${live}" is not the release that should be live.`,
+  })
+}
+
+async function leaveAsIs(activation: Activation, failure: Failure): Promise<Verdict> {
   const { layout, live } = activation
-  const failure = new Failure(
-    'overtaken',
-    `another deploy came after this one was interrupted: ${live} is live`,
-    {
-      remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
-    },
-  )
   const workers = await listWorkers(activation).catch(() => [])
   const served = servedRelease(workers)
   const verified = served !== null && (await activatedAt(layout, served).catch(() => null)) !== null

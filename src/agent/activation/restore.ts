@@ -6,7 +6,8 @@ import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
 import { askHealth } from '../../server/health.ts'
 import { sinceBoot } from '../../server/since-boot.ts'
 import { lastLines } from '../candidate.ts'
-import { daemonPid, runsUnder } from '../pm2.ts'
+import { runsUnder } from '../pm2.ts'
+import { daemonPid } from '../pm2-daemon.ts'
 import { repairLauncher } from '../launcher.ts'
 import { pointCurrentAt } from '../releases.ts'
 import { troubleOf } from '../trouble.ts'
@@ -70,9 +71,9 @@ const leftStopped = `${nothingToGoBackTo}: the app is left stopped`
 /** A daemon that dies in the middle takes all workers with it; under the next one it is begun anew. */
 async function goBackWhateverDies(activation: Activation, previous: Goal): Promise<void> {
   const daemon = () => daemonPid(activation.job.pm2Home)
-  const before = daemon()
-  await goBack(activation, previous).catch((error: unknown) => {
-    if (daemon() === before) throw error
+  const before = await daemon()
+  await goBack(activation, previous).catch(async (error: unknown) => {
+    if ((await daemon()) === before) throw error
     return goBack(activation, previous)
   })
 }
