@@ -4,9 +4,8 @@
  * the old build's id and logs a 404. The App Router notices by itself, and 14.2 and 15.5 ask all the same.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { readPackageJson } from './package-json.ts'
+import { installedNextVersion } from './supported.ts'
 
 const ID_VARIABLE = 'NEXT_DEPLOYMENT_ID'
 
@@ -35,12 +34,7 @@ function hasPages(directory: string): boolean {
 
 /** 0 where Next.js is not installed, or not yet. */
 function majorVersion(directory: string): number {
-  try {
-    const file = createRequire(join(directory, 'package.json')).resolve('next/package.json')
-    return Number.parseInt(readPackageJson(join(file, '..'))?.version ?? '0', 10)
-  } catch {
-    return 0
-  }
+  return Number.parseInt(installedNextVersion(directory) ?? '0', 10)
 }
 
 const SOURCES = /^(next\.config\.[cm]?[jt]s|\.env(\.local|\.production|\.production\.local)?)$/

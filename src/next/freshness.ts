@@ -5,7 +5,7 @@ import { isDeepStrictEqual } from 'node:util'
 import { Failure } from '../protocol/failure.ts'
 import type { BuildOutput } from './output.ts'
 import { readPackageJson } from './package-json.ts'
-import { ancestors } from './paths.ts'
+import { installedNextVersion } from './supported.ts'
 
 /**
  * What speaks against a build; each is one sentence to warn of. None is proof: files get their times when they
@@ -32,9 +32,7 @@ export function doubtsAbout(output: BuildOutput, buildBegan: number | undefined)
       ? ['The build command left the build that was there before: it is older than this run.']
       : []
   }
-  const installed = ancestors(directory)
-    .map((folder) => readPackageJson(join(folder, 'node_modules/next'))?.version)
-    .find((version) => version !== undefined)
+  const installed = installedNextVersion(directory)
   const suspicions: readonly (readonly [boolean, string])[] = [
     [
       output.builtIn !== undefined && output.builtIn !== directory && existsSync(output.builtIn),

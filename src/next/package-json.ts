@@ -10,6 +10,7 @@ export interface PackageJson {
   /** Such as `pnpm@10.1.0+sha512.…`. */
   readonly packageManager?: string
   readonly scripts: Readonly<Record<string, unknown>>
+  readonly dependencies: Readonly<Record<string, unknown>>
   /** Dependencies of any kind that an installation brings: `dependencies` over `devDependencies`. */
   readonly installed: Readonly<Record<string, unknown>>
 }
@@ -36,13 +37,15 @@ export function readPackageJson(directory: string): PackageJson | undefined {
     })
   }
   const nodeRange = asObject(value.engines)?.node
+  const dependencies = asObject(value.dependencies) ?? {}
   return {
     ...(typeof value.name === 'string' ? { name: value.name } : {}),
     ...(typeof value.version === 'string' ? { version: value.version } : {}),
     ...(typeof nodeRange === 'string' ? { nodeRange } : {}),
     ...(typeof value.packageManager === 'string' ? { packageManager: value.packageManager } : {}),
     scripts: asObject(value.scripts) ?? {},
-    installed: { ...asObject(value.devDependencies), ...asObject(value.dependencies) },
+    dependencies,
+    installed: { ...asObject(value.devDependencies), ...dependencies },
   }
 }
 
