@@ -1,6 +1,7 @@
 /** Tells Next.js apps from other packages of the repository that name `next`. */
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { entriesIn } from './files.ts'
 import { type PackageJson, readPackageJson } from './package-json.ts'
 
 /**
@@ -34,8 +35,7 @@ function hasSignsOfApp(directory: string, { scripts }: PackageJson): boolean {
 }
 
 function subfolders(directory: string): readonly string[] {
-  if (!existsSync(directory)) return []
-  return readdirSync(directory, { withFileTypes: true })
+  return entriesIn(directory)
     .filter((entry) => entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
     .map((entry) => join(directory, entry.name))
 }

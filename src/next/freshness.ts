@@ -1,8 +1,9 @@
 /** Whether a build is this project's, and of these sources: `build-command: none` takes what is there. */
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { Failure } from '../protocol/failure.ts'
+import { entriesIn } from './files.ts'
 import type { BuildOutput } from './output.ts'
 import { readPackageJson } from './package-json.ts'
 import { installedNextVersion } from './supported.ts'
@@ -83,10 +84,10 @@ const SOURCES = [
 ] as const
 
 function timesBelow(path: string): readonly number[] {
-  const stats = statSync(path, { throwIfNoEntry: false })
-  if (stats === undefined) return []
+  if (!existsSync(path)) return []
+  const stats = statSync(path)
   if (!stats.isDirectory()) return [stats.mtimeMs]
-  return readdirSync(path, { withFileTypes: true }).flatMap((entry) =>
+  return entriesIn(path).flatMap((entry) =>
     entry.isSymbolicLink() || entry.name === 'node_modules' ? [] : timesBelow(join(path, entry.name)),
   )
 }

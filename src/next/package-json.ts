@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
+import { readTextIfAny } from './files.ts'
 
 export interface PackageJson {
   readonly name?: string
@@ -19,17 +19,12 @@ export interface PackageJson {
  * Reads the package.json in a folder.
  *
  * @returns undefined when there is none
- * @throws Failure `invalid-package-json` when it is there but is not a JSON object
+ * @throws Failure `invalid-package-json` when it is there but is not a JSON object, and `file-unreadable`
  */
 export function readPackageJson(directory: string): PackageJson | undefined {
   const file = join(directory, 'package.json')
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
+  const text = readTextIfAny(file)
+  if (text === undefined) return undefined
   const value = parseObject(text)
   if (value === undefined) {
     throw new Failure('invalid-package-json', `${file} is not a JSON object.`, {
@@ -63,10 +58,4 @@ export function asObject(value: unknown): Readonly<Record<string, unknown>> | un
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
     : undefined
-}
-
-/** Whether a file system error says that the path does not exist. */
-function isMissing(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException).code
-  return code === 'ENOENT' || code === 'ENOTDIR'
 }
