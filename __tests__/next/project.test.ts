@@ -21,8 +21,15 @@ describe('the Next.js app in the repository', () => {
     expect(readProject(repository.path, repository.at('apps/web')).directory).toBe(repository.at('apps/web'))
   })
 
-  test('may have no name, and Next.js among its devDependencies', () => {
-    const repository = folder().write('package.json', { devDependencies: { next: 'catalog:' } })
+  test.each([
+    ['an app folder', 'app/page.tsx', {}],
+    ['a pages folder', 'src/pages/index.js', {}],
+    ['a configuration', 'next.config.mjs', {}],
+    ['a script', 'README.md', { build: 'prisma generate && next build' }],
+  ])('may have no name, and Next.js among its devDependencies: %s shows it', (_, file, scripts) => {
+    const repository = folder()
+      .write('package.json', { devDependencies: { next: 'catalog:' }, scripts })
+      .write(file)
     expect(readProject(repository.path, '.')).toEqual({ directory: repository.path, nextRange: 'catalog:' })
   })
 
@@ -77,6 +84,33 @@ describe('a working-directory that cannot be used', () => {
         code: 'not-a-next-app',
         message: expect.stringContaining('working-directory'),
         remedy: expect.stringContaining('Add `next` to the dependencies'),
+      }),
+    )
+  })
+
+  test('with a library that needs Next.js only to be developed', () => {
+    const library = { devDependencies: { next: '^16' }, peerDependencies: { next: '>=14' } }
+    const repository = folder()
+      .write('package.json', { ...library, scripts: { build: 'tsup', test: 'vitest' } })
+      .write('src/index.ts')
+      .write('packages/react/package.json', library)
+      .write('examples/blog/package.json', app)
+    expect(() => readProject(repository.path, '.')).toThrow(
+      expect.objectContaining({
+        code: 'not-a-next-app',
+        message: expect.stringContaining('devDependencies'),
+        remedy: 'Set working-directory to a folder with a Next.js app. Found here: examples/blog.',
+      }),
+    )
+  })
+
+  test.each(['^13.0.0', '13.5.11', '12.x || 13.x'])('with a Next.js that is too old: %s', (next) => {
+    const repository = folder().write('package.json', { dependencies: { next } })
+    expect(() => readProject(repository.path, '.')).toThrow(
+      expect.objectContaining({
+        code: 'next-unsupported',
+        message: `The app uses Next.js "${next}", which Gapless cannot deploy.`,
+        remedy: expect.stringContaining('version 14 or later'),
       }),
     )
   })

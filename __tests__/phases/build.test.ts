@@ -1,4 +1,4 @@
-import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 import { readInputs } from '../../src/inputs.ts'
@@ -11,6 +11,13 @@ import { temporaryFolders } from '../support/folder.ts'
 import { silentLog } from '../support/log.ts'
 
 const folder = temporaryFolders()
+/** Inputs that every run needs. */
+const ACCESS = {
+  INPUT_HOST: 'example.com',
+  INPUT_USERNAME: 'u',
+  INPUT_PASSWORD: 'p',
+  INPUT_FINGERPRINT: `SHA256:${'A'.repeat(43)}`,
+}
 const recorded = join(import.meta.dirname, '..', 'next', 'build-output')
 
 /** What is shown beside the sources of `apps/web` when its build prints what Next.js has printed once, and fails. */
@@ -26,10 +33,7 @@ async function annotationsOf(
   cpSync(join(recorded, output), join(app, 'output.txt'))
   const inputs = readInputs({
     GITHUB_WORKSPACE: workspace,
-    INPUT_HOST: 'example.com',
-    INPUT_USERNAME: 'u',
-    INPUT_PASSWORD: 'p',
-    INPUT_FINGERPRINT: `SHA256:${'A'.repeat(43)}`,
+    ...ACCESS,
     'INPUT_WORKING-DIRECTORY': 'apps/web',
     'INPUT_INSTALL-COMMAND': 'none',
     'INPUT_BUILD-COMMAND': `cat output.txt; exit ${status}`,
@@ -56,4 +60,22 @@ test('errors in files that the repository does not have are left to the evidence
 
 test('a build that ends well has none, whatever it printed', async () => {
   expect(await annotationsOf('16.4.6-syntax.txt', 0)).toEqual([])
+})
+
+test('a Next.js that is too old is refused when it is installed, before the build', async () => {
+  const workspace = folder()
+  mkdirSync(join(workspace, 'app'))
+  writeFileSync(join(workspace, 'package.json'), JSON.stringify({ dependencies: { next: 'catalog:' } }))
+  const install = `mkdir -p node_modules/next && echo '{"name":"next","version":"13.0.7"}' > node_modules/next/package.json`
+  const inputs = readInputs({
+    ...ACCESS,
+    GITHUB_WORKSPACE: workspace,
+    'INPUT_APP-NAME': 'web',
+    'INPUT_INSTALL-COMMAND': install,
+    'INPUT_BUILD-COMMAND': 'touch was-built',
+  })
+  const project = readProject(workspace, '.')
+  const failure = await failureOf(build(createPlan(inputs, 'web'), project, [], undefined, silentLog))
+  expect(failure).toMatchObject({ code: 'next-unsupported', message: expect.stringContaining('"13.0.7"') })
+  expect(existsSync(join(workspace, 'was-built'))).toBe(false)
 })

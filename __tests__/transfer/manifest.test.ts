@@ -53,6 +53,6 @@ describe('the manifest', () => {
     const from = folder()
     const tree = writeTree(from, { 'a.txt': 'a', 'b.txt': 'b' })
     rmSync(join(from, 'b.txt'))
-    await expect(createManifest(tree)).rejects.toThrow('ENOENT')
+    await expect(createManifest(tree)).rejects.toMatchObject({ code: 'file-unreadable' })
   })
 })

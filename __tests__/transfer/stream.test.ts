@@ -129,6 +129,6 @@ describe('the contents’ stream', () => {
   test('fails when a file is gone', async () => {
     const { files } = await manifestOf(folder(), { 'a.txt': 'aaaa' })
     rmSync(files[0]!.source)
-    await expect(bytesOf(bodyOf(files))).rejects.toThrow('ENOENT')
+    await expect(bytesOf(bodyOf(files))).rejects.toMatchObject({ code: 'file-unreadable' })
   })
 })

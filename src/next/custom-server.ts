@@ -1,7 +1,7 @@
 /** A server of the user's own around Next.js (`next({ dev })`), which a standalone build does without. */
-import { existsSync, readFileSync, statSync } from 'node:fs'
 import { basename, extname, join } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
+import { isFile, readTextIfAny } from './files.ts'
 import type { PackageJson } from './package-json.ts'
 import { isInside } from './paths.ts'
 
@@ -17,7 +17,7 @@ export function refuseCustomServer(directory: string, { scripts }: PackageJson):
   const server = start
     .split(/[\s;&|]+/)
     .flatMap((word) => sourcesOf(directory, word))
-    .find((file) => IMPORTS_NEXT.test(readFileSync(file, 'utf8')))
+    .find((file) => IMPORTS_NEXT.test(readTextIfAny(file) ?? ''))
   if (server === undefined) return
   throw new Failure(
     'custom-server',
@@ -53,8 +53,4 @@ function sourcesOf(directory: string, word: string): readonly string[] {
 
 function existing(files: readonly string[]): readonly string[] {
   return files.filter(isFile)
-}
-
-function isFile(path: string): boolean {
-  return existsSync(path) && statSync(path).isFile()
 }

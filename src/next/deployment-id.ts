@@ -3,10 +3,9 @@
  * Pages Router of an old page leaves for the new release without a word; without it, it first asks for data under
  * the old build's id and logs a 404. The App Router notices by itself, and 14.2 and 15.5 ask all the same.
  */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { readPackageJson } from './package-json.ts'
+import { entriesIn, readTextIfAny } from './files.ts'
+import { installedNextVersion } from './supported.ts'
 
 const ID_VARIABLE = 'NEXT_DEPLOYMENT_ID'
 
@@ -28,26 +27,20 @@ export function deploymentId(
 /** Whether there is a page of the Pages Router; `_app` and the like are none, and neither is an API route. */
 function hasPages(directory: string): boolean {
   return ['pages', 'src/pages']
-    .map((name) => join(directory, name))
-    .filter((folder) => existsSync(folder))
-    .some((folder) => readdirSync(folder).some((name) => name !== 'api' && !name.startsWith('_')))
+    .flatMap((name) => entriesIn(join(directory, name)))
+    .some(({ name }) => name !== 'api' && !name.startsWith('_'))
 }
 
 /** 0 where Next.js is not installed, or not yet. */
 function majorVersion(directory: string): number {
-  try {
-    const file = createRequire(join(directory, 'package.json')).resolve('next/package.json')
-    return Number.parseInt(readPackageJson(join(file, '..'))?.version ?? '0', 10)
-  } catch {
-    return 0
-  }
+  return Number.parseInt(installedNextVersion(directory) ?? '0', 10)
 }
 
 const SOURCES = /^(next\.config\.[cm]?[jt]s|\.env(\.local|\.production|\.production\.local)?)$/
 
 /** By name alone: the configuration is a program. */
 function hasOwnId(directory: string): boolean {
-  return readdirSync(directory)
-    .filter((name) => SOURCES.test(name))
-    .some((name) => /deploymentId|NEXT_DEPLOYMENT_ID/.test(readFileSync(join(directory, name), 'utf8')))
+  return entriesIn(directory)
+    .filter(({ name }) => SOURCES.test(name))
+    .some(({ name }) => /deploymentId|NEXT_DEPLOYMENT_ID/.test(readTextIfAny(join(directory, name)) ?? ''))
 }

@@ -2,7 +2,7 @@
 import { Failure } from '../protocol/failure.ts'
 import type { Tree } from './layers.ts'
 import { findMisfits, type Machine, type Misfit } from './native-modules.ts'
-import { satisfies } from './node-range.ts'
+import { satisfies } from './version-range.ts'
 import type { BuildOutput } from './output.ts'
 import type { Project } from './project.ts'
 

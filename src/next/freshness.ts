@@ -1,11 +1,12 @@
 /** Whether a build is this project's, and of these sources: `build-command: none` takes what is there. */
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { Failure } from '../protocol/failure.ts'
+import { entriesIn } from './files.ts'
 import type { BuildOutput } from './output.ts'
 import { readPackageJson } from './package-json.ts'
-import { ancestors } from './paths.ts'
+import { installedNextVersion } from './supported.ts'
 
 /**
  * What speaks against a build; each is one sentence to warn of. None is proof: files get their times when they
@@ -32,9 +33,7 @@ export function doubtsAbout(output: BuildOutput, buildBegan: number | undefined)
       ? ['The build command left the build that was there before: it is older than this run.']
       : []
   }
-  const installed = ancestors(directory)
-    .map((folder) => readPackageJson(join(folder, 'node_modules/next'))?.version)
-    .find((version) => version !== undefined)
+  const installed = installedNextVersion(directory)
   const suspicions: readonly (readonly [boolean, string])[] = [
     [
       output.builtIn !== undefined && output.builtIn !== directory && existsSync(output.builtIn),
@@ -85,10 +84,10 @@ const SOURCES = [
 ] as const
 
 function timesBelow(path: string): readonly number[] {
-  const stats = statSync(path, { throwIfNoEntry: false })
-  if (stats === undefined) return []
+  if (!existsSync(path)) return []
+  const stats = statSync(path)
   if (!stats.isDirectory()) return [stats.mtimeMs]
-  return readdirSync(path, { withFileTypes: true }).flatMap((entry) =>
+  return entriesIn(path).flatMap((entry) =>
     entry.isSymbolicLink() || entry.name === 'node_modules' ? [] : timesBelow(join(path, entry.name)),
   )
 }

@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer'
 import { type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { dirname, isAbsolute, join, posix, sep } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
+import { fileUnreadable } from '../protocol/file-unreadable.ts'
 import { isInside } from './paths.ts'
 
 /** Paths are relative to the release's root, with forward slashes. */
@@ -40,7 +41,7 @@ export type Excluded = (path: string, name: string) => boolean
 /**
  * Everything in the layers, sorted by the bytes of the paths; of two with the same path the later one counts. Found
  * folder by folder each time that it is asked for: a list of 100,000 files would take 40 MB.
- * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`
+ * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`, `file-unreadable`
  */
 export function overlaid(layers: readonly Layer[], excluded: Excluded): Iterable<TreeEntry> {
   // The last one first: it counts.
@@ -114,8 +115,16 @@ function* childrenIn({ layer, directory }: Place, path: string): Generator<[stri
     yield [name, { place: { layer, directory }, entry: undefined }]
     return
   }
-  for (const entry of readdirSync(directory, { withFileTypes: true, encoding: 'buffer' })) {
+  for (const entry of listed(directory)) {
     yield [decode(entry.name, path), { place: { layer, directory }, entry }]
+  }
+}
+
+function listed(directory: string): readonly Dirent<Buffer>[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true, encoding: 'buffer' })
+  } catch (error) {
+    throw fileUnreadable(directory, error)
   }
 }
 

@@ -1,8 +1,8 @@
 /** Which native binaries of a tree a server would load, and which of these it cannot. */
-import { readFileSync } from 'node:fs'
 import { posix } from 'node:path'
 import type { Tree, TreeEntry } from './layers.ts'
 import { compareVersions, readTarget, type Target } from './binary.ts'
+import { readBytes, readTextIfAny } from './files.ts'
 import { parseObject } from './package-json.ts'
 
 /** The server, as far as it decides what can run there. */
@@ -154,7 +154,7 @@ function familiesIn(entries: Iterable<TreeEntry>): readonly Family[] {
   const found = files
     .filter(({ path }) => LOADABLE.test(path))
     .flatMap(({ path, source }) => {
-      const target = readTarget(readFileSync(source))
+      const target = readTarget(readBytes(source))
       return target === undefined ? [] : [{ owner: ownerOf(path, sources), binary: { path, target } }]
     })
   const keys = [...new Set(found.map(({ owner }) => owner.key))]
@@ -192,7 +192,7 @@ function ownerOf(path: string, sources: ReadonlyMap<string, string>): Owner {
     return { key: folder, name: path, packageName: path, optional: false }
   }
   const source = sources.get(`${root}/package.json`)
-  const manifest = source === undefined ? undefined : parseObject(readFileSync(source, 'utf8'))
+  const manifest = source === undefined ? undefined : parseObject(readTextIfAny(source) ?? '')
   const version = typeof manifest?.version === 'string' ? manifest.version : undefined
   const family = withoutPlatform(fullName)
   const packageName = family === '' ? fullName : family

@@ -1,6 +1,7 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { dirname, join, posix, relative, resolve } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
+import { entriesIn, isDirectory, isFile, readTextIfAny } from './files.ts'
 import { asObject, type PackageJson, parseObject, readPackageJson } from './package-json.ts'
 import { ancestors, isInside } from './paths.ts'
 
@@ -37,7 +38,7 @@ export interface BuildOutput {
  * Reads and verifies the output of `next build` (seen with Next.js 14.2, 15.5 and 16.4).
  *
  * @param directory the app's folder, absolute
- * @throws Failure `no-build-output`, `output-export`, `build-failed`
+ * @throws Failure `no-build-output`, `output-export`, `build-failed`, `file-unreadable`
  */
 export function readBuildOutput(directory: string): BuildOutput {
   const server = newestServerFiles(directory)
@@ -53,13 +54,14 @@ export function readBuildOutput(directory: string): BuildOutput {
   const distDirectory = join(directory, distDir)
   const standaloneDirectory = join(distDirectory, 'standalone')
   const entry = posix.join(relativeAppDir, 'server.js')
-  if (server.output !== 'standalone' || !existsSync(join(standaloneDirectory, entry))) {
+  if (server.output !== 'standalone' || !isFile(join(standaloneDirectory, entry))) {
     throw noStandalone(`${join(distDirectory, 'standalone', entry)} is missing`, server.output)
   }
   const staticDirectory = join(distDirectory, 'static')
   if (!isDirectory(staticDirectory)) throw incomplete(staticDirectory)
   const buildIdFile = join(distDirectory, 'BUILD_ID')
-  if (!existsSync(buildIdFile)) throw incomplete(buildIdFile)
+  const buildId = readTextIfAny(buildIdFile)
+  if (buildId === undefined) throw incomplete(buildIdFile)
   const publicDirectory = join(directory, 'public')
   const next = nextPackage(standaloneDirectory, relativeAppDir, directory)
   return {
@@ -74,7 +76,7 @@ export function readBuildOutput(directory: string): BuildOutput {
     staticDirectory,
     staticPath: posix.join(relativeAppDir, distDir, 'static'),
     publicDirectory: isDirectory(publicDirectory) ? publicDirectory : undefined,
-    buildId: readFileSync(buildIdFile, 'utf8').trim(),
+    buildId: buildId.trim(),
     builtAt: server.writtenAt,
     builtIn: server.appDir,
   }
@@ -130,7 +132,7 @@ function newestServerFiles(directory: string): ServerFiles | undefined {
 const NOT_SEARCHED: ReadonlySet<string> = new Set(['node_modules', 'standalone', 'cache', '.git'])
 
 function findServerFiles(directory: string, depth: number): readonly string[] {
-  return readdirSync(directory, { withFileTypes: true }).flatMap((entry) => {
+  return entriesIn(directory).flatMap((entry) => {
     const path = join(directory, entry.name)
     if (entry.isFile()) return entry.name === SERVER_FILES ? [path] : []
     const search = entry.isDirectory() && depth > 0 && !NOT_SEARCHED.has(entry.name)
@@ -139,7 +141,7 @@ function findServerFiles(directory: string, depth: number): readonly string[] {
 }
 
 function readServerFiles(directory: string, file: string): ServerFiles | undefined {
-  const content = parseObject(readFileSync(file, 'utf8'))
+  const content = parseObject(readTextIfAny(file) ?? '')
   const config = asObject(content?.config)
   if (typeof content?.relativeAppDir !== 'string' || typeof config?.distDir !== 'string') return undefined
   // The build of another app further down is not this app's.
@@ -162,8 +164,4 @@ function nextPackage(standalone: string, relativeAppDir: string, directory: stri
   return roots
     .map((root) => readPackageJson(join(root, 'node_modules/next')))
     .find((next) => next?.version !== undefined)
-}
-
-function isDirectory(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
 }

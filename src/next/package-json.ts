@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
+import { readTextIfAny } from './files.ts'
 
 export interface PackageJson {
   readonly name?: string
@@ -10,6 +10,7 @@ export interface PackageJson {
   /** Such as `pnpm@10.1.0+sha512.…`. */
   readonly packageManager?: string
   readonly scripts: Readonly<Record<string, unknown>>
+  readonly dependencies: Readonly<Record<string, unknown>>
   /** Dependencies of any kind that an installation brings: `dependencies` over `devDependencies`. */
   readonly installed: Readonly<Record<string, unknown>>
 }
@@ -18,17 +19,12 @@ export interface PackageJson {
  * Reads the package.json in a folder.
  *
  * @returns undefined when there is none
- * @throws Failure `invalid-package-json` when it is there but is not a JSON object
+ * @throws Failure `invalid-package-json` when it is there but is not a JSON object, and `file-unreadable`
  */
 export function readPackageJson(directory: string): PackageJson | undefined {
   const file = join(directory, 'package.json')
-  let text: string
-  try {
-    text = readFileSync(file, 'utf8')
-  } catch (error) {
-    if (isMissing(error)) return undefined
-    throw error
-  }
+  const text = readTextIfAny(file)
+  if (text === undefined) return undefined
   const value = parseObject(text)
   if (value === undefined) {
     throw new Failure('invalid-package-json', `${file} is not a JSON object.`, {
@@ -36,13 +32,15 @@ export function readPackageJson(directory: string): PackageJson | undefined {
     })
   }
   const nodeRange = asObject(value.engines)?.node
+  const dependencies = asObject(value.dependencies) ?? {}
   return {
     ...(typeof value.name === 'string' ? { name: value.name } : {}),
     ...(typeof value.version === 'string' ? { version: value.version } : {}),
     ...(typeof nodeRange === 'string' ? { nodeRange } : {}),
     ...(typeof value.packageManager === 'string' ? { packageManager: value.packageManager } : {}),
     scripts: asObject(value.scripts) ?? {},
-    installed: { ...asObject(value.devDependencies), ...asObject(value.dependencies) },
+    dependencies,
+    installed: { ...asObject(value.devDependencies), ...dependencies },
   }
 }
 
@@ -60,10 +58,4 @@ export function asObject(value: unknown): Readonly<Record<string, unknown>> | un
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? (value as Record<string, unknown>)
     : undefined
-}
-
-/** Whether a file system error says that the path does not exist. */
-function isMissing(error: unknown): boolean {
-  const code = (error as NodeJS.ErrnoException).code
-  return code === 'ENOENT' || code === 'ENOTDIR'
 }

@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { detect, type Agent } from 'package-manager-detector'
 import { Failure } from '../protocol/failure.ts'
+import { isFile, readTextIfAny } from './files.ts'
 import { readPackageJson } from './package-json.ts'
 import { ancestors } from './paths.ts'
 
@@ -136,9 +136,9 @@ function isSupported(name: string): name is PackageManagerName {
  * package.json has no `packageManager` field.
  */
 function isBerry(lockfile: string): boolean {
-  const text = readFileSync(lockfile, 'utf8')
+  const text = readTextIfAny(lockfile) ?? ''
   if (/^# yarn lockfile v1$/m.test(text)) return false
-  return /^__metadata:/m.test(text) || existsSync(join(dirname(lockfile), '.yarnrc.yml'))
+  return /^__metadata:/m.test(text) || isFile(join(dirname(lockfile), '.yarnrc.yml'))
 }
 
 function findUpwards(
@@ -148,5 +148,5 @@ function findUpwards(
 ): string | undefined {
   return ancestors(directory, workspace)
     .flatMap((folder) => names.map((name) => join(folder, name)))
-    .find((candidate) => existsSync(candidate))
+    .find(isFile)
 }

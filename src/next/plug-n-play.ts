@@ -1,7 +1,7 @@
 /** Yarn's Plug'n'Play, which a standalone build cannot be made of. */
-import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
+import { isFile, readTextIfAny } from './files.ts'
 import { ancestors } from './paths.ts'
 
 /**
@@ -15,7 +15,7 @@ export function refusePlugNPlay(
   env: NodeJS.ProcessEnv,
 ): void {
   const folders = ancestors(directory, workspace)
-  const loader = folders.map((folder) => join(folder, '.pnp.cjs')).find((file) => existsSync(file))
+  const loader = folders.map((folder) => join(folder, '.pnp.cjs')).find(isFile)
   const linker = env['YARN_NODE_LINKER'] ?? folders.map(nodeLinker).find((found) => found !== undefined)
   if (linker !== 'pnp' && (linker !== undefined || loader === undefined)) return
   throw new Failure(
@@ -31,16 +31,12 @@ export function refusePlugNPlay(
 
 /** What .yarnrc.yml sets, or what Yarn 2 and later take without it: Plug'n'Play. */
 function nodeLinker(folder: string): string | undefined {
-  const settings = textOf(join(folder, '.yarnrc.yml'))
+  const settings = readTextIfAny(join(folder, '.yarnrc.yml'))
   const set = /^nodeLinker:\s*["']?([\w-]+)/m.exec(settings ?? '')?.[1]
   if (set !== undefined) return set
   // A yarn.lock may be left from before another package manager came.
-  if (OTHER_LOCKFILES.some((name) => existsSync(join(folder, name)))) return undefined
-  return /^__metadata:/m.test(textOf(join(folder, 'yarn.lock')) ?? '') ? 'pnp' : undefined
+  if (OTHER_LOCKFILES.some((name) => isFile(join(folder, name)))) return undefined
+  return /^__metadata:/m.test(readTextIfAny(join(folder, 'yarn.lock')) ?? '') ? 'pnp' : undefined
 }
 
 const OTHER_LOCKFILES = ['package-lock.json', 'pnpm-lock.yaml', 'bun.lock', 'bun.lockb'] as const
-
-function textOf(file: string): string | undefined {
-  return existsSync(file) ? readFileSync(file, 'utf8') : undefined
-}

@@ -1,9 +1,11 @@
-import { existsSync, readdirSync, realpathSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
+import { existsSync, realpathSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
 import { refuseCustomServer } from './custom-server.ts'
+import { findNextApps, isNextApp } from './find-apps.ts'
 import { readPackageJson } from './package-json.ts'
 import { isInside } from './paths.ts'
+import { refuseUnsupportedNext } from './supported.ts'
 
 export interface Project {
   /** The app's folder, absolute. */
@@ -21,7 +23,8 @@ export interface Project {
  *
  * @param workspace the repository's folder, absolute
  * @param workingDirectory the `working-directory` input, relative to the workspace (or absolute and inside it)
- * @throws Failure `outside-workspace`, `no-package-json`, `invalid-package-json`, `not-a-next-app`, `custom-server`
+ * @throws Failure `outside-workspace`, `no-package-json`, `invalid-package-json`, `not-a-next-app`, `next-unsupported`,
+ *   `custom-server`
  */
 export function readProject(workspace: string, workingDirectory: string): Project {
   const directory = resolve(workspace, workingDirectory)
@@ -46,6 +49,14 @@ export function readProject(workspace: string, workingDirectory: string): Projec
       { remedy: suggest(workspace, 'Add `next` to the dependencies') },
     )
   }
+  if (!isNextApp(directory, manifest)) {
+    throw new Failure(
+      'not-a-next-app',
+      `The package.json in ${describe(workingDirectory)} has \`next\` in its devDependencies only, and the folder has no \`app\` or \`pages\` folder, no next.config and no script that runs \`next\`.`,
+      { remedy: suggest(workspace, 'If this is an app, move `next` to the dependencies') },
+    )
+  }
+  refuseUnsupportedNext(nextRange)
   refuseCustomServer(directory, manifest)
   const { name, nodeRange } = manifest
   return {
@@ -70,33 +81,7 @@ function quote(value: string): string {
 }
 
 function suggest(workspace: string, otherwise: string): string {
-  const apps = nextApps(workspace, 2)
+  const apps = findNextApps(workspace, 2)
   if (apps.length === 0) return `${otherwise}, or set working-directory to the folder of the Next.js app.`
   return `Set working-directory to a folder with a Next.js app. Found here: ${apps.join(', ')}.`
-}
-
-/** The folders below `root`, down to `depth` levels, whose package.json names `next`. */
-function nextApps(root: string, depth: number): readonly string[] {
-  const search = (directory: string, levels: number): readonly string[] =>
-    subfolders(directory).flatMap((folder) => [
-      ...(isNextApp(folder) ? [relative(root, folder)] : []),
-      ...(levels > 1 ? search(folder, levels - 1) : []),
-    ])
-  return search(root, depth).toSorted()
-}
-
-function subfolders(directory: string): readonly string[] {
-  if (!existsSync(directory)) return []
-  return readdirSync(directory, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
-    .map((entry) => join(directory, entry.name))
-}
-
-function isNextApp(directory: string): boolean {
-  try {
-    return typeof readPackageJson(directory)?.installed.next === 'string'
-  } catch {
-    // Only a suggestion is at stake: a broken package.json elsewhere in the repository is no reason to fail.
-    return false
-  }
 }

@@ -1,6 +1,6 @@
 /** The key by which Next.js names and encrypts server actions: whose it is, and whether a build has used it. */
-import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { readTextIfAny } from './files.ts'
 import type { BuildOutput } from './output.ts'
 import { parseObject } from './package-json.ts'
 
@@ -15,16 +15,14 @@ const ASSIGNMENT = new RegExp(`^\\s*(?:export\\s+)?${KEY_VARIABLE}\\s*[=:]`, 'm'
 export function hasOwnKey(directory: string, environment: NodeJS.ProcessEnv = process.env): boolean {
   // An empty value is what a secret that does not exist leaves.
   if (environment[KEY_VARIABLE]) return true
-  return ENV_FILES.map((name) => join(directory, name)).some(
-    (file) => existsSync(file) && ASSIGNMENT.test(readFileSync(file, 'utf8')),
-  )
+  return ENV_FILES.some((name) => ASSIGNMENT.test(readTextIfAny(join(directory, name)) ?? ''))
 }
 
 /** Whether the build was made with another key than this one. A build without server actions may not tell. */
 export function usedAnotherKey(output: BuildOutput, key: string): boolean {
   if (readsKeyAtRunTime(output)) return false
   const file = join(output.directory, output.distDir, 'server', 'server-reference-manifest.json')
-  const used = existsSync(file) ? parseObject(readFileSync(file, 'utf8'))?.encryptionKey : undefined
+  const used = parseObject(readTextIfAny(file) ?? '')?.encryptionKey
   return typeof used === 'string' && used !== key
 }
 
@@ -41,8 +39,8 @@ export function keyForWorkers(
 ): Readonly<Record<string, string>> {
   // Where Turborepo hid it from the build, pages rendered by the build would be at odds with the workers.
   const hidden = [output.directory, workspace]
-    .map((folder) => join(folder, 'turbo.json'))
-    .some((file) => existsSync(file) && !readFileSync(file, 'utf8').includes(KEY_VARIABLE))
+    .map((folder) => readTextIfAny(join(folder, 'turbo.json')))
+    .some((text) => text !== undefined && !text.includes(KEY_VARIABLE))
   return readsKeyAtRunTime(output) && !hidden ? { [KEY_VARIABLE]: key } : {}
 }
 

@@ -9,6 +9,7 @@ import { doubtsAbout } from '../next/freshness.ts'
 import { type BuildOutput, readBuildOutput } from '../next/output.ts'
 import type { Project } from '../next/project.ts'
 import { KEY_VARIABLE, keyForWorkers, usedAnotherKey } from '../next/server-actions.ts'
+import { installedNextVersion, refuseUnsupportedNext } from '../next/supported.ts'
 import type { Plan } from '../plan.ts'
 import type { Done, Log } from '../pipeline.ts'
 import { Failure } from '../protocol/failure.ts'
@@ -36,6 +37,8 @@ export async function build(
   const options = { directory: project.directory, workspace: inputs.run.workspace }
   const work = withoutCommands(async () => {
     const before = await install({ ...options, command: inputs.installCommand })
+    const version = installedNextVersion(project.directory)
+    if (version !== undefined) refuseUnsupportedNext(version)
     const variables = {
       ...(key === undefined ? {} : { [KEY_VARIABLE]: key }),
       // Any name that no other build has will do. What is installed decides whether it is of use.

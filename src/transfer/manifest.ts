@@ -1,9 +1,10 @@
 /** Turns the deploy tree into its manifest: every file with its hash, and a hash for every folder. */
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import { fileHasher } from '../content/hash-file.ts'
+import { fileHasher, type HashFile } from '../content/hash-file.ts'
 import { isOutlined, type Subtree, subtreeHasher } from '../content/subtrees.ts'
 import type { Tree, TreeEntry } from '../next/layers.ts'
+import { fileUnreadable } from '../protocol/file-unreadable.ts'
 import { formatEntry } from '../protocol/manifest.ts'
 import { createSpool } from './spool.ts'
 
@@ -27,7 +28,10 @@ const TURN = 4 * 1024 * 1024
 /** What a file costs besides its bytes, as bytes. */
 const FILE = 16 * 1024
 
-/** @param progress told of bytes that have been hashed */
+/**
+ * @param progress told of bytes that have been hashed
+ * @throws Failure `file-unreadable`
+ */
 export async function createManifest(
   tree: Tree,
   progress: (bytes: number) => void = () => undefined,
@@ -51,8 +55,15 @@ export async function createManifest(
       continue
     }
     const { kind, path, source, size, mode } = entry
-    const hashing = hashFile(source, size)
-    add({ kind, path, source, size, mode, hash: typeof hashing === 'string' ? hashing : await hashing })
+    let hashing: ReturnType<HashFile>
+    try {
+      hashing = hashFile(source, size)
+      // Awaiting what is known already would cost a turn for each file.
+      if (typeof hashing !== 'string') hashing = await hashing
+    } catch (error) {
+      throw fileUnreadable(source, error)
+    }
+    add({ kind, path, source, size, mode, hash: hashing })
     progress(size)
     fileCount += 1
     bytes += size

@@ -5,6 +5,7 @@ import { setImmediate } from 'node:timers/promises'
 import { type BrotliCompress, type BrotliOptions, constants, createBrotliCompress } from 'node:zlib'
 import type { TreeEntry } from '../next/layers.ts'
 import { Failure } from '../protocol/failure.ts'
+import { fileUnreadable } from '../protocol/file-unreadable.ts'
 import { Bitmap } from '../content/bitmap.ts'
 import { isBelow, readOutline } from '../content/subtrees.ts'
 import { formatEntry, type ManifestEntry, type ManifestSame } from '../protocol/manifest.ts'
@@ -167,7 +168,7 @@ const CHUNK = 64 * 1024
  * The files' bytes in pieces of one size, because each piece costs a turn of Node's event loop, however small; all in
  * the same buffer: one for each would be garbage by the gigabyte. They are read at once: a handle of Node's own for
  * each of 50,000 files is garbage that stays for long.
- * @throws Failure `file-changed` when a file is not what was hashed: something still writes into the build
+ * @throws Failure `file-unreadable`, and `file-changed` when a file is not what was hashed: something still writes into the build
  */
 function* contents(
   files: readonly TreeFile[],
@@ -176,7 +177,7 @@ function* contents(
   const piece = Buffer.allocUnsafe(PIECE)
   let filled = 0
   for (const { source, path, size } of files) {
-    const handle = openSync(source, 'r')
+    const handle = open(source)
     let read = 0
     try {
       for (;;) {
@@ -200,6 +201,14 @@ function* contents(
     }
   }
   if (filled > 0) yield piece.subarray(0, filled)
+}
+
+function open(source: string): number {
+  try {
+    return openSync(source, 'r')
+  } catch (error) {
+    throw fileUnreadable(source, error)
+  }
 }
 
 /** Lines from which on a manifest is not packed as well as can be: 10 would take 0.1 s for a whole build's. */

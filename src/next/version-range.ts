@@ -1,4 +1,4 @@
-/** The part of semver that `engines.node` is written in; prereleases count as the release they lead to. */
+/** The part of semver that people write in package.json; prereleases count as the release they lead to. */
 
 /** @returns undefined when the range cannot be read, such as `lts/*` */
 export function satisfies(version: string, range: string): boolean | undefined {
@@ -8,6 +8,18 @@ export function satisfies(version: string, range: string): boolean | undefined {
   return alternatives.some((all) =>
     all?.every(({ from, to }) => !isBefore(given, from) && isBefore(given, to)),
   )
+}
+
+/**
+ * Whether the range has a version that is `from` or later.
+ *
+ * @returns undefined when the range cannot be read, such as `catalog:`
+ */
+export function reaches(range: string, from: string): boolean | undefined {
+  const lowest = parse(from)?.low
+  const alternatives = range.split('||').map(bounds)
+  if (lowest === undefined || alternatives.includes(undefined)) return undefined
+  return alternatives.some((all) => all?.every(({ to }) => isBefore(lowest, to)))
 }
 
 type Version = readonly [major: number, minor: number, patch: number]

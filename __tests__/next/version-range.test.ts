@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { satisfies } from '../../src/next/node-range.ts'
+import { reaches, satisfies } from '../../src/next/version-range.ts'
 
 /** Each range with versions that satisfy it, and versions that do not. */
 const ranges: readonly [string, readonly string[], readonly string[]][] = [
@@ -55,3 +55,22 @@ test.each(['lts/*', 'latest', '>=18 || lts/iron', '20.1.2.3', '<>20', '>= eighte
     expect(satisfies('20.0.0', range)).toBeUndefined()
   },
 )
+
+test.each([
+  ['^13.0.0', false],
+  ['13', false],
+  ['13.5.11', false],
+  ['>=12 <14', false],
+  ['12 || 13', false],
+  ['~13.9.9', false],
+  ['^14.0.0', true],
+  ['14.0.0', true],
+  ['>=12', true],
+  ['13 || 14', true],
+  ['*', true],
+  ['16.2.0-canary.5', true],
+  ['catalog:', undefined],
+  ['latest', undefined],
+])('%s reaches 14.0.0: %s', (range, expected) => {
+  expect(reaches(range, '14.0.0')).toBe(expected)
+})

@@ -1,0 +1,51 @@
+/** Tells Next.js apps from other packages of the repository that name `next`. */
+import { existsSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { entriesIn } from './files.ts'
+import { type PackageJson, readPackageJson } from './package-json.ts'
+
+/**
+ * Whether a folder holds a Next.js app. A library needs `next` only to be developed: it has no routes, no
+ * configuration and no script of Next.js.
+ */
+export function isNextApp(directory: string, manifest: PackageJson): boolean {
+  if (typeof manifest.installed.next !== 'string') return false
+  return 'next' in manifest.dependencies || hasSignsOfApp(directory, manifest)
+}
+
+/** The folders below `root`, down to `depth` levels, that hold a Next.js app. */
+export function findNextApps(root: string, depth: number): readonly string[] {
+  const search = (directory: string, levels: number): readonly string[] =>
+    subfolders(directory).flatMap((folder) => [
+      ...(holdsNextApp(folder) ? [relative(root, folder)] : []),
+      ...(levels > 1 ? search(folder, levels - 1) : []),
+    ])
+  return search(root, depth).toSorted()
+}
+
+const ROUTES = ['app', 'pages', 'src/app', 'src/pages']
+const CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts']
+const SCRIPT = /(?:^|[\s;&|])next\s+(?:build|start|dev)\b/
+
+function hasSignsOfApp(directory: string, { scripts }: PackageJson): boolean {
+  return (
+    [...ROUTES, ...CONFIGURATIONS].some((name) => existsSync(join(directory, name))) ||
+    Object.values(scripts).some((script) => typeof script === 'string' && SCRIPT.test(script))
+  )
+}
+
+function subfolders(directory: string): readonly string[] {
+  return entriesIn(directory)
+    .filter((entry) => entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
+    .map((entry) => join(directory, entry.name))
+}
+
+function holdsNextApp(directory: string): boolean {
+  try {
+    const manifest = readPackageJson(directory)
+    return manifest !== undefined && isNextApp(directory, manifest)
+  } catch {
+    // Only a suggestion is at stake: a broken package.json elsewhere in the repository is no reason to fail.
+    return false
+  }
+}

@@ -1,0 +1,29 @@
+/** The versions of Next.js that can be deployed. */
+import { join } from 'node:path'
+import { Failure } from '../protocol/failure.ts'
+import { readPackageJson } from './package-json.ts'
+import { ancestors } from './paths.ts'
+import { reaches } from './version-range.ts'
+
+/** Older versions leave out of their build what the release is made of (`relativeAppDir`, missing in 13.0). */
+const OLDEST = '14.0.0'
+
+/**
+ * @param range such as `^13.0.0`, or an exact version; one that cannot be read, such as `catalog:`, is accepted
+ * @throws Failure `next-unsupported` when no version in the range can be deployed
+ */
+export function refuseUnsupportedNext(range: string): void {
+  if (reaches(range, OLDEST) !== false) return
+  throw new Failure('next-unsupported', `The app uses Next.js "${range}", which Gapless cannot deploy.`, {
+    remedy:
+      'Upgrade `next` to version 14 or later, and commit package.json and the lockfile. ' +
+      'Gapless is tested with 14.2, 15.5 and 16.',
+  })
+}
+
+/** The version of Next.js that is installed for an app, if any is. */
+export function installedNextVersion(directory: string): string | undefined {
+  return ancestors(directory)
+    .map((folder) => readPackageJson(join(folder, 'node_modules/next'))?.version)
+    .find((version) => version !== undefined)
+}
