@@ -510,6 +510,56 @@ describe('a commit', () => {
   })
 })
 
+describe('a link', () => {
+  async function failureWith(contents: Readonly<Record<string, Content>>, shared: readonly string[] = []) {
+    const { uploads, manifest, id } = await staged({ 'server.js': '', ...contents })
+    await uploads.fill(id, manifest.files.length, bodyOf(manifest.files))
+    const runtime = runtimeWith({ sharedDirs: shared })
+    const failure = await failureOf(uploads.commit({ ...commitOf(id), runtime }, silent))
+    await uploads.abandon()
+    expect([...readdirSync(layout.releases), ...readdirSync(layout.incoming)]).toEqual([])
+    return failure
+  }
+
+  test.each<[string, Readonly<Record<string, Content>>]>([
+    ['from public to a file beside it', { '.env': 'A=1', 'public/leak.txt': { link: '../.env' } }],
+    ['from public to the release', { 'public/self': { link: '..' } }],
+    ['from public to the environment', { 'public/leak.txt': { link: '../.gapless/runtime.json' } }],
+    ['from the static files', { '.env': 'A=1', '.next/static/leak.js': { link: '../../.env' } }],
+    [
+      'out of public through another link',
+      { lib: { link: 'node_modules' }, 'node_modules/a': '', 'public/x': { link: '../lib/a' } },
+    ],
+    ['to itself', { loop: { link: 'pool' }, pool: { link: 'loop' } }],
+  ])('%s keeps a release from being one', async (_, contents) => {
+    expect(await failureWith(contents)).toMatchObject({ code: 'symlink-escapes' })
+  })
+
+  test('into what outlives the release keeps it from being one', async () => {
+    const contents = { 'data/seed': '', 'public/a': '', leak: { link: 'data/secret' } }
+    expect(await failureWith(contents, ['data'])).toMatchObject({ code: 'symlink-escapes' })
+    const brought = { '.env': '', 'public/up/seed': '', 'public/up/leak': { link: '../../.env' } }
+    expect(await failureWith(brought, ['public/up'])).toMatchObject({ code: 'symlink-escapes' })
+    expect(existsSync(join(layout.shared, 'public/up'))).toBe(false)
+  })
+
+  test('that stays is kept, through other links and to nothing too', async () => {
+    const links = {
+      'node_modules/a': { link: '.pnpm/a@1/node_modules/a' },
+      'node_modules/.pnpm/a@1/node_modules/a/index.js': 'a',
+      'node_modules/.pnpm/a@1/node_modules/b': { link: '../../b@1/node_modules/b' },
+      'node_modules/.pnpm/b@1/node_modules/b/index.js': 'b',
+      'node_modules/root': { link: '..' },
+      'node_modules/gone': { link: 'missing/folder' },
+      'public/b.txt': { link: 'a.txt' },
+      'public/a.txt': 'public',
+    }
+    const { directory } = await upload({ ...site, ...links })
+    expect(readFileSync(join(directory, 'node_modules/a/index.js'), 'utf8')).toBe('a')
+    expect(readFileSync(join(directory, 'public/b.txt'), 'utf8')).toBe('public')
+  })
+})
+
 describe('a release’s id', () => {
   test('is the UTC second of its upload', async () => {
     const now = () => new Date().toISOString().replace(/\D/g, '').slice(0, 14)

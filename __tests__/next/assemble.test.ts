@@ -191,7 +191,7 @@ describe('symbolic links', () => {
     const links = (await tree(app)).entries.filter(({ kind }) => kind === 'link')
     expect(links).toEqual([
       { kind: 'link', path: '.next/node_modules/sharp-1a2b', target: '../../node_modules/next' },
-      { kind: 'link', path: 'node_modules/gone', target: './missing' },
+      { kind: 'link', path: 'node_modules/gone', target: 'missing' },
       { kind: 'link', path: 'node_modules/self', target: '..' },
       { kind: 'link', path: 'public/b.txt', target: 'a.txt' },
     ])
@@ -216,6 +216,25 @@ describe('symbolic links', () => {
     app.directory('.next/standalone/a').link('.next/standalone/a/deep', '..')
     app.link('.next/standalone/a/b/x', '../deep/../static/x')
     await expect(tree(app)).rejects.toMatchObject({ code: 'symlink-escapes' })
+  })
+
+  test('that go up behind a folder’s name are written without the detour', async () => {
+    const app = builtApp().write('public/z/a.txt').link('public/b.txt', 'z/../z/./a.txt')
+    app.link('public/none.txt', 'z/../none.txt')
+    const found = await tree(app)
+    expect(at(found, 'public/b.txt')).toMatchObject({ kind: 'link', target: 'z/a.txt' })
+    expect(at(found, 'public/none.txt')).toMatchObject({ kind: 'link', target: 'none.txt' })
+  })
+
+  test('that go up behind another link are never kept by their text', async () => {
+    const app = builtApp().write('public/deep/x/y.txt', 'y').write('public/z/own.txt', '')
+    app.write('public/deep/er/a.txt').link('public/deep/er/link', '../../z')
+    // By its text public/deep/x/y.txt, in truth public/x/y.txt.
+    app.write('public/x/y.txt', 'other').link('public/leak.txt', 'deep/er/link/../x/y.txt')
+    expect(at(await tree(app), 'public/leak.txt')).toMatchObject({
+      kind: 'file',
+      source: app.at('public/x/y.txt'),
+    })
   })
 
   test('from public to a file of the repository become that file', async () => {

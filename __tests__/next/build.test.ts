@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { Writable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
 import { build, install, type StepOptions } from '../../src/next/build.ts'
 import { readBuildOutput } from '../../src/next/output.ts'
+import { until } from '../support/until.ts'
 import { Folder, folders } from './folder.ts'
 
 const folder = folders()
@@ -185,12 +186,39 @@ describe('a build that fails', () => {
       evidence: expect.stringMatching(/not found|not on the PATH/),
     })
   })
+})
 
-  test('does not keep a build waiting that left a daemon behind', async () => {
+describe('a process that a command leaves behind', () => {
+  const pidIn = (app: Folder, file = 'pid') => Number(readFileSync(app.at(file), 'utf8'))
+
+  test('is ended with the command, also when it ignores SIGTERM or has a session of its own', async () => {
     const app = folder()
-    await build(options(app, { command: 'sleep 600 & echo $! > pid' }))
-    // Still there, and so is its hold on the output.
-    expect(process.kill(Number(readFileSync(app.at('pid'), 'utf8')))).toBe(true)
+    const command = [
+      'sleep 600 & echo $! > plain',
+      `(trap '' TERM; while :; do sleep 0.1; done) & echo $! > stubborn`,
+      `setsid sh -c 'echo $$ > session; exec sleep 600' &`,
+      'until [ -s session ]; do :; done',
+    ].join('\n')
+    await build(options(app, { command }))
+    for (const file of ['plain', 'stubborn', 'session'])
+      await until(`${file} is gone`, () => !isAlive(pidIn(app, file)))
+  })
+
+  test('is not heard any more, even when it hides and cannot be ended', async () => {
+    const app = folder()
+    const log = new Log()
+    const late =
+      'echo $$ > pid; while :; do echo "::set-output name=status::hacked"; echo >> said; sleep 0.02; done'
+    const command = `env -i PATH="$PATH" setsid sh -c '${late}' & until [ -s said ]; do :; done`
+    await build(options(app, { command, log }))
+    try {
+      const [heard, said] = [log.text, statSync(app.at('said')).size]
+      expect(heard).toContain('hacked')
+      await until('it speaks again', () => statSync(app.at('said')).size > said + 3)
+      expect(log.text).toBe(heard)
+    } finally {
+      process.kill(pidIn(app), 'SIGKILL')
+    }
   })
 })
 
@@ -265,4 +293,13 @@ describe('install', () => {
 /** This process's environment and these. */
 function env(more: Record<string, string>): NodeJS.ProcessEnv {
   return { ...process.env, ...more }
+}
+
+/** A zombie has exited. */
+function isAlive(pid: number): boolean {
+  try {
+    return !/^State:\s*[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'))
+  } catch {
+    return false
+  }
 }

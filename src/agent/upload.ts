@@ -16,6 +16,7 @@ import { largeOnesLast } from '../protocol/sending-order.ts'
 import { exists, syncFile, syncFolder, writeFileAtomic } from './files.ts'
 import { type Flushing, startFlushing } from './flush.ts'
 import { type Layout, makeFolders, releaseDirectory, releaseFiles } from './layout.ts'
+import { assertLinksStay } from './links.ts'
 import { readManifest } from './manifest-file.ts'
 import { baseChanged, fillIn } from './outline.ts'
 import { writeOwner } from './owner.ts'
@@ -214,7 +215,11 @@ async function makeRelease(
   if (!(await exists(join(directory, entry)))) {
     throw new Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`)
   }
+  const served = [join(dirname(entry), 'public'), ...(staticPath === null ? [] : [staticPath])]
+  // Before what the links lead to can become shared content, and again with the shared paths in their places.
+  await assertLinksStay(directory, files.manifest, served)
   const leftOut = await linkShared(layout, directory, dirname(entry), runtime)
+  await assertLinksStay(directory, files.manifest, served)
   await syncFolder(directory)
 
   const path = releaseDirectory(layout, id)

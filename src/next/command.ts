@@ -4,6 +4,7 @@ import { StringDecoder } from 'node:string_decoder'
 import { stripVTControlCharacters } from 'node:util'
 import { exec } from '@actions/exec'
 import { which } from '@actions/io'
+import { leftovers } from './leftovers.ts'
 
 export interface Command {
   /** The program and its arguments: no shell comes between unless the program is one. */
@@ -31,7 +32,10 @@ const CLOSE_TIMEOUT_MS = 3_000
 const LAST_LINES = 200
 const MAX_CHARACTERS = 64 * 1024
 
-/** Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data. */
+/**
+ * Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data.
+ * Once it has settled, the processes that it left behind are ended, and nothing of theirs reaches the log.
+ */
 export async function runCommand(
   { argv, directory, script }: Command,
   env: NodeJS.ProcessEnv,
@@ -47,14 +51,16 @@ export async function runCommand(
   // @actions/exec 3.0.0 leaves standard input open, so that a tool which asks a question waits for ever: the
   // shell closes it, and becomes the program, whose words it passes on untouched, or runs the script.
   const words = script === undefined ? ['-c', 'exec "$0" "$@" </dev/null', program, ...args] : SCRIPT_WORDS
+  const left = leftovers()
   const code: number | null = await exec('/bin/sh', words, {
     cwd: directory,
-    env: definedIn(script === undefined ? env : { ...env, [SCRIPT]: script }),
+    env: definedIn({ ...env, ...left.variables, ...(script === undefined ? {} : { [SCRIPT]: script }) }),
     silent: true,
     ignoreReturnCode: true,
     delay: CLOSE_TIMEOUT_MS,
     listeners: { stdout: tail.stream(log), stderr: tail.stream(log) },
-  })
+  }).finally(tail.close)
+  await left.end()
   return {
     ok: code === 0,
     end: endOf(code),
@@ -108,16 +114,22 @@ function definedIn(env: NodeJS.ProcessEnv): Record<string, string> {
 function keepTail() {
   let tail = ''
   let truncated = false
+  let closed = false
   return {
     stream(log: Writable): (chunk: Buffer) => void {
       // One for each stream: a chunk can end in the middle of a character.
       const decoder = new StringDecoder('utf8')
       return (chunk) => {
+        if (closed) return
         log.write(chunk)
         tail += decoder.write(chunk)
         truncated ||= tail.length > MAX_CHARACTERS
         tail = tail.slice(-MAX_CHARACTERS)
       }
+    },
+    /** A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 goes on reading them). */
+    close(): void {
+      closed = true
     },
     lastLines(): string {
       const lines = stripVTControlCharacters(tail).trimEnd().split(/\r?\n/)

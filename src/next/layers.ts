@@ -148,16 +148,18 @@ function file(path: string, source: string): TreeEntry {
  * would not have the other end. Every other one would point at whatever the server has there.
  */
 function link(from: Layer, path: string, source: string): TreeEntry {
-  const target = decode(readlinkSync(source, { encoding: 'buffer' }), path)
+  const written = decode(readlinkSync(source, { encoding: 'buffer' }), path)
+  // The server takes `..` at the beginning alone: elsewhere it may follow another link, and leads up from there.
+  const target = posix.normalize(written)
   // Undefined for a link to nothing, which is judged by its text alone.
   const real = realPathIfAny(source)
   const named = join(dirname(source), target)
-  const stays = !isAbsolute(target) && isInside(from.source, named)
+  const stays = !isAbsolute(target) && isInside(from.source, named) && realPathIfAny(named) === real
   if (stays && (real === undefined || isInside(from.source, real))) return { kind: 'link', path, target }
-  if (real === undefined || from.linkedFilesIn === undefined) throw escapes(path, target)
+  if (real === undefined || from.linkedFilesIn === undefined) throw escapes(path, written)
   // .git holds the token that actions/checkout leaves in its config: nothing in there is meant to be public.
   const allowed = isInside(from.linkedFilesIn, real) && !real.split(sep).includes('.git')
-  if (!allowed || !lstatSync(real).isFile()) throw escapes(path, target)
+  if (!allowed || !lstatSync(real).isFile()) throw escapes(path, written)
   return file(path, real)
 }
 

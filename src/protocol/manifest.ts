@@ -64,16 +64,16 @@ function assertSafePath(path: string): void {
   }
 }
 
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+/**
+ * A link must be relative and stay in the release: what it points at is part of what was verified. `..` comes first or
+ * not at all: behind the name of another link it would lead up from where that one leads to.
+ */
 function assertSafeLink({ path, target }: ManifestLink): void {
-  let depth = path.split('/').length - 1
-  let lowest = depth
-  for (const part of target.split('/')) {
-    if (part === '..') depth -= 1
-    else if (part !== '' && part !== '.') depth += 1
-    lowest = Math.min(lowest, depth)
-  }
-  if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
+  const parts = target.split('/').filter((part) => part !== '' && part !== '.')
+  const ups = parts.findLastIndex((part) => part === '..') + 1
+  const first = parts.slice(0, ups).every((part) => part === '..')
+  const depth = path.split('/').length - 1
+  if (target === '' || target.startsWith('/') || target.includes('\0') || !first || ups > depth) {
     throw new Failure(
       'unsafe-path',
       `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`,
