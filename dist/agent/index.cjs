@@ -334,6 +334,8 @@ const activationRequest = object({
     activation: activationId,
     release: releaseId,
     kind: oneOf('deploy', 'rollback', 'restore'),
+    /** The release that must be current when its turn comes; null: whichever is. */
+    replaces: nullable(releaseId),
     run,
     /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
     hosts: list(string),
@@ -354,8 +356,8 @@ const offered = {
 };
 /** What a run would meet, and what that does to it. */
 const finding = object({
-    /** It would end, with nothing live touched; wait; finish an earlier run first; leave a gap. */
-    effect: oneOf('ends', 'waits', 'recovers', 'gap'),
+    /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
+    effect: oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
     /** Of the failure that it would end with. */
     code: nullable(string),
     message: string,
@@ -464,7 +466,13 @@ const operations = {
     /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
     verify: {
         params: object({ id: releaseId }),
-        result: object({ bootMs: count, status: count, attempts: count }),
+        result: object({
+            bootMs: count,
+            status: count,
+            attempts: count,
+            /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
+            movedPorts: list(count),
+        }),
     },
     /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
     discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
@@ -800,6 +808,168 @@ function guardRoom(folder) {
 
 ;// CONCATENATED MODULE: external "node:timers/promises"
 const external_node_timers_promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: ./build/agent/processes.js
+/** What the kernel says about processes. Linux only, as the servers are. */
+
+
+function bootId() {
+    return (0,external_node_fs_namespaceObject.readFileSync)('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+function isRunning(pid, startTime) {
+    return pid > 0 && process_identity_startTimeOf(pid) === startTime;
+}
+/** @param pid below 0: of a process group, its leader's */
+function signal(pid, name) {
+    try {
+        process.kill(pid, name);
+    }
+    catch {
+        // It is gone already.
+    }
+}
+function pids() {
+    return (0,external_node_fs_namespaceObject.readdirSync)('/proc').map(Number).filter(Number.isInteger);
+}
+/** The command line as one text, or what the process has made of it; '' where it has ended. */
+function commandOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+    }
+    catch {
+        return '';
+    }
+}
+/** These processes, and all that they have started, however far down. */
+function withDescendants(roots) {
+    const children = new Map();
+    for (const pid of pids()) {
+        const parent = parentOf(pid);
+        children.set(parent, [...(children.get(parent) ?? []), pid]);
+    }
+    const found = new Set(roots);
+    // A set hands out what is added while it is walked.
+    for (const pid of found)
+        for (const child of children.get(pid) ?? [])
+            found.add(child);
+    return [...found];
+}
+/**
+ * The living processes of the group that a process leads or led. As long as a group has members the kernel gives its
+ * number to no other process.
+ */
+function groupLedBy(leader) {
+    const now = process_identity_startTimeOf(leader.pid);
+    // Signals take -1 for everybody, and 0 for the sender's own group.
+    if (leader.pid <= 1 || (now !== null && now !== leader.startTime))
+        return [];
+    return pids().filter((pid) => {
+        const startTime = process_identity_startTimeOf(pid);
+        return startTime !== null && Number(startTime) >= Number(leader.startTime) && groupOf(pid) === leader.pid;
+    });
+}
+function parentOf(pid) {
+    return statusOf(pid).parent;
+}
+function groupOf(pid) {
+    return statusOf(pid).group;
+}
+/** Zeros where the process has ended. */
+function statusOf(pid) {
+    try {
+        // The second field is the command's name, which may hold anything, parentheses too.
+        const [, parent, group] = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
+        return { parent: Number(parent), group: Number(group) };
+    }
+    catch {
+        return { parent: 0, group: 0 };
+    }
+}
+/** The working directories of all processes that we may look at. */
+function workingDirectories() {
+    const found = new Map();
+    for (const pid of pids()) {
+        const directory = workingDirectoryOf(pid);
+        if (directory !== null)
+            found.set(pid, directory);
+    }
+    return found;
+}
+function workingDirectoryOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/cwd`);
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/candidates.js
+/**
+ * Candidates on record. An agent that is killed cannot end its candidate, which may be too busy to notice: whoever
+ * comes next ends it, with all that it started.
+ */
+
+
+
+
+
+
+
+const identity = { pid: count, startTime: string };
+const candidate = object({
+    /** It leads a group. */
+    ...identity,
+    /** A process group can outlive its leader, but not a boot. */
+    bootId: string,
+    agent: object(identity),
+    /** How long it may run, in ms: an agent that hangs ends nothing either. */
+    limitMs: count,
+});
+const POLL = 20;
+/** A process that hangs in the kernel does nothing more, and is not waited for any longer, in ms. */
+const PATIENCE = 5000;
+/** Records that this process has started a candidate. @returns what ends the record */
+async function recordCandidate({ candidates }, pid, limitMs) {
+    const file = (0,external_node_path_namespaceObject.join)(candidates, `${pid}.json`);
+    const agent = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
+    const record = { pid, startTime: process_identity_startTimeOf(pid) ?? '', bootId: bootId(), agent, limitMs };
+    await writeFileAtomic(file, JSON.stringify(record), 0o600);
+    return () => (0,promises_namespaceObject.rm)(file, { force: true });
+}
+/** Ends every candidate whose agent has ended, or which has run for longer than it may. */
+async function endOrphanedCandidates({ candidates }) {
+    const names = (await (0,promises_namespaceObject.readdir)(candidates).catch(() => [])).filter((name) => name.endsWith('.json'));
+    for (const file of names.map((name) => (0,external_node_path_namespaceObject.join)(candidates, name))) {
+        const record = readCandidate(await readIfThere(file));
+        if (record !== null && !isOrphaned(record))
+            continue;
+        if (record !== null)
+            await endGroup(record);
+        await (0,promises_namespaceObject.rm)(file, { force: true });
+    }
+}
+/** Null where it is gone, or of an earlier boot. */
+function readCandidate(text) {
+    try {
+        const record = parse(candidate, text ?? '', 'candidate');
+        return record.bootId === bootId() ? record : null;
+    }
+    catch {
+        return null;
+    }
+}
+function isOrphaned({ agent, startTime, limitMs }) {
+    return !isRunning(agent.pid, agent.startTime) || ageOf(startTime) >= limitMs;
+}
+async function endGroup(leader) {
+    for (let waited = 0; waited < PATIENCE; waited += POLL) {
+        if (groupLedBy(leader).length === 0)
+            return;
+        signal(-leader.pid, 'SIGKILL');
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(POLL);
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/journal.js
 /** The journal: what activations did, one JSON line each, appended and flushed. */
 
@@ -855,7 +1025,7 @@ async function trimJournal(file) {
     const half = bytes.subarray(bytes.indexOf('\n', bytes.length - LONG / 2) + 1);
     await writeFileAtomic(file, half, 0o600);
 }
-const POLL = 50;
+const journal_POLL = 50;
 /**
  * Follows one activation's entries as they are written, until `ended` says that its process is gone and
  * everything that it wrote has been read.
@@ -886,7 +1056,7 @@ async function* followJournal(file, from, activation, ended) {
                 if (ended())
                     last = true;
                 else
-                    await (0,external_node_timers_promises_namespaceObject.setTimeout)(POLL);
+                    await (0,external_node_timers_promises_namespaceObject.setTimeout)(journal_POLL);
                 continue;
             }
             rest = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
@@ -969,18 +1139,16 @@ function assertSafePath(path) {
         throw new failure_Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
     }
 }
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+/**
+ * A link must be relative and stay in the release: what it points at is part of what was verified. `..` comes first or
+ * not at all: behind the name of another link it would lead up from where that one leads to.
+ */
 function assertSafeLink({ path, target }) {
-    let depth = path.split('/').length - 1;
-    let lowest = depth;
-    for (const part of target.split('/')) {
-        if (part === '..')
-            depth -= 1;
-        else if (part !== '' && part !== '.')
-            depth += 1;
-        lowest = Math.min(lowest, depth);
-    }
-    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
+    const parts = target.split('/').filter((part) => part !== '' && part !== '.');
+    const ups = parts.findLastIndex((part) => part === '..') + 1;
+    const first = parts.slice(0, ups).every((part) => part === '..');
+    const depth = path.split('/').length - 1;
+    if (target === '' || target.startsWith('/') || target.includes('\0') || !first || ups > depth) {
         throw new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
     }
 }
@@ -1017,9 +1185,11 @@ function layoutOf(base) {
         own,
         incoming: (0,external_node_path_namespaceObject.join)(own, 'incoming'),
         workers: (0,external_node_path_namespaceObject.join)(own, 'workers'),
+        candidates: (0,external_node_path_namespaceObject.join)(own, 'candidates'),
         activations: (0,external_node_path_namespaceObject.join)(own, 'activations'),
         lock: (0,external_node_path_namespaceObject.join)(own, 'lock'),
         journal: (0,external_node_path_namespaceObject.join)(own, 'journal.jsonl'),
+        replaced: (0,external_node_path_namespaceObject.join)(own, 'replaced.json'),
     };
 }
 function releaseDirectory(layout, id) {
@@ -1041,83 +1211,9 @@ function releaseFiles(directory) {
 function makeFolders(layout) {
     (0,external_node_fs_namespaceObject.mkdirSync)(layout.base, { recursive: true, mode: 0o755 });
     (0,external_node_fs_namespaceObject.mkdirSync)(layout.releases, { recursive: true, mode: 0o755 });
-    for (const folder of [layout.own, layout.incoming, layout.workers, layout.activations, layout.lock]) {
+    const { own, incoming, workers, candidates, activations, lock } = layout;
+    for (const folder of [own, incoming, workers, candidates, activations, lock]) {
         (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: 0o700 });
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/processes.js
-/** What the kernel says about processes. Linux only, as the servers are. */
-
-
-function bootId() {
-    return (0,external_node_fs_namespaceObject.readFileSync)('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-}
-function isRunning(pid, startTime) {
-    return pid > 0 && process_identity_startTimeOf(pid) === startTime;
-}
-/** @param pid below 0: of a process group, its leader's */
-function signal(pid, name) {
-    try {
-        process.kill(pid, name);
-    }
-    catch {
-        // It is gone already.
-    }
-}
-function pids() {
-    return (0,external_node_fs_namespaceObject.readdirSync)('/proc').map(Number).filter(Number.isInteger);
-}
-/** The command line as one text, or what the process has made of it; '' where it has ended. */
-function commandOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-    }
-    catch {
-        return '';
-    }
-}
-/** These processes, and all that they have started, however far down. */
-function withDescendants(roots) {
-    const children = new Map();
-    for (const pid of pids()) {
-        const parent = parentOf(pid);
-        children.set(parent, [...(children.get(parent) ?? []), pid]);
-    }
-    const found = new Set(roots);
-    // A set hands out what is added while it is walked.
-    for (const pid of found)
-        for (const child of children.get(pid) ?? [])
-            found.add(child);
-    return [...found];
-}
-/** 0 where the process has ended. */
-function parentOf(pid) {
-    try {
-        // The second field is the command's name, which may hold anything, parentheses too.
-        const [, parent = ''] = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
-        return Number(parent);
-    }
-    catch {
-        return 0;
-    }
-}
-/** The working directories of all processes that we may look at. */
-function workingDirectories() {
-    const found = new Map();
-    for (const pid of pids()) {
-        const directory = workingDirectoryOf(pid);
-        if (directory !== null)
-            found.set(pid, directory);
-    }
-    return found;
-}
-function workingDirectoryOf(pid) {
-    try {
-        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/cwd`);
-    }
-    catch {
-        return null;
     }
 }
 
@@ -1282,7 +1378,7 @@ const owner = object({ pid: count, startTime: string });
 /** Between two looks at whether a process has ended, in ms. */
 const PAUSE = 20;
 /** What a process gets to end by itself, in ms. */
-const PATIENCE = 5000;
+const owner_PATIENCE = 5000;
 /** Says that it is this process's, or another one's. */
 function writeOwner(file, pid = process.pid) {
     return writeFileAtomic(file, JSON.stringify({ pid, startTime: process_identity_startTimeOf(pid) ?? '' }), 0o600);
@@ -1311,8 +1407,8 @@ async function endOwner(file) {
     const named = readOwner(file);
     if (named === null || named.pid === process.pid)
         return;
-    for (let waited = 0; isRunning(named.pid, named.startTime) && waited < 2 * PATIENCE; waited += PAUSE) {
-        if (waited >= PATIENCE)
+    for (let waited = 0; isRunning(named.pid, named.startTime) && waited < 2 * owner_PATIENCE; waited += PAUSE) {
+        if (waited >= owner_PATIENCE)
             signal(named.pid, 'SIGKILL');
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(PAUSE);
     }
@@ -1328,6 +1424,250 @@ function readOwner(file) {
 
 ;// CONCATENATED MODULE: external "node:module"
 const external_node_module_namespaceObject = require("node:module");
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = require("node:net");
+;// CONCATENATED MODULE: ./build/agent/pm2-daemon.js
+/**
+ * Which process is PM2's daemon: the one that has its socket. The pid file may name another: every daemon writes it as
+ * it starts, and one that finds the socket taken lives on, serving nobody (5.4 to 7).
+ */
+
+
+
+
+
+
+
+
+/** The daemon's pid, or null where none runs. @throws Failure `pm2-foreign` when it belongs to another user */
+async function daemonPid(home) {
+    const path = (0,external_node_path_namespaceObject.join)(home, 'rpc.sock');
+    const before = new Set(endsOf(path).map(({ inode }) => inode));
+    const connection = await reach(path);
+    if (connection === null)
+        return null;
+    try {
+        const holders = holdersOf(endsOf(path).filter(({ listens }) => listens));
+        // A socket file that was replaced leaves two that listen under one name. New connections tell them apart.
+        const holder = holders.length > 1 ? await accepting(path, before) : holders[0];
+        const pid = holder ?? namedIn(home);
+        if (pid !== null)
+            assertOwn(pid, home);
+        return pid;
+    }
+    finally {
+        connection.destroy();
+    }
+}
+/** The process that the pid file names, if it may be a daemon. */
+function namedIn(home) {
+    try {
+        const pid = Number.parseInt((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(home, 'pm2.pid'), 'utf8'), 10);
+        return Number.isInteger(pid) && process_identity_startTimeOf(pid) !== null && mayBeDaemon(pid) ? pid : null;
+    }
+    catch {
+        return null;
+    }
+}
+/** Whether a process was started as a daemon for this home, reachable or not. Of another user's nothing is known. */
+function isDaemonFor(pid, home) {
+    if (!/God Daemon|pm2[^ ]*\/lib\/Daemon\.js/.test(commandOf(pid)))
+        return false;
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`PM2_HOME=${home}`);
+    }
+    catch {
+        return false;
+    }
+}
+/**
+ * After a reboot the number in the file may be that of anything, of any user. A daemon names itself `PM2 v7.0.4: God
+ * Daemon` (5 to 7), unless it is given another title; then its program tells.
+ */
+function mayBeDaemon(pid) {
+    if (/pm2|god daemon/i.test(commandOf(pid)))
+        return true;
+    try {
+        return /\/(?:node|bun)[^/]*$/.test((0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`));
+    }
+    catch {
+        // Of another user's process only the name can be seen.
+        return false;
+    }
+}
+function assertOwn(pid, home) {
+    const { uid, username } = (0,external_node_os_namespaceObject.userInfo)();
+    const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? uid;
+    if (owner === uid)
+        return;
+    throw new failure_Failure('pm2-foreign', `the PM2 daemon in ${home} runs as user ${owner}, not as ${username} (${uid})`, {
+        remedy: 'The app runs as the SSH user: log in as the user that PM2 runs as, or give this one a PM2_HOME of its own.',
+    });
+}
+const NOBODY = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ENOTSOCK']);
+/** A connection to whoever listens, also one that was refused for other reasons than that nobody does; null: nobody. */
+function reach(path) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_namespaceObject.connect)(path);
+        socket.once('connect', () => resolve(socket));
+        socket.on('error', ({ code }) => resolve(NOBODY.has(code ?? '') ? null : socket));
+    });
+}
+/** The flag `SO_ACCEPTCON` in /proc/net/unix. */
+const LISTENS = 0x10000;
+/** The server's ends of a Unix socket: those that listen, and those of its connections. */
+function endsOf(path) {
+    let text;
+    try {
+        text = (0,external_node_fs_namespaceObject.readFileSync)('/proc/net/unix', 'utf8');
+    }
+    catch {
+        return [];
+    }
+    return text.split('\n').flatMap((line) => {
+        const [, flags = '', inode = '', bound = ''] = /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+) (.*)$/.exec(line) ?? [];
+        return isSame(bound, path) ? [{ inode, listens: (Number.parseInt(flags, 16) & LISTENS) !== 0 }] : [];
+    });
+}
+/** The kernel has the path that the daemon was started with: the home may be reached through a link. */
+function isSame(bound, path) {
+    if (bound === path)
+        return true;
+    if (!bound.startsWith('/') || (0,external_node_path_namespaceObject.basename)(bound) !== (0,external_node_path_namespaceObject.basename)(path))
+        return false;
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(bound)) === (0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(path));
+    }
+    catch {
+        return false;
+    }
+}
+/** The processes that have these sockets open, as far as this user may look. */
+function holdersOf(ends) {
+    const wanted = new Set(ends.map(({ inode }) => `socket:[${inode}]`));
+    return wanted.size === 0 ? [] : pids().filter((pid) => filesOf(pid).some((file) => wanted.has(file)));
+}
+function filesOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(`/proc/${pid}/fd`).flatMap((name) => {
+            try {
+                return [(0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/fd/${name}`)];
+            }
+            catch {
+                return [];
+            }
+        });
+    }
+    catch {
+        return [];
+    }
+}
+/** How long a daemon may take to accept a connection, and how often that is looked for, in ms. */
+const ACCEPT = 1000;
+const pm2_daemon_LOOK = 20;
+/** The process that has accepted a connection since. @param before inodes of the ends that there were already */
+async function accepting(path, before) {
+    for (let waited = 0; waited < ACCEPT; waited += pm2_daemon_LOOK) {
+        const [pid] = holdersOf(endsOf(path).filter(({ inode, listens }) => !listens && !before.has(inode)));
+        if (pid !== undefined)
+            return pid;
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(pm2_daemon_LOOK);
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2-start.js
+/**
+ * One start of PM2's daemon at a time: PM2 itself lets two who look at the same moment start one each, of which the
+ * second never answers whoever started it (5.4 to 7).
+ */
+
+
+
+
+
+
+
+
+
+/** Longer than another agent holds the lock, in ms. */
+const LOCK_TIMEOUT = 90_000;
+/** A daemon that was started and has no socket after this will not get it, in ms. */
+const START = 10_000;
+const pm2_start_LOOK = 100;
+/** Runs `act`, which may start the daemon, while no other agent does. */
+async function startingAlone(home, act) {
+    const lock = await lockOf(home);
+    try {
+        await untilOthersStarted(home);
+        return await act();
+    }
+    finally {
+        await lock?.release().catch(() => undefined);
+    }
+}
+async function lockOf(home) {
+    const directory = (0,external_node_path_namespaceObject.join)(home, 'gapless-lock');
+    try {
+        await (0,promises_namespaceObject.mkdir)(directory, { recursive: true, mode: 0o700 });
+        return await takeLock(directory, 'a start of the PM2 daemon', LOCK_TIMEOUT);
+    }
+    catch (error) {
+        if (failure_Failure.from(error).code === 'locked') {
+            throw new failure_Failure('pm2-failed', `Another deploy is still starting the PM2 daemon in "${home}".`, {
+                remedy: 'Check whether `pm2 list` answers on the server, then deploy again.',
+            });
+        }
+        // On a full disk an app that is down matters more than a second daemon.
+        return null;
+    }
+}
+/** Somebody without this lock may be starting a daemon, such as `pm2 resurrect` after a reboot. */
+async function untilOthersStarted(home) {
+    const isStarting = (pid) => isDaemonFor(pid, home) && ageOf(process_identity_startTimeOf(pid) ?? '0') < START;
+    while ((await daemonPid(home)) === null && pids().some(isStarting))
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(pm2_start_LOOK);
+}
+/**
+ * Waits for PM2 to connect.
+ * @throws Failure `pm2-failed` when PM2 started a daemon for it, and another daemon has the socket; the new one is ended
+ */
+async function unlessMute(home, connected) {
+    let over = false;
+    const watch = async () => {
+        while (!over) {
+            await endMute(home);
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(pm2_start_LOOK);
+        }
+    };
+    try {
+        await Promise.race([connected, watch()]);
+    }
+    finally {
+        over = true;
+    }
+    await endMute(home);
+}
+async function endMute(home) {
+    const own = withDescendants([process.pid]).filter((pid) => isDaemonFor(pid, home));
+    const holder = own.length === 0 ? null : await daemonPid(home);
+    const mute = holder === null ? [] : own.filter((pid) => pid !== holder);
+    if (mute.length === 0)
+        return;
+    // Told to end, it would remove the pid file of the other one.
+    for (const pid of mute)
+        signal(pid, 'SIGKILL');
+    throw new failure_Failure('pm2-failed', `Another PM2 daemon (process ${holder}) started at the same time.`, {
+        remedy: 'Deploy again.',
+    });
+}
+/** `pm2 kill`, systemd and others go by the pid file. */
+async function mendPidFile(home, daemon) {
+    if (namedIn(home) === daemon)
+        return;
+    await writeFileAtomic((0,external_node_path_namespaceObject.join)(home, 'pm2.pid'), String(daemon), 0o644).catch(() => undefined);
+}
+
 ;// CONCATENATED MODULE: ./build/agent/pm2.js
 /**
  * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
@@ -1341,70 +1681,34 @@ const external_node_module_namespaceObject = require("node:module");
 
 
 
+
+
 function pm2Home() {
     return process.env['PM2_HOME'] ?? (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.homedir)(), '.pm2');
 }
-/** The running daemon's pid, or null. @throws Failure `pm2-foreign` when it belongs to another user */
-function daemonPid(home) {
-    let pid;
-    try {
-        pid = Number.parseInt((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(home, 'pm2.pid'), 'utf8'), 10);
-    }
-    catch {
-        return null;
-    }
-    if (!Number.isInteger(pid) || process_identity_startTimeOf(pid) === null || !mayBeDaemon(pid))
-        return null;
-    const { uid, username } = (0,external_node_os_namespaceObject.userInfo)();
-    const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`).uid;
-    if (owner !== uid) {
-        throw new failure_Failure('pm2-foreign', `the PM2 daemon in ${home} runs as user ${owner}, not as ${username} (${uid})`, {
-            remedy: 'The app runs as the SSH user: log in as the user that PM2 runs as, or give this one a PM2_HOME of its own.',
-        });
-    }
-    return pid;
-}
-/**
- * After a reboot the number in the file may be that of anything, of any user. A daemon names itself `PM2 v7.0.4: God
- * Daemon` (5 to 7), unless PROCESS_TITLE gives it another name; then its program tells.
- */
-function mayBeDaemon(pid) {
-    if (/pm2|god daemon/i.test(commandOf(pid)))
-        return true;
-    try {
-        return /\/(?:node|bun)[^/]*$/.test((0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`));
-    }
-    catch {
-        // Of another user's process only the name can be seen.
-        return false;
-    }
-}
-/**
- * Connects to the user's daemon, starting one if there is none. The caller's environment must be a clean one
- * then: the daemon keeps it for ever.
- */
-async function connectPm2(installed, home) {
+/** Connects to the user's daemon. @throws Failure `pm2-failed`, `pm2-foreign` */
+async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
     // PM2 makes its sockets writable for the user's group (0775, 5.4 to 7), and whoever may write there commands the
     // daemon. A folder that is there already may be shared on purpose.
     (0,external_node_fs_namespaceObject.mkdirSync)(home, { recursive: true, mode: 0o700 });
     // Read by PM2 when it is loaded.
     process.env['PM2_HOME'] = home;
     const client = (0,external_node_module_namespaceObject.createRequire)((0,external_node_path_namespaceObject.join)(installed.path, 'package.json'))(installed.path);
-    let daemon = null;
-    const connect = async () => {
+    const attach = async () => {
         for (let tries = 1;; tries += 1) {
             try {
-                // Two who start a daemon at the same moment, such as `pm2 resurrect` after a reboot, get one: the other never
-                // says a word (7.0.4), and whoever started it would wait for ever.
-                await inTime(promised('connect', (done) => client.connect(done)), CONNECT_TIMEOUT, () => new failure_Failure('pm2-failed', 'the PM2 daemon did not answer'));
-                daemon = daemonPid(home);
+                if (!mayStart && (await daemonPid(home)) === null)
+                    throw noDaemon(home);
+                const connected = promised('connect', (done) => client.connect(done));
+                const late = () => new failure_Failure('pm2-failed', 'the PM2 daemon did not answer');
+                await unlessMute(home, inTime(connected, CONNECT_TIMEOUT, late));
+                const pid = await daemonPid(home);
                 // One that is dying still takes connections, and never says a word.
-                if (daemon === null) {
-                    throw new failure_Failure('pm2-failed', `the PM2 daemon was connected to, but none is named in ${home}/pm2.pid`, {
-                        remedy: 'It ended just then; or, if it runs, write its pid into that file.',
-                    });
-                }
-                break;
+                if (pid === null)
+                    throw noDaemon(home);
+                if (mayStart)
+                    await mendPidFile(home, pid);
+                return { pid, startTime: process_identity_startTimeOf(pid) ?? '' };
             }
             catch (error) {
                 if (tries === CONNECT_TRIES)
@@ -1413,22 +1717,24 @@ async function connectPm2(installed, home) {
             }
         }
     };
-    await connect();
+    const connect = () => (mayStart ? startingAlone(home, attach) : attach());
+    let daemon = await connect();
+    const lives = () => isRunning(daemon.pid, daemon.startTime);
     /** A daemon that dies takes all workers with it and answers nothing more: the next call starts another. */
     let reconnecting;
     const reconnect = async () => {
         client.disconnect();
-        await connect();
+        daemon = await connect();
     };
     /** @param patience how long the daemon may take for it, in ms */
     const ask = async (what, patience, call) => {
-        if (reconnecting !== undefined || daemonPid(home) !== daemon) {
+        if (reconnecting !== undefined || !lives()) {
             // Once for all that ask at the same time, or each would start a daemon.
             reconnecting ??= reconnect().finally(() => (reconnecting = undefined));
             await reconnecting;
         }
-        const answer = whileItLives(promised(what, call), () => daemonPid(home) === daemon);
-        return inTime(answer, patience, () => isStuck(what, patience, daemon));
+        const answer = whileItLives(promised(what, call), lives);
+        return inTime(answer, patience, () => isStuck(what, patience, daemon.pid));
     };
     const remote = (method, parameters, patience = pm2_PATIENCE) => ask(method, patience, (done) => client.Client.executeRemote(method, parameters, done));
     /** What starts or ends workers answers when they have: each as late as the options it has or had allow. */
@@ -1437,12 +1743,16 @@ async function connectPm2(installed, home) {
         longest = Math.max(longest, ...options.map(timeouts));
         return longest + pm2_PATIENCE;
     };
+    const all = async () => {
+        const processes = await remote('getMonitorData', {});
+        if (!Array.isArray(processes))
+            throw new failure_Failure('pm2-failed', 'PM2 answered with something else than a list');
+        return processes.flatMap((raw) => (raw?.pm2_env ? [toProcess(raw)] : []));
+    };
     return {
+        all,
         async list(name) {
-            const processes = await remote('getMonitorData', {});
-            if (!Array.isArray(processes))
-                throw new failure_Failure('pm2-failed', 'PM2 answered with something else than a list');
-            const found = processes.flatMap((raw) => raw?.pm2_env?.['name'] === name ? [toProcess(raw)] : []);
+            const found = (await all()).filter((process) => process.name === name);
             slow(...found.map(({ definition }) => definition));
             return found;
         },
@@ -1515,6 +1825,11 @@ function timeouts({ listen_timeout, kill_timeout }) {
     const number = (value) => (typeof value === 'number' && value > 0 ? Math.min(value, 2 ** 29) : 0);
     return number(listen_timeout) + number(kill_timeout);
 }
+function noDaemon(home) {
+    return new failure_Failure('pm2-failed', `No running PM2 daemon was found in "${home}".`, {
+        remedy: 'Check `pm2 list` on the server, then deploy again.',
+    });
+}
 /** One that lives and says nothing, stopped or in an endless loop, would hold an activation, and with it its lock. */
 function isStuck(what, patience, daemon) {
     const message = `the PM2 daemon (process ${daemon}) runs, but has not answered to ${what} in ${patience / 1000} s`;
@@ -1567,6 +1882,7 @@ function toProcess(raw) {
     const number = (value) => typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN;
     return {
         id: number(raw.pm_id ?? env['pm_id']),
+        name: text('name'),
         pid: raw.pid ?? 0,
         status: text('status') || 'unknown',
         restarts: number(env['restart_time'] ?? 0),
@@ -1646,8 +1962,18 @@ function assertNotBelow(links, path) {
 
 /** Ids of the releases, oldest first. Only complete releases ever stand in `releases`. */
 async function releaseIds(layout) {
+    const names = await takenIds(layout);
+    const ours = await Promise.all(names.map((name) => isRelease(layout, name)));
+    return names.filter((_, index) => ours[index]);
+}
+/** What in `releases` is named like a release, oldest first, whoever put it there. */
+async function takenIds(layout) {
     const names = await (0,promises_namespaceObject.readdir)(layout.releases).catch(() => []);
     return names.filter((name) => RELEASE_ID.test(name)).sort();
+}
+/** By its papers: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
+async function isRelease(layout, id) {
+    return RELEASE_ID.test(id) && exists(releaseFiles(releaseDirectory(layout, id)).info);
 }
 /**
  * The release that `current` points at, or null.
@@ -1660,9 +1986,19 @@ async function liveRelease(layout) {
             remedy: 'It was not made by Gapless and is left as it is: move it away, or set `path` to another folder.',
         });
     }
-    const target = await linkTarget(layout.current);
-    const id = target === null ? null : (/^(?:.*\/)?releases\/(\d{14})\/?$/.exec(target)?.[1] ?? null);
-    return id !== null && (await exists(releaseDirectory(layout, id))) ? id : null;
+    const [target, releases] = await Promise.all([layout.current, layout.releases].map(realPath));
+    if (!target || (0,external_node_path_namespaceObject.dirname)(target) !== releases)
+        return null;
+    const id = (0,external_node_path_namespaceObject.basename)(target);
+    return (await isRelease(layout, id)) ? id : null;
+}
+/** Where `current` points, as the link says it, if that is there and no release of this app; else null. */
+async function foreignCurrent(layout) {
+    const isForeign = (await liveRelease(layout)) === null && (await realPath(layout.current)) !== null;
+    return isForeign ? linkTarget(layout.current) : null;
+}
+function realPath(path) {
+    return (0,promises_namespaceObject.realpath)(path).catch(() => null);
 }
 /** Makes the link for `pointCurrentAt` beforehand: then it needs no room on the disk, only a rename. */
 async function prepareLink(layout, id) {
@@ -1678,7 +2014,17 @@ async function prepareLink(layout, id) {
 async function pointCurrentAt(layout, id) {
     await liveRelease(layout);
     await prepareLink(layout, id);
-    await (0,promises_namespaceObject.rename)(preparedLink(layout, id), layout.current);
+    await renameToCurrent(layout, preparedLink(layout, id));
+}
+/** Makes `current` the link that it was before. @param target as the link said it */
+async function pointCurrentBack(layout, target) {
+    const link = preparedLink(layout, 'before');
+    await (0,promises_namespaceObject.rm)(link, { recursive: true, force: true });
+    await (0,promises_namespaceObject.symlink)(target, link);
+    await renameToCurrent(layout, link);
+}
+async function renameToCurrent(layout, link) {
+    await (0,promises_namespaceObject.rename)(link, layout.current);
     await syncFolder(layout.base);
 }
 async function dropPreparedLinks(layout) {
@@ -1754,8 +2100,13 @@ async function previousRelease(layout, except) {
     const verified = candidates.filter((candidate) => candidate.at !== null);
     return verified.sort((a, b) => (a.at < b.at ? -1 : 1)).at(-1)?.id ?? null;
 }
-/** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. */
+/** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. @throws Failure `unknown-release` */
 async function removeRelease(layout, id) {
+    if (!(await isRelease(layout, id))) {
+        throw new failure_Failure('unknown-release', `"${releaseDirectory(layout, id)}" is not a release of Gapless.`, {
+            remedy: 'Leave it to the tool that made it, or remove it by hand.',
+        });
+    }
     const grave = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.removed`);
     await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
     await (0,promises_namespaceObject.mkdir)(layout.incoming, { recursive: true, mode: 0o700 });
@@ -1783,6 +2134,8 @@ const workerRecord = object({
     /** The last answer to the launcher's own question, or what went wrong. */
     detail: string,
     excerpt: string,
+    /** Ports that were taken, in place of which the app got free ones; null from a launcher that does not tell. */
+    movedPorts: nullable(list(count)),
 });
 
 ;// CONCATENATED MODULE: ./build/agent/workers.js
@@ -1844,13 +2197,167 @@ async function servingRelease(layout) {
     return open.size === 1 ? [...open][0] : null;
 }
 
-;// CONCATENATED MODULE: ./build/agent/app-name.js
-/** Whether PM2's processes of the app's name are the app's: found out before anything live is touched. */
+;// CONCATENATED MODULE: ./build/agent/sockets.js
+/** Which TCP sockets listen on this machine, and who holds them. */
+
+
+/** The kernel's word for a listening socket in /proc/net/tcp. */
+const LISTEN = '0A';
+function listeningSockets() {
+    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
+        try {
+            return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
+        }
+        catch {
+            return [];
+        }
+    });
+    return lines.flatMap((line) => {
+        const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+        const [host = '', port = ''] = local.split(':');
+        return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : [];
+    });
+}
+/** @param pid of a process of this user's: nobody else's sockets can be seen */
+function heldBy(pid, sockets) {
+    const inodes = new Set(inodesOf(pid));
+    return sockets.filter(({ inode }) => inodes.has(inode));
+}
+const EVERYWHERE = new Set(['0.0.0.0', '::']);
+function isEverywhere(host) {
+    return EVERYWHERE.has(host);
+}
+function formatAddress({ host, port }) {
+    return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+/** An address that reaches a server which listens on all of them. */
+function reachable(host) {
+    if (host === '0.0.0.0')
+        return '127.0.0.1';
+    return host === '::' ? '::1' : host;
+}
+/** How long a server of this machine may take to accept a connection, in ms. */
+const sockets_ACCEPT = 2000;
+function acceptsConnections({ host, port }) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_namespaceObject.connect)({ host: reachable(host), port, timeout: sockets_ACCEPT });
+        const end = (accepted) => {
+            socket.destroy();
+            resolve(accepted);
+        };
+        socket.once('connect', () => end(true));
+        socket.once('timeout', () => end(false));
+        socket.once('error', () => end(false));
+    });
+}
+function inodesOf(pid) {
+    try {
+        const folder = `/proc/${pid}/fd`;
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
+            const inode = /^socket:\[(\d+)\]$/.exec(readlinkIfThere(`${folder}/${name}`))?.[1];
+            return inode ?? [];
+        });
+    }
+    catch {
+        return [];
+    }
+}
+function readlinkIfThere(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(path);
+    }
+    catch {
+        return '';
+    }
+}
+/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
+function toText(hex) {
+    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
+    const tail = bytes.slice(-4).join('.');
+    if (bytes.length === 4)
+        return tail;
+    const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
+    if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
+        return tail;
+    // A URL has the short form of an address of 128 bits.
+    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+}
+
+;// CONCATENATED MODULE: ./build/agent/apps.js
+/** The apps that PM2 runs for this user: which of them Gapless deployed, from where, and where they listen. */
+
+
+
 
 
 
 /** What PM2 starts of every app that Gapless deployed, below the app's folder. */
 const PROGRAM = `/current/${LAUNCHER}`;
+/** The folder that Gapless deployed the app to, as PM2 has it; null where somebody else started it. */
+function folderOf({ script }) {
+    return script.endsWith(PROGRAM) ? script.slice(0, -PROGRAM.length) : null;
+}
+/** Whether two paths lead to one folder. One that is not there is itself. */
+function isSameFolder(one, other) {
+    return one === other || (apps_realPath(one) ?? one) === (apps_realPath(other) ?? other);
+}
+function apps_realPath(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)(path);
+    }
+    catch {
+        return null;
+    }
+}
+/** Where the workers of all apps that Gapless deployed take traffic. */
+async function openDoors(processes) {
+    const folders = [...new Set(processes.flatMap((process) => folderOf(process) ?? []))];
+    const doors = folders.map(async (folder) => {
+        const workers = await readWorkers(layoutOf(folder).workers);
+        return workers
+            .filter(({ candidate, phase, doorPort }) => !candidate && phase === 'open' && doorPort > 0)
+            .map(({ doorPort }) => ({ folder, port: doorPort }));
+    });
+    return (await Promise.all(doors)).flat();
+}
+function isRunningUnder({ status }) {
+    return status === 'online' || status === 'launching';
+}
+/**
+ * Where processes listen that Gapless did not start; empty where that cannot be told.
+ * @param all of PM2's processes, and its daemon, which listens for everything in cluster mode
+ */
+async function addressesOf(processes, { all, daemon }) {
+    const sockets = listeningSockets();
+    const running = processes.filter(isRunningUnder);
+    const pids = withDescendants(running.map(({ pid }) => pid).filter((pid) => pid > 0));
+    const own = pids.flatMap((pid) => heldBy(pid, sockets));
+    const clustered = running.filter(({ mode }) => mode === 'cluster_mode');
+    if (clustered.length === 0 || daemon === null)
+        return own.map(toAddress);
+    const doors = await openDoors(all);
+    const shared = heldBy(daemon, sockets).filter(({ port }) => !doors.some((door) => door.port === port));
+    const named = shared.filter(({ port }) => clustered.some((process) => portOf(process) === port));
+    const alone = !all.some((other) => other.mode === 'cluster_mode' &&
+        isRunningUnder(other) &&
+        folderOf(other) === null &&
+        !processes.some(({ id }) => id === other.id));
+    return [...own, ...(named.length > 0 ? named : alone ? shared : [])].map(toAddress);
+}
+function toAddress({ host, port }) {
+    return { host, port };
+}
+/** What its environment says, where PM2 started it with one. */
+function portOf({ definition }) {
+    const { env, PORT } = definition;
+    const port = Number(env?.PORT ?? PORT);
+    return Number.isInteger(port) ? port : null;
+}
+
+;// CONCATENATED MODULE: ./build/agent/app-name.js
+/** Whether PM2's processes of the app's name are the app's: found out before anything live is touched. */
+
+
 /**
  * Two apps of one name, such as a staging and a production of one repository on one server, would take each other's
  * place. What is started in any other way is replaced: nobody else deploys it. So is what a folder left behind that
@@ -1858,24 +2365,13 @@ const PROGRAM = `/current/${LAUNCHER}`;
  * @throws Failure `app-name-taken`
  */
 function assertNameIsOurs(layout, processes) {
-    for (const { script } of processes) {
-        const folder = script.endsWith(PROGRAM) ? script.slice(0, -PROGRAM.length) : null;
-        if (folder === null || folder === layout.base)
-            continue;
-        const real = realPath(folder);
-        if (real === null || real === (realPath(layout.base) ?? layout.base))
+    for (const process of processes) {
+        const folder = folderOf(process);
+        if (folder === null || isSameFolder(folder, layout.base) || apps_realPath(folder) === null)
             continue;
         throw new failure_Failure('app-name-taken', `PM2 runs an app of this name from ${folder}, which Gapless deployed`, {
             remedy: 'Give one of the two another `app-name`. If the other one is not wanted any more, `pm2 delete` it on the server.',
         });
-    }
-}
-function realPath(path) {
-    try {
-        return (0,external_node_fs_namespaceObject.realpathSync)(path);
-    }
-    catch {
-        return null;
     }
 }
 
@@ -2018,8 +2514,6 @@ async function provenElsewhere(layout, except, wanted) {
     return null;
 }
 
-;// CONCATENATED MODULE: external "node:net"
-const external_node_net_namespaceObject = require("node:net");
 ;// CONCATENATED MODULE: ./build/agent/port.js
 /** Whether the app's port is free for it: found out before anything live is touched. */
 
@@ -2027,8 +2521,6 @@ const external_node_net_namespaceObject = require("node:net");
 
 
 
-/** The kernel's word for a listening socket in /proc/net/tcp. */
-const LISTEN = '0A';
 /** @throws Failure `port-taken` or `port-forbidden` */
 async function assertPortIsOurs(host, port, users) {
     const error = await tryListen(host, port);
@@ -2046,10 +2538,11 @@ async function assertPortIsOurs(host, port, users) {
     }
     if (error.code !== 'EADDRINUSE')
         throw error;
-    const sockets = listeningSockets(port);
-    if (ownersOf(port, users).some((pid) => holds(pid, sockets)))
+    const sockets = listeningSockets().filter((socket) => socket.port === port);
+    const holds = (pid) => heldBy(pid, sockets).length > 0;
+    if (ownersOf(port, users).some(holds))
         return;
-    const pid = pids().find((candidate) => holds(candidate, sockets));
+    const pid = pids().find(holds);
     if (pid === undefined && (await comesFree(host, port)))
         return;
     throw portTaken(`${host}:${port}`, port, pid);
@@ -2065,7 +2558,6 @@ async function comesFree(host, port) {
     }
     return false;
 }
-const EVERYWHERE = new Set(['0.0.0.0', '::']);
 /**
  * The kernel gives a port of all addresses to nobody as long as somebody has it on one of them, and the other way
  * round: the old workers have it until the new ones serve.
@@ -2073,7 +2565,7 @@ const EVERYWHERE = new Set(['0.0.0.0', '::']);
  */
 function assertMayMove(from, to) {
     const clash = from.port === to.port && from.host !== to.host;
-    if (!clash || !(EVERYWHERE.has(from.host) || EVERYWHERE.has(to.host)))
+    if (!clash || !(isEverywhere(from.host) || isEverywhere(to.host)))
         return;
     throw new failure_Failure('port-taken', `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`, { remedy: 'Change `app-port` together with `app-host`, and what stands in front of the app with them.' });
 }
@@ -2109,40 +2601,6 @@ function tryListen(host, port) {
         server.once('error', (error) => resolve(error));
         server.listen({ host, port }, () => server.close(() => resolve(null)));
     });
-}
-/** Inodes of the sockets that listen on a port, on whatever address. */
-function listeningSockets(port) {
-    const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;
-    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
-        try {
-            return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
-        }
-        catch {
-            return [];
-        }
-    });
-    const fields = lines.map((line) => line.trim().split(/\s+/));
-    return new Set(fields.flatMap(([, local = '', , state, , , , , , inode = '']) => state === LISTEN && local.endsWith(suffix) ? [inode] : []));
-}
-function holds(pid, sockets) {
-    try {
-        const folder = `/proc/${pid}/fd`;
-        return (0,external_node_fs_namespaceObject.readdirSync)(folder).some((name) => {
-            const inode = /^socket:\[(\d+)\]$/.exec(readlinkIfThere(`${folder}/${name}`))?.[1];
-            return inode !== undefined && sockets.has(inode);
-        });
-    }
-    catch {
-        return false;
-    }
-}
-function readlinkIfThere(path) {
-    try {
-        return (0,external_node_fs_namespaceObject.readlinkSync)(path);
-    }
-    catch {
-        return '';
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/agent/old-static.js
@@ -2653,6 +3111,7 @@ async function trim({ pm2, appName }, instances) {
 
 
 
+
 /**
  * Watches workers that serve for `observeMs`: the same processes, each healthy whenever it is asked.
  * @throws Failure `worker-died` or `worker-unhealthy`
@@ -2683,12 +3142,6 @@ async function observe(options, release, workers, runtime) {
 /** Waits until the workers of other releases have closed their doors: from then on all answers are the new one's. */
 async function untilOthersLeft({ layout }, release, timeoutMs) {
     return waitFor(async () => (await readWorkers(layout.workers)).every((worker) => worker.release === release || worker.candidate || worker.phase !== 'open'), timeoutMs);
-}
-/** An address that reaches a server which listens on all of them. */
-function reachable(host) {
-    if (host === '0.0.0.0')
-        return '127.0.0.1';
-    return host === '::' ? '::1' : host;
 }
 
 ;// CONCATENATED MODULE: external "node:child_process"
@@ -2730,32 +3183,41 @@ function searchPath() {
 
 
 
+
 const candidate_POLL = 50;
 /** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
 const STOP_TIMEOUT = 3000;
+/** What a candidate may take beyond the deadline of its health check: its start, a last answer, its stop. In ms. */
+const MARGIN = 60_000;
 /**
  * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
  */
 async function verifyCandidate(layout, id, runtime, node) {
     const directory = releaseDirectory(layout, id);
+    const { launcher } = releaseFiles(directory);
     const logFile = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.candidate.log`);
     const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'w+', 0o600);
     // Without a name it goes with the processes that have it open, whichever of them is killed.
     (0,external_node_fs_namespaceObject.rmSync)(logFile);
-    const child = (0,external_node_child_process_namespaceObject.spawn)(node, [...runtime.nodeOptions, releaseFiles(directory).launcher, '--candidate'], 
+    const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', 
+    // It begins once it is on record.
+    ['-c', 'read -r go && exec "$0" "$@"', node, ...runtime.nodeOptions, launcher, '--candidate'], 
     // A group of its own: what the app starts goes with it.
-    { cwd: directory, env: cleanEnvironment(), stdio: ['ignore', log, log, 'ipc'], detached: true });
+    { cwd: directory, env: cleanEnvironment(), stdio: ['pipe', log, log, 'ipc'], detached: true });
     const exit = new Promise((resolve) => {
         child.once('error', (error) => resolve(error.message));
         child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
     });
     let ended;
     void exit.then((how) => (ended = how));
+    let forget;
     try {
+        forget = await begin(layout, child, runtime.health.timeoutMs + MARGIN);
         return await watch();
     }
     finally {
         await stop(child, exit);
+        await forget?.();
         (0,external_node_fs_namespaceObject.closeSync)(log);
     }
     async function watch() {
@@ -2772,8 +3234,10 @@ async function verifyCandidate(layout, id, runtime, node) {
                 const answer = await askHealth('127.0.0.1', worker.doorPort, health);
                 attempts += 1;
                 last = `${health.path} answered ${answer.detail}`;
-                if (answer.healthy)
-                    return { bootMs: Math.round(performance.now() - begun), status: answer.status, attempts };
+                if (answer.healthy) {
+                    const bootMs = Math.round(performance.now() - begun);
+                    return { bootMs, status: answer.status, attempts, movedPorts: worker.movedPorts ?? [] };
+                }
             }
             else if (worker !== null && worker.detail !== '') {
                 last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`;
@@ -2788,11 +3252,34 @@ async function verifyCandidate(layout, id, runtime, node) {
         }
     }
     function failure(code, what) {
-        return new failure_Failure(code, `the new release ${what}`, {
-            remedy: 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.',
-            evidence: lastLines(endOf(log)),
+        const text = endOf(log);
+        const address = takenAddress(text);
+        const inUse = address === undefined ? '' : `. It could not listen on "${address}", which is in use`;
+        return new failure_Failure(code, `the new release ${what}${inUse}`, {
+            remedy: address === undefined ? readTheLog : shareTheAddress,
+            evidence: lastLines(text),
         });
     }
+}
+const readTheLog = 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.';
+const shareTheAddress = 'During a deploy the old and the new release run side by side. Let the app continue without this listener when its ' +
+    'address is in use, or run the listener as a PM2 app of its own.';
+/** The last address that Node found in use (18 to 24): `listen EADDRINUSE: address already in use :::9464`. */
+function takenAddress(text) {
+    return [...text.matchAll(/\bEADDRINUSE(?:: address already in use)? (\S{1,200})/g)].at(-1)?.[1];
+}
+/**
+ * Lets a candidate begin, on record. Its standard input stays open, as a worker's does under PM2.
+ * @returns what ends the record
+ */
+async function begin(layout, { pid, stdin }, limitMs) {
+    // It may have ended already: then that is what there is to tell.
+    stdin?.on('error', () => undefined);
+    if (pid === undefined)
+        return undefined;
+    const forget = await recordCandidate(layout, pid, limitMs);
+    stdin?.write('go\n');
+    return forget;
 }
 /** In bytes. */
 const LONGEST_END = 64 * 1024;
@@ -2817,7 +3304,8 @@ async function stop(child, exit) {
         await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
     }
     signal(-pid, 'SIGKILL');
-    await exit;
+    // One that hangs in the kernel is not waited for: it does nothing more.
+    await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/hooks.js
@@ -2858,7 +3346,7 @@ async function runHook(hook, timeoutMs = LONGEST_HOOK) {
             detached: true,
         });
         const ending = end(child, timeoutMs);
-        await begin(child, owner);
+        await hooks_begin(child, owner);
         const ended = await ending;
         const text = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8'));
         if (ended === 'exit code 0')
@@ -2873,7 +3361,7 @@ async function runHook(hook, timeoutMs = LONGEST_HOOK) {
         await Promise.all([log, script, owner].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
     }
 }
-async function begin({ pid, stdin }, owner) {
+async function hooks_begin({ pid, stdin }, owner) {
     // It may have ended already: then that is what there is to tell.
     stdin?.on('error', () => undefined);
     if (pid === undefined)
@@ -2980,19 +3468,129 @@ function assertNotOvertaken(run, live) {
     });
 }
 /**
- * Its process died after the swap, and before it was taken up again another deploy went its whole way: what is live is
- * that one's, and not touched.
+ * Another deploy went its whole way before this activation had the lock, or before it was resumed: its release stays.
+ * @returns the verdict where this activation has nothing to do any more, else null
+ * @throws Failure `overtaken` where nothing was touched yet, and somebody waits for the release
  */
-async function giveWay(activation) {
-    const { layout, live } = activation;
-    const failure = new failure_Failure('overtaken', `another deploy came after this one was interrupted: ${live} is live`, {
-        remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
+async function yieldToNewer(activation) {
+    const { job, live, succeeded, takenUp } = activation;
+    const { kind, replaces } = job.request;
+    if (succeeded) {
+        const failure = new failure_Failure('overtaken', `another deploy came after this one was interrupted: ${live} is live`, {
+            remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
+        });
+        return leaveAsIs(activation, failure);
+    }
+    if (replaces === null || replaces === live || takenUp)
+        return null;
+    if (kind === 'restore') {
+        const message = `${live ?? 'No release'} replaced ${replaces} before it could be taken back.`;
+        return leaveAsIs(activation, new failure_Failure('overtaken', message));
+    }
+    throw new failure_Failure('overtaken', `${live ?? 'No release'} replaced ${replaces} before the ${kind} began.`, {
+        remedy: `Run the ${kind} again if "${live}" is not the release that should be live.`,
     });
+}
+async function leaveAsIs(activation, failure) {
+    const { layout, live } = activation;
     const workers = await listWorkers(activation).catch(() => []);
     const served = servedRelease(workers);
     const verified = served !== null && (await activatedAt(layout, served).catch(() => null)) !== null;
     const status = served === live && verified ? 'restored' : 'down';
     return { status, live: served, previous: live, failure: failure.toRecord(), workers: toStates(workers) };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/replaced.js
+/**
+ * What the app's first deploy replaces, which Gapless did not make: where `current` pointed, and what PM2 ran under the
+ * app's name. Written down before the swap, so that whoever finishes the activation can put it back.
+ */
+
+
+
+
+
+
+
+
+/** @param foreign PM2's processes of the app's name that Gapless did not start */
+async function lookAtReplaced(layout, foreign, running) {
+    const [current, addresses] = await Promise.all([foreignCurrent(layout), addressesOf(foreign, running)]);
+    return { current, processes: foreign, addresses };
+}
+function replacesNothing({ current, processes }) {
+    return current === null && processes.length === 0;
+}
+/** What an activation wrote down that has come to no verdict since; else null. */
+function readReplaced({ replaced }) {
+    try {
+        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(replaced, 'utf8'));
+    }
+    catch {
+        return null;
+    }
+}
+async function writeReplaced({ replaced }, content) {
+    if (replacesNothing(content))
+        return;
+    // It holds the environment of the processes.
+    await writeFileAtomic(replaced, JSON.stringify(content), 0o600);
+}
+async function forgetReplaced({ replaced }) {
+    await (0,promises_namespaceObject.rm)(replaced, { force: true });
+}
+/** How long an app may take until it listens again, in ms. */
+const replaced_PATIENCE = 60_000;
+const replaced_LOOK = 200;
+/** Looks in a row that must find the same processes. */
+const STEADY = 10;
+/**
+ * Puts all of it back, and looks whether it serves.
+ * @returns what was seen
+ * @throws Failure `restore-failed`
+ */
+async function putBack({ layout, pm2, appName, withRoom }, { current, processes, addresses }, patienceMs = replaced_PATIENCE) {
+    const seen = [];
+    if (current !== null) {
+        await withRoom(() => pointCurrentBack(layout, current));
+        seen.push(`current -> ${current} again`);
+    }
+    for (const process of processes)
+        await pm2.revive(process);
+    const expected = processes.filter(isRunningUnder).length;
+    if (expected > 0) {
+        await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs);
+        const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : '';
+        seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`);
+    }
+    return seen.join('; ');
+}
+async function untilRunning(list, expected, addresses, patienceMs) {
+    const deadline = performance.now() + patienceMs;
+    let before = '';
+    for (let steady = 0; steady < STEADY;) {
+        const running = (await list()).filter(({ status }) => status === 'online');
+        const silent = [];
+        for (const address of addresses)
+            if (!(await acceptsConnections(address)))
+                silent.push(address);
+        const pids = running.map(({ pid }) => pid).join(' ');
+        const well = running.length >= expected && silent.length === 0;
+        steady = well && pids === before ? steady + 1 : 0;
+        before = pids;
+        if (steady < STEADY && performance.now() >= deadline) {
+            const what = running.length < expected
+                ? `PM2 keeps ${running.length} of ${expected} processes online`
+                : silent.length > 0
+                    ? `nothing accepts connections on ${listOf(silent)}`
+                    : 'its processes restart again and again';
+            throw new failure_Failure('restore-failed', `the app that PM2 ran before did not come back: ${what}`);
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(replaced_LOOK);
+    }
+}
+function listOf(addresses) {
+    return [...new Set(addresses.map(formatAddress))].join(', ');
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/evidence.js
@@ -3109,6 +3707,8 @@ function isBehindDoor({ phase, doorPort }) {
 
 
 
+
+
 /** @param during the step that failed */
 async function restore(activation, during, error) {
     const { previous, layout, step } = activation;
@@ -3142,13 +3742,14 @@ async function restore(activation, during, error) {
 async function soundLauncher({ layout, withRoom }, release) {
     return withRoom(() => repairLauncher(layout, release)).catch((error) => error.message);
 }
-const nothingToGoBackTo = 'there is no release to go back to: the app is left stopped';
+const nothingToGoBackTo = 'there is no release to go back to';
+const leftStopped = `${nothingToGoBackTo}: the app is left stopped`;
 /** A daemon that dies in the middle takes all workers with it; under the next one it is begun anew. */
 async function goBackWhateverDies(activation, previous) {
     const daemon = () => daemonPid(activation.job.pm2Home);
-    const before = daemon();
-    await goBack(activation, previous).catch((error) => {
-        if (daemon() === before)
+    const before = await daemon();
+    await goBack(activation, previous).catch(async (error) => {
+        if ((await daemon()) === before)
             throw error;
         return goBack(activation, previous);
     });
@@ -3217,25 +3818,27 @@ async function shown(activation, { release, runtime }, instances) {
         }
     }
 }
-/** A first deploy has nothing to go back to, unless somebody else's app of this name was replaced. */
+/** A first deploy has nothing to go back to, unless it replaced what somebody else made. */
 async function leaveStopped(activation) {
-    const { pm2, layout, live, before, app, target } = activation;
-    const foreign = before.filter((process) => !isOurs(process, app));
+    const { pm2, layout, live, replaced, target } = activation;
+    const foreign = replaced.processes;
     // Whatever keeps the failed release's workers, what was there before comes back as soon as they make room.
     const stopped = await stopAll(activation, foreign.length === 0).then(() => null, (error) => error);
     if (stopped !== null && foreign.length === 0)
         throw stopped;
     if (live !== target.release)
         await (0,promises_namespaceObject.rm)(layout.current, { force: true });
-    if (foreign.length === 0)
-        return nothingToGoBackTo;
-    for (const { id } of await pm2.list(activation.appName))
-        pm2.remove(id).catch(() => undefined);
-    for (const process of foreign)
-        await pm2.revive(process);
-    return `there is no release to go back to: what PM2 ran before under this name was started again`;
+    if (replacesNothing(replaced))
+        return leftStopped;
+    if (foreign.length > 0) {
+        for (const { id } of await pm2.list(activation.appName))
+            pm2.remove(id).catch(() => undefined);
+    }
+    return `${nothingToGoBackTo}: ${await putBack(activation, replaced)}`;
 }
 async function restore_verdict(activation, status, failure) {
+    // Whatever came of it, this was the last time that anybody goes back to that.
+    await forgetReplaced(activation.layout).catch(() => undefined);
     const workers = await listWorkers(activation).catch(() => []);
     return {
         status,
@@ -3284,12 +3887,15 @@ const remedies = {
 
 
 
+
+
 /** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
 const DOORS_CLOSE = 10_000;
 /** Throws only while nothing live has been touched. */
 async function activate(activation) {
-    if (activation.succeeded)
-        return giveWay(activation);
+    const yielded = await yieldToNewer(activation);
+    if (yielded !== null)
+        return yielded;
     const { layout, target, live, journal, step } = activation;
     const { release, runtime } = target;
     // Its first process died after the swap: then there is no way out but forward or back.
@@ -3297,9 +3903,10 @@ async function activate(activation) {
     let current = 'swap';
     try {
         const { how, foreign, together } = await prepare(activation);
-        await step('swap', `current -> releases/${release}`, async () => {
+        await step('swap', describeSwap(activation), async () => {
             await assertWanted(activation);
             await proveLauncher(activation);
+            await activation.withRoom(() => writeReplaced(layout, activation.replaced));
             // The rename of the link is the one moment that counts: before it nothing live has changed.
             await activation.withRoom(() => pointCurrentAt(layout, release));
             swapped = true;
@@ -3311,12 +3918,16 @@ async function activate(activation) {
         await step('health-check', `${runtime.health.path}, observed for ${runtime.observeMs} ms`, async () => {
             await observe(activation, release, workers, runtime);
             await hook(activation, 'post-activate');
+            await dismissOthers(activation);
+            await checkAlone(activation, workers);
         });
     }
     catch (error) {
         const untouched = !swapped && (live === release || (await liveRelease(layout).catch(() => live)) === live);
-        if (untouched)
+        if (untouched) {
+            await forgetReplaced(layout).catch(() => undefined);
             throw error;
+        }
         journal.letGo();
         return restore(activation, current, error);
     }
@@ -3324,7 +3935,7 @@ async function activate(activation) {
 }
 /** All that can be found out or done beforehand: from the swap on every second counts, and the disk may be full. */
 async function prepare(activation) {
-    const { job, layout, target, previous, live, before, app, times, takenUp, announce } = activation;
+    const { job, layout, target, previous, live, before, replaced, app, times, takenUp, announce, journal } = activation;
     const { release, runtime } = target;
     const foreign = before.filter((process) => !isOurs(process, app)).length;
     await assertWanted(activation);
@@ -3332,7 +3943,7 @@ async function prepare(activation) {
         assertNotOvertaken(job.request.run, await readInfo(layout, live).catch(() => null));
     }
     const records = await readWorkers(layout.workers);
-    const daemon = daemonPid(job.pm2Home);
+    const daemon = await daemonPid(job.pm2Home);
     // What its first process, which died, had asked for runs beside the old workers already, and has its memory.
     const there = takenUp
         ? records.filter((worker) => worker.release === release && !worker.candidate).length
@@ -3354,6 +3965,9 @@ async function prepare(activation) {
         // Those that stay for an activation that died need not any more: what PM2 had begun for it has long come to its end.
         await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true });
         await untilReplaced(activation, app.options.kill_timeout);
+    }
+    if (replaced.current !== null) {
+        await journal.note('swap', `current points at "${replaced.current}", which Gapless did not deploy`);
     }
     // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
     await announce({ observe: foreign === 0, stay: together ? times.stay : 0 });
@@ -3404,6 +4018,12 @@ async function reload(activation, foreign, together) {
     const timeout = runtime.health.timeoutMs + runtime.observeMs;
     return bringUp(activation, app, release, instancesOf(runtime), together, timeout);
 }
+function describeSwap({ target, replaced: { current } }) {
+    const swap = `current -> releases/${target.release}`;
+    return current === null
+        ? swap
+        : `${swap}; it replaces current -> ${current}, which is put back if this deploy fails`;
+}
 function describeReload({ before, target }, foreign, together) {
     const remarks = [`${instancesOf(target.runtime)} workers`];
     if (foreign > 0) {
@@ -3413,22 +4033,44 @@ function describeReload({ before, target }, foreign, together) {
         remarks.push('one after the other, because memory is short');
     return remarks.join('; ');
 }
-/** The release is live: what follows tidies up, and none of it can take that back. */
-async function settle(activation) {
-    const { job, layout, target, live, journal, pm2 } = activation;
-    const { release, runtime } = target;
-    const remark = (act, what) => act.catch((error) => journal.note('health-check', `${what}: ${error.message}`));
-    await remark(activation.withRoom(() => markVerified(layout, release, job.request.activation)), 'the release could not be marked as verified');
-    await remark(trim(activation, instancesOf(runtime)), 'workers too many could not be removed');
-    await remark(pm2.save(), 'PM2 could not save its list for the next boot');
-    // The old workers served until now; from here on every answer is the new release's.
-    await remark((0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true }), 'the old workers could not be told');
-    await remark(dismissForgotten(activation), 'workers that PM2 has forgotten could not be told');
-    if (!(await untilOthersLeft(activation, release, DOORS_CLOSE).catch(() => false))) {
-        await journal.note('health-check', 'workers of another release still take requests');
+/** Lets the workers of other releases leave: from here on every answer is the new release's. */
+async function dismissOthers(activation) {
+    const { layout, target } = activation;
+    await bestEffort(activation, trim(activation, instancesOf(target.runtime)), 'Could not remove surplus workers');
+    await bestEffort(activation, (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true }), 'Could not tell the old workers to leave');
+    await bestEffort(activation, dismissForgotten(activation), 'Could not tell workers that PM2 does not list to leave');
+    if (!(await untilOthersLeft(activation, target.release, DOORS_CLOSE).catch(() => false))) {
+        await activation.journal.note('health-check', 'Workers of another release still take requests.');
     }
+}
+/**
+ * Checks every new worker once more, without the old ones. Until here they took a share of all requests to the public
+ * address, those of the new release to itself included.
+ * @throws Failure as `observe` does
+ */
+async function checkAlone(activation, workers) {
+    const { release, runtime } = activation.target;
+    await observe(activation, release, workers, { ...runtime, observeMs: 0 }).catch((error) => {
+        const failure = failure_Failure.from(error);
+        throw failure.reworded(`${failure.message} (after the previous release had stopped serving)`, {
+            remedy: 'Check what the new release requests from its own public address: until then, the previous release answered ' +
+                'some of these requests. Then read the last log lines in the evidence.',
+        });
+    });
+}
+/** The release is live: no failure from here on takes it back. */
+async function settle(activation) {
+    const { job, layout, target, live, pm2 } = activation;
+    const { release } = target;
+    await bestEffort(activation, activation.withRoom(() => markVerified(layout, release, job.request.activation)), 'Could not mark the release as verified');
+    await bestEffort(activation, forgetReplaced(layout), 'Could not forget what the release replaced');
+    await bestEffort(activation, pm2.save(), 'PM2 could not save its process list for the next boot');
     const workers = await listWorkers(activation).catch(() => []);
     return { status: 'live', live: release, previous: live, failure: null, workers: toStates(workers) };
+}
+/** Notes a failure in the journal instead of throwing it. */
+async function bestEffort({ journal }, act, problem) {
+    await act.catch((error) => journal.note('health-check', `${problem}: ${error.message}`));
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/interrupted.js
@@ -3487,12 +4129,12 @@ const HOOK = 60_000;
 /** A last question to the workers, which may go unanswered, and one to the port: see health.ts. In ms. */
 const ANSWERS = 20_000;
 /** Closing the door, PM2's polling and the launcher's own cleanup come on top of a drain, in ms. */
-const MARGIN = 20_000;
+const stay_MARGIN = 20_000;
 /** @param releases on either side: workers of each may be the ones that stay, drain or boot */
 function timesOf(releases) {
     const longest = (of) => Math.max(...releases.map(of));
     const observe = longest(({ observeMs }) => observeMs);
-    const drain = longest(({ drainTimeoutMs }) => drainTimeoutMs) + MARGIN;
+    const drain = longest(({ drainTimeoutMs }) => drainTimeoutMs) + stay_MARGIN;
     const boot = longest(({ health, observeMs }) => health.timeoutMs + observeMs);
     const heal = drain + longest(({ health }) => health.timeoutMs);
     const stay = boot + observe + ANSWERS + HOOK + heal;
@@ -3501,6 +4143,9 @@ function timesOf(releases) {
 
 ;// CONCATENATED MODULE: ./build/agent/activation/context.js
 /** What the steps of one activation share: facts that were true when it began, and its few tools. */
+
+
+
 
 
 
@@ -3521,11 +4166,20 @@ async function beginActivation(job, journal, entries, pm2) {
     const { appName, request } = job;
     const target = { release: request.release, runtime: await readRuntime(layout, request.release) };
     const live = await liveRelease(layout);
-    const back = await fallback(layout, live, request.release);
+    const all = await pm2.all();
+    const before = await pm2.list(appName);
+    const ours = before.filter((process) => isOurs(process, programOf(layout)));
+    const foreign = before.filter((process) => !ours.includes(process));
+    const takenUp = hasSwapped(entries, request.activation);
+    const found = await lookAtReplaced(layout, foreign, { all, daemon: await daemonPid(job.pm2Home) });
+    // What an activation whose process died had replaced is not there to be seen any more.
+    const replaced = ((takenUp || replacesNothing(found)) && readReplaced(layout)) || found;
+    // Somebody else's `current`, and none of our workers: what ours served at some time in the past is not what serves.
+    const isElsewhere = replaced.current !== null && !ours.some(isRunningUnder);
+    const back = isElsewhere ? null : await fallback(layout, live, request.release);
     // A previous release that is damaged must not keep a good one from going live.
     const runtime = back === null ? null : await readRuntime(layout, back).catch(() => null);
     const previous = back === null || runtime === null ? null : { release: back, runtime };
-    const before = await pm2.list(appName);
     const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
     let news = { observe: true, stay: times.stay, halt: false };
     const { ballast } = activationFiles(layout, request.activation);
@@ -3539,11 +4193,12 @@ async function beginActivation(job, journal, entries, pm2) {
         previous,
         live,
         history: entries.filter(({ activation }) => activation === request.activation),
-        takenUp: hasSwapped(entries, request.activation),
+        takenUp,
         succeeded: wasSucceeded(entries, request.activation),
         app: pm2App(layout, appName, target.runtime, times),
         times,
         before,
+        replaced,
         logs: await logSizes(before),
         journal,
         async step(name, detail, act) {
@@ -3588,6 +4243,7 @@ async function logSizes(processes) {
  * The activation: from the swap to the verdict, and back if need be. It runs detached from the SSH session, so
  * that it ends in a verdict whatever happens to the runner; the runner only reads the journal.
  */
+
 
 
 
@@ -3665,6 +4321,8 @@ async function underLock(job, layout, journal, progress) {
             onWait: (of) => void journal.note('lock', `waiting for a hook of activation ${of}, whose process died`),
             giveUp: async () => progress.begun === 'untouched' && (await exists(withdrawn)),
         });
+        // Its memory and its cores are needed for what comes.
+        await endOrphanedCandidates(layout);
         const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home);
         try {
             const verdict = await activate(await beginActivation(job, journal, entries, pm2));
@@ -3805,7 +4463,7 @@ async function startActivation(context, request, onEntry) {
     return follow(layout, activation, from, running, () => spawnActivation(context, activation), onEntry);
 }
 /** How long an activation that was just started may take to say who it is, in ms. */
-const START = 5000;
+const start_START = 5000;
 /**
  * Watches an activation that another session started. One whose process has died is taken up again: every step of
  * it can be repeated.
@@ -3823,7 +4481,7 @@ async function watchActivation(layout, context, activation, withdraw, onEntry) {
         await ballast_withRoom(files.ballast, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
     }
     const since = performance.now();
-    const running = () => ownerLives(files.owner) ?? performance.now() - since <= START;
+    const running = () => ownerLives(files.owner) ?? performance.now() - since <= start_START;
     return follow(layout, activation, 0, running, () => spawnActivation(context(), activation), onEntry);
 }
 async function hasEntries({ journal }, activation) {
@@ -4083,6 +4741,7 @@ async function removeInterrupted(layout) {
 
 
 
+
 /** What has no owner, but is younger than this, may be about to get one, in ms. */
 const JUST_BEGUN = 60_000;
 /** An agent that no session has used for this long belongs to a version that nobody runs any more, in ms. */
@@ -4091,6 +4750,7 @@ const AGENT_UNUSED = 7 * 24 * 60 * 60_000;
 async function cleanUp(layout, keep, lockTimeoutMs) {
     const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs);
     try {
+        await endOrphanedCandidates(layout);
         const live = await liveRelease(layout);
         const ids = await releaseIds(layout);
         const doomed = await outdated(layout, keep, {
@@ -4171,7 +4831,7 @@ async function releasesInUse(layout, ids) {
 }
 /** What sessions and activations left behind that ended before they could tidy up. */
 async function removeLeftovers(layout) {
-    const { incoming, activations, own, lock, workers } = layout;
+    const { incoming, activations, own, lock, workers, candidates } = layout;
     for (const name of await (0,promises_namespaceObject.readdir)(incoming)) {
         const path = (0,external_node_path_namespaceObject.join)(incoming, name);
         const abandoned = ownerLives(uploadOwner(path)) !== true && (await isOlder(path, JUST_BEGUN));
@@ -4186,7 +4846,7 @@ async function removeLeftovers(layout) {
             await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
     }
     await removeDeadWorkers(workers);
-    for (const folder of [own, lock, workers, (0,external_node_path_namespaceObject.join)(own, 'agent')]) {
+    for (const folder of [own, lock, workers, candidates, (0,external_node_path_namespaceObject.join)(own, 'agent')]) {
         for (const name of await (0,promises_namespaceObject.readdir)(folder).catch(() => [])) {
             const path = (0,external_node_path_namespaceObject.join)(folder, name);
             if (ASIDE.test(name) && (await isOlder(path, JUST_BEGUN)))
@@ -4921,6 +5581,69 @@ async function flush(directory, files, syncAll) {
     await inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile((0,external_node_path_namespaceObject.join)(directory, path)));
 }
 
+;// CONCATENATED MODULE: ./build/agent/links.js
+/** Where the links of a release lead on this machine. Their text was judged before; what they lead through was not. */
+
+
+
+
+/** As many as the kernel follows. */
+const MOST_LINKS = 40;
+/**
+ * Resolves every link of a release that is not in its final place yet.
+ * @param served folders that visitors can read, relative to the release: a link in one of them stays in it
+ * @throws Failure `symlink-escapes` naming the first link that leads out
+ */
+async function assertLinksStay(directory, manifest, served) {
+    for await (const entry of readManifest(manifest)) {
+        if (entry.kind !== 'link' || (await isReplaced(directory, entry)))
+            continue;
+        const folder = served.find((each) => entry.path.startsWith(`${each}/`)) ?? '';
+        if (!(await staysIn((0,external_node_path_namespaceObject.join)(directory, folder), (0,external_node_path_namespaceObject.join)(directory, entry.path))))
+            throw leadsOut(entry, folder);
+    }
+}
+/** A shared path stands in its place, or in the place of a folder above it. */
+async function isReplaced(directory, { path, target }) {
+    return (await (0,promises_namespaceObject.readlink)((0,external_node_path_namespaceObject.join)(directory, path)).catch(() => null)) !== target;
+}
+/** Whether a path stays in a folder whatever links it leads through. One that leads to nothing in it stays. */
+async function staysIn(root, path) {
+    let at = (0,external_node_path_namespaceObject.dirname)(path);
+    let rest = [path.slice(at.length + 1)];
+    for (let links = 0;;) {
+        const [part, ...others] = rest;
+        if (part === undefined)
+            return true;
+        rest = others;
+        if (part === '' || part === '.')
+            continue;
+        if (part === '..') {
+            if (at === root)
+                return false;
+            at = (0,external_node_path_namespaceObject.dirname)(at);
+            continue;
+        }
+        const next = (0,external_node_path_namespaceObject.join)(at, part);
+        const stat = await (0,promises_namespaceObject.lstat)(next).catch(() => null);
+        if (stat === null)
+            return !rest.includes('..');
+        if (!stat.isSymbolicLink()) {
+            at = next;
+            continue;
+        }
+        links += 1;
+        const target = await (0,promises_namespaceObject.readlink)(next);
+        if (links > MOST_LINKS || target.startsWith('/'))
+            return false;
+        rest = [...target.split('/'), ...rest];
+    }
+}
+function leadsOut({ path, target }, folder) {
+    const of = folder === '' ? 'the release' : folder;
+    return new failure_Failure('symlink-escapes', `The link ${JSON.stringify(path)} to ${JSON.stringify(target)} leads out of ${of}.`, { remedy: 'Replace the link with the file or folder that it stands for, and deploy again.' });
+}
+
 ;// CONCATENATED MODULE: ./build/agent/place.js
 /** Takes what a release shares with what is on the server already, and proves each file of it. */
 
@@ -5218,6 +5941,7 @@ function assertInside(root, real, path) {
 
 
 
+
 const PROGRESS_MS = 1000;
 /** How contents end when the connection is cut: between two frames, or inside of one. */
 const CUT_OFF = new Set(['upload-incomplete', 'connection-lost']);
@@ -5351,7 +6075,11 @@ async function makeRelease(layout, { id, directory, contentHash, distDir }, { ru
     if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {
         throw new failure_Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
     }
+    const served = [(0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(entry), 'public'), ...(staticPath === null ? [] : [staticPath])];
+    // Before what the links lead to can become shared content, and again with the shared paths in their places.
+    await assertLinksStay(directory, files.manifest, served);
     const leftOut = await linkShared(layout, directory, (0,external_node_path_namespaceObject.dirname)(entry), runtime);
+    await assertLinksStay(directory, files.manifest, served);
     await syncFolder(directory);
     const path = releaseDirectory(layout, id);
     await (0,promises_namespaceObject.rename)(directory, path);
@@ -5364,7 +6092,7 @@ async function syncRename(layout) {
 }
 /** Whether the commit's answer alone was lost. Only what is complete ever stands in `releases`. */
 async function wasCommitted(layout, id, contentHash) {
-    if (!(await exists(releaseDirectory(layout, id))))
+    if (!(await isRelease(layout, id)))
         return false;
     if ((await readInfo(layout, id)).contentHash !== contentHash)
         return false;
@@ -5417,7 +6145,7 @@ async function take(files, count) {
 /** The UTC second as an id, later than every release there is, whatever the clock says. */
 async function nextId(layout) {
     const pending = (await (0,promises_namespaceObject.readdir)(layout.incoming).catch(() => [])).flatMap((name) => /^\d{14}/.exec(name) ?? []);
-    const newest = [...(await releaseIds(layout)), ...pending].sort().at(-1) ?? '';
+    const newest = [...(await takenIds(layout)), ...pending].sort().at(-1) ?? '';
     const now = formatId(new Date());
     return now > newest ? now : secondAfter(newest);
 }
@@ -5510,6 +6238,7 @@ async function rehearse(layout, { release, run, address, keep }, { processes, da
             : null,
         named,
         await ending(() => assertPortIsOurs(host, port, { processes, records, daemon })),
+        rehearse_replacing(await foreignCurrent(layout)),
         // It would not come to that where the run ends before.
         named === null ? gap(processes.filter((process) => !isOurs(process, programOf(layout)))) : null,
     ];
@@ -5540,6 +6269,16 @@ function interrupted(activation) {
         return null;
     const message = 'an earlier run was interrupted after the swap';
     return { effect: 'recovers', code: null, message, remedy: 'A run first finishes it, or takes it back.' };
+}
+function rehearse_replacing(target) {
+    if (target === null)
+        return null;
+    return {
+        effect: 'replaces',
+        code: null,
+        message: `\`current\` points at "${target}", which Gapless did not deploy.`,
+        remedy: 'A run replaces that link, and puts it back if the first deploy fails. To leave the link alone, set another `path`.',
+    };
 }
 function gap(foreign) {
     if (foreign.length === 0)
@@ -5572,6 +6311,7 @@ async function inspectServer(layout, search, pm2Home) {
     assertWritable(layout.base, standing);
     assertTrusted(layout);
     const { bavail, bsize, ffree } = await (0,promises_namespaceObject.statfs)(standing);
+    const { found, searched } = search;
     return {
         node: process.versions.node,
         nodePath: process.execPath,
@@ -5583,9 +6323,9 @@ async function inspectServer(layout, search, pm2Home) {
         user: (0,external_node_os_namespaceObject.userInfo)().username,
         home: (0,external_node_os_namespaceObject.homedir)(),
         path: layout.base,
-        pm2: search.found === null ? null : { ...search.found, home: pm2Home, running: daemonPid(pm2Home) !== null },
+        pm2: found && { ...found, home: pm2Home, running: (await daemonPid(pm2Home)) !== null },
         // For the error message alone, and long.
-        searched: search.found === null ? search.searched : [],
+        searched: found === null ? searched : [],
         freeBytes: bavail * bsize,
         freeInodes: ffree,
         live: await liveRelease(layout),
@@ -5680,6 +6420,7 @@ function closeToOthers() {
 
 
 
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, agentFile }) {
     const layout = layoutOf(base);
@@ -5692,8 +6433,8 @@ function createOperations({ base, appName, binPath, agentFile }) {
         throw pm2Missing(search.searched, process.execPath);
     };
     /** The Node that PM2 runs the workers with: its daemon's own. */
-    const workerNode = () => {
-        const daemon = daemonPid(home);
+    const workerNode = async () => {
+        const daemon = await daemonPid(home);
         if (daemon === null)
             return process.execPath;
         try {
@@ -5705,9 +6446,8 @@ function createOperations({ base, appName, binPath, agentFile }) {
         }
     };
     const existing = async (id) => {
-        const directory = releaseDirectory(layout, id);
-        if (await exists(directory))
-            return directory;
+        if (await isRelease(layout, id))
+            return releaseDirectory(layout, id);
         const ids = await releaseIds(layout);
         throw new failure_Failure('unknown-release', `there is no release ${id} on the server`, {
             remedy: `These exist: ${ids.length > 0 ? ids.join(', ') : 'none yet'}.`,
@@ -5715,9 +6455,9 @@ function createOperations({ base, appName, binPath, agentFile }) {
     };
     /** Never starts a daemon: where none runs there are no workers. */
     const workers = async () => {
-        if (search.found === null || daemonPid(home) === null)
+        if (search.found === null || (await daemonPid(home)) === null)
             return [];
-        const pm2 = await connectPm2(search.found, home);
+        const pm2 = await connectPm2(search.found, home, { mayStart: false });
         try {
             return await listWorkers({ layout, pm2, appName });
         }
@@ -5764,7 +6504,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
             compare: (params, { body }) => compare(layout, params, body),
             rehearse: async (params) => rehearse(layout, params, {
                 processes: (await workers()).map(({ process }) => process),
-                daemon: daemonPid(home),
+                daemon: await daemonPid(home),
             }),
             audit: async ({ id }) => {
                 await existing(id);
@@ -5773,20 +6513,29 @@ function createOperations({ base, appName, binPath, agentFile }) {
             verify: async ({ id }) => {
                 await existing(id);
                 makeFolders(layout);
+                await endOrphanedCandidates(layout);
                 await assertLauncher(layout, id);
                 const runtime = await readRuntime(layout, id);
                 const processes = (await workers()).map(({ process }) => process);
                 const records = await readWorkers(layout.workers);
                 assertNameIsOurs(layout, processes);
-                await assertPortIsOurs(runtime.host, runtime.port, { processes, records, daemon: daemonPid(home) });
-                return verifyCandidate(layout, id, runtime, workerNode());
+                await assertPortIsOurs(runtime.host, runtime.port, {
+                    processes,
+                    records,
+                    daemon: await daemonPid(home),
+                });
+                return verifyCandidate(layout, id, runtime, await workerNode());
             },
             discard: async ({ id, remove }) => {
                 const live = await liveRelease(layout);
-                if (id === live || !(await exists(releaseDirectory(layout, id))))
+                if (id === live || !(await isRelease(layout, id)))
                     return { removed: false };
                 await markRejected(layout, id);
-                if (!remove || (await releasesInUse(layout, [id])).has(id))
+                // An activation that is at work may have to go back to it. The next cleanup removes it.
+                if (!remove || (await lockHolder(layout.lock)) !== null)
+                    return { removed: false };
+                await endOrphanedCandidates(layout);
+                if ((await releasesInUse(layout, [id])).has(id))
                     return { removed: false };
                 await removeRelease(layout, id);
                 return { removed: true };

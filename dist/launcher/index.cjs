@@ -44,6 +44,9 @@ const external_node_path_namespaceObject = require("node:path");
 const external_node_url_namespaceObject = require("node:url");
 ;// CONCATENATED MODULE: external "node:timers/promises"
 const promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: external "node:worker_threads"
+const external_node_worker_threads_namespaceObject = require("node:worker_threads");
+var external_node_worker_threads_default = /*#__PURE__*/__nccwpck_require__.n(external_node_worker_threads_namespaceObject);
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = require("node:fs");
 ;// CONCATENATED MODULE: external "node:os"
@@ -401,14 +404,145 @@ function send(file, caching, request, response) {
     response.once('close', () => content.destroy());
 }
 
+;// CONCATENATED MODULE: external "node:dns"
+const external_node_dns_namespaceObject = require("node:dns");
+var external_node_dns_default = /*#__PURE__*/__nccwpck_require__.n(external_node_dns_namespaceObject);
+;// CONCATENATED MODULE: ./build/launcher/own-ports.js
+/**
+ * The app's connections to its own ports, led to where this very process listens.
+ *
+ * Another release may serve on the public port: a page that requests `http://localhost:3000/api` of its own app would
+ * be checked with the other release's answers. Everything in Node connects through `net.Socket` (18 to 24): `http`,
+ * `tls`, and `fetch`. Child processes are not reached.
+ */
+
+
+
+
+
+const PORTS = 65_536;
+const REFUSED = -1;
+const TABLE = 'gapless:own-ports';
+/** @param launcherFile what every worker thread loads first, to call `leadThread` */
+function leadToOwnPorts(launcherFile) {
+    const table = new Int32Array(new SharedArrayBuffer(PORTS * Int32Array.BYTES_PER_ELEMENT));
+    leadConnections(table);
+    external_node_worker_threads_default().setEnvironmentData(TABLE, table);
+    leadThreads(launcherFile);
+    return { lead: (port, actual) => void (table[port] = actual ?? REFUSED) };
+}
+/** Does the same in a worker thread of such a process. */
+function leadThread(launcherFile) {
+    const table = external_node_worker_threads_default().getEnvironmentData(TABLE);
+    if (!(table instanceof Int32Array))
+        return;
+    leadConnections(table);
+    leadThreads(launcherFile);
+}
+function leadConnections(table) {
+    const connect = (external_node_net_default()).Socket.prototype.connect;
+    const lead = function (...args) {
+        const { options, callback } = readArguments(args);
+        const port = Number(options.port);
+        // `http` sets the path to null.
+        if (options.path || !table[port])
+            return Reflect.apply(connect, this, args);
+        const home = () => ({
+            ...options,
+            host: '127.0.0.1',
+            port: Math.max(0, table[port] ?? 0),
+            family: undefined,
+            localAddress: undefined,
+        });
+        const host = options.host || 'localhost';
+        if (external_node_net_default().isIP(host) !== 0) {
+            return isOfThisMachine(host) ? connect.call(this, home(), callback) : Reflect.apply(connect, this, args);
+        }
+        const given = (options.lookup ?? (external_node_dns_default()).lookup);
+        const lookup = (name, how, answer) => {
+            given(name, how, (error, addresses, family) => {
+                const found = [addresses ?? []].flat().map((each) => (typeof each === 'string' ? each : each.address));
+                if (error !== null || !found.some(isOfThisMachine))
+                    return answer(error, addresses, family);
+                // Instead of an answer: a lookup gives the address alone, and the port has to change with it.
+                if (this.connecting)
+                    connect.call(this, home());
+            });
+        };
+        return connect.call(this, { ...options, lookup }, callback);
+    };
+    (external_node_net_default()).Socket.prototype.connect = lead;
+}
+/** `connect` takes `(port, host?)`, `(path)`, `(options)`, and from `net.connect` an array of options and callback. */
+function readArguments(args) {
+    if (Array.isArray(args[0]))
+        return readArguments(args[0]);
+    const [first, second] = args;
+    const callback = args.findLast((argument) => typeof argument === 'function');
+    if (typeof first === 'object' && first !== null)
+        return { options: first, callback };
+    const host = typeof second === 'string' ? { host: second } : {};
+    return { options: { port: first, ...host }, callback };
+}
+function isOfThisMachine(address) {
+    const own = new (external_node_net_default()).BlockList();
+    own.addSubnet('127.0.0.0', 8);
+    for (const { address: each, family } of Object.values((0,external_node_os_namespaceObject.networkInterfaces)()).flatMap((all) => all ?? [])) {
+        own.addAddress(each, family === 'IPv6' ? 'ipv6' : 'ipv4');
+    }
+    // Linux takes the unspecified addresses for its own.
+    for (const each of ['::1', '::'])
+        own.addAddress(each, 'ipv6');
+    own.addAddress('0.0.0.0');
+    const [plain = ''] = address.split('%');
+    return own.check(plain, external_node_net_default().isIPv6(plain) ? 'ipv6' : 'ipv4');
+}
+/** A thread has modules of its own. One that cannot be given another option is left as it is. */
+function leadThreads(launcherFile) {
+    (external_node_worker_threads_default()).Worker = new Proxy((external_node_worker_threads_default()).Worker, {
+        construct(Worker, args, newTarget) {
+            const [file, options] = args;
+            const given = options?.execArgv ?? process.execArgv;
+            const start = (flags) => {
+                const execArgv = [...flags, '--require', launcherFile];
+                return Reflect.construct(Worker, [file, { ...options, execArgv }], newTarget);
+            };
+            try {
+                return start(given);
+            }
+            catch (error) {
+                try {
+                    // V8's own flags belong to the whole process, and the error names them (Node 18 to 24).
+                    return start(given.filter((flag) => !error.message.includes(flag)));
+                }
+                catch {
+                    return Reflect.construct(Worker, args, newTarget);
+                }
+            }
+        },
+    });
+    (0,external_node_module_namespaceObject.syncBuiltinESMExports)();
+}
+
 ;// CONCATENATED MODULE: external "node:http"
 const external_node_http_namespaceObject = require("node:http");
 var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
+;// CONCATENATED MODULE: ./build/launcher/requested-address.js
+/** Reads a call of `listen` or `bind`: they take `(port?, host?)`, `(path)`, `(handle)` and `(options)`. */
+function requestedAddress([first, second]) {
+    const isOptions = typeof first === 'object' && first !== null;
+    const { port, host } = isOptions
+        ? first
+        : { port: first, host: second };
+    return { port: Number(port) || 0, host: typeof host === 'string' && host !== '' ? host : undefined };
+}
+
 ;// CONCATENATED MODULE: ./build/launcher/private-port.js
 /**
  * Turns the app's own `listen` on the public port into one on a private port of this process, so that the
  * app can be asked before anybody else reaches it.
  */
+
 
 
 /**
@@ -417,11 +551,12 @@ var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_nod
  * The server goes on reporting the public address: Next takes its own port from `server.address()`, and
  * `request.url` would name the private one (seen in Next 16).
  */
-function capturePublicServer(publicHost, publicPort) {
+function capturePublicServer(publicHost, publicPort, ownPorts) {
+    ownPorts.lead(publicPort, null);
     return new Promise((resolve) => {
         const listen = (external_node_net_default()).Server.prototype.listen;
         const capture = function (...args) {
-            if (!(this instanceof external_node_http_namespaceObject.Server) || requestedPort(args) !== publicPort) {
+            if (!(this instanceof external_node_http_namespaceObject.Server) || requestedAddress(args).port !== publicPort) {
                 return Reflect.apply(listen, this, args);
             }
             (external_node_net_default()).Server.prototype.listen = listen;
@@ -431,6 +566,7 @@ function capturePublicServer(publicHost, publicPort) {
         const listenPrivately = (server, args) => {
             server.once('listening', () => {
                 const { port } = external_node_net_default().Server.prototype.address.call(server);
+                ownPorts.lead(publicPort, port);
                 resolve({ server, port });
             });
             const family = external_node_net_default().isIPv6(publicHost) ? 'IPv6' : 'IPv4';
@@ -440,11 +576,6 @@ function capturePublicServer(publicHost, publicPort) {
             return listen.call(server, { host: '127.0.0.1', port: 0, exclusive: true }, callback);
         };
     });
-}
-function requestedPort(args) {
-    const [first] = args;
-    const port = typeof first === 'object' && first !== null ? first.port : first;
-    return port === undefined || port === null ? undefined : Number(port);
 }
 
 ;// CONCATENATED MODULE: ./build/server/health.js
@@ -549,6 +680,7 @@ function keepRecord(directory, release, candidate) {
         leavesAt: null,
         detail: '',
         excerpt: '',
+        movedPorts: [],
     };
     let complained = false;
     let retry;
@@ -613,41 +745,102 @@ function readJson(file) {
 }
 
 ;// CONCATENATED MODULE: ./build/launcher/signals.js
-const HELD = new Set(['SIGINT', 'SIGTERM']);
+/**
+ * Holds back the app's own shutdown handlers until every request has finished.
+ *
+ * On SIGINT and SIGTERM Next.js closes idle connections at once, which resets clients that are about to use
+ * them, and then runs its cleanup: `after()` work, instrumentation (14, 15, 16). Called at the end, the cleanup
+ * still runs and nothing is reset.
+ */
+
+const HELD = ['SIGINT', 'SIGTERM'];
+const isHeld = (event) => HELD.includes(event);
+/**
+ * Takes both signals at `process.emit`, through which Node.js delivers them (18 to 24). The app may add and remove
+ * handlers in any way: none of them is called before `release`.
+ */
 function holdSignals() {
-    const held = new Map([...HELD].map((signal) => [signal, []]));
-    const { on, removeListener } = process;
-    const add = function (event, handler) {
-        const handlers = held.get(event);
-        if (!handlers)
-            return on.call(this, event, handler);
-        handlers.push(handler);
-        return this;
+    let onSignal = () => undefined;
+    const { emit, removeListener } = process;
+    // Node.js stops listening to a signal that has no handler, and binds `emit` when the first one is added.
+    const keep = () => undefined;
+    const early = HELD.map((signal) => [signal, process.rawListeners(signal)]);
+    for (const signal of HELD)
+        process.removeAllListeners(signal);
+    process.emit = function (event, ...args) {
+        if (!isHeld(event))
+            return Reflect.apply(emit, this, [event, ...args]);
+        onSignal(event);
+        return true;
     };
-    const remove = function (event, handler) {
-        const handlers = held.get(event);
-        const index = handlers?.indexOf(handler) ?? -1;
-        if (handlers && index >= 0)
-            handlers.splice(index, 1);
-        return removeListener.call(this, event, handler);
+    // `removeAllListeners` ends here as well: Node.js itself listens to removals (18 to 24).
+    process.off = process.removeListener = function (event, listener) {
+        return listener === keep ? this : removeListener.call(this, event, listener);
     };
-    const { once } = process;
-    process.on = process.addListener = add;
-    process.once = function (event, handler) {
-        return HELD.has(event) ? add.call(this, event, handler) : once.call(this, event, handler);
-    };
-    process.off = process.removeListener = remove;
+    for (const [signal, listeners] of early) {
+        process.on(signal, keep);
+        for (const listener of listeners)
+            process.on(signal, listener);
+    }
     return {
         onSignal(handler) {
-            for (const signal of HELD)
-                on.call(process, signal, () => handler(signal));
+            onSignal = handler;
         },
         release(signal) {
-            const handlers = [...(held.get(signal) ?? [])];
-            for (const handler of handlers)
-                handler.call(process, signal);
-            return handlers.length;
+            const has = process.listeners(signal).some((listener) => listener !== keep);
+            Reflect.apply(emit, process, [signal, signal, external_node_os_namespaceObject.constants.signals[signal]]);
+            return has;
         },
+    };
+}
+
+;// CONCATENATED MODULE: external "node:dgram"
+const external_node_dgram_namespaceObject = require("node:dgram");
+var external_node_dgram_default = /*#__PURE__*/__nccwpck_require__.n(external_node_dgram_namespaceObject);
+;// CONCATENATED MODULE: ./build/launcher/taken-ports.js
+/**
+ * Free ports in place of those that are taken. A candidate runs beside the release that serves, and an app that opens
+ * a second fixed port, for metrics or WebSockets, finds its own workers there. The workers share it through PM2.
+ */
+
+
+
+/** From here on, `listen` and `bind` on a port that is taken get a free one. */
+function moveTakenPorts(onMove) {
+    const replace = (prototype, name, protocol) => {
+        const methods = prototype;
+        const original = methods[name];
+        methods[name] = function (...args) {
+            const { port } = requestedAddress(args);
+            if (port > 0) {
+                insteadOfTaken(this, () => {
+                    this.once('listening', () => onMove({ port, protocol, address: this.address() }));
+                    original.apply(this, withoutPort(args));
+                });
+            }
+            return Reflect.apply(original, this, args);
+        };
+    };
+    replace((external_node_net_default()).Server.prototype, 'listen', 'tcp');
+    replace((external_node_dgram_default()).Socket.prototype, 'bind', 'udp');
+}
+/** Without the callback, too: it waits for `listening` already. */
+function withoutPort([first, ...rest]) {
+    if (typeof first === 'object')
+        return [{ ...first, port: 0 }];
+    return [0, ...rest.filter((argument) => typeof argument !== 'function')];
+}
+/** Acts in place of the `error` that says that the port is taken, before the app hears of it. */
+function insteadOfTaken(emitter, act) {
+    const { emit } = emitter;
+    emitter.emit = function (event, ...args) {
+        if (event !== 'error' && event !== 'listening')
+            return Reflect.apply(emit, this, [event, ...args]);
+        emitter.emit = emit;
+        if (args[0]?.code !== 'EADDRINUSE')
+            return this.emit(event, ...args);
+        act();
+        return true;
     };
 }
 
@@ -680,7 +873,10 @@ var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelative
 
 
 
-/** Next's cleanup after the last request may take this long, in milliseconds. */
+
+
+
+/** How long the app's own signal handlers may take after the last request, at the least, in milliseconds. */
 const CLEANUP_TIMEOUT = 5000;
 /**
  * A worker that PM2 starts anew must not stay away from a site whose health check fails for another reason, such as
@@ -688,6 +884,8 @@ const CLEANUP_TIMEOUT = 5000;
  */
 const INSIST = 5000;
 async function launch(launcherFile, candidate) {
+    if (!external_node_worker_threads_namespaceObject.isMainThread)
+        return leadThread(launcherFile);
     const release = readRelease((0,external_node_path_namespaceObject.dirname)(launcherFile));
     const { runtime } = release;
     applyEnvironment(process.env, runtime);
@@ -709,11 +907,14 @@ async function launch(launcherFile, candidate) {
             await otherReleaseSettled(release, record);
         record.update({ phase: 'draining' });
         // Nobody but the agent ever came through a candidate's door.
+        const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs;
+        const deadline = performance.now() + drainTimeout;
         if (!candidate)
-            await door?.drain(runtime.drainTimeoutMs);
-        if (signals.release(signal) === 0)
+            await door?.drain(drainTimeout);
+        if (!signals.release(signal))
             process.exit(0);
-        setTimeout(() => process.exit(0), CLEANUP_TIMEOUT).unref();
+        // Next.js finishes `after()` work in its handler (15.5, 16.4), and then exits.
+        setTimeout(() => process.exit(0), Math.max(CLEANUP_TIMEOUT, deadline - performance.now())).unref();
     });
     const activation = readActivation(release.appDirectory);
     if (activation?.halt === true && !candidate) {
@@ -724,7 +925,10 @@ async function launch(launcherFile, candidate) {
         return;
     }
     const onTrial = candidate || activation?.target === release.id;
-    const captured = capturePublicServer(runtime.host, runtime.port);
+    const ownPorts = leadToOwnPorts(launcherFile);
+    if (candidate)
+        followMovedPorts(runtime.port, ownPorts, record);
+    const captured = capturePublicServer(runtime.host, runtime.port, ownPorts);
     const others = otherReleases(release);
     await load(release.entry);
     const { server, port } = await captured;
@@ -755,6 +959,18 @@ async function launch(launcherFile, candidate) {
             process.exit(1);
         }
     }
+}
+function followMovedPorts(publicPort, ownPorts, record) {
+    const movedPorts = new Set();
+    moveTakenPorts(({ port, protocol, address }) => {
+        // A second server on it would stand in the way of the first.
+        if (port === publicPort)
+            return;
+        record.update({ movedPorts: [...movedPorts.add(port)] });
+        const isReachable = ['127.0.0.1', '0.0.0.0', '::'].includes(address.address);
+        if (protocol === 'tcp' && isReachable)
+            ownPorts.lead(port, address.port);
+    });
 }
 const main_TICK = 50;
 /**

@@ -28428,7 +28428,7 @@ const kSocketUsed = Symbol('kSocketUsed')
 let extractBody
 
 async function lazyllhttp () {
-  const llhttpWasmData = process.env.JEST_WORKER_ID ? __nccwpck_require__(3870) : undefined
+  const llhttpWasmData = process.env.JEST_WORKER_ID ? __nccwpck_require__(1489) : undefined
 
   let mod
   try {
@@ -28440,7 +28440,7 @@ async function lazyllhttp () {
     // being enabled, but the occurring of this other error
     // * https://github.com/emscripten-core/emscripten/issues/11495
     // got me to remove that check to avoid breaking Node 12.
-    mod = await WebAssembly.compile(llhttpWasmData || __nccwpck_require__(3870))
+    mod = await WebAssembly.compile(llhttpWasmData || __nccwpck_require__(1489))
   }
 
   return await WebAssembly.instantiate(mod, {
@@ -34239,7 +34239,7 @@ exports.SPECIAL_HEADERS = {
 
 /***/ }),
 
-/***/ 3870:
+/***/ 1489:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 "use strict";
@@ -56282,6 +56282,88 @@ function stayLean() {
 
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: ./build/protocol/file-unreadable.js
+
+/** What the runner's system says of a file of the user's that cannot be read, as a Failure. */
+function fileUnreadable(path, error) {
+    if (error instanceof failure_Failure)
+        return error;
+    const { code = '', message } = error;
+    const { reason, remedy } = CAUSES[code] ?? { reason: message, remedy: REPLACE };
+    return new failure_Failure('file-unreadable', `Could not read ${JSON.stringify(path)}: ${reason}.`, {
+        remedy,
+        cause: error,
+    });
+}
+const REPLACE = 'Replace it with a regular file, or remove it from the repository.';
+const DENIED = {
+    reason: 'permission denied',
+    remedy: 'Let the user of the runner read it: what a container wrote belongs to root unless the container ran as that user.',
+};
+const CAUSES = {
+    EACCES: DENIED,
+    EPERM: DENIED,
+    EISDIR: { reason: 'it is a folder', remedy: REPLACE },
+    ELOOP: { reason: 'its symbolic links lead in a circle', remedy: REPLACE },
+    ENOENT: {
+        reason: 'it is not there any more',
+        remedy: 'Make the build command wait for everything it starts: something still changes the files.',
+    },
+};
+
+;// CONCATENATED MODULE: ./build/next/files.js
+/** Reads files of the user's repository, where anything may stand in the place of a file or a folder. */
+
+
+function isFile(path) {
+    return (0,external_node_fs_namespaceObject.existsSync)(path) && (0,external_node_fs_namespaceObject.statSync)(path).isFile();
+}
+function files_isDirectory(path) {
+    return (0,external_node_fs_namespaceObject.existsSync)(path) && (0,external_node_fs_namespaceObject.statSync)(path).isDirectory();
+}
+/**
+ * The text of a file.
+ *
+ * @returns undefined where there is no file: nothing, a link to nothing, or something else, such as a folder
+ * @throws Failure `file-unreadable`
+ */
+function readTextIfAny(path) {
+    try {
+        // Reading a named pipe would block.
+        if (!(0,external_node_fs_namespaceObject.statSync)(path).isFile())
+            return undefined;
+        return (0,external_node_fs_namespaceObject.readFileSync)(path, 'utf8');
+    }
+    catch (error) {
+        if (isMissing(error))
+            return undefined;
+        throw fileUnreadable(path, error);
+    }
+}
+/** @throws Failure `file-unreadable` */
+function readBytes(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(path);
+    }
+    catch (error) {
+        throw fileUnreadable(path, error);
+    }
+}
+/** What is in a folder that may not be one, or that may belong to somebody else: nothing then. */
+function entriesIn(directory) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(directory, { withFileTypes: true });
+    }
+    catch {
+        return [];
+    }
+}
+/** Whether a file system error says that the path does not exist. */
+function isMissing(error) {
+    const { code } = error;
+    return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
 ;// CONCATENATED MODULE: ./build/next/paths.js
 
 /** Whether `path` is `parent` or lies below it. Compares names only: symbolic links are not followed. */
@@ -56315,7 +56397,7 @@ function refuseCustomServer(directory, { scripts }) {
     const server = start
         .split(/[\s;&|]+/)
         .flatMap((word) => sourcesOf(directory, word))
-        .find((file) => IMPORTS_NEXT.test((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8')));
+        .find((file) => IMPORTS_NEXT.test(readTextIfAny(file) ?? ''));
     if (server === undefined)
         return;
     throw new failure_Failure('custom-server', `The app's start script (\`${start}\`) runs a server of its own, ${server.slice(directory.length + 1)}.`, {
@@ -56344,9 +56426,6 @@ function sourcesOf(directory, word) {
 function existing(files) {
     return files.filter(isFile);
 }
-function isFile(path) {
-    return (0,external_node_fs_namespaceObject.existsSync)(path) && (0,external_node_fs_namespaceObject.statSync)(path).isFile();
-}
 
 ;// CONCATENATED MODULE: ./build/next/package-json.js
 
@@ -56356,19 +56435,13 @@ function isFile(path) {
  * Reads the package.json in a folder.
  *
  * @returns undefined when there is none
- * @throws Failure `invalid-package-json` when it is there but is not a JSON object
+ * @throws Failure `invalid-package-json` when it is there but is not a JSON object, and `file-unreadable`
  */
 function readPackageJson(directory) {
     const file = (0,external_node_path_namespaceObject.join)(directory, 'package.json');
-    let text;
-    try {
-        text = (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8');
-    }
-    catch (error) {
-        if (isMissing(error))
-            return undefined;
-        throw error;
-    }
+    const text = readTextIfAny(file);
+    if (text === undefined)
+        return undefined;
     const value = parseObject(text);
     if (value === undefined) {
         throw new failure_Failure('invalid-package-json', `${file} is not a JSON object.`, {
@@ -56376,13 +56449,15 @@ function readPackageJson(directory) {
         });
     }
     const nodeRange = asObject(value.engines)?.node;
+    const dependencies = asObject(value.dependencies) ?? {};
     return {
         ...(typeof value.name === 'string' ? { name: value.name } : {}),
         ...(typeof value.version === 'string' ? { version: value.version } : {}),
         ...(typeof nodeRange === 'string' ? { nodeRange } : {}),
         ...(typeof value.packageManager === 'string' ? { packageManager: value.packageManager } : {}),
         scripts: asObject(value.scripts) ?? {},
-        installed: { ...asObject(value.devDependencies), ...asObject(value.dependencies) },
+        dependencies,
+        installed: { ...asObject(value.devDependencies), ...dependencies },
     };
 }
 /** The JSON object in a text, or undefined when it holds anything else. */
@@ -56400,13 +56475,177 @@ function asObject(value) {
         ? value
         : undefined;
 }
-/** Whether a file system error says that the path does not exist. */
-function isMissing(error) {
-    const code = error.code;
-    return code === 'ENOENT' || code === 'ENOTDIR';
+
+;// CONCATENATED MODULE: ./build/next/find-apps.js
+/** Tells Next.js apps from other packages of the repository that name `next`. */
+
+
+
+
+/**
+ * Whether a folder holds a Next.js app. A library needs `next` only to be developed: it has no routes, no
+ * configuration and no script of Next.js.
+ */
+function isNextApp(directory, manifest) {
+    if (typeof manifest.installed.next !== 'string')
+        return false;
+    return 'next' in manifest.dependencies || hasSignsOfApp(directory, manifest);
+}
+/** The folders below `root`, down to `depth` levels, that hold a Next.js app. */
+function findNextApps(root, depth) {
+    const search = (directory, levels) => subfolders(directory).flatMap((folder) => [
+        ...(holdsNextApp(folder) ? [(0,external_node_path_namespaceObject.relative)(root, folder)] : []),
+        ...(levels > 1 ? search(folder, levels - 1) : []),
+    ]);
+    return search(root, depth).toSorted();
+}
+const ROUTES = ['app', 'pages', 'src/app', 'src/pages'];
+const CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts'];
+const SCRIPT = /(?:^|[\s;&|])next\s+(?:build|start|dev)\b/;
+function hasSignsOfApp(directory, { scripts }) {
+    return ([...ROUTES, ...CONFIGURATIONS].some((name) => (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(directory, name))) ||
+        Object.values(scripts).some((script) => typeof script === 'string' && SCRIPT.test(script)));
+}
+function subfolders(directory) {
+    return entriesIn(directory)
+        .filter((entry) => entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
+        .map((entry) => (0,external_node_path_namespaceObject.join)(directory, entry.name));
+}
+function holdsNextApp(directory) {
+    try {
+        const manifest = readPackageJson(directory);
+        return manifest !== undefined && isNextApp(directory, manifest);
+    }
+    catch {
+        // Only a suggestion is at stake: a broken package.json elsewhere in the repository is no reason to fail.
+        return false;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/next/version-range.js
+/** The part of semver that people write in package.json; prereleases count as the release they lead to. */
+/** @returns undefined when the range cannot be read, such as `lts/*` */
+function satisfies(version, range) {
+    const given = version_range_parse(version)?.low;
+    const alternatives = range.split('||').map(bounds);
+    if (given === undefined || alternatives.includes(undefined))
+        return undefined;
+    return alternatives.some((all) => all?.every(({ from, to }) => !isBefore(given, from) && isBefore(given, to)));
+}
+/**
+ * Whether the range has a version that is `from` or later.
+ *
+ * @returns undefined when the range cannot be read, such as `catalog:`
+ */
+function reaches(range, from) {
+    const lowest = version_range_parse(from)?.low;
+    const alternatives = range.split('||').map(bounds);
+    if (lowest === undefined || alternatives.includes(undefined))
+        return undefined;
+    return alternatives.some((all) => all?.every(({ to }) => isBefore(lowest, to)));
+}
+const FIRST = [0, 0, 0];
+const NEVER = [Infinity, 0, 0];
+/** `>=18 <21` is every one of its parts; undefined when one cannot be read. */
+function bounds(alternative) {
+    const hyphen = /^\s*(\S+)\s+-\s+(\S+)\s*$/.exec(alternative);
+    const parts = hyphen ? [`>=${hyphen[1]}`, `<=${hyphen[2]}`] : comparators(alternative);
+    const read = parts.map(boundsOf);
+    return read.every((each) => each !== undefined) ? read : undefined;
+}
+/** `>= 18 < 21` has spaces in its parts and between them. */
+function comparators(alternative) {
+    return alternative
+        .replace(/([<>=^~])\s+/g, '$1')
+        .split(/\s+/)
+        .filter((part) => part !== '');
+}
+function boundsOf(comparator) {
+    const [, operator = '', text = ''] = /^([<>=^~]*)(.*)$/.exec(comparator) ?? [];
+    const parsed = version_range_parse(text);
+    if (parsed === undefined)
+        return undefined;
+    const { low, given } = parsed;
+    switch (operator) {
+        case '':
+        case '=':
+            return { from: low, to: after(low, given) };
+        case '>=':
+            return { from: low, to: NEVER };
+        case '>':
+            return { from: after(low, given), to: NEVER };
+        case '<':
+            return { from: FIRST, to: low };
+        case '<=':
+            return { from: FIRST, to: after(low, given) };
+        case '~':
+        case '~>':
+            return { from: low, to: after(low, Math.min(given, 2)) };
+        case '^': {
+            const leftmost = low.findIndex((part) => part > 0);
+            return { from: low, to: after(low, leftmost === -1 ? given : leftmost + 1) };
+        }
+        default:
+            return undefined;
+    }
+}
+/** `given` is how many of the three numbers the text names: `20.x` names one, `*` none. */
+function version_range_parse(text) {
+    const number = String.raw `(\d+|[xX*])`;
+    const pattern = new RegExp(`^v?${number}(?:\\.${number})?(?:\\.${number})?(?:[-+][\\w.+-]+)?$`);
+    const found = pattern.exec(text);
+    if (found === null)
+        return undefined;
+    const parts = found.slice(1).map((part) => (/^\d+$/.test(part ?? '') ? Number(part) : undefined));
+    const named = parts.findIndex((part) => part === undefined);
+    const given = named === -1 ? 3 : named;
+    const [major = 0, minor = 0, patch = 0] = parts.slice(0, given);
+    return { low: [major, minor, patch], given };
+}
+/** The first version that the named numbers no longer describe. */
+function after([major, minor, patch], given) {
+    if (given === 0)
+        return NEVER;
+    if (given === 1)
+        return [major + 1, 0, 0];
+    return given === 2 ? [major, minor + 1, 0] : [major, minor, patch + 1];
+}
+function isBefore(a, b) {
+    const differing = a.findIndex((part, index) => part !== b[index]);
+    return differing !== -1 && a[differing] < b[differing];
+}
+
+;// CONCATENATED MODULE: ./build/next/supported.js
+/** The versions of Next.js that can be deployed. */
+
+
+
+
+
+/** Older versions leave out of their build what the release is made of (`relativeAppDir`, missing in 13.0). */
+const OLDEST = '14.0.0';
+/**
+ * @param range such as `^13.0.0`, or an exact version; one that cannot be read, such as `catalog:`, is accepted
+ * @throws Failure `next-unsupported` when no version in the range can be deployed
+ */
+function refuseUnsupportedNext(range) {
+    if (reaches(range, OLDEST) !== false)
+        return;
+    throw new failure_Failure('next-unsupported', `The app uses Next.js "${range}", which Gapless cannot deploy.`, {
+        remedy: 'Upgrade `next` to version 14 or later, and commit package.json and the lockfile. ' +
+            'Gapless is tested with 14.2, 15.5 and 16.',
+    });
+}
+/** The version of Next.js that is installed for an app, if any is. */
+function installedNextVersion(directory) {
+    return ancestors(directory)
+        .map((folder) => readPackageJson((0,external_node_path_namespaceObject.join)(folder, 'node_modules/next'))?.version)
+        .find((version) => version !== undefined);
 }
 
 ;// CONCATENATED MODULE: ./build/next/project.js
+
+
 
 
 
@@ -56418,7 +56657,8 @@ function isMissing(error) {
  *
  * @param workspace the repository's folder, absolute
  * @param workingDirectory the `working-directory` input, relative to the workspace (or absolute and inside it)
- * @throws Failure `outside-workspace`, `no-package-json`, `invalid-package-json`, `not-a-next-app`, `custom-server`
+ * @throws Failure `outside-workspace`, `no-package-json`, `invalid-package-json`, `not-a-next-app`, `next-unsupported`,
+ *   `custom-server`
  */
 function readProject(workspace, workingDirectory) {
     const directory = (0,external_node_path_namespaceObject.resolve)(workspace, workingDirectory);
@@ -56435,6 +56675,10 @@ function readProject(workspace, workingDirectory) {
     if (typeof nextRange !== 'string') {
         throw new failure_Failure('not-a-next-app', `The package.json in ${describe(workingDirectory)} has no \`next\` in its dependencies.`, { remedy: suggest(workspace, 'Add `next` to the dependencies') });
     }
+    if (!isNextApp(directory, manifest)) {
+        throw new failure_Failure('not-a-next-app', `The package.json in ${describe(workingDirectory)} has \`next\` in its devDependencies only, and the folder has no \`app\` or \`pages\` folder, no next.config and no script that runs \`next\`.`, { remedy: suggest(workspace, 'If this is an app, move `next` to the dependencies') });
+    }
+    refuseUnsupportedNext(nextRange);
     refuseCustomServer(directory, manifest);
     const { name, nodeRange } = manifest;
     return {
@@ -56455,34 +56699,10 @@ function quote(value) {
     return JSON.stringify(value);
 }
 function suggest(workspace, otherwise) {
-    const apps = nextApps(workspace, 2);
+    const apps = findNextApps(workspace, 2);
     if (apps.length === 0)
         return `${otherwise}, or set working-directory to the folder of the Next.js app.`;
     return `Set working-directory to a folder with a Next.js app. Found here: ${apps.join(', ')}.`;
-}
-/** The folders below `root`, down to `depth` levels, whose package.json names `next`. */
-function nextApps(root, depth) {
-    const search = (directory, levels) => subfolders(directory).flatMap((folder) => [
-        ...(isNextApp(folder) ? [(0,external_node_path_namespaceObject.relative)(root, folder)] : []),
-        ...(levels > 1 ? search(folder, levels - 1) : []),
-    ]);
-    return search(root, depth).toSorted();
-}
-function subfolders(directory) {
-    if (!(0,external_node_fs_namespaceObject.existsSync)(directory))
-        return [];
-    return (0,external_node_fs_namespaceObject.readdirSync)(directory, { withFileTypes: true })
-        .filter((entry) => entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
-        .map((entry) => (0,external_node_path_namespaceObject.join)(directory, entry.name));
-}
-function isNextApp(directory) {
-    try {
-        return typeof readPackageJson(directory)?.installed.next === 'string';
-    }
-    catch {
-        // Only a suggestion is at stake: a broken package.json elsewhere in the repository is no reason to fail.
-        return false;
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
@@ -56594,10 +56814,11 @@ var external_node_buffer_ = __nccwpck_require__(4573);
 
 
 
+
 /**
  * Everything in the layers, sorted by the bytes of the paths; of two with the same path the later one counts. Found
  * folder by folder each time that it is asked for: a list of 100,000 files would take 40 MB.
- * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`
+ * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`, `file-unreadable`
  */
 function overlaid(layers, excluded) {
     // The last one first: it counts.
@@ -56655,8 +56876,16 @@ function* childrenIn({ layer, directory }, path) {
         yield [name, { place: { layer, directory }, entry: undefined }];
         return;
     }
-    for (const entry of (0,external_node_fs_namespaceObject.readdirSync)(directory, { withFileTypes: true, encoding: 'buffer' })) {
+    for (const entry of listed(directory)) {
         yield [decode(entry.name, path), { place: { layer, directory }, entry }];
+    }
+}
+function listed(directory) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(directory, { withFileTypes: true, encoding: 'buffer' });
+    }
+    catch (error) {
+        throw fileUnreadable(directory, error);
     }
 }
 function layers_describe({ place: { layer, directory }, entry }, path, name) {
@@ -56679,19 +56908,21 @@ function file(path, source) {
  * would not have the other end. Every other one would point at whatever the server has there.
  */
 function layers_link(from, path, source) {
-    const target = decode((0,external_node_fs_namespaceObject.readlinkSync)(source, { encoding: 'buffer' }), path);
+    const written = decode((0,external_node_fs_namespaceObject.readlinkSync)(source, { encoding: 'buffer' }), path);
+    // The server takes `..` at the beginning alone: elsewhere it may follow another link, and leads up from there.
+    const target = external_node_path_namespaceObject.posix.normalize(written);
     // Undefined for a link to nothing, which is judged by its text alone.
     const real = realPathIfAny(source);
     const named = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(source), target);
-    const stays = !(0,external_node_path_namespaceObject.isAbsolute)(target) && isInside(from.source, named);
+    const stays = !(0,external_node_path_namespaceObject.isAbsolute)(target) && isInside(from.source, named) && realPathIfAny(named) === real;
     if (stays && (real === undefined || isInside(from.source, real)))
         return { kind: 'link', path, target };
     if (real === undefined || from.linkedFilesIn === undefined)
-        throw layers_escapes(path, target);
+        throw layers_escapes(path, written);
     // .git holds the token that actions/checkout leaves in its config: nothing in there is meant to be public.
     const allowed = isInside(from.linkedFilesIn, real) && !real.split(external_node_path_namespaceObject.sep).includes('.git');
     if (!allowed || !(0,external_node_fs_namespaceObject.lstatSync)(real).isFile())
-        throw layers_escapes(path, target);
+        throw layers_escapes(path, written);
     return file(path, real);
 }
 function realPathIfAny(path) {
@@ -57070,7 +57301,7 @@ function familiesIn(entries) {
     const found = files
         .filter(({ path }) => LOADABLE.test(path))
         .flatMap(({ path, source }) => {
-        const target = readTarget((0,external_node_fs_namespaceObject.readFileSync)(source));
+        const target = readTarget(readBytes(source));
         return target === undefined ? [] : [{ owner: ownerOf(path, sources), binary: { path, target } }];
     });
     const keys = [...new Set(found.map(({ owner }) => owner.key))];
@@ -57099,7 +57330,7 @@ function ownerOf(path, sources) {
         return { key: folder, name: path, packageName: path, optional: false };
     }
     const source = sources.get(`${root}/package.json`);
-    const manifest = source === undefined ? undefined : parseObject((0,external_node_fs_namespaceObject.readFileSync)(source, 'utf8'));
+    const manifest = source === undefined ? undefined : parseObject(readTextIfAny(source) ?? '');
     const version = typeof manifest?.version === 'string' ? manifest.version : undefined;
     const family = withoutPlatform(fullName);
     const packageName = family === '' ? fullName : family;
@@ -57127,87 +57358,6 @@ function withoutPlatform(packageName) {
     if (words.length === 0)
         return scope;
     return scope === '' ? words.join('-') : `${scope}/${words.join('-')}`;
-}
-
-;// CONCATENATED MODULE: ./build/next/node-range.js
-/** The part of semver that `engines.node` is written in; prereleases count as the release they lead to. */
-/** @returns undefined when the range cannot be read, such as `lts/*` */
-function satisfies(version, range) {
-    const given = node_range_parse(version)?.low;
-    const alternatives = range.split('||').map(bounds);
-    if (given === undefined || alternatives.includes(undefined))
-        return undefined;
-    return alternatives.some((all) => all?.every(({ from, to }) => !isBefore(given, from) && isBefore(given, to)));
-}
-const FIRST = [0, 0, 0];
-const NEVER = [Infinity, 0, 0];
-/** `>=18 <21` is every one of its parts; undefined when one cannot be read. */
-function bounds(alternative) {
-    const hyphen = /^\s*(\S+)\s+-\s+(\S+)\s*$/.exec(alternative);
-    const parts = hyphen ? [`>=${hyphen[1]}`, `<=${hyphen[2]}`] : comparators(alternative);
-    const read = parts.map(boundsOf);
-    return read.every((each) => each !== undefined) ? read : undefined;
-}
-/** `>= 18 < 21` has spaces in its parts and between them. */
-function comparators(alternative) {
-    return alternative
-        .replace(/([<>=^~])\s+/g, '$1')
-        .split(/\s+/)
-        .filter((part) => part !== '');
-}
-function boundsOf(comparator) {
-    const [, operator = '', text = ''] = /^([<>=^~]*)(.*)$/.exec(comparator) ?? [];
-    const parsed = node_range_parse(text);
-    if (parsed === undefined)
-        return undefined;
-    const { low, given } = parsed;
-    switch (operator) {
-        case '':
-        case '=':
-            return { from: low, to: after(low, given) };
-        case '>=':
-            return { from: low, to: NEVER };
-        case '>':
-            return { from: after(low, given), to: NEVER };
-        case '<':
-            return { from: FIRST, to: low };
-        case '<=':
-            return { from: FIRST, to: after(low, given) };
-        case '~':
-        case '~>':
-            return { from: low, to: after(low, Math.min(given, 2)) };
-        case '^': {
-            const leftmost = low.findIndex((part) => part > 0);
-            return { from: low, to: after(low, leftmost === -1 ? given : leftmost + 1) };
-        }
-        default:
-            return undefined;
-    }
-}
-/** `given` is how many of the three numbers the text names: `20.x` names one, `*` none. */
-function node_range_parse(text) {
-    const number = String.raw `(\d+|[xX*])`;
-    const pattern = new RegExp(`^v?${number}(?:\\.${number})?(?:\\.${number})?(?:[-+][\\w.+-]+)?$`);
-    const found = pattern.exec(text);
-    if (found === null)
-        return undefined;
-    const parts = found.slice(1).map((part) => (/^\d+$/.test(part ?? '') ? Number(part) : undefined));
-    const named = parts.findIndex((part) => part === undefined);
-    const given = named === -1 ? 3 : named;
-    const [major = 0, minor = 0, patch = 0] = parts.slice(0, given);
-    return { low: [major, minor, patch], given };
-}
-/** The first version that the named numbers no longer describe. */
-function after([major, minor, patch], given) {
-    if (given === 0)
-        return NEVER;
-    if (given === 1)
-        return [major + 1, 0, 0];
-    return given === 2 ? [major, minor + 1, 0] : [major, minor, patch + 1];
-}
-function isBefore(a, b) {
-    const differing = a.findIndex((part, index) => part !== b[index]);
-    return differing !== -1 && a[differing] < b[differing];
 }
 
 ;// CONCATENATED MODULE: ./build/next/fit.js
@@ -57393,18 +57543,16 @@ function assertSafePath(path) {
         throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
     }
 }
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+/**
+ * A link must be relative and stay in the release: what it points at is part of what was verified. `..` comes first or
+ * not at all: behind the name of another link it would lead up from where that one leads to.
+ */
 function assertSafeLink({ path, target }) {
-    let depth = path.split('/').length - 1;
-    let lowest = depth;
-    for (const part of target.split('/')) {
-        if (part === '..')
-            depth -= 1;
-        else if (part !== '' && part !== '.')
-            depth += 1;
-        lowest = Math.min(lowest, depth);
-    }
-    if (target === '' || target.startsWith('/') || target.includes('\0') || lowest < 0) {
+    const parts = target.split('/').filter((part) => part !== '' && part !== '.');
+    const ups = parts.findLastIndex((part) => part === '..') + 1;
+    const first = parts.slice(0, ups).every((part) => part === '..');
+    const depth = path.split('/').length - 1;
+    if (target === '' || target.startsWith('/') || target.includes('\0') || !first || ups > depth) {
         throw new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
     }
 }
@@ -57716,11 +57864,15 @@ function createSpool() {
 
 
 
+
 /** What may be hashed without a turn of the event loop, in bytes: packing goes on in its turns. */
 const TURN = 4 * 1024 * 1024;
 /** What a file costs besides its bytes, as bytes. */
 const FILE = 16 * 1024;
-/** @param progress told of bytes that have been hashed */
+/**
+ * @param progress told of bytes that have been hashed
+ * @throws Failure `file-unreadable`
+ */
 async function createManifest(tree, progress = () => undefined) {
     const hashFile = fileHasher();
     const entries = createSpool();
@@ -57742,8 +57894,17 @@ async function createManifest(tree, progress = () => undefined) {
             continue;
         }
         const { kind, path, source, size, mode } = entry;
-        const hashing = hashFile(source, size);
-        add({ kind, path, source, size, mode, hash: typeof hashing === 'string' ? hashing : await hashing });
+        let hashing;
+        try {
+            hashing = hashFile(source, size);
+            // Awaiting what is known already would cost a turn for each file.
+            if (typeof hashing !== 'string')
+                hashing = await hashing;
+        }
+        catch (error) {
+            throw fileUnreadable(source, error);
+        }
+        add({ kind, path, source, size, mode, hash: hashing });
         progress(size);
         fileCount += 1;
         bytes += size;
@@ -57850,6 +58011,7 @@ function* inSendingOrder(files) {
 
 ;// CONCATENATED MODULE: ./build/transfer/stream.js
 /** The two streams of an upload, compressed: the manifest, and the contents that the server lacks. */
+
 
 
 
@@ -57995,13 +58157,13 @@ const CHUNK = 64 * 1024;
  * The files' bytes in pieces of one size, because each piece costs a turn of Node's event loop, however small; all in
  * the same buffer: one for each would be garbage by the gigabyte. They are read at once: a handle of Node's own for
  * each of 50,000 files is garbage that stays for long.
- * @throws Failure `file-changed` when a file is not what was hashed: something still writes into the build
+ * @throws Failure `file-unreadable`, and `file-changed` when a file is not what was hashed: something still writes into the build
  */
 function* contents(files, progress) {
     const piece = Buffer.allocUnsafe(stream_PIECE);
     let filled = 0;
     for (const { source, path, size } of files) {
-        const handle = (0,external_node_fs_namespaceObject.openSync)(source, 'r');
+        const handle = stream_open(source);
         let read = 0;
         try {
             for (;;) {
@@ -58028,6 +58190,14 @@ function* contents(files, progress) {
     }
     if (filled > 0)
         yield piece.subarray(0, filled);
+}
+function stream_open(source) {
+    try {
+        return (0,external_node_fs_namespaceObject.openSync)(source, 'r');
+    }
+    catch (error) {
+        throw fileUnreadable(source, error);
+    }
 }
 /** Lines from which on a manifest is not packed as well as can be: 10 would take 0.1 s for a whole build's. */
 const MANY = 500;
@@ -58463,6 +58633,8 @@ const activationRequest = object({
     activation: activationId,
     release: messages_releaseId,
     kind: guards_oneOf('deploy', 'rollback', 'restore'),
+    /** The release that must be current when its turn comes; null: whichever is. */
+    replaces: nullable(messages_releaseId),
     run,
     /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
     hosts: guards_list(string),
@@ -58483,8 +58655,8 @@ const offered = {
 };
 /** What a run would meet, and what that does to it. */
 const finding = object({
-    /** It would end, with nothing live touched; wait; finish an earlier run first; leave a gap. */
-    effect: guards_oneOf('ends', 'waits', 'recovers', 'gap'),
+    /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
+    effect: guards_oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
     /** Of the failure that it would end with. */
     code: nullable(string),
     message: string,
@@ -58593,7 +58765,13 @@ const operations = {
     /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
     verify: {
         params: object({ id: messages_releaseId }),
-        result: object({ bootMs: count, status: count, attempts: count }),
+        result: object({
+            bootMs: count,
+            status: count,
+            attempts: count,
+            /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
+            movedPorts: guards_list(count),
+        }),
     },
     /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
     discard: { params: object({ id: messages_releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
@@ -58862,34 +59040,47 @@ async function switchBack(host, request, { verdict: reached }, failure, pipeline
         return stuck('; there is no release to go back to');
     try {
         const verdict = await pipeline.run('rollback', async () => {
-            const value = await bringBack(host, request, previous, pipeline);
-            return { value, detail: `${previous} is live again` };
+            const value = await restoreOn(host, request, previous, live, pipeline);
+            const { status } = value;
+            if (status !== 'live' && !wasOvertaken(value))
+                throw reviveFailure(value);
+            return { value, detail: status === 'live' ? `${previous} is live again` : value.failure.message };
         });
-        return { name, verdict: { ...verdict, status: 'restored', previous }, failure };
+        if (!wasOvertaken(verdict))
+            return { name, verdict: { ...verdict, status: 'restored', previous }, failure };
+        return { name, verdict, failure: failure.reworded(`${failure.message} ${verdict.failure.message}`) };
     }
     catch (cause) {
         return stuck(`; then the way back failed: ${failure_Failure.from(cause).message}`);
     }
 }
+/** Another release went live before this one was taken back, and serves. */
+function wasOvertaken({ status, failure }) {
+    return status === 'restored' && failure?.code === 'overtaken';
+}
 /**
  * Makes a release live that was shown to serve before, the way a rollback does.
+ * @param replaces the release that it takes back
  * @throws Failure why it is not live
  */
-async function bringBack(host, { run, hosts, lockTimeoutMs }, release, pipeline) {
+async function bringBack(host, restoring, release, replaces, pipeline) {
+    const verdict = await restoreOn(host, restoring, release, replaces, pipeline);
+    if (verdict.status !== 'live')
+        throw reviveFailure(verdict);
+}
+function restoreOn(host, { run, hosts, lockTimeoutMs }, release, replaces, pipeline) {
     const request = {
         activation: (0,external_node_crypto_.randomUUID)(),
         release,
         kind: 'restore',
+        replaces,
         run,
         hosts,
         lockTimeoutMs,
         preActivate: null,
         postActivate: null,
     };
-    const verdict = await activate(host, request, pipeline.log.info).verdict;
-    if (verdict.status !== 'live')
-        throw reviveFailure(verdict);
-    return verdict;
+    return activate(host, request, pipeline.log.info).verdict;
 }
 
 ;// CONCATENATED MODULE: ./build/phases/verify.js
@@ -58897,11 +59088,10 @@ async function bringBack(host, { run, hosts, lockTimeoutMs }, release, pipeline)
 
 /** @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken` */
 async function verify(host, id) {
-    const { bootMs, status } = await host.agent().call('verify', { id });
-    return {
-        value: undefined,
-        detail: `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`,
-    };
+    const { bootMs, status, movedPorts } = await host.agent().call('verify', { id });
+    const healthy = `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`;
+    const moved = movedPorts.map((port) => `port ${port} is in use, so the app was given a free port for this check`);
+    return { value: undefined, detail: [healthy, ...moved].join('; ') };
 }
 
 ;// CONCATENATED MODULE: ./build/phases/bring-live.js
@@ -58947,13 +59137,14 @@ async function bringLive(plan, hosts, pipeline, goal) {
     return outcome;
 }
 /** How it ended on each host, in their order. */
-async function rollOut(plan, hosts, pipeline, { kind, release }) {
+async function rollOut(plan, hosts, pipeline, { kind, release, replaces }) {
     const { health, lockTimeoutMs, preActivate = null, postActivate = null, batch } = plan.inputs;
     const { run, activation } = plan;
     const request = {
         activation,
         release,
         kind,
+        replaces,
         run,
         hosts: hosts.flatMap(({ name }) => name ?? []),
         lockTimeoutMs,
@@ -59011,7 +59202,67 @@ async function discard(hosts, { kind, release }, remove) {
 const external_node_child_process_namespaceObject = require("node:child_process");
 ;// CONCATENATED MODULE: external "node:string_decoder"
 const external_node_string_decoder_namespaceObject = require("node:string_decoder");
+;// CONCATENATED MODULE: ./build/next/leftovers.js
+/** What a command starts and leaves running. Known by its environment, as the runner itself knows what a job left. */
+
+
+
+const VARIABLE = 'GAPLESS_COMMAND';
+/** How long a process may take to exit after SIGTERM, in ms. */
+const GRACE = 2_000;
+const POLL = 20;
+function leftovers() {
+    const id = (0,external_node_crypto_.randomUUID)();
+    const entry = `${VARIABLE}=${id}\0`;
+    return {
+        variables: { [VARIABLE]: id },
+        async end() {
+            const deadline = performance.now() + GRACE;
+            for (const pid of processesWith(entry))
+                signal(pid, 'SIGTERM');
+            while (performance.now() < deadline) {
+                if (processesWith(entry).length === 0)
+                    return;
+                await (0,external_node_timers_promises_namespaceObject.setTimeout)(POLL);
+            }
+            for (const pid of processesWith(entry))
+                signal(pid, 'SIGKILL');
+        },
+    };
+}
+function processesWith(entry) {
+    return leftovers_list('/proc')
+        .map(Number)
+        .filter((pid) => Number.isInteger(pid) && environmentOf(pid).includes(entry));
+}
+function leftovers_list(folder) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder);
+    }
+    catch {
+        return [];
+    }
+}
+/** '' for a process that has exited, and for another user's. */
+function environmentOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'latin1');
+    }
+    catch {
+        return '';
+    }
+}
+function signal(pid, name) {
+    try {
+        process.kill(pid, name);
+    }
+    catch {
+        // It has exited.
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/next/command.js
+
 
 
 
@@ -59021,7 +59272,10 @@ const external_node_string_decoder_namespaceObject = require("node:string_decode
 const CLOSE_TIMEOUT_MS = 3_000;
 const LAST_LINES = 200;
 const MAX_CHARACTERS = 64 * 1024;
-/** Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data. */
+/**
+ * Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data.
+ * Once it has settled, the processes that it left behind are ended, and nothing of theirs reaches the log.
+ */
 async function runCommand({ argv, directory, script }, env, log) {
     const [program = '', ...args] = argv;
     const tail = keepTail();
@@ -59033,14 +59287,16 @@ async function runCommand({ argv, directory, script }, env, log) {
     // @actions/exec 3.0.0 leaves standard input open, so that a tool which asks a question waits for ever: the
     // shell closes it, and becomes the program, whose words it passes on untouched, or runs the script.
     const words = script === undefined ? ['-c', 'exec "$0" "$@" </dev/null', program, ...args] : SCRIPT_WORDS;
+    const left = leftovers();
     const code = await exec_exec('/bin/sh', words, {
         cwd: directory,
-        env: definedIn(script === undefined ? env : { ...env, [SCRIPT]: script }),
+        env: definedIn({ ...env, ...left.variables, ...(script === undefined ? {} : { [command_SCRIPT]: script }) }),
         silent: true,
         ignoreReturnCode: true,
         delay: CLOSE_TIMEOUT_MS,
         listeners: { stdout: tail.stream(log), stderr: tail.stream(log) },
-    });
+    }).finally(tail.close);
+    await left.end();
     return {
         ok: code === 0,
         end: endOf(code),
@@ -59050,8 +59306,8 @@ async function runCommand({ argv, directory, script }, env, log) {
     };
 }
 /** Every user of a machine can read its command lines, and only the same user the environment of a process. */
-const SCRIPT = 'GAPLESS_SCRIPT';
-const SCRIPT_WORDS = ['-e', '-c', `script="$${SCRIPT}"; unset ${SCRIPT}; exec </dev/null; eval "$script"`];
+const command_SCRIPT = 'GAPLESS_SCRIPT';
+const SCRIPT_WORDS = ['-e', '-c', `script="$${command_SCRIPT}"; unset ${command_SCRIPT}; exec </dev/null; eval "$script"`];
 /**
  * Asks a program that may not be there for its version.
  *
@@ -59082,16 +59338,23 @@ function definedIn(env) {
 function keepTail() {
     let tail = '';
     let truncated = false;
+    let closed = false;
     return {
         stream(log) {
             // One for each stream: a chunk can end in the middle of a character.
             const decoder = new external_node_string_decoder_namespaceObject.StringDecoder('utf8');
             return (chunk) => {
+                if (closed)
+                    return;
                 log.write(chunk);
                 tail += decoder.write(chunk);
                 truncated ||= tail.length > MAX_CHARACTERS;
                 tail = tail.slice(-MAX_CHARACTERS);
             };
+        },
+        /** A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 goes on reading them). */
+        close() {
+            closed = true;
         },
         lastLines() {
             const lines = (0,external_node_util_.stripVTControlCharacters)(tail).trimEnd().split(/\r?\n/);
@@ -59434,15 +59697,15 @@ function isSupported(name) {
  * package.json has no `packageManager` field.
  */
 function isBerry(lockfile) {
-    const text = (0,external_node_fs_namespaceObject.readFileSync)(lockfile, 'utf8');
+    const text = readTextIfAny(lockfile) ?? '';
     if (/^# yarn lockfile v1$/m.test(text))
         return false;
-    return /^__metadata:/m.test(text) || (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(lockfile), '.yarnrc.yml'));
+    return /^__metadata:/m.test(text) || isFile((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(lockfile), '.yarnrc.yml'));
 }
 function findUpwards(directory, workspace, names) {
     return ancestors(directory, workspace)
         .flatMap((folder) => names.map((name) => (0,external_node_path_namespaceObject.join)(folder, name)))
-        .find((candidate) => (0,external_node_fs_namespaceObject.existsSync)(candidate));
+        .find(isFile);
 }
 
 ;// CONCATENATED MODULE: ./build/next/plug-n-play.js
@@ -59458,7 +59721,7 @@ function findUpwards(directory, workspace, names) {
  */
 function refusePlugNPlay(directory, workspace, env) {
     const folders = ancestors(directory, workspace);
-    const loader = folders.map((folder) => (0,external_node_path_namespaceObject.join)(folder, '.pnp.cjs')).find((file) => (0,external_node_fs_namespaceObject.existsSync)(file));
+    const loader = folders.map((folder) => (0,external_node_path_namespaceObject.join)(folder, '.pnp.cjs')).find(isFile);
     const linker = env['YARN_NODE_LINKER'] ?? folders.map(nodeLinker).find((found) => found !== undefined);
     if (linker !== 'pnp' && (linker !== undefined || loader === undefined))
         return;
@@ -59469,19 +59732,16 @@ function refusePlugNPlay(directory, workspace, env) {
 }
 /** What .yarnrc.yml sets, or what Yarn 2 and later take without it: Plug'n'Play. */
 function nodeLinker(folder) {
-    const settings = textOf((0,external_node_path_namespaceObject.join)(folder, '.yarnrc.yml'));
+    const settings = readTextIfAny((0,external_node_path_namespaceObject.join)(folder, '.yarnrc.yml'));
     const set = /^nodeLinker:\s*["']?([\w-]+)/m.exec(settings ?? '')?.[1];
     if (set !== undefined)
         return set;
     // A yarn.lock may be left from before another package manager came.
-    if (OTHER_LOCKFILES.some((name) => (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(folder, name))))
+    if (OTHER_LOCKFILES.some((name) => isFile((0,external_node_path_namespaceObject.join)(folder, name))))
         return undefined;
-    return /^__metadata:/m.test(textOf((0,external_node_path_namespaceObject.join)(folder, 'yarn.lock')) ?? '') ? 'pnp' : undefined;
+    return /^__metadata:/m.test(readTextIfAny((0,external_node_path_namespaceObject.join)(folder, 'yarn.lock')) ?? '') ? 'pnp' : undefined;
 }
 const OTHER_LOCKFILES = ['package-lock.json', 'pnpm-lock.yaml', 'bun.lock', 'bun.lockb'];
-function textOf(file) {
-    return (0,external_node_fs_namespaceObject.existsSync)(file) ? (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8') : undefined;
-}
 
 ;// CONCATENATED MODULE: ./build/next/build.js
 
@@ -59669,15 +59929,12 @@ function inRepository(file, directory, workspace, exists) {
     return found === undefined ? undefined : (0,external_node_path_namespaceObject.relative)(workspace, found).split(external_node_path_namespaceObject.sep).join('/');
 }
 
-;// CONCATENATED MODULE: external "node:module"
-const external_node_module_namespaceObject = require("node:module");
 ;// CONCATENATED MODULE: ./build/next/deployment-id.js
 /**
  * NEXT_DEPLOYMENT_ID, by which a page notices that the server runs another build (Next.js 16.4). With it, the
  * Pages Router of an old page leaves for the new release without a word; without it, it first asks for data under
  * the old build's id and logs a 404. The App Router notices by itself, and 14.2 and 15.5 ask all the same.
  */
-
 
 
 
@@ -59695,30 +59952,24 @@ function deploymentId(directory, id, environment = process.env) {
 /** Whether there is a page of the Pages Router; `_app` and the like are none, and neither is an API route. */
 function hasPages(directory) {
     return ['pages', 'src/pages']
-        .map((name) => (0,external_node_path_namespaceObject.join)(directory, name))
-        .filter((folder) => (0,external_node_fs_namespaceObject.existsSync)(folder))
-        .some((folder) => (0,external_node_fs_namespaceObject.readdirSync)(folder).some((name) => name !== 'api' && !name.startsWith('_')));
+        .flatMap((name) => entriesIn((0,external_node_path_namespaceObject.join)(directory, name)))
+        .some(({ name }) => name !== 'api' && !name.startsWith('_'));
 }
 /** 0 where Next.js is not installed, or not yet. */
 function majorVersion(directory) {
-    try {
-        const file = (0,external_node_module_namespaceObject.createRequire)((0,external_node_path_namespaceObject.join)(directory, 'package.json')).resolve('next/package.json');
-        return Number.parseInt(readPackageJson((0,external_node_path_namespaceObject.join)(file, '..'))?.version ?? '0', 10);
-    }
-    catch {
-        return 0;
-    }
+    return Number.parseInt(installedNextVersion(directory) ?? '0', 10);
 }
 const SOURCES = /^(next\.config\.[cm]?[jt]s|\.env(\.local|\.production|\.production\.local)?)$/;
 /** By name alone: the configuration is a program. */
 function hasOwnId(directory) {
-    return (0,external_node_fs_namespaceObject.readdirSync)(directory)
-        .filter((name) => SOURCES.test(name))
-        .some((name) => /deploymentId|NEXT_DEPLOYMENT_ID/.test((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(directory, name), 'utf8')));
+    return entriesIn(directory)
+        .filter(({ name }) => SOURCES.test(name))
+        .some(({ name }) => /deploymentId|NEXT_DEPLOYMENT_ID/.test(readTextIfAny((0,external_node_path_namespaceObject.join)(directory, name)) ?? ''));
 }
 
 ;// CONCATENATED MODULE: ./build/next/freshness.js
 /** Whether a build is this project's, and of these sources: `build-command: none` takes what is there. */
+
 
 
 
@@ -59746,9 +59997,7 @@ function doubtsAbout(output, buildBegan) {
             ? ['The build command left the build that was there before: it is older than this run.']
             : [];
     }
-    const installed = ancestors(directory)
-        .map((folder) => readPackageJson((0,external_node_path_namespaceObject.join)(folder, 'node_modules/next'))?.version)
-        .find((version) => version !== undefined);
+    const installed = installedNextVersion(directory);
     const suspicions = [
         [
             output.builtIn !== undefined && output.builtIn !== directory && (0,external_node_fs_namespaceObject.existsSync)(output.builtIn),
@@ -59795,15 +60044,16 @@ const freshness_SOURCES = [
     'package.json',
 ];
 function timesBelow(path) {
-    const stats = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false });
-    if (stats === undefined)
+    if (!(0,external_node_fs_namespaceObject.existsSync)(path))
         return [];
+    const stats = (0,external_node_fs_namespaceObject.statSync)(path);
     if (!stats.isDirectory())
         return [stats.mtimeMs];
-    return (0,external_node_fs_namespaceObject.readdirSync)(path, { withFileTypes: true }).flatMap((entry) => entry.isSymbolicLink() || entry.name === 'node_modules' ? [] : timesBelow((0,external_node_path_namespaceObject.join)(path, entry.name)));
+    return entriesIn(path).flatMap((entry) => entry.isSymbolicLink() || entry.name === 'node_modules' ? [] : timesBelow((0,external_node_path_namespaceObject.join)(path, entry.name)));
 }
 
 ;// CONCATENATED MODULE: ./build/next/output.js
+
 
 
 
@@ -59813,7 +60063,7 @@ function timesBelow(path) {
  * Reads and verifies the output of `next build` (seen with Next.js 14.2, 15.5 and 16.4).
  *
  * @param directory the app's folder, absolute
- * @throws Failure `no-build-output`, `output-export`, `build-failed`
+ * @throws Failure `no-build-output`, `output-export`, `build-failed`, `file-unreadable`
  */
 function readBuildOutput(directory) {
     const server = newestServerFiles(directory);
@@ -59829,14 +60079,15 @@ function readBuildOutput(directory) {
     const distDirectory = (0,external_node_path_namespaceObject.join)(directory, distDir);
     const standaloneDirectory = (0,external_node_path_namespaceObject.join)(distDirectory, 'standalone');
     const entry = external_node_path_namespaceObject.posix.join(relativeAppDir, 'server.js');
-    if (server.output !== 'standalone' || !(0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(standaloneDirectory, entry))) {
+    if (server.output !== 'standalone' || !isFile((0,external_node_path_namespaceObject.join)(standaloneDirectory, entry))) {
         throw noStandalone(`${(0,external_node_path_namespaceObject.join)(distDirectory, 'standalone', entry)} is missing`, server.output);
     }
     const staticDirectory = (0,external_node_path_namespaceObject.join)(distDirectory, 'static');
-    if (!output_isDirectory(staticDirectory))
+    if (!files_isDirectory(staticDirectory))
         throw incomplete(staticDirectory);
     const buildIdFile = (0,external_node_path_namespaceObject.join)(distDirectory, 'BUILD_ID');
-    if (!(0,external_node_fs_namespaceObject.existsSync)(buildIdFile))
+    const buildId = readTextIfAny(buildIdFile);
+    if (buildId === undefined)
         throw incomplete(buildIdFile);
     const publicDirectory = (0,external_node_path_namespaceObject.join)(directory, 'public');
     const next = nextPackage(standaloneDirectory, relativeAppDir, directory);
@@ -59851,8 +60102,8 @@ function readBuildOutput(directory) {
         standaloneDirectory,
         staticDirectory,
         staticPath: external_node_path_namespaceObject.posix.join(relativeAppDir, distDir, 'static'),
-        publicDirectory: output_isDirectory(publicDirectory) ? publicDirectory : undefined,
-        buildId: (0,external_node_fs_namespaceObject.readFileSync)(buildIdFile, 'utf8').trim(),
+        publicDirectory: files_isDirectory(publicDirectory) ? publicDirectory : undefined,
+        buildId: buildId.trim(),
         builtAt: server.writtenAt,
         builtIn: server.appDir,
     };
@@ -59889,7 +60140,7 @@ function newestServerFiles(directory) {
 /** Copies of the file lie in `standalone`, and none of these holds a distDir. */
 const NOT_SEARCHED = new Set(['node_modules', 'standalone', 'cache', '.git']);
 function findServerFiles(directory, depth) {
-    return (0,external_node_fs_namespaceObject.readdirSync)(directory, { withFileTypes: true }).flatMap((entry) => {
+    return entriesIn(directory).flatMap((entry) => {
         const path = (0,external_node_path_namespaceObject.join)(directory, entry.name);
         if (entry.isFile())
             return entry.name === SERVER_FILES ? [path] : [];
@@ -59898,7 +60149,7 @@ function findServerFiles(directory, depth) {
     });
 }
 function readServerFiles(directory, file) {
-    const content = parseObject((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'));
+    const content = parseObject(readTextIfAny(file) ?? '');
     const config = asObject(content?.config);
     if (typeof content?.relativeAppDir !== 'string' || typeof config?.distDir !== 'string')
         return undefined;
@@ -59924,9 +60175,6 @@ function nextPackage(standalone, relativeAppDir, directory) {
         .map((root) => readPackageJson((0,external_node_path_namespaceObject.join)(root, 'node_modules/next')))
         .find((next) => next?.version !== undefined);
 }
-function output_isDirectory(path) {
-    return (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-}
 
 ;// CONCATENATED MODULE: ./build/next/server-actions.js
 /** The key by which Next.js names and encrypts server actions: whose it is, and whether a build has used it. */
@@ -59943,14 +60191,14 @@ function hasOwnKey(directory, environment = process.env) {
     // An empty value is what a secret that does not exist leaves.
     if (environment[KEY_VARIABLE])
         return true;
-    return ENV_FILES.map((name) => (0,external_node_path_namespaceObject.join)(directory, name)).some((file) => (0,external_node_fs_namespaceObject.existsSync)(file) && ASSIGNMENT.test((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8')));
+    return ENV_FILES.some((name) => ASSIGNMENT.test(readTextIfAny((0,external_node_path_namespaceObject.join)(directory, name)) ?? ''));
 }
 /** Whether the build was made with another key than this one. A build without server actions may not tell. */
 function usedAnotherKey(output, key) {
     if (readsKeyAtRunTime(output))
         return false;
     const file = (0,external_node_path_namespaceObject.join)(output.directory, output.distDir, 'server', 'server-reference-manifest.json');
-    const used = (0,external_node_fs_namespaceObject.existsSync)(file) ? parseObject((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'))?.encryptionKey : undefined;
+    const used = parseObject(readTextIfAny(file) ?? '')?.encryptionKey;
     return typeof used === 'string' && used !== key;
 }
 /**
@@ -59962,8 +60210,8 @@ function usedAnotherKey(output, key) {
 function keyForWorkers(output, workspace, key) {
     // Where Turborepo hid it from the build, pages rendered by the build would be at odds with the workers.
     const hidden = [output.directory, workspace]
-        .map((folder) => (0,external_node_path_namespaceObject.join)(folder, 'turbo.json'))
-        .some((file) => (0,external_node_fs_namespaceObject.existsSync)(file) && !(0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').includes(KEY_VARIABLE));
+        .map((folder) => readTextIfAny((0,external_node_path_namespaceObject.join)(folder, 'turbo.json')))
+        .some((text) => text !== undefined && !text.includes(KEY_VARIABLE));
     return readsKeyAtRunTime(output) && !hidden ? { [KEY_VARIABLE]: key } : {};
 }
 function readsKeyAtRunTime({ nextVersion = '' }) {
@@ -59972,6 +60220,7 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
 
 ;// CONCATENATED MODULE: ./build/phases/build.js
 /** build: installs and builds the app on the runner, and checks that the result can be deployed. */
+
 
 
 
@@ -59994,6 +60243,9 @@ async function build_build({ inputs, activation }, project, hosts, key, log) {
     const options = { directory: project.directory, workspace: inputs.run.workspace };
     const work = withoutCommands(async () => {
         const before = await install({ ...options, command: inputs.installCommand });
+        const version = installedNextVersion(project.directory);
+        if (version !== undefined)
+            refuseUnsupportedNext(version);
         const variables = {
             ...(key === undefined ? {} : { [KEY_VARIABLE]: key }),
             // Any name that no other build has will do. What is installed decides whether it is of use.
@@ -60065,6 +60317,8 @@ async function encryptionKey({ inputs }, directory, agent, log) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/rollback-target.js
+/** Which release a rollback goes to: the one asked for, or the newest good one before the live one, on all hosts. */
+
 
 
 /**
@@ -60074,7 +60328,8 @@ async function encryptionKey({ inputs }, directory, agent, log) {
 async function chooseRelease(plan, hosts, pipeline) {
     const histories = await historiesOf(plan, hosts, pipeline);
     const remedy = listOf(hosts, histories);
-    const id = plan.inputs.release ?? newestBeforeLive(histories, remedy);
+    const { release: named } = plan.inputs;
+    const id = named ?? newestBeforeLive(histories, remedy);
     if (!histories.every((history) => history.some((release) => release.id === id))) {
         const where = hosts.length === 1 ? 'the server' : 'every host';
         throw new failure_Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy });
@@ -60085,7 +60340,8 @@ async function chooseRelease(plan, hosts, pipeline) {
             throw failure;
         throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` });
     });
-    return id;
+    const lives = histories.map((history) => history.find(({ live }) => live)?.id ?? null);
+    return { release: id, replaces: named === undefined ? agreed(lives) : null };
 }
 async function commonReleases(plan, hosts, pipeline) {
     const histories = await historiesOf(plan, hosts, pipeline);
@@ -60214,13 +60470,16 @@ async function level(plan, hosts, lives, pipeline) {
     if (![...different].every((id) => everywhere.includes(id)))
         return undefined;
     const goal = good.findLast((id) => different.has(id));
-    const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal);
+    const strays = hosts.flatMap((host, index) => {
+        const live = lives[index] ?? null;
+        return live === null || live === goal ? [] : [{ name: host.name, host, live }];
+    });
     const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ');
     const { run, inputs } = plan;
-    const put = async (host, log) => log.run('recover', async () => {
+    const put = async ({ host, live }, log) => log.run('recover', async () => {
         if (goal === undefined)
             throw new failure_Failure('hosts-differ', `the hosts serve different releases: ${seen}`);
-        await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, log);
+        await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, live, log);
         return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` };
     });
     return onEach(strays, inputs.maxParallel, pipeline, put).then(() => goal ?? null, () => null);
@@ -60462,7 +60721,7 @@ function rehearse_listOf({ files }) {
     return files.length > MOST_LINES ? [...lines, `…and ${files.length - MOST_LINES} more`] : lines;
 }
 function tell({ effect, message, remedy }, host, log) {
-    const line = [message, ...(remedy === null ? [] : [remedy])].join('. ');
+    const line = [message.replace(/\.$/, ''), ...(remedy === null ? [] : [remedy])].join('. ');
     if (effect === 'waits' || effect === 'recovers')
         log.info(line);
     else
@@ -62315,7 +62574,7 @@ function connect_nameOf({ host, port }) {
     return port === 22 ? host : `${host}:${port}`;
 }
 function connect_describe({ address, facts: { node, pm2, live, serving, path } }) {
-    const meant = live === null ? 'nothing is live yet' : `${live} is meant to be live, but does not serve`;
+    const meant = live === null ? 'no release of Gapless is live yet' : `${live} is meant to be live, but does not serve`;
     return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving === null ? meant : `${serving} is live`}`;
 }
 function sshOptions(inputs, address) {
@@ -62413,18 +62672,18 @@ function deploy(project) {
         const count = (bytes) => (known.uploadedBytes += bytes);
         const { id, sent } = await uploadToAll(plan, hosts, output, assembled, pipeline, count);
         Object.assign(known, { release: id, sent });
-        return bringLive(plan, hosts, pipeline, { ...known, release: id, kind: 'deploy' });
+        return bringLive(plan, hosts, pipeline, { ...known, release: id, replaces: null, kind: 'deploy' });
     });
 }
 const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
     const { dryRun } = plan.inputs;
     if (!dryRun)
         known.live = await recover(plan, hosts, pipeline);
-    const release = await chooseRelease(plan, hosts, pipeline);
+    const { release, replaces } = await chooseRelease(plan, hosts, pipeline);
     known.release = release;
     if (dryRun)
         return rehearseRollback(plan, hosts, known, pipeline);
-    return bringLive(plan, hosts, pipeline, { ...known, release, kind: 'rollback' });
+    return bringLive(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' });
 });
 const phases_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
 
@@ -62649,6 +62908,7 @@ const EFFECTS = {
     ends: '⛔ Fail',
     waits: '⏳ Wait',
     recovers: '🔧 Recover first',
+    replaces: '⚠️ Replace',
     gap: '⚠️ Leave a gap',
 };
 function renderRehearsal({ name, rehearsal }) {
@@ -62664,7 +62924,10 @@ function renderRehearsal({ name, rehearsal }) {
     return [list, renderFiles(name, sending)].filter((text) => text !== '').join('\n\n');
 }
 function describeFinding({ effect, message, remedy }) {
-    return [EFFECTS[effect], [message, ...(remedy === null ? [] : [remedy])].map(markdown_escape).join('. ')];
+    return [
+        EFFECTS[effect],
+        [message.replace(/\.$/, ''), ...(remedy === null ? [] : [remedy])].map(markdown_escape).join('. '),
+    ];
 }
 function describeSending({ files, of }) {
     if (files.length === 0)

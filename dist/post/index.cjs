@@ -53612,6 +53612,8 @@ const activationRequest = object({
     activation: activationId,
     release: messages_releaseId,
     kind: guards_oneOf('deploy', 'rollback', 'restore'),
+    /** The release that must be current when its turn comes; null: whichever is. */
+    replaces: nullable(messages_releaseId),
     run,
     /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
     hosts: list(string),
@@ -53632,8 +53634,8 @@ const offered = {
 };
 /** What a run would meet, and what that does to it. */
 const finding = object({
-    /** It would end, with nothing live touched; wait; finish an earlier run first; leave a gap. */
-    effect: guards_oneOf('ends', 'waits', 'recovers', 'gap'),
+    /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
+    effect: guards_oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
     /** Of the failure that it would end with. */
     code: nullable(string),
     message: string,
@@ -53742,7 +53744,13 @@ const operations = {
     /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
     verify: {
         params: object({ id: messages_releaseId }),
-        result: object({ bootMs: count, status: count, attempts: count }),
+        result: object({
+            bootMs: count,
+            status: count,
+            attempts: count,
+            /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
+            movedPorts: list(count),
+        }),
     },
     /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
     discard: { params: object({ id: messages_releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
@@ -55683,7 +55691,7 @@ function connect_nameOf({ host, port }) {
     return port === 22 ? host : `${host}:${port}`;
 }
 function connect_describe({ address, facts: { node, pm2, live, serving, path } }) {
-    const meant = live === null ? 'nothing is live yet' : `${live} is meant to be live, but does not serve`;
+    const meant = live === null ? 'no release of Gapless is live yet' : `${live} is meant to be live, but does not serve`;
     return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving === null ? meant : `${serving} is live`}`;
 }
 function sshOptions(inputs, address) {
@@ -55704,6 +55712,8 @@ function sshOptions(inputs, address) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/rollback-target.js
+/** Which release a rollback goes to: the one asked for, or the newest good one before the live one, on all hosts. */
+
 
 
 /**
@@ -55713,7 +55723,8 @@ function sshOptions(inputs, address) {
 async function chooseRelease(plan, hosts, pipeline) {
     const histories = await historiesOf(plan, hosts, pipeline);
     const remedy = listOf(hosts, histories);
-    const id = plan.inputs.release ?? newestBeforeLive(histories, remedy);
+    const { release: named } = plan.inputs;
+    const id = named ?? newestBeforeLive(histories, remedy);
     if (!histories.every((history) => history.some((release) => release.id === id))) {
         const where = hosts.length === 1 ? 'the server' : 'every host';
         throw new Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy });
@@ -55724,7 +55735,8 @@ async function chooseRelease(plan, hosts, pipeline) {
             throw failure;
         throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` });
     });
-    return id;
+    const lives = histories.map((history) => history.find(({ live }) => live)?.id ?? null);
+    return { release: id, replaces: named === undefined ? agreed(lives) : null };
 }
 async function commonReleases(plan, hosts, pipeline) {
     const histories = await historiesOf(plan, hosts, pipeline);
@@ -55856,34 +55868,47 @@ async function switchBack(host, request, { verdict: reached }, failure, pipeline
         return stuck('; there is no release to go back to');
     try {
         const verdict = await pipeline.run('rollback', async () => {
-            const value = await bringBack(host, request, previous, pipeline);
-            return { value, detail: `${previous} is live again` };
+            const value = await restoreOn(host, request, previous, live, pipeline);
+            const { status } = value;
+            if (status !== 'live' && !wasOvertaken(value))
+                throw reviveFailure(value);
+            return { value, detail: status === 'live' ? `${previous} is live again` : value.failure.message };
         });
-        return { name, verdict: { ...verdict, status: 'restored', previous }, failure };
+        if (!wasOvertaken(verdict))
+            return { name, verdict: { ...verdict, status: 'restored', previous }, failure };
+        return { name, verdict, failure: failure.reworded(`${failure.message} ${verdict.failure.message}`) };
     }
     catch (cause) {
         return stuck(`; then the way back failed: ${Failure.from(cause).message}`);
     }
 }
+/** Another release went live before this one was taken back, and serves. */
+function wasOvertaken({ status, failure }) {
+    return status === 'restored' && failure?.code === 'overtaken';
+}
 /**
  * Makes a release live that was shown to serve before, the way a rollback does.
+ * @param replaces the release that it takes back
  * @throws Failure why it is not live
  */
-async function bringBack(host, { run, hosts, lockTimeoutMs }, release, pipeline) {
+async function bringBack(host, restoring, release, replaces, pipeline) {
+    const verdict = await restoreOn(host, restoring, release, replaces, pipeline);
+    if (verdict.status !== 'live')
+        throw activation_reviveFailure(verdict);
+}
+function restoreOn(host, { run, hosts, lockTimeoutMs }, release, replaces, pipeline) {
     const request = {
         activation: (0,external_node_crypto_.randomUUID)(),
         release,
         kind: 'restore',
+        replaces,
         run,
         hosts,
         lockTimeoutMs,
         preActivate: null,
         postActivate: null,
     };
-    const verdict = await activation_activate(host, request, pipeline.log.info).verdict;
-    if (verdict.status !== 'live')
-        throw activation_reviveFailure(verdict);
-    return verdict;
+    return activation_activate(host, request, pipeline.log.info).verdict;
 }
 
 ;// CONCATENATED MODULE: ./build/phases/recover.js
@@ -55937,13 +55962,16 @@ async function level(plan, hosts, lives, pipeline) {
     if (![...different].every((id) => everywhere.includes(id)))
         return undefined;
     const goal = good.findLast((id) => different.has(id));
-    const strays = hosts.filter((_, index) => lives[index] !== null && lives[index] !== goal);
+    const strays = hosts.flatMap((host, index) => {
+        const live = lives[index] ?? null;
+        return live === null || live === goal ? [] : [{ name: host.name, host, live }];
+    });
     const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ');
     const { run, inputs } = plan;
-    const put = async (host, log) => log.run('recover', async () => {
+    const put = async ({ host, live }, log) => log.run('recover', async () => {
         if (goal === undefined)
             throw new failure_Failure('hosts-differ', `the hosts serve different releases: ${seen}`);
-        await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, log);
+        await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, live, log);
         return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` };
     });
     return hosts_onEach(strays, inputs.maxParallel, pipeline, put).then(() => goal ?? null, () => null);
@@ -56114,6 +56142,88 @@ function createPipeline(log) {
     return on(null);
 }
 
+;// CONCATENATED MODULE: ./build/protocol/file-unreadable.js
+
+/** What the runner's system says of a file of the user's that cannot be read, as a Failure. */
+function file_unreadable_fileUnreadable(path, error) {
+    if (error instanceof failure_Failure)
+        return error;
+    const { code = '', message } = error;
+    const { reason, remedy } = CAUSES[code] ?? { reason: message, remedy: REPLACE };
+    return new failure_Failure('file-unreadable', `Could not read ${JSON.stringify(path)}: ${reason}.`, {
+        remedy,
+        cause: error,
+    });
+}
+const REPLACE = 'Replace it with a regular file, or remove it from the repository.';
+const DENIED = {
+    reason: 'permission denied',
+    remedy: 'Let the user of the runner read it: what a container wrote belongs to root unless the container ran as that user.',
+};
+const CAUSES = {
+    EACCES: DENIED,
+    EPERM: DENIED,
+    EISDIR: { reason: 'it is a folder', remedy: REPLACE },
+    ELOOP: { reason: 'its symbolic links lead in a circle', remedy: REPLACE },
+    ENOENT: {
+        reason: 'it is not there any more',
+        remedy: 'Make the build command wait for everything it starts: something still changes the files.',
+    },
+};
+
+;// CONCATENATED MODULE: ./build/next/files.js
+/** Reads files of the user's repository, where anything may stand in the place of a file or a folder. */
+
+
+function isFile(path) {
+    return existsSync(path) && statSync(path).isFile();
+}
+function isDirectory(path) {
+    return existsSync(path) && statSync(path).isDirectory();
+}
+/**
+ * The text of a file.
+ *
+ * @returns undefined where there is no file: nothing, a link to nothing, or something else, such as a folder
+ * @throws Failure `file-unreadable`
+ */
+function readTextIfAny(path) {
+    try {
+        // Reading a named pipe would block.
+        if (!(0,external_node_fs_namespaceObject.statSync)(path).isFile())
+            return undefined;
+        return (0,external_node_fs_namespaceObject.readFileSync)(path, 'utf8');
+    }
+    catch (error) {
+        if (isMissing(error))
+            return undefined;
+        throw file_unreadable_fileUnreadable(path, error);
+    }
+}
+/** @throws Failure `file-unreadable` */
+function readBytes(path) {
+    try {
+        return readFileSync(path);
+    }
+    catch (error) {
+        throw fileUnreadable(path, error);
+    }
+}
+/** What is in a folder that may not be one, or that may belong to somebody else: nothing then. */
+function entriesIn(directory) {
+    try {
+        return readdirSync(directory, { withFileTypes: true });
+    }
+    catch {
+        return [];
+    }
+}
+/** Whether a file system error says that the path does not exist. */
+function isMissing(error) {
+    const { code } = error;
+    return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
 ;// CONCATENATED MODULE: ./build/next/package-json.js
 
 
@@ -56122,19 +56232,13 @@ function createPipeline(log) {
  * Reads the package.json in a folder.
  *
  * @returns undefined when there is none
- * @throws Failure `invalid-package-json` when it is there but is not a JSON object
+ * @throws Failure `invalid-package-json` when it is there but is not a JSON object, and `file-unreadable`
  */
 function readPackageJson(directory) {
     const file = (0,external_node_path_namespaceObject.join)(directory, 'package.json');
-    let text;
-    try {
-        text = (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8');
-    }
-    catch (error) {
-        if (isMissing(error))
-            return undefined;
-        throw error;
-    }
+    const text = readTextIfAny(file);
+    if (text === undefined)
+        return undefined;
     const value = parseObject(text);
     if (value === undefined) {
         throw new failure_Failure('invalid-package-json', `${file} is not a JSON object.`, {
@@ -56142,13 +56246,15 @@ function readPackageJson(directory) {
         });
     }
     const nodeRange = asObject(value.engines)?.node;
+    const dependencies = asObject(value.dependencies) ?? {};
     return {
         ...(typeof value.name === 'string' ? { name: value.name } : {}),
         ...(typeof value.version === 'string' ? { version: value.version } : {}),
         ...(typeof nodeRange === 'string' ? { nodeRange } : {}),
         ...(typeof value.packageManager === 'string' ? { packageManager: value.packageManager } : {}),
         scripts: asObject(value.scripts) ?? {},
-        installed: { ...asObject(value.devDependencies), ...asObject(value.dependencies) },
+        dependencies,
+        installed: { ...asObject(value.devDependencies), ...dependencies },
     };
 }
 /** The JSON object in a text, or undefined when it holds anything else. */
@@ -56165,11 +56271,6 @@ function asObject(value) {
     return typeof value === 'object' && value !== null && !Array.isArray(value)
         ? value
         : undefined;
-}
-/** Whether a file system error says that the path does not exist. */
-function isMissing(error) {
-    const code = error.code;
-    return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
 ;// CONCATENATED MODULE: ./build/plan.js
@@ -56381,6 +56482,7 @@ const EFFECTS = {
     ends: '⛔ Fail',
     waits: '⏳ Wait',
     recovers: '🔧 Recover first',
+    replaces: '⚠️ Replace',
     gap: '⚠️ Leave a gap',
 };
 function renderRehearsal({ name, rehearsal }) {
@@ -56396,7 +56498,10 @@ function renderRehearsal({ name, rehearsal }) {
     return [list, renderFiles(name, sending)].filter((text) => text !== '').join('\n\n');
 }
 function describeFinding({ effect, message, remedy }) {
-    return [EFFECTS[effect], [message, ...(remedy === null ? [] : [remedy])].map(markdown_escape).join('. ')];
+    return [
+        EFFECTS[effect],
+        [message.replace(/\.$/, ''), ...(remedy === null ? [] : [remedy])].map(markdown_escape).join('. '),
+    ];
 }
 function describeSending({ files, of }) {
     if (files.length === 0)
@@ -58333,7 +58438,7 @@ function exists(fsPath) {
         return true;
     });
 }
-function isDirectory(fsPath_1) {
+function io_util_isDirectory(fsPath_1) {
     return io_util_awaiter(this, arguments, void 0, function* (fsPath, useStat = false) {
         const stats = useStat ? yield stat(fsPath) : yield lstat(fsPath);
         return stats.isDirectory();
