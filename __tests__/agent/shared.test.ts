@@ -18,7 +18,7 @@ import { linkShared } from '../../src/agent/shared.ts'
 import { failureOf } from '../support/failure.ts'
 import { flushedBy } from '../support/flushed.ts'
 import { temporaryFolders } from '../support/folder.ts'
-import { newLayout } from './releases-on-disk.ts'
+import { newLayout, writeRelease } from './releases-on-disk.ts'
 
 const folder = temporaryFolders()
 
@@ -228,6 +228,7 @@ describe('links and kinds', () => {
     const building = incoming(layout, id, { 'data/a': 'a', '.env': 'A=1' })
     await linkShared(layout, building, '.', { sharedDirs: ['data'], sharedFiles: ['.env'] })
     commit(layout, building, id)
+    writeRelease(layout, id)
     await removeRelease(layout, id)
     expect(existsSync(join(layout.releases, id))).toBe(false)
     expect(readFileSync(join(layout.shared, 'data/a'), 'utf8')).toBe('a')

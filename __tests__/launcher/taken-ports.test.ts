@@ -1,11 +1,11 @@
 import { once } from 'node:events'
 import { createSocket } from 'node:dgram'
-import { mkdirSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { nodeBinary } from '../../scripts/node-version.mjs'
 import { verifyCandidate } from '../../src/agent/candidate.ts'
-import { layoutOf } from '../../src/agent/layout.ts'
+import { layoutOf, makeFolders } from '../../src/agent/layout.ts'
 import { compile } from '../support/compile.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
@@ -46,7 +46,7 @@ async function verify(code: string, node = 'current') {
   const server = `${code}\n${SERVER}`
   const { app, id, runtime } = await makeRelease(folder(), compiled, { server })
   const layout = layoutOf(app)
-  mkdirSync(layout.incoming, { recursive: true })
+  makeFolders(layout)
   return verifyCandidate(layout, id, runtime, binary(node))
 }
 
