@@ -716,9 +716,9 @@ describe('env', () => {
     expect(message).toContain('line 3:')
   })
 
-  test('PORT and HOSTNAME have inputs of their own', () => {
+  test('PORT has an input of its own, and HOSTNAME is the app’s', () => {
     expect(messageOf({ env: 'PORT=4000' })).toBe('Input `env` sets PORT: expected in `app-port` instead')
-    expect(messageOf({ env: 'HOSTNAME=x' })).toBe('Input `env` sets HOSTNAME: expected in `app-host` instead')
+    expect(read({ env: 'HOSTNAME=localhost' }).app.env).toEqual({ HOSTNAME: 'localhost' })
   })
 })
 

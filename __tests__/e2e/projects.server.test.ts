@@ -1,6 +1,9 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { once } from 'node:events'
+import http from 'node:http'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { kinds } from '../support/kinds.ts'
 import { type Checkout, checkOutProject, type Kind, pathsOf } from '../support/projects.ts'
@@ -19,6 +22,15 @@ beforeAll(async () => {
 afterAll(() => server.stop(), 60_000)
 
 const get = (path: string) => fetch(server.url + path, { redirect: 'manual' })
+
+/** As nginx passes it on that speaks TLS for the app's domain. */
+async function getThroughTls(path: string): Promise<{ status: number | undefined; body: string }> {
+  const headers = { host: 'example.com', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'example.com' }
+  const [response] = (await once(http.get(server.url + path, { headers }), 'response')) as [
+    http.IncomingMessage,
+  ]
+  return { status: response.statusCode, body: await text(response) }
+}
 
 function deploy(checkout: Checkout, inputs: Readonly<Record<string, string>> = {}): Promise<RunResult> {
   const { path, workingDirectory, env } = checkout
@@ -83,6 +95,13 @@ describe.each(all ? kinds : kinds.slice(0, core))(
         expect([asset, (await get(asked)).status]).toEqual([asset, 200])
       }
       expect(await (await get(`${paths.base}/items/7`)).text()).toMatch(/item (<!-- -->)?7/)
+    })
+
+    test('serves what its middleware rewrites behind a proxy that speaks TLS', async () => {
+      expect(await getThroughTls(`${paths.base}/rewritten`)).toEqual({
+        status: 200,
+        body: expect.stringMatching(/item (<!-- -->)?7/),
+      })
     })
 
     test('serves public files and optimized images', async () => {

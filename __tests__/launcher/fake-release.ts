@@ -33,7 +33,6 @@ const server = require('node:http').createServer((request, response) => {
   answering += 1
   response.on('close', () => (answering -= 1))
   if (request.url === '/env') return json(response, process.env)
-  if (request.url === '/address') return json(response, server.address())
   if (request.url === '/slow') return when('answer', () => response.end('answered'))
   if (request.url === '/stream') { response.write('begun,'); return when('answer', () => response.end('ended')) }
   if (request.url === '/refuse') return when('answer', () => response.writeHead(401).end('who are you'))

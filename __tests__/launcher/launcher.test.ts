@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import http from 'node:http'
@@ -84,7 +85,6 @@ describe('the app’s environment', () => {
       FLAGS,
       GREETING: 'from the release',
       HOME: '/home/app',
-      HOSTNAME: '127.0.0.1',
       LC_ALL: 'C.UTF-8',
       NODE_ENV: 'production',
       PATH: '/release/bin',
@@ -161,12 +161,6 @@ describe('the front door', () => {
     expect((await ask(release.port, '/')).status).toBe(200)
   })
 
-  test('is what the app believes to listen on', async () => {
-    const { release } = await serving()
-    const address = JSON.parse((await ask(release.port, '/address')).body) as unknown
-    expect(address).toEqual({ address: '127.0.0.1', port: release.port, family: 'IPv4' })
-  })
-
   test('that is taken ends the worker with exit code 1, and it says why', async () => {
     const release = await make()
     const other = createServer().listen(release.port, '127.0.0.1')
@@ -183,6 +177,27 @@ describe('the front door', () => {
 })
 
 describe('server.js', () => {
+  test.each([
+    ['all addresses', {}],
+    ['0.0.0.0, as Next.js does', { HOSTNAME: '0.0.0.0' }],
+    ['127.0.0.1', { HOSTNAME: '127.0.0.1' }],
+    ['::1', { HOSTNAME: '::1' }],
+    ['localhost', { HOSTNAME: 'localhost' }],
+  ])('sees the server.address() of a plain start when it listens on %s', async (_, env) => {
+    const server = `${ROUTES}
+      server.listen(Number(process.env.PORT), process.env.HOSTNAME, () => note(JSON.stringify(server.address())))`
+    const release = await make({ server, runtime: { env } })
+    const { PORT, FLAGS } = { PORT: String(release.port), FLAGS: release.runtime.env['FLAGS'] }
+    const entry = join(release.directory, 'server.js')
+    const plain = spawn(process.execPath, [entry], { env: { ...env, PORT, FLAGS } })
+    await until('it listens', () => release.notes() !== '')
+    plain.kill('SIGKILL')
+    await once(plain, 'exit')
+    await start(release).ready
+    const [expected, seen] = release.notes().split('\n')
+    expect(seen).toBe(expected)
+  })
+
   test('may be an ES module', async () => {
     const server = `import { createRequire } from 'node:module'
       const require = createRequire(import.meta.url)
@@ -208,11 +223,12 @@ describe('server.js', () => {
     expect(worker.output()).toContain('no database')
   })
 
-  test('finds itself in process.argv, as the program that was started', async () => {
+  test('finds itself alone in process.argv, as the program that was started', async () => {
     const server = `${ROUTES}
-      note(process.argv[1])
+      note(process.argv.slice(1).join(' '))
       server.listen(Number(process.env.PORT), process.env.HOSTNAME)`
-    const { release } = await serving({ server })
+    const release = await make({ server })
+    await start(release, { candidate: true }).ready
     expect(release.notes()).toBe(`${join(release.directory, 'server.js')}\n`)
   })
 })

@@ -185,10 +185,10 @@ function pagesRouter(kind: Kind): Readonly<Record<string, string>> {
   }
 }
 
-/** Next.js 16 calls it proxy. */
+/** Next.js 16 calls it proxy. It rewrites one path, as an app does that puts the language into it. */
 function middleware({ next, name }: Kind): Readonly<Record<string, string>> {
   const word = next.startsWith('16') ? 'proxy' : 'middleware'
-  const code = `import { NextResponse } from 'next/server'\nexport function ${word}() {\n  const response = NextResponse.next()\n  response.headers.set('x-passed', ${JSON.stringify(name)})\n  return response\n}\n`
+  const code = `import { NextResponse } from 'next/server'\nexport function ${word}(request) {\n  const url = request.nextUrl.clone()\n  const isRewritten = url.pathname === '/rewritten'\n  if (isRewritten) url.pathname = '/items/7'\n  const response = isRewritten ? NextResponse.rewrite(url) : NextResponse.next()\n  response.headers.set('x-passed', ${JSON.stringify(name)})\n  return response\n}\n`
   return { [`${word}.js`]: code }
 }
 

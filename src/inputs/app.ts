@@ -64,8 +64,8 @@ export function readApp(reader: InputReader): AppSettings {
   }
 }
 
-/** Inputs of their own set these, and everything else relies on their values. */
-const reserved = { PORT: 'app-port', HOSTNAME: 'app-host' } as const
+/** An input of its own sets it, and everything else relies on its value. */
+const reserved = { PORT: 'app-port' } as const
 
 function readAppEnvironment(reader: InputReader): Readonly<Record<string, string>> {
   const { values, problems } = parseDotenv(reader.verbatim('env') ?? '')

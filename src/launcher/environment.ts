@@ -20,7 +20,7 @@ export function applyEnvironment(env: NodeJS.ProcessEnv, runtime: Runtime): void
     if (!KEPT.has(name) && !name.startsWith('LC_')) delete env[name]
   }
   Object.assign(env, { NODE_ENV: 'production' }, runtime.env)
-  // Next listens where these say. Shells export HOSTNAME as the machine's name, so it is always set.
+  // Where the door listens is not what Next.js is told: with HOSTNAME=127.0.0.1 it takes the paths that middleware
+  // rewrites for those of another host, and answers 500 behind a proxy that speaks TLS (14.2, 15.5, 16.4).
   env['PORT'] = String(runtime.port)
-  env['HOSTNAME'] = runtime.host
 }

@@ -74,7 +74,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   const onTrial = candidate || activation?.target === release.id
   const ownPorts = leadToOwnPorts(launcherFile)
   if (candidate) followMovedPorts(runtime.port, ownPorts, record)
-  const captured = capturePublicServer(runtime.host, runtime.port, ownPorts)
+  const captured = capturePublicServer(runtime.port, ownPorts)
   const others = otherReleases(release)
   await load(release.entry)
 
@@ -139,7 +139,7 @@ async function otherReleaseSettled({ id, appDirectory }: Release, record: Record
 
 /** server.js is CommonJS, or ESM in a package of `"type": "module"`; `import()` loads both. */
 async function load(entry: string): Promise<void> {
-  process.argv[1] = entry
+  process.argv.splice(1, process.argv.length, entry)
   try {
     createRequire(entry)(entry)
   } catch (error) {

@@ -5,6 +5,7 @@
 import { Server as HttpServer } from 'node:http'
 import net from 'node:net'
 import type { AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { requestedAddress } from './requested-address.ts'
 import type { OwnPorts } from './own-ports.ts'
 
@@ -17,14 +18,10 @@ export interface PrivateServer {
 /**
  * Waits for the first HTTP server that listens on `publicPort`. Every other `listen` is left alone.
  *
- * The server goes on reporting the public address: Next takes its own port from `server.address()`, and
- * `request.url` would name the private one (seen in Next 16).
+ * The server reports the address that the app asked for: Next.js takes its own port from `server.address()`, and
+ * `request.url` would name the private one (seen in 16).
  */
-export function capturePublicServer(
-  publicHost: string,
-  publicPort: number,
-  ownPorts: OwnPorts,
-): Promise<PrivateServer> {
+export function capturePublicServer(publicPort: number, ownPorts: OwnPorts): Promise<PrivateServer> {
   ownPorts.lead(publicPort, null)
   return new Promise((resolve) => {
     const listen = net.Server.prototype.listen
@@ -43,11 +40,24 @@ export function capturePublicServer(
         ownPorts.lead(publicPort, port)
         resolve({ server, port })
       })
-      const family = net.isIPv6(publicHost) ? 'IPv6' : 'IPv4'
-      server.address = () => ({ address: publicHost, port: publicPort, family })
+      const address = { ...plainAddress(requestedAddress(args).host), port: publicPort }
+      server.address = () => address
       const callback = args.find((argument) => typeof argument === 'function') as (() => void) | undefined
       // `exclusive`: in a cluster worker, a socket of its own instead of one shared through the daemon.
       return listen.call(server, { host: '127.0.0.1', port: 0, exclusive: true }, callback)
     }
   })
+}
+
+/** What `server.address()` says after a `listen` on this host. */
+function plainAddress(host: string | undefined): Omit<AddressInfo, 'port'> {
+  if (host === undefined) return hasIPv6() ? { address: '::', family: 'IPv6' } : plainAddress('0.0.0.0')
+  if (net.isIPv6(host)) return { address: host, family: 'IPv6' }
+  return { address: net.isIPv4(host) ? host : '127.0.0.1', family: 'IPv4' }
+}
+
+function hasIPv6(): boolean {
+  return Object.values(networkInterfaces()).some((addresses) =>
+    addresses?.some(({ family }) => family === 'IPv6'),
+  )
 }
