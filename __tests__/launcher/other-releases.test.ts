@@ -39,6 +39,18 @@ async function serving(staticPath: string | null = '.next/static'): Promise<Fake
     'web/build/static/chunks/[id]/other.js': 'other',
     'web/build/static/media/p.png': 'png',
     'web/build/secret.txt': 'secret',
+    'web/build/routes-manifest.json': JSON.stringify({
+      headers: [
+        {
+          source: '/_next/static/:path*',
+          regex: '^/_next/static(?:/((?:[^/]+?)(?:/(?:[^/]+?))*))?(?:/)?$',
+          headers: [
+            { key: 'X-Content-Type-Options', value: 'nosniff' },
+            { key: 'Cache-Control', value: 'public, max-age=31536000, immutable' },
+          ],
+        },
+      ],
+    }),
   })
   write(join(release.app, 'releases', '20260101000010'), { '.gapless/release.json': '{ damaged' })
   worker = startWorker(release)
@@ -46,7 +58,7 @@ async function serving(staticPath: string | null = '.next/static'): Promise<Fake
   return release
 }
 
-test('a file that only another release has comes from there, to be kept for ever', async () => {
+test('a file that only another release has comes from there, with that release’s headers and a short life', async () => {
   const { port } = await serving()
   const answer = await ask(port, '/_next/static/chunks/%5Bid%5D/other.js?dpl=1')
   expect(answer).toMatchObject({
@@ -54,7 +66,8 @@ test('a file that only another release has comes from there, to be kept for ever
     body: 'other',
     headers: {
       'content-type': 'application/javascript; charset=UTF-8',
-      'cache-control': 'public, max-age=31536000, immutable',
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'public, max-age=0, must-revalidate',
       'content-length': '5',
     },
   })

@@ -3,11 +3,13 @@
  * 15.5, 16.4). While one release replaces another the workers of both answer, and a page of one asks the other
  * for its chunks and images. They are public, and have names that no other content has.
  */
-import { createReadStream, fstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { extname, join, posix } from 'node:path'
-import type { ReleaseInfo } from '../protocol/messages.ts'
+import { basename, join, posix } from 'node:path'
+import { configuredHeaders } from './configured-headers.ts'
+import { type NextBuild, readNextBuild } from './next-build.ts'
 import type { Release } from './release.ts'
+import { sendFile } from './send-file.ts'
 
 export interface OtherReleases {
   /** From here on, what only another release has comes from there. Everything else is left to the app. */
@@ -15,45 +17,34 @@ export interface OtherReleases {
 }
 
 /** Call before the app boots: what is there now is what it will list. */
-export function otherReleases({ directory, staticPath }: Release): OtherReleases {
-  const releases = join(directory, '..')
-  const known = new Map<string, string | null>()
-  const own = new Set(staticPath === null ? [] : filesIn(join(directory, staticPath)))
+export function otherReleases({ directory }: Release): OtherReleases {
+  const own = readNextBuild(directory)
+  const listed = new Set(own === null ? [] : filesIn(own.staticFolder))
+  const others = buildsBeside(directory)
 
-  /** The file that is asked for, if it is only in another release. */
-  const elsewhere = (path: string): string | undefined => {
+  /** The build whose file is asked for, if it is only in another release. */
+  const elsewhere = (path: string): { readonly build: NextBuild; readonly file: string } | undefined => {
     const name = staticName(path)
-    if (name === undefined || own.has(name)) return undefined
-    for (const id of [...list(releases)].sort().reverse()) {
-      const folder = known.get(id) ?? staticPathOf(join(releases, id))
-      known.set(id, folder)
-      const file = folder === null ? undefined : join(releases, id, folder, name)
-      if (file !== undefined && isFile(file)) return file
-    }
-    return undefined
+    if (name === undefined || listed.has(name)) return undefined
+    return others()
+      .map((build) => ({ build, file: join(build.staticFolder, name) }))
+      .find(({ file }) => isFile(file))
   }
 
   const answer = (request: IncomingMessage, response: ServerResponse): boolean => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return false
     const [path = '', query = ''] = (request.url ?? '').split('?')
-    if (path.includes(STATIC)) {
-      const file = elsewhere(path)
-      if (file === undefined) return false
-      send(file, 'public, max-age=31536000, immutable', request, response)
-      return true
-    }
-    if (!path.endsWith('/_next/image')) return false
-    const url = new URLSearchParams(query).get('url') ?? ''
-    const file = url.startsWith('/') ? elsewhere(url) : undefined
-    if (file === undefined) return false
-    // As it is: the app's optimizer would not find it.
-    send(file, 'public, max-age=0, must-revalidate', request, response)
+    // An image is sent as it is: the app's optimizer would not find it.
+    const image = path.endsWith('/_next/image') ? (new URLSearchParams(query).get('url') ?? '') : ''
+    const found = elsewhere(path.includes(STATIC) ? path : image.startsWith('/') ? image : '')
+    if (found === undefined) return false
+    sendFile(found.file, configuredHeaders(found.build.headers, request), request, response)
     return true
   }
 
   return {
     attach(app) {
-      if (staticPath === null) return
+      if (own === null) return
       const listeners = app.listeners('request') as ((...args: unknown[]) => void)[]
       app.removeAllListeners('request')
       app.on('request', (request, response) => {
@@ -61,6 +52,25 @@ export function otherReleases({ directory, staticPath }: Release): OtherReleases
         for (const listener of listeners) listener.call(app, request, response)
       })
     },
+  }
+}
+
+/** The builds of all other releases on the server, newest first, as they are at each call. */
+function buildsBeside(directory: string): () => readonly NextBuild[] {
+  const releases = join(directory, '..')
+  let builds: readonly NextBuild[] = []
+  let asOf = NaN
+  return () => {
+    // Complete releases are moved in, and moved out again: the folder's own time tells.
+    const changed = statSync(releases, { throwIfNoEntry: false })?.mtimeMs ?? 0
+    if (changed === asOf) return builds
+    asOf = changed
+    const ids = list(releases).filter((id) => id !== basename(directory))
+    builds = [...ids]
+      .sort()
+      .reverse()
+      .flatMap((id) => readNextBuild(join(releases, id)) ?? [])
+    return builds
   }
 }
 
@@ -76,15 +86,6 @@ function staticName(path: string): string | undefined {
     return safe ? name : undefined
   } catch {
     return undefined
-  }
-}
-
-function staticPathOf(release: string): string | null {
-  try {
-    const info = JSON.parse(readFileSync(join(release, '.gapless', 'release.json'), 'utf8')) as ReleaseInfo
-    return info.staticPath ?? null
-  } catch {
-    return null
   }
 }
 
@@ -114,57 +115,4 @@ function isFile(file: string): boolean {
   } catch {
     return false
   }
-}
-
-const TYPES: Readonly<Record<string, string>> = {
-  '.js': 'application/javascript; charset=UTF-8',
-  '.mjs': 'application/javascript; charset=UTF-8',
-  '.css': 'text/css; charset=UTF-8',
-  '.json': 'application/json; charset=UTF-8',
-  '.map': 'application/json; charset=UTF-8',
-  '.txt': 'text/plain; charset=UTF-8',
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-  '.jpg': 'image/jpeg',
-  '.jpeg': 'image/jpeg',
-  '.gif': 'image/gif',
-  '.webp': 'image/webp',
-  '.avif': 'image/avif',
-  '.ico': 'image/x-icon',
-  '.woff': 'font/woff',
-  '.woff2': 'font/woff2',
-  '.ttf': 'font/ttf',
-  '.otf': 'font/otf',
-  '.wasm': 'application/wasm',
-  '.mp4': 'video/mp4',
-  '.webm': 'video/webm',
-  '.mp3': 'audio/mpeg',
-  '.pdf': 'application/pdf',
-}
-
-function send(file: string, caching: string, request: IncomingMessage, response: ServerResponse): void {
-  const content = createReadStream(file)
-  const fail = () => {
-    content.destroy()
-    // Its release was removed at this very moment, or the disk fails.
-    if (response.headersSent) return void response.destroy()
-    for (const name of ['Content-Type', 'Content-Length', 'Cache-Control']) response.removeHeader(name)
-    response.statusCode = 404
-    response.end()
-  }
-  content.once('open', (descriptor) => {
-    try {
-      // Of what was opened: by now the name may be gone.
-      response.setHeader('Content-Length', fstatSync(descriptor).size)
-    } catch {
-      return fail()
-    }
-    response.setHeader('Content-Type', TYPES[extname(file).toLowerCase()] ?? 'application/octet-stream')
-    response.setHeader('Cache-Control', caching)
-    if (request.method === 'GET') return void content.pipe(response)
-    content.destroy()
-    response.end()
-  })
-  content.once('error', fail)
-  response.once('close', () => content.destroy())
 }
