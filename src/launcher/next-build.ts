@@ -7,6 +7,8 @@ import type { HeaderRule } from './configured-headers.ts'
 export interface NextBuild {
   /** The folder behind `/_next/static`, absolute. */
   readonly staticFolder: string
+  /** The id that its pages put behind the names of static files as `?dpl=`, or null without one. */
+  readonly deploymentId: string | null
   /** The app's `headers()`. */
   readonly headers: readonly HeaderRule[]
 }
@@ -21,10 +23,15 @@ export function readNextBuild(release: string): NextBuild | null {
   const info = readJson<ReleaseInfo>(join(release, '.gapless', 'release.json'))
   if (typeof info?.staticPath !== 'string') return null
   const staticFolder = join(release, info.staticPath)
-  const routes = readJson<{ headers?: readonly HeaderRule[] }>(
-    join(staticFolder, '..', 'routes-manifest.json'),
-  )
-  return { staticFolder, headers: routes?.headers ?? [] }
+  const ofBuild = <T>(name: string) => readJson<T>(join(staticFolder, '..', name))
+  const server = ofBuild<{ config?: { deploymentId?: string } }>('required-server-files.json')
+  const routes = ofBuild<{ headers?: readonly HeaderRule[] }>('routes-manifest.json')
+  return {
+    staticFolder,
+    // An empty id is none.
+    deploymentId: server?.config?.deploymentId || null,
+    headers: routes?.headers ?? [],
+  }
 }
 
 function readJson<T>(file: string): T | null {

@@ -1,7 +1,8 @@
 /**
- * Static files of other releases that this worker's Next.js cannot know: it lists its files when it boots (14.2,
- * 15.5, 16.4). While one release replaces another the workers of both answer, and a page of one asks the other
- * for its chunks and images. They are public, and have names that no other content has.
+ * Static files that the app behind this worker cannot answer for, or not rightly. Next.js lists its files when it
+ * boots (14.2, 15.5, 16.4), and while one release replaces another a page of one asks the workers of the other. A
+ * name says which content is meant only where all releases agree: `_buildManifest.js` of a fixed build id has another
+ * content in each.
  */
 import { readdirSync, statSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
@@ -9,6 +10,7 @@ import { basename, join, posix } from 'node:path'
 import { configuredHeaders } from './configured-headers.ts'
 import { type NextBuild, readNextBuild } from './next-build.ts'
 import type { Release } from './release.ts'
+import { sameContent } from './same-content.ts'
 import { sendFile } from './send-file.ts'
 
 export interface OtherReleases {
@@ -22,23 +24,36 @@ export function otherReleases({ directory }: Release): OtherReleases {
   const listed = new Set(own === null ? [] : filesIn(own.staticFolder))
   const others = buildsBeside(directory)
 
-  /** The build whose file is asked for, if it is only in another release. */
-  const elsewhere = (path: string): { readonly build: NextBuild; readonly file: string } | undefined => {
-    const name = staticName(path)
-    if (name === undefined || listed.has(name)) return undefined
-    return others()
-      .map((build) => ({ build, file: join(build.staticFolder, name) }))
-      .find(({ file }) => isFile(file))
+  /** The build whose file answers in the app's place, if there is one. */
+  const inPlaceOfApp = (url: string): NextBuild | undefined => {
+    const { name, deployment } = staticFile(url)
+    if (own === null || name === undefined) return undefined
+    const { builds, agreed } = others()
+    const ours = listed.has(name)
+    if (ours && agreed.has(name)) return undefined
+    const holders = builds.filter(({ staticFolder }) => isFile(join(staticFolder, name)))
+    if (ours && holders.every((other) => sameFile(name, own, other))) {
+      agreed.add(name)
+      return undefined
+    }
+    if (ours) holders.unshift(own)
+    const [meant, ...more] = holders.filter(
+      ({ deploymentId }) => deployment !== null && deploymentId === deployment,
+    )
+    // The deployment id makes the address the app's alone.
+    if (meant === own && more.length === 0) return undefined
+    return meant ?? holders[0]
   }
 
   const answer = (request: IncomingMessage, response: ServerResponse): boolean => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return false
-    const [path = '', query = ''] = (request.url ?? '').split('?')
-    // An image is sent as it is: the app's optimizer would not find it.
-    const image = path.endsWith('/_next/image') ? (new URLSearchParams(query).get('url') ?? '') : ''
-    const found = elsewhere(path.includes(STATIC) ? path : image.startsWith('/') ? image : '')
-    if (found === undefined) return false
-    sendFile(found.file, configuredHeaders(found.build.headers, request), request, response)
+    const url = request.url ?? ''
+    const image = imageSource(url)
+    const build = inPlaceOfApp(image ?? url)
+    // The optimizer finds the app's own images alone. Others are sent as they are.
+    if (build === undefined || (image !== undefined && build === own)) return false
+    const file = join(build.staticFolder, staticFile(image ?? url).name ?? '')
+    sendFile(file, configuredHeaders(build.headers, request), request, response)
     return true
   }
 
@@ -55,37 +70,64 @@ export function otherReleases({ directory }: Release): OtherReleases {
   }
 }
 
-/** The builds of all other releases on the server, newest first, as they are at each call. */
-function buildsBeside(directory: string): () => readonly NextBuild[] {
+interface Others {
+  /** Newest first. */
+  readonly builds: readonly NextBuild[]
+  /** Names under which they have no other content than this release. */
+  readonly agreed: Set<string>
+}
+
+/** The builds of all other releases on the server, as they are at each call. */
+function buildsBeside(directory: string): () => Others {
   const releases = join(directory, '..')
-  let builds: readonly NextBuild[] = []
+  let others: Others = { builds: [], agreed: new Set() }
   let asOf = NaN
   return () => {
     // Complete releases are moved in, and moved out again: the folder's own time tells.
     const changed = statSync(releases, { throwIfNoEntry: false })?.mtimeMs ?? 0
-    if (changed === asOf) return builds
+    if (changed === asOf) return others
     asOf = changed
     const ids = list(releases).filter((id) => id !== basename(directory))
-    builds = [...ids]
-      .sort()
-      .reverse()
-      .flatMap((id) => readNextBuild(join(releases, id)) ?? [])
-    return builds
+    const newestFirst = [...ids].sort().reverse()
+    const builds = newestFirst.flatMap((id) => readNextBuild(join(releases, id)) ?? [])
+    others = { builds, agreed: new Set() }
+    return others
   }
 }
 
 const STATIC = '/_next/static/'
 
-/** The part below the static folder, whatever base path or asset prefix comes before; undefined for anything odd. */
-function staticName(path: string): string | undefined {
+/**
+ * The static file that an address names: the part below the static folder, whatever base path or asset prefix comes
+ * before, and undefined for anything odd.
+ */
+function staticFile(url: string): { readonly name: string | undefined; readonly deployment: string | null } {
+  const [path = '', query = ''] = url.split('?')
   const at = path.indexOf(STATIC)
-  if (at < 0) return undefined
+  const deployment = new URLSearchParams(query).get('dpl')
+  if (at < 0) return { name: undefined, deployment }
   try {
-    const name = decodeURIComponent(path.slice(at + STATIC.length).replace(/\?.*$/, ''))
+    const name = decodeURIComponent(path.slice(at + STATIC.length))
     const safe = name !== '' && !name.includes('\0') && posix.normalize(`/${name}`) === `/${name}`
-    return safe ? name : undefined
+    return { name: safe ? name : undefined, deployment }
   } catch {
-    return undefined
+    return { name: undefined, deployment }
+  }
+}
+
+/** The image of this site that the optimizer is asked for, if this is such a request. */
+function imageSource(url: string): string | undefined {
+  const [path = '', query = ''] = url.split('?')
+  const source = path.endsWith('/_next/image') ? new URLSearchParams(query).get('url') : null
+  return source?.startsWith('/') ? source : undefined
+}
+
+/** A file that is gone, or cannot be read, has no other content. */
+function sameFile(name: string, a: NextBuild, b: NextBuild): boolean {
+  try {
+    return sameContent(join(a.staticFolder, name), join(b.staticFolder, name))
+  } catch {
+    return true
   }
 }
 
