@@ -1,6 +1,6 @@
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { compile } from '../support/compile.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { ask, type FakeRelease, makeRelease, startWorker, type Worker } from './fake-release.ts'
@@ -26,19 +26,40 @@ function write(directory: string, files: Readonly<Record<string, string>>): void
 }
 
 /** The app answers `hello` to everything: what it says comes from the app, all else from another release. */
-async function serving(staticPath: string | null = '.next/static'): Promise<FakeRelease> {
+async function serving(
+  staticPath: string | null = '.next/static',
+  deployments: readonly [own: string, other: string] = ['', ''],
+): Promise<FakeRelease> {
   const release = await makeRelease(folder(), compiled)
   const info = { id: release.id, entry: 'server.js', staticPath }
   write(release.directory, {
     '.gapless/release.json': JSON.stringify(info),
     '.next/static/chunks/own.js': 'own',
+    '.next/static/fixed/_buildManifest.js': 'this build’s pages',
+    '.next/static/media/fixed.png': 'this png',
+    '.next/required-server-files.json': JSON.stringify({ config: { deploymentId: deployments[0] } }),
   })
   write(join(release.app, 'releases', '20260101000009'), {
     '.gapless/release.json': JSON.stringify({ ...info, staticPath: 'web/build/static' }),
-    'web/build/static/chunks/own.js': 'not this one',
+    'web/build/static/chunks/own.js': 'own',
+    'web/build/static/fixed/_buildManifest.js': 'the other’s pages',
+    'web/build/static/media/fixed.png': 'that png',
+    'web/build/required-server-files.json': JSON.stringify({ config: { deploymentId: deployments[1] } }),
     'web/build/static/chunks/[id]/other.js': 'other',
     'web/build/static/media/p.png': 'png',
     'web/build/secret.txt': 'secret',
+    'web/build/routes-manifest.json': JSON.stringify({
+      headers: [
+        {
+          source: '/_next/static/:path*',
+          regex: '^/_next/static(?:/((?:[^/]+?)(?:/(?:[^/]+?))*))?(?:/)?$',
+          headers: [
+            { key: 'X-Content-Type-Options', value: 'nosniff' },
+            { key: 'Cache-Control', value: 'public, max-age=31536000, immutable' },
+          ],
+        },
+      ],
+    }),
   })
   write(join(release.app, 'releases', '20260101000010'), { '.gapless/release.json': '{ damaged' })
   worker = startWorker(release)
@@ -46,7 +67,7 @@ async function serving(staticPath: string | null = '.next/static'): Promise<Fake
   return release
 }
 
-test('a file that only another release has comes from there, to be kept for ever', async () => {
+test('a file that only another release has comes from there, with that release’s headers and a short life', async () => {
   const { port } = await serving()
   const answer = await ask(port, '/_next/static/chunks/%5Bid%5D/other.js?dpl=1')
   expect(answer).toMatchObject({
@@ -54,7 +75,8 @@ test('a file that only another release has comes from there, to be kept for ever
     body: 'other',
     headers: {
       'content-type': 'application/javascript; charset=UTF-8',
-      'cache-control': 'public, max-age=31536000, immutable',
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'public, max-age=0, must-revalidate',
       'content-length': '5',
     },
   })
@@ -88,6 +110,40 @@ test.each([
 ])('what is %s is the app’s to answer', async (_, path) => {
   const { port } = await serving()
   expect((await ask(port, path)).body).toBe('hello')
+})
+
+describe('a name that has another content in each release', () => {
+  const path = '/_next/static/fixed/_buildManifest.js'
+  const short = { 'cache-control': 'public, max-age=0, must-revalidate' }
+
+  test('is answered by the release that the deployment id names', async () => {
+    const { port } = await serving('.next/static', ['A', 'B'])
+    expect(await ask(port, `${path}?dpl=B`)).toMatchObject({ body: 'the other’s pages', headers: short })
+    expect((await ask(port, `${path}?dpl=A`)).body).toBe('hello')
+    const image = (id: string) =>
+      `/_next/image?url=${encodeURIComponent(`/_next/static/media/fixed.png?dpl=${id}`)}&w=640&q=75`
+    expect((await ask(port, image('B'))).body).toBe('that png')
+    expect((await ask(port, image('A'))).body).toBe('hello')
+  })
+
+  test.each([
+    ['there is no deployment id', ['', ''], path],
+    ['the deployment id is that of no release', ['A', 'B'], `${path}?dpl=C`],
+    ['both releases have the same deployment id', ['A', 'A'], `${path}?dpl=A`],
+  ] as const)('is not kept by caches where %s', async (_, deployments, url) => {
+    const { port } = await serving('.next/static', deployments)
+    expect(await ask(port, url)).toMatchObject({ body: 'this build’s pages', headers: short })
+  })
+
+  test('is seen when the other release comes while this one serves', async () => {
+    const { app, port } = await serving()
+    expect((await ask(port, '/_next/static/chunks/own.js')).body).toBe('hello')
+    write(join(app, 'releases', '20260101000011'), {
+      '.gapless/release.json': JSON.stringify({ staticPath: 'static' }),
+      'static/chunks/own.js': 'now',
+    })
+    expect(await ask(port, '/_next/static/chunks/own.js')).toMatchObject({ body: 'own', headers: short })
+  })
 })
 
 test('a file that came after the boot is not the app’s: it would not find it', async () => {

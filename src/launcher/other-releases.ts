@@ -1,13 +1,17 @@
 /**
- * Static files of other releases that this worker's Next.js cannot know: it lists its files when it boots (14.2,
- * 15.5, 16.4). While one release replaces another the workers of both answer, and a page of one asks the other
- * for its chunks and images. They are public, and have names that no other content has.
+ * Static files that the app behind this worker cannot answer for, or not rightly. Next.js lists its files when it
+ * boots (14.2, 15.5, 16.4), and while one release replaces another a page of one asks the workers of the other. A
+ * name says which content is meant only where all releases agree: `_buildManifest.js` of a fixed build id has another
+ * content in each.
  */
-import { createReadStream, fstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
-import { extname, join, posix } from 'node:path'
-import type { ReleaseInfo } from '../protocol/messages.ts'
+import { basename, join, posix } from 'node:path'
+import { configuredHeaders } from './configured-headers.ts'
+import { type NextBuild, readNextBuild } from './next-build.ts'
 import type { Release } from './release.ts'
+import { sameContent } from './same-content.ts'
+import { sendFile } from './send-file.ts'
 
 export interface OtherReleases {
   /** From here on, what only another release has comes from there. Everything else is left to the app. */
@@ -15,45 +19,47 @@ export interface OtherReleases {
 }
 
 /** Call before the app boots: what is there now is what it will list. */
-export function otherReleases({ directory, staticPath }: Release): OtherReleases {
-  const releases = join(directory, '..')
-  const known = new Map<string, string | null>()
-  const own = new Set(staticPath === null ? [] : filesIn(join(directory, staticPath)))
+export function otherReleases({ directory }: Release): OtherReleases {
+  const own = readNextBuild(directory)
+  const listed = new Set(own === null ? [] : filesIn(own.staticFolder))
+  const others = buildsBeside(directory)
 
-  /** The file that is asked for, if it is only in another release. */
-  const elsewhere = (path: string): string | undefined => {
-    const name = staticName(path)
-    if (name === undefined || own.has(name)) return undefined
-    for (const id of [...list(releases)].sort().reverse()) {
-      const folder = known.get(id) ?? staticPathOf(join(releases, id))
-      known.set(id, folder)
-      const file = folder === null ? undefined : join(releases, id, folder, name)
-      if (file !== undefined && isFile(file)) return file
+  /** The build whose file answers in the app's place, if there is one. */
+  const inPlaceOfApp = (url: string): NextBuild | undefined => {
+    const { name, deployment } = staticFile(url)
+    if (own === null || name === undefined) return undefined
+    const { builds, agreed } = others()
+    const ours = listed.has(name)
+    if (ours && agreed.has(name)) return undefined
+    const holders = builds.filter(({ staticFolder }) => isFile(join(staticFolder, name)))
+    if (ours && holders.every((other) => sameFile(name, own, other))) {
+      agreed.add(name)
+      return undefined
     }
-    return undefined
+    if (ours) holders.unshift(own)
+    const [meant, ...more] = holders.filter(
+      ({ deploymentId }) => deployment !== null && deploymentId === deployment,
+    )
+    // The deployment id makes the address the app's alone.
+    if (meant === own && more.length === 0) return undefined
+    return meant ?? holders[0]
   }
 
   const answer = (request: IncomingMessage, response: ServerResponse): boolean => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return false
-    const [path = '', query = ''] = (request.url ?? '').split('?')
-    if (path.includes(STATIC)) {
-      const file = elsewhere(path)
-      if (file === undefined) return false
-      send(file, 'public, max-age=31536000, immutable', request, response)
-      return true
-    }
-    if (!path.endsWith('/_next/image')) return false
-    const url = new URLSearchParams(query).get('url') ?? ''
-    const file = url.startsWith('/') ? elsewhere(url) : undefined
-    if (file === undefined) return false
-    // As it is: the app's optimizer would not find it.
-    send(file, 'public, max-age=0, must-revalidate', request, response)
+    const url = request.url ?? ''
+    const image = imageSource(url)
+    const build = inPlaceOfApp(image ?? url)
+    // The optimizer finds the app's own images alone. Others are sent as they are.
+    if (build === undefined || (image !== undefined && build === own)) return false
+    const file = join(build.staticFolder, staticFile(image ?? url).name ?? '')
+    sendFile(file, configuredHeaders(build.headers, request), request, response)
     return true
   }
 
   return {
     attach(app) {
-      if (staticPath === null) return
+      if (own === null) return
       const listeners = app.listeners('request') as ((...args: unknown[]) => void)[]
       app.removeAllListeners('request')
       app.on('request', (request, response) => {
@@ -64,27 +70,64 @@ export function otherReleases({ directory, staticPath }: Release): OtherReleases
   }
 }
 
-const STATIC = '/_next/static/'
+interface Others {
+  /** Newest first. */
+  readonly builds: readonly NextBuild[]
+  /** Names under which they have no other content than this release. */
+  readonly agreed: Set<string>
+}
 
-/** The part below the static folder, whatever base path or asset prefix comes before; undefined for anything odd. */
-function staticName(path: string): string | undefined {
-  const at = path.indexOf(STATIC)
-  if (at < 0) return undefined
-  try {
-    const name = decodeURIComponent(path.slice(at + STATIC.length).replace(/\?.*$/, ''))
-    const safe = name !== '' && !name.includes('\0') && posix.normalize(`/${name}`) === `/${name}`
-    return safe ? name : undefined
-  } catch {
-    return undefined
+/** The builds of all other releases on the server, as they are at each call. */
+function buildsBeside(directory: string): () => Others {
+  const releases = join(directory, '..')
+  let others: Others = { builds: [], agreed: new Set() }
+  let asOf = NaN
+  return () => {
+    // Complete releases are moved in, and moved out again: the folder's own time tells.
+    const changed = statSync(releases, { throwIfNoEntry: false })?.mtimeMs ?? 0
+    if (changed === asOf) return others
+    asOf = changed
+    const ids = list(releases).filter((id) => id !== basename(directory))
+    const newestFirst = [...ids].sort().reverse()
+    const builds = newestFirst.flatMap((id) => readNextBuild(join(releases, id)) ?? [])
+    others = { builds, agreed: new Set() }
+    return others
   }
 }
 
-function staticPathOf(release: string): string | null {
+const STATIC = '/_next/static/'
+
+/**
+ * The static file that an address names: the part below the static folder, whatever base path or asset prefix comes
+ * before, and undefined for anything odd.
+ */
+function staticFile(url: string): { readonly name: string | undefined; readonly deployment: string | null } {
+  const [path = '', query = ''] = url.split('?')
+  const at = path.indexOf(STATIC)
+  const deployment = new URLSearchParams(query).get('dpl')
+  if (at < 0) return { name: undefined, deployment }
   try {
-    const info = JSON.parse(readFileSync(join(release, '.gapless', 'release.json'), 'utf8')) as ReleaseInfo
-    return info.staticPath ?? null
+    const name = decodeURIComponent(path.slice(at + STATIC.length))
+    const safe = name !== '' && !name.includes('\0') && posix.normalize(`/${name}`) === `/${name}`
+    return { name: safe ? name : undefined, deployment }
   } catch {
-    return null
+    return { name: undefined, deployment }
+  }
+}
+
+/** The image of this site that the optimizer is asked for, if this is such a request. */
+function imageSource(url: string): string | undefined {
+  const [path = '', query = ''] = url.split('?')
+  const source = path.endsWith('/_next/image') ? new URLSearchParams(query).get('url') : null
+  return source?.startsWith('/') ? source : undefined
+}
+
+/** A file that is gone, or cannot be read, has no other content. */
+function sameFile(name: string, a: NextBuild, b: NextBuild): boolean {
+  try {
+    return sameContent(join(a.staticFolder, name), join(b.staticFolder, name))
+  } catch {
+    return true
   }
 }
 
@@ -114,57 +157,4 @@ function isFile(file: string): boolean {
   } catch {
     return false
   }
-}
-
-const TYPES: Readonly<Record<string, string>> = {
-  '.js': 'application/javascript; charset=UTF-8',
-  '.mjs': 'application/javascript; charset=UTF-8',
-  '.css': 'text/css; charset=UTF-8',
-  '.json': 'application/json; charset=UTF-8',
-  '.map': 'application/json; charset=UTF-8',
-  '.txt': 'text/plain; charset=UTF-8',
-  '.svg': 'image/svg+xml',
-  '.png': 'image/png',
-  '.jpg': 'image/jpeg',
-  '.jpeg': 'image/jpeg',
-  '.gif': 'image/gif',
-  '.webp': 'image/webp',
-  '.avif': 'image/avif',
-  '.ico': 'image/x-icon',
-  '.woff': 'font/woff',
-  '.woff2': 'font/woff2',
-  '.ttf': 'font/ttf',
-  '.otf': 'font/otf',
-  '.wasm': 'application/wasm',
-  '.mp4': 'video/mp4',
-  '.webm': 'video/webm',
-  '.mp3': 'audio/mpeg',
-  '.pdf': 'application/pdf',
-}
-
-function send(file: string, caching: string, request: IncomingMessage, response: ServerResponse): void {
-  const content = createReadStream(file)
-  const fail = () => {
-    content.destroy()
-    // Its release was removed at this very moment, or the disk fails.
-    if (response.headersSent) return void response.destroy()
-    for (const name of ['Content-Type', 'Content-Length', 'Cache-Control']) response.removeHeader(name)
-    response.statusCode = 404
-    response.end()
-  }
-  content.once('open', (descriptor) => {
-    try {
-      // Of what was opened: by now the name may be gone.
-      response.setHeader('Content-Length', fstatSync(descriptor).size)
-    } catch {
-      return fail()
-    }
-    response.setHeader('Content-Type', TYPES[extname(file).toLowerCase()] ?? 'application/octet-stream')
-    response.setHeader('Cache-Control', caching)
-    if (request.method === 'GET') return void content.pipe(response)
-    content.destroy()
-    response.end()
-  })
-  content.once('error', fail)
-  response.once('close', () => content.destroy())
 }
