@@ -1,9 +1,8 @@
 /** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
-import { readlinkSync } from 'node:fs'
 import { Failure } from '../protocol/failure.ts'
 import type { Operation, Params, Result } from '../protocol/messages.ts'
 import { pm2Missing } from '../protocol/server-programs.ts'
-import { listWorkers, servedRelease, toStates, type Worker } from './activation/fleet.ts'
+import { isOurs, listWorkers, programOf, servedRelease, toStates, type Worker } from './activation/fleet.ts'
 import { interruptedActivation } from './activation/interrupted.ts'
 import { type ActivationContext, startActivation, watchActivation } from './activation/start.ts'
 import { auditRelease } from './audit.ts'
@@ -34,6 +33,7 @@ import { inspectServer } from './server.ts'
 import { readableByOthers } from './umask.ts'
 import { createUploads } from './upload.ts'
 import { servingRelease } from './serving.ts'
+import { workerStart } from './worker-start.ts'
 import { readWorkers } from './workers.ts'
 
 export interface AgentOptions {
@@ -70,18 +70,6 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
   const installedPm2 = (): InstalledPm2 => {
     if (search.found !== null) return search.found
     throw pm2Missing(search.searched, process.execPath)
-  }
-
-  /** The Node that PM2 runs the workers with: its daemon's own. */
-  const workerNode = (): string => {
-    const daemon = daemonPid(home)
-    if (daemon === null) return process.execPath
-    try {
-      const node = readlinkSync(`/proc/${daemon}/exe`)
-      return node.endsWith(' (deleted)') ? process.execPath : node
-    } catch {
-      return process.execPath
-    }
   }
 
   const existing = async (id: string): Promise<string> => {
@@ -160,7 +148,8 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         const records = await readWorkers(layout.workers)
         assertNameIsOurs(layout, processes)
         await assertPortIsOurs(runtime.host, runtime.port, { processes, records, daemon: daemonPid(home) })
-        return verifyCandidate(layout, id, runtime, workerNode())
+        const kept = processes.find((process) => isOurs(process, programOf(layout)))
+        return verifyCandidate(layout, id, runtime, workerStart(base, home, kept?.definition ?? null))
       },
       discard: async ({ id, remove }) => {
         const live = await liveRelease(layout)

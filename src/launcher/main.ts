@@ -10,6 +10,7 @@ import { pathToFileURL } from 'node:url'
 import { setTimeout as delay } from 'node:timers/promises'
 import { lastActivation, readActivation } from '../server/activation-file.ts'
 import { sinceBoot } from '../server/since-boot.ts'
+import { becomeLikeWorker } from './candidate.ts'
 import { applyEnvironment } from './environment.ts'
 import { createFrontDoor, type FrontDoor } from './front-door.ts'
 import { otherReleases } from './other-releases.ts'
@@ -35,6 +36,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
 
   // A candidate ends with the agent that started it.
   if (candidate) {
+    becomeLikeWorker(release.directory)
     process.once('disconnect', () => process.exit(1))
     process.channel?.unref()
   }

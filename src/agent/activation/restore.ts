@@ -13,10 +13,11 @@ import { troubleOf } from '../trouble.ts'
 import { readWorkers } from '../workers.ts'
 import { bringUp, trim } from './bring-up.ts'
 import { carryOldStatic } from './carry.ts'
-import type { Activation, Goal } from './context.ts'
-import { logsSince } from './evidence.ts'
+import type { Activation } from './context.ts'
+import { daemonLogSince, logsSince } from './evidence.ts'
 import { isOurs, listWorkers, pm2App, servedRelease, serves, toStates } from './fleet.ts'
 import { stopAll } from './halt.ts'
+import type { Goal } from './goal.ts'
 import { heal } from './heal.ts'
 import { instancesOf } from './instances.ts'
 import { mayRunTogether } from './memory.ts'
@@ -86,7 +87,7 @@ async function goBack(activation: Activation, previous: Goal): Promise<void> {
   const { release, runtime } = previous
   // The failed release may have served for a moment, although it was never shown to.
   await carryOldStatic(activation, release, [target.release])
-  const app = pm2App(layout, appName, runtime, times)
+  const app = pm2App(layout, appName, previous, times)
   const instances = instancesOf(runtime)
   const present = await pm2.list(appName)
 
@@ -175,8 +176,11 @@ async function verdict(
   }
 }
 
+/** Of PM2's own log, which is about its daemon in the first place. */
+const DAEMON_LINES = 15
+
 async function withEvidence(
-  { pm2, appName, logs }: Activation,
+  { job, pm2, appName, logs }: Activation,
   during: ActivationStep,
   failure: Failure,
 ): Promise<Failure> {
@@ -184,7 +188,9 @@ async function withEvidence(
     (processes) => logsSince(processes, logs),
     () => '',
   )
-  const evidence = [failure.evidence ?? '', lastLines(text)].filter((part) => part !== '').join('\n')
+  const daemon = await daemonLogSince(job.pm2Home, appName, logs)
+  const parts = [failure.evidence ?? '', lastLines(daemon, DAEMON_LINES), lastLines(text)]
+  const evidence = parts.filter((part) => part !== '').join('\n')
   const remedy = failure.remedy ?? remedies[failure.code]
   const message = `${failure.message} (during ${during})`
   return failure.reworded(message, remedy === undefined ? { evidence } : { evidence, remedy })
