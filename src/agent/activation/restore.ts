@@ -20,7 +20,7 @@ import { stopAll } from './halt.ts'
 import type { Goal } from './goal.ts'
 import { heal } from './heal.ts'
 import { instancesOf } from './instances.ts'
-import { mayRunTogether } from './memory.ts'
+import { availableMemory, mayRunTogether } from './memory.ts'
 import { observe } from './observe.ts'
 import { dismissForgotten } from './signals.ts'
 
@@ -83,7 +83,7 @@ async function goBackWhateverDies(activation: Activation, previous: Goal): Promi
  * the old one in its place.
  */
 async function goBack(activation: Activation, previous: Goal): Promise<void> {
-  const { layout, pm2, appName, target, times } = activation
+  const { job, layout, pm2, appName, target, times } = activation
   const { release, runtime } = previous
   // The failed release may have served for a moment, although it was never shown to.
   await carryOldStatic(activation, release, [target.release])
@@ -94,7 +94,8 @@ async function goBack(activation: Activation, previous: Goal): Promise<void> {
   const oneByOne = async () => {
     // The workers that were told to stay hold the places that a reload needs.
     await activation.announce({ stay: 0 }).catch(() => undefined)
-    await bringUp(activation, app, release, instances, mayRunTogether(present, instances), times.heal)
+    const together = mayRunTogether(present, instances, availableMemory(daemonPid(job.pm2Home)))
+    await bringUp(activation, app, release, instances, together, times.heal)
   }
   const left = await othersStay(activation, previous)
   const heals = left > 0 && (left >= times.heal || !(await stillServes(activation)))
