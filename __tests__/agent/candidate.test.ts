@@ -76,7 +76,7 @@ describe('a candidate that outlives its agent', () => {
   const discard = ({ app, id }: FakeRelease) =>
     createOperations({ base: app, appName: 'site', binPath: [], agentFile: '' }).handlers.discard(
       { id, remove: true },
-      { body: (async function* () {})(), event: () => undefined },
+      { body: (async function* () {})(), event: () => undefined, alive: () => undefined },
     )
 
   test.each([

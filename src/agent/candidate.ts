@@ -27,6 +27,7 @@ export async function verifyCandidate(
   id: string,
   runtime: Runtime,
   start: WorkerStart,
+  alive: () => void = () => undefined,
 ): Promise<Result<'verify'>> {
   const directory = releaseDirectory(layout, id)
   const { launcher } = releaseFiles(directory)
@@ -88,6 +89,7 @@ export async function verifyCandidate(
             : `never listened on its PORT within ${health.timeoutMs} ms`,
         )
       }
+      alive()
       await delay(POLL)
     }
   }

@@ -49,6 +49,11 @@ export interface AgentOptions {
 export interface Call {
   readonly body: AsyncIterable<Buffer>
   event(value: unknown): void
+  /**
+   * Says that the work goes on. Only for what has just made a step, or has a limit of its own: whoever waits gives up
+   * an agent that is silent.
+   */
+  alive(): void
 }
 
 export type Handlers = { readonly [O in Operation]: (params: Params<O>, call: Call) => Promise<Result<O>> }
@@ -134,11 +139,11 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
           processes: (await workers()).map(({ process }) => process),
           daemon: daemonPid(home),
         }),
-      audit: async ({ id }) => {
+      audit: async ({ id }, { alive }) => {
         await existing(id)
-        return auditRelease(layout, id)
+        return auditRelease(layout, id, alive)
       },
-      verify: async ({ id }) => {
+      verify: async ({ id }, { alive }) => {
         await existing(id)
         makeFolders(layout)
         await endOrphanedCandidates(layout)
@@ -149,7 +154,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         assertNameIsOurs(layout, processes)
         await assertPortIsOurs(runtime.host, runtime.port, { processes, records, daemon: daemonPid(home) })
         const kept = processes.find((process) => isOurs(process, programOf(layout)))
-        return verifyCandidate(layout, id, runtime, workerStart(base, home, kept?.definition ?? null))
+        return verifyCandidate(layout, id, runtime, workerStart(base, home, kept?.definition ?? null), alive)
       },
       discard: async ({ id, remove }) => {
         const live = await liveRelease(layout)
@@ -161,10 +166,10 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         await removeRelease(layout, id)
         return { removed: true }
       },
-      activate: (request, { event }) => startActivation(context(), request, event),
-      watch: ({ activation, withdraw }, { event }) =>
-        watchActivation(layout, context, activation, withdraw, event),
-      cleanup: ({ keep, lockTimeoutMs }) => cleanUp(layout, keep, lockTimeoutMs),
+      activate: (request, { event, alive }) => startActivation(context(), request, { onEntry: event, alive }),
+      watch: ({ activation, withdraw }, { event, alive }) =>
+        watchActivation(layout, context, activation, withdraw, { onEntry: event, alive }),
+      cleanup: ({ keep, activation }, { alive }) => cleanUp(layout, keep, activation, alive),
     },
     end: () => uploads.abandon(),
   }
