@@ -7,6 +7,7 @@ import { verifyCandidate } from '../../src/agent/candidate.ts'
 import { endOrphanedCandidates, recordCandidate } from '../../src/agent/candidates.ts'
 import { layoutOf, makeFolders } from '../../src/agent/layout.ts'
 import { createOperations } from '../../src/agent/operations.ts'
+import { workerStart } from '../../src/agent/worker-start.ts'
 import { startTimeOf } from '../../src/server/process-identity.ts'
 import { type FakeRelease, type FakeReleaseOptions, makeRelease } from '../launcher/fake-release.ts'
 import { compile } from '../support/compile.ts'
@@ -26,6 +27,8 @@ afterEach(() => {
   for (const pid of left.splice(0)) if (startTimeOf(pid) !== null) process.kill(pid, 'SIGKILL')
 })
 
+const start = (app: string) => workerStart(app, join(app, 'no-pm2'), null)
+
 async function make(options: FakeReleaseOptions) {
   const release = await makeRelease(folder(), compiled, options)
   const layout = layoutOf(release.app)
@@ -35,7 +38,7 @@ async function make(options: FakeReleaseOptions) {
     release,
     layout,
     written,
-    verify: () => verifyCandidate(layout, release.id, release.runtime, process.execPath),
+    verify: async () => verifyCandidate(layout, release.id, release.runtime, await start(release.app)),
   }
 }
 
@@ -45,7 +48,7 @@ function startAgent({ app, id, runtime }: FakeRelease): ChildProcess {
   const code = `
     const { verifyCandidate } = require(${at('agent/candidate.js')})
     const { layoutOf } = require(${at('agent/layout.js')})
-    verifyCandidate(layoutOf(${JSON.stringify(app)}), '${id}', ${JSON.stringify(runtime)}, process.execPath)
+    verifyCandidate(layoutOf(${JSON.stringify(app)}), '${id}', ${JSON.stringify(runtime)}, ${JSON.stringify(start(app))})
       .catch((error) => { console.error(error); process.exit(1) })`
   const agent = spawn(process.execPath, ['-e', code], { stdio: 'inherit' })
   agents.push(agent)
@@ -73,7 +76,7 @@ describe('a candidate that outlives its agent', () => {
   const discard = ({ app, id }: FakeRelease) =>
     createOperations({ base: app, appName: 'site', binPath: [], agentFile: '' }).handlers.discard(
       { id, remove: true },
-      { body: (async function* () {})(), event: () => undefined },
+      { body: (async function* () {})(), event: () => undefined, alive: () => undefined },
     )
 
   test.each([
@@ -102,8 +105,8 @@ describe('a candidate that outlives its agent', () => {
 
   test('is ended beside an agent that hangs, once it has run for longer than it may', async () => {
     const { layout } = await make({})
-    const start = () => spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' })
-    const [late, punctual] = [start(), start()]
+    const sleep = () => spawn('sleep', ['1000'], { detached: true, stdio: 'ignore' })
+    const [late, punctual] = [sleep(), sleep()]
     left.push(late.pid!, punctual.pid!)
     await recordCandidate(layout, late.pid!, 0)
     await recordCandidate(layout, punctual.pid!, 60_000)

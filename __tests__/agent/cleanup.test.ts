@@ -2,16 +2,17 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { cleanUp } from '../../src/agent/cleanup.ts'
 import { activationFiles } from '../../src/agent/activation/job.ts'
 import { type Layout, layoutOf, releaseDirectory, releaseFiles } from '../../src/agent/layout.ts'
-import { lockHolder, takeLock } from '../../src/agent/lock.ts'
+import { lockHolder } from '../../src/agent/lock.ts'
 import { writeOwner } from '../../src/agent/owner.ts'
 import { pointCurrentAt } from '../../src/agent/releases.ts'
+import { bootId } from '../../src/agent/processes.ts'
 import { uploadOwner } from '../../src/agent/sources.ts'
 import { startTimeOf } from '../../src/server/process-identity.ts'
-import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { newLayout, request, writeRelease } from './releases-on-disk.ts'
 
@@ -39,7 +40,7 @@ test('cleanup removes what dead workers said of themselves, and nothing of livin
   mkdirSync(layout.workers, { recursive: true })
   writeFileSync(join(layout.workers, `${process.pid}.json`), JSON.stringify(self))
   writeFileSync(join(layout.workers, '999999999.json'), JSON.stringify({ ...self, pid: 999_999_999 }))
-  await cleanUp(layout, 3, 0)
+  await cleanUp(layout, 3)
   expect(readdirSync(layout.workers)).toEqual([`${process.pid}.json`])
 })
 
@@ -50,35 +51,35 @@ describe('cleanup keeps', () => {
     for (const name of theirs) mkdirSync(join(layout.releases, name))
     for (const number of [1, 2, 3]) writeRelease(layout, id(number), at(number))
     await pointCurrentAt(layout, id(3))
-    const result = await cleanUp(layout, 1, 0)
-    expect(result).toEqual({ removed: [id(1)], inUse: [], kept: [id(2), id(3)] })
+    const result = await cleanUp(layout, 1)
+    expect(result).toEqual({ removed: [id(1)], inUse: [], kept: [id(2), id(3)], leftTo: null })
     expect(readdirSync(layout.releases).sort()).toEqual([...theirs, id(2), id(3)])
   })
 
   test('so many verified releases, the live one included', async () => {
     const layout = await deployed(6)
-    const result = await cleanUp(layout, 3, 0)
-    expect(result).toEqual({ removed: [1, 2, 3].map(id), inUse: [], kept: [4, 5, 6].map(id) })
+    const result = await cleanUp(layout, 3)
+    expect(result).toEqual({ removed: [1, 2, 3].map(id), inUse: [], kept: [4, 5, 6].map(id), leftTo: null })
     expect(readdirSync(layout.releases).sort()).toEqual([4, 5, 6].map(id))
   })
 
   test('the live one and the previous one, were only one to be kept', async () => {
     const layout = await deployed(4)
-    expect((await cleanUp(layout, 1, 0)).kept).toEqual([3, 4].map(id))
+    expect((await cleanUp(layout, 1)).kept).toEqual([3, 4].map(id))
   })
 
   test('the one that was live before a rollback, whatever its id', async () => {
     const layout = await deployed(5)
     writeRelease(layout, id(2), at(50))
     await pointCurrentAt(layout, id(2))
-    const { kept } = await cleanUp(layout, 1, 0)
+    const { kept } = await cleanUp(layout, 1)
     expect(kept).toEqual(expect.arrayContaining([id(2), id(5)]))
   })
 
   test('what is newer than the live one: it may be on its way', async () => {
     const layout = await deployed(2)
     writeRelease(layout, id(9))
-    expect((await cleanUp(layout, 1, 0)).kept).toContain(id(9))
+    expect((await cleanUp(layout, 1)).kept).toContain(id(9))
   })
 
   test('what was sent before the live one, and still waits for its turn', async () => {
@@ -91,11 +92,11 @@ describe('cleanup keeps', () => {
     const job = { base: '', appName: '', pm2Path: '', pm2Version: '', pm2Home: '', request: waiting }
     writeFileSync(files.job, JSON.stringify(job))
     await writeOwner(files.owner)
-    expect((await cleanUp(layout, 1, 0)).removed).toEqual([])
+    expect((await cleanUp(layout, 1)).removed).toEqual([])
 
     rmSync(files.owner)
     writeFileSync(files.owner, JSON.stringify({ pid: process.pid, startTime: 'of another process' }))
-    expect((await cleanUp(layout, 1, 0)).removed).toEqual([id(2)])
+    expect((await cleanUp(layout, 1)).removed).toEqual([id(2)])
   })
 
   test('a release that a process works in, until it has ended', async () => {
@@ -106,14 +107,15 @@ describe('cleanup keeps', () => {
     started.push(child)
     await once(child, 'spawn')
 
-    expect(await cleanUp(layout, 2, 0)).toEqual({
+    expect(await cleanUp(layout, 2)).toEqual({
       removed: [2, 3].map(id),
       inUse: [id(1)],
       kept: [1, 4, 5].map(id),
+      leftTo: null,
     })
     child.kill('SIGKILL')
     await once(child, 'exit')
-    expect((await cleanUp(layout, 2, 0)).removed).toEqual([id(1)])
+    expect((await cleanUp(layout, 2)).removed).toEqual([id(1)])
   })
 
   test('a release that a process works in, also where the app’s folder is reached through a link', async () => {
@@ -123,7 +125,7 @@ describe('cleanup keeps', () => {
     await once(child, 'spawn')
     const link = join(folder(), 'link')
     symlinkSync(layout.base, link)
-    expect((await cleanUp(layoutOf(link), 1, 0)).inUse).toEqual([id(1)])
+    expect((await cleanUp(layoutOf(link), 1)).inUse).toEqual([id(1)])
   })
 
   test('a release that a living worker says it runs, wherever it works', async () => {
@@ -141,17 +143,22 @@ describe('cleanup keeps', () => {
     }
     const file = join(layout.workers, `${process.pid}.json`)
     writeFileSync(file, JSON.stringify(record))
-    expect((await cleanUp(layout, 2, 0)).inUse).toEqual([id(1)])
+    expect((await cleanUp(layout, 2)).inUse).toEqual([id(1)])
 
     writeFileSync(file, JSON.stringify({ ...record, startTime: 'of an earlier process' }))
-    expect((await cleanUp(layout, 2, 0)).removed).toEqual([id(1)])
+    expect((await cleanUp(layout, 2)).removed).toEqual([id(1)])
     expect(existsSync(file)).toBe(false)
   })
 
   test('everything as long as nothing is live', async () => {
     const layout = newLayout(folder())
     for (const number of [1, 2, 3]) writeRelease(layout, id(number), at(number))
-    expect(await cleanUp(layout, 1, 0)).toEqual({ removed: [], inUse: [], kept: [1, 2, 3].map(id) })
+    expect(await cleanUp(layout, 1)).toEqual({
+      removed: [],
+      inUse: [],
+      kept: [1, 2, 3].map(id),
+      leftTo: null,
+    })
   })
 })
 
@@ -159,7 +166,7 @@ describe('cleanup removes', () => {
   test('what never went live and is older than what is', async () => {
     const layout = await deployed(3)
     writeRelease(layout, '20251231000000')
-    expect((await cleanUp(layout, 5, 0)).removed).toEqual(['20251231000000'])
+    expect((await cleanUp(layout, 5)).removed).toEqual(['20251231000000'])
   })
 
   test('what dead sessions left behind, and nothing that is a living one’s or has just begun', async () => {
@@ -177,7 +184,7 @@ describe('cleanup removes', () => {
     mkdirSync(join(layout.incoming, '20260101000003'))
     mkdirSync(join(layout.incoming, '20260101000004.removed'))
     minutesAgo(join(layout.incoming, '20260101000004.removed'))
-    await cleanUp(layout, 5, 0)
+    await cleanUp(layout, 5)
     expect(readdirSync(layout.incoming).sort()).toEqual(['20260101000001', '20260101000003'])
   })
 })
@@ -192,7 +199,7 @@ test('cleanup removes what was killed in the middle of writing a file, unless th
     utimesSync(join(layout.own, path), past, past)
   }
   writeFileSync(join(layout.workers, '4712.json.tmp'), '')
-  await cleanUp(layout, 5, 0)
+  await cleanUp(layout, 5)
   expect(paths.filter((path) => existsSync(join(layout.own, path)))).toEqual([])
   for (const path of ['workers/4712.json.tmp', 'agent/a.cjs', 'journal.jsonl']) {
     expect(existsSync(join(layout.own, path))).toBe(true)
@@ -209,19 +216,49 @@ describe('cleanup of agents', () => {
       writeFileSync(join(agents, name), '')
       utimesSync(join(agents, name), Date.now() / 1000 - days * day, Date.now() / 1000 - days * day)
     }
-    await cleanUp(layout, 5, 0)
+    await cleanUp(layout, 5)
     expect(readdirSync(agents).sort()).toEqual(['b.cjs', 'c.cjs'])
   })
 })
 
 describe('cleanup', () => {
-  test('waits for the lock, and gives it back', async () => {
+  /** Another process has the lock, for an activation. */
+  async function locked(layout: Layout, activation: string): Promise<ChildProcess> {
+    const holder = spawn('sleep', ['1000'])
+    started.push(holder)
+    const { pid } = holder
+    const content = {
+      pid,
+      startTime: startTimeOf(pid!),
+      bootId: bootId(),
+      owner: 'run 8',
+      activation,
+      since: '',
+    }
+    writeFileSync(join(layout.lock, '1.json'), JSON.stringify(content))
+    return holder
+  }
+
+  test('is left to another deploy that is at work, at once', async () => {
     const layout = await deployed(3)
-    const lock = await takeLock(layout.lock, 'an activation', 0)
-    expect(await failureOf(cleanUp(layout, 1, 0))).toMatchObject({ code: 'locked' })
+    await locked(layout, 'theirs')
+    const begun = performance.now()
+    expect(await cleanUp(layout, 1, 'ours')).toMatchObject({
+      removed: [],
+      kept: [1, 2, 3].map(id),
+      leftTo: expect.stringContaining('run 8'),
+    })
+    expect(performance.now() - begun).toBeLessThan(2000)
+  })
+
+  test('waits until its own activation has given back the lock, and gives it back itself', async () => {
+    const layout = await deployed(3)
+    const activation = await locked(layout, 'ours')
+    const cleaned = cleanUp(layout, 1, 'ours')
+    await delay(500)
     expect(readdirSync(layout.releases)).toHaveLength(3)
-    await lock.release()
-    expect((await cleanUp(layout, 1, 0)).removed).toEqual([id(1)])
+    activation.kill('SIGKILL')
+    expect(await cleaned).toMatchObject({ removed: [id(1)], leftTo: null })
     expect(await lockHolder(layout.lock)).toBeNull()
   })
 })

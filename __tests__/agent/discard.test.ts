@@ -17,7 +17,7 @@ function discarding() {
   const { discard } = createOperations(options).handlers
   return {
     layout,
-    discard: () => discard({ id, remove: true }, { body: (async function* () {})(), event() {} }),
+    discard: () => discard({ id, remove: true }, { body: (async function* () {})(), event() {}, alive() {} }),
   }
 }
 

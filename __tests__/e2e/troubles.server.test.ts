@@ -227,7 +227,8 @@ describe('on the server', () => {
   })
 
   test('a first release that dies only once PM2 runs it leaves the app stopped', async () => {
-    const code = `if (process.env.pm_id !== undefined) setTimeout(() => { console.error('dead under PM2'); process.exit(1) }, 1000)`
+    const dies = `require('node:fs').writeSync(2, 'words of Node itself\\n'); console.error('dead under PM2'); process.exit(1)`
+    const code = `if (process.env.pm_id !== undefined) setTimeout(() => { ${dies} }, 1000)`
     const broken = sabotage(workspace.copyBuilt(), code)
     try {
       const run = await deploy({}, broken)
@@ -237,6 +238,8 @@ describe('on the server', () => {
         'live-release': '',
       })
       expect(run.summary).toContain('dead under PM2')
+      // Not in the app's logs: PM2 has it in its own.
+      expect(run.summary).toContain('words of Node itself')
       expect((await server.pm2List()).filter(({ pm2_env }) => pm2_env.status === 'online')).toEqual([])
       expect(existsSync(join(server.app, 'current'))).toBe(false)
     } finally {

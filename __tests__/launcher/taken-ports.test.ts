@@ -47,7 +47,7 @@ async function verify(code: string, node = 'current') {
   const { app, id, runtime } = await makeRelease(folder(), compiled, { server })
   const layout = layoutOf(app)
   makeFolders(layout)
-  return verifyCandidate(layout, id, runtime, binary(node))
+  return verifyCandidate(layout, id, runtime, { node: binary(node), cwd: app, env: {}, limits: '' })
 }
 
 describe.each(NODES)('on Node.js %s', (node) => {

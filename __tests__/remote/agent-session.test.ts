@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { Duplex, PassThrough } from 'node:stream'
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout as delay } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { Failure } from '../../src/protocol/failure.ts'
 import { decodeFrames, encodeFrame, encodeMessage, type Frame, frameKind } from '../../src/protocol/frames.ts'
@@ -93,6 +93,15 @@ describe('a session with a real agent', () => {
     // It was never verified: what is live afterwards outlives it.
     expect(await rehearsed()).toEqual({ sent: [], findings: [], pruned: [id] })
     expect(listing(home)).toEqual(before)
+  })
+
+  test('is lost when its process is stopped', async () => {
+    home = folder()
+    shell = localShell({ env: { HOME: home, PATH: dirname(process.execPath) } })
+    const agent = await openAgent(shell, agentOf(compiled), 10_000, undefined, () => 1000)
+    await agent.call('releases', {})
+    process.kill(-shell.child!.pid!, 'SIGSTOP')
+    expect(await failureOf(agent.call('releases', {}))).toMatchObject({ code: 'connection-lost' })
   })
 
   test('goes on after a failed operation, with other calls waiting', async () => {
@@ -252,9 +261,9 @@ const bootstrap = {
   options: { appName: 'site', binPath: [] },
 }
 
-async function openPlayed() {
+async function openPlayed(silenceMs = 60_000) {
   const played = playedAgent()
-  const opening = openAgent(played.remote, bootstrap, 10_000)
+  const opening = openAgent(played.remote, bootstrap, 10_000, undefined, () => silenceMs)
   await Promise.resolve()
   played.greet('ready')
   return { played, agent: await opening }
@@ -332,6 +341,50 @@ describe('a call', () => {
     expect(await call).toMatchObject({ code: 'disk-full' })
     expect(finished).toBe(true)
     expect(listening()).toEqual(before)
+  })
+})
+
+describe('an agent that is silent for too long', () => {
+  const lost = { code: 'connection-lost', message: expect.stringContaining('did not respond') }
+
+  test('is a lost connection, for every call that waits', async () => {
+    const { played, agent } = await openPlayed(200)
+    const calls = [agent.call('releases', {}), agent.call('status', {})].map(failureOf)
+    expect(await Promise.all(calls)).toMatchObject([lost, lost])
+    expect(await failureOf(agent.call('releases', {}))).toMatchObject(lost)
+    expect(played.channel.destroyed).toBe(true)
+  })
+
+  test('is not one that says it goes on, nor one that answers one call after the other', async () => {
+    const { played, agent } = await openPlayed(400)
+    const calls = [agent.call('releases', {}), agent.call('releases', {})]
+    for (const kind of ['alive', 'event', 'alive', 'result']) {
+      await delay(150)
+      played.reply(1, kind, kind === 'result' ? { releases: [] } : null)
+    }
+    await delay(150)
+    played.reply(2, 'result', { releases: [] })
+    expect(await Promise.all(calls)).toEqual([{ releases: [] }, { releases: [] }])
+  })
+
+  test('is not one that nobody has asked anything', async () => {
+    const { played, agent } = await openPlayed(100)
+    const call = agent.call('releases', {})
+    played.reply(1, 'result', { releases: [] })
+    await call
+    await delay(300)
+    expect(played.channel.destroyed).toBe(false)
+  })
+
+  test('is one that no longer takes what is sent', async () => {
+    const { agent } = await openPlayed(300)
+    async function* endless() {
+      for (;;) {
+        await setImmediate()
+        yield Buffer.alloc(64 * 1024)
+      }
+    }
+    expect(await failureOf(agent.call('stage', stageParams, { body: endless() }))).toMatchObject(lost)
   })
 })
 
@@ -419,6 +472,11 @@ describe('opening', () => {
       code: 'no-shell',
       evidence: 'This account is currently not available.',
     })
+  })
+
+  test('does not wait for a command that never starts', async () => {
+    const remote = { exec: () => new Promise<never>(() => undefined) }
+    expect(await failureOf(openAgent(remote, bootstrap, 50))).toMatchObject({ code: 'no-shell' })
   })
 
   test('does not wait for ever', async () => {

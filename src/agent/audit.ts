@@ -13,7 +13,11 @@ import { readInfo, readRuntime } from './releases.ts'
  * must be there, and shared paths lead out of the release; all others must have the bytes that arrived.
  * @throws Failure `release-damaged` naming the first path that does not match
  */
-export async function auditRelease(layout: Layout, id: string): Promise<{ files: number; bytes: number }> {
+export async function auditRelease(
+  layout: Layout,
+  id: string,
+  alive: () => void = () => undefined,
+): Promise<{ files: number; bytes: number }> {
   const directory = releaseDirectory(layout, id)
   const { manifest } = releaseFiles(directory)
   const { entry: server, distDir, contentHash } = await readInfo(layout, id)
@@ -48,6 +52,7 @@ export async function auditRelease(layout: Layout, id: string): Promise<{ files:
     for await (const entry of readManifest(manifest)) {
       if (shared.some((path) => entry.path === path || entry.path.startsWith(`${path}/`))) continue
       await assertWhole(entry)
+      alive()
       if (entry.kind !== 'file') continue
       files += 1
       bytes += entry.size

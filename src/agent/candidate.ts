@@ -6,10 +6,11 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { askHealth } from '../server/health.ts'
 import { Failure } from '../protocol/failure.ts'
 import type { Result, Runtime } from '../protocol/messages.ts'
-import { cleanEnvironment } from './environment.ts'
 import { recordCandidate } from './candidates.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { signal } from './processes.ts'
+import { readInfo } from './releases.ts'
+import { nodeArguments, type WorkerStart } from './worker-start.ts'
 import { readWorker } from './workers.ts'
 
 const POLL = 50
@@ -25,10 +26,13 @@ export async function verifyCandidate(
   layout: Layout,
   id: string,
   runtime: Runtime,
-  node: string,
+  start: WorkerStart,
+  alive: () => void = () => undefined,
 ): Promise<Result<'verify'>> {
   const directory = releaseDirectory(layout, id)
   const { launcher } = releaseFiles(directory)
+  const { node, cwd, env, limits } = start
+  const options = nodeArguments(runtime.nodeOptions, directory, (await readInfo(layout, id)).entry)
   const logFile = join(layout.incoming, `${id}.candidate.log`)
   const log = openSync(logFile, 'w+', 0o600)
   // Without a name it goes with the processes that have it open, whichever of them is killed.
@@ -36,9 +40,9 @@ export async function verifyCandidate(
   const child = spawn(
     '/bin/sh',
     // It begins once it is on record.
-    ['-c', 'read -r go && exec "$0" "$@"', node, ...runtime.nodeOptions, launcher, '--candidate'],
+    ['-c', `read -r go || exit\n${limits}\nexec "$0" "$@"`, node, ...options, launcher, '--candidate'],
     // A group of its own: what the app starts goes with it.
-    { cwd: directory, env: cleanEnvironment(), stdio: ['pipe', log, log, 'ipc'], detached: true },
+    { cwd, env, stdio: ['pipe', log, log, 'ipc'], detached: true },
   )
   const exit = new Promise<string>((resolve) => {
     child.once('error', (error) => resolve(error.message))
@@ -87,6 +91,7 @@ export async function verifyCandidate(
             : `never listened on its PORT within ${health.timeoutMs} ms`,
         )
       }
+      alive()
       await delay(POLL)
     }
   }
@@ -114,7 +119,8 @@ function takenAddress(text: string): string | undefined {
 }
 
 /**
- * Lets a candidate begin, on record. Its standard input stays open, as a worker's does under PM2.
+ * Lets a candidate begin, on record. Its standard input is at its end, as a worker's is: whoever started PM2's daemon
+ * has gone.
  * @returns what ends the record
  */
 async function begin(
@@ -126,7 +132,7 @@ async function begin(
   stdin?.on('error', () => undefined)
   if (pid === undefined) return undefined
   const forget = await recordCandidate(layout, pid, limitMs)
-  stdin?.write('go\n')
+  stdin?.end('go\n')
   return forget
 }
 

@@ -4,12 +4,13 @@
  */
 import { lstat, readdir, realpath, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
+import { Failure } from '../protocol/failure.ts'
 import type { Result } from '../protocol/messages.ts'
 import { readJob } from './activation/job.ts'
 import { endOrphanedCandidates } from './candidates.ts'
 import type { Layout } from './layout.ts'
 import { releaseDirectory } from './layout.ts'
-import { takeLock } from './lock.ts'
+import { type Lock, lockedFor, takeLock } from './lock.ts'
 import { trimJournal } from './journal.ts'
 import { ownerLives } from './owner.ts'
 import { workingDirectories } from './processes.ts'
@@ -30,13 +31,20 @@ const JUST_BEGUN = 60_000
 /** An agent that no session has used for this long belongs to a version that nobody runs any more, in ms. */
 const AGENT_UNUSED = 7 * 24 * 60 * 60_000
 
-/** @param keep verified releases to keep, the live one included */
+/**
+ * Leaves it to whoever holds the lock: another deploy, which cleans up after itself.
+ * @param keep verified releases to keep, the live one included
+ * @param activation of this run, whose process may still be giving back the lock
+ */
 export async function cleanUp(
   layout: Layout,
   keep: number,
-  lockTimeoutMs: number,
+  activation: string | null = null,
+  alive: () => void = () => undefined,
 ): Promise<Result<'cleanup'>> {
-  const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs)
+  const lock = await lockUnlessHeld(layout, activation)
+  if (typeof lock === 'string')
+    return { removed: [], inUse: [], kept: await releaseIds(layout), leftTo: lock }
   try {
     await endOrphanedCandidates(layout)
     const live = await liveRelease(layout)
@@ -49,7 +57,10 @@ export async function cleanUp(
     })
     const used = await releasesInUse(layout, ids)
     const removed = doomed.filter((id) => !used.has(id))
-    for (const id of removed) await removeRelease(layout, id)
+    for (const id of removed) {
+      await removeRelease(layout, id)
+      alive()
+    }
     await removeLeftovers(layout)
     await removeOldAgents(layout)
     await trimJournal(layout.journal)
@@ -58,9 +69,28 @@ export async function cleanUp(
       removed,
       inUse: doomed.filter((id) => used.has(id)),
       kept: ids.filter((id) => !removed.includes(id)),
+      leftTo: null,
     }
   } finally {
     await lock.release()
+  }
+}
+
+/** An activation gives back the lock a moment after its verdict, in ms. */
+const AFTERMATH = 5000
+
+/** @returns the lock, or who holds it */
+async function lockUnlessHeld({ lock }: Layout, activation: string | null): Promise<Lock | string> {
+  let holder = ''
+  const giveUp = async () => {
+    const other = await lockedFor(lock)
+    return other !== null && other !== activation
+  }
+  try {
+    return await takeLock(lock, 'a cleanup', AFTERMATH, { onWait: (words) => (holder = words), giveUp })
+  } catch (error) {
+    if (!['locked', 'withdrawn'].includes(Failure.from(error).code)) throw error
+    return holder
   }
 }
 

@@ -1,9 +1,8 @@
 /** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
-import { readlinkSync } from 'node:fs'
 import { Failure } from '../protocol/failure.ts'
 import type { Operation, Params, Result } from '../protocol/messages.ts'
 import { pm2Missing } from '../protocol/server-programs.ts'
-import { listWorkers, servedRelease, toStates, type Worker } from './activation/fleet.ts'
+import { isOurs, listWorkers, programOf, servedRelease, toStates, type Worker } from './activation/fleet.ts'
 import { interruptedActivation } from './activation/interrupted.ts'
 import { type ActivationContext, startActivation, watchActivation } from './activation/start.ts'
 import { auditRelease } from './audit.ts'
@@ -35,6 +34,7 @@ import { inspectServer } from './server.ts'
 import { readableByOthers } from './umask.ts'
 import { createUploads } from './upload.ts'
 import { servingRelease } from './serving.ts'
+import { workerStart } from './worker-start.ts'
 import { readWorkers } from './workers.ts'
 
 export interface AgentOptions {
@@ -50,6 +50,11 @@ export interface AgentOptions {
 export interface Call {
   readonly body: AsyncIterable<Buffer>
   event(value: unknown): void
+  /**
+   * Says that the work goes on. Only for what has just made a step, or has a limit of its own: whoever waits gives up
+   * an agent that is silent.
+   */
+  alive(): void
 }
 
 export type Handlers = { readonly [O in Operation]: (params: Params<O>, call: Call) => Promise<Result<O>> }
@@ -71,18 +76,6 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
   const installedPm2 = (): InstalledPm2 => {
     if (search.found !== null) return search.found
     throw pm2Missing(search.searched, process.execPath)
-  }
-
-  /** The Node that PM2 runs the workers with: its daemon's own. */
-  const workerNode = async (): Promise<string> => {
-    const daemon = await daemonPid(home)
-    if (daemon === null) return process.execPath
-    try {
-      const node = readlinkSync(`/proc/${daemon}/exe`)
-      return node.endsWith(' (deleted)') ? process.execPath : node
-    } catch {
-      return process.execPath
-    }
   }
 
   const existing = async (id: string): Promise<string> => {
@@ -146,11 +139,11 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
           processes: (await workers()).map(({ process }) => process),
           daemon: await daemonPid(home),
         }),
-      audit: async ({ id }) => {
+      audit: async ({ id }, { alive }) => {
         await existing(id)
-        return auditRelease(layout, id)
+        return auditRelease(layout, id, alive)
       },
-      verify: async ({ id }) => {
+      verify: async ({ id }, { alive }) => {
         await existing(id)
         makeFolders(layout)
         await endOrphanedCandidates(layout)
@@ -164,7 +157,9 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
           records,
           daemon: await daemonPid(home),
         })
-        return verifyCandidate(layout, id, runtime, await workerNode())
+        const kept = processes.find((process) => isOurs(process, programOf(layout)))
+        const start = await workerStart(base, home, kept?.definition ?? null)
+        return verifyCandidate(layout, id, runtime, start, alive)
       },
       discard: async ({ id, remove }) => {
         const live = await liveRelease(layout)
@@ -177,10 +172,10 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         await removeRelease(layout, id)
         return { removed: true }
       },
-      activate: (request, { event }) => startActivation(context(), request, event),
-      watch: ({ activation, withdraw }, { event }) =>
-        watchActivation(layout, context, activation, withdraw, event),
-      cleanup: ({ keep, lockTimeoutMs }) => cleanUp(layout, keep, lockTimeoutMs),
+      activate: (request, { event, alive }) => startActivation(context(), request, { onEntry: event, alive }),
+      watch: ({ activation, withdraw }, { event, alive }) =>
+        watchActivation(layout, context, activation, withdraw, { onEntry: event, alive }),
+      cleanup: ({ keep, activation }, { alive }) => cleanUp(layout, keep, activation, alive),
     },
     end: () => uploads.abandon(),
   }

@@ -28,7 +28,11 @@ export async function serveSession(
   async function answer({ id, operation, params, body }: Request): Promise<void> {
     const data = body ? readBody(frames) : noBody()
     try {
-      const call: Call = { body: data, event: (value) => reply({ id, kind: 'event', value }) }
+      const call: Call = {
+        body: data,
+        event: (value) => reply({ id, kind: 'event', value }),
+        alive: atMostEvery(ALIVE, () => reply({ id, kind: 'alive', value: null })),
+      }
       reply({ id, kind: 'result', value: await handle(operation, params, call) })
     } catch (error) {
       reply({ id, kind: 'error', value: troubleOf(error).toRecord() })
@@ -40,6 +44,19 @@ export async function serveSession(
   function handle<O extends Operation>(operation: O, params: unknown, call: Call): Promise<unknown> {
     const checked = operations[operation].params(params, operation)
     return (handlers[operation] as (params: unknown, call: Call) => Promise<unknown>)(checked, call)
+  }
+}
+
+/** Between two signs of life, in ms. */
+const ALIVE = 5000
+
+function atMostEvery(pauseMs: number, act: () => void): () => void {
+  let last = performance.now()
+  return () => {
+    const now = performance.now()
+    if (now - last < pauseMs) return
+    last = now
+    act()
   }
 }
 

@@ -197,7 +197,14 @@ async function proven(
   { placement, reusedBytes }: Upload,
   progress: (proven: Proven) => void,
 ): Promise<Bitmap> {
-  const tell = () => progress({ provenBytes: placement.provenBytes(), totalBytes: reusedBytes })
+  let told = -1
+  const tell = () => {
+    const provenBytes = placement.provenBytes()
+    // On a disk that hangs nothing more is proven, and whoever waits must notice.
+    if (provenBytes === told) return
+    told = provenBytes
+    progress({ provenBytes, totalBytes: reusedBytes })
+  }
   const timer = setInterval(tell, PROGRESS_MS)
   return placement.damaged.finally(() => clearInterval(timer))
 }

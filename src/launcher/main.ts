@@ -11,6 +11,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { isMainThread } from 'node:worker_threads'
 import { lastActivation, readActivation } from '../server/activation-file.ts'
 import { sinceBoot } from '../server/since-boot.ts'
+import { becomeLikeWorker } from './candidate.ts'
 import { applyEnvironment } from './environment.ts'
 import { createFrontDoor, type FrontDoor } from './front-door.ts'
 import { otherReleases } from './other-releases.ts'
@@ -39,6 +40,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
 
   // A candidate ends with the agent that started it.
   if (candidate) {
+    becomeLikeWorker(release.directory)
     process.once('disconnect', () => process.exit(1))
     process.channel?.unref()
   }

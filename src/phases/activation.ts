@@ -18,8 +18,8 @@ export interface Activation {
   /** Settles when the step is done. @returns what it did @throws Failure of the step, or of the whole */
   step(name: ActivationStep): Promise<string>
   /**
-   * The end of it. @throws Failure `unknown-activation` if it never began; `connection-lost` and
-   * `activation-died` if nobody knows how it ended
+   * The end of it. @throws Failure `unknown-activation` if it never began; `connection-lost`, `activation-died` and
+   * `activation-silent` if nobody knows how it ended
    */
   readonly verdict: Promise<Verdict>
   /** Whether it is known to have begun to swap. */
@@ -79,7 +79,7 @@ export function activate(host: Host, request: ActivationRequest, log: Log['info'
 
 /** What a server says of an activation that no further question would change. */
 export function isLastWord({ code }: Failure): boolean {
-  return code === 'unknown-activation' || code === 'activation-died'
+  return code === 'unknown-activation' || code === 'activation-died' || code === 'activation-silent'
 }
 
 interface Deferred {

@@ -33,11 +33,13 @@ export async function switchOver(host: Host, request: ActivationRequest, pipelin
   }
 }
 
+const UNSEEN: ReadonlySet<string> = new Set(['connection-lost', 'activation-died', 'activation-silent'])
+
 /** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
 export function unseen({ facts: { serving } }: Host, error: unknown, swapped: boolean): Verdict {
   const failure = Failure.from(error)
   const kept = keptVerdict(serving, failure.toRecord())
-  const mayHaveSwitched = swapped || failure.code === 'connection-lost' || failure.code === 'activation-died'
+  const mayHaveSwitched = swapped || UNSEEN.has(failure.code)
   return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept
 }
 

@@ -359,8 +359,14 @@ export const operations = {
    */
   watch: { params: object({ activation: activationId, withdraw: boolean }), result: verdict },
   cleanup: {
-    params: object({ keep: count, lockTimeoutMs: count }),
-    result: object({ removed: list(releaseId), inUse: list(releaseId), kept: list(releaseId) }),
+    params: object({ keep: count, activation: activationId }),
+    result: object({
+      removed: list(releaseId),
+      inUse: list(releaseId),
+      kept: list(releaseId),
+      /** Who holds the lock, and cleans up afterwards: nothing was done. */
+      leftTo: nullable(string),
+    }),
   },
 } as const
 
@@ -376,10 +382,10 @@ export const request = object({
 })
 export type Request = Guarded<typeof request>
 
-/** What the agent answers: any number of events, then a result or an error. */
+/** What the agent answers: any number of events, then a result or an error. `alive`: the work goes on. */
 export const reply = object({
   id: count,
-  kind: oneOf('event', 'result', 'error'),
+  kind: oneOf('event', 'alive', 'result', 'error'),
   value: (value: unknown) => value,
 })
 export type Reply = Guarded<typeof reply>

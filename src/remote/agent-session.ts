@@ -14,6 +14,7 @@ import {
 } from '../protocol/messages.ts'
 import { type Bootstrap, bootstrapCommand, greeting } from './bootstrap.ts'
 import { nodeMissing } from '../protocol/server-programs.ts'
+import { longestSilence, watchSilence } from './silence.ts'
 import type { Trace } from './trace.ts'
 
 export interface CallOptions {
@@ -63,9 +64,10 @@ export async function openAgent(
   agent: Omit<Bootstrap, 'sentinel'>,
   timeoutMs: number,
   trace: Trace = () => undefined,
+  longest = longestSilence,
 ): Promise<AgentSession> {
   const sentinel = `gapless-${randomBytes(12).toString('hex')}`
-  const channel = await remote.exec(bootstrapCommand({ ...agent, sentinel }))
+  const channel = await startedInTime(remote.exec(bootstrapCommand({ ...agent, sentinel })), timeoutMs)
   let errors = ''
   channel.stderr.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString('utf8')).slice(-8000)))
 
@@ -88,6 +90,17 @@ export async function openAgent(
           })
     for (const { reject } of pending.values()) reject(lost)
     pending.clear()
+    silence.heard(null)
+  }
+  const silence = watchSilence((failure) => {
+    lose(failure)
+    // Should it go on after all, it finds its session over.
+    channel.destroy()
+  }, longest)
+  // The agent works on one call at a time, in their order.
+  const heard = () => {
+    const [next] = pending.values()
+    silence.heard(next?.operation ?? null)
   }
   channel.on('error', lose)
   channel.on('close', () => lose(undefined))
@@ -103,13 +116,15 @@ export async function openAgent(
       if (what === 'event') call?.onEvent(value)
       if (what === 'result') call?.resolve(value)
       if (what === 'error') call?.reject(Failure.revive(failureRecord(value, 'error')))
-      if (what !== 'event') pending.delete(id)
+      if (what === 'result' || what === 'error') pending.delete(id)
+      heard()
     }
   }
 
   const write = async (bytes: Buffer) => {
     if (lost) throw lost
     if (!channel.write(bytes)) await drainedOrClosed(channel)
+    if (!lost) heard()
   }
 
   // Calls may be made while another one's body is still being sent: they go out after it, in order.
@@ -128,6 +143,7 @@ export async function openAgent(
       const answer = new Promise<unknown>((resolve, reject) => {
         if (lost) reject(lost)
         else pending.set(id, { operation, resolve, reject, onEvent })
+        if (pending.size === 1) heard()
       })
       // The answer may come, as an error, while the body is still being sent.
       answer.catch(() => undefined)
@@ -154,13 +170,27 @@ export async function openAgent(
         await write(encodeFrame(frameKind.end, Buffer.alloc(0)))
       }).catch((error: unknown) => {
         pending.get(id)?.reject(Failure.from(error))
-        pending.delete(id)
+        if (pending.delete(id)) heard()
       })
       return operations[operation].result(await answer, operation) as Result<typeof operation>
     },
     sent: () => sent,
     close: () => channel.end(),
   }
+}
+
+/** @throws Failure `no-shell` when the server accepts the command, and then starts nothing */
+function startedInTime<T>(started: Promise<T>, timeoutMs: number): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = () =>
+      reject(
+        new Failure('no-shell', `The server did not start a command within ${timeoutMs / 1000} seconds.`, {
+          remedy: 'Check the server’s load and the login of this user: `ssh <user>@<host> true` must end.',
+        }),
+      )
+    const timer = setTimeout(late, timeoutMs)
+    started.then(resolve, reject).finally(() => clearTimeout(timer))
+  })
 }
 
 /** Leaves no listener behind: an upload waits thousands of times. An error shows as the close that follows it. */

@@ -6,7 +6,7 @@ export interface Traced {
   readonly operation: Operation
   /** Of the request that it is, or answers. */
   readonly id: number
-  readonly kind: 'request' | 'body' | 'event' | 'result' | 'error'
+  readonly kind: 'request' | 'body' | 'event' | 'alive' | 'result' | 'error'
   readonly bytes: number
   /** What a body has is never shown. */
   readonly value?: unknown

@@ -2,7 +2,7 @@ import { chmodSync, truncateSync, writeFileSync } from 'node:fs'
 import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { logsSince } from '../../../src/agent/activation/evidence.ts'
+import { daemonLog, daemonLogSince, logsSince } from '../../../src/agent/activation/evidence.ts'
 import type { Pm2Process } from '../../../src/agent/pm2.ts'
 import { temporaryFolders } from '../../support/folder.ts'
 
@@ -44,5 +44,19 @@ describe('the evidence', () => {
     expect(
       await logsSince([process(join(parent, 'missing'), parent), process(pipe, closed)], new Map()),
     ).toBe('')
+  })
+})
+
+describe('the evidence in the daemon’s log', () => {
+  test('is what was written since the activation began, without a word about other apps', async () => {
+    const home = folder()
+    const before = '2026-11-26T03:00:00: PM2 log: App [site:0] online\n'
+    const node = `Error: Cannot find module './preload.cjs'\n`
+    const own = '2026-11-26T03:00:09: PM2 log: App [site:0] exited with code [1] via signal [SIGINT]'
+    const other = '2026-11-26T03:00:09: PM2 log: App [shop:1] exited with code [0] via signal [SIGINT]'
+    writeFileSync(daemonLog(home), `${before}${node}${other}\n${own}`)
+    const since = new Map([[daemonLog(home), before.length]])
+    expect(await daemonLogSince(home, 'site', since)).toBe(node + own)
+    expect(await daemonLogSince(join(home, 'missing'), 'site', since)).toBe('')
   })
 })

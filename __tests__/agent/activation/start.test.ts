@@ -13,6 +13,8 @@ import { newLayout, request } from '../releases-on-disk.ts'
 
 const folder = temporaryFolders()
 
+const watcher = { onEntry: () => undefined, alive: () => undefined }
+
 function contextWith(agent: string) {
   const base = folder()
   const agentFile = join(base, `${sha256(Buffer.from(agent))}.cjs`)
@@ -24,7 +26,7 @@ function contextWith(agent: string) {
 
 test('one that never swapped has touched nothing, and is `kept`', async () => {
   const context = contextWith(`console.error('dead')`)
-  const verdict = await startActivation(context, request, () => undefined)
+  const verdict = await startActivation(context, request, watcher)
   expect(verdict).toMatchObject({ status: 'kept', live: null, failure: { code: 'activation-died' } })
   // It was started anew once.
   expect(verdict.failure?.evidence).toBe('dead\ndead')
@@ -36,7 +38,7 @@ test('one whose agent was changed since it was proven is not started', async () 
     context.agentFile,
     `require('fs').writeFileSync(${JSON.stringify(`${context.pm2Home}/ran`)}, '')`,
   )
-  const verdict = await startActivation(context, request, () => undefined)
+  const verdict = await startActivation(context, request, watcher)
   expect(verdict).toMatchObject({ status: 'kept', failure: { code: 'activation-died' } })
   expect(verdict.failure?.evidence).toContain('is not the agent that was sent')
   expect(readdirSync(context.pm2Home)).not.toContain('ran')
@@ -46,7 +48,7 @@ test('of one that swapped nobody knows how it ended', async () => {
   const context = contextWith('')
   const journal = openJournal(context.layout.journal, request.activation)
   await journal.begin('swap', '')
-  const failure = await failureOf(startActivation(context, request, () => undefined))
+  const failure = await failureOf(startActivation(context, request, watcher))
   expect(failure.code).toBe('activation-died')
 })
 
@@ -57,7 +59,7 @@ test('nor of one that swapped and cannot be started anew', async () => {
     fs.rmSync(log)
     fs.mkdirSync(log)`)
   await openJournal(context.layout.journal, request.activation).begin('swap', '')
-  const failure = await failureOf(startActivation(context, request, () => undefined))
+  const failure = await failureOf(startActivation(context, request, watcher))
   expect(failure.code).toBe('activation-died')
   expect(failure.evidence).toContain('EISDIR')
 })
@@ -66,14 +68,20 @@ test('one that has its verdict is not started anew', async () => {
   const context = contextWith('throw new Error()')
   const verdict = { status: 'live', live: null, previous: null, failure: null, workers: [] } as const
   await openJournal(context.layout.journal, request.activation).verdict(verdict)
-  const watched = watchActivation(
-    context.layout,
-    () => context,
-    request.activation,
-    true,
-    () => undefined,
-  )
+  const watched = watchActivation(context.layout, () => context, request.activation, true, watcher)
   expect(await watched).toEqual(verdict)
   expect(readdirSync(context.layout.activations)).toEqual([])
   expect(activationFiles(context.layout, request.activation).job).toContain(request.activation)
+})
+
+test('one that runs and says nothing for longer than it may is not waited for', async () => {
+  const context = contextWith('setTimeout(() => undefined, 10_000)')
+  let signs = 0
+  const alive = () => void (signs += 1)
+  const failure = await failureOf(startActivation(context, request, { ...watcher, alive, silenceMs: 1000 }))
+  expect(failure).toMatchObject({
+    code: 'activation-silent',
+    message: expect.stringContaining('no progress'),
+  })
+  expect(signs).toBeGreaterThan(0)
 })

@@ -20,7 +20,7 @@ import { observe, untilOthersLeft } from './observe.ts'
 import { runHook } from './hooks.ts'
 import { instancesOf } from './instances.ts'
 import { activationFiles } from './job.ts'
-import { mayRunTogether } from './memory.ts'
+import { availableMemory, mayRunTogether } from './memory.ts'
 import { assertNotOvertaken, yieldToNewer } from './overtaken.ts'
 import { forgetReplaced, writeReplaced } from './replaced.ts'
 import { restore } from './restore.ts'
@@ -94,7 +94,7 @@ async function prepare(activation: Activation): Promise<Preparation> {
   const there = takenUp
     ? records.filter((worker) => worker.release === release && !worker.candidate).length
     : 0
-  const together = mayRunTogether(before, instancesOf(runtime) - there)
+  const together = mayRunTogether(before, instancesOf(runtime) - there, availableMemory(daemon))
   await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon })
   assertNameIsOurs(layout, before)
   const serving = before.length > 0 && foreign === 0

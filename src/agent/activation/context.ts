@@ -1,6 +1,6 @@
 /** What the steps of one activation share: facts that were true when it began, and its few tools. */
 import { stat } from 'node:fs/promises'
-import type { ActivationStep, JournalEntry, Runtime } from '../../protocol/messages.ts'
+import type { ActivationStep, JournalEntry } from '../../protocol/messages.ts'
 import { type ActivationFile, activationFile } from '../../server/activation-file.ts'
 import { startTimeOf } from '../../server/process-identity.ts'
 import { withRoom as tryWithRoom } from '../ballast.ts'
@@ -10,17 +10,14 @@ import type { Journal } from '../journal.ts'
 import { type Layout, layoutOf } from '../layout.ts'
 import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
 import { daemonPid } from '../pm2-daemon.ts'
-import { activatedAt, liveRelease, previousRelease, readRuntime } from '../releases.ts'
+import { activatedAt, liveRelease, previousRelease } from '../releases.ts'
+import { daemonLog } from './evidence.ts'
 import { isOurs, pm2App, programOf } from './fleet.ts'
+import { type Goal, readGoal } from './goal.ts'
 import { hasSwapped, wasSucceeded } from './interrupted.ts'
 import { activationFiles, type Job } from './job.ts'
 import { lookAtReplaced, readReplaced, type Replaced, replacesNothing } from './replaced.ts'
 import { type Times, timesOf } from './stay.ts'
-
-export interface Goal {
-  readonly release: string
-  readonly runtime: Runtime
-}
 
 /** What changes in the course of an activation. */
 type News = Pick<ActivationFile, 'observe' | 'stay' | 'halt'>
@@ -47,7 +44,7 @@ export interface Activation {
   readonly before: readonly Pm2Process[]
   /** What Gapless did not make, and this activation takes the place of. */
   readonly replaced: Replaced
-  /** How long the workers' logs were when it began, in bytes. */
+  /** How long the workers' logs and PM2's own were when it began, in bytes. */
   readonly logs: ReadonlyMap<string, number>
   readonly journal: Journal
   /** Runs one step, and journals its begin and its end. What it returns is told, where it is text. */
@@ -70,7 +67,7 @@ export async function beginActivation(
 ): Promise<Activation> {
   const layout = layoutOf(job.base)
   const { appName, request } = job
-  const target = { release: request.release, runtime: await readRuntime(layout, request.release) }
+  const target = await readGoal(layout, request.release)
   const live = await liveRelease(layout)
   const all = await pm2.all()
   const before = await pm2.list(appName)
@@ -84,8 +81,7 @@ export async function beginActivation(
   const isElsewhere = replaced.current !== null && !ours.some(isRunningUnder)
   const back = isElsewhere ? null : await fallback(layout, live, request.release)
   // A previous release that is damaged must not keep a good one from going live.
-  const runtime = back === null ? null : await readRuntime(layout, back).catch(() => null)
-  const previous = back === null || runtime === null ? null : { release: back, runtime }
+  const previous = back === null ? null : await readGoal(layout, back).catch(() => null)
   const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime])
   let news: News = { observe: true, stay: times.stay, halt: false }
   const { ballast } = activationFiles(layout, request.activation)
@@ -101,11 +97,14 @@ export async function beginActivation(
     history: entries.filter(({ activation }) => activation === request.activation),
     takenUp,
     succeeded: wasSucceeded(entries, request.activation),
-    app: pm2App(layout, appName, target.runtime, times),
+    app: pm2App(layout, appName, target, times),
     times,
     before,
     replaced,
-    logs: await logSizes(before),
+    logs: await logSizes([
+      daemonLog(job.pm2Home),
+      ...before.flatMap(({ errorLog, outLog }) => [errorLog, outLog]),
+    ]),
     journal,
     async step(name, detail, act) {
       await journal.begin(name, detail)
@@ -138,8 +137,7 @@ async function fallback(layout: Layout, live: string | null, target: string): Pr
   return verified ?? (live === target ? null : live)
 }
 
-async function logSizes(processes: readonly Pm2Process[]): Promise<ReadonlyMap<string, number>> {
-  const files = processes.flatMap(({ errorLog, outLog }) => [errorLog, outLog])
+async function logSizes(files: readonly string[]): Promise<ReadonlyMap<string, number>> {
   const sizes = files.map(async (file) => [file, (await stat(file).catch(() => ({ size: 0 }))).size] as const)
   return new Map(await Promise.all(sizes))
 }

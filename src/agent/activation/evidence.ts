@@ -1,5 +1,6 @@
-/** The end of the workers' own logs: the evidence when they fail. */
+/** The end of the workers' own logs, and of PM2's: the evidence when they fail. */
 import { constants } from 'node:fs'
+import { join } from 'node:path'
 import { withFile } from '../files.ts'
 import type { Pm2Process } from '../pm2.ts'
 
@@ -17,6 +18,29 @@ export async function logsSince(
   const files = [...new Set(processes.flatMap(({ errorLog, outLog }) => [outLog, errorLog]))]
   const texts = await Promise.all(files.map((file) => endOf(file, since.get(file) ?? 0).catch(() => '')))
   return texts.filter((text) => text !== '').join('\n')
+}
+
+/** The daemon's own log. */
+export function daemonLog(pm2Home: string): string {
+  return join(pm2Home, 'pm2.log')
+}
+
+/**
+ * What stands in the daemon's log alone since `since` (bytes by file): why Node itself ended or never began, such as
+ * a flag that it does not know, a module that it cannot preload, or a heap that is full. Lines about other apps are
+ * left out. Never throws.
+ */
+export async function daemonLogSince(
+  pm2Home: string,
+  appName: string,
+  since: ReadonlyMap<string, number>,
+): Promise<string> {
+  const file = daemonLog(pm2Home)
+  const text = await endOf(file, since.get(file) ?? 0).catch(() => '')
+  // `2026-11-26T03:00:00: PM2 log: App [site:0] exited with code [1] via signal [SIGINT]` (5.4 to 7).
+  const appOf = (line: string) => /\bApp \[(.+):\d+\]/.exec(line)?.[1] ?? appName
+  const lines = text.split('\n').filter((line) => appOf(line) === appName)
+  return lines.join('\n')
 }
 
 async function endOf(file: string, since: number): Promise<string> {

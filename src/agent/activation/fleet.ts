@@ -7,10 +7,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { LAUNCHER } from '../../protocol/manifest.ts'
 import type { WorkerRecord } from '../../server/worker-record.ts'
-import type { Runtime, WorkerState } from '../../protocol/messages.ts'
+import type { WorkerState } from '../../protocol/messages.ts'
 import type { Layout } from '../layout.ts'
 import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
+import { nodeArguments } from '../worker-start.ts'
 import { readWorkers } from '../workers.ts'
+import type { Goal } from './goal.ts'
 import type { Times } from './stay.ts'
 
 export const POLL = 100
@@ -28,7 +30,12 @@ export interface FleetOptions {
 }
 
 /** What PM2 keeps for the app. The old workers stay and drain under these options, too. */
-export function pm2App(layout: Layout, name: string, runtime: Runtime, { listen, kill }: Times): Pm2App {
+export function pm2App(
+  layout: Layout,
+  name: string,
+  { runtime, entry }: Pick<Goal, 'runtime' | 'entry'>,
+  { listen, kill }: Times,
+): Pm2App {
   return {
     name,
     ...programOf(layout),
@@ -38,7 +45,7 @@ export function pm2App(layout: Layout, name: string, runtime: Runtime, { listen,
       listen_timeout: listen,
       kill_timeout: kill,
       max_memory_restart: runtime.maxMemoryBytes,
-      node_args: runtime.nodeOptions,
+      node_args: nodeArguments(runtime.nodeOptions, layout.current, entry),
     },
   }
 }

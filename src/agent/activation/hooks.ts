@@ -29,7 +29,7 @@ export interface Hook {
 const HOOK_OWNER = '.hook-owner'
 
 /** A migration may take long; one that waits for an answer that never comes must not hold the lock for ever, in ms. */
-const LONGEST_HOOK = 30 * 60_000
+export const LONGEST_HOOK = 30 * 60_000
 
 /**
  * Runs commands in the release's folder with the release's environment, until the shell has ended: what it

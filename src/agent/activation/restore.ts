@@ -14,13 +14,14 @@ import { troubleOf } from '../trouble.ts'
 import { readWorkers } from '../workers.ts'
 import { bringUp, trim } from './bring-up.ts'
 import { carryOldStatic } from './carry.ts'
-import type { Activation, Goal } from './context.ts'
-import { logsSince } from './evidence.ts'
+import type { Activation } from './context.ts'
+import { daemonLogSince, logsSince } from './evidence.ts'
 import { listWorkers, pm2App, servedRelease, serves, toStates } from './fleet.ts'
 import { stopAll } from './halt.ts'
+import type { Goal } from './goal.ts'
 import { heal } from './heal.ts'
 import { instancesOf } from './instances.ts'
-import { mayRunTogether } from './memory.ts'
+import { availableMemory, mayRunTogether } from './memory.ts'
 import { observe } from './observe.ts'
 import { forgetReplaced, putBack, replacesNothing } from './replaced.ts'
 import { dismissForgotten } from './signals.ts'
@@ -85,18 +86,19 @@ async function goBackWhateverDies(activation: Activation, previous: Goal): Promi
  * the old one in its place.
  */
 async function goBack(activation: Activation, previous: Goal): Promise<void> {
-  const { layout, pm2, appName, target, times } = activation
+  const { job, layout, pm2, appName, target, times } = activation
   const { release, runtime } = previous
   // The failed release may have served for a moment, although it was never shown to.
   await carryOldStatic(activation, release, [target.release])
-  const app = pm2App(layout, appName, runtime, times)
+  const app = pm2App(layout, appName, previous, times)
   const instances = instancesOf(runtime)
   const present = await pm2.list(appName)
 
   const oneByOne = async () => {
     // The workers that were told to stay hold the places that a reload needs.
     await activation.announce({ stay: 0 }).catch(() => undefined)
-    await bringUp(activation, app, release, instances, mayRunTogether(present, instances), times.heal)
+    const together = mayRunTogether(present, instances, availableMemory(await daemonPid(job.pm2Home)))
+    await bringUp(activation, app, release, instances, together, times.heal)
   }
   const left = await othersStay(activation, previous)
   const heals = left > 0 && (left >= times.heal || !(await stillServes(activation)))
@@ -181,8 +183,11 @@ async function verdict(
   }
 }
 
+/** Of PM2's own log, which is about its daemon in the first place. */
+const DAEMON_LINES = 15
+
 async function withEvidence(
-  { pm2, appName, logs }: Activation,
+  { job, pm2, appName, logs }: Activation,
   during: ActivationStep,
   failure: Failure,
 ): Promise<Failure> {
@@ -190,7 +195,9 @@ async function withEvidence(
     (processes) => logsSince(processes, logs),
     () => '',
   )
-  const evidence = [failure.evidence ?? '', lastLines(text)].filter((part) => part !== '').join('\n')
+  const daemon = await daemonLogSince(job.pm2Home, appName, logs)
+  const parts = [failure.evidence ?? '', lastLines(daemon, DAEMON_LINES), lastLines(text)]
+  const evidence = parts.filter((part) => part !== '').join('\n')
   const remedy = failure.remedy ?? remedies[failure.code]
   const message = `${failure.message} (during ${during})`
   return failure.reworded(message, remedy === undefined ? { evidence } : { evidence, remedy })

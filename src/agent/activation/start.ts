@@ -21,7 +21,8 @@ import type { Layout } from '../layout.ts'
 import { ownerLives } from '../owner.ts'
 import { servingRelease } from '../serving.ts'
 import { hasSwapped } from './interrupted.ts'
-import { activationFiles, type Job } from './job.ts'
+import { activationFiles, type Job, readJob } from './job.ts'
+import { longestStep } from './longest-step.ts'
 
 export interface ActivationContext {
   readonly layout: Layout
@@ -35,16 +36,21 @@ export interface ActivationContext {
 
 /** Whether the process of an activation still runs. */
 type Running = () => boolean
-type OnEntry = (entry: JournalEntry) => void
 
-/**
- * @param onEntry called with each entry of its journal
- * @throws Failure `activation-died` if its process ended without a verdict, twice
- */
+interface Watcher {
+  /** Called with each entry of the activation's journal. */
+  readonly onEntry: (entry: JournalEntry) => void
+  /** Called as long as the journal can be read. */
+  readonly alive: () => void
+  /** How long the activation may go without a word, in ms; by default for as long as its own limits allow. */
+  readonly silenceMs?: number
+}
+
+/** @throws Failure `activation-died` if its process ended without a verdict, twice; `activation-silent` if it hangs */
 export async function startActivation(
   context: ActivationContext,
   request: ActivationRequest,
-  onEntry: OnEntry,
+  watcher: Watcher,
 ): Promise<Verdict> {
   const { layout, appName, pm2, pm2Home } = context
   const { activation } = request
@@ -59,7 +65,10 @@ export async function startActivation(
   await writeFileAtomic(activationFiles(layout, activation).job, JSON.stringify(job), 0o600)
   const from = (await stat(layout.journal).catch(() => ({ size: 0 }))).size
   const running = spawnActivation(context, activation)
-  return follow(layout, activation, from, running, () => spawnActivation(context, activation), onEntry)
+  return follow(layout, activation, from, running, () => spawnActivation(context, activation), {
+    silenceMs: await longestStep(layout, request),
+    ...watcher,
+  })
 }
 
 /** How long an activation that was just started may take to say who it is, in ms. */
@@ -70,14 +79,15 @@ const START = 5000
  * it can be repeated.
  * @param context asked for only where it must be taken up
  * @param withdraw end it, unless it has swapped: its run was cancelled
- * @throws Failure `unknown-activation` if it never began, `activation-died` if it ended without a verdict, twice
+ * @throws Failure `unknown-activation` if it never began, `activation-died` if it ended without a verdict, twice,
+ *   `activation-silent` if it hangs
  */
 export async function watchActivation(
   layout: Layout,
   context: () => ActivationContext,
   activation: string,
   withdraw: boolean,
-  onEntry: OnEntry,
+  watcher: Watcher,
 ): Promise<Verdict> {
   const files = activationFiles(layout, activation)
   const begun = await exists(files.job)
@@ -89,7 +99,10 @@ export async function watchActivation(
   }
   const since = performance.now()
   const running = () => ownerLives(files.owner) ?? performance.now() - since <= START
-  return follow(layout, activation, 0, running, () => spawnActivation(context(), activation), onEntry)
+  return follow(layout, activation, 0, running, () => spawnActivation(context(), activation), {
+    silenceMs: await longestStep(layout, (await readJob(files.job))?.request ?? null),
+    ...watcher,
+  })
 }
 
 async function hasEntries({ journal }: Layout, activation: string): Promise<boolean> {
@@ -143,6 +156,20 @@ function attempt(start: () => Running, onError: (error: Error) => void): Running
   }
 }
 
+/** A process that runs and does nothing: its disk hangs, or somebody stopped it. It is not killed: it may have swapped. */
+function silent(silenceMs: number): Failure {
+  const minutes = Math.round(silenceMs / 60_000)
+  return new Failure(
+    'activation-silent',
+    `The activation on the server is running, but has made no progress for ${minutes} minutes.`,
+    {
+      remedy:
+        'Check the disks of the server, and whether the process was stopped. `command: status` names the process ' +
+        'that holds the lock: end it with `kill -9`, and deploy again.',
+    },
+  )
+}
+
 /** @param again starts its process once more, where it died without a verdict */
 async function follow(
   layout: Layout,
@@ -150,7 +177,7 @@ async function follow(
   from: number,
   first: Running,
   again: () => Running,
-  onEntry: OnEntry,
+  { onEntry, alive, silenceMs }: Required<Watcher>,
 ): Promise<Verdict> {
   const { job, log } = activationFiles(layout, activation)
   let position = from
@@ -159,13 +186,15 @@ async function follow(
     if (start === again && !(await exists(job))) break
     const running = attempt(start, (error) => (trouble = error.message))
     if (running === null) break
-    for await (const { entry, end } of followJournal(
-      layout.journal,
-      position,
-      activation,
-      () => !running(),
-    )) {
+    let heard = performance.now()
+    const ended = () => {
+      if (running() && performance.now() - heard > silenceMs) throw silent(silenceMs)
+      alive()
+      return !running()
+    }
+    for await (const { entry, end } of followJournal(layout.journal, position, activation, ended)) {
       position = end
+      heard = performance.now()
       onEntry(entry)
       if (entry.verdict !== null) return entry.verdict
     }
