@@ -124,8 +124,8 @@ describe('rehearse', () => {
     const before = listing(base)
     expect(await ask(layout)).toEqual({ findings: [], pruned: [id(1), id(2)] })
     expect(await ask(layout, { keep: 9 })).toEqual({ findings: [], pruned: [] })
-    // What comes after the release that would be live may still be wanted.
-    expect(await ask(layout, { release: id(3), keep: 1 })).toEqual({ findings: [], pruned: [id(1), id(2)] })
+    // What comes after the release that would be live may still be wanted, and the one before it is the way back.
+    expect(await ask(layout, { release: id(3), keep: 1 })).toEqual({ findings: [], pruned: [id(1)] })
     expect(listing(base)).toEqual(before)
   })
 

@@ -4,10 +4,11 @@ import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
 import { activationFile } from '../../server/activation-file.ts'
 import { assertNameIsOurs } from '../app-name.ts'
 import { exists } from '../files.ts'
+import { markServing, previousRelease } from '../history.ts'
 import { assertLauncher, repairLauncher } from '../launcher.ts'
 import { releaseDirectory } from '../layout.ts'
 import { withdrawn } from '../lock.ts'
-import { liveRelease, markVerified, pointCurrentAt, prepareLink, readInfo } from '../releases.ts'
+import { liveRelease, pointCurrentAt, prepareLink, readInfo } from '../releases.ts'
 import { daemonPid } from '../pm2-daemon.ts'
 import { assertMayMove, assertPortIsOurs } from '../port.ts'
 import { readWorkers } from '../workers.ts'
@@ -166,10 +167,12 @@ function describeReload({ before, target }: Activation, foreign: number, togethe
 async function settle(activation: Activation): Promise<Verdict> {
   const { job, layout, target, live, journal, pm2 } = activation
   const { release, runtime } = target
+  const { activation: id, kind, replaces } = job.request
+  const serving = { activation: id, kind, replaced: replaces ?? live }
   const remark = (act: Promise<unknown>, what: string) =>
     act.catch((error: unknown) => journal.note('health-check', `${what}: ${(error as Error).message}`))
   await remark(
-    activation.withRoom(() => markVerified(layout, release, job.request.activation)),
+    activation.withRoom(() => markServing(layout, release, serving)),
     'the release could not be marked as verified',
   )
   await remark(trim(activation, instancesOf(runtime)), 'workers too many could not be removed')
@@ -181,5 +184,13 @@ async function settle(activation: Activation): Promise<Verdict> {
     await journal.note('health-check', 'workers of another release still take requests')
   }
   const workers = await listWorkers(activation).catch(() => [])
-  return { status: 'live', live: release, previous: live, failure: null, workers: toStates(workers) }
+  const rollsBackTo = await previousRelease(layout, release).catch(() => null)
+  return {
+    status: 'live',
+    live: release,
+    previous: live,
+    rollsBackTo,
+    failure: null,
+    workers: toStates(workers),
+  }
 }

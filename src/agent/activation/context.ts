@@ -5,10 +5,11 @@ import { type ActivationFile, activationFile } from '../../server/activation-fil
 import { startTimeOf } from '../../server/process-identity.ts'
 import { withRoom as tryWithRoom } from '../ballast.ts'
 import { writeFileAtomic } from '../files.ts'
+import { previousRelease } from '../history.ts'
 import type { Journal } from '../journal.ts'
 import { type Layout, layoutOf } from '../layout.ts'
 import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
-import { activatedAt, liveRelease, previousRelease, readRuntime } from '../releases.ts'
+import { activatedAt, liveRelease, readRuntime } from '../releases.ts'
 import { pm2App } from './fleet.ts'
 import { hasSwapped, wasSucceeded } from './interrupted.ts'
 import { activationFiles, type Job } from './job.ts'
@@ -119,7 +120,7 @@ export async function beginActivation(
  */
 async function fallback(layout: Layout, live: string | null, target: string): Promise<string | null> {
   if (live !== null && (await activatedAt(layout, live).catch(() => null)) !== null) return live
-  const verified = await previousRelease(layout, [live, target])
+  const verified = await previousRelease(layout, live, target)
   return verified ?? (live === target ? null : live)
 }
 

@@ -59,5 +59,12 @@ async function leaveAsIs(activation: Activation, failure: Failure): Promise<Verd
   const served = servedRelease(workers)
   const verified = served !== null && (await activatedAt(layout, served).catch(() => null)) !== null
   const status = served === live && verified ? 'restored' : 'down'
-  return { status, live: served, previous: live, failure: failure.toRecord(), workers: toStates(workers) }
+  return {
+    status,
+    live: served,
+    previous: live,
+    rollsBackTo: null,
+    failure: failure.toRecord(),
+    workers: toStates(workers),
+  }
 }
