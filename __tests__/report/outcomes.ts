@@ -39,6 +39,7 @@ export function releaseInfo(changes: Partial<ReleaseInfo> = {}): ReleaseInfo {
     commit: '',
     ref: '',
     actor: '',
+    event: null,
     runUrl: '',
     workflow: '',
     runNumber: 0,

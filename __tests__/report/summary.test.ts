@@ -317,6 +317,7 @@ describe('it links to', () => {
       commit: '0123456789abcdef0123456789abcdef01234567',
       ref: '',
       actor: 'ann',
+      event: '',
       runUrl: 'https://evil.example',
       workflow: '',
       runNumber: 12,
@@ -388,7 +389,16 @@ describe('it links to', () => {
     ['nothing', { GITHUB_REPOSITORY: undefined }],
   ])('nothing where the runner names %s that is none', (_, env) => {
     const found = originOf(
-      { commit: 'abcdef1', ref: '', actor: '', runUrl: '', workflow: '', runNumber: 0, runAttempt: 1 },
+      {
+        commit: 'abcdef1',
+        ref: '',
+        actor: '',
+        event: '',
+        runUrl: '',
+        workflow: '',
+        runNumber: 0,
+        runAttempt: 1,
+      },
       { GITHUB_SERVER_URL: 'https://github.example', GITHUB_REPOSITORY: 'a/b', GITHUB_RUN_ID: '1', ...env },
     )
     const text = renderSummary(report({ origin: found }))

@@ -59,6 +59,8 @@ export const releaseInfo = object({
   commit: string,
   ref: string,
   actor: string,
+  /** Null in releases from before this was known. */
+  event: nullable(string),
   runUrl: string,
   workflow: string,
   runNumber: count,
@@ -197,8 +199,10 @@ const run = object({
   commit: string,
   ref: string,
   actor: string,
+  /** The name of GitHub's event; '' outside of GitHub, as all that follows. */
+  event: string,
   runUrl: string,
-  /** The workflow's name and the number of its run, '' and 0 outside of GitHub: a later run has a higher one. */
+  /** For people: the workflow's name, and the number of its run. */
   workflow: string,
   runNumber: count,
   /** 1, and one more each time that somebody asks for the same run again. */

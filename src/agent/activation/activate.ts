@@ -8,7 +8,7 @@ import { markServing, previousRelease } from '../history.ts'
 import { assertLauncher, repairLauncher } from '../launcher.ts'
 import { releaseDirectory } from '../layout.ts'
 import { withdrawn } from '../lock.ts'
-import { liveRelease, pointCurrentAt, prepareLink, readInfo } from '../releases.ts'
+import { liveRelease, pointCurrentAt, prepareLink } from '../releases.ts'
 import { daemonPid } from '../pm2-daemon.ts'
 import { assertMayMove, assertPortIsOurs } from '../port.ts'
 import { readWorkers } from '../workers.ts'
@@ -78,7 +78,7 @@ async function prepare(activation: Activation): Promise<Preparation> {
 
   await assertWanted(activation)
   if (job.request.kind === 'deploy' && live !== null && live !== release) {
-    assertNotOvertaken(job.request.run, await readInfo(layout, live).catch(() => null))
+    await assertNotOvertaken(layout, job.request.run, live)
   }
   const records = await readWorkers(layout.workers)
   const daemon = await daemonPid(job.pm2Home)
