@@ -8,6 +8,7 @@ const verdict = (status: ActivationStatus, live: string | null): Verdict => ({
   status,
   live,
   previous: before,
+  rollsBackTo: null,
   failure: null,
   workers: [],
 })

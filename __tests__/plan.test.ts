@@ -40,6 +40,7 @@ describe('the plan', () => {
       GITHUB_SHA: 'c0ffee',
       GITHUB_REF: 'refs/heads/main',
       GITHUB_ACTOR: 'octocat',
+      GITHUB_EVENT_NAME: 'push',
       GITHUB_REPOSITORY: 'acme/shop',
       GITHUB_RUN_ID: '42',
     }
@@ -47,6 +48,7 @@ describe('the plan', () => {
       commit: 'c0ffee',
       ref: 'refs/heads/main',
       actor: 'octocat',
+      event: 'push',
       runUrl: 'https://github.com/acme/shop/actions/runs/42',
       workflow: '',
       runNumber: 0,
@@ -56,6 +58,7 @@ describe('the plan', () => {
       commit: '',
       ref: '',
       actor: '',
+      event: '',
       runUrl: '',
       workflow: '',
       runNumber: 0,

@@ -17,6 +17,8 @@ export interface Outcome {
   /** The release that this run was about. */
   readonly release: string | null
   readonly previousRelease: string | null
+  /** Where a rollback without `release` goes from here, where that is the same on all hosts. */
+  readonly rollsBackTo: string | null
   /** What truly serves at the end, where all hosts serve the same. */
   readonly liveRelease: string | null
   readonly uploadedBytes: number
@@ -111,6 +113,7 @@ export function untouched({ live, release, uploadedBytes, sent }: Known): Outcom
     succeeded: false,
     release,
     previousRelease: live,
+    rollsBackTo: null,
     liveRelease: live,
     uploadedBytes,
     sent,
@@ -140,6 +143,7 @@ export function together(known: Known, ended: readonly Ended[]): Outcome {
     status,
     succeeded: status === 'live' && failure === null,
     previousRelease: previous ?? known.live,
+    rollsBackTo: agreed(ended.map(({ verdict }) => verdict.rollsBackTo)),
     liveRelease: agreed(ended.map(({ verdict }) => verdict.live)),
     failure,
     hosts: ended.map(({ name, verdict: { status: own, live, workers }, failure: why }) => ({

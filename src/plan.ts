@@ -20,14 +20,23 @@ export interface Plan {
 /** @param packageName `name` in the app's package.json, if there is one */
 export function createPlan(inputs: Inputs, packageName: string | undefined): Plan {
   const appName = inputs.appName ?? appNameFromPackage(packageName)
-  const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run
+  const {
+    sha = '',
+    ref = '',
+    actor = '',
+    event = '',
+    runUrl = '',
+    workflow = '',
+    runNumber,
+    runAttempt,
+  } = inputs.run
   return {
     inputs,
     hosts: inputs.hosts,
     appName,
     path: inputs.path ?? `apps/${appName}`,
     activation: randomUUID(),
-    run: { commit: sha, ref, actor, runUrl, workflow, runNumber, runAttempt },
+    run: { commit: sha, ref, actor, event, runUrl, workflow, runNumber, runAttempt },
   }
 }
 

@@ -15,7 +15,14 @@ import { temporaryFolders } from '../support/folder.ts'
 import { until } from '../support/until.ts'
 
 const folder = temporaryFolders()
-const live: Verdict = { status: 'live', live: '20261120155203', previous: null, failure: null, workers: [] }
+const live: Verdict = {
+  status: 'live',
+  live: '20261120155203',
+  previous: null,
+  rollsBackTo: null,
+  failure: null,
+  workers: [],
+}
 const short = ({ step, state, detail }: JournalEntry) => `${step} ${state}: ${detail}`
 
 describe('the journal', () => {

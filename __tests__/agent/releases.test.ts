@@ -13,16 +13,13 @@ import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { releaseFiles } from '../../src/agent/layout.ts'
 import {
-  activatedAt,
   dropPreparedLinks,
   foreignCurrent,
   liveRelease,
   listReleases,
-  markVerified,
   pointCurrentAt,
   pointCurrentBack,
   prepareLink,
-  previousRelease,
   readInfo,
   readRuntime,
   releaseIds,
@@ -58,7 +55,6 @@ describe('the releases', () => {
     rmSync(layout.base, { recursive: true })
     expect(await releaseIds(layout)).toEqual([])
     expect(await liveRelease(layout)).toBeNull()
-    expect(await previousRelease(layout, [])).toBeNull()
     expect(await listReleases(layout)).toEqual([])
   })
 
@@ -101,7 +97,7 @@ describe('the releases', () => {
 
     expect(await listReleases(layout)).toEqual([
       expect.objectContaining({ id: first, live: true, activatedAt: at, bytes: 14 }),
-      { id: second, live: false, activatedAt: null, info: null, bytes: 0 },
+      { id: second, live: false, activatedAt: null, left: false, info: null, bytes: 0 },
     ])
   })
 })
@@ -211,34 +207,6 @@ describe('the swap', () => {
   })
 })
 
-describe('the previous release', () => {
-  test('is the one that was verified last, not the one with the highest id', async () => {
-    const layout = newLayout(folder())
-    writeRelease(layout, first, '2026-01-05T00:00:00.000Z')
-    writeRelease(layout, second, '2026-01-02T00:00:00.000Z')
-    writeRelease(layout, third, '2026-01-06T00:00:00.000Z')
-    expect(await previousRelease(layout, [third])).toBe(first)
-  })
-
-  test('is never one that was not shown to serve', async () => {
-    const layout = newLayout(folder())
-    writeRelease(layout, first)
-    writeRelease(layout, second, '2026-01-02T00:00:00.000Z')
-    expect(await previousRelease(layout, [second])).toBeNull()
-  })
-
-  test('becomes known by its verification', async () => {
-    const layout = newLayout(folder())
-    writeRelease(layout, first)
-    expect(await activatedAt(layout, first)).toBeNull()
-    const before = new Date().toISOString()
-    await markVerified(layout, first, 'an-activation')
-    const at = await activatedAt(layout, first)
-    expect(at! >= before && at! <= new Date().toISOString()).toBe(true)
-    expect(await previousRelease(layout, [])).toBe(first)
-  })
-})
-
 describe('removing a release', () => {
   test('leaves nothing of it, also where an earlier removal broke off', async () => {
     const layout = newLayout(folder())
@@ -248,16 +216,4 @@ describe('removing a release', () => {
     expect(readdirSync(layout.releases)).toEqual([])
     expect(readdirSync(layout.incoming)).toEqual([])
   })
-})
-
-test('a release that is verified later counts as later, although the clock was set back', async () => {
-  const layout = newLayout(folder())
-  writeRelease(layout, first, '2031-01-01T00:00:00.000Z')
-  for (const id of [second, third]) {
-    writeRelease(layout, id)
-    await markVerified(layout, id, 'a')
-    expect(await previousRelease(layout, [])).toBe(id)
-  }
-  await markVerified(layout, first, 'a')
-  expect(await previousRelease(layout, [])).toBe(first)
 })

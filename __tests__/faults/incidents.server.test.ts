@@ -153,7 +153,7 @@ thorough('two runs', () => {
   }, 90_000)
 
   test('of which the older comes late leave the newer live', async () => {
-    const numbered = (number: number) => ({ GITHUB_WORKFLOW: 'Deploy', GITHUB_RUN_NUMBER: String(number) })
+    const numbered = (number: number) => ({ GITHUB_RUN_ID: String(number), GITHUB_EVENT_NAME: 'push' })
     const newer = await site.run(other(), { env: numbered(8) })
     expect(newer.outputs['status']).toBe('live')
     const before = live()

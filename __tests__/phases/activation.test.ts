@@ -10,6 +10,7 @@ const live: Verdict = {
   status: 'live',
   live: request.release,
   previous: null,
+  rollsBackTo: null,
   failure: null,
   workers: [],
 }

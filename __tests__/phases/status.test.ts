@@ -48,7 +48,7 @@ async function look(answer: Result<'status'>) {
 test('a status has the releases, the workers and the journal in the log as well', async () => {
   const { lines, outcome } = await look(seen)
   expect(lines.slice(0, -1)).toEqual([
-    `release ${before}: verified, damaged, 38.0 MB`,
+    `release ${before}: previous, damaged, 38.0 MB`,
     `release ${now}: live, commit c0ffee1, 39.0 MB`,
     `worker 4242: online, runs ${now}, open, 1 restart, 98.0 MB of memory`,
     'journal: 2026-01-01T00:00:00.000Z reload done 2 workers',

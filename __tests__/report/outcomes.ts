@@ -13,6 +13,7 @@ export const live = outcomeOf({
   succeeded: true,
   release: now,
   previousRelease: before,
+  rollsBackTo: before,
   liveRelease: now,
   uploadedBytes: 93_000,
   sent: { files: 76, bytes: 316_000, ofFiles: 1470, ofBytes: 39_100_000 },
@@ -38,6 +39,7 @@ export function releaseInfo(changes: Partial<ReleaseInfo> = {}): ReleaseInfo {
     commit: '',
     ref: '',
     actor: '',
+    event: null,
     runUrl: '',
     workflow: '',
     runNumber: 0,
@@ -53,7 +55,7 @@ export function releaseInfo(changes: Partial<ReleaseInfo> = {}): ReleaseInfo {
 }
 
 export function releaseSummary(changes: Partial<ReleaseSummary> = {}): ReleaseSummary {
-  return { id: now, live: false, activatedAt: null, info: null, bytes: 0, ...changes }
+  return { id: now, live: false, activatedAt: null, left: false, info: null, bytes: 0, ...changes }
 }
 
 export function workerState(changes: Partial<WorkerState> = {}): WorkerState {

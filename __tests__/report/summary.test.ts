@@ -123,7 +123,7 @@ describe('the summary', () => {
       ],
     })
     const text = renderSummary(report({ command: 'status', outcome }))
-    expect(text).toContain(`| ${before} | verified | damaged | 39.0 MB |`)
+    expect(text).toContain(`| ${before} | previous | damaged | 39.0 MB |`)
     expect(text).toContain(`| ${now} | live | damaged | 0 B |`)
     expect(text).toContain('| 20260101000003 | never verified | damaged | 0 B |')
     expect(text).toContain(`| 4242 | online | ${now} | open | 0 |`)
@@ -317,6 +317,7 @@ describe('it links to', () => {
       commit: '0123456789abcdef0123456789abcdef01234567',
       ref: '',
       actor: 'ann',
+      event: '',
       runUrl: 'https://evil.example',
       workflow: '',
       runNumber: 12,
@@ -353,10 +354,12 @@ describe('it links to', () => {
   })
 
   test('the commits of a rollback: of where it went, whoever asked for it', () => {
-    const outcome = { ...live, infos, release: before, liveRelease: before, previousRelease: now }
+    const moved = { release: before, liveRelease: before, previousRelease: now, rollsBackTo: null }
+    const outcome = { ...live, infos, ...moved }
     const text = renderSummary(report({ origin, outcome, command: 'rollback' }))
     expect(text).toContain(`- **Release:** \`${now}\` ${commit('4f7c2a9bb', 'eve')} → ${wasBefore}\n`)
-    expect(text).toContain(`run with \`command: rollback\` and \`release: ${now}\``)
+    // Nobody is sent to the release that the rollback left.
+    expect(text).not.toContain('To go back')
   })
 
   test.each(['restored', 'kept'] as const)('the commit of what is live where it was %s', (status) => {
@@ -386,7 +389,16 @@ describe('it links to', () => {
     ['nothing', { GITHUB_REPOSITORY: undefined }],
   ])('nothing where the runner names %s that is none', (_, env) => {
     const found = originOf(
-      { commit: 'abcdef1', ref: '', actor: '', runUrl: '', workflow: '', runNumber: 0, runAttempt: 1 },
+      {
+        commit: 'abcdef1',
+        ref: '',
+        actor: '',
+        event: '',
+        runUrl: '',
+        workflow: '',
+        runNumber: 0,
+        runAttempt: 1,
+      },
       { GITHUB_SERVER_URL: 'https://github.example', GITHUB_REPOSITORY: 'a/b', GITHUB_RUN_ID: '1', ...env },
     )
     const text = renderSummary(report({ origin: found }))

@@ -8,20 +8,14 @@ import { Failure } from '../protocol/failure.ts'
 import type { Result } from '../protocol/messages.ts'
 import { readJob } from './activation/job.ts'
 import { endOrphanedCandidates } from './candidates.ts'
+import { previousRelease } from './history.ts'
 import type { Layout } from './layout.ts'
 import { releaseDirectory } from './layout.ts'
 import { type Lock, lockedFor, takeLock } from './lock.ts'
 import { trimJournal } from './journal.ts'
 import { ownerLives } from './owner.ts'
 import { workingDirectories } from './processes.ts'
-import {
-  activatedAt,
-  dropPreparedLinks,
-  liveRelease,
-  previousRelease,
-  releaseIds,
-  removeRelease,
-} from './releases.ts'
+import { activatedAt, dropPreparedLinks, liveRelease, releaseIds, removeRelease } from './releases.ts'
 import { uploadOwner } from './sources.ts'
 import { readWorkers, removeDeadWorkers } from './workers.ts'
 
@@ -52,7 +46,7 @@ export async function cleanUp(
     const doomed = await outdated(layout, keep, {
       ids,
       live,
-      previous: await previousRelease(layout, [live]),
+      previous: await previousRelease(layout, live),
       verified: await verifiedAmong(layout, ids),
     })
     const used = await releasesInUse(layout, ids)
@@ -135,7 +129,7 @@ export async function foreseeCleanUp(
   const doomed = await outdated(layout, keep, {
     ids,
     live: release,
-    previous: await liveRelease(layout),
+    previous: ids.includes(release) ? await previousRelease(layout, release) : await liveRelease(layout),
     verified: [...verified].sort(),
   })
   const used = await releasesInUse(layout, ids)

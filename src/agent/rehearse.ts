@@ -15,7 +15,7 @@ import { baseChanged, fillIn } from './outline.ts'
 import type { Pm2Process } from './pm2.ts'
 import { assertPortIsOurs } from './port.ts'
 import { decompress } from './receive.ts'
-import { foreignCurrent, liveRelease, readInfo, readRuntime } from './releases.ts'
+import { foreignCurrent, liveRelease, readRuntime } from './releases.ts'
 import { lackOfRoom } from './room.ts'
 import { contentKey, locate, sourcesIn } from './sources.ts'
 import { look, toPlace } from './survey.ts'
@@ -63,9 +63,7 @@ export async function rehearse(
   const findings = [
     waiting(await lockHolder(layout.lock)),
     interrupted(await interruptedActivation(layout)),
-    release === null && live !== null
-      ? await ending(async () => assertNotOvertaken(run, await readInfo(layout, live).catch(() => null)))
-      : null,
+    release === null ? await ending(() => assertNotOvertaken(layout, run, live)) : null,
     named,
     await ending(() => assertPortIsOurs(host, port, { processes, records, daemon })),
     replacing(await foreignCurrent(layout)),

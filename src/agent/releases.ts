@@ -10,9 +10,10 @@ import {
   type ReleaseSummary,
   type Runtime,
   runtime,
+  type Verification,
   verification,
 } from '../protocol/messages.ts'
-import { exists, linkTarget, readIfThere, syncFolder, writeFileAtomic } from './files.ts'
+import { exists, linkTarget, readIfThere, syncFolder } from './files.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 
@@ -118,21 +119,15 @@ export async function readRuntime(layout: Layout, id: string): Promise<Runtime> 
   return parse(runtime, text, file)
 }
 
-/** When the release was last shown to serve, as an ISO time, or null if it never was. */
-export async function activatedAt(layout: Layout, id: string): Promise<string | null> {
+/** What is known of the release since it was shown to serve, or null if it never was. */
+export async function verificationOf(layout: Layout, id: string): Promise<Verification | null> {
   const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified)
-  return text === null ? null : parse(verification, text, 'verified.json').activatedAt
+  return text === null ? null : parse(verification, text, 'verified.json')
 }
 
-export async function markVerified(layout: Layout, id: string, activation: string): Promise<void> {
-  const { verified } = releaseFiles(releaseDirectory(layout, id))
-  const times = await Promise.all(
-    (await releaseIds(layout)).map((other) => activatedAt(layout, other).catch(() => null)),
-  )
-  // Later than all others, whatever the clock says: the order tells which release to go back to.
-  const latest = Math.max(...times.map((time) => (time === null ? 0 : Date.parse(time) || 0)))
-  const time = new Date(Math.max(Date.now(), latest + 1)).toISOString()
-  await writeFileAtomic(verified, JSON.stringify({ activatedAt: time, activation }), 0o644)
+/** When the release was first shown to serve, as an ISO time, or null if it never was. */
+export async function activatedAt(layout: Layout, id: string): Promise<string | null> {
+  return (await verificationOf(layout, id))?.activatedAt ?? null
 }
 
 /** Takes back that a release was shown to serve: it was, and then it was rejected. */
@@ -144,13 +139,17 @@ export async function listReleases(layout: Layout): Promise<readonly ReleaseSumm
   const live = await liveRelease(layout)
   const ids = await releaseIds(layout)
   return Promise.all(
-    ids.map(async (id) => ({
-      id,
-      live: id === live,
-      activatedAt: await activatedAt(layout, id).catch(() => null),
-      info: await readInfo(layout, id).catch(() => null),
-      bytes: await contentBytes(layout, id),
-    })),
+    ids.map(async (id) => {
+      const verified = await verificationOf(layout, id).catch(() => null)
+      return {
+        id,
+        live: id === live,
+        activatedAt: verified?.activatedAt ?? null,
+        left: (verified?.leftBy ?? null) !== null,
+        info: await readInfo(layout, id).catch(() => null),
+        bytes: await contentBytes(layout, id),
+      }
+    }),
   )
 }
 
@@ -164,20 +163,6 @@ async function contentBytes(layout: Layout, id: string): Promise<number> {
     // A damaged release has no size to tell; the audit names the damage.
   }
   return bytes
-}
-
-/** The release that was verified last, other than these: where a failed activation goes back to. */
-export async function previousRelease(
-  layout: Layout,
-  except: readonly (string | null)[],
-): Promise<string | null> {
-  const candidates = await Promise.all(
-    (await releaseIds(layout))
-      .filter((id) => !except.includes(id))
-      .map(async (id) => ({ id, at: await activatedAt(layout, id).catch(() => null) })),
-  )
-  const verified = candidates.filter((candidate) => candidate.at !== null)
-  return verified.sort((a, b) => (a.at! < b.at! ? -1 : 1)).at(-1)?.id ?? null
 }
 
 /** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. @throws Failure `unknown-release` */

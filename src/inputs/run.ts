@@ -7,9 +7,11 @@ export interface Run {
   readonly sha: string | undefined
   readonly ref: string | undefined
   readonly actor: string | undefined
+  /** The name of the event that began it. */
+  readonly event: string | undefined
   readonly runUrl: string | undefined
   readonly workflow: string | undefined
-  /** Later runs of a workflow have higher numbers; 0 outside of GitHub. */
+  /** For people: it begins anew when a workflow is renamed. 0 outside of GitHub. */
   readonly runNumber: number
   readonly runAttempt: number
 }
@@ -24,6 +26,7 @@ export function readRun(env: NodeJS.ProcessEnv): Run {
     sha: given(env['GITHUB_SHA']),
     ref: given(env['GITHUB_REF']),
     actor: given(env['GITHUB_ACTOR']),
+    event: given(env['GITHUB_EVENT_NAME']),
     runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
     workflow: given(env['GITHUB_WORKFLOW']),
     runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),

@@ -1,8 +1,9 @@
-/** Which release a rollback goes to: the one asked for, or the newest good one before the live one, on all hosts. */
+/** Which release a rollback goes to: the one asked for, or the one that served before the current one, on all hosts. */
 import { agreed } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import { Failure } from '../protocol/failure.ts'
+import { servedBefore, stateOf } from '../protocol/history.ts'
 import type { ReleaseSummary } from '../protocol/messages.ts'
 import { type Host, onEach } from './hosts.ts'
 
@@ -22,7 +23,7 @@ export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline
   const histories = await historiesOf(plan, hosts, pipeline)
   const remedy = listOf(hosts, histories)
   const { release: named } = plan.inputs
-  const id = named ?? newestBeforeLive(histories, remedy)
+  const id = named ?? previousEverywhere(histories, remedy)
   if (!histories.every((history) => history.some((release) => release.id === id))) {
     const where = hosts.length === 1 ? 'the server' : 'every host'
     throw new Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy })
@@ -34,8 +35,7 @@ export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline
       throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` })
     },
   )
-  const lives = histories.map((history) => history.find(({ live }) => live)?.id ?? null)
-  return { release: id, replaces: named === undefined ? agreed(lives) : null }
+  return { release: id, replaces: named === undefined ? agreed(histories.map(currentIn)) : null }
 }
 
 export interface CommonReleases {
@@ -71,15 +71,21 @@ function inAll([first = [], ...others]: readonly History[]): readonly string[] {
     .filter((id) => others.every((history) => history.some((other) => other.id === id)))
 }
 
-function newestBeforeLive(histories: readonly History[], remedy: string): string {
-  const lives = histories.flatMap((history) => history.filter(({ live }) => live).map(({ id }) => id))
-  const newest = goodEverywhere(histories).findLast((id) => lives.every((live) => id < live))
-  if (newest === undefined) {
+/** The release that served before the current one on every host. */
+function previousEverywhere(histories: readonly History[], remedy: string): string {
+  const [first = [], ...others] = histories.map((history) => servedBefore(history, currentIn(history)))
+  const previous = first.findLast((id) => others.every((served) => served.includes(id)))
+  if (previous === undefined) {
     const where = histories.length === 1 ? '' : ' on all hosts'
-    const what = `there is no verified release before the live one${where}`
-    throw new Failure('no-release-to-go-back-to', what, { remedy })
+    throw new Failure('no-release-to-go-back-to', `No other release served before the current one${where}.`, {
+      remedy: `Name the release to go back to with \`release\`. ${remedy}`,
+    })
   }
-  return newest
+  return previous
+}
+
+function currentIn(history: History): string | null {
+  return history.find(({ live }) => live)?.id ?? null
 }
 
 function listOf(hosts: readonly Host[], histories: readonly History[]): string {
@@ -91,10 +97,11 @@ function listOf(hosts: readonly Host[], histories: readonly History[]): string {
 }
 
 function describe(history: History): string {
+  const usual = new Set(['verified', 'previous'])
   return history
-    .map(
-      ({ id, live, activatedAt }) =>
-        id + (live ? ' (live)' : activatedAt === null ? ' (never verified)' : ''),
-    )
+    .map((release) => {
+      const state = stateOf(release, history)
+      return usual.has(state) ? release.id : `${release.id} (${state})`
+    })
     .join(', ')
 }

@@ -3,6 +3,7 @@ import { formatBytes, plural } from '../format.ts'
 import { agreed, type HostOutcome, nothingKnown, type Outcome, overall, untouched } from '../outcome.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
+import { stateOf } from '../protocol/history.ts'
 import type { Result, WorkerState } from '../protocol/messages.ts'
 import { type Host, onEach } from './hosts.ts'
 
@@ -39,10 +40,10 @@ async function look(host: Host, log: Pick<Log, 'info'>): Promise<Done<HostOutcom
 
 function linesOf({ releases, workers, journal }: Result<'status'>): readonly string[] {
   return [
-    ...releases.map(({ id, live, activatedAt, info, bytes }) => {
-      const state = live ? 'live' : activatedAt === null ? 'never verified' : 'verified'
+    ...releases.map((release) => {
+      const { id, info, bytes } = release
       const commit = info === null ? 'damaged' : `commit ${info.commit.slice(0, 7) || 'unknown'}`
-      return `release ${id}: ${state}, ${commit}, ${formatBytes(bytes)}`
+      return `release ${id}: ${stateOf(release, releases)}, ${commit}, ${formatBytes(bytes)}`
     }),
     ...workers.map(
       ({ pid, status, release, phase, restarts, memoryBytes }) =>

@@ -59,6 +59,8 @@ export const releaseInfo = object({
   commit: string,
   ref: string,
   actor: string,
+  /** Null in releases from before this was known. */
+  event: nullable(string),
   runUrl: string,
   workflow: string,
   runNumber: count,
@@ -75,14 +77,27 @@ export const releaseInfo = object({
 })
 export type ReleaseInfo = Guarded<typeof releaseInfo>
 
+const activationKind = oneOf('deploy', 'rollback', 'restore')
+
 /** `.gapless/verified.json`, written when every worker was shown to serve the release. */
-export const verification = object({ activatedAt: string, activation: string })
+export const verification = object({
+  /** When it first served; a release that comes back keeps its time, and with it its place in the history. */
+  activatedAt: string,
+  /** The last activation that a deploy or a rollback made it live with. */
+  activation: string,
+  kind: nullable(activationKind),
+  /** The activation that went back from it, or past it. */
+  leftBy: nullable(string),
+})
+export type Verification = Guarded<typeof verification>
 
 export const releaseSummary = object({
   id: releaseId,
   live: boolean,
-  /** ISO time of the last activation that was verified, or null if there was none. */
+  /** ISO time of the first activation that was verified, or null if there was none. */
   activatedAt: nullable(string),
+  /** A rollback left it: it is no default target of another one. */
+  left: boolean,
   info: nullable(releaseInfo),
   bytes: count,
 })
@@ -157,6 +172,8 @@ const verdict = object({
   live: nullable(releaseId),
   /** What was live when it began. */
   previous: nullable(releaseId),
+  /** Where a rollback without `release` goes from here; null where that is nowhere, or nothing was verified. */
+  rollsBackTo: nullable(releaseId),
   failure: nullable(failureRecord),
   workers: list(workerState),
 })
@@ -164,7 +181,7 @@ export type Verdict = Guarded<typeof verdict>
 
 /** Nothing live was touched: what serves is what served. @param failure why */
 export function keptVerdict(live: string | null, failure: Verdict['failure']): Verdict {
-  return { status: 'kept', live, previous: live, failure, workers: [] }
+  return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] }
 }
 
 /** One line of the journal, and the event that the action sees while it watches an activation. */
@@ -182,8 +199,10 @@ const run = object({
   commit: string,
   ref: string,
   actor: string,
+  /** The name of GitHub's event; '' outside of GitHub, as all that follows. */
+  event: string,
   runUrl: string,
-  /** The workflow's name and the number of its run, '' and 0 outside of GitHub: a later run has a higher one. */
+  /** For people: the workflow's name, and the number of its run. */
   workflow: string,
   runNumber: count,
   /** 1, and one more each time that somebody asks for the same run again. */
@@ -201,7 +220,7 @@ export const activationRequest = object({
   /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
   activation: activationId,
   release: releaseId,
-  kind: oneOf('deploy', 'rollback', 'restore'),
+  kind: activationKind,
   /** The release that must be current when its turn comes; null: whichever is. */
   replaces: nullable(releaseId),
   run,

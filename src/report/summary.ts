@@ -6,6 +6,7 @@ import { formatAge, formatBytes, formatDuration, plural } from '../format.ts'
 import { type HostOutcome, type Outcome, wouldFail } from '../outcome.ts'
 import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
+import { stateOf } from '../protocol/history.ts'
 import type { ReleaseInfo } from '../protocol/messages.ts'
 import { renderEvidence, renderOtherEvidence } from './evidence.ts'
 import { bullets, code, escape, folded, link, on, table, titled, verbatim } from './markdown.ts'
@@ -108,11 +109,11 @@ function renderFailure(
 /** What people ask after a run, a line each. */
 function renderFacts(report: Report): string {
   const { command, outcome, origin, rows, durationMs } = report
-  const { succeeded, release, previousRelease, liveRelease, status } = outcome
+  const { succeeded, release, previousRelease, rollsBackTo, liveRelease, status } = outcome
   const moved =
     previousRelease !== null && release !== null && previousRelease !== release && release === liveRelease
   const named = (id: string | null) => renderRelease(id, report)
-  const wayBack = succeeded && status === 'live' && moved && command !== 'status'
+  const wayBack = succeeded && status === 'live' && rollsBackTo !== null
   return bullets([
     ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
     ['Live', liveRelease === release ? '' : named(liveRelease)],
@@ -123,10 +124,7 @@ function renderFacts(report: Report): string {
     ['Checked', escape(checks(rows).join('; '))],
     ['Took', formatDuration(durationMs)],
     ['Slowest host', escape(slowestHost(rows))],
-    [
-      'To go back',
-      wayBack ? `run with \`command: rollback\` and \`release: ${escape(previousRelease)}\`` : '',
-    ],
+    ['To go back', wayBack ? `run with \`command: rollback\` and \`release: ${escape(rollsBackTo)}\`` : ''],
   ])
 }
 
@@ -223,14 +221,15 @@ function renderJournal({ name, server }: HostOutcome): string {
 
 function renderReleases({ name, releases, server }: HostOutcome, origin: Origin | null): string {
   if (releases.length === 0) return ''
-  const rows = releases.map(({ id, live, activatedAt, info, bytes }) => [
-    id,
-    [live ? 'live' : activatedAt === null ? 'never verified' : 'verified', age(id, server)]
-      .filter((text) => text !== '')
-      .join(', '),
-    info === null ? 'damaged' : { markdown: shortCommit(info.commit, origin) },
-    formatBytes(bytes),
-  ])
+  const rows = releases.map((release) => {
+    const { id, info, bytes } = release
+    return [
+      id,
+      [stateOf(release, releases), age(id, server)].filter((text) => text !== '').join(', '),
+      info === null ? 'damaged' : { markdown: shortCommit(info.commit, origin) },
+      formatBytes(bytes),
+    ]
+  })
   return table([escape(on('Release', name)), 'State', 'Commit', 'Size'], rows)
 }
 

@@ -5,13 +5,21 @@ import { activationFiles } from '../../../src/agent/activation/job.ts'
 import { openJournal, readJournal } from '../../../src/agent/journal.ts'
 import type { Layout } from '../../../src/agent/layout.ts'
 import { writeOwner } from '../../../src/agent/owner.ts'
-import { markVerified, pointCurrentAt } from '../../../src/agent/releases.ts'
+import { markServing } from '../../../src/agent/history.ts'
+import { pointCurrentAt } from '../../../src/agent/releases.ts'
 import type { Verdict } from '../../../src/protocol/messages.ts'
 import { temporaryFolders } from '../../support/folder.ts'
 import { newLayout, request, writeRelease } from '../releases-on-disk.ts'
 
 const folder = temporaryFolders()
-const verdict: Verdict = { status: 'live', live: null, previous: null, failure: null, workers: [] }
+const verdict: Verdict = {
+  status: 'live',
+  live: null,
+  previous: null,
+  rollsBackTo: null,
+  failure: null,
+  workers: [],
+}
 
 /** An activation that got as far as this step. */
 async function began(layout: Layout, activation: string, step: 'lock' | 'swap') {
@@ -60,7 +68,7 @@ describe('an interrupted activation', () => {
     writeFileSync(activationFiles(layout, request.activation).job, JSON.stringify(job))
     expect(await interruptedActivation(layout)).toBe(request.activation)
     // What was shown to serve needs nobody to finish it.
-    await markVerified(layout, id, request.activation)
+    await markServing(layout, id, { activation: request.activation, kind: 'deploy', replaced: null })
     expect(await interruptedActivation(layout)).toBeNull()
   })
 })

@@ -5,7 +5,9 @@ import type { Activation } from '../../../src/agent/activation/context.ts'
 import { activate } from '../../../src/agent/activation/activate.ts'
 import { assertNotOvertaken } from '../../../src/agent/activation/overtaken.ts'
 import type { Pm2, Pm2Process } from '../../../src/agent/pm2.ts'
-import type { ReleaseInfo, RunInfo } from '../../../src/protocol/messages.ts'
+import type { RunInfo } from '../../../src/protocol/messages.ts'
+import { releaseFiles } from '../../../src/agent/layout.ts'
+import { readInfo } from '../../../src/agent/releases.ts'
 import { startTimeOf } from '../../../src/server/process-identity.ts'
 import type { WorkerRecord } from '../../../src/server/worker-record.ts'
 import { temporaryFolders } from '../../support/folder.ts'
@@ -14,42 +16,56 @@ import { newLayout, request, run, writeRelease } from '../releases-on-disk.ts'
 
 const folder = temporaryFolders()
 
-const late: RunInfo = { ...run, runNumber: 7 }
-const live = (changes: Partial<RunInfo>): ReleaseInfo => ({
-  ...late,
-  runNumber: 8,
-  ...changes,
-  id: '20260101000001',
-  created: '',
-  entry: 'server.js',
-  staticPath: null,
-  nextVersion: '16.4.6',
-  contentHash: '',
-  distDir: null,
-})
+const urlOf = (runId: number, repository = 'acme/shop') =>
+  `https://github.com/${repository}/actions/runs/${runId}`
+const [current, early] = ['20260101000001', '2026-01-01T00:00:00.000Z'] as const
+/** A run that waited while a later one went live. */
+const late: RunInfo = { ...run, event: 'push', runUrl: urlOf(107), runNumber: 7 }
 
 describe('a run that comes late', () => {
-  test('is refused when a later run of the same workflow and branch is live', () => {
-    expect(() => assertNotOvertaken(late, live({}))).toThrow(
-      'run 7 of Deploy came late: 20260101000001 of the later run 8 is live already',
-    )
+  /** Asks whether the run may go on while a release of this run is current. */
+  async function goesOn(changes: Partial<RunInfo>, mine: Partial<RunInfo> = {}, kind = 'deploy') {
+    const layout = newLayout(folder())
+    const directory = writeRelease(layout, current, early)
+    const { info, verified } = releaseFiles(directory)
+    const later = { ...late, runUrl: urlOf(108), runNumber: 8, ...changes }
+    writeFileSync(info, JSON.stringify({ ...(await readInfo(layout, current)), ...later }))
+    writeFileSync(verified, JSON.stringify({ activatedAt: early, activation: 'a', kind, leftBy: null }))
+    return assertNotOvertaken(layout, { ...late, ...mine }, current)
+  }
+
+  test('is refused when a later run of the same repository and branch is current', async () => {
+    expect(await failureOf(goesOn({}))).toMatchObject({
+      code: 'overtaken',
+      message: `Run 7 of "Deploy" was overtaken: run 8 of "Deploy" has already deployed ${current}.`,
+    })
   })
 
-  test.each([
-    ['nothing is live', null],
-    ['an earlier run is live', live({ runNumber: 6 })],
-    ['the same run is live', live({ runNumber: 7 })],
-    ['another workflow is live', live({ workflow: 'Preview' })],
-    ['another branch is live', live({ ref: 'refs/heads/next' })],
-  ])('goes on when %s', (_, release) => {
-    expect(() => assertNotOvertaken(late, release)).not.toThrow()
+  test('is refused whatever became of the workflow’s name and number', async () => {
+    expect(await failureOf(goesOn({ workflow: 'Release', runNumber: 1 }))).toMatchObject({
+      code: 'overtaken',
+    })
   })
 
-  test('goes on when somebody asked for it again, or when nobody numbered it', () => {
-    expect(() => assertNotOvertaken({ ...late, runAttempt: 2 }, live({}))).not.toThrow()
-    expect(() =>
-      assertNotOvertaken({ ...late, workflow: '', runNumber: 0 }, live({ workflow: '' })),
-    ).not.toThrow()
+  test.each<[string, Partial<RunInfo>, Partial<RunInfo>?]>([
+    ['an earlier run is current', { runUrl: urlOf(106) }],
+    // Its number is higher: that of a workflow that was renamed.
+    ['an earlier run with a higher number is current', { runUrl: urlOf(106), runNumber: 900 }],
+    ['the same run is current', { runUrl: urlOf(107) }],
+    ['another repository is current', { runUrl: urlOf(108, 'acme/moved') }],
+    ['another branch is current', { ref: 'refs/heads/next' }],
+    ['a run by hand is current', { event: 'workflow_dispatch' }],
+    ['nobody knows where the current release came from', { runUrl: '' }],
+    ['somebody asked for it again', {}, { runAttempt: 2 }],
+    ['somebody asked for it by hand', {}, { event: 'workflow_dispatch' }],
+    ['it did not come from GitHub', {}, { runUrl: '' }],
+  ])('goes on when %s', async (_, changes, mine = {}) => {
+    await goesOn(changes, mine)
+  })
+
+  test('goes on when a rollback brought the current release back, or there is none', async () => {
+    await goesOn({}, {}, 'rollback')
+    await assertNotOvertaken(newLayout(folder()), late, null)
   })
 })
 

@@ -47,6 +47,7 @@ test('of two processes of one activation the second has the verdict of the first
     status: 'live',
     live: request.release,
     previous: null,
+    rollsBackTo: null,
     failure: null,
     workers: [],
   }

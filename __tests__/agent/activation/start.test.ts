@@ -66,7 +66,14 @@ test('nor of one that swapped and cannot be started anew', async () => {
 
 test('one that has its verdict is not started anew', async () => {
   const context = contextWith('throw new Error()')
-  const verdict = { status: 'live', live: null, previous: null, failure: null, workers: [] } as const
+  const verdict = {
+    status: 'live',
+    live: null,
+    previous: null,
+    rollsBackTo: null,
+    failure: null,
+    workers: [],
+  } as const
   await openJournal(context.layout.journal, request.activation).verdict(verdict)
   const watched = watchActivation(context.layout, () => context, request.activation, true, watcher)
   expect(await watched).toEqual(verdict)

@@ -5,10 +5,11 @@ import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
 import { activationFile } from '../../server/activation-file.ts'
 import { assertNameIsOurs } from '../app-name.ts'
 import { exists } from '../files.ts'
+import { markServing, previousRelease } from '../history.ts'
 import { assertLauncher, repairLauncher } from '../launcher.ts'
 import { releaseDirectory } from '../layout.ts'
 import { withdrawn } from '../lock.ts'
-import { liveRelease, markVerified, pointCurrentAt, prepareLink, readInfo } from '../releases.ts'
+import { liveRelease, pointCurrentAt, prepareLink } from '../releases.ts'
 import { daemonPid } from '../pm2-daemon.ts'
 import { assertMayMove, assertPortIsOurs } from '../port.ts'
 import { readWorkers } from '../workers.ts'
@@ -86,7 +87,7 @@ async function prepare(activation: Activation): Promise<Preparation> {
 
   await assertWanted(activation)
   if (job.request.kind === 'deploy' && live !== null && live !== release) {
-    assertNotOvertaken(job.request.run, await readInfo(layout, live).catch(() => null))
+    await assertNotOvertaken(layout, job.request.run, live)
   }
   const records = await readWorkers(layout.workers)
   const daemon = await daemonPid(job.pm2Home)
@@ -225,15 +226,25 @@ async function checkAlone(activation: Activation, workers: readonly Worker[]): P
 async function settle(activation: Activation): Promise<Verdict> {
   const { job, layout, target, live, pm2 } = activation
   const { release } = target
+  const { activation: id, kind, replaces } = job.request
+  const serving = { activation: id, kind, replaced: replaces ?? live }
   await bestEffort(
     activation,
-    activation.withRoom(() => markVerified(layout, release, job.request.activation)),
+    activation.withRoom(() => markServing(layout, release, serving)),
     'Could not mark the release as verified',
   )
   await bestEffort(activation, forgetReplaced(layout), 'Could not forget what the release replaced')
   await bestEffort(activation, pm2.save(), 'PM2 could not save its process list for the next boot')
   const workers = await listWorkers(activation).catch(() => [])
-  return { status: 'live', live: release, previous: live, failure: null, workers: toStates(workers) }
+  const rollsBackTo = await previousRelease(layout, release).catch(() => null)
+  return {
+    status: 'live',
+    live: release,
+    previous: live,
+    rollsBackTo,
+    failure: null,
+    workers: toStates(workers),
+  }
 }
 
 /** Notes a failure in the journal instead of throwing it. */

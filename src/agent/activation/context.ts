@@ -6,11 +6,12 @@ import { startTimeOf } from '../../server/process-identity.ts'
 import { withRoom as tryWithRoom } from '../ballast.ts'
 import { isRunningUnder } from '../apps.ts'
 import { writeFileAtomic } from '../files.ts'
+import { previousRelease } from '../history.ts'
 import type { Journal } from '../journal.ts'
 import { type Layout, layoutOf } from '../layout.ts'
 import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
 import { daemonPid } from '../pm2-daemon.ts'
-import { activatedAt, liveRelease, previousRelease } from '../releases.ts'
+import { activatedAt, liveRelease } from '../releases.ts'
 import { daemonLog } from './evidence.ts'
 import { isOurs, pm2App, programOf } from './fleet.ts'
 import { type Goal, readGoal } from './goal.ts'
@@ -133,7 +134,7 @@ export async function beginActivation(
  */
 async function fallback(layout: Layout, live: string | null, target: string): Promise<string | null> {
   if (live !== null && (await activatedAt(layout, live).catch(() => null)) !== null) return live
-  const verified = await previousRelease(layout, [live, target])
+  const verified = await previousRelease(layout, live, target)
   return verified ?? (live === target ? null : live)
 }
 

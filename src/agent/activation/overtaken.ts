@@ -1,28 +1,53 @@
 /** A queued run that comes late must not silently replace the release of a later one. */
 import { Failure } from '../../protocol/failure.ts'
-import type { ReleaseInfo, RunInfo, Verdict } from '../../protocol/messages.ts'
-import { activatedAt } from '../releases.ts'
+import type { RunInfo, Verdict } from '../../protocol/messages.ts'
+import type { Layout } from '../layout.ts'
+import { activatedAt, readInfo, verificationOf } from '../releases.ts'
 import type { Activation } from './context.ts'
 import { listWorkers, servedRelease, toStates } from './fleet.ts'
 
 /**
- * @param live the release that is live; null where there is none, or nothing is known of it
- * @throws Failure `overtaken` when it came from a later run of the same workflow and branch
+ * @param live the current release; null where there is none
+ * @throws Failure `overtaken` when it came from a later run of the same repository and branch
  */
-export function assertNotOvertaken(run: RunInfo, live: ReleaseInfo | null): void {
-  const comparable =
-    live !== null && run.runNumber > 0 && run.workflow !== '' && live.workflow === run.workflow
-  if (!comparable || live.ref !== run.ref || live.runNumber <= run.runNumber) return
-  // Somebody asked for this run once more: that is no accident.
-  if (run.runAttempt > 1) return
+export async function assertNotOvertaken(layout: Layout, run: RunInfo, live: string | null): Promise<void> {
+  if (live === null) return
+  const info = await readInfo(layout, live).catch(() => null)
+  const verification = await verificationOf(layout, live).catch(() => null)
+  // Whoever went back to it, or deployed it by hand, did not mean to keep the next push out.
+  if (info === null || verification?.kind === 'rollback' || !isLater(info, run)) return
   throw new Failure(
     'overtaken',
-    `run ${run.runNumber} of ${run.workflow} came late: ${live.id} of the later run ${live.runNumber} is live already`,
+    `${named(run)} was overtaken: ${named(info, 'run')} has already deployed ${live}.`,
     {
       remedy:
         'Nothing needs to be done. To go back on purpose, use `command: rollback`, or run this one again by hand.',
     },
   )
+}
+
+type Source = Pick<RunInfo, 'ref' | 'runUrl' | 'runNumber' | 'workflow'> & { readonly event: string | null }
+
+/** Whether a release came from a later run than this one, where the two can be compared and nobody asked for either. */
+function isLater(release: Source, run: RunInfo): boolean {
+  const [theirs, ours] = [runIn(release.runUrl), runIn(run.runUrl)]
+  const comparable = theirs.repository === ours.repository && release.ref === run.ref
+  const asked = run.runAttempt > 1 || isManual(run) || isManual(release)
+  return comparable && !asked && theirs.id > ours.id
+}
+
+/** GitHub's ids of runs grow within a repository, whatever becomes of its workflows. */
+function runIn(url: string): { readonly repository: string; readonly id: number } {
+  const [, repository = '', id = '0'] = /^(.+)\/actions\/runs\/(\d+)$/.exec(url) ?? []
+  return { repository, id: Number(id) }
+}
+
+function isManual({ event }: Pick<Source, 'event'>): boolean {
+  return event === 'workflow_dispatch' || event === 'repository_dispatch'
+}
+
+function named({ workflow, runNumber }: Source, word = 'Run'): string {
+  return `${word} ${runNumber} of "${workflow}"`
 }
 
 /**
@@ -59,5 +84,12 @@ async function leaveAsIs(activation: Activation, failure: Failure): Promise<Verd
   const served = servedRelease(workers)
   const verified = served !== null && (await activatedAt(layout, served).catch(() => null)) !== null
   const status = served === live && verified ? 'restored' : 'down'
-  return { status, live: served, previous: live, failure: failure.toRecord(), workers: toStates(workers) }
+  return {
+    status,
+    live: served,
+    previous: live,
+    rollsBackTo: null,
+    failure: failure.toRecord(),
+    workers: toStates(workers),
+  }
 }

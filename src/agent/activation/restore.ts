@@ -178,6 +178,7 @@ async function verdict(
     status,
     live: status === 'restored' ? activation.previous!.release : servedRelease(workers),
     previous: activation.live,
+    rollsBackTo: null,
     failure: failure.toRecord(),
     workers: toStates(workers),
   }

@@ -1,0 +1,32 @@
+/** Which release served before which: the one notion of it for rollback, restore, cleanup, summary and status. */
+import type { ReleaseSummary } from './messages.ts'
+
+/** What is known of each release. */
+export type Served = Pick<ReleaseSummary, 'id' | 'activatedAt' | 'left'>
+
+/** Releases that served before the current one and were not left by a rollback, in the order in which they served. */
+export function servedBefore(releases: readonly Served[], current: string | null): readonly string[] {
+  const until = releases.find(({ id }) => id === current)?.activatedAt ?? null
+  return releases
+    .flatMap(({ id, activatedAt: at, left }) => (at === null || left || id === current ? [] : [{ id, at }]))
+    .filter(({ at }) => until === null || at < until)
+    .sort((a, b) => (a.at < b.at ? -1 : 1))
+    .map(({ id }) => id)
+}
+
+/** The release to go back to, or null. */
+export function previousOf(releases: readonly Served[], current: string | null): string | null {
+  return servedBefore(releases, current).at(-1) ?? null
+}
+
+/** In a word, for people. */
+export function stateOf(
+  { id, live, left, activatedAt }: ReleaseSummary,
+  releases: readonly ReleaseSummary[],
+): string {
+  if (live) return 'live'
+  if (activatedAt === null) return 'never verified'
+  if (left) return 'rolled back'
+  const current = releases.find((release) => release.live)?.id ?? null
+  return previousOf(releases, current) === id ? 'previous' : 'verified'
+}
