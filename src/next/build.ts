@@ -30,7 +30,7 @@ export interface StepOptions {
 export async function install(options: StepOptions): Promise<readonly string[] | undefined> {
   if (options.command === 'none') return undefined
   const environment = stepEnvironment(options.environment ?? process.env)
-  refusePlugNPlay(options.directory, options.workspace, environment)
+  await refusePlugNPlay(options.directory, options.workspace, environment)
   const command = userCommand(options) ?? (await frozenInstall(options, environment))
   // With NODE_ENV=production npm, pnpm and yarn leave out devDependencies, which the build needs.
   delete environment.NODE_ENV
@@ -54,7 +54,7 @@ export async function build(options: StepOptions): Promise<readonly string[] | u
     NEXT_PRIVATE_STANDALONE: 'true',
     NEXT_TELEMETRY_DISABLED: '1',
   }
-  refusePlugNPlay(directory, workspace, environment)
+  await refusePlugNPlay(directory, workspace, environment)
   const command = userCommand(options) ?? {
     argv: await throughCorepack(
       await detectBuildCommand(directory, workspace),
