@@ -34,7 +34,8 @@ export async function assemble(
   hosts: readonly Host[],
   log: Pick<Log, 'info'>,
 ): Promise<Done<Assembled>> {
-  const tree = await layOut(output, plan.inputs.run.workspace)
+  const { run, app } = plan.inputs
+  const tree = await layOut(output, run.workspace, [...app.sharedDirs, ...app.sharedFiles])
   const launcher = {
     kind: 'file',
     path: LAUNCHER,
