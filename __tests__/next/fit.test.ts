@@ -213,7 +213,7 @@ describe('finer needs of a binary that would be loaded', () => {
 })
 
 describe('the server’s Node.js', () => {
-  const project = { directory: '/app', nextRange: '^16.0.0' }
+  const project = { directory: '/app', nextRange: '^16.0.0', doubts: [] }
 
   test('against the app’s engines', async () => {
     assertNodeFits({ ...project, nodeRange: '>=20' }, debian)

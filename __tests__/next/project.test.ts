@@ -12,6 +12,7 @@ describe('the Next.js app in the repository', () => {
       directory: repository.path,
       name: 'shop',
       nextRange: '^16.0.0',
+      doubts: [],
     })
   })
 
@@ -30,7 +31,11 @@ describe('the Next.js app in the repository', () => {
     const repository = folder()
       .write('package.json', { devDependencies: { next: 'catalog:' }, scripts })
       .write(file)
-    expect(readProject(repository.path, '.')).toEqual({ directory: repository.path, nextRange: 'catalog:' })
+    expect(readProject(repository.path, '.')).toEqual({
+      directory: repository.path,
+      nextRange: 'catalog:',
+      doubts: [],
+    })
   })
 
   test('may have a package.json that begins with a byte order mark', () => {
@@ -120,45 +125,5 @@ describe('a working-directory that cannot be used', () => {
     expect(() => readProject(repository.path, '.')).toThrow(
       expect.objectContaining({ code: 'invalid-package-json' }),
     )
-  })
-})
-
-describe('a custom server', () => {
-  const withStart = (start: string) => ({ ...app, scripts: { start } })
-  const server = `const next = require('next')\nnext({ dev: false }).prepare()\n`
-
-  test.each([
-    ['node server.js', 'server.js', server],
-    ['NODE_ENV=production node ./server', 'server.js', server],
-    ['cross-env NODE_ENV=production tsx server/index.ts', 'server/index.ts', `import next from 'next'\n`],
-    ['pm2-runtime start server.mjs -i max', 'server.mjs', `const { default: next } = await import("next")`],
-    ['tsc -p server && node dist/server.js', 'server.ts', `import next from 'next'\n`],
-    ['node dist/main.js', 'src/main.ts', `import next from "next"\n`],
-  ])('that the start script runs is refused: %s', (start, file, text) => {
-    const repository = folder().write('package.json', withStart(start)).write(file, text)
-    expect(() => readProject(repository.path, '.')).toThrow(
-      expect.objectContaining({
-        code: 'custom-server',
-        message: expect.stringContaining(`, ${file}.`),
-        remedy: expect.stringContaining('next start'),
-      }),
-    )
-  })
-
-  test.each([
-    ['next start -p 3000', 'server.js', server],
-    ['next start', 'start.js', server],
-    ['node .next/standalone/server.js', 'server.js', server],
-    ['node .next/standalone/server.js', '.next/standalone/server.js', server],
-    [
-      'node scripts/serve.js',
-      'scripts/serve.js',
-      `require('next/dist/server/next')\nspawn('next', ['start'])`,
-    ],
-    ['node ../server.js', 'server.js', ''],
-    ['node /server.js', 'x.js', ''],
-  ])('is not suspected here: %s', (start, file, text) => {
-    const repository = folder().write('package.json', withStart(start)).write(file, text)
-    expect(readProject(repository.path, '.').name).toBe('shop')
   })
 })

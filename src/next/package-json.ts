@@ -5,6 +5,7 @@ import { readTextIfAny } from './files.ts'
 export interface PackageJson {
   readonly name?: string
   readonly version?: string
+  readonly main?: string
   /** `engines.node`. */
   readonly nodeRange?: string
   /** Such as `pnpm@10.1.0+sha512.…`. */
@@ -36,6 +37,7 @@ export function readPackageJson(directory: string): PackageJson | undefined {
   return {
     ...(typeof value.name === 'string' ? { name: value.name } : {}),
     ...(typeof value.version === 'string' ? { version: value.version } : {}),
+    ...(typeof value.main === 'string' ? { main: value.main } : {}),
     ...(typeof nodeRange === 'string' ? { nodeRange } : {}),
     ...(typeof value.packageManager === 'string' ? { packageManager: value.packageManager } : {}),
     scripts: asObject(value.scripts) ?? {},
@@ -46,9 +48,14 @@ export function readPackageJson(directory: string): PackageJson | undefined {
 
 /** The JSON object in a text, or undefined when it holds anything else. */
 export function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  return asObject(parseJson(text))
+}
+
+/** The JSON in a text, or undefined when it is none. */
+export function parseJson(text: string): unknown {
   try {
     // npm and Node accept a byte order mark in package.json, JSON.parse does not.
-    return asObject(JSON.parse(text.replace(/^\uFEFF/, '')))
+    return JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch {
     return undefined
   }

@@ -16,6 +16,8 @@ export interface Project {
   readonly nextRange: string
   /** The versions of Node.js that the app asks for: `engines.node`. */
   readonly nodeRange?: string
+  /** What speaks against deploying it, and is no proof: one sentence each to warn of. */
+  readonly doubts: readonly string[]
 }
 
 /**
@@ -57,11 +59,12 @@ export function readProject(workspace: string, workingDirectory: string): Projec
     )
   }
   refuseUnsupportedNext(nextRange)
-  refuseCustomServer(directory, manifest)
+  const doubts = refuseCustomServer(directory, workspace, manifest)
   const { name, nodeRange } = manifest
   return {
     directory,
     nextRange,
+    doubts,
     ...(name === undefined ? {} : { name }),
     ...(nodeRange === undefined ? {} : { nodeRange }),
   }

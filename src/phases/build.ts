@@ -33,6 +33,7 @@ export async function build(
   key: string | undefined,
   log: Log,
 ): Promise<Done<Built>> {
+  for (const doubt of project.doubts) log.warning(doubt)
   checkEach(hosts, (facts) => assertNodeFits(project, facts))
   const options = { directory: project.directory, workspace: inputs.run.workspace }
   const work = withoutCommands(async () => {
