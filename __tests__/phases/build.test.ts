@@ -79,3 +79,21 @@ test('a Next.js that is too old is refused when it is installed, before the buil
   expect(failure).toMatchObject({ code: 'next-unsupported', message: expect.stringContaining('"13.0.7"') })
   expect(existsSync(join(workspace, 'was-built'))).toBe(false)
 })
+
+test('a checkout that lacks what the app serves is refused before anything is installed', async () => {
+  const workspace = folder()
+  mkdirSync(join(workspace, 'public'))
+  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'a'.repeat(64)}\nsize 12345\n`
+  writeFileSync(join(workspace, 'public', 'intro.mp4'), pointer)
+  writeFileSync(join(workspace, 'package.json'), JSON.stringify({ dependencies: { next: '16.4.6' } }))
+  const inputs = readInputs({
+    ...ACCESS,
+    GITHUB_WORKSPACE: workspace,
+    'INPUT_APP-NAME': 'web',
+    'INPUT_INSTALL-COMMAND': 'touch was-installed',
+  })
+  const project = readProject(workspace, '.')
+  const failure = await failureOf(build(createPlan(inputs, 'web'), project, [], undefined, silentLog))
+  expect(failure.code).toBe('checkout-incomplete')
+  expect(existsSync(join(workspace, 'was-installed'))).toBe(false)
+})

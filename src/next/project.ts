@@ -1,6 +1,7 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
+import { emptySubmodules } from './checkout.ts'
 import { refuseCustomServer } from './custom-server.ts'
 import { findNextApps, isNextApp } from './find-apps.ts'
 import { readPackageJson } from './package-json.ts'
@@ -40,7 +41,9 @@ export function readProject(workspace: string, workingDirectory: string): Projec
   const manifest = readPackageJson(directory)
   if (manifest === undefined) {
     throw new Failure('no-package-json', `There is no package.json in ${describe(workingDirectory)}.`, {
-      remedy: suggest(workspace, 'Check out the repository before this step (actions/checkout)'),
+      remedy: emptySubmodules(workspace).some((path) => isInside(path, directory))
+        ? 'The folder belongs to an empty submodule: set `submodules: recursive` under `with:` of the step with actions/checkout.'
+        : suggest(workspace, 'Check out the repository before this step (actions/checkout)'),
     })
   }
   const nextRange = manifest.installed.next

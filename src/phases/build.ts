@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { install, build as runBuild } from '../next/build.ts'
 import { findBuildErrors, inRepository } from '../next/build-errors.ts'
+import { assertCheckedOut } from '../next/checkout.ts'
 import { deploymentId } from '../next/deployment-id.ts'
 import { assertNodeFits } from '../next/fit.ts'
 import { doubtsAbout } from '../next/freshness.ts'
@@ -33,7 +34,9 @@ export async function build(
   key: string | undefined,
   log: Log,
 ): Promise<Done<Built>> {
-  for (const doubt of project.doubts) log.warning(doubt)
+  const { sharedDirs, sharedFiles } = inputs.app
+  const missing = assertCheckedOut(project.directory, inputs.run.workspace, [...sharedDirs, ...sharedFiles])
+  for (const doubt of [...project.doubts, ...missing]) log.warning(doubt)
   checkEach(hosts, (facts) => assertNodeFits(project, facts))
   const options = { directory: project.directory, workspace: inputs.run.workspace }
   const work = withoutCommands(async () => {
