@@ -1,7 +1,7 @@
 /** build: installs and builds the app on the runner, and checks that the result can be deployed. */
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { install, build as runBuild } from '../next/build.ts'
+import { doubtsAboutVariables, install, build as runBuild } from '../next/build.ts'
 import { findBuildErrors, inRepository } from '../next/build-errors.ts'
 import { assertCheckedOut } from '../next/checkout.ts'
 import { deploymentId } from '../next/deployment-id.ts'
@@ -36,9 +36,11 @@ export async function build(
 ): Promise<Done<Built>> {
   const { sharedDirs, sharedFiles } = inputs.app
   const missing = assertCheckedOut(project.directory, inputs.run.workspace, [...sharedDirs, ...sharedFiles])
-  for (const doubt of [...project.doubts, ...missing]) log.warning(doubt)
+  const runTimeVariables = Object.keys(inputs.app.env)
+  const options = { directory: project.directory, workspace: inputs.run.workspace, runTimeVariables }
+  const unseen = doubtsAboutVariables({ ...options, command: inputs.buildCommand })
+  for (const doubt of [...project.doubts, ...missing, ...unseen]) log.warning(doubt)
   checkEach(hosts, (facts) => assertNodeFits(project, facts))
-  const options = { directory: project.directory, workspace: inputs.run.workspace }
   const work = withoutCommands(async () => {
     const before = await install({ ...options, command: inputs.installCommand })
     const version = installedNextVersion(project.directory)
