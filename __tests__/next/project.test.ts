@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { readProject } from '../../src/next/project.ts'
-import { folders } from './folder.ts'
+import { folders, type Folder } from './folder.ts'
 
 const folder = folders()
 const app = { name: 'shop', dependencies: { next: '^16.0.0' } }
@@ -12,6 +12,7 @@ describe('the Next.js app in the repository', () => {
       directory: repository.path,
       name: 'shop',
       nextRange: '^16.0.0',
+      nodeRanges: [],
       doubts: [],
     })
   })
@@ -34,6 +35,7 @@ describe('the Next.js app in the repository', () => {
     expect(readProject(repository.path, '.')).toEqual({
       directory: repository.path,
       nextRange: 'catalog:',
+      nodeRanges: [],
       doubts: [],
     })
   })
@@ -41,6 +43,32 @@ describe('the Next.js app in the repository', () => {
   test('may have a package.json that begins with a byte order mark', () => {
     const repository = folder().write('package.json', `\uFEFF${JSON.stringify(app)}`)
     expect(readProject(repository.path, '.').name).toBe('shop')
+  })
+})
+
+describe('the Node.js that the app asks for', () => {
+  const rangesOf = (repository: Folder) => readProject(repository.path, 'apps/web').nodeRanges
+  const web = { ...app, engines: { node: '>=18' } }
+
+  test.each([
+    ['npm, Yarn and bun', { workspaces: ['apps/*'] }, 'turbo.json'],
+    ['pnpm', {}, 'pnpm-workspace.yaml'],
+  ])('is also what the root of the workspace asks for: %s', (_, more, file) => {
+    const repository = folder()
+      .write('package.json', { ...more, engines: { node: '>=22' } })
+      .write(file, '{}')
+      .write('apps/web/package.json', web)
+    expect(rangesOf(repository)).toEqual([
+      { range: '>=18', file: 'apps/web/package.json' },
+      { range: '>=22', file: 'package.json' },
+    ])
+  })
+
+  test('is not what a package above asks for that is no workspace', () => {
+    const repository = folder()
+      .write('package.json', { engines: { node: '>=22' } })
+      .write('apps/web/package.json', web)
+    expect(rangesOf(repository)).toEqual([{ range: '>=18', file: 'apps/web/package.json' }])
   })
 })
 

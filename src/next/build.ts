@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
 import { Failure } from '../protocol/failure.ts'
-import { runCommand, type Command, type CommandResult } from './command.ts'
+import { runCommand, versionOf, type Command, type CommandResult } from './command.ts'
 import { throughCorepack } from './corepack.ts'
 import { missedVariables, putIntoStep, unseenPublicVariables } from './run-time-variables.ts'
 import { detectBuildCommand, detectPackageManager } from './package-manager.ts'
@@ -84,6 +84,15 @@ export function doubtsAboutVariables({
   if (command === 'none') return []
   const names = unseenPublicVariables({ runTimeVariables, directory, environment })
   return names.length === 0 ? [] : [putIntoStep(names)]
+}
+
+/** The version of the Node.js that the build runs on; undefined when there is none, or nothing is built. */
+export async function buildersNode({
+  command,
+  directory,
+  environment = process.env,
+}: StepOptions): Promise<string | undefined> {
+  return command === 'none' ? undefined : versionOf('node', directory, stepEnvironment(environment))
 }
 
 /** This action's inputs, what it saved for `post`, and the tokens that the runner gives to actions. */

@@ -10,6 +10,8 @@ export interface PackageJson {
   readonly nodeRange?: string
   /** Such as `pnpm@10.1.0+sha512.…`. */
   readonly packageManager?: string
+  /** Whether it is the root of a workspace of npm, Yarn or bun. */
+  readonly hasWorkspaces: boolean
   readonly scripts: Readonly<Record<string, unknown>>
   readonly dependencies: Readonly<Record<string, unknown>>
   /** Dependencies of any kind that an installation brings: `dependencies` over `devDependencies`. */
@@ -40,6 +42,7 @@ export function readPackageJson(directory: string): PackageJson | undefined {
     ...(typeof value.main === 'string' ? { main: value.main } : {}),
     ...(typeof nodeRange === 'string' ? { nodeRange } : {}),
     ...(typeof value.packageManager === 'string' ? { packageManager: value.packageManager } : {}),
+    hasWorkspaces: value.workspaces !== undefined,
     scripts: asObject(value.scripts) ?? {},
     dependencies,
     installed: { ...asObject(value.devDependencies), ...dependencies },
