@@ -20,8 +20,13 @@ interface List {
 }
 
 /** The tree of the app; the repository is the app's folder unless given. */
-async function tree(app: Folder, directory = app.path, workspace = directory): Promise<List> {
-  const { entries } = await assemble(readBuildOutput(directory), workspace)
+async function tree(
+  app: Folder,
+  directory = app.path,
+  workspace = directory,
+  shared: readonly string[] = [],
+): Promise<List> {
+  const { entries } = await assemble(readBuildOutput(directory), workspace, shared)
   return { entries: [...entries] }
 }
 
@@ -251,8 +256,73 @@ describe('symbolic links', () => {
     })
   })
 
+  test('from public to a folder of the repository become that folder', async () => {
+    const repository = folder().write('brand/logo.svg', '<svg/>').write('brand/fonts/a.woff2')
+    repository.link('brand/main.svg', 'logo.svg').link('brand/licence', '../LICENCE').write('LICENCE', 'MIT')
+    repository.write('brand/.env.local').write('icons/a.svg').link('brand/icons', '../icons')
+    writeBuild(repository, { app: 'apps/web' })
+    repository.link('apps/web/public/assets', '../../../brand')
+    const found = await tree(repository, repository.at('apps/web'), repository.path)
+    const assets = found.entries.filter(({ path }) => path.startsWith('apps/web/public/'))
+    const file = { kind: 'file', mode: 0o644 }
+    expect(assets).toEqual([
+      {
+        ...file,
+        path: 'apps/web/public/assets/fonts/a.woff2',
+        size: 0,
+        source: repository.at('brand/fonts/a.woff2'),
+      },
+      { ...file, path: 'apps/web/public/assets/icons/a.svg', size: 0, source: repository.at('icons/a.svg') },
+      { ...file, path: 'apps/web/public/assets/licence', size: 3, source: repository.at('LICENCE') },
+      { ...file, path: 'apps/web/public/assets/logo.svg', size: 6, source: repository.at('brand/logo.svg') },
+      { kind: 'link', path: 'apps/web/public/assets/main.svg', target: 'logo.svg' },
+    ])
+  })
+
   test.each([
-    ['a folder', '../brand'],
+    ['the folder that it is in', [['public/all', '..']]],
+    ['the repository', [['public/a/all', '../../../..']]],
+    [
+      'one another',
+      [
+        ['public/x', '../one'],
+        ['one/deep/two', '../../two'],
+        ['two/back', '../one'],
+      ],
+    ],
+  ] as const)('that lead to %s for ever are refused', async (_, links) => {
+    const app = folder().directory('one/deep').directory('two').directory('public/a')
+    writeBuild(app)
+    for (const [name, target] of links) app.link(name, target)
+    await expect(tree(app)).rejects.toMatchObject({ code: 'symlink-escapes' })
+  })
+
+  test.each([
+    ['that lead out of the repository', '/srv/uploads'],
+    ['to nothing', '../../storage/uploads'],
+  ])('at a shared path are left out: %s', async (_, target) => {
+    const repository = folder()
+    writeBuild(repository, { app: 'apps/web' })
+    repository.link('apps/web/public/uploads', target)
+    const directory = repository.at('apps/web')
+    await expect(tree(repository, directory, repository.path)).rejects.toMatchObject({
+      code: 'symlink-escapes',
+      message: expect.stringContaining(target),
+      remedy: expect.stringContaining('`shared-dirs`'),
+    })
+    const found = await tree(repository, directory, repository.path, ['public/uploads'])
+    expect(paths(found).filter((path) => path.includes('public'))).toEqual([])
+  })
+
+  test('at a shared path bring what the repository has for it', async () => {
+    const app = builtApp().write('seed/a.txt').directory('public').link('public/uploads', '../seed')
+    const found = await tree(app, app.path, app.path, ['public/uploads'])
+    expect(at(found, 'public/uploads/a.txt')).toMatchObject({ source: app.at('seed/a.txt') })
+  })
+
+  test.each([
+    ['a folder outside the repository', '/etc'],
+    ['git’s own folder', '../.git'],
     ['nothing', '../brand/missing'],
     ['a file outside the repository', '/etc/hostname'],
     ['git’s own files, which may hold a token', '../.git/config'],
@@ -271,6 +341,7 @@ describe('symbolic links', () => {
     const elsewhere = folder().write('a.txt')
     const other = builtApp().link('public', elsewhere.path)
     await expect(tree(other)).rejects.toMatchObject({ code: 'symlink-escapes' })
+    expect(paths(await tree(other, other.path, other.path, ['public']))).not.toContain('public/a.txt')
   })
 })
 

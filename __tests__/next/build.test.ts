@@ -1,7 +1,7 @@
 import { readFileSync, statSync } from 'node:fs'
 import { Writable } from 'node:stream'
 import { describe, expect, test } from '@jest/globals'
-import { build, install, type StepOptions } from '../../src/next/build.ts'
+import { build, doubtsAboutVariables, install, type StepOptions } from '../../src/next/build.ts'
 import { readBuildOutput } from '../../src/next/output.ts'
 import { until } from '../support/until.ts'
 import { Folder, folders } from './folder.ts'
@@ -219,6 +219,53 @@ describe('a process that a command leaves behind', () => {
     } finally {
       process.kill(pidIn(app), 'SIGKILL')
     }
+  })
+})
+
+describe('a variable that the build misses and the input env has', () => {
+  /** What @t3-oss/env-nextjs prints (0.12 and 0.13), and what others throw. */
+  const complaints = [
+    `❌ Invalid environment variables: { DATABASE_URL: [ 'Required' ] }`,
+    `[ { code: 'invalid_type', path: [ 'DATABASE_URL' ], message: 'Invalid input' } ]`,
+    'Error: Environment variable not found: DATABASE_URL.',
+  ]
+  const runTimeVariables = ['DATABASE_URL', 'DATABASE_URL_REPLICA', 'URL']
+
+  test.each(complaints)('is named with where to put it: %s', async (complaint) => {
+    const app = appThatBuilds(`console.error(${JSON.stringify(complaint)}); process.exitCode = 1`)
+    await expect(build(options(app, { runTimeVariables }))).rejects.toMatchObject({
+      code: 'build-failed',
+      remedy:
+        '`DATABASE_URL` is in the input `env`, which the build does not see: put it into `env:` of this step, beside `with:`.',
+    })
+  })
+
+  test('is named by the installation as well', async () => {
+    const command = `echo 'DATABASE_URL is not set'; exit 1`
+    await expect(install(options(folder(), { command, runTimeVariables }))).rejects.toMatchObject({
+      code: 'install-failed',
+      remedy: expect.stringContaining('`DATABASE_URL` is in the input `env`'),
+    })
+  })
+
+  test.each<[string, (app: Folder) => Partial<StepOptions>]>([
+    ['the step has it', () => ({ environment: env({ DATABASE_URL: 'postgres://x' }), runTimeVariables })],
+    ['an .env file has it', (app) => (app.write('.env', 'DATABASE_URL=x'), { runTimeVariables })],
+    ['the input env does not have it', () => ({ runTimeVariables: ['REDIS_URL'] })],
+  ])('is no reason where %s', async (_, given) => {
+    const app = appThatBuilds(`console.error('DATABASE_URL is unreachable'); process.exitCode = 1`)
+    await expect(build(options(app, given(app)))).rejects.toMatchObject({
+      remedy: expect.not.stringContaining('DATABASE_URL'),
+    })
+  })
+
+  test('is warned of where pages in a browser would read it', () => {
+    const runTimeVariables = ['NEXT_PUBLIC_API', 'NEXT_PUBLIC_SEEN', 'SECRET', 'NEXT_PUBLIC_FILE']
+    const app = folder().write('.env.production', 'export NEXT_PUBLIC_FILE=x')
+    const environment = { NEXT_PUBLIC_SEEN: 'x' }
+    const given = options(app, { runTimeVariables, environment })
+    expect(doubtsAboutVariables(given)).toEqual([expect.stringMatching(/^`NEXT_PUBLIC_API` is in the input/)])
+    expect(doubtsAboutVariables({ ...given, command: 'none' })).toEqual([])
   })
 })
 

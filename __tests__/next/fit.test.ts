@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import type { Tree } from '../../src/next/layers.ts'
-import { assertFits, assertNodeFits } from '../../src/next/fit.ts'
+import { assertFits, assertNodeFits, doubtAboutNode } from '../../src/next/fit.ts'
 import type { Machine } from '../../src/next/native-modules.ts'
 import { type BuildOutput, readBuildOutput } from '../../src/next/output.ts'
 import { failureOf } from '../support/failure.ts'
@@ -213,18 +213,23 @@ describe('finer needs of a binary that would be loaded', () => {
 })
 
 describe('the server’s Node.js', () => {
-  const project = { directory: '/app', nextRange: '^16.0.0' }
-
   test('against the app’s engines', async () => {
-    assertNodeFits({ ...project, nodeRange: '>=20' }, debian)
-    assertNodeFits(project, debian)
-    assertNodeFits({ ...project, nodeRange: 'lts/*' }, debian)
-    const failure = await failureOf(() => assertNodeFits({ ...project, nodeRange: '22.x' }, debian))
+    const asks = (...ranges: readonly string[]) => ({
+      nodeRanges: ranges.map((range) => ({ range, file: 'package.json' })),
+    })
+    for (const project of [asks(), asks('>=20'), asks('lts/*')]) assertNodeFits(project, debian)
+    const failure = await failureOf(() => assertNodeFits(asks('>=18', '22.x'), debian))
     expect(failure.code).toBe('release-unfit')
     expect(failure.message).toBe(
-      'The app asks for Node.js 22.x (`engines.node` in its package.json), and the server runs 20.19.5.',
+      'The app asks for Node.js 22.x (`engines.node` in package.json), and the server runs 20.19.5.',
     )
     expect(failure.remedy).toContain('PM2')
+  })
+
+  test('against the Node.js that builds', () => {
+    const warned = [undefined, '20.9.0', '24.1.0'].map((builder) => doubtAboutNode(builder, debian))
+    expect(warned).toEqual([undefined, undefined, expect.stringContaining('`node-version: 20`')])
+    expect(warned[2]).toMatch(/^Node.js 24.1.0 builds the app, and Node.js 20.19.5 serves it/)
   })
 
   test('against Next.js’s own', async () => {

@@ -30,7 +30,7 @@ async function readEverything(app: Folder): Promise<void> {
   const workspace = app.path
   hasOwnKey(app.path, {})
   deploymentId(app.path, 'id', {})
-  refusePlugNPlay(app.path, workspace, {})
+  await refusePlugNPlay(app.path, workspace, {})
   readProject(workspace, '.')
   await detectPackageManager(app.path, workspace)
   const output = readBuildOutput(app.path)

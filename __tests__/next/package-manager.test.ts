@@ -120,7 +120,7 @@ describe('without a build script, next build runs through the package manager', 
 
 test.each([
   ['deno.lock', 'deno'],
-  ['rush.json', 'pnpm-rush'],
+  ['rush.json', 'Rush'],
 ])('with %s the commands must be given', async (file, agent) => {
   const app = folder().write('package.json', manifest).write(file, '{}')
   await expect(detectPackageManager(app.path, app.path)).rejects.toMatchObject({
@@ -128,4 +128,75 @@ test.each([
     message: expect.stringContaining(agent),
     remedy: expect.stringContaining('install-command'),
   })
+})
+
+describe('a sign that is left over', () => {
+  const npm = { name: 'npm', installCommand: ['npm', 'ci'] }
+
+  test.each(['deno.lock', 'rush.json', 'pnpm-workspace.yaml'])(
+    'counts less than a lockfile: %s',
+    async (file) => {
+      const app = folder().write('package.json', manifest).write('package-lock.json', '{}').write(file, '{}')
+      expect(await detectPackageManager(app.path, app.path)).toMatchObject(npm)
+      expect(await detectBuildCommand(app.path, app.path)).toEqual(['npm', 'run', 'build'])
+    },
+  )
+
+  test('counts less than a lockfile above it, if it is for another package manager', async () => {
+    const repository = folder().write('package-lock.json', '{}')
+    repository.write('apps/web/package.json', manifest).write('apps/web/deno.lock', '{}')
+    expect(await detectPackageManager(repository.at('apps/web'), repository.path)).toMatchObject(npm)
+  })
+
+  test('is a packageManager whose lockfile does not exist', async () => {
+    const app = folder()
+      .write('package.json', { ...manifest, packageManager: 'yarn@1.22.22' })
+      .write('package-lock.json', '{}')
+    expect(await detectPackageManager(app.path, app.path)).toMatchObject(npm)
+  })
+
+  test('is a packageManager that is not supported', async () => {
+    const app = folder()
+      .write('package.json', { ...manifest, packageManager: 'deno@2.1.0' })
+      .write('package-lock.json', '{}')
+    expect(await detectPackageManager(app.path, app.path)).toMatchObject(npm)
+  })
+
+  test.each([
+    ['npm', 'node_modules/.package-lock.json'],
+    ['pnpm', 'node_modules/.modules.yaml'],
+    ['yarn', 'node_modules/.yarn-integrity'],
+  ])('is a lockfile beside that of the package manager which installed: %s', async (name, trace) => {
+    const app = folder()
+      .write('package.json', manifest)
+      .write('bun.lock', '{}')
+      .write('package-lock.json', '{}')
+      .write('pnpm-lock.yaml')
+      .write('yarn.lock', classic)
+      .write(trace)
+    expect((await detectPackageManager(app.path, app.path)).name).toBe(name)
+  })
+
+  test('is a lockfile beside that of the package manager which the root names', async () => {
+    const repository = folder()
+      .write('package.json', { packageManager: 'pnpm@10.1.0' })
+      .write('apps/web/package.json', manifest)
+      .write('apps/web/pnpm-lock.yaml')
+      .write('apps/web/package-lock.json', '{}')
+    const found = await detectPackageManager(repository.at('apps/web'), repository.path)
+    expect(found).toMatchObject({ name: 'pnpm', lockfileDirectory: repository.at('apps/web') })
+  })
+})
+
+test('two lockfiles that nothing decides between are named, with the input that does', async () => {
+  const app = folder()
+    .write('package.json', manifest)
+    .write('package-lock.json', '{}')
+    .write('bun.lock', '{}')
+  await expect(detectPackageManager(app.path, app.path)).rejects.toMatchObject({
+    code: 'package-manager-unclear',
+    message: expect.stringMatching(/"bun.lock", "package-lock.json"/),
+    remedy: expect.stringMatching(/packageManager.*install-command/),
+  })
+  expect(await detectBuildCommand(app.path, app.path)).toEqual(['npm', 'run', 'build'])
 })

@@ -12,6 +12,15 @@ const classic = '# yarn lockfile v1\n'
 test.each<[string, (app: Folder) => unknown, NodeJS.ProcessEnv]>([
   ['by default', (app) => app.write('yarn.lock', berry), {}],
   ['by its settings', (app) => app.write('yarn.lock', berry).write('.yarnrc.yml', 'nodeLinker: "pnp"\n'), {}],
+  [
+    'beside another lockfile that is left over',
+    (app) =>
+      app
+        .write('package.json', { packageManager: 'yarn@4.9.1' })
+        .write('yarn.lock', berry)
+        .write('package-lock.json'),
+    {},
+  ],
   ['with its loader committed', (app) => app.write('.pnp.cjs'), {}],
   [
     'by the environment',
@@ -41,10 +50,16 @@ test.each<[string, (app: Folder) => unknown, NodeJS.ProcessEnv]>([
   ],
   ['another package manager', (app) => app.write('yarn.lock', berry).write('package-lock.json'), {}],
   ['npm', (app) => app.write('package-lock.json'), {}],
-])('%s is not', (_, write, env) => {
+  ['npm beside a loader that is left over', (app) => app.write('.pnp.cjs').write('package-lock.json'), {}],
+  [
+    'npm, whatever the environment says to Yarn',
+    (app) => app.write('package-lock.json'),
+    { YARN_NODE_LINKER: 'pnp' },
+  ],
+])('%s is not', async (_, write, env) => {
   const app = folder()
   write(app)
-  refusePlugNPlay(app.path, app.path, env)
+  await refusePlugNPlay(app.path, app.path, env)
 })
 
 test('the root of the workspace decides, and nothing is run before', async () => {

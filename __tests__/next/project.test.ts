@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { readProject } from '../../src/next/project.ts'
-import { folders } from './folder.ts'
+import { folders, type Folder } from './folder.ts'
 
 const folder = folders()
 const app = { name: 'shop', dependencies: { next: '^16.0.0' } }
@@ -12,6 +12,8 @@ describe('the Next.js app in the repository', () => {
       directory: repository.path,
       name: 'shop',
       nextRange: '^16.0.0',
+      nodeRanges: [],
+      doubts: [],
     })
   })
 
@@ -30,12 +32,43 @@ describe('the Next.js app in the repository', () => {
     const repository = folder()
       .write('package.json', { devDependencies: { next: 'catalog:' }, scripts })
       .write(file)
-    expect(readProject(repository.path, '.')).toEqual({ directory: repository.path, nextRange: 'catalog:' })
+    expect(readProject(repository.path, '.')).toEqual({
+      directory: repository.path,
+      nextRange: 'catalog:',
+      nodeRanges: [],
+      doubts: [],
+    })
   })
 
   test('may have a package.json that begins with a byte order mark', () => {
     const repository = folder().write('package.json', `\uFEFF${JSON.stringify(app)}`)
     expect(readProject(repository.path, '.').name).toBe('shop')
+  })
+})
+
+describe('the Node.js that the app asks for', () => {
+  const rangesOf = (repository: Folder) => readProject(repository.path, 'apps/web').nodeRanges
+  const web = { ...app, engines: { node: '>=18' } }
+
+  test.each([
+    ['npm, Yarn and bun', { workspaces: ['apps/*'] }, 'turbo.json'],
+    ['pnpm', {}, 'pnpm-workspace.yaml'],
+  ])('is also what the root of the workspace asks for: %s', (_, more, file) => {
+    const repository = folder()
+      .write('package.json', { ...more, engines: { node: '>=22' } })
+      .write(file, '{}')
+      .write('apps/web/package.json', web)
+    expect(rangesOf(repository)).toEqual([
+      { range: '>=18', file: 'apps/web/package.json' },
+      { range: '>=22', file: 'package.json' },
+    ])
+  })
+
+  test('is not what a package above asks for that is no workspace', () => {
+    const repository = folder()
+      .write('package.json', { engines: { node: '>=22' } })
+      .write('apps/web/package.json', web)
+    expect(rangesOf(repository)).toEqual([{ range: '>=18', file: 'apps/web/package.json' }])
   })
 })
 
@@ -120,45 +153,5 @@ describe('a working-directory that cannot be used', () => {
     expect(() => readProject(repository.path, '.')).toThrow(
       expect.objectContaining({ code: 'invalid-package-json' }),
     )
-  })
-})
-
-describe('a custom server', () => {
-  const withStart = (start: string) => ({ ...app, scripts: { start } })
-  const server = `const next = require('next')\nnext({ dev: false }).prepare()\n`
-
-  test.each([
-    ['node server.js', 'server.js', server],
-    ['NODE_ENV=production node ./server', 'server.js', server],
-    ['cross-env NODE_ENV=production tsx server/index.ts', 'server/index.ts', `import next from 'next'\n`],
-    ['pm2-runtime start server.mjs -i max', 'server.mjs', `const { default: next } = await import("next")`],
-    ['tsc -p server && node dist/server.js', 'server.ts', `import next from 'next'\n`],
-    ['node dist/main.js', 'src/main.ts', `import next from "next"\n`],
-  ])('that the start script runs is refused: %s', (start, file, text) => {
-    const repository = folder().write('package.json', withStart(start)).write(file, text)
-    expect(() => readProject(repository.path, '.')).toThrow(
-      expect.objectContaining({
-        code: 'custom-server',
-        message: expect.stringContaining(`, ${file}.`),
-        remedy: expect.stringContaining('next start'),
-      }),
-    )
-  })
-
-  test.each([
-    ['next start -p 3000', 'server.js', server],
-    ['next start', 'start.js', server],
-    ['node .next/standalone/server.js', 'server.js', server],
-    ['node .next/standalone/server.js', '.next/standalone/server.js', server],
-    [
-      'node scripts/serve.js',
-      'scripts/serve.js',
-      `require('next/dist/server/next')\nspawn('next', ['start'])`,
-    ],
-    ['node ../server.js', 'server.js', ''],
-    ['node /server.js', 'x.js', ''],
-  ])('is not suspected here: %s', (start, file, text) => {
-    const repository = folder().write('package.json', withStart(start)).write(file, text)
-    expect(readProject(repository.path, '.').name).toBe('shop')
   })
 })

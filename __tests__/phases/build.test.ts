@@ -4,6 +4,7 @@ import { expect, test } from '@jest/globals'
 import { readInputs } from '../../src/inputs.ts'
 import { readProject } from '../../src/next/project.ts'
 import { build } from '../../src/phases/build.ts'
+import type { Host } from '../../src/phases/hosts.ts'
 import type { Place } from '../../src/pipeline.ts'
 import { createPlan } from '../../src/plan.ts'
 import { failureOf } from '../support/failure.ts'
@@ -78,4 +79,46 @@ test('a Next.js that is too old is refused when it is installed, before the buil
   const failure = await failureOf(build(createPlan(inputs, 'web'), project, [], undefined, silentLog))
   expect(failure).toMatchObject({ code: 'next-unsupported', message: expect.stringContaining('"13.0.7"') })
   expect(existsSync(join(workspace, 'was-built'))).toBe(false)
+})
+
+test('a server with another major version of Node.js than the build is warned of, before the build', async () => {
+  const workspace = folder()
+  writeFileSync(join(workspace, 'package.json'), JSON.stringify({ dependencies: { next: '16.4.6' } }))
+  const inputs = readInputs({
+    ...ACCESS,
+    GITHUB_WORKSPACE: workspace,
+    'INPUT_APP-NAME': 'web',
+    'INPUT_INSTALL-COMMAND': 'none',
+    'INPUT_BUILD-COMMAND': 'false',
+  })
+  const warnings: string[] = []
+  const log = { ...silentLog, warning: (line: string) => void warnings.push(line) }
+  const hosts = ['18.20.8', '18.20.8', process.versions.node].map((node) => ({ name: null, facts: { node } }))
+  const work = build(
+    createPlan(inputs, 'web'),
+    readProject(workspace, '.'),
+    hosts as unknown as readonly Host[],
+    undefined,
+    log,
+  )
+  expect((await failureOf(work)).code).toBe('build-failed')
+  expect(warnings).toEqual([expect.stringContaining('Node.js 18.20.8 serves it')])
+})
+
+test('a checkout that lacks what the app serves is refused before anything is installed', async () => {
+  const workspace = folder()
+  mkdirSync(join(workspace, 'public'))
+  const pointer = `version https://git-lfs.github.com/spec/v1\noid sha256:${'a'.repeat(64)}\nsize 12345\n`
+  writeFileSync(join(workspace, 'public', 'intro.mp4'), pointer)
+  writeFileSync(join(workspace, 'package.json'), JSON.stringify({ dependencies: { next: '16.4.6' } }))
+  const inputs = readInputs({
+    ...ACCESS,
+    GITHUB_WORKSPACE: workspace,
+    'INPUT_APP-NAME': 'web',
+    'INPUT_INSTALL-COMMAND': 'touch was-installed',
+  })
+  const project = readProject(workspace, '.')
+  const failure = await failureOf(build(createPlan(inputs, 'web'), project, [], undefined, silentLog))
+  expect(failure.code).toBe('checkout-incomplete')
+  expect(existsSync(join(workspace, 'was-installed'))).toBe(false)
 })

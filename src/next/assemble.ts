@@ -17,20 +17,24 @@ import { isInside } from './paths.ts'
  * Describes the release: the standalone server with the two folders that `next build` leaves out of it. Copies
  * and reads no content. Where two layers have the same path, the later one wins.
  *
- * @param workspace the repository's folder: a link in `public` to a file in here becomes that file
+ * @param workspace the repository's folder: a link in `public` to a file or folder in here becomes that
+ * @param sharedPaths relative to the app: the server has content of its own there, and links at them are not followed
  * @throws Failure `symlink-escapes`; its entries, where they are looked up, also `unsupported-file` and `file-name`
  */
-export async function assemble(output: BuildOutput, workspace: string = output.directory): Promise<Tree> {
+export async function assemble(
+  output: BuildOutput,
+  workspace: string = output.directory,
+  sharedPaths: readonly string[] = [],
+): Promise<Tree> {
   const { relativeAppDir } = output
   const root = await realpath(workspace)
+  const shared = new Set(sharedPaths.map((path) => posix.join(relativeAppDir, path)))
   const layers: readonly Layer[] = [
     await layer(output.standaloneDirectory, ''),
     await layer(output.staticDirectory, output.staticPath),
-    ...(output.publicDirectory === undefined
-      ? []
-      : [await publicLayer(output.publicDirectory, posix.join(relativeAppDir, 'public'), root)]),
+    ...(await publicLayers(output, root, shared)),
   ]
-  const entries = overlaid(layers, excludedPaths(output))
+  const entries = overlaid(layers, excludedPaths(output), (path) => shared.has(path))
   return {
     entries: {
       *[Symbol.iterator]() {
@@ -65,14 +69,21 @@ function excludedPaths({ relativeAppDir, distDir }: BuildOutput): Excluded {
   return (path, name) => paths.has(path) || name === '.git' || /^\.env(\.[\w-]+)?\.local$/.test(name)
 }
 
-async function layer(directory: string, prefix: string, linkedFilesIn?: string): Promise<Layer> {
-  return { source: await realpath(directory), prefix, linkedFilesIn }
+async function layer(directory: string, prefix: string, linkedIn?: string): Promise<Layer> {
+  return { source: await realpath(directory), prefix, linkedIn }
 }
 
-async function publicLayer(directory: string, prefix: string, workspace: string): Promise<Layer> {
-  const found = await layer(directory, prefix, workspace)
-  if (!isInside(workspace, found.source)) throw escapes(prefix, found.source)
-  return found
+async function publicLayers(
+  { publicDirectory, relativeAppDir }: BuildOutput,
+  workspace: string,
+  shared: ReadonlySet<string>,
+): Promise<readonly Layer[]> {
+  if (publicDirectory === undefined) return []
+  const prefix = posix.join(relativeAppDir, 'public')
+  const found = await layer(publicDirectory, prefix, workspace)
+  if (isInside(workspace, found.source)) return [found]
+  if (shared.has(prefix)) return []
+  throw escapes(prefix, found.source)
 }
 
 /** The entries with one more, in its place. */

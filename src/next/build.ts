@@ -1,7 +1,8 @@
 import type { Writable } from 'node:stream'
 import { Failure } from '../protocol/failure.ts'
-import { runCommand, type Command, type CommandResult } from './command.ts'
+import { runCommand, versionOf, type Command, type CommandResult } from './command.ts'
 import { throughCorepack } from './corepack.ts'
+import { missedVariables, putIntoStep, unseenPublicVariables } from './run-time-variables.ts'
 import { detectBuildCommand, detectPackageManager } from './package-manager.ts'
 import { refusePlugNPlay } from './plug-n-play.ts'
 
@@ -16,6 +17,8 @@ export interface StepOptions {
   readonly environment?: NodeJS.ProcessEnv | undefined
   /** What the step's environment has besides. */
   readonly variables?: Readonly<Record<string, string>> | undefined
+  /** The names in the input `env`, none of which the step sees. */
+  readonly runTimeVariables?: readonly string[] | undefined
   /** Where the output goes as it comes. Defaults to standard output, which is the job's log. */
   readonly log?: Writable | undefined
 }
@@ -30,11 +33,11 @@ export interface StepOptions {
 export async function install(options: StepOptions): Promise<readonly string[] | undefined> {
   if (options.command === 'none') return undefined
   const environment = stepEnvironment(options.environment ?? process.env)
-  refusePlugNPlay(options.directory, options.workspace, environment)
+  await refusePlugNPlay(options.directory, options.workspace, environment)
   const command = userCommand(options) ?? (await frozenInstall(options, environment))
   // With NODE_ENV=production npm, pnpm and yarn leave out devDependencies, which the build needs.
   delete environment.NODE_ENV
-  await run('install-failed', 'install-command', command, environment, options.log)
+  await run('install-failed', 'install-command', command, environment, options)
   return command.argv
 }
 
@@ -54,7 +57,7 @@ export async function build(options: StepOptions): Promise<readonly string[] | u
     NEXT_PRIVATE_STANDALONE: 'true',
     NEXT_TELEMETRY_DISABLED: '1',
   }
-  refusePlugNPlay(directory, workspace, environment)
+  await refusePlugNPlay(directory, workspace, environment)
   const command = userCommand(options) ?? {
     argv: await throughCorepack(
       await detectBuildCommand(directory, workspace),
@@ -64,8 +67,32 @@ export async function build(options: StepOptions): Promise<readonly string[] | u
     ),
     directory,
   }
-  await run('build-failed', 'build-command', command, environment, options.log)
+  await run('build-failed', 'build-command', command, environment, options)
   return command.argv
+}
+
+/**
+ * What speaks against the build's result before it is made: one sentence each to warn of. Pages in a browser have the
+ * variables that the build had, and no others.
+ */
+export function doubtsAboutVariables({
+  command,
+  directory,
+  runTimeVariables = [],
+  environment = process.env,
+}: StepOptions): readonly string[] {
+  if (command === 'none') return []
+  const names = unseenPublicVariables({ runTimeVariables, directory, environment })
+  return names.length === 0 ? [] : [putIntoStep(names)]
+}
+
+/** The version of the Node.js that the build runs on; undefined when there is none, or nothing is built. */
+export async function buildersNode({
+  command,
+  directory,
+  environment = process.env,
+}: StepOptions): Promise<string | undefined> {
+  return command === 'none' ? undefined : versionOf('node', directory, stepEnvironment(environment))
 }
 
 /** This action's inputs, what it saved for `post`, and the tokens that the runner gives to actions. */
@@ -109,13 +136,14 @@ async function run(
   input: string,
   command: Command,
   environment: NodeJS.ProcessEnv,
-  log: Writable = process.stdout,
+  { log = process.stdout, directory, runTimeVariables = [] }: StepOptions,
 ): Promise<void> {
   const result = await runCommand(command, environment, log)
   if (result.ok) return
   const name = command.argv.join(' ')
+  const missed = missedVariables({ runTimeVariables, directory, environment }, result.lastLines)
   throw new Failure(code, `\`${name}\` ${result.end} in ${command.directory}.`, {
-    remedy: remedyFor(result, command, input),
+    remedy: missed.length > 0 ? putIntoStep(missed) : remedyFor(result, command, input),
     evidence: result.lastLines,
   })
 }

@@ -1,56 +1,74 @@
 /** A server of the user's own around Next.js (`next({ dev })`), which a standalone build does without. */
-import { basename, extname, join } from 'node:path'
+import { join, relative } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import type { PackageJson } from './package-json.ts'
-import { isInside } from './paths.ts'
+import { findCustomServer } from './server-modules.ts'
+import { followCommand } from './start-command.ts'
 
 /**
- * Only a `start` script that runs it is proof that production needs it: a `server.js` alone may be for
- * development.
+ * Follows the command that starts the app in production. A `server.js` that it does not run may be for development.
  *
+ * @param workspace the repository's folder
+ * @returns what could not be known, one sentence each to warn of
  * @throws Failure `custom-server`
  */
-export function refuseCustomServer(directory: string, { scripts }: PackageJson): void {
-  const { start } = scripts
-  if (typeof start !== 'string') return
-  const server = start
-    .split(/[\s;&|]+/)
-    .flatMap((word) => sourcesOf(directory, word))
-    .find((file) => IMPORTS_NEXT.test(readTextIfAny(file) ?? ''))
-  if (server === undefined) return
-  throw new Failure(
-    'custom-server',
-    `The app's start script (\`${start}\`) runs a server of its own, ${server.slice(directory.length + 1)}.`,
-    {
-      remedy:
-        "Next.js's standalone output does not take a custom server along, so what it does would be missing: move " +
-        'that to route handlers, rewrites, proxy (middleware) or instrumentation, or run it as a program of its own ' +
-        'beside the app. If production does not need it, make the start script `next start`.',
-    },
-  )
+export function refuseCustomServer(
+  directory: string,
+  workspace: string,
+  manifest: PackageJson,
+): readonly string[] {
+  const start = productionCommand(directory, manifest)
+  if (start === undefined) return []
+  const { programs, runsNext, unknown } = followCommand(start.command, directory, workspace)
+  for (const { file, trail } of programs) {
+    const server = findCustomServer(file, workspace)
+    if (server !== undefined) throw customServer(start, [...trail, ...new Set([file, server])], directory)
+  }
+  const command = `${start.where} (\`${start.command}\`)`
+  if (unknown.length > 0) {
+    return [`${command} runs ${unknown.map((file) => `"${file}"`).join(', ')}, ${UNREADABLE}. ${ONLY_NEXT}`]
+  }
+  return runsNext || programs.length > 0 ? [] : [`${command} does not run \`next start\`. ${ONLY_NEXT}`]
 }
 
-const IMPORTS_NEXT = /\b(?:require\(\s*|import\(\s*|from\s+)['"]next['"]/
-/** `next start`, which a next.js or a start.ts in the folder has nothing to do with. */
-const WORDS_OF_NEXT: ReadonlySet<string> = new Set(['', 'next', 'start'])
-const EXTENSIONS = ['', '.js', '.ts', '.mjs', '.mts', '.cjs', '.cts'] as const
+const UNREADABLE = 'whose contents are not known before it runs'
+const ONLY_NEXT =
+  'The release runs the standalone server of Next.js: a custom server, and anything else that this command starts, is not part of it.'
 
-/** The file that a word of a command names, or the source of what is compiled to it. */
-function sourcesOf(directory: string, word: string): readonly string[] {
-  if (!/^[\w@./-]+$/.test(word) || word.startsWith('-') || WORDS_OF_NEXT.has(word)) return []
-  // Next.js's own server.js, which imports next as well.
-  if (word.includes('standalone/')) return []
-  const named = existing(EXTENSIONS.map((extension) => join(directory, `${word}${extension}`)))
-  if (named.length > 0 || !/\.[cm]?js$/.test(word)) return named.filter((file) => isInside(directory, file))
-  const name = basename(word, extname(word))
-  return existing(
-    ['', 'src', 'server'].flatMap((folder) =>
-      EXTENSIONS.map((extension) => join(directory, folder, `${name}${extension}`)),
-    ),
-  )
+interface Start {
+  readonly command: string
+  /** `Script "start"` */
+  readonly where: string
 }
 
-function existing(files: readonly string[]): readonly string[] {
-  return files.filter(isFile)
+/** What is named for production counts before what may be for development. */
+const SCRIPTS = ['start:prod', 'start:production', 'production', 'prod', 'start', 'serve', 'server']
+
+function productionCommand(directory: string, { scripts }: PackageJson): Start | undefined {
+  const name = SCRIPTS.find((each) => typeof scripts[each] === 'string' && scripts[each] !== '')
+  if (name !== undefined) return { command: scripts[name] as string, where: `The script \`${name}\`` }
+  const web = /^web:(.*)$/m.exec(readTextIfAny(join(directory, 'Procfile')) ?? '')?.[1]
+  if (web !== undefined) return { command: web.trim(), where: 'The Procfile' }
+  const ecosystem = ECOSYSTEM_FILES.find((file) => isFile(join(directory, file)))
+  return ecosystem === undefined
+    ? undefined
+    : { command: `pm2 start ${ecosystem}`, where: "PM2's ecosystem file" }
+}
+
+const ECOSYSTEM_FILES = [
+  'ecosystem.config.js',
+  'ecosystem.config.cjs',
+  'ecosystem.config.mjs',
+  'ecosystem.json',
+]
+
+function customServer({ command, where }: Start, trail: readonly string[], directory: string): Failure {
+  const way = trail.map((step) => (step.startsWith('/') ? relative(directory, step) : step))
+  return new Failure('custom-server', `${where} (\`${command}\`) runs a custom server, ${way.at(-1)}.`, {
+    remedy:
+      "Move what the server does to route handlers, rewrites, proxy (middleware) or instrumentation: Next.js's " +
+      'standalone output leaves a custom server out. If production does not need it, let the command run `next start`.',
+    evidence: way.join('\n→ '),
+  })
 }

@@ -11,8 +11,29 @@ import type { Project } from './project.ts'
  *
  * @throws Failure `release-unfit`
  */
-export function assertNodeFits({ nodeRange }: Project, machine: Machine): void {
-  refuse(nodeMisfit(machine, nodeRange, 'The app', '`engines.node` in its package.json'))
+export function assertNodeFits({ nodeRanges }: Pick<Project, 'nodeRanges'>, machine: Machine): void {
+  refuse(
+    nodeRanges.flatMap(({ range, file }) =>
+      nodeMisfit(machine, range, 'The app', `\`engines.node\` in ${file}`),
+    ),
+  )
+}
+
+/**
+ * What a Node.js of another major version than the server's may do to a build, as one sentence to warn of.
+ *
+ * @param builder the version that builds; undefined when it is not known
+ */
+export function doubtAboutNode(
+  builder: string | undefined,
+  { node }: Pick<Machine, 'node'>,
+): string | undefined {
+  const [ours, theirs] = [builder, node].map((version) => version?.split('.', 1)[0])
+  if (builder === undefined || ours === theirs) return undefined
+  return (
+    `Node.js ${builder} builds the app, and Node.js ${node} serves it: set \`node-version: ${theirs}\` in the step ` +
+    'with actions/setup-node, or upgrade Node.js on the server.'
+  )
 }
 
 /** @throws Failure `release-unfit`, with the first misfit as its message and all of them as evidence */

@@ -31,22 +31,31 @@ export interface Layer {
   /** With symbolic links resolved. */
   readonly source: string
   readonly prefix: string
-  /** Where a link that leaves the layer may find the file that it stands for; undefined: nowhere. */
-  readonly linkedFilesIn: string | undefined
+  /** Where a link that leaves the layer may find the file or folder that it stands for; undefined: nowhere. */
+  readonly linkedIn: string | undefined
+  /** Folders with the links that led here, with symbolic links resolved: none of them may be entered again. */
+  readonly linkedFrom?: readonly string[]
 }
 
 /** Whether a path of the release, and all below it, is left out. */
 export type Excluded = (path: string, name: string) => boolean
+
+/** Whether the server puts content of its own at a path of the release. */
+export type Shared = (path: string) => boolean
 
 /**
  * Everything in the layers, sorted by the bytes of the paths; of two with the same path the later one counts. Found
  * folder by folder each time that it is asked for: a list of 100,000 files would take 40 MB.
  * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`, `file-unreadable`
  */
-export function overlaid(layers: readonly Layer[], excluded: Excluded): Iterable<TreeEntry> {
+export function overlaid(
+  layers: readonly Layer[],
+  excluded: Excluded,
+  shared: Shared = () => false,
+): Iterable<TreeEntry> {
   // The last one first: it counts.
   const places = layers.toReversed().map((layer) => placeOf(layer, ''))
-  return { [Symbol.iterator]: () => below('', places, excluded) }
+  return { [Symbol.iterator]: () => below('', places, excluded, shared) }
 }
 
 /** What a layer has at a path of the release. */
@@ -60,12 +69,15 @@ interface Child {
   readonly place: Place
   /** Undefined for a folder of which only the layer's prefix tells. */
   readonly entry: Dirent<Buffer> | undefined
+  /** What to look into where it is a folder, or a link that stands for one. */
+  readonly folder: Layer | undefined
 }
 
 function* below(
   path: string,
   places: readonly Place[],
   excluded: Excluded,
+  shared: Shared,
 ): Generator<TreeEntry, void, undefined> {
   const children = new Map<string, Child[]>()
   for (const place of places) {
@@ -86,17 +98,23 @@ function* below(
     return [{ name, childPath, child: all[0]!, folders, key: isFull ? `${name}/` : name }]
   })
   for (const { name, childPath, child, folders } of found.toSorted((a, b) => compareBytes(a.key, b.key))) {
-    if (folders.length > 0) yield* below(childPath, folders, excluded)
-    else yield describe(child, childPath, name)
+    if (folders.length > 0) {
+      yield* below(childPath, folders, excluded, shared)
+      continue
+    }
+    const entry = describe(child, childPath, name)
+    if (entry !== undefined) yield entry
+    // What the link stands for is not used: the server puts its own there.
+    else if (!shared(childPath)) throw escapes(childPath, linkText(child, childPath, name))
   }
 }
 
 /** The folders of that name that are seen together: those over the first that is none. */
 function foldersOf(children: readonly Child[], path: string): readonly Place[] {
-  const end = children.findIndex(({ entry }) => entry !== undefined && !entry.isDirectory())
+  const end = children.findIndex(({ folder }) => folder === undefined)
   return children
     .slice(0, end < 0 ? children.length : end)
-    .map(({ place: { layer } }) => placeOf(layer, path))
+    .flatMap(({ folder }) => (folder === undefined ? [] : [placeOf(folder, path)]))
 }
 
 function placeOf(layer: Layer, path: string): Place {
@@ -112,12 +130,24 @@ function isAbove(path: string, prefix: string): boolean {
 function* childrenIn({ layer, directory }: Place, path: string): Generator<[string, Child], void, undefined> {
   if (directory === undefined) {
     const [name = ''] = layer.prefix.slice(path === '' ? 0 : path.length + 1).split('/')
-    yield [name, { place: { layer, directory }, entry: undefined }]
+    yield [name, { place: { layer, directory }, entry: undefined, folder: layer }]
     return
   }
   for (const entry of listed(directory)) {
-    yield [decode(entry.name, path), { place: { layer, directory }, entry }]
+    const name = decode(entry.name, path)
+    const folder = folderOf(layer, entry, join(directory, name), posix.join(path, name))
+    yield [name, { place: { layer, directory }, entry, folder }]
   }
+}
+
+function folderOf(layer: Layer, entry: Dirent<Buffer>, source: string, path: string): Layer | undefined {
+  if (entry.isDirectory()) return layer
+  if (!entry.isSymbolicLink()) return undefined
+  const real = elsewhereInRepository(layer, source)
+  if (real === undefined || !lstatSync(real).isDirectory()) return undefined
+  const linkedFrom = [...(layer.linkedFrom ?? []), realpathSync.native(dirname(source))]
+  if (linkedFrom.some((folder) => isInside(real, folder))) return undefined
+  return { source: real, prefix: path, linkedIn: layer.linkedIn, linkedFrom }
 }
 
 function listed(directory: string): readonly Dirent<Buffer>[] {
@@ -128,7 +158,12 @@ function listed(directory: string): readonly Dirent<Buffer>[] {
   }
 }
 
-function describe({ place: { layer, directory }, entry }: Child, path: string, name: string): TreeEntry {
+/** @returns undefined for a link that leaves the release */
+function describe(
+  { place: { layer, directory }, entry }: Child,
+  path: string,
+  name: string,
+): TreeEntry | undefined {
   const source = join(directory!, name)
   if (entry!.isFile()) return file(path, source)
   if (entry!.isSymbolicLink()) return link(layer, path, source)
@@ -144,23 +179,41 @@ function file(path: string, source: string): TreeEntry {
 
 /**
  * A link that stays in its layer is kept as it is: Turbopack and pnpm build node_modules out of them. One that
- * leaves `public` for a regular file in the repository becomes a file with that content, because the release
- * would not have the other end. Every other one would point at whatever the server has there.
+ * leaves `public` for a file or a folder of the repository becomes what it stands for, because the release would
+ * not have the other end. Every other one would point at whatever the server has there.
  */
-function link(from: Layer, path: string, source: string): TreeEntry {
-  const written = decode(readlinkSync(source, { encoding: 'buffer' }), path)
+function link(from: Layer, path: string, source: string): TreeEntry | undefined {
   // The server takes `..` at the beginning alone: elsewhere it may follow another link, and leads up from there.
-  const target = posix.normalize(written)
+  const target = posix.normalize(readLink(source, path))
+  if (staysIn(from, source, target)) return { kind: 'link', path, target }
+  const real = elsewhereInRepository(from, source)
+  return real !== undefined && lstatSync(real).isFile() ? file(path, real) : undefined
+}
+
+/** Whether a link leads to the same inside its layer when its text is resolved by itself. */
+function staysIn(from: Layer, source: string, target: string): boolean {
+  const named = join(dirname(source), target)
+  if (isAbsolute(target) || !isInside(from.source, named)) return false
   // Undefined for a link to nothing, which is judged by its text alone.
   const real = realPathIfAny(source)
-  const named = join(dirname(source), target)
-  const stays = !isAbsolute(target) && isInside(from.source, named) && realPathIfAny(named) === real
-  if (stays && (real === undefined || isInside(from.source, real))) return { kind: 'link', path, target }
-  if (real === undefined || from.linkedFilesIn === undefined) throw escapes(path, written)
+  return realPathIfAny(named) === real && (real === undefined || isInside(from.source, real))
+}
+
+/** What a link stands for, where it cannot stay one and may become part of the release. */
+function elsewhereInRepository(from: Layer, source: string): string | undefined {
+  if (from.linkedIn === undefined) return undefined
+  const real = realPathIfAny(source)
+  if (real === undefined || (isInside(from.source, real) && !lstatSync(real).isFile())) return undefined
   // .git holds the token that actions/checkout leaves in its config: nothing in there is meant to be public.
-  const allowed = isInside(from.linkedFilesIn, real) && !real.split(sep).includes('.git')
-  if (!allowed || !lstatSync(real).isFile()) throw escapes(path, written)
-  return file(path, real)
+  return isInside(from.linkedIn, real) && !real.split(sep).includes('.git') ? real : undefined
+}
+
+function readLink(source: string, path: string): string {
+  return decode(readlinkSync(source, { encoding: 'buffer' }), path)
+}
+
+function linkText({ place: { directory } }: Child, path: string, name: string): string {
+  return readLink(join(directory!, name), path)
 }
 
 function realPathIfAny(path: string): string | undefined {
@@ -178,8 +231,9 @@ export function escapes(path: string, target: string): Failure {
     `${path} is a symbolic link to ${target}, which leaves the release.`,
     {
       remedy:
-        'Links must be relative and stay inside the build. In public, a link to a file of the repository is ' +
-        'fine too: its content is taken. For anything else, put the content itself there.',
+        'If it leads to data on the server, name the path in `shared-dirs` (a file: `shared-files`), and link ' +
+        '`<path>/shared/…` on the server to the data. Otherwise commit the content itself: in public, a link to a ' +
+        'file or folder of the repository becomes that file or folder.',
     },
   )
 }

@@ -5,10 +5,13 @@ import { readTextIfAny } from './files.ts'
 export interface PackageJson {
   readonly name?: string
   readonly version?: string
+  readonly main?: string
   /** `engines.node`. */
   readonly nodeRange?: string
   /** Such as `pnpm@10.1.0+sha512.…`. */
   readonly packageManager?: string
+  /** Whether it is the root of a workspace of npm, Yarn or bun. */
+  readonly hasWorkspaces: boolean
   readonly scripts: Readonly<Record<string, unknown>>
   readonly dependencies: Readonly<Record<string, unknown>>
   /** Dependencies of any kind that an installation brings: `dependencies` over `devDependencies`. */
@@ -36,8 +39,10 @@ export function readPackageJson(directory: string): PackageJson | undefined {
   return {
     ...(typeof value.name === 'string' ? { name: value.name } : {}),
     ...(typeof value.version === 'string' ? { version: value.version } : {}),
+    ...(typeof value.main === 'string' ? { main: value.main } : {}),
     ...(typeof nodeRange === 'string' ? { nodeRange } : {}),
     ...(typeof value.packageManager === 'string' ? { packageManager: value.packageManager } : {}),
+    hasWorkspaces: value.workspaces !== undefined,
     scripts: asObject(value.scripts) ?? {},
     dependencies,
     installed: { ...asObject(value.devDependencies), ...dependencies },
@@ -46,9 +51,14 @@ export function readPackageJson(directory: string): PackageJson | undefined {
 
 /** The JSON object in a text, or undefined when it holds anything else. */
 export function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
+  return asObject(parseJson(text))
+}
+
+/** The JSON in a text, or undefined when it is none. */
+export function parseJson(text: string): unknown {
   try {
     // npm and Node accept a byte order mark in package.json, JSON.parse does not.
-    return asObject(JSON.parse(text.replace(/^\uFEFF/, '')))
+    return JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch {
     return undefined
   }

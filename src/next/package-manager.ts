@@ -1,11 +1,9 @@
-import { dirname, join } from 'node:path'
-import { detect, type Agent } from 'package-manager-detector'
+import { basename, dirname, join } from 'node:path'
+import type { Agent } from 'package-manager-detector'
 import { Failure } from '../protocol/failure.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import { readPackageJson } from './package-json.ts'
-import { ancestors } from './paths.ts'
-
-export type PackageManagerName = 'npm' | 'pnpm' | 'yarn' | 'bun'
+import { findPackageManager, type Lockfile, type PackageManagerName } from './package-manager-signs.ts'
 
 export interface PackageManager {
   readonly name: PackageManagerName
@@ -57,23 +55,21 @@ const COMMANDS: Readonly<Record<PackageManagerName, Commands>> = {
 /** Yarn 2 and later renamed the flag. */
 const BERRY_INSTALL: readonly string[] = ['yarn', 'install', '--immutable']
 
-interface Detected {
-  readonly name: PackageManagerName
-  readonly agent: Agent
-}
-
 /**
- * Finds the app's package manager: from its lockfile, or from `packageManager` or `devEngines` in package.json.
+ * Finds the app's package manager: from its lockfiles, from `packageManager` or `devEngines` in package.json, and from
+ * what is installed.
  *
  * @param directory the app's folder, absolute; the search goes up from here
  * @param workspace where the search ends: a lockfile above the repository is not the app's
- * @throws Failure `no-lockfile`, `unsupported-package-manager`, `invalid-package-json`
+ * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`, `invalid-package-json`
  */
 export async function detectPackageManager(directory: string, workspace?: string): Promise<PackageManager> {
-  const found = await detectAgent(directory, workspace)
-  const name = found?.name ?? 'npm'
+  const finding = await findPackageManager(directory, workspace)
+  if (finding.kind === 'unsupported') throw unsupported(finding)
+  if (finding.kind === 'unclear') throw unclear(finding.lockfiles)
+  const { name, agent } = finding.kind === 'found' ? finding.detected : NPM
   const { lockfiles, install } = COMMANDS[name]
-  const lockfile = findUpwards(directory, workspace, lockfiles)
+  const lockfile = finding.kind === 'found' ? finding.lockfile : undefined
   if (lockfile === undefined) {
     throw new Failure(
       'no-lockfile',
@@ -85,27 +81,28 @@ export async function detectPackageManager(directory: string, workspace?: string
       },
     )
   }
-  const lockfileDirectory = dirname(lockfile)
-  const agent = found?.agent ?? name
   const berry = agent === 'yarn@berry' || (name === 'yarn' && isBerry(lockfile))
   return {
     name,
     agent: berry ? 'yarn@berry' : agent,
-    lockfileDirectory,
+    lockfileDirectory: dirname(lockfile),
     installCommand: berry ? BERRY_INSTALL : install,
     runCommand: buildCommand(directory, name),
   }
 }
 
+const NPM = { name: 'npm', agent: 'npm' } as const
+
 /**
  * The command that builds the app: the `build` script, else `next build` through the package manager.
- * Unlike an installation it needs no lockfile.
+ * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is installed.
  *
  * @throws Failure `unsupported-package-manager`, `invalid-package-json`
  */
 export async function detectBuildCommand(directory: string, workspace?: string): Promise<readonly string[]> {
-  const found = await detectAgent(directory, workspace)
-  return buildCommand(directory, found?.name ?? 'npm')
+  const finding = await findPackageManager(directory, workspace)
+  if (finding.kind === 'unsupported') throw unsupported(finding)
+  return buildCommand(directory, finding.kind === 'found' ? finding.detected.name : 'npm')
 }
 
 function buildCommand(directory: string, name: PackageManagerName): readonly string[] {
@@ -113,22 +110,24 @@ function buildCommand(directory: string, name: PackageManagerName): readonly str
   return readPackageJson(directory)?.scripts.build ? [...run, 'build'] : [...execute, 'next', 'build']
 }
 
-async function detectAgent(directory: string, workspace: string | undefined): Promise<Detected | undefined> {
-  const found = await detect({ cwd: directory, ...(workspace === undefined ? {} : { stopDir: workspace }) })
-  if (found === null) return undefined
-  const { name, agent } = found
-  // Rush reads as pnpm but installs with commands of its own.
-  if (!isSupported(name) || agent === 'pnpm-rush') {
-    throw new Failure('unsupported-package-manager', `The package manager of ${directory} is ${agent}.`, {
-      remedy:
-        'npm, pnpm, yarn and bun are found by themselves. For any other, set install-command and build-command.',
-    })
-  }
-  return { name, agent }
+function unsupported({ agent, file }: { agent: string; file: string }): Failure {
+  return new Failure('unsupported-package-manager', `The package manager of the app is ${agent} (${file}).`, {
+    remedy: 'Set `install-command` and `build-command`. Gapless finds npm, pnpm, Yarn and bun by itself.',
+  })
 }
 
-function isSupported(name: string): name is PackageManagerName {
-  return name in COMMANDS
+function unclear(lockfiles: readonly Lockfile[]): Failure {
+  const names = lockfiles.map(({ file }) => JSON.stringify(basename(file)))
+  const folder = dirname(lockfiles[0]!.file)
+  return new Failure(
+    'package-manager-unclear',
+    `The folder ${JSON.stringify(folder)} has the lockfiles of different package managers: ${names.join(', ')}.`,
+    {
+      remedy:
+        'Delete the lockfile that is left over, name the package manager in `packageManager` of package.json, or ' +
+        'set `install-command`.',
+    },
+  )
 }
 
 /**
@@ -139,14 +138,4 @@ function isBerry(lockfile: string): boolean {
   const text = readTextIfAny(lockfile) ?? ''
   if (/^# yarn lockfile v1$/m.test(text)) return false
   return /^__metadata:/m.test(text) || isFile(join(dirname(lockfile), '.yarnrc.yml'))
-}
-
-function findUpwards(
-  directory: string,
-  workspace: string | undefined,
-  names: readonly string[],
-): string | undefined {
-  return ancestors(directory, workspace)
-    .flatMap((folder) => names.map((name) => join(folder, name)))
-    .find(isFile)
 }

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
 import { isFile, readTextIfAny } from './files.ts'
+import { findPackageManager } from './package-manager-signs.ts'
 import { ancestors } from './paths.ts'
 
 /**
@@ -9,11 +10,14 @@ import { ancestors } from './paths.ts'
  * @param workspace the repository's folder, where the search for Yarn's files ends
  * @throws Failure `plug-n-play`
  */
-export function refusePlugNPlay(
+export async function refusePlugNPlay(
   directory: string,
   workspace: string | undefined,
   env: NodeJS.ProcessEnv,
-): void {
+): Promise<void> {
+  // Yarn's files may be left from before another package manager came.
+  const finding = await findPackageManager(directory, workspace)
+  if (finding.kind === 'unclear' || (finding.kind === 'found' && finding.detected.name !== 'yarn')) return
   const folders = ancestors(directory, workspace)
   const loader = folders.map((folder) => join(folder, '.pnp.cjs')).find(isFile)
   const linker = env['YARN_NODE_LINKER'] ?? folders.map(nodeLinker).find((found) => found !== undefined)
@@ -34,9 +38,5 @@ function nodeLinker(folder: string): string | undefined {
   const settings = readTextIfAny(join(folder, '.yarnrc.yml'))
   const set = /^nodeLinker:\s*["']?([\w-]+)/m.exec(settings ?? '')?.[1]
   if (set !== undefined) return set
-  // A yarn.lock may be left from before another package manager came.
-  if (OTHER_LOCKFILES.some((name) => isFile(join(folder, name)))) return undefined
   return /^__metadata:/m.test(readTextIfAny(join(folder, 'yarn.lock')) ?? '') ? 'pnp' : undefined
 }
-
-const OTHER_LOCKFILES = ['package-lock.json', 'pnpm-lock.yaml', 'bun.lock', 'bun.lockb'] as const

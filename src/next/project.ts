@@ -1,11 +1,20 @@
 import { existsSync, realpathSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
+import { emptySubmodules } from './checkout.ts'
 import { refuseCustomServer } from './custom-server.ts'
+import { isFile } from './files.ts'
 import { findNextApps, isNextApp } from './find-apps.ts'
 import { readPackageJson } from './package-json.ts'
-import { isInside } from './paths.ts'
+import { ancestors, isInside } from './paths.ts'
 import { refuseUnsupportedNext } from './supported.ts'
+
+/** `engines.node` of a package.json. */
+export interface NodeRange {
+  readonly range: string
+  /** The file, relative to the repository. */
+  readonly file: string
+}
 
 export interface Project {
   /** The app's folder, absolute. */
@@ -14,8 +23,10 @@ export interface Project {
   readonly name?: string
   /** The version of Next.js that package.json asks for, as written there (`^16.0.0`, `catalog:`). */
   readonly nextRange: string
-  /** The versions of Node.js that the app asks for: `engines.node`. */
-  readonly nodeRange?: string
+  /** The versions of Node.js that the app and the roots of its workspaces ask for. */
+  readonly nodeRanges: readonly NodeRange[]
+  /** What speaks against deploying it, and is no proof: one sentence each to warn of. */
+  readonly doubts: readonly string[]
 }
 
 /**
@@ -38,7 +49,9 @@ export function readProject(workspace: string, workingDirectory: string): Projec
   const manifest = readPackageJson(directory)
   if (manifest === undefined) {
     throw new Failure('no-package-json', `There is no package.json in ${describe(workingDirectory)}.`, {
-      remedy: suggest(workspace, 'Check out the repository before this step (actions/checkout)'),
+      remedy: emptySubmodules(workspace).some((path) => isInside(path, directory))
+        ? 'The folder belongs to an empty submodule: set `submodules: recursive` under `with:` of the step with actions/checkout.'
+        : suggest(workspace, 'Check out the repository before this step (actions/checkout)'),
     })
   }
   const nextRange = manifest.installed.next
@@ -57,15 +70,27 @@ export function readProject(workspace: string, workingDirectory: string): Projec
     )
   }
   refuseUnsupportedNext(nextRange)
-  refuseCustomServer(directory, manifest)
-  const { name, nodeRange } = manifest
+  const doubts = refuseCustomServer(directory, workspace, manifest)
+  const { name } = manifest
   return {
     directory,
     nextRange,
+    doubts,
     ...(name === undefined ? {} : { name }),
-    ...(nodeRange === undefined ? {} : { nodeRange }),
+    nodeRanges: nodeRangesOf(directory, workspace),
   }
 }
+
+function nodeRangesOf(directory: string, workspace: string): readonly NodeRange[] {
+  return ancestors(directory, workspace).flatMap((folder) => {
+    const manifest = readPackageJson(folder)
+    const governs = folder === directory || manifest?.hasWorkspaces || isFile(join(folder, PNPM_WORKSPACE))
+    if (manifest?.nodeRange === undefined || !governs) return []
+    return [{ range: manifest.nodeRange, file: relative(workspace, join(folder, 'package.json')) }]
+  })
+}
+
+const PNPM_WORKSPACE = 'pnpm-workspace.yaml'
 
 /** Whether a folder is in the workspace after following symbolic links; a missing one is judged elsewhere. */
 function staysInside(workspace: string, directory: string): boolean {

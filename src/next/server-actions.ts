@@ -1,5 +1,6 @@
 /** The key by which Next.js names and encrypts server actions: whose it is, and whether a build has used it. */
 import { join } from 'node:path'
+import { isSetInEnvFiles } from './env-files.ts'
 import { readTextIfAny } from './files.ts'
 import type { BuildOutput } from './output.ts'
 import { parseObject } from './package-json.ts'
@@ -7,15 +8,11 @@ import { parseObject } from './package-json.ts'
 /** Read by `next build`, which puts its value into the server's manifest, and by the server before that (14.2 to 16). */
 export const KEY_VARIABLE = 'NEXT_SERVER_ACTIONS_ENCRYPTION_KEY'
 
-/** Those that `next build` reads. What the environment has wins over them, so nothing may be put there then. */
-const ENV_FILES = ['.env', '.env.local', '.env.production', '.env.production.local']
-const ASSIGNMENT = new RegExp(`^\\s*(?:export\\s+)?${KEY_VARIABLE}\\s*[=:]`, 'm')
-
 /** Whether the build finds a key of the user's own: in the job's environment, or in one of the app's `.env` files. */
 export function hasOwnKey(directory: string, environment: NodeJS.ProcessEnv = process.env): boolean {
   // An empty value is what a secret that does not exist leaves.
   if (environment[KEY_VARIABLE]) return true
-  return ENV_FILES.some((name) => ASSIGNMENT.test(readTextIfAny(join(directory, name)) ?? ''))
+  return isSetInEnvFiles(directory, KEY_VARIABLE)
 }
 
 /** Whether the build was made with another key than this one. A build without server actions may not tell. */

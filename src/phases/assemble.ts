@@ -2,6 +2,7 @@
 import { statSync } from 'node:fs'
 import { formatBytes, plural } from '../format.ts'
 import { assemble as layOut, withEntry } from '../next/assemble.ts'
+import { isPointerOfRelease, refusePointers } from '../next/checkout.ts'
 import type { TreeEntry } from '../next/layers.ts'
 import { assertFits } from '../next/fit.ts'
 import { tellsOfBinaries } from '../next/native-modules.ts'
@@ -25,7 +26,7 @@ export interface Assembled {
 
 /**
  * @param launcherFile the bundled launcher: a part of every release
- * @throws Failure `release-unfit`, and those of next/assemble.ts
+ * @throws Failure `release-unfit`, `checkout-incomplete`, and those of next/assemble.ts
  */
 export async function assemble(
   plan: Plan,
@@ -34,7 +35,8 @@ export async function assemble(
   hosts: readonly Host[],
   log: Pick<Log, 'info'>,
 ): Promise<Done<Assembled>> {
-  const tree = await layOut(output, plan.inputs.run.workspace)
+  const { run, app } = plan.inputs
+  const tree = await layOut(output, run.workspace, [...app.sharedDirs, ...app.sharedFiles])
   const launcher = {
     kind: 'file',
     path: LAUNCHER,
@@ -45,11 +47,14 @@ export async function assemble(
   const entries = createSpool<TreeEntry>()
   let total = 0
   const binaries: TreeEntry[] = []
+  const pointers: string[] = []
   for (const entry of withEntry(tree.entries, launcher)) {
     entries.add(entry)
     if (entry.kind === 'file') total += entry.size
     if (tellsOfBinaries(entry)) binaries.push(entry)
+    if (isPointerOfRelease(entry)) pointers.push(entry.path)
   }
+  refusePointers(pointers)
   checkEach(hosts, (facts) => assertFits({ entries: binaries }, output, facts))
   const everything = (await lacksAll(plan, hosts)) ? pack(filesOf(entries), total) : undefined
   try {

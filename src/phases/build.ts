@@ -1,10 +1,11 @@
 /** build: installs and builds the app on the runner, and checks that the result can be deployed. */
 import { randomUUID } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { install, build as runBuild } from '../next/build.ts'
+import { buildersNode, doubtsAboutVariables, install, build as runBuild } from '../next/build.ts'
 import { findBuildErrors, inRepository } from '../next/build-errors.ts'
+import { assertCheckedOut } from '../next/checkout.ts'
 import { deploymentId } from '../next/deployment-id.ts'
-import { assertNodeFits } from '../next/fit.ts'
+import { assertNodeFits, doubtAboutNode } from '../next/fit.ts'
 import { doubtsAbout } from '../next/freshness.ts'
 import { type BuildOutput, readBuildOutput } from '../next/output.ts'
 import type { Project } from '../next/project.ts'
@@ -33,8 +34,16 @@ export async function build(
   key: string | undefined,
   log: Log,
 ): Promise<Done<Built>> {
+  const { sharedDirs, sharedFiles } = inputs.app
+  const missing = assertCheckedOut(project.directory, inputs.run.workspace, [...sharedDirs, ...sharedFiles])
+  const runTimeVariables = Object.keys(inputs.app.env)
+  const options = { directory: project.directory, workspace: inputs.run.workspace, runTimeVariables }
+  const building = { ...options, command: inputs.buildCommand }
+  const unseen = doubtsAboutVariables(building)
+  const node = await buildersNode(building)
+  const others = new Set(hosts.flatMap(({ facts }) => doubtAboutNode(node, facts) ?? []))
+  for (const doubt of [...project.doubts, ...missing, ...unseen, ...others]) log.warning(doubt)
   checkEach(hosts, (facts) => assertNodeFits(project, facts))
-  const options = { directory: project.directory, workspace: inputs.run.workspace }
   const work = withoutCommands(async () => {
     const before = await install({ ...options, command: inputs.installCommand })
     const version = installedNextVersion(project.directory)
@@ -45,7 +54,7 @@ export async function build(
       ...deploymentId(project.directory, activation),
     }
     const start = Date.now()
-    return [before, start, await runBuild({ ...options, command: inputs.buildCommand, variables })] as const
+    return [before, start, await runBuild({ ...building, variables })] as const
   })
   const [installed, began, built] = await work.catch((error: unknown) => {
     annotate(Failure.from(error), project.directory, inputs.run.workspace, log)

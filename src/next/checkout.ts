@@ -1,0 +1,142 @@
+/** Whether the checkout holds what the repository means: Git LFS, submodules and history are left out by default. */
+import { closeSync, openSync, readSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { Failure } from '../protocol/failure.ts'
+import { entriesIn, isDirectory, isFile, readTextIfAny } from './files.ts'
+import type { TreeEntry } from './layers.ts'
+import { readPackageJson } from './package-json.ts'
+import { ancestors, isInside } from './paths.ts'
+
+/**
+ * Looks at what will be served, before anything is built.
+ *
+ * @param directory the app's folder
+ * @param sharedPaths relative to the app: the server has content of its own there
+ * @returns what may be missing from the build, one sentence each to warn of
+ * @throws Failure `checkout-incomplete`
+ */
+export function assertCheckedOut(
+  directory: string,
+  workspace: string,
+  sharedPaths: readonly string[] = [],
+): readonly string[] {
+  const isShared = (path: string) => sharedPaths.some((shared) => isInside(join(directory, shared), path))
+  const named = (path: string) => relative(workspace, path)
+  const served = join(directory, 'public')
+  const empty = emptySubmodules(workspace).filter((path) => !isShared(path))
+  refuseSubmodules(empty.filter((path) => isInside(served, path)).map(named))
+  refusePointers(
+    pointersBelow(served)
+      .filter((path) => !isShared(path))
+      .map(named),
+  )
+  const bundled = usesLfs(directory, workspace)
+    ? pointersBelow(directory).filter((path) => !isShared(path))
+    : []
+  return [
+    ...(empty.length === 0
+      ? []
+      : [`The submodule ${list(empty.map(named))} is empty: set \`submodules: recursive\` ${CHECKOUT}.`]),
+    ...(bundled.length === 0
+      ? []
+      : [
+          `${list(bundled.map(named))} is a Git LFS pointer, not the file itself: set \`lfs: true\` ${CHECKOUT}.`,
+        ]),
+    ...(isFile(join(workspace, '.git/shallow')) && readsHistory(directory)
+      ? [
+          `The build reads the history of Git, of which the checkout has one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
+        ]
+      : []),
+  ]
+}
+
+const CHECKOUT = 'under `with:` of the step with actions/checkout'
+
+/** Whether an entry of the release is the text that stands for a file in Git LFS. Packages from npm are left alone. */
+export function isPointerOfRelease(entry: TreeEntry): boolean {
+  return (
+    entry.kind === 'file' &&
+    !entry.path.split('/').includes('node_modules') &&
+    hasPointer(entry.source, entry.size)
+  )
+}
+
+/** @throws Failure `checkout-incomplete` when there is one */
+export function refusePointers(paths: readonly string[]): void {
+  if (paths.length === 0) return
+  throw new Failure('checkout-incomplete', `${list(paths)} is a Git LFS pointer, not the file itself.`, {
+    remedy: `Set \`lfs: true\` ${CHECKOUT}.`,
+    evidence: paths.join('\n'),
+  })
+}
+
+function refuseSubmodules(paths: readonly string[]): void {
+  if (paths.length === 0) return
+  throw new Failure('checkout-incomplete', `The submodule ${list(paths)} is empty.`, {
+    remedy: `Set \`submodules: recursive\` ${CHECKOUT}.`,
+    evidence: paths.join('\n'),
+  })
+}
+
+/** Submodules that the checkout left out: their folders are there, with nothing in them. */
+export function emptySubmodules(workspace: string): readonly string[] {
+  const text = readTextIfAny(join(workspace, '.gitmodules')) ?? ''
+  return [...text.matchAll(/^[ \t]*path[ \t]*=[ \t]*(\S.*)$/gm)]
+    .map(([, path = '']) => join(workspace, path.trim().replace(/^"|"$/g, '')))
+    .filter((path) => isInside(workspace, path) && entriesIn(path).length === 0)
+}
+
+function list([first = '', ...others]: readonly string[]): string {
+  return others.length === 0 ? `"${first}"` : `"${first}" (and ${others.length} more like it)`
+}
+
+function usesLfs(directory: string, workspace: string): boolean {
+  return ancestors(directory, workspace).some((folder) =>
+    /\bfilter=lfs\b/.test(readTextIfAny(join(folder, '.gitattributes')) ?? ''),
+  )
+}
+
+function pointersBelow(directory: string): readonly string[] {
+  return entriesIn(directory).flatMap((entry) => {
+    const path = join(directory, entry.name)
+    if (entry.isFile()) return hasPointer(path) ? [path] : []
+    const search = isDirectory(path) && entry.isDirectory()
+    return search && entry.name !== 'node_modules' && !entry.name.startsWith('.') ? pointersBelow(path) : []
+  })
+}
+
+/** As git-lfs 3 writes them; at most 1 KB by its specification. */
+const POINTER =
+  /^version https:\/\/git-lfs\.github\.com\/spec\/v1\n(?:ext-[^\n]*\n)*oid sha256:[0-9a-f]{64}\nsize \d+\n?$/
+const LONGEST = 1024
+
+function hasPointer(file: string, size = 0): boolean {
+  if (size > LONGEST) return false
+  const start = startOf(file, LONGEST + 1)
+  return start.length <= LONGEST && POINTER.test(start)
+}
+
+function startOf(file: string, length: number): string {
+  try {
+    const handle = openSync(file, 'r')
+    try {
+      const bytes = Buffer.alloc(length)
+      return bytes.toString('latin1', 0, readSync(handle, bytes, 0, length, 0))
+    } finally {
+      closeSync(handle)
+    }
+  } catch {
+    // Whoever needs the file says why it cannot be read.
+    return ''
+  }
+}
+
+const HISTORY = /\bgit\s+(?:describe|log|rev-list|show|blame|diff)\b/
+
+function readsHistory(directory: string): boolean {
+  const { build, prebuild } = readPackageJson(directory)?.scripts ?? {}
+  const configurations = ['js', 'mjs', 'ts'].map((extension) =>
+    readTextIfAny(join(directory, `next.config.${extension}`)),
+  )
+  return [build, prebuild, ...configurations].some((text) => typeof text === 'string' && HISTORY.test(text))
+}
