@@ -9,7 +9,7 @@ export const KEY_VARIABLE = 'NEXT_SERVER_ACTIONS_ENCRYPTION_KEY'
 
 /** Those that `next build` reads. What the environment has wins over them, so nothing may be put there then. */
 const ENV_FILES = ['.env', '.env.local', '.env.production', '.env.production.local']
-const ASSIGNMENT = new RegExp(`^\\s*(?:export\\s+)?${KEY_VARIABLE}\\s*[=:]`, 'm')
+const ASSIGNMENT = new RegExp(`^[ \\t]*(?:export[ \\t]+)?${KEY_VARIABLE}[ \\t]*[=:]`, 'm')
 
 /** Whether the build finds a key of the user's own: in the job's environment, or in one of the app's `.env` files. */
 export function hasOwnKey(directory: string, environment: NodeJS.ProcessEnv = process.env): boolean {
