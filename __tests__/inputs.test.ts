@@ -68,6 +68,7 @@ describe('with only what is required', () => {
         body: undefined,
         timeoutMs: 60_000,
         intervalMs: 1000,
+        origin: undefined,
         url: undefined,
       },
       candidateCheck: true,
@@ -738,6 +739,39 @@ describe('health check', () => {
 
   test('path may carry a query', () => {
     expect(read({ 'health-check-path': '/api/health?deep=1' }).health.path).toBe('/api/health?deep=1')
+  })
+
+  test.each([
+    ['example.com', 'https', 'example.com'],
+    ['Example.com:8443', 'https', 'example.com:8443'],
+    ['http://example.com', 'http', 'example.com'],
+    ['https://example.com:443/', 'https', 'example.com'],
+    ['tenant_1.example.com', 'https', 'tenant_1.example.com'],
+    ['[2001:db8::1]:8080', 'https', '[2001:db8::1]:8080'],
+  ])('host %s is asked for by %s as %s', (text, scheme, host) => {
+    expect(read({ 'health-check-host': text }).health.origin).toEqual({ scheme, host })
+  })
+
+  test('host is by default that of health-check-url', () => {
+    expect(read({ 'health-check-url': 'http://example.com:81/api/health' }).health.origin).toEqual({
+      scheme: 'http',
+      host: 'example.com:81',
+    })
+    const both = { 'health-check-url': 'http://example.com/', 'health-check-host': 'other.example' }
+    expect(read(both).health.origin).toEqual({ scheme: 'https', host: 'other.example' })
+  })
+
+  test.each([
+    'https://example.com/health',
+    'ftp://example.com',
+    'a b',
+    'a\r\nX-Evil: y',
+    'me:pw@example.com',
+    'example.com?x',
+    '*.example.com',
+    'a:99999',
+  ])('host %j is refused', (text) => {
+    expect(messageOf({ 'health-check-host': text })).toContain('expected a host such as example.com')
   })
 
   test.each(['health', 'http://x/', '/a b', '/a\r\nX: y', '/ü', '/a#b'])('path %j is refused', (text) => {

@@ -62,7 +62,7 @@ export function runtimeOf(
 }
 
 function healthOf(
-  { path, status, body, timeoutMs, intervalMs }: Inputs['health'],
+  { path, status, body, timeoutMs, intervalMs, origin }: Inputs['health'],
   basePath: string,
 ): HealthCheck {
   const [pathname = '/'] = path.split('?', 1)
@@ -70,5 +70,5 @@ function healthOf(
   // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
   const under = pathname === '/' ? basePath : basePath + pathname
   const full = within || basePath === '' ? path : under + path.slice(pathname.length)
-  return { path: full, status, body: body ?? null, timeoutMs, intervalMs }
+  return { path: full, status, body: body ?? null, timeoutMs, intervalMs, origin: origin ?? null }
 }

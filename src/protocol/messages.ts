@@ -29,6 +29,8 @@ export const healthCheck = object({
   body: nullable(string),
   timeoutMs: count,
   intervalMs: count,
+  /** Whom the request is for, as a proxy would say; null: for the address that it goes to. */
+  origin: nullable(object({ scheme: oneOf('http', 'https'), host: string })),
 })
 export type HealthCheck = Guarded<typeof healthCheck>
 
