@@ -145,7 +145,8 @@ export const failureRecord = object({
   evidence: nullable(string),
 })
 
-export const activationStatus = oneOf('live', 'kept', 'restored', 'down')
+export const activationStatuses = ['live', 'kept', 'restored', 'down'] as const
+export const activationStatus = oneOf(...activationStatuses)
 export type ActivationStatus = Guarded<typeof activationStatus>
 
 export const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'] as const
