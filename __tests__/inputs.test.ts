@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { appNameFromPackage, type Inputs, readInputs } from '../src/inputs.ts'
+import { appNameFromPackage, type Inputs, maskingOf, readInputs } from '../src/inputs.ts'
 import { Failure } from '../src/protocol/failure.ts'
 
 const fingerprint = `SHA256:${'A'.repeat(43)}`
@@ -68,6 +68,7 @@ describe('with only what is required', () => {
         body: undefined,
         timeoutMs: 60_000,
         intervalMs: 1000,
+        origin: undefined,
         url: undefined,
       },
       candidateCheck: true,
@@ -89,7 +90,6 @@ describe('with only what is required', () => {
         runNumber: 0,
         runAttempt: 1,
       },
-      secrets: [key, 'c2VjcmV0LWxpbmUtMQ', 'c2VjcmV0LWxpbmUtMg'],
       warnings: [],
     })
   })
@@ -373,7 +373,7 @@ describe('jump host', () => {
   test('a password of its own is all that it is shown', () => {
     const own = { ...proxy, password: 'for the server', 'proxy-password': ' its own ' }
     expect(read(own).proxy?.login).toEqual({ ...nothing, password: ' its own ' })
-    expect(read(own).secrets).toEqual(expect.arrayContaining([' its own ', 'for the server']))
+    expect(maskingOf(read(own), []).secrets).toEqual(expect.arrayContaining([' its own ', 'for the server']))
   })
 
   test('sees the password of the server only where there is nothing else', () => {
@@ -741,6 +741,39 @@ describe('health check', () => {
     expect(read({ 'health-check-path': '/api/health?deep=1' }).health.path).toBe('/api/health?deep=1')
   })
 
+  test.each([
+    ['example.com', 'https', 'example.com'],
+    ['Example.com:8443', 'https', 'example.com:8443'],
+    ['http://example.com', 'http', 'example.com'],
+    ['https://example.com:443/', 'https', 'example.com'],
+    ['tenant_1.example.com', 'https', 'tenant_1.example.com'],
+    ['[2001:db8::1]:8080', 'https', '[2001:db8::1]:8080'],
+  ])('host %s is asked for by %s as %s', (text, scheme, host) => {
+    expect(read({ 'health-check-host': text }).health.origin).toEqual({ scheme, host })
+  })
+
+  test('host is by default that of health-check-url', () => {
+    expect(read({ 'health-check-url': 'http://example.com:81/api/health' }).health.origin).toEqual({
+      scheme: 'http',
+      host: 'example.com:81',
+    })
+    const both = { 'health-check-url': 'http://example.com/', 'health-check-host': 'other.example' }
+    expect(read(both).health.origin).toEqual({ scheme: 'https', host: 'other.example' })
+  })
+
+  test.each([
+    'https://example.com/health',
+    'ftp://example.com',
+    'a b',
+    'a\r\nX-Evil: y',
+    'me:pw@example.com',
+    'example.com?x',
+    '*.example.com',
+    'a:99999',
+  ])('host %j is refused', (text) => {
+    expect(messageOf({ 'health-check-host': text })).toContain('expected a host such as example.com')
+  })
+
   test.each(['health', 'http://x/', '/a b', '/a\r\nX: y', '/ü', '/a#b'])('path %j is refused', (text) => {
     expect(messageOf({ 'health-check-path': text })).toContain('expected a path that begins with /')
   })
@@ -797,9 +830,11 @@ describe('the run', () => {
 })
 
 describe('secrets', () => {
+  const masked = (inputs: Texts, words: readonly string[] = []) => maskingOf(read(inputs), words)
+
   test('are all credentials, and the single lines of keys', () => {
     const proxyKey = '-----BEGIN X-----\\nproxy-line\\n-----END X-----'
-    const { secrets } = read({
+    const { secrets } = masked({
       passphrase: 'pp',
       password: 'pw',
       'proxy-host': 'jump.example',
@@ -813,7 +848,7 @@ describe('secrets', () => {
   })
 
   test('are the values of env, but for those that plainly are none', () => {
-    const { secrets } = read({
+    const { secrets } = masked({
       env: 'A=hunter2\nB="line one\nline two"\nC=true\nD=production\nE=3000\nF=abc\nNEXT_PUBLIC_URL=https://x.example\nG=1234567890',
     })
     expect(secrets.filter((secret) => !key.includes(secret))).toEqual([
@@ -826,7 +861,7 @@ describe('secrets', () => {
   })
 
   test('are also met without the spaces around them, and as the password of a URL', () => {
-    const { secrets } = read({
+    const { secrets } = masked({
       env: 'A="  hunter2 "\nDB=postgres://web:p%40ss%2Fword@db.internal:5432/shop?ssl=1\nDEV=redis://:test@localhost',
     })
     expect(secrets).toEqual(expect.arrayContaining(['  hunter2 ', 'hunter2', 'p%40ss%2Fword', 'p@ss/word']))
@@ -834,7 +869,43 @@ describe('secrets', () => {
   })
 
   test('are nothing blank, which would mask every space of the log', () => {
-    expect(read({ password: '  ' }).secrets).not.toContain('  ')
+    expect(masked({ password: '  ' }).secrets).not.toContain('  ')
+  })
+
+  test('are nothing that is a part of what a run says', () => {
+    const env = [
+      'STRIPE_MODE=live',
+      'STATE=restored',
+      'SHOP=shop-of-acme',
+      'COMMIT=0123456789abcdef',
+      'CONTACT=example.com',
+      'DB=postgres://web:shop-of-acme@db/x',
+      'TOKEN=a-live-token',
+    ]
+    const words = ['live', 'restored', 'web.example.com', 'my-shop-of-acme', '0123456789abcdef']
+    const { secrets, unmasked } = masked({ env: env.join('\n') }, words)
+    expect(secrets.filter((secret) => !key.includes(secret))).toEqual([
+      'postgres://web:shop-of-acme@db/x',
+      'a-live-token',
+    ])
+    expect(unmasked).toEqual(['STRIPE_MODE', 'STATE', 'SHOP', 'COMMIT', 'CONTACT'])
+  })
+
+  test('are nothing short or common, and no number that may be a part of an id', () => {
+    const values = [
+      'beta',
+      'https',
+      'en-US',
+      'sandbox',
+      '1500',
+      '20261120',
+      '20261120155203',
+      'abc12',
+      '5550199887',
+    ]
+    const { secrets, unmasked } = masked({ env: values.map((value, at) => `K${at}=${value}`).join('\n') })
+    expect(secrets.filter((secret) => !key.includes(secret))).toEqual(['abc12', '5550199887'])
+    expect(unmasked).toEqual(['K0', 'K1', 'K2', 'K3', 'K4', 'K5', 'K6'])
   })
 })
 

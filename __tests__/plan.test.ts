@@ -112,6 +112,7 @@ describe('how a release runs', () => {
         body: 'ok',
         timeoutMs: 120_000,
         intervalMs: 250,
+        origin: null,
       },
       observeMs: 3000,
       drainTimeoutMs: 45_000,

@@ -6,7 +6,6 @@ import type { HostAddress } from './inputs/hosts.ts'
 import { appPath, binPath, repositoryPath } from './inputs/paths.ts'
 import { InputReader } from './inputs/reader.ts'
 import { readRun, type Run } from './inputs/run.ts'
-import { secretsOf } from './inputs/secrets.ts'
 import {
   type HostIdentity,
   type Login,
@@ -31,6 +30,7 @@ import { warningsOf } from './inputs/warnings.ts'
 
 export { appNameFromPackage } from './inputs/app-name.ts'
 export type { HostAddress } from './inputs/hosts.ts'
+export { maskingOf } from './inputs/secrets.ts'
 export type { BatchSize } from './inputs/values.ts'
 
 const linesOrColons = /[\n:]/
@@ -72,8 +72,6 @@ export interface Inputs {
   /** How many hosts are connected to, sent to and verified at once. */
   readonly maxParallel: number
   readonly run: Run
-  /** Every value to mask in the log. */
-  readonly secrets: readonly string[]
   /** What is legal, yet seldom meant: one sentence each. */
   readonly warnings: readonly string[]
 }
@@ -122,5 +120,5 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     run,
   }
   reader.finish()
-  return { ...settings, secrets: secretsOf(settings), warnings: warningsOf(settings) }
+  return { ...settings, warnings: warningsOf(settings) }
 }

@@ -1,12 +1,12 @@
 /** The action: inputs → plan → phases → report. */
 import * as core from '@actions/core'
-import { readInputs } from './inputs.ts'
+import { maskingOf, readInputs } from './inputs.ts'
 import { stayLean } from './memory.ts'
 import { type Project, readProject } from './next/project.ts'
 import { nothingKnown, type Outcome, untouched } from './outcome.ts'
 import { deploy, rollback, status, type Story } from './phases/index.ts'
 import { createPipeline } from './pipeline.ts'
-import { createPlan, packageName, type Plan } from './plan.ts'
+import { createPlan, ownWords, packageName, type Plan } from './plan.ts'
 import { programs } from './programs.ts'
 import { Failure } from './protocol/failure.ts'
 import { reportOf } from './report/summary.ts'
@@ -25,9 +25,11 @@ async function main(): Promise<void> {
   let outcome: Outcome
   try {
     const inputs = readInputs(process.env)
-    const masks = maskSecrets(inputs.secrets)
+    const { secrets, unmasked } = maskingOf(inputs, ownWords(inputs))
+    const masks = maskSecrets(secrets)
     redact = masks.redact
     pipeline = createPipeline(redactLog(jobLog, redact, masks.add))
+    if (unmasked.length > 0) pipeline.log.info(`${NOT_MASKED} ${unmasked.join(', ')}.`)
     for (const warning of inputs.warnings) core.warning(warning)
     const { workspace } = inputs.run
     const project = inputs.command === 'deploy' ? readProject(workspace, inputs.workingDirectory) : undefined
@@ -42,6 +44,8 @@ async function main(): Promise<void> {
   markFinished()
   process.exit(outcome.succeeded && written ? 0 : 1)
 }
+
+const NOT_MASKED = 'Values of `env` that are not masked (short, common, public or part of this log):'
 
 function storyOf({ inputs: { command } }: Plan, project: Project | undefined): Story {
   if (project !== undefined) return deploy(project)

@@ -2,20 +2,22 @@
 import { formatDuration } from './format.ts'
 import { Failure } from './protocol/failure.ts'
 
-export type PhaseName =
-  | 'connect'
-  | 'recover'
-  | 'build'
-  | 'assemble'
-  | 'upload'
-  | 'rehearse'
-  | 'verify'
-  | 'swap'
-  | 'reload'
-  | 'health-check'
-  | 'rollback'
-  | 'cleanup'
-  | 'status'
+export const phaseNames = [
+  'connect',
+  'recover',
+  'build',
+  'assemble',
+  'upload',
+  'rehearse',
+  'verify',
+  'swap',
+  'reload',
+  'health-check',
+  'rollback',
+  'cleanup',
+  'status',
+] as const
+export type PhaseName = (typeof phaseNames)[number]
 
 export interface Row {
   readonly phase: PhaseName

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { appNameFromPackage, type HostAddress, type Inputs } from './inputs.ts'
 import { readPackageJson } from './next/package-json.ts'
-import type { HealthCheck, RunInfo, Runtime } from './protocol/messages.ts'
+import { phaseNames } from './pipeline.ts'
+import { activationStatuses, type HealthCheck, type RunInfo, type Runtime } from './protocol/messages.ts'
 
 export interface Plan {
   readonly inputs: Inputs
@@ -45,6 +46,37 @@ export function packageName({ run, workingDirectory }: Inputs): string | undefin
   return readPackageJson(join(run.workspace, workingDirectory))?.name
 }
 
+/** What a run says and nothing may mask: statuses, phases, hosts, the app's name, and where the run came from. */
+export function ownWords(inputs: Inputs): readonly string[] {
+  const { command, release, hosts, proxy, health, run } = inputs
+  const texts = [
+    ...activationStatuses,
+    ...phaseNames,
+    command,
+    release,
+    ...[...hosts, ...(proxy === undefined ? [] : [proxy])].flatMap(({ host, username }) => [host, username]),
+    health.url,
+    health.origin?.host,
+    inputs.appName ?? packageNameIfAny(inputs),
+    run.repository,
+    run.sha,
+    run.ref,
+    run.actor,
+    run.runUrl,
+    run.workflow,
+  ]
+  return texts.filter((text) => text !== undefined)
+}
+
+/** What is wrong with package.json is said later. */
+function packageNameIfAny(inputs: Inputs): string | undefined {
+  try {
+    return packageName(inputs)
+  } catch {
+    return undefined
+  }
+}
+
 /**
  * How the release will run.
  * @param basePath of the Next.js app, '' when it has none
@@ -71,7 +103,7 @@ export function runtimeOf(
 }
 
 function healthOf(
-  { path, status, body, timeoutMs, intervalMs }: Inputs['health'],
+  { path, status, body, timeoutMs, intervalMs, origin }: Inputs['health'],
   basePath: string,
 ): HealthCheck {
   const [pathname = '/'] = path.split('?', 1)
@@ -79,5 +111,5 @@ function healthOf(
   // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
   const under = pathname === '/' ? basePath : basePath + pathname
   const full = within || basePath === '' ? path : under + path.slice(pathname.length)
-  return { path: full, status, body: body ?? null, timeoutMs, intervalMs }
+  return { path: full, status, body: body ?? null, timeoutMs, intervalMs, origin: origin ?? null }
 }

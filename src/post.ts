@@ -2,10 +2,10 @@
  * The post step: runs whatever became of main. When main was cut off (a cancelled job, a killed runner
  * process), it waits until the server has finished what was begun, and reports how it ended.
  */
-import { readInputs } from './inputs.ts'
+import { maskingOf, readInputs } from './inputs.ts'
 import { aftermath } from './phases/aftermath.ts'
 import { createPipeline } from './pipeline.ts'
-import { createPlan, packageName } from './plan.ts'
+import { createPlan, ownWords, packageName } from './plan.ts'
 import { programs } from './programs.ts'
 import { reportOf } from './report/summary.ts'
 import { redactLog, redactReport } from './report/redact.ts'
@@ -25,7 +25,7 @@ async function post(): Promise<void> {
   process.exitCode = 1
   const begun = performance.now()
   const inputs = readInputs(process.env)
-  const { redact, add } = maskSecrets(inputs.secrets)
+  const { redact, add } = maskSecrets(maskingOf(inputs, ownWords(inputs)).secrets)
   const pipeline = createPipeline(redactLog(jobLog, redact, add))
   const plan = { ...createPlan(inputs, packageName(inputs)), activation }
   const outcome = await aftermath(plan, rememberedRelease(), programs(), pipeline)

@@ -42,7 +42,7 @@ export function runtimeWith(changes: Partial<Runtime> = {}): Runtime {
     maxMemoryBytes: null,
     nodeOptions: [],
     env: {},
-    health: { path: '/', status: [[200, 399]], body: null, timeoutMs: 10_000, intervalMs: 100 },
+    health: { path: '/', status: [[200, 399]], body: null, timeoutMs: 10_000, intervalMs: 100, origin: null },
     observeMs: 0,
     drainTimeoutMs: 1000,
     sharedDirs: [],

@@ -39,7 +39,8 @@ test('a run leaves no secret on a command line, in a file or in its report', asy
     inputs: {
       ...secrets,
       command: 'status',
-      'app-name': 'a-token-of-the-app-is-no-name',
+      'app-name': 'web',
+      'bin-path': '/opt/a-token-of-the-app-is-no-name',
       host: '127.0.0.1',
       port: String(sshd.port),
       username: sshd.username,

@@ -83,7 +83,14 @@ export async function makeRelease(
   for (const path of [join(directory, '.gapless'), join(app, '.gapless/workers'), flags])
     mkdirSync(path, { recursive: true })
   const port = await freePort()
-  const health = { path: '/health', status: [[200, 399]], body: null, timeoutMs: 10_000, intervalMs: 50 }
+  const health = {
+    path: '/health',
+    status: [[200, 399]],
+    body: null,
+    timeoutMs: 10_000,
+    intervalMs: 50,
+    origin: null,
+  }
   const full = runtimeWith({ port, health, ...runtime, env: { FLAGS: flags, ...runtime.env } })
   const info = {
     id: ID,

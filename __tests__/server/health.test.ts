@@ -21,7 +21,15 @@ async function listen(server: Server): Promise<number> {
 const serve = (handler: http.RequestListener) => listen(http.createServer(handler))
 
 function check(changes: Partial<HealthCheck> = {}): HealthCheck {
-  return { path: '/', status: [[200, 399]], body: null, timeoutMs: 1000, intervalMs: 100, ...changes }
+  return {
+    path: '/',
+    status: [[200, 399]],
+    body: null,
+    timeoutMs: 1000,
+    intervalMs: 100,
+    origin: null,
+    ...changes,
+  }
 }
 
 const ask = (port: number, changes: Partial<HealthCheck> = {}, timeoutMs = 5000) =>
@@ -63,6 +71,21 @@ describe('an answer is healthy', () => {
     })
     await ask(port, { path: '/docs/health?deep=1' })
     expect(seen).toEqual({ url: '/docs/health?deep=1', agent: 'gapless-health-check' })
+  })
+
+  test('to the public host, as a proxy would pass it on', async () => {
+    const port = await serve(({ headers }, response) => {
+      const { host, 'x-forwarded-host': forwarded, 'x-forwarded-proto': scheme } = headers
+      response.end(JSON.stringify({ host, forwarded, scheme }))
+    })
+    const excerptOf = async (changes: Partial<HealthCheck>) =>
+      JSON.parse((await ask(port, { ...changes, status: [[200, 200]], body: '{' })).excerpt || '{}') as object
+    expect(await excerptOf({ origin: { scheme: 'https', host: 'example.com' } })).toEqual({
+      host: 'example.com',
+      forwarded: 'example.com',
+      scheme: 'https',
+    })
+    expect(await excerptOf({})).toEqual({ host: `127.0.0.1:${port}` })
   })
 })
 

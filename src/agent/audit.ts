@@ -22,7 +22,7 @@ export async function auditRelease(
   const { manifest } = releaseFiles(directory)
   const { entry: server, distDir, contentHash } = await readInfo(layout, id)
   const { sharedDirs, sharedFiles } = await readRuntime(layout, id)
-  const app = server.replace(/[^/]*$/, '')
+  const app = server.slice(0, server.lastIndexOf('/') + 1)
   const shared = [...sharedDirs, ...sharedFiles].map((path) => app + path)
   const hashFile = fileHasher()
   const damaged = (path: string, what: string) =>

@@ -23,10 +23,14 @@ export function pids(): readonly number[] {
   return readdirSync('/proc').map(Number).filter(Number.isInteger)
 }
 
+/** In characters. Any user of the machine can write 2 MB there. */
+const LONGEST_COMMAND = 4096
+
 /** The command line as one text, or what the process has made of it; '' where it has ended. */
 export function commandOf(pid: number): string {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
+    const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').slice(0, LONGEST_COMMAND)
+    return line.replaceAll('\0', ' ').trim()
   } catch {
     return ''
   }

@@ -11,7 +11,9 @@ import {
   listenHost,
   memory,
   minute,
+  type Origin,
   port,
+  requestOrigin,
   requestPath,
   statusRanges,
 } from './values.ts'
@@ -38,6 +40,8 @@ export interface HealthCheck {
   readonly timeoutMs: number
   readonly intervalMs: number
   readonly url: string | undefined
+  /** Whom the checks on the server ask for; undefined: the address that they go to. */
+  readonly origin: Origin | undefined
 }
 
 const lines = /\n/
@@ -79,12 +83,15 @@ function readAppEnvironment(reader: InputReader): Readonly<Record<string, string
 }
 
 export function readHealthCheck(reader: InputReader): HealthCheck {
+  const url = reader.optional('health-check-url', httpUrl)
+  const origin = reader.optional('health-check-host', requestOrigin)
   return {
     path: reader.value('health-check-path', requestPath),
     status: reader.value('health-check-status', statusRanges),
     body: reader.text('health-check-body'),
     timeoutMs: reader.value('health-check-timeout', duration({ atLeast: 1, atMost: hour })),
     intervalMs: reader.value('health-check-interval', duration({ atLeast: 10, atMost: 10 * minute })),
-    url: reader.optional('health-check-url', httpUrl),
+    url,
+    origin: origin ?? (url === undefined ? undefined : requestOrigin(new URL(url).origin)),
   }
 }

@@ -45,6 +45,7 @@ export const defaults = {
   'health-check-timeout': '60s',
   'health-check-interval': '1s',
   'health-check-url': undefined,
+  'health-check-host': undefined,
   'candidate-check': 'true',
   observe: '5s',
   'drain-timeout': '30s',

@@ -12,7 +12,7 @@ interface Dotenv {
 
 const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=/
 const blankOrComment = /^\s*(?:#.*)?$/
-const quoted = /^[ \t]*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')/s
+const quoted = /[ \t]*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')/sy
 const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\' }
 
 /**
@@ -24,11 +24,15 @@ const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '
  */
 export function parseDotenv(text: string): Dotenv {
   const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/)
+  const whole = lines.join('\n')
   const values: [string, string][] = []
   const problems: DotenvProblem[] = []
 
+  let next = 0
   for (let index = 0; index < lines.length; index += 1) {
     const line = lines[index] ?? ''
+    const start = next
+    next += line.length + 1
     if (blankOrComment.test(line)) continue
     const [head, key] = assignment.exec(line) ?? []
     if (head === undefined || key === undefined) {
@@ -41,19 +45,22 @@ export function parseDotenv(text: string): Dotenv {
       values.push([key, rest.replace(/\s#.*$/, '').trim()])
       continue
     }
-    const remaining = [rest, ...lines.slice(index + 1)].join('\n')
-    const [literal, double, single] = quoted.exec(remaining) ?? []
+    quoted.lastIndex = start + head.length
+    const [literal, double, single] = quoted.exec(whole) ?? []
     if (literal === undefined) {
       problems.push({ line: index + 1, expected: 'a closing quote' })
       continue
     }
-    const after = remaining.slice(literal.length).split('\n', 1)[0] ?? ''
+    const end = start + head.length + literal.length
+    const lineEnd = whole.indexOf('\n', end)
+    const after = whole.slice(end, lineEnd < 0 ? undefined : lineEnd)
     if (!blankOrComment.test(after)) {
       problems.push({ line: index + 1, expected: 'nothing but a comment after the closing quote' })
       continue
     }
     values.push([key, double === undefined ? (single ?? '') : unescape(double)])
     index += literal.split('\n').length - 1
+    next = end + after.length + 1
   }
   return { values: Object.fromEntries(values), problems }
 }

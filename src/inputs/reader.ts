@@ -26,7 +26,8 @@ const showableLength = 100
  */
 export class InputReader {
   readonly #env: NodeJS.ProcessEnv
-  readonly #problems: Problem[] = []
+  /** By message: several inputs may lead to the same. */
+  readonly #problems = new Map<string, Problem>()
 
   constructor(env: NodeJS.ProcessEnv) {
     this.#env = env
@@ -45,7 +46,7 @@ export class InputReader {
 
   /** A password or passphrase: spaces belong to it, the line end of a pasted secret does not. */
   password(name: InputName): string | undefined {
-    const text = this.#env[`INPUT_${name.toUpperCase()}`]?.replace(/^[\r\n]+|[\r\n]+$/g, '')
+    const text = this.#env[`INPUT_${name.toUpperCase()}`]?.replace(/^[\r\n]+|(?<![\r\n])[\r\n]+$/g, '')
     return text === '' ? undefined : text
   }
 
@@ -80,21 +81,21 @@ export class InputReader {
   }
 
   report(code: string, message: string, remedy: string): void {
-    const known = this.#problems.some((problem) => problem.message === message)
-    if (!known) this.#problems.push({ code, message, remedy })
+    this.#problems.set(message, this.#problems.get(message) ?? { code, message, remedy })
   }
 
   /** @throws Failure with every problem found: its own code when all agree on it, else `invalid-input` */
   finish(): void {
-    const [first, ...others] = this.#problems
+    const problems = [...this.#problems.values()]
+    const [first, ...others] = problems
     if (first === undefined) return
-    const remedies = new Set(this.#problems.map((problem) => problem.remedy))
+    const remedies = new Set(problems.map((problem) => problem.remedy))
     // Said once, however many inputs are missing: most often one cause emptied them all.
-    if (this.#problems.some((problem) => problem.code === 'missing-input')) remedies.add(emptySecret)
+    if (problems.some((problem) => problem.code === 'missing-input')) remedies.add(emptySecret)
     const remedy = [...remedies].join(' ')
     if (others.length === 0) throw new Failure(first.code, first.message, { remedy })
     const code = others.every((other) => other.code === first.code) ? first.code : 'invalid-input'
-    const lines = this.#problems.map((problem) => `- ${problem.message}`)
+    const lines = problems.map((problem) => `- ${problem.message}`)
     throw new Failure(code, `${lines.length} problems with the inputs:\n${lines.join('\n')}`, { remedy })
   }
 

@@ -7,26 +7,45 @@ interface Secretive {
   readonly app: AppSettings
 }
 
+interface Masking {
+  /** Every value to mask. */
+  readonly secrets: readonly string[]
+  /** The keys of `env` whose values are not. */
+  readonly unmasked: readonly string[]
+}
+
 /**
- * Every value to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
+ * What to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
  * from them or fetched from a vault, nor the single lines of a key.
  *
  * Of `env`, any value may be a secret, so all are masked but those that plainly are none. Masking these would
- * hide no secret and turn every `true`, `3000` or `production` of the log into `***`.
+ * hide no secret and turn every `true`, `3000` or `production` of the log into `***`. GitHub drops a job's output that
+ * holds a masked text, so nothing that is a part of what a run must say is masked either.
+ *
+ * @param words what a run says, whatever it deploys
  */
-export function secretsOf({ login, proxy, app }: Secretive): readonly string[] {
+export function maskingOf({ login, proxy, app }: Secretive, words: readonly string[]): Masking {
   const credentials = [login, proxy?.login].flatMap((each) => [each?.key, each?.passphrase, each?.password])
-  const environment = Object.entries(app.env)
-    .filter(([key, value]) => maySecret(key, value))
-    .map(([, value]) => value)
-  const texts = [...credentials, ...environment]
-    .filter((text) => text !== undefined)
-    .filter((text) => text.trim() !== '')
-  return [...new Set(texts.flatMap((text) => [text, ...partsOf(text), ...urlPassword(text)]))]
+  const values = Object.entries(app.env).filter(([, value]) => value.trim() !== '')
+  const isSaid = (text: string) => words.some((word) => word.includes(text.trim()))
+  const isMasked = ([key, value]: readonly [string, string]) => maySecret(key, value) && !isSaid(value)
+  const texts = credentials.filter((text) => text !== undefined).filter((text) => text.trim() !== '')
+  const masked = values
+    .filter(isMasked)
+    .flatMap(([, value]) => formsOf(value).filter((form) => !isSaid(form)))
+  return {
+    secrets: [...new Set([...texts.flatMap(formsOf), ...masked])],
+    unmasked: values.filter((entry) => !isMasked(entry)).map(([key]) => key),
+  }
 }
 
+function formsOf(text: string): readonly string[] {
+  return [text, ...partsOf(text), ...urlPassword(text)]
+}
+
+/** Common values; five letters, which hide nothing; numbers that a duration, a size or a release's id may be. */
 const harmless =
-  /^(?:true|false|yes|no|none|null|auto|on|off|(?:[a-z]+:\/\/)?localhost|production|development|staging|preview|test|debug|info|warn|error|[\d.]{1,7})$/i
+  /^(?:(?:[a-z]+:\/\/)?localhost|production|development|staging|preview|sandbox|default|enabled|disabled|verbose|[a-z]{1,5}|[a-z]{2}-[A-Z]{2}|[\d.]{1,7}|20\d{6,12})$/i
 
 function maySecret(key: string, value: string): boolean {
   // Next.js puts NEXT_PUBLIC_ values into the browser's bundle: public by definition.

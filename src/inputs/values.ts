@@ -128,6 +128,25 @@ export function httpUrl(text: string): string {
   return url.href
 }
 
+/** Whom a request is for, as the headers of a proxy say it. */
+export interface Origin {
+  readonly scheme: 'http' | 'https'
+  /** With its port, where that is not the scheme's own. */
+  readonly host: string
+}
+
+/** A public host, by https unless a scheme says otherwise. */
+export function requestOrigin(text: string): Origin {
+  const full = /^https?:\/\//i.test(text) ? text : `https://${text}`
+  const url = URL.canParse(full) && !control.test(text) ? new URL(full) : undefined
+  const bare = url?.hostname.replace(/^\[(.*)\]$/, '$1') ?? ''
+  const isHost = isIP(bare) !== 0 || (bare !== '' && isHostName(bare))
+  if (url === undefined || !isHost || `${url.origin}/` !== url.href) {
+    throw new Unusable('a host such as example.com, example.com:8080 or http://example.com')
+  }
+  return { scheme: url.protocol === 'http:' ? 'http' : 'https', host: url.host }
+}
+
 export function releaseId(text: string): string {
   if (!/^\d{14}$/.test(text)) throw new Unusable('a release id of 14 digits such as 20261120155203')
   return text

@@ -87,12 +87,16 @@ export async function versionOf(
   return new Promise((resolve) => {
     const options = { cwd: directory, env, timeout: VERSION_TIMEOUT_MS }
     const child = execFile(program, ['--version'], options, (error, stdout) => {
-      resolve(error === null ? /^v?(\d+\.\d+\.\d+\S*)$/m.exec(stdout)?.[1] : undefined)
+      resolve(
+        error === null ? /^v?(\d+\.\d+\.\d+\S*)$/m.exec(stdout.slice(0, LONGEST_VERSION))?.[1] : undefined,
+      )
     })
     child.stdin?.end()
   })
 }
 
+/** In characters: corepack says what it downloads before it. */
+const LONGEST_VERSION = 1000
 /** corepack's stand-ins download what they stand for. */
 const VERSION_TIMEOUT_MS = 60_000
 

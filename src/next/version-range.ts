@@ -78,11 +78,12 @@ function boundsOf(comparator: string): Bounds | undefined {
   }
 }
 
+const NUMBER = String.raw`(\d+|[xX*])`
+const VERSION = new RegExp(`^v?${NUMBER}(?:\\.${NUMBER})?(?:\\.${NUMBER})?(?:[-+][\\w.+-]+)?$`)
+
 /** `given` is how many of the three numbers the text names: `20.x` names one, `*` none. */
 function parse(text: string): { low: Version; given: number } | undefined {
-  const number = String.raw`(\d+|[xX*])`
-  const pattern = new RegExp(`^v?${number}(?:\\.${number})?(?:\\.${number})?(?:[-+][\\w.+-]+)?$`)
-  const found = pattern.exec(text)
+  const found = VERSION.exec(text)
   if (found === null) return undefined
   const parts = found.slice(1).map((part) => (/^\d+$/.test(part ?? '') ? Number(part) : undefined))
   const named = parts.findIndex((part) => part === undefined)

@@ -29,6 +29,8 @@ export const healthCheck = object({
   body: nullable(string),
   timeoutMs: count,
   intervalMs: count,
+  /** Whom the request is for, as a proxy would say; null: for the address that it goes to. */
+  origin: nullable(object({ scheme: oneOf('http', 'https'), host: string })),
 })
 export type HealthCheck = Guarded<typeof healthCheck>
 
@@ -158,7 +160,8 @@ export const failureRecord = object({
   evidence: nullable(string),
 })
 
-export const activationStatus = oneOf('live', 'kept', 'restored', 'down')
+export const activationStatuses = ['live', 'kept', 'restored', 'down'] as const
+export const activationStatus = oneOf(...activationStatuses)
 export type ActivationStatus = Guarded<typeof activationStatus>
 
 export const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'] as const

@@ -12,6 +12,9 @@ import { visible } from './text.ts'
 /** In characters. */
 const LONGEST_DEBUG = 4000
 
+/** With the blanks around them. Begins where a run of blanks does: from each of its characters, it would take quadratic time. */
+const LINE_BREAKS = /(?<!\s)\s*\n\s*/g
+
 /** The job's log. One line each: what a server says must not become a workflow command. */
 export const jobLog: Log = {
   mask: core.setSecret,
@@ -21,7 +24,7 @@ export const jobLog: Log = {
       release,
       'if this job is cancelled, the post step may not know that it had begun to switch',
     ),
-  info: (line) => core.info(withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
+  info: (line) => core.info(withoutCommands(visible(line).replace(LINE_BREAKS, ' '))),
   warning: (line) => core.warning(visible(line)),
   annotate: (message, { file, line, column }) =>
     core.error(visible(message), {

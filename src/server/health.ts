@@ -31,7 +31,7 @@ export function askHealth(
       port,
       path: check.path,
       agent: false,
-      headers: { 'user-agent': 'gapless-health-check', accept: '*/*' },
+      headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
     })
     const deadline = setTimeout(
       () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)),
@@ -58,6 +58,13 @@ export function askHealth(
       )
     })
   })
+}
+
+/** What a proxy in front of the app adds to a request. */
+function addressed({ origin }: HealthCheck): http.OutgoingHttpHeaders {
+  if (origin === null) return {}
+  const { scheme, host } = origin
+  return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme }
 }
 
 function judge(check: HealthCheck, status: number, body: string): Answer {

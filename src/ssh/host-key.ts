@@ -72,7 +72,7 @@ export function fingerprintOf(key: Buffer): string {
 }
 
 function parseFingerprint(given: string): string {
-  const fingerprint = given.trim().replace(/=+$/, '')
+  const fingerprint = given.trim().replace(/(?<!=)=+$/, '')
   if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(fingerprint)) return fingerprint
   throw new Failure(
     'fingerprint-malformed',

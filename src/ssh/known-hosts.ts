@@ -78,7 +78,7 @@ function parseLine(content: string, line: number): KnownHost {
   }
   const key = Buffer.from(base64, 'base64')
   // Buffer skips what is not base64, so only the way back shows that nothing was lost.
-  const intact = key.toString('base64').replace(/=+$/, '') === base64.replace(/=+$/, '')
+  const intact = key.toString('base64').replace(/=+$/, '') === base64.replace(/(?<!=)=+$/, '')
   if (!intact || keyType(key) !== type) throw malformed(line, `its key is not a whole ${type} key in base64`)
   return { line, marker: mark, hosts, type, key }
 }
