@@ -1,10 +1,17 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import type { Pm2Process } from '../../src/agent/pm2.ts'
-import { assertMayMove, assertPortIsOurs, type PortUsers } from '../../src/agent/port.ts'
+import { assertMayMove, assertNoOtherDoor, assertPortIsOurs, type PortUsers } from '../../src/agent/port.ts'
+import { startTimeOf } from '../../src/server/process-identity.ts'
 import type { WorkerRecord } from '../../src/server/worker-record.ts'
 import { failureOf } from '../support/failure.ts'
+import { temporaryFolders } from '../support/folder.ts'
+import { newLayout, runtimeWith, writeRelease } from './releases-on-disk.ts'
+
+const folder = temporaryFolders()
 
 const started: ChildProcess[] = []
 afterEach(() => {
@@ -118,5 +125,48 @@ describe('while the old workers serve, the new ones', () => {
     [at('127.0.0.1'), at('127.0.0.2')],
   ])('move from %j to %j', (from, to) => {
     expect(() => assertMayMove(from, to)).not.toThrow()
+  })
+})
+
+describe('a door of another app that Gapless deployed', () => {
+  const id = '20260101000001'
+
+  /** An app that takes traffic, as its worker and PM2 say. */
+  function open(name: string, host: string, port: number, phase = 'open') {
+    const layout = newLayout(join(folder(), name))
+    const runtime = join(writeRelease(layout, id), '.gapless', 'runtime.json')
+    writeFileSync(runtime, JSON.stringify(runtimeWith({ host, port })))
+    const { pid } = process
+    const worker = { pid, startTime: startTimeOf(pid), release: id, candidate: false, phase, port: 1 }
+    writeFileSync(
+      join(layout.workers, `${pid}.json`),
+      JSON.stringify({ ...worker, doorPort: port, leavesAt: null, detail: '', excerpt: '' }),
+    )
+    const script = `${layout.current}/.gapless/launcher.cjs`
+    return { layout, process: { name, script, pid, status: 'online' } as Pm2Process }
+  }
+
+  test.each([
+    ['127.0.0.1', '127.0.0.1'],
+    ['0.0.0.0', '127.0.0.1'],
+    ['127.0.0.1', '::'],
+  ])('on %s leaves no room for one on %s', async (theirs, ours) => {
+    const { layout, process } = open('shop', theirs, 3000)
+    const failure = await failureOf(assertNoOtherDoor('/srv/web', { host: ours, port: 3000 }, [process]))
+    expect(failure).toMatchObject({
+      code: 'port-taken',
+      message: `The app "shop" in "${layout.base}" listens on ${theirs}:3000 already.`,
+      remedy: expect.stringContaining('`app-name: shop`'),
+    })
+    await assertNoOtherDoor(layout.base, { host: ours, port: 3000 }, [process])
+  })
+
+  test.each<[string, string, number, string]>([
+    ['on another address', '127.0.0.2', 3000, 'open'],
+    ['on another port', '127.0.0.1', 3001, 'open'],
+    ['that closes', '127.0.0.1', 3000, 'draining'],
+  ])('%s is not in the way', async (_, host, port, phase) => {
+    const { process } = open('shop', host, port, phase)
+    await assertNoOtherDoor('/srv/web', { host: '127.0.0.1', port: 3000 }, [process])
   })
 })

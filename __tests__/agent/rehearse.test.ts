@@ -5,12 +5,13 @@ import { join } from 'node:path'
 import { brotliCompressSync } from 'node:zlib'
 import { describe, expect, test } from '@jest/globals'
 import { activationFiles } from '../../src/agent/activation/job.ts'
+import type { Running } from '../../src/agent/claims.ts'
 import { openJournal } from '../../src/agent/journal.ts'
 import { type Layout, layoutOf, releaseDirectory } from '../../src/agent/layout.ts'
 import { takeLock } from '../../src/agent/lock.ts'
 import { outline } from '../../src/agent/outline.ts'
 import type { Pm2Process } from '../../src/agent/pm2.ts'
-import { compare, rehearse, type Running } from '../../src/agent/rehearse.ts'
+import { compare, rehearse } from '../../src/agent/rehearse.ts'
 import { pointCurrentAt } from '../../src/agent/releases.ts'
 import { createUploads } from '../../src/agent/upload.ts'
 import { formatEntry } from '../../src/protocol/manifest.ts'
@@ -96,7 +97,7 @@ describe('compare', () => {
 })
 
 const id = (number: number) => `2026010100000${number}`
-const nobody: Running = { processes: [], daemon: null }
+const nobody: Running = { all: [], daemon: null }
 
 /** Releases 1 to 4, all verified, the last one live. */
 async function deployed(base: string): Promise<Layout> {
@@ -112,7 +113,7 @@ async function ask(
   running: Running = nobody,
 ): ReturnType<typeof rehearse> {
   const address = { host: '127.0.0.1', port: await freePort() }
-  return rehearse(layout, { release: null, run, address, keep: 3, ...changes }, running)
+  return rehearse({ layout, appName: 'site' }, { release: null, run, address, keep: 3, ...changes }, running)
 }
 
 describe('rehearse', () => {
@@ -190,10 +191,18 @@ describe('rehearse', () => {
 
   test('finds another app of the same name that Gapless deployed', async () => {
     const [layout, other] = [await deployed(folder()), await deployed(folder())]
-    const theirs = { pid: 1, mode: 'cluster_mode', status: 'online', cwd: other.current }
+    const theirs = { name: 'site', pid: 1, mode: 'cluster_mode', status: 'online', cwd: other.current }
     const process = { ...theirs, script: `${other.current}/.gapless/launcher.cjs` } as Pm2Process
-    const { findings } = await ask(layout, {}, { ...nobody, processes: [process] })
+    const { findings } = await ask(layout, {}, { ...nobody, all: [process] })
     expect(findings).toMatchObject([{ effect: 'ends', code: 'app-name-taken' }])
+  })
+
+  test('finds an app of another name that Gapless deployed to the same folder', async () => {
+    const layout = await deployed(folder())
+    const ours = { name: 'former', pid: 1, mode: 'cluster_mode', status: 'online', cwd: layout.current }
+    const process = { ...ours, script: `${layout.current}/.gapless/launcher.cjs` } as Pm2Process
+    const { findings } = await ask(layout, {}, { ...nobody, all: [process] })
+    expect(findings).toMatchObject([{ effect: 'ends', code: 'path-taken' }])
   })
 
   test('finds what `current` points at where another tool deployed before', async () => {
@@ -210,11 +219,11 @@ describe('rehearse', () => {
 
   test('finds what PM2 runs under the name that has to be started anew', async () => {
     const layout = await deployed(folder())
-    const ours = { pid: 1, mode: 'cluster_mode', status: 'online', cwd: layout.current }
+    const ours = { name: 'site', pid: 1, mode: 'cluster_mode', status: 'online', cwd: layout.current }
     const known = { ...ours, script: `${layout.current}/.gapless/launcher.cjs` } as Pm2Process
     const other = { ...ours, pid: 2, mode: 'fork_mode', script: '/srv/shop/server.js' } as Pm2Process
-    expect(await ask(layout, {}, { ...nobody, processes: [known] })).toMatchObject({ findings: [] })
-    const { findings } = await ask(layout, {}, { ...nobody, processes: [known, other] })
+    expect(await ask(layout, {}, { ...nobody, all: [known] })).toMatchObject({ findings: [] })
+    const { findings } = await ask(layout, {}, { ...nobody, all: [known, other] })
     expect(findings).toEqual([
       expect.objectContaining({
         effect: 'gap',

@@ -239,6 +239,15 @@ describe('an app of Gapless’ own', () => {
     expect(await live()).toBe('first')
   }, 60_000)
 
+  test('is not replaced by one of another name that is deployed to the same folder', async () => {
+    const before = server.current()
+    const run = await deploy({ path: 'apps/next-app', 'app-name': 'renamed', 'candidate-check': 'false' })
+    expect({ code: run.code, ...run.outputs }).toMatchObject({ status: 'kept', 'live-release': before })
+    expect(run.summary).toContain('PM2 runs the app')
+    expect(server.current()).toBe(before)
+    expect(await live()).toBe('first')
+  }, 60_000)
+
   test('that was started by hand from inside a release, with preserve-symlinks, is put right', async () => {
     const inside = join(server.app, 'releases', server.current()!)
     await server.pm2('delete', 'next-app')

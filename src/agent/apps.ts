@@ -4,6 +4,7 @@ import { LAUNCHER } from '../protocol/manifest.ts'
 import { layoutOf } from './layout.ts'
 import type { Pm2Process } from './pm2.ts'
 import { withDescendants } from './processes.ts'
+import { readRuntime } from './releases.ts'
 import { type Address, heldBy, listeningSockets } from './sockets.ts'
 import { readWorkers } from './workers.ts'
 
@@ -28,20 +29,31 @@ export function realPath(path: string): string | null {
   }
 }
 
-export interface Door {
+export interface Door extends Address {
+  readonly name: string
   /** The app's folder. */
   readonly folder: string
-  readonly port: number
 }
 
 /** Where the workers of all apps that Gapless deployed take traffic. */
-async function openDoors(processes: readonly Pm2Process[]): Promise<readonly Door[]> {
-  const folders = [...new Set(processes.flatMap((process) => folderOf(process) ?? []))]
-  const doors = folders.map(async (folder) => {
-    const workers = await readWorkers(layoutOf(folder).workers)
-    return workers
-      .filter(({ candidate, phase, doorPort }) => !candidate && phase === 'open' && doorPort > 0)
-      .map(({ doorPort }) => ({ folder, port: doorPort }))
+export async function openDoors(processes: readonly Pm2Process[]): Promise<readonly Door[]> {
+  const apps = new Map<string, string>()
+  for (const process of processes) {
+    const folder = folderOf(process)
+    if (folder !== null) apps.set(folder, process.name)
+  }
+  const doors = [...apps].map(async ([folder, name]) => {
+    const layout = layoutOf(folder)
+    const workers = (await readWorkers(layout.workers)).filter(
+      ({ candidate, phase, doorPort }) => !candidate && phase === 'open' && doorPort > 0,
+    )
+    return Promise.all(
+      workers.map(async ({ release, doorPort }) => {
+        const runtime = await readRuntime(layout, release).catch(() => null)
+        // Unknown is everywhere: to refuse what might work does less harm.
+        return { name, folder, host: runtime?.host ?? '0.0.0.0', port: doorPort }
+      }),
+    )
   })
   return (await Promise.all(doors)).flat()
 }

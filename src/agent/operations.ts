@@ -8,7 +8,7 @@ import { type ActivationContext, startActivation, watchActivation } from './acti
 import { auditRelease } from './audit.ts'
 import { verifyCandidate } from './candidate.ts'
 import { endOrphanedCandidates } from './candidates.ts'
-import { assertNameIsOurs } from './app-name.ts'
+import { assertClaims, type Running } from './claims.ts'
 import { cleanUp, releasesInUse } from './cleanup.ts'
 import { encryptionKey } from './encryption-key.ts'
 import { findPm2, type InstalledPm2 } from './find-pm2.ts'
@@ -17,7 +17,6 @@ import { assertLauncher } from './launcher.ts'
 import { layoutOf, makeFolders, releaseDirectory } from './layout.ts'
 import { lockHolder } from './lock.ts'
 import { outline } from './outline.ts'
-import { assertPortIsOurs } from './port.ts'
 import { connectPm2, pm2Home } from './pm2.ts'
 import { daemonPid } from './pm2-daemon.ts'
 import {
@@ -35,7 +34,6 @@ import { readableByOthers } from './umask.ts'
 import { createUploads } from './upload.ts'
 import { servingRelease } from './serving.ts'
 import { workerStart } from './worker-start.ts'
-import { readWorkers } from './workers.ts'
 
 export interface AgentOptions {
   /** The app's folder, absolute. */
@@ -97,6 +95,17 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
     }
   }
 
+  const running = async (): Promise<Running> => {
+    const daemon = await daemonPid(home)
+    if (search.found === null || daemon === null) return { all: [], daemon }
+    const pm2 = await connectPm2(search.found, home, { mayStart: false })
+    try {
+      return { all: await pm2.all(), daemon }
+    } finally {
+      pm2.close()
+    }
+  }
+
   const context = (): ActivationContext => {
     if (agentFile === '') {
       throw new Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
@@ -134,11 +143,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
       fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
       commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
       compare: (params, { body }) => compare(layout, params, body),
-      rehearse: async (params) =>
-        rehearse(layout, params, {
-          processes: (await workers()).map(({ process }) => process),
-          daemon: await daemonPid(home),
-        }),
+      rehearse: async (params) => rehearse({ layout, appName }, params, await running()),
       audit: async ({ id }, { alive }) => {
         await existing(id)
         return auditRelease(layout, id, alive)
@@ -149,15 +154,9 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         await endOrphanedCandidates(layout)
         await assertLauncher(layout, id)
         const runtime = await readRuntime(layout, id)
-        const processes = (await workers()).map(({ process }) => process)
-        const records = await readWorkers(layout.workers)
-        assertNameIsOurs(layout, processes)
-        await assertPortIsOurs(runtime.host, runtime.port, {
-          processes,
-          records,
-          daemon: await daemonPid(home),
-        })
-        const kept = processes.find((process) => isOurs(process, programOf(layout)))
+        const now = await running()
+        await assertClaims({ layout, appName, address: runtime }, now)
+        const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)))
         const start = await workerStart(base, home, kept?.definition ?? null)
         return verifyCandidate(layout, id, runtime, start, alive)
       },

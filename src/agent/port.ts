@@ -2,10 +2,11 @@
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../protocol/failure.ts'
+import { isSameFolder, openDoors } from './apps.ts'
 import type { WorkerRecord } from '../server/worker-record.ts'
 import type { Pm2Process } from './pm2.ts'
 import { commandOf, pids, withDescendants } from './processes.ts'
-import { type Address, heldBy, isEverywhere, listeningSockets } from './sockets.ts'
+import { type Address, formatAddress, heldBy, isEverywhere, listeningSockets } from './sockets.ts'
 
 export interface PortUsers {
   /** Processes that PM2 lists for the app. */
@@ -52,13 +53,43 @@ async function comesFree(host: string, port: number): Promise<boolean> {
 }
 
 /**
+ * To a second app PM2's daemon hands the same socket, and visitors would get the one or the other (PM2 5 to 7).
+ * @param base the app's folder
+ * @throws Failure `port-taken` where another app of Gapless's has its door there
+ */
+export async function assertNoOtherDoor(
+  base: string,
+  address: Address,
+  all: readonly Pm2Process[],
+): Promise<void> {
+  const doors = await openDoors(all)
+  const other = doors.find((door) => clashes(door, address) && !isSameFolder(door.folder, base))
+  if (other === undefined) return
+  const { name, folder } = other
+  throw new Failure(
+    'port-taken',
+    `The app "${name}" in "${folder}" listens on ${formatAddress(other)} already.`,
+    {
+      remedy:
+        `Set another \`app-port\` for one of the two apps. If "${name}" is this app under its former name, ` +
+        `set \`app-name: ${name}\` and its \`path\`; if nobody needs it, run \`pm2 delete ${name}\` on the server.`,
+    },
+  )
+}
+
+/** Whether the kernel gives both to nobody but one. */
+function clashes(one: Address, other: Address): boolean {
+  const overlap = one.host === other.host || isEverywhere(one.host) || isEverywhere(other.host)
+  return one.port === other.port && overlap
+}
+
+/**
  * The kernel gives a port of all addresses to nobody as long as somebody has it on one of them, and the other way
  * round: the old workers have it until the new ones serve.
  * @throws Failure `port-taken`
  */
 export function assertMayMove(from: Address, to: Address): void {
-  const clash = from.port === to.port && from.host !== to.host
-  if (!clash || !(isEverywhere(from.host) || isEverywhere(to.host))) return
+  if (from.host === to.host || !clashes(from, to)) return
   throw new Failure(
     'port-taken',
     `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`,

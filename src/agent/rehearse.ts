@@ -6,21 +6,19 @@ import type { Finding, Params, Result } from '../protocol/messages.ts'
 import { isOurs, programOf } from './activation/fleet.ts'
 import { interruptedActivation } from './activation/interrupted.ts'
 import { assertNotOvertaken } from './activation/overtaken.ts'
-import { assertNameIsOurs } from './app-name.ts'
+import { checksOf, type Claim, type Running } from './claims.ts'
 import { foreseeCleanUp } from './cleanup.ts'
 import { nearestExisting } from './files.ts'
 import type { Layout } from './layout.ts'
 import { lockHolder } from './lock.ts'
 import { baseChanged, fillIn } from './outline.ts'
 import type { Pm2Process } from './pm2.ts'
-import { assertPortIsOurs } from './port.ts'
 import { decompress } from './receive.ts'
 import { foreignCurrent, liveRelease, readRuntime } from './releases.ts'
 import { lackOfRoom } from './room.ts'
 import { contentKey, locate, sourcesIn } from './sources.ts'
 import { look, toPlace } from './survey.ts'
 import { nextId } from './upload.ts'
-import { readWorkers } from './workers.ts'
 
 /** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
 export async function compare(
@@ -45,30 +43,28 @@ export async function compare(
   return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() }
 }
 
-/** What PM2 has of the app. */
-export interface Running {
-  readonly processes: readonly Pm2Process[]
-  readonly daemon: number | null
-}
-
 export async function rehearse(
-  layout: Layout,
+  { layout, appName }: Pick<Claim, 'layout' | 'appName'>,
   { release, run, address, keep }: Params<'rehearse'>,
-  { processes, daemon }: Running,
+  running: Running,
 ): Promise<Result<'rehearse'>> {
   const live = await liveRelease(layout)
-  const { host, port } = address ?? (await readRuntime(layout, release ?? ''))
-  const records = await readWorkers(layout.workers)
-  const named = await ending(async () => assertNameIsOurs(layout, processes))
+  const where = address ?? (await readRuntime(layout, release ?? ''))
+  const claims: (Finding | null)[] = []
+  for (const check of checksOf({ layout, appName, address: where }, running)) {
+    claims.push(await ending(check))
+  }
+  const foreign = running.all.filter(
+    (process) => process.name === appName && !isOurs(process, programOf(layout)),
+  )
   const findings = [
     waiting(await lockHolder(layout.lock)),
     interrupted(await interruptedActivation(layout)),
     release === null ? await ending(() => assertNotOvertaken(layout, run, live)) : null,
-    named,
-    await ending(() => assertPortIsOurs(host, port, { processes, records, daemon })),
+    ...claims,
     replacing(await foreignCurrent(layout)),
     // It would not come to that where the run ends before.
-    named === null ? gap(processes.filter((process) => !isOurs(process, programOf(layout)))) : null,
+    claims.every((finding) => finding === null) ? gap(foreign) : null,
   ]
   return {
     findings: findings.filter((finding) => finding !== null),

@@ -3,7 +3,7 @@ import { rm } from 'node:fs/promises'
 import { Failure } from '../../protocol/failure.ts'
 import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
 import { activationFile } from '../../server/activation-file.ts'
-import { assertNameIsOurs } from '../app-name.ts'
+import { assertClaims } from '../claims.ts'
 import { exists } from '../files.ts'
 import { markServing, previousRelease } from '../history.ts'
 import { assertLauncher, repairLauncher } from '../launcher.ts'
@@ -11,7 +11,7 @@ import { releaseDirectory } from '../layout.ts'
 import { withdrawn } from '../lock.ts'
 import { liveRelease, pointCurrentAt, prepareLink } from '../releases.ts'
 import { daemonPid } from '../pm2-daemon.ts'
-import { assertMayMove, assertPortIsOurs } from '../port.ts'
+import { assertMayMove } from '../port.ts'
 import { readWorkers } from '../workers.ts'
 import { carryOldStatic } from './carry.ts'
 import type { Activation } from './context.ts'
@@ -80,8 +80,8 @@ interface Preparation {
 
 /** All that can be found out or done beforehand: from the swap on every second counts, and the disk may be full. */
 async function prepare(activation: Activation): Promise<Preparation> {
-  const { job, layout, target, previous, live, before, replaced, app, times, takenUp, announce, journal } =
-    activation
+  const { job, layout, appName, pm2, target, previous, live, before, replaced, app } = activation
+  const { times, takenUp, announce, journal } = activation
   const { release, runtime } = target
   const foreign = before.filter((process) => !isOurs(process, app)).length
 
@@ -96,8 +96,7 @@ async function prepare(activation: Activation): Promise<Preparation> {
     ? records.filter((worker) => worker.release === release && !worker.candidate).length
     : 0
   const together = mayRunTogether(before, instancesOf(runtime) - there, availableMemory(daemon))
-  await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon })
-  assertNameIsOurs(layout, before)
+  await assertClaims({ layout, appName, address: runtime }, { all: await pm2.all(), daemon })
   const serving = before.length > 0 && foreign === 0
   if (serving && previous !== null && !takenUp) assertMayMove(previous.runtime, runtime)
   if (!isDone(activation, 'pre-activate')) await hook(activation, 'pre-activate')

@@ -1,0 +1,45 @@
+/**
+ * What an app claims on its server: its folder, its name in PM2 and its port. Each belongs to one app of the user. This is
+ * the one place that looks, before anything live is touched.
+ */
+import { assertFolderIsOurs, assertNameIsOurs } from './app-name.ts'
+import type { Layout } from './layout.ts'
+import type { Pm2Process } from './pm2.ts'
+import { assertPortIsOurs, assertNoOtherDoor } from './port.ts'
+import type { Address } from './sockets.ts'
+import { readWorkers } from './workers.ts'
+
+export interface Claim {
+  readonly layout: Layout
+  readonly appName: string
+  /** Where the app is to listen. */
+  readonly address: Address
+}
+
+export interface Running {
+  /** All processes of PM2's list, of whatever app. */
+  readonly all: readonly Pm2Process[]
+  /** The daemon's pid, or null where none runs. */
+  readonly daemon: number | null
+}
+
+type Check = () => Promise<void>
+
+/** @returns one check for each thing that is claimed: it throws where another app has that */
+export function checksOf({ layout, appName, address }: Claim, { all, daemon }: Running): readonly Check[] {
+  const processes = all.filter(({ name }) => name === appName)
+  return [
+    async () => assertNameIsOurs(layout, processes),
+    () => assertFolderIsOurs(layout, appName, all),
+    async () => {
+      await assertNoOtherDoor(layout.base, address, all)
+      const records = await readWorkers(layout.workers)
+      await assertPortIsOurs(address.host, address.port, { processes, records, daemon })
+    },
+  ]
+}
+
+/** @throws Failure `app-name-taken`, `path-taken`, `port-taken` or `port-forbidden` */
+export async function assertClaims(claim: Claim, running: Running): Promise<void> {
+  for (const check of checksOf(claim, running)) await check()
+}
