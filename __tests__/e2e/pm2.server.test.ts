@@ -150,6 +150,26 @@ thorough('an app that PM2 runs in another way', () => {
   }, 150_000)
 })
 
+thorough('two apps that are deployed to one port at the same time', () => {
+  test('are not mixed: one goes live, and the other is told who has the port', async () => {
+    server = await startServer()
+    try {
+      await server.pm2('ping')
+      const names = ['one', 'two']
+      const runs = await Promise.all(
+        names.map((name) => deploy({ path: `apps/${name}`, 'app-name': name, 'candidate-check': 'false' })),
+      )
+      const ended = runs.map(({ outputs }) => String(outputs['status']))
+      expect(new Set(ended)).toEqual(new Set(['kept', 'live']))
+      const winner = names[runs.findIndex(({ outputs }) => outputs['status'] === 'live')]
+      const { summary } = runs.find(({ outputs }) => outputs['status'] === 'kept')!
+      expect(summary).toContain(`The app "${winner}" in`)
+    } finally {
+      await server.stop()
+    }
+  }, 120_000)
+})
+
 describe('an app of Gapless’ own', () => {
   beforeAll(async () => {
     server = await startServer()

@@ -11,7 +11,7 @@ import { releaseDirectory } from '../layout.ts'
 import { withdrawn } from '../lock.ts'
 import { liveRelease, pointCurrentAt, prepareLink } from '../releases.ts'
 import { daemonPid } from '../pm2-daemon.ts'
-import { assertMayMove } from '../port.ts'
+import { assertMayMove, assertNoOtherDoor } from '../port.ts'
 import { readWorkers } from '../workers.ts'
 import { carryOldStatic } from './carry.ts'
 import type { Activation } from './context.ts'
@@ -55,6 +55,8 @@ export async function activate(activation: Activation): Promise<Verdict> {
     current = 'health-check'
     await step('health-check', `${runtime.health.path}, observed for ${runtime.observeMs} ms`, async () => {
       await observe(activation, release, workers, runtime)
+      // Whoever took no lock of ours may have come to the same port meanwhile.
+      await assertNoOtherDoor(layout.base, runtime, await activation.pm2.all())
       await hook(activation, 'post-activate')
       await dismissOthers(activation)
       await checkAlone(activation, workers)

@@ -13,11 +13,12 @@ import { type Layout, layoutOf } from '../layout.ts'
 import { lockedFor, takeLock } from '../lock.ts'
 import { writeOwner } from '../owner.ts'
 import { connectPm2 } from '../pm2.ts'
+import { takePort } from '../port-lock.ts'
 import { dropPreparedLinks } from '../releases.ts'
 import { servingRelease } from '../serving.ts'
 import { troubleOf } from '../trouble.ts'
 import { activate } from './activate.ts'
-import { beginActivation } from './context.ts'
+import { type Activation, beginActivation } from './context.ts'
 import { untilHooksEnded } from './hooks.ts'
 import { hasSwapped, verdictIn } from './interrupted.ts'
 import { activationFiles, type Job, removeFiles } from './job.ts'
@@ -87,7 +88,8 @@ async function underLock(job: Job, layout: Layout, journal: Journal, progress: P
     await endOrphanedCandidates(layout)
     const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home)
     try {
-      const verdict = await activate(await beginActivation(job, journal, entries, pm2))
+      const begun = await beginActivation(job, journal, entries, pm2)
+      const verdict = await withPort(begun, () => activate(begun))
       // Before the lock is given back: nobody may come between and find this one without an end.
       progress.concluded = true
       await journal.verdict(verdict)
@@ -100,6 +102,31 @@ async function underLock(job: Job, layout: Layout, journal: Journal, progress: P
     await dismiss(layout, activation).catch(console.error)
     await dropPreparedLinks(layout).catch(console.error)
     await lock.release().catch(console.error)
+  }
+}
+
+/** While nobody else opens the same port: see port-lock.ts. */
+async function withPort<T>(
+  { job, layout, target, takenUp, journal }: Activation,
+  act: () => Promise<T>,
+): Promise<T> {
+  const { run, lockTimeoutMs, activation } = job.request
+  const { withdrawn } = activationFiles(layout, activation)
+  const { port } = target.runtime
+  const lock = await takePort(job.pm2Home, port, run.runUrl || activation, takenUp ? 0 : lockTimeoutMs, {
+    activation,
+    onWait: (holder) =>
+      void journal.note('lock', `waiting for port ${port}, which is being opened by ${holder}`),
+    giveUp: () => exists(withdrawn),
+  }).catch((error: unknown) => {
+    // After the swap there is no way out but forward or back.
+    if (takenUp) return null
+    throw error
+  })
+  try {
+    return await act()
+  } finally {
+    await lock?.release().catch(console.error)
   }
 }
 
