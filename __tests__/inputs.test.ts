@@ -53,6 +53,7 @@ describe('with only what is required', () => {
       app: {
         port: 3000,
         host: '127.0.0.1',
+        said: { port: null, host: null },
         instances: 2,
         maxMemoryBytes: undefined,
         nodeOptions: [],
@@ -616,6 +617,12 @@ describe('the app', () => {
     ['localhost', 'localhost'],
   ])('app-host %s', (text, host) => {
     expect(read({ 'app-host': text }).app.host).toBe(host)
+  })
+
+  test('is known to be said, or not', () => {
+    expect(read().app.said).toEqual({ port: null, host: null })
+    const said = { 'app-port': '3000', 'app-host': '127.0.0.1' }
+    expect(read(said).app.said).toEqual({ port: 3000, host: '127.0.0.1' })
   })
 
   test.each(['a b', '[localhost]', 'http://x', '127.0.0.1:3000'])('app-host %s is refused', (text) => {

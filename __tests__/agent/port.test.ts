@@ -4,7 +4,13 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, describe, expect, test } from '@jest/globals'
 import type { Pm2Process } from '../../src/agent/pm2.ts'
-import { assertMayMove, assertNoOtherDoor, assertPortIsOurs, type PortUsers } from '../../src/agent/port.ts'
+import {
+  assertMayMove,
+  assertMoveIsMeant,
+  assertNoOtherDoor,
+  assertPortIsOurs,
+  type PortUsers,
+} from '../../src/agent/port.ts'
 import { startTimeOf } from '../../src/server/process-identity.ts'
 import type { WorkerRecord } from '../../src/server/worker-record.ts'
 import { failureOf } from '../support/failure.ts'
@@ -125,6 +131,37 @@ describe('while the old workers serve, the new ones', () => {
     [at('127.0.0.1'), at('127.0.0.2')],
   ])('move from %j to %j', (from, to) => {
     expect(() => assertMayMove(from, to)).not.toThrow()
+  })
+})
+
+describe('an app', () => {
+  const at = (host: string, port: number) => ({ host, port })
+  const nothing = { host: null, port: null }
+  const here = at('127.0.0.1', 3000)
+
+  test.each([
+    ['from another port', at('127.0.0.1', 4000), here, nothing],
+    ['from another port, where only the address is said', at('127.0.0.1', 4000), here, at('127.0.0.1', 4000)],
+    ['from all addresses to one', at('::', 3000), here, nothing],
+    ['from one address to another', at('10.0.0.5', 3000), here, nothing],
+  ])('is not moved %s by a default', (_, from, to, said) => {
+    expect(() => assertMoveIsMeant([from], to, said)).toThrow(
+      expect.objectContaining({
+        code: 'address-differs',
+        message: expect.stringContaining('and the release would listen on 127.0.0.1:3000.'),
+        remedy: expect.stringContaining(`\`app-port: ${from.port}\` and \`app-host: ${from.host}\``),
+      }),
+    )
+  })
+
+  test.each([
+    ['where nobody knows its address', [], here, nothing],
+    ['where it stays', [here, at('127.0.0.1', 9229)], here, nothing],
+    ['from one address to all', [here], at('0.0.0.0', 3000), nothing],
+    ['where the workflow says the port', [at('::', 4000)], here, { host: null, port: 3000 }],
+    ['where the workflow says the address', [at('::', 3000)], here, { host: '127.0.0.1', port: null }],
+  ])('goes live %s', (_, from, to, said) => {
+    expect(() => assertMoveIsMeant(from, to, said)).not.toThrow()
   })
 })
 

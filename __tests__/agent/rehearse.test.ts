@@ -113,7 +113,11 @@ async function ask(
   running: Running = nobody,
 ): ReturnType<typeof rehearse> {
   const address = { host: '127.0.0.1', port: await freePort() }
-  return rehearse({ layout, appName: 'site' }, { release: null, run, address, keep: 3, ...changes }, running)
+  return rehearse(
+    { layout, appName: 'site' },
+    { release: null, run, address, said: { host: null, port: null }, keep: 3, ...changes },
+    running,
+  )
 }
 
 describe('rehearse', () => {
@@ -195,6 +199,27 @@ describe('rehearse', () => {
     const process = { ...theirs, script: `${other.current}/.gapless/launcher.cjs` } as Pm2Process
     const { findings } = await ask(layout, {}, { ...nobody, all: [process] })
     expect(findings).toMatchObject([{ effect: 'ends', code: 'app-name-taken' }])
+  })
+
+  test('finds that the app would be moved, though nobody said so', async () => {
+    const server = createServer()
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as AddressInfo
+    const layout = newLayout(folder())
+    const app = { name: 'site', pid: process.pid, mode: 'fork_mode', status: 'online', script: '/srv/app.js' }
+    const all = [{ ...app, definition: {} } as unknown as Pm2Process]
+    try {
+      const { findings } = await ask(layout, {}, { ...nobody, all })
+      expect(findings).toMatchObject([
+        {
+          effect: 'ends',
+          code: 'address-differs',
+          message: expect.stringContaining(`127.0.0.1:${port} now`),
+        },
+      ])
+    } finally {
+      await new Promise((resolve) => server.close(resolve))
+    }
   })
 
   test('finds an app of another name that Gapless deployed to the same folder', async () => {

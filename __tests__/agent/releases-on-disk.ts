@@ -32,6 +32,7 @@ export const request: ActivationRequest = {
   lockTimeoutMs: 0,
   preActivate: null,
   postActivate: null,
+  said: null,
 }
 
 export function runtimeWith(changes: Partial<Runtime> = {}): Runtime {

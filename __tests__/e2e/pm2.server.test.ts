@@ -97,6 +97,15 @@ describe('an app of that name that PM2 runs in another way', () => {
     90_000,
   )
 
+  test('is not moved to another port by a default', async () => {
+    await server.pm2('start', plainServer(join(server.home, 'old')), '--name', 'next-app', '-i', '2')
+    await untilPlainServes()
+    const run = await deploy({ 'app-port': '' })
+    expect({ code: run.code, ...run.outputs }).toMatchObject({ code: 1, status: 'kept' })
+    expect(run.log).toContain(`The app listens on 127.0.0.1:${server.appPort} now`)
+    await untilPlainServes()
+  }, 60_000)
+
   test('serves again when the first release of Gapless fails after the swap', async () => {
     // As Capistrano lays out what it deploys, and with more of its releases than Gapless would keep.
     const releases = ['20240101000000', '20240102000000', '20240103000000']

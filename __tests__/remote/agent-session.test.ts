@@ -63,7 +63,8 @@ describe('a session with a real agent', () => {
 
   test('rehearses a deploy, before the first and after it, and leaves nothing on the server', async () => {
     const manifest = await manifestOf(folder(), { 'server.js': '//', 'public/big': randomBytes(400_000) })
-    const ask = { release: null, run, address: { host: '127.0.0.1', port: await freePort() }, keep: 5 }
+    const said = { host: null, port: null }
+    const ask = { release: null, run, address: { host: '127.0.0.1', port: await freePort() }, said, keep: 5 }
     const rehearsed = async () => {
       shell = localShell({ env: { HOME: home, PATH: dirname(process.execPath) } })
       const agent = await openAgent(shell, agentOf(compiled, { persist: false }), 10_000)

@@ -2,10 +2,12 @@
  * What an app claims on its server: its folder, its name in PM2 and its port. Each belongs to one app of the user. This is
  * the one place that looks, before anything live is touched.
  */
+import type { Said } from '../protocol/messages.ts'
 import { assertFolderIsOurs, assertNameIsOurs } from './app-name.ts'
+import { addressesOf, folderOf, openDoors } from './apps.ts'
 import type { Layout } from './layout.ts'
 import type { Pm2Process } from './pm2.ts'
-import { assertPortIsOurs, assertNoOtherDoor } from './port.ts'
+import { assertMoveIsMeant, assertNoOtherDoor, assertPortIsOurs } from './port.ts'
 import type { Address } from './sockets.ts'
 import { readWorkers } from './workers.ts'
 
@@ -14,6 +16,8 @@ export interface Claim {
   readonly appName: string
   /** Where the app is to listen. */
   readonly address: Address
+  /** Null where the app is only put back. */
+  readonly said: Said | null
 }
 
 export interface Running {
@@ -26,11 +30,21 @@ export interface Running {
 type Check = () => Promise<void>
 
 /** @returns one check for each thing that is claimed: it throws where another app has that */
-export function checksOf({ layout, appName, address }: Claim, { all, daemon }: Running): readonly Check[] {
+export function checksOf(
+  { layout, appName, address, said }: Claim,
+  { all, daemon }: Running,
+): readonly Check[] {
   const processes = all.filter(({ name }) => name === appName)
   return [
     async () => assertNameIsOurs(layout, processes),
     () => assertFolderIsOurs(layout, appName, all),
+    async () => {
+      if (said === null) return
+      const doors = await openDoors(processes)
+      const foreign = processes.filter((process) => folderOf(process) === null)
+      const now = doors.length > 0 ? doors : await addressesOf(foreign, { all, daemon })
+      assertMoveIsMeant(now, address, said)
+    },
     async () => {
       await assertNoOtherDoor(layout.base, address, all)
       const records = await readWorkers(layout.workers)
@@ -39,7 +53,7 @@ export function checksOf({ layout, appName, address }: Claim, { all, daemon }: R
   ]
 }
 
-/** @throws Failure `app-name-taken`, `path-taken`, `port-taken` or `port-forbidden` */
+/** @throws Failure `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */
 export async function assertClaims(claim: Claim, running: Running): Promise<void> {
   for (const check of checksOf(claim, running)) await check()
 }

@@ -148,14 +148,14 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         await existing(id)
         return auditRelease(layout, id, alive)
       },
-      verify: async ({ id }, { alive }) => {
+      verify: async ({ id, said }, { alive }) => {
         await existing(id)
         makeFolders(layout)
         await endOrphanedCandidates(layout)
         await assertLauncher(layout, id)
         const runtime = await readRuntime(layout, id)
         const now = await running()
-        await assertClaims({ layout, appName, address: runtime }, now)
+        await assertClaims({ layout, appName, address: runtime, said }, now)
         const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)))
         const start = await workerStart(base, home, kept?.definition ?? null)
         return verifyCandidate(layout, id, runtime, start, alive)

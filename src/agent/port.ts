@@ -2,6 +2,7 @@
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Failure } from '../protocol/failure.ts'
+import type { Said } from '../protocol/messages.ts'
 import { isSameFolder, openDoors } from './apps.ts'
 import type { WorkerRecord } from '../server/worker-record.ts'
 import type { Pm2Process } from './pm2.ts'
@@ -95,6 +96,32 @@ export function assertMayMove(from: Address, to: Address): void {
     `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`,
     { remedy: 'Change `app-port` together with `app-host`, and what stands in front of the app with them.' },
   )
+}
+
+/**
+ * Whoever leads to the app, such as a proxy, would find nobody where it was, though the deploy is a good one.
+ * @param from where the app listens now; empty where that is not known
+ * @throws Failure `address-differs` unless the run names the new address itself
+ */
+export function assertMoveIsMeant(from: readonly Address[], to: Address, said: Said): void {
+  const [first] = from
+  if (first === undefined || from.some((address) => takesOver(to, address))) return
+  const samePort = from.some(({ port }) => port === to.port)
+  if (said.port === to.port || (samePort && said.host === to.host)) return
+  const now = [...new Set(from.map(formatAddress))].join(', ')
+  throw new Failure(
+    'address-differs',
+    `The app listens on ${now} now, and the release would listen on ${formatAddress(to)}.`,
+    {
+      remedy:
+        `To move the app, set \`app-port: ${to.port}\` and point the proxy there. ` +
+        `To keep its address, deploy with \`app-port: ${first.port}\` and \`app-host: ${first.host}\`.`,
+    },
+  )
+}
+
+function takesOver(to: Address, { host, port }: Address): boolean {
+  return port === to.port && (host === to.host || isEverywhere(to.host))
 }
 
 /** Who it is, as far as this user may see. */

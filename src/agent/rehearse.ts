@@ -45,13 +45,13 @@ export async function compare(
 
 export async function rehearse(
   { layout, appName }: Pick<Claim, 'layout' | 'appName'>,
-  { release, run, address, keep }: Params<'rehearse'>,
+  { release, run, address, said, keep }: Params<'rehearse'>,
   running: Running,
 ): Promise<Result<'rehearse'>> {
   const live = await liveRelease(layout)
   const where = address ?? (await readRuntime(layout, release ?? ''))
   const claims: (Finding | null)[] = []
-  for (const check of checksOf({ layout, appName, address: where }, running)) {
+  for (const check of checksOf({ layout, appName, address: where, said }, running)) {
     claims.push(await ending(check))
   }
   const foreign = running.all.filter(

@@ -21,6 +21,8 @@ import {
 export interface AppSettings {
   readonly port: number
   readonly host: string
+  /** Of the two, what the workflow says; null where the default counts. */
+  readonly said: { readonly port: number | null; readonly host: string | null }
   readonly instances: number | 'max'
   readonly maxMemoryBytes: number | undefined
   readonly nodeOptions: readonly string[]
@@ -54,9 +56,14 @@ export function readApp(reader: InputReader): AppSettings {
     const name = sharedFiles.includes(inner ?? '') ? 'shared-files' : 'shared-dirs'
     reader.invalid(name, `holds "${inner}", which "${outer}" covers: expected each path once`)
   }
+  const said = {
+    port: reader.optional('app-port', port) ?? null,
+    host: reader.optional('app-host', listenHost) ?? null,
+  }
   return {
-    port: reader.value('app-port', port),
-    host: reader.value('app-host', listenHost),
+    port: said.port ?? 3000,
+    host: said.host ?? '127.0.0.1',
+    said,
     instances: reader.value('instances', instances),
     maxMemoryBytes: reader.optional('max-memory', memory),
     nodeOptions: reader.optional('node-options', nodeOptions) ?? [],

@@ -3,7 +3,8 @@
  * action.yml's defaults by itself, a local run or a test does not.
  *
  * `proxy-port` has its default (22) in the code alone: with one in action.yml it would always look given, and
- * a proxy input without `proxy-host` could not be told from a forgotten one.
+ * a proxy input without `proxy-host` could not be told from a forgotten one. So have `app-port` (3000) and `app-host`
+ * (127.0.0.1): an app moves to another address only where the workflow says so.
  */
 export const defaults = {
   command: 'deploy',
@@ -31,8 +32,8 @@ export const defaults = {
   'working-directory': '.',
   'install-command': undefined,
   'build-command': undefined,
-  'app-port': '3000',
-  'app-host': '127.0.0.1',
+  'app-port': undefined,
+  'app-host': undefined,
   instances: '2',
   'max-memory': undefined,
   'node-options': undefined,

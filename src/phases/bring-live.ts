@@ -36,7 +36,7 @@ export async function bringLive(
 
   if (inputs.candidateCheck) {
     const verified = onEach(hosts, atOnce, pipeline, (host, log) =>
-      log.run('verify', () => verify(host, release)),
+      log.run('verify', () => verify(host, release, inputs.app.said)),
     )
     await verified.catch(async (error: unknown) => {
       await discard(hosts, goal, true)
@@ -79,6 +79,7 @@ async function rollOut(
     lockTimeoutMs,
     preActivate,
     postActivate,
+    said: plan.inputs.app.said,
   }
   const ended = new Map<Host, Ended>()
   let failure: Failure | null = null

@@ -67,9 +67,9 @@ async function rehearse(
 const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null } as const
 
 async function ask({ inputs, run }: Plan, host: Host, release: string | null): Promise<Result<'rehearse'>> {
-  const { host: address, port } = inputs.app
+  const { host: address, port, said } = inputs.app
   const where = release === null ? { host: address, port } : null
-  return host.agent().call('rehearse', { release, run, address: where, keep: inputs.keepReleases })
+  return host.agent().call('rehearse', { release, run, address: where, said, keep: inputs.keepReleases })
 }
 
 async function compare(host: Host, output: Built, manifest: Manifest, packer: Packer) {

@@ -118,6 +118,7 @@ function restoreOn(
     lockTimeoutMs,
     preActivate: null,
     postActivate: null,
+    said: null,
   }
   return activate(host, request, pipeline.log.info).verdict
 }

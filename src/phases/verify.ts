@@ -1,11 +1,12 @@
 /** verify: boots the release on a spare port of the server and asks its health, before anything live is touched. */
 import { formatDuration } from '../format.ts'
 import type { Done } from '../pipeline.ts'
+import type { Said } from '../protocol/messages.ts'
 import type { Host } from './hosts.ts'
 
-/** @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken` */
-export async function verify(host: Host, id: string): Promise<Done<void>> {
-  const { bootMs, status, movedPorts } = await host.agent().call('verify', { id })
+/** @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs` */
+export async function verify(host: Host, id: string, said: Said): Promise<Done<void>> {
+  const { bootMs, status, movedPorts } = await host.agent().call('verify', { id, said })
   const healthy = `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`
   const moved = movedPorts.map(
     (port) => `port ${port} is in use, so the app was given a free port for this check`,

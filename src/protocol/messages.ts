@@ -219,6 +219,10 @@ export type Proven = Guarded<typeof proven>
 
 const activationId = matching(/^[0-9a-f-]{36}$/)
 
+/** Where the run says that the app is to listen; null: it says nothing of that. */
+const said = object({ host: nullable(string), port: nullable(count) })
+export type Said = Guarded<typeof said>
+
 export const activationRequest = object({
   /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
   activation: activationId,
@@ -232,6 +236,8 @@ export const activationRequest = object({
   lockTimeoutMs: count,
   preActivate: nullable(string),
   postActivate: nullable(string),
+  /** Null where the app is only put back: then the release's own address counts. */
+  said: nullable(said),
 })
 export type ActivationRequest = Guarded<typeof activationRequest>
 
@@ -354,6 +360,7 @@ export const operations = {
       run,
       /** Where the app would listen; null: where the release has it. */
       address: nullable(object({ host: string, port: count })),
+      said,
       keep: count,
     }),
     result: object({ findings: list(finding), pruned: list(releaseId) }),
@@ -362,7 +369,7 @@ export const operations = {
   audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
   /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
   verify: {
-    params: object({ id: releaseId }),
+    params: object({ id: releaseId, said }),
     result: object({
       bootMs: count,
       status: count,

@@ -23,7 +23,7 @@ import { instancesOf } from './instances.ts'
 import { activationFiles } from './job.ts'
 import { availableMemory, mayRunTogether } from './memory.ts'
 import { assertNotOvertaken, yieldToNewer } from './overtaken.ts'
-import { forgetReplaced, writeReplaced } from './replaced.ts'
+import { forgetReplaced, listOf, writeReplaced } from './replaced.ts'
 import { restore } from './restore.ts'
 import { dismissForgotten } from './signals.ts'
 
@@ -98,7 +98,9 @@ async function prepare(activation: Activation): Promise<Preparation> {
     ? records.filter((worker) => worker.release === release && !worker.candidate).length
     : 0
   const together = mayRunTogether(before, instancesOf(runtime) - there, availableMemory(daemon))
-  await assertClaims({ layout, appName, address: runtime }, { all: await pm2.all(), daemon })
+  // What has swapped may listen there already.
+  const said = takenUp ? null : job.request.said
+  await assertClaims({ layout, appName, address: runtime, said }, { all: await pm2.all(), daemon })
   const serving = before.length > 0 && foreign === 0
   if (serving && previous !== null && !takenUp) assertMayMove(previous.runtime, runtime)
   if (!isDone(activation, 'pre-activate')) await hook(activation, 'pre-activate')
@@ -172,12 +174,18 @@ function describeSwap({ target, replaced: { current } }: Activation): string {
     : `${swap}; it replaces current -> ${current}, which is put back if this deploy fails`
 }
 
-function describeReload({ before, target }: Activation, foreign: number, together: boolean): string {
+function describeReload(
+  { before, replaced, target }: Activation,
+  foreign: number,
+  together: boolean,
+): string {
   const remarks = [`${instancesOf(target.runtime)} workers`]
   if (foreign > 0) {
     remarks.push(
       `started anew, with a short gap: Gapless did not start ${foreign} of the ${before.length} before`,
     )
+    const { addresses } = replaced
+    if (addresses.length > 0) remarks.push(`before, the app listened on ${listOf(addresses)}`)
   }
   if (!together) remarks.push('one after the other, because memory is short')
   return remarks.join('; ')

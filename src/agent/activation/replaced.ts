@@ -121,6 +121,6 @@ async function untilRunning(
   }
 }
 
-function listOf(addresses: readonly Address[]): string {
+export function listOf(addresses: readonly Address[]): string {
   return [...new Set(addresses.map(formatAddress))].join(', ')
 }
