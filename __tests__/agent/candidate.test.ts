@@ -43,12 +43,12 @@ async function make(options: FakeReleaseOptions) {
 }
 
 /** An agent that verifies the release in a process of its own. */
-function startAgent({ app, id, runtime }: FakeRelease): ChildProcess {
+async function startAgent({ app, id, runtime }: FakeRelease): Promise<ChildProcess> {
   const at = (name: string) => JSON.stringify(join(compiled, name))
   const code = `
     const { verifyCandidate } = require(${at('agent/candidate.js')})
     const { layoutOf } = require(${at('agent/layout.js')})
-    verifyCandidate(layoutOf(${JSON.stringify(app)}), '${id}', ${JSON.stringify(runtime)}, ${JSON.stringify(start(app))})
+    verifyCandidate(layoutOf(${JSON.stringify(app)}), '${id}', ${JSON.stringify(runtime)}, ${JSON.stringify(await start(app))})
       .catch((error) => { console.error(error); process.exit(1) })`
   const agent = spawn(process.execPath, ['-e', code], { stdio: 'inherit' })
   agents.push(agent)
@@ -84,7 +84,7 @@ describe('a candidate that outlives its agent', () => {
     ['in a process that it started', PARENT],
   ])('%s is ended by whoever comes next, and holds no release', async (_, server) => {
     const { release, layout, written } = await make({ server })
-    const agent = startAgent(release)
+    const agent = await startAgent(release)
     const pid = Number(await written('pid'))
     left.push(pid)
     await kill(agent)

@@ -189,6 +189,8 @@ const healthCheck = object({
     body: nullable(string),
     timeoutMs: count,
     intervalMs: count,
+    /** Whom the request is for, as a proxy would say; null: for the address that it goes to. */
+    origin: nullable(object({ scheme: oneOf('http', 'https'), host: string })),
 });
 /**
  * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
@@ -215,6 +217,8 @@ const releaseInfo = object({
     commit: string,
     ref: string,
     actor: string,
+    /** Null in releases from before this was known. */
+    event: nullable(string),
     runUrl: string,
     workflow: string,
     runNumber: count,
@@ -229,13 +233,24 @@ const releaseInfo = object({
     /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
     distDir: nullable(string),
 });
+const activationKind = oneOf('deploy', 'rollback', 'restore');
 /** `.gapless/verified.json`, written when every worker was shown to serve the release. */
-const verification = object({ activatedAt: string, activation: string });
+const verification = object({
+    /** When it first served; a release that comes back keeps its time, and with it its place in the history. */
+    activatedAt: string,
+    /** The last activation that a deploy or a rollback made it live with. */
+    activation: string,
+    kind: nullable(activationKind),
+    /** The activation that went back from it, or past it. */
+    leftBy: nullable(string),
+});
 const releaseSummary = object({
     id: releaseId,
     live: guards_boolean,
-    /** ISO time of the last activation that was verified, or null if there was none. */
+    /** ISO time of the first activation that was verified, or null if there was none. */
     activatedAt: nullable(string),
+    /** A rollback left it: it is no default target of another one. */
+    left: guards_boolean,
     info: nullable(releaseInfo),
     bytes: count,
 });
@@ -289,7 +304,8 @@ const failureRecord = object({
     remedy: nullable(string),
     evidence: nullable(string),
 });
-const activationStatus = oneOf('live', 'kept', 'restored', 'down');
+const activationStatuses = ['live', 'kept', 'restored', 'down'];
+const activationStatus = oneOf(...activationStatuses);
 const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
 const activationStep = oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
@@ -299,12 +315,14 @@ const verdict = object({
     live: nullable(releaseId),
     /** What was live when it began. */
     previous: nullable(releaseId),
+    /** Where a rollback without `release` goes from here; null where that is nowhere, or nothing was verified. */
+    rollsBackTo: nullable(releaseId),
     failure: nullable(failureRecord),
     workers: list(workerState),
 });
 /** Nothing live was touched: what serves is what served. @param failure why */
 function keptVerdict(live, failure) {
-    return { status: 'kept', live, previous: live, failure, workers: [] };
+    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
 }
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
@@ -319,8 +337,10 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
+    /** The name of GitHub's event; '' outside of GitHub, as all that follows. */
+    event: string,
     runUrl: string,
-    /** The workflow's name and the number of its run, '' and 0 outside of GitHub: a later run has a higher one. */
+    /** For people: the workflow's name, and the number of its run. */
     workflow: string,
     runNumber: count,
     /** 1, and one more each time that somebody asks for the same run again. */
@@ -329,11 +349,13 @@ const run = object({
 /** What the action sees while it waits for a commit, in bytes. */
 const proven = object({ provenBytes: count, totalBytes: count });
 const activationId = matching(/^[0-9a-f-]{36}$/);
+/** Where the run says that the app is to listen; null: it says nothing of that. */
+const said = object({ host: nullable(string), port: nullable(count) });
 const activationRequest = object({
     /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
     activation: activationId,
     release: releaseId,
-    kind: oneOf('deploy', 'rollback', 'restore'),
+    kind: activationKind,
     /** The release that must be current when its turn comes; null: whichever is. */
     replaces: nullable(releaseId),
     run,
@@ -342,6 +364,8 @@ const activationRequest = object({
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
+    /** Null where the app is only put back: then the release's own address counts. */
+    said: nullable(said),
 });
 /** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
@@ -457,6 +481,7 @@ const operations = {
             run,
             /** Where the app would listen; null: where the release has it. */
             address: nullable(object({ host: string, port: count })),
+            said,
             keep: count,
         }),
         result: object({ findings: list(finding), pruned: list(releaseId) }),
@@ -465,7 +490,7 @@ const operations = {
     audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
     /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
     verify: {
-        params: object({ id: releaseId }),
+        params: object({ id: releaseId, said }),
         result: object({
             bootMs: count,
             status: count,
@@ -484,8 +509,14 @@ const operations = {
      */
     watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
-        params: object({ keep: count, lockTimeoutMs: count }),
-        result: object({ removed: list(releaseId), inUse: list(releaseId), kept: list(releaseId) }),
+        params: object({ keep: count, activation: activationId }),
+        result: object({
+            removed: list(releaseId),
+            inUse: list(releaseId),
+            kept: list(releaseId),
+            /** Who holds the lock, and cleans up afterwards: nothing was done. */
+            leftTo: nullable(string),
+        }),
     },
 };
 const request = object({
@@ -494,10 +525,10 @@ const request = object({
     params: (value) => value,
     body: guards_boolean,
 });
-/** What the agent answers: any number of events, then a result or an error. */
+/** What the agent answers: any number of events, then a result or an error. `alive`: the work goes on. */
 const reply = object({
     id: count,
-    kind: oneOf('event', 'result', 'error'),
+    kind: oneOf('event', 'alive', 'result', 'error'),
     value: (value) => value,
 });
 
@@ -830,10 +861,13 @@ function signal(pid, name) {
 function pids() {
     return (0,external_node_fs_namespaceObject.readdirSync)('/proc').map(Number).filter(Number.isInteger);
 }
+/** In characters. Any user of the machine can write 2 MB there. */
+const LONGEST_COMMAND = 4096;
 /** The command line as one text, or what the process has made of it; '' where it has ended. */
 function commandOf(pid) {
     try {
-        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+        const line = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/cmdline`, 'utf8').slice(0, LONGEST_COMMAND);
+        return line.replaceAll('\0', ' ').trim();
     }
     catch {
         return '';
@@ -1896,6 +1930,30 @@ function toProcess(raw) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/agent/port-lock.js
+/**
+ * One activation per port at a time. To look whether a port is free and to open it are two steps, minutes apart, and the
+ * lock of an app keeps no other app out in between. It lies in PM2's home, since the daemon there would hand one socket to
+ * both; beyond it the kernel gives a port to one process alone.
+ */
+
+
+
+
+/** @throws Failure `locked`, or `withdrawn` if it gave up */
+async function takePort(pm2Home, port, owner, timeoutMs, waiting = {}) {
+    const directory = (0,external_node_path_namespaceObject.join)(pm2Home, 'gapless', `port-${port}`);
+    await (0,promises_namespaceObject.mkdir)(directory, { recursive: true, mode: 0o700 });
+    return takeLock(directory, owner, timeoutMs, waiting).catch((error) => {
+        const failure = failure_Failure.from(error);
+        if (failure.code !== 'locked')
+            throw error;
+        throw failure.reworded(`Another app is being deployed to port ${port}.`, {
+            remedy: 'Set another `app-port` for one of the two apps, or run the deploy again.',
+        });
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/agent/manifest-lines.js
 /** Cuts text into its lines, at the line feed alone: names may hold whatever else ends lines elsewhere. */
 
@@ -2051,18 +2109,14 @@ async function readRuntime(layout, id) {
         throw new failure_Failure('release-damaged', `release ${id} is damaged: ${file} is missing`);
     return parse(runtime, text, file);
 }
-/** When the release was last shown to serve, as an ISO time, or null if it never was. */
-async function activatedAt(layout, id) {
+/** What is known of the release since it was shown to serve, or null if it never was. */
+async function verificationOf(layout, id) {
     const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified);
-    return text === null ? null : parse(verification, text, 'verified.json').activatedAt;
+    return text === null ? null : parse(verification, text, 'verified.json');
 }
-async function markVerified(layout, id, activation) {
-    const { verified } = releaseFiles(releaseDirectory(layout, id));
-    const times = await Promise.all((await releaseIds(layout)).map((other) => activatedAt(layout, other).catch(() => null)));
-    // Later than all others, whatever the clock says: the order tells which release to go back to.
-    const latest = Math.max(...times.map((time) => (time === null ? 0 : Date.parse(time) || 0)));
-    const time = new Date(Math.max(Date.now(), latest + 1)).toISOString();
-    await writeFileAtomic(verified, JSON.stringify({ activatedAt: time, activation }), 0o644);
+/** When the release was first shown to serve, as an ISO time, or null if it never was. */
+async function activatedAt(layout, id) {
+    return (await verificationOf(layout, id))?.activatedAt ?? null;
 }
 /** Takes back that a release was shown to serve: it was, and then it was rejected. */
 async function markRejected(layout, id) {
@@ -2071,13 +2125,17 @@ async function markRejected(layout, id) {
 async function listReleases(layout) {
     const live = await liveRelease(layout);
     const ids = await releaseIds(layout);
-    return Promise.all(ids.map(async (id) => ({
-        id,
-        live: id === live,
-        activatedAt: await activatedAt(layout, id).catch(() => null),
-        info: await readInfo(layout, id).catch(() => null),
-        bytes: await contentBytes(layout, id),
-    })));
+    return Promise.all(ids.map(async (id) => {
+        const verified = await verificationOf(layout, id).catch(() => null);
+        return {
+            id,
+            live: id === live,
+            activatedAt: verified?.activatedAt ?? null,
+            left: (verified?.leftBy ?? null) !== null,
+            info: await readInfo(layout, id).catch(() => null),
+            bytes: await contentBytes(layout, id),
+        };
+    }));
 }
 async function contentBytes(layout, id) {
     let bytes = 0;
@@ -2091,14 +2149,6 @@ async function contentBytes(layout, id) {
         // A damaged release has no size to tell; the audit names the damage.
     }
     return bytes;
-}
-/** The release that was verified last, other than these: where a failed activation goes back to. */
-async function previousRelease(layout, except) {
-    const candidates = await Promise.all((await releaseIds(layout))
-        .filter((id) => !except.includes(id))
-        .map(async (id) => ({ id, at: await activatedAt(layout, id).catch(() => null) })));
-    const verified = candidates.filter((candidate) => candidate.at !== null);
-    return verified.sort((a, b) => (a.at < b.at ? -1 : 1)).at(-1)?.id ?? null;
 }
 /** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. @throws Failure `unknown-release` */
 async function removeRelease(layout, id) {
@@ -2291,6 +2341,7 @@ function toText(hex) {
 
 
 
+
 /** What PM2 starts of every app that Gapless deployed, below the app's folder. */
 const PROGRAM = `/current/${LAUNCHER}`;
 /** The folder that Gapless deployed the app to, as PM2 has it; null where somebody else started it. */
@@ -2311,12 +2362,20 @@ function apps_realPath(path) {
 }
 /** Where the workers of all apps that Gapless deployed take traffic. */
 async function openDoors(processes) {
-    const folders = [...new Set(processes.flatMap((process) => folderOf(process) ?? []))];
-    const doors = folders.map(async (folder) => {
-        const workers = await readWorkers(layoutOf(folder).workers);
-        return workers
-            .filter(({ candidate, phase, doorPort }) => !candidate && phase === 'open' && doorPort > 0)
-            .map(({ doorPort }) => ({ folder, port: doorPort }));
+    const apps = new Map();
+    for (const process of processes) {
+        const folder = folderOf(process);
+        if (folder !== null)
+            apps.set(folder, process.name);
+    }
+    const doors = [...apps].map(async ([folder, name]) => {
+        const layout = layoutOf(folder);
+        const workers = (await readWorkers(layout.workers)).filter(({ candidate, phase, doorPort }) => !candidate && phase === 'open' && doorPort > 0);
+        return Promise.all(workers.map(async ({ release, doorPort }) => {
+            const runtime = await readRuntime(layout, release).catch(() => null);
+            // Unknown is everywhere: to refuse what might work does less harm.
+            return { name, folder, host: runtime?.host ?? '0.0.0.0', port: doorPort };
+        }));
     });
     return (await Promise.all(doors)).flat();
 }
@@ -2355,7 +2414,8 @@ function portOf({ definition }) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/app-name.js
-/** Whether PM2's processes of the app's name are the app's: found out before anything live is touched. */
+/** Whether the app's name in PM2 and the app's folder belong to each other, and to no other app. */
+
 
 
 /**
@@ -2373,6 +2433,281 @@ function assertNameIsOurs(layout, processes) {
             remedy: 'Give one of the two another `app-name`. If the other one is not wanted any more, `pm2 delete` it on the server.',
         });
     }
+}
+/**
+ * Two names on one folder would take each other's release, and each other's place at the door. An app that was renamed
+ * looks exactly alike, so that nothing is taken over: whoever renamed it says so.
+ * @param all of PM2's processes
+ * @throws Failure `path-taken`
+ */
+async function assertFolderIsOurs(layout, appName, all) {
+    const others = all.filter(({ name }) => name !== appName);
+    const other = others.find((process) => {
+        const folder = folderOf(process);
+        return folder !== null && isSameFolder(folder, layout.base);
+    });
+    if (other !== undefined) {
+        throw new failure_Failure('path-taken', `PM2 runs the app "${other.name}" from "${layout.base}", and this run is for "${appName}".`, {
+            remedy: `Give each app its own \`path\`. If "${other.name}" is this app under its former name, ` +
+                `set \`app-name: ${other.name}\`.`,
+        });
+    }
+    if ((await foreignCurrent(layout)) === null)
+        return;
+    const user = others.find((process) => runsThrough(layout.current, process));
+    if (user === undefined)
+        return;
+    throw new failure_Failure('path-taken', `PM2 runs the app "${user.name}" from "${layout.current}", which this run would replace.`, {
+        remedy: `Set another \`path\`. If "${user.name}" is the app that is to be replaced, set \`app-name: ${user.name}\`.`,
+    });
+}
+function runsThrough(link, { script, cwd }) {
+    return [script, cwd].some((path) => path === link || path.startsWith(`${link}/`));
+}
+
+;// CONCATENATED MODULE: ./build/agent/port.js
+/** Whether the app's port is free for it: found out before anything live is touched. */
+
+
+
+
+
+
+/** @throws Failure `port-taken` or `port-forbidden` */
+async function assertPortIsOurs(host, port, users) {
+    const error = await tryListen(host, port);
+    if (error === null)
+        return;
+    if (error.code === 'EACCES') {
+        throw new failure_Failure('port-forbidden', `the user may not listen on port ${port}`, {
+            remedy: 'Use an `app-port` above 1023 behind a reverse proxy.',
+        });
+    }
+    if (error.code === 'EADDRNOTAVAIL') {
+        throw new failure_Failure('port-taken', `${host} is not an address of the server`, {
+            remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
+        });
+    }
+    if (error.code !== 'EADDRINUSE')
+        throw error;
+    const sockets = listeningSockets().filter((socket) => socket.port === port);
+    const holds = (pid) => heldBy(pid, sockets).length > 0;
+    if (ownersOf(port, users).some(holds))
+        return;
+    const pid = pids().find(holds);
+    if (pid === undefined && (await comesFree(host, port)))
+        return;
+    throw portTaken(`${host}:${port}`, port, pid);
+}
+/** How long a process that ends may hold its sockets after nobody can see it any more, in ms. */
+const LAST_BREATH = 2000;
+async function comesFree(host, port) {
+    const deadline = performance.now() + LAST_BREATH;
+    while (performance.now() < deadline) {
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(100);
+        if ((await tryListen(host, port)) === null)
+            return true;
+    }
+    return false;
+}
+/**
+ * To a second app PM2's daemon hands the same socket, and visitors would get the one or the other (PM2 5 to 7).
+ * @param base the app's folder
+ * @throws Failure `port-taken` where another app of Gapless's has its door there
+ */
+async function assertNoOtherDoor(base, address, all) {
+    const doors = await openDoors(all);
+    const other = doors.find((door) => clashes(door, address) && !isSameFolder(door.folder, base));
+    if (other === undefined)
+        return;
+    const { name, folder } = other;
+    throw new failure_Failure('port-taken', `The app "${name}" in "${folder}" listens on ${formatAddress(other)} already.`, {
+        remedy: `Set another \`app-port\` for one of the two apps. If "${name}" is this app under its former name, ` +
+            `set \`app-name: ${name}\` and its \`path\`; if nobody needs it, run \`pm2 delete ${name}\` on the server.`,
+    });
+}
+/** Whether the kernel gives both to nobody but one. */
+function clashes(one, other) {
+    const overlap = one.host === other.host || isEverywhere(one.host) || isEverywhere(other.host);
+    return one.port === other.port && overlap;
+}
+/**
+ * The kernel gives a port of all addresses to nobody as long as somebody has it on one of them, and the other way
+ * round: the old workers have it until the new ones serve.
+ * @throws Failure `port-taken`
+ */
+function assertMayMove(from, to) {
+    if (from.host === to.host || !clashes(from, to))
+        return;
+    throw new failure_Failure('port-taken', `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`, { remedy: 'Change `app-port` together with `app-host`, and what stands in front of the app with them.' });
+}
+/**
+ * Whoever leads to the app, such as a proxy, would find nobody where it was, though the deploy is a good one.
+ * @param from where the app listens now; empty where that is not known
+ * @throws Failure `address-differs` unless the run names the new address itself
+ */
+function assertMoveIsMeant(from, to, said) {
+    const [first] = from;
+    if (first === undefined || from.some((address) => takesOver(to, address)))
+        return;
+    const samePort = from.some(({ port }) => port === to.port);
+    if (said.port === to.port || (samePort && said.host === to.host))
+        return;
+    const now = [...new Set(from.map(formatAddress))].join(', ');
+    throw new failure_Failure('address-differs', `The app listens on ${now} now, and the release would listen on ${formatAddress(to)}.`, {
+        remedy: `To move the app, set \`app-port: ${to.port}\` and point the proxy there. ` +
+            `To keep its address, deploy with \`app-port: ${first.port}\` and \`app-host: ${first.host}\`.`,
+    });
+}
+function takesOver(to, { host, port }) {
+    return port === to.port && (host === to.host || isEverywhere(to.host));
+}
+/** Who it is, as far as this user may see. */
+function portTaken(address, port, pid) {
+    const command = pid === undefined ? '' : commandOf(pid);
+    const [daemon, daemonHome] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? [];
+    // Not the arguments: they may hold a secret of somebody's.
+    const who = pid === undefined ? 'another process' : `another process (${pid}, ${daemon ?? command.split(' ')[0]})`;
+    const remedy = daemonHome === undefined
+        ? `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`
+        : `It is the PM2 daemon of ${daemonHome}, for another app or under another PM2_HOME than this session’s. ` +
+            'Set another `app-port`, or stop the app that it runs there.';
+    return new failure_Failure('port-taken', `${who} listens on ${address} already`, { remedy });
+}
+/**
+ * The daemon counts only where it holds this very port for this app: to a second app it would simply hand the same
+ * socket, and visitors would get the one or the other (PM2 5 to 7).
+ */
+function ownersOf(port, { processes, records, daemon }) {
+    const running = processes.filter(({ status }) => status === 'online' || status === 'launching');
+    const recordOf = (pid) => records.find((record) => record.pid === pid);
+    const throughDaemon = records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
+        // Started by somebody else: where it listens, nobody says.
+        running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined);
+    // `pm2 start npm -- start` and the like: what listens was started by PM2's process, and ends with it.
+    const own = withDescendants(running.map(({ pid }) => pid));
+    return [...own, ...(throughDaemon && daemon !== null ? [daemon] : [])];
+}
+function tryListen(host, port) {
+    return new Promise((resolve) => {
+        const server = (0,external_node_net_namespaceObject.createServer)();
+        server.once('error', (error) => resolve(error));
+        server.listen({ host, port }, () => server.close(() => resolve(null)));
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/claims.js
+
+
+
+
+/** @returns one check for each thing that is claimed: it throws where another app has that */
+function checksOf({ layout, appName, address, said }, { all, daemon }) {
+    const processes = all.filter(({ name }) => name === appName);
+    return [
+        async () => assertNameIsOurs(layout, processes),
+        () => assertFolderIsOurs(layout, appName, all),
+        async () => {
+            if (said === null)
+                return;
+            const doors = await openDoors(processes);
+            const foreign = processes.filter((process) => folderOf(process) === null);
+            const now = doors.length > 0 ? doors : await addressesOf(foreign, { all, daemon });
+            assertMoveIsMeant(now, address, said);
+        },
+        async () => {
+            await assertNoOtherDoor(layout.base, address, all);
+            const records = await readWorkers(layout.workers);
+            await assertPortIsOurs(address.host, address.port, { processes, records, daemon });
+        },
+    ];
+}
+/** @throws Failure `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */
+async function assertClaims(claim, running) {
+    for (const check of checksOf(claim, running))
+        await check();
+}
+
+;// CONCATENATED MODULE: ./build/protocol/history.js
+/** Releases that served before the current one and were not left by a rollback, in the order in which they served. */
+function servedBefore(releases, current) {
+    const until = releases.find(({ id }) => id === current)?.activatedAt ?? null;
+    return releases
+        .flatMap(({ id, activatedAt: at, left }) => (at === null || left || id === current ? [] : [{ id, at }]))
+        .filter(({ at }) => until === null || at < until)
+        .sort((a, b) => (a.at < b.at ? -1 : 1))
+        .map(({ id }) => id);
+}
+/** The release to go back to, or null. */
+function previousOf(releases, current) {
+    return servedBefore(releases, current).at(-1) ?? null;
+}
+/** In a word, for people. */
+function stateOf({ id, live, left, activatedAt }, releases) {
+    if (live)
+        return 'live';
+    if (activatedAt === null)
+        return 'never verified';
+    if (left)
+        return 'rolled back';
+    const current = releases.find((release) => release.live)?.id ?? null;
+    return previousOf(releases, current) === id ? 'previous' : 'verified';
+}
+
+;// CONCATENATED MODULE: ./build/agent/history.js
+
+
+
+
+/** Keeps that a release was shown to serve. Its place among the others stays when it comes back. */
+async function markServing(layout, id, { activation, kind, replaced }) {
+    const known = await verifications(layout);
+    const own = known.get(id) ?? null;
+    const write = (other, verification) => writeFileAtomic(releaseFiles(releaseDirectory(layout, other)).verified, JSON.stringify(verification), 0o644);
+    for (const [other, verification] of known) {
+        if (other === id)
+            continue;
+        const leftBy = leaves({ activation, kind, replaced }, other, verification, known, own);
+        if (leftBy !== verification.leftBy)
+            await write(other, { ...verification, leftBy });
+    }
+    if (kind === 'restore' && own !== null)
+        return write(id, { ...own, leftBy: null });
+    const activatedAt = kind === 'deploy' || own === null ? laterThan(known) : own.activatedAt;
+    return write(id, { activatedAt, activation, kind, leftBy: null });
+}
+/** @returns which activation has left the other release, as of now */
+function leaves({ activation, kind, replaced }, other, { activatedAt, leftBy }, known, own) {
+    const isLater = own !== null && activatedAt > own.activatedAt;
+    if (kind === 'rollback')
+        return leftBy ?? (other === replaced || isLater ? activation : null);
+    if (kind === 'deploy')
+        return leftBy;
+    const undone = replaced === null ? undefined : known.get(replaced);
+    if (undone?.kind === 'rollback')
+        return leftBy === undone.activation ? null : leftBy;
+    return leftBy ?? (other === replaced && isLater ? activation : null);
+}
+/** Later than all others, whatever the clock says. */
+function laterThan(known) {
+    const latest = Math.max(0, ...[...known.values()].map(({ activatedAt }) => Date.parse(activatedAt) || 0));
+    return new Date(Math.max(Date.now(), latest + 1)).toISOString();
+}
+/** The release to go back to from the current one, or null. @param except one that is not to be considered */
+async function previousRelease(layout, current, except = null) {
+    const releases = [...(await verifications(layout))]
+        .filter(([id]) => id !== except)
+        .map(([id, { activatedAt, leftBy }]) => ({ id, activatedAt, left: leftBy !== null }));
+    return previousOf(releases, current);
+}
+async function verifications(layout) {
+    const found = new Map();
+    for (const id of await releaseIds(layout)) {
+        const verification = await verificationOf(layout, id).catch(() => null);
+        if (verification !== null)
+            found.set(id, verification);
+    }
+    return found;
 }
 
 ;// CONCATENATED MODULE: external "node:stream/promises"
@@ -2514,95 +2849,6 @@ async function provenElsewhere(layout, except, wanted) {
     return null;
 }
 
-;// CONCATENATED MODULE: ./build/agent/port.js
-/** Whether the app's port is free for it: found out before anything live is touched. */
-
-
-
-
-
-/** @throws Failure `port-taken` or `port-forbidden` */
-async function assertPortIsOurs(host, port, users) {
-    const error = await tryListen(host, port);
-    if (error === null)
-        return;
-    if (error.code === 'EACCES') {
-        throw new failure_Failure('port-forbidden', `the user may not listen on port ${port}`, {
-            remedy: 'Use an `app-port` above 1023 behind a reverse proxy.',
-        });
-    }
-    if (error.code === 'EADDRNOTAVAIL') {
-        throw new failure_Failure('port-taken', `${host} is not an address of the server`, {
-            remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
-        });
-    }
-    if (error.code !== 'EADDRINUSE')
-        throw error;
-    const sockets = listeningSockets().filter((socket) => socket.port === port);
-    const holds = (pid) => heldBy(pid, sockets).length > 0;
-    if (ownersOf(port, users).some(holds))
-        return;
-    const pid = pids().find(holds);
-    if (pid === undefined && (await comesFree(host, port)))
-        return;
-    throw portTaken(`${host}:${port}`, port, pid);
-}
-/** How long a process that ends may hold its sockets after nobody can see it any more, in ms. */
-const LAST_BREATH = 2000;
-async function comesFree(host, port) {
-    const deadline = performance.now() + LAST_BREATH;
-    while (performance.now() < deadline) {
-        await (0,external_node_timers_promises_namespaceObject.setTimeout)(100);
-        if ((await tryListen(host, port)) === null)
-            return true;
-    }
-    return false;
-}
-/**
- * The kernel gives a port of all addresses to nobody as long as somebody has it on one of them, and the other way
- * round: the old workers have it until the new ones serve.
- * @throws Failure `port-taken`
- */
-function assertMayMove(from, to) {
-    const clash = from.port === to.port && from.host !== to.host;
-    if (!clash || !(isEverywhere(from.host) || isEverywhere(to.host)))
-        return;
-    throw new failure_Failure('port-taken', `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`, { remedy: 'Change `app-port` together with `app-host`, and what stands in front of the app with them.' });
-}
-/** Who it is, as far as this user may see. */
-function portTaken(address, port, pid) {
-    const command = pid === undefined ? '' : commandOf(pid);
-    const [daemon, daemonHome] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? [];
-    // Not the arguments: they may hold a secret of somebody's.
-    const who = pid === undefined ? 'another process' : `another process (${pid}, ${daemon ?? command.split(' ')[0]})`;
-    const remedy = daemonHome === undefined
-        ? `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`
-        : `It is the PM2 daemon of ${daemonHome}, for another app or under another PM2_HOME than this session’s. ` +
-            'Set another `app-port`, or stop the app that it runs there.';
-    return new failure_Failure('port-taken', `${who} listens on ${address} already`, { remedy });
-}
-/**
- * The daemon counts only where it holds this very port for this app: to a second app it would simply hand the same
- * socket, and visitors would get the one or the other (PM2 5 to 7).
- */
-function ownersOf(port, { processes, records, daemon }) {
-    const running = processes.filter(({ status }) => status === 'online' || status === 'launching');
-    const recordOf = (pid) => records.find((record) => record.pid === pid);
-    const throughDaemon = records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
-        // Started by somebody else: where it listens, nobody says.
-        running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined);
-    // `pm2 start npm -- start` and the like: what listens was started by PM2's process, and ends with it.
-    const own = withDescendants(running.map(({ pid }) => pid));
-    return [...own, ...(throughDaemon && daemon !== null ? [daemon] : [])];
-}
-function tryListen(host, port) {
-    return new Promise((resolve) => {
-        const server = (0,external_node_net_namespaceObject.createServer)();
-        server.once('error', (error) => resolve(error));
-        server.listen({ host, port }, () => server.close(() => resolve(null)));
-    });
-}
-
 ;// CONCATENATED MODULE: ./build/agent/old-static.js
 /**
  * The static files of the other releases, for visitors who loaded a page of one of them: its lazy chunks, its
@@ -2720,6 +2966,128 @@ async function carryOldStatic({ layout, journal }, release, served = []) {
     await journal.note('swap', remark);
 }
 
+;// CONCATENATED MODULE: ./build/agent/environment.js
+/**
+ * The environment of what the agent starts: the user's own few variables, and nothing of the SSH session's.
+ * A PM2 daemon keeps the environment that it was started with for ever, and so do its workers.
+ */
+
+
+const DEFAULT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+function cleanEnvironment() {
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const kept = ['LANG', 'TZ', 'SHELL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'PM2_HOME', 'NODE_EXTRA_CA_CERTS'];
+    return {
+        HOME: (0,external_node_os_namespaceObject.homedir)(),
+        USER: username,
+        LOGNAME: username,
+        PATH: searchPath().join(external_node_path_namespaceObject.delimiter),
+        ...Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
+    };
+}
+/** The session's PATH with this process's node first: PM2's own scripts need `node` on it. */
+function searchPath() {
+    const inherited = (process.env['PATH'] ?? '').split(external_node_path_namespaceObject.delimiter).filter((part) => part.startsWith('/'));
+    return [...new Set([(0,external_node_path_namespaceObject.dirname)(process.execPath), ...inherited, ...DEFAULT_PATH])];
+}
+
+;// CONCATENATED MODULE: ./build/agent/worker-start.js
+/**
+ * What a worker starts with. PM2's daemon forks it, so it inherits the daemon's own environment, folder, umask and
+ * limits, whatever session started the daemon (PM2 5 to 7). A candidate that starts in another way proves nothing.
+ */
+
+
+
+
+/**
+ * @param base where the daemon will be started if none runs
+ * @param kept what PM2 keeps of the app; null where it has none that a release could replace
+ */
+async function workerStart(base, pm2Home, kept) {
+    const daemon = await daemonPid(pm2Home);
+    const start = (daemon === null ? null : inherited(daemon)) ?? {
+        node: process.execPath,
+        cwd: base,
+        env: {},
+        limits: '',
+    };
+    // PM2 keeps the environment of the activation that first started the app, and lays it over the daemon's.
+    const laidOver = kept === null ? { ...cleanEnvironment(), PM2_HOME: pm2Home } : environmentKept(kept);
+    return { ...start, env: { ...start.env, ...laidOver } };
+}
+/** Node has started when PM2 sets these, and what tells a worker that it is one is not the candidate's. */
+const NOT_KEPT = new Set(['NODE_OPTIONS', 'NODE_APP_INSTANCE', 'pm_id']);
+function environmentKept(definition) {
+    return Object.fromEntries(Object.entries(definition).flatMap(([name, value]) => typeof value === 'string' && !NOT_KEPT.has(name) ? [[name, value]] : []));
+}
+/** Null where the daemon has just ended. */
+function inherited(daemon) {
+    const of = (name) => `/proc/${daemon}/${name}`;
+    try {
+        const node = (0,external_node_fs_namespaceObject.readlinkSync)(of('exe'));
+        return {
+            // A Node that was updated under a running daemon is gone.
+            node: node.endsWith(' (deleted)') ? process.execPath : node,
+            // The link itself: it leads into a folder that was removed, too.
+            cwd: of('cwd'),
+            env: environmentIn((0,external_node_fs_namespaceObject.readFileSync)(of('environ'), 'utf8')),
+            limits: [
+                ...umaskIn((0,external_node_fs_namespaceObject.readFileSync)(of('status'), 'utf8')),
+                ...changedLimits((0,external_node_fs_namespaceObject.readFileSync)('/proc/self/limits', 'utf8'), (0,external_node_fs_namespaceObject.readFileSync)(of('limits'), 'utf8')),
+            ].join('\n'),
+        };
+    }
+    catch {
+        return null;
+    }
+}
+/** The channel to whoever started the daemon, which Node takes out of the environment. */
+const CHANNEL = /^NODE_CHANNEL_/;
+function environmentIn(environ) {
+    const pairs = environ.split('\0').map((pair) => {
+        const at = pair.indexOf('=');
+        return [pair.slice(0, at), pair.slice(at + 1)];
+    });
+    return Object.fromEntries(pairs.filter(([name]) => name !== '' && !CHANNEL.test(name)));
+}
+function umaskIn(status) {
+    const umask = /^Umask:\s+([0-7]+)$/m.exec(status)?.[1];
+    return umask === undefined ? [] : [`umask ${umask}`];
+}
+/** By the kernel's names: how every shell's `ulimit` calls them, and in how many bytes it counts. */
+const LIMITS = {
+    'Max open files': ['n', 1],
+    'Max address space': ['v', 1024],
+    'Max data size': ['d', 1024],
+    'Max stack size': ['s', 1024],
+    'Max file size': ['f', 512],
+    'Max core file size': ['c', 512],
+};
+/** A limit that this session may not raise stays as it is. */
+function changedLimits(own, wanted) {
+    const before = limitsIn(own);
+    return [...limitsIn(wanted)].flatMap(([name, { soft, hard }]) => {
+        const { soft: ownSoft, hard: ownHard } = before.get(name) ?? {};
+        const [flag, unit] = LIMITS[name];
+        const set = (kind, value) => `ulimit -${kind} -${flag} ${value === 'unlimited' ? value : Math.floor(Number(value) / unit)} 2>/dev/null || :`;
+        return [...(soft === ownSoft ? [] : [set('S', soft)]), ...(hard === ownHard ? [] : [set('H', hard)])];
+    });
+}
+function limitsIn(text) {
+    const lines = [...text.matchAll(/^(Max [a-z ]+?) {2,}(\d+|unlimited) +(\d+|unlimited)/gm)];
+    return new Map(lines.flatMap(([, name = '', soft = '', hard = '']) => name in LIMITS ? [[name, { soft, hard }]] : []));
+}
+/**
+ * `node-options` as arguments. A path that begins with `./` or `../` is relative to the app's folder: Node
+ * would look for it in the folder where PM2's daemon happened to be started.
+ * @param release its folder, or the link to it
+ * @param entry the release's server.js, relative to the release
+ */
+function nodeArguments(nodeOptions, release, entry) {
+    return nodeOptions.map((word) => word.replace(/^(--?[\w-]+=)?(\.\.?(?:\/.*)?)$/s, (_, flag, path) => `${flag ?? ''}${(0,external_node_path_namespaceObject.join)(release, (0,external_node_path_namespaceObject.dirname)(entry), path)}`));
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/fleet.js
 /**
  * The app's workers as a whole: what PM2 keeps of them, and what each truly runs.
@@ -2730,9 +3098,10 @@ async function carryOldStatic({ layout, journal }, release, served = []) {
 
 
 
+
 const fleet_POLL = 100;
 /** What PM2 keeps for the app. The old workers stay and drain under these options, too. */
-function pm2App(layout, name, runtime, { listen, kill }) {
+function pm2App(layout, name, { runtime, entry }, { listen, kill }) {
     return {
         name,
         ...programOf(layout),
@@ -2742,7 +3111,7 @@ function pm2App(layout, name, runtime, { listen, kill }) {
             listen_timeout: listen,
             kill_timeout: kill,
             max_memory_restart: runtime.maxMemoryBytes,
-            node_args: runtime.nodeOptions,
+            node_args: nodeArguments(runtime.nodeOptions, layout.current, entry),
         },
     };
 }
@@ -2823,7 +3192,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             port,
             path: check.path,
             agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*' },
+            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
         });
         const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
@@ -2846,6 +3215,13 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
         });
     });
+}
+/** What a proxy in front of the app adds to a request. */
+function addressed({ origin }) {
+    if (origin === null)
+        return {};
+    const { scheme, host } = origin;
+    return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
 }
 function judge(check, status, body) {
     const excerpt = body.slice(0, EXCERPT);
@@ -3146,33 +3522,9 @@ async function untilOthersLeft({ layout }, release, timeoutMs) {
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
-;// CONCATENATED MODULE: ./build/agent/environment.js
-/**
- * The environment of what the agent starts: the user's own few variables, and nothing of the SSH session's.
- * A PM2 daemon keeps the environment that it was started with for ever, and so do its workers.
- */
-
-
-const DEFAULT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
-function cleanEnvironment() {
-    const { username } = (0,external_node_os_namespaceObject.userInfo)();
-    const kept = ['LANG', 'TZ', 'SHELL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'PM2_HOME', 'NODE_EXTRA_CA_CERTS'];
-    return {
-        HOME: (0,external_node_os_namespaceObject.homedir)(),
-        USER: username,
-        LOGNAME: username,
-        PATH: searchPath().join(external_node_path_namespaceObject.delimiter),
-        ...Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
-    };
-}
-/** The session's PATH with this process's node first: PM2's own scripts need `node` on it. */
-function searchPath() {
-    const inherited = (process.env['PATH'] ?? '').split(external_node_path_namespaceObject.delimiter).filter((part) => part.startsWith('/'));
-    return [...new Set([(0,external_node_path_namespaceObject.dirname)(process.execPath), ...inherited, ...DEFAULT_PATH])];
-}
-
 ;// CONCATENATED MODULE: ./build/agent/candidate.js
 /** Boots a release on a spare port, through the launcher, exactly as PM2 will, and asks its health. */
+
 
 
 
@@ -3192,18 +3544,20 @@ const MARGIN = 60_000;
 /**
  * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
  */
-async function verifyCandidate(layout, id, runtime, node) {
+async function verifyCandidate(layout, id, runtime, start, alive = () => undefined) {
     const directory = releaseDirectory(layout, id);
     const { launcher } = releaseFiles(directory);
+    const { node, cwd, env, limits } = start;
+    const options = nodeArguments(runtime.nodeOptions, directory, (await readInfo(layout, id)).entry);
     const logFile = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.candidate.log`);
     const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'w+', 0o600);
     // Without a name it goes with the processes that have it open, whichever of them is killed.
     (0,external_node_fs_namespaceObject.rmSync)(logFile);
     const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', 
     // It begins once it is on record.
-    ['-c', 'read -r go && exec "$0" "$@"', node, ...runtime.nodeOptions, launcher, '--candidate'], 
+    ['-c', `read -r go || exit\n${limits}\nexec "$0" "$@"`, node, ...options, launcher, '--candidate'], 
     // A group of its own: what the app starts goes with it.
-    { cwd: directory, env: cleanEnvironment(), stdio: ['pipe', log, log, 'ipc'], detached: true });
+    { cwd, env, stdio: ['pipe', log, log, 'ipc'], detached: true });
     const exit = new Promise((resolve) => {
         child.once('error', (error) => resolve(error.message));
         child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
@@ -3248,6 +3602,7 @@ async function verifyCandidate(layout, id, runtime, node) {
                     ? `was not healthy within ${health.timeoutMs} ms: ${last}`
                     : `never listened on its PORT within ${health.timeoutMs} ms`);
             }
+            alive();
             await (0,external_node_timers_promises_namespaceObject.setTimeout)(candidate_POLL);
         }
     }
@@ -3269,7 +3624,8 @@ function takenAddress(text) {
     return [...text.matchAll(/\bEADDRINUSE(?:: address already in use)? (\S{1,200})/g)].at(-1)?.[1];
 }
 /**
- * Lets a candidate begin, on record. Its standard input stays open, as a worker's does under PM2.
+ * Lets a candidate begin, on record. Its standard input is at its end, as a worker's is: whoever started PM2's daemon
+ * has gone.
  * @returns what ends the record
  */
 async function begin(layout, { pid, stdin }, limitMs) {
@@ -3278,7 +3634,7 @@ async function begin(layout, { pid, stdin }, limitMs) {
     if (pid === undefined)
         return undefined;
     const forget = await recordCandidate(layout, pid, limitMs);
-    stdin?.write('go\n');
+    stdin?.end('go\n');
     return forget;
 }
 /** In bytes. */
@@ -3416,30 +3772,102 @@ function end(child, timeoutMs) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/agent/cgroup.js
+/**
+ * What control groups leave a process, such as a container's limit or a systemd unit's. The machine's own figures say
+ * nothing of them. Both versions, and both at once: in a hybrid hierarchy version 1 has the controllers.
+ */
+
+
+const kernel = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
+/** How much memory its groups leave a process, in bytes: pages that the kernel drops on demand count as free. */
+function memoryLeft(process, at = kernel) {
+    const { v1, v2 } = groupsOf(process, 'memory', at);
+    const left = (limit, used, dropped) => limit - Math.max(0, used - dropped);
+    return Math.max(0, Math.min(Infinity, ...v2.map((group) => left(Math.min(numberIn(group, 'memory.max', Infinity), numberIn(group, 'memory.high', Infinity)), numberIn(group, 'memory.current', 0), statIn(group, 'inactive_file'))), ...v1.map((group) => left(numberIn(group, 'memory.limit_in_bytes', Infinity), numberIn(group, 'memory.usage_in_bytes', 0), statIn(group, 'total_inactive_file')))));
+}
+/** How many CPUs its groups let a process use at the same time; Infinity: no limit. */
+function cpusAllowed(process, at = kernel) {
+    const { v1, v2 } = groupsOf(process, 'cpu', at);
+    // "max 100000" is no quota, and so is -1.
+    const share = (quota, period) => (quota > 0 && period > 0 ? quota / period : Infinity);
+    return Math.min(Infinity, ...v2.map((group) => {
+        const [quota, period] = (textIn(group, 'cpu.max') ?? '').split(' ').map(Number);
+        return share(quota ?? 0, period ?? 0);
+    }), ...v1.map((group) => share(numberIn(group, 'cpu.cfs_quota_us', -1), numberIn(group, 'cpu.cfs_period_us', 0))));
+}
+/** The folders of the process's group and of all around it: a limit counts for all that is below. */
+function groupsOf(process, controller, { proc, cgroup }) {
+    const lines = (textIn(proc, (0,external_node_path_namespaceObject.join)(String(process), 'cgroup')) ?? '').split('\n').map((line) => {
+        const [, controllers = '', ...path] = line.split(':');
+        return { controllers: controllers.split(','), path: path.join(':') };
+    });
+    const pathOf = (name) => lines.find(({ controllers }) => controllers.includes(name))?.path;
+    return {
+        v1: foldersUpTo((0,external_node_path_namespaceObject.join)(cgroup, controller), pathOf(controller)),
+        v2: foldersUpTo(cgroup, pathOf('')),
+    };
+}
+/** Without a namespace of its own a container sees a path that is not mounted there: its group is the mount's top. */
+function foldersUpTo(top, path) {
+    if (path === undefined || !path.startsWith('/'))
+        return [];
+    const folders = [(0,external_node_path_namespaceObject.join)(top, path)];
+    while (path !== '/') {
+        path = (0,external_node_path_namespaceObject.dirname)(path);
+        folders.push((0,external_node_path_namespaceObject.join)(top, path));
+    }
+    return folders;
+}
+function textIn(folder, name) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(folder, name), 'utf8').trim();
+    }
+    catch {
+        return null;
+    }
+}
+/** @param otherwise where there is no such file, or a word such as "max" in it */
+function numberIn(folder, name, otherwise) {
+    const text = textIn(folder, name) ?? '';
+    return /^-?\d+$/.test(text) ? Number(text) : otherwise;
+}
+function statIn(folder, name) {
+    const line = new RegExp(`^${name} (\\d+)$`, 'm').exec(textIn(folder, 'memory.stat') ?? '');
+    return Number(line?.[1] ?? 0);
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/instances.js
 
-/** How many workers the release asks for; 0 stands for one per core of the server. */
-function instancesOf({ instances }) {
-    return instances === 0 ? (0,external_node_os_namespaceObject.cpus)().length : instances;
+
+/** How many workers the release asks for; 0 stands for one per core that this process may use. */
+function instancesOf({ instances }, at = kernel) {
+    return instances === 0 ? Math.ceil(Math.min((0,external_node_os_namespaceObject.cpus)().length, cpusAllowed('self', at))) : instances;
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/memory.js
 /** Whether the server has room for the old workers and the new ones at the same time. */
 
 
+
 /** What a worker of a small Next.js app takes (seen with 14 to 16), where none runs that could be measured. */
 const USUAL = 120 * 1024 * 1024;
 /** A new worker may take this much more than the old ones do. */
 const HEADROOM = 1.2;
-/** @param available bytes; the kernel's own estimate by default */
-function mayRunTogether(running, instances, available = availableMemory()) {
+/** @param available bytes: see `availableMemory` */
+function mayRunTogether(running, instances, available) {
     const measured = running.map(({ memoryBytes }) => memoryBytes).filter((bytes) => bytes > 0);
     const each = measured.length === 0 ? USUAL : Math.max(...measured);
     return instances <= 1 || instances * each * HEADROOM <= available;
 }
-function availableMemory() {
+/** In bytes. @param daemon PM2's: the workers are in its control groups, and under their limits; null: there is none */
+function availableMemory(daemon, at = kernel) {
+    return Math.min(machineMemory(at), memoryLeft(daemon ?? 'self', at));
+}
+/** The kernel's own estimate. */
+function machineMemory({ proc }) {
     try {
-        const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec((0,external_node_fs_namespaceObject.readFileSync)('/proc/meminfo', 'utf8'))?.[1];
+        const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec((0,external_node_fs_namespaceObject.readFileSync)(`${proc}/meminfo`, 'utf8'))?.[1];
         return kilobytes === undefined ? (0,external_node_os_namespaceObject.totalmem)() : Number(kilobytes) * 1024;
     }
     catch {
@@ -3453,19 +3881,38 @@ function availableMemory() {
 
 
 /**
- * @param live the release that is live; null where there is none, or nothing is known of it
- * @throws Failure `overtaken` when it came from a later run of the same workflow and branch
+ * @param live the current release; null where there is none
+ * @throws Failure `overtaken` when it came from a later run of the same repository and branch
  */
-function assertNotOvertaken(run, live) {
-    const comparable = live !== null && run.runNumber > 0 && run.workflow !== '' && live.workflow === run.workflow;
-    if (!comparable || live.ref !== run.ref || live.runNumber <= run.runNumber)
+async function assertNotOvertaken(layout, run, live) {
+    if (live === null)
         return;
-    // Somebody asked for this run once more: that is no accident.
-    if (run.runAttempt > 1)
+    const info = await readInfo(layout, live).catch(() => null);
+    const verification = await verificationOf(layout, live).catch(() => null);
+    // Whoever went back to it, or deployed it by hand, did not mean to keep the next push out.
+    if (info === null || verification?.kind === 'rollback' || !isLater(info, run))
         return;
-    throw new failure_Failure('overtaken', `run ${run.runNumber} of ${run.workflow} came late: ${live.id} of the later run ${live.runNumber} is live already`, {
+    throw new failure_Failure('overtaken', `${named(run)} was overtaken: ${named(info, 'run')} has already deployed ${live}.`, {
         remedy: 'Nothing needs to be done. To go back on purpose, use `command: rollback`, or run this one again by hand.',
     });
+}
+/** Whether a release came from a later run than this one, where the two can be compared and nobody asked for either. */
+function isLater(release, run) {
+    const [theirs, ours] = [runIn(release.runUrl), runIn(run.runUrl)];
+    const comparable = theirs.repository === ours.repository && release.ref === run.ref;
+    const asked = run.runAttempt > 1 || isManual(run) || isManual(release);
+    return comparable && !asked && theirs.id > ours.id;
+}
+/** GitHub's ids of runs grow within a repository, whatever becomes of its workflows. */
+function runIn(url) {
+    const [, repository = '', id = '0'] = /^(.+)\/actions\/runs\/(\d+)$/.exec(url) ?? [];
+    return { repository, id: Number(id) };
+}
+function isManual({ event }) {
+    return event === 'workflow_dispatch' || event === 'repository_dispatch';
+}
+function named({ workflow, runNumber }, word = 'Run') {
+    return `${word} ${runNumber} of "${workflow}"`;
 }
 /**
  * Another deploy went its whole way before this activation had the lock, or before it was resumed: its release stays.
@@ -3497,7 +3944,14 @@ async function leaveAsIs(activation, failure) {
     const served = servedRelease(workers);
     const verified = served !== null && (await activatedAt(layout, served).catch(() => null)) !== null;
     const status = served === live && verified ? 'restored' : 'down';
-    return { status, live: served, previous: live, failure: failure.toRecord(), workers: toStates(workers) };
+    return {
+        status,
+        live: served,
+        previous: live,
+        rollsBackTo: null,
+        failure: failure.toRecord(),
+        workers: toStates(workers),
+    };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/replaced.js
@@ -3594,7 +4048,8 @@ function listOf(addresses) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/evidence.js
-/** The end of the workers' own logs: the evidence when they fail. */
+/** The end of the workers' own logs, and of PM2's: the evidence when they fail. */
+
 
 
 /** Logs grow without a limit; this much of each one's end is read, in bytes. */
@@ -3607,6 +4062,23 @@ async function logsSince(processes, since) {
     const files = [...new Set(processes.flatMap(({ errorLog, outLog }) => [outLog, errorLog]))];
     const texts = await Promise.all(files.map((file) => evidence_endOf(file, since.get(file) ?? 0).catch(() => '')));
     return texts.filter((text) => text !== '').join('\n');
+}
+/** The daemon's own log. */
+function daemonLog(pm2Home) {
+    return (0,external_node_path_namespaceObject.join)(pm2Home, 'pm2.log');
+}
+/**
+ * What stands in the daemon's log alone since `since` (bytes by file): why Node itself ended or never began, such as
+ * a flag that it does not know, a module that it cannot preload, or a heap that is full. Lines about other apps are
+ * left out. Never throws.
+ */
+async function daemonLogSince(pm2Home, appName, since) {
+    const file = daemonLog(pm2Home);
+    const text = await evidence_endOf(file, since.get(file) ?? 0).catch(() => '');
+    // `2026-11-26T03:00:00: PM2 log: App [site:0] exited with code [1] via signal [SIGINT]` (5.4 to 7).
+    const appOf = (line) => /\bApp \[(.+):\d+\]/.exec(line)?.[1] ?? appName;
+    const lines = text.split('\n').filter((line) => appOf(line) === appName);
+    return lines.join('\n');
 }
 async function evidence_endOf(file, since) {
     return withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_NONBLOCK, 0, async (handle) => {
@@ -3761,17 +4233,18 @@ async function goBackWhateverDies(activation, previous) {
  * the old one in its place.
  */
 async function goBack(activation, previous) {
-    const { layout, pm2, appName, target, times } = activation;
+    const { job, layout, pm2, appName, target, times } = activation;
     const { release, runtime } = previous;
     // The failed release may have served for a moment, although it was never shown to.
     await carryOldStatic(activation, release, [target.release]);
-    const app = pm2App(layout, appName, runtime, times);
+    const app = pm2App(layout, appName, previous, times);
     const instances = instancesOf(runtime);
     const present = await pm2.list(appName);
     const oneByOne = async () => {
         // The workers that were told to stay hold the places that a reload needs.
         await activation.announce({ stay: 0 }).catch(() => undefined);
-        await bringUp(activation, app, release, instances, mayRunTogether(present, instances), times.heal);
+        const together = mayRunTogether(present, instances, availableMemory(await daemonPid(job.pm2Home)));
+        await bringUp(activation, app, release, instances, together, times.heal);
     };
     const left = await othersStay(activation, previous);
     const heals = left > 0 && (left >= times.heal || !(await stillServes(activation)));
@@ -3844,13 +4317,18 @@ async function restore_verdict(activation, status, failure) {
         status,
         live: status === 'restored' ? activation.previous.release : servedRelease(workers),
         previous: activation.live,
+        rollsBackTo: null,
         failure: failure.toRecord(),
         workers: toStates(workers),
     };
 }
-async function withEvidence({ pm2, appName, logs }, during, failure) {
+/** Of PM2's own log, which is about its daemon in the first place. */
+const DAEMON_LINES = 15;
+async function withEvidence({ job, pm2, appName, logs }, during, failure) {
     const text = await pm2.list(appName).then((processes) => logsSince(processes, logs), () => '');
-    const evidence = [failure.evidence ?? '', lastLines(text)].filter((part) => part !== '').join('\n');
+    const daemon = await daemonLogSince(job.pm2Home, appName, logs);
+    const parts = [failure.evidence ?? '', lastLines(daemon, DAEMON_LINES), lastLines(text)];
+    const evidence = parts.filter((part) => part !== '').join('\n');
     const remedy = failure.remedy ?? remedies[failure.code];
     const message = `${failure.message} (during ${during})`;
     return failure.reworded(message, remedy === undefined ? { evidence } : { evidence, remedy });
@@ -3865,6 +4343,7 @@ const remedies = {
 
 ;// CONCATENATED MODULE: ./build/agent/activation/activate.js
 /** The way forward: pre-activate → swap → reload → health-check, and back when any of it fails. */
+
 
 
 
@@ -3917,6 +4396,8 @@ async function activate(activation) {
         current = 'health-check';
         await step('health-check', `${runtime.health.path}, observed for ${runtime.observeMs} ms`, async () => {
             await observe(activation, release, workers, runtime);
+            // Whoever took no lock of ours may have come to the same port meanwhile.
+            await assertNoOtherDoor(layout.base, runtime, await activation.pm2.all());
             await hook(activation, 'post-activate');
             await dismissOthers(activation);
             await checkAlone(activation, workers);
@@ -3935,12 +4416,13 @@ async function activate(activation) {
 }
 /** All that can be found out or done beforehand: from the swap on every second counts, and the disk may be full. */
 async function prepare(activation) {
-    const { job, layout, target, previous, live, before, replaced, app, times, takenUp, announce, journal } = activation;
+    const { job, layout, appName, pm2, target, previous, live, before, replaced, app } = activation;
+    const { times, takenUp, announce, journal } = activation;
     const { release, runtime } = target;
     const foreign = before.filter((process) => !isOurs(process, app)).length;
     await assertWanted(activation);
     if (job.request.kind === 'deploy' && live !== null && live !== release) {
-        assertNotOvertaken(job.request.run, await readInfo(layout, live).catch(() => null));
+        await assertNotOvertaken(layout, job.request.run, live);
     }
     const records = await readWorkers(layout.workers);
     const daemon = await daemonPid(job.pm2Home);
@@ -3948,9 +4430,10 @@ async function prepare(activation) {
     const there = takenUp
         ? records.filter((worker) => worker.release === release && !worker.candidate).length
         : 0;
-    const together = mayRunTogether(before, instancesOf(runtime) - there);
-    await assertPortIsOurs(runtime.host, runtime.port, { processes: before, records, daemon });
-    assertNameIsOurs(layout, before);
+    const together = mayRunTogether(before, instancesOf(runtime) - there, availableMemory(daemon));
+    // What has swapped may listen there already.
+    const said = takenUp ? null : job.request.said;
+    await assertClaims({ layout, appName, address: runtime, said }, { all: await pm2.all(), daemon });
     const serving = before.length > 0 && foreign === 0;
     if (serving && previous !== null && !takenUp)
         assertMayMove(previous.runtime, runtime);
@@ -4024,10 +4507,13 @@ function describeSwap({ target, replaced: { current } }) {
         ? swap
         : `${swap}; it replaces current -> ${current}, which is put back if this deploy fails`;
 }
-function describeReload({ before, target }, foreign, together) {
+function describeReload({ before, replaced, target }, foreign, together) {
     const remarks = [`${instancesOf(target.runtime)} workers`];
     if (foreign > 0) {
         remarks.push(`started anew, with a short gap: Gapless did not start ${foreign} of the ${before.length} before`);
+        const { addresses } = replaced;
+        if (addresses.length > 0)
+            remarks.push(`before, the app listened on ${listOf(addresses)}`);
     }
     if (!together)
         remarks.push('one after the other, because memory is short');
@@ -4062,15 +4548,33 @@ async function checkAlone(activation, workers) {
 async function settle(activation) {
     const { job, layout, target, live, pm2 } = activation;
     const { release } = target;
-    await bestEffort(activation, activation.withRoom(() => markVerified(layout, release, job.request.activation)), 'Could not mark the release as verified');
+    const { activation: id, kind, replaces } = job.request;
+    const serving = { activation: id, kind, replaced: replaces ?? live };
+    await bestEffort(activation, activation.withRoom(() => markServing(layout, release, serving)), 'Could not mark the release as verified');
     await bestEffort(activation, forgetReplaced(layout), 'Could not forget what the release replaced');
     await bestEffort(activation, pm2.save(), 'PM2 could not save its process list for the next boot');
     const workers = await listWorkers(activation).catch(() => []);
-    return { status: 'live', live: release, previous: live, failure: null, workers: toStates(workers) };
+    const rollsBackTo = await previousRelease(layout, release).catch(() => null);
+    return {
+        status: 'live',
+        live: release,
+        previous: live,
+        rollsBackTo,
+        failure: null,
+        workers: toStates(workers),
+    };
 }
 /** Notes a failure in the journal instead of throwing it. */
 async function bestEffort({ journal }, act, problem) {
     await act.catch((error) => journal.note('health-check', `${problem}: ${error.message}`));
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/goal.js
+
+/** @throws Failure `release-damaged` */
+async function readGoal(layout, release) {
+    const [runtime, { entry }] = await Promise.all([readRuntime(layout, release), readInfo(layout, release)]);
+    return { release, runtime, entry };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/interrupted.js
@@ -4157,6 +4661,9 @@ function timesOf(releases) {
 
 
 
+
+
+
 /**
  * @param entries what the journal has, of all activations
  * @throws where the target cannot be read; nothing has been touched then
@@ -4164,7 +4671,7 @@ function timesOf(releases) {
 async function beginActivation(job, journal, entries, pm2) {
     const layout = layoutOf(job.base);
     const { appName, request } = job;
-    const target = { release: request.release, runtime: await readRuntime(layout, request.release) };
+    const target = await readGoal(layout, request.release);
     const live = await liveRelease(layout);
     const all = await pm2.all();
     const before = await pm2.list(appName);
@@ -4178,8 +4685,7 @@ async function beginActivation(job, journal, entries, pm2) {
     const isElsewhere = replaced.current !== null && !ours.some(isRunningUnder);
     const back = isElsewhere ? null : await fallback(layout, live, request.release);
     // A previous release that is damaged must not keep a good one from going live.
-    const runtime = back === null ? null : await readRuntime(layout, back).catch(() => null);
-    const previous = back === null || runtime === null ? null : { release: back, runtime };
+    const previous = back === null ? null : await readGoal(layout, back).catch(() => null);
     const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
     let news = { observe: true, stay: times.stay, halt: false };
     const { ballast } = activationFiles(layout, request.activation);
@@ -4195,11 +4701,14 @@ async function beginActivation(job, journal, entries, pm2) {
         history: entries.filter(({ activation }) => activation === request.activation),
         takenUp,
         succeeded: wasSucceeded(entries, request.activation),
-        app: pm2App(layout, appName, target.runtime, times),
+        app: pm2App(layout, appName, target, times),
         times,
         before,
         replaced,
-        logs: await logSizes(before),
+        logs: await logSizes([
+            daemonLog(job.pm2Home),
+            ...before.flatMap(({ errorLog, outLog }) => [errorLog, outLog]),
+        ]),
         journal,
         async step(name, detail, act) {
             await journal.begin(name, detail);
@@ -4229,11 +4738,10 @@ async function beginActivation(job, journal, entries, pm2) {
 async function fallback(layout, live, target) {
     if (live !== null && (await activatedAt(layout, live).catch(() => null)) !== null)
         return live;
-    const verified = await previousRelease(layout, [live, target]);
+    const verified = await previousRelease(layout, live, target);
     return verified ?? (live === target ? null : live);
 }
-async function logSizes(processes) {
-    const files = processes.flatMap(({ errorLog, outLog }) => [errorLog, outLog]);
+async function logSizes(files) {
     const sizes = files.map(async (file) => [file, (await (0,promises_namespaceObject.stat)(file).catch(() => ({ size: 0 }))).size]);
     return new Map(await Promise.all(sizes));
 }
@@ -4243,6 +4751,7 @@ async function logSizes(processes) {
  * The activation: from the swap to the verdict, and back if need be. It runs detached from the SSH session, so
  * that it ends in a verdict whatever happens to the runner; the runner only reads the journal.
  */
+
 
 
 
@@ -4325,7 +4834,8 @@ async function underLock(job, layout, journal, progress) {
         await endOrphanedCandidates(layout);
         const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home);
         try {
-            const verdict = await activate(await beginActivation(job, journal, entries, pm2));
+            const begun = await beginActivation(job, journal, entries, pm2);
+            const verdict = await withPort(begun, () => activate(begun));
             // Before the lock is given back: nobody may come between and find this one without an end.
             progress.concluded = true;
             await journal.verdict(verdict);
@@ -4340,6 +4850,28 @@ async function underLock(job, layout, journal, progress) {
         await dismiss(layout, activation).catch(console.error);
         await dropPreparedLinks(layout).catch(console.error);
         await lock.release().catch(console.error);
+    }
+}
+/** While nobody else opens the same port: see port-lock.ts. */
+async function withPort({ job, layout, target, takenUp, journal }, act) {
+    const { run, lockTimeoutMs, activation } = job.request;
+    const { withdrawn } = activationFiles(layout, activation);
+    const { port } = target.runtime;
+    const lock = await takePort(job.pm2Home, port, run.runUrl || activation, takenUp ? 0 : lockTimeoutMs, {
+        activation,
+        onWait: (holder) => void journal.note('lock', `waiting for port ${port}, which is being opened by ${holder}`),
+        giveUp: () => exists(withdrawn),
+    }).catch((error) => {
+        // After the swap there is no way out but forward or back.
+        if (takenUp)
+            return null;
+        throw error;
+    });
+    try {
+        return await act();
+    }
+    finally {
+        await lock?.release().catch(console.error);
     }
 }
 /**
@@ -4424,6 +4956,27 @@ function pm2Missing(searched, node) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/agent/activation/longest-step.js
+
+
+
+
+const longest_step_MARGIN = 5 * 60_000;
+/** @param request null where only the journal knows the activation any more */
+async function longestStep(layout, request) {
+    const ids = await releaseIds(layout);
+    const read = await Promise.all(ids.map((id) => readRuntime(layout, id).catch(() => null)));
+    const runtimes = read.filter((runtime) => runtime !== null);
+    const waits = Math.max(request?.lockTimeoutMs ?? 0, LONGEST_HOOK) + longest_step_MARGIN;
+    if (runtimes.length === 0)
+        return waits;
+    const { listen, kill } = timesOf(runtimes);
+    const instances = Math.max(...runtimes.map((runtime) => instancesOf(runtime)));
+    // Where memory is short the workers are replaced one by one, after those of the last activation have left. The way
+    // back may do so twice: under a new daemon once more.
+    return waits + 2 * (instances + 1) * (listen + kill);
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/start.js
 /** The session's side of an activation: starts it as a process of its own, and watches its journal. */
 
@@ -4442,11 +4995,9 @@ function pm2Missing(searched, node) {
 
 
 
-/**
- * @param onEntry called with each entry of its journal
- * @throws Failure `activation-died` if its process ended without a verdict, twice
- */
-async function startActivation(context, request, onEntry) {
+
+/** @throws Failure `activation-died` if its process ended without a verdict, twice; `activation-silent` if it hangs */
+async function startActivation(context, request, watcher) {
     const { layout, appName, pm2, pm2Home } = context;
     const { activation } = request;
     const job = {
@@ -4460,7 +5011,10 @@ async function startActivation(context, request, onEntry) {
     await writeFileAtomic(activationFiles(layout, activation).job, JSON.stringify(job), 0o600);
     const from = (await (0,promises_namespaceObject.stat)(layout.journal).catch(() => ({ size: 0 }))).size;
     const running = spawnActivation(context, activation);
-    return follow(layout, activation, from, running, () => spawnActivation(context, activation), onEntry);
+    return follow(layout, activation, from, running, () => spawnActivation(context, activation), {
+        silenceMs: await longestStep(layout, request),
+        ...watcher,
+    });
 }
 /** How long an activation that was just started may take to say who it is, in ms. */
 const start_START = 5000;
@@ -4469,9 +5023,10 @@ const start_START = 5000;
  * it can be repeated.
  * @param context asked for only where it must be taken up
  * @param withdraw end it, unless it has swapped: its run was cancelled
- * @throws Failure `unknown-activation` if it never began, `activation-died` if it ended without a verdict, twice
+ * @throws Failure `unknown-activation` if it never began, `activation-died` if it ended without a verdict, twice,
+ *   `activation-silent` if it hangs
  */
-async function watchActivation(layout, context, activation, withdraw, onEntry) {
+async function watchActivation(layout, context, activation, withdraw, watcher) {
     const files = activationFiles(layout, activation);
     const begun = await exists(files.job);
     if (!begun && !(await hasEntries(layout, activation))) {
@@ -4482,7 +5037,10 @@ async function watchActivation(layout, context, activation, withdraw, onEntry) {
     }
     const since = performance.now();
     const running = () => ownerLives(files.owner) ?? performance.now() - since <= start_START;
-    return follow(layout, activation, 0, running, () => spawnActivation(context(), activation), onEntry);
+    return follow(layout, activation, 0, running, () => spawnActivation(context(), activation), {
+        silenceMs: await longestStep(layout, (await readJob(files.job))?.request ?? null),
+        ...watcher,
+    });
 }
 async function hasEntries({ journal }, activation) {
     for await (const _ of followJournal(journal, 0, activation, () => true))
@@ -4531,8 +5089,16 @@ function attempt(start, onError) {
         return null;
     }
 }
+/** A process that runs and does nothing: its disk hangs, or somebody stopped it. It is not killed: it may have swapped. */
+function silent(silenceMs) {
+    const minutes = Math.round(silenceMs / 60_000);
+    return new failure_Failure('activation-silent', `The activation on the server is running, but has made no progress for ${minutes} minutes.`, {
+        remedy: 'Check the disks of the server, and whether the process was stopped. `command: status` names the process ' +
+            'that holds the lock: end it with `kill -9`, and deploy again.',
+    });
+}
 /** @param again starts its process once more, where it died without a verdict */
-async function follow(layout, activation, from, first, again, onEntry) {
+async function follow(layout, activation, from, first, again, { onEntry, alive, silenceMs }) {
     const { job, log } = activationFiles(layout, activation);
     let position = from;
     let trouble = '';
@@ -4542,8 +5108,16 @@ async function follow(layout, activation, from, first, again, onEntry) {
         const running = attempt(start, (error) => (trouble = error.message));
         if (running === null)
             break;
-        for await (const { entry, end } of followJournal(layout.journal, position, activation, () => !running())) {
+        let heard = performance.now();
+        const ended = () => {
+            if (running() && performance.now() - heard > silenceMs)
+                throw silent(silenceMs);
+            alive();
+            return !running();
+        };
+        for await (const { entry, end } of followJournal(layout.journal, position, activation, ended)) {
             position = end;
+            heard = performance.now();
             onEntry(entry);
             if (entry.verdict !== null)
                 return entry.verdict;
@@ -4574,12 +5148,12 @@ async function follow(layout, activation, from, first, again, onEntry) {
  * must be there, and shared paths lead out of the release; all others must have the bytes that arrived.
  * @throws Failure `release-damaged` naming the first path that does not match
  */
-async function auditRelease(layout, id) {
+async function auditRelease(layout, id, alive = () => undefined) {
     const directory = releaseDirectory(layout, id);
     const { manifest } = releaseFiles(directory);
     const { entry: server, distDir, contentHash } = await readInfo(layout, id);
     const { sharedDirs, sharedFiles } = await readRuntime(layout, id);
-    const app = server.replace(/[^/]*$/, '');
+    const app = server.slice(0, server.lastIndexOf('/') + 1);
     const shared = [...sharedDirs, ...sharedFiles].map((path) => app + path);
     const hashFile = fileHasher();
     const damaged = (path, what) => new failure_Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
@@ -4610,6 +5184,7 @@ async function auditRelease(layout, id) {
             if (shared.some((path) => entry.path === path || entry.path.startsWith(`${path}/`)))
                 continue;
             await assertWhole(entry);
+            alive();
             if (entry.kind !== 'file')
                 continue;
             files += 1;
@@ -4742,13 +5317,21 @@ async function removeInterrupted(layout) {
 
 
 
+
+
 /** What has no owner, but is younger than this, may be about to get one, in ms. */
 const JUST_BEGUN = 60_000;
 /** An agent that no session has used for this long belongs to a version that nobody runs any more, in ms. */
 const AGENT_UNUSED = 7 * 24 * 60 * 60_000;
-/** @param keep verified releases to keep, the live one included */
-async function cleanUp(layout, keep, lockTimeoutMs) {
-    const lock = await takeLock(layout.lock, 'a cleanup', lockTimeoutMs);
+/**
+ * Leaves it to whoever holds the lock: another deploy, which cleans up after itself.
+ * @param keep verified releases to keep, the live one included
+ * @param activation of this run, whose process may still be giving back the lock
+ */
+async function cleanUp(layout, keep, activation = null, alive = () => undefined) {
+    const lock = await lockUnlessHeld(layout, activation);
+    if (typeof lock === 'string')
+        return { removed: [], inUse: [], kept: await releaseIds(layout), leftTo: lock };
     try {
         await endOrphanedCandidates(layout);
         const live = await liveRelease(layout);
@@ -4756,13 +5339,15 @@ async function cleanUp(layout, keep, lockTimeoutMs) {
         const doomed = await outdated(layout, keep, {
             ids,
             live,
-            previous: await previousRelease(layout, [live]),
+            previous: await previousRelease(layout, live),
             verified: await verifiedAmong(layout, ids),
         });
         const used = await releasesInUse(layout, ids);
         const removed = doomed.filter((id) => !used.has(id));
-        for (const id of removed)
+        for (const id of removed) {
             await removeRelease(layout, id);
+            alive();
+        }
         await removeLeftovers(layout);
         await removeOldAgents(layout);
         await trimJournal(layout.journal);
@@ -4771,10 +5356,29 @@ async function cleanUp(layout, keep, lockTimeoutMs) {
             removed,
             inUse: doomed.filter((id) => used.has(id)),
             kept: ids.filter((id) => !removed.includes(id)),
+            leftTo: null,
         };
     }
     finally {
         await lock.release();
+    }
+}
+/** An activation gives back the lock a moment after its verdict, in ms. */
+const AFTERMATH = 5000;
+/** @returns the lock, or who holds it */
+async function lockUnlessHeld({ lock }, activation) {
+    let holder = '';
+    const giveUp = async () => {
+        const other = await lockedFor(lock);
+        return other !== null && other !== activation;
+    };
+    try {
+        return await takeLock(lock, 'a cleanup', AFTERMATH, { onWait: (words) => (holder = words), giveUp });
+    }
+    catch (error) {
+        if (!['locked', 'withdrawn'].includes(failure_Failure.from(error).code))
+            throw error;
+        return holder;
     }
 }
 async function verifiedAmong(layout, ids) {
@@ -4799,7 +5403,7 @@ async function foreseeCleanUp(layout, keep, release) {
     const doomed = await outdated(layout, keep, {
         ids,
         live: release,
-        previous: await liveRelease(layout),
+        previous: ids.includes(release) ? await previousRelease(layout, release) : await liveRelease(layout),
         verified: [...verified].sort(),
     });
     const used = await releasesInUse(layout, ids);
@@ -6062,7 +6666,15 @@ function createUploads(layout) {
     };
 }
 async function upload_proven({ placement, reusedBytes }, progress) {
-    const tell = () => progress({ provenBytes: placement.provenBytes(), totalBytes: reusedBytes });
+    let told = -1;
+    const tell = () => {
+        const provenBytes = placement.provenBytes();
+        // On a disk that hangs nothing more is proven, and whoever waits must notice.
+        if (provenBytes === told)
+            return;
+        told = provenBytes;
+        progress({ provenBytes, totalBytes: reusedBytes });
+    };
     const timer = setInterval(tell, PROGRESS_MS);
     return placement.damaged.finally(() => clearInterval(timer));
 }
@@ -6204,8 +6816,6 @@ function secondAfter(id) {
 
 
 
-
-
 /** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
 async function compare(layout, { base, contentHash, distDir }, body) {
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
@@ -6225,22 +6835,22 @@ async function compare(layout, { base, contentHash, distDir }, body) {
     const lack = await lackOfRoom(nearestExisting(layout.base), need);
     return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() };
 }
-async function rehearse(layout, { release, run, address, keep }, { processes, daemon }) {
+async function rehearse({ layout, appName }, { release, run, address, said, keep }, running) {
     const live = await liveRelease(layout);
-    const { host, port } = address ?? (await readRuntime(layout, release ?? ''));
-    const records = await readWorkers(layout.workers);
-    const named = await ending(async () => assertNameIsOurs(layout, processes));
+    const where = address ?? (await readRuntime(layout, release ?? ''));
+    const claims = [];
+    for (const check of checksOf({ layout, appName, address: where, said }, running)) {
+        claims.push(await ending(check));
+    }
+    const foreign = running.all.filter((process) => process.name === appName && !isOurs(process, programOf(layout)));
     const findings = [
         waiting(await lockHolder(layout.lock)),
         interrupted(await interruptedActivation(layout)),
-        release === null && live !== null
-            ? await ending(async () => assertNotOvertaken(run, await readInfo(layout, live).catch(() => null)))
-            : null,
-        named,
-        await ending(() => assertPortIsOurs(host, port, { processes, records, daemon })),
+        release === null ? await ending(() => assertNotOvertaken(layout, run, live)) : null,
+        ...claims,
         rehearse_replacing(await foreignCurrent(layout)),
         // It would not come to that where the run ends before.
-        named === null ? gap(processes.filter((process) => !isOurs(process, programOf(layout)))) : null,
+        claims.every((finding) => finding === null) ? gap(foreign) : null,
     ];
     return {
         findings: findings.filter((finding) => finding !== null),
@@ -6419,8 +7029,6 @@ function closeToOthers() {
 
 
 
-
-
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, agentFile }) {
     const layout = layoutOf(base);
@@ -6431,19 +7039,6 @@ function createOperations({ base, appName, binPath, agentFile }) {
         if (search.found !== null)
             return search.found;
         throw pm2Missing(search.searched, process.execPath);
-    };
-    /** The Node that PM2 runs the workers with: its daemon's own. */
-    const workerNode = async () => {
-        const daemon = await daemonPid(home);
-        if (daemon === null)
-            return process.execPath;
-        try {
-            const node = (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${daemon}/exe`);
-            return node.endsWith(' (deleted)') ? process.execPath : node;
-        }
-        catch {
-            return process.execPath;
-        }
     };
     const existing = async (id) => {
         if (await isRelease(layout, id))
@@ -6460,6 +7055,18 @@ function createOperations({ base, appName, binPath, agentFile }) {
         const pm2 = await connectPm2(search.found, home, { mayStart: false });
         try {
             return await listWorkers({ layout, pm2, appName });
+        }
+        finally {
+            pm2.close();
+        }
+    };
+    const running = async () => {
+        const daemon = await daemonPid(home);
+        if (search.found === null || daemon === null)
+            return { all: [], daemon };
+        const pm2 = await connectPm2(search.found, home, { mayStart: false });
+        try {
+            return { all: await pm2.all(), daemon };
         }
         finally {
             pm2.close();
@@ -6502,29 +7109,22 @@ function createOperations({ base, appName, binPath, agentFile }) {
             fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
             commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
             compare: (params, { body }) => compare(layout, params, body),
-            rehearse: async (params) => rehearse(layout, params, {
-                processes: (await workers()).map(({ process }) => process),
-                daemon: await daemonPid(home),
-            }),
-            audit: async ({ id }) => {
+            rehearse: async (params) => rehearse({ layout, appName }, params, await running()),
+            audit: async ({ id }, { alive }) => {
                 await existing(id);
-                return auditRelease(layout, id);
+                return auditRelease(layout, id, alive);
             },
-            verify: async ({ id }) => {
+            verify: async ({ id, said }, { alive }) => {
                 await existing(id);
                 makeFolders(layout);
                 await endOrphanedCandidates(layout);
                 await assertLauncher(layout, id);
                 const runtime = await readRuntime(layout, id);
-                const processes = (await workers()).map(({ process }) => process);
-                const records = await readWorkers(layout.workers);
-                assertNameIsOurs(layout, processes);
-                await assertPortIsOurs(runtime.host, runtime.port, {
-                    processes,
-                    records,
-                    daemon: await daemonPid(home),
-                });
-                return verifyCandidate(layout, id, runtime, await workerNode());
+                const now = await running();
+                await assertClaims({ layout, appName, address: runtime, said }, now);
+                const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)));
+                const start = await workerStart(base, home, kept?.definition ?? null);
+                return verifyCandidate(layout, id, runtime, start, alive);
             },
             discard: async ({ id, remove }) => {
                 const live = await liveRelease(layout);
@@ -6540,9 +7140,9 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 await removeRelease(layout, id);
                 return { removed: true };
             },
-            activate: (request, { event }) => startActivation(context(), request, event),
-            watch: ({ activation, withdraw }, { event }) => watchActivation(layout, context, activation, withdraw, event),
-            cleanup: ({ keep, lockTimeoutMs }) => cleanUp(layout, keep, lockTimeoutMs),
+            activate: (request, { event, alive }) => startActivation(context(), request, { onEntry: event, alive }),
+            watch: ({ activation, withdraw }, { event, alive }) => watchActivation(layout, context, activation, withdraw, { onEntry: event, alive }),
+            cleanup: ({ keep, activation }, { alive }) => cleanUp(layout, keep, activation, alive),
         },
         end: () => uploads.abandon(),
     };
@@ -6636,7 +7236,11 @@ async function serveSession(input, write, { handlers, end }) {
     async function answer({ id, operation, params, body }) {
         const data = body ? readBody(frames) : noBody();
         try {
-            const call = { body: data, event: (value) => reply({ id, kind: 'event', value }) };
+            const call = {
+                body: data,
+                event: (value) => reply({ id, kind: 'event', value }),
+                alive: atMostEvery(ALIVE, () => reply({ id, kind: 'alive', value: null })),
+            };
             reply({ id, kind: 'result', value: await handle(operation, params, call) });
         }
         catch (error) {
@@ -6650,6 +7254,18 @@ async function serveSession(input, write, { handlers, end }) {
         const checked = operations[operation].params(params, operation);
         return handlers[operation](checked, call);
     }
+}
+/** Between two signs of life, in ms. */
+const ALIVE = 5000;
+function atMostEvery(pauseMs, act) {
+    let last = performance.now();
+    return () => {
+        const now = performance.now();
+        if (now - last < pauseMs)
+            return;
+        last = now;
+        act();
+    };
 }
 /**
  * The data frames up to the end frame. Its iterator may be left and taken up again, even while a stream that

@@ -109,6 +109,18 @@ function lastActivation(appDirectory) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/launcher/candidate.js
+/** What PM2 does to a process before the launcher runs, done to a candidate, so that it meets what a worker meets. */
+/** @param directory the release's folder */
+function becomeLikeWorker(directory) {
+    // PM2 starts Node in its daemon's folder, and only then changes to the app's (ProcessContainer.js, 5.4 to 7).
+    process.chdir(directory);
+    process.argv.splice(2);
+    process.setSourceMapsEnabled?.(true);
+    // PM2's own listener: with one, Node does not end the process.
+    process.on('unhandledRejection', (error) => console.error('gapless: unhandled rejection:', error));
+}
+
 ;// CONCATENATED MODULE: ./build/launcher/environment.js
 const SYSTEM = 'HOME USER LOGNAME SHELL PATH LANG LANGUAGE TZ TMPDIR XDG_RUNTIME_DIR';
 /** Trust stores that an administrator gave to all programs. */
@@ -123,9 +135,9 @@ function applyEnvironment(env, runtime) {
             delete env[name];
     }
     Object.assign(env, { NODE_ENV: 'production' }, runtime.env);
-    // Next listens where these say. Shells export HOSTNAME as the machine's name, so it is always set.
+    // Where the door listens is not what Next.js is told: with HOSTNAME=127.0.0.1 it takes the paths that middleware
+    // rewrites for those of another host, and answers 500 behind a proxy that speaks TLS (14.2, 15.5, 16.4).
     env['PORT'] = String(runtime.port);
-    env['HOSTNAME'] = runtime.host;
 }
 
 ;// CONCATENATED MODULE: external "node:net"
@@ -234,57 +246,261 @@ function closeAfter(response) {
     response.setHeader('Connection', 'close');
 }
 
+;// CONCATENATED MODULE: ./build/launcher/configured-headers.js
+/**
+ * Lists the headers that Next.js itself would send with a file (14.2, 15.5, 16.4), in the order of the rules:
+ * a later one replaces an earlier one. A value that repeats a part of the path is left out.
+ */
+function configuredHeaders(rules, request) {
+    const [path = '', query = ''] = (request.url ?? '').split('?');
+    try {
+        return rules.flatMap((rule) => headersOf(rule, path, query, request));
+    }
+    catch {
+        // A later Next.js may write its rules in another way.
+        return [];
+    }
+}
+function headersOf({ source, regex, headers, has = [], missing = [] }, path, query, request) {
+    if (!new RegExp(regex, 'i').test(path))
+        return [];
+    const params = {};
+    const holds = (condition) => {
+        const found = match(condition, configured_headers_valueOf(condition, request, query));
+        Object.assign(params, found);
+        return found !== null;
+    };
+    if (!has.every(holds) || missing.some(holds))
+        return [];
+    const ofPath = source.match(/:[a-z]\w*/gi) ?? [];
+    return headers
+        .filter(({ value }) => !ofPath.some((param) => value.includes(param)))
+        .map(({ key, value }) => [key, fillIn(value, params)]);
+}
+function configured_headers_valueOf({ type, key = '' }, { headers }, query) {
+    switch (type) {
+        case 'header':
+            return headers[key.toLowerCase()]?.toString();
+        case 'cookie':
+            return cookies(headers.cookie)[key];
+        case 'query':
+            return new URLSearchParams(query).getAll(key).at(-1);
+        case 'host':
+            return headers.host?.split(':', 1)[0]?.toLowerCase();
+        default:
+            return undefined;
+    }
+}
+function cookies(header = '') {
+    return Object.fromEntries(header.split(';').map((pair) => {
+        const [name = '', ...value] = pair.split('=');
+        return [name.trim(), value.join('=').trim()];
+    }));
+}
+/** @returns the parts that the condition gives a name, or null where it does not hold */
+function match({ type, key = '', value }, found) {
+    if (!found)
+        return null;
+    if (!value)
+        return { [key.replace(/[^a-z]/gi, '')]: found };
+    const matched = new RegExp(`^${value}$`).exec(found);
+    if (matched === null)
+        return null;
+    return { ...(type === 'host' ? { host: matched[0] } : {}), ...matched.groups };
+}
+function fillIn(value, params) {
+    return value.replace(/:(\w+)[*+?]?/g, (whole, name) => params[name] ?? whole);
+}
+
+;// CONCATENATED MODULE: ./build/launcher/next-build.js
+/** What the Next.js build of a release says about itself, read from the release (14.2, 15.5, 16.4). */
+
+
+/**
+ * Reads the build of a release.
+ *
+ * @param release the release's folder
+ * @returns null where the release does not say where its static files are
+ */
+function readNextBuild(release) {
+    const info = readJson((0,external_node_path_namespaceObject.join)(release, '.gapless', 'release.json'));
+    if (typeof info?.staticPath !== 'string')
+        return null;
+    const staticFolder = (0,external_node_path_namespaceObject.join)(release, info.staticPath);
+    const ofBuild = (name) => readJson((0,external_node_path_namespaceObject.join)(staticFolder, '..', name));
+    const server = ofBuild('required-server-files.json');
+    const routes = ofBuild('routes-manifest.json');
+    return {
+        staticFolder,
+        // An empty id is none.
+        deploymentId: server?.config?.deploymentId || null,
+        headers: routes?.headers ?? [],
+    };
+}
+function readJson(file) {
+    try {
+        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'));
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/launcher/same-content.js
+
+const CHUNK = 65_536;
+/**
+ * Whether two files hold the same bytes. Links to one file are not read.
+ *
+ * @throws where one of them cannot be read
+ */
+function sameContent(a, b) {
+    const [left, right] = [(0,external_node_fs_namespaceObject.statSync)(a), (0,external_node_fs_namespaceObject.statSync)(b)];
+    if (left.ino === right.ino && left.dev === right.dev)
+        return true;
+    if (left.size !== right.size)
+        return false;
+    const opened = [];
+    try {
+        opened.push((0,external_node_fs_namespaceObject.openSync)(a, 'r'), (0,external_node_fs_namespaceObject.openSync)(b, 'r'));
+        const chunks = opened.map(() => Buffer.alloc(CHUNK));
+        for (;;) {
+            const [read, other] = opened.map((file, index) => (0,external_node_fs_namespaceObject.readSync)(file, chunks[index], 0, CHUNK, null));
+            if (read !== other || !chunks[0].subarray(0, read).equals(chunks[1].subarray(0, read)))
+                return false;
+            if (read === 0)
+                return true;
+        }
+    }
+    finally {
+        for (const file of opened)
+            (0,external_node_fs_namespaceObject.closeSync)(file);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/launcher/send-file.js
+
+
+const TYPES = {
+    '.js': 'application/javascript; charset=UTF-8',
+    '.mjs': 'application/javascript; charset=UTF-8',
+    '.css': 'text/css; charset=UTF-8',
+    '.json': 'application/json; charset=UTF-8',
+    '.map': 'application/json; charset=UTF-8',
+    '.txt': 'text/plain; charset=UTF-8',
+    '.svg': 'image/svg+xml',
+    '.png': 'image/png',
+    '.jpg': 'image/jpeg',
+    '.jpeg': 'image/jpeg',
+    '.gif': 'image/gif',
+    '.webp': 'image/webp',
+    '.avif': 'image/avif',
+    '.ico': 'image/x-icon',
+    '.woff': 'font/woff',
+    '.woff2': 'font/woff2',
+    '.ttf': 'font/ttf',
+    '.otf': 'font/otf',
+    '.wasm': 'application/wasm',
+    '.mp4': 'video/mp4',
+    '.webm': 'video/webm',
+    '.mp3': 'audio/mpeg',
+    '.pdf': 'application/pdf',
+};
+/**
+ * Sends a static file in the app's place. Caches must ask again before they reuse it: a proxy or middleware of the
+ * app may add headers that the launcher does not know.
+ *
+ * @param headers from the app's configuration
+ */
+function sendFile(file, headers, request, response) {
+    const content = (0,external_node_fs_namespaceObject.createReadStream)(file);
+    const fail = () => {
+        content.destroy();
+        // Its release was removed at this very moment, or the disk fails.
+        if (response.headersSent)
+            return void response.destroy();
+        for (const name of response.getHeaderNames())
+            response.removeHeader(name);
+        response.statusCode = 404;
+        response.end();
+    };
+    content.once('open', (descriptor) => {
+        try {
+            response.setHeader('Content-Type', TYPES[(0,external_node_path_namespaceObject.extname)(file).toLowerCase()] ?? 'application/octet-stream');
+            for (const [name, value] of headers)
+                response.setHeader(name, value);
+            response.setHeader('Cache-Control', 'public, max-age=0, must-revalidate');
+            // Of what was opened: by now the name may be gone.
+            response.setHeader('Content-Length', (0,external_node_fs_namespaceObject.fstatSync)(descriptor).size);
+        }
+        catch {
+            return fail();
+        }
+        if (request.method === 'GET')
+            return void content.pipe(response);
+        content.destroy();
+        response.end();
+    });
+    content.once('error', fail);
+    response.once('close', () => content.destroy());
+}
+
 ;// CONCATENATED MODULE: ./build/launcher/other-releases.js
 /**
- * Static files of other releases that this worker's Next.js cannot know: it lists its files when it boots (14.2,
- * 15.5, 16.4). While one release replaces another the workers of both answer, and a page of one asks the other
- * for its chunks and images. They are public, and have names that no other content has.
+ * Static files that the app behind this worker cannot answer for, or not rightly. Next.js lists its files when it
+ * boots (14.2, 15.5, 16.4), and while one release replaces another a page of one asks the workers of the other. A
+ * name says which content is meant only where all releases agree: `_buildManifest.js` of a fixed build id has another
+ * content in each.
  */
 
 
+
+
+
+
 /** Call before the app boots: what is there now is what it will list. */
-function otherReleases({ directory, staticPath }) {
-    const releases = (0,external_node_path_namespaceObject.join)(directory, '..');
-    const known = new Map();
-    const own = new Set(staticPath === null ? [] : filesIn((0,external_node_path_namespaceObject.join)(directory, staticPath)));
-    /** The file that is asked for, if it is only in another release. */
-    const elsewhere = (path) => {
-        const name = staticName(path);
-        if (name === undefined || own.has(name))
+function otherReleases({ directory }) {
+    const own = readNextBuild(directory);
+    const listed = new Set(own === null ? [] : filesIn(own.staticFolder));
+    const others = buildsBeside(directory);
+    /** The build whose file answers in the app's place, if there is one. */
+    const inPlaceOfApp = (url) => {
+        const { name, deployment } = staticFile(url);
+        if (own === null || name === undefined)
             return undefined;
-        for (const id of [...list(releases)].sort().reverse()) {
-            const folder = known.get(id) ?? staticPathOf((0,external_node_path_namespaceObject.join)(releases, id));
-            known.set(id, folder);
-            const file = folder === null ? undefined : (0,external_node_path_namespaceObject.join)(releases, id, folder, name);
-            if (file !== undefined && isFile(file))
-                return file;
+        const { builds, agreed } = others();
+        const ours = listed.has(name);
+        if (ours && agreed.has(name))
+            return undefined;
+        const holders = builds.filter(({ staticFolder }) => isFile((0,external_node_path_namespaceObject.join)(staticFolder, name)));
+        if (ours && holders.every((other) => sameFile(name, own, other))) {
+            agreed.add(name);
+            return undefined;
         }
-        return undefined;
+        if (ours)
+            holders.unshift(own);
+        const [meant, ...more] = holders.filter(({ deploymentId }) => deployment !== null && deploymentId === deployment);
+        // The deployment id makes the address the app's alone.
+        if (meant === own && more.length === 0)
+            return undefined;
+        return meant ?? holders[0];
     };
     const answer = (request, response) => {
         if (request.method !== 'GET' && request.method !== 'HEAD')
             return false;
-        const [path = '', query = ''] = (request.url ?? '').split('?');
-        if (path.includes(STATIC)) {
-            const file = elsewhere(path);
-            if (file === undefined)
-                return false;
-            send(file, 'public, max-age=31536000, immutable', request, response);
-            return true;
-        }
-        if (!path.endsWith('/_next/image'))
+        const url = request.url ?? '';
+        const image = imageSource(url);
+        const build = inPlaceOfApp(image ?? url);
+        // The optimizer finds the app's own images alone. Others are sent as they are.
+        if (build === undefined || (image !== undefined && build === own))
             return false;
-        const url = new URLSearchParams(query).get('url') ?? '';
-        const file = url.startsWith('/') ? elsewhere(url) : undefined;
-        if (file === undefined)
-            return false;
-        // As it is: the app's optimizer would not find it.
-        send(file, 'public, max-age=0, must-revalidate', request, response);
+        const file = (0,external_node_path_namespaceObject.join)(build.staticFolder, staticFile(image ?? url).name ?? '');
+        sendFile(file, configuredHeaders(build.headers, request), request, response);
         return true;
     };
     return {
         attach(app) {
-            if (staticPath === null)
+            if (own === null)
                 return;
             const listeners = app.listeners('request');
             app.removeAllListeners('request');
@@ -297,28 +513,57 @@ function otherReleases({ directory, staticPath }) {
         },
     };
 }
+/** The builds of all other releases on the server, as they are at each call. */
+function buildsBeside(directory) {
+    const releases = (0,external_node_path_namespaceObject.join)(directory, '..');
+    let others = { builds: [], agreed: new Set() };
+    let asOf = NaN;
+    return () => {
+        // Complete releases are moved in, and moved out again: the folder's own time tells.
+        const changed = (0,external_node_fs_namespaceObject.statSync)(releases, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+        if (changed === asOf)
+            return others;
+        asOf = changed;
+        const ids = list(releases).filter((id) => id !== (0,external_node_path_namespaceObject.basename)(directory));
+        const newestFirst = [...ids].sort().reverse();
+        const builds = newestFirst.flatMap((id) => readNextBuild((0,external_node_path_namespaceObject.join)(releases, id)) ?? []);
+        others = { builds, agreed: new Set() };
+        return others;
+    };
+}
 const STATIC = '/_next/static/';
-/** The part below the static folder, whatever base path or asset prefix comes before; undefined for anything odd. */
-function staticName(path) {
+/**
+ * The static file that an address names: the part below the static folder, whatever base path or asset prefix comes
+ * before, and undefined for anything odd.
+ */
+function staticFile(url) {
+    const [path = '', query = ''] = url.split('?');
     const at = path.indexOf(STATIC);
+    const deployment = new URLSearchParams(query).get('dpl');
     if (at < 0)
-        return undefined;
+        return { name: undefined, deployment };
     try {
-        const name = decodeURIComponent(path.slice(at + STATIC.length).replace(/\?.*$/, ''));
+        const name = decodeURIComponent(path.slice(at + STATIC.length));
         const safe = name !== '' && !name.includes('\0') && external_node_path_namespaceObject.posix.normalize(`/${name}`) === `/${name}`;
-        return safe ? name : undefined;
+        return { name: safe ? name : undefined, deployment };
     }
     catch {
-        return undefined;
+        return { name: undefined, deployment };
     }
 }
-function staticPathOf(release) {
+/** The image of this site that the optimizer is asked for, if this is such a request. */
+function imageSource(url) {
+    const [path = '', query = ''] = url.split('?');
+    const source = path.endsWith('/_next/image') ? new URLSearchParams(query).get('url') : null;
+    return source?.startsWith('/') ? source : undefined;
+}
+/** A file that is gone, or cannot be read, has no other content. */
+function sameFile(name, a, b) {
     try {
-        const info = JSON.parse((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(release, '.gapless', 'release.json'), 'utf8'));
-        return info.staticPath ?? null;
+        return sameContent((0,external_node_path_namespaceObject.join)(a.staticFolder, name), (0,external_node_path_namespaceObject.join)(b.staticFolder, name));
     }
     catch {
-        return null;
+        return true;
     }
 }
 /** Nothing, where it is no folder. */
@@ -347,61 +592,6 @@ function isFile(file) {
     catch {
         return false;
     }
-}
-const TYPES = {
-    '.js': 'application/javascript; charset=UTF-8',
-    '.mjs': 'application/javascript; charset=UTF-8',
-    '.css': 'text/css; charset=UTF-8',
-    '.json': 'application/json; charset=UTF-8',
-    '.map': 'application/json; charset=UTF-8',
-    '.txt': 'text/plain; charset=UTF-8',
-    '.svg': 'image/svg+xml',
-    '.png': 'image/png',
-    '.jpg': 'image/jpeg',
-    '.jpeg': 'image/jpeg',
-    '.gif': 'image/gif',
-    '.webp': 'image/webp',
-    '.avif': 'image/avif',
-    '.ico': 'image/x-icon',
-    '.woff': 'font/woff',
-    '.woff2': 'font/woff2',
-    '.ttf': 'font/ttf',
-    '.otf': 'font/otf',
-    '.wasm': 'application/wasm',
-    '.mp4': 'video/mp4',
-    '.webm': 'video/webm',
-    '.mp3': 'audio/mpeg',
-    '.pdf': 'application/pdf',
-};
-function send(file, caching, request, response) {
-    const content = (0,external_node_fs_namespaceObject.createReadStream)(file);
-    const fail = () => {
-        content.destroy();
-        // Its release was removed at this very moment, or the disk fails.
-        if (response.headersSent)
-            return void response.destroy();
-        for (const name of ['Content-Type', 'Content-Length', 'Cache-Control'])
-            response.removeHeader(name);
-        response.statusCode = 404;
-        response.end();
-    };
-    content.once('open', (descriptor) => {
-        try {
-            // Of what was opened: by now the name may be gone.
-            response.setHeader('Content-Length', (0,external_node_fs_namespaceObject.fstatSync)(descriptor).size);
-        }
-        catch {
-            return fail();
-        }
-        response.setHeader('Content-Type', TYPES[(0,external_node_path_namespaceObject.extname)(file).toLowerCase()] ?? 'application/octet-stream');
-        response.setHeader('Cache-Control', caching);
-        if (request.method === 'GET')
-            return void content.pipe(response);
-        content.destroy();
-        response.end();
-    });
-    content.once('error', fail);
-    response.once('close', () => content.destroy());
 }
 
 ;// CONCATENATED MODULE: external "node:dns"
@@ -545,13 +735,14 @@ function requestedAddress([first, second]) {
 
 
 
+
 /**
  * Waits for the first HTTP server that listens on `publicPort`. Every other `listen` is left alone.
  *
- * The server goes on reporting the public address: Next takes its own port from `server.address()`, and
- * `request.url` would name the private one (seen in Next 16).
+ * The server reports the address that the app asked for: Next.js takes its own port from `server.address()`, and
+ * `request.url` would name the private one (seen in 16).
  */
-function capturePublicServer(publicHost, publicPort, ownPorts) {
+function capturePublicServer(publicPort, ownPorts) {
     ownPorts.lead(publicPort, null);
     return new Promise((resolve) => {
         const listen = (external_node_net_default()).Server.prototype.listen;
@@ -569,13 +760,24 @@ function capturePublicServer(publicHost, publicPort, ownPorts) {
                 ownPorts.lead(publicPort, port);
                 resolve({ server, port });
             });
-            const family = external_node_net_default().isIPv6(publicHost) ? 'IPv6' : 'IPv4';
-            server.address = () => ({ address: publicHost, port: publicPort, family });
+            const address = { ...plainAddress(requestedAddress(args).host), port: publicPort };
+            server.address = () => address;
             const callback = args.find((argument) => typeof argument === 'function');
             // `exclusive`: in a cluster worker, a socket of its own instead of one shared through the daemon.
             return listen.call(server, { host: '127.0.0.1', port: 0, exclusive: true }, callback);
         };
     });
+}
+/** What `server.address()` says after a `listen` on this host. */
+function plainAddress(host) {
+    if (host === undefined)
+        return hasIPv6() ? { address: '::', family: 'IPv6' } : plainAddress('0.0.0.0');
+    if (external_node_net_default().isIPv6(host))
+        return { address: host, family: 'IPv6' };
+    return { address: external_node_net_default().isIPv4(host) ? host : '127.0.0.1', family: 'IPv4' };
+}
+function hasIPv6() {
+    return Object.values((0,external_node_os_namespaceObject.networkInterfaces)()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'));
 }
 
 ;// CONCATENATED MODULE: ./build/server/health.js
@@ -594,7 +796,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             port,
             path: check.path,
             agent: false,
-            headers: { 'user-agent': 'gapless-health-check', accept: '*/*' },
+            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
         });
         const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
@@ -617,6 +819,13 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
             response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
         });
     });
+}
+/** What a proxy in front of the app adds to a request. */
+function addressed({ origin }) {
+    if (origin === null)
+        return {};
+    const { scheme, host } = origin;
+    return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
 }
 function judge(check, status, body) {
     const excerpt = body.slice(0, EXCERPT);
@@ -730,17 +939,17 @@ function keepRecord(directory, release, candidate) {
 function readRelease(launcherDirectory) {
     const directory = (0,external_node_path_namespaceObject.dirname)(launcherDirectory);
     const appDirectory = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.dirname)(directory));
-    const info = readJson((0,external_node_path_namespaceObject.join)(launcherDirectory, 'release.json'));
+    const info = release_readJson((0,external_node_path_namespaceObject.join)(launcherDirectory, 'release.json'));
     return {
         id: info.id,
         directory,
         appDirectory,
         entry: (0,external_node_path_namespaceObject.join)(directory, info.entry),
         staticPath: info.staticPath ?? null,
-        runtime: readJson((0,external_node_path_namespaceObject.join)(launcherDirectory, 'runtime.json')),
+        runtime: release_readJson((0,external_node_path_namespaceObject.join)(launcherDirectory, 'runtime.json')),
     };
 }
-function readJson(file) {
+function release_readJson(file) {
     return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'));
 }
 
@@ -876,6 +1085,7 @@ var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelative
 
 
 
+
 /** How long the app's own signal handlers may take after the last request, at the least, in milliseconds. */
 const CLEANUP_TIMEOUT = 5000;
 /**
@@ -891,6 +1101,7 @@ async function launch(launcherFile, candidate) {
     applyEnvironment(process.env, runtime);
     // A candidate ends with the agent that started it.
     if (candidate) {
+        becomeLikeWorker(release.directory);
         process.once('disconnect', () => process.exit(1));
         process.channel?.unref();
     }
@@ -928,7 +1139,7 @@ async function launch(launcherFile, candidate) {
     const ownPorts = leadToOwnPorts(launcherFile);
     if (candidate)
         followMovedPorts(runtime.port, ownPorts, record);
-    const captured = capturePublicServer(runtime.host, runtime.port, ownPorts);
+    const captured = capturePublicServer(runtime.port, ownPorts);
     const others = otherReleases(release);
     await load(release.entry);
     const { server, port } = await captured;
@@ -990,7 +1201,7 @@ async function otherReleaseSettled({ id, appDirectory }, record) {
 }
 /** server.js is CommonJS, or ESM in a package of `"type": "module"`; `import()` loads both. */
 async function load(entry) {
-    process.argv[1] = entry;
+    process.argv.splice(1, process.argv.length, entry);
     try {
         (0,external_node_module_namespaceObject.createRequire)(entry)(entry);
     }

@@ -28428,7 +28428,7 @@ const kSocketUsed = Symbol('kSocketUsed')
 let extractBody
 
 async function lazyllhttp () {
-  const llhttpWasmData = process.env.JEST_WORKER_ID ? __nccwpck_require__(1489) : undefined
+  const llhttpWasmData = process.env.JEST_WORKER_ID ? __nccwpck_require__(3870) : undefined
 
   let mod
   try {
@@ -28440,7 +28440,7 @@ async function lazyllhttp () {
     // being enabled, but the occurring of this other error
     // * https://github.com/emscripten-core/emscripten/issues/11495
     // got me to remove that check to avoid breaking Node 12.
-    mod = await WebAssembly.compile(llhttpWasmData || __nccwpck_require__(1489))
+    mod = await WebAssembly.compile(llhttpWasmData || __nccwpck_require__(3870))
   }
 
   return await WebAssembly.instantiate(mod, {
@@ -34239,7 +34239,7 @@ exports.SPECIAL_HEADERS = {
 
 /***/ }),
 
-/***/ 1489:
+/***/ 3870:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 "use strict";
@@ -55458,7 +55458,7 @@ function appNameFromPackage(packageName) {
 ;// CONCATENATED MODULE: ./build/inputs/dotenv.js
 const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=/;
 const blankOrComment = /^\s*(?:#.*)?$/;
-const quoted = /^[ \t]*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')/s;
+const quoted = /[ \t]*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')/sy;
 const escapes = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\' };
 /**
  * Reads dotenv text: `KEY=value` lines, `export ` before the key, `#` comments.
@@ -55469,10 +55469,14 @@ const escapes = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\' };
  */
 function parseDotenv(text) {
     const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/);
+    const whole = lines.join('\n');
     const values = [];
     const problems = [];
+    let next = 0;
     for (let index = 0; index < lines.length; index += 1) {
         const line = lines[index] ?? '';
+        const start = next;
+        next += line.length + 1;
         if (blankOrComment.test(line))
             continue;
         const [head, key] = assignment.exec(line) ?? [];
@@ -55485,19 +55489,22 @@ function parseDotenv(text) {
             values.push([key, rest.replace(/\s#.*$/, '').trim()]);
             continue;
         }
-        const remaining = [rest, ...lines.slice(index + 1)].join('\n');
-        const [literal, double, single] = quoted.exec(remaining) ?? [];
+        quoted.lastIndex = start + head.length;
+        const [literal, double, single] = quoted.exec(whole) ?? [];
         if (literal === undefined) {
             problems.push({ line: index + 1, expected: 'a closing quote' });
             continue;
         }
-        const after = remaining.slice(literal.length).split('\n', 1)[0] ?? '';
+        const end = start + head.length + literal.length;
+        const lineEnd = whole.indexOf('\n', end);
+        const after = whole.slice(end, lineEnd < 0 ? undefined : lineEnd);
         if (!blankOrComment.test(after)) {
             problems.push({ line: index + 1, expected: 'nothing but a comment after the closing quote' });
             continue;
         }
         values.push([key, double === undefined ? (single ?? '') : dotenv_unescape(double)]);
         index += literal.split('\n').length - 1;
+        next = end + after.length + 1;
     }
     return { values: Object.fromEntries(values), problems };
 }
@@ -55723,6 +55730,17 @@ function httpUrl(text) {
     }
     return url.href;
 }
+/** A public host, by https unless a scheme says otherwise. */
+function requestOrigin(text) {
+    const full = /^https?:\/\//i.test(text) ? text : `https://${text}`;
+    const url = URL.canParse(full) && !control.test(text) ? new URL(full) : undefined;
+    const bare = url?.hostname.replace(/^\[(.*)\]$/, '$1') ?? '';
+    const isHost = (0,external_node_net_.isIP)(bare) !== 0 || (bare !== '' && isHostName(bare));
+    if (url === undefined || !isHost || `${url.origin}/` !== url.href) {
+        throw new Unusable('a host such as example.com, example.com:8080 or http://example.com');
+    }
+    return { scheme: url.protocol === 'http:' ? 'http' : 'https', host: url.host };
+}
 function releaseId(text) {
     if (!/^\d{14}$/.test(text))
         throw new Unusable('a release id of 14 digits such as 20261120155203');
@@ -55779,9 +55797,14 @@ function readApp(reader) {
         const name = sharedFiles.includes(inner ?? '') ? 'shared-files' : 'shared-dirs';
         reader.invalid(name, `holds "${inner}", which "${outer}" covers: expected each path once`);
     }
+    const said = {
+        port: reader.optional('app-port', values_port) ?? null,
+        host: reader.optional('app-host', listenHost) ?? null,
+    };
     return {
-        port: reader.value('app-port', values_port),
-        host: reader.value('app-host', listenHost),
+        port: said.port ?? 3000,
+        host: said.host ?? '127.0.0.1',
+        said,
         instances: reader.value('instances', instances),
         maxMemoryBytes: reader.optional('max-memory', memory),
         nodeOptions: reader.optional('node-options', nodeOptions) ?? [],
@@ -55792,8 +55815,8 @@ function readApp(reader) {
         drainTimeoutMs: reader.value('drain-timeout', duration({ atMost: hour })),
     };
 }
-/** Inputs of their own set these, and everything else relies on their values. */
-const reserved = { PORT: 'app-port', HOSTNAME: 'app-host' };
+/** An input of its own sets it, and everything else relies on its value. */
+const reserved = { PORT: 'app-port' };
 function readAppEnvironment(reader) {
     const { values, problems } = parseDotenv(reader.verbatim('env') ?? '');
     for (const problem of problems) {
@@ -55806,13 +55829,16 @@ function readAppEnvironment(reader) {
     return values;
 }
 function readHealthCheck(reader) {
+    const url = reader.optional('health-check-url', httpUrl);
+    const origin = reader.optional('health-check-host', requestOrigin);
     return {
         path: reader.value('health-check-path', requestPath),
         status: reader.value('health-check-status', statusRanges),
         body: reader.text('health-check-body'),
         timeoutMs: reader.value('health-check-timeout', duration({ atLeast: 1, atMost: hour })),
         intervalMs: reader.value('health-check-interval', duration({ atLeast: 10, atMost: 10 * minute })),
-        url: reader.optional('health-check-url', httpUrl),
+        url,
+        origin: origin ?? (url === undefined ? undefined : requestOrigin(new URL(url).origin)),
     };
 }
 
@@ -55822,7 +55848,8 @@ function readHealthCheck(reader) {
  * action.yml's defaults by itself, a local run or a test does not.
  *
  * `proxy-port` has its default (22) in the code alone: with one in action.yml it would always look given, and
- * a proxy input without `proxy-host` could not be told from a forgotten one.
+ * a proxy input without `proxy-host` could not be told from a forgotten one. So have `app-port` (3000) and `app-host`
+ * (127.0.0.1): an app moves to another address only where the workflow says so.
  */
 const defaults = {
     command: 'deploy',
@@ -55850,8 +55877,8 @@ const defaults = {
     'working-directory': '.',
     'install-command': undefined,
     'build-command': undefined,
-    'app-port': '3000',
-    'app-host': '127.0.0.1',
+    'app-port': undefined,
+    'app-host': undefined,
     instances: '2',
     'max-memory': undefined,
     'node-options': undefined,
@@ -55864,6 +55891,7 @@ const defaults = {
     'health-check-timeout': '60s',
     'health-check-interval': '1s',
     'health-check-url': undefined,
+    'health-check-host': undefined,
     'candidate-check': 'true',
     observe: '5s',
     'drain-timeout': '30s',
@@ -55890,7 +55918,8 @@ const showableLength = 100;
  */
 class InputReader {
     #env;
-    #problems = [];
+    /** By message: several inputs may lead to the same. */
+    #problems = new Map();
     constructor(env) {
         this.#env = env;
     }
@@ -55905,7 +55934,7 @@ class InputReader {
     }
     /** A password or passphrase: spaces belong to it, the line end of a pasted secret does not. */
     password(name) {
-        const text = this.#env[`INPUT_${name.toUpperCase()}`]?.replace(/^[\r\n]+|[\r\n]+$/g, '');
+        const text = this.#env[`INPUT_${name.toUpperCase()}`]?.replace(/^[\r\n]+|(?<![\r\n])[\r\n]+$/g, '');
         return text === '' ? undefined : text;
     }
     /** The value given, or the default. After a problem it is the default, only so that reading can go on. */
@@ -55936,24 +55965,23 @@ class InputReader {
         this.report('missing-input', message, remedy);
     }
     report(code, message, remedy) {
-        const known = this.#problems.some((problem) => problem.message === message);
-        if (!known)
-            this.#problems.push({ code, message, remedy });
+        this.#problems.set(message, this.#problems.get(message) ?? { code, message, remedy });
     }
     /** @throws Failure with every problem found: its own code when all agree on it, else `invalid-input` */
     finish() {
-        const [first, ...others] = this.#problems;
+        const problems = [...this.#problems.values()];
+        const [first, ...others] = problems;
         if (first === undefined)
             return;
-        const remedies = new Set(this.#problems.map((problem) => problem.remedy));
+        const remedies = new Set(problems.map((problem) => problem.remedy));
         // Said once, however many inputs are missing: most often one cause emptied them all.
-        if (this.#problems.some((problem) => problem.code === 'missing-input'))
+        if (problems.some((problem) => problem.code === 'missing-input'))
             remedies.add(emptySecret);
         const remedy = [...remedies].join(' ');
         if (others.length === 0)
             throw new failure_Failure(first.code, first.message, { remedy });
         const code = others.every((other) => other.code === first.code) ? first.code : 'invalid-input';
-        const lines = this.#problems.map((problem) => `- ${problem.message}`);
+        const lines = problems.map((problem) => `- ${problem.message}`);
         throw new failure_Failure(code, `${lines.length} problems with the inputs:\n${lines.join('\n')}`, { remedy });
     }
     #attempt(name, text, parse) {
@@ -55987,6 +56015,7 @@ function readRun(env) {
         sha: given(env['GITHUB_SHA']),
         ref: given(env['GITHUB_REF']),
         actor: given(env['GITHUB_ACTOR']),
+        event: given(env['GITHUB_EVENT_NAME']),
         runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
         workflow: given(env['GITHUB_WORKFLOW']),
         runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),
@@ -55996,51 +56025,6 @@ function readRun(env) {
 /** The runner sets what it does not know to the empty text. */
 function given(text) {
     return text === '' ? undefined : text;
-}
-
-;// CONCATENATED MODULE: ./build/inputs/secrets.js
-/**
- * Every value to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
- * from them or fetched from a vault, nor the single lines of a key.
- *
- * Of `env`, any value may be a secret, so all are masked but those that plainly are none. Masking these would
- * hide no secret and turn every `true`, `3000` or `production` of the log into `***`.
- */
-function secretsOf({ login, proxy, app }) {
-    const credentials = [login, proxy?.login].flatMap((each) => [each?.key, each?.passphrase, each?.password]);
-    const environment = Object.entries(app.env)
-        .filter(([key, value]) => maySecret(key, value))
-        .map(([, value]) => value);
-    const texts = [...credentials, ...environment]
-        .filter((text) => text !== undefined)
-        .filter((text) => text.trim() !== '');
-    return [...new Set(texts.flatMap((text) => [text, ...partsOf(text), ...urlPassword(text)]))];
-}
-const harmless = /^(?:true|false|yes|no|none|null|auto|on|off|(?:[a-z]+:\/\/)?localhost|production|development|staging|preview|test|debug|info|warn|error|[\d.]{1,7})$/i;
-function maySecret(key, value) {
-    // Next.js puts NEXT_PUBLIC_ values into the browser's bundle: public by definition.
-    return value.trim().length >= 4 && !harmless.test(value.trim()) && !key.startsWith('NEXT_PUBLIC_');
-}
-/**
- * The lines of a multi-line secret (a key's may be joined by a literal `\n`), as a log shows them one by one, or the
- * only line without the spaces around it.
- */
-function partsOf(text) {
-    const lines = text.split(/\r\n|\n|\r|\\n/).map((line) => line.trim());
-    return lines.filter((line) => line.length >= 4 && !/^-----(?:BEGIN|END) /.test(line));
-}
-/** The password in the URL of a database, as it stands there and as it is: a client may complain of it alone. */
-function urlPassword(text) {
-    const [, password = ''] = /^\s*[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:([^\s/?#]+)@/i.exec(text) ?? [];
-    return [password, decoded(password)].filter((form) => form.length >= 4 && !harmless.test(form));
-}
-function decoded(text) {
-    try {
-        return decodeURIComponent(text);
-    }
-    catch {
-        return text;
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/hosts.js
@@ -56206,6 +56190,62 @@ function warningsOf({ app, health, login }) {
     return suspicions.filter(([holds]) => holds).map(([, warning]) => warning);
 }
 
+;// CONCATENATED MODULE: ./build/inputs/secrets.js
+/**
+ * What to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
+ * from them or fetched from a vault, nor the single lines of a key.
+ *
+ * Of `env`, any value may be a secret, so all are masked but those that plainly are none. Masking these would
+ * hide no secret and turn every `true`, `3000` or `production` of the log into `***`. GitHub drops a job's output that
+ * holds a masked text, so nothing that is a part of what a run must say is masked either.
+ *
+ * @param words what a run says, whatever it deploys
+ */
+function maskingOf({ login, proxy, app }, words) {
+    const credentials = [login, proxy?.login].flatMap((each) => [each?.key, each?.passphrase, each?.password]);
+    const values = Object.entries(app.env).filter(([, value]) => value.trim() !== '');
+    const isSaid = (text) => words.some((word) => word.includes(text.trim()));
+    const isMasked = ([key, value]) => maySecret(key, value) && !isSaid(value);
+    const texts = credentials.filter((text) => text !== undefined).filter((text) => text.trim() !== '');
+    const masked = values
+        .filter(isMasked)
+        .flatMap(([, value]) => formsOf(value).filter((form) => !isSaid(form)));
+    return {
+        secrets: [...new Set([...texts.flatMap(formsOf), ...masked])],
+        unmasked: values.filter((entry) => !isMasked(entry)).map(([key]) => key),
+    };
+}
+function formsOf(text) {
+    return [text, ...partsOf(text), ...urlPassword(text)];
+}
+/** Common values; five letters, which hide nothing; numbers that a duration, a size or a release's id may be. */
+const harmless = /^(?:(?:[a-z]+:\/\/)?localhost|production|development|staging|preview|sandbox|default|enabled|disabled|verbose|[a-z]{1,5}|[a-z]{2}-[A-Z]{2}|[\d.]{1,7}|20\d{6,12})$/i;
+function maySecret(key, value) {
+    // Next.js puts NEXT_PUBLIC_ values into the browser's bundle: public by definition.
+    return value.trim().length >= 4 && !harmless.test(value.trim()) && !key.startsWith('NEXT_PUBLIC_');
+}
+/**
+ * The lines of a multi-line secret (a key's may be joined by a literal `\n`), as a log shows them one by one, or the
+ * only line without the spaces around it.
+ */
+function partsOf(text) {
+    const lines = text.split(/\r\n|\n|\r|\\n/).map((line) => line.trim());
+    return lines.filter((line) => line.length >= 4 && !/^-----(?:BEGIN|END) /.test(line));
+}
+/** The password in the URL of a database, as it stands there and as it is: a client may complain of it alone. */
+function urlPassword(text) {
+    const [, password = ''] = /^\s*[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:([^\s/?#]+)@/i.exec(text) ?? [];
+    return [password, decoded(password)].filter((form) => form.length >= 4 && !harmless.test(form));
+}
+function decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    }
+    catch {
+        return text;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/inputs.js
 /** The only reader of inputs and environment: everything else takes what it needs from one Inputs object. */
 
@@ -56263,7 +56303,7 @@ function readInputs(env) {
         run,
     };
     reader.finish();
-    return { ...settings, secrets: secretsOf(settings), warnings: warningsOf(settings) };
+    return { ...settings, warnings: warningsOf(settings) };
 }
 
 ;// CONCATENATED MODULE: external "node:v8"
@@ -56364,69 +56404,6 @@ function isMissing(error) {
     return code === 'ENOENT' || code === 'ENOTDIR';
 }
 
-;// CONCATENATED MODULE: ./build/next/paths.js
-
-/** Whether `path` is `parent` or lies below it. Compares names only: symbolic links are not followed. */
-function isInside(parent, path) {
-    const way = (0,external_node_path_namespaceObject.relative)(parent, path);
-    return way !== '..' && !way.startsWith(`..${external_node_path_namespaceObject.sep}`) && !(0,external_node_path_namespaceObject.isAbsolute)(way);
-}
-/** The folder and those above it, up to `end`, or to the root of the file system. */
-function ancestors(directory, end) {
-    const parent = (0,external_node_path_namespaceObject.dirname)(directory);
-    const last = parent === directory || (end !== undefined && (0,external_node_path_namespaceObject.resolve)(end) === directory);
-    return last ? [directory] : [directory, ...ancestors(parent, end)];
-}
-
-;// CONCATENATED MODULE: ./build/next/custom-server.js
-/** A server of the user's own around Next.js (`next({ dev })`), which a standalone build does without. */
-
-
-
-
-/**
- * Only a `start` script that runs it is proof that production needs it: a `server.js` alone may be for
- * development.
- *
- * @throws Failure `custom-server`
- */
-function refuseCustomServer(directory, { scripts }) {
-    const { start } = scripts;
-    if (typeof start !== 'string')
-        return;
-    const server = start
-        .split(/[\s;&|]+/)
-        .flatMap((word) => sourcesOf(directory, word))
-        .find((file) => IMPORTS_NEXT.test(readTextIfAny(file) ?? ''));
-    if (server === undefined)
-        return;
-    throw new failure_Failure('custom-server', `The app's start script (\`${start}\`) runs a server of its own, ${server.slice(directory.length + 1)}.`, {
-        remedy: "Next.js's standalone output does not take a custom server along, so what it does would be missing: move " +
-            'that to route handlers, rewrites, proxy (middleware) or instrumentation, or run it as a program of its own ' +
-            'beside the app. If production does not need it, make the start script `next start`.',
-    });
-}
-const IMPORTS_NEXT = /\b(?:require\(\s*|import\(\s*|from\s+)['"]next['"]/;
-/** `next start`, which a next.js or a start.ts in the folder has nothing to do with. */
-const WORDS_OF_NEXT = new Set(['', 'next', 'start']);
-const EXTENSIONS = ['', '.js', '.ts', '.mjs', '.mts', '.cjs', '.cts'];
-/** The file that a word of a command names, or the source of what is compiled to it. */
-function sourcesOf(directory, word) {
-    if (!/^[\w@./-]+$/.test(word) || word.startsWith('-') || WORDS_OF_NEXT.has(word))
-        return [];
-    // Next.js's own server.js, which imports next as well.
-    if (word.includes('standalone/'))
-        return [];
-    const named = existing(EXTENSIONS.map((extension) => (0,external_node_path_namespaceObject.join)(directory, `${word}${extension}`)));
-    if (named.length > 0 || !/\.[cm]?js$/.test(word))
-        return named.filter((file) => isInside(directory, file));
-    const name = (0,external_node_path_namespaceObject.basename)(word, (0,external_node_path_namespaceObject.extname)(word));
-    return existing(['', 'src', 'server'].flatMap((folder) => EXTENSIONS.map((extension) => (0,external_node_path_namespaceObject.join)(directory, folder, `${name}${extension}`))));
-}
-function existing(files) {
-    return files.filter(isFile);
-}
-
 ;// CONCATENATED MODULE: ./build/next/package-json.js
 
 
@@ -56453,8 +56430,10 @@ function readPackageJson(directory) {
     return {
         ...(typeof value.name === 'string' ? { name: value.name } : {}),
         ...(typeof value.version === 'string' ? { version: value.version } : {}),
+        ...(typeof value.main === 'string' ? { main: value.main } : {}),
         ...(typeof nodeRange === 'string' ? { nodeRange } : {}),
         ...(typeof value.packageManager === 'string' ? { packageManager: value.packageManager } : {}),
+        hasWorkspaces: value.workspaces !== undefined,
         scripts: asObject(value.scripts) ?? {},
         dependencies,
         installed: { ...asObject(value.devDependencies), ...dependencies },
@@ -56462,9 +56441,13 @@ function readPackageJson(directory) {
 }
 /** The JSON object in a text, or undefined when it holds anything else. */
 function parseObject(text) {
+    return asObject(parseJson(text));
+}
+/** The JSON in a text, or undefined when it is none. */
+function parseJson(text) {
     try {
         // npm and Node accept a byte order mark in package.json, JSON.parse does not.
-        return asObject(JSON.parse(text.replace(/^\uFEFF/, '')));
+        return JSON.parse(text.replace(/^\uFEFF/, ''));
     }
     catch {
         return undefined;
@@ -56474,6 +56457,512 @@ function asObject(value) {
     return typeof value === 'object' && value !== null && !Array.isArray(value)
         ? value
         : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/next/paths.js
+
+/** Whether `path` is `parent` or lies below it. Compares names only: symbolic links are not followed. */
+function isInside(parent, path) {
+    const way = (0,external_node_path_namespaceObject.relative)(parent, path);
+    return way !== '..' && !way.startsWith(`..${external_node_path_namespaceObject.sep}`) && !(0,external_node_path_namespaceObject.isAbsolute)(way);
+}
+/** The folder and those above it, up to `end`, or to the root of the file system. */
+function ancestors(directory, end) {
+    const parent = (0,external_node_path_namespaceObject.dirname)(directory);
+    const last = parent === directory || (end !== undefined && (0,external_node_path_namespaceObject.resolve)(end) === directory);
+    return last ? [directory] : [directory, ...ancestors(parent, end)];
+}
+
+;// CONCATENATED MODULE: ./build/next/checkout.js
+/** Whether the checkout holds what the repository means: Git LFS, submodules and history are left out by default. */
+
+
+
+
+
+
+/**
+ * Looks at what will be served, before anything is built.
+ *
+ * @param directory the app's folder
+ * @param sharedPaths relative to the app: the server has content of its own there
+ * @returns what may be missing from the build, one sentence each to warn of
+ * @throws Failure `checkout-incomplete`
+ */
+function assertCheckedOut(directory, workspace, sharedPaths = []) {
+    const isShared = (path) => sharedPaths.some((shared) => isInside((0,external_node_path_namespaceObject.join)(directory, shared), path));
+    const named = (path) => (0,external_node_path_namespaceObject.relative)(workspace, path);
+    const served = (0,external_node_path_namespaceObject.join)(directory, 'public');
+    const empty = emptySubmodules(workspace).filter((path) => !isShared(path));
+    refuseSubmodules(empty.filter((path) => isInside(served, path)).map(named));
+    refusePointers(pointersBelow(served)
+        .filter((path) => !isShared(path))
+        .map(named));
+    const bundled = usesLfs(directory, workspace)
+        ? pointersBelow(directory).filter((path) => !isShared(path))
+        : [];
+    return [
+        ...(empty.length === 0
+            ? []
+            : [`The submodule ${list(empty.map(named))} is empty: set \`submodules: recursive\` ${CHECKOUT}.`]),
+        ...(bundled.length === 0
+            ? []
+            : [
+                `${list(bundled.map(named))} is a Git LFS pointer, not the file itself: set \`lfs: true\` ${CHECKOUT}.`,
+            ]),
+        ...(isFile((0,external_node_path_namespaceObject.join)(workspace, '.git/shallow')) && readsHistory(directory)
+            ? [
+                `The build reads the history of Git, of which the checkout has one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
+            ]
+            : []),
+    ];
+}
+const CHECKOUT = 'under `with:` of the step with actions/checkout';
+/** Whether an entry of the release is the text that stands for a file in Git LFS. Packages from npm are left alone. */
+function isPointerOfRelease(entry) {
+    return (entry.kind === 'file' &&
+        !entry.path.split('/').includes('node_modules') &&
+        hasPointer(entry.source, entry.size));
+}
+/** @throws Failure `checkout-incomplete` when there is one */
+function refusePointers(paths) {
+    if (paths.length === 0)
+        return;
+    throw new failure_Failure('checkout-incomplete', `${list(paths)} is a Git LFS pointer, not the file itself.`, {
+        remedy: `Set \`lfs: true\` ${CHECKOUT}.`,
+        evidence: paths.join('\n'),
+    });
+}
+function refuseSubmodules(paths) {
+    if (paths.length === 0)
+        return;
+    throw new failure_Failure('checkout-incomplete', `The submodule ${list(paths)} is empty.`, {
+        remedy: `Set \`submodules: recursive\` ${CHECKOUT}.`,
+        evidence: paths.join('\n'),
+    });
+}
+/** Submodules that the checkout left out: their folders are there, with nothing in them. */
+function emptySubmodules(workspace) {
+    const text = readTextIfAny((0,external_node_path_namespaceObject.join)(workspace, '.gitmodules')) ?? '';
+    return [...text.matchAll(/^[ \t]*path[ \t]*=[ \t]*(\S.*)$/gm)]
+        .map(([, path = '']) => (0,external_node_path_namespaceObject.join)(workspace, path.trim().replace(/^"|"$/g, '')))
+        .filter((path) => isInside(workspace, path) && entriesIn(path).length === 0);
+}
+function list([first = '', ...others]) {
+    return others.length === 0 ? `"${first}"` : `"${first}" (and ${others.length} more like it)`;
+}
+function usesLfs(directory, workspace) {
+    return ancestors(directory, workspace).some((folder) => /\bfilter=lfs\b/.test(readTextIfAny((0,external_node_path_namespaceObject.join)(folder, '.gitattributes')) ?? ''));
+}
+function pointersBelow(directory) {
+    return entriesIn(directory).flatMap((entry) => {
+        const path = (0,external_node_path_namespaceObject.join)(directory, entry.name);
+        if (entry.isFile())
+            return hasPointer(path) ? [path] : [];
+        const search = files_isDirectory(path) && entry.isDirectory();
+        return search && entry.name !== 'node_modules' && !entry.name.startsWith('.') ? pointersBelow(path) : [];
+    });
+}
+/** As git-lfs 3 writes them; at most 1 KB by its specification. */
+const POINTER = /^version https:\/\/git-lfs\.github\.com\/spec\/v1\n(?:ext-[^\n]*\n)*oid sha256:[0-9a-f]{64}\nsize \d+\n?$/;
+const LONGEST = 1024;
+function hasPointer(file, size = 0) {
+    if (size > LONGEST)
+        return false;
+    const start = startOf(file, LONGEST + 1);
+    return start.length <= LONGEST && POINTER.test(start);
+}
+function startOf(file, length) {
+    try {
+        const handle = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
+        try {
+            const bytes = Buffer.alloc(length);
+            return bytes.toString('latin1', 0, (0,external_node_fs_namespaceObject.readSync)(handle, bytes, 0, length, 0));
+        }
+        finally {
+            (0,external_node_fs_namespaceObject.closeSync)(handle);
+        }
+    }
+    catch {
+        // Whoever needs the file says why it cannot be read.
+        return '';
+    }
+}
+const HISTORY = /\bgit\s+(?:describe|log|rev-list|show|blame|diff)\b/;
+function readsHistory(directory) {
+    const { build, prebuild } = readPackageJson(directory)?.scripts ?? {};
+    const configurations = ['js', 'mjs', 'ts'].map((extension) => readTextIfAny((0,external_node_path_namespaceObject.join)(directory, `next.config.${extension}`)));
+    return [build, prebuild, ...configurations].some((text) => typeof text === 'string' && HISTORY.test(text));
+}
+
+;// CONCATENATED MODULE: ./build/next/comments.js
+/** JavaScript without its block comments and the lines that are comments, in time that grows with its length alone. */
+function withoutComments(code) {
+    const kept = [];
+    let at = 0;
+    for (;;) {
+        const begin = code.indexOf('/*', at);
+        const end = begin === -1 ? -1 : code.indexOf('*/', begin + 2);
+        if (end === -1)
+            break;
+        kept.push(code.slice(at, begin));
+        at = end + 2;
+    }
+    return [...kept, code.slice(at)].join('').replace(/^[ \t]*\/\/.*$/gm, '');
+}
+
+;// CONCATENATED MODULE: ./build/next/server-modules.js
+/** The JavaScript and TypeScript files that a program is made of, and whether one of them starts Next.js itself. */
+
+
+
+
+
+const EXTENSIONS = ['.js', '.ts', '.mjs', '.mts', '.cjs', '.cts', '.tsx', '.jsx'];
+/** Beyond, nothing is read: a server of its own imports Next.js early. */
+const MOST_FILES = 100;
+const MOST_CHARACTERS = 500_000;
+/**
+ * Searches a program for the file that imports Next.js, which only a custom server does.
+ *
+ * @param entry its first file
+ * @param workspace files outside are not read
+ */
+function findCustomServer(entry, workspace) {
+    const files = [entry];
+    for (const file of files) {
+        const code = codeOf(file);
+        if (IMPORTS_NEXT.some((pattern) => pattern.test(code)))
+            return file;
+        const imported = [...code.matchAll(RELATIVE)].flatMap(([, specifier = '']) => resolveModule((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), specifier)) ?? []);
+        const fresh = imported.filter((each) => !files.includes(each) && isRead(each, workspace));
+        files.push(...fresh.slice(0, MOST_FILES - files.length));
+    }
+    return undefined;
+}
+/** The sources of a program that is named by its path, with or without an extension, by its folder, or compiled. */
+function findProgram(directory, word, workspace) {
+    const found = resolveModule((0,external_node_path_namespaceObject.join)(directory, word)) ?? sourceOf(directory, word);
+    return found !== undefined && isRead(found, workspace) ? found : undefined;
+}
+/** `import type` and JSDoc's `import('next').NextConfig` only name types. */
+const PACKAGE = String.raw `['"](?:next|nest-next|@fastify/nextjs)['"]`;
+const IMPORTS_NEXT = [
+    new RegExp(String.raw `\brequire\(\s*${PACKAGE}\s*\)`),
+    new RegExp(String.raw `\bawait\s+import\(\s*${PACKAGE}\s*\)`),
+    new RegExp(String.raw `\bimport\(\s*${PACKAGE}\s*\)\s*\.then\b`),
+    new RegExp(String.raw `\bimport\s+(?!type\b)(?:[\w$]+|\*\s*as\s+[\w$]+)\s*(?:,[^'"]{0,500})?from\s*${PACKAGE}`),
+    new RegExp(String.raw `\bimport\s*\{[^}]{0,500}\bdefault\s+as\b[^}]{0,500}\}\s*from\s*${PACKAGE}`),
+];
+const RELATIVE = /(?:\brequire\(\s*|\bimport\(\s*|\bfrom\s+|\bimport\s+)['"](\.{1,2}(?:\/[^'"\n]{0,500})?)['"]/g;
+function codeOf(file) {
+    return withoutComments((readTextIfAny(file) ?? '').slice(0, MOST_CHARACTERS));
+}
+/** As Node and TypeScript find it. */
+function resolveModule(path) {
+    const withoutJs = path.replace(/\.([cm]?)js$/, '.$1ts');
+    const candidates = [path, ...EXTENSIONS.map((extension) => path + extension), withoutJs];
+    const file = candidates.find((candidate) => hasCode(candidate) && isFile(candidate));
+    if (file !== undefined || !files_isDirectory(path))
+        return file;
+    const main = mainOf(path);
+    return (main === undefined ? undefined : resolveModule((0,external_node_path_namespaceObject.join)(path, main))) ?? existing(path, 'index');
+}
+function mainOf(folder) {
+    const main = readPackageJson(folder)?.main;
+    return main === undefined || ['', '.', './'].includes(main) ? undefined : main;
+}
+/** `dist/server/main.js` is compiled from `server/main.ts`, `src/server/main.ts`, or from a `main.ts`. */
+function sourceOf(directory, word) {
+    if (!/\.[cm]?js$/.test(word))
+        return undefined;
+    const [, ...below] = word.replace(/^\.\//, '').split('/');
+    const name = (0,external_node_path_namespaceObject.basename)(word, (0,external_node_path_namespaceObject.extname)(word));
+    const folder = (0,external_node_path_namespaceObject.dirname)(below.join('/'));
+    const places = [folder, (0,external_node_path_namespaceObject.join)('src', folder), '.', 'src', 'server'];
+    return places.map((place) => existing((0,external_node_path_namespaceObject.join)(directory, place), name)).find((found) => found !== undefined);
+}
+function existing(folder, name) {
+    return EXTENSIONS.map((extension) => (0,external_node_path_namespaceObject.join)(folder, name + extension)).find(isFile);
+}
+function hasCode(path) {
+    return EXTENSIONS.includes((0,external_node_path_namespaceObject.extname)(path));
+}
+function isRead(file, workspace) {
+    return isInside(workspace, file) && !(0,external_node_path_namespaceObject.relative)(workspace, file).split(external_node_path_namespaceObject.sep).includes('node_modules');
+}
+
+;// CONCATENATED MODULE: ./build/next/ecosystem-file.js
+/** PM2's ecosystem files: what they run, read without executing them. */
+
+
+
+
+/** Beyond, nothing is read. In characters. */
+const ecosystem_file_LONGEST = 100_000;
+/**
+ * The commands that an ecosystem file starts.
+ *
+ * @returns undefined where there is no such file; empty where its scripts are computed
+ */
+function readEcosystem(file) {
+    const text = readTextIfAny(file)?.slice(0, ecosystem_file_LONGEST);
+    if (text === undefined)
+        return undefined;
+    const apps = (0,external_node_path_namespaceObject.extname)(file) === '.json' ? appsInJson(text) : appsInText(text);
+    return apps.map(({ script, args, cwd }) => {
+        const folder = cwd === undefined ? undefined : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), cwd);
+        return {
+            command: args === undefined ? script : `${script} ${args}`,
+            directory: folder !== undefined && files_isDirectory(folder) ? folder : (0,external_node_path_namespaceObject.dirname)(file),
+        };
+    });
+}
+function appsInJson(text) {
+    const content = parseJson(text);
+    const apps = asObject(content)?.apps ?? content;
+    return (Array.isArray(apps) ? apps : [apps]).flatMap((app) => {
+        const { script, args, cwd } = asObject(app) ?? {};
+        if (typeof script !== 'string')
+            return [];
+        return [{ script, args: Array.isArray(args) ? args.join(' ') : textOf(args), cwd: textOf(cwd) }];
+    });
+}
+function textOf(value) {
+    return typeof value === 'string' ? value : undefined;
+}
+/** JavaScript and YAML: an app ends where the next one begins. */
+function appsInText(text) {
+    const code = withoutComments(text).replace(/^[ \t]*#.*$/gm, '');
+    return code.split(/\}\s*,\s*\{|^[ \t]*-[ \t](?=[ \t]*\w+:)/m).flatMap((app) => {
+        const script = ecosystem_file_valueOf('script', app);
+        return script === undefined ? [] : [{ script, args: ecosystem_file_valueOf('args', app), cwd: ecosystem_file_valueOf('cwd', app) }];
+    });
+}
+function ecosystem_file_valueOf(key, app) {
+    const [, list, quote, quoted, plain] = new RegExp(`(?:^|[\\s{,"'])${key}["']?\\s*:\\s*(?:\\[([^\\]]{0,2000})\\]|(["'\`])([^"'\`\\n]{0,2000})\\2|([^\\s"'\`{\\[(,][^\\n,]{0,2000}))`).exec(app) ?? [];
+    if (list !== undefined)
+        return list.replace(/["'`,]/g, ' ');
+    if (quote !== undefined)
+        return quoted;
+    // YAML needs no quotes; in JavaScript this is an expression.
+    return plain !== undefined && /^[\w./@-]+(?: [\w./@ -]+)?$/.test(plain.trim()) ? plain.trim() : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/next/start-command.js
+/** Follows the command that starts an app in production, without running it, to the programs that it runs. */
+
+
+
+
+
+/** @param workspace the repository's folder: nothing outside is read */
+function followCommand(command, directory, workspace) {
+    const programs = [];
+    const unknown = [];
+    const seen = new Set();
+    let runsNext = false;
+    function follow(text, from, trail) {
+        if (seen.has(`${from}\n${text}`))
+            return;
+        seen.add(`${from}\n${text}`);
+        let folder = from;
+        for (const words of simpleCommands(text)) {
+            if (words[0] === 'cd')
+                folder = folderNamed(folder, words[1]) ?? folder;
+            else
+                run(words, folder, trail);
+        }
+    }
+    function run(words, from, trail) {
+        const program = words.find((word) => !/^\w+=/.test(word)) ?? '';
+        if (NO_PROGRAMS.has((0,external_node_path_namespaceObject.basename)(program)))
+            return;
+        if (startsNext(words)) {
+            runsNext = true;
+            return;
+        }
+        const folder = folderOption(words, from) ?? from;
+        const scripts = followScripts(words, folder, trail);
+        const isPm2 = words.some((word) => PM2.test((0,external_node_path_namespaceObject.basename)(word)));
+        const resolved = words.filter((word, index) => !scripts.includes(word) && followFile(words, index, folder, isPm2, trail));
+        if (!isPm2 || scripts.length + resolved.length > 0)
+            return;
+        const standard = ECOSYSTEM_NAMES.find((name) => isFile((0,external_node_path_namespaceObject.resolve)(folder, name)));
+        if (standard !== undefined)
+            followEcosystem(standard, folder, trail);
+    }
+    /** Whether the word at `index` names a file of the repository, which was followed. */
+    function followFile(words, index, folder, isPm2, trail) {
+        const [word = '', before = ''] = [words[index], words[index - 1]];
+        if (word.includes(' ')) {
+            follow(word, folder, trail);
+            return false;
+        }
+        if (!/^[\w@./-]+$/.test(word) || word.startsWith('-') || NAMING.has(before))
+            return false;
+        if (/[/.]/.test(word) ? word.includes('node_modules/') : isWordOfTools(word, before))
+            return false;
+        if (word.endsWith('.sh')) {
+            const script = readTextIfAny((0,external_node_path_namespaceObject.resolve)(folder, word));
+            if (script === undefined)
+                unknown.push(word);
+            else
+                follow(script.replace(/\\\n/g, ' ').replace(/^[ \t]*#.*$/gm, ''), folder, [...trail, word]);
+            return script !== undefined;
+        }
+        if (ECOSYSTEM.test(word) && (isPm2 || /^(?:ecosystem|pm2|process)\b/.test((0,external_node_path_namespaceObject.basename)(word)))) {
+            return followEcosystem(word, folder, trail);
+        }
+        const file = findProgram(folder, word, workspace);
+        if (file !== undefined)
+            programs.push({ file, trail });
+        else if (/\.[cm]?[jt]s$/.test(word))
+            unknown.push(word);
+        return file !== undefined;
+    }
+    function followEcosystem(name, folder, trail) {
+        const started = readEcosystem((0,external_node_path_namespaceObject.resolve)(folder, name)) ?? [];
+        if (started.length === 0)
+            unknown.push(name);
+        for (const each of started)
+            follow(each.command, each.directory, [...trail, name, each.command]);
+        return started.length > 0;
+    }
+    /** @returns the words that name scripts */
+    function followScripts(words, folder, trail) {
+        const runner = words.findIndex((word) => RUNNERS.has((0,external_node_path_namespaceObject.basename)(word)));
+        const scripts = runner === -1 ? {} : (readPackageJson(folder)?.scripts ?? {});
+        return words.slice(runner + 1).filter((word) => {
+            const name = word.replace(/^npm:/, '');
+            const script = Object.hasOwn(scripts, name) ? scripts[name] : undefined;
+            if (typeof script === 'string')
+                follow(script, folder, [...trail, script]);
+            return typeof script === 'string';
+        });
+    }
+    follow(command, directory, [command]);
+    return { programs, runsNext, unknown: [...new Set(unknown)] };
+}
+/** They run scripts of package.json. */
+const RUNNERS = new Set('npm pnpm yarn bun npm-run-all npm-run-all2 run-s run-p concurrently --run turbo nx'.split(' '));
+const PM2 = /^pm2(?:-runtime|-docker|-dev)?$/;
+const ECOSYSTEM = /(?:\.config\.[cm]?[jt]s|\.json|\.ya?ml)$/;
+const ECOSYSTEM_NAMES = [
+    'ecosystem.config.js',
+    'ecosystem.config.cjs',
+    'ecosystem.config.mjs',
+    'ecosystem.json',
+];
+/** They run no program of the app's. */
+const NO_PROGRAMS = new Set(('tsc tsup swc babel esbuild webpack rollup eslint prisma wait-on patch-package ' +
+    'rm rimraf cp mv mkdir echo sleep export set test [').split(' '));
+/** What follows these options is a name. */
+const NAMING = new Set([
+    '--name',
+    '-n',
+    '-p',
+    '--port',
+    '-P',
+    '--project',
+    '-e',
+    '--env',
+]);
+/** What runs a program that is named without an extension. */
+const EXECUTORS = /^(?:node|nodejs|bun|tsx|ts-node|ts-node-esm|babel-node|nodemon|forever)$/;
+/** `next start`, which a next.js or a start.ts in the folder has nothing to do with. */
+function isWordOfTools(word, before) {
+    const isTool = ['next', 'start', 'run', 'dev', 'build'].includes(word);
+    return isTool && !EXECUTORS.test(before);
+}
+function startsNext(words) {
+    return words.some((word, index) => 
+    // Next.js's own server.js, which imports next as well.
+    word.includes('standalone/') || (/(?:^|\/)next$/.test(word) && (words[index + 1] ?? '') === 'start'));
+}
+function folderNamed(from, name = '') {
+    const folder = (0,external_node_path_namespaceObject.resolve)(from, name);
+    return files_isDirectory(folder) ? folder : undefined;
+}
+/** `npm --prefix server run start` */
+function folderOption(words, from) {
+    const [, inline] = words.map((word) => /^--(?:prefix|cwd|dir)=(.+)$/.exec(word)).find(Boolean) ?? [];
+    const index = words.findIndex((word) => ['--prefix', '--cwd', '--dir', '-C'].includes(word));
+    const name = inline ?? (index === -1 ? undefined : words[index + 1]);
+    return name === undefined ? undefined : folderNamed(from, name);
+}
+/** The words of each command in a line or a script; what is quoted is one word. */
+function simpleCommands(text) {
+    const commands = [[]];
+    const tokens = text.matchAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'|(&&|\|\||[;&|\n])|([^\s"';&|]+)/g);
+    for (const [, double, single, separator, word] of tokens) {
+        if (separator === undefined)
+            commands.at(-1).push((double ?? single ?? word ?? '').trim());
+        else
+            commands.push([]);
+    }
+    return commands.filter((words) => words.length > 0);
+}
+
+;// CONCATENATED MODULE: ./build/next/custom-server.js
+/** A server of the user's own around Next.js (`next({ dev })`), which a standalone build does without. */
+
+
+
+
+
+/**
+ * Follows the command that starts the app in production. A `server.js` that it does not run may be for development.
+ *
+ * @param workspace the repository's folder
+ * @returns what could not be known, one sentence each to warn of
+ * @throws Failure `custom-server`
+ */
+function refuseCustomServer(directory, workspace, manifest) {
+    const start = productionCommand(directory, manifest);
+    if (start === undefined)
+        return [];
+    const { programs, runsNext, unknown } = followCommand(start.command, directory, workspace);
+    for (const { file, trail } of programs) {
+        const server = findCustomServer(file, workspace);
+        if (server !== undefined)
+            throw customServer(start, [...trail, ...new Set([file, server])], directory);
+    }
+    const command = `${start.where} (\`${start.command}\`)`;
+    if (unknown.length > 0) {
+        return [`${command} runs ${unknown.map((file) => `"${file}"`).join(', ')}, ${UNREADABLE}. ${ONLY_NEXT}`];
+    }
+    return runsNext || programs.length > 0 ? [] : [`${command} does not run \`next start\`. ${ONLY_NEXT}`];
+}
+const UNREADABLE = 'whose contents are not known before it runs';
+const ONLY_NEXT = 'The release runs the standalone server of Next.js: a custom server, and anything else that this command starts, is not part of it.';
+/** What is named for production counts before what may be for development. */
+const SCRIPTS = ['start:prod', 'start:production', 'production', 'prod', 'start', 'serve', 'server'];
+function productionCommand(directory, { scripts }) {
+    const name = SCRIPTS.find((each) => typeof scripts[each] === 'string' && scripts[each] !== '');
+    if (name !== undefined)
+        return { command: scripts[name], where: `The script \`${name}\`` };
+    const web = /^web:(.*)$/m.exec(readTextIfAny((0,external_node_path_namespaceObject.join)(directory, 'Procfile')) ?? '')?.[1];
+    if (web !== undefined)
+        return { command: web.trim(), where: 'The Procfile' };
+    const ecosystem = ECOSYSTEM_FILES.find((file) => isFile((0,external_node_path_namespaceObject.join)(directory, file)));
+    return ecosystem === undefined
+        ? undefined
+        : { command: `pm2 start ${ecosystem}`, where: "PM2's ecosystem file" };
+}
+const ECOSYSTEM_FILES = [
+    'ecosystem.config.js',
+    'ecosystem.config.cjs',
+    'ecosystem.config.mjs',
+    'ecosystem.json',
+];
+function customServer({ command, where }, trail, directory) {
+    const way = trail.map((step) => (step.startsWith('/') ? (0,external_node_path_namespaceObject.relative)(directory, step) : step));
+    return new failure_Failure('custom-server', `${where} (\`${command}\`) runs a custom server, ${way.at(-1)}.`, {
+        remedy: "Move what the server does to route handlers, rewrites, proxy (middleware) or instrumentation: Next.js's " +
+            'standalone output leaves a custom server out. If production does not need it, let the command run `next start`.',
+        evidence: way.join('\n→ '),
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/next/find-apps.js
@@ -56589,11 +57078,11 @@ function boundsOf(comparator) {
             return undefined;
     }
 }
+const NUMBER = String.raw `(\d+|[xX*])`;
+const VERSION = new RegExp(`^v?${NUMBER}(?:\\.${NUMBER})?(?:\\.${NUMBER})?(?:[-+][\\w.+-]+)?$`);
 /** `given` is how many of the three numbers the text names: `20.x` names one, `*` none. */
 function version_range_parse(text) {
-    const number = String.raw `(\d+|[xX*])`;
-    const pattern = new RegExp(`^v?${number}(?:\\.${number})?(?:\\.${number})?(?:[-+][\\w.+-]+)?$`);
-    const found = pattern.exec(text);
+    const found = VERSION.exec(text);
     if (found === null)
         return undefined;
     const parts = found.slice(1).map((part) => (/^\d+$/.test(part ?? '') ? Number(part) : undefined));
@@ -56652,6 +57141,8 @@ function installedNextVersion(directory) {
 
 
 
+
+
 /**
  * Finds the Next.js app inside the repository.
  *
@@ -56668,7 +57159,9 @@ function readProject(workspace, workingDirectory) {
     const manifest = readPackageJson(directory);
     if (manifest === undefined) {
         throw new failure_Failure('no-package-json', `There is no package.json in ${describe(workingDirectory)}.`, {
-            remedy: suggest(workspace, 'Check out the repository before this step (actions/checkout)'),
+            remedy: emptySubmodules(workspace).some((path) => isInside(path, directory))
+                ? 'The folder belongs to an empty submodule: set `submodules: recursive` under `with:` of the step with actions/checkout.'
+                : suggest(workspace, 'Check out the repository before this step (actions/checkout)'),
         });
     }
     const nextRange = manifest.installed.next;
@@ -56679,15 +57172,26 @@ function readProject(workspace, workingDirectory) {
         throw new failure_Failure('not-a-next-app', `The package.json in ${describe(workingDirectory)} has \`next\` in its devDependencies only, and the folder has no \`app\` or \`pages\` folder, no next.config and no script that runs \`next\`.`, { remedy: suggest(workspace, 'If this is an app, move `next` to the dependencies') });
     }
     refuseUnsupportedNext(nextRange);
-    refuseCustomServer(directory, manifest);
-    const { name, nodeRange } = manifest;
+    const doubts = refuseCustomServer(directory, workspace, manifest);
+    const { name } = manifest;
     return {
         directory,
         nextRange,
+        doubts,
         ...(name === undefined ? {} : { name }),
-        ...(nodeRange === undefined ? {} : { nodeRange }),
+        nodeRanges: nodeRangesOf(directory, workspace),
     };
 }
+function nodeRangesOf(directory, workspace) {
+    return ancestors(directory, workspace).flatMap((folder) => {
+        const manifest = readPackageJson(folder);
+        const governs = folder === directory || manifest?.hasWorkspaces || isFile((0,external_node_path_namespaceObject.join)(folder, PNPM_WORKSPACE));
+        if (manifest?.nodeRange === undefined || !governs)
+            return [];
+        return [{ range: manifest.nodeRange, file: (0,external_node_path_namespaceObject.relative)(workspace, (0,external_node_path_namespaceObject.join)(folder, 'package.json')) }];
+    });
+}
+const PNPM_WORKSPACE = 'pnpm-workspace.yaml';
 /** Whether a folder is in the workspace after following symbolic links; a missing one is judged elsewhere. */
 function staysInside(workspace, directory) {
     return !(0,external_node_fs_namespaceObject.existsSync)(directory) || isInside((0,external_node_fs_namespaceObject.realpathSync)(workspace), (0,external_node_fs_namespaceObject.realpathSync)(directory));
@@ -56723,6 +57227,7 @@ function untouched({ live, release, uploadedBytes, sent }) {
         succeeded: false,
         release,
         previousRelease: live,
+        rollsBackTo: null,
         liveRelease: live,
         uploadedBytes,
         sent,
@@ -56743,6 +57248,7 @@ function together(known, ended) {
         status,
         succeeded: status === 'live' && failure === null,
         previousRelease: previous ?? known.live,
+        rollsBackTo: agreed(ended.map(({ verdict }) => verdict.rollsBackTo)),
         liveRelease: agreed(ended.map(({ verdict }) => verdict.live)),
         failure,
         hosts: ended.map(({ name, verdict: { status: own, live, workers }, failure: why }) => ({
@@ -56820,12 +57326,12 @@ var external_node_buffer_ = __nccwpck_require__(4573);
  * folder by folder each time that it is asked for: a list of 100,000 files would take 40 MB.
  * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`, `file-unreadable`
  */
-function overlaid(layers, excluded) {
+function overlaid(layers, excluded, shared = () => false) {
     // The last one first: it counts.
     const places = layers.toReversed().map((layer) => placeOf(layer, ''));
-    return { [Symbol.iterator]: () => below('', places, excluded) };
+    return { [Symbol.iterator]: () => below('', places, excluded, shared) };
 }
-function* below(path, places, excluded) {
+function* below(path, places, excluded, shared) {
     const children = new Map();
     for (const place of places) {
         for (const [name, child] of childrenIn(place, path)) {
@@ -56848,18 +57354,24 @@ function* below(path, places, excluded) {
         return [{ name, childPath, child: all[0], folders, key: isFull ? `${name}/` : name }];
     });
     for (const { name, childPath, child, folders } of found.toSorted((a, b) => compareBytes(a.key, b.key))) {
-        if (folders.length > 0)
-            yield* below(childPath, folders, excluded);
-        else
-            yield layers_describe(child, childPath, name);
+        if (folders.length > 0) {
+            yield* below(childPath, folders, excluded, shared);
+            continue;
+        }
+        const entry = layers_describe(child, childPath, name);
+        if (entry !== undefined)
+            yield entry;
+        // What the link stands for is not used: the server puts its own there.
+        else if (!shared(childPath))
+            throw layers_escapes(childPath, linkText(child, childPath, name));
     }
 }
 /** The folders of that name that are seen together: those over the first that is none. */
 function foldersOf(children, path) {
-    const end = children.findIndex(({ entry }) => entry !== undefined && !entry.isDirectory());
+    const end = children.findIndex(({ folder }) => folder === undefined);
     return children
         .slice(0, end < 0 ? children.length : end)
-        .map(({ place: { layer } }) => placeOf(layer, path));
+        .flatMap(({ folder }) => (folder === undefined ? [] : [placeOf(folder, path)]));
 }
 function placeOf(layer, path) {
     const { source, prefix } = layer;
@@ -56873,12 +57385,27 @@ function isAbove(path, prefix) {
 function* childrenIn({ layer, directory }, path) {
     if (directory === undefined) {
         const [name = ''] = layer.prefix.slice(path === '' ? 0 : path.length + 1).split('/');
-        yield [name, { place: { layer, directory }, entry: undefined }];
+        yield [name, { place: { layer, directory }, entry: undefined, folder: layer }];
         return;
     }
     for (const entry of listed(directory)) {
-        yield [decode(entry.name, path), { place: { layer, directory }, entry }];
+        const name = decode(entry.name, path);
+        const folder = folderOf(layer, entry, (0,external_node_path_namespaceObject.join)(directory, name), external_node_path_namespaceObject.posix.join(path, name));
+        yield [name, { place: { layer, directory }, entry, folder }];
     }
+}
+function folderOf(layer, entry, source, path) {
+    if (entry.isDirectory())
+        return layer;
+    if (!entry.isSymbolicLink())
+        return undefined;
+    const real = elsewhereInRepository(layer, source);
+    if (real === undefined || !(0,external_node_fs_namespaceObject.lstatSync)(real).isDirectory())
+        return undefined;
+    const linkedFrom = [...(layer.linkedFrom ?? []), external_node_fs_namespaceObject.realpathSync.native((0,external_node_path_namespaceObject.dirname)(source))];
+    if (linkedFrom.some((folder) => isInside(real, folder)))
+        return undefined;
+    return { source: real, prefix: path, linkedIn: layer.linkedIn, linkedFrom };
 }
 function listed(directory) {
     try {
@@ -56888,6 +57415,7 @@ function listed(directory) {
         throw fileUnreadable(directory, error);
     }
 }
+/** @returns undefined for a link that leaves the release */
 function layers_describe({ place: { layer, directory }, entry }, path, name) {
     const source = (0,external_node_path_namespaceObject.join)(directory, name);
     if (entry.isFile())
@@ -56904,26 +57432,41 @@ function file(path, source) {
 }
 /**
  * A link that stays in its layer is kept as it is: Turbopack and pnpm build node_modules out of them. One that
- * leaves `public` for a regular file in the repository becomes a file with that content, because the release
- * would not have the other end. Every other one would point at whatever the server has there.
+ * leaves `public` for a file or a folder of the repository becomes what it stands for, because the release would
+ * not have the other end. Every other one would point at whatever the server has there.
  */
 function layers_link(from, path, source) {
-    const written = decode((0,external_node_fs_namespaceObject.readlinkSync)(source, { encoding: 'buffer' }), path);
     // The server takes `..` at the beginning alone: elsewhere it may follow another link, and leads up from there.
-    const target = external_node_path_namespaceObject.posix.normalize(written);
+    const target = external_node_path_namespaceObject.posix.normalize(readLink(source, path));
+    if (staysIn(from, source, target))
+        return { kind: 'link', path, target };
+    const real = elsewhereInRepository(from, source);
+    return real !== undefined && (0,external_node_fs_namespaceObject.lstatSync)(real).isFile() ? file(path, real) : undefined;
+}
+/** Whether a link leads to the same inside its layer when its text is resolved by itself. */
+function staysIn(from, source, target) {
+    const named = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(source), target);
+    if ((0,external_node_path_namespaceObject.isAbsolute)(target) || !isInside(from.source, named))
+        return false;
     // Undefined for a link to nothing, which is judged by its text alone.
     const real = realPathIfAny(source);
-    const named = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(source), target);
-    const stays = !(0,external_node_path_namespaceObject.isAbsolute)(target) && isInside(from.source, named) && realPathIfAny(named) === real;
-    if (stays && (real === undefined || isInside(from.source, real)))
-        return { kind: 'link', path, target };
-    if (real === undefined || from.linkedFilesIn === undefined)
-        throw layers_escapes(path, written);
+    return realPathIfAny(named) === real && (real === undefined || isInside(from.source, real));
+}
+/** What a link stands for, where it cannot stay one and may become part of the release. */
+function elsewhereInRepository(from, source) {
+    if (from.linkedIn === undefined)
+        return undefined;
+    const real = realPathIfAny(source);
+    if (real === undefined || (isInside(from.source, real) && !(0,external_node_fs_namespaceObject.lstatSync)(real).isFile()))
+        return undefined;
     // .git holds the token that actions/checkout leaves in its config: nothing in there is meant to be public.
-    const allowed = isInside(from.linkedFilesIn, real) && !real.split(external_node_path_namespaceObject.sep).includes('.git');
-    if (!allowed || !(0,external_node_fs_namespaceObject.lstatSync)(real).isFile())
-        throw layers_escapes(path, written);
-    return file(path, real);
+    return isInside(from.linkedIn, real) && !real.split(external_node_path_namespaceObject.sep).includes('.git') ? real : undefined;
+}
+function readLink(source, path) {
+    return decode((0,external_node_fs_namespaceObject.readlinkSync)(source, { encoding: 'buffer' }), path);
+}
+function linkText({ place: { directory } }, path, name) {
+    return readLink((0,external_node_path_namespaceObject.join)(directory, name), path);
 }
 function realPathIfAny(path) {
     try {
@@ -56936,8 +57479,9 @@ function realPathIfAny(path) {
 }
 function layers_escapes(path, target) {
     return new failure_Failure('symlink-escapes', `${path} is a symbolic link to ${target}, which leaves the release.`, {
-        remedy: 'Links must be relative and stay inside the build. In public, a link to a file of the repository is ' +
-            'fine too: its content is taken. For anything else, put the content itself there.',
+        remedy: 'If it leads to data on the server, name the path in `shared-dirs` (a file: `shared-files`), and link ' +
+            '`<path>/shared/…` on the server to the data. Otherwise commit the content itself: in public, a link to a ' +
+            'file or folder of the repository becomes that file or folder.',
     });
 }
 function decode(name, path) {
@@ -56968,20 +57512,20 @@ function compareBytes(a, b) {
  * Describes the release: the standalone server with the two folders that `next build` leaves out of it. Copies
  * and reads no content. Where two layers have the same path, the later one wins.
  *
- * @param workspace the repository's folder: a link in `public` to a file in here becomes that file
+ * @param workspace the repository's folder: a link in `public` to a file or folder in here becomes that
+ * @param sharedPaths relative to the app: the server has content of its own there, and links at them are not followed
  * @throws Failure `symlink-escapes`; its entries, where they are looked up, also `unsupported-file` and `file-name`
  */
-async function assemble(output, workspace = output.directory) {
+async function assemble(output, workspace = output.directory, sharedPaths = []) {
     const { relativeAppDir } = output;
     const root = await (0,promises_namespaceObject.realpath)(workspace);
+    const shared = new Set(sharedPaths.map((path) => external_node_path_namespaceObject.posix.join(relativeAppDir, path)));
     const layers = [
         await assemble_layer(output.standaloneDirectory, ''),
         await assemble_layer(output.staticDirectory, output.staticPath),
-        ...(output.publicDirectory === undefined
-            ? []
-            : [await publicLayer(output.publicDirectory, external_node_path_namespaceObject.posix.join(relativeAppDir, 'public'), root)]),
+        ...(await publicLayers(output, root, shared)),
     ];
-    const entries = overlaid(layers, excludedPaths(output));
+    const entries = overlaid(layers, excludedPaths(output), (path) => shared.has(path));
     return {
         entries: {
             *[Symbol.iterator]() {
@@ -57017,14 +57561,19 @@ function excludedPaths({ relativeAppDir, distDir }) {
     const paths = new Set(['.gapless', `${dist}/cache`, `${dist}/server/route-cache`]);
     return (path, name) => paths.has(path) || name === '.git' || /^\.env(\.[\w-]+)?\.local$/.test(name);
 }
-async function assemble_layer(directory, prefix, linkedFilesIn) {
-    return { source: await (0,promises_namespaceObject.realpath)(directory), prefix, linkedFilesIn };
+async function assemble_layer(directory, prefix, linkedIn) {
+    return { source: await (0,promises_namespaceObject.realpath)(directory), prefix, linkedIn };
 }
-async function publicLayer(directory, prefix, workspace) {
-    const found = await assemble_layer(directory, prefix, workspace);
-    if (!isInside(workspace, found.source))
-        throw layers_escapes(prefix, found.source);
-    return found;
+async function publicLayers({ publicDirectory, relativeAppDir }, workspace, shared) {
+    if (publicDirectory === undefined)
+        return [];
+    const prefix = external_node_path_namespaceObject.posix.join(relativeAppDir, 'public');
+    const found = await assemble_layer(publicDirectory, prefix, workspace);
+    if (isInside(workspace, found.source))
+        return [found];
+    if (shared.has(prefix))
+        return [];
+    throw layers_escapes(prefix, found.source);
 }
 /** The entries with one more, in its place. */
 function withEntry(entries, entry) {
@@ -57224,7 +57773,7 @@ function misfitsOf(family, machine) {
             return [];
         return [
             {
-                problem: `${name} is built for ${list(binaries.map(({ target }) => native_modules_describe(target)))}, and the server is ${describeMachine(machine)}`,
+                problem: `${name} is built for ${native_modules_list(binaries.map(({ target }) => native_modules_describe(target)))}, and the server is ${describeMachine(machine)}`,
                 remedy: remedyForPlatform(packageName, machine),
             },
         ];
@@ -57250,7 +57799,7 @@ function misfitsOf(family, machine) {
         ...(abis.length > 0 && !abis.includes(machine.nodeAbi)
             ? [
                 {
-                    problem: `${name} is compiled for a Node.js with module version ${list(abis)}, and the server's Node.js ${machine.node} has ${machine.nodeAbi}`,
+                    problem: `${name} is compiled for a Node.js with module version ${native_modules_list(abis)}, and the server's Node.js ${machine.node} has ${machine.nodeAbi}`,
                     remedy: `Build with the Node.js that the server runs: set node-version of actions/setup-node to ${machine.node}.`,
                 },
             ]
@@ -57284,7 +57833,7 @@ function native_modules_describe({ platform, arch, libc }) {
 function describeMachine({ platform, arch, glibc }) {
     return `${platform} ${arch} (${glibc === null ? 'musl' : `glibc ${glibc}`})`;
 }
-function list(words) {
+function native_modules_list(words) {
     return [...new Set(words)].toSorted().join(', ');
 }
 /** npm's --os and --cpu would do, but they replace what is there, the compiler of Next.js too (npm 10 and 11). */
@@ -57370,8 +57919,20 @@ function withoutPlatform(packageName) {
  *
  * @throws Failure `release-unfit`
  */
-function assertNodeFits({ nodeRange }, machine) {
-    refuse(nodeMisfit(machine, nodeRange, 'The app', '`engines.node` in its package.json'));
+function assertNodeFits({ nodeRanges }, machine) {
+    refuse(nodeRanges.flatMap(({ range, file }) => nodeMisfit(machine, range, 'The app', `\`engines.node\` in ${file}`)));
+}
+/**
+ * What a Node.js of another major version than the server's may do to a build, as one sentence to warn of.
+ *
+ * @param builder the version that builds; undefined when it is not known
+ */
+function doubtAboutNode(builder, { node }) {
+    const [ours, theirs] = [builder, node].map((version) => version?.split('.', 1)[0]);
+    if (builder === undefined || ours === theirs)
+        return undefined;
+    return (`Node.js ${builder} builds the app, and Node.js ${node} serves it: set \`node-version: ${theirs}\` in the step ` +
+        'with actions/setup-node, or upgrade Node.js on the server.');
 }
 /** @throws Failure `release-unfit`, with the first misfit as its message and all of them as evidence */
 function assertFits(tree, { nextVersion, nextNodeRange }, machine) {
@@ -58425,12 +58986,14 @@ function shared(stream) {
 
 
 
+
 /**
  * @param launcherFile the bundled launcher: a part of every release
- * @throws Failure `release-unfit`, and those of next/assemble.ts
+ * @throws Failure `release-unfit`, `checkout-incomplete`, and those of next/assemble.ts
  */
 async function assemble_assemble(plan, output, launcherFile, hosts, log) {
-    const tree = await assemble(output, plan.inputs.run.workspace);
+    const { run, app } = plan.inputs;
+    const tree = await assemble(output, run.workspace, [...app.sharedDirs, ...app.sharedFiles]);
     const launcher = {
         kind: 'file',
         path: LAUNCHER,
@@ -58441,13 +59004,17 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
     const entries = createSpool();
     let total = 0;
     const binaries = [];
+    const pointers = [];
     for (const entry of withEntry(tree.entries, launcher)) {
         entries.add(entry);
         if (entry.kind === 'file')
             total += entry.size;
         if (tellsOfBinaries(entry))
             binaries.push(entry);
+        if (isPointerOfRelease(entry))
+            pointers.push(entry.path);
     }
+    refusePointers(pointers);
     checkEach(hosts, (facts) => assertFits({ entries: binaries }, output, facts));
     const everything = (await lacksAll(plan, hosts)) ? pack(filesOf(entries), total) : undefined;
     try {
@@ -58488,6 +59055,8 @@ const healthCheck = object({
     body: nullable(string),
     timeoutMs: count,
     intervalMs: count,
+    /** Whom the request is for, as a proxy would say; null: for the address that it goes to. */
+    origin: nullable(object({ scheme: guards_oneOf('http', 'https'), host: string })),
 });
 /**
  * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
@@ -58514,6 +59083,8 @@ const releaseInfo = object({
     commit: string,
     ref: string,
     actor: string,
+    /** Null in releases from before this was known. */
+    event: nullable(string),
     runUrl: string,
     workflow: string,
     runNumber: count,
@@ -58528,13 +59099,24 @@ const releaseInfo = object({
     /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
     distDir: nullable(string),
 });
+const activationKind = guards_oneOf('deploy', 'rollback', 'restore');
 /** `.gapless/verified.json`, written when every worker was shown to serve the release. */
-const verification = object({ activatedAt: string, activation: string });
+const verification = object({
+    /** When it first served; a release that comes back keeps its time, and with it its place in the history. */
+    activatedAt: string,
+    /** The last activation that a deploy or a rollback made it live with. */
+    activation: string,
+    kind: nullable(activationKind),
+    /** The activation that went back from it, or past it. */
+    leftBy: nullable(string),
+});
 const releaseSummary = object({
     id: messages_releaseId,
     live: guards_boolean,
-    /** ISO time of the last activation that was verified, or null if there was none. */
+    /** ISO time of the first activation that was verified, or null if there was none. */
     activatedAt: nullable(string),
+    /** A rollback left it: it is no default target of another one. */
+    left: guards_boolean,
     info: nullable(releaseInfo),
     bytes: count,
 });
@@ -58588,7 +59170,8 @@ const failureRecord = object({
     remedy: nullable(string),
     evidence: nullable(string),
 });
-const activationStatus = guards_oneOf('live', 'kept', 'restored', 'down');
+const activationStatuses = ['live', 'kept', 'restored', 'down'];
+const activationStatus = guards_oneOf(...activationStatuses);
 const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
 const activationStep = guards_oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
@@ -58598,12 +59181,14 @@ const verdict = object({
     live: nullable(messages_releaseId),
     /** What was live when it began. */
     previous: nullable(messages_releaseId),
+    /** Where a rollback without `release` goes from here; null where that is nowhere, or nothing was verified. */
+    rollsBackTo: nullable(messages_releaseId),
     failure: nullable(failureRecord),
     workers: guards_list(workerState),
 });
 /** Nothing live was touched: what serves is what served. @param failure why */
 function keptVerdict(live, failure) {
-    return { status: 'kept', live, previous: live, failure, workers: [] };
+    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
 }
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
@@ -58618,8 +59203,10 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
+    /** The name of GitHub's event; '' outside of GitHub, as all that follows. */
+    event: string,
     runUrl: string,
-    /** The workflow's name and the number of its run, '' and 0 outside of GitHub: a later run has a higher one. */
+    /** For people: the workflow's name, and the number of its run. */
     workflow: string,
     runNumber: count,
     /** 1, and one more each time that somebody asks for the same run again. */
@@ -58628,11 +59215,13 @@ const run = object({
 /** What the action sees while it waits for a commit, in bytes. */
 const proven = object({ provenBytes: count, totalBytes: count });
 const activationId = matching(/^[0-9a-f-]{36}$/);
+/** Where the run says that the app is to listen; null: it says nothing of that. */
+const said = object({ host: nullable(string), port: nullable(count) });
 const activationRequest = object({
     /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
     activation: activationId,
     release: messages_releaseId,
-    kind: guards_oneOf('deploy', 'rollback', 'restore'),
+    kind: activationKind,
     /** The release that must be current when its turn comes; null: whichever is. */
     replaces: nullable(messages_releaseId),
     run,
@@ -58641,6 +59230,8 @@ const activationRequest = object({
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
+    /** Null where the app is only put back: then the release's own address counts. */
+    said: nullable(said),
 });
 /** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
@@ -58756,6 +59347,7 @@ const operations = {
             run,
             /** Where the app would listen; null: where the release has it. */
             address: nullable(object({ host: string, port: count })),
+            said,
             keep: count,
         }),
         result: object({ findings: guards_list(finding), pruned: guards_list(messages_releaseId) }),
@@ -58764,7 +59356,7 @@ const operations = {
     audit: { params: object({ id: messages_releaseId }), result: object({ files: count, bytes: count }) },
     /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
     verify: {
-        params: object({ id: messages_releaseId }),
+        params: object({ id: messages_releaseId, said }),
         result: object({
             bootMs: count,
             status: count,
@@ -58783,8 +59375,14 @@ const operations = {
      */
     watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
-        params: object({ keep: count, lockTimeoutMs: count }),
-        result: object({ removed: guards_list(messages_releaseId), inUse: guards_list(messages_releaseId), kept: guards_list(messages_releaseId) }),
+        params: object({ keep: count, activation: activationId }),
+        result: object({
+            removed: guards_list(messages_releaseId),
+            inUse: guards_list(messages_releaseId),
+            kept: guards_list(messages_releaseId),
+            /** Who holds the lock, and cleans up afterwards: nothing was done. */
+            leftTo: nullable(string),
+        }),
     },
 };
 const request = object({
@@ -58793,18 +59391,21 @@ const request = object({
     params: (value) => value,
     body: guards_boolean,
 });
-/** What the agent answers: any number of events, then a result or an error. */
+/** What the agent answers: any number of events, then a result or an error. `alive`: the work goes on. */
 const reply = object({
     id: count,
-    kind: guards_oneOf('event', 'result', 'error'),
+    kind: guards_oneOf('event', 'alive', 'result', 'error'),
     value: (value) => value,
 });
 
 ;// CONCATENATED MODULE: ./build/phases/cleanup.js
 /** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
 
-async function cleanUp({ keepReleases, lockTimeoutMs }, host) {
-    const { removed, inUse, kept } = await host.agent().call('cleanup', { keep: keepReleases, lockTimeoutMs });
+async function cleanUp({ inputs, activation }, host) {
+    const params = { keep: inputs.keepReleases, activation };
+    const { removed, inUse, kept, leftTo } = await host.agent().call('cleanup', params);
+    if (leftTo !== null)
+        return { value: undefined, detail: `left to the deploy that is running: ${leftTo}` };
     const busy = inUse.length === 0 ? '' : `, ${inUse.join(', ')} still in use`;
     return {
         value: undefined,
@@ -58974,7 +59575,7 @@ function activate(host, request, log) {
 }
 /** What a server says of an activation that no further question would change. */
 function isLastWord({ code }) {
-    return code === 'unknown-activation' || code === 'activation-died';
+    return code === 'unknown-activation' || code === 'activation-died' || code === 'activation-silent';
 }
 function deferred() {
     const settle = {};
@@ -59017,11 +59618,12 @@ async function switchOver(host, request, pipeline) {
         return { name: host.name, verdict, failure: named(host.name, failure) };
     }
 }
+const UNSEEN = new Set(['connection-lost', 'activation-died', 'activation-silent']);
 /** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
 function unseen({ facts: { serving } }, error, swapped) {
     const failure = failure_Failure.from(error);
     const kept = keptVerdict(serving, failure.toRecord());
-    const mayHaveSwitched = swapped || failure.code === 'connection-lost' || failure.code === 'activation-died';
+    const mayHaveSwitched = swapped || UNSEEN.has(failure.code);
     return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept;
 }
 /**
@@ -59079,6 +59681,7 @@ function restoreOn(host, { run, hosts, lockTimeoutMs }, release, replaces, pipel
         lockTimeoutMs,
         preActivate: null,
         postActivate: null,
+        said: null,
     };
     return activate(host, request, pipeline.log.info).verdict;
 }
@@ -59086,9 +59689,9 @@ function restoreOn(host, { run, hosts, lockTimeoutMs }, release, replaces, pipel
 ;// CONCATENATED MODULE: ./build/phases/verify.js
 /** verify: boots the release on a spare port of the server and asks its health, before anything live is touched. */
 
-/** @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken` */
-async function verify(host, id) {
-    const { bootMs, status, movedPorts } = await host.agent().call('verify', { id });
+/** @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs` */
+async function verify(host, id, said) {
+    const { bootMs, status, movedPorts } = await host.agent().call('verify', { id, said });
     const healthy = `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`;
     const moved = movedPorts.map((port) => `port ${port} is in use, so the app was given a free port for this check`);
     return { value: undefined, detail: [healthy, ...moved].join('; ') };
@@ -59115,7 +59718,7 @@ async function bringLive(plan, hosts, pipeline, goal) {
     const { release } = goal;
     const atOnce = inputs.maxParallel;
     if (inputs.candidateCheck) {
-        const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release)));
+        const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release, inputs.app.said)));
         await verified.catch(async (error) => {
             await discard(hosts, goal, true);
             throw error;
@@ -59130,7 +59733,7 @@ async function bringLive(plan, hosts, pipeline, goal) {
     const unknown = outcome.hosts.some(({ live }) => live === null);
     if (!outcome.succeeded)
         await discard(hosts, goal, !unknown);
-    await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(inputs, host))).catch((error) => {
+    await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(plan, host))).catch((error) => {
         const { message } = failure_Failure.from(error);
         pipeline.log.info(`cleanup failed, which changes nothing about what is live: ${message}`);
     });
@@ -59150,6 +59753,7 @@ async function rollOut(plan, hosts, pipeline, { kind, release, replaces }) {
         lockTimeoutMs,
         preActivate,
         postActivate,
+        said: plan.inputs.app.said,
     };
     const ended = new Map();
     let failure = null;
@@ -59317,11 +59921,13 @@ async function versionOf(program, directory, env) {
     return new Promise((resolve) => {
         const options = { cwd: directory, env, timeout: VERSION_TIMEOUT_MS };
         const child = (0,external_node_child_process_namespaceObject.execFile)(program, ['--version'], options, (error, stdout) => {
-            resolve(error === null ? /^v?(\d+\.\d+\.\d+\S*)$/m.exec(stdout)?.[1] : undefined);
+            resolve(error === null ? /^v?(\d+\.\d+\.\d+\S*)$/m.exec(stdout.slice(0, LONGEST_VERSION))?.[1] : undefined);
         });
         child.stdin?.end();
     });
 }
+/** In characters: corepack says what it downloads before it. */
+const LONGEST_VERSION = 1000;
 /** corepack's stand-ins download what they stand for. */
 const VERSION_TIMEOUT_MS = 60_000;
 /** The shell's word for a program that is not there. */
@@ -59393,6 +59999,40 @@ async function throughCorepack(argv, directory, workspace, env) {
     if (present?.split('.', 1)[0] === major)
         return argv;
     return (await versionOf('corepack', directory, env)) === undefined ? argv : ['corepack', ...argv];
+}
+
+;// CONCATENATED MODULE: ./build/next/env-files.js
+/** The `.env` files of an app that `next build` reads. What the environment has wins over them. */
+
+
+const NAMES = ['.env', '.env.local', '.env.production', '.env.production.local'];
+/** Whether one of the files sets a variable. */
+function isSetInEnvFiles(directory, variable) {
+    const assignment = new RegExp(`^[ \\t]*(?:export[ \\t]+)?${variable}[ \\t]*[=:]`, 'm');
+    return NAMES.some((name) => assignment.test(readTextIfAny((0,external_node_path_namespaceObject.join)(directory, name)) ?? ''));
+}
+
+;// CONCATENATED MODULE: ./build/next/run-time-variables.js
+/** Variables of the input `env`, which the app has at run time and the build does not. */
+
+/** Those that a command complained about and did not have. @param output of the command */
+function missedVariables(sight, output) {
+    return run_time_variables_unseen(sight).filter((name) => new RegExp(`(?<![\\w])${name}(?![\\w])`).test(output));
+}
+/** Those that only the build could put into what browsers load. */
+function unseenPublicVariables(sight) {
+    return run_time_variables_unseen(sight).filter((name) => name.startsWith('NEXT_PUBLIC_'));
+}
+function run_time_variables_unseen({ runTimeVariables, directory, environment }) {
+    // An empty value is what a secret that does not exist leaves.
+    return runTimeVariables.filter((name) => !environment[name] && !isSetInEnvFiles(directory, name));
+}
+/** @param names at least one */
+function putIntoStep(names) {
+    const [listed, verb, them] = names.length === 1
+        ? [`\`${names[0]}\``, 'is', 'it']
+        : [names.map((name) => `\`${name}\``).join(', '), 'are', 'them'];
+    return `${listed} ${verb} in the input \`env\`, which the build does not see: put ${them} into \`env:\` of this step, beside \`with:\`.`;
 }
 
 ;// CONCATENATED MODULE: external "node:process"
@@ -59598,8 +60238,97 @@ function isMetadataYarnClassic(metadataPath) {
 
 
 
-;// CONCATENATED MODULE: ./build/next/package-manager.js
+;// CONCATENATED MODULE: ./build/next/package-manager-signs.js
+/** What in a repository tells of its package manager. One sign alone may be left over from another one. */
 
+
+
+
+/**
+ * Weighs all signs. The nearest folder with a lockfile counts. There `packageManager` (else `devEngines`) decides if
+ * its lockfile exists, then the only lockfile, then what is installed. A sign of a package manager that is not
+ * supported counts only where there is no other.
+ *
+ * @param directory the app's folder, absolute; the search goes up from here
+ * @param workspace where the search ends
+ */
+async function findPackageManager(directory, workspace) {
+    const folders = ancestors(directory, workspace);
+    const levels = await Promise.all(folders.map(signsIn));
+    const declared = levels.flatMap((level) => level.declared ?? []);
+    const found = ({ name, file }) => ({
+        kind: 'found',
+        detected: declared.find((each) => each.name === name) ?? { name, agent: name },
+        lockfile: file,
+    });
+    for (const [index, level] of levels.entries()) {
+        const fromHere = levels.slice(index);
+        const reachable = fromHere.flatMap(({ lockfiles }) => lockfiles);
+        const own = reachable.find(({ name }) => name === level.declared?.name);
+        if (own !== undefined)
+            return found(own);
+        const { lockfiles } = level;
+        if (lockfiles.length === 0)
+            continue;
+        const namedAbove = fromHere.flatMap((above) => lockfiles.filter(({ name }) => name === above.declared?.name));
+        const chosen = theOnly(lockfiles) ??
+            theOnly(lockfiles.filter(({ name }) => isInstalled(name, folders))) ??
+            namedAbove[0];
+        return chosen === undefined ? { kind: 'unclear', lockfiles } : found(chosen);
+    }
+    const [hint] = [...declared, ...levels.flatMap(({ hinted }) => hinted ?? [])];
+    if (hint !== undefined)
+        return { kind: 'found', detected: hint, lockfile: undefined };
+    const [unsupported] = levels.flatMap((level) => level.unsupported);
+    return unsupported === undefined ? { kind: 'none' } : { kind: 'unsupported', ...unsupported };
+}
+const package_manager_signs_NAMES = ['npm', 'pnpm', 'yarn', 'bun'];
+async function signsIn(folder) {
+    const named = await detect({
+        cwd: folder,
+        stopDir: folder,
+        strategies: ['packageManager-field', 'devEngines-field'],
+    });
+    const files = Object.entries(LOCKS)
+        .map(([file, name]) => ({ file: (0,external_node_path_namespaceObject.join)(folder, file), name: name }))
+        .filter(({ file }) => isFile(file));
+    const supported = files.filter((sign) => package_manager_signs_NAMES.includes(sign.name));
+    // pnpm-workspace.yaml names pnpm, and is no lockfile.
+    const isLockfile = ({ file }) => !(0,external_node_path_namespaceObject.basename)(file).includes('-workspace.');
+    const hint = supported.find((sign) => !isLockfile(sign));
+    const rush = (0,external_node_path_namespaceObject.join)(folder, 'rush.json');
+    return {
+        declared: named !== null && isSupported(named) ? named : undefined,
+        lockfiles: supported.filter(isLockfile),
+        hinted: hint && { name: hint.name, agent: hint.name },
+        unsupported: [
+            ...(isFile(rush) ? [{ agent: 'Rush', file: rush }] : []),
+            ...files.filter(({ name }) => !package_manager_signs_NAMES.includes(name)).map(({ file, name }) => ({ agent: name, file })),
+            ...(named !== null && !isSupported(named)
+                ? [{ agent: named.agent, file: (0,external_node_path_namespaceObject.join)(folder, 'package.json') }]
+                : []),
+        ],
+    };
+}
+function isSupported(named) {
+    return package_manager_signs_NAMES.includes(named.name);
+}
+/** What an installation leaves behind; bun leaves nothing that only bun does. */
+const TRACES = {
+    npm: ['node_modules/.package-lock.json'],
+    pnpm: ['node_modules/.modules.yaml'],
+    yarn: ['node_modules/.yarn-integrity', 'node_modules/.yarn-state.yml'],
+    bun: [],
+};
+function isInstalled(name, folders) {
+    return folders.some((folder) => TRACES[name].some((trace) => isFile((0,external_node_path_namespaceObject.join)(folder, trace))));
+}
+/** The lockfile, where all are of one package manager. */
+function theOnly(lockfiles) {
+    return new Set(lockfiles.map(({ name }) => name)).size === 1 ? lockfiles[0] : undefined;
+}
+
+;// CONCATENATED MODULE: ./build/next/package-manager.js
 
 
 
@@ -59634,63 +60363,66 @@ const COMMANDS = {
 /** Yarn 2 and later renamed the flag. */
 const BERRY_INSTALL = ['yarn', 'install', '--immutable'];
 /**
- * Finds the app's package manager: from its lockfile, or from `packageManager` or `devEngines` in package.json.
+ * Finds the app's package manager: from its lockfiles, from `packageManager` or `devEngines` in package.json, and from
+ * what is installed.
  *
  * @param directory the app's folder, absolute; the search goes up from here
  * @param workspace where the search ends: a lockfile above the repository is not the app's
- * @throws Failure `no-lockfile`, `unsupported-package-manager`, `invalid-package-json`
+ * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`, `invalid-package-json`
  */
 async function detectPackageManager(directory, workspace) {
-    const found = await detectAgent(directory, workspace);
-    const name = found?.name ?? 'npm';
+    const finding = await findPackageManager(directory, workspace);
+    if (finding.kind === 'unsupported')
+        throw unsupported(finding);
+    if (finding.kind === 'unclear')
+        throw unclear(finding.lockfiles);
+    const { name, agent } = finding.kind === 'found' ? finding.detected : NPM;
     const { lockfiles, install } = COMMANDS[name];
-    const lockfile = findUpwards(directory, workspace, lockfiles);
+    const lockfile = finding.kind === 'found' ? finding.lockfile : undefined;
     if (lockfile === undefined) {
         throw new failure_Failure('no-lockfile', `There is no lockfile (${lockfiles.join(' or ')}) in ${directory} or in a folder above it.`, {
             remedy: `Run \`${name} install\` and commit the lockfile, so that the build uses the versions you tested. ` +
                 'Otherwise set install-command, or install in a step of your own and set install-command to none.',
         });
     }
-    const lockfileDirectory = (0,external_node_path_namespaceObject.dirname)(lockfile);
-    const agent = found?.agent ?? name;
     const berry = agent === 'yarn@berry' || (name === 'yarn' && isBerry(lockfile));
     return {
         name,
         agent: berry ? 'yarn@berry' : agent,
-        lockfileDirectory,
+        lockfileDirectory: (0,external_node_path_namespaceObject.dirname)(lockfile),
         installCommand: berry ? BERRY_INSTALL : install,
         runCommand: buildCommand(directory, name),
     };
 }
+const NPM = { name: 'npm', agent: 'npm' };
 /**
  * The command that builds the app: the `build` script, else `next build` through the package manager.
- * Unlike an installation it needs no lockfile.
+ * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is installed.
  *
  * @throws Failure `unsupported-package-manager`, `invalid-package-json`
  */
 async function detectBuildCommand(directory, workspace) {
-    const found = await detectAgent(directory, workspace);
-    return buildCommand(directory, found?.name ?? 'npm');
+    const finding = await findPackageManager(directory, workspace);
+    if (finding.kind === 'unsupported')
+        throw unsupported(finding);
+    return buildCommand(directory, finding.kind === 'found' ? finding.detected.name : 'npm');
 }
 function buildCommand(directory, name) {
     const { run, execute } = COMMANDS[name];
     return readPackageJson(directory)?.scripts.build ? [...run, 'build'] : [...execute, 'next', 'build'];
 }
-async function detectAgent(directory, workspace) {
-    const found = await detect({ cwd: directory, ...(workspace === undefined ? {} : { stopDir: workspace }) });
-    if (found === null)
-        return undefined;
-    const { name, agent } = found;
-    // Rush reads as pnpm but installs with commands of its own.
-    if (!isSupported(name) || agent === 'pnpm-rush') {
-        throw new failure_Failure('unsupported-package-manager', `The package manager of ${directory} is ${agent}.`, {
-            remedy: 'npm, pnpm, yarn and bun are found by themselves. For any other, set install-command and build-command.',
-        });
-    }
-    return { name, agent };
+function unsupported({ agent, file }) {
+    return new failure_Failure('unsupported-package-manager', `The package manager of the app is ${agent} (${file}).`, {
+        remedy: 'Set `install-command` and `build-command`. Gapless finds npm, pnpm, Yarn and bun by itself.',
+    });
 }
-function isSupported(name) {
-    return name in COMMANDS;
+function unclear(lockfiles) {
+    const names = lockfiles.map(({ file }) => JSON.stringify((0,external_node_path_namespaceObject.basename)(file)));
+    const folder = (0,external_node_path_namespaceObject.dirname)(lockfiles[0].file);
+    return new failure_Failure('package-manager-unclear', `The folder ${JSON.stringify(folder)} has the lockfiles of different package managers: ${names.join(', ')}.`, {
+        remedy: 'Delete the lockfile that is left over, name the package manager in `packageManager` of package.json, or ' +
+            'set `install-command`.',
+    });
 }
 /**
  * Whether a yarn.lock is Yarn 2's or later. package-manager-detector 1.9.0 calls every yarn.lock classic when
@@ -59702,14 +60434,10 @@ function isBerry(lockfile) {
         return false;
     return /^__metadata:/m.test(text) || isFile((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(lockfile), '.yarnrc.yml'));
 }
-function findUpwards(directory, workspace, names) {
-    return ancestors(directory, workspace)
-        .flatMap((folder) => names.map((name) => (0,external_node_path_namespaceObject.join)(folder, name)))
-        .find(isFile);
-}
 
 ;// CONCATENATED MODULE: ./build/next/plug-n-play.js
 /** Yarn's Plug'n'Play, which a standalone build cannot be made of. */
+
 
 
 
@@ -59719,7 +60447,11 @@ function findUpwards(directory, workspace, names) {
  * @param workspace the repository's folder, where the search for Yarn's files ends
  * @throws Failure `plug-n-play`
  */
-function refusePlugNPlay(directory, workspace, env) {
+async function refusePlugNPlay(directory, workspace, env) {
+    // Yarn's files may be left from before another package manager came.
+    const finding = await findPackageManager(directory, workspace);
+    if (finding.kind === 'unclear' || (finding.kind === 'found' && finding.detected.name !== 'yarn'))
+        return;
     const folders = ancestors(directory, workspace);
     const loader = folders.map((folder) => (0,external_node_path_namespaceObject.join)(folder, '.pnp.cjs')).find(isFile);
     const linker = env['YARN_NODE_LINKER'] ?? folders.map(nodeLinker).find((found) => found !== undefined);
@@ -59736,14 +60468,11 @@ function nodeLinker(folder) {
     const set = /^nodeLinker:\s*["']?([\w-]+)/m.exec(settings ?? '')?.[1];
     if (set !== undefined)
         return set;
-    // A yarn.lock may be left from before another package manager came.
-    if (OTHER_LOCKFILES.some((name) => isFile((0,external_node_path_namespaceObject.join)(folder, name))))
-        return undefined;
     return /^__metadata:/m.test(readTextIfAny((0,external_node_path_namespaceObject.join)(folder, 'yarn.lock')) ?? '') ? 'pnp' : undefined;
 }
-const OTHER_LOCKFILES = ['package-lock.json', 'pnpm-lock.yaml', 'bun.lock', 'bun.lockb'];
 
 ;// CONCATENATED MODULE: ./build/next/build.js
+
 
 
 
@@ -59760,11 +60489,11 @@ async function install(options) {
     if (options.command === 'none')
         return undefined;
     const environment = stepEnvironment(options.environment ?? process.env);
-    refusePlugNPlay(options.directory, options.workspace, environment);
+    await refusePlugNPlay(options.directory, options.workspace, environment);
     const command = userCommand(options) ?? (await frozenInstall(options, environment));
     // With NODE_ENV=production npm, pnpm and yarn leave out devDependencies, which the build needs.
     delete environment.NODE_ENV;
-    await build_run('install-failed', 'install-command', command, environment, options.log);
+    await build_run('install-failed', 'install-command', command, environment, options);
     return command.argv;
 }
 /**
@@ -59784,13 +60513,27 @@ async function build(options) {
         NEXT_PRIVATE_STANDALONE: 'true',
         NEXT_TELEMETRY_DISABLED: '1',
     };
-    refusePlugNPlay(directory, workspace, environment);
+    await refusePlugNPlay(directory, workspace, environment);
     const command = userCommand(options) ?? {
         argv: await throughCorepack(await detectBuildCommand(directory, workspace), directory, workspace, environment),
         directory,
     };
-    await build_run('build-failed', 'build-command', command, environment, options.log);
+    await build_run('build-failed', 'build-command', command, environment, options);
     return command.argv;
+}
+/**
+ * What speaks against the build's result before it is made: one sentence each to warn of. Pages in a browser have the
+ * variables that the build had, and no others.
+ */
+function doubtsAboutVariables({ command, directory, runTimeVariables = [], environment = process.env, }) {
+    if (command === 'none')
+        return [];
+    const names = unseenPublicVariables({ runTimeVariables, directory, environment });
+    return names.length === 0 ? [] : [putIntoStep(names)];
+}
+/** The version of the Node.js that the build runs on; undefined when there is none, or nothing is built. */
+async function buildersNode({ command, directory, environment = process.env, }) {
+    return command === 'none' ? undefined : versionOf('node', directory, stepEnvironment(environment));
 }
 /** This action's inputs, what it saved for `post`, and the tokens that the runner gives to actions. */
 const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_'];
@@ -59819,13 +60562,14 @@ async function frozenInstall({ directory, workspace }, environment) {
     const argv = await throughCorepack(installCommand, lockfileDirectory, workspace, environment);
     return { argv, directory: lockfileDirectory };
 }
-async function build_run(code, input, command, environment, log = process.stdout) {
+async function build_run(code, input, command, environment, { log = process.stdout, directory, runTimeVariables = [] }) {
     const result = await runCommand(command, environment, log);
     if (result.ok)
         return;
     const name = command.argv.join(' ');
+    const missed = missedVariables({ runTimeVariables, directory, environment }, result.lastLines);
     throw new failure_Failure(code, `\`${name}\` ${result.end} in ${command.directory}.`, {
-        remedy: remedyFor(result, command, input),
+        remedy: missed.length > 0 ? putIntoStep(missed) : remedyFor(result, command, input),
         evidence: result.lastLines,
     });
 }
@@ -60181,17 +60925,15 @@ function nextPackage(standalone, relativeAppDir, directory) {
 
 
 
+
 /** Read by `next build`, which puts its value into the server's manifest, and by the server before that (14.2 to 16). */
 const KEY_VARIABLE = 'NEXT_SERVER_ACTIONS_ENCRYPTION_KEY';
-/** Those that `next build` reads. What the environment has wins over them, so nothing may be put there then. */
-const ENV_FILES = ['.env', '.env.local', '.env.production', '.env.production.local'];
-const ASSIGNMENT = new RegExp(`^\\s*(?:export\\s+)?${KEY_VARIABLE}\\s*[=:]`, 'm');
 /** Whether the build finds a key of the user's own: in the job's environment, or in one of the app's `.env` files. */
 function hasOwnKey(directory, environment = process.env) {
     // An empty value is what a secret that does not exist leaves.
     if (environment[KEY_VARIABLE])
         return true;
-    return ENV_FILES.some((name) => ASSIGNMENT.test(readTextIfAny((0,external_node_path_namespaceObject.join)(directory, name)) ?? ''));
+    return isSetInEnvFiles(directory, KEY_VARIABLE);
 }
 /** Whether the build was made with another key than this one. A build without server actions may not tell. */
 function usedAnotherKey(output, key) {
@@ -60232,6 +60974,7 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
 
 
 
+
 /**
  * What the app's tools print is shown as it comes, and none of it is a command to the runner: a dependency could
  * otherwise set this step's outputs.
@@ -60239,8 +60982,17 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
  * @throws the failures of next/
  */
 async function build_build({ inputs, activation }, project, hosts, key, log) {
+    const { sharedDirs, sharedFiles } = inputs.app;
+    const missing = assertCheckedOut(project.directory, inputs.run.workspace, [...sharedDirs, ...sharedFiles]);
+    const runTimeVariables = Object.keys(inputs.app.env);
+    const options = { directory: project.directory, workspace: inputs.run.workspace, runTimeVariables };
+    const building = { ...options, command: inputs.buildCommand };
+    const unseen = doubtsAboutVariables(building);
+    const node = await buildersNode(building);
+    const others = new Set(hosts.flatMap(({ facts }) => doubtAboutNode(node, facts) ?? []));
+    for (const doubt of [...project.doubts, ...missing, ...unseen, ...others])
+        log.warning(doubt);
     checkEach(hosts, (facts) => assertNodeFits(project, facts));
-    const options = { directory: project.directory, workspace: inputs.run.workspace };
     const work = withoutCommands(async () => {
         const before = await install({ ...options, command: inputs.installCommand });
         const version = installedNextVersion(project.directory);
@@ -60252,7 +61004,7 @@ async function build_build({ inputs, activation }, project, hosts, key, log) {
             ...deploymentId(project.directory, activation),
         };
         const start = Date.now();
-        return [before, start, await build({ ...options, command: inputs.buildCommand, variables })];
+        return [before, start, await build({ ...building, variables })];
     });
     const [installed, began, built] = await work.catch((error) => {
         annotate(failure_Failure.from(error), project.directory, inputs.run.workspace, log);
@@ -60316,8 +61068,35 @@ async function encryptionKey({ inputs }, directory, agent, log) {
     return key;
 }
 
+;// CONCATENATED MODULE: ./build/protocol/history.js
+/** Releases that served before the current one and were not left by a rollback, in the order in which they served. */
+function servedBefore(releases, current) {
+    const until = releases.find(({ id }) => id === current)?.activatedAt ?? null;
+    return releases
+        .flatMap(({ id, activatedAt: at, left }) => (at === null || left || id === current ? [] : [{ id, at }]))
+        .filter(({ at }) => until === null || at < until)
+        .sort((a, b) => (a.at < b.at ? -1 : 1))
+        .map(({ id }) => id);
+}
+/** The release to go back to, or null. */
+function previousOf(releases, current) {
+    return servedBefore(releases, current).at(-1) ?? null;
+}
+/** In a word, for people. */
+function stateOf({ id, live, left, activatedAt }, releases) {
+    if (live)
+        return 'live';
+    if (activatedAt === null)
+        return 'never verified';
+    if (left)
+        return 'rolled back';
+    const current = releases.find((release) => release.live)?.id ?? null;
+    return previousOf(releases, current) === id ? 'previous' : 'verified';
+}
+
 ;// CONCATENATED MODULE: ./build/phases/rollback-target.js
-/** Which release a rollback goes to: the one asked for, or the newest good one before the live one, on all hosts. */
+/** Which release a rollback goes to: the one asked for, or the one that served before the current one, on all hosts. */
+
 
 
 
@@ -60329,7 +61108,7 @@ async function chooseRelease(plan, hosts, pipeline) {
     const histories = await historiesOf(plan, hosts, pipeline);
     const remedy = listOf(hosts, histories);
     const { release: named } = plan.inputs;
-    const id = named ?? newestBeforeLive(histories, remedy);
+    const id = named ?? previousEverywhere(histories, remedy);
     if (!histories.every((history) => history.some((release) => release.id === id))) {
         const where = hosts.length === 1 ? 'the server' : 'every host';
         throw new failure_Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy });
@@ -60340,8 +61119,7 @@ async function chooseRelease(plan, hosts, pipeline) {
             throw failure;
         throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` });
     });
-    const lives = histories.map((history) => history.find(({ live }) => live)?.id ?? null);
-    return { release: id, replaces: named === undefined ? agreed(lives) : null };
+    return { release: id, replaces: named === undefined ? agreed(histories.map(currentIn)) : null };
 }
 async function commonReleases(plan, hosts, pipeline) {
     const histories = await historiesOf(plan, hosts, pipeline);
@@ -60361,15 +61139,20 @@ function inAll([first = [], ...others]) {
         .map(({ id }) => id)
         .filter((id) => others.every((history) => history.some((other) => other.id === id)));
 }
-function newestBeforeLive(histories, remedy) {
-    const lives = histories.flatMap((history) => history.filter(({ live }) => live).map(({ id }) => id));
-    const newest = goodEverywhere(histories).findLast((id) => lives.every((live) => id < live));
-    if (newest === undefined) {
+/** The release that served before the current one on every host. */
+function previousEverywhere(histories, remedy) {
+    const [first = [], ...others] = histories.map((history) => servedBefore(history, currentIn(history)));
+    const previous = first.findLast((id) => others.every((served) => served.includes(id)));
+    if (previous === undefined) {
         const where = histories.length === 1 ? '' : ' on all hosts';
-        const what = `there is no verified release before the live one${where}`;
-        throw new failure_Failure('no-release-to-go-back-to', what, { remedy });
+        throw new failure_Failure('no-release-to-go-back-to', `No other release served before the current one${where}.`, {
+            remedy: `Name the release to go back to with \`release\`. ${remedy}`,
+        });
     }
-    return newest;
+    return previous;
+}
+function currentIn(history) {
+    return history.find(({ live }) => live)?.id ?? null;
 }
 function listOf(hosts, histories) {
     const lists = histories.map(rollback_target_describe);
@@ -60379,8 +61162,12 @@ function listOf(hosts, histories) {
     return `The hosts have different releases: ${hosts.map(({ name }, index) => `${name}: ${lists[index] || 'none'}`).join('; ')}.`;
 }
 function rollback_target_describe(history) {
+    const usual = new Set(['verified', 'previous']);
     return history
-        .map(({ id, live, activatedAt }) => id + (live ? ' (live)' : activatedAt === null ? ' (never verified)' : ''))
+        .map((release) => {
+        const state = stateOf(release, history);
+        return usual.has(state) ? release.id : `${release.id} (${state})`;
+    })
         .join(', ');
 }
 
@@ -60485,8 +61272,91 @@ async function level(plan, hosts, lives, pipeline) {
     return onEach(strays, inputs.maxParallel, pipeline, put).then(() => goal ?? null, () => null);
 }
 
+;// CONCATENATED MODULE: ./build/pipeline.js
+/** Runs the phases: times them, keeps a row of each, and stops at the first that fails. */
+
+
+const phaseNames = [
+    'connect',
+    'recover',
+    'build',
+    'assemble',
+    'upload',
+    'rehearse',
+    'verify',
+    'swap',
+    'reload',
+    'health-check',
+    'rollback',
+    'cleanup',
+    'status',
+];
+function createPipeline(log) {
+    const rows = [];
+    // One row per phase and host: what a phase does later, such as asking the public URL, is added to the row it has.
+    const keep = (row) => {
+        const index = rows.findIndex(({ phase, host, state }) => phase === row.phase && host === row.host && state === 'ok');
+        const before = rows[index];
+        if (before === undefined) {
+            rows.push(row);
+            return;
+        }
+        const durationMs = before.durationMs + row.durationMs;
+        const detail = `${before.detail}; ${row.detail}`;
+        rows[index] = { ...row, startedAt: before.startedAt, durationMs, detail };
+    };
+    // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
+    let running = 0;
+    const on = (host) => {
+        const named = (line) => (host === null ? line : `${host}: ${line}`);
+        const info = (line) => log.info(named(line));
+        const debug = (line) => log.debug(() => named(line()));
+        return {
+            rows,
+            log: { ...log, info, debug },
+            on,
+            async run(phase, act) {
+                const startedAt = Date.now();
+                const begun = performance.now();
+                const row = (state, detail, evidence) => {
+                    const durationMs = Math.round(performance.now() - begun);
+                    const ended = { phase, host, state, startedAt, durationMs, detail, evidence };
+                    keep(ended);
+                    return ended;
+                };
+                if (running === 0)
+                    log.group(phase);
+                running += 1;
+                try {
+                    const { value, detail } = await act();
+                    const { durationMs } = row('ok', detail);
+                    info(`${detail} (${phase}: ${formatDuration(durationMs)})`);
+                    return value;
+                }
+                catch (error) {
+                    const failure = failure_Failure.from(error);
+                    const { durationMs } = row('failed', failure.message, failure.evidence);
+                    info(`failed: ${failure.message} (${phase}: ${formatDuration(durationMs)})`);
+                    throw failure;
+                }
+                finally {
+                    running -= 1;
+                    if (running === 0)
+                        log.endGroup();
+                }
+            },
+            skip(phase, reason) {
+                rows.push({ phase, host, state: 'skipped', startedAt: Date.now(), durationMs: 0, detail: reason });
+            },
+        };
+    };
+    return on(null);
+}
+
 ;// CONCATENATED MODULE: ./build/plan.js
 /** What will be done, from the inputs and the project. */
+
+
 
 
 
@@ -60494,19 +61364,49 @@ async function level(plan, hosts, lives, pipeline) {
 /** @param packageName `name` in the app's package.json, if there is one */
 function createPlan(inputs, packageName) {
     const appName = inputs.appName ?? appNameFromPackage(packageName);
-    const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run;
+    const { sha = '', ref = '', actor = '', event = '', runUrl = '', workflow = '', runNumber, runAttempt, } = inputs.run;
     return {
         inputs,
         hosts: inputs.hosts,
         appName,
         path: inputs.path ?? `apps/${appName}`,
         activation: (0,external_node_crypto_.randomUUID)(),
-        run: { commit: sha, ref, actor, runUrl, workflow, runNumber, runAttempt },
+        run: { commit: sha, ref, actor, event, runUrl, workflow, runNumber, runAttempt },
     };
 }
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
 function packageName({ run, workingDirectory }) {
     return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
+}
+/** What a run says and nothing may mask: statuses, phases, hosts, the app's name, and where the run came from. */
+function ownWords(inputs) {
+    const { command, release, hosts, proxy, health, run } = inputs;
+    const texts = [
+        ...activationStatuses,
+        ...phaseNames,
+        command,
+        release,
+        ...[...hosts, ...(proxy === undefined ? [] : [proxy])].flatMap(({ host, username }) => [host, username]),
+        health.url,
+        health.origin?.host,
+        inputs.appName ?? packageNameIfAny(inputs),
+        run.repository,
+        run.sha,
+        run.ref,
+        run.actor,
+        run.runUrl,
+        run.workflow,
+    ];
+    return texts.filter((text) => text !== undefined);
+}
+/** What is wrong with package.json is said later. */
+function packageNameIfAny(inputs) {
+    try {
+        return packageName(inputs);
+    }
+    catch {
+        return undefined;
+    }
 }
 /**
  * How the release will run.
@@ -60528,13 +61428,13 @@ function runtimeOf({ app, health }, basePath, environment = {}) {
         sharedFiles: app.sharedFiles,
     };
 }
-function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
+function healthOf({ path, status, body, timeoutMs, intervalMs, origin }, basePath) {
     const [pathname = '/'] = path.split('?', 1);
     const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
     // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
     const under = pathname === '/' ? basePath : basePath + pathname;
     const full = within || basePath === '' ? path : under + path.slice(pathname.length);
-    return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
+    return { path: full, status, body: body ?? null, timeoutMs, intervalMs, origin: origin ?? null };
 }
 
 ;// CONCATENATED MODULE: ./build/phases/transfer.js
@@ -60703,9 +61603,9 @@ async function rehearse(hosts, { inputs }, known, pipeline, act) {
 }
 const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null };
 async function rehearse_ask({ inputs, run }, host, release) {
-    const { host: address, port } = inputs.app;
+    const { host: address, port, said } = inputs.app;
     const where = release === null ? { host: address, port } : null;
-    return host.agent().call('rehearse', { release, run, address: where, keep: inputs.keepReleases });
+    return host.agent().call('rehearse', { release, run, address: where, said, keep: inputs.keepReleases });
 }
 async function compare(host, output, manifest, packer) {
     const { missing, lack } = await offer(host, output, manifest, packer, (params, body) => host.agent().call('compare', params, { body }));
@@ -60744,6 +61644,7 @@ function rehearse_describe({ sending, pruned, findings }) {
 
 
 
+
 async function lookAt(plan, hosts, pipeline) {
     const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => log.run('status', () => look(host, log.log)));
     const live = agreed(seen.map((host) => host.live));
@@ -60774,10 +61675,10 @@ async function look(host, log) {
 }
 function linesOf({ releases, workers, journal }) {
     return [
-        ...releases.map(({ id, live, activatedAt, info, bytes }) => {
-            const state = live ? 'live' : activatedAt === null ? 'never verified' : 'verified';
+        ...releases.map((release) => {
+            const { id, info, bytes } = release;
             const commit = info === null ? 'damaged' : `commit ${info.commit.slice(0, 7) || 'unknown'}`;
-            return `release ${id}: ${state}, ${commit}, ${formatBytes(bytes)}`;
+            return `release ${id}: ${stateOf(release, releases)}, ${commit}, ${formatBytes(bytes)}`;
         }),
         ...workers.map(({ pid, status, release, phase, restarts, memoryBytes }) => `worker ${pid}: ${status}, runs ${release ?? 'unknown'}, ${phase ?? 'phase unknown'}, ` +
             `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`),
@@ -61161,8 +62062,49 @@ async function loadAgent(settings, require, module) {
     serve({ ...options, base, agentFile: kept ? file : '' }, messages());
 }
 
+;// CONCATENATED MODULE: ./build/remote/silence.js
+/** How long an agent may be silent in a call. One that is silent for longer hangs: on a disk, or because it was stopped. */
+
+/** In ms: PM2's daemon alone may take 90 s to be found mute. What takes longer says that it goes on: `alive`. */
+const LOOK = 2 * 60_000;
+/** What reads, writes or removes whole releases, or waits until the disk has them, in ms. */
+const WORK = 10 * 60_000;
+const WORKING = new Set([
+    'stage',
+    'fill',
+    'commit',
+    'compare',
+    'audit',
+    'discard',
+    'cleanup',
+]);
+function longestSilence(operation) {
+    return WORKING.has(operation) ? WORK : LOOK;
+}
+/** @param hang called once, when the agent has been silent for too long */
+function watchSilence(hang, longest = longestSilence) {
+    let timer;
+    return {
+        heard(operation) {
+            clearTimeout(timer);
+            if (operation === null)
+                return;
+            const limit = longest(operation);
+            timer = setTimeout(() => hang(silent(operation, limit)), limit);
+        },
+    };
+}
+/** For the run it is a lost connection: the server finishes or takes back what it had begun. */
+function silent(operation, limitMs) {
+    return new failure_Failure('connection-lost', `The agent on the server did not respond for ${limitMs / 1000} seconds (${operation}).`, {
+        remedy: 'Check the server’s load and its disks, then run the deploy again. The server finishes or takes back ' +
+            'what it had begun.',
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/remote/agent-session.js
 /** The action's side of a session with the agent: typed calls over one channel. */
+
 
 
 
@@ -61177,9 +62119,9 @@ const LONGEST_GREETING = 1024 * 1024;
  * @param trace told of every message
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
  */
-async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
+async function openAgent(remote, agent, timeoutMs, trace = () => undefined, longest = longestSilence) {
     const sentinel = `gapless-${(0,external_node_crypto_.randomBytes)(12).toString('hex')}`;
-    const channel = await remote.exec(bootstrapCommand({ ...agent, sentinel }));
+    const channel = await startedInTime(remote.exec(bootstrapCommand({ ...agent, sentinel })), timeoutMs);
     let errors = '';
     channel.stderr.on('data', (chunk) => (errors = (errors + chunk.toString('utf8')).slice(-8000)));
     const { word, detail, rest } = await greet(channel, sentinel, timeoutMs, () => errors);
@@ -61202,6 +62144,17 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
         for (const { reject } of pending.values())
             reject(lost);
         pending.clear();
+        silence.heard(null);
+    };
+    const silence = watchSilence((failure) => {
+        lose(failure);
+        // Should it go on after all, it finds its session over.
+        channel.destroy();
+    }, longest);
+    // The agent works on one call at a time, in their order.
+    const heard = () => {
+        const [next] = pending.values();
+        silence.heard(next?.operation ?? null);
     };
     channel.on('error', lose);
     channel.on('close', () => lose(undefined));
@@ -61220,8 +62173,9 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
                 call?.resolve(value);
             if (what === 'error')
                 call?.reject(failure_Failure.revive(failureRecord(value, 'error')));
-            if (what !== 'event')
+            if (what === 'result' || what === 'error')
                 pending.delete(id);
+            heard();
         }
     }
     const write = async (bytes) => {
@@ -61229,6 +62183,8 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
             throw lost;
         if (!channel.write(bytes))
             await drainedOrClosed(channel);
+        if (!lost)
+            heard();
     };
     // Calls may be made while another one's body is still being sent: they go out after it, in order.
     let sent = Promise.resolve();
@@ -61247,6 +62203,8 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
                     reject(lost);
                 else
                     pending.set(id, { operation, resolve, reject, onEvent });
+                if (pending.size === 1)
+                    heard();
             });
             // The answer may come, as an error, while the body is still being sent.
             answer.catch(() => undefined);
@@ -61276,13 +62234,24 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
                 await write(encodeFrame(frameKind.end, Buffer.alloc(0)));
             }).catch((error) => {
                 pending.get(id)?.reject(failure_Failure.from(error));
-                pending.delete(id);
+                if (pending.delete(id))
+                    heard();
             });
             return operations[operation].result(await answer, operation);
         },
         sent: () => sent,
         close: () => channel.end(),
     };
+}
+/** @throws Failure `no-shell` when the server accepts the command, and then starts nothing */
+function startedInTime(started, timeoutMs) {
+    return new Promise((resolve, reject) => {
+        const late = () => reject(new failure_Failure('no-shell', `The server did not start a command within ${timeoutMs / 1000} seconds.`, {
+            remedy: 'Check the server’s load and the login of this user: `ssh <user>@<host> true` must end.',
+        }));
+        const timer = setTimeout(late, timeoutMs);
+        started.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
 }
 /** Leaves no listener behind: an upload waits thousands of times. An error shows as the close that follows it. */
 function drainedOrClosed(channel) {
@@ -61603,7 +62572,7 @@ function parseLine(content, line) {
     }
     const key = Buffer.from(base64, 'base64');
     // Buffer skips what is not base64, so only the way back shows that nothing was lost.
-    const intact = key.toString('base64').replace(/=+$/, '') === base64.replace(/=+$/, '');
+    const intact = key.toString('base64').replace(/=+$/, '') === base64.replace(/(?<!=)=+$/, '');
     if (!intact || keyType(key) !== type)
         throw malformed(line, `its key is not a whole ${type} key in base64`);
     return { line, marker: mark, hosts, type, key };
@@ -62035,7 +63004,7 @@ function fingerprintOf(key) {
     return `SHA256:${(0,external_node_crypto_.createHash)('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
 }
 function parseFingerprint(given) {
-    const fingerprint = given.trim().replace(/=+$/, '');
+    const fingerprint = given.trim().replace(/(?<!=)=+$/, '');
     if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(fingerprint))
         return fingerprint;
     throw new failure_Failure('fingerprint-malformed', `The host key fingerprint '${given}' cannot be used: SHA256: followed by 43 base64 characters is accepted.`, {
@@ -62188,7 +63157,7 @@ function convertPkcs8(block, passphrase, inputName) {
         case 'ed25519':
             return openSshEd25519(key);
         default:
-            throw unsupported(inputName, key.asymmetricKeyType ?? 'unknown');
+            throw private_key_unsupported(inputName, key.asymmetricKeyType ?? 'unknown');
     }
 }
 function readPkcs8(block, passphrase, inputName) {
@@ -62198,7 +63167,7 @@ function readPkcs8(block, passphrase, inputName) {
     catch (error) {
         // OpenSSL 3 left the ciphers of old PKCS8 files behind.
         if (/envelope routines::unsupported/.test(error.message)) {
-            throw unsupported(inputName, 'encrypted by a cipher of the past');
+            throw private_key_unsupported(inputName, 'encrypted by a cipher of the past');
         }
         throw block.encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key');
     }
@@ -62262,14 +63231,14 @@ function prove(pem, encrypted, passphrase, inputName) {
     if (!('sign' in key)) {
         // ssh2 (1.17) knows this cipher for connections only, and trips over it here.
         if (/initialization vector/.test(key.message))
-            throw unsupported(inputName, 'chacha20-poly1305');
+            throw private_key_unsupported(inputName, 'chacha20-poly1305');
         const type = /^Unsupported .*: ([\w@.-]+)$|^Cipher \(([\w@.-]+)\) not supported/.exec(key.message);
         if (type)
-            throw unsupported(inputName, type[1] ?? type[2] ?? 'unknown');
+            throw private_key_unsupported(inputName, type[1] ?? type[2] ?? 'unknown');
         throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key');
     }
     if (key.type === 'ssh-dss')
-        throw unsupported(inputName, key.type);
+        throw private_key_unsupported(inputName, key.type);
     const challenge = Buffer.from('gapless');
     // The type says Buffer; ssh2 returns an Error for a key that cannot sign.
     const signature = key.sign(challenge);
@@ -62302,7 +63271,7 @@ function putty(inputName) {
         remedy: 'Convert it: puttygen key.ppk -O private-openssh -o key.',
     });
 }
-function unsupported(inputName, type) {
+function private_key_unsupported(inputName, type) {
     return new failure_Failure('key-type-unsupported', `The key in the input ${inputName} is of the unsupported type ${type}: ${ACCEPTED}.`, { remedy: 'Make a new one for deploys: ssh-keygen -t ed25519 -N "" -f deploy_key.' });
 }
 function damaged(inputName, reason) {
@@ -62540,7 +63509,7 @@ async function openSession(plan, address, settings, log) {
         // Of interest only to who uploads.
         base.catch(() => undefined);
         // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
-        const facts = await inTime(inspected, inputs.connectTimeoutMs, () => silent(connection.address));
+        const facts = await inTime(inspected, inputs.connectTimeoutMs, () => connect_silent(connection.address));
         assertUsable(facts);
         return {
             agent,
@@ -62558,7 +63527,7 @@ async function openSession(plan, address, settings, log) {
         throw error;
     }
 }
-function silent(address) {
+function connect_silent(address) {
     return new failure_Failure('connection-timeout', `The agent on ${address} did not answer in time (connect-timeout).`, {
         remedy: 'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
     });
@@ -62625,14 +63594,14 @@ async function withHosts(plan, programs, pipeline, act) {
     }
 }
 /** For a last look, in ms. */
-const LOOK = 5000;
+const with_hosts_LOOK = 5000;
 /** A build takes its time: what served before it may not any more. @param before for a server that does not answer */
 async function servingNow(hosts, before) {
     if (hosts.length === 0)
         return before;
     const looks = hosts.map((host) => host.agent().call('inspect', {}));
     const seen = Promise.all(looks).then((facts) => agreed(facts.map(({ serving }) => serving)));
-    return inTime(seen, LOOK, () => new Error('no answer')).catch(() => before);
+    return inTime(seen, with_hosts_LOOK, () => new Error('no answer')).catch(() => before);
 }
 /** For the report alone: nobody waits for it, and no run fails for it. It is answered before what is asked later. */
 async function infosOn(host) {
@@ -62686,72 +63655,6 @@ const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipelin
     return bringLive(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' });
 });
 const phases_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
-
-;// CONCATENATED MODULE: ./build/pipeline.js
-/** Runs the phases: times them, keeps a row of each, and stops at the first that fails. */
-
-
-function createPipeline(log) {
-    const rows = [];
-    // One row per phase and host: what a phase does later, such as asking the public URL, is added to the row it has.
-    const keep = (row) => {
-        const index = rows.findIndex(({ phase, host, state }) => phase === row.phase && host === row.host && state === 'ok');
-        const before = rows[index];
-        if (before === undefined) {
-            rows.push(row);
-            return;
-        }
-        const durationMs = before.durationMs + row.durationMs;
-        const detail = `${before.detail}; ${row.detail}`;
-        rows[index] = { ...row, startedAt: before.startedAt, durationMs, detail };
-    };
-    // Groups of a job's log cannot overlap: what runs side by side shares the group of the first.
-    let running = 0;
-    const on = (host) => {
-        const named = (line) => (host === null ? line : `${host}: ${line}`);
-        const info = (line) => log.info(named(line));
-        const debug = (line) => log.debug(() => named(line()));
-        return {
-            rows,
-            log: { ...log, info, debug },
-            on,
-            async run(phase, act) {
-                const startedAt = Date.now();
-                const begun = performance.now();
-                const row = (state, detail, evidence) => {
-                    const durationMs = Math.round(performance.now() - begun);
-                    const ended = { phase, host, state, startedAt, durationMs, detail, evidence };
-                    keep(ended);
-                    return ended;
-                };
-                if (running === 0)
-                    log.group(phase);
-                running += 1;
-                try {
-                    const { value, detail } = await act();
-                    const { durationMs } = row('ok', detail);
-                    info(`${detail} (${phase}: ${formatDuration(durationMs)})`);
-                    return value;
-                }
-                catch (error) {
-                    const failure = failure_Failure.from(error);
-                    const { durationMs } = row('failed', failure.message, failure.evidence);
-                    info(`failed: ${failure.message} (${phase}: ${formatDuration(durationMs)})`);
-                    throw failure;
-                }
-                finally {
-                    running -= 1;
-                    if (running === 0)
-                        log.endGroup();
-                }
-            },
-            skip(phase, reason) {
-                rows.push({ phase, host, state: 'skipped', startedAt: Date.now(), durationMs: 0, detail: reason });
-            },
-        };
-    };
-    return on(null);
-}
 
 ;// CONCATENATED MODULE: ./build/programs.js
 /** The bundles stand side by side: dist/main, dist/post, dist/agent, dist/launcher. */
@@ -62839,10 +63742,10 @@ function entities(characters) {
 ;// CONCATENATED MODULE: ./build/report/evidence.js
 
 /** In characters, of which each takes up to eight bytes. */
-const LONGEST = 20_000;
+const evidence_LONGEST = 20_000;
 /** @returns empty where there is none */
 function renderEvidence(title, evidence = '') {
-    const seen = evidence.slice(-LONGEST);
+    const seen = evidence.slice(-evidence_LONGEST);
     return seen.trim() === '' ? '' : folded(title, verbatim(seen));
 }
 /** What is not the run's own evidence: of the other hosts that failed, and of what failed and was no reason to end. */
@@ -62903,7 +63806,7 @@ function origin_matching(pattern, text) {
 
 
 /** Of the list of files. The log has more. */
-const MOST_FILES = 200;
+const rehearsal_MOST_FILES = 200;
 const EFFECTS = {
     ends: '⛔ Fail',
     waits: '⏳ Wait',
@@ -62939,8 +63842,8 @@ function renderFiles(host, sending) {
     const files = sending?.files ?? [];
     if (files.length === 0)
         return '';
-    const rows = files.slice(0, MOST_FILES).map(({ path, size }) => [path, formatBytes(size)]);
-    const rest = files.length > MOST_FILES ? [[`…and ${files.length - MOST_FILES} more: see the log`, '']] : [];
+    const rows = files.slice(0, rehearsal_MOST_FILES).map(({ path, size }) => [path, formatBytes(size)]);
+    const rest = files.length > rehearsal_MOST_FILES ? [[`…and ${files.length - rehearsal_MOST_FILES} more: see the log`, '']] : [];
     return folded(on(`${plural(files.length, 'file')} to send`, host), table(['File', 'Size'], [...rows, ...rest]));
 }
 
@@ -63102,6 +64005,7 @@ function safe(host) {
 
 
 
+
 /** Of the journal, in characters. */
 const LONGEST_ENTRY = 500;
 /** A summary over 1 MiB is dropped whole by GitHub. In bytes. */
@@ -63173,10 +64077,10 @@ function renderFailure({ origin }, { code, message, remedy, evidence }) {
 /** What people ask after a run, a line each. */
 function renderFacts(report) {
     const { command, outcome, origin, rows, durationMs } = report;
-    const { succeeded, release, previousRelease, liveRelease, status } = outcome;
+    const { succeeded, release, previousRelease, rollsBackTo, liveRelease, status } = outcome;
     const moved = previousRelease !== null && release !== null && previousRelease !== release && release === liveRelease;
     const named = (id) => renderRelease(id, report);
-    const wayBack = succeeded && status === 'live' && moved && command !== 'status';
+    const wayBack = succeeded && status === 'live' && rollsBackTo !== null;
     return bullets([
         ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
         ['Live', liveRelease === release ? '' : named(liveRelease)],
@@ -63187,10 +64091,7 @@ function renderFacts(report) {
         ['Checked', markdown_escape(checks(rows).join('; '))],
         ['Took', formatDuration(durationMs)],
         ['Slowest host', markdown_escape(slowestHost(rows))],
-        [
-            'To go back',
-            wayBack ? `run with \`command: rollback\` and \`release: ${markdown_escape(previousRelease)}\`` : '',
-        ],
+        ['To go back', wayBack ? `run with \`command: rollback\` and \`release: ${markdown_escape(rollsBackTo)}\`` : ''],
     ]);
 }
 /** A release with its commit and who asked for it, as far as that is known. */
@@ -63273,14 +64174,15 @@ function renderJournal({ name, server }) {
 function renderReleases({ name, releases, server }, origin) {
     if (releases.length === 0)
         return '';
-    const rows = releases.map(({ id, live, activatedAt, info, bytes }) => [
-        id,
-        [live ? 'live' : activatedAt === null ? 'never verified' : 'verified', age(id, server)]
-            .filter((text) => text !== '')
-            .join(', '),
-        info === null ? 'damaged' : { markdown: shortCommit(info.commit, origin) },
-        formatBytes(bytes),
-    ]);
+    const rows = releases.map((release) => {
+        const { id, info, bytes } = release;
+        return [
+            id,
+            [stateOf(release, releases), age(id, server)].filter((text) => text !== '').join(', '),
+            info === null ? 'damaged' : { markdown: shortCommit(info.commit, origin) },
+            formatBytes(bytes),
+        ];
+    });
     return table([markdown_escape(on('Release', name)), 'State', 'Commit', 'Size'], rows);
 }
 /** A release's id is the UTC second of its upload. */
@@ -63381,13 +64283,13 @@ const SHORTEST_FRAGMENT = 8;
  * mask.
  */
 function redactor(secrets) {
-    const forms = [...new Set(secrets.flatMap(formsOf))].sort((a, b) => b.length - a.length);
+    const forms = [...new Set(secrets.flatMap(redactor_formsOf))].sort((a, b) => b.length - a.length);
     if (forms.length === 0)
         return (text) => text;
     const anywhere = new RegExp(forms.map(literally).join('|'), 'g');
     return (text) => withoutCutEnds(text.replace(anywhere, '***'), forms);
 }
-function formsOf(secret) {
+function redactor_formsOf(secret) {
     // Half a surrogate pair is a character that no encoding has.
     const whole = Buffer.from(secret).toString();
     const forms = [
@@ -63464,11 +64366,13 @@ function lastBefore(text, part, end) {
 
 /** In characters. */
 const LONGEST_DEBUG = 4000;
+/** With the blanks around them. Begins where a run of blanks does: from each of its characters, it would take quadratic time. */
+const LINE_BREAKS = /(?<!\s)\s*\n\s*/g;
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
     mask: core_setSecret,
     remember: (release) => write_saveState('release', release, 'if this job is cancelled, the post step may not know that it had begun to switch'),
-    info: (line) => info(write_withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
+    info: (line) => info(write_withoutCommands(visible(line).replace(LINE_BREAKS, ' '))),
     warning: (line) => core_warning(visible(line)),
     annotate: (message, { file, line, column }) => error(visible(message), {
         title: 'Gapless: build-failed',
@@ -63622,9 +64526,12 @@ async function main() {
     let outcome;
     try {
         const inputs = readInputs(process.env);
-        const masks = maskSecrets(inputs.secrets);
+        const { secrets, unmasked } = maskingOf(inputs, ownWords(inputs));
+        const masks = maskSecrets(secrets);
         redact = masks.redact;
         pipeline = createPipeline(redactLog(jobLog, redact, masks.add));
+        if (unmasked.length > 0)
+            pipeline.log.info(`${NOT_MASKED} ${unmasked.join(', ')}.`);
         for (const warning of inputs.warnings)
             core_warning(warning);
         const { workspace } = inputs.run;
@@ -63641,6 +64548,7 @@ async function main() {
     markFinished();
     process.exit(outcome.succeeded && written ? 0 : 1);
 }
+const NOT_MASKED = 'Values of `env` that are not masked (short, common, public or part of this log):';
 function storyOf({ inputs: { command } }, project) {
     if (project !== undefined)
         return deploy(project);

@@ -52513,7 +52513,7 @@ function appNameFromPackage(packageName) {
 ;// CONCATENATED MODULE: ./build/inputs/dotenv.js
 const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=/;
 const blankOrComment = /^\s*(?:#.*)?$/;
-const quoted = /^[ \t]*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')/s;
+const quoted = /[ \t]*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')/sy;
 const escapes = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\' };
 /**
  * Reads dotenv text: `KEY=value` lines, `export ` before the key, `#` comments.
@@ -52524,10 +52524,14 @@ const escapes = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\' };
  */
 function parseDotenv(text) {
     const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/);
+    const whole = lines.join('\n');
     const values = [];
     const problems = [];
+    let next = 0;
     for (let index = 0; index < lines.length; index += 1) {
         const line = lines[index] ?? '';
+        const start = next;
+        next += line.length + 1;
         if (blankOrComment.test(line))
             continue;
         const [head, key] = assignment.exec(line) ?? [];
@@ -52540,19 +52544,22 @@ function parseDotenv(text) {
             values.push([key, rest.replace(/\s#.*$/, '').trim()]);
             continue;
         }
-        const remaining = [rest, ...lines.slice(index + 1)].join('\n');
-        const [literal, double, single] = quoted.exec(remaining) ?? [];
+        quoted.lastIndex = start + head.length;
+        const [literal, double, single] = quoted.exec(whole) ?? [];
         if (literal === undefined) {
             problems.push({ line: index + 1, expected: 'a closing quote' });
             continue;
         }
-        const after = remaining.slice(literal.length).split('\n', 1)[0] ?? '';
+        const end = start + head.length + literal.length;
+        const lineEnd = whole.indexOf('\n', end);
+        const after = whole.slice(end, lineEnd < 0 ? undefined : lineEnd);
         if (!blankOrComment.test(after)) {
             problems.push({ line: index + 1, expected: 'nothing but a comment after the closing quote' });
             continue;
         }
         values.push([key, double === undefined ? (single ?? '') : dotenv_unescape(double)]);
         index += literal.split('\n').length - 1;
+        next = end + after.length + 1;
     }
     return { values: Object.fromEntries(values), problems };
 }
@@ -52778,6 +52785,17 @@ function httpUrl(text) {
     }
     return url.href;
 }
+/** A public host, by https unless a scheme says otherwise. */
+function requestOrigin(text) {
+    const full = /^https?:\/\//i.test(text) ? text : `https://${text}`;
+    const url = URL.canParse(full) && !control.test(text) ? new URL(full) : undefined;
+    const bare = url?.hostname.replace(/^\[(.*)\]$/, '$1') ?? '';
+    const isHost = (0,external_node_net_.isIP)(bare) !== 0 || (bare !== '' && isHostName(bare));
+    if (url === undefined || !isHost || `${url.origin}/` !== url.href) {
+        throw new Unusable('a host such as example.com, example.com:8080 or http://example.com');
+    }
+    return { scheme: url.protocol === 'http:' ? 'http' : 'https', host: url.host };
+}
 function releaseId(text) {
     if (!/^\d{14}$/.test(text))
         throw new Unusable('a release id of 14 digits such as 20261120155203');
@@ -52834,9 +52852,14 @@ function readApp(reader) {
         const name = sharedFiles.includes(inner ?? '') ? 'shared-files' : 'shared-dirs';
         reader.invalid(name, `holds "${inner}", which "${outer}" covers: expected each path once`);
     }
+    const said = {
+        port: reader.optional('app-port', values_port) ?? null,
+        host: reader.optional('app-host', listenHost) ?? null,
+    };
     return {
-        port: reader.value('app-port', values_port),
-        host: reader.value('app-host', listenHost),
+        port: said.port ?? 3000,
+        host: said.host ?? '127.0.0.1',
+        said,
         instances: reader.value('instances', instances),
         maxMemoryBytes: reader.optional('max-memory', memory),
         nodeOptions: reader.optional('node-options', nodeOptions) ?? [],
@@ -52847,8 +52870,8 @@ function readApp(reader) {
         drainTimeoutMs: reader.value('drain-timeout', duration({ atMost: hour })),
     };
 }
-/** Inputs of their own set these, and everything else relies on their values. */
-const reserved = { PORT: 'app-port', HOSTNAME: 'app-host' };
+/** An input of its own sets it, and everything else relies on its value. */
+const reserved = { PORT: 'app-port' };
 function readAppEnvironment(reader) {
     const { values, problems } = parseDotenv(reader.verbatim('env') ?? '');
     for (const problem of problems) {
@@ -52861,13 +52884,16 @@ function readAppEnvironment(reader) {
     return values;
 }
 function readHealthCheck(reader) {
+    const url = reader.optional('health-check-url', httpUrl);
+    const origin = reader.optional('health-check-host', requestOrigin);
     return {
         path: reader.value('health-check-path', requestPath),
         status: reader.value('health-check-status', statusRanges),
         body: reader.text('health-check-body'),
         timeoutMs: reader.value('health-check-timeout', duration({ atLeast: 1, atMost: hour })),
         intervalMs: reader.value('health-check-interval', duration({ atLeast: 10, atMost: 10 * minute })),
-        url: reader.optional('health-check-url', httpUrl),
+        url,
+        origin: origin ?? (url === undefined ? undefined : requestOrigin(new URL(url).origin)),
     };
 }
 
@@ -52877,7 +52903,8 @@ function readHealthCheck(reader) {
  * action.yml's defaults by itself, a local run or a test does not.
  *
  * `proxy-port` has its default (22) in the code alone: with one in action.yml it would always look given, and
- * a proxy input without `proxy-host` could not be told from a forgotten one.
+ * a proxy input without `proxy-host` could not be told from a forgotten one. So have `app-port` (3000) and `app-host`
+ * (127.0.0.1): an app moves to another address only where the workflow says so.
  */
 const defaults = {
     command: 'deploy',
@@ -52905,8 +52932,8 @@ const defaults = {
     'working-directory': '.',
     'install-command': undefined,
     'build-command': undefined,
-    'app-port': '3000',
-    'app-host': '127.0.0.1',
+    'app-port': undefined,
+    'app-host': undefined,
     instances: '2',
     'max-memory': undefined,
     'node-options': undefined,
@@ -52919,6 +52946,7 @@ const defaults = {
     'health-check-timeout': '60s',
     'health-check-interval': '1s',
     'health-check-url': undefined,
+    'health-check-host': undefined,
     'candidate-check': 'true',
     observe: '5s',
     'drain-timeout': '30s',
@@ -52945,7 +52973,8 @@ const showableLength = 100;
  */
 class InputReader {
     #env;
-    #problems = [];
+    /** By message: several inputs may lead to the same. */
+    #problems = new Map();
     constructor(env) {
         this.#env = env;
     }
@@ -52960,7 +52989,7 @@ class InputReader {
     }
     /** A password or passphrase: spaces belong to it, the line end of a pasted secret does not. */
     password(name) {
-        const text = this.#env[`INPUT_${name.toUpperCase()}`]?.replace(/^[\r\n]+|[\r\n]+$/g, '');
+        const text = this.#env[`INPUT_${name.toUpperCase()}`]?.replace(/^[\r\n]+|(?<![\r\n])[\r\n]+$/g, '');
         return text === '' ? undefined : text;
     }
     /** The value given, or the default. After a problem it is the default, only so that reading can go on. */
@@ -52991,24 +53020,23 @@ class InputReader {
         this.report('missing-input', message, remedy);
     }
     report(code, message, remedy) {
-        const known = this.#problems.some((problem) => problem.message === message);
-        if (!known)
-            this.#problems.push({ code, message, remedy });
+        this.#problems.set(message, this.#problems.get(message) ?? { code, message, remedy });
     }
     /** @throws Failure with every problem found: its own code when all agree on it, else `invalid-input` */
     finish() {
-        const [first, ...others] = this.#problems;
+        const problems = [...this.#problems.values()];
+        const [first, ...others] = problems;
         if (first === undefined)
             return;
-        const remedies = new Set(this.#problems.map((problem) => problem.remedy));
+        const remedies = new Set(problems.map((problem) => problem.remedy));
         // Said once, however many inputs are missing: most often one cause emptied them all.
-        if (this.#problems.some((problem) => problem.code === 'missing-input'))
+        if (problems.some((problem) => problem.code === 'missing-input'))
             remedies.add(emptySecret);
         const remedy = [...remedies].join(' ');
         if (others.length === 0)
             throw new failure_Failure(first.code, first.message, { remedy });
         const code = others.every((other) => other.code === first.code) ? first.code : 'invalid-input';
-        const lines = this.#problems.map((problem) => `- ${problem.message}`);
+        const lines = problems.map((problem) => `- ${problem.message}`);
         throw new failure_Failure(code, `${lines.length} problems with the inputs:\n${lines.join('\n')}`, { remedy });
     }
     #attempt(name, text, parse) {
@@ -53042,6 +53070,7 @@ function readRun(env) {
         sha: given(env['GITHUB_SHA']),
         ref: given(env['GITHUB_REF']),
         actor: given(env['GITHUB_ACTOR']),
+        event: given(env['GITHUB_EVENT_NAME']),
         runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
         workflow: given(env['GITHUB_WORKFLOW']),
         runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),
@@ -53051,51 +53080,6 @@ function readRun(env) {
 /** The runner sets what it does not know to the empty text. */
 function given(text) {
     return text === '' ? undefined : text;
-}
-
-;// CONCATENATED MODULE: ./build/inputs/secrets.js
-/**
- * Every value to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
- * from them or fetched from a vault, nor the single lines of a key.
- *
- * Of `env`, any value may be a secret, so all are masked but those that plainly are none. Masking these would
- * hide no secret and turn every `true`, `3000` or `production` of the log into `***`.
- */
-function secretsOf({ login, proxy, app }) {
-    const credentials = [login, proxy?.login].flatMap((each) => [each?.key, each?.passphrase, each?.password]);
-    const environment = Object.entries(app.env)
-        .filter(([key, value]) => maySecret(key, value))
-        .map(([, value]) => value);
-    const texts = [...credentials, ...environment]
-        .filter((text) => text !== undefined)
-        .filter((text) => text.trim() !== '');
-    return [...new Set(texts.flatMap((text) => [text, ...partsOf(text), ...urlPassword(text)]))];
-}
-const harmless = /^(?:true|false|yes|no|none|null|auto|on|off|(?:[a-z]+:\/\/)?localhost|production|development|staging|preview|test|debug|info|warn|error|[\d.]{1,7})$/i;
-function maySecret(key, value) {
-    // Next.js puts NEXT_PUBLIC_ values into the browser's bundle: public by definition.
-    return value.trim().length >= 4 && !harmless.test(value.trim()) && !key.startsWith('NEXT_PUBLIC_');
-}
-/**
- * The lines of a multi-line secret (a key's may be joined by a literal `\n`), as a log shows them one by one, or the
- * only line without the spaces around it.
- */
-function partsOf(text) {
-    const lines = text.split(/\r\n|\n|\r|\\n/).map((line) => line.trim());
-    return lines.filter((line) => line.length >= 4 && !/^-----(?:BEGIN|END) /.test(line));
-}
-/** The password in the URL of a database, as it stands there and as it is: a client may complain of it alone. */
-function urlPassword(text) {
-    const [, password = ''] = /^\s*[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:([^\s/?#]+)@/i.exec(text) ?? [];
-    return [password, decoded(password)].filter((form) => form.length >= 4 && !harmless.test(form));
-}
-function decoded(text) {
-    try {
-        return decodeURIComponent(text);
-    }
-    catch {
-        return text;
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/hosts.js
@@ -53261,6 +53245,62 @@ function warningsOf({ app, health, login }) {
     return suspicions.filter(([holds]) => holds).map(([, warning]) => warning);
 }
 
+;// CONCATENATED MODULE: ./build/inputs/secrets.js
+/**
+ * What to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
+ * from them or fetched from a vault, nor the single lines of a key.
+ *
+ * Of `env`, any value may be a secret, so all are masked but those that plainly are none. Masking these would
+ * hide no secret and turn every `true`, `3000` or `production` of the log into `***`. GitHub drops a job's output that
+ * holds a masked text, so nothing that is a part of what a run must say is masked either.
+ *
+ * @param words what a run says, whatever it deploys
+ */
+function maskingOf({ login, proxy, app }, words) {
+    const credentials = [login, proxy?.login].flatMap((each) => [each?.key, each?.passphrase, each?.password]);
+    const values = Object.entries(app.env).filter(([, value]) => value.trim() !== '');
+    const isSaid = (text) => words.some((word) => word.includes(text.trim()));
+    const isMasked = ([key, value]) => maySecret(key, value) && !isSaid(value);
+    const texts = credentials.filter((text) => text !== undefined).filter((text) => text.trim() !== '');
+    const masked = values
+        .filter(isMasked)
+        .flatMap(([, value]) => formsOf(value).filter((form) => !isSaid(form)));
+    return {
+        secrets: [...new Set([...texts.flatMap(formsOf), ...masked])],
+        unmasked: values.filter((entry) => !isMasked(entry)).map(([key]) => key),
+    };
+}
+function formsOf(text) {
+    return [text, ...partsOf(text), ...urlPassword(text)];
+}
+/** Common values; five letters, which hide nothing; numbers that a duration, a size or a release's id may be. */
+const harmless = /^(?:(?:[a-z]+:\/\/)?localhost|production|development|staging|preview|sandbox|default|enabled|disabled|verbose|[a-z]{1,5}|[a-z]{2}-[A-Z]{2}|[\d.]{1,7}|20\d{6,12})$/i;
+function maySecret(key, value) {
+    // Next.js puts NEXT_PUBLIC_ values into the browser's bundle: public by definition.
+    return value.trim().length >= 4 && !harmless.test(value.trim()) && !key.startsWith('NEXT_PUBLIC_');
+}
+/**
+ * The lines of a multi-line secret (a key's may be joined by a literal `\n`), as a log shows them one by one, or the
+ * only line without the spaces around it.
+ */
+function partsOf(text) {
+    const lines = text.split(/\r\n|\n|\r|\\n/).map((line) => line.trim());
+    return lines.filter((line) => line.length >= 4 && !/^-----(?:BEGIN|END) /.test(line));
+}
+/** The password in the URL of a database, as it stands there and as it is: a client may complain of it alone. */
+function urlPassword(text) {
+    const [, password = ''] = /^\s*[a-z][a-z0-9+.-]*:\/\/[^\s/?#:@]*:([^\s/?#]+)@/i.exec(text) ?? [];
+    return [password, decoded(password)].filter((form) => form.length >= 4 && !harmless.test(form));
+}
+function decoded(text) {
+    try {
+        return decodeURIComponent(text);
+    }
+    catch {
+        return text;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/inputs.js
 /** The only reader of inputs and environment: everything else takes what it needs from one Inputs object. */
 
@@ -53318,7 +53358,7 @@ function readInputs(env) {
         run,
     };
     reader.finish();
-    return { ...settings, secrets: secretsOf(settings), warnings: warningsOf(settings) };
+    return { ...settings, warnings: warningsOf(settings) };
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
@@ -53339,6 +53379,7 @@ function untouched({ live, release, uploadedBytes, sent }) {
         succeeded: false,
         release,
         previousRelease: live,
+        rollsBackTo: null,
         liveRelease: live,
         uploadedBytes,
         sent,
@@ -53359,6 +53400,7 @@ function together(known, ended) {
         status,
         succeeded: status === 'live' && failure === null,
         previousRelease: previous ?? known.live,
+        rollsBackTo: outcome_agreed(ended.map(({ verdict }) => verdict.rollsBackTo)),
         liveRelease: outcome_agreed(ended.map(({ verdict }) => verdict.live)),
         failure,
         hosts: ended.map(({ name, verdict: { status: own, live, workers }, failure: why }) => ({
@@ -53467,6 +53509,8 @@ const healthCheck = object({
     body: nullable(string),
     timeoutMs: count,
     intervalMs: count,
+    /** Whom the request is for, as a proxy would say; null: for the address that it goes to. */
+    origin: nullable(object({ scheme: guards_oneOf('http', 'https'), host: string })),
 });
 /**
  * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
@@ -53493,6 +53537,8 @@ const releaseInfo = object({
     commit: string,
     ref: string,
     actor: string,
+    /** Null in releases from before this was known. */
+    event: nullable(string),
     runUrl: string,
     workflow: string,
     runNumber: count,
@@ -53507,13 +53553,24 @@ const releaseInfo = object({
     /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
     distDir: nullable(string),
 });
+const activationKind = guards_oneOf('deploy', 'rollback', 'restore');
 /** `.gapless/verified.json`, written when every worker was shown to serve the release. */
-const verification = object({ activatedAt: string, activation: string });
+const verification = object({
+    /** When it first served; a release that comes back keeps its time, and with it its place in the history. */
+    activatedAt: string,
+    /** The last activation that a deploy or a rollback made it live with. */
+    activation: string,
+    kind: nullable(activationKind),
+    /** The activation that went back from it, or past it. */
+    leftBy: nullable(string),
+});
 const releaseSummary = object({
     id: messages_releaseId,
     live: guards_boolean,
-    /** ISO time of the last activation that was verified, or null if there was none. */
+    /** ISO time of the first activation that was verified, or null if there was none. */
     activatedAt: nullable(string),
+    /** A rollback left it: it is no default target of another one. */
+    left: guards_boolean,
     info: nullable(releaseInfo),
     bytes: count,
 });
@@ -53567,7 +53624,8 @@ const failureRecord = object({
     remedy: nullable(string),
     evidence: nullable(string),
 });
-const activationStatus = guards_oneOf('live', 'kept', 'restored', 'down');
+const activationStatuses = ['live', 'kept', 'restored', 'down'];
+const activationStatus = guards_oneOf(...activationStatuses);
 const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
 const activationStep = guards_oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
@@ -53577,12 +53635,14 @@ const verdict = object({
     live: nullable(messages_releaseId),
     /** What was live when it began. */
     previous: nullable(messages_releaseId),
+    /** Where a rollback without `release` goes from here; null where that is nowhere, or nothing was verified. */
+    rollsBackTo: nullable(messages_releaseId),
     failure: nullable(failureRecord),
     workers: list(workerState),
 });
 /** Nothing live was touched: what serves is what served. @param failure why */
 function keptVerdict(live, failure) {
-    return { status: 'kept', live, previous: live, failure, workers: [] };
+    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
 }
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
@@ -53597,8 +53657,10 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
+    /** The name of GitHub's event; '' outside of GitHub, as all that follows. */
+    event: string,
     runUrl: string,
-    /** The workflow's name and the number of its run, '' and 0 outside of GitHub: a later run has a higher one. */
+    /** For people: the workflow's name, and the number of its run. */
     workflow: string,
     runNumber: count,
     /** 1, and one more each time that somebody asks for the same run again. */
@@ -53607,11 +53669,13 @@ const run = object({
 /** What the action sees while it waits for a commit, in bytes. */
 const proven = object({ provenBytes: count, totalBytes: count });
 const activationId = matching(/^[0-9a-f-]{36}$/);
+/** Where the run says that the app is to listen; null: it says nothing of that. */
+const said = object({ host: nullable(string), port: nullable(count) });
 const activationRequest = object({
     /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
     activation: activationId,
     release: messages_releaseId,
-    kind: guards_oneOf('deploy', 'rollback', 'restore'),
+    kind: activationKind,
     /** The release that must be current when its turn comes; null: whichever is. */
     replaces: nullable(messages_releaseId),
     run,
@@ -53620,6 +53684,8 @@ const activationRequest = object({
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
+    /** Null where the app is only put back: then the release's own address counts. */
+    said: nullable(said),
 });
 /** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
@@ -53735,6 +53801,7 @@ const operations = {
             run,
             /** Where the app would listen; null: where the release has it. */
             address: nullable(object({ host: string, port: count })),
+            said,
             keep: count,
         }),
         result: object({ findings: list(finding), pruned: list(messages_releaseId) }),
@@ -53743,7 +53810,7 @@ const operations = {
     audit: { params: object({ id: messages_releaseId }), result: object({ files: count, bytes: count }) },
     /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
     verify: {
-        params: object({ id: messages_releaseId }),
+        params: object({ id: messages_releaseId, said }),
         result: object({
             bootMs: count,
             status: count,
@@ -53762,8 +53829,14 @@ const operations = {
      */
     watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
-        params: object({ keep: count, lockTimeoutMs: count }),
-        result: object({ removed: list(messages_releaseId), inUse: list(messages_releaseId), kept: list(messages_releaseId) }),
+        params: object({ keep: count, activation: activationId }),
+        result: object({
+            removed: list(messages_releaseId),
+            inUse: list(messages_releaseId),
+            kept: list(messages_releaseId),
+            /** Who holds the lock, and cleans up afterwards: nothing was done. */
+            leftTo: nullable(string),
+        }),
     },
 };
 const request = object({
@@ -53772,10 +53845,10 @@ const request = object({
     params: (value) => value,
     body: guards_boolean,
 });
-/** What the agent answers: any number of events, then a result or an error. */
+/** What the agent answers: any number of events, then a result or an error. `alive`: the work goes on. */
 const reply = object({
     id: count,
-    kind: guards_oneOf('event', 'result', 'error'),
+    kind: guards_oneOf('event', 'alive', 'result', 'error'),
     value: (value) => value,
 });
 
@@ -53904,7 +53977,7 @@ function activation_activate(host, request, log) {
 }
 /** What a server says of an activation that no further question would change. */
 function isLastWord({ code }) {
-    return code === 'unknown-activation' || code === 'activation-died';
+    return code === 'unknown-activation' || code === 'activation-died' || code === 'activation-silent';
 }
 function deferred() {
     const settle = {};
@@ -54199,8 +54272,49 @@ async function loadAgent(settings, require, module) {
     serve({ ...options, base, agentFile: kept ? file : '' }, messages());
 }
 
+;// CONCATENATED MODULE: ./build/remote/silence.js
+/** How long an agent may be silent in a call. One that is silent for longer hangs: on a disk, or because it was stopped. */
+
+/** In ms: PM2's daemon alone may take 90 s to be found mute. What takes longer says that it goes on: `alive`. */
+const LOOK = 2 * 60_000;
+/** What reads, writes or removes whole releases, or waits until the disk has them, in ms. */
+const WORK = 10 * 60_000;
+const WORKING = new Set([
+    'stage',
+    'fill',
+    'commit',
+    'compare',
+    'audit',
+    'discard',
+    'cleanup',
+]);
+function longestSilence(operation) {
+    return WORKING.has(operation) ? WORK : LOOK;
+}
+/** @param hang called once, when the agent has been silent for too long */
+function watchSilence(hang, longest = longestSilence) {
+    let timer;
+    return {
+        heard(operation) {
+            clearTimeout(timer);
+            if (operation === null)
+                return;
+            const limit = longest(operation);
+            timer = setTimeout(() => hang(silent(operation, limit)), limit);
+        },
+    };
+}
+/** For the run it is a lost connection: the server finishes or takes back what it had begun. */
+function silent(operation, limitMs) {
+    return new failure_Failure('connection-lost', `The agent on the server did not respond for ${limitMs / 1000} seconds (${operation}).`, {
+        remedy: 'Check the server’s load and its disks, then run the deploy again. The server finishes or takes back ' +
+            'what it had begun.',
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/remote/agent-session.js
 /** The action's side of a session with the agent: typed calls over one channel. */
+
 
 
 
@@ -54215,9 +54329,9 @@ const LONGEST_GREETING = 1024 * 1024;
  * @param trace told of every message
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
  */
-async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
+async function openAgent(remote, agent, timeoutMs, trace = () => undefined, longest = longestSilence) {
     const sentinel = `gapless-${(0,external_node_crypto_.randomBytes)(12).toString('hex')}`;
-    const channel = await remote.exec(bootstrapCommand({ ...agent, sentinel }));
+    const channel = await startedInTime(remote.exec(bootstrapCommand({ ...agent, sentinel })), timeoutMs);
     let errors = '';
     channel.stderr.on('data', (chunk) => (errors = (errors + chunk.toString('utf8')).slice(-8000)));
     const { word, detail, rest } = await greet(channel, sentinel, timeoutMs, () => errors);
@@ -54240,6 +54354,17 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
         for (const { reject } of pending.values())
             reject(lost);
         pending.clear();
+        silence.heard(null);
+    };
+    const silence = watchSilence((failure) => {
+        lose(failure);
+        // Should it go on after all, it finds its session over.
+        channel.destroy();
+    }, longest);
+    // The agent works on one call at a time, in their order.
+    const heard = () => {
+        const [next] = pending.values();
+        silence.heard(next?.operation ?? null);
     };
     channel.on('error', lose);
     channel.on('close', () => lose(undefined));
@@ -54258,8 +54383,9 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
                 call?.resolve(value);
             if (what === 'error')
                 call?.reject(failure_Failure.revive(failureRecord(value, 'error')));
-            if (what !== 'event')
+            if (what === 'result' || what === 'error')
                 pending.delete(id);
+            heard();
         }
     }
     const write = async (bytes) => {
@@ -54267,6 +54393,8 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
             throw lost;
         if (!channel.write(bytes))
             await drainedOrClosed(channel);
+        if (!lost)
+            heard();
     };
     // Calls may be made while another one's body is still being sent: they go out after it, in order.
     let sent = Promise.resolve();
@@ -54285,6 +54413,8 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
                     reject(lost);
                 else
                     pending.set(id, { operation, resolve, reject, onEvent });
+                if (pending.size === 1)
+                    heard();
             });
             // The answer may come, as an error, while the body is still being sent.
             answer.catch(() => undefined);
@@ -54314,13 +54444,24 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined) {
                 await write(encodeFrame(frameKind.end, Buffer.alloc(0)));
             }).catch((error) => {
                 pending.get(id)?.reject(failure_Failure.from(error));
-                pending.delete(id);
+                if (pending.delete(id))
+                    heard();
             });
             return operations[operation].result(await answer, operation);
         },
         sent: () => sent,
         close: () => channel.end(),
     };
+}
+/** @throws Failure `no-shell` when the server accepts the command, and then starts nothing */
+function startedInTime(started, timeoutMs) {
+    return new Promise((resolve, reject) => {
+        const late = () => reject(new failure_Failure('no-shell', `The server did not start a command within ${timeoutMs / 1000} seconds.`, {
+            remedy: 'Check the server’s load and the login of this user: `ssh <user>@<host> true` must end.',
+        }));
+        const timer = setTimeout(late, timeoutMs);
+        started.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
 }
 /** Leaves no listener behind: an upload waits thousands of times. An error shows as the close that follows it. */
 function drainedOrClosed(channel) {
@@ -54641,7 +54782,7 @@ function parseLine(content, line) {
     }
     const key = Buffer.from(base64, 'base64');
     // Buffer skips what is not base64, so only the way back shows that nothing was lost.
-    const intact = key.toString('base64').replace(/=+$/, '') === base64.replace(/=+$/, '');
+    const intact = key.toString('base64').replace(/=+$/, '') === base64.replace(/(?<!=)=+$/, '');
     if (!intact || keyType(key) !== type)
         throw malformed(line, `its key is not a whole ${type} key in base64`);
     return { line, marker: mark, hosts, type, key };
@@ -55073,7 +55214,7 @@ function fingerprintOf(key) {
     return `SHA256:${(0,external_node_crypto_.createHash)('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
 }
 function parseFingerprint(given) {
-    const fingerprint = given.trim().replace(/=+$/, '');
+    const fingerprint = given.trim().replace(/(?<!=)=+$/, '');
     if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(fingerprint))
         return fingerprint;
     throw new failure_Failure('fingerprint-malformed', `The host key fingerprint '${given}' cannot be used: SHA256: followed by 43 base64 characters is accepted.`, {
@@ -55657,7 +55798,7 @@ async function openSession(plan, address, settings, log) {
         // Of interest only to who uploads.
         base.catch(() => undefined);
         // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
-        const facts = await inTime(inspected, inputs.connectTimeoutMs, () => silent(connection.address));
+        const facts = await inTime(inspected, inputs.connectTimeoutMs, () => connect_silent(connection.address));
         assertUsable(facts);
         return {
             agent,
@@ -55675,7 +55816,7 @@ async function openSession(plan, address, settings, log) {
         throw error;
     }
 }
-function silent(address) {
+function connect_silent(address) {
     return new failure_Failure('connection-timeout', `The agent on ${address} did not answer in time (connect-timeout).`, {
         remedy: 'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
     });
@@ -55712,7 +55853,8 @@ function sshOptions(inputs, address) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/rollback-target.js
-/** Which release a rollback goes to: the one asked for, or the newest good one before the live one, on all hosts. */
+/** Which release a rollback goes to: the one asked for, or the one that served before the current one, on all hosts. */
+
 
 
 
@@ -55724,7 +55866,7 @@ async function chooseRelease(plan, hosts, pipeline) {
     const histories = await historiesOf(plan, hosts, pipeline);
     const remedy = listOf(hosts, histories);
     const { release: named } = plan.inputs;
-    const id = named ?? newestBeforeLive(histories, remedy);
+    const id = named ?? previousEverywhere(histories, remedy);
     if (!histories.every((history) => history.some((release) => release.id === id))) {
         const where = hosts.length === 1 ? 'the server' : 'every host';
         throw new Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy });
@@ -55735,8 +55877,7 @@ async function chooseRelease(plan, hosts, pipeline) {
             throw failure;
         throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` });
     });
-    const lives = histories.map((history) => history.find(({ live }) => live)?.id ?? null);
-    return { release: id, replaces: named === undefined ? agreed(lives) : null };
+    return { release: id, replaces: named === undefined ? agreed(histories.map(currentIn)) : null };
 }
 async function commonReleases(plan, hosts, pipeline) {
     const histories = await historiesOf(plan, hosts, pipeline);
@@ -55756,15 +55897,20 @@ function inAll([first = [], ...others]) {
         .map(({ id }) => id)
         .filter((id) => others.every((history) => history.some((other) => other.id === id)));
 }
-function newestBeforeLive(histories, remedy) {
-    const lives = histories.flatMap((history) => history.filter(({ live }) => live).map(({ id }) => id));
-    const newest = goodEverywhere(histories).findLast((id) => lives.every((live) => id < live));
-    if (newest === undefined) {
+/** The release that served before the current one on every host. */
+function previousEverywhere(histories, remedy) {
+    const [first = [], ...others] = histories.map((history) => servedBefore(history, currentIn(history)));
+    const previous = first.findLast((id) => others.every((served) => served.includes(id)));
+    if (previous === undefined) {
         const where = histories.length === 1 ? '' : ' on all hosts';
-        const what = `there is no verified release before the live one${where}`;
-        throw new Failure('no-release-to-go-back-to', what, { remedy });
+        throw new Failure('no-release-to-go-back-to', `No other release served before the current one${where}.`, {
+            remedy: `Name the release to go back to with \`release\`. ${remedy}`,
+        });
     }
-    return newest;
+    return previous;
+}
+function currentIn(history) {
+    return history.find(({ live }) => live)?.id ?? null;
 }
 function listOf(hosts, histories) {
     const lists = histories.map(rollback_target_describe);
@@ -55774,8 +55920,12 @@ function listOf(hosts, histories) {
     return `The hosts have different releases: ${hosts.map(({ name }, index) => `${name}: ${lists[index] || 'none'}`).join('; ')}.`;
 }
 function rollback_target_describe(history) {
+    const usual = new Set(['verified', 'previous']);
     return history
-        .map(({ id, live, activatedAt }) => id + (live ? ' (live)' : activatedAt === null ? ' (never verified)' : ''))
+        .map((release) => {
+        const state = stateOf(release, history);
+        return usual.has(state) ? release.id : `${release.id} (${state})`;
+    })
         .join(', ');
 }
 
@@ -55845,11 +55995,12 @@ async function switchOver(host, request, pipeline) {
         return { name: host.name, verdict, failure: named(host.name, failure) };
     }
 }
+const UNSEEN = new Set(['connection-lost', 'activation-died', 'activation-silent']);
 /** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
 function unseen({ facts: { serving } }, error, swapped) {
     const failure = failure_Failure.from(error);
     const kept = keptVerdict(serving, failure.toRecord());
-    const mayHaveSwitched = swapped || failure.code === 'connection-lost' || failure.code === 'activation-died';
+    const mayHaveSwitched = swapped || UNSEEN.has(failure.code);
     return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept;
 }
 /**
@@ -55907,6 +56058,7 @@ function restoreOn(host, { run, hosts, lockTimeoutMs }, release, replaces, pipel
         lockTimeoutMs,
         preActivate: null,
         postActivate: null,
+        said: null,
     };
     return activation_activate(host, request, pipeline.log.info).verdict;
 }
@@ -56080,6 +56232,21 @@ function neverBegan({ facts: { serving } }, error) {
 /** Runs the phases: times them, keeps a row of each, and stops at the first that fails. */
 
 
+const phaseNames = [
+    'connect',
+    'recover',
+    'build',
+    'assemble',
+    'upload',
+    'rehearse',
+    'verify',
+    'swap',
+    'reload',
+    'health-check',
+    'rollback',
+    'cleanup',
+    'status',
+];
 function createPipeline(log) {
     const rows = [];
     // One row per phase and host: what a phase does later, such as asking the public URL, is added to the row it has.
@@ -56250,8 +56417,10 @@ function readPackageJson(directory) {
     return {
         ...(typeof value.name === 'string' ? { name: value.name } : {}),
         ...(typeof value.version === 'string' ? { version: value.version } : {}),
+        ...(typeof value.main === 'string' ? { main: value.main } : {}),
         ...(typeof nodeRange === 'string' ? { nodeRange } : {}),
         ...(typeof value.packageManager === 'string' ? { packageManager: value.packageManager } : {}),
+        hasWorkspaces: value.workspaces !== undefined,
         scripts: asObject(value.scripts) ?? {},
         dependencies,
         installed: { ...asObject(value.devDependencies), ...dependencies },
@@ -56259,9 +56428,13 @@ function readPackageJson(directory) {
 }
 /** The JSON object in a text, or undefined when it holds anything else. */
 function parseObject(text) {
+    return asObject(parseJson(text));
+}
+/** The JSON in a text, or undefined when it is none. */
+function parseJson(text) {
     try {
         // npm and Node accept a byte order mark in package.json, JSON.parse does not.
-        return asObject(JSON.parse(text.replace(/^\uFEFF/, '')));
+        return JSON.parse(text.replace(/^\uFEFF/, ''));
     }
     catch {
         return undefined;
@@ -56279,22 +56452,54 @@ function asObject(value) {
 
 
 
+
+
 /** @param packageName `name` in the app's package.json, if there is one */
 function createPlan(inputs, packageName) {
     const appName = inputs.appName ?? appNameFromPackage(packageName);
-    const { sha = '', ref = '', actor = '', runUrl = '', workflow = '', runNumber, runAttempt } = inputs.run;
+    const { sha = '', ref = '', actor = '', event = '', runUrl = '', workflow = '', runNumber, runAttempt, } = inputs.run;
     return {
         inputs,
         hosts: inputs.hosts,
         appName,
         path: inputs.path ?? `apps/${appName}`,
         activation: (0,external_node_crypto_.randomUUID)(),
-        run: { commit: sha, ref, actor, runUrl, workflow, runNumber, runAttempt },
+        run: { commit: sha, ref, actor, event, runUrl, workflow, runNumber, runAttempt },
     };
 }
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
 function packageName({ run, workingDirectory }) {
     return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
+}
+/** What a run says and nothing may mask: statuses, phases, hosts, the app's name, and where the run came from. */
+function ownWords(inputs) {
+    const { command, release, hosts, proxy, health, run } = inputs;
+    const texts = [
+        ...activationStatuses,
+        ...phaseNames,
+        command,
+        release,
+        ...[...hosts, ...(proxy === undefined ? [] : [proxy])].flatMap(({ host, username }) => [host, username]),
+        health.url,
+        health.origin?.host,
+        inputs.appName ?? packageNameIfAny(inputs),
+        run.repository,
+        run.sha,
+        run.ref,
+        run.actor,
+        run.runUrl,
+        run.workflow,
+    ];
+    return texts.filter((text) => text !== undefined);
+}
+/** What is wrong with package.json is said later. */
+function packageNameIfAny(inputs) {
+    try {
+        return packageName(inputs);
+    }
+    catch {
+        return undefined;
+    }
 }
 /**
  * How the release will run.
@@ -56316,13 +56521,13 @@ function runtimeOf({ app, health }, basePath, environment = {}) {
         sharedFiles: app.sharedFiles,
     };
 }
-function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
+function healthOf({ path, status, body, timeoutMs, intervalMs, origin }, basePath) {
     const [pathname = '/'] = path.split('?', 1);
     const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
     // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
     const under = pathname === '/' ? basePath : basePath + pathname;
     const full = within || basePath === '' ? path : under + path.slice(pathname.length);
-    return { path: full, status, body: body ?? null, timeoutMs, intervalMs };
+    return { path: full, status, body: body ?? null, timeoutMs, intervalMs, origin: origin ?? null };
 }
 
 ;// CONCATENATED MODULE: ./build/programs.js
@@ -56331,6 +56536,32 @@ function healthOf({ path, status, body, timeoutMs, intervalMs }, basePath) {
 function programs() {
     const dist = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.dirname)(process.argv[1]));
     return { agentFile: (0,external_node_path_namespaceObject.join)(dist, 'agent', 'index.cjs'), launcherFile: (0,external_node_path_namespaceObject.join)(dist, 'launcher', 'index.cjs') };
+}
+
+;// CONCATENATED MODULE: ./build/protocol/history.js
+/** Releases that served before the current one and were not left by a rollback, in the order in which they served. */
+function history_servedBefore(releases, current) {
+    const until = releases.find(({ id }) => id === current)?.activatedAt ?? null;
+    return releases
+        .flatMap(({ id, activatedAt: at, left }) => (at === null || left || id === current ? [] : [{ id, at }]))
+        .filter(({ at }) => until === null || at < until)
+        .sort((a, b) => (a.at < b.at ? -1 : 1))
+        .map(({ id }) => id);
+}
+/** The release to go back to, or null. */
+function previousOf(releases, current) {
+    return history_servedBefore(releases, current).at(-1) ?? null;
+}
+/** In a word, for people. */
+function history_stateOf({ id, live, left, activatedAt }, releases) {
+    if (live)
+        return 'live';
+    if (activatedAt === null)
+        return 'never verified';
+    if (left)
+        return 'rolled back';
+    const current = releases.find((release) => release.live)?.id ?? null;
+    return previousOf(releases, current) === id ? 'previous' : 'verified';
 }
 
 // EXTERNAL MODULE: external "node:util"
@@ -56676,6 +56907,7 @@ function safe(host) {
 
 
 
+
 /** Of the journal, in characters. */
 const LONGEST_ENTRY = 500;
 /** A summary over 1 MiB is dropped whole by GitHub. In bytes. */
@@ -56747,10 +56979,10 @@ function renderFailure({ origin }, { code, message, remedy, evidence }) {
 /** What people ask after a run, a line each. */
 function renderFacts(report) {
     const { command, outcome, origin, rows, durationMs } = report;
-    const { succeeded, release, previousRelease, liveRelease, status } = outcome;
+    const { succeeded, release, previousRelease, rollsBackTo, liveRelease, status } = outcome;
     const moved = previousRelease !== null && release !== null && previousRelease !== release && release === liveRelease;
     const named = (id) => renderRelease(id, report);
-    const wayBack = succeeded && status === 'live' && moved && command !== 'status';
+    const wayBack = succeeded && status === 'live' && rollsBackTo !== null;
     return bullets([
         ['Release', [...(moved ? [previousRelease] : []), release].map(named).join(' → ')],
         ['Live', liveRelease === release ? '' : named(liveRelease)],
@@ -56761,10 +56993,7 @@ function renderFacts(report) {
         ['Checked', markdown_escape(checks(rows).join('; '))],
         ['Took', formatDuration(durationMs)],
         ['Slowest host', markdown_escape(slowestHost(rows))],
-        [
-            'To go back',
-            wayBack ? `run with \`command: rollback\` and \`release: ${markdown_escape(previousRelease)}\`` : '',
-        ],
+        ['To go back', wayBack ? `run with \`command: rollback\` and \`release: ${markdown_escape(rollsBackTo)}\`` : ''],
     ]);
 }
 /** A release with its commit and who asked for it, as far as that is known. */
@@ -56847,14 +57076,15 @@ function renderJournal({ name, server }) {
 function renderReleases({ name, releases, server }, origin) {
     if (releases.length === 0)
         return '';
-    const rows = releases.map(({ id, live, activatedAt, info, bytes }) => [
-        id,
-        [live ? 'live' : activatedAt === null ? 'never verified' : 'verified', age(id, server)]
-            .filter((text) => text !== '')
-            .join(', '),
-        info === null ? 'damaged' : { markdown: shortCommit(info.commit, origin) },
-        formatBytes(bytes),
-    ]);
+    const rows = releases.map((release) => {
+        const { id, info, bytes } = release;
+        return [
+            id,
+            [history_stateOf(release, releases), age(id, server)].filter((text) => text !== '').join(', '),
+            info === null ? 'damaged' : { markdown: shortCommit(info.commit, origin) },
+            formatBytes(bytes),
+        ];
+    });
     return table([markdown_escape(on('Release', name)), 'State', 'Commit', 'Size'], rows);
 }
 /** A release's id is the UTC second of its upload. */
@@ -59900,13 +60130,13 @@ const SHORTEST_FRAGMENT = 8;
  * mask.
  */
 function redactor(secrets) {
-    const forms = [...new Set(secrets.flatMap(formsOf))].sort((a, b) => b.length - a.length);
+    const forms = [...new Set(secrets.flatMap(redactor_formsOf))].sort((a, b) => b.length - a.length);
     if (forms.length === 0)
         return (text) => text;
     const anywhere = new RegExp(forms.map(literally).join('|'), 'g');
     return (text) => withoutCutEnds(text.replace(anywhere, '***'), forms);
 }
-function formsOf(secret) {
+function redactor_formsOf(secret) {
     // Half a surrogate pair is a character that no encoding has.
     const whole = Buffer.from(secret).toString();
     const forms = [
@@ -59983,11 +60213,13 @@ function lastBefore(text, part, end) {
 
 /** In characters. */
 const LONGEST_DEBUG = 4000;
+/** With the blanks around them. Begins where a run of blanks does: from each of its characters, it would take quadratic time. */
+const LINE_BREAKS = /(?<!\s)\s*\n\s*/g;
 /** The job's log. One line each: what a server says must not become a workflow command. */
 const jobLog = {
     mask: core_setSecret,
     remember: (release) => write_saveState('release', release, 'if this job is cancelled, the post step may not know that it had begun to switch'),
-    info: (line) => info(withoutCommands(visible(line).replace(/\s*\n+\s*/g, ' '))),
+    info: (line) => info(withoutCommands(visible(line).replace(LINE_BREAKS, ' '))),
     warning: (line) => warning(visible(line)),
     annotate: (message, { file, line, column }) => error(visible(message), {
         title: 'Gapless: build-failed',
@@ -60136,7 +60368,7 @@ async function post() {
     process.exitCode = 1;
     const begun = performance.now();
     const inputs = readInputs(process.env);
-    const { redact, add } = maskSecrets(inputs.secrets);
+    const { redact, add } = maskSecrets(maskingOf(inputs, ownWords(inputs)).secrets);
     const pipeline = createPipeline(redactLog(jobLog, redact, add));
     const plan = { ...createPlan(inputs, packageName(inputs)), activation };
     const outcome = await aftermath(plan, rememberedRelease(), programs(), pipeline);
