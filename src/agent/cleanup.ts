@@ -1,6 +1,6 @@
 /**
- * Prunes old releases: never the live one, the previous one, or one that a process still uses. With them goes what
- * else would pile up: leftovers of runs that died, agents of earlier versions, the journal's beginning.
+ * Prunes old releases: never the live one, the previous one, or one that a process still uses; and none before a
+ * cleanup has reported what the app wrote into it. With them goes what else would pile up: leftovers of runs that died, agents of earlier versions, the journal's beginning.
  */
 import { lstat, readdir, realpath, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
@@ -20,6 +20,7 @@ import {
   releaseIds,
   removeRelease,
 } from './releases.ts'
+import { reportWritten } from './reported.ts'
 import { uploadOwner } from './sources.ts'
 import { readWorkers, removeDeadWorkers } from './workers.ts'
 
@@ -46,7 +47,9 @@ export async function cleanUp(
       verified: await verifiedAmong(layout, ids),
     })
     const used = await releasesInUse(layout, ids)
-    const removed = doomed.filter((id) => !used.has(id))
+    // What is reported now stays for one more cleanup: somebody may want to fetch it.
+    const { written, fresh } = await reportWritten(layout, live, ids)
+    const removed = doomed.filter((id) => !used.has(id) && !fresh.has(id))
     for (const id of removed) await removeRelease(layout, id)
     await removeLeftovers(layout)
     await removeOldAgents(layout)
@@ -56,6 +59,7 @@ export async function cleanUp(
       removed,
       inUse: doomed.filter((id) => used.has(id)),
       kept: ids.filter((id) => !removed.includes(id)),
+      written,
     }
   } finally {
     await lock.release()

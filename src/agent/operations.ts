@@ -145,9 +145,9 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
           processes: (await workers()).map(({ process }) => process),
           daemon: daemonPid(home),
         }),
-      audit: async ({ id }) => {
+      audit: async ({ id, repair }) => {
         await existing(id)
-        return auditRelease(layout, id)
+        return readableByOthers(() => auditRelease(layout, id, repair))
       },
       verify: async ({ id }) => {
         await existing(id)

@@ -17,7 +17,7 @@ import { assertPortIsOurs } from './port.ts'
 import { decompress } from './receive.ts'
 import { liveRelease, readInfo, readRuntime } from './releases.ts'
 import { lackOfRoom } from './room.ts'
-import { contentKey, locate, sourcesIn } from './sources.ts'
+import { contentKey, locate, sourcesIn, type Wanted } from './sources.ts'
 import { look, toPlace } from './survey.ts'
 import { nextId } from './upload.ts'
 import { readWorkers } from './workers.ts'
@@ -30,7 +30,7 @@ export async function compare(
 ): Promise<Result<'compare'>> {
   const hash = createHash('sha256')
   const entries: ManifestEntry[] = []
-  const wanted = new Map<string, string | null>()
+  const wanted: Wanted = new Map()
   for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
     if (named && entry.kind === 'file') wanted.set(contentKey(entry), null)
     hash.update(formatEntry(entry))
