@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { formatAge, formatBytes, formatDuration, plural } from '../src/format.ts'
+import { formatAge, formatBytes, formatDuration, listed, plural } from '../src/format.ts'
 
 test.each([
   [0, '0 ms'],
@@ -38,6 +38,14 @@ describe('a count', () => {
   ])('of %d is %s', (count, text) => {
     expect(plural(count, 'file')).toBe(text)
   })
+})
+
+test.each([
+  [['a', 'b'], undefined, 'a, b'],
+  [['a', 'b', 'c', 'd', 'e', 'f', 'g'], undefined, 'a, b, c, d, e and 2 more'],
+  [['a', 'b'], 2000, 'a, b and 1998 more'],
+])('the names %j of %s are listed as %s', (names, count, text) => {
+  expect(listed(names, count)).toBe(text)
 })
 
 test.each([

@@ -116,6 +116,14 @@ describe('a phase', () => {
     ])
   })
 
+  test('names the host in its warnings', () => {
+    const { log, lines } = listen()
+    const pipeline = createPipeline(log)
+    pipeline.on('a').log.warning('odd')
+    pipeline.log.warning('odd')
+    expect(lines).toEqual(['warning: a: odd', 'warning: odd'])
+  })
+
   test('has its row in the order in which it ran', async () => {
     const pipeline = createPipeline(listen().log)
     const done = async () => ({ value: undefined, detail: '' })

@@ -26,6 +26,15 @@ export function formatBytes(bytes: number): string {
   return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`
 }
 
+const MOST_LISTED = 5
+
+/** The first few names of a list. @param count of all of them, where not all are given */
+export function listed(names: readonly string[], count = names.length): string {
+  const shown = names.slice(0, MOST_LISTED)
+  const more = count - shown.length
+  return shown.join(', ') + (more > 0 ? ` and ${more} more` : '')
+}
+
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }

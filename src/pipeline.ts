@@ -93,10 +93,11 @@ export function createPipeline(log: Log): Pipeline {
   const on = (host: string | null): Pipeline => {
     const named = (line: string) => (host === null ? line : `${host}: ${line}`)
     const info = (line: string) => log.info(named(line))
+    const warning = (line: string) => log.warning(named(line))
     const debug = (line: () => string) => log.debug(() => named(line()))
     return {
       rows,
-      log: { ...log, info, debug },
+      log: { ...log, info, warning, debug },
       on,
       async run(phase, act) {
         const startedAt = Date.now()

@@ -110,16 +110,15 @@ describe('on top of a release', () => {
     await auditRelease(layout, id)
   })
 
-  test('what a running app may write is below distDir only: public/cache is linked', async () => {
+  test('code is linked, and what a running app may write is copied', async () => {
     const manifest = await manifestOf(folder(), site)
     const [first, second] = [await upload(manifest), await upload(manifest)]
-    const inode = (directory: string, path: string) => statSync(join(directory, path)).ino
-    expect(inode(second.directory, 'public/cache/logo.svg')).toBe(
-      inode(first.directory, 'public/cache/logo.svg'),
-    )
-    expect(inode(second.directory, '.next/server/app/index.html')).not.toBe(
-      inode(first.directory, '.next/server/app/index.html'),
-    )
+    const isLinked = (path: string) =>
+      statSync(join(first.directory, path)).ino === statSync(join(second.directory, path)).ino
+    expect(isLinked('.next/server/chunks/1.js')).toBe(true)
+    expect(isLinked('node_modules/next/dist/7.js')).toBe(true)
+    expect(isLinked('public/cache/logo.svg')).toBe(false)
+    expect(isLinked('.next/server/app/index.html')).toBe(false)
   })
 
   test.each([

@@ -217,17 +217,12 @@ describe('the first upload', () => {
 })
 
 describe('the second upload', () => {
-  test('of the same content sends nothing, and shares the files with the first', async () => {
+  test('of the same content sends nothing, and shares the code with the first', async () => {
     const first = await upload(site)
     const second = await upload(site)
     expect(second.sent).toEqual([])
     expect(second.staged.reusedFiles).toBe(8)
-    for (const path of [
-      'server.js',
-      'public/big.bin',
-      'node_modules/.bin/next',
-      '.next/server/app/page.js',
-    ]) {
+    for (const path of ['server.js', 'node_modules/.bin/next', '.next/server/app/page.js']) {
       expect(inode(second.directory, path)).toBe(inode(first.directory, path))
     }
     expect((await auditRelease(layout, second.staged.id)).files).toBe(8)
@@ -255,6 +250,13 @@ describe('the second upload', () => {
     // As Next 14 revalidates: in place.
     writeFileSync(join(second.directory, page), '<h1>regenerated</h1>')
     expect(readFileSync(join(first.directory, page), 'utf8')).toBe('<h1>one</h1>')
+  })
+
+  test('flushes what it copied before that is a release', async () => {
+    await upload(site)
+    let directory = ''
+    const flushed = await flushedBy(async () => ({ directory } = await upload(site)))
+    expect(flushed).toContain(join(layout.incoming, basename(directory), 'public/big.bin'))
   })
 
   test('sends a page again that the running app has rewritten', async () => {

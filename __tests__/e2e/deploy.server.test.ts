@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process'
-import { appendFileSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { shareBuild } from '../support/builds.ts'
@@ -161,7 +169,11 @@ describe('the life of an app', () => {
     expect(JSON.parse(await page('/api/env'))).toMatchObject({ values: { GREETING: 'hello there' } })
   }, 60_000)
 
-  test('a rollback by name goes to that release', async () => {
+  test('a rollback by name goes to that release, and names what apps wrote into releases', async () => {
+    const at = (release: string, path: string) => join(server.app, 'releases', release, path)
+    appendFileSync(at(second, 'public/robots.txt'), '# written by the app\n')
+    mkdirSync(at(first, 'public/uploads'))
+    writeFileSync(at(first, 'public/uploads/a.png'), 'uploaded')
     const run = await runAction({
       workspace: workspace.path,
       inputs: { ...server.inputs, command: 'rollback', release: second },
@@ -172,6 +184,9 @@ describe('the life of an app', () => {
       'live-release': second,
     })
     expect(await message()).toBe('second')
+    expect(run.log).toMatch(/^::warning::.*public\/robots\.txt/m)
+    expect(run.log).toMatch(/^::warning::.*public\/uploads\/.*shared-dirs/m)
+    expect(run.summary).toContain(`The app wrote into release ${first}`)
   }, 60_000)
 
   test('a rollback to what is live already starts its workers anew', async () => {
@@ -277,8 +292,11 @@ describe('the life of an app', () => {
     }
 
     test('throws at boot never comes near the live one', async () => {
-      const before = await pids()
-      const run = await deployBroken(`throw new Error('cannot find the flux capacitor')`)
+      const [before, robots] = [await pids(), await page('/robots.txt')]
+      const run = await deployBroken(
+        `require('fs').writeFileSync(__dirname + '/public/robots.txt', 'written by a candidate')
+        throw new Error('cannot find the flux capacitor')`,
+      )
       expect({ ...run.outputs, code: run.code }).toMatchObject({
         code: 1,
         status: 'kept',
@@ -288,6 +306,7 @@ describe('the life of an app', () => {
       expect(run.summary).toContain('cannot find the flux capacitor')
       expect(await pids()).toEqual(before)
       expect(await message()).toBe('second')
+      expect(await page('/robots.txt')).toBe(robots)
       expect(releases()).not.toContain(run.outputs['release'])
     }, 60_000)
 

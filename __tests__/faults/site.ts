@@ -156,7 +156,10 @@ export async function lies(site: Site, said: Said, version: Version, before: str
   const layout = layoutOf(site.server.app)
   const current = site.server.current()
   if (current === null) return ['`current` points nowhere']
-  await auditRelease(layout, current).catch((error: unknown) => found.push((error as Error).message))
+  await auditRelease(layout, current).then(
+    ({ healed, changed }) => found.push(...[...healed, ...changed].map((path) => `${path} is damaged`)),
+    (error: unknown) => found.push((error as Error).message),
+  )
   if ((await activatedAt(layout, current)) === null) found.push(`${current} was never verified`)
 
   expect('the exit code', said.code, said.status === 'live' ? 0 : 1)

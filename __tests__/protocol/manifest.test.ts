@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import { formatEntry, isWritableAtRunTime, parseEntry } from '../../src/protocol/manifest.ts'
+import { formatEntry, parseEntry } from '../../src/protocol/manifest.ts'
 
 const hash = 'a'.repeat(64)
 const file = (path: string) => ({ kind: 'file', path, mode: 0o644, size: 3, hash }) as const
@@ -84,44 +84,5 @@ describe('a link', () => {
     expect(() => parseEntry(JSON.stringify(link(path, target)))).toThrow(
       expect.objectContaining({ code: 'unsafe-path' }),
     )
-  })
-})
-
-describe('what a running Next.js may write', () => {
-  test.each([
-    ['.next/server/app/blog/first.html', '.next'],
-    ['.next/server/app/blog/first.rsc', '.next'],
-    ['.next/server/app/blog/first.segments/_tree.segment.rsc', '.next'],
-    ['.next/server/app/public/index.html', '.next'],
-    ['.next/server/pages/about.json', '.next'],
-    ['.next/server/route-cache/app/x.body', '.next'],
-    ['.next/cache/images/a/b.webp', '.next'],
-    ['apps/web/.next/server/app/index.html', 'apps/web/.next'],
-    ['build/server/app/index.html', 'build'],
-    ['build/server/app/index.html', null],
-    ['apps/web/.next/cache/images/a/b.webp', null],
-  ])('is to be copied: %s, where distDir is %s', (path, distDir) => {
-    expect(isWritableAtRunTime(path, distDir)).toBe(true)
-  })
-
-  test.each([
-    ['server.js', '.next'],
-    ['.next/BUILD_ID', '.next'],
-    ['.next/static/chunks/main.js', '.next'],
-    ['.next/static/media/cache/font.woff2', '.next'],
-    ['.next/server/chunks/1.js', '.next'],
-    ['.next/server/app/blog/page.js', '.next'],
-    ['.next/server/app/blog/page.js.nft.json', '.next'],
-    ['.next/server/middleware-manifest.json', '.next'],
-    ['public/logo.png', '.next'],
-    ['public/cache/logo.png', '.next'],
-    ['public/server/app/logo.png', '.next'],
-    ['apps/web/public/cache/logo.png', 'apps/web/.next'],
-    ['.next/server/app/index.html', 'apps/web/.next'],
-    ['node_modules/next/dist/server/app/x.html', null],
-    ['node_modules/keyv/cache/data', null],
-    ['public/logo.png', null],
-  ])('is not: %s, where distDir is %s', (path, distDir) => {
-    expect(isWritableAtRunTime(path, distDir)).toBe(false)
   })
 })

@@ -3,55 +3,75 @@ import { lstat, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileHasher } from '../content/hash-file.ts'
 import { Failure } from '../protocol/failure.ts'
-import { isWritableAtRunTime, type ManifestEntry } from '../protocol/manifest.ts'
+import type { ManifestEntry } from '../protocol/manifest.ts'
+import type { Result } from '../protocol/messages.ts'
+import { distDirOf, isCacheOfNext, isCode } from './code.ts'
+import { heal } from './heal.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
-import { readInfo, readRuntime } from './releases.ts'
+import { readInfo } from './releases.ts'
+import { inShared, isWrittenSince } from './written.ts'
 
 /**
- * Proves the release's manifest by its hash, and the release by its manifest. Files that a running Next.js may write
- * must be there, and shared paths lead out of the release; all others must have the bytes that arrived.
- * @throws Failure `release-damaged` naming the first path that does not match
+ * Proves the release's manifest by its hash, and the release by its manifest. What is missing or damaged is put back
+ * from a release that still has it. A file outside of code that was written after the release was made stays: it may be
+ * the app's data, such as a SQLite file, which the build's copy would destroy. Shared paths lead out of the release.
+ *
+ * @param repair where false, it tells what would be put back, and changes nothing
+ * @returns paths that were put back, and paths outside of code that are not what arrived
+ * @throws Failure `release-damaged` naming the first path of code that cannot be put back
  */
 export async function auditRelease(
   layout: Layout,
   id: string,
+  repair = false,
   alive: () => void = () => undefined,
-): Promise<{ files: number; bytes: number }> {
+): Promise<Result<'audit'>> {
   const directory = releaseDirectory(layout, id)
   const { manifest } = releaseFiles(directory)
-  const { entry: server, distDir, contentHash } = await readInfo(layout, id)
-  const { sharedDirs, sharedFiles } = await readRuntime(layout, id)
-  const app = server.slice(0, server.lastIndexOf('/') + 1)
-  const shared = [...sharedDirs, ...sharedFiles].map((path) => app + path)
+  const info = await readInfo(layout, id)
+  const distDir = distDirOf(info)
+  const isShared = await inShared(layout, id)
   const hashFile = fileHasher()
   const damaged = (path: string, what: string) =>
     new Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
       remedy: 'It cannot go live as it is. Deploy its commit again, or choose another release.',
     })
 
-  const assertWhole = async (entry: ManifestEntry): Promise<void> => {
+  // One that cannot be read is none that arrived.
+  const hashOf = async (path: string, size: number) => {
+    try {
+      return await hashFile(path, size)
+    } catch {
+      return null
+    }
+  }
+  const stateOf = async (entry: ManifestEntry): Promise<State> => {
     const path = join(directory, entry.path)
     const stat = await lstat(path).catch(() => null)
-    if (stat === null) throw damaged(entry.path, 'is missing')
-    if (entry.kind === 'link') {
-      if (!stat.isSymbolicLink() || (await readlink(path)) !== entry.target)
-        throw damaged(entry.path, 'was changed')
-    } else if (entry.kind === 'file' && !isWritableAtRunTime(entry.path, distDir)) {
-      const same =
-        stat.isFile() && stat.size === entry.size && (await hashFile(path, entry.size)) === entry.hash
-      if (!same) throw damaged(entry.path, 'was changed')
-    }
+    if (stat === null) return 'missing'
+    if (entry.kind === 'directory') return 'whole'
+    const same =
+      entry.kind === 'link'
+        ? stat.isSymbolicLink() && (await readlink(path)) === entry.target
+        : isCacheOfNext(entry.path, distDir) ||
+          (stat.isFile() && stat.size === entry.size && (await hashOf(path, entry.size)) === entry.hash)
+    if (same) return 'whole'
+    return !isCode(entry.path, distDir) && isWrittenSince(stat, info) ? 'written' : 'changed'
   }
 
   let files = 0
   let bytes = 0
+  const changed: string[] = []
+  const wrong = new Map<ManifestEntry, State>()
   try {
     // A shorter manifest would prove less.
-    if ((await hashFile(manifest)) !== contentHash) throw damaged('its manifest', 'was changed')
+    if ((await hashFile(manifest)) !== info.contentHash) throw damaged('its manifest', 'was changed')
     for await (const entry of readManifest(manifest)) {
-      if (shared.some((path) => entry.path === path || entry.path.startsWith(`${path}/`))) continue
-      await assertWhole(entry)
+      if (isShared(entry.path)) continue
+      const state = await stateOf(entry)
+      if (state === 'written') changed.push(entry.path)
+      else if (state !== 'whole') wrong.set(entry, state)
       alive()
       if (entry.kind !== 'file') continue
       files += 1
@@ -61,5 +81,16 @@ export async function auditRelease(
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw damaged('its manifest', 'is missing')
     throw error
   }
-  return { files, bytes }
+
+  const healed = await heal(layout, id, [...wrong.keys()], repair)
+  for (const [entry, state] of wrong) {
+    if (healed.has(entry)) continue
+    if (isCode(entry.path, distDir))
+      throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was changed')
+    changed.push(entry.path)
+  }
+  return { files, bytes, healed: [...healed].map(({ path }) => path), changed: changed.sort() }
 }
+
+/** Of an entry of the manifest. `written`: by the app, which may. */
+type State = 'whole' | 'missing' | 'changed' | 'written'

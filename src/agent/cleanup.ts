@@ -1,6 +1,6 @@
 /**
- * Prunes old releases: never the live one, the previous one, or one that a process still uses. With them goes what
- * else would pile up: leftovers of runs that died, agents of earlier versions, the journal's beginning.
+ * Prunes old releases: never the live one, the previous one, or one that a process still uses; and none before a
+ * cleanup has reported what the app wrote into it. With them goes what else would pile up: leftovers of runs that died, agents of earlier versions, the journal's beginning.
  */
 import { lstat, readdir, realpath, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
@@ -16,6 +16,7 @@ import { trimJournal } from './journal.ts'
 import { ownerLives } from './owner.ts'
 import { workingDirectories } from './processes.ts'
 import { activatedAt, dropPreparedLinks, liveRelease, releaseIds, removeRelease } from './releases.ts'
+import { reportWritten } from './reported.ts'
 import { uploadOwner } from './sources.ts'
 import { readWorkers, removeDeadWorkers } from './workers.ts'
 
@@ -38,7 +39,7 @@ export async function cleanUp(
 ): Promise<Result<'cleanup'>> {
   const lock = await lockUnlessHeld(layout, activation)
   if (typeof lock === 'string')
-    return { removed: [], inUse: [], kept: await releaseIds(layout), leftTo: lock }
+    return { removed: [], inUse: [], kept: await releaseIds(layout), leftTo: lock, written: [] }
   try {
     await endOrphanedCandidates(layout)
     const live = await liveRelease(layout)
@@ -50,7 +51,9 @@ export async function cleanUp(
       verified: await verifiedAmong(layout, ids),
     })
     const used = await releasesInUse(layout, ids)
-    const removed = doomed.filter((id) => !used.has(id))
+    // What is reported now stays for one more cleanup: somebody may want to fetch it.
+    const { written, fresh } = await reportWritten(layout, live, ids)
+    const removed = doomed.filter((id) => !used.has(id) && !fresh.has(id))
     for (const id of removed) {
       await removeRelease(layout, id)
       alive()
@@ -64,6 +67,7 @@ export async function cleanUp(
       inUse: doomed.filter((id) => used.has(id)),
       kept: ids.filter((id) => !removed.includes(id)),
       leftTo: null,
+      written,
     }
   } finally {
     await lock.release()

@@ -1,6 +1,17 @@
 /** File operations that survive a power cut: written aside, flushed, renamed into place. */
-import { chmodSync, constants, existsSync, linkSync, mkdirSync, statSync } from 'node:fs'
-import { copyFile, type FileHandle, lstat, open, readFile, readlink, rename, rm } from 'node:fs/promises'
+import { chmodSync, constants, existsSync, linkSync, mkdirSync, type Stats, statSync } from 'node:fs'
+import {
+  chmod,
+  copyFile,
+  type FileHandle,
+  lstat,
+  open,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  utimes,
+} from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { randomBytes } from 'node:crypto'
 
@@ -44,15 +55,27 @@ export function tryLink(source: string, path: string): boolean {
   }
 }
 
-/** Copies a file's content so that it is there whole or not at all. */
+/** Copies a file's content and modification time so that the file is there whole or not at all. */
 export function copyAtomic(source: string, path: string, mode: number): Promise<void> {
   return placeAtomic(path, async (aside) => {
-    await copyFile(source, aside, constants.COPYFILE_FICLONE)
-    await withFile(aside, constants.O_RDONLY, 0, async (handle) => {
-      await handle.chmod(mode)
-      await handle.sync()
-    })
+    await copyKeepingTime(source, aside, mode, await lstat(source))
+    await syncFile(aside)
   })
+}
+
+/**
+ * Copies a file's content and modification time, without flushing them. Where the file system can (XFS, btrfs), both
+ * files use the same blocks until one of them is written.
+ */
+export async function copyKeepingTime(
+  source: string,
+  path: string,
+  mode: number,
+  { mtimeMs }: Pick<Stats, 'mtimeMs'>,
+): Promise<void> {
+  await copyFile(source, path, constants.COPYFILE_FICLONE | constants.COPYFILE_EXCL)
+  await chmod(path, mode)
+  await utimes(path, mtimeMs / 1000, mtimeMs / 1000)
 }
 
 /** For others to read as well. */

@@ -53,6 +53,7 @@ export function releaseFiles(directory: string) {
     runtime: join(own, 'runtime.json'),
     manifest: join(own, 'manifest.jsonl'),
     verified: join(own, 'verified.json'),
+    reported: join(own, 'reported.json'),
     launcher: join(directory, LAUNCHER),
   }
 }

@@ -144,9 +144,9 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
       commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
       compare: (params, { body }) => compare(layout, params, body),
       rehearse: async (params) => rehearse({ layout, appName }, params, await running()),
-      audit: async ({ id }, { alive }) => {
+      audit: async ({ id, repair }, { alive }) => {
         await existing(id)
-        return auditRelease(layout, id, alive)
+        return readableByOthers(() => auditRelease(layout, id, repair, alive))
       },
       verify: async ({ id, said }, { alive }) => {
         await existing(id)

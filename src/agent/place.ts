@@ -1,20 +1,23 @@
-/** Takes what a release shares with what is on the server already, and proves each file of it. */
+/** Takes what a release has in common with what is on the server already, and proves each file of it. */
 import { lstatSync } from 'node:fs'
 import { rm, symlink } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
 import { Bitmap } from '../content/bitmap.ts'
 import { fileHasher, type HashFile } from '../content/hash-file.ts'
-import { isWritableAtRunTime, LAUNCHER, type ManifestEntry, type ManifestFile } from '../protocol/manifest.ts'
-import { copyAtomic, syncFile, tryLink } from './files.ts'
+import type { ManifestEntry, ManifestFile } from '../protocol/manifest.ts'
+import { mayBeShared } from './code.ts'
+import { copyKeepingTime, tryLink } from './files.ts'
+import type { Flushing } from './flush.ts'
 import { inParallel } from './parallel.ts'
 import { folderMaker } from './receive.ts'
+import type { Source } from './sources.ts'
 
 export interface Placed {
   readonly entry: ManifestEntry
   /** Among the manifest's files. */
   readonly index: number
   /** Where a file's content should be; null when it is sent. */
-  readonly source: string | null
+  readonly source: Source | null
 }
 
 export interface Placement {
@@ -29,9 +32,18 @@ export interface Placement {
 /** Node has four threads for files; the hashing is done between their turns. */
 const AT_ONCE = 8
 
-/** Begins at once, and goes on while other files still arrive: neither waits for the other. */
-export function place(directory: string, distDir: string, entries: AsyncIterable<Placed>): Placement {
+/**
+ * Begins at once, and goes on while other files still arrive: neither waits for the other.
+ * @param flushing gets the files that are not on the disk yet
+ */
+export function place(
+  directory: string,
+  distDir: string,
+  entries: AsyncIterable<Placed>,
+  flushing: Pick<Flushing, 'add'>,
+): Placement {
   const damaged = new Bitmap()
+  const unflushed: ManifestFile[] = []
   const folder = folderMaker()
   const hashFile = fileHasher()
   // Of an upload that was cut off nobody knows what was flushed.
@@ -46,14 +58,16 @@ export function place(directory: string, distDir: string, entries: AsyncIterable
     folder(dirname(path))
     if (entry.kind === 'link') return symlink(entry.target, path)
     if (source === null) return
-    // Of launchers each release has its own: a damaged one is put back from another.
-    const copy = isWritableAtRunTime(entry.path, distDir) || entry.path === LAUNCHER
-    if (await reuse(hashFile, source, entry, path, copy)) {
-      if (source.startsWith(uploads)) await syncFile(path)
-      provenBytes += entry.size
-    } else damaged.set(index)
+    const shares = sharesInode(entry, source, distDir)
+    const taken = await reuse(hashFile, source.file, entry, path, shares)
+    if (taken === null) return damaged.set(index)
+    if (taken === 'copy' || source.file.startsWith(uploads)) unflushed.push(entry)
+    provenBytes += entry.size
   }
-  const done = inParallel(entries, AT_ONCE, act).then(() => damaged)
+  const done = inParallel(entries, AT_ONCE, act).then(async () => {
+    if (!stopped) await flushing.add(unflushed)
+    return damaged
+  })
   // Who stops it does not wait for what is damaged.
   done.catch(() => undefined)
   return {
@@ -67,27 +81,36 @@ export function place(directory: string, distDir: string, entries: AsyncIterable
 }
 
 /**
+ * Whether the new file is to be a hard link to its source. Both must be code: an empty module and an empty upload
+ * have the same content.
+ */
+export function sharesInode(entry: ManifestFile, source: Source, distDir: string): boolean {
+  return mayBeShared(entry.path, distDir) && mayBeShared(source.path, distDir)
+}
+
+/**
  * Takes a file from another release, and proves what it took: what no longer has the bytes of its manifest is
- * never a part of a new release. Hard links cost nothing, but what a running app may write is copied: Next 14
- * overwrites ISR pages in place.
+ * never a part of a new release. The file keeps its modification time, of which Next.js makes `Last-Modified` and
+ * `ETag`.
+ * @returns how it was taken; null: it is damaged or gone
  */
 async function reuse(
   hashFile: HashFile,
   source: string,
   entry: ManifestFile,
   path: string,
-  copy: boolean,
-): Promise<boolean> {
+  shares: boolean,
+): Promise<'link' | 'copy' | null> {
   const stat = lstatSync(source, { throwIfNoEntry: false })
-  if (!stat?.isFile() || stat.size !== entry.size) return false
+  if (!stat?.isFile() || stat.size !== entry.size) return null
   try {
-    const linked = !copy && (stat.mode & 0o777) === entry.mode && tryLink(source, path)
-    if (!linked) await copyAtomic(source, path, entry.mode)
-    if ((await hashFile(path, entry.size)) === entry.hash) return true
+    const linked = shares && (stat.mode & 0o777) === entry.mode && tryLink(source, path)
+    if (!linked) await copyKeepingTime(source, path, entry.mode, stat)
+    if ((await hashFile(path, entry.size)) === entry.hash) return linked ? 'link' : 'copy'
   } catch (error) {
     // It was removed meanwhile, by the cleanup of another deploy.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
   await rm(path, { force: true })
-  return false
+  return null
 }

@@ -1,6 +1,6 @@
 /** Turns the one stream of an upload into files, each proven by its hash. */
 import { createHash } from 'node:crypto'
-import { closeSync, constants, fchmodSync, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, fchmodSync, futimesSync, openSync, writeSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -38,11 +38,14 @@ export async function* decompress(body: AsyncIterable<Buffer>): AsyncGenerator<B
 
 /**
  * Writes the files of one stream of contents, in order. They are not flushed yet.
+ * @param time modification time of all of them: Next.js makes `Last-Modified` and `ETag` of it, which are to be the
+ *   same on all hosts
  * @throws Failure `upload-corrupt`, `upload-incomplete`
  */
 export async function receive(
   directory: string,
   files: readonly ManifestFile[],
+  time: Date,
   folder: MakeFolder,
   body: AsyncIterable<Buffer>,
 ): Promise<void> {
@@ -52,7 +55,9 @@ export async function receive(
     for (const file of files) {
       const path = join(directory, file.path)
       folder(dirname(path))
-      await (file.size <= SMALL ? writeSmall(path, file, pieces, buffer) : writeLarge(path, file, pieces))
+      await (file.size <= SMALL
+        ? writeSmall(path, file, time, pieces, buffer)
+        : writeLarge(path, file, time, pieces))
     }
     if ((await pieces.next(1)) !== null)
       throw new Failure('upload-corrupt', 'more came than the manifest names')
@@ -101,7 +106,13 @@ function piecesOf(chunks: AsyncGenerator<Buffer, void, undefined>): Pieces {
 const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
 
 /** Without a turn of the event loop for each step: the steps take less time than the turns. */
-async function writeSmall(path: string, file: ManifestFile, pieces: Pieces, buffer: Buffer): Promise<void> {
+async function writeSmall(
+  path: string,
+  file: ManifestFile,
+  time: Date,
+  pieces: Pieces,
+  buffer: Buffer,
+): Promise<void> {
   const content = buffer.subarray(0, file.size)
   for (let length = 0; length < file.size;) {
     const piece = await pieces.next(file.size - length)
@@ -113,12 +124,13 @@ async function writeSmall(path: string, file: ManifestFile, pieces: Pieces, buff
   try {
     for (let written = 0; written < content.length;) written += writeSync(handle, content, written)
     fchmodSync(handle, file.mode)
+    futimesSync(handle, time, time)
   } finally {
     closeSync(handle)
   }
 }
 
-async function writeLarge(path: string, file: ManifestFile, pieces: Pieces): Promise<void> {
+async function writeLarge(path: string, file: ManifestFile, time: Date, pieces: Pieces): Promise<void> {
   const hash = createHash('sha256')
   try {
     await withFile(path, NEW, file.mode, async (handle) => {
@@ -130,6 +142,7 @@ async function writeLarge(path: string, file: ManifestFile, pieces: Pieces): Pro
         await handle.writeFile(piece)
       }
       await handle.chmod(file.mode)
+      await handle.utimes(time, time)
     })
     assertHash(file, hash.digest('hex'))
   } catch (error) {

@@ -16,7 +16,7 @@ import type { Pm2Process } from './pm2.ts'
 import { decompress } from './receive.ts'
 import { foreignCurrent, liveRelease, readRuntime } from './releases.ts'
 import { lackOfRoom } from './room.ts'
-import { contentKey, locate, sourcesIn } from './sources.ts'
+import { contentKey, locate, sourcesIn, type Wanted } from './sources.ts'
 import { look, toPlace } from './survey.ts'
 import { nextId } from './upload.ts'
 
@@ -28,7 +28,7 @@ export async function compare(
 ): Promise<Result<'compare'>> {
   const hash = createHash('sha256')
   const entries: ManifestEntry[] = []
-  const wanted = new Map<string, string | null>()
+  const wanted: Wanted = new Map()
   for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
     if (named && entry.kind === 'file') wanted.set(contentKey(entry), null)
     hash.update(formatEntry(entry))

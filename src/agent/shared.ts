@@ -65,11 +65,13 @@ async function create(brought: string | null, target: string, kind: Kind): Promi
     else await writeFile(target, '', { mode: 0o600, flag: 'wx' })
     return
   }
-  // Copied aside and renamed: the release's own files may be hard links to those of other releases. Under a name
+  // Copied aside and renamed: the release's own files may be hard links to those of other releases. Their times are
+  // those of all hosts, and Next.js makes `Last-Modified` and `ETag` of them. Under a name
   // that nobody can have put there before.
   await removeAsides(target)
   const aside = `${target}.${randomBytes(6).toString('hex')}`
-  await cp(brought, aside, { recursive: true, verbatimSymlinks: true, errorOnExist: true, force: false })
+  const asItIs = { verbatimSymlinks: true, preserveTimestamps: true }
+  await cp(brought, aside, { recursive: true, errorOnExist: true, force: false, ...asItIs })
   // What is shared is never sent again: half of it, after a power cut, would be kept for ever.
   await syncTree(aside)
   await rename(aside, target)

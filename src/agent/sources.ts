@@ -44,16 +44,22 @@ export function contentKey(file: ManifestFile): string {
   return `${file.hash} ${file.mode}`
 }
 
+/** A file on this server that should have a content. */
+export interface Source {
+  /** Absolute. */
+  readonly file: string
+  /** Relative to the release or the upload that has it. */
+  readonly path: string
+}
+
+/** By `contentKey`; null: nowhere. */
+export type Wanted = Map<string, Source | null>
+
 /**
  * Notes for each content that is wanted where it should be; the newest place wins. That it truly is there, and
  * is what it should be, is for who takes it from there to prove.
- * @param wanted by `contentKey`; null: nowhere
  */
-export async function locate(
-  layout: Layout,
-  wanted: Map<string, string | null>,
-  except: string,
-): Promise<void> {
+export async function locate(layout: Layout, wanted: Wanted, except: string): Promise<void> {
   for (const directory of await uploads(layout)) {
     // Of an upload only some of the files have come.
     if (directory !== except) await note(directory, wanted, hasSize)
@@ -64,7 +70,7 @@ export async function locate(
 }
 
 /** Where the content of a file should be on this server; null: nowhere. */
-export type SourceOf = (file: ManifestFile) => string | null
+export type SourceOf = (file: ManifestFile) => Source | null
 
 /**
  * @param base what the upload names the differences from: the rest is where it stands there
@@ -73,26 +79,26 @@ export type SourceOf = (file: ManifestFile) => string | null
 export function sourcesIn(
   layout: Layout,
   base: string | null,
-  wanted: ReadonlyMap<string, string | null>,
+  wanted: ReadonlyMap<string, Source | null>,
 ): SourceOf {
   const from = base === null ? '' : releaseDirectory(layout, base)
   return (file) => {
     const found = wanted.get(contentKey(file))
-    return found === undefined ? join(from, file.path) : found
+    return found === undefined ? { file: join(from, file.path), path: file.path } : found
   }
 }
 
 async function note(
   directory: string,
-  wanted: Map<string, string | null>,
+  wanted: Wanted,
   isThere: (path: string, size: number) => Promise<boolean>,
 ): Promise<void> {
   try {
     for await (const entry of readManifest(releaseFiles(directory).manifest)) {
       if (entry.kind !== 'file') continue
       const key = contentKey(entry)
-      const path = join(directory, entry.path)
-      if (wanted.has(key) && (await isThere(path, entry.size))) wanted.set(key, path)
+      const file = join(directory, entry.path)
+      if (wanted.has(key) && (await isThere(file, entry.size))) wanted.set(key, { file, path: entry.path })
     }
   } catch {
     // A damaged release is nothing to build on; what it lacks is sent again.

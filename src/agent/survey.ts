@@ -1,8 +1,8 @@
 /** What of a release the server has, what it lacks, and what room the release takes. */
 import { dirname } from 'node:path'
 import { Bitmap } from '../content/bitmap.ts'
-import { isWritableAtRunTime, type ManifestEntry } from '../protocol/manifest.ts'
-import type { Placed } from './place.ts'
+import type { ManifestEntry } from '../protocol/manifest.ts'
+import { type Placed, sharesInode } from './place.ts'
 import { addFile, type Need } from './room.ts'
 import type { SourceOf } from './sources.ts'
 
@@ -27,7 +27,7 @@ export async function look(entries: AsyncIterable<Placed>, distDir: string): Pro
       missing.set(index)
       addFile(need, entry.size)
     } else {
-      if (isWritableAtRunTime(entry.path, distDir)) addFile(need, entry.size)
+      if (!sharesInode(entry, source, distDir)) addFile(need, entry.size)
       reusedFiles += 1
       reusedBytes += entry.size
     }

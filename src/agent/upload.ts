@@ -33,6 +33,7 @@ import {
   sourcesIn,
   takeOver,
   uploadOwner,
+  type Wanted,
 } from './sources.ts'
 import { look, toPlace } from './survey.ts'
 
@@ -121,7 +122,7 @@ export function createUploads(layout: Layout): Uploads {
       await mkdir(dirname(manifest), { mode: 0o700 })
       await writeOwner(uploadOwner(directory))
 
-      const wanted = new Map<string, string | null>()
+      const wanted: Wanted = new Map()
       const hash = await writeManifest(layout, base, body, manifest, wanted)
       if (hash !== contentHash) {
         throw base === null
@@ -133,16 +134,17 @@ export function createUploads(layout: Layout): Uploads {
       const survey = await look(toPlace(readManifest(manifest), sourceOf), distDir)
       await assertRoom(directory, survey.need)
       const { missing, reusedFiles, reusedBytes } = survey
+      const flushing = startFlushing(directory)
       upload = {
         id,
         directory,
         contentHash,
         distDir,
-        placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf)),
+        placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf), flushing),
         reusedBytes,
         lacksAll: reusedFiles === 0,
         folder: folderMaker(),
-        flushing: startFlushing(directory),
+        flushing,
         missing: missing.count,
         awaited: filesIn(manifest, missing),
         askedAgain: false,
@@ -155,7 +157,7 @@ export function createUploads(layout: Layout): Uploads {
       const current = begun(id)
       try {
         const files = await take(current.awaited, count)
-        await receive(current.directory, files, current.folder, body)
+        await receive(current.directory, files, timeOf(current.id), current.folder, body)
         current.missing -= count
         await current.flushing.add(files)
         current.received = true
@@ -256,7 +258,7 @@ async function writeManifest(
   base: string | null,
   body: AsyncIterable<Buffer>,
   file: string,
-  wanted: Map<string, string | null>,
+  wanted: Wanted,
 ): Promise<string> {
   const hash = createHash('sha256')
   async function* lines() {
@@ -341,11 +343,15 @@ async function tryToTake(layout: Layout, id: string): Promise<Reserved | null> {
   }
 }
 
+/** When the upload of an id began, the same on all hosts. */
+function timeOf(id: string): Date {
+  return new Date(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'))
+}
+
 function formatId(date: Date): string {
   return date.toISOString().replace(/\D/g, '').slice(0, 14)
 }
 
 function secondAfter(id: string): string {
-  const iso = id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z')
-  return formatId(new Date(Date.parse(iso) + 1000))
+  return formatId(new Date(timeOf(id).getTime() + 1000))
 }

@@ -51,12 +51,12 @@ export async function bringLive(
   // A host that is out of reach may serve it: then the next run has to find it everywhere, to know what happened.
   const unknown = outcome.hosts.some(({ live }) => live === null)
   if (!outcome.succeeded) await discard(hosts, goal, !unknown)
-  await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(plan, host))).catch(
-    (error: unknown) => {
-      const { message } = Failure.from(error)
-      pipeline.log.info(`cleanup failed, which changes nothing about what is live: ${message}`)
-    },
-  )
+  await onEach(hosts, atOnce, pipeline, (host, log) =>
+    log.run('cleanup', () => cleanUp(plan, host, log.log)),
+  ).catch((error: unknown) => {
+    const { message } = Failure.from(error)
+    pipeline.log.info(`cleanup failed, which changes nothing about what is live: ${message}`)
+  })
   return outcome
 }
 

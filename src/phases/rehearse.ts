@@ -55,7 +55,7 @@ async function rehearse(
   const outcomes = await onEach(hosts, inputs.maxParallel, pipeline, (host, log) =>
     log.run('rehearse', async (): Promise<Done<HostOutcome>> => {
       const rehearsal = await act(host, log.log)
-      for (const finding of rehearsal.findings) tell(finding, host.name, log.log)
+      for (const finding of rehearsal.findings) tell(finding, log.log)
       const { name, facts } = host
       const value = { name, live: facts.serving, rehearsal, status: 'kept', ...NOTHING_MORE } as const
       return { value, detail: describe(rehearsal) }
@@ -89,10 +89,10 @@ function listOf({ files }: NonNullable<Rehearsal['sending']>): readonly string[]
   return files.length > MOST_LINES ? [...lines, `…and ${files.length - MOST_LINES} more`] : lines
 }
 
-function tell({ effect, message, remedy }: Finding, host: string | null, log: Log): void {
+function tell({ effect, message, remedy }: Finding, log: Log): void {
   const line = [message.replace(/\.$/, ''), ...(remedy === null ? [] : [remedy])].join('. ')
   if (effect === 'waits' || effect === 'recovers') log.info(line)
-  else log.warning(host === null ? line : `${host}: ${line}`)
+  else log.warning(line)
 }
 
 function describe({ sending, pruned, findings }: Rehearsal): string {

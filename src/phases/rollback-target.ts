@@ -1,10 +1,11 @@
 /** Which release a rollback goes to: the one asked for, or the one that served before the current one, on all hosts. */
+import { listed } from '../format.ts'
 import { agreed } from '../outcome.ts'
-import type { Pipeline } from '../pipeline.ts'
+import type { Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import { Failure } from '../protocol/failure.ts'
 import { servedBefore, stateOf } from '../protocol/history.ts'
-import type { ReleaseSummary } from '../protocol/messages.ts'
+import type { ReleaseSummary, Result } from '../protocol/messages.ts'
 import { type Host, onEach } from './hosts.ts'
 
 type History = readonly ReleaseSummary[]
@@ -16,7 +17,8 @@ export interface Choice {
 }
 
 /**
- * Chooses the release, and has every file of it proven on every host.
+ * Chooses the release, and has every file of it proven on every host. A file outside of code that the app changed is a
+ * warning: the release can serve with it, as it did before.
  * @throws Failure `unknown-release`, `no-release-to-go-back-to`, `release-damaged`
  */
 export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<Choice> {
@@ -28,14 +30,34 @@ export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline
     const where = hosts.length === 1 ? 'the server' : 'every host'
     throw new Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy })
   }
-  await onEach(hosts, plan.inputs.maxParallel, pipeline, (host) => host.agent().call('audit', { id })).catch(
-    (error: unknown) => {
-      const failure = Failure.from(error)
-      if (failure.code !== 'release-damaged') throw failure
-      throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` })
-    },
-  )
+  const { dryRun, maxParallel } = plan.inputs
+  await onEach(hosts, maxParallel, pipeline, async (host, { log }) =>
+    tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log),
+  ).catch((error: unknown) => {
+    const failure = Failure.from(error)
+    if (failure.code !== 'release-damaged') throw failure
+    throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` })
+  })
   return { release: id, replaces: named === undefined ? agreed(histories.map(currentIn)) : null }
+}
+
+function tell(
+  id: string,
+  { healed, changed }: Result<'audit'>,
+  dryRun: boolean,
+  log: Pick<Log, 'warning'>,
+): void {
+  if (healed.length > 0) {
+    const done = dryRun ? 'A rollback restores them' : 'They were restored'
+    const what = `Files of release ${id} were missing or damaged: ${listed(healed)}.`
+    log.warning(`${what} ${done} from the other releases on the server.`)
+  }
+  if (changed.length > 0) {
+    log.warning(
+      `Files of release ${id} are not as they were uploaded: ${listed(changed)}. The rollback uses them as they are. ` +
+        'If the app writes them, name them in `shared-files` or their folders in `shared-dirs`.',
+    )
+  }
 }
 
 export interface CommonReleases {

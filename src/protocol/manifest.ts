@@ -80,20 +80,3 @@ function assertSafeLink({ path, target }: ManifestLink): void {
     )
   }
 }
-
-/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
-const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//
-/** The same where nobody knows what `distDir` is. */
-const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//
-const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//
-
-/**
- * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
- * differ from the manifest later.
- * @param distDir relative to the release's root; null for a release that was made before it was kept
- */
-export function isWritableAtRunTime(path: string, distDir: string | null): boolean {
-  if (CODE.test(path)) return false
-  if (distDir === null) return LIKE_WRITTEN.test(path)
-  return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length))
-}

@@ -255,6 +255,16 @@ const offered = {
   distDir: string,
 }
 
+/** Files that an app has written into its own release, and that go with it. */
+const writtenInRelease = object({
+  release: releaseId,
+  /** The first of them, relative to the app; a folder ends with a slash. */
+  paths: list(string),
+  /** Of all paths. */
+  count,
+})
+export type WrittenInRelease = Guarded<typeof writtenInRelease>
+
 /** What a run would meet, and what that does to it. */
 const finding = object({
   /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
@@ -365,8 +375,22 @@ export const operations = {
     }),
     result: object({ findings: list(finding), pruned: list(releaseId) }),
   },
-  /** Proves every file of a release by its hash. */
-  audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
+  /** Proves every file of a release by its hash, and puts back what is missing or damaged. */
+  audit: {
+    params: object({
+      id: releaseId,
+      /** False: changes nothing, and tells what would be put back. */
+      repair: boolean,
+    }),
+    result: object({
+      files: count,
+      bytes: count,
+      /** Paths that were put back from other releases. */
+      healed: list(string),
+      /** Paths outside of code that are not what arrived. */
+      changed: list(string),
+    }),
+  },
   /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
   verify: {
     params: object({ id: releaseId, said }),
@@ -395,6 +419,8 @@ export const operations = {
       kept: list(releaseId),
       /** Who holds the lock, and cleans up afterwards: nothing was done. */
       leftTo: nullable(string),
+      /** What the app wrote into releases that serve no more; told once for each time that they served. */
+      written: list(writtenInRelease),
     }),
   },
 } as const

@@ -1,0 +1,46 @@
+/** Releases made by real uploads. */
+import type { Layout } from '../../src/agent/layout.ts'
+import { createUploads } from '../../src/agent/upload.ts'
+import type { Params, Runtime } from '../../src/protocol/messages.ts'
+import { contentParts, missingFiles } from '../../src/transfer/stream.ts'
+import { type Content, manifestOf } from '../support/tree.ts'
+import { stage } from '../support/upload.ts'
+import { run, runtimeWith } from './releases-on-disk.ts'
+
+interface Uploaded {
+  readonly id: string
+  readonly directory: string
+}
+
+/**
+ * Makes a release as the upload phase does.
+ * @param from a folder for the build
+ * @param id as several hosts agree on one; null: the next of this host
+ */
+export async function uploaded(
+  layout: Layout,
+  from: string,
+  contents: Readonly<Record<string, Content>>,
+  { id = null, ...runtime }: Partial<Runtime> & { readonly id?: string | null } = {},
+): Promise<Uploaded> {
+  const uploads = createUploads(layout)
+  if (id !== null) await uploads.reserve(id)
+  const manifest = await manifestOf(from, contents)
+  const staged = await stage(uploads, manifest)
+  const commit: Params<'commit'> = {
+    id: staged.id,
+    entry: 'server.js',
+    staticPath: '.next/static',
+    nextVersion: '',
+    run,
+    runtime: runtimeWith(runtime),
+  }
+  for (let { missing } = staged; ;) {
+    for (const part of contentParts(missingFiles(manifest, missing))) {
+      await uploads.fill(staged.id, part.files.length, part.content)
+    }
+    const made = await uploads.commit(commit, () => undefined)
+    if (made.path !== null) return { id: staged.id, directory: made.path }
+    missing = made.missing
+  }
+}
