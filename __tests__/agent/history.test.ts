@@ -35,6 +35,9 @@ test.each([
   [['deploy 1', 'deploy 2', 'rollback 1', 'deploy 3'], 1],
   [['deploy 1', 'deploy 2', 'deploy 3', 'rollback 2'], 1],
   [['deploy 1', 'deploy 2', 'deploy 3', 'rollback 2', 'rollback 1'], null],
+  // Forward again: what served before is as it was.
+  [['deploy 1', 'deploy 2', 'rollback 1', 'rollback 2'], 1],
+  [['deploy 1', 'deploy 2', 'rollback 1', 'rollback 2', 'restore 1', 'deploy 3'], 1],
   // Nor is one that it passed over.
   [['deploy 1', 'deploy 2', 'deploy 3', 'rollback 1', 'deploy 4'], 1],
   [['deploy 1', 'deploy 2', 'deploy 3', 'rollback 1', 'rollback 3', 'deploy 4'], 3],

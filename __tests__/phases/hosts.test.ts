@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals'
-import { onEach } from '../../src/phases/hosts.ts'
+import { assertDistinct, onEach } from '../../src/phases/hosts.ts'
 import { createPipeline, type Log } from '../../src/pipeline.ts'
 import { Failure } from '../../src/protocol/failure.ts'
+import type { ServerFacts } from '../../src/protocol/messages.ts'
 import { failureOf } from '../support/failure.ts'
 import { silentLog } from '../support/log.ts'
 
@@ -71,5 +72,20 @@ describe('on several hosts', () => {
       ['verify', 'a', 'healthy'],
       ['verify', 'b', 'healthy'],
     ])
+  })
+})
+
+test('one server under two names is refused', async () => {
+  const host = (name: string, identity: string) => ({
+    name,
+    facts: { identity, path: '/home/deploy/apps/site' } as ServerFacts,
+  })
+  assertDistinct([host('web-1', 'a'), host('web-2', 'b')])
+  const failure = await failureOf(() =>
+    assertDistinct([host('web-1', 'a'), host('web-2', 'b'), host('10.0.0.1', 'a')]),
+  )
+  expect(failure).toMatchObject({
+    code: 'same-host',
+    message: '"web-1" and "10.0.0.1" are the same folder "/home/deploy/apps/site" of one server.',
   })
 })

@@ -119,6 +119,22 @@ async function expectWhole(id: string, manifest: Manifest): Promise<void> {
   expect(incoming()).toEqual([])
 }
 
+test('one server under two names is refused before anything is sent', async () => {
+  const { sshd, inputs } = server
+  const env = {
+    INPUT_HOST: `${sshd.host}:${sshd.port}\n${sshd.host}:${proxy.port}`,
+    INPUT_USERNAME: inputs['username'],
+    INPUT_KEY: inputs['key'],
+    INPUT_FINGERPRINT: sshd.fingerprint,
+    INPUT_PATH: server.app,
+  }
+  const agentFile = join(folder(), 'agent.cjs')
+  writeFileSync(agentFile, agentOf(compiled).source)
+  const plan = createPlan(readInputs(env), 'next-app')
+  const connecting = connect(plan, { agentFile, persist: true }, createPipeline(silentLog))
+  expect(await failureOf(connecting)).toMatchObject({ code: 'same-host' })
+})
+
 describe('a first upload', () => {
   const isSent = (line: string) => line.startsWith('→ fill')
   const isAnswered = (line: string) => line.startsWith('← stage')

@@ -19,7 +19,6 @@ export async function markServing(
   { activation, kind, replaced }: Serving,
 ): Promise<void> {
   const known = await verifications(layout)
-  const own = known.get(id) ?? null
   const write = (other: string, verification: Verification) =>
     writeFileAtomic(
       releaseFiles(releaseDirectory(layout, other)).verified,
@@ -28,28 +27,38 @@ export async function markServing(
     )
   for (const [other, verification] of known) {
     if (other === id) continue
-    const leftBy = leaves({ activation, kind, replaced }, other, verification, known, own)
+    const leftBy = leaves(id, { activation, kind, replaced }, other, verification, known)
     if (leftBy !== verification.leftBy) await write(other, { ...verification, leftBy })
   }
-  if (kind === 'restore' && own !== null) return write(id, { ...own, leftBy: null })
-  const activatedAt = kind === 'deploy' || own === null ? laterThan(known) : own.activatedAt
+  const own = known.get(id)
+  if (kind === 'restore' && own !== undefined) return write(id, { ...own, leftBy: null })
+  const activatedAt = kind === 'deploy' || own === undefined ? laterThan(known) : own.activatedAt
   return write(id, { activatedAt, activation, kind, leftBy: null })
 }
 
 /** @returns which activation has left the other release, as of now */
 function leaves(
+  id: string,
   { activation, kind, replaced }: Serving,
   other: string,
   { activatedAt, leftBy }: Verification,
   known: ReadonlyMap<string, Verification>,
-  own: Verification | null,
 ): string | null {
-  const isLater = own !== null && activatedAt > own.activatedAt
-  if (kind === 'rollback') return leftBy ?? (other === replaced || isLater ? activation : null)
-  if (kind === 'deploy') return leftBy
-  const undone = replaced === null ? undefined : known.get(replaced)
-  if (undone?.kind === 'rollback') return leftBy === undone.activation ? null : leftBy
-  return leftBy ?? (other === replaced && isLater ? activation : null)
+  const own = known.get(id)
+  // Going forward to a later release again takes nothing back.
+  const isLater = own === undefined ? other > id : activatedAt > own.activatedAt
+  switch (kind) {
+    case 'deploy':
+      return leftBy
+    case 'rollback':
+      return leftBy ?? (isLater ? activation : null)
+    case 'restore': {
+      if (other === replaced && isLater) return leftBy ?? activation
+      // A rollback that is taken back has left nothing.
+      const undone = replaced === null ? undefined : known.get(replaced)
+      return undone !== undefined && leftBy === undone.activation ? null : leftBy
+    }
+  }
 }
 
 /** Later than all others, whatever the clock says. */

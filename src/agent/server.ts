@@ -1,7 +1,8 @@
 /** What the action needs to know of the server before it builds anything. */
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { homedir, userInfo } from 'node:os'
+import { relative } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
 import type { ServerFacts } from '../protocol/messages.ts'
 import { interruptedActivation } from './activation/interrupted.ts'
@@ -10,6 +11,7 @@ import type { Pm2Search } from './find-pm2.ts'
 import type { Layout } from './layout.ts'
 import { lockHolder } from './lock.ts'
 import { daemonPid } from './pm2-daemon.ts'
+import { bootId } from './processes.ts'
 import { liveRelease } from './releases.ts'
 import { servingRelease } from './serving.ts'
 import { assertTrusted } from './trust.ts'
@@ -36,6 +38,7 @@ export async function inspectServer(
     user: userInfo().username,
     home: homedir(),
     path: layout.base,
+    identity: identityOf(layout.base, standing),
     pm2: found && { ...found, home: pm2Home, running: (await daemonPid(pm2Home)) !== null },
     // For the error message alone, and long.
     searched: found === null ? searched : [],
@@ -47,6 +50,15 @@ export async function inspectServer(
     lock: await lockHolder(layout.lock),
     now: new Date().toISOString(),
   }
+}
+
+/**
+ * By the boot, not by /etc/machine-id: machines that were cloned from one image share the latter, and the numbers of
+ * their files too.
+ */
+function identityOf(base: string, standing: string): string {
+  const { dev, ino } = statSync(standing, { bigint: true })
+  return [bootId(), dev, ino, relative(standing, base)].join(':')
 }
 
 function assertWritable(base: string, standing: string): void {

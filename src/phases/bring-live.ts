@@ -11,6 +11,7 @@ import type { Plan } from '../plan.ts'
 import { Failure } from '../protocol/failure.ts'
 import { type ActivationRequest, keptVerdict } from '../protocol/messages.ts'
 import { cleanUp } from './cleanup.ts'
+import { discard } from './discard.ts'
 import { askPublicUrl } from './health-check.ts'
 import { type Host, onEach } from './hosts.ts'
 import { switchBack, switchOver } from './switch-over.ts'
@@ -39,7 +40,7 @@ export async function bringLive(
       log.run('verify', () => verify(host, release, inputs.app.said)),
     )
     await verified.catch(async (error: unknown) => {
-      await discard(hosts, goal, true)
+      await takeBack(hosts, goal, true)
       throw error
     })
   } else {
@@ -50,7 +51,7 @@ export async function bringLive(
   const outcome = together(goal, await rollOut(plan, hosts, pipeline, goal))
   // A host that is out of reach may serve it: then the next run has to find it everywhere, to know what happened.
   const unknown = outcome.hosts.some(({ live }) => live === null)
-  if (!outcome.succeeded) await discard(hosts, goal, !unknown)
+  if (!outcome.succeeded) await takeBack(hosts, goal, !unknown)
   await onEach(hosts, atOnce, pipeline, (host, log) =>
     log.run('cleanup', () => cleanUp(plan, host, log.log)),
   ).catch((error: unknown) => {
@@ -122,14 +123,6 @@ function notReached({ name, facts: { serving } }: Host): Ended {
 }
 
 /** What failed is no release to go back to any more; one that was good before stays so. @param remove its files too */
-async function discard(hosts: readonly Host[], { kind, release }: Goal, remove: boolean): Promise<void> {
-  if (kind !== 'deploy') return
-  await Promise.all(
-    hosts.map((host) =>
-      host
-        .agent()
-        .call('discard', { id: release, remove })
-        .catch(() => undefined),
-    ),
-  )
+async function takeBack(hosts: readonly Host[], { kind, release }: Goal, remove: boolean): Promise<void> {
+  if (kind === 'deploy') await discard(hosts, release, remove)
 }

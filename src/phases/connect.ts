@@ -9,7 +9,7 @@ import { pm2Missing } from '../protocol/server-programs.ts'
 import { type AgentSession, openAgent } from '../remote/agent-session.ts'
 import { traceLine } from '../remote/trace.ts'
 import { connect as connectSsh, type ConnectOptions } from '../ssh/connection.ts'
-import { type Host, onEach } from './hosts.ts'
+import { assertDistinct, type Host, onEach } from './hosts.ts'
 import { inTime } from './in-time.ts'
 import { patiently } from './reconnect.ts'
 
@@ -49,20 +49,27 @@ export async function connect(
     name: plan.hosts.length > 1 ? nameOf(address) : null,
   }))
   try {
-    return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
-      const open = () => openSession(plan, address, settings, log.log)
-      const session = await log.run('connect', async () => {
-        const value = await patiently(
-          () => onceMore(open, log.log.info),
-          log.log.info,
-          settings.patienceMs ?? 0,
-        )
-        return { value, detail: describe(value) }
-      })
-      const host = hostOf(name, session, open)
-      opened.push(host)
-      return host
-    })
+    const hosts = await onEach(
+      addresses,
+      plan.inputs.maxParallel,
+      pipeline,
+      async ({ name, address }, log) => {
+        const open = () => openSession(plan, address, settings, log.log)
+        const session = await log.run('connect', async () => {
+          const value = await patiently(
+            () => onceMore(open, log.log.info),
+            log.log.info,
+            settings.patienceMs ?? 0,
+          )
+          return { value, detail: describe(value) }
+        })
+        const host = hostOf(name, session, open)
+        opened.push(host)
+        return host
+      },
+    )
+    assertDistinct(hosts)
+    return hosts
   } catch (error) {
     for (const host of opened) host.close()
     throw error

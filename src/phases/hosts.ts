@@ -64,6 +64,24 @@ export function checkEach(
   }
 }
 
+/** @throws Failure `same-host` when two of them are the same folder of the same machine */
+export function assertDistinct(hosts: readonly Pick<Host, 'name' | 'facts'>[]): void {
+  const known = new Map<string, string | null>()
+  for (const { name, facts } of hosts) {
+    const other = known.get(facts.identity)
+    if (other !== undefined) {
+      throw new Failure(
+        'same-host',
+        `"${other}" and "${name}" are the same folder "${facts.path}" of one server.`,
+        {
+          remedy: 'Name each server once in `host`.',
+        },
+      )
+    }
+    known.set(facts.identity, name)
+  }
+}
+
 async function settled<T>(promise: Promise<T>): Promise<PromiseSettledResult<T>> {
   const [result] = await Promise.allSettled([promise])
   return result

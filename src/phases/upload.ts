@@ -7,6 +7,7 @@ import type { Plan } from '../plan.ts'
 import { missingFiles, totalSize } from '../transfer/stream.ts'
 import type { Assembled } from './assemble.ts'
 import type { Built } from './build.ts'
+import { discard } from './discard.ts'
 import { type Host, onEach } from './hosts.ts'
 import { throughLosses } from './reconnect.ts'
 import { type Course, type Release, transfer } from './transfer.ts'
@@ -34,9 +35,17 @@ export async function uploadToAll(
   const sendToEach = async () => {
     const id = hosts.length > 1 ? await agreeOnId(hosts, maxParallel, pipeline) : null
     const release = { plan, output, manifest, packer, id, onSent }
-    return onEach(hosts, maxParallel, pipeline, (host, log) =>
-      log.run('upload', () => upload(release, host, log.log)),
-    )
+    const complete: Host[] = []
+    const sending = onEach(hosts, maxParallel, pipeline, async (host, log) => {
+      const sent = await log.run('upload', () => upload(release, host, log.log))
+      complete.push(host)
+      return sent
+    })
+    return sending.catch(async (error: unknown) => {
+      // Where it is not complete, the id may be another deploy's.
+      if (id !== null) await discard(complete, id, true)
+      throw error
+    })
   }
   const uploaded = await sendToEach().finally(() => packer.close())
   const sum = (of: (one: Uploaded) => number) => uploaded.reduce((total, one) => total + of(one), 0)

@@ -135,6 +135,8 @@ export const serverFacts = object({
   home: string,
   /** Absolute path of the app's folder. */
   path: string,
+  /** Tells this folder on this machine from every other, whatever both are called. */
+  identity: string,
   pm2: nullable(object({ version: string, path: string, home: string, running: boolean })),
   /** Where PM2 was looked for; empty where it was found. */
   searched: list(string),
