@@ -25,12 +25,16 @@ function write(directory: string, files: Readonly<Record<string, string>>): void
   }
 }
 
-/** The app answers `hello` to everything: what it says comes from the app, all else from another release. */
+/** The app answers `hello` to everything, to be kept for ever: all else comes from another release. */
+const SERVER = `require('node:http')
+  .createServer((_, response) => response.setHeader('Cache-Control', 'immutable').end('hello'))
+  .listen(Number(process.env.PORT), process.env.HOSTNAME)`
+
 async function serving(
   staticPath: string | null = '.next/static',
   deployments: readonly [own: string, other: string] = ['', ''],
 ): Promise<FakeRelease> {
-  const release = await makeRelease(folder(), compiled)
+  const release = await makeRelease(folder(), compiled, { server: SERVER })
   const info = { id: release.id, entry: 'server.js', staticPath }
   write(release.directory, {
     '.gapless/release.json': JSON.stringify(info),
@@ -119,7 +123,8 @@ describe('a name that has another content in each release', () => {
   test('is answered by the release that the deployment id names', async () => {
     const { port } = await serving('.next/static', ['A', 'B'])
     expect(await ask(port, `${path}?dpl=B`)).toMatchObject({ body: 'the other’s pages', headers: short })
-    expect((await ask(port, `${path}?dpl=A`)).body).toBe('hello')
+    const own = { body: 'hello', headers: { 'cache-control': 'immutable' } }
+    expect(await ask(port, `${path}?dpl=A`)).toMatchObject(own)
     const image = (id: string) =>
       `/_next/image?url=${encodeURIComponent(`/_next/static/media/fixed.png?dpl=${id}`)}&w=640&q=75`
     expect((await ask(port, image('B'))).body).toBe('that png')
@@ -132,17 +137,18 @@ describe('a name that has another content in each release', () => {
     ['both releases have the same deployment id', ['A', 'A'], `${path}?dpl=A`],
   ] as const)('is not kept by caches where %s', async (_, deployments, url) => {
     const { port } = await serving('.next/static', deployments)
-    expect(await ask(port, url)).toMatchObject({ body: 'this build’s pages', headers: short })
+    expect(await ask(port, url)).toMatchObject({ body: 'hello', headers: short })
   })
 
   test('is seen when the other release comes while this one serves', async () => {
     const { app, port } = await serving()
-    expect((await ask(port, '/_next/static/chunks/own.js')).body).toBe('hello')
+    const url = '/_next/static/chunks/own.js'
+    expect((await ask(port, url)).headers).toMatchObject({ 'cache-control': 'immutable' })
     write(join(app, 'releases', '20260101000011'), {
       '.gapless/release.json': JSON.stringify({ staticPath: 'static' }),
       'static/chunks/own.js': 'now',
     })
-    expect(await ask(port, '/_next/static/chunks/own.js')).toMatchObject({ body: 'own', headers: short })
+    expect(await ask(port, url)).toMatchObject({ body: 'hello', headers: short })
   })
 })
 

@@ -1,20 +1,22 @@
 /**
- * Static files that the app behind this worker cannot answer for, or not rightly. Next.js lists its files when it
- * boots (14.2, 15.5, 16.4), and while one release replaces another a page of one asks the workers of the other. A
- * name says which content is meant only where all releases agree: `_buildManifest.js` of a fixed build id has another
- * content in each.
+ * Requests of other releases' pages that the app behind this worker cannot answer, or not rightly. While one release
+ * replaces another, a page of one asks the workers of the other.
+ *
+ * Next.js lists its static files when it boots (14.2, 15.5, 16.4). A file's name says which content is meant only where
+ * all releases agree: `_buildManifest.js` of a fixed build id has another content in each.
  */
 import { readdirSync, statSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { basename, join, posix } from 'node:path'
+import { deploymentOf, imageSource, staticName } from './addresses.ts'
 import { configuredHeaders } from './configured-headers.ts'
 import { type NextBuild, readNextBuild } from './next-build.ts'
 import type { Release } from './release.ts'
 import { sameContent } from './same-content.ts'
-import { sendFile } from './send-file.ts'
+import { sendFile, SHORT_LIFE } from './send-file.ts'
 
 export interface OtherReleases {
-  /** From here on, what only another release has comes from there. Everything else is left to the app. */
+  /** Answers from here on what the app cannot. Everything else is left to the app. */
   attach(app: Server): void
 }
 
@@ -26,7 +28,7 @@ export function otherReleases({ directory }: Release): OtherReleases {
 
   /** The build whose file answers in the app's place, if there is one. */
   const inPlaceOfApp = (url: string): NextBuild | undefined => {
-    const { name, deployment } = staticFile(url)
+    const name = staticName(url)
     if (own === null || name === undefined) return undefined
     const { builds, agreed } = others()
     const ours = listed.has(name)
@@ -37,6 +39,7 @@ export function otherReleases({ directory }: Release): OtherReleases {
       return undefined
     }
     if (ours) holders.unshift(own)
+    const deployment = deploymentOf(url)
     const [meant, ...more] = holders.filter(
       ({ deploymentId }) => deployment !== null && deploymentId === deployment,
     )
@@ -50,9 +53,13 @@ export function otherReleases({ directory }: Release): OtherReleases {
     const url = request.url ?? ''
     const image = imageSource(url)
     const build = inPlaceOfApp(image ?? url)
-    // The optimizer finds the app's own images alone. Others are sent as they are.
-    if (build === undefined || (image !== undefined && build === own)) return false
-    const file = join(build.staticFolder, staticFile(image ?? url).name ?? '')
+    if (build === undefined) return false
+    if (build === own) {
+      keepFromCaches(response)
+      return false
+    }
+    // An image is sent as it is: the app's optimizer would not find it.
+    const file = join(build.staticFolder, staticName(image ?? url) ?? '')
     sendFile(file, configuredHeaders(build.headers, request), request, response)
     return true
   }
@@ -95,31 +102,12 @@ function buildsBeside(directory: string): () => Others {
   }
 }
 
-const STATIC = '/_next/static/'
-
-/**
- * The static file that an address names: the part below the static folder, whatever base path or asset prefix comes
- * before, and undefined for anything odd.
- */
-function staticFile(url: string): { readonly name: string | undefined; readonly deployment: string | null } {
-  const [path = '', query = ''] = url.split('?')
-  const at = path.indexOf(STATIC)
-  const deployment = new URLSearchParams(query).get('dpl')
-  if (at < 0) return { name: undefined, deployment }
-  try {
-    const name = decodeURIComponent(path.slice(at + STATIC.length))
-    const safe = name !== '' && !name.includes('\0') && posix.normalize(`/${name}`) === `/${name}`
-    return { name: safe ? name : undefined, deployment }
-  } catch {
-    return { name: undefined, deployment }
+/** Lets no cache reuse the app's answer without asking again, whatever the app says about it. */
+function keepFromCaches(response: ServerResponse): void {
+  const setHeader = response.setHeader
+  response.setHeader = function (name, value) {
+    return setHeader.call(this, name, name.toLowerCase() === 'cache-control' ? SHORT_LIFE : value)
   }
-}
-
-/** The image of this site that the optimizer is asked for, if this is such a request. */
-function imageSource(url: string): string | undefined {
-  const [path = '', query = ''] = url.split('?')
-  const source = path.endsWith('/_next/image') ? new URLSearchParams(query).get('url') : null
-  return source?.startsWith('/') ? source : undefined
 }
 
 /** A file that is gone, or cannot be read, has no other content. */

@@ -2,6 +2,8 @@ import { createReadStream, fstatSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { extname } from 'node:path'
 
+export const SHORT_LIFE = 'public, max-age=0, must-revalidate'
+
 const TYPES: Readonly<Record<string, string>> = {
   '.js': 'application/javascript; charset=UTF-8',
   '.mjs': 'application/javascript; charset=UTF-8',
@@ -53,7 +55,7 @@ export function sendFile(
     try {
       response.setHeader('Content-Type', TYPES[extname(file).toLowerCase()] ?? 'application/octet-stream')
       for (const [name, value] of headers) response.setHeader(name, value)
-      response.setHeader('Cache-Control', 'public, max-age=0, must-revalidate')
+      response.setHeader('Cache-Control', SHORT_LIFE)
       // Of what was opened: by now the name may be gone.
       response.setHeader('Content-Length', fstatSync(descriptor).size)
     } catch {

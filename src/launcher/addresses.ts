@@ -1,0 +1,38 @@
+/** What the address of a request to a Next.js app asks for (14.2, 15.5, 16.4). */
+import { posix } from 'node:path'
+
+const STATIC = '/_next/static/'
+
+/**
+ * The static file's path below the static folder, whatever base path or asset prefix comes before. Undefined for
+ * every other address, and for one that no build makes.
+ */
+export function staticName(url: string): string | undefined {
+  const [path] = split(url)
+  const at = path.indexOf(STATIC)
+  if (at < 0) return undefined
+  try {
+    const name = decodeURIComponent(path.slice(at + STATIC.length))
+    const safe = name !== '' && !name.includes('\0') && posix.normalize(`/${name}`) === `/${name}`
+    return safe ? name : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** The deployment id of the page that asks for a static file, if it has one. */
+export function deploymentOf(url: string): string | null {
+  return split(url)[1].get('dpl')
+}
+
+/** The address of the image that the optimizer is asked for, if it is one of this site. */
+export function imageSource(url: string): string | undefined {
+  const [path, query] = split(url)
+  const source = path.endsWith('/_next/image') ? query.get('url') : null
+  return source?.startsWith('/') ? source : undefined
+}
+
+function split(url: string): readonly [path: string, query: URLSearchParams] {
+  const [path = '', query = ''] = url.split('?')
+  return [path, new URLSearchParams(query)]
+}
