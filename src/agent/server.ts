@@ -1,9 +1,9 @@
 /** What the action needs to know of the server before it builds anything. */
-import { accessSync, constants, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { homedir, userInfo } from 'node:os'
-import { Failure } from '../protocol/failure.ts'
 import type { ServerFacts } from '../protocol/messages.ts'
+import { assertPm2HomeWritable, assertWritable } from './access.ts'
 import { interruptedActivation } from './activation/interrupted.ts'
 import { nearestExisting } from './files.ts'
 import type { Pm2Search } from './find-pm2.ts'
@@ -21,7 +21,8 @@ export async function inspectServer(
   pm2Home: string,
 ): Promise<ServerFacts> {
   const standing = nearestExisting(layout.base)
-  assertWritable(layout.base, standing)
+  assertWritable(layout.base)
+  assertPm2HomeWritable(pm2Home)
   assertTrusted(layout)
   const { bavail, bsize, ffree } = await statfs(standing)
   return {
@@ -46,21 +47,6 @@ export async function inspectServer(
     interrupted: await interruptedActivation(layout),
     lock: await lockHolder(layout.lock),
     now: new Date().toISOString(),
-  }
-}
-
-function assertWritable(base: string, standing: string): void {
-  try {
-    accessSync(standing, constants.W_OK | constants.X_OK)
-  } catch (cause) {
-    const { username } = userInfo()
-    throw new Failure('path-not-writable', `${username} may not write in ${standing}`, {
-      remedy:
-        standing === base
-          ? `Give the folder to the user that logs in: sudo chown -R ${username} ${base}`
-          : `Make the folder for the user that logs in: sudo install -d -o ${username} ${base}`,
-      cause,
-    })
   }
 }
 
