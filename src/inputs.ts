@@ -3,6 +3,7 @@
 import { appName } from './inputs/app-name.ts'
 import { type AppSettings, type HealthCheck, readApp, readHealthCheck } from './inputs/app.ts'
 import type { HostAddress } from './inputs/hosts.ts'
+import { dotenvDoubts } from './inputs/next-dotenv.ts'
 import { appPath, binPath, repositoryPath } from './inputs/paths.ts'
 import { InputReader } from './inputs/reader.ts'
 import { readRun, type Run } from './inputs/run.ts'
@@ -120,5 +121,5 @@ export function readInputs(env: NodeJS.ProcessEnv): Inputs {
     run,
   }
   reader.finish()
-  return { ...settings, warnings: warningsOf(settings) }
+  return { ...settings, warnings: [...warningsOf(settings), ...dotenvDoubts(reader.verbatim('env') ?? '')] }
 }

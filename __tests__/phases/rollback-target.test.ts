@@ -24,7 +24,8 @@ function choose(histories: readonly (readonly ReleaseSummary[])[], release = '')
     INPUT_RELEASE: release,
   })
   const hosts = histories.map((releases, index) => {
-    const call = async (operation: string) => (operation === 'releases' ? { releases } : {})
+    const call = async (operation: string) =>
+      operation === 'releases' ? { releases } : { healed: [], changed: [] }
     return { name: `host-${index}`, agent: () => ({ call }) } as unknown as Host
   })
   return chooseRelease(createPlan(inputs, 'site'), hosts, createPipeline(silentLog))

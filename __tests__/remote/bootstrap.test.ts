@@ -149,6 +149,45 @@ describe('Node is found', () => {
     expect(facts.node).toBe(process.versions.node)
   })
 
+  describe('where only the user’s login shell has it on the PATH', () => {
+    const rc = (...lines: readonly string[]) => writeFileSync(join(home, '.bash_profile'), lines.join('\n'))
+    const withShell = () => {
+      const tools = noNodeOnPath()
+      for (const name of ['timeout', 'sed', 'printenv', 'sleep'])
+        symlinkSync(`/usr/bin/${name}`, join(tools, name))
+      return { env: { PATH: tools, SHELL: '/bin/bash' }, edit: noSystemNode }
+    }
+
+    test('and which prints what it likes', async () => {
+      const odd = makeNode(join(home, 'an odd * place'))
+      rc('echo PATH=/nowhere; echo Welcome', `export PATH="$PATH:${odd}"`, 'trap "echo Goodbye" EXIT')
+      const { facts } = await start({}, withShell())
+      expect(facts.node).toBe(process.versions.node)
+    })
+
+    test('and PM2 too', async () => {
+      const folder = makeNode(join(home, 'panel/bin'))
+      const root = join(home, 'panel/lib/node_modules/pm2')
+      mkdirSync(join(root, 'bin'), { recursive: true })
+      writeFileSync(join(root, 'package.json'), JSON.stringify({ name: 'pm2', version: '7.0.4' }))
+      symlinkSync('../lib/node_modules/pm2', join(folder, 'pm2'))
+      rc('echo Welcome', `export PATH="$PATH:${folder}"`)
+      const elsewhere = makeNode(join(home, 'elsewhere'))
+      const options = withShell()
+      for (const path of [options.env.PATH, `${options.env.PATH}:${elsewhere}`]) {
+        const { facts } = await start({}, { ...options, env: { ...options.env, PATH: path } })
+        expect(facts.pm2).toMatchObject({ version: '7.0.4', path: root })
+      }
+    })
+
+    test('unless that never ends: the usual places are searched then', async () => {
+      makeNode(join(home, 'n/bin'))
+      rc('sleep 60')
+      const { facts } = await start({}, withShell())
+      expect(facts.node).toBe(process.versions.node)
+    }, 20_000)
+  })
+
   test('in a folder below the home that the user named by ~', async () => {
     makeNode(join(home, 'my node'))
     const { facts } = await start(bin(['~/my node']), bare())

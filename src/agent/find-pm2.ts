@@ -9,6 +9,7 @@ import {
   versionFolders,
 } from '../protocol/server-programs.ts'
 import { searchPath } from './environment.ts'
+import { loginPath } from './login-path.ts'
 
 export interface InstalledPm2 {
   readonly version: string
@@ -25,17 +26,18 @@ export interface Pm2Search {
 /** @param binPath folders that the user named, searched first */
 export function findPm2(binPath: readonly string[]): Pm2Search {
   const home = homedir()
-  const folders = [
-    ...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)),
-    ...searchPath(),
-    ...usualFolders(home),
-  ]
-  const searched = [...new Set(folders)]
-  for (const folder of searched) {
-    const found = pm2In(folder)
-    if (found !== null) return { found, searched }
+  const folders = [...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)), ...searchPath()]
+  const searched = new Set<string>()
+  // The login shell takes its time: it is asked only where the session's own PATH has no PM2.
+  for (const more of [() => folders, loginPath, () => usualFolders(home)]) {
+    for (const folder of more()) {
+      if (searched.has(folder)) continue
+      searched.add(folder)
+      const found = pm2In(folder)
+      if (found !== null) return { found, searched: [...searched] }
+    }
   }
-  return { found: null, searched }
+  return { found: null, searched: [...searched] }
 }
 
 /** Where version managers and package managers put global programs. */

@@ -1,10 +1,10 @@
 /** What the action needs to know of the server before it builds anything. */
-import { accessSync, constants, readFileSync, statSync } from 'node:fs'
+import { readFileSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { homedir, userInfo } from 'node:os'
 import { relative } from 'node:path'
-import { Failure } from '../protocol/failure.ts'
 import type { ServerFacts } from '../protocol/messages.ts'
+import { assertPm2HomeWritable, assertWritable } from './access.ts'
 import { interruptedActivation } from './activation/interrupted.ts'
 import { nearestExisting } from './files.ts'
 import type { Pm2Search } from './find-pm2.ts'
@@ -23,7 +23,8 @@ export async function inspectServer(
   pm2Home: string,
 ): Promise<ServerFacts> {
   const standing = nearestExisting(layout.base)
-  assertWritable(layout.base, standing)
+  assertWritable(layout.base)
+  assertPm2HomeWritable(pm2Home)
   assertTrusted(layout)
   const { bavail, bsize, ffree } = await statfs(standing)
   const { found, searched } = search
@@ -59,21 +60,6 @@ export async function inspectServer(
 function identityOf(base: string, standing: string): string {
   const { dev, ino } = statSync(standing, { bigint: true })
   return [bootId(), dev, ino, relative(standing, base)].join(':')
-}
-
-function assertWritable(base: string, standing: string): void {
-  try {
-    accessSync(standing, constants.W_OK | constants.X_OK)
-  } catch (cause) {
-    const { username } = userInfo()
-    throw new Failure('path-not-writable', `${username} may not write in ${standing}`, {
-      remedy:
-        standing === base
-          ? `Give the folder to the user that logs in: sudo chown -R ${username} ${base}`
-          : `Make the folder for the user that logs in: sudo install -d -o ${username} ${base}`,
-      cause,
-    })
-  }
 }
 
 /** The C library that native modules link to, or null where it is not glibc (musl). */

@@ -1,5 +1,6 @@
 /** The server's own troubles, in words that say what to do. */
 import { Failure } from '../protocol/failure.ts'
+import { accessRefused } from './access.ts'
 
 export function isDiskFull(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException
@@ -8,7 +9,7 @@ export function isDiskFull(error: unknown): boolean {
 
 /** Any error of the agent's as a Failure: `disk-full`, `path-not-writable`, or `agent-failed`. */
 export function troubleOf(error: unknown): Failure {
-  const { code, path, message } = error as NodeJS.ErrnoException
+  const { code, path } = error as NodeJS.ErrnoException
   const where = path === undefined ? '' : ` (${path})`
   if (isDiskFull(error)) {
     return new Failure('disk-full', `the server’s disk is full${where}`, {
@@ -19,10 +20,7 @@ export function troubleOf(error: unknown): Failure {
   switch (code) {
     case 'EACCES':
     case 'EPERM':
-      return new Failure('path-not-writable', `the server refused access: ${message}`, {
-        remedy: 'The app’s folder and all in it must belong to the user that logs in.',
-        cause: error,
-      })
+      return accessRefused(path, error as NodeJS.ErrnoException)
     case 'EROFS':
       return new Failure('path-not-writable', `the server’s file system is read-only${where}`, {
         remedy: 'Mount it writable, or set `path` to a folder on another one.',

@@ -5,27 +5,36 @@ interface DotenvProblem {
   readonly expected: string
 }
 
+/** A line, or several, that set a variable. */
+export interface Assignment {
+  readonly key: string
+  readonly value: string
+  readonly quote: '' | '"' | "'"
+}
+
 interface Dotenv {
   readonly values: Readonly<Record<string, string>>
+  /** All of them, in their order. */
+  readonly assignments: readonly Assignment[]
   readonly problems: readonly DotenvProblem[]
 }
 
 const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=/
 const blankOrComment = /^\s*(?:#.*)?$/
 const quoted = /[ \t]*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')/sy
-const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\' }
+const escapes: Readonly<Record<string, string>> = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\', $: '$' }
 
 /**
  * Reads dotenv text: `KEY=value` lines, `export ` before the key, `#` comments.
  *
  * - Unquoted: trimmed, up to a `#` that follows white space.
- * - 'Single quoted': as it stands. "Double quoted": with \n, \r, \t, \" and \\. Both may span lines.
+ * - 'Single quoted': as it stands. "Double quoted": with \n, \r, \t, \", \$ and \\. Both may span lines.
  * - `$NAME` is not expanded; of a key given twice the last value counts.
  */
 export function parseDotenv(text: string): Dotenv {
   const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/)
   const whole = lines.join('\n')
-  const values: [string, string][] = []
+  const assignments: Assignment[] = []
   const problems: DotenvProblem[] = []
 
   let next = 0
@@ -42,7 +51,7 @@ export function parseDotenv(text: string): Dotenv {
 
     const rest = line.slice(head.length)
     if (!/^[ \t]*["']/.test(rest)) {
-      values.push([key, rest.replace(/\s#.*$/, '').trim()])
+      assignments.push({ key, value: rest.replace(/\s#.*$/, '').trim(), quote: '' })
       continue
     }
     quoted.lastIndex = start + head.length
@@ -58,11 +67,19 @@ export function parseDotenv(text: string): Dotenv {
       problems.push({ line: index + 1, expected: 'nothing but a comment after the closing quote' })
       continue
     }
-    values.push([key, double === undefined ? (single ?? '') : unescape(double)])
+    assignments.push(
+      double === undefined
+        ? { key, value: single ?? '', quote: "'" }
+        : { key, value: unescape(double), quote: '"' },
+    )
     index += literal.split('\n').length - 1
     next = end + after.length + 1
   }
-  return { values: Object.fromEntries(values), problems }
+  return {
+    values: Object.fromEntries(assignments.map(({ key, value }) => [key, value])),
+    assignments,
+    problems,
+  }
 }
 
 /** A backslash before any other character stays: `"C:\dir"` means what it shows. */

@@ -4,6 +4,12 @@
  */
 import { Failure } from './failure.ts'
 
+/** Where the shell line leaves the PATH of the user's login shell for the agent. */
+export const LOGIN_PATH = 'GAPLESS_LOGIN_PATH'
+
+/** The login shell may wait for ever for something, in s. */
+export const LOGIN_SHELL_TIMEOUT = 5
+
 /** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
 export const versionFolders = [
   '.nvm/versions/node/*/bin',
@@ -22,6 +28,14 @@ export const systemVersionFolders = [
   '/usr/local/nvm/versions/node/*/bin',
   '/opt/nvm/versions/node/*/bin',
   '/home/linuxbrew/.linuxbrew/opt/node@*/bin',
+  '/usr/local/lib/nodejs/*/bin',
+  '/opt/node-*/bin',
+  '/opt/nodejs/*/bin',
+  // aaPanel, Plesk, cPanel, CloudLinux
+  '/www/server/nodejs/*/bin',
+  '/opt/plesk/node/*/bin',
+  '/opt/cpanel/ea-nodejs*/bin',
+  '/opt/alt/alt-nodejs*/root/usr/bin',
 ] as const
 
 /** Below the home, single folders of programs: of version managers, of npm's prefix, of package managers. */
@@ -40,6 +54,8 @@ export const homeFolders = [
   '.yarn/bin',
   '.bun/bin',
   '.linuxbrew/bin',
+  '.nodebrew/current/bin',
+  '.nix-profile/bin',
 ] as const
 
 export const systemFolders = [
@@ -50,6 +66,8 @@ export const systemFolders = [
   '/home/linuxbrew/.linuxbrew/bin',
   '/snap/bin',
   '/snap/node/current/bin',
+  '/nix/var/nix/profiles/default/bin',
+  '/run/current-system/sw/bin',
 ] as const
 
 /** @param searched every file that was looked for, with what was wrong with those that are there */

@@ -11,6 +11,8 @@ import { brotliCompressSync } from 'node:zlib'
 import type { AgentOptions } from '../agent/operations.ts'
 import {
   homeFolders,
+  LOGIN_PATH,
+  LOGIN_SHELL_TIMEOUT,
   systemFolders,
   systemVersionFolders,
   versionFolders,
@@ -51,8 +53,8 @@ const OLDEST_NODE = 18
 const LEAN = '--max-semi-space-size=2'
 
 /**
- * Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the usual places, of several
- * versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
+ * Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the PATH of the user's login
+ * shell, the usual places, of several versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
  */
 function findNode(sentinel: string, binPath: readonly string[], code: string): string {
   const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).brotliDecompressSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`
@@ -60,8 +62,9 @@ function findNode(sentinel: string, binPath: readonly string[], code: string): s
     ...binPath.map((folder) => `${shellWord(folder)}/node`),
     '"$d"',
     '"$(command -v node 2>/dev/null)"',
-    ...homeFolders.map((folder) => `"$HOME"/${folder}/node`),
   ]
+  const inHome = homeFolders.map((folder) => `"$HOME"/${folder}/node`)
+  const mark = `${sentinel}-path`
   const versions = [...versionFolders.map((folder) => `"$HOME"/${folder}`), ...systemVersionFolders]
   return [
     't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; ' +
@@ -73,6 +76,11 @@ function findNode(sentinel: string, binPath: readonly string[], code: string): s
     'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
     'case "$d" in */node*) ;; *) d="" ;; esac',
     `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
+    // The files that a login shell reads may print anything, and may not end.
+    `${LOGIN_PATH}="$(timeout -s KILL ${LOGIN_SHELL_TIMEOUT} "$SHELL" -lic "echo; echo ${mark}; exec printenv PATH" ` +
+      `2>/dev/null </dev/null | sed -n "/^${mark}$/{n;p;q;}")"; export ${LOGIN_PATH}`,
+    `o="$IFS"; IFS=:; set -f; for n in $${LOGIN_PATH}; do t "$n/node"; done; set +f; IFS="$o"`,
+    `for n in ${inHome.join(' ')}; do t "$n"; done`,
     ...versions.map((folder) => `r ${folder}/node`),
     `for n in ${systemFolders.map((folder) => `${folder}/node`).join(' ')}; do t "$n"; done`,
     `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
