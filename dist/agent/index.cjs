@@ -282,6 +282,8 @@ const serverFacts = object({
     home: string,
     /** Absolute path of the app's folder. */
     path: string,
+    /** Tells this folder on this machine from every other, whatever both are called. */
+    identity: string,
     pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
     /** Where PM2 was looked for; empty where it was found. */
     searched: list(string),
@@ -378,6 +380,14 @@ const offered = {
     /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
     distDir: string,
 };
+/** Files that an app has written into its own release, and that go with it. */
+const writtenInRelease = object({
+    release: releaseId,
+    /** The first of them, relative to the app; a folder ends with a slash. */
+    paths: list(string),
+    /** Of all paths. */
+    count: count,
+});
 /** What a run would meet, and what that does to it. */
 const finding = object({
     /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
@@ -486,8 +496,22 @@ const operations = {
         }),
         result: object({ findings: list(finding), pruned: list(releaseId) }),
     },
-    /** Proves every file of a release by its hash. */
-    audit: { params: object({ id: releaseId }), result: object({ files: count, bytes: count }) },
+    /** Proves every file of a release by its hash, and puts back what is missing or damaged. */
+    audit: {
+        params: object({
+            id: releaseId,
+            /** False: changes nothing, and tells what would be put back. */
+            repair: guards_boolean,
+        }),
+        result: object({
+            files: count,
+            bytes: count,
+            /** Paths that were put back from other releases. */
+            healed: list(string),
+            /** Paths outside of code that are not what arrived. */
+            changed: list(string),
+        }),
+    },
     /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
     verify: {
         params: object({ id: releaseId, said }),
@@ -516,6 +540,8 @@ const operations = {
             kept: list(releaseId),
             /** Who holds the lock, and cleans up afterwards: nothing was done. */
             leftTo: nullable(string),
+            /** What the app wrote into releases that serve no more; told once for each time that they served. */
+            written: list(writtenInRelease),
         }),
     },
 };
@@ -576,15 +602,21 @@ function tryLink(source, path) {
         return false;
     }
 }
-/** Copies a file's content so that it is there whole or not at all. */
+/** Copies a file's content and modification time so that the file is there whole or not at all. */
 function copyAtomic(source, path, mode) {
     return placeAtomic(path, async (aside) => {
-        await (0,promises_namespaceObject.copyFile)(source, aside, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE);
-        await withFile(aside, external_node_fs_namespaceObject.constants.O_RDONLY, 0, async (handle) => {
-            await handle.chmod(mode);
-            await handle.sync();
-        });
+        await copyKeepingTime(source, aside, mode, await (0,promises_namespaceObject.lstat)(source));
+        await syncFile(aside);
     });
+}
+/**
+ * Copies a file's content and modification time, without flushing them. Where the file system can (XFS, btrfs), both
+ * files use the same blocks until one of them is written.
+ */
+async function copyKeepingTime(source, path, mode, { mtimeMs }) {
+    await (0,promises_namespaceObject.copyFile)(source, path, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE | external_node_fs_namespaceObject.constants.COPYFILE_EXCL);
+    await (0,promises_namespaceObject.chmod)(path, mode);
+    await (0,promises_namespaceObject.utimes)(path, mtimeMs / 1000, mtimeMs / 1000);
 }
 /** For others to read as well. */
 const READABLE = 0o755;
@@ -743,8 +775,95 @@ function lastActivation(appDirectory) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/agent/access.js
+/** Whether this user may write where the agent and PM2 must, and what to do where it may not: by the path it is about. */
+
+
+
+
+
+/** @throws Failure `path-not-writable` when the folder, or the one that it would be made in, is not this user's */
+function assertWritable(folder) {
+    const standing = nearestExisting(folder);
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const command = standing === folder ? chown(folder) : `sudo install -d -o ${username} '${folder}'`;
+    assertOpen(standing, true, command);
+}
+/** What PM2 writes in its folder: of these, a command with sudo leaves some to root. */
+const WRITTEN_BY_PM2 = ['logs', 'pids', 'pm2.log', 'dump.pm2'];
+/** @throws Failure `path-not-writable` */
+function assertPm2HomeWritable(home) {
+    assertWritable(home);
+    for (const name of WRITTEN_BY_PM2) {
+        const path = (0,external_node_path_namespaceObject.join)(home, name);
+        const stat = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false });
+        if (stat !== undefined)
+            assertOpen(path, stat.isDirectory(), chown(home));
+    }
+}
+/** The failure behind an EACCES or EPERM. @param path of the system call, where it tells */
+function accessRefused(path, cause) {
+    if (path !== undefined) {
+        // To make, rename or remove a file takes the permission of its folder.
+        const folder = nearestExisting((0,external_node_path_namespaceObject.dirname)(path));
+        const trouble = troubleWith(folder, true);
+        return trouble === null
+            ? notWritable(path, `it belongs to ${ownerOf(path)}`, chown(path), cause)
+            : notWritable(folder, trouble, chown(folder), cause);
+    }
+    return new failure_Failure('path-not-writable', `The server refused access: ${cause.message}.`, {
+        remedy: 'Give the path that it names to the user that logs in.',
+        cause,
+    });
+}
+function assertOpen(path, isFolder, command) {
+    const trouble = troubleWith(path, isFolder);
+    if (trouble !== null)
+        throw notWritable(path, trouble, command);
+}
+/** Null where this user may write in it. */
+function troubleWith(path, isFolder) {
+    try {
+        if (isFolder && !(0,external_node_fs_namespaceObject.statSync)(path).isDirectory())
+            return NO_FOLDER;
+        (0,external_node_fs_namespaceObject.accessSync)(path, isFolder ? external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK : external_node_fs_namespaceObject.constants.W_OK);
+        return null;
+    }
+    catch (error) {
+        const isReadOnly = error.code === 'EROFS';
+        return isReadOnly ? READ_ONLY : `it belongs to ${ownerOf(path)}`;
+    }
+}
+const NO_FOLDER = 'it is not a folder';
+const READ_ONLY = 'its file system is read-only';
+function notWritable(path, trouble, command, cause) {
+    const message = `${(0,external_node_os_namespaceObject.userInfo)().username} may not write in "${path}": ${trouble}.`;
+    const remedies = {
+        [NO_FOLDER]: 'Move the file away, or set `path` to another folder.',
+        [READ_ONLY]: 'Mount it writable, or set `path` to a folder on another file system.',
+    };
+    const remedy = remedies[trouble] ?? `Run on the server: \`${command}\`.`;
+    return new failure_Failure('path-not-writable', message, { remedy, cause });
+}
+function chown(path) {
+    return `sudo chown -R ${(0,external_node_os_namespaceObject.userInfo)().username} '${path}'`;
+}
+function ownerOf(path) {
+    const uid = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.uid;
+    if (uid === undefined)
+        return 'a user that cannot be seen';
+    try {
+        const lines = (0,external_node_fs_namespaceObject.readFileSync)('/etc/passwd', 'utf8').split('\n');
+        return lines.map((line) => line.split(':')).find(([, , id]) => id === String(uid))?.[0] ?? `user ${uid}`;
+    }
+    catch {
+        return `user ${uid}`;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/agent/trouble.js
 /** The server's own troubles, in words that say what to do. */
+
 
 function isDiskFull(error) {
     const { code } = error;
@@ -752,7 +871,7 @@ function isDiskFull(error) {
 }
 /** Any error of the agent's as a Failure: `disk-full`, `path-not-writable`, or `agent-failed`. */
 function troubleOf(error) {
-    const { code, path, message } = error;
+    const { code, path } = error;
     const where = path === undefined ? '' : ` (${path})`;
     if (isDiskFull(error)) {
         return new failure_Failure('disk-full', `the server’s disk is full${where}`, {
@@ -763,10 +882,7 @@ function troubleOf(error) {
     switch (code) {
         case 'EACCES':
         case 'EPERM':
-            return new failure_Failure('path-not-writable', `the server refused access: ${message}`, {
-                remedy: 'The app’s folder and all in it must belong to the user that logs in.',
-                cause: error,
-            });
+            return accessRefused(path, error);
         case 'EROFS':
             return new failure_Failure('path-not-writable', `the server’s file system is read-only${where}`, {
                 remedy: 'Mount it writable, or set `path` to a folder on another one.',
@@ -1186,23 +1302,6 @@ function assertSafeLink({ path, target }) {
         throw new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
     }
 }
-/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
-const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//;
-/** The same where nobody knows what `distDir` is. */
-const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
-const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
-/**
- * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
- * differ from the manifest later.
- * @param distDir relative to the release's root; null for a release that was made before it was kept
- */
-function isWritableAtRunTime(path, distDir) {
-    if (CODE.test(path))
-        return false;
-    if (distDir === null)
-        return LIKE_WRITTEN.test(path);
-    return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length));
-}
 
 ;// CONCATENATED MODULE: ./build/agent/layout.js
 /** Where things stand on the server. The one place that knows the names. */
@@ -1238,6 +1337,7 @@ function releaseFiles(directory) {
         runtime: (0,external_node_path_namespaceObject.join)(own, 'runtime.json'),
         manifest: (0,external_node_path_namespaceObject.join)(own, 'manifest.jsonl'),
         verified: (0,external_node_path_namespaceObject.join)(own, 'verified.json'),
+        reported: (0,external_node_path_namespaceObject.join)(own, 'reported.json'),
         launcher: (0,external_node_path_namespaceObject.join)(directory, LAUNCHER),
     };
 }
@@ -2662,31 +2762,38 @@ function stateOf({ id, live, left, activatedAt }, releases) {
 /** Keeps that a release was shown to serve. Its place among the others stays when it comes back. */
 async function markServing(layout, id, { activation, kind, replaced }) {
     const known = await verifications(layout);
-    const own = known.get(id) ?? null;
     const write = (other, verification) => writeFileAtomic(releaseFiles(releaseDirectory(layout, other)).verified, JSON.stringify(verification), 0o644);
     for (const [other, verification] of known) {
         if (other === id)
             continue;
-        const leftBy = leaves({ activation, kind, replaced }, other, verification, known, own);
+        const leftBy = leaves(id, { activation, kind, replaced }, other, verification, known);
         if (leftBy !== verification.leftBy)
             await write(other, { ...verification, leftBy });
     }
-    if (kind === 'restore' && own !== null)
+    const own = known.get(id);
+    if (kind === 'restore' && own !== undefined)
         return write(id, { ...own, leftBy: null });
-    const activatedAt = kind === 'deploy' || own === null ? laterThan(known) : own.activatedAt;
+    const activatedAt = kind === 'deploy' || own === undefined ? laterThan(known) : own.activatedAt;
     return write(id, { activatedAt, activation, kind, leftBy: null });
 }
 /** @returns which activation has left the other release, as of now */
-function leaves({ activation, kind, replaced }, other, { activatedAt, leftBy }, known, own) {
-    const isLater = own !== null && activatedAt > own.activatedAt;
-    if (kind === 'rollback')
-        return leftBy ?? (other === replaced || isLater ? activation : null);
-    if (kind === 'deploy')
-        return leftBy;
-    const undone = replaced === null ? undefined : known.get(replaced);
-    if (undone?.kind === 'rollback')
-        return leftBy === undone.activation ? null : leftBy;
-    return leftBy ?? (other === replaced && isLater ? activation : null);
+function leaves(id, { activation, kind, replaced }, other, { activatedAt, leftBy }, known) {
+    const own = known.get(id);
+    // Going forward to a later release again takes nothing back.
+    const isLater = own === undefined ? other > id : activatedAt > own.activatedAt;
+    switch (kind) {
+        case 'deploy':
+            return leftBy;
+        case 'rollback':
+            return leftBy ?? (isLater ? activation : null);
+        case 'restore': {
+            if (other === replaced && isLater)
+                return leftBy ?? activation;
+            // A rollback that is taken back has left nothing.
+            const undone = replaced === null ? undefined : known.get(replaced);
+            return undone !== undefined && leftBy === undone.activation ? null : leftBy;
+        }
+    }
 }
 /** Later than all others, whatever the clock says. */
 function laterThan(known) {
@@ -4893,6 +5000,10 @@ async function dismiss(layout, activation) {
  * the PATH that the user's own shell has, so both sides search: the shell line for Node, the agent for PM2.
  */
 
+/** Where the shell line leaves the PATH of the user's login shell for the agent. */
+const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
+/** The login shell may wait for ever for something, in s. */
+const LOGIN_SHELL_TIMEOUT = 5;
 /** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
 const versionFolders = [
     '.nvm/versions/node/*/bin',
@@ -4910,6 +5021,14 @@ const systemVersionFolders = [
     '/usr/local/nvm/versions/node/*/bin',
     '/opt/nvm/versions/node/*/bin',
     '/home/linuxbrew/.linuxbrew/opt/node@*/bin',
+    '/usr/local/lib/nodejs/*/bin',
+    '/opt/node-*/bin',
+    '/opt/nodejs/*/bin',
+    // aaPanel, Plesk, cPanel, CloudLinux
+    '/www/server/nodejs/*/bin',
+    '/opt/plesk/node/*/bin',
+    '/opt/cpanel/ea-nodejs*/bin',
+    '/opt/alt/alt-nodejs*/root/usr/bin',
 ];
 /** Below the home, single folders of programs: of version managers, of npm's prefix, of package managers. */
 const homeFolders = [
@@ -4927,6 +5046,8 @@ const homeFolders = [
     '.yarn/bin',
     '.bun/bin',
     '.linuxbrew/bin',
+    '.nodebrew/current/bin',
+    '.nix-profile/bin',
 ];
 const systemFolders = [
     '/usr/local/bin',
@@ -4936,6 +5057,8 @@ const systemFolders = [
     '/home/linuxbrew/.linuxbrew/bin',
     '/snap/bin',
     '/snap/node/current/bin',
+    '/nix/var/nix/profiles/default/bin',
+    '/run/current-system/sw/bin',
 ];
 /** @param searched every file that was looked for, with what was wrong with those that are there */
 function nodeMissing(searched) {
@@ -5133,70 +5256,45 @@ async function follow(layout, activation, from, first, again, { onEntry, alive, 
     return keptVerdict(await servingRelease(layout), failure.toRecord());
 }
 
-;// CONCATENATED MODULE: ./build/agent/audit.js
-/** Proves that a release is what arrived, long after it did. */
-
-
-
-
-
-
-
-
+;// CONCATENATED MODULE: ./build/agent/code.js
 /**
- * Proves the release's manifest by its hash, and the release by its manifest. Files that a running Next.js may write
- * must be there, and shared paths lead out of the release; all others must have the bytes that arrived.
- * @throws Failure `release-damaged` naming the first path that does not match
+ * Which files of a release are code: a build writes them, servers only read them. Releases share the inodes of code.
+ * Any other file may be opened for writing by the app, so each release has its own.
  */
-async function auditRelease(layout, id, alive = () => undefined) {
-    const directory = releaseDirectory(layout, id);
-    const { manifest } = releaseFiles(directory);
-    const { entry: server, distDir, contentHash } = await readInfo(layout, id);
-    const { sharedDirs, sharedFiles } = await readRuntime(layout, id);
-    const app = server.slice(0, server.lastIndexOf('/') + 1);
-    const shared = [...sharedDirs, ...sharedFiles].map((path) => app + path);
-    const hashFile = fileHasher();
-    const damaged = (path, what) => new failure_Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
-        remedy: 'It cannot go live as it is. Deploy its commit again, or choose another release.',
-    });
-    const assertWhole = async (entry) => {
-        const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
-        const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
-        if (stat === null)
-            throw damaged(entry.path, 'is missing');
-        if (entry.kind === 'link') {
-            if (!stat.isSymbolicLink() || (await (0,promises_namespaceObject.readlink)(path)) !== entry.target)
-                throw damaged(entry.path, 'was changed');
-        }
-        else if (entry.kind === 'file' && !isWritableAtRunTime(entry.path, distDir)) {
-            const same = stat.isFile() && stat.size === entry.size && (await hashFile(path, entry.size)) === entry.hash;
-            if (!same)
-                throw damaged(entry.path, 'was changed');
-        }
-    };
-    let files = 0;
-    let bytes = 0;
-    try {
-        // A shorter manifest would prove less.
-        if ((await hashFile(manifest)) !== contentHash)
-            throw damaged('its manifest', 'was changed');
-        for await (const entry of readManifest(manifest)) {
-            if (shared.some((path) => entry.path === path || entry.path.startsWith(`${path}/`)))
-                continue;
-            await assertWhole(entry);
-            alive();
-            if (entry.kind !== 'file')
-                continue;
-            files += 1;
-            bytes += entry.size;
-        }
-    }
-    catch (error) {
-        if (error.code === 'ENOENT')
-            throw damaged('its manifest', 'is missing');
-        throw error;
-    }
-    return { files, bytes };
+
+
+/** Packages, but not what is offered in `public`, and not the folder in which packages keep caches. */
+const PACKAGES = /^(?:(?!public\/)[^/]+\/)*?node_modules\/(?!\.cache\/)/;
+/** Below `distDir`: the data cache, ISR pages (Next.js 14 overwrites them in place), the route cache (15, 16). */
+const WRITTEN_BY_NEXT = /^(cache|server\/(app|pages|route-cache))\//;
+const COMPILED = /^server\/(app|pages)\/.*\.(js|mjs|cjs|map|nft\.json)$/;
+/** @param distDir Next.js's, relative to the release */
+function isCode(path, distDir) {
+    if (path === LAUNCHER || PACKAGES.test(path))
+        return true;
+    if (!path.startsWith(`${distDir}/`))
+        return isEntry(path, distDir);
+    const inDist = path.slice(distDir.length + 1);
+    return !WRITTEN_BY_NEXT.test(inDist) || COMPILED.test(inDist);
+}
+/** The app's server.js stands beside or above `distDir`. */
+function isEntry(path, distDir) {
+    const folder = /^(.*\/)?server\.js$/.exec(path);
+    return folder !== null && distDir.startsWith(folder[1] ?? '');
+}
+/** Whether Next.js itself writes the file at run time: pages and data that it can render and fetch again. */
+function isCacheOfNext(path, distDir) {
+    return path.startsWith(`${distDir}/`) && !isCode(path, distDir);
+}
+/** Each release has its own launcher: a damaged one is replaced by another release's. */
+function mayBeShared(path, distDir) {
+    return path !== LAUNCHER && isCode(path, distDir);
+}
+/** Releases of the first versions do not say where it is. */
+function distDirOf({ distDir, staticPath, entry }) {
+    if (distDir !== null)
+        return distDir;
+    return staticPath === null ? external_node_path_namespaceObject.posix.join(external_node_path_namespaceObject.posix.dirname(entry), '.next') : external_node_path_namespaceObject.posix.dirname(staticPath);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/sources.js
@@ -5245,7 +5343,6 @@ function contentKey(file) {
 /**
  * Notes for each content that is wanted where it should be; the newest place wins. That it truly is there, and
  * is what it should be, is for who takes it from there to prove.
- * @param wanted by `contentKey`; null: nowhere
  */
 async function locate(layout, wanted, except) {
     for (const directory of await uploads(layout)) {
@@ -5265,7 +5362,7 @@ function sourcesIn(layout, base, wanted) {
     const from = base === null ? '' : releaseDirectory(layout, base);
     return (file) => {
         const found = wanted.get(contentKey(file));
-        return found === undefined ? (0,external_node_path_namespaceObject.join)(from, file.path) : found;
+        return found === undefined ? { file: (0,external_node_path_namespaceObject.join)(from, file.path), path: file.path } : found;
     };
 }
 async function note(directory, wanted, isThere) {
@@ -5274,9 +5371,9 @@ async function note(directory, wanted, isThere) {
             if (entry.kind !== 'file')
                 continue;
             const key = contentKey(entry);
-            const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
-            if (wanted.has(key) && (await isThere(path, entry.size)))
-                wanted.set(key, path);
+            const file = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+            if (wanted.has(key) && (await isThere(file, entry.size)))
+                wanted.set(key, { file, path: entry.path });
         }
     }
     catch {
@@ -5300,11 +5397,335 @@ async function removeInterrupted(layout) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/agent/heal.js
+/** Puts back what a release has lost, from any release that still has it. */
+
+
+
+
+
+
+
+
+/**
+ * Puts entries of a release's manifest back as they arrived. A file is copied from the newest release that has its
+ * content; links and folders need none.
+ * @param repair false: changes nothing
+ * @returns those that were put back, or could be
+ */
+async function heal_heal(layout, id, entries, repair) {
+    const directory = releaseDirectory(layout, id);
+    const healed = new Set();
+    const wanted = new Map();
+    for (const entry of entries) {
+        if (!(await staysInside(directory, entry.path)))
+            continue;
+        if (entry.kind === 'file') {
+            const key = contentKey(entry);
+            wanted.set(key, [...(wanted.get(key) ?? []), entry]);
+        }
+        else {
+            if (!repair || (await heal_putBack((0,external_node_path_namespaceObject.join)(directory, entry.path), entry)))
+                healed.add(entry);
+        }
+    }
+    for (const other of [...(await releaseIds(layout))].reverse()) {
+        if (wanted.size === 0)
+            break;
+        for await (const { key, file } of heal_filesOf(layout, other, wanted)) {
+            for (const entry of wanted.get(key) ?? []) {
+                if (!repair || (await heal_putBack((0,external_node_path_namespaceObject.join)(directory, entry.path), entry, file)))
+                    healed.add(entry);
+            }
+            wanted.delete(key);
+        }
+    }
+    return healed;
+}
+/** The files of a release that have a content which is wanted, and are proven to. */
+async function* heal_filesOf(layout, id, wanted) {
+    const directory = releaseDirectory(layout, id);
+    try {
+        for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+            if (entry.kind !== 'file' || !wanted.has(contentKey(entry)))
+                continue;
+            const file = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+            if (await has(file, entry))
+                yield { key: contentKey(entry), file };
+        }
+    }
+    catch {
+        // A release whose manifest cannot be read proves nothing.
+    }
+}
+async function has(file, { size, hash }) {
+    const stat = await (0,promises_namespaceObject.lstat)(file).catch(() => null);
+    return stat?.isFile() === true && stat.size === size && (await hashFile(file, size)) === hash;
+}
+/** @returns false where the disk, or what stands there, does not allow it */
+async function heal_putBack(path, entry, source = '') {
+    try {
+        const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
+        // A file is replaced by a rename: workers may be reading it.
+        const replaceable = entry.kind === 'file' && stat?.isFile() === true;
+        if (stat !== null && !replaceable)
+            await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
+        makeReadableFolder(entry.kind === 'directory' ? path : (0,external_node_path_namespaceObject.dirname)(path));
+        if (entry.kind === 'file')
+            await copyAtomic(source, path, entry.mode);
+        else if (entry.kind === 'link')
+            await (0,promises_namespaceObject.symlink)(entry.target, path);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+/** False where somebody has put a link in the place of a folder on the way: what is there is not the release's. */
+async function staysInside(directory, path) {
+    for (let folder = (0,external_node_path_namespaceObject.dirname)(path); folder !== '.'; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
+        const real = await (0,promises_namespaceObject.realpath)((0,external_node_path_namespaceObject.join)(directory, folder)).catch(() => null);
+        if (real !== null)
+            return real === (0,external_node_path_namespaceObject.join)(await (0,promises_namespaceObject.realpath)(directory), folder);
+    }
+    return true;
+}
+
+;// CONCATENATED MODULE: ./build/agent/written.js
+
+
+
+
+
+
+
+/** Whether a file was written after the release was complete. What arrived has an earlier time. */
+function isWrittenSince({ mtimeMs }, { created }) {
+    return mtimeMs > Date.parse(created);
+}
+/** Tells paths of a release that live in `<path>/shared`. */
+async function inShared(layout, id) {
+    const { entry } = await readInfo(layout, id);
+    const { sharedDirs, sharedFiles } = await readRuntime(layout, id);
+    const paths = [...sharedDirs, ...sharedFiles].map((path) => external_node_path_namespaceObject.posix.join(external_node_path_namespaceObject.posix.dirname(entry), path));
+    return (path) => paths.some((shared) => path === shared || path.startsWith(`${shared}/`));
+}
+/**
+ * Finds the files that the app wrote into a release: those that the manifest does not name, and those outside of code
+ * that are not what arrived. Files that another release has just so, such as a sitemap that each makes when it boots,
+ * are lost by nobody.
+ *
+ * @param other the release that has taken the place of this one
+ * @returns paths relative to the app; a folder, with a slash, where the manifest names nothing in it
+ */
+async function writtenFiles(layout, id, other) {
+    const info = await readInfo(layout, id);
+    const distDir = distDirOf(info);
+    const isShared = await inShared(layout, id);
+    const [directory, elsewhere] = [releaseDirectory(layout, id), releaseDirectory(layout, other)];
+    const named = new Map();
+    for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+        named.set(entry.path, entry.kind === 'file' ? entry : null);
+        for (let folder = (0,external_node_path_namespaceObject.dirname)(entry.path); !named.has(folder); folder = (0,external_node_path_namespaceObject.dirname)(folder))
+            named.set(folder, null);
+    }
+    const isLost = async (path) => {
+        const [file, theirs] = [(0,external_node_path_namespaceObject.join)(directory, path), (0,external_node_path_namespaceObject.join)(elsewhere, path)];
+        const stat = await written_statOf(file);
+        const entry = named.get(path) ?? null;
+        if (stat === null || (entry !== null && !isWrittenSince(stat, info)))
+            return false;
+        if (entry?.size === stat.size && (await hashOf(file)) === entry.hash)
+            return false;
+        const same = await written_statOf(theirs);
+        if (same?.isFile() !== true || same.size !== stat.size)
+            return true;
+        const hash = await hashOf(file);
+        return hash === null || hash !== (await hashOf(theirs));
+    };
+    /** @param whole the manifest names nothing in here: the first file is enough */
+    const lostIn = async (folder, whole) => {
+        const entries = await (0,promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.join)(directory, folder), { withFileTypes: true }).catch(() => null);
+        if (entries === null)
+            return [`${folder}/`];
+        const lost = [];
+        for (const each of entries) {
+            const path = external_node_path_namespaceObject.posix.join(folder, each.name);
+            if (path === OWN || isShared(path) || isBuilt(path, distDir))
+                continue;
+            if (each.isDirectory()) {
+                const isNamed = named.has(path);
+                const found = await lostIn(path, whole || !isNamed);
+                if (found.length > 0)
+                    lost.push(...(isNamed ? found : [`${path}/`]));
+            }
+            else if (each.isFile() && (await isLost(path)))
+                lost.push(path);
+            if (whole && lost.length > 0)
+                break;
+        }
+        return lost;
+    };
+    const app = external_node_path_namespaceObject.posix.dirname(info.entry);
+    return (await lostIn('.', false)).map((path) => {
+        const inApp = external_node_path_namespaceObject.posix.relative(app, path);
+        return path.endsWith('/') ? `${inApp}/` : inApp;
+    });
+}
+/** Null where the file is gone. */
+function written_statOf(file) {
+    return (0,promises_namespaceObject.lstat)(file).catch(() => null);
+}
+/** Null for a file that cannot be read. */
+function hashOf(file) {
+    return hashFile(file).catch(() => null);
+}
+/** The tool's own files in a release. */
+const OWN = '.gapless';
+/** What the build, Next.js or the agent puts there; the folder of packages or of the build too. */
+function isBuilt(path, distDir) {
+    const inside = `${path}/`;
+    return [path, inside].some((each) => isCode(each, distDir) || isCacheOfNext(each, distDir));
+}
+
+;// CONCATENATED MODULE: ./build/agent/audit.js
+/** Proves that a release is what arrived, long after it did. */
+
+
+
+
+
+
+
+
+
+
+/**
+ * Proves the release's manifest by its hash, and the release by its manifest. What is missing or damaged is put back
+ * from a release that still has it. A file outside of code that was written after the release was made stays: it may be
+ * the app's data, such as a SQLite file, which the build's copy would destroy. Shared paths lead out of the release.
+ *
+ * @param repair where false, it tells what would be put back, and changes nothing
+ * @returns paths that were put back, and paths outside of code that are not what arrived
+ * @throws Failure `release-damaged` naming the first path of code that cannot be put back
+ */
+async function auditRelease(layout, id, repair = false, alive = () => undefined) {
+    const directory = releaseDirectory(layout, id);
+    const { manifest } = releaseFiles(directory);
+    const info = await readInfo(layout, id);
+    const distDir = distDirOf(info);
+    const isShared = await inShared(layout, id);
+    const hashFile = fileHasher();
+    const damaged = (path, what) => new failure_Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
+        remedy: 'It cannot go live as it is. Deploy its commit again, or choose another release.',
+    });
+    // One that cannot be read is none that arrived.
+    const hashOf = async (path, size) => {
+        try {
+            return await hashFile(path, size);
+        }
+        catch {
+            return null;
+        }
+    };
+    const stateOf = async (entry) => {
+        const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+        const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
+        if (stat === null)
+            return 'missing';
+        if (entry.kind === 'directory')
+            return 'whole';
+        const same = entry.kind === 'link'
+            ? stat.isSymbolicLink() && (await (0,promises_namespaceObject.readlink)(path)) === entry.target
+            : isCacheOfNext(entry.path, distDir) ||
+                (stat.isFile() && stat.size === entry.size && (await hashOf(path, entry.size)) === entry.hash);
+        if (same)
+            return 'whole';
+        return !isCode(entry.path, distDir) && isWrittenSince(stat, info) ? 'written' : 'changed';
+    };
+    let files = 0;
+    let bytes = 0;
+    const changed = [];
+    const wrong = new Map();
+    try {
+        // A shorter manifest would prove less.
+        if ((await hashFile(manifest)) !== info.contentHash)
+            throw damaged('its manifest', 'was changed');
+        for await (const entry of readManifest(manifest)) {
+            if (isShared(entry.path))
+                continue;
+            const state = await stateOf(entry);
+            if (state === 'written')
+                changed.push(entry.path);
+            else if (state !== 'whole')
+                wrong.set(entry, state);
+            alive();
+            if (entry.kind !== 'file')
+                continue;
+            files += 1;
+            bytes += entry.size;
+        }
+    }
+    catch (error) {
+        if (error.code === 'ENOENT')
+            throw damaged('its manifest', 'is missing');
+        throw error;
+    }
+    const healed = await heal_heal(layout, id, [...wrong.keys()], repair);
+    for (const [entry, state] of wrong) {
+        if (healed.has(entry))
+            continue;
+        if (isCode(entry.path, distDir))
+            throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was changed');
+        changed.push(entry.path);
+    }
+    return { files, bytes, healed: [...healed].map(({ path }) => path), changed: changed.sort() };
+}
+
+;// CONCATENATED MODULE: ./build/agent/reported.js
+
+
+
+
+const MOST_PATHS = 20;
+/**
+ * Looks through releases that have served and were not looked through since.
+ * @param live what serves in their place; null: nothing does, and nothing is reported
+ * @param ids of all releases, also of those whose last workers still drain
+ */
+async function reportWritten(layout, live, ids) {
+    const written = [];
+    const fresh = new Set();
+    for (const id of ids) {
+        if (live === null || id === live)
+            continue;
+        const served = await verificationOf(layout, id).catch(() => null);
+        const { reported } = releaseFiles(releaseDirectory(layout, id));
+        if (served === null)
+            continue;
+        // A release that serves once more is looked through once more.
+        const mark = JSON.stringify({ activation: served.activation });
+        if ((await readIfThere(reported)) === mark)
+            continue;
+        // A release whose papers are damaged tells nothing.
+        const paths = await writtenFiles(layout, id, live).catch(() => []);
+        // On a full disk the release is reported again, and must not stay for that.
+        const marked = await writeFileAtomic(reported, mark, 0o644).then(() => true, () => false);
+        if (paths.length === 0)
+            continue;
+        written.push({ release: id, paths: paths.slice(0, MOST_PATHS), count: paths.length });
+        if (marked)
+            fresh.add(id);
+    }
+    return { written, fresh };
+}
+
 ;// CONCATENATED MODULE: ./build/agent/cleanup.js
 /**
- * Prunes old releases: never the live one, the previous one, or one that a process still uses. With them goes what
- * else would pile up: leftovers of runs that died, agents of earlier versions, the journal's beginning.
+ * Prunes old releases: never the live one, the previous one, or one that a process still uses; and none before a
+ * cleanup has reported what the app wrote into it. With them goes what else would pile up: leftovers of runs that died, agents of earlier versions, the journal's beginning.
  */
+
 
 
 
@@ -5331,7 +5752,7 @@ const AGENT_UNUSED = 7 * 24 * 60 * 60_000;
 async function cleanUp(layout, keep, activation = null, alive = () => undefined) {
     const lock = await lockUnlessHeld(layout, activation);
     if (typeof lock === 'string')
-        return { removed: [], inUse: [], kept: await releaseIds(layout), leftTo: lock };
+        return { removed: [], inUse: [], kept: await releaseIds(layout), leftTo: lock, written: [] };
     try {
         await endOrphanedCandidates(layout);
         const live = await liveRelease(layout);
@@ -5343,7 +5764,9 @@ async function cleanUp(layout, keep, activation = null, alive = () => undefined)
             verified: await verifiedAmong(layout, ids),
         });
         const used = await releasesInUse(layout, ids);
-        const removed = doomed.filter((id) => !used.has(id));
+        // What is reported now stays for one more cleanup: somebody may want to fetch it.
+        const { written, fresh } = await reportWritten(layout, live, ids);
+        const removed = doomed.filter((id) => !used.has(id) && !fresh.has(id));
         for (const id of removed) {
             await removeRelease(layout, id);
             alive();
@@ -5357,6 +5780,7 @@ async function cleanUp(layout, keep, activation = null, alive = () => undefined)
             inUse: doomed.filter((id) => used.has(id)),
             kept: ids.filter((id) => !removed.includes(id)),
             leftTo: null,
+            written,
         };
     }
     finally {
@@ -5417,7 +5841,7 @@ async function claimedReleases(layout, ids) {
     return new Set([...sent, ...waiting]);
 }
 async function releaseOf(jobFile) {
-    if (ownerLives(ownerOf(jobFile)) === false)
+    if (ownerLives(cleanup_ownerOf(jobFile)) === false)
         return '';
     return (await readJob(jobFile))?.request.release ?? '';
 }
@@ -5445,7 +5869,7 @@ async function removeLeftovers(layout) {
     for (const name of await (0,promises_namespaceObject.readdir)(activations)) {
         const path = (0,external_node_path_namespaceObject.join)(activations, name);
         // A hook outlives its activation, and what says so is its own owner.
-        const lives = ownerLives(ownerOf(path)) === true || ownerLives(path) === true;
+        const lives = ownerLives(cleanup_ownerOf(path)) === true || ownerLives(path) === true;
         if (!lives && (await isOlder(path, JUST_BEGUN)))
             await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
     }
@@ -5461,7 +5885,7 @@ async function removeLeftovers(layout) {
 /** What is written aside before it is renamed into place: it stays where its process was killed in between. */
 const ASIDE = /^\.|\.tmp$|\.cjs\.\d+$/;
 /** The owner file beside any file of an activation. */
-function ownerOf(path) {
+function cleanup_ownerOf(path) {
     return path.replace(/\.\w+$/, '.owner');
 }
 /** A session marks the agent that it loads as used now (bootstrap.ts). */
@@ -5534,8 +5958,39 @@ async function readKey(file) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/agent/login-path.js
+/** The PATH that the user's own login shell has: it knows where Node and PM2 are, however they were installed. */
+
+
+
+
+
+/** The shell line has asked already where it found no Node without. Its folders, or none. */
+function loginPath() {
+    const path = process.env[LOGIN_PATH] ?? askLoginShell();
+    return path.split(external_node_path_namespaceObject.delimiter).filter((folder) => folder.startsWith('/'));
+}
+function askLoginShell() {
+    const shell = process.env['SHELL'] ?? (0,external_node_os_namespaceObject.userInfo)().shell;
+    if (shell === null || shell === '')
+        return '';
+    // The files that it reads may print anything.
+    const mark = (0,external_node_crypto_namespaceObject.randomUUID)();
+    const { stdout } = (0,external_node_child_process_namespaceObject.spawnSync)(shell, ['-lic', `echo; echo ${mark}; exec printenv PATH`], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+        encoding: 'utf8',
+        timeout: LOGIN_SHELL_TIMEOUT * 1000,
+        // An interactive bash ignores SIGTERM.
+        killSignal: 'SIGKILL',
+    });
+    const lines = (stdout ?? '').split('\n');
+    const at = lines.lastIndexOf(mark);
+    return at < 0 ? '' : (lines[at + 1] ?? '');
+}
+
 ;// CONCATENATED MODULE: ./build/agent/find-pm2.js
 /** Finds the installed PM2: sessions over SSH often lack the PATH that the user's own shell has. */
+
 
 
 
@@ -5544,18 +5999,20 @@ async function readKey(file) {
 /** @param binPath folders that the user named, searched first */
 function findPm2(binPath) {
     const home = (0,external_node_os_namespaceObject.homedir)();
-    const folders = [
-        ...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)),
-        ...searchPath(),
-        ...usualFolders(home),
-    ];
-    const searched = [...new Set(folders)];
-    for (const folder of searched) {
-        const found = pm2In(folder);
-        if (found !== null)
-            return { found, searched };
+    const folders = [...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)), ...searchPath()];
+    const searched = new Set();
+    // The login shell takes its time: it is asked only where the session's own PATH has no PM2.
+    for (const more of [() => folders, loginPath, () => usualFolders(home)]) {
+        for (const folder of more()) {
+            if (searched.has(folder))
+                continue;
+            searched.add(folder);
+            const found = pm2In(folder);
+            if (found !== null)
+                return { found, searched: [...searched] };
+        }
     }
-    return { found: null, searched };
+    return { found: null, searched: [...searched] };
 }
 /** Where version managers and package managers put global programs. */
 function usualFolders(home) {
@@ -5824,16 +6281,20 @@ async function* decompress(body) {
 }
 /**
  * Writes the files of one stream of contents, in order. They are not flushed yet.
+ * @param time modification time of all of them: Next.js makes `Last-Modified` and `ETag` of it, which are to be the
+ *   same on all hosts
  * @throws Failure `upload-corrupt`, `upload-incomplete`
  */
-async function receive(directory, files, folder, body) {
+async function receive(directory, files, time, folder, body) {
     const pieces = piecesOf(decompress(body));
     const buffer = Buffer.allocUnsafe(receive_SMALL);
     try {
         for (const file of files) {
             const path = (0,external_node_path_namespaceObject.join)(directory, file.path);
             folder((0,external_node_path_namespaceObject.dirname)(path));
-            await (file.size <= receive_SMALL ? writeSmall(path, file, pieces, buffer) : writeLarge(path, file, pieces));
+            await (file.size <= receive_SMALL
+                ? writeSmall(path, file, time, pieces, buffer)
+                : writeLarge(path, file, time, pieces));
         }
         if ((await pieces.next(1)) !== null)
             throw new failure_Failure('upload-corrupt', 'more came than the manifest names');
@@ -5873,7 +6334,7 @@ function piecesOf(chunks) {
 }
 const NEW = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL;
 /** Without a turn of the event loop for each step: the steps take less time than the turns. */
-async function writeSmall(path, file, pieces, buffer) {
+async function writeSmall(path, file, time, pieces, buffer) {
     const content = buffer.subarray(0, file.size);
     for (let length = 0; length < file.size;) {
         const piece = await pieces.next(file.size - length);
@@ -5887,12 +6348,13 @@ async function writeSmall(path, file, pieces, buffer) {
         for (let written = 0; written < content.length;)
             written += (0,external_node_fs_namespaceObject.writeSync)(handle, content, written);
         (0,external_node_fs_namespaceObject.fchmodSync)(handle, file.mode);
+        (0,external_node_fs_namespaceObject.futimesSync)(handle, time, time);
     }
     finally {
         (0,external_node_fs_namespaceObject.closeSync)(handle);
     }
 }
-async function writeLarge(path, file, pieces) {
+async function writeLarge(path, file, time, pieces) {
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
     try {
         await withFile(path, NEW, file.mode, async (handle) => {
@@ -5905,6 +6367,7 @@ async function writeLarge(path, file, pieces) {
                 await handle.writeFile(piece);
             }
             await handle.chmod(file.mode);
+            await handle.utimes(time, time);
         });
         assertHash(file, hash.digest('hex'));
     }
@@ -6013,6 +6476,129 @@ class Bitmap {
     }
 }
 
+;// CONCATENATED MODULE: ./build/agent/parallel.js
+/** Acts on all items, up to `limit` at once. The first failure ends it, when those under way have ended. */
+async function inParallel(items, limit, act) {
+    const rest = each(items);
+    let failed = false;
+    const work = async () => {
+        for (;;) {
+            const { done, value } = await rest.next();
+            if (done === true || failed)
+                return;
+            try {
+                await act(value);
+            }
+            catch (error) {
+                failed = true;
+                throw error;
+            }
+        }
+    };
+    const results = await Promise.allSettled(Array.from({ length: limit }, work));
+    await rest.return();
+    for (const result of results)
+        if (result.status === 'rejected')
+            throw result.reason;
+}
+async function* each(items) {
+    yield* items;
+}
+
+;// CONCATENATED MODULE: ./build/agent/place.js
+/** Takes what a release has in common with what is on the server already, and proves each file of it. */
+
+
+
+
+
+
+
+
+
+/** Node has four threads for files; the hashing is done between their turns. */
+const AT_ONCE = 8;
+/**
+ * Begins at once, and goes on while other files still arrive: neither waits for the other.
+ * @param flushing gets the files that are not on the disk yet
+ */
+function place(directory, distDir, entries, flushing) {
+    const damaged = new Bitmap();
+    const unflushed = [];
+    const folder = folderMaker();
+    const hashFile = fileHasher();
+    // Of an upload that was cut off nobody knows what was flushed.
+    const uploads = (0,external_node_path_namespaceObject.dirname)(directory) + external_node_path_namespaceObject.sep;
+    let stopped = false;
+    let provenBytes = 0;
+    const act = async ({ entry, index, source }) => {
+        if (stopped)
+            return;
+        const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+        if (entry.kind === 'directory')
+            return folder(path);
+        folder((0,external_node_path_namespaceObject.dirname)(path));
+        if (entry.kind === 'link')
+            return (0,promises_namespaceObject.symlink)(entry.target, path);
+        if (source === null)
+            return;
+        const shares = sharesInode(entry, source, distDir);
+        const taken = await reuse(hashFile, source.file, entry, path, shares);
+        if (taken === null)
+            return damaged.set(index);
+        if (taken === 'copy' || source.file.startsWith(uploads))
+            unflushed.push(entry);
+        provenBytes += entry.size;
+    };
+    const done = inParallel(entries, AT_ONCE, act).then(async () => {
+        if (!stopped)
+            await flushing.add(unflushed);
+        return damaged;
+    });
+    // Who stops it does not wait for what is damaged.
+    done.catch(() => undefined);
+    return {
+        damaged: done,
+        provenBytes: () => provenBytes,
+        async stop() {
+            stopped = true;
+            await done.catch(() => undefined);
+        },
+    };
+}
+/**
+ * Whether the new file is to be a hard link to its source. Both must be code: an empty module and an empty upload
+ * have the same content.
+ */
+function sharesInode(entry, source, distDir) {
+    return mayBeShared(entry.path, distDir) && mayBeShared(source.path, distDir);
+}
+/**
+ * Takes a file from another release, and proves what it took: what no longer has the bytes of its manifest is
+ * never a part of a new release. The file keeps its modification time, of which Next.js makes `Last-Modified` and
+ * `ETag`.
+ * @returns how it was taken; null: it is damaged or gone
+ */
+async function reuse(hashFile, source, entry, path, shares) {
+    const stat = (0,external_node_fs_namespaceObject.lstatSync)(source, { throwIfNoEntry: false });
+    if (!stat?.isFile() || stat.size !== entry.size)
+        return null;
+    try {
+        const linked = shares && (stat.mode & 0o777) === entry.mode && tryLink(source, path);
+        if (!linked)
+            await copyKeepingTime(source, path, entry.mode, stat);
+        if ((await hashFile(path, entry.size)) === entry.hash)
+            return linked ? 'link' : 'copy';
+    }
+    catch (error) {
+        // It was removed meanwhile, by the cleanup of another deploy.
+        if (error.code !== 'ENOENT')
+            throw error;
+    }
+    await (0,promises_namespaceObject.rm)(path, { force: true });
+    return null;
+}
+
 ;// CONCATENATED MODULE: ./build/agent/survey.js
 /** What of a release the server has, what it lacks, and what room the release takes. */
 
@@ -6034,7 +6620,7 @@ async function look(entries, distDir) {
             addFile(need, entry.size);
         }
         else {
-            if (isWritableAtRunTime(entry.path, distDir))
+            if (!sharesInode(entry, source, distDir))
                 addFile(need, entry.size);
             reusedFiles += 1;
             reusedBytes += entry.size;
@@ -6080,35 +6666,6 @@ function* inSendingOrder(files) {
         if (order.isNext(file))
             yield file;
     yield* order.rest();
-}
-
-;// CONCATENATED MODULE: ./build/agent/parallel.js
-/** Acts on all items, up to `limit` at once. The first failure ends it, when those under way have ended. */
-async function inParallel(items, limit, act) {
-    const rest = each(items);
-    let failed = false;
-    const work = async () => {
-        for (;;) {
-            const { done, value } = await rest.next();
-            if (done === true || failed)
-                return;
-            try {
-                await act(value);
-            }
-            catch (error) {
-                failed = true;
-                throw error;
-            }
-        }
-    };
-    const results = await Promise.allSettled(Array.from({ length: limit }, work));
-    await rest.return();
-    for (const result of results)
-        if (result.status === 'rejected')
-            throw result.reason;
-}
-async function* each(items) {
-    yield* items;
 }
 
 ;// CONCATENATED MODULE: ./build/agent/sync-file-system.js
@@ -6248,86 +6805,6 @@ function leadsOut({ path, target }, folder) {
     return new failure_Failure('symlink-escapes', `The link ${JSON.stringify(path)} to ${JSON.stringify(target)} leads out of ${of}.`, { remedy: 'Replace the link with the file or folder that it stands for, and deploy again.' });
 }
 
-;// CONCATENATED MODULE: ./build/agent/place.js
-/** Takes what a release shares with what is on the server already, and proves each file of it. */
-
-
-
-
-
-
-
-
-
-/** Node has four threads for files; the hashing is done between their turns. */
-const AT_ONCE = 8;
-/** Begins at once, and goes on while other files still arrive: neither waits for the other. */
-function place(directory, distDir, entries) {
-    const damaged = new Bitmap();
-    const folder = folderMaker();
-    const hashFile = fileHasher();
-    // Of an upload that was cut off nobody knows what was flushed.
-    const uploads = (0,external_node_path_namespaceObject.dirname)(directory) + external_node_path_namespaceObject.sep;
-    let stopped = false;
-    let provenBytes = 0;
-    const act = async ({ entry, index, source }) => {
-        if (stopped)
-            return;
-        const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
-        if (entry.kind === 'directory')
-            return folder(path);
-        folder((0,external_node_path_namespaceObject.dirname)(path));
-        if (entry.kind === 'link')
-            return (0,promises_namespaceObject.symlink)(entry.target, path);
-        if (source === null)
-            return;
-        // Of launchers each release has its own: a damaged one is put back from another.
-        const copy = isWritableAtRunTime(entry.path, distDir) || entry.path === LAUNCHER;
-        if (await reuse(hashFile, source, entry, path, copy)) {
-            if (source.startsWith(uploads))
-                await syncFile(path);
-            provenBytes += entry.size;
-        }
-        else
-            damaged.set(index);
-    };
-    const done = inParallel(entries, AT_ONCE, act).then(() => damaged);
-    // Who stops it does not wait for what is damaged.
-    done.catch(() => undefined);
-    return {
-        damaged: done,
-        provenBytes: () => provenBytes,
-        async stop() {
-            stopped = true;
-            await done.catch(() => undefined);
-        },
-    };
-}
-/**
- * Takes a file from another release, and proves what it took: what no longer has the bytes of its manifest is
- * never a part of a new release. Hard links cost nothing, but what a running app may write is copied: Next 14
- * overwrites ISR pages in place.
- */
-async function reuse(hashFile, source, entry, path, copy) {
-    const stat = (0,external_node_fs_namespaceObject.lstatSync)(source, { throwIfNoEntry: false });
-    if (!stat?.isFile() || stat.size !== entry.size)
-        return false;
-    try {
-        const linked = !copy && (stat.mode & 0o777) === entry.mode && tryLink(source, path);
-        if (!linked)
-            await copyAtomic(source, path, entry.mode);
-        if ((await hashFile(path, entry.size)) === entry.hash)
-            return true;
-    }
-    catch (error) {
-        // It was removed meanwhile, by the cleanup of another deploy.
-        if (error.code !== 'ENOENT')
-            throw error;
-    }
-    await (0,promises_namespaceObject.rm)(path, { force: true });
-    return false;
-}
-
 ;// CONCATENATED MODULE: ./build/agent/trust.js
 /**
  * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
@@ -6453,11 +6930,13 @@ async function create(brought, target, kind) {
             await (0,promises_namespaceObject.writeFile)(target, '', { mode: 0o600, flag: 'wx' });
         return;
     }
-    // Copied aside and renamed: the release's own files may be hard links to those of other releases. Under a name
+    // Copied aside and renamed: the release's own files may be hard links to those of other releases. Their times are
+    // those of all hosts, and Next.js makes `Last-Modified` and `ETag` of them. Under a name
     // that nobody can have put there before.
     await removeAsides(target);
     const aside = `${target}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
-    await (0,promises_namespaceObject.cp)(brought, aside, { recursive: true, verbatimSymlinks: true, errorOnExist: true, force: false });
+    const asItIs = { verbatimSymlinks: true, preserveTimestamps: true };
+    await (0,promises_namespaceObject.cp)(brought, aside, { recursive: true, errorOnExist: true, force: false, ...asItIs });
     // What is shared is never sent again: half of it, after a power cut, would be kept for ever.
     await syncTree(aside);
     await (0,promises_namespaceObject.rename)(aside, target);
@@ -6608,16 +7087,17 @@ function createUploads(layout) {
             const survey = await look(toPlace(readManifest(manifest), sourceOf), distDir);
             await assertRoom(directory, survey.need);
             const { missing, reusedFiles, reusedBytes } = survey;
+            const flushing = startFlushing(directory);
             upload = {
                 id,
                 directory,
                 contentHash,
                 distDir,
-                placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf)),
+                placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf), flushing),
                 reusedBytes,
                 lacksAll: reusedFiles === 0,
                 folder: folderMaker(),
-                flushing: startFlushing(directory),
+                flushing,
                 missing: missing.count,
                 awaited: filesIn(manifest, missing),
                 askedAgain: false,
@@ -6629,7 +7109,7 @@ function createUploads(layout) {
             const current = begun(id);
             try {
                 const files = await take(current.awaited, count);
-                await receive(current.directory, files, current.folder, body);
+                await receive(current.directory, files, timeOf(current.id), current.folder, body);
                 current.missing -= count;
                 await current.flushing.add(files);
                 current.received = true;
@@ -6789,12 +7269,15 @@ async function tryToTake(layout, id) {
         throw error;
     }
 }
+/** When the upload of an id began, the same on all hosts. */
+function timeOf(id) {
+    return new Date(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
+}
 function formatId(date) {
     return date.toISOString().replace(/\D/g, '').slice(0, 14);
 }
 function secondAfter(id) {
-    const iso = id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z');
-    return formatId(new Date(Date.parse(iso) + 1000));
+    return formatId(new Date(timeOf(id).getTime() + 1000));
 }
 
 ;// CONCATENATED MODULE: ./build/agent/rehearse.js
@@ -6915,10 +7398,13 @@ function gap(foreign) {
 
 
 
+
+
 /** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
 async function inspectServer(layout, search, pm2Home) {
     const standing = nearestExisting(layout.base);
-    assertWritable(layout.base, standing);
+    assertWritable(layout.base);
+    assertPm2HomeWritable(pm2Home);
     assertTrusted(layout);
     const { bavail, bsize, ffree } = await (0,promises_namespaceObject.statfs)(standing);
     const { found, searched } = search;
@@ -6933,6 +7419,7 @@ async function inspectServer(layout, search, pm2Home) {
         user: (0,external_node_os_namespaceObject.userInfo)().username,
         home: (0,external_node_os_namespaceObject.homedir)(),
         path: layout.base,
+        identity: identityOf(layout.base, standing),
         pm2: found && { ...found, home: pm2Home, running: (await daemonPid(pm2Home)) !== null },
         // For the error message alone, and long.
         searched: found === null ? searched : [],
@@ -6945,19 +7432,13 @@ async function inspectServer(layout, search, pm2Home) {
         now: new Date().toISOString(),
     };
 }
-function assertWritable(base, standing) {
-    try {
-        (0,external_node_fs_namespaceObject.accessSync)(standing, external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK);
-    }
-    catch (cause) {
-        const { username } = (0,external_node_os_namespaceObject.userInfo)();
-        throw new failure_Failure('path-not-writable', `${username} may not write in ${standing}`, {
-            remedy: standing === base
-                ? `Give the folder to the user that logs in: sudo chown -R ${username} ${base}`
-                : `Make the folder for the user that logs in: sudo install -d -o ${username} ${base}`,
-            cause,
-        });
-    }
+/**
+ * By the boot, not by /etc/machine-id: machines that were cloned from one image share the latter, and the numbers of
+ * their files too.
+ */
+function identityOf(base, standing) {
+    const { dev, ino } = (0,external_node_fs_namespaceObject.statSync)(standing, { bigint: true });
+    return [bootId(), dev, ino, (0,external_node_path_namespaceObject.relative)(standing, base)].join(':');
 }
 /** The C library that native modules link to, or null where it is not glibc (musl). */
 function glibcVersion() {
@@ -7110,9 +7591,9 @@ function createOperations({ base, appName, binPath, agentFile }) {
             commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
             compare: (params, { body }) => compare(layout, params, body),
             rehearse: async (params) => rehearse({ layout, appName }, params, await running()),
-            audit: async ({ id }, { alive }) => {
+            audit: async ({ id, repair }, { alive }) => {
                 await existing(id);
-                return auditRelease(layout, id, alive);
+                return readableByOthers(() => auditRelease(layout, id, repair, alive));
             },
             verify: async ({ id, said }, { alive }) => {
                 await existing(id);

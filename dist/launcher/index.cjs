@@ -246,6 +246,43 @@ function closeAfter(response) {
     response.setHeader('Connection', 'close');
 }
 
+;// CONCATENATED MODULE: ./build/launcher/addresses.js
+/** What the address of a request to a Next.js app asks for (14.2, 15.5, 16.4). */
+
+const STATIC = '/_next/static/';
+/**
+ * The static file's path below the static folder, whatever base path or asset prefix comes before. Undefined for
+ * every other address, and for one that no build makes.
+ */
+function staticName(url) {
+    const [path] = split(url);
+    const at = path.indexOf(STATIC);
+    if (at < 0)
+        return undefined;
+    try {
+        const name = decodeURIComponent(path.slice(at + STATIC.length));
+        const safe = name !== '' && !name.includes('\0') && external_node_path_namespaceObject.posix.normalize(`/${name}`) === `/${name}`;
+        return safe ? name : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+/** The deployment id of the page that asks for a static file, if it has one. */
+function deploymentOf(url) {
+    return split(url)[1].get('dpl');
+}
+/** The address of the image that the optimizer is asked for, if it is one of this site. */
+function imageSource(url) {
+    const [path, query] = split(url);
+    const source = path.endsWith('/_next/image') ? query.get('url') : null;
+    return source?.startsWith('/') ? source : undefined;
+}
+function split(url) {
+    const [path = '', query = ''] = url.split('?');
+    return [path, new URLSearchParams(query)];
+}
+
 ;// CONCATENATED MODULE: ./build/launcher/configured-headers.js
 /**
  * Lists the headers that Next.js itself would send with a file (14.2, 15.5, 16.4), in the order of the rules:
@@ -381,6 +418,7 @@ function sameContent(a, b) {
 ;// CONCATENATED MODULE: ./build/launcher/send-file.js
 
 
+const SHORT_LIFE = 'public, max-age=0, must-revalidate';
 const TYPES = {
     '.js': 'application/javascript; charset=UTF-8',
     '.mjs': 'application/javascript; charset=UTF-8',
@@ -429,7 +467,7 @@ function sendFile(file, headers, request, response) {
             response.setHeader('Content-Type', TYPES[(0,external_node_path_namespaceObject.extname)(file).toLowerCase()] ?? 'application/octet-stream');
             for (const [name, value] of headers)
                 response.setHeader(name, value);
-            response.setHeader('Cache-Control', 'public, max-age=0, must-revalidate');
+            response.setHeader('Cache-Control', SHORT_LIFE);
             // Of what was opened: by now the name may be gone.
             response.setHeader('Content-Length', (0,external_node_fs_namespaceObject.fstatSync)(descriptor).size);
         }
@@ -447,11 +485,13 @@ function sendFile(file, headers, request, response) {
 
 ;// CONCATENATED MODULE: ./build/launcher/other-releases.js
 /**
- * Static files that the app behind this worker cannot answer for, or not rightly. Next.js lists its files when it
- * boots (14.2, 15.5, 16.4), and while one release replaces another a page of one asks the workers of the other. A
- * name says which content is meant only where all releases agree: `_buildManifest.js` of a fixed build id has another
- * content in each.
+ * Requests of other releases' pages that the app behind this worker cannot answer, or not rightly. While one release
+ * replaces another, a page of one asks the workers of the other.
+ *
+ * Next.js lists its static files when it boots (14.2, 15.5, 16.4). A file's name says which content is meant only where
+ * all releases agree: `_buildManifest.js` of a fixed build id has another content in each.
  */
+
 
 
 
@@ -465,7 +505,7 @@ function otherReleases({ directory }) {
     const others = buildsBeside(directory);
     /** The build whose file answers in the app's place, if there is one. */
     const inPlaceOfApp = (url) => {
-        const { name, deployment } = staticFile(url);
+        const name = staticName(url);
         if (own === null || name === undefined)
             return undefined;
         const { builds, agreed } = others();
@@ -479,6 +519,7 @@ function otherReleases({ directory }) {
         }
         if (ours)
             holders.unshift(own);
+        const deployment = deploymentOf(url);
         const [meant, ...more] = holders.filter(({ deploymentId }) => deployment !== null && deploymentId === deployment);
         // The deployment id makes the address the app's alone.
         if (meant === own && more.length === 0)
@@ -491,10 +532,14 @@ function otherReleases({ directory }) {
         const url = request.url ?? '';
         const image = imageSource(url);
         const build = inPlaceOfApp(image ?? url);
-        // The optimizer finds the app's own images alone. Others are sent as they are.
-        if (build === undefined || (image !== undefined && build === own))
+        if (build === undefined)
             return false;
-        const file = (0,external_node_path_namespaceObject.join)(build.staticFolder, staticFile(image ?? url).name ?? '');
+        if (build === own) {
+            keepFromCaches(response);
+            return false;
+        }
+        // An image is sent as it is: the app's optimizer would not find it.
+        const file = (0,external_node_path_namespaceObject.join)(build.staticFolder, staticName(image ?? url) ?? '');
         sendFile(file, configuredHeaders(build.headers, request), request, response);
         return true;
     };
@@ -531,31 +576,12 @@ function buildsBeside(directory) {
         return others;
     };
 }
-const STATIC = '/_next/static/';
-/**
- * The static file that an address names: the part below the static folder, whatever base path or asset prefix comes
- * before, and undefined for anything odd.
- */
-function staticFile(url) {
-    const [path = '', query = ''] = url.split('?');
-    const at = path.indexOf(STATIC);
-    const deployment = new URLSearchParams(query).get('dpl');
-    if (at < 0)
-        return { name: undefined, deployment };
-    try {
-        const name = decodeURIComponent(path.slice(at + STATIC.length));
-        const safe = name !== '' && !name.includes('\0') && external_node_path_namespaceObject.posix.normalize(`/${name}`) === `/${name}`;
-        return { name: safe ? name : undefined, deployment };
-    }
-    catch {
-        return { name: undefined, deployment };
-    }
-}
-/** The image of this site that the optimizer is asked for, if this is such a request. */
-function imageSource(url) {
-    const [path = '', query = ''] = url.split('?');
-    const source = path.endsWith('/_next/image') ? new URLSearchParams(query).get('url') : null;
-    return source?.startsWith('/') ? source : undefined;
+/** Lets no cache reuse the app's answer without asking again, whatever the app says about it. */
+function keepFromCaches(response) {
+    const setHeader = response.setHeader;
+    response.setHeader = function (name, value) {
+        return setHeader.call(this, name, name.toLowerCase() === 'cache-control' ? SHORT_LIFE : value);
+    };
 }
 /** A file that is gone, or cannot be read, has no other content. */
 function sameFile(name, a, b) {

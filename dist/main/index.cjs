@@ -55459,18 +55459,18 @@ function appNameFromPackage(packageName) {
 const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=/;
 const blankOrComment = /^\s*(?:#.*)?$/;
 const quoted = /[ \t]*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')/sy;
-const escapes = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\' };
+const escapes = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\', $: '$' };
 /**
  * Reads dotenv text: `KEY=value` lines, `export ` before the key, `#` comments.
  *
  * - Unquoted: trimmed, up to a `#` that follows white space.
- * - 'Single quoted': as it stands. "Double quoted": with \n, \r, \t, \" and \\. Both may span lines.
+ * - 'Single quoted': as it stands. "Double quoted": with \n, \r, \t, \", \$ and \\. Both may span lines.
  * - `$NAME` is not expanded; of a key given twice the last value counts.
  */
 function parseDotenv(text) {
     const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/);
     const whole = lines.join('\n');
-    const values = [];
+    const assignments = [];
     const problems = [];
     let next = 0;
     for (let index = 0; index < lines.length; index += 1) {
@@ -55486,7 +55486,7 @@ function parseDotenv(text) {
         }
         const rest = line.slice(head.length);
         if (!/^[ \t]*["']/.test(rest)) {
-            values.push([key, rest.replace(/\s#.*$/, '').trim()]);
+            assignments.push({ key, value: rest.replace(/\s#.*$/, '').trim(), quote: '' });
             continue;
         }
         quoted.lastIndex = start + head.length;
@@ -55502,11 +55502,17 @@ function parseDotenv(text) {
             problems.push({ line: index + 1, expected: 'nothing but a comment after the closing quote' });
             continue;
         }
-        values.push([key, double === undefined ? (single ?? '') : dotenv_unescape(double)]);
+        assignments.push(double === undefined
+            ? { key, value: single ?? '', quote: "'" }
+            : { key, value: dotenv_unescape(double), quote: '"' });
         index += literal.split('\n').length - 1;
         next = end + after.length + 1;
     }
-    return { values: Object.fromEntries(values), problems };
+    return {
+        values: Object.fromEntries(assignments.map(({ key, value }) => [key, value])),
+        assignments,
+        problems,
+    };
 }
 /** A backslash before any other character stays: `"C:\dir"` means what it shows. */
 function dotenv_unescape(text) {
@@ -55840,6 +55846,85 @@ function readHealthCheck(reader) {
         url,
         origin: origin ?? (url === undefined ? undefined : requestOrigin(new URL(url).origin)),
     };
+}
+
+;// CONCATENATED MODULE: ./build/inputs/next-dotenv.js
+/** Where Next.js would read the input `env` differently, were it a `.env` file: people paste one for the other. */
+
+/** dotenv 16.3, as @next/env 14 to 16 has it. Tried where a line begins. */
+const LINE = /\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:#.*)?$/my;
+/** One sentence for each variable, without anything of its value. */
+function dotenvDoubts(text) {
+    const { assignments } = parseDotenv(text);
+    const next = readAsNext(text.replace(/^\uFEFF/, ''));
+    return [...new Map(assignments.map((each) => [each.key, each])).values()]
+        .filter(({ key, value }) => next.get(key) !== value)
+        .map((each) => {
+        const reason = reasonOf(each, next.get(each.key));
+        return `Input \`env\`: in a .env file Next.js would read ${each.key} differently: ${reason}. ${adviceFor(each)}`;
+    });
+}
+/** The values; undefined for one that depends on other variables. */
+function readAsNext(text) {
+    const lines = text.replace(/\r\n?/g, '\n');
+    const found = new Map();
+    for (let at = 0; at < lines.length;) {
+        LINE.lastIndex = at;
+        const [, key, given = ''] = LINE.exec(lines) ?? [];
+        let end = LINE.lastIndex;
+        if (key === undefined) {
+            // What begins with the same blanks fails alike.
+            const blanks = /\S/g;
+            blanks.lastIndex = at;
+            end = blanks.exec(lines) === null ? lines.length : blanks.lastIndex;
+        }
+        else
+            found.set(key, expanded(unquoted(given.trim())));
+        const isLineStart = end > at && lines[end - 1] === '\n';
+        const lineEnd = lines.indexOf('\n', end);
+        at = isLineStart ? end : lineEnd < 0 ? lines.length : lineEnd + 1;
+    }
+    return found;
+}
+function unquoted(text) {
+    const bare = text.replace(/^(['"`])([\s\S]*)\1$/gm, '$2');
+    return text.startsWith('"') ? bare.replace(/\\n/g, '\n').replace(/\\r/g, '\r') : bare;
+}
+/** It looks at the last `$` that has no backslash: where no name follows that one, it leaves all of them. */
+function expanded(text) {
+    const last = [...text.matchAll(/(?<!\\)\$/g)].at(-1)?.index;
+    if (last !== undefined && /^\$\{?\w/.test(text.slice(last)))
+        return undefined;
+    return text.replaceAll('\\$', '$');
+}
+function reasonOf({ quote, value }, next) {
+    if (next === undefined)
+        return 'it replaces `$NAME` by the value of NAME, or does not see the variable';
+    if (quote === '' && value.startsWith('`'))
+        return 'it takes backticks for quotes';
+    if (quote === '' && value.includes('#'))
+        return 'it ends a value without quotes at `#`';
+    if (value.includes('\\$'))
+        return 'it reads `\\$` as `$`';
+    if (quote === '"')
+        return 'in double quotes it knows `\\n`, `\\r` and `\\$` alone';
+    return 'it ends the quotes elsewhere';
+}
+const SPELLINGS = [
+    ['single quotes', (value) => `'${value}'`],
+    ['double quotes', (value) => `"${value}"`],
+    ['double quotes, with `\\$` for each `$`', (value) => `"${value.replaceAll('$', '\\$')}"`],
+    ['no quotes', (value) => value],
+];
+function adviceFor({ value }) {
+    const same = SPELLINGS.find(([, spell]) => {
+        const text = `A=${spell(value)}`;
+        const { values, problems } = parseDotenv(text);
+        return problems.length === 0 && values['A'] === value && readAsNext(text).get('A') === value;
+    });
+    return same === undefined
+        ? 'No spelling means the same to both.'
+        : `To mean the same to both, write its value in ${same[0]}.`;
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/defaults.js
@@ -56258,6 +56343,7 @@ function decoded(text) {
 
 
 
+
 const linesOrColons = /[\n:]/;
 /**
  * Reads and checks every input.
@@ -56303,7 +56389,7 @@ function readInputs(env) {
         run,
     };
     reader.finish();
-    return { ...settings, warnings: warningsOf(settings) };
+    return { ...settings, warnings: [...warningsOf(settings), ...dotenvDoubts(reader.verbatim('env') ?? '')] };
 }
 
 ;// CONCATENATED MODULE: external "node:v8"
@@ -57305,6 +57391,13 @@ function formatBytes(bytes) {
         [value, unit] = [value / 1000, unit + 1];
     return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
+const MOST_LISTED = 5;
+/** The first few names of a list. @param count of all of them, where not all are given */
+function listed(names, count = names.length) {
+    const shown = names.slice(0, MOST_LISTED);
+    const more = count - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
 function plural(count, noun) {
     return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
@@ -57388,7 +57481,7 @@ function* childrenIn({ layer, directory }, path) {
         yield [name, { place: { layer, directory }, entry: undefined, folder: layer }];
         return;
     }
-    for (const entry of listed(directory)) {
+    for (const entry of layers_listed(directory)) {
         const name = decode(entry.name, path);
         const folder = folderOf(layer, entry, (0,external_node_path_namespaceObject.join)(directory, name), external_node_path_namespaceObject.posix.join(path, name));
         yield [name, { place: { layer, directory }, entry, folder }];
@@ -57407,7 +57500,7 @@ function folderOf(layer, entry, source, path) {
         return undefined;
     return { source: real, prefix: path, linkedIn: layer.linkedIn, linkedFrom };
 }
-function listed(directory) {
+function layers_listed(directory) {
     try {
         return (0,external_node_fs_namespaceObject.readdirSync)(directory, { withFileTypes: true, encoding: 'buffer' });
     }
@@ -58117,23 +58210,6 @@ function assertSafeLink({ path, target }) {
         throw new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
     }
 }
-/** Below `distDir`: ISR pages (Next 14 overwrites them in place), the route cache (15, 16), the data cache. */
-const WRITTEN = /^\/(cache|server\/(app|pages|route-cache))\//;
-/** The same where nobody knows what `distDir` is. */
-const LIKE_WRITTEN = /(^|\/)(cache|server\/(app|pages|route-cache))\//;
-const CODE = /\.(js|mjs|cjs|map|nft\.json)$|(^|\/)node_modules\//;
-/**
- * Whether a running Next.js may write the file. Such files are copied between releases, never linked, and may
- * differ from the manifest later.
- * @param distDir relative to the release's root; null for a release that was made before it was kept
- */
-function isWritableAtRunTime(path, distDir) {
-    if (CODE.test(path))
-        return false;
-    if (distDir === null)
-        return LIKE_WRITTEN.test(path);
-    return path.startsWith(`${distDir}/`) && WRITTEN.test(path.slice(distDir.length));
-}
 
 ;// CONCATENATED MODULE: ./build/phases/hosts.js
 /** The servers of a run: one, or several behind a load balancer. */
@@ -58171,6 +58247,19 @@ function checkEach(hosts, check) {
         catch (error) {
             throw named(name, failure_Failure.from(error));
         }
+    }
+}
+/** @throws Failure `same-host` when two of them are the same folder of the same machine */
+function assertDistinct(hosts) {
+    const known = new Map();
+    for (const { name, facts } of hosts) {
+        const other = known.get(facts.identity);
+        if (other !== undefined) {
+            throw new failure_Failure('same-host', `"${other}" and "${name}" are the same folder "${facts.path}" of one server.`, {
+                remedy: 'Name each server once in `host`.',
+            });
+        }
+        known.set(facts.identity, name);
     }
 }
 async function settled(promise) {
@@ -59148,6 +59237,8 @@ const serverFacts = object({
     home: string,
     /** Absolute path of the app's folder. */
     path: string,
+    /** Tells this folder on this machine from every other, whatever both are called. */
+    identity: string,
     pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
     /** Where PM2 was looked for; empty where it was found. */
     searched: guards_list(string),
@@ -59244,6 +59335,14 @@ const offered = {
     /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
     distDir: string,
 };
+/** Files that an app has written into its own release, and that go with it. */
+const writtenInRelease = object({
+    release: messages_releaseId,
+    /** The first of them, relative to the app; a folder ends with a slash. */
+    paths: guards_list(string),
+    /** Of all paths. */
+    count: count,
+});
 /** What a run would meet, and what that does to it. */
 const finding = object({
     /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
@@ -59352,8 +59451,22 @@ const operations = {
         }),
         result: object({ findings: guards_list(finding), pruned: guards_list(messages_releaseId) }),
     },
-    /** Proves every file of a release by its hash. */
-    audit: { params: object({ id: messages_releaseId }), result: object({ files: count, bytes: count }) },
+    /** Proves every file of a release by its hash, and puts back what is missing or damaged. */
+    audit: {
+        params: object({
+            id: messages_releaseId,
+            /** False: changes nothing, and tells what would be put back. */
+            repair: guards_boolean,
+        }),
+        result: object({
+            files: count,
+            bytes: count,
+            /** Paths that were put back from other releases. */
+            healed: guards_list(string),
+            /** Paths outside of code that are not what arrived. */
+            changed: guards_list(string),
+        }),
+    },
     /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
     verify: {
         params: object({ id: messages_releaseId, said }),
@@ -59382,6 +59495,8 @@ const operations = {
             kept: guards_list(messages_releaseId),
             /** Who holds the lock, and cleans up afterwards: nothing was done. */
             leftTo: nullable(string),
+            /** What the app wrote into releases that serve no more; told once for each time that they served. */
+            written: guards_list(writtenInRelease),
         }),
     },
 };
@@ -59401,16 +59516,33 @@ const reply = object({
 ;// CONCATENATED MODULE: ./build/phases/cleanup.js
 /** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
 
-async function cleanUp({ inputs, activation }, host) {
+async function cleanUp({ inputs, activation }, host, log) {
     const params = { keep: inputs.keepReleases, activation };
-    const { removed, inUse, kept, leftTo } = await host.agent().call('cleanup', params);
+    const { removed, inUse, kept, written, leftTo } = await host.agent().call('cleanup', params);
     if (leftTo !== null)
         return { value: undefined, detail: `left to the deploy that is running: ${leftTo}` };
+    for (const each of written)
+        log.warning(`${cleanup_describe(each)} ${remedy(each)}`);
     const busy = inUse.length === 0 ? '' : `, ${inUse.join(', ')} still in use`;
-    return {
-        value: undefined,
-        detail: `removed ${plural(removed.length, 'release')}, kept ${kept.length}${busy}`,
-    };
+    const counts = `removed ${plural(removed.length, 'release')}, kept ${kept.length}${busy}`;
+    return { value: undefined, detail: [counts, ...written.map(cleanup_describe)].join('; ') };
+}
+function cleanup_describe({ release, paths, count }) {
+    return `The app wrote into release ${release}, which no longer serves: ${listed(paths, count)}.`;
+}
+function remedy({ release }) {
+    return ('The live release does not have these files, and a later cleanup deletes them with their release. ' +
+        'Name the folders in `shared-dirs`, or the files in `shared-files`, and copy what you need from ' +
+        `releases/${release} to shared.`);
+}
+
+;// CONCATENATED MODULE: ./build/phases/discard.js
+/** Never throws: the next cleanup removes what could not be reached. @param remove its files too */
+async function discard(hosts, id, remove) {
+    await Promise.all(hosts.map((host) => host
+        .agent()
+        .call('discard', { id, remove })
+        .catch(() => undefined)));
 }
 
 ;// CONCATENATED MODULE: ./build/phases/health-check.js
@@ -59712,6 +59844,7 @@ async function verify(host, id, said) {
 
 
 
+
 /** @throws Failure while nothing live has been touched */
 async function bringLive(plan, hosts, pipeline, goal) {
     const { inputs } = plan;
@@ -59720,7 +59853,7 @@ async function bringLive(plan, hosts, pipeline, goal) {
     if (inputs.candidateCheck) {
         const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release, inputs.app.said)));
         await verified.catch(async (error) => {
-            await discard(hosts, goal, true);
+            await takeBack(hosts, goal, true);
             throw error;
         });
     }
@@ -59732,8 +59865,8 @@ async function bringLive(plan, hosts, pipeline, goal) {
     // A host that is out of reach may serve it: then the next run has to find it everywhere, to know what happened.
     const unknown = outcome.hosts.some(({ live }) => live === null);
     if (!outcome.succeeded)
-        await discard(hosts, goal, !unknown);
-    await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(plan, host))).catch((error) => {
+        await takeBack(hosts, goal, !unknown);
+    await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(plan, host, log.log))).catch((error) => {
         const { message } = failure_Failure.from(error);
         pipeline.log.info(`cleanup failed, which changes nothing about what is live: ${message}`);
     });
@@ -59793,13 +59926,9 @@ function notReached({ name, facts: { serving } }) {
     return { name, verdict: keptVerdict(serving, null), failure: null };
 }
 /** What failed is no release to go back to any more; one that was good before stays so. @param remove its files too */
-async function discard(hosts, { kind, release }, remove) {
-    if (kind !== 'deploy')
-        return;
-    await Promise.all(hosts.map((host) => host
-        .agent()
-        .call('discard', { id: release, remove })
-        .catch(() => undefined)));
+async function takeBack(hosts, { kind, release }, remove) {
+    if (kind === 'deploy')
+        await discard(hosts, release, remove);
 }
 
 ;// CONCATENATED MODULE: external "node:child_process"
@@ -61100,8 +61229,10 @@ function stateOf({ id, live, left, activatedAt }, releases) {
 
 
 
+
 /**
- * Chooses the release, and has every file of it proven on every host.
+ * Chooses the release, and has every file of it proven on every host. A file outside of code that the app changed is a
+ * warning: the release can serve with it, as it did before.
  * @throws Failure `unknown-release`, `no-release-to-go-back-to`, `release-damaged`
  */
 async function chooseRelease(plan, hosts, pipeline) {
@@ -61113,13 +61244,25 @@ async function chooseRelease(plan, hosts, pipeline) {
         const where = hosts.length === 1 ? 'the server' : 'every host';
         throw new failure_Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy });
     }
-    await onEach(hosts, plan.inputs.maxParallel, pipeline, (host) => host.agent().call('audit', { id })).catch((error) => {
+    const { dryRun, maxParallel } = plan.inputs;
+    await onEach(hosts, maxParallel, pipeline, async (host, { log }) => tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
         const failure = failure_Failure.from(error);
         if (failure.code !== 'release-damaged')
             throw failure;
         throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` });
     });
     return { release: id, replaces: named === undefined ? agreed(histories.map(currentIn)) : null };
+}
+function tell(id, { healed, changed }, dryRun, log) {
+    if (healed.length > 0) {
+        const done = dryRun ? 'A rollback restores them' : 'They were restored';
+        const what = `Files of release ${id} were missing or damaged: ${listed(healed)}.`;
+        log.warning(`${what} ${done} from the other releases on the server.`);
+    }
+    if (changed.length > 0) {
+        log.warning(`Files of release ${id} are not as they were uploaded: ${listed(changed)}. The rollback uses them as they are. ` +
+            'If the app writes them, name them in `shared-files` or their folders in `shared-dirs`.');
+    }
 }
 async function commonReleases(plan, hosts, pipeline) {
     const histories = await historiesOf(plan, hosts, pipeline);
@@ -61310,10 +61453,11 @@ function createPipeline(log) {
     const on = (host) => {
         const named = (line) => (host === null ? line : `${host}: ${line}`);
         const info = (line) => log.info(named(line));
+        const warning = (line) => log.warning(named(line));
         const debug = (line) => log.debug(() => named(line()));
         return {
             rows,
-            log: { ...log, info, debug },
+            log: { ...log, info, warning, debug },
             on,
             async run(phase, act) {
                 const startedAt = Date.now();
@@ -61594,7 +61738,7 @@ async function rehearse(hosts, { inputs }, known, pipeline, act) {
     const outcomes = await onEach(hosts, inputs.maxParallel, pipeline, (host, log) => log.run('rehearse', async () => {
         const rehearsal = await act(host, log.log);
         for (const finding of rehearsal.findings)
-            tell(finding, host.name, log.log);
+            rehearse_tell(finding, log.log);
         const { name, facts } = host;
         const value = { name, live: facts.serving, rehearsal, status: 'kept', ...NOTHING_MORE };
         return { value, detail: rehearse_describe(rehearsal) };
@@ -61620,12 +61764,12 @@ function rehearse_listOf({ files }) {
         .map(({ path, size }) => `would send ${path} (${formatBytes(size)})`);
     return files.length > MOST_LINES ? [...lines, `…and ${files.length - MOST_LINES} more`] : lines;
 }
-function tell({ effect, message, remedy }, host, log) {
+function rehearse_tell({ effect, message, remedy }, log) {
     const line = [message.replace(/\.$/, ''), ...(remedy === null ? [] : [remedy])].join('. ');
     if (effect === 'waits' || effect === 'recovers')
         log.info(line);
     else
-        log.warning(host === null ? line : `${host}: ${line}`);
+        log.warning(line);
 }
 function rehearse_describe({ sending, pruned, findings }) {
     const parts = ['dry run'];
@@ -61705,6 +61849,7 @@ function status_describe({ releases, workers, lock, interrupted }) {
 
 
 
+
 /**
  * Sends the release to all hosts, under one id.
  * @param onSent told of content bytes that went over the wire, also where the upload fails later
@@ -61714,7 +61859,18 @@ async function uploadToAll(plan, hosts, output, { manifest, packer }, pipeline, 
     const sendToEach = async () => {
         const id = hosts.length > 1 ? await agreeOnId(hosts, maxParallel, pipeline) : null;
         const release = { plan, output, manifest, packer, id, onSent };
-        return onEach(hosts, maxParallel, pipeline, (host, log) => log.run('upload', () => upload(release, host, log.log)));
+        const complete = [];
+        const sending = onEach(hosts, maxParallel, pipeline, async (host, log) => {
+            const sent = await log.run('upload', () => upload(release, host, log.log));
+            complete.push(host);
+            return sent;
+        });
+        return sending.catch(async (error) => {
+            // Where it is not complete, the id may be another deploy's.
+            if (id !== null)
+                await discard(complete, id, true);
+            throw error;
+        });
     };
     const uploaded = await sendToEach().finally(() => packer.close());
     const sum = (of) => uploaded.reduce((total, one) => total + of(one), 0);
@@ -61791,6 +61947,10 @@ function* remarks({ losses, arrivedBytes }, leftOut) {
  * the PATH that the user's own shell has, so both sides search: the shell line for Node, the agent for PM2.
  */
 
+/** Where the shell line leaves the PATH of the user's login shell for the agent. */
+const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
+/** The login shell may wait for ever for something, in s. */
+const LOGIN_SHELL_TIMEOUT = 5;
 /** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
 const versionFolders = [
     '.nvm/versions/node/*/bin',
@@ -61808,6 +61968,14 @@ const systemVersionFolders = [
     '/usr/local/nvm/versions/node/*/bin',
     '/opt/nvm/versions/node/*/bin',
     '/home/linuxbrew/.linuxbrew/opt/node@*/bin',
+    '/usr/local/lib/nodejs/*/bin',
+    '/opt/node-*/bin',
+    '/opt/nodejs/*/bin',
+    // aaPanel, Plesk, cPanel, CloudLinux
+    '/www/server/nodejs/*/bin',
+    '/opt/plesk/node/*/bin',
+    '/opt/cpanel/ea-nodejs*/bin',
+    '/opt/alt/alt-nodejs*/root/usr/bin',
 ];
 /** Below the home, single folders of programs: of version managers, of npm's prefix, of package managers. */
 const homeFolders = [
@@ -61825,6 +61993,8 @@ const homeFolders = [
     '.yarn/bin',
     '.bun/bin',
     '.linuxbrew/bin',
+    '.nodebrew/current/bin',
+    '.nix-profile/bin',
 ];
 const systemFolders = [
     '/usr/local/bin',
@@ -61834,6 +62004,8 @@ const systemFolders = [
     '/home/linuxbrew/.linuxbrew/bin',
     '/snap/bin',
     '/snap/node/current/bin',
+    '/nix/var/nix/profiles/default/bin',
+    '/run/current-system/sw/bin',
 ];
 /** @param searched every file that was looked for, with what was wrong with those that are there */
 function nodeMissing(searched) {
@@ -61946,8 +62118,8 @@ const OLDEST_NODE = 18;
 /** V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24). */
 const LEAN = '--max-semi-space-size=2';
 /**
- * Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the usual places, of several
- * versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
+ * Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the PATH of the user's login
+ * shell, the usual places, of several versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
  */
 function findNode(sentinel, binPath, code) {
     const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).brotliDecompressSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
@@ -61955,8 +62127,9 @@ function findNode(sentinel, binPath, code) {
         ...binPath.map((folder) => `${shellWord(folder)}/node`),
         '"$d"',
         '"$(command -v node 2>/dev/null)"',
-        ...homeFolders.map((folder) => `"$HOME"/${folder}/node`),
     ];
+    const inHome = homeFolders.map((folder) => `"$HOME"/${folder}/node`);
+    const mark = `${sentinel}-path`;
     const versions = [...versionFolders.map((folder) => `"$HOME"/${folder}`), ...systemVersionFolders];
     return [
         't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; ' +
@@ -61968,6 +62141,11 @@ function findNode(sentinel, binPath, code) {
         'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
         'case "$d" in */node*) ;; *) d="" ;; esac',
         `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
+        // The files that a login shell reads may print anything, and may not end.
+        `${LOGIN_PATH}="$(timeout -s KILL ${LOGIN_SHELL_TIMEOUT} "$SHELL" -lic "echo; echo ${mark}; exec printenv PATH" ` +
+            `2>/dev/null </dev/null | sed -n "/^${mark}$/{n;p;q;}")"; export ${LOGIN_PATH}`,
+        `o="$IFS"; IFS=:; set -f; for n in $${LOGIN_PATH}; do t "$n/node"; done; set +f; IFS="$o"`,
+        `for n in ${inHome.join(' ')}; do t "$n"; done`,
         ...versions.map((folder) => `r ${folder}/node`),
         `for n in ${systemFolders.map((folder) => `${folder}/node`).join(' ')}; do t "$n"; done`,
         `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
@@ -63452,7 +63630,7 @@ async function connect_connect(plan, settings, pipeline) {
         name: plan.hosts.length > 1 ? connect_nameOf(address) : null,
     }));
     try {
-        return await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
+        const hosts = await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
             const open = () => openSession(plan, address, settings, log.log);
             const session = await log.run('connect', async () => {
                 const value = await patiently(() => onceMore(open, log.log.info), log.log.info, settings.patienceMs ?? 0);
@@ -63462,6 +63640,8 @@ async function connect_connect(plan, settings, pipeline) {
             opened.push(host);
             return host;
         });
+        assertDistinct(hosts);
+        return hosts;
     }
     catch (error) {
         for (const host of opened)

@@ -52514,18 +52514,18 @@ function appNameFromPackage(packageName) {
 const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=/;
 const blankOrComment = /^\s*(?:#.*)?$/;
 const quoted = /[ \t]*(?:"((?:[^"\\]|\\.)*)"|'([^']*)')/sy;
-const escapes = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\' };
+const escapes = { n: '\n', r: '\r', t: '\t', '"': '"', '\\': '\\', $: '$' };
 /**
  * Reads dotenv text: `KEY=value` lines, `export ` before the key, `#` comments.
  *
  * - Unquoted: trimmed, up to a `#` that follows white space.
- * - 'Single quoted': as it stands. "Double quoted": with \n, \r, \t, \" and \\. Both may span lines.
+ * - 'Single quoted': as it stands. "Double quoted": with \n, \r, \t, \", \$ and \\. Both may span lines.
  * - `$NAME` is not expanded; of a key given twice the last value counts.
  */
 function parseDotenv(text) {
     const lines = text.replace(/^\uFEFF/, '').split(/\r\n|\n|\r/);
     const whole = lines.join('\n');
-    const values = [];
+    const assignments = [];
     const problems = [];
     let next = 0;
     for (let index = 0; index < lines.length; index += 1) {
@@ -52541,7 +52541,7 @@ function parseDotenv(text) {
         }
         const rest = line.slice(head.length);
         if (!/^[ \t]*["']/.test(rest)) {
-            values.push([key, rest.replace(/\s#.*$/, '').trim()]);
+            assignments.push({ key, value: rest.replace(/\s#.*$/, '').trim(), quote: '' });
             continue;
         }
         quoted.lastIndex = start + head.length;
@@ -52557,11 +52557,17 @@ function parseDotenv(text) {
             problems.push({ line: index + 1, expected: 'nothing but a comment after the closing quote' });
             continue;
         }
-        values.push([key, double === undefined ? (single ?? '') : dotenv_unescape(double)]);
+        assignments.push(double === undefined
+            ? { key, value: single ?? '', quote: "'" }
+            : { key, value: dotenv_unescape(double), quote: '"' });
         index += literal.split('\n').length - 1;
         next = end + after.length + 1;
     }
-    return { values: Object.fromEntries(values), problems };
+    return {
+        values: Object.fromEntries(assignments.map(({ key, value }) => [key, value])),
+        assignments,
+        problems,
+    };
 }
 /** A backslash before any other character stays: `"C:\dir"` means what it shows. */
 function dotenv_unescape(text) {
@@ -52895,6 +52901,85 @@ function readHealthCheck(reader) {
         url,
         origin: origin ?? (url === undefined ? undefined : requestOrigin(new URL(url).origin)),
     };
+}
+
+;// CONCATENATED MODULE: ./build/inputs/next-dotenv.js
+/** Where Next.js would read the input `env` differently, were it a `.env` file: people paste one for the other. */
+
+/** dotenv 16.3, as @next/env 14 to 16 has it. Tried where a line begins. */
+const LINE = /\s*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)(\s*'(?:\\'|[^'])*'|\s*"(?:\\"|[^"])*"|\s*`(?:\\`|[^`])*`|[^#\r\n]+)?\s*(?:#.*)?$/my;
+/** One sentence for each variable, without anything of its value. */
+function dotenvDoubts(text) {
+    const { assignments } = parseDotenv(text);
+    const next = readAsNext(text.replace(/^\uFEFF/, ''));
+    return [...new Map(assignments.map((each) => [each.key, each])).values()]
+        .filter(({ key, value }) => next.get(key) !== value)
+        .map((each) => {
+        const reason = reasonOf(each, next.get(each.key));
+        return `Input \`env\`: in a .env file Next.js would read ${each.key} differently: ${reason}. ${adviceFor(each)}`;
+    });
+}
+/** The values; undefined for one that depends on other variables. */
+function readAsNext(text) {
+    const lines = text.replace(/\r\n?/g, '\n');
+    const found = new Map();
+    for (let at = 0; at < lines.length;) {
+        LINE.lastIndex = at;
+        const [, key, given = ''] = LINE.exec(lines) ?? [];
+        let end = LINE.lastIndex;
+        if (key === undefined) {
+            // What begins with the same blanks fails alike.
+            const blanks = /\S/g;
+            blanks.lastIndex = at;
+            end = blanks.exec(lines) === null ? lines.length : blanks.lastIndex;
+        }
+        else
+            found.set(key, expanded(unquoted(given.trim())));
+        const isLineStart = end > at && lines[end - 1] === '\n';
+        const lineEnd = lines.indexOf('\n', end);
+        at = isLineStart ? end : lineEnd < 0 ? lines.length : lineEnd + 1;
+    }
+    return found;
+}
+function unquoted(text) {
+    const bare = text.replace(/^(['"`])([\s\S]*)\1$/gm, '$2');
+    return text.startsWith('"') ? bare.replace(/\\n/g, '\n').replace(/\\r/g, '\r') : bare;
+}
+/** It looks at the last `$` that has no backslash: where no name follows that one, it leaves all of them. */
+function expanded(text) {
+    const last = [...text.matchAll(/(?<!\\)\$/g)].at(-1)?.index;
+    if (last !== undefined && /^\$\{?\w/.test(text.slice(last)))
+        return undefined;
+    return text.replaceAll('\\$', '$');
+}
+function reasonOf({ quote, value }, next) {
+    if (next === undefined)
+        return 'it replaces `$NAME` by the value of NAME, or does not see the variable';
+    if (quote === '' && value.startsWith('`'))
+        return 'it takes backticks for quotes';
+    if (quote === '' && value.includes('#'))
+        return 'it ends a value without quotes at `#`';
+    if (value.includes('\\$'))
+        return 'it reads `\\$` as `$`';
+    if (quote === '"')
+        return 'in double quotes it knows `\\n`, `\\r` and `\\$` alone';
+    return 'it ends the quotes elsewhere';
+}
+const SPELLINGS = [
+    ['single quotes', (value) => `'${value}'`],
+    ['double quotes', (value) => `"${value}"`],
+    ['double quotes, with `\\$` for each `$`', (value) => `"${value.replaceAll('$', '\\$')}"`],
+    ['no quotes', (value) => value],
+];
+function adviceFor({ value }) {
+    const same = SPELLINGS.find(([, spell]) => {
+        const text = `A=${spell(value)}`;
+        const { values, problems } = parseDotenv(text);
+        return problems.length === 0 && values['A'] === value && readAsNext(text).get('A') === value;
+    });
+    return same === undefined
+        ? 'No spelling means the same to both.'
+        : `To mean the same to both, write its value in ${same[0]}.`;
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/defaults.js
@@ -53313,6 +53398,7 @@ function decoded(text) {
 
 
 
+
 const linesOrColons = /[\n:]/;
 /**
  * Reads and checks every input.
@@ -53358,7 +53444,7 @@ function readInputs(env) {
         run,
     };
     reader.finish();
-    return { ...settings, warnings: warningsOf(settings) };
+    return { ...settings, warnings: [...warningsOf(settings), ...dotenvDoubts(reader.verbatim('env') ?? '')] };
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
@@ -53602,6 +53688,8 @@ const serverFacts = object({
     home: string,
     /** Absolute path of the app's folder. */
     path: string,
+    /** Tells this folder on this machine from every other, whatever both are called. */
+    identity: string,
     pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
     /** Where PM2 was looked for; empty where it was found. */
     searched: list(string),
@@ -53698,6 +53786,14 @@ const offered = {
     /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
     distDir: string,
 };
+/** Files that an app has written into its own release, and that go with it. */
+const writtenInRelease = object({
+    release: messages_releaseId,
+    /** The first of them, relative to the app; a folder ends with a slash. */
+    paths: list(string),
+    /** Of all paths. */
+    count: count,
+});
 /** What a run would meet, and what that does to it. */
 const finding = object({
     /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
@@ -53806,8 +53902,22 @@ const operations = {
         }),
         result: object({ findings: list(finding), pruned: list(messages_releaseId) }),
     },
-    /** Proves every file of a release by its hash. */
-    audit: { params: object({ id: messages_releaseId }), result: object({ files: count, bytes: count }) },
+    /** Proves every file of a release by its hash, and puts back what is missing or damaged. */
+    audit: {
+        params: object({
+            id: messages_releaseId,
+            /** False: changes nothing, and tells what would be put back. */
+            repair: guards_boolean,
+        }),
+        result: object({
+            files: count,
+            bytes: count,
+            /** Paths that were put back from other releases. */
+            healed: list(string),
+            /** Paths outside of code that are not what arrived. */
+            changed: list(string),
+        }),
+    },
     /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
     verify: {
         params: object({ id: messages_releaseId, said }),
@@ -53836,6 +53946,8 @@ const operations = {
             kept: list(messages_releaseId),
             /** Who holds the lock, and cleans up afterwards: nothing was done. */
             leftTo: nullable(string),
+            /** What the app wrote into releases that serve no more; told once for each time that they served. */
+            written: list(writtenInRelease),
         }),
     },
 };
@@ -53997,6 +54109,10 @@ const external_node_fs_namespaceObject = require("node:fs");
  * the PATH that the user's own shell has, so both sides search: the shell line for Node, the agent for PM2.
  */
 
+/** Where the shell line leaves the PATH of the user's login shell for the agent. */
+const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
+/** The login shell may wait for ever for something, in s. */
+const LOGIN_SHELL_TIMEOUT = 5;
 /** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
 const versionFolders = [
     '.nvm/versions/node/*/bin',
@@ -54014,6 +54130,14 @@ const systemVersionFolders = [
     '/usr/local/nvm/versions/node/*/bin',
     '/opt/nvm/versions/node/*/bin',
     '/home/linuxbrew/.linuxbrew/opt/node@*/bin',
+    '/usr/local/lib/nodejs/*/bin',
+    '/opt/node-*/bin',
+    '/opt/nodejs/*/bin',
+    // aaPanel, Plesk, cPanel, CloudLinux
+    '/www/server/nodejs/*/bin',
+    '/opt/plesk/node/*/bin',
+    '/opt/cpanel/ea-nodejs*/bin',
+    '/opt/alt/alt-nodejs*/root/usr/bin',
 ];
 /** Below the home, single folders of programs: of version managers, of npm's prefix, of package managers. */
 const homeFolders = [
@@ -54031,6 +54155,8 @@ const homeFolders = [
     '.yarn/bin',
     '.bun/bin',
     '.linuxbrew/bin',
+    '.nodebrew/current/bin',
+    '.nix-profile/bin',
 ];
 const systemFolders = [
     '/usr/local/bin',
@@ -54040,6 +54166,8 @@ const systemFolders = [
     '/home/linuxbrew/.linuxbrew/bin',
     '/snap/bin',
     '/snap/node/current/bin',
+    '/nix/var/nix/profiles/default/bin',
+    '/run/current-system/sw/bin',
 ];
 /** @param searched every file that was looked for, with what was wrong with those that are there */
 function nodeMissing(searched) {
@@ -54156,8 +54284,8 @@ const OLDEST_NODE = 18;
 /** V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24). */
 const LEAN = '--max-semi-space-size=2';
 /**
- * Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the usual places, of several
- * versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
+ * Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the PATH of the user's login
+ * shell, the usual places, of several versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
  */
 function findNode(sentinel, binPath, code) {
     const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).brotliDecompressSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
@@ -54165,8 +54293,9 @@ function findNode(sentinel, binPath, code) {
         ...binPath.map((folder) => `${shellWord(folder)}/node`),
         '"$d"',
         '"$(command -v node 2>/dev/null)"',
-        ...homeFolders.map((folder) => `"$HOME"/${folder}/node`),
     ];
+    const inHome = homeFolders.map((folder) => `"$HOME"/${folder}/node`);
+    const mark = `${sentinel}-path`;
     const versions = [...versionFolders.map((folder) => `"$HOME"/${folder}`), ...systemVersionFolders];
     return [
         't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; ' +
@@ -54178,6 +54307,11 @@ function findNode(sentinel, binPath, code) {
         'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
         'case "$d" in */node*) ;; *) d="" ;; esac',
         `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
+        // The files that a login shell reads may print anything, and may not end.
+        `${LOGIN_PATH}="$(timeout -s KILL ${LOGIN_SHELL_TIMEOUT} "$SHELL" -lic "echo; echo ${mark}; exec printenv PATH" ` +
+            `2>/dev/null </dev/null | sed -n "/^${mark}$/{n;p;q;}")"; export ${LOGIN_PATH}`,
+        `o="$IFS"; IFS=:; set -f; for n in $${LOGIN_PATH}; do t "$n/node"; done; set +f; IFS="$o"`,
+        `for n in ${inHome.join(' ')}; do t "$n"; done`,
         ...versions.map((folder) => `r ${folder}/node`),
         `for n in ${systemFolders.map((folder) => `${folder}/node`).join(' ')}; do t "$n"; done`,
         `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
@@ -55658,6 +55792,13 @@ function formatBytes(bytes) {
         [value, unit] = [value / 1000, unit + 1];
     return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
+const MOST_LISTED = 5;
+/** The first few names of a list. @param count of all of them, where not all are given */
+function format_listed(names, count = names.length) {
+    const shown = names.slice(0, MOST_LISTED);
+    const more = count - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
 function plural(count, noun) {
     return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
@@ -55698,6 +55839,19 @@ function checkEach(hosts, check) {
         catch (error) {
             throw hosts_named(name, Failure.from(error));
         }
+    }
+}
+/** @throws Failure `same-host` when two of them are the same folder of the same machine */
+function assertDistinct(hosts) {
+    const known = new Map();
+    for (const { name, facts } of hosts) {
+        const other = known.get(facts.identity);
+        if (other !== undefined) {
+            throw new failure_Failure('same-host', `"${other}" and "${name}" are the same folder "${facts.path}" of one server.`, {
+                remedy: 'Name each server once in `host`.',
+            });
+        }
+        known.set(facts.identity, name);
     }
 }
 async function hosts_settled(promise) {
@@ -55741,7 +55895,7 @@ async function connect_connect(plan, settings, pipeline) {
         name: plan.hosts.length > 1 ? connect_nameOf(address) : null,
     }));
     try {
-        return await hosts_onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
+        const hosts = await hosts_onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
             const open = () => openSession(plan, address, settings, log.log);
             const session = await log.run('connect', async () => {
                 const value = await patiently(() => onceMore(open, log.log.info), log.log.info, settings.patienceMs ?? 0);
@@ -55751,6 +55905,8 @@ async function connect_connect(plan, settings, pipeline) {
             opened.push(host);
             return host;
         });
+        assertDistinct(hosts);
+        return hosts;
     }
     catch (error) {
         for (const host of opened)
@@ -55858,8 +56014,10 @@ function sshOptions(inputs, address) {
 
 
 
+
 /**
- * Chooses the release, and has every file of it proven on every host.
+ * Chooses the release, and has every file of it proven on every host. A file outside of code that the app changed is a
+ * warning: the release can serve with it, as it did before.
  * @throws Failure `unknown-release`, `no-release-to-go-back-to`, `release-damaged`
  */
 async function chooseRelease(plan, hosts, pipeline) {
@@ -55871,13 +56029,25 @@ async function chooseRelease(plan, hosts, pipeline) {
         const where = hosts.length === 1 ? 'the server' : 'every host';
         throw new Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy });
     }
-    await onEach(hosts, plan.inputs.maxParallel, pipeline, (host) => host.agent().call('audit', { id })).catch((error) => {
+    const { dryRun, maxParallel } = plan.inputs;
+    await onEach(hosts, maxParallel, pipeline, async (host, { log }) => tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
         const failure = Failure.from(error);
         if (failure.code !== 'release-damaged')
             throw failure;
         throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` });
     });
     return { release: id, replaces: named === undefined ? agreed(histories.map(currentIn)) : null };
+}
+function tell(id, { healed, changed }, dryRun, log) {
+    if (healed.length > 0) {
+        const done = dryRun ? 'A rollback restores them' : 'They were restored';
+        const what = `Files of release ${id} were missing or damaged: ${listed(healed)}.`;
+        log.warning(`${what} ${done} from the other releases on the server.`);
+    }
+    if (changed.length > 0) {
+        log.warning(`Files of release ${id} are not as they were uploaded: ${listed(changed)}. The rollback uses them as they are. ` +
+            'If the app writes them, name them in `shared-files` or their folders in `shared-dirs`.');
+    }
 }
 async function commonReleases(plan, hosts, pipeline) {
     const histories = await historiesOf(plan, hosts, pipeline);
@@ -56266,10 +56436,11 @@ function createPipeline(log) {
     const on = (host) => {
         const named = (line) => (host === null ? line : `${host}: ${line}`);
         const info = (line) => log.info(named(line));
+        const warning = (line) => log.warning(named(line));
         const debug = (line) => log.debug(() => named(line()));
         return {
             rows,
-            log: { ...log, info, debug },
+            log: { ...log, info, warning, debug },
             on,
             async run(phase, act) {
                 const startedAt = Date.now();
