@@ -96,7 +96,7 @@ describe('a candidate that outlives its agent', () => {
 
   test('is left alone as long as its agent lives', async () => {
     const { release, written } = await make({ server: BUSY })
-    startAgent(release)
+    await startAgent(release)
     const pid = Number(await written('pid'))
     left.push(pid)
     expect(await discard(release)).toEqual({ removed: false })
