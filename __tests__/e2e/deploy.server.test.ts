@@ -41,6 +41,8 @@ beforeAll(async () => {
   workspace = checkOut()
 })
 afterAll(async () => {
+  // Otherwise its timer would keep Jest from ending, where only some of the tests run.
+  commandLines.stop()
   await server.stop()
   workspace.remove()
 })
