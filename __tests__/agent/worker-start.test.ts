@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
@@ -8,11 +8,15 @@ import { cleanEnvironment } from '../../src/agent/environment.ts'
 import { type Layout, layoutOf, makeFolders } from '../../src/agent/layout.ts'
 import { daemonPid } from '../../src/agent/pm2-daemon.ts'
 import { changedLimits, nodeArguments, workerStart } from '../../src/agent/worker-start.ts'
-import type { Runtime } from '../../src/protocol/messages.ts'
+import { sha256 } from '../../src/content/hash-file.ts'
+import { formatEntry } from '../../src/protocol/manifest.ts'
+import type { Runtime, Verdict } from '../../src/protocol/messages.ts'
 import { makeRelease, SERVER } from '../launcher/fake-release.ts'
 import { compile } from '../support/compile.ts'
+import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { until } from '../support/until.ts'
+import { request } from './releases-on-disk.ts'
 
 const folder = temporaryFolders()
 let compiled: string
@@ -148,6 +152,66 @@ describe('a candidate and a worker', () => {
     const { env } = await workerStart('/app', join(folder(), 'no-pm2'), kept)
     expect(env).toEqual({ PATH: '/kept', status: 'online' })
   })
+})
+
+/** One activation, in a process of its own, from the lock to the verdict. */
+function activate(layout: Layout, home: string, release: string): Verdict {
+  const job = {
+    base: layout.base,
+    appName: 'site',
+    pm2Path,
+    pm2Version: '',
+    pm2Home: home,
+    request: { ...request, release },
+  }
+  const code = `
+    const { runActivation } = require(${JSON.stringify(join(compiled, 'agent/activation/run.js'))})
+    runActivation(${JSON.stringify(job)}).then((verdict) => {
+      console.log('verdict ' + JSON.stringify(verdict))
+      process.exit(0)
+    })`
+  const env = { ...cleanEnvironment(), PM2_HOME: home }
+  const printed = execFileSync(process.execPath, ['-e', code], { env, encoding: 'utf8' })
+  const found = daemonPid(home)
+  if (found !== null && !daemons.includes(found)) daemons.push(found)
+  return JSON.parse(/^verdict (.*)$/m.exec(printed)![1]!) as Verdict
+}
+
+describe('what Node cannot preload', () => {
+  const start = async (nodeOptions: readonly string[]) => {
+    const release = await makeRelease(folder(), compiled, {
+      runtime: { nodeOptions },
+      files: { 'preload.cjs': '' },
+    })
+    const { directory, app, id, runtime } = release
+    const launcher = readFileSync(join(directory, '.gapless/launcher.cjs'))
+    const entry = {
+      kind: 'file',
+      path: '.gapless/launcher.cjs',
+      mode: 0o644,
+      size: launcher.length,
+      hash: sha256(launcher),
+    } as const
+    writeFileSync(join(directory, '.gapless/manifest.jsonl'), formatEntry(entry))
+    const layout = layoutOf(app)
+    makeFolders(layout)
+    const home = join(folder(), '.pm2')
+    const verify = () => verifyCandidate(layout, id, runtime, workerStart(app, home, null))
+    return { verify, activate: () => activate(layout, home, id) }
+  }
+
+  test('fails the candidate as it fails a worker, whose last words only PM2’s own log has', async () => {
+    const { verify, activate: bringUp } = await start(['--require', 'no-such-package/register'])
+    const words = expect.stringContaining(`Cannot find module 'no-such-package/register'`)
+    expect(await failureOf(verify())).toMatchObject({ code: 'candidate-died', evidence: words })
+    expect(bringUp()).toMatchObject({ status: 'down', failure: { evidence: words } })
+  }, 60_000)
+
+  test('is not a file of the app, which is found for both', async () => {
+    const { verify, activate: bringUp } = await start(['--require', './preload.cjs'])
+    expect(await verify()).toMatchObject({ status: 200 })
+    expect(bringUp()).toMatchObject({ status: 'live', failure: null })
+  }, 60_000)
 })
 
 test('a path in node-options is relative to the app’s folder, and nothing else is touched', () => {

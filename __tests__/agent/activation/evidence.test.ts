@@ -48,15 +48,15 @@ describe('the evidence', () => {
 })
 
 describe('the evidence in the daemon’s log', () => {
-  test('is what was written since the activation began, without a word about other apps', async () => {
+  test('is what workers wrote there since the activation began, and no word of PM2’s about any app', async () => {
     const home = folder()
-    const before = '2026-11-26T03:00:00: PM2 log: App [site:0] online\n'
+    const before = `Error: of yesterday\n`
     const node = `Error: Cannot find module './preload.cjs'\n`
-    const own = '2026-11-26T03:00:09: PM2 log: App [site:0] exited with code [1] via signal [SIGINT]'
-    const other = '2026-11-26T03:00:09: PM2 log: App [shop:1] exited with code [0] via signal [SIGINT]'
-    writeFileSync(daemonLog(home), `${before}${node}${other}\n${own}`)
+    const own = '2026-11-26T03:00:09: PM2 log: App [shop:1] exited with code [0] via signal [SIGINT]\n'
+    const error = '2026-11-26T03:00:09: PM2 error: [shop] failed\n'
+    writeFileSync(daemonLog(home), `${before}${own}${node}${error}`)
     const since = new Map([[daemonLog(home), before.length]])
-    expect(await daemonLogSince(home, 'site', since)).toBe(node + own)
-    expect(await daemonLogSince(join(home, 'missing'), 'site', since)).toBe('')
+    expect(await daemonLogSince(home, since)).toBe(node)
+    expect(await daemonLogSince(join(home, 'missing'), since)).toBe('')
   })
 })

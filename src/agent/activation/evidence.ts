@@ -25,21 +25,17 @@ export function daemonLog(pm2Home: string): string {
   return join(pm2Home, 'pm2.log')
 }
 
+/** `2026-11-26T03:00:00: PM2 log: App [shop:0] online`: the daemon's own words, about every app (5.4 to 7). */
+const DAEMONS_OWN = /^\S+: PM2 \w+: /
+
 /**
- * What stands in the daemon's log alone since `since` (bytes by file): why Node itself ended or never began, such as
- * a flag that it does not know, a module that it cannot preload, or a heap that is full. Lines about other apps are
- * left out. Never throws.
+ * What workers wrote into the daemon's log alone since `since` (bytes by file): why Node itself ended or never began,
+ * such as a flag that it does not know, a module that it cannot preload, or a heap that is full. Never throws.
  */
-export async function daemonLogSince(
-  pm2Home: string,
-  appName: string,
-  since: ReadonlyMap<string, number>,
-): Promise<string> {
+export async function daemonLogSince(pm2Home: string, since: ReadonlyMap<string, number>): Promise<string> {
   const file = daemonLog(pm2Home)
   const text = await endOf(file, since.get(file) ?? 0).catch(() => '')
-  // `2026-11-26T03:00:00: PM2 log: App [site:0] exited with code [1] via signal [SIGINT]` (5.4 to 7).
-  const appOf = (line: string) => /\bApp \[(.+):\d+\]/.exec(line)?.[1] ?? appName
-  const lines = text.split('\n').filter((line) => appOf(line) === appName)
+  const lines = text.split('\n').filter((line) => !DAEMONS_OWN.test(line))
   return lines.join('\n')
 }
 

@@ -184,9 +184,6 @@ async function verdict(
   }
 }
 
-/** Of PM2's own log, which is about its daemon in the first place. */
-const DAEMON_LINES = 15
-
 async function withEvidence(
   { job, pm2, appName, logs }: Activation,
   during: ActivationStep,
@@ -196,8 +193,8 @@ async function withEvidence(
     (processes) => logsSince(processes, logs),
     () => '',
   )
-  const daemon = await daemonLogSince(job.pm2Home, appName, logs)
-  const parts = [failure.evidence ?? '', lastLines(daemon, DAEMON_LINES), lastLines(text)]
+  const daemon = await daemonLogSince(job.pm2Home, logs)
+  const parts = [failure.evidence ?? '', lastLines(daemon), lastLines(text)]
   const evidence = parts.filter((part) => part !== '').join('\n')
   const remedy = failure.remedy ?? remedies[failure.code]
   const message = `${failure.message} (during ${during})`
