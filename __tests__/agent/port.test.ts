@@ -33,7 +33,7 @@ async function listener(before = ''): Promise<{ pid: number; port: number }> {
   return { pid: child.pid!, port: Number(line.toString()) }
 }
 
-const nobody: PortUsers = { processes: [], records: [], daemon: null }
+const nobody: PortUsers = { processes: [], records: [], daemon: null, addresses: [] }
 const listed = (pid: number, mode = 'cluster_mode', status = 'online') =>
   ({ pid, mode, status }) as Pm2Process
 const record = (pid: number, doorPort: number, candidate = false) =>
@@ -65,7 +65,7 @@ describe('the app’s port', () => {
 
   test('is ours where PM2’s daemon holds it for a worker that says so', async () => {
     const { pid: daemon, port } = await listener()
-    await check(port, { processes: [listed(7)], records: [record(7, port)], daemon })
+    await check(port, { ...nobody, processes: [listed(7)], records: [record(7, port)], daemon })
   })
 
   test('is ours where PM2’s daemon holds it for an app that somebody else started under this name', async () => {
@@ -78,7 +78,16 @@ describe('the app’s port', () => {
     ['PM2’s daemon for another app', (daemon) => ({ ...nobody, daemon })],
     [
       'PM2’s daemon for another app, while ours has its workers on another port',
-      (daemon, port) => ({ processes: [listed(7)], records: [record(7, port + 1)], daemon }),
+      (daemon, port) => ({ ...nobody, processes: [listed(7)], records: [record(7, port + 1)], daemon }),
+    ],
+    [
+      'PM2’s daemon for another app, while the one of this name listens elsewhere',
+      (daemon, port) => ({
+        ...nobody,
+        processes: [listed(7)],
+        daemon,
+        addresses: [{ host: '127.0.0.1', port: port + 1 }],
+      }),
     ],
     [
       'PM2’s daemon, and only a candidate of ours knows the port',

@@ -35,20 +35,22 @@ export function checksOf(
   { all, daemon }: Running,
 ): readonly Check[] {
   const processes = all.filter(({ name }) => name === appName)
+  const foreign = processes.filter((process) => folderOf(process) === null)
+  const foreignAddresses = () => addressesOf(foreign, { all, daemon })
   return [
     async () => assertNameIsOurs(layout, processes),
     () => assertFolderIsOurs(layout, appName, all),
     async () => {
       if (said === null) return
       const doors = await openDoors(processes)
-      const foreign = processes.filter((process) => folderOf(process) === null)
-      const now = doors.length > 0 ? doors : await addressesOf(foreign, { all, daemon })
+      const now = doors.length > 0 ? doors : await foreignAddresses()
       assertMoveIsMeant(now, address, said)
     },
     async () => {
       await assertNoOtherDoor(layout.base, address, all)
       const records = await readWorkers(layout.workers)
-      await assertPortIsOurs(address.host, address.port, { processes, records, daemon })
+      const users = { processes, records, daemon, addresses: await foreignAddresses() }
+      await assertPortIsOurs(address.host, address.port, users)
     },
   ]
 }

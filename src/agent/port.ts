@@ -16,6 +16,8 @@ export interface PortUsers {
   readonly records: readonly WorkerRecord[]
   /** The PM2 daemon, which holds the port for the workers of every app in cluster mode. */
   readonly daemon: number | null
+  /** Where those of its processes listen that somebody else started; empty where that is not known. */
+  readonly addresses: readonly Address[]
 }
 
 /** @throws Failure `port-taken` or `port-forbidden` */
@@ -143,13 +145,14 @@ function portTaken(address: string, port: number, pid: number | undefined): Fail
  * The daemon counts only where it holds this very port for this app: to a second app it would simply hand the same
  * socket, and visitors would get the one or the other (PM2 5 to 7).
  */
-function ownersOf(port: number, { processes, records, daemon }: PortUsers): readonly number[] {
+function ownersOf(port: number, { processes, records, daemon, addresses }: PortUsers): readonly number[] {
   const running = processes.filter(({ status }) => status === 'online' || status === 'launching')
   const recordOf = (pid: number) => records.find((record) => record.pid === pid)
   const throughDaemon =
     records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
-    // Started by somebody else: where it listens, nobody says.
-    running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined)
+    // Started by somebody else, and as far as anybody knows it listens there.
+    (running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined) &&
+      (addresses.length === 0 || addresses.some((address) => address.port === port)))
   // `pm2 start npm -- start` and the like: what listens was started by PM2's process, and ends with it.
   const own = withDescendants(running.map(({ pid }) => pid))
   return [...own, ...(throughDaemon && daemon !== null ? [daemon] : [])]

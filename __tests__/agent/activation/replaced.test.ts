@@ -72,14 +72,19 @@ describe('what a first deploy replaces', () => {
     const layout = withForeignCurrent()
     const { process, port } = await app(host)
     const addresses = [{ host: seen, port }]
-    const found = await lookAtReplaced(layout, [process], nobody)
-    expect(found).toEqual({ current: `releases/${theirs}`, processes: [process], addresses })
+    const found = await lookAtReplaced(layout, { ours: [], foreign: [process] }, nobody)
+    expect(found).toEqual({
+      current: `releases/${theirs}`,
+      processes: [process],
+      besideOurs: false,
+      addresses,
+    })
   })
 
   test('is remembered for whoever finishes the activation, and for nobody else to read', async () => {
     const layout = withForeignCurrent()
     const { process } = await app('127.0.0.1')
-    const found = await lookAtReplaced(layout, [process], nobody)
+    const found = await lookAtReplaced(layout, { ours: [], foreign: [process] }, nobody)
     await writeReplaced(layout, found)
     expect(statSync(layout.replaced).mode & 0o777).toBe(0o600)
     await pointCurrentAt(layout, ours)
@@ -90,14 +95,14 @@ describe('what a first deploy replaces', () => {
 
   test('is not written down where it is nothing', async () => {
     const layout = newLayout(folder())
-    await writeReplaced(layout, await lookAtReplaced(layout, [], nobody))
+    await writeReplaced(layout, await lookAtReplaced(layout, { ours: [], foreign: [] }, nobody))
     expect(readdirSync(layout.own)).not.toContain('replaced.json')
   })
 
   test('is put back, and said to serve once it does', async () => {
     const layout = withForeignCurrent()
     const before = await app('127.0.0.1')
-    const found = await lookAtReplaced(layout, [before.process], nobody)
+    const found = await lookAtReplaced(layout, { ours: [], foreign: [before.process] }, nobody)
     await pointCurrentAt(layout, ours)
     started.pop()!.kill('SIGKILL')
     const pm2 = fakePm2(async () => [(await app('127.0.0.1', before.port)).process])
@@ -111,6 +116,13 @@ describe('what a first deploy replaces', () => {
   test.each<[string, (found: Replaced) => Promise<readonly Pm2Process[]>, RegExp]>([
     ['PM2 keeps none of its processes', async () => [], /PM2 keeps 0 of 1 processes online/],
     [
+      'PM2 refuses',
+      async () => {
+        throw new Error('PM2 refused to prepare')
+      },
+      /PM2 keeps 0 of 1 processes online; PM2 refused to prepare/,
+    ],
+    [
       'it listens no more',
       async ({ processes }) => processes,
       /nothing accepts connections on 127\.0\.0\.1:\d+/,
@@ -118,7 +130,7 @@ describe('what a first deploy replaces', () => {
   ])('is not said to serve where %s', async (_, revive, message) => {
     const layout = withForeignCurrent()
     const { process } = await app('127.0.0.1')
-    const found = await lookAtReplaced(layout, [process], nobody)
+    const found = await lookAtReplaced(layout, { ours: [], foreign: [process] }, nobody)
     started.pop()!.kill('SIGKILL')
     const pm2 = fakePm2(() => revive(found))
     const failure = await failureOf(putBack({ layout, pm2, ...rest }, found, 500))

@@ -4,7 +4,6 @@ import type { ActivationStep, JournalEntry } from '../../protocol/messages.ts'
 import { type ActivationFile, activationFile } from '../../server/activation-file.ts'
 import { startTimeOf } from '../../server/process-identity.ts'
 import { withRoom as tryWithRoom } from '../ballast.ts'
-import { isRunningUnder } from '../apps.ts'
 import { writeFileAtomic } from '../files.ts'
 import { previousRelease } from '../history.ts'
 import type { Journal } from '../journal.ts'
@@ -75,11 +74,15 @@ export async function beginActivation(
   const ours = before.filter((process) => isOurs(process, programOf(layout)))
   const foreign = before.filter((process) => !ours.includes(process))
   const takenUp = hasSwapped(entries, request.activation)
+<<<<<<< ours
   const found = await lookAtReplaced(layout, foreign, { all, daemon: await daemonPid(job.pm2Home) })
+=======
+  const found = await lookAtReplaced(layout, { ours, foreign }, { all, daemon: daemonPid(job.pm2Home) })
+>>>>>>> theirs
   // What an activation whose process died had replaced is not there to be seen any more.
   const replaced = ((takenUp || replacesNothing(found)) && readReplaced(layout)) || found
   // Somebody else's `current`, and none of our workers: what ours served at some time in the past is not what serves.
-  const isElsewhere = replaced.current !== null && !ours.some(isRunningUnder)
+  const isElsewhere = replaced.current !== null && !replaced.besideOurs
   const back = isElsewhere ? null : await fallback(layout, live, request.release)
   // A previous release that is damaged must not keep a good one from going live.
   const previous = back === null ? null : await readGoal(layout, back).catch(() => null)

@@ -17,18 +17,20 @@ export interface Replaced {
   /** The target of the link, as the link says it; null where it is a release of ours, or there is no link. */
   readonly current: string | null
   readonly processes: readonly Pm2Process[]
+  /** Whether workers of ours ran as well. */
+  readonly besideOurs: boolean
   /** Where they listened, as far as that can be told. */
   readonly addresses: readonly Address[]
 }
 
-/** @param foreign PM2's processes of the app's name that Gapless did not start */
+/** @param processes of the app's name: those that Gapless started, and the others */
 export async function lookAtReplaced(
   layout: Layout,
-  foreign: readonly Pm2Process[],
+  { ours, foreign }: { readonly ours: readonly Pm2Process[]; readonly foreign: readonly Pm2Process[] },
   running: { readonly all: readonly Pm2Process[]; readonly daemon: number | null },
 ): Promise<Replaced> {
   const [current, addresses] = await Promise.all([foreignCurrent(layout), addressesOf(foreign, running)])
-  return { current, processes: foreign, addresses }
+  return { current, processes: foreign, besideOurs: ours.some(isRunningUnder), addresses }
 }
 
 export function replacesNothing({ current, processes }: Replaced): boolean {
@@ -82,22 +84,30 @@ export async function putBack(
     await withRoom(() => pointCurrentBack(layout, current))
     seen.push(`current -> ${current} again`)
   }
-  for (const process of processes) await pm2.revive(process)
+  const complaints: string[] = []
+  for (const process of processes) {
+    await pm2.revive(process).catch((error: unknown) => complaints.push((error as Error).message))
+  }
   const expected = processes.filter(isRunningUnder).length
   if (expected > 0) {
-    await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs)
+    const problem = await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs)
+    if (problem !== null) {
+      const what = [problem, ...complaints].join('; ')
+      throw new Failure('restore-failed', `the app that PM2 ran before did not come back: ${what}`)
+    }
     const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : ''
     seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`)
   }
   return seen.join('; ')
 }
 
+/** @returns what is wrong, once there is no more time; null where all is well */
 async function untilRunning(
   list: () => Promise<readonly Pm2Process[]>,
   expected: number,
   addresses: readonly Address[],
   patienceMs: number,
-): Promise<void> {
+): Promise<string | null> {
   const deadline = performance.now() + patienceMs
   let before = ''
   for (let steady = 0; steady < STEADY;) {
@@ -109,16 +119,13 @@ async function untilRunning(
     steady = well && pids === before ? steady + 1 : 0
     before = pids
     if (steady < STEADY && performance.now() >= deadline) {
-      const what =
-        running.length < expected
-          ? `PM2 keeps ${running.length} of ${expected} processes online`
-          : silent.length > 0
-            ? `nothing accepts connections on ${listOf(silent)}`
-            : 'its processes restart again and again'
-      throw new Failure('restore-failed', `the app that PM2 ran before did not come back: ${what}`)
+      if (running.length < expected) return `PM2 keeps ${running.length} of ${expected} processes online`
+      if (silent.length > 0) return `nothing accepts connections on ${listOf(silent)}`
+      return 'its processes restart again and again'
     }
     await delay(LOOK)
   }
+  return null
 }
 
 export function listOf(addresses: readonly Address[]): string {
