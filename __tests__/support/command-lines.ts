@@ -22,7 +22,8 @@ export function watchCommandLines(texts: readonly string[]): CommandLines {
       }
     }
   }
-  const timer = setInterval(look, EVERY)
+  // A run of single tests (-t) may skip the one that ends the watch, and Jest would never exit.
+  const timer = setInterval(look, EVERY).unref()
   return {
     stop() {
       clearInterval(timer)

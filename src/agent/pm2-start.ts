@@ -16,6 +16,8 @@ import { pids, signal, withDescendants } from './processes.ts'
 const LOCK_TIMEOUT = 90_000
 /** A daemon that was started and has no socket after this will not get it, in ms. */
 const START = 10_000
+/** How long a killed process may take to end, in ms. */
+const END = 5000
 const LOOK = 100
 
 /** Runs `act`, which may start the daemon, while no other agent does. */
@@ -78,6 +80,10 @@ async function endMute(home: string): Promise<void> {
   if (mute.length === 0) return
   // Told to end, it would remove the pid file of the other one.
   for (const pid of mute) signal(pid, 'SIGKILL')
+  // The next try must not take one that is still ending for another.
+  for (let waited = 0; waited < END && mute.some((pid) => startTimeOf(pid) !== null); waited += LOOK) {
+    await delay(LOOK)
+  }
   throw new Failure('pm2-failed', `Another PM2 daemon (process ${holder}) started at the same time.`, {
     remedy: 'Deploy again.',
   })
