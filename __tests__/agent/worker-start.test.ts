@@ -155,7 +155,7 @@ describe('a candidate and a worker', () => {
 })
 
 /** One activation, in a process of its own, from the lock to the verdict. */
-function activate(layout: Layout, home: string, release: string): Verdict {
+async function activate(layout: Layout, home: string, release: string): Promise<Verdict> {
   const job = {
     base: layout.base,
     appName: 'site',
@@ -172,7 +172,7 @@ function activate(layout: Layout, home: string, release: string): Verdict {
     })`
   const env = { ...cleanEnvironment(), PM2_HOME: home }
   const printed = execFileSync(process.execPath, ['-e', code], { env, encoding: 'utf8' })
-  const found = daemonPid(home)
+  const found = await daemonPid(home)
   if (found !== null && !daemons.includes(found)) daemons.push(found)
   return JSON.parse(/^verdict (.*)$/m.exec(printed)![1]!) as Verdict
 }
@@ -196,7 +196,7 @@ describe('what Node cannot preload', () => {
     const layout = layoutOf(app)
     makeFolders(layout)
     const home = join(folder(), '.pm2')
-    const verify = () => verifyCandidate(layout, id, runtime, workerStart(app, home, null))
+    const verify = async () => verifyCandidate(layout, id, runtime, await workerStart(app, home, null))
     return { verify, activate: () => activate(layout, home, id) }
   }
 
@@ -204,13 +204,13 @@ describe('what Node cannot preload', () => {
     const { verify, activate: bringUp } = await start(['--require', 'no-such-package/register'])
     const words = expect.stringContaining(`Cannot find module 'no-such-package/register'`)
     expect(await failureOf(verify())).toMatchObject({ code: 'candidate-died', evidence: words })
-    expect(bringUp()).toMatchObject({ status: 'down', failure: { evidence: words } })
+    expect(await bringUp()).toMatchObject({ status: 'down', failure: { evidence: words } })
   }, 60_000)
 
   test('is not a file of the app, which is found for both', async () => {
     const { verify, activate: bringUp } = await start(['--require', './preload.cjs'])
     expect(await verify()).toMatchObject({ status: 200 })
-    expect(bringUp()).toMatchObject({ status: 'live', failure: null })
+    expect(await bringUp()).toMatchObject({ status: 'live', failure: null })
   }, 60_000)
 })
 

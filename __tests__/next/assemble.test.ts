@@ -65,6 +65,23 @@ describe('the release', () => {
     ])
   })
 
+  test('of an app whose distDir is outside of its folder', async () => {
+    const repository = folder().write('apps/web/public/robots.txt')
+    writeBuild(repository, { app: 'apps/web', distDir: '../../dist/apps/web/.next' })
+    repository.write('dist/apps/web/.next/standalone/dist/apps/web/.next/cache/x')
+    const output = readBuildOutput(repository.at('apps/web'), repository.path)
+    const entries = [...(await assemble(output, repository.path)).entries]
+    expect(paths({ entries })).toEqual([
+      'apps/web/public/robots.txt',
+      'apps/web/server.js',
+      'dist/apps/web/.next/BUILD_ID',
+      'dist/apps/web/.next/required-server-files.json',
+      'dist/apps/web/.next/static/chunks/main.js',
+      'node_modules/next/package.json',
+    ])
+    expect(at({ entries }, 'dist/apps/web/.next/BUILD_ID')).toMatchObject({ mode: 0o600 })
+  })
+
   test('has where each file is, its size in bytes and whether it can be executed', async () => {
     const app = builtApp()
       .write('public/é.txt', 'é')

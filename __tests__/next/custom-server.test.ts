@@ -231,6 +231,8 @@ describe('no custom server, and no doubt', () => {
         'next.config.mjs': `/** @type {import('next').NextConfig} */\nexport default {}`,
       },
     ],
+    ['a deploy that is called prod', { start: 'next start', prod: 'vercel --prod' }, {}],
+    ['a server of data', { dev: 'next dev', server: 'json-server db.json' }, { 'server.js': server }],
     ['no script at all', {}, { 'server.js': server }],
     ['a script that calls itself', { start: 'npm start && next start' }, {}],
   ])('%s', (_, scripts, files) => {

@@ -54,6 +54,23 @@ describe('a standalone build', () => {
     })
   })
 
+  test('in a distDir outside of the app’s folder, as Nx has it', () => {
+    const repository = folder().write('apps/web/public/a.txt')
+    writeBuild(repository, { app: 'apps/web', distDir: '../../dist/apps/web/.next' })
+    // Of another app, and left over from before distDir was set.
+    writeBuild(repository, { app: 'apps/admin', distDir: '../../dist/apps/admin/.next' })
+    writeBuild(repository, { app: 'apps/web' })
+    age(repository, 'apps/web/.next', 1_000_000_000)
+    const output = readBuildOutput(repository.at('apps/web'), repository.path)
+    expect(output).toMatchObject({
+      distDir: '../../dist/apps/web/.next',
+      entry: 'apps/web/server.js',
+      standaloneDirectory: repository.at('dist/apps/web/.next/standalone'),
+      staticDirectory: repository.at('dist/apps/web/.next/static'),
+      staticPath: 'dist/apps/web/.next/static',
+    })
+  })
+
   test('the newest of several', () => {
     const app = folder()
     writeBuild(app)
@@ -101,6 +118,28 @@ describe('no build to deploy', () => {
     expect(() => readBuildOutput(app.path)).toThrow(expect.objectContaining({ code: 'no-build-output' }))
     writeBuild(app, { relativeAppDir: '../..' })
     expect(() => readBuildOutput(app.path)).toThrow(expect.objectContaining({ code: 'no-build-output' }))
+  })
+
+  test('one of other apps alone, which are named', () => {
+    const repository = folder().directory('apps/web')
+    writeBuild(repository, { app: 'apps/admin' })
+    expect(() => readBuildOutput(repository.at('apps/web'), repository.path)).toThrow(
+      expect.objectContaining({
+        code: 'no-build-output',
+        evidence: expect.stringContaining(repository.at('apps/admin/.next/required-server-files.json')),
+      }),
+    )
+  })
+
+  test('one whose distDir the standalone tree cannot hold', () => {
+    const repository = folder()
+    writeBuild(repository, { app: 'web', relativeAppDir: '', distDir: '../dist' })
+    expect(() => readBuildOutput(repository.at('web'), repository.path)).toThrow(
+      expect.objectContaining({
+        code: 'build-failed',
+        remedy: expect.stringContaining('outputFileTracingRoot'),
+      }),
+    )
   })
 
   test('a static export', () => {

@@ -77,7 +77,13 @@ export async function verifyCandidate(
         last = `${health.path} answered ${answer.detail}`
         if (answer.healthy) {
           const bootMs = Math.round(performance.now() - begun)
-          return { bootMs, status: answer.status, attempts, movedPorts: worker.movedPorts ?? [] }
+          return {
+            bootMs,
+            status: answer.status,
+            attempts,
+            movedPorts: worker.movedPorts ?? [],
+            notFound: notFoundIn(endOf(log)),
+          }
         }
       } else if (worker !== null && worker.detail !== '') {
         last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`
@@ -145,6 +151,12 @@ function endOf(log: number): string {
   const end = Buffer.alloc(Math.min(size, LONGEST_END))
   const length = readSync(log, end, 0, end.length, size - end.length)
   return end.toString('utf8', 0, length)
+}
+
+/** A release can be healthy where it is asked, and answer 500 on every page that reads the file. */
+function notFoundIn(text: string): string {
+  const lines = text.split('\n').filter((line) => /\bENOENT\b|\bCannot find module\b/.test(line))
+  return lastLines(lines.join('\n'))
 }
 
 /** The end of a log, as evidence. */

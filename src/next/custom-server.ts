@@ -42,8 +42,8 @@ interface Start {
   readonly where: string
 }
 
-/** What is named for production counts before what may be for development. */
-const SCRIPTS = ['start:prod', 'start:production', 'production', 'prod', 'start', 'serve', 'server']
+/** `start` may be for development where one is named for production; `prod` is often a deploy. */
+const SCRIPTS = ['start:prod', 'start:production', 'start', 'serve', 'production', 'prod']
 
 function productionCommand(directory: string, { scripts }: PackageJson): Start | undefined {
   const name = SCRIPTS.find((each) => typeof scripts[each] === 'string' && scripts[each] !== '')

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs'
-import { dirname, join, posix, relative, resolve } from 'node:path'
+import { dirname, join, posix, relative, resolve, sep } from 'node:path'
 import { Failure } from '../protocol/failure.ts'
 import { entriesIn, isDirectory, isFile, readTextIfAny } from './files.ts'
 import { asObject, type PackageJson, parseObject, readPackageJson } from './package-json.ts'
@@ -9,7 +9,7 @@ import { ancestors, isInside } from './paths.ts'
 export interface BuildOutput {
   /** The app's folder, absolute. */
   readonly directory: string
-  /** Next.js's `distDir`, relative to the app's folder: `.next` unless the app says otherwise. */
+  /** Next.js's `distDir`, relative to the app's folder: `.next`, or such as `../../dist/apps/web/.next`. */
   readonly distDir: string
   /** The app's place in the standalone tree: empty, or such as `apps/web` in a monorepo. */
   readonly relativeAppDir: string
@@ -38,19 +38,26 @@ export interface BuildOutput {
  * Reads and verifies the output of `next build` (seen with Next.js 14.2, 15.5 and 16.4).
  *
  * @param directory the app's folder, absolute
+ * @param workspace the repository's folder: `distDir` may lie anywhere in it, as Nx has it
  * @throws Failure `no-build-output`, `output-export`, `build-failed`, `file-unreadable`
  */
-export function readBuildOutput(directory: string): BuildOutput {
-  const server = newestServerFiles(directory)
+export function readBuildOutput(directory: string, workspace: string = directory): BuildOutput {
+  const files = findServerFiles(directory, workspace)
+  const server = newestOf(directory, files)
   if (server === undefined) {
-    throw new Failure('no-build-output', `There is no finished Next.js build in ${directory}.`, {
+    throw new Failure('no-build-output', `There is no finished Next.js build of ${directory}.`, {
       remedy:
         'Remove `build-command: none`, or build the app into this folder in a step before; ' +
         'if build-command is yours, it must run `next build`.',
+      evidence: [
+        `searched for ${SERVER_FILES} in ${workspace}`,
+        ...files.map((file) => `not of this app: ${file}`),
+      ].join('\n'),
     })
   }
   if (server.output === 'export') throw outputIsExport()
   const { distDir, relativeAppDir, basePath } = server
+  if (posix.join(relativeAppDir, distDir).startsWith('../')) throw outsideOfTree(distDir)
   const distDirectory = join(directory, distDir)
   const standaloneDirectory = join(distDirectory, 'standalone')
   const entry = posix.join(relativeAppDir, 'server.js')
@@ -99,6 +106,19 @@ function noStandalone(what: string, output: string | undefined): Failure {
   })
 }
 
+/** Next.js writes its part of the standalone tree beside it then. */
+function outsideOfTree(distDir: string): Failure {
+  return new Failure(
+    'build-failed',
+    `The build has its \`distDir\` outside of the standalone server: "${distDir}".`,
+    {
+      remedy:
+        'Set `outputFileTracingRoot` in the Next.js configuration to the root of the repository, which has both the app ' +
+        'and its `distDir`, or set `distDir` to a folder of the app.',
+    },
+  )
+}
+
 function incomplete(path: string): Failure {
   return new Failure('build-failed', `The build is incomplete: ${path} is missing.`, {
     remedy:
@@ -121,8 +141,8 @@ const SERVER_FILES = 'required-server-files.json'
  * A custom distDir is known only to the user's configuration, which is a program. So this looks for the file
  * that a finished build has in it; several are left when distDir was changed, and the newest counts.
  */
-function newestServerFiles(directory: string): ServerFiles | undefined {
-  return findServerFiles(directory, 4)
+function newestOf(directory: string, files: readonly string[]): ServerFiles | undefined {
+  return files
     .map((file) => readServerFiles(directory, file))
     .filter((server) => server !== undefined)
     .toSorted((a, b) => b.writtenAt - a.writtenAt)[0]
@@ -131,12 +151,16 @@ function newestServerFiles(directory: string): ServerFiles | undefined {
 /** Copies of the file lie in `standalone`, and none of these holds a distDir. */
 const NOT_SEARCHED: ReadonlySet<string> = new Set(['node_modules', 'standalone', 'cache', '.git'])
 
-function findServerFiles(directory: string, depth: number): readonly string[] {
+function findServerFiles(directory: string, workspace: string): readonly string[] {
+  return [...new Set([...searched(directory, 4), ...(workspace === directory ? [] : searched(workspace, 6))])]
+}
+
+function searched(directory: string, depth: number): readonly string[] {
   return entriesIn(directory).flatMap((entry) => {
     const path = join(directory, entry.name)
     if (entry.isFile()) return entry.name === SERVER_FILES ? [path] : []
     const search = entry.isDirectory() && depth > 0 && !NOT_SEARCHED.has(entry.name)
-    return search ? findServerFiles(path, depth - 1) : []
+    return search ? searched(path, depth - 1) : []
   })
 }
 
@@ -148,6 +172,9 @@ function readServerFiles(directory: string, file: string): ServerFiles | undefin
   if (resolve(directory, config.distDir) !== dirname(file)) return undefined
   const { relativeAppDir } = content
   if (!isInside(directory, resolve(directory, relativeAppDir))) return undefined
+  // Outside of the app's folder the path of `distDir` is the same for all apps beside this one.
+  const isOwn = isInside(directory, file) || `${directory}${sep}`.endsWith(`${sep}${relativeAppDir}${sep}`)
+  if (!isOwn && relativeAppDir !== '') return undefined
   return {
     distDir: relative(directory, dirname(file)),
     relativeAppDir,

@@ -18,17 +18,22 @@ const MOST_CHARACTERS = 500_000
  * @param workspace files outside are not read
  */
 export function findCustomServer(entry: string, workspace: string): string | undefined {
+  return modulesOf(entry, workspace).find((file) =>
+    IMPORTS_NEXT.some((pattern) => pattern.test(codeOf(file))),
+  )
+}
+
+/** A file and the files that it imports by their paths, directly or not. */
+export function modulesOf(entry: string, workspace: string): readonly string[] {
   const files = [entry]
   for (const file of files) {
-    const code = codeOf(file)
-    if (IMPORTS_NEXT.some((pattern) => pattern.test(code))) return file
-    const imported = [...code.matchAll(RELATIVE)].flatMap(
+    const imported = [...codeOf(file).matchAll(RELATIVE)].flatMap(
       ([, specifier = '']) => resolveModule(join(dirname(file), specifier)) ?? [],
     )
     const fresh = imported.filter((each) => !files.includes(each) && isRead(each, workspace))
     files.push(...fresh.slice(0, MOST_FILES - files.length))
   }
-  return undefined
+  return files
 }
 
 /** The sources of a program that is named by its path, with or without an extension, by its folder, or compiled. */
@@ -85,7 +90,7 @@ function existing(folder: string, name: string): string | undefined {
 }
 
 function hasCode(path: string): boolean {
-  return (EXTENSIONS as readonly string[]).includes(extname(path))
+  return extname(path) === '.json' || (EXTENSIONS as readonly string[]).includes(extname(path))
 }
 
 function isRead(file: string, workspace: string): boolean {

@@ -6,6 +6,7 @@ import { isPointerOfRelease, refusePointers } from '../next/checkout.ts'
 import type { TreeEntry } from '../next/layers.ts'
 import { assertFits } from '../next/fit.ts'
 import { tellsOfBinaries } from '../next/native-modules.ts'
+import { lackingFiles, readAtRunTime } from '../next/untraced.ts'
 import type { BuildOutput } from '../next/output.ts'
 import type { Done, Log } from '../pipeline.ts'
 import { startProgress } from '../progress.ts'
@@ -33,7 +34,7 @@ export async function assemble(
   output: BuildOutput,
   launcherFile: string,
   hosts: readonly Host[],
-  log: Pick<Log, 'info'>,
+  log: Pick<Log, 'info' | 'warning'>,
 ): Promise<Done<Assembled>> {
   const { run, app } = plan.inputs
   const tree = await layOut(output, run.workspace, [...app.sharedDirs, ...app.sharedFiles])
@@ -48,13 +49,16 @@ export async function assemble(
   let total = 0
   const binaries: TreeEntry[] = []
   const pointers: string[] = []
+  const lacking = new Map(readAtRunTime(output).map((wanted) => [wanted.path, wanted]))
   for (const entry of withEntry(tree.entries, launcher)) {
     entries.add(entry)
     if (entry.kind === 'file') total += entry.size
     if (tellsOfBinaries(entry)) binaries.push(entry)
     if (isPointerOfRelease(entry)) pointers.push(entry.path)
+    lacking.delete(entry.path)
   }
   refusePointers(pointers)
+  for (const lack of lackingFiles(output, [...lacking.values()])) log.warning(lack)
   checkEach(hosts, (facts) => assertFits({ entries: binaries }, output, facts))
   const everything = (await lacksAll(plan, hosts)) ? pack(filesOf(entries), total) : undefined
   try {

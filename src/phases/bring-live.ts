@@ -22,6 +22,8 @@ export interface Goal extends Known {
   readonly release: string
   /** The release that it was chosen to replace; null: whichever is current. */
   readonly replaces: string | null
+  /** What lines about missing files mean for this app, in one sentence to warn of. */
+  readonly explain?: (log: string) => string | undefined
 }
 
 /** @throws Failure while nothing live has been touched */
@@ -39,10 +41,12 @@ export async function bringLive(
     const verified = onEach(hosts, atOnce, pipeline, (host, log) =>
       log.run('verify', () => verify(host, release, inputs.app.said)),
     )
-    await verified.catch(async (error: unknown) => {
+    const logs = await verified.catch(async (error: unknown) => {
       await takeBack(hosts, goal, true)
       throw error
     })
+    const warning = goal.explain?.(logs.join('\n'))
+    if (warning !== undefined) pipeline.log.warning(warning)
   } else {
     pipeline.skip('verify', 'candidate-check is off')
   }

@@ -60,7 +60,7 @@ export async function build(
     annotate(Failure.from(error), project.directory, inputs.run.workspace, log)
     throw error
   })
-  const output = readBuildOutput(project.directory)
+  const output = readBuildOutput(project.directory, inputs.run.workspace)
   const doubts = doubtsAbout(output, built === undefined ? undefined : began)
   for (const doubt of doubts) log.warning(doubt)
   const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]))

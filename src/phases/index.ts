@@ -11,6 +11,7 @@ import { encryptionKey } from './encryption-key.ts'
 import { recover } from './recover.ts'
 import { rehearseDeploy, rehearseRollback } from './rehearse.ts'
 import { chooseRelease } from './rollback-target.ts'
+import { explainMissing, explanationOf } from './missing-files.ts'
 import { lookAt } from './status.ts'
 import { uploadToAll } from './upload.ts'
 import { withHosts } from './with-hosts.ts'
@@ -35,7 +36,15 @@ export function deploy(project: Project): Story {
       const count = (bytes: number) => (known.uploadedBytes += bytes)
       const { id, sent } = await uploadToAll(plan, hosts, output, assembled, pipeline, count)
       Object.assign(known, { release: id, sent })
-      return bringLive(plan, hosts, pipeline, { ...known, release: id, replaces: null, kind: 'deploy' })
+      return explainMissing(output, () =>
+        bringLive(plan, hosts, pipeline, {
+          ...known,
+          release: id,
+          replaces: null,
+          kind: 'deploy',
+          explain: (log) => explanationOf(output, log),
+        }),
+      )
     })
 }
 

@@ -4,12 +4,15 @@ import type { Done } from '../pipeline.ts'
 import type { Said } from '../protocol/messages.ts'
 import type { Host } from './hosts.ts'
 
-/** @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs` */
-export async function verify(host: Host, id: string, said: Said): Promise<Done<void>> {
-  const { bootMs, status, movedPorts } = await host.agent().call('verify', { id, said })
+/**
+ * @returns the lines of its log that tell of missing files
+ * @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs`
+ */
+export async function verify(host: Host, id: string, said: Said): Promise<Done<string>> {
+  const { bootMs, status, movedPorts, notFound } = await host.agent().call('verify', { id, said })
   const healthy = `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`
   const moved = movedPorts.map(
     (port) => `port ${port} is in use, so the app was given a free port for this check`,
   )
-  return { value: undefined, detail: [healthy, ...moved].join('; ') }
+  return { value: notFound, detail: [healthy, ...moved].join('; ') }
 }

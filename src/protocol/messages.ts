@@ -393,7 +393,10 @@ export const operations = {
       changed: list(string),
     }),
   },
-  /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
+  /**
+   * Boots the release on a spare port and asks its health; fails with the app's last lines. `notFound` has the lines
+   * that tell of missing files all the same.
+   */
   verify: {
     params: object({ id: releaseId, said }),
     result: object({
@@ -402,6 +405,7 @@ export const operations = {
       attempts: count,
       /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
       movedPorts: list(count),
+      notFound: string,
     }),
   },
   /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */

@@ -74,11 +74,7 @@ export async function beginActivation(
   const ours = before.filter((process) => isOurs(process, programOf(layout)))
   const foreign = before.filter((process) => !ours.includes(process))
   const takenUp = hasSwapped(entries, request.activation)
-<<<<<<< ours
-  const found = await lookAtReplaced(layout, foreign, { all, daemon: await daemonPid(job.pm2Home) })
-=======
-  const found = await lookAtReplaced(layout, { ours, foreign }, { all, daemon: daemonPid(job.pm2Home) })
->>>>>>> theirs
+  const found = await lookAtReplaced(layout, { ours, foreign }, { all, daemon: await daemonPid(job.pm2Home) })
   // What an activation whose process died had replaced is not there to be seen any more.
   const replaced = ((takenUp || replacesNothing(found)) && readReplaced(layout)) || found
   // Somebody else's `current`, and none of our workers: what ours served at some time in the past is not what serves.
