@@ -1,6 +1,7 @@
 /**
  * Builds dist/: tsc turns src/ into JavaScript, ncc makes one file of each program. (ncc cannot drive
- * TypeScript 7 itself.) The result is CommonJS, readable, and the same bytes on every machine.
+ * TypeScript 7 itself.) The result is CommonJS, readable, and the same bytes on every machine. Beside each program that
+ * holds packages of others stand their licences, which MIT and BSD ask for.
  *
  *   node scripts/bundle.mjs           writes dist/
  *   node scripts/bundle.mjs --check   fails when dist/ is not what the source builds
@@ -14,17 +15,30 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const bin = (name) => join(root, 'node_modules', '.bin', name)
 const programs = { main: 'main.js', post: 'post.js', agent: 'agent/index.js', launcher: 'launcher/index.js' }
 
+const LICENCES = 'licenses.txt'
+
 const build = join(root, 'build')
 rmSync(build, { recursive: true, force: true })
 execFileSync(bin('tsc'), ['-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' })
 // ncc writes CommonJS for a package that is not declared a module, and takes ES modules as input either way.
 writeFileSync(join(build, 'package.json'), '{}\n')
 
-const bundles = Object.entries(programs).map(([name, entry]) => {
+const files = Object.entries(programs).flatMap(([name, entry]) => {
   const out = mkdtempSync(join(build, `${name}-`))
   execFileSync(
     bin('ncc'),
-    ['build', join(build, entry), '--out', out, '--quiet', '--no-cache', '--target', 'es2022'],
+    [
+      'build',
+      join(build, entry),
+      '--out',
+      out,
+      '--quiet',
+      '--no-cache',
+      '--target',
+      'es2022',
+      '--license',
+      LICENCES,
+    ],
     {
       cwd: root,
       stdio: ['ignore', 'ignore', 'inherit'],
@@ -32,24 +46,29 @@ const bundles = Object.entries(programs).map(([name, entry]) => {
   )
   const code = readFileSync(join(out, 'index.js'), 'utf8')
   if (code.includes(root)) throw new Error(`dist/${name} would name a folder of this machine`)
-  return { file: join(root, 'dist', name, 'index.cjs'), code }
+  const folder = join(root, 'dist', name)
+  const licences = readIfThere(join(out, LICENCES))
+  return [
+    { file: join(folder, 'index.cjs'), content: code },
+    ...(licences === undefined ? [] : [{ file: join(folder, LICENCES), content: licences }]),
+  ]
 })
 
 if (process.argv.includes('--check')) {
-  const stale = bundles.filter(({ file, code }) => readIfThere(file) !== code)
+  const stale = files.filter(({ file, content }) => readIfThere(file) !== content)
   for (const { file } of stale) console.error(`${file} is not what the source builds: run npm run bundle`)
   const extra = readdirSync(join(root, 'dist'), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
-    .filter((path) => !bundles.some(({ file }) => file === path))
+    .filter((path) => !files.some(({ file }) => file === path))
   for (const path of extra) console.error(`${path} is not built from the source`)
   process.exit(stale.length + extra.length > 0 ? 1 : 0)
 }
 
 rmSync(join(root, 'dist'), { recursive: true, force: true })
-for (const { file, code } of bundles) {
+for (const { file, content } of files) {
   mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, code)
+  writeFileSync(file, content)
 }
 
 function readIfThere(file) {

@@ -42,6 +42,7 @@ const shapes: readonly (readonly [string, (length: number) => string])[] = [
     ':1',
     '1',
     'a',
+    'a-',
     './',
     '..',
     '#',

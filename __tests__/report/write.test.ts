@@ -154,9 +154,11 @@ describe('a report', () => {
     expect(writeReport(report())).toBe(true)
   })
 
-  test('is complete where there is no summary at all', () => {
-    delete process.env['GITHUB_STEP_SUMMARY']
+  test.each([undefined, ''])('is complete where there is no summary at all, and says so: %j', (name) => {
+    if (name === undefined) delete process.env['GITHUB_STEP_SUMMARY']
+    else process.env['GITHUB_STEP_SUMMARY'] = name
     writeReport(report())
+    expect(log).toContain('This runner has no job summary: GITHUB_STEP_SUMMARY is not set.\n')
     expect(outputs()['status']).toBe('live')
     expect(existsSync(files.summary) && readFileSync(files.summary, 'utf8')).toBe('')
     expect(commands()).toEqual([])

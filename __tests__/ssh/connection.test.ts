@@ -11,6 +11,7 @@ import type { AuthContext, Connection as Peer, ServerChannel, ServerConfig } fro
 import { Failure } from '../../src/protocol/failure.ts'
 import { connect } from '../../src/ssh/connection.ts'
 import type { ConnectOptions, Connection, Target } from '../../src/ssh/connection.ts'
+import { startSshAgent } from '../support/ssh-agent.ts'
 
 interface TestKey {
   readonly privateKey: string
@@ -239,6 +240,26 @@ describe('a login', () => {
     const failure = await failureOf(connect(target(server.port, { login: { agentSocket } })))
     expect(failure.code).toBe('login-refused')
     expect(failure.evidence).toContain('Failed to connect to agent')
+  })
+
+  test('says that a certificate in the agent is not supported', async () => {
+    const server = await startServer(['publickey'])
+    const agentSocket = join(folder, 'agent-of-a-certificate')
+    const agent = await startSshAgent(agentSocket, otherKey.privateKey)
+    try {
+      const [authority, file] = [join(folder, 'authority'), join(folder, 'certified')]
+      execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', authority])
+      execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', file])
+      execFileSync('ssh-keygen', ['-q', '-s', authority, '-I', 'test', '-n', 'deploy', `${file}.pub`])
+      execFileSync('ssh-add', ['-q', file], { env: { ...process.env, SSH_AUTH_SOCK: agentSocket } })
+      const failure = await failureOf(connect(target(server.port, { login: { agentSocket } })))
+      expect(failure.code).toBe('login-refused')
+      expect(failure.remedy).toContain(
+        'the agent holds a user certificate (ssh-ed25519-cert-v01@openssh.com), which is not supported yet',
+      )
+    } finally {
+      agent.stop()
+    }
   })
 
   test('with nothing, or with a bad key, fails before the server hears of it', async () => {

@@ -28,6 +28,16 @@ function keygen(type: string, ...options: string[]): { privateKey: string; publi
   return { privateKey: readFileSync(file, 'utf8'), publicKey: readFileSync(`${file}.pub`, 'utf8').trim() }
 }
 
+/** A certificate of a key, by an authority of its own. */
+function certify(privateKey: string): string {
+  const [authority, file] = [join(folder, `ca-${(made += 1)}`), join(folder, `certified-${made}`)]
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', authority])
+  writeFileSync(file, privateKey, { mode: 0o600 })
+  writeFileSync(`${file}.pub`, execFileSync('ssh-keygen', ['-yf', file]))
+  execFileSync('ssh-keygen', ['-q', '-s', authority, '-I', 'test', '-n', 'deploy', `${file}.pub`])
+  return readFileSync(`${file}-cert.pub`, 'utf8')
+}
+
 /** The public key that ssh2 sees in what was made of a private key. */
 function publicKeyOf(text: string, passphrase?: string): string {
   const key = ssh2.utils.parseKey(normalizePrivateKey(text, passphrase, 'key'), passphrase)
@@ -205,6 +215,27 @@ describe('a PKCS8 key', () => {
     expect([x25519, pss, koblitz].map((text) => failureOf(text).code)).toEqual(
       Array(3).fill('key-type-unsupported'),
     )
+  })
+})
+
+describe('what stands around a key', () => {
+  test('may be its public key, in front of it or behind it', () => {
+    const { privateKey, publicKey } = keygen('ed25519')
+    expect(publicKeyOf(`${publicKey} me@home\n${privateKey}`)).toBe(publicKey)
+    expect(publicKeyOf(`${privateKey}\n${publicKey}\n`)).toBe(publicKey)
+    const pem = '-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n'
+    expect(publicKeyOf(pem + privateKey)).toBe(publicKey)
+  })
+
+  test('is no certificate, which is not supported yet', () => {
+    const { privateKey } = keygen('ed25519')
+    const certificate = certify(privateKey)
+    for (const text of [certificate, `${certificate}\n${privateKey}`, privateKey + certificate]) {
+      const failure = failureOf(text)
+      expect(failure.code).toBe('certificate-unsupported')
+      expect(failure.message).toContain('ssh-ed25519-cert-v01@openssh.com')
+      expect(failure.message).not.toContain('AAAA')
+    }
   })
 })
 

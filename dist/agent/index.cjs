@@ -512,7 +512,10 @@ const operations = {
             changed: list(string),
         }),
     },
-    /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
+    /**
+     * Boots the release on a spare port and asks its health; fails with the app's last lines. `notFound` has the lines
+     * that tell of missing files all the same.
+     */
     verify: {
         params: object({ id: releaseId, said }),
         result: object({
@@ -521,6 +524,7 @@ const operations = {
             attempts: count,
             /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
             movedPorts: list(count),
+            notFound: string,
         }),
     },
     /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
@@ -1728,6 +1732,8 @@ async function accepting(path, before) {
 const LOCK_TIMEOUT = 90_000;
 /** A daemon that was started and has no socket after this will not get it, in ms. */
 const START = 10_000;
+/** How long a killed process may take to end, in ms. */
+const END = 5000;
 const pm2_start_LOOK = 100;
 /** Runs `act`, which may start the daemon, while no other agent does. */
 async function startingAlone(home, act) {
@@ -1791,6 +1797,10 @@ async function endMute(home) {
     // Told to end, it would remove the pid file of the other one.
     for (const pid of mute)
         signal(pid, 'SIGKILL');
+    // The next try must not take one that is still ending for another.
+    for (let waited = 0; waited < END && mute.some((pid) => process_identity_startTimeOf(pid) !== null); waited += pm2_start_LOOK) {
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(pm2_start_LOOK);
+    }
     throw new failure_Failure('pm2-failed', `Another PM2 daemon (process ${holder}) started at the same time.`, {
         remedy: 'Deploy again.',
     });
@@ -2678,12 +2688,13 @@ function portTaken(address, port, pid) {
  * The daemon counts only where it holds this very port for this app: to a second app it would simply hand the same
  * socket, and visitors would get the one or the other (PM2 5 to 7).
  */
-function ownersOf(port, { processes, records, daemon }) {
+function ownersOf(port, { processes, records, daemon, addresses }) {
     const running = processes.filter(({ status }) => status === 'online' || status === 'launching');
     const recordOf = (pid) => records.find((record) => record.pid === pid);
     const throughDaemon = records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
-        // Started by somebody else: where it listens, nobody says.
-        running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined);
+        // Started by somebody else, and as far as anybody knows it listens there.
+        (running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined) &&
+            (addresses.length === 0 || addresses.some((address) => address.port === port)));
     // `pm2 start npm -- start` and the like: what listens was started by PM2's process, and ends with it.
     const own = withDescendants(running.map(({ pid }) => pid));
     return [...own, ...(throughDaemon && daemon !== null ? [daemon] : [])];
@@ -2704,6 +2715,8 @@ function tryListen(host, port) {
 /** @returns one check for each thing that is claimed: it throws where another app has that */
 function checksOf({ layout, appName, address, said }, { all, daemon }) {
     const processes = all.filter(({ name }) => name === appName);
+    const foreign = processes.filter((process) => folderOf(process) === null);
+    const foreignAddresses = () => addressesOf(foreign, { all, daemon });
     return [
         async () => assertNameIsOurs(layout, processes),
         () => assertFolderIsOurs(layout, appName, all),
@@ -2711,14 +2724,14 @@ function checksOf({ layout, appName, address, said }, { all, daemon }) {
             if (said === null)
                 return;
             const doors = await openDoors(processes);
-            const foreign = processes.filter((process) => folderOf(process) === null);
-            const now = doors.length > 0 ? doors : await addressesOf(foreign, { all, daemon });
+            const now = doors.length > 0 ? doors : await foreignAddresses();
             assertMoveIsMeant(now, address, said);
         },
         async () => {
             await assertNoOtherDoor(layout.base, address, all);
             const records = await readWorkers(layout.workers);
-            await assertPortIsOurs(address.host, address.port, { processes, records, daemon });
+            const users = { processes, records, daemon, addresses: await foreignAddresses() };
+            await assertPortIsOurs(address.host, address.port, users);
         },
     ];
 }
@@ -3697,7 +3710,13 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
                 last = `${health.path} answered ${answer.detail}`;
                 if (answer.healthy) {
                     const bootMs = Math.round(performance.now() - begun);
-                    return { bootMs, status: answer.status, attempts, movedPorts: worker.movedPorts ?? [] };
+                    return {
+                        bootMs,
+                        status: answer.status,
+                        attempts,
+                        movedPorts: worker.movedPorts ?? [],
+                        notFound: notFoundIn(endOf(log)),
+                    };
                 }
             }
             else if (worker !== null && worker.detail !== '') {
@@ -3752,6 +3771,11 @@ function endOf(log) {
     const end = Buffer.alloc(Math.min(size, LONGEST_END));
     const length = (0,external_node_fs_namespaceObject.readSync)(log, end, 0, end.length, size - end.length);
     return end.toString('utf8', 0, length);
+}
+/** A release can be healthy where it is asked, and answer 500 on every page that reads the file. */
+function notFoundIn(text) {
+    const lines = text.split('\n').filter((line) => /\bENOENT\b|\bCannot find module\b/.test(line));
+    return lastLines(lines.join('\n'));
 }
 /** The end of a log, as evidence. */
 function lastLines(text, limit = 40) {
@@ -4074,10 +4098,10 @@ async function leaveAsIs(activation, failure) {
 
 
 
-/** @param foreign PM2's processes of the app's name that Gapless did not start */
-async function lookAtReplaced(layout, foreign, running) {
+/** @param processes of the app's name: those that Gapless started, and the others */
+async function lookAtReplaced(layout, { ours, foreign }, running) {
     const [current, addresses] = await Promise.all([foreignCurrent(layout), addressesOf(foreign, running)]);
-    return { current, processes: foreign, addresses };
+    return { current, processes: foreign, besideOurs: ours.some(isRunningUnder), addresses };
 }
 function replacesNothing({ current, processes }) {
     return current === null && processes.length === 0;
@@ -4116,16 +4140,23 @@ async function putBack({ layout, pm2, appName, withRoom }, { current, processes,
         await withRoom(() => pointCurrentBack(layout, current));
         seen.push(`current -> ${current} again`);
     }
-    for (const process of processes)
-        await pm2.revive(process);
+    const complaints = [];
+    for (const process of processes) {
+        await pm2.revive(process).catch((error) => complaints.push(error.message));
+    }
     const expected = processes.filter(isRunningUnder).length;
     if (expected > 0) {
-        await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs);
+        const problem = await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs);
+        if (problem !== null) {
+            const what = [problem, ...complaints].join('; ');
+            throw new failure_Failure('restore-failed', `the app that PM2 ran before did not come back: ${what}`);
+        }
         const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : '';
         seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`);
     }
     return seen.join('; ');
 }
+/** @returns what is wrong, once there is no more time; null where all is well */
 async function untilRunning(list, expected, addresses, patienceMs) {
     const deadline = performance.now() + patienceMs;
     let before = '';
@@ -4140,15 +4171,15 @@ async function untilRunning(list, expected, addresses, patienceMs) {
         steady = well && pids === before ? steady + 1 : 0;
         before = pids;
         if (steady < STEADY && performance.now() >= deadline) {
-            const what = running.length < expected
-                ? `PM2 keeps ${running.length} of ${expected} processes online`
-                : silent.length > 0
-                    ? `nothing accepts connections on ${listOf(silent)}`
-                    : 'its processes restart again and again';
-            throw new failure_Failure('restore-failed', `the app that PM2 ran before did not come back: ${what}`);
+            if (running.length < expected)
+                return `PM2 keeps ${running.length} of ${expected} processes online`;
+            if (silent.length > 0)
+                return `nothing accepts connections on ${listOf(silent)}`;
+            return 'its processes restart again and again';
         }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(replaced_LOOK);
     }
+    return null;
 }
 function listOf(addresses) {
     return [...new Set(addresses.map(formatAddress))].join(', ');
@@ -4174,17 +4205,16 @@ async function logsSince(processes, since) {
 function daemonLog(pm2Home) {
     return (0,external_node_path_namespaceObject.join)(pm2Home, 'pm2.log');
 }
+/** `2026-11-26T03:00:00: PM2 log: App [shop:0] online`: the daemon's own words, about every app (5.4 to 7). */
+const DAEMONS_OWN = /^\S+: PM2 \w+: /;
 /**
- * What stands in the daemon's log alone since `since` (bytes by file): why Node itself ended or never began, such as
- * a flag that it does not know, a module that it cannot preload, or a heap that is full. Lines about other apps are
- * left out. Never throws.
+ * What workers wrote into the daemon's log alone since `since` (bytes by file): why Node itself ended or never began,
+ * such as a flag that it does not know, a module that it cannot preload, or a heap that is full. Never throws.
  */
-async function daemonLogSince(pm2Home, appName, since) {
+async function daemonLogSince(pm2Home, since) {
     const file = daemonLog(pm2Home);
     const text = await evidence_endOf(file, since.get(file) ?? 0).catch(() => '');
-    // `2026-11-26T03:00:00: PM2 log: App [site:0] exited with code [1] via signal [SIGINT]` (5.4 to 7).
-    const appOf = (line) => /\bApp \[(.+):\d+\]/.exec(line)?.[1] ?? appName;
-    const lines = text.split('\n').filter((line) => appOf(line) === appName);
+    const lines = text.split('\n').filter((line) => !DAEMONS_OWN.test(line));
     return lines.join('\n');
 }
 async function evidence_endOf(file, since) {
@@ -4429,12 +4459,10 @@ async function restore_verdict(activation, status, failure) {
         workers: toStates(workers),
     };
 }
-/** Of PM2's own log, which is about its daemon in the first place. */
-const DAEMON_LINES = 15;
 async function withEvidence({ job, pm2, appName, logs }, during, failure) {
     const text = await pm2.list(appName).then((processes) => logsSince(processes, logs), () => '');
-    const daemon = await daemonLogSince(job.pm2Home, appName, logs);
-    const parts = [failure.evidence ?? '', lastLines(daemon, DAEMON_LINES), lastLines(text)];
+    const daemon = await daemonLogSince(job.pm2Home, logs);
+    const parts = [failure.evidence ?? '', lastLines(daemon), lastLines(text)];
     const evidence = parts.filter((part) => part !== '').join('\n');
     const remedy = failure.remedy ?? remedies[failure.code];
     const message = `${failure.message} (during ${during})`;
@@ -4770,7 +4798,6 @@ function timesOf(releases) {
 
 
 
-
 /**
  * @param entries what the journal has, of all activations
  * @throws where the target cannot be read; nothing has been touched then
@@ -4785,11 +4812,11 @@ async function beginActivation(job, journal, entries, pm2) {
     const ours = before.filter((process) => isOurs(process, programOf(layout)));
     const foreign = before.filter((process) => !ours.includes(process));
     const takenUp = hasSwapped(entries, request.activation);
-    const found = await lookAtReplaced(layout, foreign, { all, daemon: await daemonPid(job.pm2Home) });
+    const found = await lookAtReplaced(layout, { ours, foreign }, { all, daemon: await daemonPid(job.pm2Home) });
     // What an activation whose process died had replaced is not there to be seen any more.
     const replaced = ((takenUp || replacesNothing(found)) && readReplaced(layout)) || found;
     // Somebody else's `current`, and none of our workers: what ours served at some time in the past is not what serves.
-    const isElsewhere = replaced.current !== null && !ours.some(isRunningUnder);
+    const isElsewhere = replaced.current !== null && !replaced.besideOurs;
     const back = isElsewhere ? null : await fallback(layout, live, request.release);
     // A previous release that is damaged must not keep a good one from going live.
     const previous = back === null ? null : await readGoal(layout, back).catch(() => null);

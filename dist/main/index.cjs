@@ -56715,16 +56715,17 @@ const MOST_CHARACTERS = 500_000;
  * @param workspace files outside are not read
  */
 function findCustomServer(entry, workspace) {
+    return modulesOf(entry, workspace).find((file) => IMPORTS_NEXT.some((pattern) => pattern.test(codeOf(file))));
+}
+/** A file and the files that it imports by their paths, directly or not. */
+function modulesOf(entry, workspace) {
     const files = [entry];
     for (const file of files) {
-        const code = codeOf(file);
-        if (IMPORTS_NEXT.some((pattern) => pattern.test(code)))
-            return file;
-        const imported = [...code.matchAll(RELATIVE)].flatMap(([, specifier = '']) => resolveModule((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), specifier)) ?? []);
+        const imported = [...codeOf(file).matchAll(RELATIVE)].flatMap(([, specifier = '']) => resolveModule((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), specifier)) ?? []);
         const fresh = imported.filter((each) => !files.includes(each) && isRead(each, workspace));
         files.push(...fresh.slice(0, MOST_FILES - files.length));
     }
-    return undefined;
+    return files;
 }
 /** The sources of a program that is named by its path, with or without an extension, by its folder, or compiled. */
 function findProgram(directory, word, workspace) {
@@ -56772,7 +56773,7 @@ function existing(folder, name) {
     return EXTENSIONS.map((extension) => (0,external_node_path_namespaceObject.join)(folder, name + extension)).find(isFile);
 }
 function hasCode(path) {
-    return EXTENSIONS.includes((0,external_node_path_namespaceObject.extname)(path));
+    return (0,external_node_path_namespaceObject.extname)(path) === '.json' || EXTENSIONS.includes((0,external_node_path_namespaceObject.extname)(path));
 }
 function isRead(file, workspace) {
     return isInside(workspace, file) && !(0,external_node_path_namespaceObject.relative)(workspace, file).split(external_node_path_namespaceObject.sep).includes('node_modules');
@@ -57022,8 +57023,8 @@ function refuseCustomServer(directory, workspace, manifest) {
 }
 const UNREADABLE = 'whose contents are not known before it runs';
 const ONLY_NEXT = 'The release runs the standalone server of Next.js: a custom server, and anything else that this command starts, is not part of it.';
-/** What is named for production counts before what may be for development. */
-const SCRIPTS = ['start:prod', 'start:production', 'production', 'prod', 'start', 'serve', 'server'];
+/** `start` may be for development where one is named for production; `prod` is often a deploy. */
+const SCRIPTS = ['start:prod', 'start:production', 'start', 'serve', 'production', 'prod'];
 function productionCommand(directory, { scripts }) {
     const name = SCRIPTS.find((each) => typeof scripts[each] === 'string' && scripts[each] !== '');
     if (name !== undefined)
@@ -58057,6 +58058,78 @@ function refuse(misfits) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/next/untraced.js
+/** Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them. */
+
+
+
+
+
+/** Dependencies that look for files in the app's folder when the server runs, with the files' names. */
+const READERS = [
+    ['next-i18next', ['next-i18next.config.js', 'next-i18next.config.mjs', 'next-i18next.config.cjs']],
+    ['config', ['config']],
+];
+/** The files that well-known dependencies of the app read at run time: they and what they import must be in the release. */
+function readAtRunTime(place) {
+    const { directory } = place;
+    const dependencies = readPackageJson(directory)?.dependencies ?? {};
+    return READERS.filter(([dependency]) => Object.hasOwn(dependencies, dependency)).flatMap(([dependency, names]) => names
+        .map((name) => (0,external_node_path_namespaceObject.join)(directory, name))
+        .flatMap((path) => (isFile(path) ? modulesOf(path, rootOf(place)) : filesIn(path)))
+        .map((file) => ({ dependency, path: inRelease(place, file) })));
+}
+/** One sentence for each dependency whose files the release lacks. */
+function lackingFiles(place, lacking) {
+    return [...new Set(lacking.map(({ dependency }) => dependency))].map((dependency) => {
+        const paths = lacking.filter((each) => each.dependency === dependency).map(({ path }) => path);
+        return `The dependency \`${dependency}\` reads ${untraced_quoted(paths)} when the server runs, and the release lacks that. ${include(place, paths)}`;
+    });
+}
+/**
+ * What a log names as missing and the repository has.
+ *
+ * @returns relative to the release
+ */
+function missingIn(log, place) {
+    const named = [...log.matchAll(MISSING)].map(([, path = '']) => path);
+    return [...new Set(named)].filter((path) => {
+        const file = (0,external_node_path_namespaceObject.resolve)(rootOf(place), path);
+        return isInside(rootOf(place), file) && !path.split('/').includes('.next') && isFile(file);
+    });
+}
+/** @param paths at least one, relative to the release */
+function missingRemedy(place, paths) {
+    return `The app looks for ${untraced_quoted(paths)}, which the repository has and the release lacks. ${include(place, paths)}`;
+}
+/** `ENOENT: …, open '/srv/apps/web/releases/20261120155203/x'`, `Cannot find module '/srv/…/x'` (Node.js 18 to 24) */
+const MISSING = /(?:\bENOENT\b[^\n']{0,200}|Cannot find module )'[^\n']{0,1000}\/(?:releases\/\d{14}|current)\/([^\n']{1,1000})'/g;
+/** Next.js traces from its version 14 on, where the option stood in `experimental`. */
+function include({ directory, nextVersion, ...place }, paths) {
+    const root = rootOf({ directory, nextVersion, ...place });
+    const files = paths.map((path) => (0,external_node_path_namespaceObject.relative)(directory, (0,external_node_path_namespaceObject.join)(root, path)).split(external_node_path_namespaceObject.sep).join('/'));
+    const globs = files.map((file) => `'${file.startsWith('.') ? file : `./${file}`}'`);
+    const option = `outputFileTracingIncludes: { '/**': [${globs.join(', ')}] }`;
+    const line = Number.parseInt(nextVersion ?? '', 10) === 14 ? `experimental: { ${option} }` : option;
+    return `Add \`${line}\` to the Next.js configuration.`;
+}
+function untraced_quoted(paths) {
+    return paths.map((path) => JSON.stringify(path)).join(', ');
+}
+/** The folder that stands for the release's root: the app's, or in a workspace the folder that Next.js traces from. */
+function rootOf({ directory, relativeAppDir }) {
+    const levels = relativeAppDir === '' ? 0 : relativeAppDir.split('/').length;
+    return Array.from({ length: levels }).reduce((folder) => (0,external_node_path_namespaceObject.dirname)(folder), directory);
+}
+function inRelease(place, file) {
+    return external_node_path_namespaceObject.posix.normalize((0,external_node_path_namespaceObject.relative)(rootOf(place), file).split(external_node_path_namespaceObject.sep).join('/'));
+}
+function filesIn(folder) {
+    return entriesIn(folder)
+        .filter((entry) => entry.isFile())
+        .map(({ name }) => (0,external_node_path_namespaceObject.join)(folder, name));
+}
+
 ;// CONCATENATED MODULE: ./build/progress.js
 /** Lines about long work: how much is done, how fast it goes, how long it will take. */
 
@@ -59076,6 +59149,7 @@ function shared(stream) {
 
 
 
+
 /**
  * @param launcherFile the bundled launcher: a part of every release
  * @throws Failure `release-unfit`, `checkout-incomplete`, and those of next/assemble.ts
@@ -59094,6 +59168,7 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
     let total = 0;
     const binaries = [];
     const pointers = [];
+    const lacking = new Map(readAtRunTime(output).map((wanted) => [wanted.path, wanted]));
     for (const entry of withEntry(tree.entries, launcher)) {
         entries.add(entry);
         if (entry.kind === 'file')
@@ -59102,8 +59177,11 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
             binaries.push(entry);
         if (isPointerOfRelease(entry))
             pointers.push(entry.path);
+        lacking.delete(entry.path);
     }
     refusePointers(pointers);
+    for (const lack of lackingFiles(output, [...lacking.values()]))
+        log.warning(lack);
     checkEach(hosts, (facts) => assertFits({ entries: binaries }, output, facts));
     const everything = (await lacksAll(plan, hosts)) ? pack(filesOf(entries), total) : undefined;
     try {
@@ -59467,7 +59545,10 @@ const operations = {
             changed: guards_list(string),
         }),
     },
-    /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
+    /**
+     * Boots the release on a spare port and asks its health; fails with the app's last lines. `notFound` has the lines
+     * that tell of missing files all the same.
+     */
     verify: {
         params: object({ id: messages_releaseId, said }),
         result: object({
@@ -59476,6 +59557,7 @@ const operations = {
             attempts: count,
             /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
             movedPorts: guards_list(count),
+            notFound: string,
         }),
     },
     /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
@@ -59821,12 +59903,15 @@ function restoreOn(host, { run, hosts, lockTimeoutMs }, release, replaces, pipel
 ;// CONCATENATED MODULE: ./build/phases/verify.js
 /** verify: boots the release on a spare port of the server and asks its health, before anything live is touched. */
 
-/** @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs` */
+/**
+ * @returns the lines of its log that tell of missing files
+ * @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs`
+ */
 async function verify(host, id, said) {
-    const { bootMs, status, movedPorts } = await host.agent().call('verify', { id, said });
+    const { bootMs, status, movedPorts, notFound } = await host.agent().call('verify', { id, said });
     const healthy = `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`;
     const moved = movedPorts.map((port) => `port ${port} is in use, so the app was given a free port for this check`);
-    return { value: undefined, detail: [healthy, ...moved].join('; ') };
+    return { value: notFound, detail: [healthy, ...moved].join('; ') };
 }
 
 ;// CONCATENATED MODULE: ./build/phases/bring-live.js
@@ -59852,10 +59937,13 @@ async function bringLive(plan, hosts, pipeline, goal) {
     const atOnce = inputs.maxParallel;
     if (inputs.candidateCheck) {
         const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release, inputs.app.said)));
-        await verified.catch(async (error) => {
+        const logs = await verified.catch(async (error) => {
             await takeBack(hosts, goal, true);
             throw error;
         });
+        const warning = goal.explain?.(logs.join('\n'));
+        if (warning !== undefined)
+            pipeline.log.warning(warning);
     }
     else {
         pipeline.skip('verify', 'candidate-check is off');
@@ -60936,19 +61024,27 @@ function timesBelow(path) {
  * Reads and verifies the output of `next build` (seen with Next.js 14.2, 15.5 and 16.4).
  *
  * @param directory the app's folder, absolute
+ * @param workspace the repository's folder: `distDir` may lie anywhere in it, as Nx has it
  * @throws Failure `no-build-output`, `output-export`, `build-failed`, `file-unreadable`
  */
-function readBuildOutput(directory) {
-    const server = newestServerFiles(directory);
+function readBuildOutput(directory, workspace = directory) {
+    const files = findServerFiles(directory, workspace);
+    const server = newestOf(directory, files);
     if (server === undefined) {
-        throw new failure_Failure('no-build-output', `There is no finished Next.js build in ${directory}.`, {
+        throw new failure_Failure('no-build-output', `There is no finished Next.js build of ${directory}.`, {
             remedy: 'Remove `build-command: none`, or build the app into this folder in a step before; ' +
                 'if build-command is yours, it must run `next build`.',
+            evidence: [
+                `searched for ${SERVER_FILES} in ${workspace}`,
+                ...files.map((file) => `not of this app: ${file}`),
+            ].join('\n'),
         });
     }
     if (server.output === 'export')
         throw outputIsExport();
     const { distDir, relativeAppDir, basePath } = server;
+    if (external_node_path_namespaceObject.posix.join(relativeAppDir, distDir).startsWith('../'))
+        throw outsideOfTree(distDir);
     const distDirectory = (0,external_node_path_namespaceObject.join)(directory, distDir);
     const standaloneDirectory = (0,external_node_path_namespaceObject.join)(distDirectory, 'standalone');
     const entry = external_node_path_namespaceObject.posix.join(relativeAppDir, 'server.js');
@@ -60994,6 +61090,13 @@ function noStandalone(what, output) {
         evidence: `output in required-server-files.json: ${output ?? '(not set)'}`,
     });
 }
+/** Next.js writes its part of the standalone tree beside it then. */
+function outsideOfTree(distDir) {
+    return new failure_Failure('build-failed', `The build has its \`distDir\` outside of the standalone server: "${distDir}".`, {
+        remedy: 'Set `outputFileTracingRoot` in the Next.js configuration to the root of the repository, which has both the app ' +
+            'and its `distDir`, or set `distDir` to a folder of the app.',
+    });
+}
 function incomplete(path) {
     return new failure_Failure('build-failed', `The build is incomplete: ${path} is missing.`, {
         remedy: 'Build again; if the build comes from another job, bring over its whole distDir, hidden files too.',
@@ -61004,21 +61107,24 @@ const SERVER_FILES = 'required-server-files.json';
  * A custom distDir is known only to the user's configuration, which is a program. So this looks for the file
  * that a finished build has in it; several are left when distDir was changed, and the newest counts.
  */
-function newestServerFiles(directory) {
-    return findServerFiles(directory, 4)
+function newestOf(directory, files) {
+    return files
         .map((file) => readServerFiles(directory, file))
         .filter((server) => server !== undefined)
         .toSorted((a, b) => b.writtenAt - a.writtenAt)[0];
 }
 /** Copies of the file lie in `standalone`, and none of these holds a distDir. */
 const NOT_SEARCHED = new Set(['node_modules', 'standalone', 'cache', '.git']);
-function findServerFiles(directory, depth) {
+function findServerFiles(directory, workspace) {
+    return [...new Set([...searched(directory, 4), ...(workspace === directory ? [] : searched(workspace, 6))])];
+}
+function searched(directory, depth) {
     return entriesIn(directory).flatMap((entry) => {
         const path = (0,external_node_path_namespaceObject.join)(directory, entry.name);
         if (entry.isFile())
             return entry.name === SERVER_FILES ? [path] : [];
         const search = entry.isDirectory() && depth > 0 && !NOT_SEARCHED.has(entry.name);
-        return search ? findServerFiles(path, depth - 1) : [];
+        return search ? searched(path, depth - 1) : [];
     });
 }
 function readServerFiles(directory, file) {
@@ -61031,6 +61137,10 @@ function readServerFiles(directory, file) {
         return undefined;
     const { relativeAppDir } = content;
     if (!isInside(directory, (0,external_node_path_namespaceObject.resolve)(directory, relativeAppDir)))
+        return undefined;
+    // Outside of the app's folder the path of `distDir` is the same for all apps beside this one.
+    const isOwn = isInside(directory, file) || `${directory}${external_node_path_namespaceObject.sep}`.endsWith(`${external_node_path_namespaceObject.sep}${relativeAppDir}${external_node_path_namespaceObject.sep}`);
+    if (!isOwn && relativeAppDir !== '')
         return undefined;
     return {
         distDir: (0,external_node_path_namespaceObject.relative)(directory, (0,external_node_path_namespaceObject.dirname)(file)),
@@ -61139,7 +61249,7 @@ async function build_build({ inputs, activation }, project, hosts, key, log) {
         annotate(failure_Failure.from(error), project.directory, inputs.run.workspace, log);
         throw error;
     });
-    const output = readBuildOutput(project.directory);
+    const output = readBuildOutput(project.directory, inputs.run.workspace);
     const doubts = doubtsAbout(output, built === undefined ? undefined : began);
     for (const doubt of doubts)
         log.warning(doubt);
@@ -61781,6 +61891,28 @@ function rehearse_describe({ sending, pruned, findings }) {
     if (findings.length > 0)
         parts.push(findings.map(({ message }) => message).join('; '));
     return parts.join('; ');
+}
+
+;// CONCATENATED MODULE: ./build/phases/missing-files.js
+/** Explains a release that failed for want of files that the repository has. */
+
+
+/** What a log says of files that the repository has, and the line that brings them into the release. */
+function explanationOf(place, log) {
+    const paths = missingIn(log, place);
+    return paths.length === 0 ? undefined : missingRemedy(place, paths);
+}
+/** Where the app's last lines name such files, the failure's remedy is the line that brings them into the release. */
+async function explainMissing(place, act) {
+    const explained = (error) => {
+        const failure = failure_Failure.from(error);
+        const remedy = explanationOf(place, failure.evidence ?? '');
+        return remedy === undefined ? failure : failure.reworded(failure.message, { remedy });
+    };
+    const outcome = await act().catch((error) => {
+        throw explained(error);
+    });
+    return outcome.failure === null ? outcome : { ...outcome, failure: explained(outcome.failure) };
 }
 
 ;// CONCATENATED MODULE: ./build/phases/status.js
@@ -62515,6 +62647,164 @@ function hideSecrets(name, value) {
 // EXTERNAL MODULE: ./node_modules/ssh2/lib/index.js
 var lib = __nccwpck_require__(5472);
 var lib_default = /*#__PURE__*/__nccwpck_require__.n(lib);
+;// CONCATENATED MODULE: ./build/ssh/known-hosts.js
+
+
+/** @throws {Failure} `known-hosts-malformed`, naming the line */
+function parseKnownHosts(text) {
+    return text.split('\n').flatMap((raw, index) => {
+        const content = raw.trim();
+        return content === '' || content.startsWith('#') ? [] : [parseLine(content, index + 1)];
+    });
+}
+/**
+ * The keys that the entries hold for a host. As in ssh(1), a port other than 22 is looked up as
+ * `[host]:port`, and below the plain name only when that has no entry. Revocation counts under either name.
+ */
+function matchHost(entries, host, port) {
+    const names = [hostPattern(host, port).toLowerCase(), host.toLowerCase()];
+    const found = names.map((name) => entries.filter((entry) => matchesName(entry.hosts, name)));
+    const accepted = found.map((matches) => matches.filter(({ marker }) => marker === undefined));
+    return {
+        accepted: (accepted.find((matches) => matches.length > 0) ?? []).map(({ type, key }) => ({ type, key })),
+        revoked: found.flat().flatMap(({ marker, key }) => (marker === 'revoked' ? [key] : [])),
+        certAuthority: found.flat().some(({ marker }) => marker === 'cert-authority'),
+    };
+}
+/** How known_hosts writes a host: the port shows only when it is not 22. */
+function hostPattern(host, port) {
+    return port === 22 ? host : `[${host}]:${port}`;
+}
+/**
+ * The type that a public key blob names itself, or nothing when it is no such blob. A server chooses the name, and it
+ * stands in a line to paste: only characters that types have (RFC 4250, 4.6.1) are let through.
+ */
+function keyType(blob) {
+    if (blob.length < 4)
+        return undefined;
+    const end = 4 + blob.readUInt32BE(0);
+    const type = end < blob.length ? blob.toString('latin1', 4, end) : '';
+    return /^[\w@.+-]{1,64}$/.test(type) ? type : undefined;
+}
+/** Such as `ssh-ed25519-cert-v01@openssh.com`. */
+function isCertificateType(type) {
+    return /-cert-v0\d@openssh\.com$/.test(type);
+}
+function parseLine(content, line) {
+    const fields = content.split(/[ \t]+/);
+    const mark = content.startsWith('@') ? fields.shift()?.slice(1) : undefined;
+    const [hosts, type, base64] = fields;
+    if (mark !== undefined && mark !== 'revoked' && mark !== 'cert-authority') {
+        throw malformed(line, `the marker @${mark} is unknown; @revoked and @cert-authority are the known ones`);
+    }
+    if (hosts === undefined || type === undefined || base64 === undefined) {
+        throw malformed(line, 'it needs a host, a key type and a key, separated by spaces');
+    }
+    if (hosts.startsWith('|') && !/^\|1\|[A-Za-z0-9+/]{27}=\|[A-Za-z0-9+/]{27}=$/.test(hosts)) {
+        throw malformed(line, 'its hashed host is not of the form |1|salt|hash');
+    }
+    const key = Buffer.from(base64, 'base64');
+    // Buffer skips what is not base64, so only the way back shows that nothing was lost.
+    const intact = key.toString('base64').replace(/=+$/, '') === base64.replace(/(?<!=)=+$/, '');
+    if (!intact || keyType(key) !== type)
+        throw malformed(line, `its key is not a whole ${type} key in base64`);
+    return { line, marker: mark, hosts, type, key };
+}
+function malformed(line, reason) {
+    return new failure_Failure('known-hosts-malformed', `Line ${line} of known-hosts cannot be used: ${reason}.`, {
+        remedy: 'Paste the lines as `ssh-keyscan <host>` prints them, after comparing the keys with the server.',
+    });
+}
+function matchesName(hosts, name) {
+    if (hosts.startsWith('|1|'))
+        return matchesHash(hosts, name);
+    const patterns = hosts.toLowerCase().split(',');
+    const matched = (negated) => patterns.some((pattern) => pattern.startsWith('!') ? negated && glob(pattern.slice(1), name) : !negated && glob(pattern, name));
+    return matched(false) && !matched(true);
+}
+function matchesHash(hosts, name) {
+    const [, , salt = '', hash] = hosts.split('|');
+    return (0,external_node_crypto_.createHmac)('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash;
+}
+/** `*` and `?`, in time that grows with the product of both lengths: as a RegExp, many stars take for ever. */
+function glob(pattern, name) {
+    let [at, star, retry] = [0, -1, 0];
+    for (let index = 0; index < name.length;) {
+        if (at < pattern.length && pattern[at] === '*') {
+            star = at;
+            at += 1;
+            retry = index;
+        }
+        else if (at < pattern.length && (pattern[at] === '?' || pattern[at] === name[index])) {
+            at += 1;
+            index += 1;
+        }
+        else if (star >= 0) {
+            // The star takes one character more.
+            at = star + 1;
+            retry += 1;
+            index = retry;
+        }
+        else {
+            return false;
+        }
+    }
+    return /^\**$/.test(pattern.slice(at));
+}
+
+;// CONCATENATED MODULE: ./build/ssh/agent-certificates.js
+/** The user certificates that an agent holds: ssh2 (1.17) passes over them without a word. */
+
+
+/** SSH_AGENTC_REQUEST_IDENTITIES and its answer, of draft-ietf-sshm-ssh-agent. */
+const REQUEST = Buffer.from([0, 0, 0, 1, 11]);
+const ANSWER = 12;
+/** In ms. An agent that asks its user first may take for ever. */
+const agent_certificates_PATIENCE = 1000;
+/** In bytes. */
+const agent_certificates_LONGEST = 1024 * 1024;
+/** @returns their types; none where the agent does not answer, which the login tells */
+function certificatesIn(socket) {
+    return new Promise((resolve) => {
+        let answer = Buffer.alloc(0);
+        const agent = (0,external_node_net_.connect)(socket, () => agent.write(REQUEST));
+        const end = () => {
+            agent.destroy();
+            resolve(typesIn(answer).filter(isCertificateType));
+        };
+        agent.setTimeout(agent_certificates_PATIENCE, end);
+        agent.on('error', end);
+        agent.on('close', end);
+        agent.on('data', (chunk) => {
+            answer = Buffer.concat([answer, chunk]);
+            const isWhole = answer.length >= 4 && answer.length >= 4 + answer.readUInt32BE(0);
+            if (isWhole || answer.length > agent_certificates_LONGEST)
+                end();
+        });
+    });
+}
+function typesIn(answer) {
+    if (answer.length < 9 || answer[4] !== ANSWER)
+        return [];
+    const types = [];
+    let at = 9;
+    const next = () => {
+        const end = at + 4 <= answer.length ? at + 4 + answer.readUInt32BE(at) : Infinity;
+        if (end > answer.length)
+            return null;
+        const part = answer.subarray(at + 4, end);
+        at = end;
+        return part;
+    };
+    for (let left = answer.readUInt32BE(5); left > 0; left -= 1) {
+        const [blob, comment] = [next(), next()];
+        if (blob === null || comment === null)
+            break;
+        types.push(keyType(blob) ?? '');
+    }
+    return types;
+}
+
 ;// CONCATENATED MODULE: ./build/ssh/errors.js
 
 /** The failure behind an error that ssh2 emitted before the login was done. */
@@ -62658,8 +62948,11 @@ function questionFailure(questions, { address, username }) {
     });
 }
 function loginRefused(cause, attempt) {
-    const { address, username, tried, accepted, publicKey, agentError, banner } = attempt;
+    const { address, username, tried, accepted, publicKey, certificates, agentError, banner } = attempt;
     const causes = [
+        ...(certificates.length === 0
+            ? []
+            : [`the agent holds a user certificate (${certificates.join(', ')}), which is not supported yet`]),
         `${username} is the wrong user, is locked, or has a login shell that is not installed`,
         ...(publicKey === undefined
             ? []
@@ -62694,107 +62987,6 @@ function noCommonAlgorithm(cause, { address, offers }) {
 }
 function evidence(text) {
     return text ? { evidence: text } : {};
-}
-
-;// CONCATENATED MODULE: ./build/ssh/known-hosts.js
-
-
-/** @throws {Failure} `known-hosts-malformed`, naming the line */
-function parseKnownHosts(text) {
-    return text.split('\n').flatMap((raw, index) => {
-        const content = raw.trim();
-        return content === '' || content.startsWith('#') ? [] : [parseLine(content, index + 1)];
-    });
-}
-/**
- * The keys that the entries hold for a host. As in ssh(1), a port other than 22 is looked up as
- * `[host]:port`, and below the plain name only when that has no entry. Revocation counts under either name.
- */
-function matchHost(entries, host, port) {
-    const names = [hostPattern(host, port).toLowerCase(), host.toLowerCase()];
-    const found = names.map((name) => entries.filter((entry) => matchesName(entry.hosts, name)));
-    const accepted = found.map((matches) => matches.filter(({ marker }) => marker === undefined));
-    return {
-        accepted: (accepted.find((matches) => matches.length > 0) ?? []).map(({ type, key }) => ({ type, key })),
-        revoked: found.flat().flatMap(({ marker, key }) => (marker === 'revoked' ? [key] : [])),
-        certAuthority: found.flat().some(({ marker }) => marker === 'cert-authority'),
-    };
-}
-/** How known_hosts writes a host: the port shows only when it is not 22. */
-function hostPattern(host, port) {
-    return port === 22 ? host : `[${host}]:${port}`;
-}
-/**
- * The type that a public key blob names itself, or nothing when it is no such blob. A server chooses the name, and it
- * stands in a line to paste: only characters that types have (RFC 4250, 4.6.1) are let through.
- */
-function keyType(blob) {
-    if (blob.length < 4)
-        return undefined;
-    const end = 4 + blob.readUInt32BE(0);
-    const type = end < blob.length ? blob.toString('latin1', 4, end) : '';
-    return /^[\w@.+-]{1,64}$/.test(type) ? type : undefined;
-}
-function parseLine(content, line) {
-    const fields = content.split(/[ \t]+/);
-    const mark = content.startsWith('@') ? fields.shift()?.slice(1) : undefined;
-    const [hosts, type, base64] = fields;
-    if (mark !== undefined && mark !== 'revoked' && mark !== 'cert-authority') {
-        throw malformed(line, `the marker @${mark} is unknown; @revoked and @cert-authority are the known ones`);
-    }
-    if (hosts === undefined || type === undefined || base64 === undefined) {
-        throw malformed(line, 'it needs a host, a key type and a key, separated by spaces');
-    }
-    if (hosts.startsWith('|') && !/^\|1\|[A-Za-z0-9+/]{27}=\|[A-Za-z0-9+/]{27}=$/.test(hosts)) {
-        throw malformed(line, 'its hashed host is not of the form |1|salt|hash');
-    }
-    const key = Buffer.from(base64, 'base64');
-    // Buffer skips what is not base64, so only the way back shows that nothing was lost.
-    const intact = key.toString('base64').replace(/=+$/, '') === base64.replace(/(?<!=)=+$/, '');
-    if (!intact || keyType(key) !== type)
-        throw malformed(line, `its key is not a whole ${type} key in base64`);
-    return { line, marker: mark, hosts, type, key };
-}
-function malformed(line, reason) {
-    return new failure_Failure('known-hosts-malformed', `Line ${line} of known-hosts cannot be used: ${reason}.`, {
-        remedy: 'Paste the lines as `ssh-keyscan <host>` prints them, after comparing the keys with the server.',
-    });
-}
-function matchesName(hosts, name) {
-    if (hosts.startsWith('|1|'))
-        return matchesHash(hosts, name);
-    const patterns = hosts.toLowerCase().split(',');
-    const matched = (negated) => patterns.some((pattern) => pattern.startsWith('!') ? negated && glob(pattern.slice(1), name) : !negated && glob(pattern, name));
-    return matched(false) && !matched(true);
-}
-function matchesHash(hosts, name) {
-    const [, , salt = '', hash] = hosts.split('|');
-    return (0,external_node_crypto_.createHmac)('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash;
-}
-/** `*` and `?`, in time that grows with the product of both lengths: as a RegExp, many stars take for ever. */
-function glob(pattern, name) {
-    let [at, star, retry] = [0, -1, 0];
-    for (let index = 0; index < name.length;) {
-        if (at < pattern.length && pattern[at] === '*') {
-            star = at;
-            at += 1;
-            retry = index;
-        }
-        else if (at < pattern.length && (pattern[at] === '?' || pattern[at] === name[index])) {
-            at += 1;
-            index += 1;
-        }
-        else if (star >= 0) {
-            // The star takes one character more.
-            at = star + 1;
-            retry += 1;
-            index = retry;
-        }
-        else {
-            return false;
-        }
-    }
-    return /^\**$/.test(pattern.slice(at));
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/login.js
@@ -63041,7 +63233,7 @@ function logIn(peer, transport, context) {
         listen(transport, attempt);
     });
 }
-function startAttempt({ address, username, key }) {
+function startAttempt({ address, username, key, certificates }) {
     return {
         address,
         username,
@@ -63053,6 +63245,7 @@ function startAttempt({ address, username, key }) {
         tried: [],
         accepted: [],
         publicKey: key && `${key.type} ${key.getPublicSSH().toString('base64')}`,
+        certificates,
         offers: [],
         agentError: undefined,
     };
@@ -63258,13 +63451,14 @@ function host_key_describe(key) {
 
 
 
+
 /**
  * Brings a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
  * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 refuses all but the first).
  * An OpenSSH or traditional key stays encrypted; PKCS8 comes back without its passphrase.
  *
  * @param inputName the input that the text came from, for messages; the text itself is never shown
- * @throws {Failure} `key-empty`, `key-is-public`, `key-not-a-key`, `key-damaged`, `key-type-unsupported`,
+ * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`, `key-type-unsupported`,
  *   `key-passphrase-missing`, `key-passphrase-wrong`
  */
 function normalizePrivateKey(text, passphrase, inputName) {
@@ -63286,10 +63480,14 @@ function unquote(text) {
 function findBlock(text, inputName) {
     if (text === '')
         throw empty(inputName);
-    if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text))
-        throw isPublic(inputName);
+    const [certificate] = /[a-z0-9-]{1,40}-cert-v0\d@openssh\.com(?= AAAA)/.exec(text) ?? [];
+    if (certificate !== undefined)
+        throw isCertificate(inputName, certificate);
+    // A public key in front of it does no harm.
     const begin = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text);
     if (begin === null) {
+        if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text))
+            throw isPublic(inputName);
         const decoded = decodeBase64(text);
         if (!decoded.includes('-----BEGIN '))
             throw notAKey(inputName);
@@ -63411,8 +63609,11 @@ function prove(pem, encrypted, passphrase, inputName) {
         if (/initialization vector/.test(key.message))
             throw private_key_unsupported(inputName, 'chacha20-poly1305');
         const type = /^Unsupported .*: ([\w@.-]+)$|^Cipher \(([\w@.-]+)\) not supported/.exec(key.message);
+        const name = type?.[1] ?? type?.[2];
+        if (name !== undefined && isCertificateType(name))
+            throw isCertificate(inputName, name);
         if (type)
-            throw private_key_unsupported(inputName, type[1] ?? type[2] ?? 'unknown');
+            throw private_key_unsupported(inputName, name ?? 'unknown');
         throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key');
     }
     if (key.type === 'ssh-dss')
@@ -63437,6 +63638,12 @@ function empty(inputName) {
 function isPublic(inputName) {
     return new failure_Failure('key-is-public', `The input ${inputName} holds a public key: ${ACCEPTED}.`, {
         remedy: 'Use the file without .pub; the public key belongs into ~/.ssh/authorized_keys on the server.',
+    });
+}
+function isCertificate(inputName, type) {
+    return new failure_Failure('certificate-unsupported', `The input ${inputName} holds a user certificate (${type}), and certificates are not supported yet.`, {
+        remedy: 'Give the private key alone, and put its public key into ~/.ssh/authorized_keys on the server: ' +
+            'TrustedUserCAKeys does not let it in.',
     });
 }
 function notAKey(inputName) {
@@ -63480,6 +63687,7 @@ function passphraseWrong(inputName) {
 
 
 
+
 const RETRY_PAUSES = [500, 1000, 2000, 4000];
 /** A handshake that got stuck leaves time for a second one. */
 const HANDSHAKE_SHARE = 0.5;
@@ -63495,8 +63703,8 @@ const ADDRESS_TIMEOUT = 5000;
  * @throws {Failure} the codes of errors.ts, host-key.ts, known-hosts.ts and private-key.ts
  */
 async function connect(options) {
-    const peer = prepare(options, 'key');
-    const jumpHost = options.proxy && prepare(options.proxy, 'proxy-key');
+    const peer = await withCertificates(prepare(options, 'key'));
+    const jumpHost = options.proxy && (await withCertificates(prepare(options.proxy, 'proxy-key')));
     const { connectTimeoutMs, retryPausesMs = RETRY_PAUSES, onLog: log = () => { } } = options;
     const expiry = new AbortController();
     const timer = setTimeout(() => expiry.abort(), connectTimeoutMs);
@@ -63536,7 +63744,14 @@ function prepare(target, keyInput) {
     const key = login.key === undefined ? undefined : parsePrivateKey(login.key, login.passphrase, keyInput);
     if (methodsOf(login, key).length === 0)
         throw loginMissing(address);
-    return { host, port, username, address, login, key, policy };
+    return { host, port, username, address, login, key, policy, certificates: [] };
+}
+/** What the agent has besides keys, to say so where the login is refused. */
+async function withCertificates(peer) {
+    const { agentSocket } = peer.login;
+    if (agentSocket === undefined || !methodsOf(peer.login, peer.key).includes('agent'))
+        return peer;
+    return { ...peer, certificates: await certificatesIn(agentSocket) };
 }
 function parsePrivateKey(text, passphrase, inputName) {
     const key = lib_default().utils.parseKey(normalizePrivateKey(text, passphrase, inputName), passphrase);
@@ -63805,6 +64020,7 @@ async function infosOn(host) {
 
 
 
+
 function deploy(project) {
     return (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
         const { dryRun } = plan.inputs;
@@ -63821,7 +64037,13 @@ function deploy(project) {
         const count = (bytes) => (known.uploadedBytes += bytes);
         const { id, sent } = await uploadToAll(plan, hosts, output, assembled, pipeline, count);
         Object.assign(known, { release: id, sent });
-        return bringLive(plan, hosts, pipeline, { ...known, release: id, replaces: null, kind: 'deploy' });
+        return explainMissing(output, () => bringLive(plan, hosts, pipeline, {
+            ...known,
+            release: id,
+            replaces: null,
+            kind: 'deploy',
+            explain: (log) => explanationOf(output, log),
+        }));
     });
 }
 const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
@@ -64657,8 +64879,11 @@ function setOutputs({ outcome, durationMs }) {
 }
 /** A summary that cannot be written is no reason to hide a deploy. */
 function appendSummary(report, file) {
-    if (file === undefined)
+    // Gitea and act keep none, and say so by an empty name.
+    if (file === undefined || file === '') {
+        info('This runner has no job summary: GITHUB_STEP_SUMMARY is not set.');
         return;
+    }
     const problem = problemOf(() => {
         const taken = (0,external_node_fs_namespaceObject.statSync)(file, { throwIfNoEntry: false })?.size;
         (0,external_node_fs_namespaceObject.appendFileSync)(file, renderSummary(report, taken));

@@ -53918,7 +53918,10 @@ const operations = {
             changed: list(string),
         }),
     },
-    /** Boots the release on a spare port and asks its health; fails with the app's last lines. */
+    /**
+     * Boots the release on a spare port and asks its health; fails with the app's last lines. `notFound` has the lines
+     * that tell of missing files all the same.
+     */
     verify: {
         params: object({ id: messages_releaseId, said }),
         result: object({
@@ -53927,6 +53930,7 @@ const operations = {
             attempts: count,
             /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
             movedPorts: list(count),
+            notFound: string,
         }),
     },
     /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
@@ -54681,6 +54685,164 @@ function hideSecrets(name, value) {
 // EXTERNAL MODULE: ./node_modules/ssh2/lib/index.js
 var lib = __nccwpck_require__(5472);
 var lib_default = /*#__PURE__*/__nccwpck_require__.n(lib);
+;// CONCATENATED MODULE: ./build/ssh/known-hosts.js
+
+
+/** @throws {Failure} `known-hosts-malformed`, naming the line */
+function parseKnownHosts(text) {
+    return text.split('\n').flatMap((raw, index) => {
+        const content = raw.trim();
+        return content === '' || content.startsWith('#') ? [] : [parseLine(content, index + 1)];
+    });
+}
+/**
+ * The keys that the entries hold for a host. As in ssh(1), a port other than 22 is looked up as
+ * `[host]:port`, and below the plain name only when that has no entry. Revocation counts under either name.
+ */
+function matchHost(entries, host, port) {
+    const names = [hostPattern(host, port).toLowerCase(), host.toLowerCase()];
+    const found = names.map((name) => entries.filter((entry) => matchesName(entry.hosts, name)));
+    const accepted = found.map((matches) => matches.filter(({ marker }) => marker === undefined));
+    return {
+        accepted: (accepted.find((matches) => matches.length > 0) ?? []).map(({ type, key }) => ({ type, key })),
+        revoked: found.flat().flatMap(({ marker, key }) => (marker === 'revoked' ? [key] : [])),
+        certAuthority: found.flat().some(({ marker }) => marker === 'cert-authority'),
+    };
+}
+/** How known_hosts writes a host: the port shows only when it is not 22. */
+function hostPattern(host, port) {
+    return port === 22 ? host : `[${host}]:${port}`;
+}
+/**
+ * The type that a public key blob names itself, or nothing when it is no such blob. A server chooses the name, and it
+ * stands in a line to paste: only characters that types have (RFC 4250, 4.6.1) are let through.
+ */
+function keyType(blob) {
+    if (blob.length < 4)
+        return undefined;
+    const end = 4 + blob.readUInt32BE(0);
+    const type = end < blob.length ? blob.toString('latin1', 4, end) : '';
+    return /^[\w@.+-]{1,64}$/.test(type) ? type : undefined;
+}
+/** Such as `ssh-ed25519-cert-v01@openssh.com`. */
+function isCertificateType(type) {
+    return /-cert-v0\d@openssh\.com$/.test(type);
+}
+function parseLine(content, line) {
+    const fields = content.split(/[ \t]+/);
+    const mark = content.startsWith('@') ? fields.shift()?.slice(1) : undefined;
+    const [hosts, type, base64] = fields;
+    if (mark !== undefined && mark !== 'revoked' && mark !== 'cert-authority') {
+        throw malformed(line, `the marker @${mark} is unknown; @revoked and @cert-authority are the known ones`);
+    }
+    if (hosts === undefined || type === undefined || base64 === undefined) {
+        throw malformed(line, 'it needs a host, a key type and a key, separated by spaces');
+    }
+    if (hosts.startsWith('|') && !/^\|1\|[A-Za-z0-9+/]{27}=\|[A-Za-z0-9+/]{27}=$/.test(hosts)) {
+        throw malformed(line, 'its hashed host is not of the form |1|salt|hash');
+    }
+    const key = Buffer.from(base64, 'base64');
+    // Buffer skips what is not base64, so only the way back shows that nothing was lost.
+    const intact = key.toString('base64').replace(/=+$/, '') === base64.replace(/(?<!=)=+$/, '');
+    if (!intact || keyType(key) !== type)
+        throw malformed(line, `its key is not a whole ${type} key in base64`);
+    return { line, marker: mark, hosts, type, key };
+}
+function malformed(line, reason) {
+    return new failure_Failure('known-hosts-malformed', `Line ${line} of known-hosts cannot be used: ${reason}.`, {
+        remedy: 'Paste the lines as `ssh-keyscan <host>` prints them, after comparing the keys with the server.',
+    });
+}
+function matchesName(hosts, name) {
+    if (hosts.startsWith('|1|'))
+        return matchesHash(hosts, name);
+    const patterns = hosts.toLowerCase().split(',');
+    const matched = (negated) => patterns.some((pattern) => pattern.startsWith('!') ? negated && glob(pattern.slice(1), name) : !negated && glob(pattern, name));
+    return matched(false) && !matched(true);
+}
+function matchesHash(hosts, name) {
+    const [, , salt = '', hash] = hosts.split('|');
+    return (0,external_node_crypto_.createHmac)('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash;
+}
+/** `*` and `?`, in time that grows with the product of both lengths: as a RegExp, many stars take for ever. */
+function glob(pattern, name) {
+    let [at, star, retry] = [0, -1, 0];
+    for (let index = 0; index < name.length;) {
+        if (at < pattern.length && pattern[at] === '*') {
+            star = at;
+            at += 1;
+            retry = index;
+        }
+        else if (at < pattern.length && (pattern[at] === '?' || pattern[at] === name[index])) {
+            at += 1;
+            index += 1;
+        }
+        else if (star >= 0) {
+            // The star takes one character more.
+            at = star + 1;
+            retry += 1;
+            index = retry;
+        }
+        else {
+            return false;
+        }
+    }
+    return /^\**$/.test(pattern.slice(at));
+}
+
+;// CONCATENATED MODULE: ./build/ssh/agent-certificates.js
+/** The user certificates that an agent holds: ssh2 (1.17) passes over them without a word. */
+
+
+/** SSH_AGENTC_REQUEST_IDENTITIES and its answer, of draft-ietf-sshm-ssh-agent. */
+const REQUEST = Buffer.from([0, 0, 0, 1, 11]);
+const ANSWER = 12;
+/** In ms. An agent that asks its user first may take for ever. */
+const agent_certificates_PATIENCE = 1000;
+/** In bytes. */
+const LONGEST = 1024 * 1024;
+/** @returns their types; none where the agent does not answer, which the login tells */
+function certificatesIn(socket) {
+    return new Promise((resolve) => {
+        let answer = Buffer.alloc(0);
+        const agent = (0,external_node_net_.connect)(socket, () => agent.write(REQUEST));
+        const end = () => {
+            agent.destroy();
+            resolve(typesIn(answer).filter(isCertificateType));
+        };
+        agent.setTimeout(agent_certificates_PATIENCE, end);
+        agent.on('error', end);
+        agent.on('close', end);
+        agent.on('data', (chunk) => {
+            answer = Buffer.concat([answer, chunk]);
+            const isWhole = answer.length >= 4 && answer.length >= 4 + answer.readUInt32BE(0);
+            if (isWhole || answer.length > LONGEST)
+                end();
+        });
+    });
+}
+function typesIn(answer) {
+    if (answer.length < 9 || answer[4] !== ANSWER)
+        return [];
+    const types = [];
+    let at = 9;
+    const next = () => {
+        const end = at + 4 <= answer.length ? at + 4 + answer.readUInt32BE(at) : Infinity;
+        if (end > answer.length)
+            return null;
+        const part = answer.subarray(at + 4, end);
+        at = end;
+        return part;
+    };
+    for (let left = answer.readUInt32BE(5); left > 0; left -= 1) {
+        const [blob, comment] = [next(), next()];
+        if (blob === null || comment === null)
+            break;
+        types.push(keyType(blob) ?? '');
+    }
+    return types;
+}
+
 ;// CONCATENATED MODULE: ./build/ssh/errors.js
 
 /** The failure behind an error that ssh2 emitted before the login was done. */
@@ -54824,8 +54986,11 @@ function questionFailure(questions, { address, username }) {
     });
 }
 function loginRefused(cause, attempt) {
-    const { address, username, tried, accepted, publicKey, agentError, banner } = attempt;
+    const { address, username, tried, accepted, publicKey, certificates, agentError, banner } = attempt;
     const causes = [
+        ...(certificates.length === 0
+            ? []
+            : [`the agent holds a user certificate (${certificates.join(', ')}), which is not supported yet`]),
         `${username} is the wrong user, is locked, or has a login shell that is not installed`,
         ...(publicKey === undefined
             ? []
@@ -54860,107 +55025,6 @@ function noCommonAlgorithm(cause, { address, offers }) {
 }
 function evidence(text) {
     return text ? { evidence: text } : {};
-}
-
-;// CONCATENATED MODULE: ./build/ssh/known-hosts.js
-
-
-/** @throws {Failure} `known-hosts-malformed`, naming the line */
-function parseKnownHosts(text) {
-    return text.split('\n').flatMap((raw, index) => {
-        const content = raw.trim();
-        return content === '' || content.startsWith('#') ? [] : [parseLine(content, index + 1)];
-    });
-}
-/**
- * The keys that the entries hold for a host. As in ssh(1), a port other than 22 is looked up as
- * `[host]:port`, and below the plain name only when that has no entry. Revocation counts under either name.
- */
-function matchHost(entries, host, port) {
-    const names = [hostPattern(host, port).toLowerCase(), host.toLowerCase()];
-    const found = names.map((name) => entries.filter((entry) => matchesName(entry.hosts, name)));
-    const accepted = found.map((matches) => matches.filter(({ marker }) => marker === undefined));
-    return {
-        accepted: (accepted.find((matches) => matches.length > 0) ?? []).map(({ type, key }) => ({ type, key })),
-        revoked: found.flat().flatMap(({ marker, key }) => (marker === 'revoked' ? [key] : [])),
-        certAuthority: found.flat().some(({ marker }) => marker === 'cert-authority'),
-    };
-}
-/** How known_hosts writes a host: the port shows only when it is not 22. */
-function hostPattern(host, port) {
-    return port === 22 ? host : `[${host}]:${port}`;
-}
-/**
- * The type that a public key blob names itself, or nothing when it is no such blob. A server chooses the name, and it
- * stands in a line to paste: only characters that types have (RFC 4250, 4.6.1) are let through.
- */
-function keyType(blob) {
-    if (blob.length < 4)
-        return undefined;
-    const end = 4 + blob.readUInt32BE(0);
-    const type = end < blob.length ? blob.toString('latin1', 4, end) : '';
-    return /^[\w@.+-]{1,64}$/.test(type) ? type : undefined;
-}
-function parseLine(content, line) {
-    const fields = content.split(/[ \t]+/);
-    const mark = content.startsWith('@') ? fields.shift()?.slice(1) : undefined;
-    const [hosts, type, base64] = fields;
-    if (mark !== undefined && mark !== 'revoked' && mark !== 'cert-authority') {
-        throw malformed(line, `the marker @${mark} is unknown; @revoked and @cert-authority are the known ones`);
-    }
-    if (hosts === undefined || type === undefined || base64 === undefined) {
-        throw malformed(line, 'it needs a host, a key type and a key, separated by spaces');
-    }
-    if (hosts.startsWith('|') && !/^\|1\|[A-Za-z0-9+/]{27}=\|[A-Za-z0-9+/]{27}=$/.test(hosts)) {
-        throw malformed(line, 'its hashed host is not of the form |1|salt|hash');
-    }
-    const key = Buffer.from(base64, 'base64');
-    // Buffer skips what is not base64, so only the way back shows that nothing was lost.
-    const intact = key.toString('base64').replace(/=+$/, '') === base64.replace(/(?<!=)=+$/, '');
-    if (!intact || keyType(key) !== type)
-        throw malformed(line, `its key is not a whole ${type} key in base64`);
-    return { line, marker: mark, hosts, type, key };
-}
-function malformed(line, reason) {
-    return new failure_Failure('known-hosts-malformed', `Line ${line} of known-hosts cannot be used: ${reason}.`, {
-        remedy: 'Paste the lines as `ssh-keyscan <host>` prints them, after comparing the keys with the server.',
-    });
-}
-function matchesName(hosts, name) {
-    if (hosts.startsWith('|1|'))
-        return matchesHash(hosts, name);
-    const patterns = hosts.toLowerCase().split(',');
-    const matched = (negated) => patterns.some((pattern) => pattern.startsWith('!') ? negated && glob(pattern.slice(1), name) : !negated && glob(pattern, name));
-    return matched(false) && !matched(true);
-}
-function matchesHash(hosts, name) {
-    const [, , salt = '', hash] = hosts.split('|');
-    return (0,external_node_crypto_.createHmac)('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash;
-}
-/** `*` and `?`, in time that grows with the product of both lengths: as a RegExp, many stars take for ever. */
-function glob(pattern, name) {
-    let [at, star, retry] = [0, -1, 0];
-    for (let index = 0; index < name.length;) {
-        if (at < pattern.length && pattern[at] === '*') {
-            star = at;
-            at += 1;
-            retry = index;
-        }
-        else if (at < pattern.length && (pattern[at] === '?' || pattern[at] === name[index])) {
-            at += 1;
-            index += 1;
-        }
-        else if (star >= 0) {
-            // The star takes one character more.
-            at = star + 1;
-            retry += 1;
-            index = retry;
-        }
-        else {
-            return false;
-        }
-    }
-    return /^\**$/.test(pattern.slice(at));
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/login.js
@@ -55207,7 +55271,7 @@ function logIn(peer, transport, context) {
         listen(transport, attempt);
     });
 }
-function startAttempt({ address, username, key }) {
+function startAttempt({ address, username, key, certificates }) {
     return {
         address,
         username,
@@ -55219,6 +55283,7 @@ function startAttempt({ address, username, key }) {
         tried: [],
         accepted: [],
         publicKey: key && `${key.type} ${key.getPublicSSH().toString('base64')}`,
+        certificates,
         offers: [],
         agentError: undefined,
     };
@@ -55424,13 +55489,14 @@ function describe(key) {
 
 
 
+
 /**
  * Brings a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
  * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 refuses all but the first).
  * An OpenSSH or traditional key stays encrypted; PKCS8 comes back without its passphrase.
  *
  * @param inputName the input that the text came from, for messages; the text itself is never shown
- * @throws {Failure} `key-empty`, `key-is-public`, `key-not-a-key`, `key-damaged`, `key-type-unsupported`,
+ * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`, `key-type-unsupported`,
  *   `key-passphrase-missing`, `key-passphrase-wrong`
  */
 function normalizePrivateKey(text, passphrase, inputName) {
@@ -55452,10 +55518,14 @@ function unquote(text) {
 function findBlock(text, inputName) {
     if (text === '')
         throw empty(inputName);
-    if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text))
-        throw isPublic(inputName);
+    const [certificate] = /[a-z0-9-]{1,40}-cert-v0\d@openssh\.com(?= AAAA)/.exec(text) ?? [];
+    if (certificate !== undefined)
+        throw isCertificate(inputName, certificate);
+    // A public key in front of it does no harm.
     const begin = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text);
     if (begin === null) {
+        if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text))
+            throw isPublic(inputName);
         const decoded = decodeBase64(text);
         if (!decoded.includes('-----BEGIN '))
             throw notAKey(inputName);
@@ -55577,8 +55647,11 @@ function prove(pem, encrypted, passphrase, inputName) {
         if (/initialization vector/.test(key.message))
             throw unsupported(inputName, 'chacha20-poly1305');
         const type = /^Unsupported .*: ([\w@.-]+)$|^Cipher \(([\w@.-]+)\) not supported/.exec(key.message);
+        const name = type?.[1] ?? type?.[2];
+        if (name !== undefined && isCertificateType(name))
+            throw isCertificate(inputName, name);
         if (type)
-            throw unsupported(inputName, type[1] ?? type[2] ?? 'unknown');
+            throw unsupported(inputName, name ?? 'unknown');
         throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key');
     }
     if (key.type === 'ssh-dss')
@@ -55603,6 +55676,12 @@ function empty(inputName) {
 function isPublic(inputName) {
     return new failure_Failure('key-is-public', `The input ${inputName} holds a public key: ${ACCEPTED}.`, {
         remedy: 'Use the file without .pub; the public key belongs into ~/.ssh/authorized_keys on the server.',
+    });
+}
+function isCertificate(inputName, type) {
+    return new failure_Failure('certificate-unsupported', `The input ${inputName} holds a user certificate (${type}), and certificates are not supported yet.`, {
+        remedy: 'Give the private key alone, and put its public key into ~/.ssh/authorized_keys on the server: ' +
+            'TrustedUserCAKeys does not let it in.',
     });
 }
 function notAKey(inputName) {
@@ -55646,6 +55725,7 @@ function passphraseWrong(inputName) {
 
 
 
+
 const RETRY_PAUSES = [500, 1000, 2000, 4000];
 /** A handshake that got stuck leaves time for a second one. */
 const HANDSHAKE_SHARE = 0.5;
@@ -55661,8 +55741,8 @@ const ADDRESS_TIMEOUT = 5000;
  * @throws {Failure} the codes of errors.ts, host-key.ts, known-hosts.ts and private-key.ts
  */
 async function connect(options) {
-    const peer = prepare(options, 'key');
-    const jumpHost = options.proxy && prepare(options.proxy, 'proxy-key');
+    const peer = await withCertificates(prepare(options, 'key'));
+    const jumpHost = options.proxy && (await withCertificates(prepare(options.proxy, 'proxy-key')));
     const { connectTimeoutMs, retryPausesMs = RETRY_PAUSES, onLog: log = () => { } } = options;
     const expiry = new AbortController();
     const timer = setTimeout(() => expiry.abort(), connectTimeoutMs);
@@ -55702,7 +55782,14 @@ function prepare(target, keyInput) {
     const key = login.key === undefined ? undefined : parsePrivateKey(login.key, login.passphrase, keyInput);
     if (methodsOf(login, key).length === 0)
         throw loginMissing(address);
-    return { host, port, username, address, login, key, policy };
+    return { host, port, username, address, login, key, policy, certificates: [] };
+}
+/** What the agent has besides keys, to say so where the login is refused. */
+async function withCertificates(peer) {
+    const { agentSocket } = peer.login;
+    if (agentSocket === undefined || !methodsOf(peer.login, peer.key).includes('agent'))
+        return peer;
+    return { ...peer, certificates: await certificatesIn(agentSocket) };
 }
 function parsePrivateKey(text, passphrase, inputName) {
     const key = lib_default().utils.parseKey(normalizePrivateKey(text, passphrase, inputName), passphrase);
@@ -56815,10 +56902,10 @@ function entities(characters) {
 ;// CONCATENATED MODULE: ./build/report/evidence.js
 
 /** In characters, of which each takes up to eight bytes. */
-const LONGEST = 20_000;
+const evidence_LONGEST = 20_000;
 /** @returns empty where there is none */
 function renderEvidence(title, evidence = '') {
-    const seen = evidence.slice(-LONGEST);
+    const seen = evidence.slice(-evidence_LONGEST);
     return seen.trim() === '' ? '' : folded(title, verbatim(seen));
 }
 /** What is not the run's own evidence: of the other hosts that failed, and of what failed and was no reason to end. */
@@ -60495,8 +60582,11 @@ function setOutputs({ outcome, durationMs }) {
 }
 /** A summary that cannot be written is no reason to hide a deploy. */
 function appendSummary(report, file) {
-    if (file === undefined)
+    // Gitea and act keep none, and say so by an empty name.
+    if (file === undefined || file === '') {
+        info('This runner has no job summary: GITHUB_STEP_SUMMARY is not set.');
         return;
+    }
     const problem = problemOf(() => {
         const taken = (0,external_node_fs_namespaceObject.statSync)(file, { throwIfNoEntry: false })?.size;
         (0,external_node_fs_namespaceObject.appendFileSync)(file, renderSummary(report, taken));

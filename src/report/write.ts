@@ -150,7 +150,11 @@ function setOutputs({ outcome, durationMs }: Report): boolean {
 
 /** A summary that cannot be written is no reason to hide a deploy. */
 function appendSummary(report: Report, file: string | undefined): void {
-  if (file === undefined) return
+  // Gitea and act keep none, and say so by an empty name.
+  if (file === undefined || file === '') {
+    core.info('This runner has no job summary: GITHUB_STEP_SUMMARY is not set.')
+    return
+  }
   const problem = problemOf(() => {
     const taken = statSync(file, { throwIfNoEntry: false })?.size
     appendFileSync(file, renderSummary(report, taken))

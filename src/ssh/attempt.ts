@@ -20,6 +20,8 @@ export interface Peer {
   readonly login: Login
   readonly key: ParsedKey | undefined
   readonly policy: HostKeyPolicy
+  /** The types of the certificates that the agent holds. */
+  readonly certificates: readonly string[]
 }
 
 /** What one connection attempt shares among its hops. */
@@ -92,7 +94,7 @@ export function logIn(peer: Peer, transport: Duplex, context: Context): Promise<
   })
 }
 
-function startAttempt({ address, username, key }: Peer): Attempt {
+function startAttempt({ address, username, key, certificates }: Peer): Attempt {
   return {
     address,
     username,
@@ -104,6 +106,7 @@ function startAttempt({ address, username, key }: Peer): Attempt {
     tried: [],
     accepted: [],
     publicKey: key && `${key.type} ${key.getPublicSSH().toString('base64')}`,
+    certificates,
     offers: [],
     agentError: undefined,
   }

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import ssh2 from 'ssh2'
 import type { ParsedKey } from 'ssh2'
 import { Failure } from '../protocol/failure.ts'
+import { certificatesIn } from './agent-certificates.ts'
 import { logIn } from './attempt.ts'
 import type { Context, Peer } from './attempt.ts'
 import { atJumpHost, forwardTimeout, isWorthRetrying, loginMissing } from './errors.ts'
@@ -50,8 +51,8 @@ const ADDRESS_TIMEOUT = 5000
  * @throws {Failure} the codes of errors.ts, host-key.ts, known-hosts.ts and private-key.ts
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  const peer = prepare(options, 'key')
-  const jumpHost = options.proxy && prepare(options.proxy, 'proxy-key')
+  const peer = await withCertificates(prepare(options, 'key'))
+  const jumpHost = options.proxy && (await withCertificates(prepare(options.proxy, 'proxy-key')))
   const { connectTimeoutMs, retryPausesMs = RETRY_PAUSES, onLog: log = () => {} } = options
   const expiry = new AbortController()
   const timer = setTimeout(() => expiry.abort(), connectTimeoutMs)
@@ -88,7 +89,14 @@ function prepare(target: Target, keyInput: string): Peer {
   const policy = hostKeyPolicy(target.hostKey, host, port)
   const key = login.key === undefined ? undefined : parsePrivateKey(login.key, login.passphrase, keyInput)
   if (methodsOf(login, key).length === 0) throw loginMissing(address)
-  return { host, port, username, address, login, key, policy }
+  return { host, port, username, address, login, key, policy, certificates: [] }
+}
+
+/** What the agent has besides keys, to say so where the login is refused. */
+async function withCertificates(peer: Peer): Promise<Peer> {
+  const { agentSocket } = peer.login
+  if (agentSocket === undefined || !methodsOf(peer.login, peer.key).includes('agent')) return peer
+  return { ...peer, certificates: await certificatesIn(agentSocket) }
 }
 
 function parsePrivateKey(text: string, passphrase: string | undefined, inputName: string): ParsedKey {

@@ -21,6 +21,8 @@ export interface Attempt {
   accepted: readonly string[]
   /** The public key as a line for authorized_keys, when a key was given. */
   readonly publicKey: string | undefined
+  /** The types of the certificates that the agent holds, none of which was offered. */
+  readonly certificates: readonly string[]
   /** What both sides offered in the handshake. */
   readonly offers: string[]
   /** The agent's last complaint: not fatal, other methods may follow. */
@@ -198,8 +200,11 @@ export function questionFailure(questions: readonly string[], { address, usernam
 }
 
 function loginRefused(cause: Error, attempt: Attempt): Failure {
-  const { address, username, tried, accepted, publicKey, agentError, banner } = attempt
+  const { address, username, tried, accepted, publicKey, certificates, agentError, banner } = attempt
   const causes = [
+    ...(certificates.length === 0
+      ? []
+      : [`the agent holds a user certificate (${certificates.join(', ')}), which is not supported yet`]),
     `${username} is the wrong user, is locked, or has a login shell that is not installed`,
     ...(publicKey === undefined
       ? []

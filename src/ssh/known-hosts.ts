@@ -63,6 +63,11 @@ export function keyType(blob: Buffer): string | undefined {
   return /^[\w@.+-]{1,64}$/.test(type) ? type : undefined
 }
 
+/** Such as `ssh-ed25519-cert-v01@openssh.com`. */
+export function isCertificateType(type: string): boolean {
+  return /-cert-v0\d@openssh\.com$/.test(type)
+}
+
 function parseLine(content: string, line: number): KnownHost {
   const fields = content.split(/[ \t]+/)
   const mark = content.startsWith('@') ? fields.shift()?.slice(1) : undefined

@@ -3,6 +3,7 @@ import type { KeyObject } from 'node:crypto'
 import ssh2 from 'ssh2'
 import type { ParsedKey } from 'ssh2'
 import { Failure } from '../protocol/failure.ts'
+import { isCertificateType } from './known-hosts.ts'
 
 interface PemBlock {
   /** Such as `OPENSSH PRIVATE KEY`. */
@@ -17,7 +18,7 @@ interface PemBlock {
  * An OpenSSH or traditional key stays encrypted; PKCS8 comes back without its passphrase.
  *
  * @param inputName the input that the text came from, for messages; the text itself is never shown
- * @throws {Failure} `key-empty`, `key-is-public`, `key-not-a-key`, `key-damaged`, `key-type-unsupported`,
+ * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`, `key-type-unsupported`,
  *   `key-passphrase-missing`, `key-passphrase-wrong`
  */
 export function normalizePrivateKey(text: string, passphrase: string | undefined, inputName: string): string {
@@ -40,9 +41,12 @@ function unquote(text: string): string {
 
 function findBlock(text: string, inputName: string): PemBlock {
   if (text === '') throw empty(inputName)
-  if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text)) throw isPublic(inputName)
+  const [certificate] = /[a-z0-9-]{1,40}-cert-v0\d@openssh\.com(?= AAAA)/.exec(text) ?? []
+  if (certificate !== undefined) throw isCertificate(inputName, certificate)
+  // A public key in front of it does no harm.
   const begin = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text)
   if (begin === null) {
+    if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text)) throw isPublic(inputName)
     const decoded = decodeBase64(text)
     if (!decoded.includes('-----BEGIN ')) throw notAKey(inputName)
     return findBlock(unquote(decoded), inputName)
@@ -166,7 +170,9 @@ function prove(pem: string, encrypted: boolean, passphrase: string | undefined, 
     // ssh2 (1.17) knows this cipher for connections only, and trips over it here.
     if (/initialization vector/.test(key.message)) throw unsupported(inputName, 'chacha20-poly1305')
     const type = /^Unsupported .*: ([\w@.-]+)$|^Cipher \(([\w@.-]+)\) not supported/.exec(key.message)
-    if (type) throw unsupported(inputName, type[1] ?? type[2] ?? 'unknown')
+    const name = type?.[1] ?? type?.[2]
+    if (name !== undefined && isCertificateType(name)) throw isCertificate(inputName, name)
+    if (type) throw unsupported(inputName, name ?? 'unknown')
     throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key')
   }
   if (key.type === 'ssh-dss') throw unsupported(inputName, key.type)
@@ -196,6 +202,18 @@ function isPublic(inputName: string): Failure {
   return new Failure('key-is-public', `The input ${inputName} holds a public key: ${ACCEPTED}.`, {
     remedy: 'Use the file without .pub; the public key belongs into ~/.ssh/authorized_keys on the server.',
   })
+}
+
+function isCertificate(inputName: string, type: string): Failure {
+  return new Failure(
+    'certificate-unsupported',
+    `The input ${inputName} holds a user certificate (${type}), and certificates are not supported yet.`,
+    {
+      remedy:
+        'Give the private key alone, and put its public key into ~/.ssh/authorized_keys on the server: ' +
+        'TrustedUserCAKeys does not let it in.',
+    },
+  )
 }
 
 function notAKey(inputName: string): Failure {
