@@ -6,6 +6,7 @@ import { verifyCandidate } from '../../src/agent/candidate.ts'
 import { layoutOf, makeFolders, releaseDirectory, releaseFiles } from '../../src/agent/layout.ts'
 import type { Runtime } from '../../src/protocol/messages.ts'
 import { temporaryFolders } from '../support/folder.ts'
+import { writeRelease } from './releases-on-disk.ts'
 
 const folder = temporaryFolders()
 const id = '20261120155203'
@@ -35,6 +36,7 @@ test('a healthy candidate hands over the lines of its log that tell of missing f
   const file = releaseFiles(releaseDirectory(layout, id)).launcher
   mkdirSync(dirname(file), { recursive: true })
   makeFolders(layout)
+  writeRelease(layout, id)
   writeFileSync(file, `const WORKERS = ${JSON.stringify(layout.workers)}\n${launcher}`)
   writeFileSync(join(dirname(file), 'package.json'), '{"type":"commonjs"}')
   const health = { path: '/', status: [[200, 399]], body: null, timeoutMs: 10_000, intervalMs: 100 }
