@@ -39,7 +39,14 @@ test('a healthy candidate hands over the lines of its log that tell of missing f
   writeRelease(layout, id)
   writeFileSync(file, `const WORKERS = ${JSON.stringify(layout.workers)}\n${launcher}`)
   writeFileSync(join(dirname(file), 'package.json'), '{"type":"commonjs"}')
-  const health = { path: '/', status: [[200, 399]], body: null, timeoutMs: 10_000, intervalMs: 100 }
+  const health = {
+    path: '/',
+    status: [[200, 399]],
+    body: null,
+    timeoutMs: 10_000,
+    intervalMs: 100,
+    origin: null,
+  }
   const runtime = { health, nodeOptions: [] } as unknown as Runtime
   const start = { node: process.execPath, cwd: layout.base, env: {}, limits: '' }
   expect(await verifyCandidate(layout, id, runtime, start)).toMatchObject({
