@@ -78,7 +78,7 @@ asRoot('a file in the place of the app’s folder', () => {
 })
 
 asRoot('PM2’s folder', () => {
-  test.each(['logs', 'pids', 'dump.pm2'])('is refused where its %s belong to root', (name) => {
+  test.each(['logs', 'pids', 'pm2.log'])('is refused where its %s belong to root', (name) => {
     const pm2Home = own(join(home, '.pm2'))
     const path = join(pm2Home, name)
     if (name.includes('.')) writeFileSync(path, '')

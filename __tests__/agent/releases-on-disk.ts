@@ -64,7 +64,9 @@ export function writeRelease(layout: Layout, id: string, activatedAt: string | n
     [files.info]: JSON.stringify(info),
     [files.runtime]: JSON.stringify(runtimeWith()),
     [files.manifest]: '',
-    ...(activatedAt === null ? {} : { [files.verified]: JSON.stringify({ activatedAt, activation: id }) }),
+    ...(activatedAt === null
+      ? {}
+      : { [files.verified]: JSON.stringify({ activatedAt, activation: id, kind: 'deploy' }) }),
   }
   for (const [name, text] of Object.entries(content)) {
     const file = name.startsWith('/') ? name : join(directory, name)

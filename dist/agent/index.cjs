@@ -131,6 +131,10 @@ function oneOf(...accepted) {
 function nullable(guard) {
     return (value, place) => (value === null || value === undefined ? null : guard(value, place));
 }
+/** A member that older versions do not write. */
+function missingAs(instead, guard) {
+    return (value, place) => (value === undefined ? instead : guard(value, place));
+}
 function list(guard) {
     return (value, place) => Array.isArray(value)
         ? value.map((item, index) => guard(item, `${place}[${index}]`))
@@ -339,8 +343,8 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
-    /** The name of GitHub's event; '' outside of GitHub, as all that follows. */
-    event: string,
+    /** The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
+    event: missingAs('', string),
     runUrl: string,
     /** For people: the workflow's name, and the number of its run. */
     workflow: string,
@@ -794,7 +798,7 @@ function assertWritable(folder) {
     assertOpen(standing, true, command);
 }
 /** What PM2 writes in its folder: of these, a command with sudo leaves some to root. */
-const WRITTEN_BY_PM2 = ['logs', 'pids', 'pm2.log', 'dump.pm2'];
+const WRITTEN_BY_PM2 = ['logs', 'pids', 'pm2.log'];
 /** @throws Failure `path-not-writable` */
 function assertPm2HomeWritable(home) {
     assertWritable(home);
@@ -1276,8 +1280,18 @@ function parseDifference(line) {
         assertSafePath(entry.path);
     return entry;
 }
-/** @throws Failure `malformed-message` or `unsafe-path` */
+/** A line of a manifest that arrives. @throws Failure `malformed-message` or `unsafe-path` */
 function parseEntry(line) {
+    const entry = parseStored(line);
+    if (entry.kind === 'link' && hasInnerUps(entry))
+        throw leavesRelease(entry);
+    return entry;
+}
+/**
+ * A line of a manifest that stands on the server, as any version has sent it.
+ * @throws Failure `malformed-message` or `unsafe-path`
+ */
+function parseStored(line) {
     const entry = parse(anyEntry, line, 'manifest entry');
     assertSafePath(entry.path);
     if (entry.kind === 'link')
@@ -1293,18 +1307,28 @@ function assertSafePath(path) {
         throw new failure_Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
     }
 }
-/**
- * A link must be relative and stay in the release: what it points at is part of what was verified. `..` comes first or
- * not at all: behind the name of another link it would lead up from where that one leads to.
- */
-function assertSafeLink({ path, target }) {
-    const parts = target.split('/').filter((part) => part !== '' && part !== '.');
-    const ups = parts.findLastIndex((part) => part === '..') + 1;
-    const first = parts.slice(0, ups).every((part) => part === '..');
-    const depth = path.split('/').length - 1;
-    if (target === '' || target.startsWith('/') || target.includes('\0') || !first || ups > depth) {
-        throw new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+function assertSafeLink(link) {
+    const { path, target } = link;
+    let depth = path.split('/').length - 1;
+    const steps = target.split('/').map((part) => {
+        if (part === '..')
+            depth -= 1;
+        else if (part !== '' && part !== '.')
+            depth += 1;
+        return depth;
+    });
+    if (target === '' || target.startsWith('/') || target.includes('\0') || Math.min(...steps) < 0) {
+        throw leavesRelease(link);
     }
+}
+/** Behind the name of another link `..` would lead up from where that one leads to. */
+function hasInnerUps({ target }) {
+    const parts = target.split('/').filter((part) => part !== '' && part !== '.');
+    return parts.slice(0, parts.lastIndexOf('..') + 1).some((part) => part !== '..');
+}
+function leavesRelease({ path, target }) {
+    return new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/layout.js
@@ -2099,7 +2123,7 @@ async function* readManifest(file) {
     const links = new Set();
     try {
         for await (const line of readLines(input)) {
-            const entry = parseEntry(line);
+            const entry = parseStored(line);
             assertNotBelow(links, entry.path);
             if (entry.kind === 'link')
                 links.add(entry.path);
@@ -2222,7 +2246,15 @@ async function readRuntime(layout, id) {
 /** What is known of the release since it was shown to serve, or null if it never was. */
 async function verificationOf(layout, id) {
     const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified);
-    return text === null ? null : parse(verification, text, 'verified.json');
+    if (text === null)
+        return null;
+    const found = parse(verification, text, 'verified.json');
+    // Version 0.1 kept when a release served last, and nothing of rollbacks: then ids alone tell which came first.
+    return found.kind === null ? { ...found, activatedAt: timeOf(id) } : found;
+}
+/** The time that an id names, as an ISO time. */
+function timeOf(id) {
+    return id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6.000Z');
 }
 /** When the release was first shown to serve, as an ISO time, or null if it never was. */
 async function activatedAt(layout, id) {
@@ -3915,7 +3947,7 @@ const kernel = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
 function memoryLeft(process, at = kernel) {
     const { v1, v2 } = groupsOf(process, 'memory', at);
     const left = (limit, used, dropped) => limit - Math.max(0, used - dropped);
-    return Math.max(0, Math.min(Infinity, ...v2.map((group) => left(Math.min(numberIn(group, 'memory.max', Infinity), numberIn(group, 'memory.high', Infinity)), numberIn(group, 'memory.current', 0), statIn(group, 'inactive_file'))), ...v1.map((group) => left(numberIn(group, 'memory.limit_in_bytes', Infinity), numberIn(group, 'memory.usage_in_bytes', 0), statIn(group, 'total_inactive_file')))));
+    return Math.max(0, Math.min(Infinity, ...v2.map((group) => left(Math.min(numberIn(group, 'memory.max', Infinity), numberIn(group, 'memory.high', Infinity)), numberIn(group, 'memory.current', 0), statIn(group, 'inactive_file') + statIn(group, 'active_file') / 2)), ...v1.map((group) => left(numberIn(group, 'memory.limit_in_bytes', Infinity), numberIn(group, 'memory.usage_in_bytes', 0), statIn(group, 'total_inactive_file') + statIn(group, 'total_active_file') / 2))));
 }
 /** How many CPUs its groups let a process use at the same time; Infinity: no limit. */
 function cpusAllowed(process, at = kernel) {
@@ -3971,9 +4003,12 @@ function statIn(folder, name) {
 ;// CONCATENATED MODULE: ./build/agent/activation/instances.js
 
 
-/** How many workers the release asks for; 0 stands for one per core that this process may use. */
-function instancesOf({ instances }, at = kernel) {
-    return instances === 0 ? Math.ceil(Math.min((0,external_node_os_namespaceObject.cpus)().length, cpusAllowed('self', at))) : instances;
+/**
+ * How many workers the release asks for; 0 stands for one per core that they may use.
+ * @param daemon PM2's, in whose control group the workers are; null: this process stands for it
+ */
+function instancesOf({ instances }, daemon, at = kernel) {
+    return instances === 0 ? Math.ceil(Math.min((0,external_node_os_namespaceObject.cpus)().length, cpusAllowed(daemon ?? 'self', at))) : instances;
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/memory.js
@@ -4375,7 +4410,7 @@ async function goBack(activation, previous) {
     // The failed release may have served for a moment, although it was never shown to.
     await carryOldStatic(activation, release, [target.release]);
     const app = pm2App(layout, appName, previous, times);
-    const instances = instancesOf(runtime);
+    const instances = instancesOf(runtime, activation.daemon);
     const present = await pm2.list(appName);
     const oneByOne = async () => {
         // The workers that were told to stay hold the places that a reload needs.
@@ -4430,14 +4465,16 @@ async function shown(activation, { release, runtime }, instances) {
 }
 /** A first deploy has nothing to go back to, unless it replaced what somebody else made. */
 async function leaveStopped(activation) {
-    const { pm2, layout, live, replaced, target } = activation;
+    const { pm2, layout, live, replaced, takenUp, target } = activation;
     const foreign = replaced.processes;
     // Whatever keeps the failed release's workers, what was there before comes back as soon as they make room.
     const stopped = await stopAll(activation, foreign.length === 0).then(() => null, (error) => error);
     if (stopped !== null && foreign.length === 0)
         throw stopped;
-    if (live !== target.release)
+    // After a crash behind the swap the link points at the target itself. What is put back replaces the link in one step.
+    if ((takenUp || live !== target.release) && replaced.current === null) {
         await (0,promises_namespaceObject.rm)(layout.current, { force: true });
+    }
     if (replacesNothing(replaced))
         return leftStopped;
     if (foreign.length > 0) {
@@ -4515,12 +4552,14 @@ async function activate(activation) {
     // Its first process died after the swap: then there is no way out but forward or back.
     let swapped = activation.takenUp;
     let current = 'swap';
+    let remembered = false;
     try {
         const { how, foreign, together } = await prepare(activation);
         await step('swap', describeSwap(activation), async () => {
             await assertWanted(activation);
             await proveLauncher(activation);
             await activation.withRoom(() => writeReplaced(layout, activation.replaced));
+            remembered = true;
             // The rename of the link is the one moment that counts: before it nothing live has changed.
             await activation.withRoom(() => pointCurrentAt(layout, release));
             swapped = true;
@@ -4541,7 +4580,9 @@ async function activate(activation) {
     catch (error) {
         const untouched = !swapped && (live === release || (await liveRelease(layout).catch(() => live)) === live);
         if (untouched) {
-            await forgetReplaced(layout).catch(() => undefined);
+            // Not what another activation remembers, which died and is still to be resumed.
+            if (remembered)
+                await forgetReplaced(layout).catch(() => undefined);
             throw error;
         }
         journal.letGo();
@@ -4565,7 +4606,7 @@ async function prepare(activation) {
     const there = takenUp
         ? records.filter((worker) => worker.release === release && !worker.candidate).length
         : 0;
-    const together = mayRunTogether(before, instancesOf(runtime) - there, availableMemory(daemon));
+    const together = mayRunTogether(before, instancesOf(runtime, activation.daemon) - there, availableMemory(daemon));
     // What has swapped may listen there already.
     const said = takenUp ? null : job.request.said;
     await assertClaims({ layout, appName, address: runtime, said }, { all: await pm2.all(), daemon });
@@ -4634,7 +4675,7 @@ async function reload(activation, foreign, together) {
         for (const { id } of before)
             await pm2.remove(id);
     const timeout = runtime.health.timeoutMs + runtime.observeMs;
-    return bringUp(activation, app, release, instancesOf(runtime), together, timeout);
+    return bringUp(activation, app, release, instancesOf(runtime, activation.daemon), together, timeout);
 }
 function describeSwap({ target, replaced: { current } }) {
     const swap = `current -> releases/${target.release}`;
@@ -4642,8 +4683,8 @@ function describeSwap({ target, replaced: { current } }) {
         ? swap
         : `${swap}; it replaces current -> ${current}, which is put back if this deploy fails`;
 }
-function describeReload({ before, replaced, target }, foreign, together) {
-    const remarks = [`${instancesOf(target.runtime)} workers`];
+function describeReload({ before, daemon, replaced, target }, foreign, together) {
+    const remarks = [`${instancesOf(target.runtime, daemon)} workers`];
     if (foreign > 0) {
         remarks.push(`started anew, with a short gap: Gapless did not start ${foreign} of the ${before.length} before`);
         const { addresses } = replaced;
@@ -4657,7 +4698,7 @@ function describeReload({ before, replaced, target }, foreign, together) {
 /** Lets the workers of other releases leave: from here on every answer is the new release's. */
 async function dismissOthers(activation) {
     const { layout, target } = activation;
-    await bestEffort(activation, trim(activation, instancesOf(target.runtime)), 'Could not remove surplus workers');
+    await bestEffort(activation, trim(activation, instancesOf(target.runtime, activation.daemon)), 'Could not remove surplus workers');
     await bestEffort(activation, (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true }), 'Could not tell the old workers to leave');
     await bestEffort(activation, dismissForgotten(activation), 'Could not tell workers that PM2 does not list to leave');
     if (!(await untilOthersLeft(activation, target.release, DOORS_CLOSE).catch(() => false))) {
@@ -4808,11 +4849,12 @@ async function beginActivation(job, journal, entries, pm2) {
     const target = await readGoal(layout, request.release);
     const live = await liveRelease(layout);
     const all = await pm2.all();
+    const daemon = await daemonPid(job.pm2Home);
     const before = await pm2.list(appName);
     const ours = before.filter((process) => isOurs(process, programOf(layout)));
     const foreign = before.filter((process) => !ours.includes(process));
     const takenUp = hasSwapped(entries, request.activation);
-    const found = await lookAtReplaced(layout, { ours, foreign }, { all, daemon: await daemonPid(job.pm2Home) });
+    const found = await lookAtReplaced(layout, { ours, foreign }, { all, daemon });
     // What an activation whose process died had replaced is not there to be seen any more.
     const replaced = ((takenUp || replacesNothing(found)) && readReplaced(layout)) || found;
     // Somebody else's `current`, and none of our workers: what ours served at some time in the past is not what serves.
@@ -4838,6 +4880,7 @@ async function beginActivation(job, journal, entries, pm2) {
         app: pm2App(layout, appName, target, times),
         times,
         before,
+        daemon,
         replaced,
         logs: await logSizes([
             daemonLog(job.pm2Home),
@@ -4885,6 +4928,8 @@ async function logSizes(files) {
  * The activation: from the swap to the verdict, and back if need be. It runs detached from the SSH session, so
  * that it ends in a verdict whatever happens to the runner; the runner only reads the journal.
  */
+
+
 
 
 
@@ -4968,8 +5013,10 @@ async function underLock(job, layout, journal, progress) {
         await endOrphanedCandidates(layout);
         const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home);
         try {
-            const begun = await beginActivation(job, journal, entries, pm2);
-            const verdict = await withPort(begun, () => activate(begun));
+            const { runtime } = await readGoal(layout, job.request.release);
+            const takenUp = progress.begun === 'touched';
+            // What PM2 runs may change while it waits for the port: the activation begins after that.
+            const verdict = await withPort({ job, layout, journal, port: runtime.port, takenUp }, async () => activate(await beginActivation(job, journal, entries, pm2)));
             // Before the lock is given back: nobody may come between and find this one without an end.
             progress.concluded = true;
             await journal.verdict(verdict);
@@ -4987,17 +5034,20 @@ async function underLock(job, layout, journal, progress) {
     }
 }
 /** While nobody else opens the same port: see port-lock.ts. */
-async function withPort({ job, layout, target, takenUp, journal }, act) {
-    const { run, lockTimeoutMs, activation } = job.request;
-    const { withdrawn } = activationFiles(layout, activation);
-    const { port } = target.runtime;
-    const lock = await takePort(job.pm2Home, port, run.runUrl || activation, takenUp ? 0 : lockTimeoutMs, {
+async function withPort({ job, layout, journal, port, takenUp }, act) {
+    const { kind, run, lockTimeoutMs, activation } = job.request;
+    const { ballast, withdrawn } = activationFiles(layout, activation);
+    const take = () => takePort(job.pm2Home, port, run.runUrl || activation, takenUp ? 0 : lockTimeoutMs, {
         activation,
         onWait: (holder) => void journal.note('lock', `waiting for port ${port}, which is being opened by ${holder}`),
         giveUp: () => exists(withdrawn),
-    }).catch((error) => {
+    });
+    const lock = await ballast_withRoom(ballast, take).catch((error) => {
         // After the swap there is no way out but forward or back.
         if (takenUp)
+            return null;
+        // A disk that takes no lock must not keep a release away that has to come back.
+        if (kind !== 'deploy' && !['locked', 'withdrawn'].includes(failure_Failure.from(error).code))
             return null;
         throw error;
     });
@@ -5121,7 +5171,7 @@ async function longestStep(layout, request) {
     if (runtimes.length === 0)
         return waits;
     const { listen, kill } = timesOf(runtimes);
-    const instances = Math.max(...runtimes.map((runtime) => instancesOf(runtime)));
+    const instances = Math.max(...runtimes.map((runtime) => instancesOf(runtime, null)));
     // Where memory is short the workers are replaced one by one, after those of the last activation have left. The way
     // back may do so twice: under a new daemon once more.
     return waits + 2 * (instances + 1) * (listen + kill);
@@ -7136,7 +7186,7 @@ function createUploads(layout) {
             const current = begun(id);
             try {
                 const files = await take(current.awaited, count);
-                await receive(current.directory, files, timeOf(current.id), current.folder, body);
+                await receive(current.directory, files, upload_timeOf(current.id), current.folder, body);
                 current.missing -= count;
                 await current.flushing.add(files);
                 current.received = true;
@@ -7297,14 +7347,14 @@ async function tryToTake(layout, id) {
     }
 }
 /** When the upload of an id began, the same on all hosts. */
-function timeOf(id) {
+function upload_timeOf(id) {
     return new Date(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
 }
 function formatId(date) {
     return date.toISOString().replace(/\D/g, '').slice(0, 14);
 }
 function secondAfter(id) {
-    return formatId(new Date(timeOf(id).getTime() + 1000));
+    return formatId(new Date(upload_timeOf(id).getTime() + 1000));
 }
 
 ;// CONCATENATED MODULE: ./build/agent/rehearse.js

@@ -957,26 +957,531 @@ function keepRecord(directory, release, candidate) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/protocol/failure.js
+/**
+ * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
+ * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
+ *
+ * Every code has its paragraph in docs/errors.md.
+ */
+class Failure extends Error {
+    code;
+    remedy;
+    evidence;
+    /**
+     * @param code stable, kebab-case, named in docs/errors.md
+     * @param message one sentence: what failed, and on what
+     */
+    constructor(code, message, options = {}) {
+        super(message, { cause: options.cause });
+        this.name = 'Failure';
+        this.code = code;
+        this.remedy = options.remedy;
+        this.evidence = options.evidence;
+    }
+    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
+    static from(error, code = 'internal') {
+        if (error instanceof Failure)
+            return error;
+        const message = error instanceof Error ? error.message : String(error);
+        return new Failure(code, message, {
+            cause: error,
+            evidence: error instanceof Error ? error.stack : undefined,
+        });
+    }
+    /** A failure that came over the wire, as the error that it was on the other side. */
+    static revive({ code, message, remedy, evidence }) {
+        return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+    }
+    /** The same failure, with more said about it. */
+    reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
+        const { code } = this;
+        return new Failure(code, message, { remedy, evidence, cause: this.cause });
+    }
+    toRecord() {
+        const { code, message, remedy = null, evidence = null } = this;
+        return { code, message, remedy, evidence };
+    }
+}
+
+;// CONCATENATED MODULE: ./build/protocol/guards.js
+/**
+ * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
+ * The types of the messages are inferred from the guards, so neither can drift from the other.
+ */
+
+function refuse(place, expected) {
+    throw new Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+}
+const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
+const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
+const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : refuse(place, 'a number');
+/** A non-negative safe integer: sizes, counts, ports, milliseconds. */
+const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : refuse(place, 'a whole number');
+function matching(pattern) {
+    return (value, place) => {
+        const text = string(value, place);
+        return pattern.test(text) ? text : refuse(place, `like ${pattern.source}`);
+    };
+}
+function oneOf(...accepted) {
+    return (value, place) => accepted.includes(value) ? value : refuse(place, `one of ${accepted.join(', ')}`);
+}
+function nullable(guard) {
+    return (value, place) => (value === null || value === undefined ? null : guard(value, place));
+}
+/** A member that older versions do not write. */
+function missingAs(instead, guard) {
+    return (value, place) => (value === undefined ? instead : guard(value, place));
+}
+function guards_list(guard) {
+    return (value, place) => Array.isArray(value)
+        ? value.map((item, index) => guard(item, `${place}[${index}]`))
+        : refuse(place, 'a list');
+}
+function dictionary(guard) {
+    return (value, place) => {
+        const entries = Object.entries(record(value, place));
+        return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
+    };
+}
+/** An object with exactly the named members; members it does not know are dropped. */
+function object(shape) {
+    return (value, place) => {
+        const source = record(value, place);
+        const entries = Object.entries(shape).map(([key, guard]) => [key, guard(source[key], `${place}.${key}`)]);
+        return Object.fromEntries(entries);
+    };
+}
+function record(value, place) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? value
+        : refuse(place, 'an object');
+}
+/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+function parse(guard, text, place) {
+    let value;
+    try {
+        value = JSON.parse(text);
+    }
+    catch (cause) {
+        throw new Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+    }
+    return guard(value, place);
+}
+
+;// CONCATENATED MODULE: ./build/protocol/messages.js
+/**
+ * What the action and the agent say to each other. Each operation is a guard for its parameters and one for
+ * its result; their types are inferred, and both sides check what they receive.
+ */
+
+/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. */
+const RELEASE_ID = /^\d{14}$/;
+const releaseId = matching(RELEASE_ID);
+/** What counts as healthy, asked of the release itself on the server. */
+const healthCheck = object({
+    path: string,
+    /** Accepted status ranges, inclusive. */
+    status: guards_list(guards_list(count)),
+    /** Text that the answer must contain. */
+    body: nullable(string),
+    timeoutMs: count,
+    intervalMs: count,
+    /** Whom the request is for, as a proxy would say; null: for the address that it goes to. */
+    origin: nullable(object({ scheme: oneOf('http', 'https'), host: string })),
+});
+/**
+ * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
+ * that a rollback brings back the old release's environment and options with its code.
+ */
+const runtime = object({
+    host: string,
+    port: count,
+    /** Number of workers; 0 stands for one per core. */
+    instances: count,
+    maxMemoryBytes: nullable(count),
+    nodeOptions: guards_list(string),
+    env: dictionary(string),
+    health: healthCheck,
+    observeMs: count,
+    drainTimeoutMs: count,
+    /** Paths, relative to the app, that live in `<path>/shared`. */
+    sharedDirs: guards_list(string),
+    sharedFiles: guards_list(string),
+});
+/** `.gapless/release.json`: what a release is and where it came from. */
+const releaseInfo = object({
+    id: releaseId,
+    commit: string,
+    ref: string,
+    actor: string,
+    /** Null in releases from before this was known. */
+    event: nullable(string),
+    runUrl: string,
+    workflow: string,
+    runNumber: count,
+    runAttempt: count,
+    created: string,
+    /** The release's server.js, relative to the release. */
+    entry: string,
+    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+    staticPath: nullable(string),
+    nextVersion: string,
+    contentHash: string,
+    /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
+    distDir: nullable(string),
+});
+const activationKind = oneOf('deploy', 'rollback', 'restore');
+/** `.gapless/verified.json`, written when every worker was shown to serve the release. */
+const verification = object({
+    /** When it first served; a release that comes back keeps its time, and with it its place in the history. */
+    activatedAt: string,
+    /** The last activation that a deploy or a rollback made it live with. */
+    activation: string,
+    kind: nullable(activationKind),
+    /** The activation that went back from it, or past it. */
+    leftBy: nullable(string),
+});
+const releaseSummary = object({
+    id: releaseId,
+    live: guards_boolean,
+    /** ISO time of the first activation that was verified, or null if there was none. */
+    activatedAt: nullable(string),
+    /** A rollback left it: it is no default target of another one. */
+    left: guards_boolean,
+    info: nullable(releaseInfo),
+    bytes: count,
+});
+const workerState = object({
+    pmId: string,
+    pid: count,
+    /** PM2's word: online, launching, stopped, errored… */
+    status: string,
+    /** The release that the process really runs, by its own record or its working directory. */
+    release: nullable(string),
+    /** booting, proving, open (takes traffic), draining. */
+    phase: nullable(string),
+    restarts: count,
+    memoryBytes: count,
+});
+const serverFacts = object({
+    node: string,
+    /** Absolute path of the Node that runs the agent. */
+    nodePath: string,
+    /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
+    nodeAbi: string,
+    platform: string,
+    arch: string,
+    /** glibc's version, or null on musl and others. */
+    glibc: nullable(string),
+    /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
+    cpuFlags: guards_list(string),
+    user: string,
+    home: string,
+    /** Absolute path of the app's folder. */
+    path: string,
+    /** Tells this folder on this machine from every other, whatever both are called. */
+    identity: string,
+    pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
+    /** Where PM2 was looked for; empty where it was found. */
+    searched: guards_list(string),
+    freeBytes: number,
+    freeInodes: number,
+    /** What `current` points at. */
+    live: nullable(releaseId),
+    /** What takes the traffic; null where nothing does, or more than one release. */
+    serving: nullable(releaseId),
+    /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
+    interrupted: nullable(string),
+    /** Who holds the lock, for people. */
+    lock: nullable(string),
+    now: string,
+});
+/** Failures as they travel. */
+const failureRecord = object({
+    code: matching(/^[a-z][a-z0-9-]{0,63}$/),
+    message: string,
+    remedy: nullable(string),
+    evidence: nullable(string),
+});
+const activationStatuses = ['live', 'kept', 'restored', 'down'];
+const activationStatus = oneOf(...activationStatuses);
+const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
+const activationStep = oneOf(...activationSteps);
+/** How an activation ended. `failure` says why it is not `live`. */
+const verdict = object({
+    status: activationStatus,
+    /** What serves at the end. */
+    live: nullable(releaseId),
+    /** What was live when it began. */
+    previous: nullable(releaseId),
+    /** Where a rollback without `release` goes from here; null where that is nowhere, or nothing was verified. */
+    rollsBackTo: nullable(releaseId),
+    failure: nullable(failureRecord),
+    workers: guards_list(workerState),
+});
+/** Nothing live was touched: what serves is what served. @param failure why */
+function keptVerdict(live, failure) {
+    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
+}
+/** One line of the journal, and the event that the action sees while it watches an activation. */
+const journalEntry = object({
+    time: string,
+    activation: string,
+    step: nullable(activationStep),
+    state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
+    detail: string,
+    verdict: nullable(verdict),
+});
+const run = object({
+    commit: string,
+    ref: string,
+    actor: string,
+    /** The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
+    event: missingAs('', string),
+    runUrl: string,
+    /** For people: the workflow's name, and the number of its run. */
+    workflow: string,
+    runNumber: count,
+    /** 1, and one more each time that somebody asks for the same run again. */
+    runAttempt: count,
+});
+/** What the action sees while it waits for a commit, in bytes. */
+const proven = object({ provenBytes: count, totalBytes: count });
+const activationId = matching(/^[0-9a-f-]{36}$/);
+/** Where the run says that the app is to listen; null: it says nothing of that. */
+const said = object({ host: nullable(string), port: nullable(count) });
+const activationRequest = object({
+    /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
+    activation: activationId,
+    release: releaseId,
+    kind: activationKind,
+    /** The release that must be current when its turn comes; null: whichever is. */
+    replaces: nullable(releaseId),
+    run,
+    /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
+    hosts: guards_list(string),
+    lockTimeoutMs: count,
+    preActivate: nullable(string),
+    postActivate: nullable(string),
+    /** Null where the app is only put back: then the release's own address counts. */
+    said: nullable(said),
+});
+/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
+const nothing = object({});
+/** A release that is named as what is different from the base. */
+const offered = {
+    base: nullable(releaseId),
+    /** SHA-256 of the whole manifest. */
+    contentHash: string,
+    /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+    distDir: string,
+};
+/** Files that an app has written into its own release, and that go with it. */
+const writtenInRelease = object({
+    release: releaseId,
+    /** The first of them, relative to the app; a folder ends with a slash. */
+    paths: guards_list(string),
+    /** Of all paths. */
+    count: count,
+});
+/** What a run would meet, and what that does to it. */
+const finding = object({
+    /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
+    effect: oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
+    /** Of the failure that it would end with. */
+    code: nullable(string),
+    message: string,
+    remedy: nullable(string),
+});
+/** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
+const operations = {
+    inspect: { params: nothing, result: serverFacts },
+    releases: { params: nothing, result: object({ releases: guards_list(releaseSummary) }) },
+    status: {
+        params: nothing,
+        result: object({
+            /** What `current` points at. */
+            live: nullable(releaseId),
+            /** What the workers that take traffic run, where they all run the same. */
+            served: nullable(releaseId),
+            releases: guards_list(releaseSummary),
+            workers: guards_list(workerState),
+            lock: nullable(string),
+            interrupted: nullable(string),
+            journal: guards_list(journalEntry),
+        }),
+    },
+    /**
+     * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
+     */
+    reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
+    /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
+    encryptionKey: {
+        params: object({ create: guards_boolean }),
+        result: object({ key: nullable(matching(ACTIONS_KEY)) }),
+    },
+    /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
+    outline: {
+        params: nothing,
+        result: object({
+            base: nullable(releaseId),
+            /** Base64: the short hashes of its folders. */
+            folders: string,
+        }),
+    },
+    /**
+     * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
+     * the server lacks.
+     */
+    stage: {
+        params: object({
+            ...offered,
+            /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
+            resumes: nullable(releaseId),
+        }),
+        result: object({
+            id: releaseId,
+            /** What is taken up was complete, and is a release already: there is nothing left to do. */
+            committed: guards_boolean,
+            /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
+            missing: string,
+            reusedFiles: count,
+            reusedBytes: count,
+        }),
+    },
+    /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
+    fill: {
+        params: object({
+            /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
+            id: nullable(releaseId),
+            files: count,
+        }),
+        result: object({ bytes: count }),
+    },
+    /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
+    commit: {
+        params: object({
+            id: releaseId,
+            entry: string,
+            staticPath: nullable(string),
+            nextVersion: string,
+            run,
+            runtime,
+        }),
+        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+        result: object({ path: nullable(string), missing: string, leftOut: guards_list(string) }),
+    },
+    /**
+     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
+     * whether it lacks room for them (`disk-full`).
+     */
+    compare: {
+        params: object(offered),
+        result: object({ missing: string, lack: nullable(failureRecord) }),
+    },
+    /** What a run would meet, and what its cleanup would remove. */
+    rehearse: {
+        params: object({
+            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            release: nullable(releaseId),
+            run,
+            /** Where the app would listen; null: where the release has it. */
+            address: nullable(object({ host: string, port: count })),
+            said,
+            keep: count,
+        }),
+        result: object({ findings: guards_list(finding), pruned: guards_list(releaseId) }),
+    },
+    /** Proves every file of a release by its hash, and puts back what is missing or damaged. */
+    audit: {
+        params: object({
+            id: releaseId,
+            /** False: changes nothing, and tells what would be put back. */
+            repair: guards_boolean,
+        }),
+        result: object({
+            files: count,
+            bytes: count,
+            /** Paths that were put back from other releases. */
+            healed: guards_list(string),
+            /** Paths outside of code that are not what arrived. */
+            changed: guards_list(string),
+        }),
+    },
+    /**
+     * Boots the release on a spare port and asks its health; fails with the app's last lines. `notFound` has the lines
+     * that tell of missing files all the same.
+     */
+    verify: {
+        params: object({ id: releaseId, said }),
+        result: object({
+            bootMs: count,
+            status: count,
+            attempts: count,
+            /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
+            movedPorts: guards_list(count),
+            notFound: string,
+        }),
+    },
+    /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
+    discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
+    /** Begins an activation, detached from the session; its journal entries come as events. */
+    activate: { params: activationRequest, result: verdict },
+    /**
+     * Takes up watching one that was begun in another session. With `withdraw` it ends `kept` if it has not swapped
+     * yet: its run was cancelled.
+     */
+    watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
+    cleanup: {
+        params: object({ keep: count, activation: activationId }),
+        result: object({
+            removed: guards_list(releaseId),
+            inUse: guards_list(releaseId),
+            kept: guards_list(releaseId),
+            /** Who holds the lock, and cleans up afterwards: nothing was done. */
+            leftTo: nullable(string),
+            /** What the app wrote into releases that serve no more; told once for each time that they served. */
+            written: guards_list(writtenInRelease),
+        }),
+    },
+};
+const request = object({
+    id: count,
+    operation: oneOf(...Object.keys(operations)),
+    params: (value) => value,
+    body: guards_boolean,
+});
+/** What the agent answers: any number of events, then a result or an error. `alive`: the work goes on. */
+const reply = object({
+    id: count,
+    kind: oneOf('event', 'alive', 'result', 'error'),
+    value: (value) => value,
+});
+
 ;// CONCATENATED MODULE: ./build/launcher/release.js
 /** What the launcher knows of the release that it lives in. It reads; it never writes into the release. */
+
+
 
 
 /** @param launcherDirectory the real folder of the launcher: `<path>/releases/<id>/.gapless` */
 function readRelease(launcherDirectory) {
     const directory = (0,external_node_path_namespaceObject.dirname)(launcherDirectory);
     const appDirectory = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.dirname)(directory));
-    const info = release_readJson((0,external_node_path_namespaceObject.join)(launcherDirectory, 'release.json'));
+    const info = JSON.parse((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(launcherDirectory, 'release.json'), 'utf8'));
+    const file = (0,external_node_path_namespaceObject.join)(launcherDirectory, 'runtime.json');
     return {
         id: info.id,
         directory,
         appDirectory,
         entry: (0,external_node_path_namespaceObject.join)(directory, info.entry),
         staticPath: info.staticPath ?? null,
-        runtime: release_readJson((0,external_node_path_namespaceObject.join)(launcherDirectory, 'runtime.json')),
+        // The launcher may be newer than the release: what an older version did not write gets its default.
+        runtime: parse(runtime, (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'), file),
     };
-}
-function release_readJson(file) {
-    return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'));
 }
 
 ;// CONCATENATED MODULE: ./build/launcher/signals.js

@@ -58183,6 +58183,10 @@ function guards_oneOf(...accepted) {
 function nullable(guard) {
     return (value, place) => (value === null || value === undefined ? null : guard(value, place));
 }
+/** A member that older versions do not write. */
+function missingAs(instead, guard) {
+    return (value, place) => (value === undefined ? instead : guard(value, place));
+}
 function guards_list(guard) {
     return (value, place) => Array.isArray(value)
         ? value.map((item, index) => guard(item, `${place}[${index}]`))
@@ -58253,8 +58257,18 @@ function parseDifference(line) {
         assertSafePath(entry.path);
     return entry;
 }
-/** @throws Failure `malformed-message` or `unsafe-path` */
+/** A line of a manifest that arrives. @throws Failure `malformed-message` or `unsafe-path` */
 function parseEntry(line) {
+    const entry = parseStored(line);
+    if (entry.kind === 'link' && hasInnerUps(entry))
+        throw leavesRelease(entry);
+    return entry;
+}
+/**
+ * A line of a manifest that stands on the server, as any version has sent it.
+ * @throws Failure `malformed-message` or `unsafe-path`
+ */
+function parseStored(line) {
     const entry = parse(anyEntry, line, 'manifest entry');
     assertSafePath(entry.path);
     if (entry.kind === 'link')
@@ -58270,18 +58284,28 @@ function assertSafePath(path) {
         throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
     }
 }
-/**
- * A link must be relative and stay in the release: what it points at is part of what was verified. `..` comes first or
- * not at all: behind the name of another link it would lead up from where that one leads to.
- */
-function assertSafeLink({ path, target }) {
-    const parts = target.split('/').filter((part) => part !== '' && part !== '.');
-    const ups = parts.findLastIndex((part) => part === '..') + 1;
-    const first = parts.slice(0, ups).every((part) => part === '..');
-    const depth = path.split('/').length - 1;
-    if (target === '' || target.startsWith('/') || target.includes('\0') || !first || ups > depth) {
-        throw new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+function assertSafeLink(link) {
+    const { path, target } = link;
+    let depth = path.split('/').length - 1;
+    const steps = target.split('/').map((part) => {
+        if (part === '..')
+            depth -= 1;
+        else if (part !== '' && part !== '.')
+            depth += 1;
+        return depth;
+    });
+    if (target === '' || target.startsWith('/') || target.includes('\0') || Math.min(...steps) < 0) {
+        throw leavesRelease(link);
     }
+}
+/** Behind the name of another link `..` would lead up from where that one leads to. */
+function hasInnerUps({ target }) {
+    const parts = target.split('/').filter((part) => part !== '' && part !== '.');
+    return parts.slice(0, parts.lastIndexOf('..') + 1).some((part) => part !== '..');
+}
+function leavesRelease({ path, target }) {
+    return new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
 }
 
 ;// CONCATENATED MODULE: ./build/phases/hosts.js
@@ -59372,8 +59396,8 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
-    /** The name of GitHub's event; '' outside of GitHub, as all that follows. */
-    event: string,
+    /** The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
+    event: missingAs('', string),
     runUrl: string,
     /** For people: the workflow's name, and the number of its run. */
     workflow: string,

@@ -53541,6 +53541,10 @@ function guards_oneOf(...accepted) {
 function nullable(guard) {
     return (value, place) => (value === null || value === undefined ? null : guard(value, place));
 }
+/** A member that older versions do not write. */
+function missingAs(instead, guard) {
+    return (value, place) => (value === undefined ? instead : guard(value, place));
+}
 function list(guard) {
     return (value, place) => Array.isArray(value)
         ? value.map((item, index) => guard(item, `${place}[${index}]`))
@@ -53745,8 +53749,8 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
-    /** The name of GitHub's event; '' outside of GitHub, as all that follows. */
-    event: string,
+    /** The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
+    event: missingAs('', string),
     runUrl: string,
     /** For people: the workflow's name, and the number of its run. */
     workflow: string,

@@ -14,7 +14,7 @@ export function assertWritable(folder: string): void {
 }
 
 /** What PM2 writes in its folder: of these, a command with sudo leaves some to root. */
-const WRITTEN_BY_PM2 = ['logs', 'pids', 'pm2.log', 'dump.pm2']
+const WRITTEN_BY_PM2 = ['logs', 'pids', 'pm2.log']
 
 /** @throws Failure `path-not-writable` */
 export function assertPm2HomeWritable(home: string): void {

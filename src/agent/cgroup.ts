@@ -26,14 +26,14 @@ export function memoryLeft(process: Process, at = kernel): number {
         left(
           Math.min(numberIn(group, 'memory.max', Infinity), numberIn(group, 'memory.high', Infinity)),
           numberIn(group, 'memory.current', 0),
-          statIn(group, 'inactive_file'),
+          statIn(group, 'inactive_file') + statIn(group, 'active_file') / 2,
         ),
       ),
       ...v1.map((group) =>
         left(
           numberIn(group, 'memory.limit_in_bytes', Infinity),
           numberIn(group, 'memory.usage_in_bytes', 0),
-          statIn(group, 'total_inactive_file'),
+          statIn(group, 'total_inactive_file') + statIn(group, 'total_active_file') / 2,
         ),
       ),
     ),

@@ -1,7 +1,7 @@
 /** A release's manifest on disk, one entry a line. */
 import { createReadStream } from 'node:fs'
 import { Failure } from '../protocol/failure.ts'
-import { type ManifestEntry, parseEntry } from '../protocol/manifest.ts'
+import { type ManifestEntry, parseStored } from '../protocol/manifest.ts'
 import { readLines } from './manifest-lines.ts'
 
 /** @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link: it would be elsewhere */
@@ -10,7 +10,7 @@ export async function* readManifest(file: string): AsyncGenerator<ManifestEntry,
   const links = new Set<string>()
   try {
     for await (const line of readLines(input as AsyncIterable<Buffer>)) {
-      const entry = parseEntry(line)
+      const entry = parseStored(line)
       assertNotBelow(links, entry.path)
       if (entry.kind === 'link') links.add(entry.path)
       yield entry

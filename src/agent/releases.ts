@@ -122,7 +122,15 @@ export async function readRuntime(layout: Layout, id: string): Promise<Runtime> 
 /** What is known of the release since it was shown to serve, or null if it never was. */
 export async function verificationOf(layout: Layout, id: string): Promise<Verification | null> {
   const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified)
-  return text === null ? null : parse(verification, text, 'verified.json')
+  if (text === null) return null
+  const found = parse(verification, text, 'verified.json')
+  // Version 0.1 kept when a release served last, and nothing of rollbacks: then ids alone tell which came first.
+  return found.kind === null ? { ...found, activatedAt: timeOf(id) } : found
+}
+
+/** The time that an id names, as an ISO time. */
+function timeOf(id: string): string {
+  return id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6.000Z')
 }
 
 /** When the release was first shown to serve, as an ISO time, or null if it never was. */

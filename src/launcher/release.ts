@@ -1,7 +1,8 @@
 /** What the launcher knows of the release that it lives in. It reads; it never writes into the release. */
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import type { ReleaseInfo, Runtime } from '../protocol/messages.ts'
+import { parse } from '../protocol/guards.ts'
+import { type ReleaseInfo, type Runtime, runtime } from '../protocol/messages.ts'
 
 export interface Release {
   readonly id: string
@@ -19,17 +20,15 @@ export interface Release {
 export function readRelease(launcherDirectory: string): Release {
   const directory = dirname(launcherDirectory)
   const appDirectory = dirname(dirname(directory))
-  const info = readJson<ReleaseInfo>(join(launcherDirectory, 'release.json'))
+  const info = JSON.parse(readFileSync(join(launcherDirectory, 'release.json'), 'utf8')) as ReleaseInfo
+  const file = join(launcherDirectory, 'runtime.json')
   return {
     id: info.id,
     directory,
     appDirectory,
     entry: join(directory, info.entry),
     staticPath: info.staticPath ?? null,
-    runtime: readJson<Runtime>(join(launcherDirectory, 'runtime.json')),
+    // The launcher may be newer than the release: what an older version did not write gets its default.
+    runtime: parse(runtime, readFileSync(file, 'utf8'), file),
   }
-}
-
-function readJson<T>(file: string): T {
-  return JSON.parse(readFileSync(file, 'utf8')) as T
 }

@@ -40,6 +40,11 @@ export function nullable<T>(guard: Guard<T>): Guard<T | null> {
   return (value, place) => (value === null || value === undefined ? null : guard(value, place))
 }
 
+/** A member that older versions do not write. */
+export function missingAs<T>(instead: T, guard: Guard<T>): Guard<T> {
+  return (value, place) => (value === undefined ? instead : guard(value, place))
+}
+
 export function list<T>(guard: Guard<T>): Guard<readonly T[]> {
   return (value, place) =>
     Array.isArray(value)

@@ -44,8 +44,18 @@ export function parseDifference(line: string): ManifestEntry | ManifestSame {
   return entry
 }
 
-/** @throws Failure `malformed-message` or `unsafe-path` */
+/** A line of a manifest that arrives. @throws Failure `malformed-message` or `unsafe-path` */
 export function parseEntry(line: string): ManifestEntry {
+  const entry = parseStored(line)
+  if (entry.kind === 'link' && hasInnerUps(entry)) throw leavesRelease(entry)
+  return entry
+}
+
+/**
+ * A line of a manifest that stands on the server, as any version has sent it.
+ * @throws Failure `malformed-message` or `unsafe-path`
+ */
+export function parseStored(line: string): ManifestEntry {
   const entry = parse<ManifestEntry>(anyEntry, line, 'manifest entry')
   assertSafePath(entry.path)
   if (entry.kind === 'link') assertSafeLink(entry)
@@ -64,19 +74,29 @@ function assertSafePath(path: string): void {
   }
 }
 
-/**
- * A link must be relative and stay in the release: what it points at is part of what was verified. `..` comes first or
- * not at all: behind the name of another link it would lead up from where that one leads to.
- */
-function assertSafeLink({ path, target }: ManifestLink): void {
-  const parts = target.split('/').filter((part) => part !== '' && part !== '.')
-  const ups = parts.findLastIndex((part) => part === '..') + 1
-  const first = parts.slice(0, ups).every((part) => part === '..')
-  const depth = path.split('/').length - 1
-  if (target === '' || target.startsWith('/') || target.includes('\0') || !first || ups > depth) {
-    throw new Failure(
-      'unsafe-path',
-      `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`,
-    )
+/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+function assertSafeLink(link: ManifestLink): void {
+  const { path, target } = link
+  let depth = path.split('/').length - 1
+  const steps = target.split('/').map((part) => {
+    if (part === '..') depth -= 1
+    else if (part !== '' && part !== '.') depth += 1
+    return depth
+  })
+  if (target === '' || target.startsWith('/') || target.includes('\0') || Math.min(...steps) < 0) {
+    throw leavesRelease(link)
   }
+}
+
+/** Behind the name of another link `..` would lead up from where that one leads to. */
+function hasInnerUps({ target }: ManifestLink): boolean {
+  const parts = target.split('/').filter((part) => part !== '' && part !== '.')
+  return parts.slice(0, parts.lastIndexOf('..') + 1).some((part) => part !== '..')
+}
+
+function leavesRelease({ path, target }: ManifestLink): Failure {
+  return new Failure(
+    'unsafe-path',
+    `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`,
+  )
 }

@@ -9,6 +9,7 @@ import {
   type Guarded,
   list,
   matching,
+  missingAs,
   nullable,
   number,
   object,
@@ -204,8 +205,8 @@ const run = object({
   commit: string,
   ref: string,
   actor: string,
-  /** The name of GitHub's event; '' outside of GitHub, as all that follows. */
-  event: string,
+  /** The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
+  event: missingAs('', string),
   runUrl: string,
   /** For people: the workflow's name, and the number of its run. */
   workflow: string,

@@ -86,10 +86,10 @@ describe('one worker per core', () => {
   const max = { instances: 0 }
   test('is no more than a control group allows', () => {
     const v2 = kernelWith({ 'proc/self/cgroup': '0::/', 'cgroup/cpu.max': '50000 100000' })
-    expect(instancesOf(max, v2)).toBe(1)
+    expect(instancesOf(max, null, v2)).toBe(1)
     const quota = { 'cgroup/cpu/cpu.cfs_quota_us': '100000', 'cgroup/cpu/cpu.cfs_period_us': '100000' }
-    expect(instancesOf(max, kernelWith({ 'proc/self/cgroup': '1:cpu,cpuacct:/', ...quota }))).toBe(1)
+    expect(instancesOf(max, null, kernelWith({ 'proc/self/cgroup': '1:cpu,cpuacct:/', ...quota }))).toBe(1)
     const none = kernelWith({ 'proc/self/cgroup': '0::/', 'cgroup/cpu.max': 'max 100000' })
-    expect(instancesOf(max, none)).toBe(cpus().length)
+    expect(instancesOf(max, null, none)).toBe(cpus().length)
   })
 })

@@ -39,12 +39,14 @@ export async function activate(activation: Activation): Promise<Verdict> {
   // Its first process died after the swap: then there is no way out but forward or back.
   let swapped = activation.takenUp
   let current: ActivationStep = 'swap'
+  let remembered = false
   try {
     const { how, foreign, together } = await prepare(activation)
     await step('swap', describeSwap(activation), async () => {
       await assertWanted(activation)
       await proveLauncher(activation)
       await activation.withRoom(() => writeReplaced(layout, activation.replaced))
+      remembered = true
       // The rename of the link is the one moment that counts: before it nothing live has changed.
       await activation.withRoom(() => pointCurrentAt(layout, release))
       swapped = true
@@ -64,7 +66,8 @@ export async function activate(activation: Activation): Promise<Verdict> {
   } catch (error) {
     const untouched = !swapped && (live === release || (await liveRelease(layout).catch(() => live)) === live)
     if (untouched) {
-      await forgetReplaced(layout).catch(() => undefined)
+      // Not what another activation remembers, which died and is still to be resumed.
+      if (remembered) await forgetReplaced(layout).catch(() => undefined)
       throw error
     }
     journal.letGo()
@@ -97,7 +100,11 @@ async function prepare(activation: Activation): Promise<Preparation> {
   const there = takenUp
     ? records.filter((worker) => worker.release === release && !worker.candidate).length
     : 0
-  const together = mayRunTogether(before, instancesOf(runtime) - there, availableMemory(daemon))
+  const together = mayRunTogether(
+    before,
+    instancesOf(runtime, activation.daemon) - there,
+    availableMemory(daemon),
+  )
   // What has swapped may listen there already.
   const said = takenUp ? null : job.request.said
   await assertClaims({ layout, appName, address: runtime, said }, { all: await pm2.all(), daemon })
@@ -164,7 +171,7 @@ async function reload(
   const { release, runtime } = target
   if (foreign > 0) for (const { id } of before) await pm2.remove(id)
   const timeout = runtime.health.timeoutMs + runtime.observeMs
-  return bringUp(activation, app, release, instancesOf(runtime), together, timeout)
+  return bringUp(activation, app, release, instancesOf(runtime, activation.daemon), together, timeout)
 }
 
 function describeSwap({ target, replaced: { current } }: Activation): string {
@@ -175,11 +182,11 @@ function describeSwap({ target, replaced: { current } }: Activation): string {
 }
 
 function describeReload(
-  { before, replaced, target }: Activation,
+  { before, daemon, replaced, target }: Activation,
   foreign: number,
   together: boolean,
 ): string {
-  const remarks = [`${instancesOf(target.runtime)} workers`]
+  const remarks = [`${instancesOf(target.runtime, daemon)} workers`]
   if (foreign > 0) {
     remarks.push(
       `started anew, with a short gap: Gapless did not start ${foreign} of the ${before.length} before`,
@@ -196,7 +203,7 @@ async function dismissOthers(activation: Activation): Promise<void> {
   const { layout, target } = activation
   await bestEffort(
     activation,
-    trim(activation, instancesOf(target.runtime)),
+    trim(activation, instancesOf(target.runtime, activation.daemon)),
     'Could not remove surplus workers',
   )
   await bestEffort(

@@ -42,6 +42,8 @@ export interface Activation {
   readonly times: Times
   /** PM2's processes when it began. */
   readonly before: readonly Pm2Process[]
+  /** PM2's daemon when it began. */
+  readonly daemon: number | null
   /** What Gapless did not make, and this activation takes the place of. */
   readonly replaced: Replaced
   /** How long the workers' logs and PM2's own were when it began, in bytes. */
@@ -70,11 +72,12 @@ export async function beginActivation(
   const target = await readGoal(layout, request.release)
   const live = await liveRelease(layout)
   const all = await pm2.all()
+  const daemon = await daemonPid(job.pm2Home)
   const before = await pm2.list(appName)
   const ours = before.filter((process) => isOurs(process, programOf(layout)))
   const foreign = before.filter((process) => !ours.includes(process))
   const takenUp = hasSwapped(entries, request.activation)
-  const found = await lookAtReplaced(layout, { ours, foreign }, { all, daemon: await daemonPid(job.pm2Home) })
+  const found = await lookAtReplaced(layout, { ours, foreign }, { all, daemon })
   // What an activation whose process died had replaced is not there to be seen any more.
   const replaced = ((takenUp || replacesNothing(found)) && readReplaced(layout)) || found
   // Somebody else's `current`, and none of our workers: what ours served at some time in the past is not what serves.
@@ -100,6 +103,7 @@ export async function beginActivation(
     app: pm2App(layout, appName, target, times),
     times,
     before,
+    daemon,
     replaced,
     logs: await logSizes([
       daemonLog(job.pm2Home),

@@ -16,7 +16,7 @@ export async function longestStep(layout: Layout, request: ActivationRequest | n
   const waits = Math.max(request?.lockTimeoutMs ?? 0, LONGEST_HOOK) + MARGIN
   if (runtimes.length === 0) return waits
   const { listen, kill } = timesOf(runtimes)
-  const instances = Math.max(...runtimes.map((runtime) => instancesOf(runtime)))
+  const instances = Math.max(...runtimes.map((runtime) => instancesOf(runtime, null)))
   // Where memory is short the workers are replaced one by one, after those of the last activation have left. The way
   // back may do so twice: under a new daemon once more.
   return waits + 2 * (instances + 1) * (listen + kill)

@@ -91,7 +91,7 @@ async function goBack(activation: Activation, previous: Goal): Promise<void> {
   // The failed release may have served for a moment, although it was never shown to.
   await carryOldStatic(activation, release, [target.release])
   const app = pm2App(layout, appName, previous, times)
-  const instances = instancesOf(runtime)
+  const instances = instancesOf(runtime, activation.daemon)
   const present = await pm2.list(appName)
 
   const oneByOne = async () => {
@@ -150,7 +150,7 @@ async function shown(activation: Activation, { release, runtime }: Goal, instanc
 
 /** A first deploy has nothing to go back to, unless it replaced what somebody else made. */
 async function leaveStopped(activation: Activation): Promise<string> {
-  const { pm2, layout, live, replaced, target } = activation
+  const { pm2, layout, live, replaced, takenUp, target } = activation
   const foreign = replaced.processes
   // Whatever keeps the failed release's workers, what was there before comes back as soon as they make room.
   const stopped = await stopAll(activation, foreign.length === 0).then(
@@ -158,7 +158,10 @@ async function leaveStopped(activation: Activation): Promise<string> {
     (error: unknown) => error,
   )
   if (stopped !== null && foreign.length === 0) throw stopped
-  if (live !== target.release) await rm(layout.current, { force: true })
+  // After a crash behind the swap the link points at the target itself. What is put back replaces the link in one step.
+  if ((takenUp || live !== target.release) && replaced.current === null) {
+    await rm(layout.current, { force: true })
+  }
   if (replacesNothing(replaced)) return leftStopped
   if (foreign.length > 0) {
     for (const { id } of await pm2.list(activation.appName)) pm2.remove(id).catch(() => undefined)

@@ -3,6 +3,7 @@
  * that it ends in a verdict whatever happens to the runner; the runner only reads the journal.
  */
 import { rm } from 'node:fs/promises'
+import { Failure } from '../../protocol/failure.ts'
 import { keptVerdict, type Verdict } from '../../protocol/messages.ts'
 import { activationFile, lastActivation } from '../../server/activation-file.ts'
 import { guardRoom, takeBallast, withRoom } from '../ballast.ts'
@@ -18,7 +19,8 @@ import { dropPreparedLinks } from '../releases.ts'
 import { servingRelease } from '../serving.ts'
 import { troubleOf } from '../trouble.ts'
 import { activate } from './activate.ts'
-import { type Activation, beginActivation } from './context.ts'
+import { beginActivation } from './context.ts'
+import { readGoal } from './goal.ts'
 import { untilHooksEnded } from './hooks.ts'
 import { hasSwapped, verdictIn } from './interrupted.ts'
 import { activationFiles, type Job, removeFiles } from './job.ts'
@@ -88,8 +90,12 @@ async function underLock(job: Job, layout: Layout, journal: Journal, progress: P
     await endOrphanedCandidates(layout)
     const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home)
     try {
-      const begun = await beginActivation(job, journal, entries, pm2)
-      const verdict = await withPort(begun, () => activate(begun))
+      const { runtime } = await readGoal(layout, job.request.release)
+      const takenUp = progress.begun === 'touched'
+      // What PM2 runs may change while it waits for the port: the activation begins after that.
+      const verdict = await withPort({ job, layout, journal, port: runtime.port, takenUp }, async () =>
+        activate(await beginActivation(job, journal, entries, pm2)),
+      )
       // Before the lock is given back: nobody may come between and find this one without an end.
       progress.concluded = true
       await journal.verdict(verdict)
@@ -105,22 +111,33 @@ async function underLock(job: Job, layout: Layout, journal: Journal, progress: P
   }
 }
 
+interface Opening {
+  readonly job: Job
+  readonly layout: Layout
+  readonly journal: Journal
+  readonly port: number
+  readonly takenUp: boolean
+}
+
 /** While nobody else opens the same port: see port-lock.ts. */
 async function withPort<T>(
-  { job, layout, target, takenUp, journal }: Activation,
+  { job, layout, journal, port, takenUp }: Opening,
   act: () => Promise<T>,
 ): Promise<T> {
-  const { run, lockTimeoutMs, activation } = job.request
-  const { withdrawn } = activationFiles(layout, activation)
-  const { port } = target.runtime
-  const lock = await takePort(job.pm2Home, port, run.runUrl || activation, takenUp ? 0 : lockTimeoutMs, {
-    activation,
-    onWait: (holder) =>
-      void journal.note('lock', `waiting for port ${port}, which is being opened by ${holder}`),
-    giveUp: () => exists(withdrawn),
-  }).catch((error: unknown) => {
+  const { kind, run, lockTimeoutMs, activation } = job.request
+  const { ballast, withdrawn } = activationFiles(layout, activation)
+  const take = () =>
+    takePort(job.pm2Home, port, run.runUrl || activation, takenUp ? 0 : lockTimeoutMs, {
+      activation,
+      onWait: (holder) =>
+        void journal.note('lock', `waiting for port ${port}, which is being opened by ${holder}`),
+      giveUp: () => exists(withdrawn),
+    })
+  const lock = await withRoom(ballast, take).catch((error: unknown) => {
     // After the swap there is no way out but forward or back.
     if (takenUp) return null
+    // A disk that takes no lock must not keep a release away that has to come back.
+    if (kind !== 'deploy' && !['locked', 'withdrawn'].includes(Failure.from(error).code)) return null
     throw error
   })
   try {
