@@ -191,7 +191,7 @@ test('the environment is read in few places', () => {
   const allowed = (path: string) =>
     ['agent', 'launcher', 'report'].some((room) => inFolder(room)(path)) ||
     // The user's install and build commands run in the job's environment.
-    ['build', 'deployment-id', 'server-actions'].some((name) => path === `next/${name}.ts`) ||
+    ['build', 'server-actions'].some((name) => path === `next/${name}.ts`) ||
     // Where the runner has room, as os.tmpdir() reads it too.
     path === 'transfer/unnamed-file.ts' ||
     ['main.ts', 'post.ts', 'inputs.ts'].includes(path)

@@ -41,6 +41,7 @@ async function serving(
     '.next/static/chunks/own.js': 'own',
     '.next/static/fixed/_buildManifest.js': 'this build’s pages',
     '.next/static/media/fixed.png': 'this png',
+    '.next/BUILD_ID': 'this-build',
     '.next/required-server-files.json': JSON.stringify({ config: { deploymentId: deployments[0] } }),
   })
   write(join(release.app, 'releases', '20260101000009'), {
@@ -48,6 +49,7 @@ async function serving(
     'web/build/static/chunks/own.js': 'own',
     'web/build/static/fixed/_buildManifest.js': 'the other’s pages',
     'web/build/static/media/fixed.png': 'that png',
+    'web/build/BUILD_ID': 'that-build',
     'web/build/required-server-files.json': JSON.stringify({ config: { deploymentId: deployments[1] } }),
     'web/build/static/chunks/[id]/other.js': 'other',
     'web/build/static/media/p.png': 'png',
@@ -149,6 +151,26 @@ describe('a name that has another content in each release', () => {
       'static/chunks/own.js': 'now',
     })
     expect(await ask(port, url)).toMatchObject({ body: 'hello', headers: short })
+  })
+})
+
+describe('the data of a page', () => {
+  test('is asked for by a page of another release, which has to load the page instead', async () => {
+    const { port } = await serving()
+    expect(await ask(port, '/docs/_next/data/that-build/en/a.json?b=1')).toMatchObject({
+      status: 300,
+      body: '',
+      headers: { 'cache-control': 'no-store' },
+    })
+  })
+
+  test.each([
+    ['of this release', '/_next/data/this-build/a.json'],
+    ['of nobody’s', '/_next/data/no-build/a.json'],
+    ['in a query', '/a?b=/_next/data/that-build/a.json'],
+  ])('is the app’s to answer where it is %s', async (_, path) => {
+    const { port } = await serving()
+    expect((await ask(port, path)).body).toBe('hello')
   })
 })
 

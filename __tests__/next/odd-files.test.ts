@@ -4,7 +4,6 @@ import { chmodSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { assemble } from '../../src/next/assemble.ts'
-import { deploymentId } from '../../src/next/deployment-id.ts'
 import { doubtsAbout } from '../../src/next/freshness.ts'
 import { readBuildOutput } from '../../src/next/output.ts'
 import { detectPackageManager } from '../../src/next/package-manager.ts'
@@ -29,7 +28,6 @@ const oddities: readonly [string, (app: Folder, name: string) => unknown][] = [
 async function readEverything(app: Folder): Promise<void> {
   const workspace = app.path
   hasOwnKey(app.path, {})
-  deploymentId(app.path, 'id', {})
   await refusePlugNPlay(app.path, workspace, {})
   readProject(workspace, '.')
   await detectPackageManager(app.path, workspace)

@@ -19,6 +19,8 @@ export interface VisitedApp {
   readonly path: string
   /** The text that tells one release from another; it is part of every chunk. */
   setMessage(message: string): void
+  /** Changes the one page `/next`. */
+  addToPage(markup: string): void
   write(file: string, content: string | Buffer): void
   remove(): void
 }
@@ -42,6 +44,7 @@ export function createVisitedApp({ next, react }: NextVersion): VisitedApp {
       // What follows the end of a PNG is no part of the picture, but of its hash.
       write('picture.png', Buffer.concat([picture, Buffer.from(message)]))
     },
+    addToPage: (markup) => write('parts/next-page.jsx', nextPage(markup)),
     write,
     remove: () => rmSync(path, { recursive: true, force: true }),
   }
@@ -61,6 +64,12 @@ export function Lazy() {
 const PART = `import { message } from '../message'
 export default function Part() {
   return <p id="part">part of {message}</p>
+}
+`
+
+const nextPage = (more = '') => `${CLIENT}import { message } from '../message'
+export function NextPage() {
+  return <><p id="next-page">{'rendered by ' + message}</p>${more}</>
 }
 `
 
@@ -84,11 +93,7 @@ export async function greet(name) {
   return 'Hello ' + name + ' from ' + message
 }
 `,
-  'parts/next-page.jsx': `${CLIENT}import { message } from '../message'
-export function NextPage() {
-  return <p id="next-page">{'rendered by ' + message}</p>
-}
-`,
+  'parts/next-page.jsx': nextPage(),
   // Browsers ask for it by themselves.
   'public/favicon.ico': '',
   'app/layout.jsx': `export default function Layout({ children }) {

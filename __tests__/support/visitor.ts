@@ -119,6 +119,47 @@ export async function openTabs(browser: Browser, url: string): Promise<Tabs> {
   }
 }
 
+export interface Returning {
+  /** Loads the pages one after the other. */
+  visit(paths: readonly string[]): Promise<Visit>
+  close(): Promise<void>
+}
+
+/** The static files that a visit needed, each with its content. */
+export interface Visit {
+  readonly downloaded: ReadonlyMap<string, string>
+  readonly cached: ReadonlyMap<string, string>
+}
+
+/** A visitor whose browser keeps its cache from one visit to the next. */
+export async function startReturning(browser: Browser, url: string): Promise<Returning> {
+  const context = await browser.newContext()
+  const agent = new Agent({ keepAlive: true })
+  return {
+    async visit(paths) {
+      const sizes = new Map<string, number>()
+      for (const path of paths) {
+        const page = await context.newPage()
+        await page.goto(url + path, { waitUntil: 'networkidle' })
+        const entries = await page.evaluate(
+          `performance.getEntriesByType('resource').map(({ name, transferSize }) => [name, transferSize])`,
+        )
+        for (const [name, size] of entries as readonly [string, number][])
+          if (name.includes('/_next/static/')) sizes.set(name, Math.max(size, sizes.get(name) ?? 0))
+        await page.close()
+      }
+      const downloaded = new Map<string, string>()
+      const cached = new Map<string, string>()
+      for (const [name, size] of sizes) (size > 0 ? downloaded : cached).set(name, await send(name, agent))
+      return { downloaded, cached }
+    },
+    async close() {
+      agent.destroy()
+      await context.close()
+    },
+  }
+}
+
 export interface Visits {
   stop(): Promise<{
     readonly troubles: readonly string[]

@@ -278,6 +278,11 @@ function imageSource(url) {
     const source = path.endsWith('/_next/image') ? query.get('url') : null;
     return source?.startsWith('/') ? source : undefined;
 }
+/** The build id of the page that asks for the data of another page, in the Pages Router. */
+function dataBuild(url) {
+    const [path] = split(url);
+    return path.endsWith('.json') ? /\/_next\/data\/([^/]+)\//.exec(path)?.[1] : undefined;
+}
 function split(url) {
     const [path = '', query = ''] = url.split('?');
     return [path, new URLSearchParams(query)];
@@ -364,19 +369,29 @@ function readNextBuild(release) {
     if (typeof info?.staticPath !== 'string')
         return null;
     const staticFolder = (0,external_node_path_namespaceObject.join)(release, info.staticPath);
+    const buildId = readText((0,external_node_path_namespaceObject.join)(staticFolder, '..', 'BUILD_ID'))?.trim();
     const ofBuild = (name) => readJson((0,external_node_path_namespaceObject.join)(staticFolder, '..', name));
     const server = ofBuild('required-server-files.json');
     const routes = ofBuild('routes-manifest.json');
     return {
         staticFolder,
         // An empty id is none.
+        buildId: buildId || null,
         deploymentId: server?.config?.deploymentId || null,
         headers: routes?.headers ?? [],
     };
 }
 function readJson(file) {
     try {
-        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'));
+        return JSON.parse(readText(file) ?? '');
+    }
+    catch {
+        return null;
+    }
+}
+function readText(file) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8');
     }
     catch {
         return null;
@@ -530,6 +545,13 @@ function otherReleases({ directory }) {
         if (request.method !== 'GET' && request.method !== 'HEAD')
             return false;
         const url = request.url ?? '';
+        const dataOf = dataBuild(url);
+        if (dataOf !== undefined && dataOf !== own?.buildId) {
+            if (!others().builds.some(({ buildId }) => buildId === dataOf))
+                return false;
+            askForPage(response);
+            return true;
+        }
         const image = imageSource(url);
         const build = inPlaceOfApp(image ?? url);
         if (build === undefined)
@@ -575,6 +597,13 @@ function buildsBeside(directory) {
         others = { builds, agreed: new Set() };
         return others;
     };
+}
+/**
+ * Makes an old page load the next one from the server, as Next.js does after every answer that is no success (14.2,
+ * 15.5, 16.4). Browsers show 404, which the app would answer, in the console as an error.
+ */
+function askForPage(response) {
+    response.writeHead(300, { 'Cache-Control': 'no-store', 'Content-Length': 0 }).end();
 }
 /** Lets no cache reuse the app's answer without asking again, whatever the app says about it. */
 function keepFromCaches(response) {

@@ -60914,44 +60914,6 @@ function inRepository(file, directory, workspace, exists) {
     return found === undefined ? undefined : (0,external_node_path_namespaceObject.relative)(workspace, found).split(external_node_path_namespaceObject.sep).join('/');
 }
 
-;// CONCATENATED MODULE: ./build/next/deployment-id.js
-/**
- * NEXT_DEPLOYMENT_ID, by which a page notices that the server runs another build (Next.js 16.4). With it, the
- * Pages Router of an old page leaves for the new release without a word; without it, it first asks for data under
- * the old build's id and logs a 404. The App Router notices by itself, and 14.2 and 15.5 ask all the same.
- */
-
-
-
-const ID_VARIABLE = 'NEXT_DEPLOYMENT_ID';
-/**
- * What the build's environment gets so that its pages can tell it from others. Nothing where it would not help,
- * or where the app has an id of its own: Next.js prefers the variable to its configuration.
- *
- * @param id letters, digits, `-` and `_`; of this build alone
- */
-function deploymentId(directory, id, environment = process.env) {
-    const wanted = hasPages(directory) && majorVersion(directory) >= 16;
-    return wanted && !environment[ID_VARIABLE] && !hasOwnId(directory) ? { [ID_VARIABLE]: id } : {};
-}
-/** Whether there is a page of the Pages Router; `_app` and the like are none, and neither is an API route. */
-function hasPages(directory) {
-    return ['pages', 'src/pages']
-        .flatMap((name) => entriesIn((0,external_node_path_namespaceObject.join)(directory, name)))
-        .some(({ name }) => name !== 'api' && !name.startsWith('_'));
-}
-/** 0 where Next.js is not installed, or not yet. */
-function majorVersion(directory) {
-    return Number.parseInt(installedNextVersion(directory) ?? '0', 10);
-}
-const SOURCES = /^(next\.config\.[cm]?[jt]s|\.env(\.local|\.production|\.production\.local)?)$/;
-/** By name alone: the configuration is a program. */
-function hasOwnId(directory) {
-    return entriesIn(directory)
-        .filter(({ name }) => SOURCES.test(name))
-        .some(({ name }) => /deploymentId|NEXT_DEPLOYMENT_ID/.test(readTextIfAny((0,external_node_path_namespaceObject.join)(directory, name)) ?? ''));
-}
-
 ;// CONCATENATED MODULE: ./build/next/freshness.js
 /** Whether a build is this project's, and of these sources: `build-command: none` takes what is there. */
 
@@ -61007,11 +60969,11 @@ const CLOCK_GRAIN_MS = 2000;
  * their times say nothing.
  */
 function isOlderThanSources({ directory, builtAt }) {
-    const times = freshness_SOURCES.flatMap((name) => timesBelow((0,external_node_path_namespaceObject.join)(directory, name)));
+    const times = SOURCES.flatMap((name) => timesBelow((0,external_node_path_namespaceObject.join)(directory, name)));
     return times.some((time) => time > builtAt + CLOCK_GRAIN_MS) && times.some((time) => time <= builtAt);
 }
 /** Where Next.js and its users keep what a build is made of. */
-const freshness_SOURCES = [
+const SOURCES = [
     'app',
     'pages',
     'src',
@@ -61237,14 +61199,13 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
 
 
 
-
 /**
  * What the app's tools print is shown as it comes, and none of it is a command to the runner: a dependency could
  * otherwise set this step's outputs.
  * @param key for the build's server actions
  * @throws the failures of next/
  */
-async function build_build({ inputs, activation }, project, hosts, key, log) {
+async function build_build({ inputs }, project, hosts, key, log) {
     const { sharedDirs, sharedFiles } = inputs.app;
     const missing = assertCheckedOut(project.directory, inputs.run.workspace, [...sharedDirs, ...sharedFiles]);
     const runTimeVariables = Object.keys(inputs.app.env);
@@ -61261,11 +61222,7 @@ async function build_build({ inputs, activation }, project, hosts, key, log) {
         const version = installedNextVersion(project.directory);
         if (version !== undefined)
             refuseUnsupportedNext(version);
-        const variables = {
-            ...(key === undefined ? {} : { [KEY_VARIABLE]: key }),
-            // Any name that no other build has will do. What is installed decides whether it is of use.
-            ...deploymentId(project.directory, activation),
-        };
+        const variables = key === undefined ? {} : { [KEY_VARIABLE]: key };
         const start = Date.now();
         return [before, start, await build({ ...building, variables })];
     });

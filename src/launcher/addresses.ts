@@ -32,6 +32,12 @@ export function imageSource(url: string): string | undefined {
   return source?.startsWith('/') ? source : undefined
 }
 
+/** The build id of the page that asks for the data of another page, in the Pages Router. */
+export function dataBuild(url: string): string | undefined {
+  const [path] = split(url)
+  return path.endsWith('.json') ? /\/_next\/data\/([^/]+)\//.exec(path)?.[1] : undefined
+}
+
 function split(url: string): readonly [path: string, query: URLSearchParams] {
   const [path = '', query = ''] = url.split('?')
   return [path, new URLSearchParams(query)]

@@ -7,6 +7,8 @@ import type { HeaderRule } from './configured-headers.ts'
 export interface NextBuild {
   /** The folder behind `/_next/static`, absolute. */
   readonly staticFolder: string
+  /** The id in the addresses of its pages' data, or null where it is unknown. */
+  readonly buildId: string | null
   /** The id that its pages put behind the names of static files as `?dpl=`, or null without one. */
   readonly deploymentId: string | null
   /** The app's `headers()`. */
@@ -23,12 +25,14 @@ export function readNextBuild(release: string): NextBuild | null {
   const info = readJson<ReleaseInfo>(join(release, '.gapless', 'release.json'))
   if (typeof info?.staticPath !== 'string') return null
   const staticFolder = join(release, info.staticPath)
+  const buildId = readText(join(staticFolder, '..', 'BUILD_ID'))?.trim()
   const ofBuild = <T>(name: string) => readJson<T>(join(staticFolder, '..', name))
   const server = ofBuild<{ config?: { deploymentId?: string } }>('required-server-files.json')
   const routes = ofBuild<{ headers?: readonly HeaderRule[] }>('routes-manifest.json')
   return {
     staticFolder,
     // An empty id is none.
+    buildId: buildId || null,
     deploymentId: server?.config?.deploymentId || null,
     headers: routes?.headers ?? [],
   }
@@ -36,7 +40,15 @@ export function readNextBuild(release: string): NextBuild | null {
 
 function readJson<T>(file: string): T | null {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as T
+    return JSON.parse(readText(file) ?? '') as T
+  } catch {
+    return null
+  }
+}
+
+function readText(file: string): string | null {
+  try {
+    return readFileSync(file, 'utf8')
   } catch {
     return null
   }

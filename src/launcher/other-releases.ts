@@ -8,7 +8,7 @@
 import { readdirSync, statSync } from 'node:fs'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import { basename, join, posix } from 'node:path'
-import { deploymentOf, imageSource, staticName } from './addresses.ts'
+import { dataBuild, deploymentOf, imageSource, staticName } from './addresses.ts'
 import { configuredHeaders } from './configured-headers.ts'
 import { type NextBuild, readNextBuild } from './next-build.ts'
 import type { Release } from './release.ts'
@@ -51,6 +51,12 @@ export function otherReleases({ directory }: Release): OtherReleases {
   const answer = (request: IncomingMessage, response: ServerResponse): boolean => {
     if (request.method !== 'GET' && request.method !== 'HEAD') return false
     const url = request.url ?? ''
+    const dataOf = dataBuild(url)
+    if (dataOf !== undefined && dataOf !== own?.buildId) {
+      if (!others().builds.some(({ buildId }) => buildId === dataOf)) return false
+      askForPage(response)
+      return true
+    }
     const image = imageSource(url)
     const build = inPlaceOfApp(image ?? url)
     if (build === undefined) return false
@@ -100,6 +106,14 @@ function buildsBeside(directory: string): () => Others {
     others = { builds, agreed: new Set() }
     return others
   }
+}
+
+/**
+ * Makes an old page load the next one from the server, as Next.js does after every answer that is no success (14.2,
+ * 15.5, 16.4). Browsers show 404, which the app would answer, in the console as an error.
+ */
+function askForPage(response: ServerResponse): void {
+  response.writeHead(300, { 'Cache-Control': 'no-store', 'Content-Length': 0 }).end()
 }
 
 /** Lets no cache reuse the app's answer without asking again, whatever the app says about it. */

@@ -4,7 +4,6 @@ import { existsSync } from 'node:fs'
 import { buildersNode, doubtsAboutVariables, install, build as runBuild } from '../next/build.ts'
 import { findBuildErrors, inRepository } from '../next/build-errors.ts'
 import { assertCheckedOut } from '../next/checkout.ts'
-import { deploymentId } from '../next/deployment-id.ts'
 import { assertNodeFits, doubtAboutNode } from '../next/fit.ts'
 import { doubtsAbout } from '../next/freshness.ts'
 import { type BuildOutput, readBuildOutput } from '../next/output.ts'
@@ -28,7 +27,7 @@ export interface Built extends BuildOutput {
  * @throws the failures of next/
  */
 export async function build(
-  { inputs, activation }: Plan,
+  { inputs }: Plan,
   project: Project,
   hosts: readonly Host[],
   key: string | undefined,
@@ -48,11 +47,7 @@ export async function build(
     const before = await install({ ...options, command: inputs.installCommand })
     const version = installedNextVersion(project.directory)
     if (version !== undefined) refuseUnsupportedNext(version)
-    const variables = {
-      ...(key === undefined ? {} : { [KEY_VARIABLE]: key }),
-      // Any name that no other build has will do. What is installed decides whether it is of use.
-      ...deploymentId(project.directory, activation),
-    }
+    const variables = key === undefined ? {} : { [KEY_VARIABLE]: key }
     const start = Date.now()
     return [before, start, await runBuild({ ...building, variables })] as const
   })
