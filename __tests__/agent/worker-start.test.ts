@@ -11,12 +11,12 @@ import { changedLimits, nodeArguments, workerStart } from '../../src/agent/worke
 import { sha256 } from '../../src/content/hash-file.ts'
 import { formatEntry } from '../../src/protocol/manifest.ts'
 import type { Runtime, Verdict } from '../../src/protocol/messages.ts'
-import { makeRelease, SERVER } from '../launcher/fake-release.ts'
+import { type FakeReleaseOptions, makeRelease, SERVER } from '../launcher/fake-release.ts'
 import { compile } from '../support/compile.ts'
 import { failureOf } from '../support/failure.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { until } from '../support/until.ts'
-import { request } from './releases-on-disk.ts'
+import { request, runtimeWith } from './releases-on-disk.ts'
 
 const folder = temporaryFolders()
 let compiled: string
@@ -177,38 +177,48 @@ async function activate(layout: Layout, home: string, release: string): Promise<
   return JSON.parse(/^verdict (.*)$/m.exec(printed)![1]!) as Verdict
 }
 
+/** A release that can be verified and activated. */
+async function start(options: FakeReleaseOptions) {
+  const release = await makeRelease(folder(), compiled, options)
+  const { directory, app, id, runtime } = release
+  const launcher = readFileSync(join(directory, '.gapless/launcher.cjs'))
+  const entry = {
+    kind: 'file',
+    path: '.gapless/launcher.cjs',
+    mode: 0o644,
+    size: launcher.length,
+    hash: sha256(launcher),
+  } as const
+  writeFileSync(join(directory, '.gapless/manifest.jsonl'), formatEntry(entry))
+  const layout = layoutOf(app)
+  makeFolders(layout)
+  const home = join(folder(), '.pm2')
+  const verify = async () => verifyCandidate(layout, id, runtime, await workerStart(app, home, null))
+  return { verify, activate: () => activate(layout, home, id) }
+}
+
+test('an activation of a release that never listens under PM2 ends when its health check is over', async () => {
+  const { health } = runtimeWith()
+  const { activate: bringUp } = await start({
+    server: 'setInterval(() => undefined, 1000)',
+    runtime: { health: { ...health, timeoutMs: 1000 } },
+  })
+  expect(await bringUp()).toMatchObject({ status: 'down', failure: { code: 'worker-unhealthy' } })
+}, 60_000)
+
 describe('what Node cannot preload', () => {
-  const start = async (nodeOptions: readonly string[]) => {
-    const release = await makeRelease(folder(), compiled, {
-      runtime: { nodeOptions },
-      files: { 'preload.cjs': '' },
-    })
-    const { directory, app, id, runtime } = release
-    const launcher = readFileSync(join(directory, '.gapless/launcher.cjs'))
-    const entry = {
-      kind: 'file',
-      path: '.gapless/launcher.cjs',
-      mode: 0o644,
-      size: launcher.length,
-      hash: sha256(launcher),
-    } as const
-    writeFileSync(join(directory, '.gapless/manifest.jsonl'), formatEntry(entry))
-    const layout = layoutOf(app)
-    makeFolders(layout)
-    const home = join(folder(), '.pm2')
-    const verify = async () => verifyCandidate(layout, id, runtime, await workerStart(app, home, null))
-    return { verify, activate: () => activate(layout, home, id) }
-  }
+  const preloading = (nodeOptions: readonly string[]) =>
+    start({ runtime: { nodeOptions }, files: { 'preload.cjs': '' } })
 
   test('fails the candidate as it fails a worker, whose last words only PM2’s own log has', async () => {
-    const { verify, activate: bringUp } = await start(['--require', 'no-such-package/register'])
+    const { verify, activate: bringUp } = await preloading(['--require', 'no-such-package/register'])
     const words = expect.stringContaining(`Cannot find module 'no-such-package/register'`)
     expect(await failureOf(verify())).toMatchObject({ code: 'candidate-died', evidence: words })
     expect(await bringUp()).toMatchObject({ status: 'down', failure: { evidence: words } })
   }, 60_000)
 
   test('is not a file of the app, which is found for both', async () => {
-    const { verify, activate: bringUp } = await start(['--require', './preload.cjs'])
+    const { verify, activate: bringUp } = await preloading(['--require', './preload.cjs'])
     expect(await verify()).toMatchObject({ status: 200 })
     expect(await bringUp()).toMatchObject({ status: 'live', failure: null })
   }, 60_000)

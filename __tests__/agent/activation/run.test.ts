@@ -70,6 +70,16 @@ test('what swapped while a second process waited is not called kept', async () =
   expect(await verdicts()).toEqual([])
 })
 
+test('an activation has its reserve on the disk before it waits for the lock', async () => {
+  const { layout, job, waits } = await atWork()
+  const lock = await takeLock(layout.lock, 'another', 0)
+  const second = runActivation({ ...job, request: { ...request, lockTimeoutMs: 500 } })
+  await waits()
+  expect(existsSync(activationFiles(layout, request.activation).ballast)).toBe(true)
+  await second
+  await lock.release()
+})
+
 test('what cannot go on before it has touched anything is kept', async () => {
   const { layout, job, verdicts } = await atWork()
   const lock = await takeLock(layout.lock, 'another', 0)
