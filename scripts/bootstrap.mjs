@@ -5,7 +5,7 @@
  *   node scripts/bootstrap.mjs pictures [arguments]  job summaries, drawn
  *   node scripts/bootstrap.mjs bench NAME [arguments]
  *   node scripts/bootstrap.mjs test [arguments]      the tests; Debian's packages are installed when root may
- *   node scripts/bootstrap.mjs faults [--random N]   every fault at every step, or N at random moments
+ *   node scripts/bootstrap.mjs faults [--random N]   every fault at every step, or N at random moments; --core: a few
  *   node scripts/bootstrap.mjs attacks               the attacks alone, all of them, and their table
  */
 import { spawn, spawnSync } from 'node:child_process'
@@ -42,9 +42,12 @@ const commands = {
   async faults(args) {
     ensure('/usr/sbin/sshd', 'openssh-server')
     await runnerNode()
+    const core = args.indexOf('--core')
+    if (core >= 0) args.splice(core, 1)
     const at = args.indexOf('--random')
     const [, rounds] = at < 0 ? [] : args.splice(at, 2)
-    if (rounds === undefined) process.env.GAPLESS_TEST_ALL = '1'
+    if (core >= 0) process.env.GAPLESS_CORE_FAULTS = '1'
+    else if (rounds === undefined) process.env.GAPLESS_TEST_ALL = '1'
     else process.env.GAPLESS_RANDOM_FAULTS = rounds
     const suite = rounds === undefined ? '__tests__/faults' : '__tests__/faults/random'
     return handOver(process.execPath, [script('test'), suite, ...args])

@@ -10,9 +10,8 @@ import { type Checkout, checkOutProject, type Kind, pathsOf } from '../support/p
 import { runAction, type RunResult } from '../support/runner.ts'
 import { startServer, type TestServer } from '../support/server.ts'
 
-/** Every kind takes a minute: `npm test` deploys the first, GAPLESS_TEST_ALL=1 (npm run test:all) all. */
-const all = process.env['GAPLESS_TEST_ALL'] === '1'
-const core = 1
+/** Every kind takes a minute: GAPLESS_TEST_ALL=1 (npm run test:all); .ci/run deploys the first. */
+const thorough = process.env['GAPLESS_TEST_ALL'] === '1' ? describe : describe.skip
 
 let server: TestServer
 
@@ -56,99 +55,96 @@ const assetsOf = (html: string) => [
   ),
 ]
 
-describe.each(all ? kinds : kinds.slice(0, core))(
-  '$name (Next.js $next, $bundler, $router Router, $packageManager)',
-  (kind: Kind) => {
-    const paths = pathsOf(kind)
-    const { config = {}, native = false, extras = false, workspace = false } = kind
-    let checkout: Checkout
-    let run: RunResult
+thorough.each(kinds)('$name (Next.js $next, $bundler, $router Router, $packageManager)', (kind: Kind) => {
+  const paths = pathsOf(kind)
+  const { config = {}, native = false, extras = false, workspace = false } = kind
+  let checkout: Checkout
+  let run: RunResult
 
-    beforeAll(async () => {
-      checkout = await checkOutProject(kind)
-      run = await deploy(checkout, { env: 'FROM_INPUT=input' })
-    }, 400_000)
-    afterAll(() => checkout?.remove())
+  beforeAll(async () => {
+    checkout = await checkOutProject(kind)
+    run = await deploy(checkout, { env: 'FROM_INPUT=input' })
+  }, 400_000)
+  afterAll(() => checkout?.remove())
 
-    test('is installed, built and deployed', () => {
-      const log = run.code === 0 ? '' : `${run.summary}\n${run.log}`
-      expect({ ...run.outputs, code: run.code, log }).toMatchObject({ code: 0, log: '', status: 'live' })
-      expect(run.summary).toContain(`Next.js ${kind.next}: `)
-      if ('COREPACK_HOME' in checkout.env) expect(run.summary).toContain(': corepack ')
-      expect(server.current()).toBe(run.outputs['release'])
+  test('is installed, built and deployed', () => {
+    const log = run.code === 0 ? '' : `${run.summary}\n${run.log}`
+    expect({ ...run.outputs, code: run.code, log }).toMatchObject({ code: 0, log: '', status: 'live' })
+    expect(run.summary).toContain(`Next.js ${kind.next}: `)
+    if ('COREPACK_HOME' in checkout.env) expect(run.summary).toContain(': corepack ')
+    expect(server.current()).toBe(run.outputs['release'])
+  })
+
+  test('serves its page with every script of it, through its own middleware', async () => {
+    const response = await get(paths.page)
+    const html = await response.text()
+    expect({ status: response.status, passed: response.headers.get('x-passed') }).toEqual({
+      status: 200,
+      passed: kind.name,
     })
+    expect(html).toContain(`page of ${kind.name}`)
+    const assets = assetsOf(html)
+    expect(assets.length).toBeGreaterThan(3)
+    for (const asset of assets) {
+      expect(asset).toMatch(new RegExp(`^${paths.assetPrefix}/_next/static/`))
+      // Next.js 14 leaves a prefix to what stands in front: a CDN asks without it.
+      const asked = kind.next.startsWith('14') ? asset.replace(paths.assetPrefix, paths.base) : asset
+      expect([asset, (await get(asked)).status]).toEqual([asset, 200])
+    }
+    expect(await (await get(`${paths.base}/items/7`)).text()).toMatch(/item (<!-- -->)?7/)
+  })
 
-    test('serves its page with every script of it, through its own middleware', async () => {
-      const response = await get(paths.page)
-      const html = await response.text()
-      expect({ status: response.status, passed: response.headers.get('x-passed') }).toEqual({
-        status: 200,
-        passed: kind.name,
-      })
-      expect(html).toContain(`page of ${kind.name}`)
-      const assets = assetsOf(html)
-      expect(assets.length).toBeGreaterThan(3)
-      for (const asset of assets) {
-        expect(asset).toMatch(new RegExp(`^${paths.assetPrefix}/_next/static/`))
-        // Next.js 14 leaves a prefix to what stands in front: a CDN asks without it.
-        const asked = kind.next.startsWith('14') ? asset.replace(paths.assetPrefix, paths.base) : asset
-        expect([asset, (await get(asked)).status]).toEqual([asset, 200])
-      }
-      expect(await (await get(`${paths.base}/items/7`)).text()).toMatch(/item (<!-- -->)?7/)
+  test('serves what its middleware rewrites behind a proxy that speaks TLS', async () => {
+    expect(await getThroughTls(`${paths.base}/rewritten`)).toEqual({
+      status: 200,
+      body: expect.stringMatching(/item (<!-- -->)?7/),
     })
+  })
 
-    test('serves what its middleware rewrites behind a proxy that speaks TLS', async () => {
-      expect(await getThroughTls(`${paths.base}/rewritten`)).toEqual({
-        status: 200,
-        body: expect.stringMatching(/item (<!-- -->)?7/),
-      })
+  test('serves public files and optimized images', async () => {
+    expect(await (await get(paths.public)).text()).toBe(`hello from ${kind.name}\n`)
+    const url = encodeURIComponent(`${paths.base}/picture.png`)
+    const image = await get(`${paths.base}/_next/image?url=${url}&w=64&q=75`)
+    expect({ status: image.status, type: image.headers.get('content-type') }).toEqual({
+      status: 200,
+      type: 'image/png',
     })
+  })
 
-    test('serves public files and optimized images', async () => {
-      expect(await (await get(paths.public)).text()).toBe(`hello from ${kind.name}\n`)
-      const url = encodeURIComponent(`${paths.base}/picture.png`)
-      const image = await get(`${paths.base}/_next/image?url=${url}&w=64&q=75`)
-      expect({ status: image.status, type: image.headers.get('content-type') }).toEqual({
-        status: 200,
-        type: 'image/png',
-      })
+  test('runs what it brought along: modules, files, hooks, environment', async () => {
+    expect(await (await get(paths.api)).json()).toEqual({
+      project: kind.name,
+      greeting: workspace ? 'shared' : 'of its own',
+      pid: expect.any(Number),
+      native: native ? { bcrypt: true, sharp: 3 } : null,
+      traced: extras ? 'traced' : null,
+      instrumented: extras ? 'nodejs' : null,
+      env: {
+        FROM_ENV: extras ? 'env' : null,
+        FROM_PRODUCTION: extras ? 'production' : null,
+        FROM_LOCAL: null,
+        FROM_INPUT: 'input',
+      },
+      builtIn: extras ? 'built-in' : null,
     })
+  })
 
-    test('runs what it brought along: modules, files, hooks, environment', async () => {
-      expect(await (await get(paths.api)).json()).toEqual({
-        project: kind.name,
-        greeting: workspace ? 'shared' : 'of its own',
-        pid: expect.any(Number),
-        native: native ? { bcrypt: true, sharp: 3 } : null,
-        traced: extras ? 'traced' : null,
-        instrumented: extras ? 'nodejs' : null,
-        env: {
-          FROM_ENV: extras ? 'env' : null,
-          FROM_PRODUCTION: extras ? 'production' : null,
-          FROM_LOCAL: null,
-          FROM_INPUT: 'input',
-        },
-        builtIn: extras ? 'built-in' : null,
-      })
-    })
+  test('left the build’s cache for the next one, and sent nothing of this machine alone', () => {
+    expect(existsSync(join(checkout.app, config.distDir ?? '.next', 'cache'))).toBe(true)
+    const secret = spawnSync('grep', ['-rl', 'secret-of-the-laptop', join(server.app, 'current/')])
+    expect({ status: secret.status, files: secret.stdout.toString() }).toEqual({ status: 1, files: '' })
+    if (!extras) return
+    const env = join(server.app, 'current', checkout.workingDirectory)
+    expect(readdirSync(env).filter((name) => name.startsWith('.env'))).toEqual(['.env', '.env.production'])
+    expect(statSync(join(env, '.env')).mode & 0o777).toBe(0o600)
+  })
 
-    test('left the build’s cache for the next one, and sent nothing of this machine alone', () => {
-      expect(existsSync(join(checkout.app, config.distDir ?? '.next', 'cache'))).toBe(true)
-      const secret = spawnSync('grep', ['-rl', 'secret-of-the-laptop', join(server.app, 'current/')])
-      expect({ status: secret.status, files: secret.stdout.toString() }).toEqual({ status: 1, files: '' })
-      if (!extras) return
-      const env = join(server.app, 'current', checkout.workingDirectory)
-      expect(readdirSync(env).filter((name) => name.startsWith('.env'))).toEqual(['.env', '.env.production'])
-      expect(statSync(join(env, '.env')).mode & 0o777).toBe(0o600)
-    })
-
-    const withLanguages = 'i18n' in config ? test : test.skip
-    withLanguages('answers in each of its languages', async () => {
-      expect(await (await get('/')).text()).toContain('locale en')
-      expect(await (await get('/de')).text()).toContain('locale de')
-    })
-  },
-)
+  const withLanguages = 'i18n' in config ? test : test.skip
+  withLanguages('answers in each of its languages', async () => {
+    expect(await (await get('/')).text()).toContain('locale en')
+    expect(await (await get('/de')).text()).toContain('locale de')
+  })
+})
 
 const thorough = all ? test : test.skip
 
