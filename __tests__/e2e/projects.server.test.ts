@@ -146,11 +146,8 @@ thorough.each(kinds)('$name (Next.js $next, $bundler, $router Router, $packageMa
   })
 })
 
-const thorough = all ? test : test.skip
-
-thorough(
-  'a static export is built, and refused with the reason',
-  async () => {
+thorough('a project that cannot be deployed', () => {
+  test('a static export is built, and refused with the reason', async () => {
     const checkout = await checkOutProject({
       ...kinds[0]!,
       native: false,
@@ -167,13 +164,9 @@ thorough(
     } finally {
       checkout.remove()
     }
-  },
-  200_000,
-)
+  }, 200_000)
 
-thorough(
-  'an error in the app’s code is shown as Next.js tells it',
-  async () => {
+  test('an error in the app’s code is shown as Next.js tells it', async () => {
     const checkout = await checkOutProject({ ...kinds[0]!, native: false, extras: false })
     try {
       checkout.write('src/app/page.js', `import { nothing } from './nowhere'\nexport default nothing\n`)
@@ -184,6 +177,5 @@ thorough(
     } finally {
       checkout.remove()
     }
-  },
-  200_000,
-)
+  }, 200_000)
+})
