@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
 import { parse } from 'yaml'
-import { readInputs } from '../src/inputs.ts'
+import { readInputs } from '../src/inputs/index.ts'
 import { defaults } from '../src/inputs/defaults.ts'
 
 interface Described {
@@ -79,8 +79,8 @@ describe('action.yml', () => {
   test('runs on node24, and cleans up whatever happened', () => {
     expect(action.runs).toEqual({
       using: 'node24',
-      main: 'dist/main/index.cjs',
-      post: 'dist/post/index.cjs',
+      main: 'dist/main.cjs',
+      post: 'dist/post.cjs',
       'post-if': 'always()',
     })
   })

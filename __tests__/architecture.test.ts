@@ -58,7 +58,7 @@ function breaches(files: (path: string) => boolean, allowed: (found: Import) => 
 test('the rules look at the real sources', () => {
   const connection = sources.find(({ path }) => path === 'ssh/connection.ts')
   expect(connection?.imports).toContainEqual({ of: 'ssh2', typeOnly: false })
-  expect(connection?.imports).toContainEqual({ of: 'protocol/failure.ts', typeOnly: false })
+  expect(connection?.imports).toContainEqual({ of: 'common/failure.ts', typeOnly: false })
   expect(sources.length).toBeGreaterThan(60)
   for (const { path, imports } of sources) {
     for (const { of } of imports.filter((found) => found.of.endsWith('.ts')))
@@ -71,55 +71,93 @@ test('the rules look at the real sources', () => {
 test('every room has its row in docs/architecture.md', () => {
   const page = readFileSync(join(root, '..', 'docs', 'architecture.md'), 'utf8').split('\n## ')
   const table = page.find((section) => section.startsWith('The rooms')) ?? ''
-  const described = [...table.matchAll(/^\| `(\w+)\/` /gm)].map(([, room]) => room)
-  const rooms = new Set(sources.flatMap(({ path }) => (path.includes('/') ? [path.split('/')[0]!] : [])))
-  expect(new Set(described)).toEqual(rooms)
+  const described = [...table.matchAll(/^\| `([\w/-]+)\/` /gm)].map(([, room]) => room)
+  expect(new Set(described)).toEqual(new Set(Object.keys(rooms)))
 })
+
+/** Which rooms a room may import. Every room may import itself. */
+const rooms: Readonly<Record<string, readonly string[]>> = {
+  common: [],
+  protocol: ['common'],
+  worker: ['common', 'protocol'],
+  inputs: ['common'],
+  next: ['common'],
+  ssh: ['common'],
+  'agent-client': ['common', 'protocol'],
+  transfer: ['common', 'protocol'],
+  hosts: ['common', 'protocol', 'ssh', 'agent-client'],
+  phases: ['common', 'protocol', 'hosts', 'next', 'transfer'],
+  commands: ['common', 'protocol', 'hosts', 'phases', 'transfer'],
+  report: ['common', 'protocol'],
+  'agent/system': ['common', 'protocol'],
+  'agent/store': ['common', 'protocol', 'agent/system'],
+  'agent/pm2': ['common', 'protocol', 'agent/system', 'agent/store', 'worker'],
+  'agent/upload': ['common', 'protocol', 'agent/system', 'agent/store'],
+  'agent/activation': ['common', 'protocol', 'agent/system', 'agent/store', 'agent/pm2', 'worker'],
+  'agent/operations': [
+    'common',
+    'protocol',
+    'agent/system',
+    'agent/store',
+    'agent/pm2',
+    'agent/upload',
+    'agent/activation',
+  ],
+}
+/** The files outside any room, which hold what a run is made of, and who may import each. */
+const shared: Readonly<Record<string, readonly string[]>> = {
+  'plan.ts': ['hosts', 'phases', 'commands', 'report'],
+  'pipeline.ts': ['hosts', 'phases', 'commands', 'report'],
+  'outcome.ts': ['phases', 'commands', 'report'],
+}
+/** Imports that are gone when the program runs: types which cross a border. */
+const types: Readonly<Record<string, readonly string[]>> = {
+  transfer: ['next/layers.ts'],
+  hosts: ['inputs/index.ts'],
+  phases: ['inputs/index.ts', 'agent-client/agent-session.ts'],
+  commands: ['agent-client/programs.ts', 'next/project.ts'],
+  report: ['inputs/index.ts'],
+  'agent-client': ['agent/operations/index.ts'],
+}
+
+function roomOf(path: string): string | null {
+  const [first, second, third] = path.split('/')
+  if (first === 'agent') return third === undefined ? null : `agent/${second}`
+  return second === undefined ? null : first!
+}
 
 describe('each room imports', () => {
-  /** Where a room takes a type from, and nothing else. */
-  const typesFrom: Readonly<Record<string, string>> = { transfer: 'next/layers.ts' }
-  const rooms: readonly [string, readonly string[], boolean][] = [
-    // The room, the rooms it may know, and whether Node's own modules.
-    ['protocol', [], false],
-    ['server', ['protocol'], true],
-    ['launcher', ['server', 'protocol'], true],
-    ['content', ['protocol'], true],
-    ['agent', ['server', 'content', 'protocol'], true],
-    ['transfer', ['content', 'protocol'], true],
-    ['inputs', ['protocol'], true],
-  ]
-  test.each(rooms)('%s: nothing but itself and %j (and Node: %s)', (room, known, node) => {
-    const own = [room, ...known].map(inFolder)
-    const allowed = ({ of }: Import) => (isNode(of) ? node : own.some((inside) => inside(of)))
-    const types = ({ of, typeOnly }: Import) => typeOnly && of === typesFrom[room]
-    expect(breaches(inFolder(room), (found) => allowed(found) || types(found))).toEqual([])
+  test.each(Object.entries(rooms))('%s: itself and %j', (room, known) => {
+    const reachable = [room, ...known].map(inFolder)
+    const allowed = ({ of, typeOnly }: Import) =>
+      isNode(of) ||
+      isPackage(of) ||
+      reachable.some((inside) => inside(of)) ||
+      (shared[of]?.includes(room) ?? false) ||
+      (typeOnly && (types[room]?.includes(of) ?? false))
+    expect(breaches(inFolder(room), allowed)).toEqual([])
   })
 
-  test('ssh: Node, ssh2 and the protocol', () => {
-    const allowed = ({ of }: Import) =>
-      isNode(of) || of === 'ssh2' || inFolder('ssh')(of) || inFolder('protocol')(of)
-    expect(breaches(inFolder('ssh'), allowed)).toEqual([])
+  test('and there are no other rooms', () => {
+    const found = new Set(sources.map(({ path }) => roomOf(path)))
+    expect([...found].filter((room) => room !== null).toSorted()).toEqual(Object.keys(rooms).toSorted())
   })
 
-  test('next: Node, the protocol, what detects the package manager and what runs it', () => {
-    const packages = new Set(['package-manager-detector', '@actions/exec', '@actions/io'])
-    const allowed = ({ of }: Import) =>
-      isNode(of) || packages.has(of) || inFolder('next')(of) || inFolder('protocol')(of)
-    expect(breaches(inFolder('next'), allowed)).toEqual([])
+  test('and every exception is still needed', () => {
+    const stale = Object.entries(types).flatMap(([room, files]) =>
+      files
+        .filter((file) => breaches(inFolder(room), ({ of }) => of !== file).length === 0)
+        .map((file) => `${room} -> ${file}`),
+    )
+    expect(stale).toEqual([])
   })
-})
-
-test('the report is made of what happened: it knows no way in which anything is done', () => {
-  const doers = ['phases', 'ssh', 'remote', 'next', 'transfer', 'content'].map(inFolder)
-  expect(breaches(inFolder('report'), ({ of }) => !doers.some((inside) => inside(of)))).toEqual([])
 })
 
 describe('a package is known in one room:', () => {
   const owners: readonly [string, (path: string) => boolean][] = [
     ['ssh2', inFolder('ssh')],
     ['package-manager-detector', inFolder('next')],
-    ['@actions/core', (path) => inFolder('report')(path) || ['main.ts', 'post.ts'].includes(path)],
+    ['@actions/core', (path) => inFolder('report')(path) || path === 'main.ts'],
     ['@actions/exec', (path) => path === 'next/command.ts'],
     ['@actions/io', (path) => path === 'next/command.ts'],
   ]
@@ -140,28 +178,19 @@ describe('a package is known in one room:', () => {
 })
 
 describe('the flow has one way:', () => {
-  test('the remote programs are reached through the protocol alone, but for a type', () => {
-    const outside = (path: string) => !['agent', 'launcher', 'server'].some((room) => inFolder(room)(path))
-    const remote = ({ of }: Import) => ['agent', 'launcher', 'server'].some((room) => inFolder(room)(of))
-    expect(breaches(outside, (found) => !remote(found) || found.typeOnly)).toEqual([])
+  test('the programs on the server import no package', () => {
+    const onServer = (path: string) =>
+      ['agent', 'worker', 'common', 'protocol'].some((room) => inFolder(room)(path))
+    expect(breaches(onServer, ({ of }) => !isPackage(of))).toEqual([])
   })
 
-  test('the phases are told by the entries alone, but for a type', () => {
-    const outside = (path: string) => !inFolder('phases')(path) && !['main.ts', 'post.ts'].includes(path)
-    expect(breaches(outside, ({ of, typeOnly }) => typeOnly || !inFolder('phases')(of))).toEqual([])
-  })
-
-  test('the session with the agent is opened by the phases alone, and knows the protocol alone', () => {
-    const remote = inFolder('remote')
-    const outside = (path: string) => !remote(path) && !inFolder('phases')(path)
-    expect(breaches(outside, ({ of }) => !remote(of))).toEqual([])
-    const allowed = ({ of, typeOnly }: Import) =>
-      isNode(of) || remote(of) || inFolder('protocol')(of) || (typeOnly && of === 'agent/operations.ts')
-    expect(breaches(remote, allowed)).toEqual([])
+  test('the commands are started by the entry alone', () => {
+    const outside = (path: string) => !inFolder('commands')(path) && path !== 'main.ts'
+    expect(breaches(outside, ({ of }) => !inFolder('commands')(of))).toEqual([])
   })
 
   test('the entries are imported by nobody', () => {
-    const entries = new Set(['main.ts', 'post.ts', 'agent/index.ts', 'launcher/index.ts'])
+    const entries = new Set(['main.ts', 'agent/index.ts', 'worker/index.ts'])
     expect(
       breaches(
         () => true,
@@ -189,12 +218,13 @@ describe('the flow has one way:', () => {
 test('the environment is read in few places', () => {
   const readers = sources.filter(({ code }) => /\bprocess\.env\b/.test(code)).map(({ path }) => path)
   const allowed = (path: string) =>
-    ['agent', 'launcher', 'report'].some((room) => inFolder(room)(path)) ||
+    ['agent', 'worker', 'report'].some((room) => inFolder(room)(path)) ||
     // The user's install and build commands run in the job's environment.
     ['build', 'server-actions'].some((name) => path === `next/${name}.ts`) ||
     // Where the runner has room, as os.tmpdir() reads it too.
     path === 'transfer/unnamed-file.ts' ||
-    ['main.ts', 'post.ts', 'inputs.ts'].includes(path)
+    path === 'main.ts' ||
+    path === 'inputs/index.ts'
   expect(readers.filter((path) => !allowed(path))).toEqual([])
   expect(readers).toContain('main.ts')
 })

@@ -11,12 +11,12 @@ const root = join(import.meta.dirname, '..')
 const passedOn: Readonly<Record<string, readonly string[]>> = {
   // An error that arrived from the server or is worded anew has its code already; the second argument of
   // Failure.from is read from the calls.
-  'protocol/failure.ts code': [],
+  'common/failure.ts code': [],
   // The reader collects what is wrong with the inputs before it throws.
   'inputs/reader.ts first.code': ['invalid-input', 'missing-input'],
   'inputs/reader.ts code': ['invalid-input'],
   // One helper, called for three ways of not being healthy.
-  'agent/candidate.ts code': ['candidate-died', 'candidate-unhealthy', 'candidate-silent'],
+  'agent/activation/candidate.ts code': ['candidate-died', 'candidate-unhealthy', 'candidate-silent'],
   // One helper that runs both commands.
   'next/build.ts code': ['install-failed', 'build-failed'],
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { agreed, type Ended, nothingKnown, overall, together } from '../src/outcome.ts'
-import { Failure } from '../src/protocol/failure.ts'
+import { Failure } from '../src/common/failure.ts'
 import type { ActivationStatus, Verdict } from '../src/protocol/messages.ts'
 
 const [before, now] = ['20260101000001', '20260101000002']

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from '@jest/globals'
 import { createPipeline, type Log, type Row } from '../src/pipeline.ts'
-import { Failure } from '../src/protocol/failure.ts'
+import { Failure } from '../src/common/failure.ts'
 import { failureOf } from './support/failure.ts'
 import { silentLog } from './support/log.ts'
 

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { type Inputs, readInputs } from '../src/inputs.ts'
+import { type Inputs, readInputs } from '../src/inputs/index.ts'
 import { createPlan, packageName, runtimeOf } from '../src/plan.ts'
 import { runtime } from '../src/protocol/messages.ts'
 import { temporaryFolders } from './support/folder.ts'

@@ -99,8 +99,8 @@ function upload(compiled: string, { username, clientKey, hosts }: Servers, works
       'connect-timeout': '120s',
     },
     workspace,
-    agentFile: join(root, 'dist', 'agent', 'index.cjs'),
-    launcherFile: join(root, 'dist', 'launcher', 'index.cjs'),
+    agentFile: join(root, 'dist', 'agent.cjs'),
+    launcherFile: join(root, 'dist', 'launcher.cjs'),
   }
   const args = [join(import.meta.dirname, 'transfer', 'runner.mjs'), compiled, JSON.stringify(settings)]
   return new Promise((resolve, reject) => {

@@ -6,14 +6,14 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { ServerFacts } from '../src/protocol/messages.ts'
-import { type AgentSession, openAgent } from '../src/remote/agent-session.ts'
+import { type AgentSession, openAgent } from '../src/agent-client/agent-session.ts'
 import { connect } from '../src/ssh/connection.ts'
 import type { Session } from '../src/ssh/session.ts'
 import { say } from './console.ts'
 import type { ServerOptions } from './options.ts'
 import { appName, type Target } from './target.ts'
 
-const agentFile = join(import.meta.dirname, '..', 'dist', 'agent', 'index.cjs')
+const agentFile = join(import.meta.dirname, '..', 'dist', 'agent.cjs')
 const TIMEOUT = 30_000
 /** How long an activation that was cut off may take to end by itself, in ms. */
 const LONGEST_ACTIVATION = 180_000

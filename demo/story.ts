@@ -20,7 +20,7 @@ export async function* tellStory(stage: Stage): AsyncGenerator<StepResult, void,
   heading('The stage')
   say(`Server: ${target.description}`)
   say(`Repository: a copy of examples/next-app in ${repository}`)
-  say('Action: dist/main, as a GitHub runner runs it, with a real npm ci and real builds.')
+  say('Action: dist/main.cjs, as a GitHub runner runs it, with a real npm ci and real builds.')
 
   heading('1. First deploy')
   const first = await perform(stage, {

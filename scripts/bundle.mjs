@@ -13,7 +13,9 @@ import { fileURLToPath } from 'node:url'
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
 const bin = (name) => join(root, 'node_modules', '.bin', name)
-const programs = { main: 'main.js', post: 'post.js', agent: 'agent/index.js', launcher: 'launcher/index.js' }
+const programs = { index: 'main.js', agent: 'agent/index.js', launcher: 'worker/index.js' }
+/** GitHub starts a step's main and post by two files. Both lead into the one bundle. */
+const entries = ['main', 'post']
 
 const LICENCES = 'licenses.txt'
 
@@ -46,13 +48,17 @@ const files = Object.entries(programs).flatMap(([name, entry]) => {
   )
   const code = readFileSync(join(out, 'index.js'), 'utf8')
   if (code.includes(root)) throw new Error(`dist/${name} would name a folder of this machine`)
-  const folder = join(root, 'dist', name)
   const licences = readIfThere(join(out, LICENCES))
   return [
-    { file: join(folder, 'index.cjs'), content: code },
-    ...(licences === undefined ? [] : [{ file: join(folder, LICENCES), content: licences }]),
+    { file: join(root, 'dist', `${name}.cjs`), content: code },
+    ...(licences === undefined ? [] : [{ file: join(root, 'dist', LICENCES), content: licences }]),
   ]
 })
+
+for (const entry of entries) {
+  const content = `'use strict'\nvoid require('./index.cjs').${entry}()\n`
+  files.push({ file: join(root, 'dist', `${entry}.cjs`), content })
+}
 
 if (process.argv.includes('--check')) {
   const stale = files.filter(({ file, content }) => readIfThere(file) !== content)

@@ -1,20 +1,33 @@
-/** The action: inputs → plan → phases → report. */
+/**
+ * The action: inputs → plan → command → report.
+ * `dist/main.cjs` calls `main`. `dist/post.cjs` calls `post`, which runs even after a cancelled job.
+ */
 import * as core from '@actions/core'
-import { maskingOf, readInputs } from './inputs.ts'
-import { stayLean } from './memory.ts'
+import { maskingOf, readInputs } from './inputs/index.ts'
+import { stayLean } from './common/memory.ts'
 import { type Project, readProject } from './next/project.ts'
 import { nothingKnown, type Outcome, untouched } from './outcome.ts'
-import { deploy, rollback, status, type Story } from './phases/index.ts'
+import { afterCancel } from './commands/after-cancel.ts'
+import { deploy, rollback, status, type Story } from './commands/index.ts'
 import { createPipeline } from './pipeline.ts'
 import { createPlan, ownWords, packageName, type Plan } from './plan.ts'
-import { programs } from './programs.ts'
-import { Failure } from './protocol/failure.ts'
+import { programs } from './agent-client/programs.ts'
+import { Failure } from './common/failure.ts'
 import { reportOf } from './report/summary.ts'
 import { redactLog, redactReport } from './report/redact.ts'
 import type { Redact } from './report/redactor.ts'
-import { jobLog, markFinished, maskSecrets, rememberActivation, writeReport } from './report/write.ts'
+import {
+  isFinished,
+  jobLog,
+  markFinished,
+  maskSecrets,
+  rememberActivation,
+  rememberedActivation,
+  rememberedRelease,
+  writeReport,
+} from './report/write.ts'
 
-async function main(): Promise<void> {
+export async function main(): Promise<void> {
   // Red until proven green: a promise that never settles, or a crash, must not end the step with success.
   process.exitCode = 1
   stayLean()
@@ -52,4 +65,22 @@ function storyOf({ inputs: { command } }: Plan, project: Project | undefined): S
   return command === 'rollback' ? rollback : status
 }
 
-void main()
+/**
+ * Reports a run that was interrupted (a cancelled job, a killed runner process). It waits until the server has finished
+ * what was begun, and tells how that ended.
+ */
+export async function post(): Promise<void> {
+  const activation = rememberedActivation()
+  // Without one, main ended before it had a plan, and said why.
+  if (isFinished() || activation === undefined) return
+  process.exitCode = 1
+  const begun = performance.now()
+  const inputs = readInputs(process.env)
+  const { redact, add } = maskSecrets(maskingOf(inputs, ownWords(inputs)).secrets)
+  const pipeline = createPipeline(redactLog(jobLog, redact, add))
+  const plan = { ...createPlan(inputs, packageName(inputs)), activation }
+  const outcome = await afterCancel(plan, rememberedRelease(), programs(), pipeline)
+  const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env)
+  const written = writeReport(redactReport({ ...report, title: `${report.title} was cut off` }, redact))
+  process.exit(outcome.succeeded && written ? 0 : 1)
+}

@@ -8,7 +8,7 @@ import type {
   Verdict,
   WorkerState,
 } from './protocol/messages.ts'
-import type { Failure } from './protocol/failure.ts'
+import type { Failure } from './common/failure.ts'
 
 export interface Outcome {
   readonly status: ActivationStatus

@@ -1,6 +1,6 @@
 /** Runs the phases: times them, keeps a row of each, and stops at the first that fails. */
-import { formatDuration } from './format.ts'
-import { Failure } from './protocol/failure.ts'
+import { formatDuration } from './common/format.ts'
+import { Failure } from './common/failure.ts'
 
 export const phaseNames = [
   'connect',

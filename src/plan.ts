@@ -1,10 +1,11 @@
 /** What will be done, from the inputs and the project. */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { appNameFromPackage, type HostAddress, type Inputs } from './inputs.ts'
+import { appNameFromPackage, type HostAddress, type Inputs } from './inputs/index.ts'
 import { readPackageJson } from './next/package-json.ts'
 import { phaseNames } from './pipeline.ts'
-import { activationStatuses, type HealthCheck, type RunInfo, type Runtime } from './protocol/messages.ts'
+import type { HealthCheck } from './common/health.ts'
+import { activationStatuses, type RunInfo, type Runtime } from './protocol/messages.ts'
 
 export interface Plan {
   readonly inputs: Inputs

@@ -2,8 +2,8 @@
 import { openSync, closeSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from '@jest/globals'
-import { auditRelease } from '../../src/agent/audit.ts'
-import { type Layout, layoutOf } from '../../src/agent/layout.ts'
+import { auditRelease } from '../../src/agent/store/audit.ts'
+import { type Layout, layoutOf } from '../../src/agent/store/layout.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { uploaded } from './uploaded.ts'
 

@@ -1,13 +1,13 @@
 /** What version 0.1 has left on a server: it must be read as what it meant. */
 import { writeFileSync } from 'node:fs'
 import { describe, expect, test } from '@jest/globals'
-import { previousRelease } from '../../src/agent/history.ts'
-import { releaseFiles, releaseDirectory, type Layout } from '../../src/agent/layout.ts'
-import { readManifest } from '../../src/agent/manifest-file.ts'
-import { pointCurrentAt, readRuntime } from '../../src/agent/releases.ts'
+import { previousRelease } from '../../src/agent/store/history.ts'
+import { releaseFiles, releaseDirectory, type Layout } from '../../src/agent/store/layout.ts'
+import { readManifest } from '../../src/agent/store/manifest-file.ts'
+import { pointCurrentAt, readRuntime } from '../../src/agent/store/releases.ts'
 import { parse } from '../../src/protocol/guards.ts'
 import { activationRequest } from '../../src/protocol/messages.ts'
-import { readRelease } from '../../src/launcher/release.ts'
+import { readRelease } from '../../src/worker/release.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { newLayout, request, runtimeWith, writeRelease } from './releases-on-disk.ts'
 

@@ -1,7 +1,13 @@
 /** Releases as an upload leaves them, written straight to a test's folder. */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { layoutOf, type Layout, makeFolders, releaseDirectory, releaseFiles } from '../../src/agent/layout.ts'
+import {
+  layoutOf,
+  type Layout,
+  makeFolders,
+  releaseDirectory,
+  releaseFiles,
+} from '../../src/agent/store/layout.ts'
 import type { ActivationRequest, Runtime } from '../../src/protocol/messages.ts'
 
 export function newLayout(folder: string): Layout {

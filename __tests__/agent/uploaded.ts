@@ -1,6 +1,6 @@
 /** Releases made by real uploads. */
-import type { Layout } from '../../src/agent/layout.ts'
-import { createUploads } from '../../src/agent/upload.ts'
+import type { Layout } from '../../src/agent/store/layout.ts'
+import { createUploads } from '../../src/agent/upload/upload.ts'
 import type { Params, Runtime } from '../../src/protocol/messages.ts'
 import { contentParts, missingFiles } from '../../src/transfer/stream.ts'
 import { type Content, manifestOf } from '../support/tree.ts'

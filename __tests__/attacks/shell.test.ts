@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync 
 import { delimiter, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import fc from 'fast-check'
-import { openAgent } from '../../src/remote/agent-session.ts'
+import { openAgent } from '../../src/agent-client/agent-session.ts'
 import { agentOf } from '../support/agent.ts'
 import { compile } from '../support/compile.ts'
 import { temporaryFolders } from '../support/folder.ts'

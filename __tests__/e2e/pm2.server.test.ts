@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { readJournal } from '../../src/agent/journal.ts'
+import { readJournal } from '../../src/agent/activation/journal.ts'
 import { buildOfExample } from '../support/builds.ts'
 import { startLoad } from '../support/load.ts'
 import { runAction, type RunResult } from '../support/runner.ts'

@@ -10,7 +10,7 @@ import { detectPackageManager } from '../../src/next/package-manager.ts'
 import { refusePlugNPlay } from '../../src/next/plug-n-play.ts'
 import { readProject } from '../../src/next/project.ts'
 import { hasOwnKey, keyForWorkers, usedAnotherKey } from '../../src/next/server-actions.ts'
-import { Failure } from '../../src/protocol/failure.ts'
+import { Failure } from '../../src/common/failure.ts'
 import { createManifest } from '../../src/transfer/manifest.ts'
 import { Folder, folders, writeBuild } from './folder.ts'
 

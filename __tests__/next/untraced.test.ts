@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { lackingFiles, missingIn, missingRemedy, readAtRunTime } from '../../src/next/untraced.ts'
 import { explainMissing } from '../../src/phases/missing-files.ts'
-import { Failure } from '../../src/protocol/failure.ts'
+import { Failure } from '../../src/common/failure.ts'
 import { failureOf } from '../support/failure.ts'
 import { folders, type Folder } from './folder.ts'
 

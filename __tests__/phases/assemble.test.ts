@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { readInputs } from '../../src/inputs.ts'
+import { readInputs } from '../../src/inputs/index.ts'
 import { readBuildOutput } from '../../src/next/output.ts'
 import { assemble } from '../../src/phases/assemble.ts'
 import { createPlan } from '../../src/plan.ts'

@@ -2,11 +2,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from '@jest/globals'
-import { readInputs } from '../../src/inputs.ts'
+import { readInputs } from '../../src/inputs/index.ts'
 import { encryptionKey } from '../../src/phases/encryption-key.ts'
 import type { Log } from '../../src/pipeline.ts'
 import { createPlan } from '../../src/plan.ts'
-import type { AgentSession } from '../../src/remote/agent-session.ts'
+import type { AgentSession } from '../../src/agent-client/agent-session.ts'
 import { silentLog } from '../support/log.ts'
 
 let directory: string

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { readInputs } from '../../src/inputs.ts'
-import type { Host } from '../../src/phases/hosts.ts'
+import { readInputs } from '../../src/inputs/index.ts'
+import type { Host } from '../../src/hosts/host.ts'
 import { chooseRelease } from '../../src/phases/rollback-target.ts'
 import { createPipeline } from '../../src/pipeline.ts'
 import { createPlan } from '../../src/plan.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals'
-import type { Host } from '../../src/phases/hosts.ts'
+import type { Host } from '../../src/hosts/host.ts'
 import { settled } from '../../src/phases/settled.ts'
 import { createPipeline } from '../../src/pipeline.ts'
 import type { Plan } from '../../src/plan.ts'

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 import { describe, expect, test } from '@jest/globals'
-import { Failure } from '../../src/protocol/failure.ts'
+import { Failure } from '../../src/common/failure.ts'
 import { redactLog, redactReport } from '../../src/report/redact.ts'
 import { redactor } from '../../src/report/redactor.ts'
 import { hostOutcome, live, outcomeOf } from './outcomes.ts'

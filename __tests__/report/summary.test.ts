@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Row } from '../../src/pipeline.ts'
 import fc from 'fast-check'
-import { Failure } from '../../src/protocol/failure.ts'
+import { Failure } from '../../src/common/failure.ts'
 import { originOf } from '../../src/report/origin.ts'
 import { renderSummary, type Report, reportOf } from '../../src/report/summary.ts'
 import { timeline } from '../../src/report/timeline.ts'

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
-import { Failure } from '../../src/protocol/failure.ts'
+import { Failure } from '../../src/common/failure.ts'
 import {
   isFinished,
   jobLog,

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { Failure } from '../../src/protocol/failure.ts'
+import { Failure } from '../../src/common/failure.ts'
 import { fingerprintOf, hostKeyPolicy } from '../../src/ssh/host-key.ts'
 import type { HostKeyInputs } from '../../src/ssh/host-key.ts'
 

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
-import { Failure } from '../../src/protocol/failure.ts'
+import { Failure } from '../../src/common/failure.ts'
 import { keyType, matchHost, parseKnownHosts } from '../../src/ssh/known-hosts.ts'
 
 let folder: string

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import ssh2 from 'ssh2'
-import { Failure } from '../../src/protocol/failure.ts'
+import { Failure } from '../../src/common/failure.ts'
 import { normalizePrivateKey } from '../../src/ssh/private-key.ts'
 
 const PASSPHRASE = 'correct horse'

@@ -1,6 +1,6 @@
 /** The agent as the action brings it to a server: one file, which here only names the compiled sources. */
 import { join } from 'node:path'
-import type { Bootstrap } from '../../src/remote/bootstrap.ts'
+import type { Bootstrap } from '../../src/agent-client/bootstrap.ts'
 
 /** @param compiled the folder that `compile` made */
 export function agentOf(

@@ -6,7 +6,7 @@ import { transformSync } from '@swc/core'
 
 const root = join(import.meta.dirname, '..', '..', 'src')
 /** What runs on the server: it imports nothing else. */
-const FOLDERS = ['protocol', 'content', 'server', 'agent', 'launcher']
+const FOLDERS = ['common', 'protocol', 'worker', 'agent']
 
 /** @param out a new temporary folder unless given @returns the folder, with `<folder>/<name>.js` for each source file, as CommonJS like the bundles */
 export function compile(out = realpathSync(mkdtempSync(join(tmpdir(), 'gapless-compiled-')))): string {

@@ -1,5 +1,5 @@
 /** The failure that a piece of work ends with, for a test to look at. */
-import { Failure } from '../../src/protocol/failure.ts'
+import { Failure } from '../../src/common/failure.ts'
 
 export async function failureOf(work: unknown): Promise<Failure> {
   try {

@@ -1,7 +1,7 @@
 /** A stand-in for the SSH connection: a login shell of this machine runs the command, as sshd would have it. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { Duplex } from 'node:stream'
-import type { Remote } from '../../src/remote/agent-session.ts'
+import type { Remote } from '../../src/agent-client/agent-session.ts'
 
 export interface LocalShell extends Remote {
   /** Everything that came back on standard output so far. */

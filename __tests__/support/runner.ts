@@ -54,7 +54,7 @@ export async function runAction({
     return join(folder, name)
   }
   const files = { output: file('output'), state: file('state'), summary: file('summary') }
-  const child = spawn(nodeBinary(node), [join(root, 'dist', step, 'index.cjs')], {
+  const child = spawn(nodeBinary(node), [join(root, 'dist', `${step}.cjs`)], {
     cwd: workspace,
     env: {
       PATH: process.env['PATH'],

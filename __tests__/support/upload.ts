@@ -1,5 +1,5 @@
 /** Begins an upload as the upload phase does. */
-import type { Uploads } from '../../src/agent/upload.ts'
+import type { Uploads } from '../../src/agent/upload/upload.ts'
 import type { Params, Result } from '../../src/protocol/messages.ts'
 import type { Manifest } from '../../src/transfer/manifest.ts'
 import type { SourceFile } from '../../src/transfer/manifest.ts'

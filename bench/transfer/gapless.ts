@@ -38,8 +38,8 @@ export async function uploadWithGapless(
       'build-command': 'none',
     },
     workspace,
-    agentFile: join(root, 'dist', 'agent', 'index.cjs'),
-    launcherFile: join(root, 'dist', 'launcher', 'index.cjs'),
+    agentFile: join(root, 'dist', 'agent.cjs'),
+    launcherFile: join(root, 'dist', 'launcher.cjs'),
   }
   const args = [join(import.meta.dirname, 'runner.mjs'), compiled, JSON.stringify(settings)]
   let over = false

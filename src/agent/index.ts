@@ -9,9 +9,9 @@ import { Readable } from 'node:stream'
 import { parse } from '../protocol/guards.ts'
 import { job } from './activation/job.ts'
 import { runActivation } from './activation/run.ts'
-import { type AgentOptions, createOperations } from './operations.ts'
+import { type AgentOptions, createOperations } from './operations/index.ts'
 import { serveSession } from './session.ts'
-import { closeToOthers } from './umask.ts'
+import { closeToOthers } from './system/umask.ts'
 
 /** Called by the bootstrap with what follows on standard input. */
 export function serve(options: AgentOptions, input: AsyncIterable<Buffer>): void {

@@ -1,10 +1,10 @@
 /** One SSH session: reads requests from standard input, one at a time, and answers on standard output. */
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { decodeFrames, encodeMessage, type Frame, frameKind } from '../protocol/frames.ts'
 import { parse } from '../protocol/guards.ts'
 import { type Operation, operations, type Reply, type Request, request } from '../protocol/messages.ts'
-import type { Call, Operations } from './operations.ts'
-import { troubleOf } from './trouble.ts'
+import type { Call, Operations } from './operations/index.ts'
+import { troubleOf } from './system/trouble.ts'
 
 export async function serveSession(
   input: AsyncIterable<Buffer>,

@@ -1,4 +1,4 @@
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { Unusable } from './unusable.ts'
 
 /** PM2 7.0.4 takes a name with one of these in it for an ecosystem file (`Common.isConfigFile`). */

@@ -1,4 +1,4 @@
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { type DefaultedInputName, defaults, type InputName } from './defaults.ts'
 import { Unusable } from './unusable.ts'
 

@@ -1,5 +1,5 @@
 import type { Writable } from 'node:stream'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { runCommand, versionOf, type Command, type CommandResult } from './command.ts'
 import { throughCorepack } from './corepack.ts'
 import { missedVariables, putIntoStep, unseenPublicVariables } from './run-time-variables.ts'

@@ -1,7 +1,7 @@
 /** Whether the checkout holds what the repository means: Git LFS, submodules and history are left out by default. */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { entriesIn, isDirectory, isFile, readTextIfAny } from './files.ts'
 import type { TreeEntry } from './layers.ts'
 import { readPackageJson } from './package-json.ts'

@@ -1,6 +1,6 @@
 /** A server of the user's own around Next.js (`next({ dev })`), which a standalone build does without. */
 import { join, relative } from 'node:path'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import type { PackageJson } from './package-json.ts'
 import { findCustomServer } from './server-modules.ts'

@@ -1,6 +1,6 @@
 /** Reads files of the user's repository, where anything may stand in the place of a file or a folder. */
 import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { fileUnreadable } from '../protocol/file-unreadable.ts'
+import { fileUnreadable } from '../common/file-unreadable.ts'
 
 export function isFile(path: string): boolean {
   return existsSync(path) && statSync(path).isFile()

@@ -1,5 +1,5 @@
 /** Whether a release can run on the server, before anything of it is sent. */
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import type { Tree } from './layers.ts'
 import { findMisfits, type Machine, type Misfit } from './native-modules.ts'
 import { satisfies } from './version-range.ts'

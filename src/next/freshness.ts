@@ -2,7 +2,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { entriesIn } from './files.ts'
 import type { BuildOutput } from './output.ts'
 import { readPackageJson } from './package-json.ts'

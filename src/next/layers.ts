@@ -2,8 +2,8 @@
 import { isUtf8 } from 'node:buffer'
 import { type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { dirname, isAbsolute, join, posix, sep } from 'node:path'
-import { Failure } from '../protocol/failure.ts'
-import { fileUnreadable } from '../protocol/file-unreadable.ts'
+import { Failure } from '../common/failure.ts'
+import { fileUnreadable } from '../common/file-unreadable.ts'
 import { isInside } from './paths.ts'
 
 /** Paths are relative to the release's root, with forward slashes. */

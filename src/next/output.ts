@@ -1,6 +1,6 @@
 import { statSync } from 'node:fs'
 import { dirname, join, posix, relative, resolve, sep } from 'node:path'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { entriesIn, isDirectory, isFile, readTextIfAny } from './files.ts'
 import { asObject, type PackageJson, parseObject, readPackageJson } from './package-json.ts'
 import { ancestors, isInside } from './paths.ts'

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { readTextIfAny } from './files.ts'
 
 export interface PackageJson {

@@ -1,6 +1,6 @@
 import { basename, dirname, join } from 'node:path'
 import type { Agent } from 'package-manager-detector'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import { readPackageJson } from './package-json.ts'
 import { findPackageManager, type Lockfile, type PackageManagerName } from './package-manager-signs.ts'

@@ -1,6 +1,6 @@
 /** Yarn's Plug'n'Play, which a standalone build cannot be made of. */
 import { join } from 'node:path'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import { findPackageManager } from './package-manager-signs.ts'
 import { ancestors } from './paths.ts'

@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { emptySubmodules } from './checkout.ts'
 import { refuseCustomServer } from './custom-server.ts'
 import { isFile } from './files.ts'

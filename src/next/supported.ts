@@ -1,6 +1,6 @@
 /** The versions of Next.js that can be deployed. */
 import { join } from 'node:path'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { readPackageJson } from './package-json.ts'
 import { ancestors } from './paths.ts'
 import { reaches } from './version-range.ts'

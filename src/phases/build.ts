@@ -12,8 +12,8 @@ import { KEY_VARIABLE, keyForWorkers, usedAnotherKey } from '../next/server-acti
 import { installedNextVersion, refuseUnsupportedNext } from '../next/supported.ts'
 import type { Plan } from '../plan.ts'
 import type { Done, Log } from '../pipeline.ts'
-import { Failure } from '../protocol/failure.ts'
-import { checkEach, type Host } from './hosts.ts'
+import { Failure } from '../common/failure.ts'
+import { checkEach, type Host } from '../hosts/host.ts'
 
 export interface Built extends BuildOutput {
   /** What the workers' environment needs because of how the app was built. */

@@ -1,9 +1,9 @@
 /** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
-import { listed, plural } from '../format.ts'
+import { listed, plural } from '../common/format.ts'
 import type { Done, Log } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { WrittenInRelease } from '../protocol/messages.ts'
-import type { Host } from './hosts.ts'
+import type { Host } from '../hosts/host.ts'
 
 export async function cleanUp(
   { inputs, activation }: Plan,

@@ -2,7 +2,7 @@
 import { KEY_VARIABLE, hasOwnKey } from '../next/server-actions.ts'
 import type { Log } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
-import type { AgentSession } from '../remote/agent-session.ts'
+import type { AgentSession } from '../agent-client/agent-session.ts'
 
 /** @returns the key to build with; undefined where the build has its own, makes none, or must leave no trace */
 export async function encryptionKey(

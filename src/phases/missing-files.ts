@@ -1,7 +1,7 @@
 /** Explains a release that failed for want of files that the repository has. */
 import { missingIn, missingRemedy, type Place } from '../next/untraced.ts'
 import type { Outcome } from '../outcome.ts'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 
 /** What a log says of files that the repository has, and the line that brings them into the release. */
 export function explanationOf(place: Place, log: string): string | undefined {

@@ -1,12 +1,12 @@
 /** Which release a rollback goes to: the one asked for, or the one that served before the current one, on all hosts. */
-import { listed } from '../format.ts'
+import { listed } from '../common/format.ts'
 import { agreed } from '../outcome.ts'
 import type { Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { servedBefore, stateOf } from '../protocol/history.ts'
 import type { ReleaseSummary, Result } from '../protocol/messages.ts'
-import { type Host, onEach } from './hosts.ts'
+import { type Host, onEach } from '../hosts/host.ts'
 
 type History = readonly ReleaseSummary[]
 

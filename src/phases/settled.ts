@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { ServerFacts } from '../protocol/messages.ts'
-import { type Host, onEach } from './hosts.ts'
+import { type Host, onEach } from '../hosts/host.ts'
 
 /** Longer than a run takes from the end of one host to the beginning of the next, in ms. */
 const QUIET = 2000

@@ -2,10 +2,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Ended } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { type ActivationRequest, keptVerdict, type Verdict } from '../protocol/messages.ts'
-import { activate, reviveFailure } from './activation.ts'
-import { type Host, named } from './hosts.ts'
+import { activate, reviveFailure } from './activate-host.ts'
+import { type Host, named } from '../hosts/host.ts'
 
 /** Never throws: whatever happens, something is true about the host afterwards. */
 export async function switchOver(host: Host, request: ActivationRequest, pipeline: Pipeline): Promise<Ended> {

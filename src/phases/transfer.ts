@@ -1,17 +1,17 @@
 /** One release on its way to one host, in one session: what the host lacks is asked for, sent, and committed. */
 import { posix } from 'node:path'
-import { Bitmap } from '../content/bitmap.ts'
+import { Bitmap } from '../common/bitmap.ts'
 import type { Log } from '../pipeline.ts'
 import { type Plan, runtimeOf } from '../plan.ts'
-import { startProgress } from '../progress.ts'
-import { Failure } from '../protocol/failure.ts'
+import { startProgress } from './progress.ts'
+import { Failure } from '../common/failure.ts'
 import { type Params, proven, type Result } from '../protocol/messages.ts'
-import type { AgentSession } from '../remote/agent-session.ts'
+import type { AgentSession } from '../agent-client/agent-session.ts'
 import type { Manifest } from '../transfer/manifest.ts'
 import type { Packer } from '../transfer/packer.ts'
 import { missingFiles, totalSize } from '../transfer/stream.ts'
 import type { Built } from './build.ts'
-import type { Host } from './hosts.ts'
+import type { Host } from '../hosts/host.ts'
 
 /** What goes to every host. */
 export interface Release {

@@ -1,6 +1,6 @@
 /** upload: sends what the server lacks, compressed; the server proves every file by its hash. */
-import { Bitmap } from '../content/bitmap.ts'
-import { formatBytes, plural } from '../format.ts'
+import { Bitmap } from '../common/bitmap.ts'
+import { formatBytes, plural } from '../common/format.ts'
 import type { Sent } from '../outcome.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
@@ -8,8 +8,8 @@ import { missingFiles, totalSize } from '../transfer/stream.ts'
 import type { Assembled } from './assemble.ts'
 import type { Built } from './build.ts'
 import { discard } from './discard.ts'
-import { type Host, onEach } from './hosts.ts'
-import { throughLosses } from './reconnect.ts'
+import { type Host, onEach } from '../hosts/host.ts'
+import { throughLosses } from '../hosts/reconnect.ts'
 import { type Course, type Release, transfer } from './transfer.ts'
 
 export interface Uploaded {

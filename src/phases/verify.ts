@@ -1,8 +1,8 @@
 /** verify: boots the release on a spare port of the server and asks its health, before anything live is touched. */
-import { formatDuration } from '../format.ts'
+import { formatDuration } from '../common/format.ts'
 import type { Done } from '../pipeline.ts'
 import type { Said } from '../protocol/messages.ts'
-import type { Host } from './hosts.ts'
+import type { Host } from '../hosts/host.ts'
 
 /**
  * @returns the lines of its log that tell of missing files

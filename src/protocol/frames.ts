@@ -8,7 +8,7 @@
  * A request may be followed by a body: data frames, closed by an end frame. A cut connection looks like a
  * normal end of input to the agent, so nothing counts as complete without that end frame.
  */
-import { Failure } from './failure.ts'
+import { Failure } from '../common/failure.ts'
 
 export const frameKind = { message: 0x4d, data: 0x44, end: 0x45 } as const
 export type FrameKind = (typeof frameKind)[keyof typeof frameKind]

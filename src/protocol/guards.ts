@@ -2,7 +2,7 @@
  * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
  * The types of the messages are inferred from the guards, so neither can drift from the other.
  */
-import { Failure } from './failure.ts'
+import { Failure } from '../common/failure.ts'
 
 export type Guard<T> = (value: unknown, place: string) => T
 export type Guarded<G> = G extends Guard<infer T> ? T : never

@@ -4,7 +4,7 @@
  * a folder in which nothing is different is one line.
  */
 import { count, type Guard, type Guarded, matching, object, oneOf, parse, string } from './guards.ts'
-import { Failure } from './failure.ts'
+import { Failure } from '../common/failure.ts'
 
 const SHA256 = /^[0-9a-f]{64}$/
 

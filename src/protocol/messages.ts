@@ -2,10 +2,12 @@
  * What the action and the agent say to each other. Each operation is a guard for its parameters and one for
  * its result; their types are inferred, and both sides check what they receive.
  */
+import type { HealthCheck } from '../common/health.ts'
 import {
   boolean,
   count,
   dictionary,
+  type Guard,
   type Guarded,
   list,
   matching,
@@ -21,19 +23,14 @@ import {
 export const RELEASE_ID = /^\d{14}$/
 const releaseId = matching(RELEASE_ID)
 
-/** What counts as healthy, asked of the release itself on the server. */
-export const healthCheck = object({
+const healthCheck: Guard<HealthCheck> = object({
   path: string,
-  /** Accepted status ranges, inclusive. */
   status: list(list(count)),
-  /** Text that the answer must contain. */
   body: nullable(string),
   timeoutMs: count,
   intervalMs: count,
-  /** Whom the request is for, as a proxy would say; null: for the address that it goes to. */
   origin: nullable(object({ scheme: oneOf('http', 'https'), host: string })),
 })
-export type HealthCheck = Guarded<typeof healthCheck>
 
 /**
  * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
@@ -306,7 +303,7 @@ export const operations = {
     params: object({ create: boolean }),
     result: object({ key: nullable(matching(ACTIONS_KEY)) }),
   },
-  /** What of its newest release the server can name to upload on top of it: see agent/outline.ts. */
+  /** What of its newest release the server can name to upload on top of it: see agent/upload/outline.ts. */
   outline: {
     params: nothing,
     result: object({

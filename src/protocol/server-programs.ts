@@ -2,7 +2,7 @@
  * Where Node and PM2 stand on people's servers, and what to do when they do not. A session over SSH often lacks
  * the PATH that the user's own shell has, so both sides search: the shell line for Node, the agent for PM2.
  */
-import { Failure } from './failure.ts'
+import { Failure } from '../common/failure.ts'
 
 /** Where the shell line leaves the PATH of the user's login shell for the agent. */
 export const LOGIN_PATH = 'GAPLESS_LOGIN_PATH'

@@ -1,5 +1,5 @@
 /** The log and the report without secrets: every text in them that others had a hand in. */
-import type { Failure } from '../protocol/failure.ts'
+import type { Failure } from '../common/failure.ts'
 import type { HostOutcome, Rehearsal, ServerState } from '../outcome.ts'
 import type { Log, Row } from '../pipeline.ts'
 import type { Redact } from './redactor.ts'

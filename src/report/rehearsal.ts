@@ -1,5 +1,5 @@
 /** What a dry run found out about a host, as Markdown. */
-import { formatBytes, plural } from '../format.ts'
+import { formatBytes, plural } from '../common/format.ts'
 import type { HostOutcome, Rehearsal } from '../outcome.ts'
 import type { Finding } from '../protocol/messages.ts'
 import { code, escape, folded, on, table, titled } from './markdown.ts'

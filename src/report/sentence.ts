@@ -1,5 +1,5 @@
 /** The one sentence of truth: what is live now, and whether what was asked for happened. */
-import type { Inputs } from '../inputs.ts'
+import type { Inputs } from '../inputs/index.ts'
 import { type HostOutcome, type Outcome, wouldFail } from '../outcome.ts'
 
 export type Command = Inputs['command']

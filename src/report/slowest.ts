@@ -1,5 +1,5 @@
 /** Which of several hosts took longest, and where it lost the time. */
-import { formatDuration } from '../format.ts'
+import { formatDuration } from '../common/format.ts'
 import type { Row } from '../pipeline.ts'
 
 /** What hosts differ by less is chance, in ms. */

@@ -2,7 +2,7 @@
  * The job summary as Markdown: pure. What matters comes first and is never folded; no table is wider than a phone,
  * and nothing has a colour of its own.
  */
-import { formatAge, formatBytes, formatDuration, plural } from '../format.ts'
+import { formatAge, formatBytes, formatDuration, plural } from '../common/format.ts'
 import { type HostOutcome, type Outcome, wouldFail } from '../outcome.ts'
 import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'

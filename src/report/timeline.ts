@@ -1,5 +1,5 @@
 /** The phases as a Gantt picture, which GitHub draws from Mermaid. */
-import { formatDuration } from '../format.ts'
+import { formatDuration } from '../common/format.ts'
 import type { Row } from '../pipeline.ts'
 
 /** More bars are no picture any more. */

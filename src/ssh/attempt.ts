@@ -2,7 +2,7 @@
 import type { Duplex } from 'node:stream'
 import ssh2 from 'ssh2'
 import type { AnyAuthMethod, CipherAlgorithm, Client, ParsedKey } from 'ssh2'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { connectionReset, loginFailure, passwordExpired, questionFailure, timeoutFailure } from './errors.ts'
 import type { Attempt } from './errors.ts'
 import type { HostKeyPolicy } from './host-key.ts'

@@ -1,7 +1,7 @@
 import { Duplex } from 'node:stream'
 import type { Readable } from 'node:stream'
 import type { ClientChannel } from 'ssh2'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 
 export interface ExitStatus {
   /** The exit code, or null when a signal ended the command. */

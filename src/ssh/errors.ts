@@ -1,4 +1,4 @@
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 
 /** What is known about an attempt to log in, gathered while it runs. */
 export interface Attempt {

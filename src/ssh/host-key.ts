@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import type { ServerHostKeyAlgorithm } from 'ssh2'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { hostPattern, keyType, matchHost, parseKnownHosts } from './known-hosts.ts'
 import type { HostMatch } from './known-hosts.ts'
 

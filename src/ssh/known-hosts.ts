@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 
 /** One line of a known_hosts file; the format is described in sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT". */
 export interface KnownHost {

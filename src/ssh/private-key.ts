@@ -2,7 +2,7 @@ import { createPrivateKey, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import ssh2 from 'ssh2'
 import type { ParsedKey } from 'ssh2'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 import { isCertificateType } from './known-hosts.ts'
 
 interface PemBlock {

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream'
 import type { Client, ClientChannel } from 'ssh2'
-import type { Failure } from '../protocol/failure.ts'
+import type { Failure } from '../common/failure.ts'
 import { breakChannel, openChannel } from './channel.ts'
 import type { Channel } from './channel.ts'
 import { connectionClosed, connectionLost, execRefused, forwardRefused } from './errors.ts'

@@ -1,10 +1,10 @@
 /** Turns the deploy tree into its manifest: every file with its hash, and a hash for every folder. */
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
-import { fileHasher, type HashFile } from '../content/hash-file.ts'
-import { isOutlined, type Subtree, subtreeHasher } from '../content/subtrees.ts'
+import { fileHasher, type HashFile } from '../common/hash-file.ts'
+import { isOutlined, type Subtree, subtreeHasher } from '../protocol/subtrees.ts'
 import type { Tree, TreeEntry } from '../next/layers.ts'
-import { fileUnreadable } from '../protocol/file-unreadable.ts'
+import { fileUnreadable } from '../common/file-unreadable.ts'
 import { formatEntry } from '../protocol/manifest.ts'
 import { createSpool } from './spool.ts'
 

@@ -1,5 +1,5 @@
 /** Packs what servers lack: once for all that lack the same. */
-import { Bitmap } from '../content/bitmap.ts'
+import { Bitmap } from '../common/bitmap.ts'
 import type { Manifest } from './manifest.ts'
 import { pack, type Packed, type PackedPart } from './pack.ts'
 import { manifestStream, missingFiles } from './stream.ts'

@@ -2,7 +2,7 @@
 import { mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Failure } from '../protocol/failure.ts'
+import { Failure } from '../common/failure.ts'
 
 /**
  * Open for reading and writing. It has no name from the beginning on, so that it goes with this process, however that

@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { daemonLog, daemonLogSince, logsSince } from '../../../src/agent/activation/evidence.ts'
-import type { Pm2Process } from '../../../src/agent/pm2.ts'
+import type { Pm2Process } from '../../../src/agent/pm2/client.ts'
 import { temporaryFolders } from '../../support/folder.ts'
 
 const folder = temporaryFolders()

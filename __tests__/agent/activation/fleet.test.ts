@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { isOurs } from '../../../src/agent/activation/fleet.ts'
-import type { Pm2Process } from '../../../src/agent/pm2.ts'
+import type { Pm2Process } from '../../../src/agent/pm2/client.ts'
 
 const app = { script: '/srv/web/current/.gapless/launcher.cjs', cwd: '/srv/web/current' }
 const process = (changes: Partial<Pm2Process>): Pm2Process => ({

@@ -11,8 +11,8 @@ import {
   type Replaced,
   writeReplaced,
 } from '../../../src/agent/activation/replaced.ts'
-import type { Pm2Process } from '../../../src/agent/pm2.ts'
-import { pointCurrentAt } from '../../../src/agent/releases.ts'
+import type { Pm2Process } from '../../../src/agent/pm2/client.ts'
+import { pointCurrentAt } from '../../../src/agent/store/releases.ts'
 import { failureOf } from '../../support/failure.ts'
 import { temporaryFolders } from '../../support/folder.ts'
 import { newLayout, writeRelease } from '../releases-on-disk.ts'

@@ -1,7 +1,7 @@
 /** Brings the workers to the release that `current` points at, and waits until every one serves it. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { Failure } from '../../protocol/failure.ts'
-import type { Pm2App, Pm2Process } from '../pm2.ts'
+import { Failure } from '../../common/failure.ts'
+import type { Pm2App, Pm2Process } from '../pm2/client.ts'
 import type { Activation } from './context.ts'
 import {
   byId,

@@ -1,5 +1,5 @@
 /** What visitors of the other releases still ask for comes into the release that goes live. */
-import { carryStatic } from '../old-static.ts'
+import { carryStatic } from '../store/old-static.ts'
 import type { Activation } from './context.ts'
 
 /**

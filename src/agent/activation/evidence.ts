@@ -1,8 +1,8 @@
 /** The end of the workers' own logs, and of PM2's: the evidence when they fail. */
 import { constants } from 'node:fs'
 import { join } from 'node:path'
-import { withFile } from '../files.ts'
-import type { Pm2Process } from '../pm2.ts'
+import { withFile } from '../system/files.ts'
+import type { Pm2Process } from '../pm2/client.ts'
 
 /** Logs grow without a limit; this much of each one's end is read, in bytes. */
 const LONGEST = 64 * 1024

@@ -6,12 +6,12 @@
  */
 import { setTimeout as delay } from 'node:timers/promises'
 import { LAUNCHER } from '../../protocol/manifest.ts'
-import type { WorkerRecord } from '../../server/worker-record.ts'
+import type { WorkerRecord } from '../../worker/worker-record.ts'
 import type { WorkerState } from '../../protocol/messages.ts'
-import type { Layout } from '../layout.ts'
-import type { Pm2, Pm2App, Pm2Process } from '../pm2.ts'
-import { nodeArguments } from '../worker-start.ts'
-import { readWorkers } from '../workers.ts'
+import type { Layout } from '../store/layout.ts'
+import type { Pm2, Pm2App, Pm2Process } from '../pm2/client.ts'
+import { nodeArguments } from '../pm2/worker-start.ts'
+import { readWorkers } from '../pm2/workers.ts'
 import type { Goal } from './goal.ts'
 import type { Times } from './stay.ts'
 

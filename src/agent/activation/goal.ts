@@ -1,7 +1,7 @@
 /** A release that an activation goes to, or back to. */
 import type { Runtime } from '../../protocol/messages.ts'
-import type { Layout } from '../layout.ts'
-import { readInfo, readRuntime } from '../releases.ts'
+import type { Layout } from '../store/layout.ts'
+import { readInfo, readRuntime } from '../store/releases.ts'
 
 export interface Goal {
   readonly release: string

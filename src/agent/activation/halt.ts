@@ -4,7 +4,7 @@
  * worker that starts while the activation says `halt` starts nothing, is ready at once, and can be.
  */
 import { setTimeout as delay } from 'node:timers/promises'
-import { Failure } from '../../protocol/failure.ts'
+import { Failure } from '../../common/failure.ts'
 import type { Activation } from './context.ts'
 import { describe, listWorkers, POLL, waitFor, type Worker } from './fleet.ts'
 import { hungWorkers } from './hung.ts'

@@ -1,8 +1,8 @@
 /** Brings workers back, whatever state a failed release left them in. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { Failure } from '../../protocol/failure.ts'
-import type { WorkerRecord } from '../../server/worker-record.ts'
-import type { Pm2Options } from '../pm2.ts'
+import { Failure } from '../../common/failure.ts'
+import type { WorkerRecord } from '../../worker/worker-record.ts'
+import type { Pm2Options } from '../pm2/client.ts'
 import { describe, type FleetOptions, listWorkers, POLL, serves } from './fleet.ts'
 import type { Goal } from './goal.ts'
 import { hungWorkers } from './hung.ts'

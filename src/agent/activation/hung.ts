@@ -1,7 +1,7 @@
 /** Workers whose event loop stands still: they hear no signal, and PM2 waits its whole `kill_timeout` for them. */
-import type { HealthCheck } from '../../protocol/messages.ts'
-import { askHealth } from '../../server/health.ts'
-import type { WorkerRecord } from '../../server/worker-record.ts'
+import type { HealthCheck } from '../../common/health.ts'
+import { askHealth } from '../../common/health.ts'
+import type { WorkerRecord } from '../../worker/worker-record.ts'
 import { kill } from './signals.ts'
 
 /** A launcher that lives closes its door at once when it is told to leave. After this it is asked whether it does, in ms. */

@@ -1,6 +1,6 @@
 import { cpus } from 'node:os'
 import type { Runtime } from '../../protocol/messages.ts'
-import { cpusAllowed, kernel } from '../cgroup.ts'
+import { cpusAllowed, kernel } from '../system/cgroup.ts'
 
 /**
  * How many workers the release asks for; 0 stands for one per core that they may use.

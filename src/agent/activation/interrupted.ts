@@ -2,11 +2,11 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { JournalEntry, Verdict } from '../../protocol/messages.ts'
-import { exists } from '../files.ts'
-import { readJournal } from '../journal.ts'
-import type { Layout } from '../layout.ts'
-import { ownerLives } from '../owner.ts'
-import { activatedAt, liveRelease } from '../releases.ts'
+import { exists } from '../system/files.ts'
+import { readJournal } from './journal.ts'
+import type { Layout } from '../store/layout.ts'
+import { ownerLives } from '../system/owner.ts'
+import { activatedAt, liveRelease } from '../store/releases.ts'
 import { activationFiles, readJob } from './job.ts'
 
 /** @returns its id, or null. Only the last that swapped matters: a later one has settled what it left. */

@@ -3,8 +3,8 @@ import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type Guarded, object, parse, string } from '../../protocol/guards.ts'
 import { activationRequest } from '../../protocol/messages.ts'
-import { readIfThere } from '../files.ts'
-import type { Layout } from '../layout.ts'
+import { readIfThere } from '../system/files.ts'
+import type { Layout } from '../store/layout.ts'
 
 export const job = object({
   base: string,

@@ -1,7 +1,7 @@
 /** How long an activation may go without a word in its journal, in ms: the longest that any step of it may take. */
 import type { ActivationRequest } from '../../protocol/messages.ts'
-import type { Layout } from '../layout.ts'
-import { readRuntime, releaseIds } from '../releases.ts'
+import type { Layout } from '../store/layout.ts'
+import { readRuntime, releaseIds } from '../store/releases.ts'
 import { LONGEST_HOOK } from './hooks.ts'
 import { instancesOf } from './instances.ts'
 import { timesOf } from './stay.ts'

@@ -1,8 +1,8 @@
 /** Whether the server has room for the old workers and the new ones at the same time. */
 import { readFileSync } from 'node:fs'
 import { totalmem } from 'node:os'
-import { type Kernel, kernel, memoryLeft } from '../cgroup.ts'
-import type { Pm2Process } from '../pm2.ts'
+import { type Kernel, kernel, memoryLeft } from '../system/cgroup.ts'
+import type { Pm2Process } from '../pm2/client.ts'
 
 /** What a worker of a small Next.js app takes (seen with 14 to 16), where none runs that could be measured. */
 const USUAL = 120 * 1024 * 1024

@@ -1,10 +1,10 @@
 /** Watches the workers that serve, and those that should not any more. */
 import { setTimeout as delay } from 'node:timers/promises'
-import { Failure } from '../../protocol/failure.ts'
+import { Failure } from '../../common/failure.ts'
 import type { Runtime } from '../../protocol/messages.ts'
-import { askHealth } from '../../server/health.ts'
-import { reachable } from '../sockets.ts'
-import { readWorkers } from '../workers.ts'
+import { askHealth } from '../../common/health.ts'
+import { reachable } from '../system/sockets.ts'
+import { readWorkers } from '../pm2/workers.ts'
 import { type FleetOptions, listWorkers, serves, waitFor, type Worker } from './fleet.ts'
 
 /**

@@ -1,8 +1,8 @@
 /** A queued run that comes late must not silently replace the release of a later one. */
-import { Failure } from '../../protocol/failure.ts'
+import { Failure } from '../../common/failure.ts'
 import type { RunInfo, Verdict } from '../../protocol/messages.ts'
-import type { Layout } from '../layout.ts'
-import { activatedAt, readInfo, verificationOf } from '../releases.ts'
+import type { Layout } from '../store/layout.ts'
+import { activatedAt, readInfo, verificationOf } from '../store/releases.ts'
 import type { Activation } from './context.ts'
 import { listWorkers, servedRelease, toStates } from './fleet.ts'
 

@@ -5,13 +5,13 @@
 import { readFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Failure } from '../../protocol/failure.ts'
-import { addressesOf, isRunningUnder } from '../apps.ts'
-import { writeFileAtomic } from '../files.ts'
-import type { Layout } from '../layout.ts'
-import type { Pm2, Pm2Process } from '../pm2.ts'
-import { foreignCurrent, pointCurrentBack } from '../releases.ts'
-import { acceptsConnections, type Address, formatAddress } from '../sockets.ts'
+import { Failure } from '../../common/failure.ts'
+import { addressesOf, isRunningUnder } from '../pm2/apps.ts'
+import { writeFileAtomic } from '../system/files.ts'
+import type { Layout } from '../store/layout.ts'
+import type { Pm2, Pm2Process } from '../pm2/client.ts'
+import { foreignCurrent, pointCurrentBack } from '../store/releases.ts'
+import { acceptsConnections, type Address, formatAddress } from '../system/sockets.ts'
 
 export interface Replaced {
   /** The target of the link, as the link says it; null where it is a release of ours, or there is no link. */

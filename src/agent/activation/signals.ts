@@ -1,6 +1,6 @@
 /** What an activation says to workers without PM2. */
-import { signal } from '../processes.ts'
-import { readWorkers } from '../workers.ts'
+import { signal } from '../system/processes.ts'
+import { readWorkers } from '../pm2/workers.ts'
 import type { FleetOptions } from './fleet.ts'
 
 /** Tells a worker to leave, as PM2 does: it closes its door and drains. */

@@ -1,0 +1,191 @@
+import {
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { beforeEach, describe, expect, test } from '@jest/globals'
+import { auditRelease } from '../../../src/agent/store/audit.ts'
+import { type Layout, layoutOf, releaseDirectory, releaseFiles } from '../../../src/agent/store/layout.ts'
+import { failureOf } from '../../support/failure.ts'
+import { temporaryFolders } from '../../support/folder.ts'
+import { uploaded } from '../uploaded.ts'
+
+const folder = temporaryFolders()
+let layout: Layout
+let id: string
+
+const content = {
+  '.gapless/launcher.cjs': '// the launcher',
+  '.next/cache/page.html': 'rewritten at run time',
+  'data/of-the-build.txt': 'shared',
+  'node_modules/.bin/next': { link: '../next/bin' },
+  'public/config.json': '{"of":"the build"}',
+  'server.js': '// the server',
+}
+const options = { id: '20260101000001', sharedDirs: ['data'] }
+
+beforeEach(async () => {
+  layout = layoutOf(join(folder(), 'app'))
+  id = (await uploaded(layout, folder(), content, options)).id
+})
+
+const at = (path: string, release = id) => join(releaseDirectory(layout, release), path)
+const text = (path: string, release = id) => readFileSync(at(path, release), 'utf8')
+const next = async () => (await uploaded(layout, folder(), content, { sharedDirs: ['data'] })).id
+
+/** As a disk does that loses what was written: the file's time stays. */
+function damage(file: string, bytes = 'damaged'): void {
+  const { mtime } = statSync(file)
+  // Not in place: other releases share the inode.
+  rmSync(file)
+  writeFileSync(file, bytes)
+  utimesSync(file, mtime, mtime)
+}
+
+describe('a release is what arrived', () => {
+  test('though the app wrote where it may, and what is shared is elsewhere', async () => {
+    writeFileSync(at('.next/cache/page.html'), 'written at run time')
+    writeFileSync(at('data/of-the-build.txt'), 'written by the app')
+    expect(await auditRelease(layout, id)).toEqual({ files: 4, bytes: 67, healed: [], changed: [] })
+  })
+})
+
+describe('a release whose app wrote into its own files', () => {
+  test('is no damaged one: the file is named, and stays even where another release has the build’s', async () => {
+    await next()
+    writeFileSync(at('public/config.json'), '{"of":"the app"}')
+    expect(await auditRelease(layout, id, true)).toMatchObject({
+      healed: [],
+      changed: ['public/config.json'],
+    })
+    expect(text('public/config.json')).toBe('{"of":"the app"}')
+  })
+
+  test('is no damaged one where it has put a folder or a link in the place of a file', async () => {
+    rmSync(at('public/config.json'))
+    mkdirSync(at('public/config.json'))
+    expect(await auditRelease(layout, id, true)).toMatchObject({ changed: ['public/config.json'] })
+    rmSync(at('public/config.json'), { recursive: true })
+    symlinkSync('elsewhere', at('public/config.json'))
+    expect(await auditRelease(layout, id, true)).toMatchObject({ changed: ['public/config.json'] })
+    expect(readlinkSync(at('public/config.json'))).toBe('elsewhere')
+  })
+})
+
+describe('a file outside of code', () => {
+  test.each([
+    ['is damaged', () => damage(at('public/config.json'))],
+    ['is missing', () => rmSync(at('public/config.json'))],
+    ['is missing with its folder', () => rmSync(at('public'), { recursive: true })],
+  ])('that %s is put back from another release, with its time', async (_, harm) => {
+    const { mtimeMs } = statSync(at('public/config.json'))
+    const other = await next()
+    harm()
+    expect(await auditRelease(layout, id)).toMatchObject({ healed: ['public/config.json'], changed: [] })
+    expect(await auditRelease(layout, id, true)).toMatchObject({
+      healed: ['public/config.json'],
+      changed: [],
+    })
+    expect(text('public/config.json')).toBe(content['public/config.json'])
+    expect(statSync(at('public/config.json')).mtimeMs).toBe(mtimeMs)
+    expect(statSync(at('public/config.json')).ino).not.toBe(statSync(at('public/config.json', other)).ino)
+    expect(await auditRelease(layout, id)).toMatchObject({ healed: [], changed: [] })
+  })
+
+  test('that is missing everywhere is named, and refuses nothing', async () => {
+    rmSync(at('public/config.json'))
+    rmSync(at('.next/cache/page.html'))
+    expect(await auditRelease(layout, id, true)).toMatchObject({
+      healed: [],
+      changed: ['.next/cache/page.html', 'public/config.json'],
+    })
+  })
+
+  test('is not written where somebody has linked its folder to a place of their own', async () => {
+    await next()
+    const theirs = folder()
+    renameSync(at('public'), join(theirs, 'before'))
+    symlinkSync(theirs, at('public'))
+    expect(await auditRelease(layout, id, true)).toMatchObject({
+      healed: [],
+      changed: ['public/config.json'],
+    })
+    expect(existsSync(join(theirs, 'config.json'))).toBe(false)
+  })
+})
+
+describe('code', () => {
+  const damages: readonly (readonly [string, () => void])[] = [
+    ['was changed', () => damage(at('server.js'), '// a server??')],
+    ['was written', () => (rmSync(at('server.js')), writeFileSync(at('server.js'), 'written'))],
+    ['is missing', () => rmSync(at('server.js'))],
+  ]
+
+  test.each(damages)('that %s is put back from another release', async (_, harm) => {
+    await next()
+    harm()
+    expect(await auditRelease(layout, id, true)).toMatchObject({ healed: ['server.js'], changed: [] })
+    expect(text('server.js')).toBe(content['server.js'])
+  })
+
+  test('is not put back by who only wants to know', async () => {
+    await next()
+    rmSync(at('server.js'))
+    expect(await auditRelease(layout, id)).toMatchObject({ healed: ['server.js'] })
+    expect(existsSync(at('server.js'))).toBe(false)
+  })
+
+  test('is not taken from a release that has lost it too', async () => {
+    const other = await next()
+    damage(at('server.js'))
+    damage(at('server.js', other), '// a server??')
+    expect(await failureOf(auditRelease(layout, id, true))).toMatchObject({ code: 'release-damaged' })
+    expect(text('server.js')).toBe('damaged')
+  })
+
+  test('that was a link is one again', async () => {
+    rmSync(at('node_modules/.bin/next'))
+    writeFileSync(at('node_modules/.bin/next'), '')
+    expect(await auditRelease(layout, id, true)).toMatchObject({ healed: ['node_modules/.bin/next'] })
+    expect(lstatSync(at('node_modules/.bin/next')).isSymbolicLink()).toBe(true)
+  })
+
+  test.each(damages)('that %s, and that nobody else has, refuses the release', async (what, harm) => {
+    harm()
+    expect(await failureOf(auditRelease(layout, id, true))).toMatchObject({
+      code: 'release-damaged',
+      message: expect.stringContaining(`server.js ${what === 'was written' ? 'was changed' : what}`),
+    })
+  })
+})
+
+describe('a release is damaged', () => {
+  const manifest = () => releaseFiles(releaseDirectory(layout, id)).manifest
+  test.each([
+    ['its manifest is missing', () => rmSync(manifest())],
+    ['its manifest was changed', () => writeFileSync(manifest(), '')],
+    [
+      'its manifest was changed',
+      () => {
+        // The launcher's line is among those that are left.
+        writeFileSync(manifest(), readFileSync(manifest(), 'utf8').replace(/\n[^]*/, '\n'))
+        writeFileSync(at('server.js'), 'damaged')
+      },
+    ],
+  ])('when %s', async (what, harm) => {
+    harm()
+    expect(await failureOf(auditRelease(layout, id))).toMatchObject({
+      code: 'release-damaged',
+      message: expect.stringContaining(what),
+    })
+  })
+})

@@ -1,0 +1,56 @@
+import { existsSync, readdirSync, writeFileSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, test } from '@jest/globals'
+import { guardRoom, takeBallast, withRoom } from '../../../src/agent/system/ballast.ts'
+import { temporaryFolders } from '../../support/folder.ts'
+import { fillTmpfs, mayMount, mountTmpfs } from '../../support/test-mounts.ts'
+import { until } from '../../support/until.ts'
+
+const folder = temporaryFolders()
+const withRoot = mayMount ? test : test.skip
+
+describe.each(['blocks', 'inodes'] as const)('where the disk has no more %s', (what) => {
+  /** A disk with ballast on it, and nothing else. */
+  async function fullDisk(use: (disk: string, ballast: string) => Promise<void>): Promise<void> {
+    const disk = folder()
+    const unmount = mountTmpfs(disk, 'size=2m')
+    const ballast = join(disk, 'ballast')
+    try {
+      await takeBallast(ballast)
+      fillTmpfs(disk, what)
+      expect(() => writeFileSync(join(disk, 'more'), 'more')).toThrow('ENOSPC')
+      await use(disk, ballast)
+    } finally {
+      unmount()
+    }
+  }
+
+  withRoot('what must be written has room, and so have the records of 16 workers', () =>
+    fullDisk(async (disk, ballast) => {
+      await withRoom(ballast, () => writeFile(join(disk, 'journal'), 'a line'))
+      for (let worker = 0; worker < 16; worker += 1) writeFileSync(join(disk, `${worker}.json`), '{}')
+      expect(existsSync(ballast)).toBe(false)
+    }),
+  )
+
+  withRoot('a guard makes room for others', () =>
+    fullDisk(async (disk, ballast) => {
+      const stop = guardRoom(ballast)
+      try {
+        await until('there is room', () => !existsSync(ballast))
+        writeFileSync(join(disk, 'record'), '{}')
+      } finally {
+        stop()
+      }
+      await until('the guard has tidied up', () => !readdirSync(disk).includes('ballast.probe'))
+    }),
+  )
+})
+
+test('another error is no reason to give the ballast away', async () => {
+  const ballast = join(folder(), 'ballast')
+  await takeBallast(ballast)
+  await expect(withRoom(ballast, () => writeFile(join(ballast, 'no', 'such'), ''))).rejects.toThrow('ENOENT')
+  expect(readdirSync(ballast)).toHaveLength(64)
+})

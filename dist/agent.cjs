@@ -1,0 +1,7903 @@
+/******/ (() => { // webpackBootstrap
+/******/ 	"use strict";
+/******/ 	// The require scope
+/******/ 	var __nccwpck_require__ = {};
+/******/ 	
+/************************************************************************/
+/******/ 	/* webpack/runtime/compat get default export */
+/******/ 	(() => {
+/******/ 		// getDefaultExport function for compatibility with non-harmony modules
+/******/ 		__nccwpck_require__.n = (module) => {
+/******/ 			var getter = module && module.__esModule ?
+/******/ 				() => (module['default']) :
+/******/ 				() => (module);
+/******/ 			__nccwpck_require__.d(getter, { a: getter });
+/******/ 			return getter;
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/define property getters */
+/******/ 	(() => {
+/******/ 		// define getter functions for harmony exports
+/******/ 		__nccwpck_require__.d = (exports, definition) => {
+/******/ 			for(var key in definition) {
+/******/ 				if(__nccwpck_require__.o(definition, key) && !__nccwpck_require__.o(exports, key)) {
+/******/ 					Object.defineProperty(exports, key, { enumerable: true, get: definition[key] });
+/******/ 				}
+/******/ 			}
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/hasOwnProperty shorthand */
+/******/ 	(() => {
+/******/ 		__nccwpck_require__.o = (obj, prop) => (Object.prototype.hasOwnProperty.call(obj, prop))
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/make namespace object */
+/******/ 	(() => {
+/******/ 		// define __esModule on exports
+/******/ 		__nccwpck_require__.r = (exports) => {
+/******/ 			if(typeof Symbol !== 'undefined' && Symbol.toStringTag) {
+/******/ 				Object.defineProperty(exports, Symbol.toStringTag, { value: 'Module' });
+/******/ 			}
+/******/ 			Object.defineProperty(exports, '__esModule', { value: true });
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/************************************************************************/
+var __webpack_exports__ = {};
+// ESM COMPAT FLAG
+__nccwpck_require__.r(__webpack_exports__);
+
+// EXPORTS
+__nccwpck_require__.d(__webpack_exports__, {
+  serve: () => (/* binding */ serve)
+});
+
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: external "node:stream"
+const external_node_stream_namespaceObject = require("node:stream");
+;// CONCATENATED MODULE: ./build/common/failure.js
+/**
+ * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
+ * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
+ *
+ * Every code has its paragraph in docs/errors.md.
+ */
+class failure_Failure extends Error {
+    code;
+    remedy;
+    evidence;
+    /**
+     * @param code stable, kebab-case, named in docs/errors.md
+     * @param message one sentence: what failed, and on what
+     */
+    constructor(code, message, options = {}) {
+        super(message, { cause: options.cause });
+        this.name = 'Failure';
+        this.code = code;
+        this.remedy = options.remedy;
+        this.evidence = options.evidence;
+    }
+    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
+    static from(error, code = 'internal') {
+        if (error instanceof failure_Failure)
+            return error;
+        const message = error instanceof Error ? error.message : String(error);
+        return new failure_Failure(code, message, {
+            cause: error,
+            evidence: error instanceof Error ? error.stack : undefined,
+        });
+    }
+    /** A failure that came over the wire, as the error that it was on the other side. */
+    static revive({ code, message, remedy, evidence }) {
+        return new failure_Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+    }
+    /** The same failure, with more said about it. */
+    reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
+        const { code } = this;
+        return new failure_Failure(code, message, { remedy, evidence, cause: this.cause });
+    }
+    toRecord() {
+        const { code, message, remedy = null, evidence = null } = this;
+        return { code, message, remedy, evidence };
+    }
+}
+
+;// CONCATENATED MODULE: ./build/protocol/guards.js
+/**
+ * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
+ * The types of the messages are inferred from the guards, so neither can drift from the other.
+ */
+
+function refuse(place, expected) {
+    throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+}
+const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
+const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
+const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : refuse(place, 'a number');
+/** A non-negative safe integer: sizes, counts, ports, milliseconds. */
+const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : refuse(place, 'a whole number');
+function matching(pattern) {
+    return (value, place) => {
+        const text = string(value, place);
+        return pattern.test(text) ? text : refuse(place, `like ${pattern.source}`);
+    };
+}
+function oneOf(...accepted) {
+    return (value, place) => accepted.includes(value) ? value : refuse(place, `one of ${accepted.join(', ')}`);
+}
+function nullable(guard) {
+    return (value, place) => (value === null || value === undefined ? null : guard(value, place));
+}
+/** A member that older versions do not write. */
+function missingAs(instead, guard) {
+    return (value, place) => (value === undefined ? instead : guard(value, place));
+}
+function list(guard) {
+    return (value, place) => Array.isArray(value)
+        ? value.map((item, index) => guard(item, `${place}[${index}]`))
+        : refuse(place, 'a list');
+}
+function dictionary(guard) {
+    return (value, place) => {
+        const entries = Object.entries(record(value, place));
+        return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
+    };
+}
+/** An object with exactly the named members; members it does not know are dropped. */
+function object(shape) {
+    return (value, place) => {
+        const source = record(value, place);
+        const entries = Object.entries(shape).map(([key, guard]) => [key, guard(source[key], `${place}.${key}`)]);
+        return Object.fromEntries(entries);
+    };
+}
+function record(value, place) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? value
+        : refuse(place, 'an object');
+}
+/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+function parse(guard, text, place) {
+    let value;
+    try {
+        value = JSON.parse(text);
+    }
+    catch (cause) {
+        throw new failure_Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+    }
+    return guard(value, place);
+}
+
+;// CONCATENATED MODULE: external "node:fs/promises"
+const promises_namespaceObject = require("node:fs/promises");
+;// CONCATENATED MODULE: external "node:path"
+const external_node_path_namespaceObject = require("node:path");
+;// CONCATENATED MODULE: ./build/protocol/messages.js
+
+/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. */
+const RELEASE_ID = /^\d{14}$/;
+const releaseId = matching(RELEASE_ID);
+const healthCheck = object({
+    path: string,
+    status: list(list(count)),
+    body: nullable(string),
+    timeoutMs: count,
+    intervalMs: count,
+    origin: nullable(object({ scheme: oneOf('http', 'https'), host: string })),
+});
+/**
+ * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
+ * that a rollback brings back the old release's environment and options with its code.
+ */
+const runtime = object({
+    host: string,
+    port: count,
+    /** Number of workers; 0 stands for one per core. */
+    instances: count,
+    maxMemoryBytes: nullable(count),
+    nodeOptions: list(string),
+    env: dictionary(string),
+    health: healthCheck,
+    observeMs: count,
+    drainTimeoutMs: count,
+    /** Paths, relative to the app, that live in `<path>/shared`. */
+    sharedDirs: list(string),
+    sharedFiles: list(string),
+});
+/** `.gapless/release.json`: what a release is and where it came from. */
+const releaseInfo = object({
+    id: releaseId,
+    commit: string,
+    ref: string,
+    actor: string,
+    /** Null in releases from before this was known. */
+    event: nullable(string),
+    runUrl: string,
+    workflow: string,
+    runNumber: count,
+    runAttempt: count,
+    created: string,
+    /** The release's server.js, relative to the release. */
+    entry: string,
+    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+    staticPath: nullable(string),
+    nextVersion: string,
+    contentHash: string,
+    /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
+    distDir: nullable(string),
+});
+const activationKind = oneOf('deploy', 'rollback', 'restore');
+/** `.gapless/verified.json`, written when every worker was shown to serve the release. */
+const verification = object({
+    /** When it first served; a release that comes back keeps its time, and with it its place in the history. */
+    activatedAt: string,
+    /** The last activation that a deploy or a rollback made it live with. */
+    activation: string,
+    kind: nullable(activationKind),
+    /** The activation that went back from it, or past it. */
+    leftBy: nullable(string),
+});
+const releaseSummary = object({
+    id: releaseId,
+    live: guards_boolean,
+    /** ISO time of the first activation that was verified, or null if there was none. */
+    activatedAt: nullable(string),
+    /** A rollback left it: it is no default target of another one. */
+    left: guards_boolean,
+    info: nullable(releaseInfo),
+    bytes: count,
+});
+const workerState = object({
+    pmId: string,
+    pid: count,
+    /** PM2's word: online, launching, stopped, errored… */
+    status: string,
+    /** The release that the process really runs, by its own record or its working directory. */
+    release: nullable(string),
+    /** booting, proving, open (takes traffic), draining. */
+    phase: nullable(string),
+    restarts: count,
+    memoryBytes: count,
+});
+const serverFacts = object({
+    node: string,
+    /** Absolute path of the Node that runs the agent. */
+    nodePath: string,
+    /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
+    nodeAbi: string,
+    platform: string,
+    arch: string,
+    /** glibc's version, or null on musl and others. */
+    glibc: nullable(string),
+    /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
+    cpuFlags: list(string),
+    user: string,
+    home: string,
+    /** Absolute path of the app's folder. */
+    path: string,
+    /** Tells this folder on this machine from every other, whatever both are called. */
+    identity: string,
+    pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
+    /** Where PM2 was looked for; empty where it was found. */
+    searched: list(string),
+    freeBytes: number,
+    freeInodes: number,
+    /** What `current` points at. */
+    live: nullable(releaseId),
+    /** What takes the traffic; null where nothing does, or more than one release. */
+    serving: nullable(releaseId),
+    /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
+    interrupted: nullable(string),
+    /** Who holds the lock, for people. */
+    lock: nullable(string),
+    now: string,
+});
+/** Failures as they travel. */
+const failureRecord = object({
+    code: matching(/^[a-z][a-z0-9-]{0,63}$/),
+    message: string,
+    remedy: nullable(string),
+    evidence: nullable(string),
+});
+const activationStatuses = ['live', 'kept', 'restored', 'down'];
+const activationStatus = oneOf(...activationStatuses);
+const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
+const activationStep = oneOf(...activationSteps);
+/** How an activation ended. `failure` says why it is not `live`. */
+const verdict = object({
+    status: activationStatus,
+    /** What serves at the end. */
+    live: nullable(releaseId),
+    /** What was live when it began. */
+    previous: nullable(releaseId),
+    /** Where a rollback without `release` goes from here; null where that is nowhere, or nothing was verified. */
+    rollsBackTo: nullable(releaseId),
+    failure: nullable(failureRecord),
+    workers: list(workerState),
+});
+/** Nothing live was touched: what serves is what served. @param failure why */
+function keptVerdict(live, failure) {
+    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
+}
+/** One line of the journal, and the event that the action sees while it watches an activation. */
+const journalEntry = object({
+    time: string,
+    activation: string,
+    step: nullable(activationStep),
+    state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
+    detail: string,
+    verdict: nullable(verdict),
+});
+const run = object({
+    commit: string,
+    ref: string,
+    actor: string,
+    /** The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
+    event: missingAs('', string),
+    runUrl: string,
+    /** For people: the workflow's name, and the number of its run. */
+    workflow: string,
+    runNumber: count,
+    /** 1, and one more each time that somebody asks for the same run again. */
+    runAttempt: count,
+});
+/** What the action sees while it waits for a commit, in bytes. */
+const proven = object({ provenBytes: count, totalBytes: count });
+const activationId = matching(/^[0-9a-f-]{36}$/);
+/** Where the run says that the app is to listen; null: it says nothing of that. */
+const said = object({ host: nullable(string), port: nullable(count) });
+const activationRequest = object({
+    /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
+    activation: activationId,
+    release: releaseId,
+    kind: activationKind,
+    /** The release that must be current when its turn comes; null: whichever is. */
+    replaces: nullable(releaseId),
+    run,
+    /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
+    hosts: list(string),
+    lockTimeoutMs: count,
+    preActivate: nullable(string),
+    postActivate: nullable(string),
+    /** Null where the app is only put back: then the release's own address counts. */
+    said: nullable(said),
+});
+/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
+const nothing = object({});
+/** A release that is named as what is different from the base. */
+const offered = {
+    base: nullable(releaseId),
+    /** SHA-256 of the whole manifest. */
+    contentHash: string,
+    /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+    distDir: string,
+};
+/** Files that an app has written into its own release, and that go with it. */
+const writtenInRelease = object({
+    release: releaseId,
+    /** The first of them, relative to the app; a folder ends with a slash. */
+    paths: list(string),
+    /** Of all paths. */
+    count: count,
+});
+/** What a run would meet, and what that does to it. */
+const finding = object({
+    /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
+    effect: oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
+    /** Of the failure that it would end with. */
+    code: nullable(string),
+    message: string,
+    remedy: nullable(string),
+});
+/** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
+const operations = {
+    inspect: { params: nothing, result: serverFacts },
+    releases: { params: nothing, result: object({ releases: list(releaseSummary) }) },
+    status: {
+        params: nothing,
+        result: object({
+            /** What `current` points at. */
+            live: nullable(releaseId),
+            /** What the workers that take traffic run, where they all run the same. */
+            served: nullable(releaseId),
+            releases: list(releaseSummary),
+            workers: list(workerState),
+            lock: nullable(string),
+            interrupted: nullable(string),
+            journal: list(journalEntry),
+        }),
+    },
+    /**
+     * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
+     */
+    reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
+    /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
+    encryptionKey: {
+        params: object({ create: guards_boolean }),
+        result: object({ key: nullable(matching(ACTIONS_KEY)) }),
+    },
+    /** What of its newest release the server can name to upload on top of it: see agent/upload/outline.ts. */
+    outline: {
+        params: nothing,
+        result: object({
+            base: nullable(releaseId),
+            /** Base64: the short hashes of its folders. */
+            folders: string,
+        }),
+    },
+    /**
+     * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
+     * the server lacks.
+     */
+    stage: {
+        params: object({
+            ...offered,
+            /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
+            resumes: nullable(releaseId),
+        }),
+        result: object({
+            id: releaseId,
+            /** What is taken up was complete, and is a release already: there is nothing left to do. */
+            committed: guards_boolean,
+            /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
+            missing: string,
+            reusedFiles: count,
+            reusedBytes: count,
+        }),
+    },
+    /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
+    fill: {
+        params: object({
+            /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
+            id: nullable(releaseId),
+            files: count,
+        }),
+        result: object({ bytes: count }),
+    },
+    /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
+    commit: {
+        params: object({
+            id: releaseId,
+            entry: string,
+            staticPath: nullable(string),
+            nextVersion: string,
+            run,
+            runtime,
+        }),
+        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+        result: object({ path: nullable(string), missing: string, leftOut: list(string) }),
+    },
+    /**
+     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
+     * whether it lacks room for them (`disk-full`).
+     */
+    compare: {
+        params: object(offered),
+        result: object({ missing: string, lack: nullable(failureRecord) }),
+    },
+    /** What a run would meet, and what its cleanup would remove. */
+    rehearse: {
+        params: object({
+            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            release: nullable(releaseId),
+            run,
+            /** Where the app would listen; null: where the release has it. */
+            address: nullable(object({ host: string, port: count })),
+            said,
+            keep: count,
+        }),
+        result: object({ findings: list(finding), pruned: list(releaseId) }),
+    },
+    /** Proves every file of a release by its hash, and puts back what is missing or damaged. */
+    audit: {
+        params: object({
+            id: releaseId,
+            /** False: changes nothing, and tells what would be put back. */
+            repair: guards_boolean,
+        }),
+        result: object({
+            files: count,
+            bytes: count,
+            /** Paths that were put back from other releases. */
+            healed: list(string),
+            /** Paths outside of code that are not what arrived. */
+            changed: list(string),
+        }),
+    },
+    /**
+     * Boots the release on a spare port and asks its health; fails with the app's last lines. `notFound` has the lines
+     * that tell of missing files all the same.
+     */
+    verify: {
+        params: object({ id: releaseId, said }),
+        result: object({
+            bootMs: count,
+            status: count,
+            attempts: count,
+            /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
+            movedPorts: list(count),
+            notFound: string,
+        }),
+    },
+    /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
+    discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
+    /** Begins an activation, detached from the session; its journal entries come as events. */
+    activate: { params: activationRequest, result: verdict },
+    /**
+     * Takes up watching one that was begun in another session. With `withdraw` it ends `kept` if it has not swapped
+     * yet: its run was cancelled.
+     */
+    watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
+    cleanup: {
+        params: object({ keep: count, activation: activationId }),
+        result: object({
+            removed: list(releaseId),
+            inUse: list(releaseId),
+            kept: list(releaseId),
+            /** Who holds the lock, and cleans up afterwards: nothing was done. */
+            leftTo: nullable(string),
+            /** What the app wrote into releases that serve no more; told once for each time that they served. */
+            written: list(writtenInRelease),
+        }),
+    },
+};
+const request = object({
+    id: count,
+    operation: oneOf(...Object.keys(operations)),
+    params: (value) => value,
+    body: guards_boolean,
+});
+/** What the agent answers: any number of events, then a result or an error. `alive`: the work goes on. */
+const reply = object({
+    id: count,
+    kind: oneOf('event', 'alive', 'result', 'error'),
+    value: (value) => value,
+});
+
+;// CONCATENATED MODULE: external "node:crypto"
+const external_node_crypto_namespaceObject = require("node:crypto");
+;// CONCATENATED MODULE: ./build/agent/system/files.js
+/** File operations that survive a power cut: written aside, flushed, renamed into place. */
+
+
+
+
+/** Writes a file so that it is there whole or not at all. */
+async function writeFileAtomic(file, content, mode) {
+    await placeAtomic(file, (aside) => withFile(aside, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL, mode, async (handle) => {
+        await handle.chmod(mode);
+        await handle.writeFile(content);
+        await handle.sync();
+    }));
+    await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
+}
+/** @param write makes the file aside, and flushes it */
+async function placeAtomic(file, write) {
+    const aside = besideOf(file);
+    try {
+        await write(aside);
+        await (0,promises_namespaceObject.rename)(aside, file);
+    }
+    catch (error) {
+        await (0,promises_namespaceObject.rm)(aside, { force: true });
+        throw error;
+    }
+}
+/** Makes what a file has last through a power cut. */
+async function syncFile(file) {
+    await withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync());
+}
+/** False where a file cannot have another name: another file system, too many links, the kernel's own rules. */
+function tryLink(source, path) {
+    try {
+        // At once: it takes less time than a turn of the event loop.
+        (0,external_node_fs_namespaceObject.linkSync)(source, path);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+/** Copies a file's content and modification time so that the file is there whole or not at all. */
+function copyAtomic(source, path, mode) {
+    return placeAtomic(path, async (aside) => {
+        await copyKeepingTime(source, aside, mode, await (0,promises_namespaceObject.lstat)(source));
+        await syncFile(aside);
+    });
+}
+/**
+ * Copies a file's content and modification time, without flushing them. Where the file system can (XFS, btrfs), both
+ * files use the same blocks until one of them is written.
+ */
+async function copyKeepingTime(source, path, mode, { mtimeMs }) {
+    await (0,promises_namespaceObject.copyFile)(source, path, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE | external_node_fs_namespaceObject.constants.COPYFILE_EXCL);
+    await (0,promises_namespaceObject.chmod)(path, mode);
+    await (0,promises_namespaceObject.utimes)(path, mtimeMs / 1000, mtimeMs / 1000);
+}
+/** For others to read as well. */
+const READABLE = 0o755;
+/**
+ * Makes a folder of a release, and what is missing on the way, for others to read as well, whatever the umask is at
+ * that moment. At once: it takes less time than a turn of the event loop.
+ */
+function makeReadableFolder(folder) {
+    const first = (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: READABLE });
+    if (first === undefined)
+        return;
+    for (let made = folder; made.length >= first.length; made = (0,external_node_path_namespaceObject.dirname)(made)) {
+        const { mode } = (0,external_node_fs_namespaceObject.statSync)(made);
+        // A group that is handed down stays.
+        if ((mode & READABLE) !== READABLE)
+            (0,external_node_fs_namespaceObject.chmodSync)(made, (mode & 0o7777) | READABLE);
+    }
+}
+/** Makes a rename or a new entry in a folder last through a power cut. */
+async function syncFolder(folder) {
+    await syncFile(folder);
+}
+async function withFile(file, flags, mode, use) {
+    const handle = await (0,promises_namespaceObject.open)(file, flags, mode);
+    try {
+        return await use(handle);
+    }
+    finally {
+        await handle.close();
+    }
+}
+/** The file's text, or null where there is none. Other errors are thrown. */
+async function readIfThere(file) {
+    return (0,promises_namespaceObject.readFile)(file, 'utf8').catch(whenMissing(null));
+}
+async function linkTarget(link) {
+    return (0,promises_namespaceObject.readlink)(link).catch(whenMissing(null));
+}
+async function exists(path) {
+    return (0,promises_namespaceObject.lstat)(path).then(() => true, whenMissing(false));
+}
+/** The path itself, or the folder above it that is there. */
+function nearestExisting(path) {
+    return (0,external_node_fs_namespaceObject.existsSync)(path) ? path : nearestExisting((0,external_node_path_namespaceObject.dirname)(path));
+}
+function whenMissing(fallback) {
+    return (error) => {
+        if (error.code === 'ENOENT' || error.code === 'ENOTDIR')
+            return fallback;
+        throw error;
+    };
+}
+/** A name of its own in the same folder, so that the rename stays on one file system. */
+function besideOf(file) {
+    return (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), `.${(0,external_node_path_namespaceObject.basename)(file)}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`);
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/job.js
+/** What an activation's process is told to do, and the files that belong to it while it lasts. */
+
+
+
+
+
+const job = object({
+    base: string,
+    appName: string,
+    pm2Path: string,
+    pm2Version: string,
+    pm2Home: string,
+    request: activationRequest,
+});
+function activationFiles({ activations }, activation) {
+    const file = (ending) => (0,external_node_path_namespaceObject.join)(activations, `${activation}.${ending}`);
+    return {
+        job: file('json'),
+        log: file('log'),
+        owner: file('owner'),
+        withdrawn: file('withdrawn'),
+        hookLog: file('hook'),
+        hookOwner: file('hook-owner'),
+        ballast: file('ballast'),
+    };
+}
+/** Null where there is none, or one that a crash cut off. */
+async function readJob(file) {
+    try {
+        return parse(job, (await readIfThere(file)) ?? '', 'job');
+    }
+    catch {
+        return null;
+    }
+}
+/** After the verdict is in the journal the files have done their work. */
+async function removeFiles(files) {
+    await Promise.all(Object.values(files).map((file) => (0,promises_namespaceObject.rm)(file, { recursive: true, force: true })));
+}
+
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
+;// CONCATENATED MODULE: ./build/common/since-boot.js
+
+/** In ms. A clock that all processes of the machine share, and nobody sets. */
+function sinceBoot() {
+    return Math.round((0,external_node_os_namespaceObject.uptime)() * 1000);
+}
+
+;// CONCATENATED MODULE: ./build/common/process-identity.js
+
+
+/**
+ * Clock ticks from boot to the start of a process: with its pid, its identity. Null if it is gone or a zombie.
+ * Linux only, as the servers are.
+ */
+function process_identity_startTimeOf(pid) {
+    try {
+        // Fields 3 and 22; the name in field 2 may hold spaces and parentheses, so count from its end.
+        const stat = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8');
+        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        return fields[0] === 'Z' ? null : (fields[19] ?? null);
+    }
+    catch {
+        return null;
+    }
+}
+/** Linux counts these in hundredths of a second, whatever the kernel's own clock (`USER_HZ`). */
+const TICK = 10;
+/** How long a process has run that started then, in ms. @param startTime as `startTimeOf` gives it */
+function ageOf(startTime) {
+    return Math.max(0, sinceBoot() - Number(startTime) * TICK);
+}
+
+;// CONCATENATED MODULE: ./build/worker/activation-file.js
+/**
+ * `<path>/.gapless/activation.json`: the activation under way, as the workers need to know it. The agent writes
+ * it; a launcher reads it at its start, and again when it is told to leave, and as long as it stays then.
+ */
+
+
+
+function activationFile(appDirectory) {
+    return (0,external_node_path_namespaceObject.join)(appDirectory, '.gapless', 'activation.json');
+}
+/** The activation under way, or null. */
+function readActivation(appDirectory) {
+    const activation = lastActivation(appDirectory);
+    return activation !== null && startTimeOf(activation.pid) === activation.startTime ? activation : null;
+}
+/** The activation under way, or one that was when its process died; null where it has ended. */
+function lastActivation(appDirectory) {
+    try {
+        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(activationFile(appDirectory), 'utf8'));
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/access.js
+/** Whether this user may write where the agent and PM2 must, and what to do where it may not: by the path it is about. */
+
+
+
+
+
+/** @throws Failure `path-not-writable` when the folder, or the one that it would be made in, is not this user's */
+function assertWritable(folder) {
+    const standing = nearestExisting(folder);
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const command = standing === folder ? chown(folder) : `sudo install -d -o ${username} '${folder}'`;
+    assertOpen(standing, true, command);
+}
+/** What PM2 writes in its folder: of these, a command with sudo leaves some to root. */
+const WRITTEN_BY_PM2 = ['logs', 'pids', 'pm2.log'];
+/** @throws Failure `path-not-writable` */
+function assertPm2HomeWritable(home) {
+    assertWritable(home);
+    for (const name of WRITTEN_BY_PM2) {
+        const path = (0,external_node_path_namespaceObject.join)(home, name);
+        const stat = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false });
+        if (stat !== undefined)
+            assertOpen(path, stat.isDirectory(), chown(home));
+    }
+}
+/** The failure behind an EACCES or EPERM. @param path of the system call, where it tells */
+function accessRefused(path, cause) {
+    if (path !== undefined) {
+        // To make, rename or remove a file takes the permission of its folder.
+        const folder = nearestExisting((0,external_node_path_namespaceObject.dirname)(path));
+        const trouble = troubleWith(folder, true);
+        return trouble === null
+            ? notWritable(path, `it belongs to ${ownerOf(path)}`, chown(path), cause)
+            : notWritable(folder, trouble, chown(folder), cause);
+    }
+    return new failure_Failure('path-not-writable', `The server refused access: ${cause.message}.`, {
+        remedy: 'Give the path that it names to the user that logs in.',
+        cause,
+    });
+}
+function assertOpen(path, isFolder, command) {
+    const trouble = troubleWith(path, isFolder);
+    if (trouble !== null)
+        throw notWritable(path, trouble, command);
+}
+/** Null where this user may write in it. */
+function troubleWith(path, isFolder) {
+    try {
+        if (isFolder && !(0,external_node_fs_namespaceObject.statSync)(path).isDirectory())
+            return NO_FOLDER;
+        (0,external_node_fs_namespaceObject.accessSync)(path, isFolder ? external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK : external_node_fs_namespaceObject.constants.W_OK);
+        return null;
+    }
+    catch (error) {
+        const isReadOnly = error.code === 'EROFS';
+        return isReadOnly ? READ_ONLY : `it belongs to ${ownerOf(path)}`;
+    }
+}
+const NO_FOLDER = 'it is not a folder';
+const READ_ONLY = 'its file system is read-only';
+function notWritable(path, trouble, command, cause) {
+    const message = `${(0,external_node_os_namespaceObject.userInfo)().username} may not write in "${path}": ${trouble}.`;
+    const remedies = {
+        [NO_FOLDER]: 'Move the file away, or set `path` to another folder.',
+        [READ_ONLY]: 'Mount it writable, or set `path` to a folder on another file system.',
+    };
+    const remedy = remedies[trouble] ?? `Run on the server: \`${command}\`.`;
+    return new failure_Failure('path-not-writable', message, { remedy, cause });
+}
+function chown(path) {
+    return `sudo chown -R ${(0,external_node_os_namespaceObject.userInfo)().username} '${path}'`;
+}
+function ownerOf(path) {
+    const uid = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false })?.uid;
+    if (uid === undefined)
+        return 'a user that cannot be seen';
+    try {
+        const lines = (0,external_node_fs_namespaceObject.readFileSync)('/etc/passwd', 'utf8').split('\n');
+        return lines.map((line) => line.split(':')).find(([, , id]) => id === String(uid))?.[0] ?? `user ${uid}`;
+    }
+    catch {
+        return `user ${uid}`;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/trouble.js
+/** The server's own troubles, in words that say what to do. */
+
+
+function isDiskFull(error) {
+    const { code } = error;
+    return code === 'ENOSPC' || code === 'EDQUOT';
+}
+/** Any error of the agent's as a Failure: `disk-full`, `path-not-writable`, or `agent-failed`. */
+function troubleOf(error) {
+    const { code, path } = error;
+    const where = path === undefined ? '' : ` (${path})`;
+    if (isDiskFull(error)) {
+        return new failure_Failure('disk-full', `the server’s disk is full${where}`, {
+            remedy: 'Free some space or inodes on the server, or lower `keep-releases`.',
+            cause: error,
+        });
+    }
+    switch (code) {
+        case 'EACCES':
+        case 'EPERM':
+            return accessRefused(path, error);
+        case 'EROFS':
+            return new failure_Failure('path-not-writable', `the server’s file system is read-only${where}`, {
+                remedy: 'Mount it writable, or set `path` to a folder on another one.',
+                cause: error,
+            });
+        default:
+            return failure_Failure.from(error, 'agent-failed');
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/ballast.js
+/**
+ * Room set aside on the disk while there is some, for the moment when there is none: an activation must be able to
+ * go back, and to say how it ended, on a disk that filled up in the middle of it.
+ */
+
+
+
+
+/** Many small files, because inodes run out as well as blocks do: each worker needs one of both for its record. */
+const FILES = 64;
+/** In bytes: a block. Random, because some file systems compress. */
+const FILE_SIZE = 4096;
+/** @throws ENOSPC while nothing depends on it yet */
+async function takeBallast(folder) {
+    await (0,promises_namespaceObject.mkdir)(folder, { recursive: true, mode: 0o700 });
+    for (let number = 0; number < FILES; number += 1) {
+        await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, String(number)), (0,external_node_crypto_namespaceObject.randomBytes)(FILE_SIZE), { mode: 0o600 });
+    }
+}
+async function dropBallast(folder) {
+    await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true });
+}
+/** Does it; where the disk is full, once more with the room that was set aside. */
+async function ballast_withRoom(folder, act) {
+    try {
+        return await act();
+    }
+    catch (error) {
+        if (!isDiskFull(error))
+            throw error;
+        await dropBallast(folder);
+        return await act();
+    }
+}
+/** In ms: much shorter than any deadline of a worker. */
+const LOOK = 1000;
+/**
+ * Drops the ballast as soon as the disk is full, though the activation itself has nothing to write: its workers
+ * cannot say that they serve then.
+ * @returns what ends it
+ */
+function guardRoom(folder) {
+    const probe = `${folder}.probe`;
+    const look = async () => {
+        try {
+            // The file system's own figures know nothing of quotas.
+            await ballast_withRoom(folder, () => (0,promises_namespaceObject.writeFile)(probe, 'room', { mode: 0o600 }));
+        }
+        catch {
+            // Full all the same, or read-only: whoever must write will say so.
+        }
+        finally {
+            await (0,promises_namespaceObject.rm)(probe, { force: true }).catch(() => undefined);
+        }
+    };
+    const timer = setInterval(() => void look(), LOOK);
+    return () => clearInterval(timer);
+}
+
+;// CONCATENATED MODULE: external "node:timers/promises"
+const external_node_timers_promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: ./build/agent/system/processes.js
+/** What the kernel says about processes. Linux only, as the servers are. */
+
+
+function bootId() {
+    return (0,external_node_fs_namespaceObject.readFileSync)('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+}
+function isRunning(pid, startTime) {
+    return pid > 0 && process_identity_startTimeOf(pid) === startTime;
+}
+/** @param pid below 0: of a process group, its leader's */
+function signal(pid, name) {
+    try {
+        process.kill(pid, name);
+    }
+    catch {
+        // It is gone already.
+    }
+}
+function pids() {
+    return (0,external_node_fs_namespaceObject.readdirSync)('/proc').map(Number).filter(Number.isInteger);
+}
+/** In characters. Any user of the machine can write 2 MB there. */
+const LONGEST_COMMAND = 4096;
+/** The command line as one text, or what the process has made of it; '' where it has ended. */
+function commandOf(pid) {
+    try {
+        const line = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/cmdline`, 'utf8').slice(0, LONGEST_COMMAND);
+        return line.replaceAll('\0', ' ').trim();
+    }
+    catch {
+        return '';
+    }
+}
+/** These processes, and all that they have started, however far down. */
+function withDescendants(roots) {
+    const children = new Map();
+    for (const pid of pids()) {
+        const parent = parentOf(pid);
+        children.set(parent, [...(children.get(parent) ?? []), pid]);
+    }
+    const found = new Set(roots);
+    // A set hands out what is added while it is walked.
+    for (const pid of found)
+        for (const child of children.get(pid) ?? [])
+            found.add(child);
+    return [...found];
+}
+/**
+ * The living processes of the group that a process leads or led. As long as a group has members the kernel gives its
+ * number to no other process.
+ */
+function groupLedBy(leader) {
+    const now = process_identity_startTimeOf(leader.pid);
+    // Signals take -1 for everybody, and 0 for the sender's own group.
+    if (leader.pid <= 1 || (now !== null && now !== leader.startTime))
+        return [];
+    return pids().filter((pid) => {
+        const startTime = process_identity_startTimeOf(pid);
+        return startTime !== null && Number(startTime) >= Number(leader.startTime) && groupOf(pid) === leader.pid;
+    });
+}
+function parentOf(pid) {
+    return statusOf(pid).parent;
+}
+function groupOf(pid) {
+    return statusOf(pid).group;
+}
+/** Zeros where the process has ended. */
+function statusOf(pid) {
+    try {
+        // The second field is the command's name, which may hold anything, parentheses too.
+        const [, parent, group] = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
+        return { parent: Number(parent), group: Number(group) };
+    }
+    catch {
+        return { parent: 0, group: 0 };
+    }
+}
+/** The working directories of all processes that we may look at. */
+function workingDirectories() {
+    const found = new Map();
+    for (const pid of pids()) {
+        const directory = workingDirectoryOf(pid);
+        if (directory !== null)
+            found.set(pid, directory);
+    }
+    return found;
+}
+function workingDirectoryOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/cwd`);
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/candidates.js
+/**
+ * Candidates on record. An agent that is killed cannot end its candidate, which may be too busy to notice: whoever
+ * comes next ends it, with all that it started.
+ */
+
+
+
+
+
+
+
+const identity = { pid: count, startTime: string };
+const candidate = object({
+    /** It leads a group. */
+    ...identity,
+    /** A process group can outlive its leader, but not a boot. */
+    bootId: string,
+    agent: object(identity),
+    /** How long it may run, in ms: an agent that hangs ends nothing either. */
+    limitMs: count,
+});
+const POLL = 20;
+/** A process that hangs in the kernel does nothing more, and is not waited for any longer, in ms. */
+const PATIENCE = 5000;
+/** Records that this process has started a candidate. @returns what ends the record */
+async function recordCandidate({ candidates }, pid, limitMs) {
+    const file = (0,external_node_path_namespaceObject.join)(candidates, `${pid}.json`);
+    const agent = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
+    const record = { pid, startTime: process_identity_startTimeOf(pid) ?? '', bootId: bootId(), agent, limitMs };
+    await writeFileAtomic(file, JSON.stringify(record), 0o600);
+    return () => (0,promises_namespaceObject.rm)(file, { force: true });
+}
+/** Ends every candidate whose agent has ended, or which has run for longer than it may. */
+async function endOrphanedCandidates({ candidates }) {
+    const names = (await (0,promises_namespaceObject.readdir)(candidates).catch(() => [])).filter((name) => name.endsWith('.json'));
+    for (const file of names.map((name) => (0,external_node_path_namespaceObject.join)(candidates, name))) {
+        const record = readCandidate(await readIfThere(file));
+        if (record !== null && !isOrphaned(record))
+            continue;
+        if (record !== null)
+            await endGroup(record);
+        await (0,promises_namespaceObject.rm)(file, { force: true });
+    }
+}
+/** Null where it is gone, or of an earlier boot. */
+function readCandidate(text) {
+    try {
+        const record = parse(candidate, text ?? '', 'candidate');
+        return record.bootId === bootId() ? record : null;
+    }
+    catch {
+        return null;
+    }
+}
+function isOrphaned({ agent, startTime, limitMs }) {
+    return !isRunning(agent.pid, agent.startTime) || ageOf(startTime) >= limitMs;
+}
+async function endGroup(leader) {
+    for (let waited = 0; waited < PATIENCE; waited += POLL) {
+        if (groupLedBy(leader).length === 0)
+            return;
+        signal(-leader.pid, 'SIGKILL');
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(POLL);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/journal.js
+/** The journal: what activations did, one JSON line each, appended and flushed. */
+
+
+
+
+
+
+/**
+ * @param withRoom carries out each write, and may make room where there is none
+ */
+function openJournal(file, activation, withRoom = (act) => act()) {
+    let strict = true;
+    const write = async (entry) => {
+        const line = JSON.stringify({ time: new Date().toISOString(), activation, ...entry });
+        const flags = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_APPEND;
+        await withFile(file, flags, 0o600, async (handle) => {
+            // A line of its own, even after one that a crash cut off.
+            await handle.writeFile(`\n${line}\n`);
+            await handle.sync();
+        });
+    };
+    const append = (entry) => withRoom(() => write(entry));
+    const step = (state) => (name, detail) => append({ step: name, state, detail, verdict: null }).catch((error) => {
+        if (strict && state !== 'note')
+            throw error;
+        console.error(`${name} ${state}: ${detail} (not in the journal: ${error.message})`);
+    });
+    return {
+        begin: step('begin'),
+        note: step('note'),
+        done: step('done'),
+        failed: step('failed'),
+        verdict: (verdict) => append({ step: null, state: 'verdict', detail: verdict.status, verdict }),
+        letGo: () => void (strict = false),
+    };
+}
+/** The last `limit` entries, or all. A line that was cut off by a crash is passed over. */
+async function readJournal(file, limit = Infinity) {
+    const text = await (0,promises_namespaceObject.readFile)(file, 'utf8').catch(() => '');
+    return text.split('\n').flatMap(parseLine).slice(-limit);
+}
+/** Above this many bytes (some 200 deploys) the journal loses its older half. */
+const LONG = 1024 * 1024;
+/**
+ * Keeps the journal from growing for ever. For the holder of the lock: nobody else then writes more than that it waits
+ * for the lock, and a line that is lost with the old file tells nothing that recovery needs.
+ */
+async function trimJournal(file) {
+    const bytes = await (0,promises_namespaceObject.readFile)(file).catch(() => Buffer.alloc(0));
+    if (bytes.length <= LONG)
+        return;
+    const half = bytes.subarray(bytes.indexOf('\n', bytes.length - LONG / 2) + 1);
+    await writeFileAtomic(file, half, 0o600);
+}
+const journal_POLL = 50;
+/**
+ * Follows one activation's entries as they are written, until `ended` says that its process is gone and
+ * everything that it wrote has been read.
+ * @param from where to begin, in bytes
+ */
+async function* followJournal(file, from, activation, ended) {
+    const openFile = () => (0,promises_namespaceObject.open)(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_CREAT, 0o600);
+    let handle = await openFile();
+    const chunk = Buffer.alloc(64 * 1024);
+    let rest = Buffer.alloc(0);
+    let last = false;
+    let position = from;
+    try {
+        for (;;) {
+            const { bytesRead } = await handle.read(chunk, 0, chunk.length, position);
+            position += bytesRead;
+            if (bytesRead === 0) {
+                if (await wasReplaced(file, handle, position)) {
+                    await handle.close();
+                    handle = await openFile();
+                    position = 0;
+                    rest = Buffer.alloc(0);
+                    continue;
+                }
+                if (last)
+                    return;
+                // Read once more after the end: the last line may have been written in between.
+                if (ended())
+                    last = true;
+                else
+                    await (0,external_node_timers_promises_namespaceObject.setTimeout)(journal_POLL);
+                continue;
+            }
+            rest = Buffer.concat([rest, chunk.subarray(0, bytesRead)]);
+            for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+                const line = rest.subarray(0, end).toString('utf8');
+                rest = rest.subarray(end + 1);
+                for (const entry of parseLine(line)) {
+                    if (entry.activation === activation)
+                        yield { entry, end: position - rest.length };
+                }
+            }
+        }
+    }
+    finally {
+        await handle.close();
+    }
+}
+/** Somebody emptied the journal by hand, or put another file in its place: what comes next is in the new one. */
+async function wasReplaced(file, handle, position) {
+    const [opened, there] = await Promise.all([handle.stat(), (0,promises_namespaceObject.stat)(file).catch(() => null)]);
+    return there !== null && (there.ino !== opened.ino || opened.size < position);
+}
+function parseLine(line) {
+    try {
+        return [parse(journalEntry, line, 'journal')];
+    }
+    catch {
+        return [];
+    }
+}
+
+;// CONCATENATED MODULE: ./build/protocol/manifest.js
+/**
+ * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
+ * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
+ * a folder in which nothing is different is one line.
+ */
+
+
+const SHA256 = /^[0-9a-f]{64}$/;
+/** Where a release has the launcher. */
+const LAUNCHER = '.gapless/launcher.cjs';
+const file = object({ kind: oneOf('file'), path: string, mode: count, size: count, hash: matching(SHA256) });
+const manifest_link = object({ kind: oneOf('link'), path: string, target: string });
+const directory = object({ kind: oneOf('directory'), path: string });
+const kind = object({ kind: oneOf('file', 'link', 'directory') });
+const kinds = { file, link: manifest_link, directory };
+const anyEntry = (value, place) => kinds[kind(value, place).kind](value, place);
+/** A folder with everything below it as the base has it. */
+const same = object({ kind: oneOf('same'), path: string });
+/** What a line has, in this order: both sides hash the lines. */
+const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
+function formatEntry(entry) {
+    return `${JSON.stringify(entry, MEMBERS)}\n`;
+}
+/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
+function parseDifference(line) {
+    if (!line.startsWith('{"kind":"same"'))
+        return parseEntry(line);
+    const entry = parse(same, line, 'manifest entry');
+    // The root itself: nothing is different at all.
+    if (entry.path !== '')
+        assertSafePath(entry.path);
+    return entry;
+}
+/** A line of a manifest that arrives. @throws Failure `malformed-message` or `unsafe-path` */
+function parseEntry(line) {
+    const entry = parseStored(line);
+    if (entry.kind === 'link' && hasInnerUps(entry))
+        throw leavesRelease(entry);
+    return entry;
+}
+/**
+ * A line of a manifest that stands on the server, as any version has sent it.
+ * @throws Failure `malformed-message` or `unsafe-path`
+ */
+function parseStored(line) {
+    const entry = parse(anyEntry, line, 'manifest entry');
+    assertSafePath(entry.path);
+    if (entry.kind === 'link')
+        assertSafeLink(entry);
+    return entry;
+}
+/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
+function assertSafePath(path) {
+    const parts = path.split('/');
+    if (path === '' ||
+        path.includes('\0') ||
+        parts.some((part) => part === '' || part === '.' || part === '..')) {
+        throw new failure_Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
+    }
+}
+/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+function assertSafeLink(link) {
+    const { path, target } = link;
+    let depth = path.split('/').length - 1;
+    const steps = target.split('/').map((part) => {
+        if (part === '..')
+            depth -= 1;
+        else if (part !== '' && part !== '.')
+            depth += 1;
+        return depth;
+    });
+    if (target === '' || target.startsWith('/') || target.includes('\0') || Math.min(...steps) < 0) {
+        throw leavesRelease(link);
+    }
+}
+/** Behind the name of another link `..` would lead up from where that one leads to. */
+function hasInnerUps({ target }) {
+    const parts = target.split('/').filter((part) => part !== '' && part !== '.');
+    return parts.slice(0, parts.lastIndexOf('..') + 1).some((part) => part !== '..');
+}
+function leavesRelease({ path, target }) {
+    return new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/layout.js
+/** Where things stand on the server. The one place that knows the names. */
+
+
+
+function layoutOf(base) {
+    const own = (0,external_node_path_namespaceObject.join)(base, '.gapless');
+    return {
+        base,
+        current: (0,external_node_path_namespaceObject.join)(base, 'current'),
+        releases: (0,external_node_path_namespaceObject.join)(base, 'releases'),
+        shared: (0,external_node_path_namespaceObject.join)(base, 'shared'),
+        own,
+        incoming: (0,external_node_path_namespaceObject.join)(own, 'incoming'),
+        workers: (0,external_node_path_namespaceObject.join)(own, 'workers'),
+        candidates: (0,external_node_path_namespaceObject.join)(own, 'candidates'),
+        activations: (0,external_node_path_namespaceObject.join)(own, 'activations'),
+        lock: (0,external_node_path_namespaceObject.join)(own, 'lock'),
+        journal: (0,external_node_path_namespaceObject.join)(own, 'journal.jsonl'),
+        replaced: (0,external_node_path_namespaceObject.join)(own, 'replaced.json'),
+    };
+}
+function releaseDirectory(layout, id) {
+    return (0,external_node_path_namespaceObject.join)(layout.releases, id);
+}
+/** The tool's files inside a release. */
+function releaseFiles(directory) {
+    const own = (0,external_node_path_namespaceObject.join)(directory, '.gapless');
+    return {
+        own,
+        info: (0,external_node_path_namespaceObject.join)(own, 'release.json'),
+        runtime: (0,external_node_path_namespaceObject.join)(own, 'runtime.json'),
+        manifest: (0,external_node_path_namespaceObject.join)(own, 'manifest.jsonl'),
+        verified: (0,external_node_path_namespaceObject.join)(own, 'verified.json'),
+        reported: (0,external_node_path_namespaceObject.join)(own, 'reported.json'),
+        launcher: (0,external_node_path_namespaceObject.join)(directory, LAUNCHER),
+    };
+}
+/** Makes the folders that a deploy needs. `.gapless` holds secrets and is the user's alone. */
+function makeFolders(layout) {
+    (0,external_node_fs_namespaceObject.mkdirSync)(layout.base, { recursive: true, mode: 0o755 });
+    (0,external_node_fs_namespaceObject.mkdirSync)(layout.releases, { recursive: true, mode: 0o755 });
+    const { own, incoming, workers, candidates, activations, lock } = layout;
+    for (const folder of [own, incoming, workers, candidates, activations, lock]) {
+        (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: 0o700 });
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/lock.js
+/**
+ * One activation per app at a time.
+ *
+ * A lock is a numbered file in `.gapless/lock`; the highest number holds. It names its holder by pid, start
+ * time and boot, so a lock whose process is gone is void by itself and nobody ever removes one by hand. To take
+ * over, a process creates the next number, which only one can; it never removes or replaces a live one.
+ */
+
+
+
+
+
+
+
+
+const holderGuard = object({
+    pid: count,
+    startTime: string,
+    bootId: string,
+    /** Who, for people: the run's URL or "an activation". */
+    owner: string,
+    /** The activation that it is held for, if for one. */
+    activation: nullable(string),
+    since: string,
+});
+const lock_POLL = 200;
+/**
+ * Takes the lock, waiting up to `timeoutMs` for its holder.
+ * @throws Failure `locked`, or `withdrawn` if it gave up
+ */
+async function takeLock(directory, owner, timeoutMs, { activation, onWait, giveUp } = {}) {
+    const deadline = performance.now() + timeoutMs;
+    let told = '';
+    for (;;) {
+        const taken = await tryLock(directory, owner, activation ?? null);
+        if ('release' in taken)
+            return taken;
+        if (taken.words !== told)
+            onWait?.(taken.words);
+        told = taken.words;
+        const itself = activation !== undefined && taken.activation === activation;
+        if (!itself && (await giveUp?.()))
+            throw withdrawn();
+        if (!itself && performance.now() >= deadline) {
+            throw new failure_Failure('locked', `another deploy of this app is still running: ${taken.words}`, {
+                remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
+            });
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(lock_POLL);
+    }
+}
+/** The run was cancelled before it had begun anything that cannot be taken back. */
+function withdrawn() {
+    return new failure_Failure('withdrawn', 'the run was cancelled before anything live was touched', {
+        remedy: 'Run it again.',
+    });
+}
+/** Who holds the lock, in words, or null. */
+async function lockHolder(directory) {
+    return (await currentHolder(directory))?.words ?? null;
+}
+/** The activation that the lock is held for by another process, or null. */
+async function lockedFor(directory) {
+    const holder = await currentHolder(directory);
+    return holder === null || holder.pid === process.pid ? null : holder.activation;
+}
+const beginner = { pid: 0, words: 'a deploy that has just begun', activation: null };
+/** @returns the lock, or who holds it */
+async function tryLock(directory, owner, activation) {
+    const highest = (await lockNumbers(directory)).at(-1) ?? 0;
+    const holder = highest > 0 ? await holderOf(directory, highest) : null;
+    if (holder !== null)
+        return holder;
+    const mine = highest + 1;
+    const content = JSON.stringify({
+        pid: process.pid,
+        startTime: process_identity_startTimeOf(process.pid) ?? '',
+        bootId: bootId(),
+        owner,
+        activation,
+        since: new Date().toISOString(),
+    });
+    if (!(await createNumber(directory, mine, content)))
+        return beginner;
+    // Someone who read the folder before an older lock was removed may have taken a lower number than the
+    // highest: only the highest counts.
+    const numbers = await lockNumbers(directory);
+    if (numbers.at(-1) !== mine) {
+        await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`), { force: true });
+        return beginner;
+    }
+    for (const old of numbers)
+        if (old < mine)
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${old}.json`), { force: true });
+    // An empty one names nobody, and needs no room on a full disk. Removed it could be taken for one that never was.
+    return { release: () => (0,promises_namespaceObject.truncate)((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`)) };
+}
+/** Creates the file whole or not at all, and only if it is not there. */
+async function createNumber(directory, number, content) {
+    const aside = (0,external_node_path_namespaceObject.join)(directory, `.${process.pid}-${number}`);
+    await (0,promises_namespaceObject.writeFile)(aside, content, { mode: 0o600 });
+    try {
+        await (0,promises_namespaceObject.link)(aside, (0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
+        return true;
+    }
+    catch (error) {
+        if (error.code === 'EEXIST')
+            return false;
+        throw error;
+    }
+    finally {
+        await (0,promises_namespaceObject.rm)(aside, { force: true });
+    }
+}
+async function lockNumbers(directory) {
+    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
+    return names
+        .flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? [])
+        .map(Number)
+        .sort((a, b) => a - b);
+}
+async function currentHolder(directory) {
+    const highest = (await lockNumbers(directory)).at(-1);
+    return highest === undefined ? null : holderOf(directory, highest);
+}
+/** The live holder, or null if the lock is released, void or gone. */
+async function holderOf(directory, number) {
+    const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
+    if (text === null)
+        return null;
+    const holder = readHolder(text);
+    if (holder === null)
+        return null;
+    const { pid, startTime, owner, since, activation } = holder;
+    if (holder.bootId !== bootId() || !isRunning(pid, startTime))
+        return null;
+    return { pid, words: `${owner}, since ${since} (process ${pid})`, activation };
+}
+/** Null where it is released, or a power cut lost the content: a lock is created whole, so its holder is gone. */
+function readHolder(text) {
+    try {
+        return parse(holderGuard, text, 'lock');
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/owner.js
+/** A file that says which process something belongs to, so that what the dead left behind is known as such. */
+
+
+
+
+
+
+const owner = object({ pid: count, startTime: string });
+/** Between two looks at whether a process has ended, in ms. */
+const PAUSE = 20;
+/** What a process gets to end by itself, in ms. */
+const owner_PATIENCE = 5000;
+/** Says that it is this process's, or another one's. */
+function writeOwner(file, pid = process.pid) {
+    return writeFileAtomic(file, JSON.stringify({ pid, startTime: process_identity_startTimeOf(pid) ?? '' }), 0o600);
+}
+/** Whether the owner lives; null where the file says nothing. */
+function ownerLives(file) {
+    const named = readOwner(file);
+    return named && isRunning(named.pid, named.startTime);
+}
+/** How long the owner has run, in ms; null where it has ended. */
+function ownerAge(file) {
+    const named = readOwner(file);
+    return named !== null && isRunning(named.pid, named.startTime) ? ageOf(named.startTime) : null;
+}
+/** Ends the owner, with all that it started, where it leads a group. */
+function killOwnersGroup(file) {
+    const named = readOwner(file);
+    if (named !== null && isRunning(named.pid, named.startTime))
+        signal(-named.pid, 'SIGKILL');
+}
+/**
+ * Waits until the owner has ended, which one whose connection was cut does by itself once it has worked off what
+ * had come; then ends it. This process is not waited for, nor one that hangs in the kernel: it does nothing more.
+ */
+async function endOwner(file) {
+    const named = readOwner(file);
+    if (named === null || named.pid === process.pid)
+        return;
+    for (let waited = 0; isRunning(named.pid, named.startTime) && waited < 2 * owner_PATIENCE; waited += PAUSE) {
+        if (waited >= owner_PATIENCE)
+            signal(named.pid, 'SIGKILL');
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(PAUSE);
+    }
+}
+function readOwner(file) {
+    try {
+        return parse(owner, (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'), 'owner');
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: external "node:module"
+const external_node_module_namespaceObject = require("node:module");
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = require("node:net");
+;// CONCATENATED MODULE: ./build/agent/pm2/daemon.js
+/**
+ * Which process is PM2's daemon: the one that has its socket. The pid file may name another: every daemon writes it as
+ * it starts, and one that finds the socket taken lives on, serving nobody (5.4 to 7).
+ */
+
+
+
+
+
+
+
+
+/** The daemon's pid, or null where none runs. @throws Failure `pm2-foreign` when it belongs to another user */
+async function daemonPid(home) {
+    const path = (0,external_node_path_namespaceObject.join)(home, 'rpc.sock');
+    const before = new Set(endsOf(path).map(({ inode }) => inode));
+    const connection = await reach(path);
+    if (connection === null)
+        return null;
+    try {
+        const holders = holdersOf(endsOf(path).filter(({ listens }) => listens));
+        // A socket file that was replaced leaves two that listen under one name. New connections tell them apart.
+        const holder = holders.length > 1 ? await accepting(path, before) : holders[0];
+        const pid = holder ?? namedIn(home);
+        if (pid !== null)
+            assertOwn(pid, home);
+        return pid;
+    }
+    finally {
+        connection.destroy();
+    }
+}
+/** The process that the pid file names, if it may be a daemon. */
+function namedIn(home) {
+    try {
+        const pid = Number.parseInt((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(home, 'pm2.pid'), 'utf8'), 10);
+        return Number.isInteger(pid) && process_identity_startTimeOf(pid) !== null && mayBeDaemon(pid) ? pid : null;
+    }
+    catch {
+        return null;
+    }
+}
+/** Whether a process was started as a daemon for this home, reachable or not. Of another user's nothing is known. */
+function isDaemonFor(pid, home) {
+    if (!/God Daemon|pm2[^ ]*\/lib\/Daemon\.js/.test(commandOf(pid)))
+        return false;
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`PM2_HOME=${home}`);
+    }
+    catch {
+        return false;
+    }
+}
+/**
+ * After a reboot the number in the file may be that of anything, of any user. A daemon names itself `PM2 v7.0.4: God
+ * Daemon` (5 to 7), unless it is given another title; then its program tells.
+ */
+function mayBeDaemon(pid) {
+    if (/pm2|god daemon/i.test(commandOf(pid)))
+        return true;
+    try {
+        return /\/(?:node|bun)[^/]*$/.test((0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`));
+    }
+    catch {
+        // Of another user's process only the name can be seen.
+        return false;
+    }
+}
+function assertOwn(pid, home) {
+    const { uid, username } = (0,external_node_os_namespaceObject.userInfo)();
+    const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? uid;
+    if (owner === uid)
+        return;
+    throw new failure_Failure('pm2-foreign', `the PM2 daemon in ${home} runs as user ${owner}, not as ${username} (${uid})`, {
+        remedy: 'The app runs as the SSH user: log in as the user that PM2 runs as, or give this one a PM2_HOME of its own.',
+    });
+}
+const NOBODY = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ENOTSOCK']);
+/** A connection to whoever listens, also one that was refused for other reasons than that nobody does; null: nobody. */
+function reach(path) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_namespaceObject.connect)(path);
+        socket.once('connect', () => resolve(socket));
+        socket.on('error', ({ code }) => resolve(NOBODY.has(code ?? '') ? null : socket));
+    });
+}
+/** The flag `SO_ACCEPTCON` in /proc/net/unix. */
+const LISTENS = 0x10000;
+/** The server's ends of a Unix socket: those that listen, and those of its connections. */
+function endsOf(path) {
+    let text;
+    try {
+        text = (0,external_node_fs_namespaceObject.readFileSync)('/proc/net/unix', 'utf8');
+    }
+    catch {
+        return [];
+    }
+    return text.split('\n').flatMap((line) => {
+        const [, flags = '', inode = '', bound = ''] = /^\S+ \S+ \S+ (\S+) \S+ \S+ +(\d+) (.*)$/.exec(line) ?? [];
+        return isSame(bound, path) ? [{ inode, listens: (Number.parseInt(flags, 16) & LISTENS) !== 0 }] : [];
+    });
+}
+/** The kernel has the path that the daemon was started with: the home may be reached through a link. */
+function isSame(bound, path) {
+    if (bound === path)
+        return true;
+    if (!bound.startsWith('/') || (0,external_node_path_namespaceObject.basename)(bound) !== (0,external_node_path_namespaceObject.basename)(path))
+        return false;
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(bound)) === (0,external_node_fs_namespaceObject.realpathSync)((0,external_node_path_namespaceObject.dirname)(path));
+    }
+    catch {
+        return false;
+    }
+}
+/** The processes that have these sockets open, as far as this user may look. */
+function holdersOf(ends) {
+    const wanted = new Set(ends.map(({ inode }) => `socket:[${inode}]`));
+    return wanted.size === 0 ? [] : pids().filter((pid) => filesOf(pid).some((file) => wanted.has(file)));
+}
+function filesOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(`/proc/${pid}/fd`).flatMap((name) => {
+            try {
+                return [(0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/fd/${name}`)];
+            }
+            catch {
+                return [];
+            }
+        });
+    }
+    catch {
+        return [];
+    }
+}
+/** How long a daemon may take to accept a connection, and how often that is looked for, in ms. */
+const ACCEPT = 1000;
+const daemon_LOOK = 20;
+/** The process that has accepted a connection since. @param before inodes of the ends that there were already */
+async function accepting(path, before) {
+    for (let waited = 0; waited < ACCEPT; waited += daemon_LOOK) {
+        const [pid] = holdersOf(endsOf(path).filter(({ inode, listens }) => !listens && !before.has(inode)));
+        if (pid !== undefined)
+            return pid;
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(daemon_LOOK);
+    }
+    return undefined;
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/daemon-start.js
+/**
+ * One start of PM2's daemon at a time: PM2 itself lets two who look at the same moment start one each, of which the
+ * second never answers whoever started it (5.4 to 7).
+ */
+
+
+
+
+
+
+
+
+
+/** Longer than another agent holds the lock, in ms. */
+const LOCK_TIMEOUT = 90_000;
+/** A daemon that was started and has no socket after this will not get it, in ms. */
+const START = 10_000;
+/** How long a killed process may take to end, in ms. */
+const END = 5000;
+const daemon_start_LOOK = 100;
+/** Runs `act`, which may start the daemon, while no other agent does. */
+async function startingAlone(home, act) {
+    const lock = await lockOf(home);
+    try {
+        await untilOthersStarted(home);
+        return await act();
+    }
+    finally {
+        await lock?.release().catch(() => undefined);
+    }
+}
+async function lockOf(home) {
+    const directory = (0,external_node_path_namespaceObject.join)(home, 'gapless-lock');
+    try {
+        await (0,promises_namespaceObject.mkdir)(directory, { recursive: true, mode: 0o700 });
+        return await takeLock(directory, 'a start of the PM2 daemon', LOCK_TIMEOUT);
+    }
+    catch (error) {
+        if (failure_Failure.from(error).code === 'locked') {
+            throw new failure_Failure('pm2-failed', `Another deploy is still starting the PM2 daemon in "${home}".`, {
+                remedy: 'Check whether `pm2 list` answers on the server, then deploy again.',
+            });
+        }
+        // On a full disk an app that is down matters more than a second daemon.
+        return null;
+    }
+}
+/** Somebody without this lock may be starting a daemon, such as `pm2 resurrect` after a reboot. */
+async function untilOthersStarted(home) {
+    const isStarting = (pid) => isDaemonFor(pid, home) && ageOf(process_identity_startTimeOf(pid) ?? '0') < START;
+    while ((await daemonPid(home)) === null && pids().some(isStarting))
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(daemon_start_LOOK);
+}
+/**
+ * Waits for PM2 to connect.
+ * @throws Failure `pm2-failed` when PM2 started a daemon for it, and another daemon has the socket; the new one is ended
+ */
+async function unlessMute(home, connected) {
+    let over = false;
+    const watch = async () => {
+        while (!over) {
+            await endMute(home);
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(daemon_start_LOOK);
+        }
+    };
+    try {
+        await Promise.race([connected, watch()]);
+    }
+    finally {
+        over = true;
+    }
+    await endMute(home);
+}
+async function endMute(home) {
+    const own = withDescendants([process.pid]).filter((pid) => isDaemonFor(pid, home));
+    const holder = own.length === 0 ? null : await daemonPid(home);
+    const mute = holder === null ? [] : own.filter((pid) => pid !== holder);
+    if (mute.length === 0)
+        return;
+    // Told to end, it would remove the pid file of the other one.
+    for (const pid of mute)
+        signal(pid, 'SIGKILL');
+    // The next try must not take one that is still ending for another.
+    for (let waited = 0; waited < END && mute.some((pid) => process_identity_startTimeOf(pid) !== null); waited += daemon_start_LOOK) {
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(daemon_start_LOOK);
+    }
+    throw new failure_Failure('pm2-failed', `Another PM2 daemon (process ${holder}) started at the same time.`, {
+        remedy: 'Deploy again.',
+    });
+}
+/** `pm2 kill`, systemd and others go by the pid file. */
+async function mendPidFile(home, daemon) {
+    if (namedIn(home) === daemon)
+        return;
+    await writeFileAtomic((0,external_node_path_namespaceObject.join)(home, 'pm2.pid'), String(daemon), 0o644).catch(() => undefined);
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/client.js
+/**
+ * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
+ * whatever happens (5, 6, 7), reload two workers at a time, and cost a second each.
+ */
+
+
+
+
+
+
+
+
+
+
+function pm2Home() {
+    return process.env['PM2_HOME'] ?? (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.homedir)(), '.pm2');
+}
+/** Connects to the user's daemon. @throws Failure `pm2-failed`, `pm2-foreign` */
+async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
+    // PM2 makes its sockets writable for the user's group (0775, 5.4 to 7), and whoever may write there commands the
+    // daemon. A folder that is there already may be shared on purpose.
+    (0,external_node_fs_namespaceObject.mkdirSync)(home, { recursive: true, mode: 0o700 });
+    // Read by PM2 when it is loaded.
+    process.env['PM2_HOME'] = home;
+    const client = (0,external_node_module_namespaceObject.createRequire)((0,external_node_path_namespaceObject.join)(installed.path, 'package.json'))(installed.path);
+    const attach = async () => {
+        for (let tries = 1;; tries += 1) {
+            try {
+                if (!mayStart && (await daemonPid(home)) === null)
+                    throw noDaemon(home);
+                const connected = promised('connect', (done) => client.connect(done));
+                const late = () => new failure_Failure('pm2-failed', 'the PM2 daemon did not answer');
+                await unlessMute(home, inTime(connected, CONNECT_TIMEOUT, late));
+                const pid = await daemonPid(home);
+                // One that is dying still takes connections, and never says a word.
+                if (pid === null)
+                    throw noDaemon(home);
+                if (mayStart)
+                    await mendPidFile(home, pid);
+                return { pid, startTime: process_identity_startTimeOf(pid) ?? '' };
+            }
+            catch (error) {
+                if (tries === CONNECT_TRIES)
+                    throw error;
+                client.disconnect();
+            }
+        }
+    };
+    const connect = () => (mayStart ? startingAlone(home, attach) : attach());
+    let daemon = await connect();
+    const lives = () => isRunning(daemon.pid, daemon.startTime);
+    /** A daemon that dies takes all workers with it and answers nothing more: the next call starts another. */
+    let reconnecting;
+    const reconnect = async () => {
+        client.disconnect();
+        daemon = await connect();
+    };
+    /** @param patience how long the daemon may take for it, in ms */
+    const ask = async (what, patience, call) => {
+        if (reconnecting !== undefined || !lives()) {
+            // Once for all that ask at the same time, or each would start a daemon.
+            reconnecting ??= reconnect().finally(() => (reconnecting = undefined));
+            await reconnecting;
+        }
+        const answer = whileItLives(promised(what, call), lives);
+        return inTime(answer, patience, () => isStuck(what, patience, daemon.pid));
+    };
+    const remote = (method, parameters, patience = client_PATIENCE) => ask(method, patience, (done) => client.Client.executeRemote(method, parameters, done));
+    /** What starts or ends workers answers when they have: each as late as the options it has or had allow. */
+    let longest = 0;
+    const slow = (...options) => {
+        longest = Math.max(longest, ...options.map(timeouts));
+        return longest + client_PATIENCE;
+    };
+    const all = async () => {
+        const processes = await remote('getMonitorData', {});
+        if (!Array.isArray(processes))
+            throw new failure_Failure('pm2-failed', 'PM2 answered with something else than a list');
+        return processes.flatMap((raw) => (raw?.pm2_env ? [toProcess(raw)] : []));
+    };
+    return {
+        all,
+        async list(name) {
+            const found = (await all()).filter((process) => process.name === name);
+            slow(...found.map(({ definition }) => definition));
+            return found;
+        },
+        async start({ name, script, cwd, options }) {
+            const { max_memory_restart, node_args, ...rest } = options;
+            await ask('start', slow(options), (done) => client.start({
+                name,
+                // PM2 takes a script with a space in it for a command line, and hands it to bash (seen in 5.4 to 7.0.4).
+                script: (0,external_node_path_namespaceObject.relative)(cwd, script),
+                cwd,
+                ...rest,
+                node_args: [...node_args],
+                ...(max_memory_restart === null ? {} : { max_memory_restart }),
+                exec_mode: 'cluster',
+                instances: 1,
+                // Asking git about a release's folder is of no use and costs a process (PM2's `vizion`).
+                vizion: false,
+                env: {},
+            }, done));
+        },
+        duplicate: async (id) => void (await remote('duplicateProcessId', id, slow())),
+        reload: async (id, options) => void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
+        // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 hide it from their list).
+        isReplacing: (id) => remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(() => true, (error) => {
+            const { message } = error;
+            // Without a word of PM2's own nothing is known.
+            if (!message.startsWith(REFUSED))
+                throw error;
+            return !/id unknown/.test(message);
+        }),
+        restart: async (id, options) => void (await remote('restartProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
+        stop: async (id) => void (await remote('stopProcessId', id, slow())),
+        remove: async (id) => void (await remote('deleteProcessId', id, slow())),
+        revive: async ({ definition }) => {
+            const { instances: _, pm_id: __, ...rest } = definition;
+            await remote('prepare', rest, slow(definition));
+        },
+        async save() {
+            const processes = (await remote('getMonitorData', {}));
+            const dump = processes.flatMap(({ pm2_env = {} }) => {
+                const { instances: _, pm_id: __, prev_restart_delay: ___, ...rest } = pm2_env;
+                // One that is leaving would be started at the next boot: PM2 leaves only what is `stopped` (5.4 to 7).
+                return rest['pmx_module'] || rest['status'] === 'stopping' ? [] : [rest];
+            });
+            if (dump.length === 0)
+                throw new failure_Failure('pm2-failed', 'PM2 has no process to save');
+            await writeFileAtomic((0,external_node_path_namespaceObject.join)(home, 'dump.pm2'), JSON.stringify(dump, null, 2), 0o600);
+        },
+        close: () => client.disconnect(),
+    };
+}
+/** Whether PM2 started the process with these options for the process itself. */
+function runsUnder({ definition }, { node_args, max_memory_restart }) {
+    const { node_args: kept = [], max_memory_restart: limit = null } = definition;
+    return JSON.stringify(kept) === JSON.stringify(node_args) && limit === max_memory_restart;
+}
+/** PM2 removes an option whose new value is the text "null" (`Utility.extendMix`, seen in 5.4 to 7). */
+function toConf(options) {
+    return { ...options, max_memory_restart: options.max_memory_restart ?? 'null' };
+}
+const client_LOOK = 500;
+/** A daemon takes a second or two to start, in ms. */
+const CONNECT_TIMEOUT = 20_000;
+const CONNECT_TRIES = 3;
+/** A daemon that has nothing to wait for answers at once, and a busy one within this, in ms. */
+const client_PATIENCE = 30_000;
+/** How long PM2 may wait for a worker to be ready, and then for another to leave, in ms. Its own defaults are less. */
+function timeouts({ listen_timeout, kill_timeout }) {
+    // Of other people's processes it may be anything; Node takes no timer of more than 2^31 ms.
+    const number = (value) => (typeof value === 'number' && value > 0 ? Math.min(value, 2 ** 29) : 0);
+    return number(listen_timeout) + number(kill_timeout);
+}
+function noDaemon(home) {
+    return new failure_Failure('pm2-failed', `No running PM2 daemon was found in "${home}".`, {
+        remedy: 'Check `pm2 list` on the server, then deploy again.',
+    });
+}
+/** One that lives and says nothing, stopped or in an endless loop, would hold an activation, and with it its lock. */
+function isStuck(what, patience, daemon) {
+    const message = `the PM2 daemon (process ${daemon}) runs, but has not answered to ${what} in ${patience / 1000} s`;
+    return new failure_Failure('pm2-failed', message, {
+        remedy: 'See whether `pm2 list` answers on the server. If it does not, end that process with `kill -9`, which stops all ' +
+            'apps of this user, start them again with `pm2 resurrect`, and deploy again.',
+    });
+}
+/** Settles as `answer` does, or fails with what `late` says. */
+function inTime(answer, timeoutMs, late) {
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(late()), timeoutMs);
+        answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+}
+/** Settles as `answer` does, or fails once `lives` says no: a dead daemon's answer never comes. */
+function whileItLives(answer, lives) {
+    return new Promise((resolve, reject) => {
+        const timer = setInterval(() => {
+            if (lives())
+                return;
+            clearInterval(timer);
+            reject(new failure_Failure('pm2-failed', 'the PM2 daemon ended in the middle of a request'));
+        }, client_LOOK);
+        answer.then(resolve, reject).finally(() => clearInterval(timer));
+    });
+}
+const REFUSED = 'PM2 refused to';
+function promised(what, call) {
+    return new Promise((resolve, reject) => {
+        call((error, result) => {
+            if (error === null || error === undefined)
+                resolve(result);
+            else
+                reject(new failure_Failure('pm2-failed', `${REFUSED} ${what}: ${messageOf(error)}`));
+        });
+    });
+}
+function messageOf(error) {
+    const source = Array.isArray(error) ? error[0] : error;
+    if (source instanceof Error)
+        return source.message;
+    const { message, msg } = (source ?? {});
+    return String(message ?? msg ?? source);
+}
+function toProcess(raw) {
+    const env = raw.pm2_env ?? {};
+    const text = (name) => (typeof env[name] === 'string' ? env[name] : '');
+    // What is neither has a conversion of its own, which may throw.
+    const number = (value) => typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN;
+    return {
+        id: number(raw.pm_id ?? env['pm_id']),
+        name: text('name'),
+        pid: raw.pid ?? 0,
+        status: text('status') || 'unknown',
+        restarts: number(env['restart_time'] ?? 0),
+        memoryBytes: raw.monit?.memory ?? 0,
+        script: text('pm_exec_path'),
+        cwd: text('pm_cwd'),
+        mode: text('exec_mode'),
+        errorLog: text('pm_err_log_path'),
+        outLog: text('pm_out_log_path'),
+        definition: env,
+    };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/port-lock.js
+/**
+ * One activation per port at a time. To look whether a port is free and to open it are two steps, minutes apart, and the
+ * lock of an app keeps no other app out in between. It lies in PM2's home, since the daemon there would hand one socket to
+ * both; beyond it the kernel gives a port to one process alone.
+ */
+
+
+
+
+/** @throws Failure `locked`, or `withdrawn` if it gave up */
+async function takePort(pm2Home, port, owner, timeoutMs, waiting = {}) {
+    const directory = (0,external_node_path_namespaceObject.join)(pm2Home, 'gapless', `port-${port}`);
+    await (0,promises_namespaceObject.mkdir)(directory, { recursive: true, mode: 0o700 });
+    return takeLock(directory, owner, timeoutMs, waiting).catch((error) => {
+        const failure = failure_Failure.from(error);
+        if (failure.code !== 'locked')
+            throw error;
+        throw failure.reworded(`Another app is being deployed to port ${port}.`, {
+            remedy: 'Set another `app-port` for one of the two apps, or run the deploy again.',
+        });
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/manifest-lines.js
+/** Cuts text into its lines, at the line feed alone: names may hold whatever else ends lines elsewhere. */
+
+/** Far more than the longest path takes, in bytes. */
+const LONGEST = 256 * 1024;
+async function* readLines(source) {
+    let begun = Buffer.alloc(0);
+    for await (const chunk of source) {
+        const bytes = begun.length === 0 ? chunk : Buffer.concat([begun, chunk]);
+        let from = 0;
+        for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, from)) {
+            if (end > from)
+                yield bytes.toString('utf8', from, end);
+            from = end + 1;
+        }
+        begun = bytes.subarray(from);
+        if (begun.length > LONGEST)
+            throw new failure_Failure('malformed-message', 'a line of the manifest has no end');
+    }
+    if (begun.length > 0)
+        yield begun.toString('utf8');
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/manifest-file.js
+/** A release's manifest on disk, one entry a line. */
+
+
+
+
+/** @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link: it would be elsewhere */
+async function* readManifest(file) {
+    const input = (0,external_node_fs_namespaceObject.createReadStream)(file);
+    const links = new Set();
+    try {
+        for await (const line of readLines(input)) {
+            const entry = parseStored(line);
+            assertNotBelow(links, entry.path);
+            if (entry.kind === 'link')
+                links.add(entry.path);
+            yield entry;
+        }
+    }
+    finally {
+        input.destroy();
+    }
+}
+function assertNotBelow(links, path) {
+    for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1)) {
+        if (!links.has(path.slice(0, end)))
+            continue;
+        throw new failure_Failure('unsafe-path', `the manifest names a path below a link: ${JSON.stringify(path)}`);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/releases.js
+/** The releases on the server: which there are, which is live, what each is. */
+
+
+
+
+
+
+
+
+/** Ids of the releases, oldest first. Only complete releases ever stand in `releases`. */
+async function releaseIds(layout) {
+    const names = await takenIds(layout);
+    const ours = await Promise.all(names.map((name) => isRelease(layout, name)));
+    return names.filter((_, index) => ours[index]);
+}
+/** What in `releases` is named like a release, oldest first, whoever put it there. */
+async function takenIds(layout) {
+    const names = await (0,promises_namespaceObject.readdir)(layout.releases).catch(() => []);
+    return names.filter((name) => RELEASE_ID.test(name)).sort();
+}
+/** By its papers: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
+async function isRelease(layout, id) {
+    return RELEASE_ID.test(id) && exists(releaseFiles(releaseDirectory(layout, id)).info);
+}
+/**
+ * The release that `current` points at, or null.
+ * @throws Failure `current-not-a-link` when something else stands in its place
+ */
+async function liveRelease(layout) {
+    const stat = await (0,promises_namespaceObject.lstat)(layout.current).catch(() => null);
+    if (stat !== null && !stat.isSymbolicLink()) {
+        throw new failure_Failure('current-not-a-link', `${layout.current} is not a symbolic link`, {
+            remedy: 'It was not made by Gapless and is left as it is: move it away, or set `path` to another folder.',
+        });
+    }
+    const [target, releases] = await Promise.all([layout.current, layout.releases].map(realPath));
+    if (!target || (0,external_node_path_namespaceObject.dirname)(target) !== releases)
+        return null;
+    const id = (0,external_node_path_namespaceObject.basename)(target);
+    return (await isRelease(layout, id)) ? id : null;
+}
+/** Where `current` points, as the link says it, if that is there and no release of this app; else null. */
+async function foreignCurrent(layout) {
+    const isForeign = (await liveRelease(layout)) === null && (await realPath(layout.current)) !== null;
+    return isForeign ? linkTarget(layout.current) : null;
+}
+function realPath(path) {
+    return (0,promises_namespaceObject.realpath)(path).catch(() => null);
+}
+/** Makes the link for `pointCurrentAt` beforehand: then it needs no room on the disk, only a rename. */
+async function prepareLink(layout, id) {
+    // Relative, so that the app's folder can be moved as a whole.
+    const target = (0,external_node_path_namespaceObject.join)('releases', id);
+    const link = preparedLink(layout, id);
+    if ((await linkTarget(link).catch(() => null)) === target)
+        return;
+    await (0,promises_namespaceObject.rm)(link, { recursive: true, force: true });
+    await (0,promises_namespaceObject.symlink)(target, link);
+}
+/** Points `current` at a release in one atomic step: there is no moment without it. */
+async function pointCurrentAt(layout, id) {
+    await liveRelease(layout);
+    await prepareLink(layout, id);
+    await renameToCurrent(layout, preparedLink(layout, id));
+}
+/** Makes `current` the link that it was before. @param target as the link said it */
+async function pointCurrentBack(layout, target) {
+    const link = preparedLink(layout, 'before');
+    await (0,promises_namespaceObject.rm)(link, { recursive: true, force: true });
+    await (0,promises_namespaceObject.symlink)(target, link);
+    await renameToCurrent(layout, link);
+}
+async function renameToCurrent(layout, link) {
+    await (0,promises_namespaceObject.rename)(link, layout.current);
+    await syncFolder(layout.base);
+}
+async function dropPreparedLinks(layout) {
+    for (const name of await (0,promises_namespaceObject.readdir)(layout.own)) {
+        if (name.startsWith(PREPARED))
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(layout.own, name), { force: true });
+    }
+}
+const PREPARED = 'current-to-';
+function preparedLink(layout, id) {
+    return (0,external_node_path_namespaceObject.join)(layout.own, PREPARED + id);
+}
+async function readInfo(layout, id) {
+    const { info } = releaseFiles(releaseDirectory(layout, id));
+    const text = await readIfThere(info);
+    if (text === null)
+        throw new failure_Failure('release-damaged', `release ${id} is damaged: ${info} is missing`);
+    return parse(releaseInfo, text, info);
+}
+async function readRuntime(layout, id) {
+    const file = releaseFiles(releaseDirectory(layout, id)).runtime;
+    const text = await readIfThere(file);
+    if (text === null)
+        throw new failure_Failure('release-damaged', `release ${id} is damaged: ${file} is missing`);
+    return parse(runtime, text, file);
+}
+/** What is known of the release since it was shown to serve, or null if it never was. */
+async function verificationOf(layout, id) {
+    const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified);
+    if (text === null)
+        return null;
+    const found = parse(verification, text, 'verified.json');
+    // Version 0.1 kept when a release served last, and nothing of rollbacks: then ids alone tell which came first.
+    return found.kind === null ? { ...found, activatedAt: timeOf(id) } : found;
+}
+/** The time that an id names, as an ISO time. */
+function timeOf(id) {
+    return id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6.000Z');
+}
+/** When the release was first shown to serve, as an ISO time, or null if it never was. */
+async function activatedAt(layout, id) {
+    return (await verificationOf(layout, id))?.activatedAt ?? null;
+}
+/** Takes back that a release was shown to serve: it was, and then it was rejected. */
+async function markRejected(layout, id) {
+    await (0,promises_namespaceObject.rm)(releaseFiles(releaseDirectory(layout, id)).verified, { force: true });
+}
+async function listReleases(layout) {
+    const live = await liveRelease(layout);
+    const ids = await releaseIds(layout);
+    return Promise.all(ids.map(async (id) => {
+        const verified = await verificationOf(layout, id).catch(() => null);
+        return {
+            id,
+            live: id === live,
+            activatedAt: verified?.activatedAt ?? null,
+            left: (verified?.leftBy ?? null) !== null,
+            info: await readInfo(layout, id).catch(() => null),
+            bytes: await contentBytes(layout, id),
+        };
+    }));
+}
+async function contentBytes(layout, id) {
+    let bytes = 0;
+    try {
+        for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+            if (entry.kind === 'file')
+                bytes += entry.size;
+        }
+    }
+    catch {
+        // A damaged release has no size to tell; the audit names the damage.
+    }
+    return bytes;
+}
+/** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. @throws Failure `unknown-release` */
+async function removeRelease(layout, id) {
+    if (!(await isRelease(layout, id))) {
+        throw new failure_Failure('unknown-release', `"${releaseDirectory(layout, id)}" is not a release of Gapless.`, {
+            remedy: 'Leave it to the tool that made it, or remove it by hand.',
+        });
+    }
+    const grave = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.removed`);
+    await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
+    await (0,promises_namespaceObject.mkdir)(layout.incoming, { recursive: true, mode: 0o700 });
+    await (0,promises_namespaceObject.rename)(releaseDirectory(layout, id), grave);
+    await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
+}
+
+;// CONCATENATED MODULE: ./build/worker/worker-record.js
+/** What a worker says about itself; the agent and the launcher agree on it here. */
+
+const workerRecord = object({
+    pid: count,
+    /** Tells the process from a later one of the same pid: see process-identity.ts. */
+    startTime: string,
+    release: string,
+    candidate: guards_boolean,
+    /** `open` takes traffic; `draining` finishes what is inside; `halted` waits to be stopped. */
+    phase: oneOf('booting', 'halted', 'proving', 'open', 'draining'),
+    /** Private port on 127.0.0.1 where this process alone answers; 0 until the app listens. */
+    port: count,
+    /** The public port, once open. */
+    doorPort: count,
+    /** When it closes its door at the latest, of since-boot.ts; null: nobody has told it to leave. */
+    leavesAt: nullable(count),
+    /** The last answer to the launcher's own question, or what went wrong. */
+    detail: string,
+    excerpt: string,
+    /** Ports that were taken, in place of which the app got free ones; null from a launcher that does not tell. */
+    movedPorts: nullable(list(count)),
+});
+
+;// CONCATENATED MODULE: ./build/agent/pm2/workers.js
+/** What the app's workers say of themselves, proven against the kernel. */
+
+
+
+
+
+
+/** The records of the processes that live. */
+async function readWorkers(directory) {
+    const found = await Promise.all((await pidsIn(directory)).map((pid) => readWorker(directory, pid)));
+    return found.filter((worker) => worker !== null);
+}
+/** Removes what processes that are dead have left behind. */
+async function removeDeadWorkers(directory) {
+    for (const pid of await pidsIn(directory)) {
+        if ((await readWorker(directory, pid)) === null)
+            await (0,promises_namespaceObject.rm)(fileOf(directory, pid), { force: true });
+    }
+}
+async function pidsIn(directory) {
+    const names = await (0,promises_namespaceObject.readdir)(directory).catch(() => []);
+    return names.flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? []).map(Number);
+}
+function fileOf(directory, pid) {
+    return (0,external_node_path_namespaceObject.join)(directory, `${pid}.json`);
+}
+/** The record of a living process, or null. */
+async function readWorker(directory, pid) {
+    const text = await readIfThere(fileOf(directory, pid));
+    if (text === null)
+        return null;
+    try {
+        const worker = parse(workerRecord, text, 'worker record');
+        return isRunning(worker.pid, worker.startTime) ? worker : null;
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/serving.js
+/** Which release takes the traffic, asked of the workers' own records. */
+
+
+/**
+ * Null where no worker takes traffic, or where they do for more than one release. While an activation is under way,
+ * or waits to be taken up, both may: then it is the one before. PM2's list would not do here, as it hides the workers that it is
+ * replacing (`_old_…`, 5.4 to 7), and they serve.
+ */
+async function servingRelease(layout) {
+    const workers = await readWorkers(layout.workers);
+    const open = new Set(workers.flatMap(({ candidate, phase, release }) => (!candidate && phase === 'open' ? [release] : [])));
+    const trial = lastActivation(layout.base)?.target;
+    if (open.size > 1 && trial !== undefined)
+        open.delete(trial);
+    return open.size === 1 ? [...open][0] : null;
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/sockets.js
+/** Which TCP sockets listen on this machine, and who holds them. */
+
+
+/** The kernel's word for a listening socket in /proc/net/tcp. */
+const LISTEN = '0A';
+function listeningSockets() {
+    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
+        try {
+            return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
+        }
+        catch {
+            return [];
+        }
+    });
+    return lines.flatMap((line) => {
+        const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+        const [host = '', port = ''] = local.split(':');
+        return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : [];
+    });
+}
+/** @param pid of a process of this user's: nobody else's sockets can be seen */
+function heldBy(pid, sockets) {
+    const inodes = new Set(inodesOf(pid));
+    return sockets.filter(({ inode }) => inodes.has(inode));
+}
+const EVERYWHERE = new Set(['0.0.0.0', '::']);
+function isEverywhere(host) {
+    return EVERYWHERE.has(host);
+}
+function formatAddress({ host, port }) {
+    return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+/** An address that reaches a server which listens on all of them. */
+function reachable(host) {
+    if (host === '0.0.0.0')
+        return '127.0.0.1';
+    return host === '::' ? '::1' : host;
+}
+/** How long a server of this machine may take to accept a connection, in ms. */
+const sockets_ACCEPT = 2000;
+function acceptsConnections({ host, port }) {
+    return new Promise((resolve) => {
+        const socket = (0,external_node_net_namespaceObject.connect)({ host: reachable(host), port, timeout: sockets_ACCEPT });
+        const end = (accepted) => {
+            socket.destroy();
+            resolve(accepted);
+        };
+        socket.once('connect', () => end(true));
+        socket.once('timeout', () => end(false));
+        socket.once('error', () => end(false));
+    });
+}
+function inodesOf(pid) {
+    try {
+        const folder = `/proc/${pid}/fd`;
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
+            const inode = /^socket:\[(\d+)\]$/.exec(readlinkIfThere(`${folder}/${name}`))?.[1];
+            return inode ?? [];
+        });
+    }
+    catch {
+        return [];
+    }
+}
+function readlinkIfThere(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(path);
+    }
+    catch {
+        return '';
+    }
+}
+/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
+function toText(hex) {
+    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
+    const tail = bytes.slice(-4).join('.');
+    if (bytes.length === 4)
+        return tail;
+    const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
+    if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
+        return tail;
+    // A URL has the short form of an address of 128 bits.
+    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/apps.js
+/** The apps that PM2 runs for this user: which of them Gapless deployed, from where, and where they listen. */
+
+
+
+
+
+
+
+/** What PM2 starts of every app that Gapless deployed, below the app's folder. */
+const PROGRAM = `/current/${LAUNCHER}`;
+/** The folder that Gapless deployed the app to, as PM2 has it; null where somebody else started it. */
+function folderOf({ script }) {
+    return script.endsWith(PROGRAM) ? script.slice(0, -PROGRAM.length) : null;
+}
+/** Whether two paths lead to one folder. One that is not there is itself. */
+function isSameFolder(one, other) {
+    return one === other || (apps_realPath(one) ?? one) === (apps_realPath(other) ?? other);
+}
+function apps_realPath(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)(path);
+    }
+    catch {
+        return null;
+    }
+}
+/** Where the workers of all apps that Gapless deployed take traffic. */
+async function openDoors(processes) {
+    const apps = new Map();
+    for (const process of processes) {
+        const folder = folderOf(process);
+        if (folder !== null)
+            apps.set(folder, process.name);
+    }
+    const doors = [...apps].map(async ([folder, name]) => {
+        const layout = layoutOf(folder);
+        const workers = (await readWorkers(layout.workers)).filter(({ candidate, phase, doorPort }) => !candidate && phase === 'open' && doorPort > 0);
+        return Promise.all(workers.map(async ({ release, doorPort }) => {
+            const runtime = await readRuntime(layout, release).catch(() => null);
+            // Unknown is everywhere: to refuse what might work does less harm.
+            return { name, folder, host: runtime?.host ?? '0.0.0.0', port: doorPort };
+        }));
+    });
+    return (await Promise.all(doors)).flat();
+}
+function isRunningUnder({ status }) {
+    return status === 'online' || status === 'launching';
+}
+/**
+ * Where processes listen that Gapless did not start; empty where that cannot be told.
+ * @param all of PM2's processes, and its daemon, which listens for everything in cluster mode
+ */
+async function addressesOf(processes, { all, daemon }) {
+    const sockets = listeningSockets();
+    const running = processes.filter(isRunningUnder);
+    const pids = withDescendants(running.map(({ pid }) => pid).filter((pid) => pid > 0));
+    const own = pids.flatMap((pid) => heldBy(pid, sockets));
+    const clustered = running.filter(({ mode }) => mode === 'cluster_mode');
+    if (clustered.length === 0 || daemon === null)
+        return own.map(toAddress);
+    const doors = await openDoors(all);
+    const shared = heldBy(daemon, sockets).filter(({ port }) => !doors.some((door) => door.port === port));
+    const named = shared.filter(({ port }) => clustered.some((process) => portOf(process) === port));
+    const alone = !all.some((other) => other.mode === 'cluster_mode' &&
+        isRunningUnder(other) &&
+        folderOf(other) === null &&
+        !processes.some(({ id }) => id === other.id));
+    return [...own, ...(named.length > 0 ? named : alone ? shared : [])].map(toAddress);
+}
+function toAddress({ host, port }) {
+    return { host, port };
+}
+/** What its environment says, where PM2 started it with one. */
+function portOf({ definition }) {
+    const { env, PORT } = definition;
+    const port = Number(env?.PORT ?? PORT);
+    return Number.isInteger(port) ? port : null;
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/app-name.js
+/** Whether the app's name in PM2 and the app's folder belong to each other, and to no other app. */
+
+
+
+/**
+ * Two apps of one name, such as a staging and a production of one repository on one server, would take each other's
+ * place. What is started in any other way is replaced: nobody else deploys it. So is what a folder left behind that
+ * is gone or has another path by now.
+ * @throws Failure `app-name-taken`
+ */
+function assertNameIsOurs(layout, processes) {
+    for (const process of processes) {
+        const folder = folderOf(process);
+        if (folder === null || isSameFolder(folder, layout.base) || apps_realPath(folder) === null)
+            continue;
+        throw new failure_Failure('app-name-taken', `PM2 runs an app of this name from ${folder}, which Gapless deployed`, {
+            remedy: 'Give one of the two another `app-name`. If the other one is not wanted any more, `pm2 delete` it on the server.',
+        });
+    }
+}
+/**
+ * Two names on one folder would take each other's release, and each other's place at the door. An app that was renamed
+ * looks exactly alike, so that nothing is taken over: whoever renamed it says so.
+ * @param all of PM2's processes
+ * @throws Failure `path-taken`
+ */
+async function assertFolderIsOurs(layout, appName, all) {
+    const others = all.filter(({ name }) => name !== appName);
+    const other = others.find((process) => {
+        const folder = folderOf(process);
+        return folder !== null && isSameFolder(folder, layout.base);
+    });
+    if (other !== undefined) {
+        throw new failure_Failure('path-taken', `PM2 runs the app "${other.name}" from "${layout.base}", and this run is for "${appName}".`, {
+            remedy: `Give each app its own \`path\`. If "${other.name}" is this app under its former name, ` +
+                `set \`app-name: ${other.name}\`.`,
+        });
+    }
+    if ((await foreignCurrent(layout)) === null)
+        return;
+    const user = others.find((process) => runsThrough(layout.current, process));
+    if (user === undefined)
+        return;
+    throw new failure_Failure('path-taken', `PM2 runs the app "${user.name}" from "${layout.current}", which this run would replace.`, {
+        remedy: `Set another \`path\`. If "${user.name}" is the app that is to be replaced, set \`app-name: ${user.name}\`.`,
+    });
+}
+function runsThrough(link, { script, cwd }) {
+    return [script, cwd].some((path) => path === link || path.startsWith(`${link}/`));
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/port.js
+/** Whether the app's port is free for it: found out before anything live is touched. */
+
+
+
+
+
+
+/** @throws Failure `port-taken` or `port-forbidden` */
+async function assertPortIsOurs(host, port, users) {
+    const error = await tryListen(host, port);
+    if (error === null)
+        return;
+    if (error.code === 'EACCES') {
+        throw new failure_Failure('port-forbidden', `the user may not listen on port ${port}`, {
+            remedy: 'Use an `app-port` above 1023 behind a reverse proxy.',
+        });
+    }
+    if (error.code === 'EADDRNOTAVAIL') {
+        throw new failure_Failure('port-taken', `${host} is not an address of the server`, {
+            remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
+        });
+    }
+    if (error.code !== 'EADDRINUSE')
+        throw error;
+    const sockets = listeningSockets().filter((socket) => socket.port === port);
+    const holds = (pid) => heldBy(pid, sockets).length > 0;
+    if (ownersOf(port, users).some(holds))
+        return;
+    const pid = pids().find(holds);
+    if (pid === undefined && (await comesFree(host, port)))
+        return;
+    throw portTaken(`${host}:${port}`, port, pid);
+}
+/** How long a process that ends may hold its sockets after nobody can see it any more, in ms. */
+const LAST_BREATH = 2000;
+async function comesFree(host, port) {
+    const deadline = performance.now() + LAST_BREATH;
+    while (performance.now() < deadline) {
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(100);
+        if ((await tryListen(host, port)) === null)
+            return true;
+    }
+    return false;
+}
+/**
+ * To a second app PM2's daemon hands the same socket, and visitors would get the one or the other (PM2 5 to 7).
+ * @param base the app's folder
+ * @throws Failure `port-taken` where another app of Gapless's has its door there
+ */
+async function assertNoOtherDoor(base, address, all) {
+    const doors = await openDoors(all);
+    const other = doors.find((door) => clashes(door, address) && !isSameFolder(door.folder, base));
+    if (other === undefined)
+        return;
+    const { name, folder } = other;
+    throw new failure_Failure('port-taken', `The app "${name}" in "${folder}" listens on ${formatAddress(other)} already.`, {
+        remedy: `Set another \`app-port\` for one of the two apps. If "${name}" is this app under its former name, ` +
+            `set \`app-name: ${name}\` and its \`path\`; if nobody needs it, run \`pm2 delete ${name}\` on the server.`,
+    });
+}
+/** Whether the kernel gives both to nobody but one. */
+function clashes(one, other) {
+    const overlap = one.host === other.host || isEverywhere(one.host) || isEverywhere(other.host);
+    return one.port === other.port && overlap;
+}
+/**
+ * The kernel gives a port of all addresses to nobody as long as somebody has it on one of them, and the other way
+ * round: the old workers have it until the new ones serve.
+ * @throws Failure `port-taken`
+ */
+function assertMayMove(from, to) {
+    if (from.host === to.host || !clashes(from, to))
+        return;
+    throw new failure_Failure('port-taken', `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`, { remedy: 'Change `app-port` together with `app-host`, and what stands in front of the app with them.' });
+}
+/**
+ * Whoever leads to the app, such as a proxy, would find nobody where it was, though the deploy is a good one.
+ * @param from where the app listens now; empty where that is not known
+ * @throws Failure `address-differs` unless the run names the new address itself
+ */
+function assertMoveIsMeant(from, to, said) {
+    const [first] = from;
+    if (first === undefined || from.some((address) => takesOver(to, address)))
+        return;
+    const samePort = from.some(({ port }) => port === to.port);
+    if (said.port === to.port || (samePort && said.host === to.host))
+        return;
+    const now = [...new Set(from.map(formatAddress))].join(', ');
+    throw new failure_Failure('address-differs', `The app listens on ${now} now, and the release would listen on ${formatAddress(to)}.`, {
+        remedy: `To move the app, set \`app-port: ${to.port}\` and point the proxy there. ` +
+            `To keep its address, deploy with \`app-port: ${first.port}\` and \`app-host: ${first.host}\`.`,
+    });
+}
+function takesOver(to, { host, port }) {
+    return port === to.port && (host === to.host || isEverywhere(to.host));
+}
+/** Who it is, as far as this user may see. */
+function portTaken(address, port, pid) {
+    const command = pid === undefined ? '' : commandOf(pid);
+    const [daemon, daemonHome] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? [];
+    // Not the arguments: they may hold a secret of somebody's.
+    const who = pid === undefined ? 'another process' : `another process (${pid}, ${daemon ?? command.split(' ')[0]})`;
+    const remedy = daemonHome === undefined
+        ? `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`
+        : `It is the PM2 daemon of ${daemonHome}, for another app or under another PM2_HOME than this session’s. ` +
+            'Set another `app-port`, or stop the app that it runs there.';
+    return new failure_Failure('port-taken', `${who} listens on ${address} already`, { remedy });
+}
+/**
+ * The daemon counts only where it holds this very port for this app: to a second app it would simply hand the same
+ * socket, and visitors would get the one or the other (PM2 5 to 7).
+ */
+function ownersOf(port, { processes, records, daemon, addresses }) {
+    const running = processes.filter(({ status }) => status === 'online' || status === 'launching');
+    const recordOf = (pid) => records.find((record) => record.pid === pid);
+    const throughDaemon = records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
+        // Started by somebody else, and as far as anybody knows it listens there.
+        (running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined) &&
+            (addresses.length === 0 || addresses.some((address) => address.port === port)));
+    // `pm2 start npm -- start` and the like: what listens was started by PM2's process, and ends with it.
+    const own = withDescendants(running.map(({ pid }) => pid));
+    return [...own, ...(throughDaemon && daemon !== null ? [daemon] : [])];
+}
+function tryListen(host, port) {
+    return new Promise((resolve) => {
+        const server = (0,external_node_net_namespaceObject.createServer)();
+        server.once('error', (error) => resolve(error));
+        server.listen({ host, port }, () => server.close(() => resolve(null)));
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/claims.js
+
+
+
+
+/** @returns one check for each thing that is claimed: it throws where another app has that */
+function checksOf({ layout, appName, address, said }, { all, daemon }) {
+    const processes = all.filter(({ name }) => name === appName);
+    const foreign = processes.filter((process) => folderOf(process) === null);
+    const foreignAddresses = () => addressesOf(foreign, { all, daemon });
+    return [
+        async () => assertNameIsOurs(layout, processes),
+        () => assertFolderIsOurs(layout, appName, all),
+        async () => {
+            if (said === null)
+                return;
+            const doors = await openDoors(processes);
+            const now = doors.length > 0 ? doors : await foreignAddresses();
+            assertMoveIsMeant(now, address, said);
+        },
+        async () => {
+            await assertNoOtherDoor(layout.base, address, all);
+            const records = await readWorkers(layout.workers);
+            const users = { processes, records, daemon, addresses: await foreignAddresses() };
+            await assertPortIsOurs(address.host, address.port, users);
+        },
+    ];
+}
+/** @throws Failure `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */
+async function assertClaims(claim, running) {
+    for (const check of checksOf(claim, running))
+        await check();
+}
+
+;// CONCATENATED MODULE: ./build/protocol/history.js
+/** Releases that served before the current one and were not left by a rollback, in the order in which they served. */
+function servedBefore(releases, current) {
+    const until = releases.find(({ id }) => id === current)?.activatedAt ?? null;
+    return releases
+        .flatMap(({ id, activatedAt: at, left }) => (at === null || left || id === current ? [] : [{ id, at }]))
+        .filter(({ at }) => until === null || at < until)
+        .sort((a, b) => (a.at < b.at ? -1 : 1))
+        .map(({ id }) => id);
+}
+/** The release to go back to, or null. */
+function previousOf(releases, current) {
+    return servedBefore(releases, current).at(-1) ?? null;
+}
+/** In a word, for people. */
+function stateOf({ id, live, left, activatedAt }, releases) {
+    if (live)
+        return 'live';
+    if (activatedAt === null)
+        return 'never verified';
+    if (left)
+        return 'rolled back';
+    const current = releases.find((release) => release.live)?.id ?? null;
+    return previousOf(releases, current) === id ? 'previous' : 'verified';
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/history.js
+
+
+
+
+/** Keeps that a release was shown to serve. Its place among the others stays when it comes back. */
+async function markServing(layout, id, { activation, kind, replaced }) {
+    const known = await verifications(layout);
+    const write = (other, verification) => writeFileAtomic(releaseFiles(releaseDirectory(layout, other)).verified, JSON.stringify(verification), 0o644);
+    for (const [other, verification] of known) {
+        if (other === id)
+            continue;
+        const leftBy = leaves(id, { activation, kind, replaced }, other, verification, known);
+        if (leftBy !== verification.leftBy)
+            await write(other, { ...verification, leftBy });
+    }
+    const own = known.get(id);
+    if (kind === 'restore' && own !== undefined)
+        return write(id, { ...own, leftBy: null });
+    const activatedAt = kind === 'deploy' || own === undefined ? laterThan(known) : own.activatedAt;
+    return write(id, { activatedAt, activation, kind, leftBy: null });
+}
+/** @returns which activation has left the other release, as of now */
+function leaves(id, { activation, kind, replaced }, other, { activatedAt, leftBy }, known) {
+    const own = known.get(id);
+    // Going forward to a later release again takes nothing back.
+    const isLater = own === undefined ? other > id : activatedAt > own.activatedAt;
+    switch (kind) {
+        case 'deploy':
+            return leftBy;
+        case 'rollback':
+            return leftBy ?? (isLater ? activation : null);
+        case 'restore': {
+            if (other === replaced && isLater)
+                return leftBy ?? activation;
+            // A rollback that is taken back has left nothing.
+            const undone = replaced === null ? undefined : known.get(replaced);
+            return undone !== undefined && leftBy === undone.activation ? null : leftBy;
+        }
+    }
+}
+/** Later than all others, whatever the clock says. */
+function laterThan(known) {
+    const latest = Math.max(0, ...[...known.values()].map(({ activatedAt }) => Date.parse(activatedAt) || 0));
+    return new Date(Math.max(Date.now(), latest + 1)).toISOString();
+}
+/** The release to go back to from the current one, or null. @param except one that is not to be considered */
+async function previousRelease(layout, current, except = null) {
+    const releases = [...(await verifications(layout))]
+        .filter(([id]) => id !== except)
+        .map(([id, { activatedAt, leftBy }]) => ({ id, activatedAt, left: leftBy !== null }));
+    return previousOf(releases, current);
+}
+async function verifications(layout) {
+    const found = new Map();
+    for (const id of await releaseIds(layout)) {
+        const verification = await verificationOf(layout, id).catch(() => null);
+        if (verification !== null)
+            found.set(id, verification);
+    }
+    return found;
+}
+
+;// CONCATENATED MODULE: external "node:stream/promises"
+const external_node_stream_promises_namespaceObject = require("node:stream/promises");
+;// CONCATENATED MODULE: ./build/common/hash-file.js
+
+
+
+/** Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In bytes. */
+const SMALL = 256 * 1024;
+/** SHA-256 of a file in hex. */
+async function hashFile(file, size) {
+    return fileHasher()(file, size);
+}
+/**
+ * The same for many files, with one buffer for all that are small: one for each would be garbage by the gigabyte.
+ * The hash is of what the file really has, be it more or less than the size it is said to have.
+ */
+function fileHasher() {
+    const buffer = Buffer.allocUnsafe(SMALL);
+    return (file, size = Infinity) => (size <= SMALL ? hashInTurn(file, buffer) : hashStream(file));
+}
+async function hashStream(file) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(file, { highWaterMark: SMALL }), hash);
+    return hash.digest('hex');
+}
+/** Without a turn of the event loop in between, so that the buffer is nobody else's meanwhile. */
+function hashInTurn(file, buffer) {
+    const handle = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
+    try {
+        let length = 0;
+        for (let read = -1; read !== 0; length += read) {
+            if (length === buffer.length)
+                return hashOnwards(handle, buffer);
+            read = (0,external_node_fs_namespaceObject.readSync)(handle, buffer, length, buffer.length - length, null);
+        }
+        return sha256(buffer.subarray(0, length));
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(handle);
+    }
+}
+/** Of a file that has more in it than the buffer takes, which is full. */
+function hashOnwards(handle, buffer) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256').update(buffer);
+    for (;;) {
+        const read = (0,external_node_fs_namespaceObject.readSync)(handle, buffer, 0, buffer.length, null);
+        if (read === 0)
+            return hash.digest('hex');
+        hash.update(buffer.subarray(0, read));
+    }
+}
+/**
+ * SHA-256 in hex. A hash object is a stream with a native part, which the garbage collector leaves until late:
+ * 50,000 of them take 50 MB. Node has the function from 20.12 on.
+ */
+function sha256(bytes) {
+    return typeof external_node_crypto_namespaceObject.hash === 'function'
+        ? (0,external_node_crypto_namespaceObject.hash)('sha256', bytes, 'hex')
+        : (0,external_node_crypto_namespaceObject.createHash)('sha256').update(bytes).digest('hex');
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/launcher.js
+/**
+ * The launcher of a release: every worker begins with it, so its bytes are proven before a release is brought up.
+ * What PM2 starts between activations, such as a worker that crashed, nobody can prove.
+ */
+
+
+
+
+
+
+
+
+/** @throws Failure `release-damaged` when the launcher is not the one that was uploaded */
+async function assertLauncher(layout, id) {
+    if (await isProven(layout, id, await uploadedLauncher(layout, id)))
+        return;
+    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    throw new failure_Failure('release-damaged', `${launcher} is not the file that was uploaded`, {
+        remedy: 'The release cannot go live as it is. Deploy its commit again, or choose another release.',
+    });
+}
+/**
+ * Puts back a launcher that is not the one that was uploaded, for a release that has to come back: the same bytes,
+ * or else those of the newest release whose launcher is proven. Launchers read the releases of older ones.
+ * @returns what was done, or null where nothing was wrong
+ * @throws Failure `release-damaged` when no release has a proven launcher
+ */
+async function repairLauncher(layout, id) {
+    const uploaded = await uploadedLauncher(layout, id);
+    if (await isProven(layout, id, uploaded))
+        return null;
+    const source = await provenElsewhere(layout, id, uploaded);
+    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    if (source === null) {
+        throw new failure_Failure('release-damaged', `${launcher} is not the file that was uploaded, nor is any other`);
+    }
+    const stat = await (0,promises_namespaceObject.lstat)(launcher).catch(() => null);
+    if (stat !== null && !stat.isFile())
+        await (0,promises_namespaceObject.rm)(launcher, { recursive: true, force: true });
+    await writeFileAtomic(launcher, source.content, 0o644);
+    return `${launcher} was not the file that was uploaded: it was replaced by that of ${source.id}`;
+}
+/** As the manifest has it; null where it does not tell, or cannot be read. */
+async function uploadedLauncher(layout, id) {
+    try {
+        for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+            if (entry.kind === 'file' && entry.path === LAUNCHER)
+                return entry;
+        }
+    }
+    catch {
+        // Of a damaged release nothing is proven.
+    }
+    return null;
+}
+async function isProven(layout, id, uploaded) {
+    if (uploaded === null)
+        return false;
+    const { launcher } = releaseFiles(releaseDirectory(layout, id));
+    const stat = await (0,promises_namespaceObject.lstat)(launcher).catch(() => null);
+    if (!stat?.isFile() || stat.size !== uploaded.size)
+        return false;
+    return (await fileHasher()(launcher, stat.size)) === uploaded.hash;
+}
+async function provenElsewhere(layout, except, wanted) {
+    const others = (await releaseIds(layout)).filter((id) => id !== except).reverse();
+    const launchers = await Promise.all(others.map(async (id) => ({ id, uploaded: await uploadedLauncher(layout, id) })));
+    const same = launchers.filter(({ uploaded }) => uploaded?.hash === wanted?.hash);
+    for (const { id, uploaded } of [...same, ...launchers]) {
+        const { launcher } = releaseFiles(releaseDirectory(layout, id));
+        const content = await (0,promises_namespaceObject.readFile)(launcher).catch(() => null);
+        if (content !== null && sha256(content) === uploaded?.hash)
+            return { id, content };
+    }
+    return null;
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/old-static.js
+/**
+ * The static files of the other releases, for visitors who loaded a page of one of them: its lazy chunks, its
+ * images and its styles have names that only that build knows.
+ */
+
+
+
+
+
+
+/**
+ * Puts the static files of every other release that ever served into this one, where it has none of that name.
+ * Next.js lists static files when it boots (14, 15, 16), so this comes before its workers boot; workers that
+ * run already do not notice.
+ *
+ * What counts is each release's own manifest, not what was carried into it: a file goes when the last release
+ * that was built with it goes. Hard links take no room; static files are never written again.
+ *
+ * @param served releases that did serve, although they were never verified
+ * @returns how many files were put there by this call
+ * @throws where the release itself cannot be read or written; what is wrong with the others is passed over
+ */
+async function carryStatic(layout, id, served = []) {
+    const own = await staticFolder(layout, id);
+    if (own === null)
+        return { files: 0 };
+    let files = 0;
+    for (const other of await servedReleases(layout, id, served)) {
+        for (const { source, path, file } of await staticFiles(layout, other)) {
+            if (await carry(source, (0,external_node_path_namespaceObject.join)(own, path), file))
+                files += 1;
+        }
+    }
+    return { files };
+}
+/** Releases that visitors may have a page of, newest first. `current` can point at one that failed later on. */
+async function servedReleases(layout, except, served) {
+    const known = new Set([...served, await liveRelease(layout)]);
+    const found = [];
+    for (const id of await releaseIds(layout)) {
+        if (id === except)
+            continue;
+        if (known.has(id) || (await activatedAt(layout, id).catch(() => null)) !== null)
+            found.unshift(id);
+    }
+    return found;
+}
+async function staticFiles(layout, id) {
+    const found = [];
+    try {
+        const { staticPath } = await readInfo(layout, id);
+        if (staticPath === null)
+            return [];
+        const directory = releaseDirectory(layout, id);
+        for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+            if (entry.kind !== 'file' || !entry.path.startsWith(`${staticPath}/`))
+                continue;
+            const path = entry.path.slice(staticPath.length + 1);
+            found.push({ source: (0,external_node_path_namespaceObject.join)(directory, entry.path), path, file: entry });
+        }
+    }
+    catch {
+        // A damaged release gives what could be read of it.
+    }
+    return found;
+}
+/** The release's static folder, absolute, or null where there is none that is the release's own. */
+async function staticFolder(layout, id) {
+    const { staticPath } = await readInfo(layout, id);
+    if (staticPath === null)
+        return null;
+    const folder = (0,external_node_path_namespaceObject.join)(releaseDirectory(layout, id), staticPath);
+    return statOf(folder)?.isDirectory() ? folder : null;
+}
+/** Links without promises: a call each for thousands of files would take ten times as long. */
+function carry(source, target, { size, mode }) {
+    const stat = statOf(source);
+    if (!stat?.isFile() || stat.size !== size || statOf(target) !== null)
+        return false;
+    try {
+        makeReadableFolder((0,external_node_path_namespaceObject.dirname)(target));
+    }
+    catch (error) {
+        // A file of this release stands where the other has a folder: it wins.
+        if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR')
+            return false;
+        throw error;
+    }
+    return tryLink(source, target) || copyAtomic(source, target, mode).then(() => true);
+}
+/** Null also where a file stands in the place of one of the folders on the way. */
+function statOf(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.lstatSync)(path);
+    }
+    catch {
+        return null;
+    }
+}
+function codeOf(error) {
+    return error.code;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/carry.js
+/** What visitors of the other releases still ask for comes into the release that goes live. */
+
+/**
+ * Before its workers boot. No reason to fail: without it, old pages miss something, but the release is whole.
+ *
+ * @param served releases that visitors may have a page of, besides those that were verified
+ */
+async function carryOldStatic({ layout, journal }, release, served = []) {
+    const remark = await carryStatic(layout, release, served).then(({ files }) => `${files} static files of other releases carried into ${release}`, (error) => `static files of other releases could not be carried: ${error.message}`);
+    await journal.note('swap', remark);
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/environment.js
+/**
+ * The environment of what the agent starts: the user's own few variables, and nothing of the SSH session's.
+ * A PM2 daemon keeps the environment that it was started with for ever, and so do its workers.
+ */
+
+
+const DEFAULT_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
+function cleanEnvironment() {
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const kept = ['LANG', 'TZ', 'SHELL', 'TMPDIR', 'XDG_RUNTIME_DIR', 'PM2_HOME', 'NODE_EXTRA_CA_CERTS'];
+    return {
+        HOME: (0,external_node_os_namespaceObject.homedir)(),
+        USER: username,
+        LOGNAME: username,
+        PATH: searchPath().join(external_node_path_namespaceObject.delimiter),
+        ...Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
+    };
+}
+/** The session's PATH with this process's node first: PM2's own scripts need `node` on it. */
+function searchPath() {
+    const inherited = (process.env['PATH'] ?? '').split(external_node_path_namespaceObject.delimiter).filter((part) => part.startsWith('/'));
+    return [...new Set([(0,external_node_path_namespaceObject.dirname)(process.execPath), ...inherited, ...DEFAULT_PATH])];
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/worker-start.js
+/**
+ * What a worker starts with. PM2's daemon forks it, so it inherits the daemon's own environment, folder, umask and
+ * limits, whatever session started the daemon (PM2 5 to 7). A candidate that starts in another way proves nothing.
+ */
+
+
+
+
+/**
+ * @param base where the daemon will be started if none runs
+ * @param kept what PM2 keeps of the app; null where it has none that a release could replace
+ */
+async function workerStart(base, pm2Home, kept) {
+    const daemon = await daemonPid(pm2Home);
+    const start = (daemon === null ? null : inherited(daemon)) ?? {
+        node: process.execPath,
+        cwd: base,
+        env: {},
+        limits: '',
+    };
+    // PM2 keeps the environment of the activation that first started the app, and lays it over the daemon's.
+    const laidOver = kept === null ? { ...cleanEnvironment(), PM2_HOME: pm2Home } : environmentKept(kept);
+    return { ...start, env: { ...start.env, ...laidOver } };
+}
+/** Node has started when PM2 sets these, and what tells a worker that it is one is not the candidate's. */
+const NOT_KEPT = new Set(['NODE_OPTIONS', 'NODE_APP_INSTANCE', 'pm_id']);
+function environmentKept(definition) {
+    return Object.fromEntries(Object.entries(definition).flatMap(([name, value]) => typeof value === 'string' && !NOT_KEPT.has(name) ? [[name, value]] : []));
+}
+/** Null where the daemon has just ended. */
+function inherited(daemon) {
+    const of = (name) => `/proc/${daemon}/${name}`;
+    try {
+        const node = (0,external_node_fs_namespaceObject.readlinkSync)(of('exe'));
+        return {
+            // A Node that was updated under a running daemon is gone.
+            node: node.endsWith(' (deleted)') ? process.execPath : node,
+            // The link itself: it leads into a folder that was removed, too.
+            cwd: of('cwd'),
+            env: environmentIn((0,external_node_fs_namespaceObject.readFileSync)(of('environ'), 'utf8')),
+            limits: [
+                ...umaskIn((0,external_node_fs_namespaceObject.readFileSync)(of('status'), 'utf8')),
+                ...changedLimits((0,external_node_fs_namespaceObject.readFileSync)('/proc/self/limits', 'utf8'), (0,external_node_fs_namespaceObject.readFileSync)(of('limits'), 'utf8')),
+            ].join('\n'),
+        };
+    }
+    catch {
+        return null;
+    }
+}
+/** The channel to whoever started the daemon, which Node takes out of the environment. */
+const CHANNEL = /^NODE_CHANNEL_/;
+function environmentIn(environ) {
+    const pairs = environ.split('\0').map((pair) => {
+        const at = pair.indexOf('=');
+        return [pair.slice(0, at), pair.slice(at + 1)];
+    });
+    return Object.fromEntries(pairs.filter(([name]) => name !== '' && !CHANNEL.test(name)));
+}
+function umaskIn(status) {
+    const umask = /^Umask:\s+([0-7]+)$/m.exec(status)?.[1];
+    return umask === undefined ? [] : [`umask ${umask}`];
+}
+/** By the kernel's names: how every shell's `ulimit` calls them, and in how many bytes it counts. */
+const LIMITS = {
+    'Max open files': ['n', 1],
+    'Max address space': ['v', 1024],
+    'Max data size': ['d', 1024],
+    'Max stack size': ['s', 1024],
+    'Max file size': ['f', 512],
+    'Max core file size': ['c', 512],
+};
+/** A limit that this session may not raise stays as it is. */
+function changedLimits(own, wanted) {
+    const before = limitsIn(own);
+    return [...limitsIn(wanted)].flatMap(([name, { soft, hard }]) => {
+        const { soft: ownSoft, hard: ownHard } = before.get(name) ?? {};
+        const [flag, unit] = LIMITS[name];
+        const set = (kind, value) => `ulimit -${kind} -${flag} ${value === 'unlimited' ? value : Math.floor(Number(value) / unit)} 2>/dev/null || :`;
+        return [...(soft === ownSoft ? [] : [set('S', soft)]), ...(hard === ownHard ? [] : [set('H', hard)])];
+    });
+}
+function limitsIn(text) {
+    const lines = [...text.matchAll(/^(Max [a-z ]+?) {2,}(\d+|unlimited) +(\d+|unlimited)/gm)];
+    return new Map(lines.flatMap(([, name = '', soft = '', hard = '']) => name in LIMITS ? [[name, { soft, hard }]] : []));
+}
+/**
+ * `node-options` as arguments. A path that begins with `./` or `../` is relative to the app's folder: Node
+ * would look for it in the folder where PM2's daemon happened to be started.
+ * @param release its folder, or the link to it
+ * @param entry the release's server.js, relative to the release
+ */
+function nodeArguments(nodeOptions, release, entry) {
+    return nodeOptions.map((word) => word.replace(/^(--?[\w-]+=)?(\.\.?(?:\/.*)?)$/s, (_, flag, path) => `${flag ?? ''}${(0,external_node_path_namespaceObject.join)(release, (0,external_node_path_namespaceObject.dirname)(entry), path)}`));
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/fleet.js
+/**
+ * The app's workers as a whole: what PM2 keeps of them, and what each truly runs.
+ *
+ * Proof, not exit codes: a worker counts when PM2 lists its pid as online and the process itself, known by pid
+ * and start time, says that it runs the release and has opened its door.
+ */
+
+
+
+
+const fleet_POLL = 100;
+/** What PM2 keeps for the app. The old workers stay and drain under these options, too. */
+function pm2App(layout, name, { runtime, entry }, { listen, kill }) {
+    return {
+        name,
+        ...programOf(layout),
+        options: {
+            wait_ready: true,
+            // The old workers serve for as long as this, whatever the new ones do: time to notice and to go back.
+            listen_timeout: listen,
+            kill_timeout: kill,
+            max_memory_restart: runtime.maxMemoryBytes,
+            node_args: nodeArguments(runtime.nodeOptions, layout.current, entry),
+        },
+    };
+}
+async function listWorkers({ layout, pm2, appName }) {
+    const [processes, records] = await Promise.all([pm2.list(appName), readWorkers(layout.workers)]);
+    return byId(processes).map((process) => ({
+        process,
+        record: records.find((record) => record.pid === process.pid && !record.candidate) ?? null,
+    }));
+}
+function toStates(workers) {
+    return workers.map(({ process, record }) => ({
+        pmId: String(process.id),
+        pid: process.pid,
+        status: process.status,
+        release: record?.release ?? null,
+        phase: record?.phase ?? null,
+        restarts: process.restarts,
+        memoryBytes: process.memoryBytes,
+    }));
+}
+/** What PM2 starts, whatever the release. */
+function programOf({ current }) {
+    return { script: `${current}/${LAUNCHER}`, cwd: current };
+}
+/** Whether PM2 can bring these workers to a new release without a gap. */
+function isOurs(process, app) {
+    return process.mode === 'cluster_mode' && process.script === app.script && process.cwd === app.cwd;
+}
+/** Whether a worker takes traffic for a release. */
+function serves({ process, record }, release) {
+    return process.status === 'online' && record?.release === release && record.phase === 'open';
+}
+/** The release that takes traffic, or null where none does, or more than one. */
+function servedRelease(workers) {
+    const served = new Set(workers.flatMap(({ process, record }) => process.status === 'online' && record?.phase === 'open' ? [record.release] : []));
+    return served.size === 1 ? [...served][0] : null;
+}
+/** What a worker does, for people. */
+function describe(worker) {
+    if (worker === undefined)
+        return 'PM2 lists too few';
+    const { process, record } = worker;
+    if (record === null)
+        return `process ${process.pid} (${process.status}) has not reported`;
+    return `process ${process.pid} is ${record.phase}${record.detail === '' ? '' : `, last answer: ${record.detail} ${record.excerpt}`}`;
+}
+function byId(processes) {
+    return [...processes].sort((a, b) => a.id - b.id);
+}
+/** @returns whether the condition came true in time */
+async function waitFor(condition, timeoutMs) {
+    const deadline = performance.now() + timeoutMs;
+    while (!(await condition())) {
+        if (performance.now() >= deadline)
+            return false;
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
+    }
+    return true;
+}
+
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject = require("node:http");
+var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
+;// CONCATENATED MODULE: ./build/common/health.js
+/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+
+/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+const TRY_TIMEOUT = 10_000;
+const BODY_LIMIT = 1024 * 1024;
+const EXCERPT = 500;
+/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
+    return new Promise((resolve) => {
+        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
+        const request = external_node_http_default().get({
+            host,
+            port,
+            path: check.path,
+            agent: false,
+            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+        });
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        request.on('close', () => clearTimeout(deadline));
+        request.on('error', (error) => fail(error.message));
+        // Without a listener Node closes the connection and says nothing more (18 to 24).
+        request.on('upgrade', (response, socket) => {
+            socket.destroy();
+            fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
+        });
+        request.on('response', (response) => {
+            const chunks = [];
+            let size = 0;
+            response.on('data', (chunk) => {
+                if (size < BODY_LIMIT)
+                    chunks.push(chunk);
+                size += chunk.length;
+            });
+            response.on('error', (error) => fail(error.message));
+            response.on('aborted', () => fail('the answer broke off'));
+            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
+        });
+    });
+}
+/** What a proxy in front of the app adds to a request. */
+function addressed({ origin }) {
+    if (origin === null)
+        return {};
+    const { scheme, host } = origin;
+    return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
+}
+function judge(check, status, body) {
+    const excerpt = body.slice(0, EXCERPT);
+    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
+    if (!accepted)
+        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
+    if (check.body !== null && !body.includes(check.body)) {
+        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
+    }
+    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/signals.js
+/** What an activation says to workers without PM2. */
+
+
+/** Tells a worker to leave, as PM2 does: it closes its door and drains. */
+function tell(pid) {
+    signal(pid, 'SIGINT');
+}
+function kill(pid) {
+    signal(pid, 'SIGKILL');
+}
+/**
+ * Tells workers to leave that PM2 does not list. Those that it replaces were told already, and hear it once more. Others
+ * it has forgotten: it starts a process twice that is restarted before it was ready (7.0.4), and keeps one of the two.
+ */
+async function dismissForgotten({ layout, pm2, appName }) {
+    const listed = new Set((await pm2.list(appName)).map(({ pid }) => pid));
+    for (const { pid, candidate, phase } of await readWorkers(layout.workers)) {
+        if (!candidate && phase === 'open' && !listed.has(pid))
+            tell(pid);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/hung.js
+
+
+/** A launcher that lives closes its door at once when it is told to leave. After this it is asked whether it does, in ms. */
+const hung_PATIENCE = 5000;
+/** Whose event loop turns has answered by then, whatever the answer is, in ms. */
+const ANSWER = 5000;
+/** A record alone is no proof: on a full disk it stays as it was. */
+function hungWorkers(check) {
+    const since = new Map();
+    return {
+        async end(told) {
+            const now = performance.now();
+            const open = told.filter(({ phase }) => phase === 'open');
+            const late = open.filter(({ pid, startTime }) => {
+                const worker = `${pid} ${startTime}`;
+                const first = since.get(worker) ?? now;
+                since.set(worker, first);
+                return now - first >= hung_PATIENCE;
+            });
+            await Promise.all(late.map(async ({ pid, port }) => {
+                const { status } = await askHealth('127.0.0.1', port, check, ANSWER);
+                if (status === 0)
+                    kill(pid);
+            }));
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/halt.js
+/**
+ * Stops workers that may be about to start. PM2 takes a process that is stopped before it was ready for one that
+ * crashed, and starts it anew (7.0.4), so that a release that dies again and again cannot be stopped by asking. A
+ * worker that starts while the activation says `halt` starts nothing, is ready at once, and can be.
+ */
+
+
+
+
+
+/** Looks in a row that must find the app stopped: a restart that PM2 had begun may still come through. */
+const CALM = 5;
+const TIMEOUT = 30_000;
+/**
+ * Stops the app for good: for a first deploy that failed, with nothing to go back to.
+ * @param drained whether to wait for workers that take no traffic any more and finish what is inside
+ * @throws Failure `restore-failed`
+ */
+async function stopAll(activation, drained) {
+    await activation.announce({ halt: true });
+    // Connections that stay hold a worker until the end of its drain.
+    const deadline = performance.now() + activation.app.options.kill_timeout;
+    const asked = new Set();
+    const hung = hungWorkers(activation.target.runtime.health);
+    for (let calm = 0; calm < CALM;) {
+        const running = (await listWorkers(activation)).filter((worker) => !hasStopped(worker) && (drained || !isLeaving(worker)));
+        calm = running.length === 0 ? calm + 1 : 0;
+        if (performance.now() >= deadline) {
+            throw new failure_Failure('restore-failed', `the app could not be stopped: ${describe(running[0])}`);
+        }
+        for (const worker of running) {
+            const { id, pid, status } = worker.process;
+            if (pid === 0 || asked.has(pid))
+                continue;
+            if (isStarting(worker))
+                kill(pid);
+            else if (status === 'online')
+                activation.pm2.stop(id).catch(() => undefined);
+            else
+                continue;
+            asked.add(pid);
+        }
+        await hung.end(running.flatMap(({ process, record }) => (asked.has(process.pid) && record ? [record] : [])));
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
+    }
+}
+/**
+ * Calms what PM2 starts again and again, as an earlier failure may have left it: PM2 does not reload it ("process
+ * already started", 7.0.4), and nobody is served by it.
+ */
+async function calm(activation) {
+    const starting = async () => (await listWorkers(activation)).filter(isStarting);
+    if ((await starting()).length === 0)
+        return;
+    await activation.announce({ halt: true });
+    await waitFor(async () => {
+        const workers = await starting();
+        for (const { process } of workers)
+            if (process.pid > 0)
+                kill(process.pid);
+        return workers.length === 0;
+    }, TIMEOUT);
+    await activation.announce({ halt: false });
+}
+/** Behind a closed door, and not told to wait. */
+function isStarting({ process: { status }, record }) {
+    const ready = status === 'online' || status === 'stopped' || status === 'errored' || status === 'stopping';
+    return !ready && (record === null || record.phase === 'booting' || record.phase === 'proving');
+}
+/** PM2 does not start it again. */
+function isLeaving({ process: { status }, record }) {
+    return status === 'stopping' && record?.phase === 'draining';
+}
+function hasStopped({ process: { status }, record }) {
+    return record === null && (status === 'stopped' || status === 'errored');
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/bring-up.js
+/** Brings the workers to the release that `current` points at, and waits until every one serves it. */
+
+
+
+
+/**
+ * Brings `instances` workers to the release that `current` points at, and waits until they serve it.
+ * @param together all at once, or one after the other, each after its old worker has gone
+ * @throws what `untilServing` throws
+ */
+async function bringUp(activation, app, release, instances, together, timeoutMs) {
+    const { pm2, appName } = activation;
+    const complaints = [];
+    // What the first process, which died, had asked for is carried through by the daemon. To wait for it would take a
+    // release that dies again and again longer than the old workers stay.
+    const adopted = await underWay(activation, release);
+    if (adopted.size === 0) {
+        await untilReplaced(activation, app.options.kill_timeout);
+        await calm(activation);
+    }
+    const present = byId(await pm2.list(appName));
+    const old = new Set(present.filter(({ id }) => !adopted.has(id)).map(({ pid }) => pid));
+    let first = present[0]?.id;
+    let serving = [];
+    for (let count = together ? instances : 1; count <= instances; count += 1) {
+        const asked = [];
+        const ask = (work) => {
+            asked.push(work.catch((error) => complaints.push(error.message)));
+        };
+        for (let index = serving.length; index < count; index += 1) {
+            const known = present[index];
+            if (known !== undefined) {
+                if (!adopted.has(known.id))
+                    ask(pm2.reload(known.id, app.options));
+            }
+            else if (first !== undefined) {
+                ask(pm2.duplicate(first));
+            }
+            else {
+                ask(pm2.start(app));
+                first = await firstId(activation);
+            }
+        }
+        serving = await untilServing(activation, { release, instances: count, old, timeoutMs, complaints });
+        if (!together)
+            await Promise.all(asked);
+    }
+    return serving;
+}
+/** The workers that PM2 is replacing by the target's already. */
+async function underWay(activation, release) {
+    const { takenUp, target } = activation;
+    return takenUp && release === target.release ? replacing(activation) : new Set();
+}
+/** The ids whose old worker still drains. */
+async function replacing({ pm2, appName }) {
+    const ids = (await pm2.list(appName)).map(({ id }) => id);
+    const answers = await Promise.all(ids.map((id) => pm2.isReplacing(id)));
+    return new Set(ids.filter((_, index) => answers[index]));
+}
+/**
+ * PM2 has one place for the old worker of each id. One that still drains from the last activation holds it: PM2 7
+ * then refuses a reload, 5 and 6 forget the old worker.
+ */
+async function untilReplaced(options, timeoutMs) {
+    await waitFor(async () => (await replacing(options)).size === 0, timeoutMs);
+}
+async function firstId({ pm2, appName }) {
+    let found = [];
+    await waitFor(async () => (found = await pm2.list(appName)).length > 0, 10_000);
+    return found[0]?.id;
+}
+/**
+ * Waits until every worker serves `release`.
+ * @throws Failure `worker-died`, `worker-unhealthy` or `pm2-failed`, with what was seen last
+ */
+async function untilServing(options, { release, instances, old, timeoutMs, complaints }) {
+    const deadline = performance.now() + timeoutMs;
+    const seen = new Map();
+    for (;;) {
+        const workers = (await listWorkers(options)).slice(0, instances);
+        const serving = workers.filter((worker) => serves(worker, release) && !old.has(worker.process.pid));
+        if (serving.length >= instances)
+            return serving;
+        for (const { process, record } of workers) {
+            if (record?.release === release && !old.has(process.pid))
+                remember(seen, process.id, process.pid);
+            const pids = seen.get(process.id);
+            if (process.status === 'errored' ||
+                process.status === 'stopped' ||
+                (pids && (pids.size > 1 || !pids.has(process.pid)))) {
+                throw new failure_Failure('worker-died', `a worker of ${release} died before it could take traffic (PM2 says ${process.status})`);
+            }
+        }
+        if (complaints.length > 0)
+            throw new failure_Failure('pm2-failed', complaints.join('; '));
+        if (performance.now() >= deadline) {
+            const waiting = workers.find((worker) => !serving.includes(worker));
+            throw new failure_Failure('worker-unhealthy', `${instances - serving.length} of ${instances} workers did not come to serve ${release}: ${describe(waiting)}`);
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
+    }
+}
+function remember(seen, id, pid) {
+    const pids = seen.get(id) ?? new Set();
+    seen.set(id, pids.add(pid));
+}
+/** Takes away the workers beyond `instances`, the youngest first. */
+async function trim({ pm2, appName }, instances) {
+    const present = byId(await pm2.list(appName));
+    // Not waited for: what is asked to leave drains in the background.
+    for (const process of present.slice(instances))
+        pm2.remove(process.id).catch(() => undefined);
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/observe.js
+/** Watches the workers that serve, and those that should not any more. */
+
+
+
+
+
+
+/**
+ * Watches workers that serve for `observeMs`: the same processes, each healthy whenever it is asked.
+ * @throws Failure `worker-died` or `worker-unhealthy`
+ */
+async function observe(options, release, workers, runtime) {
+    const until = performance.now() + runtime.observeMs;
+    const pids = workers.map(({ process }) => process.pid);
+    do {
+        const now = (await listWorkers(options)).filter((worker) => serves(worker, release));
+        if (!pids.every((pid) => now.some(({ process }) => process.pid === pid))) {
+            throw new failure_Failure('worker-died', `a worker of ${release} died after it began to take traffic`);
+        }
+        for (const { process, record } of now) {
+            const answer = await askHealth('127.0.0.1', record.port, runtime.health);
+            if (!answer.healthy) {
+                throw new failure_Failure('worker-unhealthy', `worker ${process.pid} of ${release} became unhealthy: ${answer.detail}`, { evidence: answer.excerpt });
+            }
+        }
+        // The old workers still answer here beside the new ones, and may not know the new health path: any answer
+        // shows that the port is open.
+        const door = await askHealth(reachable(runtime.host), runtime.port, runtime.health);
+        if (door.status === 0) {
+            throw new failure_Failure('door-closed', `nobody answers on ${runtime.host}:${runtime.port}: ${door.detail}`);
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(Math.min(runtime.health.intervalMs, 500));
+    } while (performance.now() < until);
+}
+/** Waits until the workers of other releases have closed their doors: from then on all answers are the new one's. */
+async function untilOthersLeft({ layout }, release, timeoutMs) {
+    return waitFor(async () => (await readWorkers(layout.workers)).every((worker) => worker.release === release || worker.candidate || worker.phase !== 'open'), timeoutMs);
+}
+
+;// CONCATENATED MODULE: external "node:child_process"
+const external_node_child_process_namespaceObject = require("node:child_process");
+;// CONCATENATED MODULE: ./build/agent/activation/candidate.js
+/** Boots a release on a spare port, through the launcher, exactly as PM2 will, and asks its health. */
+
+
+
+
+
+
+
+
+
+
+
+
+const candidate_POLL = 50;
+/** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
+const STOP_TIMEOUT = 3000;
+/** What a candidate may take beyond the deadline of its health check: its start, a last answer, its stop. In ms. */
+const MARGIN = 60_000;
+/**
+ * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
+ */
+async function verifyCandidate(layout, id, runtime, start, alive = () => undefined) {
+    const directory = releaseDirectory(layout, id);
+    const { launcher } = releaseFiles(directory);
+    const { node, cwd, env, limits } = start;
+    const options = nodeArguments(runtime.nodeOptions, directory, (await readInfo(layout, id)).entry);
+    const logFile = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.candidate.log`);
+    const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'w+', 0o600);
+    // Without a name it goes with the processes that have it open, whichever of them is killed.
+    (0,external_node_fs_namespaceObject.rmSync)(logFile);
+    const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', 
+    // It begins once it is on record.
+    ['-c', `read -r go || exit\n${limits}\nexec "$0" "$@"`, node, ...options, launcher, '--candidate'], 
+    // A group of its own: what the app starts goes with it.
+    { cwd, env, stdio: ['pipe', log, log, 'ipc'], detached: true });
+    const exit = new Promise((resolve) => {
+        child.once('error', (error) => resolve(error.message));
+        child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
+    });
+    let ended;
+    void exit.then((how) => (ended = how));
+    let forget;
+    try {
+        forget = await begin(layout, child, runtime.health.timeoutMs + MARGIN);
+        return await watch();
+    }
+    finally {
+        await stop(child, exit);
+        await forget?.();
+        (0,external_node_fs_namespaceObject.closeSync)(log);
+    }
+    async function watch() {
+        const { health } = runtime;
+        const begun = performance.now();
+        let last = 'it has not listened yet';
+        let attempts = 0;
+        for (;;) {
+            if (ended !== undefined)
+                throw failure('candidate-died', `ended by itself (${ended}) before it was healthy`);
+            const worker = await readWorker(layout.workers, child.pid ?? 0);
+            if (worker?.phase === 'open') {
+                // The launcher has proved it on its private port; now through the door, as visitors will come.
+                const answer = await askHealth('127.0.0.1', worker.doorPort, health);
+                attempts += 1;
+                last = `${health.path} answered ${answer.detail}`;
+                if (answer.healthy) {
+                    const bootMs = Math.round(performance.now() - begun);
+                    return {
+                        bootMs,
+                        status: answer.status,
+                        attempts,
+                        movedPorts: worker.movedPorts ?? [],
+                        notFound: notFoundIn(endOf(log)),
+                    };
+                }
+            }
+            else if (worker !== null && worker.detail !== '') {
+                last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`;
+            }
+            if (performance.now() - begun > health.timeoutMs) {
+                const listened = worker !== null && worker.port > 0;
+                throw failure(listened ? 'candidate-unhealthy' : 'candidate-silent', listened
+                    ? `was not healthy within ${health.timeoutMs} ms: ${last}`
+                    : `never listened on its PORT within ${health.timeoutMs} ms`);
+            }
+            alive();
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(candidate_POLL);
+        }
+    }
+    function failure(code, what) {
+        const text = endOf(log);
+        const address = takenAddress(text);
+        const inUse = address === undefined ? '' : `. It could not listen on "${address}", which is in use`;
+        return new failure_Failure(code, `the new release ${what}${inUse}`, {
+            remedy: address === undefined ? readTheLog : shareTheAddress,
+            evidence: lastLines(text),
+        });
+    }
+}
+const readTheLog = 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.';
+const shareTheAddress = 'During a deploy the old and the new release run side by side. Let the app continue without this listener when its ' +
+    'address is in use, or run the listener as a PM2 app of its own.';
+/** The last address that Node found in use (18 to 24): `listen EADDRINUSE: address already in use :::9464`. */
+function takenAddress(text) {
+    return [...text.matchAll(/\bEADDRINUSE(?:: address already in use)? (\S{1,200})/g)].at(-1)?.[1];
+}
+/**
+ * Lets a candidate begin, on record. Its standard input is at its end, as a worker's is: whoever started PM2's daemon
+ * has gone.
+ * @returns what ends the record
+ */
+async function begin(layout, { pid, stdin }, limitMs) {
+    // It may have ended already: then that is what there is to tell.
+    stdin?.on('error', () => undefined);
+    if (pid === undefined)
+        return undefined;
+    const forget = await recordCandidate(layout, pid, limitMs);
+    stdin?.end('go\n');
+    return forget;
+}
+/** In bytes. */
+const LONGEST_END = 64 * 1024;
+/** At a position of its own: the app goes on writing where it is. */
+function endOf(log) {
+    const { size } = (0,external_node_fs_namespaceObject.fstatSync)(log);
+    const end = Buffer.alloc(Math.min(size, LONGEST_END));
+    const length = (0,external_node_fs_namespaceObject.readSync)(log, end, 0, end.length, size - end.length);
+    return end.toString('utf8', 0, length);
+}
+/** A release can be healthy where it is asked, and answer 500 on every page that reads the file. */
+function notFoundIn(text) {
+    const lines = text.split('\n').filter((line) => /\bENOENT\b|\bCannot find module\b/.test(line));
+    return lastLines(lines.join('\n'));
+}
+/** The end of a log, as evidence. */
+function lastLines(text, limit = 40) {
+    return text.trimEnd().split('\n').slice(-limit).join('\n').slice(-8000);
+}
+async function stop(child, exit) {
+    const { pid } = child;
+    if (pid === undefined)
+        return;
+    // SIGKILL to the group at the end in any case: the app may have started processes of its own.
+    if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGTERM');
+        await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
+    }
+    signal(-pid, 'SIGKILL');
+    // One that hangs in the kernel is not waited for: it does nothing more.
+    await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/hooks.js
+/** `pre-activate` and `post-activate`: the user's own commands, the only ones that a shell interprets. */
+
+
+
+
+
+
+
+
+
+
+
+const HOOK_OWNER = '.hook-owner';
+/** A migration may take long; one that waits for an answer that never comes must not hold the lock for ever, in ms. */
+const LONGEST_HOOK = 30 * 60_000;
+/**
+ * Runs commands in the release's folder with the release's environment, until the shell has ended: what it
+ * started in the background goes on.
+ * @returns their output's last lines
+ * @throws Failure `hook-failed`
+ */
+async function runHook(hook, timeoutMs = LONGEST_HOOK) {
+    const { name, commands, directory, runtime, log, owner } = hook;
+    const script = `${log}.sh`;
+    const output = (0,external_node_fs_namespaceObject.openSync)(log, 'w', 0o600);
+    try {
+        // A file, because every user of the server can read command lines, and what a workflow puts in may be secret.
+        await writeFileAtomic(script, `${commands}\n`, 0o600);
+        // It begins when it is told to, and whoever told it has written down which process it is.
+        const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', ['-c', 'read -r go && exec /bin/sh -e "$0" </dev/null', script], {
+            cwd: directory,
+            env: { ...cleanEnvironment(), NODE_ENV: 'production', ...runtime.env },
+            stdio: ['pipe', output, output],
+            // A group of its own, so that one that takes too long can be ended as a whole.
+            detached: true,
+        });
+        const ending = end(child, timeoutMs);
+        await hooks_begin(child, owner);
+        const ended = await ending;
+        const text = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8'));
+        if (ended === 'exit code 0')
+            return text;
+        throw new failure_Failure('hook-failed', `\`${name}\` failed (${ended})`, {
+            remedy: 'Its own output says why. It runs in the release’s folder with the release’s `env`.',
+            evidence: text,
+        });
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(output);
+        await Promise.all([log, script, owner].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
+    }
+}
+async function hooks_begin({ pid, stdin }, owner) {
+    // It may have ended already: then that is what there is to tell.
+    stdin?.on('error', () => undefined);
+    if (pid === undefined)
+        return;
+    try {
+        await writeOwner(owner, pid);
+        stdin?.end('go\n');
+    }
+    catch (error) {
+        stdin?.end();
+        throw error;
+    }
+}
+const hooks_POLL = 100;
+/**
+ * A hook outlives an activation that was killed, and the lock is void then: a migration must have ended before it is
+ * run again, and before another activation goes on. For the holder of the lock.
+ * @param onWait called with each activation whose hook is waited for
+ * @param giveUp asked while it waits
+ * @throws Failure `withdrawn` if it gave up
+ */
+async function untilHooksEnded({ activations }, { onWait, giveUp }, timeoutMs = LONGEST_HOOK) {
+    const names = (await (0,promises_namespaceObject.readdir)(activations).catch(() => [])).filter((name) => name.endsWith(HOOK_OWNER));
+    for (const name of names) {
+        const file = (0,external_node_path_namespaceObject.join)(activations, name);
+        if (ownerAge(file) === null)
+            continue;
+        onWait(name.slice(0, -HOOK_OWNER.length));
+        // What it may take is counted from its beginning, as if the activation that it belongs to lived.
+        for (let age = ownerAge(file); age !== null; age = ownerAge(file)) {
+            if (await giveUp())
+                throw withdrawn();
+            if (age >= timeoutMs)
+                killOwnersGroup(file);
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(hooks_POLL);
+        }
+    }
+}
+function end(child, timeoutMs) {
+    return new Promise((resolve) => {
+        const timer = setTimeout(() => {
+            resolve(`not done after ${timeoutMs} ms`);
+            if (child.pid !== undefined)
+                process.kill(-child.pid, 'SIGKILL');
+        }, timeoutMs);
+        const settle = (how) => {
+            clearTimeout(timer);
+            resolve(how);
+        };
+        child.once('error', ({ message }) => settle(`could not be started: ${message}`));
+        child.once('exit', (code, signal) => settle(signal === null ? `exit code ${code}` : `signal ${signal}`));
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/cgroup.js
+/**
+ * What control groups leave a process, such as a container's limit or a systemd unit's. The machine's own figures say
+ * nothing of them. Both versions, and both at once: in a hybrid hierarchy version 1 has the controllers.
+ */
+
+
+const kernel = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
+/** How much memory its groups leave a process, in bytes: pages that the kernel drops on demand count as free. */
+function memoryLeft(process, at = kernel) {
+    const { v1, v2 } = groupsOf(process, 'memory', at);
+    const left = (limit, used, dropped) => limit - Math.max(0, used - dropped);
+    return Math.max(0, Math.min(Infinity, ...v2.map((group) => left(Math.min(numberIn(group, 'memory.max', Infinity), numberIn(group, 'memory.high', Infinity)), numberIn(group, 'memory.current', 0), statIn(group, 'inactive_file') + statIn(group, 'active_file') / 2)), ...v1.map((group) => left(numberIn(group, 'memory.limit_in_bytes', Infinity), numberIn(group, 'memory.usage_in_bytes', 0), statIn(group, 'total_inactive_file') + statIn(group, 'total_active_file') / 2))));
+}
+/** How many CPUs its groups let a process use at the same time; Infinity: no limit. */
+function cpusAllowed(process, at = kernel) {
+    const { v1, v2 } = groupsOf(process, 'cpu', at);
+    // "max 100000" is no quota, and so is -1.
+    const share = (quota, period) => (quota > 0 && period > 0 ? quota / period : Infinity);
+    return Math.min(Infinity, ...v2.map((group) => {
+        const [quota, period] = (textIn(group, 'cpu.max') ?? '').split(' ').map(Number);
+        return share(quota ?? 0, period ?? 0);
+    }), ...v1.map((group) => share(numberIn(group, 'cpu.cfs_quota_us', -1), numberIn(group, 'cpu.cfs_period_us', 0))));
+}
+/** The folders of the process's group and of all around it: a limit counts for all that is below. */
+function groupsOf(process, controller, { proc, cgroup }) {
+    const lines = (textIn(proc, (0,external_node_path_namespaceObject.join)(String(process), 'cgroup')) ?? '').split('\n').map((line) => {
+        const [, controllers = '', ...path] = line.split(':');
+        return { controllers: controllers.split(','), path: path.join(':') };
+    });
+    const pathOf = (name) => lines.find(({ controllers }) => controllers.includes(name))?.path;
+    return {
+        v1: foldersUpTo((0,external_node_path_namespaceObject.join)(cgroup, controller), pathOf(controller)),
+        v2: foldersUpTo(cgroup, pathOf('')),
+    };
+}
+/** Without a namespace of its own a container sees a path that is not mounted there: its group is the mount's top. */
+function foldersUpTo(top, path) {
+    if (path === undefined || !path.startsWith('/'))
+        return [];
+    const folders = [(0,external_node_path_namespaceObject.join)(top, path)];
+    while (path !== '/') {
+        path = (0,external_node_path_namespaceObject.dirname)(path);
+        folders.push((0,external_node_path_namespaceObject.join)(top, path));
+    }
+    return folders;
+}
+function textIn(folder, name) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(folder, name), 'utf8').trim();
+    }
+    catch {
+        return null;
+    }
+}
+/** @param otherwise where there is no such file, or a word such as "max" in it */
+function numberIn(folder, name, otherwise) {
+    const text = textIn(folder, name) ?? '';
+    return /^-?\d+$/.test(text) ? Number(text) : otherwise;
+}
+function statIn(folder, name) {
+    const line = new RegExp(`^${name} (\\d+)$`, 'm').exec(textIn(folder, 'memory.stat') ?? '');
+    return Number(line?.[1] ?? 0);
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/instances.js
+
+
+/**
+ * How many workers the release asks for; 0 stands for one per core that they may use.
+ * @param daemon PM2's, in whose control group the workers are; null: this process stands for it
+ */
+function instancesOf({ instances }, daemon, at = kernel) {
+    return instances === 0 ? Math.ceil(Math.min((0,external_node_os_namespaceObject.cpus)().length, cpusAllowed(daemon ?? 'self', at))) : instances;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/memory.js
+/** Whether the server has room for the old workers and the new ones at the same time. */
+
+
+
+/** What a worker of a small Next.js app takes (seen with 14 to 16), where none runs that could be measured. */
+const USUAL = 120 * 1024 * 1024;
+/** A new worker may take this much more than the old ones do. */
+const HEADROOM = 1.2;
+/** @param available bytes: see `availableMemory` */
+function mayRunTogether(running, instances, available) {
+    const measured = running.map(({ memoryBytes }) => memoryBytes).filter((bytes) => bytes > 0);
+    const each = measured.length === 0 ? USUAL : Math.max(...measured);
+    return instances <= 1 || instances * each * HEADROOM <= available;
+}
+/** In bytes. @param daemon PM2's: the workers are in its control groups, and under their limits; null: there is none */
+function availableMemory(daemon, at = kernel) {
+    return Math.min(machineMemory(at), memoryLeft(daemon ?? 'self', at));
+}
+/** The kernel's own estimate. */
+function machineMemory({ proc }) {
+    try {
+        const kilobytes = /^MemAvailable:\s+(\d+) kB$/m.exec((0,external_node_fs_namespaceObject.readFileSync)(`${proc}/meminfo`, 'utf8'))?.[1];
+        return kilobytes === undefined ? (0,external_node_os_namespaceObject.totalmem)() : Number(kilobytes) * 1024;
+    }
+    catch {
+        return (0,external_node_os_namespaceObject.totalmem)();
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/overtaken.js
+/** A queued run that comes late must not silently replace the release of a later one. */
+
+
+
+/**
+ * @param live the current release; null where there is none
+ * @throws Failure `overtaken` when it came from a later run of the same repository and branch
+ */
+async function assertNotOvertaken(layout, run, live) {
+    if (live === null)
+        return;
+    const info = await readInfo(layout, live).catch(() => null);
+    const verification = await verificationOf(layout, live).catch(() => null);
+    // Whoever went back to it, or deployed it by hand, did not mean to keep the next push out.
+    if (info === null || verification?.kind === 'rollback' || !isLater(info, run))
+        return;
+    throw new failure_Failure('overtaken', `${named(run)} was overtaken: ${named(info, 'run')} has already deployed ${live}.`, {
+        remedy: 'Nothing needs to be done. To go back on purpose, use `command: rollback`, or run this one again by hand.',
+    });
+}
+/** Whether a release came from a later run than this one, where the two can be compared and nobody asked for either. */
+function isLater(release, run) {
+    const [theirs, ours] = [runIn(release.runUrl), runIn(run.runUrl)];
+    const comparable = theirs.repository === ours.repository && release.ref === run.ref;
+    const asked = run.runAttempt > 1 || isManual(run) || isManual(release);
+    return comparable && !asked && theirs.id > ours.id;
+}
+/** GitHub's ids of runs grow within a repository, whatever becomes of its workflows. */
+function runIn(url) {
+    const [, repository = '', id = '0'] = /^(.+)\/actions\/runs\/(\d+)$/.exec(url) ?? [];
+    return { repository, id: Number(id) };
+}
+function isManual({ event }) {
+    return event === 'workflow_dispatch' || event === 'repository_dispatch';
+}
+function named({ workflow, runNumber }, word = 'Run') {
+    return `${word} ${runNumber} of "${workflow}"`;
+}
+/**
+ * Another deploy went its whole way before this activation had the lock, or before it was resumed: its release stays.
+ * @returns the verdict where this activation has nothing to do any more, else null
+ * @throws Failure `overtaken` where nothing was touched yet, and somebody waits for the release
+ */
+async function yieldToNewer(activation) {
+    const { job, live, succeeded, takenUp } = activation;
+    const { kind, replaces } = job.request;
+    if (succeeded) {
+        const failure = new failure_Failure('overtaken', `another deploy came after this one was interrupted: ${live} is live`, {
+            remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
+        });
+        return leaveAsIs(activation, failure);
+    }
+    if (replaces === null || replaces === live || takenUp)
+        return null;
+    if (kind === 'restore') {
+        const message = `${live ?? 'No release'} replaced ${replaces} before it could be taken back.`;
+        return leaveAsIs(activation, new failure_Failure('overtaken', message));
+    }
+    throw new failure_Failure('overtaken', `${live ?? 'No release'} replaced ${replaces} before the ${kind} began.`, {
+        remedy: `Run the ${kind} again if "${live}" is not the release that should be live.`,
+    });
+}
+async function leaveAsIs(activation, failure) {
+    const { layout, live } = activation;
+    const workers = await listWorkers(activation).catch(() => []);
+    const served = servedRelease(workers);
+    const verified = served !== null && (await activatedAt(layout, served).catch(() => null)) !== null;
+    const status = served === live && verified ? 'restored' : 'down';
+    return {
+        status,
+        live: served,
+        previous: live,
+        rollsBackTo: null,
+        failure: failure.toRecord(),
+        workers: toStates(workers),
+    };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/replaced.js
+/**
+ * What the app's first deploy replaces, which Gapless did not make: where `current` pointed, and what PM2 ran under the
+ * app's name. Written down before the swap, so that whoever finishes the activation can put it back.
+ */
+
+
+
+
+
+
+
+
+/** @param processes of the app's name: those that Gapless started, and the others */
+async function lookAtReplaced(layout, { ours, foreign }, running) {
+    const [current, addresses] = await Promise.all([foreignCurrent(layout), addressesOf(foreign, running)]);
+    return { current, processes: foreign, besideOurs: ours.some(isRunningUnder), addresses };
+}
+function replacesNothing({ current, processes }) {
+    return current === null && processes.length === 0;
+}
+/** What an activation wrote down that has come to no verdict since; else null. */
+function readReplaced({ replaced }) {
+    try {
+        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(replaced, 'utf8'));
+    }
+    catch {
+        return null;
+    }
+}
+async function writeReplaced({ replaced }, content) {
+    if (replacesNothing(content))
+        return;
+    // It holds the environment of the processes.
+    await writeFileAtomic(replaced, JSON.stringify(content), 0o600);
+}
+async function forgetReplaced({ replaced }) {
+    await (0,promises_namespaceObject.rm)(replaced, { force: true });
+}
+/** How long an app may take until it listens again, in ms. */
+const replaced_PATIENCE = 60_000;
+const replaced_LOOK = 200;
+/** Looks in a row that must find the same processes. */
+const STEADY = 10;
+/**
+ * Puts all of it back, and looks whether it serves.
+ * @returns what was seen
+ * @throws Failure `restore-failed`
+ */
+async function putBack({ layout, pm2, appName, withRoom }, { current, processes, addresses }, patienceMs = replaced_PATIENCE) {
+    const seen = [];
+    if (current !== null) {
+        await withRoom(() => pointCurrentBack(layout, current));
+        seen.push(`current -> ${current} again`);
+    }
+    const complaints = [];
+    for (const process of processes) {
+        await pm2.revive(process).catch((error) => complaints.push(error.message));
+    }
+    const expected = processes.filter(isRunningUnder).length;
+    if (expected > 0) {
+        const problem = await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs);
+        if (problem !== null) {
+            const what = [problem, ...complaints].join('; ');
+            throw new failure_Failure('restore-failed', `the app that PM2 ran before did not come back: ${what}`);
+        }
+        const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : '';
+        seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`);
+    }
+    return seen.join('; ');
+}
+/** @returns what is wrong, once there is no more time; null where all is well */
+async function untilRunning(list, expected, addresses, patienceMs) {
+    const deadline = performance.now() + patienceMs;
+    let before = '';
+    for (let steady = 0; steady < STEADY;) {
+        const running = (await list()).filter(({ status }) => status === 'online');
+        const silent = [];
+        for (const address of addresses)
+            if (!(await acceptsConnections(address)))
+                silent.push(address);
+        const pids = running.map(({ pid }) => pid).join(' ');
+        const well = running.length >= expected && silent.length === 0;
+        steady = well && pids === before ? steady + 1 : 0;
+        before = pids;
+        if (steady < STEADY && performance.now() >= deadline) {
+            if (running.length < expected)
+                return `PM2 keeps ${running.length} of ${expected} processes online`;
+            if (silent.length > 0)
+                return `nothing accepts connections on ${listOf(silent)}`;
+            return 'its processes restart again and again';
+        }
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(replaced_LOOK);
+    }
+    return null;
+}
+function listOf(addresses) {
+    return [...new Set(addresses.map(formatAddress))].join(', ');
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/evidence.js
+/** The end of the workers' own logs, and of PM2's: the evidence when they fail. */
+
+
+
+/** Logs grow without a limit; this much of each one's end is read, in bytes. */
+const evidence_LONGEST = 64 * 1024;
+/**
+ * What the workers wrote since `since` (bytes by file). Never throws: a log that cannot be read is no reason to
+ * stay with a release that fails.
+ */
+async function logsSince(processes, since) {
+    const files = [...new Set(processes.flatMap(({ errorLog, outLog }) => [outLog, errorLog]))];
+    const texts = await Promise.all(files.map((file) => evidence_endOf(file, since.get(file) ?? 0).catch(() => '')));
+    return texts.filter((text) => text !== '').join('\n');
+}
+/** The daemon's own log. */
+function daemonLog(pm2Home) {
+    return (0,external_node_path_namespaceObject.join)(pm2Home, 'pm2.log');
+}
+/** `2026-11-26T03:00:00: PM2 log: App [shop:0] online`: the daemon's own words, about every app (5.4 to 7). */
+const DAEMONS_OWN = /^\S+: PM2 \w+: /;
+/**
+ * What workers wrote into the daemon's log alone since `since` (bytes by file): why Node itself ended or never began,
+ * such as a flag that it does not know, a module that it cannot preload, or a heap that is full. Never throws.
+ */
+async function daemonLogSince(pm2Home, since) {
+    const file = daemonLog(pm2Home);
+    const text = await evidence_endOf(file, since.get(file) ?? 0).catch(() => '');
+    const lines = text.split('\n').filter((line) => !DAEMONS_OWN.test(line));
+    return lines.join('\n');
+}
+async function evidence_endOf(file, since) {
+    return withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_NONBLOCK, 0, async (handle) => {
+        const { size } = await handle.stat();
+        const from = Math.max(since > size ? 0 : since, size - evidence_LONGEST);
+        const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.max(0, size - from)), 0, size - from, from);
+        return buffer.subarray(0, bytesRead).toString('utf8');
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/heal.js
+/** Brings workers back, whatever state a failed release left them in. */
+
+
+
+
+
+/**
+ * Replaces every worker that does not serve the `goal`, which `current` points at again, and finishes a reload that
+ * waits with it. The old workers that PM2 keeps aside meanwhile serve.
+ * @param settings PM2's options for the goal: those of the failed release may be what it failed of
+ * @param failed the release whose workers leave at once when they are told to
+ * @returns false where PM2 has no worker at all, because its daemon died: then there is nothing to heal
+ * @throws Failure `restore-failed`
+ */
+async function heal(options, settings, { release, runtime }, failed, instances, timeoutMs) {
+    const { pm2 } = options;
+    const deadline = performance.now() + timeoutMs;
+    const asked = new Set();
+    const hung = hungWorkers(runtime.health);
+    for (;;) {
+        const workers = await listWorkers(options);
+        const serving = workers.filter((worker) => serves(worker, release)).length;
+        if (workers.length === 0)
+            return false;
+        if (serving >= Math.min(instances, workers.length))
+            return true;
+        if (performance.now() >= deadline) {
+            const missing = workers.find((worker) => !serves(worker, release));
+            throw new failure_Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`);
+        }
+        const told = [];
+        for (const { process, record } of workers) {
+            const { id, pid, status } = process;
+            const ended = status === 'errored' || status === 'stopped';
+            if (record?.release === release || (record === null && !ended))
+                continue;
+            const worker = `${id} ${pid}`;
+            const first = !asked.has(worker);
+            asked.add(worker);
+            if (!ended && record !== null && isBehindDoor(record)) {
+                // PM2 starts a process that ends before it was ready by itself, and from here on that is the goal. Asked to
+                // restart it, it would start two (7.0.4), of which it forgets one. It may hang, and nobody is lost there.
+                if (first)
+                    tell(pid);
+                else
+                    kill(pid);
+            }
+            else if (first) {
+                // One of a third release, from before an activation that was interrupted, stays when it is told to leave.
+                const stays = record !== null && record.release !== failed && record.phase === 'open';
+                const act = stays ? pm2.reload(id, settings) : pm2.restart(id, settings);
+                act.catch(() => undefined);
+            }
+            else if (status === 'stopping' && record !== null) {
+                // Left through the drain, unless it hangs.
+                told.push(record);
+            }
+        }
+        await hung.end(told);
+        await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
+    }
+}
+function isBehindDoor({ phase, doorPort }) {
+    return phase === 'booting' || phase === 'proving' || doorPort === 0;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/restore.js
+/** The way back: the previous release is put in its place, and shown to serve. Nothing here may throw. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** @param during the step that failed */
+async function restore(activation, during, error) {
+    const { previous, layout, step } = activation;
+    const launcher = previous === null ? null : await soundLauncher(activation, previous.release);
+    // First of all: whatever PM2 starts from now on is the previous release.
+    const pointed = previous === null ? undefined : activation.withRoom(() => pointCurrentAt(layout, previous.release));
+    const problem = await pointed?.then(() => undefined, (cause) => cause);
+    if (launcher !== null)
+        await activation.journal.note('rollback', launcher);
+    const failure = await withEvidence(activation, during, troubleOf(error));
+    try {
+        if (problem !== undefined)
+            throw problem;
+        // The workers that PM2 has told to leave may be the only ones that serve.
+        await activation.announce({ observe: false, stay: activation.times.stay }).catch(() => undefined);
+        if (previous === null) {
+            await step('rollback', nothingToGoBackTo, () => leaveStopped(activation));
+            return await restore_verdict(activation, 'down', failure);
+        }
+        await step('rollback', `back to ${previous.release}`, () => goBackWhateverDies(activation, previous));
+        return await restore_verdict(activation, 'restored', failure);
+    }
+    catch (cause) {
+        const both = failure.reworded(`${failure.message}; then ${troubleOf(cause).message}`, {
+            remedy: 'The app needs hands: look at `pm2 list` and `pm2 logs` on the server.',
+        });
+        return restore_verdict(activation, 'down', both);
+    }
+}
+/** One that cannot be put right is no reason to stay with a release that fails. @returns what there is to tell */
+async function soundLauncher({ layout, withRoom }, release) {
+    return withRoom(() => repairLauncher(layout, release)).catch((error) => error.message);
+}
+const nothingToGoBackTo = 'there is no release to go back to';
+const leftStopped = `${nothingToGoBackTo}: the app is left stopped`;
+/** A daemon that dies in the middle takes all workers with it; under the next one it is begun anew. */
+async function goBackWhateverDies(activation, previous) {
+    const daemon = () => daemonPid(activation.job.pm2Home);
+    const before = await daemon();
+    await goBack(activation, previous).catch(async (error) => {
+        if ((await daemon()) === before)
+            throw error;
+        return goBack(activation, previous);
+    });
+}
+/**
+ * Beside old workers that stay, the failed release's are restarted: whatever state they are in, they are out of the
+ * way at once. It takes their drain, and where the old workers cannot stay as long nobody would serve at its end. A
+ * release that answers, such as one whose `post-activate` failed after minutes, then serves until a reload has put
+ * the old one in its place.
+ */
+async function goBack(activation, previous) {
+    const { job, layout, pm2, appName, target, times } = activation;
+    const { release, runtime } = previous;
+    // The failed release may have served for a moment, although it was never shown to.
+    await carryOldStatic(activation, release, [target.release]);
+    const app = pm2App(layout, appName, previous, times);
+    const instances = instancesOf(runtime, activation.daemon);
+    const present = await pm2.list(appName);
+    const oneByOne = async () => {
+        // The workers that were told to stay hold the places that a reload needs.
+        await activation.announce({ stay: 0 }).catch(() => undefined);
+        const together = mayRunTogether(present, instances, availableMemory(await daemonPid(job.pm2Home)));
+        await bringUp(activation, app, release, instances, together, times.heal);
+    };
+    const left = await othersStay(activation, previous);
+    const heals = left > 0 && (left >= times.heal || !(await stillServes(activation)));
+    const healed = heals && (await heal(activation, app.options, previous, target.release, instances, times.heal));
+    if (!healed)
+        await oneByOne();
+    // PM2 itself may have started a worker anew, under the failed release's options.
+    if (!(await pm2.list(appName)).every((process) => runsUnder(process, app.options)))
+        await oneByOne();
+    await shown(activation, previous, instances);
+    await trim(activation, instances);
+    await dismissForgotten(activation);
+}
+/** How long workers of a release other than the failed one take traffic, in ms; 0 where none does. */
+async function othersStay({ layout, target }, previous) {
+    const workers = await readWorkers(layout.workers);
+    const open = workers.filter(({ candidate, phase }) => !candidate && phase === 'open');
+    const itself = previous.release === target.release;
+    const others = open.filter(({ release }) => itself || release !== target.release);
+    const now = sinceBoot();
+    return Math.max(0, ...others.map(({ leavesAt }) => (leavesAt === null ? Infinity : leavesAt - now)));
+}
+/** Whether any worker of the failed release would serve on. */
+async function stillServes(activation) {
+    const { release, runtime } = activation.target;
+    const open = (await listWorkers(activation)).filter((worker) => serves(worker, release));
+    const answers = await Promise.all(open.map(({ record }) => askHealth('127.0.0.1', record.port, runtime.health)));
+    return answers.some(({ healthy }) => healthy);
+}
+/** Its workers took traffic as soon as they answered: they may become healthy a little later. */
+async function shown(activation, { release, runtime }, instances) {
+    const deadline = performance.now() + runtime.health.timeoutMs;
+    for (;;) {
+        try {
+            const workers = (await listWorkers(activation)).filter((worker) => serves(worker, release));
+            if (workers.length === 0)
+                throw new failure_Failure('restore-failed', `no worker serves ${release}`);
+            return await observe(activation, release, workers.slice(0, instances), { ...runtime, observeMs: 0 });
+        }
+        catch (error) {
+            if (performance.now() >= deadline)
+                throw error;
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(runtime.health.intervalMs);
+        }
+    }
+}
+/** A first deploy has nothing to go back to, unless it replaced what somebody else made. */
+async function leaveStopped(activation) {
+    const { pm2, layout, live, replaced, takenUp, target } = activation;
+    const foreign = replaced.processes;
+    // Whatever keeps the failed release's workers, what was there before comes back as soon as they make room.
+    const stopped = await stopAll(activation, foreign.length === 0).then(() => null, (error) => error);
+    if (stopped !== null && foreign.length === 0)
+        throw stopped;
+    // After a crash behind the swap the link points at the target itself. What is put back replaces the link in one step.
+    if ((takenUp || live !== target.release) && replaced.current === null) {
+        await (0,promises_namespaceObject.rm)(layout.current, { force: true });
+    }
+    if (replacesNothing(replaced))
+        return leftStopped;
+    if (foreign.length > 0) {
+        for (const { id } of await pm2.list(activation.appName))
+            pm2.remove(id).catch(() => undefined);
+    }
+    return `${nothingToGoBackTo}: ${await putBack(activation, replaced)}`;
+}
+async function restore_verdict(activation, status, failure) {
+    // Whatever came of it, this was the last time that anybody goes back to that.
+    await forgetReplaced(activation.layout).catch(() => undefined);
+    const workers = await listWorkers(activation).catch(() => []);
+    return {
+        status,
+        live: status === 'restored' ? activation.previous.release : servedRelease(workers),
+        previous: activation.live,
+        rollsBackTo: null,
+        failure: failure.toRecord(),
+        workers: toStates(workers),
+    };
+}
+async function withEvidence({ job, pm2, appName, logs }, during, failure) {
+    const text = await pm2.list(appName).then((processes) => logsSince(processes, logs), () => '');
+    const daemon = await daemonLogSince(job.pm2Home, logs);
+    const parts = [failure.evidence ?? '', lastLines(daemon), lastLines(text)];
+    const evidence = parts.filter((part) => part !== '').join('\n');
+    const remedy = failure.remedy ?? remedies[failure.code];
+    const message = `${failure.message} (during ${during})`;
+    return failure.reworded(message, remedy === undefined ? { evidence } : { evidence, remedy });
+}
+/** Only now there is evidence to point at. */
+const remedies = {
+    'worker-died': 'Look at its last lines in the evidence. Where it was healthy on a spare port, what differs under PM2 is ' +
+        '`app-port`, `max-memory` and the memory that is left.',
+    'worker-unhealthy': 'Look at its last lines in the evidence, and at what the health check was answered. Where it was healthy on a ' +
+        'spare port, what differs under PM2 is that other workers run beside it.',
+};
+
+;// CONCATENATED MODULE: ./build/agent/activation/activate.js
+/** The way forward: pre-activate → swap → reload → health-check, and back when any of it fails. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** Old workers look at the activation file this often at the most, with room for a busy machine, in ms. */
+const DOORS_CLOSE = 10_000;
+/** Throws only while nothing live has been touched. */
+async function activate(activation) {
+    const yielded = await yieldToNewer(activation);
+    if (yielded !== null)
+        return yielded;
+    const { layout, target, live, journal, step } = activation;
+    const { release, runtime } = target;
+    // Its first process died after the swap: then there is no way out but forward or back.
+    let swapped = activation.takenUp;
+    let current = 'swap';
+    let remembered = false;
+    try {
+        const { how, foreign, together } = await prepare(activation);
+        await step('swap', describeSwap(activation), async () => {
+            await assertWanted(activation);
+            await proveLauncher(activation);
+            await activation.withRoom(() => writeReplaced(layout, activation.replaced));
+            remembered = true;
+            // The rename of the link is the one moment that counts: before it nothing live has changed.
+            await activation.withRoom(() => pointCurrentAt(layout, release));
+            swapped = true;
+            journal.letGo();
+        });
+        current = 'reload';
+        const workers = await step('reload', how, () => reload(activation, foreign, together));
+        current = 'health-check';
+        await step('health-check', `${runtime.health.path}, observed for ${runtime.observeMs} ms`, async () => {
+            await observe(activation, release, workers, runtime);
+            // Whoever took no lock of ours may have come to the same port meanwhile.
+            await assertNoOtherDoor(layout.base, runtime, await activation.pm2.all());
+            await hook(activation, 'post-activate');
+            await dismissOthers(activation);
+            await checkAlone(activation, workers);
+        });
+    }
+    catch (error) {
+        const untouched = !swapped && (live === release || (await liveRelease(layout).catch(() => live)) === live);
+        if (untouched) {
+            // Not what another activation remembers, which died and is still to be resumed.
+            if (remembered)
+                await forgetReplaced(layout).catch(() => undefined);
+            throw error;
+        }
+        journal.letGo();
+        return restore(activation, current, error);
+    }
+    return settle(activation);
+}
+/** All that can be found out or done beforehand: from the swap on every second counts, and the disk may be full. */
+async function prepare(activation) {
+    const { job, layout, appName, pm2, target, previous, live, before, replaced, app } = activation;
+    const { times, takenUp, announce, journal } = activation;
+    const { release, runtime } = target;
+    const foreign = before.filter((process) => !isOurs(process, app)).length;
+    await assertWanted(activation);
+    if (job.request.kind === 'deploy' && live !== null && live !== release) {
+        await assertNotOvertaken(layout, job.request.run, live);
+    }
+    const records = await readWorkers(layout.workers);
+    const daemon = await daemonPid(job.pm2Home);
+    // What its first process, which died, had asked for runs beside the old workers already, and has its memory.
+    const there = takenUp
+        ? records.filter((worker) => worker.release === release && !worker.candidate).length
+        : 0;
+    const together = mayRunTogether(before, instancesOf(runtime, activation.daemon) - there, availableMemory(daemon));
+    // What has swapped may listen there already.
+    const said = takenUp ? null : job.request.said;
+    await assertClaims({ layout, appName, address: runtime, said }, { all: await pm2.all(), daemon });
+    const serving = before.length > 0 && foreign === 0;
+    if (serving && previous !== null && !takenUp)
+        assertMayMove(previous.runtime, runtime);
+    if (!isDone(activation, 'pre-activate'))
+        await hook(activation, 'pre-activate');
+    await carryOldStatic(activation, release);
+    await activation.withRoom(() => prepareLink(layout, release));
+    if (previous !== null && previous.release !== release) {
+        await activation.withRoom(() => prepareLink(layout, previous.release));
+    }
+    if (!takenUp) {
+        // Those that stay for an activation that died need not any more: what PM2 had begun for it has long come to its end.
+        await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true });
+        await untilReplaced(activation, app.options.kill_timeout);
+    }
+    if (replaced.current !== null) {
+        await journal.note('swap', `current points at "${replaced.current}", which Gapless did not deploy`);
+    }
+    // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
+    await announce({ observe: foreign === 0, stay: together ? times.stay : 0 });
+    return { how: describeReload(activation, foreign, together), foreign, together };
+}
+function isDone({ history }, name) {
+    return history.some(({ step, state }) => step === name && state === 'done');
+}
+/** @throws Failure `withdrawn` when the run was cancelled meanwhile */
+async function assertWanted(activation) {
+    const { job, layout } = activation;
+    // What has swapped is finished, whoever takes it up.
+    if (activation.takenUp)
+        return;
+    if (await exists(activationFiles(layout, job.request.activation).withdrawn))
+        throw withdrawn();
+}
+/** What has to come back, or has swapped already, is helped where it can be. @throws Failure `release-damaged` */
+async function proveLauncher({ job, layout, target, takenUp, journal, withRoom }) {
+    const { release } = target;
+    if (job.request.kind !== 'restore' && !takenUp)
+        return assertLauncher(layout, release);
+    const repaired = await withRoom(() => repairLauncher(layout, release));
+    if (repaired !== null)
+        await journal.note('swap', repaired);
+}
+async function hook(activation, name) {
+    const { job, layout, target, step, journal } = activation;
+    const { activation: id, preActivate, postActivate } = job.request;
+    const commands = name === 'pre-activate' ? preActivate : postActivate;
+    if (commands === null)
+        return;
+    const directory = releaseDirectory(layout, target.release);
+    const { hookLog: log, hookOwner: owner } = activationFiles(layout, id);
+    const run = () => runHook({ name, commands, directory, runtime: target.runtime, log, owner });
+    if (name === 'pre-activate')
+        await step(name, name, run);
+    else
+        await journal.note('health-check', `${name}: ${await run()}`);
+}
+/** Brings every worker to the target. What was started in another way is removed first: that is the gap. */
+async function reload(activation, foreign, together) {
+    const { pm2, before, app, target } = activation;
+    const { release, runtime } = target;
+    if (foreign > 0)
+        for (const { id } of before)
+            await pm2.remove(id);
+    const timeout = runtime.health.timeoutMs + runtime.observeMs;
+    return bringUp(activation, app, release, instancesOf(runtime, activation.daemon), together, timeout);
+}
+function describeSwap({ target, replaced: { current } }) {
+    const swap = `current -> releases/${target.release}`;
+    return current === null
+        ? swap
+        : `${swap}; it replaces current -> ${current}, which is put back if this deploy fails`;
+}
+function describeReload({ before, daemon, replaced, target }, foreign, together) {
+    const remarks = [`${instancesOf(target.runtime, daemon)} workers`];
+    if (foreign > 0) {
+        remarks.push(`started anew, with a short gap: Gapless did not start ${foreign} of the ${before.length} before`);
+        const { addresses } = replaced;
+        if (addresses.length > 0)
+            remarks.push(`before, the app listened on ${listOf(addresses)}`);
+    }
+    if (!together)
+        remarks.push('one after the other, because memory is short');
+    return remarks.join('; ');
+}
+/** Lets the workers of other releases leave: from here on every answer is the new release's. */
+async function dismissOthers(activation) {
+    const { layout, target } = activation;
+    await bestEffort(activation, trim(activation, instancesOf(target.runtime, activation.daemon)), 'Could not remove surplus workers');
+    await bestEffort(activation, (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true }), 'Could not tell the old workers to leave');
+    await bestEffort(activation, dismissForgotten(activation), 'Could not tell workers that PM2 does not list to leave');
+    if (!(await untilOthersLeft(activation, target.release, DOORS_CLOSE).catch(() => false))) {
+        await activation.journal.note('health-check', 'Workers of another release still take requests.');
+    }
+}
+/**
+ * Checks every new worker once more, without the old ones. Until here they took a share of all requests to the public
+ * address, those of the new release to itself included.
+ * @throws Failure as `observe` does
+ */
+async function checkAlone(activation, workers) {
+    const { release, runtime } = activation.target;
+    await observe(activation, release, workers, { ...runtime, observeMs: 0 }).catch((error) => {
+        const failure = failure_Failure.from(error);
+        throw failure.reworded(`${failure.message} (after the previous release had stopped serving)`, {
+            remedy: 'Check what the new release requests from its own public address: until then, the previous release answered ' +
+                'some of these requests. Then read the last log lines in the evidence.',
+        });
+    });
+}
+/** The release is live: no failure from here on takes it back. */
+async function settle(activation) {
+    const { job, layout, target, live, pm2 } = activation;
+    const { release } = target;
+    const { activation: id, kind, replaces } = job.request;
+    const serving = { activation: id, kind, replaced: replaces ?? live };
+    await bestEffort(activation, activation.withRoom(() => markServing(layout, release, serving)), 'Could not mark the release as verified');
+    await bestEffort(activation, forgetReplaced(layout), 'Could not forget what the release replaced');
+    await bestEffort(activation, pm2.save(), 'PM2 could not save its process list for the next boot');
+    const workers = await listWorkers(activation).catch(() => []);
+    const rollsBackTo = await previousRelease(layout, release).catch(() => null);
+    return {
+        status: 'live',
+        live: release,
+        previous: live,
+        rollsBackTo,
+        failure: null,
+        workers: toStates(workers),
+    };
+}
+/** Notes a failure in the journal instead of throwing it. */
+async function bestEffort({ journal }, act, problem) {
+    await act.catch((error) => journal.note('health-check', `${problem}: ${error.message}`));
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/goal.js
+
+/** @throws Failure `release-damaged` */
+async function readGoal(layout, release) {
+    const [runtime, { entry }] = await Promise.all([readRuntime(layout, release), readInfo(layout, release)]);
+    return { release, runtime, entry };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/interrupted.js
+/** Finds an activation that swapped and has no verdict: its process died, or the whole server. */
+
+
+
+
+
+
+
+/** @returns its id, or null. Only the last that swapped matters: a later one has settled what it left. */
+async function interruptedActivation(layout) {
+    const entries = await readJournal(layout.journal);
+    const activation = lastThatSwapped(entries) ?? (await lostFromJournal(layout));
+    if (activation === null || verdictIn(entries, activation) !== null)
+        return null;
+    const { job, owner } = activationFiles(layout, activation);
+    return ownerLives(owner) !== true && (await exists(job)) ? activation : null;
+}
+function lastThatSwapped(entries) {
+    return entries.findLast(isSwap)?.activation ?? null;
+}
+function isSwap({ step, state }) {
+    return step === 'swap' && state === 'begin';
+}
+/** Somebody emptied the journal: what an activation left tells of it, where its release is live and was never verified. */
+async function lostFromJournal(layout) {
+    const live = await liveRelease(layout);
+    if (live === null || (await activatedAt(layout, live).catch(() => null)) !== null)
+        return null;
+    for (const name of await (0,promises_namespaceObject.readdir)(layout.activations).catch(() => [])) {
+        if (!name.endsWith('.json'))
+            continue;
+        const job = await readJob((0,external_node_path_namespaceObject.join)(layout.activations, name));
+        if (job?.request.release === live)
+            return job.request.activation;
+    }
+    return null;
+}
+/** Whether it has begun to touch what is live. */
+function hasSwapped(entries, activation) {
+    return entries.some((entry) => entry.activation === activation && isSwap(entry));
+}
+/** Whether another one has swapped after it: what is live now is that one's. */
+function wasSucceeded(entries, activation) {
+    return hasSwapped(entries, activation) && lastThatSwapped(entries) !== activation;
+}
+function verdictIn(entries, activation) {
+    return entries.find((entry) => entry.activation === activation && entry.verdict !== null)?.verdict ?? null;
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/stay.js
+/** Of `post-activate`, and of all that has no limit of its own, in ms. */
+const HOOK = 60_000;
+/** A last question to the workers, which may go unanswered, and one to the port: see health.ts. In ms. */
+const ANSWERS = 20_000;
+/** Closing the door, PM2's polling and the launcher's own cleanup come on top of a drain, in ms. */
+const stay_MARGIN = 20_000;
+/** @param releases on either side: workers of each may be the ones that stay, drain or boot */
+function timesOf(releases) {
+    const longest = (of) => Math.max(...releases.map(of));
+    const observe = longest(({ observeMs }) => observeMs);
+    const drain = longest(({ drainTimeoutMs }) => drainTimeoutMs) + stay_MARGIN;
+    const boot = longest(({ health, observeMs }) => health.timeoutMs + observeMs);
+    const heal = drain + longest(({ health }) => health.timeoutMs);
+    const stay = boot + observe + ANSWERS + HOOK + heal;
+    return { boot, heal, stay, listen: 2 * boot + HOOK, kill: stay + drain };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/context.js
+/** What the steps of one activation share: facts that were true when it began, and its few tools. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/**
+ * @param entries what the journal has, of all activations
+ * @throws where the target cannot be read; nothing has been touched then
+ */
+async function beginActivation(job, journal, entries, pm2) {
+    const layout = layoutOf(job.base);
+    const { appName, request } = job;
+    const target = await readGoal(layout, request.release);
+    const live = await liveRelease(layout);
+    const all = await pm2.all();
+    const daemon = await daemonPid(job.pm2Home);
+    const before = await pm2.list(appName);
+    const ours = before.filter((process) => isOurs(process, programOf(layout)));
+    const foreign = before.filter((process) => !ours.includes(process));
+    const takenUp = hasSwapped(entries, request.activation);
+    const found = await lookAtReplaced(layout, { ours, foreign }, { all, daemon });
+    // What an activation whose process died had replaced is not there to be seen any more.
+    const replaced = ((takenUp || replacesNothing(found)) && readReplaced(layout)) || found;
+    // Somebody else's `current`, and none of our workers: what ours served at some time in the past is not what serves.
+    const isElsewhere = replaced.current !== null && !replaced.besideOurs;
+    const back = isElsewhere ? null : await fallback(layout, live, request.release);
+    // A previous release that is damaged must not keep a good one from going live.
+    const previous = back === null ? null : await readGoal(layout, back).catch(() => null);
+    const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
+    let news = { observe: true, stay: times.stay, halt: false };
+    const { ballast } = activationFiles(layout, request.activation);
+    const withRoom = (act) => ballast_withRoom(ballast, act);
+    return {
+        job,
+        layout,
+        pm2,
+        appName,
+        target,
+        previous,
+        live,
+        history: entries.filter(({ activation }) => activation === request.activation),
+        takenUp,
+        succeeded: wasSucceeded(entries, request.activation),
+        app: pm2App(layout, appName, target, times),
+        times,
+        before,
+        daemon,
+        replaced,
+        logs: await logSizes([
+            daemonLog(job.pm2Home),
+            ...before.flatMap(({ errorLog, outLog }) => [errorLog, outLog]),
+        ]),
+        journal,
+        async step(name, detail, act) {
+            await journal.begin(name, detail);
+            try {
+                const result = await act();
+                await journal.done(name, typeof result === 'string' ? result : detail);
+                return result;
+            }
+            catch (error) {
+                await journal.failed(name, error.message);
+                throw error;
+            }
+        },
+        withRoom,
+        announce: (change) => {
+            news = { ...news, ...change };
+            const self = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
+            const content = { ...self, target: target.release, ...news };
+            return withRoom(() => writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600));
+        },
+    };
+}
+/**
+ * The release to go back to: the live one, also from itself, whose workers are then started anew. Where an
+ * activation was interrupted `current` points at a release that was never shown to serve; then the last that was.
+ */
+async function fallback(layout, live, target) {
+    if (live !== null && (await activatedAt(layout, live).catch(() => null)) !== null)
+        return live;
+    const verified = await previousRelease(layout, live, target);
+    return verified ?? (live === target ? null : live);
+}
+async function logSizes(files) {
+    const sizes = files.map(async (file) => [file, (await (0,promises_namespaceObject.stat)(file).catch(() => ({ size: 0 }))).size]);
+    return new Map(await Promise.all(sizes));
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/run.js
+/**
+ * The activation: from the swap to the verdict, and back if need be. It runs detached from the SSH session, so
+ * that it ends in a verdict whatever happens to the runner; the runner only reads the journal.
+ */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+async function runActivation(job) {
+    const layout = layoutOf(job.base);
+    const { activation } = job.request;
+    const files = activationFiles(layout, activation);
+    const room = (act) => ballast_withRoom(files.ballast, act);
+    await room(() => writeOwner(files.owner));
+    const journal = openJournal(layout.journal, activation, room);
+    const hasTouched = async () => hasSwapped(await readJournal(layout.journal), activation);
+    const touched = await hasTouched();
+    const stopGuard = guardRoom(files.ballast);
+    const progress = { begun: null, concluded: false };
+    let verdict;
+    try {
+        // One that died after the swap goes on without: it has no choice, and may have used it up.
+        await takeBallast(files.ballast).catch((error) => {
+            if (!touched)
+                throw error;
+        });
+        verdict = await underLock(job, layout, journal, progress);
+    }
+    catch (error) {
+        // Something live was touched, and this is no verdict about it: the next one that takes it up comes to one. Another
+        // process that took it up as well may have got as far meanwhile, or be at work.
+        const { begun, concluded } = progress;
+        if (concluded || (begun === null ? await hasTouched() : begun === 'touched'))
+            throw error;
+        if ((await lockedFor(layout.lock)) === activation)
+            throw error;
+        const live = await servingRelease(layout).catch(() => null);
+        verdict = keptVerdict(live, troubleOf(error).toRecord());
+        await journal.verdict(verdict);
+    }
+    finally {
+        stopGuard();
+    }
+    await removeFiles(files);
+    return verdict;
+}
+async function underLock(job, layout, journal, progress) {
+    const { run, lockTimeoutMs, activation } = job.request;
+    const { withdrawn } = activationFiles(layout, activation);
+    await journal.begin('lock', 'waiting for the lock');
+    const lock = await takeLock(layout.lock, run.runUrl || activation, lockTimeoutMs, {
+        activation,
+        onWait: (holder) => void journal.note('lock', `waiting for ${holder}`),
+        giveUp: () => exists(withdrawn),
+    });
+    try {
+        await journal.done('lock', 'locked');
+        // Two sessions may have taken up the same one whose process had died.
+        const entries = await readJournal(layout.journal);
+        const settled = verdictIn(entries, activation);
+        if (settled !== null)
+            return settled;
+        progress.begun = hasSwapped(entries, activation) ? 'touched' : 'untouched';
+        await untilHooksEnded(layout, {
+            onWait: (of) => void journal.note('lock', `waiting for a hook of activation ${of}, whose process died`),
+            giveUp: async () => progress.begun === 'untouched' && (await exists(withdrawn)),
+        });
+        // Its memory and its cores are needed for what comes.
+        await endOrphanedCandidates(layout);
+        const pm2 = await connectPm2({ path: job.pm2Path, version: job.pm2Version }, job.pm2Home);
+        try {
+            const { runtime } = await readGoal(layout, job.request.release);
+            const takenUp = progress.begun === 'touched';
+            // What PM2 runs may change while it waits for the port: the activation begins after that.
+            const verdict = await withPort({ job, layout, journal, port: runtime.port, takenUp }, async () => activate(await beginActivation(job, journal, entries, pm2)));
+            // Before the lock is given back: nobody may come between and find this one without an end.
+            progress.concluded = true;
+            await journal.verdict(verdict);
+            return verdict;
+        }
+        finally {
+            pm2.close();
+        }
+    }
+    finally {
+        // None of it may turn a verdict into another: a lock whose process has ended is void by itself.
+        await dismiss(layout, activation).catch(console.error);
+        await dropPreparedLinks(layout).catch(console.error);
+        await lock.release().catch(console.error);
+    }
+}
+/** While nobody else opens the same port: see port-lock.ts. */
+async function withPort({ job, layout, journal, port, takenUp }, act) {
+    const { kind, run, lockTimeoutMs, activation } = job.request;
+    const { ballast, withdrawn } = activationFiles(layout, activation);
+    const take = () => takePort(job.pm2Home, port, run.runUrl || activation, takenUp ? 0 : lockTimeoutMs, {
+        activation,
+        onWait: (holder) => void journal.note('lock', `waiting for port ${port}, which is being opened by ${holder}`),
+        giveUp: () => exists(withdrawn),
+    });
+    const lock = await ballast_withRoom(ballast, take).catch((error) => {
+        // After the swap there is no way out but forward or back.
+        if (takenUp)
+            return null;
+        // A disk that takes no lock must not keep a release away that has to come back.
+        if (kind !== 'deploy' && !['locked', 'withdrawn'].includes(failure_Failure.from(error).code))
+            return null;
+        throw error;
+    });
+    try {
+        return await act();
+    }
+    finally {
+        await lock?.release().catch(console.error);
+    }
+}
+/**
+ * The old workers need not stay any more, unless they may be all that serves: after the swap, without a verdict or with
+ * a bad one, they leave when their time is up, and PM2 may have brought something back by then.
+ */
+async function dismiss(layout, activation) {
+    const entries = await readJournal(layout.journal);
+    const verdict = verdictIn(entries, activation);
+    if (verdict === null ? hasSwapped(entries, activation) : verdict.status === 'down')
+        return;
+    if (lastActivation(layout.base)?.pid === process.pid)
+        await (0,promises_namespaceObject.rm)(activationFile(layout.base), { force: true });
+}
+
+;// CONCATENATED MODULE: ./build/protocol/server-programs.js
+/**
+ * Where Node and PM2 stand on people's servers, and what to do when they do not. A session over SSH often lacks
+ * the PATH that the user's own shell has, so both sides search: the shell line for Node, the agent for PM2.
+ */
+
+/** Where the shell line leaves the PATH of the user's login shell for the agent. */
+const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
+/** The login shell may wait for ever for something, in s. */
+const LOGIN_SHELL_TIMEOUT = 5;
+/** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
+const versionFolders = [
+    '.nvm/versions/node/*/bin',
+    '.config/nvm/versions/node/*/bin',
+    '.local/share/fnm/node-versions/*/installation/bin',
+    '.fnm/node-versions/*/installation/bin',
+    '.volta/tools/image/node/*/bin',
+    '.asdf/installs/nodejs/*/bin',
+    '.local/share/mise/installs/node/*/bin',
+    '.nodenv/versions/*/bin',
+    '.linuxbrew/opt/node@*/bin',
+];
+/** The same for the whole system. */
+const systemVersionFolders = [
+    '/usr/local/nvm/versions/node/*/bin',
+    '/opt/nvm/versions/node/*/bin',
+    '/home/linuxbrew/.linuxbrew/opt/node@*/bin',
+    '/usr/local/lib/nodejs/*/bin',
+    '/opt/node-*/bin',
+    '/opt/nodejs/*/bin',
+    // aaPanel, Plesk, cPanel, CloudLinux
+    '/www/server/nodejs/*/bin',
+    '/opt/plesk/node/*/bin',
+    '/opt/cpanel/ea-nodejs*/bin',
+    '/opt/alt/alt-nodejs*/root/usr/bin',
+];
+/** Below the home, single folders of programs: of version managers, of npm's prefix, of package managers. */
+const homeFolders = [
+    '.local/share/fnm/aliases/default/bin',
+    '.volta/bin',
+    '.asdf/shims',
+    '.local/share/mise/shims',
+    'n/bin',
+    '.n/bin',
+    '.npm-global/bin',
+    '.npm-packages/bin',
+    '.local/bin',
+    'bin',
+    '.local/share/pnpm',
+    '.yarn/bin',
+    '.bun/bin',
+    '.linuxbrew/bin',
+    '.nodebrew/current/bin',
+    '.nix-profile/bin',
+];
+const systemFolders = [
+    '/usr/local/bin',
+    '/usr/bin',
+    '/opt/node/bin',
+    '/opt/homebrew/bin',
+    '/home/linuxbrew/.linuxbrew/bin',
+    '/snap/bin',
+    '/snap/node/current/bin',
+    '/nix/var/nix/profiles/default/bin',
+    '/run/current-system/sw/bin',
+];
+/** @param searched every file that was looked for, with what was wrong with those that are there */
+function nodeMissing(searched) {
+    return new Failure('node-missing', 'Node.js 18 or later was not found on the server', {
+        remedy: 'As the user that logs in, without sudo: `curl -fsSL https://fnm.vercel.app/install | bash`, then ' +
+            '`~/.local/share/fnm/fnm install 24`. If it is there already, name its folder in `bin-path`.',
+        evidence: ['searched:', ...searched].join('\n'),
+    });
+}
+/** @param searched every folder that was looked into @param node the Node that runs the agent */
+function pm2Missing(searched, node) {
+    const folder = node.replace(/\/[^/]*$/, '');
+    return new failure_Failure('pm2-missing', 'PM2 was not found on the server', {
+        remedy: 'As the user that logs in, without sudo: ' +
+            `\`PATH="${folder}:$PATH" npm install --global --prefix ~/.local pm2\`. ` +
+            'If it is there already, name its folder in `bin-path`.',
+        evidence: ['searched:', ...searched].join('\n'),
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/longest-step.js
+
+
+
+
+const longest_step_MARGIN = 5 * 60_000;
+/** @param request null where only the journal knows the activation any more */
+async function longestStep(layout, request) {
+    const ids = await releaseIds(layout);
+    const read = await Promise.all(ids.map((id) => readRuntime(layout, id).catch(() => null)));
+    const runtimes = read.filter((runtime) => runtime !== null);
+    const waits = Math.max(request?.lockTimeoutMs ?? 0, LONGEST_HOOK) + longest_step_MARGIN;
+    if (runtimes.length === 0)
+        return waits;
+    const { listen, kill } = timesOf(runtimes);
+    const instances = Math.max(...runtimes.map((runtime) => instancesOf(runtime, null)));
+    // Where memory is short the workers are replaced one by one, after those of the last activation have left. The way
+    // back may do so twice: under a new daemon once more.
+    return waits + 2 * (instances + 1) * (listen + kill);
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/start.js
+/** The session's side of an activation: starts it as a process of its own, and watches its journal. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** @throws Failure `activation-died` if its process ended without a verdict, twice; `activation-silent` if it hangs */
+async function startActivation(context, request, watcher) {
+    const { layout, appName, pm2, pm2Home } = context;
+    const { activation } = request;
+    const job = {
+        base: layout.base,
+        appName,
+        pm2Path: pm2.path,
+        pm2Version: pm2.version,
+        pm2Home,
+        request,
+    };
+    await writeFileAtomic(activationFiles(layout, activation).job, JSON.stringify(job), 0o600);
+    const from = (await (0,promises_namespaceObject.stat)(layout.journal).catch(() => ({ size: 0 }))).size;
+    const running = spawnActivation(context, activation);
+    return follow(layout, activation, from, running, () => spawnActivation(context, activation), {
+        silenceMs: await longestStep(layout, request),
+        ...watcher,
+    });
+}
+/** How long an activation that was just started may take to say who it is, in ms. */
+const start_START = 5000;
+/**
+ * Watches an activation that another session started. One whose process has died is taken up again: every step of
+ * it can be repeated.
+ * @param context asked for only where it must be taken up
+ * @param withdraw end it, unless it has swapped: its run was cancelled
+ * @throws Failure `unknown-activation` if it never began, `activation-died` if it ended without a verdict, twice,
+ *   `activation-silent` if it hangs
+ */
+async function watchActivation(layout, context, activation, withdraw, watcher) {
+    const files = activationFiles(layout, activation);
+    const begun = await exists(files.job);
+    if (!begun && !(await hasEntries(layout, activation))) {
+        throw new failure_Failure('unknown-activation', 'the activation never began on the server');
+    }
+    if (begun && withdraw) {
+        await ballast_withRoom(files.ballast, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
+    }
+    const since = performance.now();
+    const running = () => ownerLives(files.owner) ?? performance.now() - since <= start_START;
+    return follow(layout, activation, 0, running, () => spawnActivation(context(), activation), {
+        silenceMs: await longestStep(layout, (await readJob(files.job))?.request ?? null),
+        ...watcher,
+    });
+}
+async function hasEntries({ journal }, activation) {
+    for await (const _ of followJournal(journal, 0, activation, () => true))
+        return true;
+    return false;
+}
+function spawnActivation({ layout, agentFile, pm2Home, node }, activation) {
+    const files = activationFiles(layout, activation);
+    const log = (0,external_node_fs_namespaceObject.openSync)(files.log, 'a', 0o600);
+    // The session's bootstrap proved the file, and that may be a whole build ago.
+    if (!isWhatWasSent(agentFile)) {
+        (0,external_node_fs_namespaceObject.writeSync)(log, `${agentFile} is not the agent that was sent\n`);
+        (0,external_node_fs_namespaceObject.closeSync)(log);
+        return () => false;
+    }
+    // A session of its own and a log of its own: the end of the SSH session is no event for it.
+    const child = (0,external_node_child_process_namespaceObject.spawn)(node, [agentFile, 'activate', files.job], {
+        cwd: layout.base,
+        env: { ...cleanEnvironment(), PM2_HOME: pm2Home },
+        stdio: ['ignore', log, log],
+        detached: true,
+    });
+    (0,external_node_fs_namespaceObject.closeSync)(log);
+    let running = true;
+    child.once('exit', () => (running = false));
+    child.once('error', () => (running = false));
+    child.unref();
+    return () => running;
+}
+/** The agent's file is named by its hash: see bootstrap.ts. */
+function isWhatWasSent(agentFile) {
+    try {
+        return (0,external_node_path_namespaceObject.basename)(agentFile, '.cjs') === sha256((0,external_node_fs_namespaceObject.readFileSync)(agentFile));
+    }
+    catch {
+        return false;
+    }
+}
+/** A process that cannot even be started, on a full or a read-only disk, says nothing about what the one before did. */
+function attempt(start, onError) {
+    try {
+        return start();
+    }
+    catch (error) {
+        onError(error);
+        return null;
+    }
+}
+/** A process that runs and does nothing: its disk hangs, or somebody stopped it. It is not killed: it may have swapped. */
+function silent(silenceMs) {
+    const minutes = Math.round(silenceMs / 60_000);
+    return new failure_Failure('activation-silent', `The activation on the server is running, but has made no progress for ${minutes} minutes.`, {
+        remedy: 'Check the disks of the server, and whether the process was stopped. `command: status` names the process ' +
+            'that holds the lock: end it with `kill -9`, and deploy again.',
+    });
+}
+/** @param again starts its process once more, where it died without a verdict */
+async function follow(layout, activation, from, first, again, { onEntry, alive, silenceMs }) {
+    const { job, log } = activationFiles(layout, activation);
+    let position = from;
+    let trouble = '';
+    for (const start of [() => first, again]) {
+        if (start === again && !(await exists(job)))
+            break;
+        const running = attempt(start, (error) => (trouble = error.message));
+        if (running === null)
+            break;
+        let heard = performance.now();
+        const ended = () => {
+            if (running() && performance.now() - heard > silenceMs)
+                throw silent(silenceMs);
+            alive();
+            return !running();
+        };
+        for await (const { entry, end } of followJournal(layout.journal, position, activation, ended)) {
+            position = end;
+            heard = performance.now();
+            onEntry(entry);
+            if (entry.verdict !== null)
+                return entry.verdict;
+        }
+    }
+    const failure = new failure_Failure('activation-died', 'the activation on the server ended without a verdict', {
+        remedy: 'Run the deploy again: it starts from what `current` points at.',
+        evidence: [lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')), trouble].filter(Boolean).join('\n'),
+    });
+    if (hasSwapped(await readJournal(layout.journal), activation))
+        throw failure;
+    // The journal is written before anything live is touched: what is not in it has not been done.
+    return keptVerdict(await servingRelease(layout), failure.toRecord());
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/code.js
+/**
+ * Which files of a release are code: a build writes them, servers only read them. Releases share the inodes of code.
+ * Any other file may be opened for writing by the app, so each release has its own.
+ */
+
+
+/** Packages, but not what is offered in `public`, and not the folder in which packages keep caches. */
+const PACKAGES = /^(?:(?!public\/)[^/]+\/)*?node_modules\/(?!\.cache\/)/;
+/** Below `distDir`: the data cache, ISR pages (Next.js 14 overwrites them in place), the route cache (15, 16). */
+const WRITTEN_BY_NEXT = /^(cache|server\/(app|pages|route-cache))\//;
+const COMPILED = /^server\/(app|pages)\/.*\.(js|mjs|cjs|map|nft\.json)$/;
+/** @param distDir Next.js's, relative to the release */
+function isCode(path, distDir) {
+    if (path === LAUNCHER || PACKAGES.test(path))
+        return true;
+    if (!path.startsWith(`${distDir}/`))
+        return isEntry(path, distDir);
+    const inDist = path.slice(distDir.length + 1);
+    return !WRITTEN_BY_NEXT.test(inDist) || COMPILED.test(inDist);
+}
+/** The app's server.js stands beside or above `distDir`. */
+function isEntry(path, distDir) {
+    const folder = /^(.*\/)?server\.js$/.exec(path);
+    return folder !== null && distDir.startsWith(folder[1] ?? '');
+}
+/** Whether Next.js itself writes the file at run time: pages and data that it can render and fetch again. */
+function isCacheOfNext(path, distDir) {
+    return path.startsWith(`${distDir}/`) && !isCode(path, distDir);
+}
+/** Each release has its own launcher: a damaged one is replaced by another release's. */
+function mayBeShared(path, distDir) {
+    return path !== LAUNCHER && isCode(path, distDir);
+}
+/** Releases of the first versions do not say where it is. */
+function distDirOf({ distDir, staticPath, entry }) {
+    if (distDir !== null)
+        return distDir;
+    return staticPath === null ? external_node_path_namespaceObject.posix.join(external_node_path_namespaceObject.posix.dirname(entry), '.next') : external_node_path_namespaceObject.posix.dirname(staticPath);
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/sources.js
+/** Where contents are on this server already: in its releases, and in what interrupted uploads have left. */
+
+
+
+
+
+
+
+/** An upload's name, and once its session is over; an id that is taken up again can be cut off again. */
+const UPLOAD = /^\d{14}(\.(\d+\.)?interrupted)?$/;
+const INTERRUPTED = '.interrupted';
+/** Puts aside what an upload has received: its session is over, and the next one looks there. */
+async function putAside(directory) {
+    for (let count = 0;; count += 1) {
+        try {
+            return await (0,promises_namespaceObject.rename)(directory, `${directory}${count === 0 ? '' : `.${count}`}${INTERRUPTED}`);
+        }
+        catch (error) {
+            // One of the same id stands there.
+            if (!['ENOTEMPTY', 'EEXIST'].includes(error.code ?? ''))
+                throw error;
+        }
+    }
+}
+/**
+ * Ends the session that an upload belongs to, if it still is there: its connection was lost, but the server may not
+ * have noticed. What came is put aside.
+ */
+async function takeOver(layout, id) {
+    const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
+    await endOwner(uploadOwner(directory));
+    // It may have been a release by then, or put aside by its session itself.
+    if (await exists(directory))
+        await putAside(directory);
+}
+/** Says which session an upload belongs to, and the release after it: nobody removes it while that one lives. */
+function uploadOwner(directory) {
+    return (0,external_node_path_namespaceObject.join)(releaseFiles(directory).own, 'owner.json');
+}
+function contentKey(file) {
+    return `${file.hash} ${file.mode}`;
+}
+/**
+ * Notes for each content that is wanted where it should be; the newest place wins. That it truly is there, and
+ * is what it should be, is for who takes it from there to prove.
+ */
+async function locate(layout, wanted, except) {
+    for (const directory of await uploads(layout)) {
+        // Of an upload only some of the files have come.
+        if (directory !== except)
+            await note(directory, wanted, hasSize);
+    }
+    for (const id of await releaseIds(layout)) {
+        await note(releaseDirectory(layout, id), wanted, async () => true);
+    }
+}
+/**
+ * @param base what the upload names the differences from: the rest is where it stands there
+ * @param wanted as `locate` has filled it
+ */
+function sourcesIn(layout, base, wanted) {
+    const from = base === null ? '' : releaseDirectory(layout, base);
+    return (file) => {
+        const found = wanted.get(contentKey(file));
+        return found === undefined ? { file: (0,external_node_path_namespaceObject.join)(from, file.path), path: file.path } : found;
+    };
+}
+async function note(directory, wanted, isThere) {
+    try {
+        for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+            if (entry.kind !== 'file')
+                continue;
+            const key = contentKey(entry);
+            const file = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+            if (wanted.has(key) && (await isThere(file, entry.size)))
+                wanted.set(key, { file, path: entry.path });
+        }
+    }
+    catch {
+        // A damaged release is nothing to build on; what it lacks is sent again.
+    }
+}
+async function hasSize(path, size) {
+    const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
+    return stat?.size === size;
+}
+async function uploads(layout) {
+    const names = await (0,promises_namespaceObject.readdir)(layout.incoming).catch(() => []);
+    return names.filter((name) => UPLOAD.test(name)).map((name) => (0,external_node_path_namespaceObject.join)(layout.incoming, name));
+}
+/** Removes the uploads whose sessions are over. What others have linked from them stays. */
+async function removeInterrupted(layout) {
+    for (const directory of await uploads(layout)) {
+        const over = directory.endsWith(INTERRUPTED) || ownerLives(uploadOwner(directory)) === false;
+        if (over)
+            await (0,promises_namespaceObject.rm)(directory, { recursive: true, force: true });
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/heal.js
+/** Puts back what a release has lost, from any release that still has it. */
+
+
+
+
+
+
+
+
+/**
+ * Puts entries of a release's manifest back as they arrived. A file is copied from the newest release that has its
+ * content; links and folders need none.
+ * @param repair false: changes nothing
+ * @returns those that were put back, or could be
+ */
+async function heal_heal(layout, id, entries, repair) {
+    const directory = releaseDirectory(layout, id);
+    const healed = new Set();
+    const wanted = new Map();
+    for (const entry of entries) {
+        if (!(await staysInside(directory, entry.path)))
+            continue;
+        if (entry.kind === 'file') {
+            const key = contentKey(entry);
+            wanted.set(key, [...(wanted.get(key) ?? []), entry]);
+        }
+        else {
+            if (!repair || (await heal_putBack((0,external_node_path_namespaceObject.join)(directory, entry.path), entry)))
+                healed.add(entry);
+        }
+    }
+    for (const other of [...(await releaseIds(layout))].reverse()) {
+        if (wanted.size === 0)
+            break;
+        for await (const { key, file } of heal_filesOf(layout, other, wanted)) {
+            for (const entry of wanted.get(key) ?? []) {
+                if (!repair || (await heal_putBack((0,external_node_path_namespaceObject.join)(directory, entry.path), entry, file)))
+                    healed.add(entry);
+            }
+            wanted.delete(key);
+        }
+    }
+    return healed;
+}
+/** The files of a release that have a content which is wanted, and are proven to. */
+async function* heal_filesOf(layout, id, wanted) {
+    const directory = releaseDirectory(layout, id);
+    try {
+        for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+            if (entry.kind !== 'file' || !wanted.has(contentKey(entry)))
+                continue;
+            const file = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+            if (await has(file, entry))
+                yield { key: contentKey(entry), file };
+        }
+    }
+    catch {
+        // A release whose manifest cannot be read proves nothing.
+    }
+}
+async function has(file, { size, hash }) {
+    const stat = await (0,promises_namespaceObject.lstat)(file).catch(() => null);
+    return stat?.isFile() === true && stat.size === size && (await hashFile(file, size)) === hash;
+}
+/** @returns false where the disk, or what stands there, does not allow it */
+async function heal_putBack(path, entry, source = '') {
+    try {
+        const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
+        // A file is replaced by a rename: workers may be reading it.
+        const replaceable = entry.kind === 'file' && stat?.isFile() === true;
+        if (stat !== null && !replaceable)
+            await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
+        makeReadableFolder(entry.kind === 'directory' ? path : (0,external_node_path_namespaceObject.dirname)(path));
+        if (entry.kind === 'file')
+            await copyAtomic(source, path, entry.mode);
+        else if (entry.kind === 'link')
+            await (0,promises_namespaceObject.symlink)(entry.target, path);
+        return true;
+    }
+    catch {
+        return false;
+    }
+}
+/** False where somebody has put a link in the place of a folder on the way: what is there is not the release's. */
+async function staysInside(directory, path) {
+    for (let folder = (0,external_node_path_namespaceObject.dirname)(path); folder !== '.'; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
+        const real = await (0,promises_namespaceObject.realpath)((0,external_node_path_namespaceObject.join)(directory, folder)).catch(() => null);
+        if (real !== null)
+            return real === (0,external_node_path_namespaceObject.join)(await (0,promises_namespaceObject.realpath)(directory), folder);
+    }
+    return true;
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/written.js
+
+
+
+
+
+
+
+/** Whether a file was written after the release was complete. What arrived has an earlier time. */
+function isWrittenSince({ mtimeMs }, { created }) {
+    return mtimeMs > Date.parse(created);
+}
+/** Tells paths of a release that live in `<path>/shared`. */
+async function inShared(layout, id) {
+    const { entry } = await readInfo(layout, id);
+    const { sharedDirs, sharedFiles } = await readRuntime(layout, id);
+    const paths = [...sharedDirs, ...sharedFiles].map((path) => external_node_path_namespaceObject.posix.join(external_node_path_namespaceObject.posix.dirname(entry), path));
+    return (path) => paths.some((shared) => path === shared || path.startsWith(`${shared}/`));
+}
+/**
+ * Finds the files that the app wrote into a release: those that the manifest does not name, and those outside of code
+ * that are not what arrived. Files that another release has just so, such as a sitemap that each makes when it boots,
+ * are lost by nobody.
+ *
+ * @param other the release that has taken the place of this one
+ * @returns paths relative to the app; a folder, with a slash, where the manifest names nothing in it
+ */
+async function writtenFiles(layout, id, other) {
+    const info = await readInfo(layout, id);
+    const distDir = distDirOf(info);
+    const isShared = await inShared(layout, id);
+    const [directory, elsewhere] = [releaseDirectory(layout, id), releaseDirectory(layout, other)];
+    const named = new Map();
+    for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+        named.set(entry.path, entry.kind === 'file' ? entry : null);
+        for (let folder = (0,external_node_path_namespaceObject.dirname)(entry.path); !named.has(folder); folder = (0,external_node_path_namespaceObject.dirname)(folder))
+            named.set(folder, null);
+    }
+    const isLost = async (path) => {
+        const [file, theirs] = [(0,external_node_path_namespaceObject.join)(directory, path), (0,external_node_path_namespaceObject.join)(elsewhere, path)];
+        const stat = await written_statOf(file);
+        const entry = named.get(path) ?? null;
+        if (stat === null || (entry !== null && !isWrittenSince(stat, info)))
+            return false;
+        if (entry?.size === stat.size && (await hashOf(file)) === entry.hash)
+            return false;
+        const same = await written_statOf(theirs);
+        if (same?.isFile() !== true || same.size !== stat.size)
+            return true;
+        const hash = await hashOf(file);
+        return hash === null || hash !== (await hashOf(theirs));
+    };
+    /** @param whole the manifest names nothing in here: the first file is enough */
+    const lostIn = async (folder, whole) => {
+        const entries = await (0,promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.join)(directory, folder), { withFileTypes: true }).catch(() => null);
+        if (entries === null)
+            return [`${folder}/`];
+        const lost = [];
+        for (const each of entries) {
+            const path = external_node_path_namespaceObject.posix.join(folder, each.name);
+            if (path === OWN || isShared(path) || isBuilt(path, distDir))
+                continue;
+            if (each.isDirectory()) {
+                const isNamed = named.has(path);
+                const found = await lostIn(path, whole || !isNamed);
+                if (found.length > 0)
+                    lost.push(...(isNamed ? found : [`${path}/`]));
+            }
+            else if (each.isFile() && (await isLost(path)))
+                lost.push(path);
+            if (whole && lost.length > 0)
+                break;
+        }
+        return lost;
+    };
+    const app = external_node_path_namespaceObject.posix.dirname(info.entry);
+    return (await lostIn('.', false)).map((path) => {
+        const inApp = external_node_path_namespaceObject.posix.relative(app, path);
+        return path.endsWith('/') ? `${inApp}/` : inApp;
+    });
+}
+/** Null where the file is gone. */
+function written_statOf(file) {
+    return (0,promises_namespaceObject.lstat)(file).catch(() => null);
+}
+/** Null for a file that cannot be read. */
+function hashOf(file) {
+    return hashFile(file).catch(() => null);
+}
+/** The tool's own files in a release. */
+const OWN = '.gapless';
+/** What the build, Next.js or the agent puts there; the folder of packages or of the build too. */
+function isBuilt(path, distDir) {
+    const inside = `${path}/`;
+    return [path, inside].some((each) => isCode(each, distDir) || isCacheOfNext(each, distDir));
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/audit.js
+/** Proves that a release is what arrived, long after it did. */
+
+
+
+
+
+
+
+
+
+
+/**
+ * Proves the release's manifest by its hash, and the release by its manifest. What is missing or damaged is put back
+ * from a release that still has it. A file outside of code that was written after the release was made stays: it may be
+ * the app's data, such as a SQLite file, which the build's copy would destroy. Shared paths lead out of the release.
+ *
+ * @param repair where false, it tells what would be put back, and changes nothing
+ * @returns paths that were put back, and paths outside of code that are not what arrived
+ * @throws Failure `release-damaged` naming the first path of code that cannot be put back
+ */
+async function auditRelease(layout, id, repair = false, alive = () => undefined) {
+    const directory = releaseDirectory(layout, id);
+    const { manifest } = releaseFiles(directory);
+    const info = await readInfo(layout, id);
+    const distDir = distDirOf(info);
+    const isShared = await inShared(layout, id);
+    const hashFile = fileHasher();
+    const damaged = (path, what) => new failure_Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
+        remedy: 'It cannot go live as it is. Deploy its commit again, or choose another release.',
+    });
+    // One that cannot be read is none that arrived.
+    const hashOf = async (path, size) => {
+        try {
+            return await hashFile(path, size);
+        }
+        catch {
+            return null;
+        }
+    };
+    const stateOf = async (entry) => {
+        const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+        const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
+        if (stat === null)
+            return 'missing';
+        if (entry.kind === 'directory')
+            return 'whole';
+        const same = entry.kind === 'link'
+            ? stat.isSymbolicLink() && (await (0,promises_namespaceObject.readlink)(path)) === entry.target
+            : isCacheOfNext(entry.path, distDir) ||
+                (stat.isFile() && stat.size === entry.size && (await hashOf(path, entry.size)) === entry.hash);
+        if (same)
+            return 'whole';
+        return !isCode(entry.path, distDir) && isWrittenSince(stat, info) ? 'written' : 'changed';
+    };
+    let files = 0;
+    let bytes = 0;
+    const changed = [];
+    const wrong = new Map();
+    try {
+        // A shorter manifest would prove less.
+        if ((await hashFile(manifest)) !== info.contentHash)
+            throw damaged('its manifest', 'was changed');
+        for await (const entry of readManifest(manifest)) {
+            if (isShared(entry.path))
+                continue;
+            const state = await stateOf(entry);
+            if (state === 'written')
+                changed.push(entry.path);
+            else if (state !== 'whole')
+                wrong.set(entry, state);
+            alive();
+            if (entry.kind !== 'file')
+                continue;
+            files += 1;
+            bytes += entry.size;
+        }
+    }
+    catch (error) {
+        if (error.code === 'ENOENT')
+            throw damaged('its manifest', 'is missing');
+        throw error;
+    }
+    const healed = await heal_heal(layout, id, [...wrong.keys()], repair);
+    for (const [entry, state] of wrong) {
+        if (healed.has(entry))
+            continue;
+        if (isCode(entry.path, distDir))
+            throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was changed');
+        changed.push(entry.path);
+    }
+    return { files, bytes, healed: [...healed].map(({ path }) => path), changed: changed.sort() };
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/reported.js
+
+
+
+
+const MOST_PATHS = 20;
+/**
+ * Looks through releases that have served and were not looked through since.
+ * @param live what serves in their place; null: nothing does, and nothing is reported
+ * @param ids of all releases, also of those whose last workers still drain
+ */
+async function reportWritten(layout, live, ids) {
+    const written = [];
+    const fresh = new Set();
+    for (const id of ids) {
+        if (live === null || id === live)
+            continue;
+        const served = await verificationOf(layout, id).catch(() => null);
+        const { reported } = releaseFiles(releaseDirectory(layout, id));
+        if (served === null)
+            continue;
+        // A release that serves once more is looked through once more.
+        const mark = JSON.stringify({ activation: served.activation });
+        if ((await readIfThere(reported)) === mark)
+            continue;
+        // A release whose papers are damaged tells nothing.
+        const paths = await writtenFiles(layout, id, live).catch(() => []);
+        // On a full disk the release is reported again, and must not stay for that.
+        const marked = await writeFileAtomic(reported, mark, 0o644).then(() => true, () => false);
+        if (paths.length === 0)
+            continue;
+        written.push({ release: id, paths: paths.slice(0, MOST_PATHS), count: paths.length });
+        if (marked)
+            fresh.add(id);
+    }
+    return { written, fresh };
+}
+
+;// CONCATENATED MODULE: ./build/agent/operations/cleanup.js
+/**
+ * Prunes old releases: never the live one, the previous one, or one that a process still uses; and none before a
+ * cleanup has reported what the app wrote into it. With them goes what else would pile up: leftovers of runs that died, agents of earlier versions, the journal's beginning.
+ */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** What has no owner, but is younger than this, may be about to get one, in ms. */
+const JUST_BEGUN = 60_000;
+/** An agent that no session has used for this long belongs to a version that nobody runs any more, in ms. */
+const AGENT_UNUSED = 7 * 24 * 60 * 60_000;
+/**
+ * Leaves it to whoever holds the lock: another deploy, which cleans up after itself.
+ * @param keep verified releases to keep, the live one included
+ * @param activation of this run, whose process may still be giving back the lock
+ */
+async function cleanUp(layout, keep, activation = null, alive = () => undefined) {
+    const lock = await lockUnlessHeld(layout, activation);
+    if (typeof lock === 'string')
+        return { removed: [], inUse: [], kept: await releaseIds(layout), leftTo: lock, written: [] };
+    try {
+        await endOrphanedCandidates(layout);
+        const live = await liveRelease(layout);
+        const ids = await releaseIds(layout);
+        const doomed = await outdated(layout, keep, {
+            ids,
+            live,
+            previous: await previousRelease(layout, live),
+            verified: await verifiedAmong(layout, ids),
+        });
+        const used = await releasesInUse(layout, ids);
+        // What is reported now stays for one more cleanup: somebody may want to fetch it.
+        const { written, fresh } = await reportWritten(layout, live, ids);
+        const removed = doomed.filter((id) => !used.has(id) && !fresh.has(id));
+        for (const id of removed) {
+            await removeRelease(layout, id);
+            alive();
+        }
+        await removeLeftovers(layout);
+        await removeOldAgents(layout);
+        await trimJournal(layout.journal);
+        await dropPreparedLinks(layout);
+        return {
+            removed,
+            inUse: doomed.filter((id) => used.has(id)),
+            kept: ids.filter((id) => !removed.includes(id)),
+            leftTo: null,
+            written,
+        };
+    }
+    finally {
+        await lock.release();
+    }
+}
+/** An activation gives back the lock a moment after its verdict, in ms. */
+const AFTERMATH = 5000;
+/** @returns the lock, or who holds it */
+async function lockUnlessHeld({ lock }, activation) {
+    let holder = '';
+    const giveUp = async () => {
+        const other = await lockedFor(lock);
+        return other !== null && other !== activation;
+    };
+    try {
+        return await takeLock(lock, 'a cleanup', AFTERMATH, { onWait: (words) => (holder = words), giveUp });
+    }
+    catch (error) {
+        if (!['locked', 'withdrawn'].includes(failure_Failure.from(error).code))
+            throw error;
+        return holder;
+    }
+}
+async function verifiedAmong(layout, ids) {
+    return keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null);
+}
+/** Releases that nobody wants any more; a process may still use one. */
+async function outdated(layout, keep, { ids, live, previous, verified }) {
+    // Without a live release there is nothing that tells which of them matter.
+    if (live === null)
+        return [];
+    const wanted = new Set([...verified.slice(-keep), live, previous]);
+    const claimed = await claimedReleases(layout, ids);
+    return ids.filter((id) => !wanted.has(id) && !claimed.has(id) && id < live);
+}
+/**
+ * What the cleanup after a run would remove, as things are now.
+ * @param release that the run would make live
+ */
+async function foreseeCleanUp(layout, keep, release) {
+    const ids = await releaseIds(layout);
+    const verified = new Set([...(await verifiedAmong(layout, ids)), release]);
+    const doomed = await outdated(layout, keep, {
+        ids,
+        live: release,
+        previous: ids.includes(release) ? await previousRelease(layout, release) : await liveRelease(layout),
+        verified: [...verified].sort(),
+    });
+    const used = await releasesInUse(layout, ids);
+    return doomed.filter((id) => !used.has(id));
+}
+/** Releases on their way: the session that sent one lives, or an activation of it waits for the lock. */
+async function claimedReleases(layout, ids) {
+    const sent = ids.filter((id) => ownerLives(uploadOwner(releaseDirectory(layout, id))) === true);
+    const jobs = (await (0,promises_namespaceObject.readdir)(layout.activations).catch(() => [])).filter((name) => name.endsWith('.json'));
+    const waiting = await Promise.all(jobs.map((name) => releaseOf((0,external_node_path_namespaceObject.join)(layout.activations, name))));
+    return new Set([...sent, ...waiting]);
+}
+async function releaseOf(jobFile) {
+    if (ownerLives(cleanup_ownerOf(jobFile)) === false)
+        return '';
+    return (await readJob(jobFile))?.request.release ?? '';
+}
+/** Releases that a process has as its working directory, or that a worker says it runs. */
+async function releasesInUse(layout, ids) {
+    const directories = [...workingDirectories().values()];
+    // The kernel tells real paths, and the app's folder may be reached through a link.
+    const releases = await (0,promises_namespaceObject.realpath)(layout.releases).catch(() => layout.releases);
+    const workers = await readWorkers(layout.workers);
+    return new Set(ids.filter((id) => {
+        const directory = (0,external_node_path_namespaceObject.join)(releases, id);
+        return (workers.some(({ release }) => release === id) ||
+            directories.some((used) => used === directory || used.startsWith(directory + external_node_path_namespaceObject.sep)));
+    }));
+}
+/** What sessions and activations left behind that ended before they could tidy up. */
+async function removeLeftovers(layout) {
+    const { incoming, activations, own, lock, workers, candidates } = layout;
+    for (const name of await (0,promises_namespaceObject.readdir)(incoming)) {
+        const path = (0,external_node_path_namespaceObject.join)(incoming, name);
+        const abandoned = ownerLives(uploadOwner(path)) !== true && (await isOlder(path, JUST_BEGUN));
+        if (abandoned)
+            await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
+    }
+    for (const name of await (0,promises_namespaceObject.readdir)(activations)) {
+        const path = (0,external_node_path_namespaceObject.join)(activations, name);
+        // A hook outlives its activation, and what says so is its own owner.
+        const lives = ownerLives(cleanup_ownerOf(path)) === true || ownerLives(path) === true;
+        if (!lives && (await isOlder(path, JUST_BEGUN)))
+            await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
+    }
+    await removeDeadWorkers(workers);
+    for (const folder of [own, lock, workers, candidates, (0,external_node_path_namespaceObject.join)(own, 'agent')]) {
+        for (const name of await (0,promises_namespaceObject.readdir)(folder).catch(() => [])) {
+            const path = (0,external_node_path_namespaceObject.join)(folder, name);
+            if (ASIDE.test(name) && (await isOlder(path, JUST_BEGUN)))
+                await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
+        }
+    }
+}
+/** What is written aside before it is renamed into place: it stays where its process was killed in between. */
+const ASIDE = /^\.|\.tmp$|\.cjs\.\d+$/;
+/** The owner file beside any file of an activation. */
+function cleanup_ownerOf(path) {
+    return path.replace(/\.\w+$/, '.owner');
+}
+/** A session marks the agent that it loads as used now (bootstrap.ts). */
+async function removeOldAgents({ own }) {
+    for (const name of await (0,promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.join)(own, 'agent')).catch(() => [])) {
+        const path = (0,external_node_path_namespaceObject.join)(own, 'agent', name);
+        if (await isOlder(path, AGENT_UNUSED))
+            await (0,promises_namespaceObject.rm)(path, { force: true });
+    }
+}
+/** @param age in ms */
+async function isOlder(path, age) {
+    const changed = await (0,promises_namespaceObject.lstat)(path).then(({ mtimeMs }) => mtimeMs, () => Date.now());
+    return Date.now() - changed > age;
+}
+async function keepIf(items, test) {
+    const results = await Promise.all(items.map(test));
+    return items.filter((_, index) => results[index]);
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/encryption-key.js
+/**
+ * The key by which Next.js encrypts what server actions carry and names them (14.2, 15.5, 16.4): one for all
+ * releases of an app, or a page that was loaded before a deploy calls actions that the new release does not know.
+ */
+
+
+
+
+
+
+const BYTES = 32;
+function encryptionKeyFile({ own }) {
+    return (0,external_node_path_namespaceObject.join)(own, 'keys', 'server-actions');
+}
+/**
+ * The app's key. The first deploy makes it; of two at the same moment one does, and both get that one.
+ *
+ * @param create false: make none where there is none
+ * @returns base64, or null where there is none
+ * @throws Failure `encryption-key-damaged`
+ */
+async function encryptionKey(layout, create) {
+    const file = encryptionKeyFile(layout);
+    const there = await readKey(file);
+    if (there !== null || !create)
+        return there;
+    await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(file), { recursive: true, mode: 0o700 });
+    const mine = `${file}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
+    await writeFileAtomic(mine, `${(0,external_node_crypto_namespaceObject.randomBytes)(BYTES).toString('base64')}\n`, 0o600);
+    try {
+        // A link never replaces the other's key. A file system without hard links has only the rename, which does.
+        await (0,promises_namespaceObject.link)(mine, file).catch((error) => error.code === 'EEXIST' ? undefined : (0,promises_namespaceObject.rename)(mine, file));
+        await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
+    }
+    finally {
+        await (0,promises_namespaceObject.rm)(mine, { force: true });
+    }
+    return readKey(file);
+}
+async function readKey(file) {
+    const key = (await readIfThere(file))?.trim();
+    if (key === undefined)
+        return null;
+    if (ACTIONS_KEY.test(key))
+        return key;
+    throw new failure_Failure('encryption-key-damaged', `${file} holds no key of 32 bytes in base64`, {
+        remedy: 'Put back what stood there, or delete it: the next deploy makes another one. Pages that were loaded ' +
+            'before that deploy cannot call their server actions afterwards.',
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/login-path.js
+/** The PATH that the user's own login shell has: it knows where Node and PM2 are, however they were installed. */
+
+
+
+
+
+/** The shell line has asked already where it found no Node without. Its folders, or none. */
+function loginPath() {
+    const path = process.env[LOGIN_PATH] ?? askLoginShell();
+    return path.split(external_node_path_namespaceObject.delimiter).filter((folder) => folder.startsWith('/'));
+}
+function askLoginShell() {
+    const shell = process.env['SHELL'] ?? (0,external_node_os_namespaceObject.userInfo)().shell;
+    if (shell === null || shell === '')
+        return '';
+    // The files that it reads may print anything.
+    const mark = (0,external_node_crypto_namespaceObject.randomUUID)();
+    const { stdout } = (0,external_node_child_process_namespaceObject.spawnSync)(shell, ['-lic', `echo; echo ${mark}; exec printenv PATH`], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+        encoding: 'utf8',
+        timeout: LOGIN_SHELL_TIMEOUT * 1000,
+        // An interactive bash ignores SIGTERM.
+        killSignal: 'SIGKILL',
+    });
+    const lines = (stdout ?? '').split('\n');
+    const at = lines.lastIndexOf(mark);
+    return at < 0 ? '' : (lines[at + 1] ?? '');
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/find.js
+/** Finds the installed PM2: sessions over SSH often lack the PATH that the user's own shell has. */
+
+
+
+
+
+
+/** @param binPath folders that the user named, searched first */
+function findPm2(binPath) {
+    const home = (0,external_node_os_namespaceObject.homedir)();
+    const folders = [...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)), ...searchPath()];
+    const searched = new Set();
+    // The login shell takes its time: it is asked only where the session's own PATH has no PM2.
+    for (const more of [() => folders, loginPath, () => usualFolders(home)]) {
+        for (const folder of more()) {
+            if (searched.has(folder))
+                continue;
+            searched.add(folder);
+            const found = pm2In(folder);
+            if (found !== null)
+                return { found, searched: [...searched] };
+        }
+    }
+    return { found: null, searched: [...searched] };
+}
+/** Where version managers and package managers put global programs. */
+function usualFolders(home) {
+    const inHome = (folder) => (0,external_node_path_namespaceObject.join)(home, folder);
+    return [
+        ...npmPrefix(home),
+        ...homeFolders.map(inHome),
+        inHome('.volta/tools/image/packages/pm2/bin'),
+        ...[...versionFolders, '.local/share/mise/installs/npm-pm2/*/bin', '.asdf/installs/nodejs/*/.npm/bin']
+            .map(inHome)
+            .flatMap(versions),
+        ...systemVersionFolders.flatMap(versions),
+        ...systemFolders,
+    ];
+}
+/** The folders that a pattern with one `*` stands for, newest first; the pattern itself where there is none. */
+function versions(pattern) {
+    const star = pattern.split('/').findIndex((part) => part.includes('*'));
+    const parts = pattern.split('/');
+    const folder = parts.slice(0, star).join('/');
+    const [prefix = ''] = (parts[star] ?? '').split('*');
+    const found = find_list(folder).filter((name) => name.startsWith(prefix));
+    return found.length === 0 ? [pattern] : found.map((name) => (0,external_node_path_namespaceObject.join)(folder, name, ...parts.slice(star + 1)));
+}
+/** npm's own setting of where global programs go. */
+function npmPrefix(home) {
+    try {
+        const [, prefix] = /^[ \t]*prefix[ \t]*=[ \t]*["']?([^"'\r\n]+)/m.exec((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(home, '.npmrc'), 'utf8')) ?? [];
+        if (prefix === undefined)
+            return [];
+        return [(0,external_node_path_namespaceObject.join)(prefix.trim().replace(/^(?:~|\$\{HOME\}|\$HOME)(?=\/)/, home), 'bin')];
+    }
+    catch {
+        return [];
+    }
+}
+/** PM2's package behind `<folder>/pm2`, or beside it where the command is a script of its own. */
+function pm2In(folder) {
+    const command = (0,external_node_path_namespaceObject.join)(folder, 'pm2');
+    if (!(0,external_node_fs_namespaceObject.existsSync)(command))
+        return null;
+    const roots = [
+        (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.dirname)(realpath(command))),
+        (0,external_node_path_namespaceObject.join)(folder, '../lib/node_modules/pm2'),
+        (0,external_node_path_namespaceObject.join)(folder, 'node_modules/pm2'),
+        ...find_list((0,external_node_path_namespaceObject.join)(folder, 'global')).map((version) => (0,external_node_path_namespaceObject.join)(folder, 'global', version, 'node_modules/pm2')),
+    ];
+    for (const root of roots) {
+        try {
+            const { name, version } = JSON.parse((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(root, 'package.json'), 'utf8'));
+            if (name === 'pm2' && typeof version === 'string')
+                return { version, path: realpath(root) };
+        }
+        catch {
+            // Not PM2's package: look further.
+        }
+    }
+    return null;
+}
+function realpath(path) {
+    try {
+        return (0,external_node_fs_namespaceObject.realpathSync)(path);
+    }
+    catch {
+        return path;
+    }
+}
+function find_list(folder) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).sort().reverse();
+    }
+    catch {
+        return [];
+    }
+}
+
+;// CONCATENATED MODULE: ./build/protocol/subtrees.js
+/**
+ * A hash for every folder of a release, over everything below it: where two releases have the same one, nothing
+ * below that folder needs to be named.
+ */
+
+
+/**
+ * Takes the entries of a manifest in its order (by bytes, so that all of a folder comes together) and tells of
+ * each folder once it is complete: first those below, at last the root.
+ */
+function subtreeHasher(complete) {
+    const open = [subtrees_begin('')];
+    const close = () => {
+        const { path, entries, hash } = open.pop();
+        const digest = hash.digest();
+        const parent = open.at(-1);
+        parent?.hash.update(`${digest.toString('hex')}\n`);
+        if (parent)
+            parent.entries += entries;
+        complete({ path, entries, hash: digest });
+    };
+    return {
+        add(entry) {
+            while (!isBelow(entry.path, open.at(-1).path))
+                close();
+            let from = open.at(-1).path.length + 1;
+            if (from === 1)
+                from = 0;
+            for (let slash = entry.path.indexOf('/', from); slash >= 0; slash = entry.path.indexOf('/', slash + 1)) {
+                open.push(subtrees_begin(entry.path.slice(0, slash)));
+            }
+            const folder = open.at(-1);
+            folder.hash.update(formatEntry(entry));
+            folder.entries += 1;
+        },
+        end() {
+            while (open.length > 0)
+                close();
+        },
+    };
+}
+function subtrees_begin(path) {
+    return { path, hash: (0,external_node_crypto_namespaceObject.createHash)('sha256'), entries: 0 };
+}
+function isBelow(path, folder) {
+    return folder === '' || (path.startsWith(folder) && path[folder.length] === '/');
+}
+/** Bytes of a hash in an outline: a wrong match is found out by the whole manifest's hash, and then costs a try. */
+const SHORT = 6;
+/** A folder with less in it is as soon named entry by entry: 8 characters here against some 40 bytes a file. */
+const WORTH_IT = 4;
+function isOutlined({ entries }) {
+    return entries >= WORTH_IT;
+}
+/** What an outline has of a subtree. */
+function shortHash({ hash }) {
+    return hash.subarray(0, SHORT);
+}
+/** The short hashes of an outline, as a set to look them up in. @param outline base64 */
+function readOutline(outline) {
+    const bytes = Buffer.from(outline, 'base64');
+    const known = new Set();
+    for (let at = 0; at + SHORT <= bytes.length; at += SHORT)
+        known.add(bytes.toString('latin1', at, at + SHORT));
+    return { has: (subtree) => isOutlined(subtree) && known.has(shortHash(subtree).toString('latin1')) };
+}
+
+;// CONCATENATED MODULE: ./build/agent/upload/outline.js
+/**
+ * An upload names only what is different from a release that is on the server already, its base. Before it, the
+ * agent tells the outline of the base: short hashes of its folders. The runner leaves out what is below a folder
+ * that has the same hash, and the agent fills that in from the base's manifest.
+ */
+
+
+
+
+
+
+
+/** Of the newest release that has a manifest to read. */
+async function outline(layout) {
+    for (const base of [...(await releaseIds(layout))].reverse()) {
+        try {
+            const hashes = [];
+            const hasher = subtreeHasher((subtree) => {
+                if (isOutlined(subtree))
+                    hashes.push(shortHash(subtree));
+            });
+            for await (const entry of readManifest(manifestOf(layout, base)))
+                hasher.add(entry);
+            hasher.end();
+            if (hashes.length > 0)
+                return { base, folders: Buffer.concat(hashes).toString('base64') };
+        }
+        catch {
+            // Damaged: nothing to build on.
+        }
+    }
+    return { base: null, folders: '' };
+}
+/** @throws Failure `base-changed` when the base does not have what is said to be the same */
+async function* fillIn(layout, base, difference) {
+    const entries = base === null ? none() : readManifest(manifestOf(layout, base));
+    try {
+        let next = await nextOf(entries);
+        for await (const line of readLines(difference)) {
+            const entry = parseDifference(line);
+            if (entry.kind !== 'same') {
+                yield { entry, named: true };
+                continue;
+            }
+            while (next !== null && !isBelow(next.path, entry.path))
+                next = await nextOf(entries);
+            if (next === null)
+                throw baseChanged();
+            while (next !== null && isBelow(next.path, entry.path)) {
+                yield { entry: next, named: false };
+                next = await nextOf(entries);
+            }
+        }
+    }
+    finally {
+        await entries.return();
+    }
+}
+function baseChanged() {
+    return new failure_Failure('base-changed', 'the release that the upload builds on is not what it was', {
+        remedy: 'Run it again: another deploy or somebody else changed the releases on the server meanwhile.',
+    });
+}
+function manifestOf(layout, id) {
+    return releaseFiles(releaseDirectory(layout, id)).manifest;
+}
+async function nextOf(entries) {
+    try {
+        const { done, value } = await entries.next();
+        return done === true ? null : value;
+    }
+    catch {
+        // It was removed, or is damaged.
+        throw baseChanged();
+    }
+}
+async function* none() {
+    yield* [];
+}
+
+;// CONCATENATED MODULE: external "node:zlib"
+const external_node_zlib_namespaceObject = require("node:zlib");
+;// CONCATENATED MODULE: ./build/agent/upload/receive.js
+/** Turns the one stream of an upload into files, each proven by its hash. */
+
+
+
+
+
+
+
+
+
+
+/** Up to here a file is proven before anything of it is written, in bytes. */
+const receive_SMALL = 256 * 1024;
+/** What comes out of a compressed body. @throws Failure `upload-corrupt` when it is not brotli, and the body's own */
+async function* decompress(body) {
+    let lost;
+    async function* watched() {
+        try {
+            yield* body;
+        }
+        catch (error) {
+            lost = error;
+            throw error;
+        }
+    }
+    const contents = (0,external_node_zlib_namespaceObject.createBrotliDecompress)({ chunkSize: 128 * 1024 });
+    const source = (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(watched()), contents);
+    // It may fail while what came is still being looked at: that must not end the process.
+    source.catch(() => undefined);
+    try {
+        for await (const chunk of contents)
+            yield chunk;
+        await source;
+    }
+    catch (cause) {
+        throw lost ?? new failure_Failure('upload-corrupt', 'what arrived is not what was packed', { cause });
+    }
+}
+/**
+ * Writes the files of one stream of contents, in order. They are not flushed yet.
+ * @param time modification time of all of them: Next.js makes `Last-Modified` and `ETag` of it, which are to be the
+ *   same on all hosts
+ * @throws Failure `upload-corrupt`, `upload-incomplete`
+ */
+async function receive(directory, files, time, folder, body) {
+    const pieces = piecesOf(decompress(body));
+    const buffer = Buffer.allocUnsafe(receive_SMALL);
+    try {
+        for (const file of files) {
+            const path = (0,external_node_path_namespaceObject.join)(directory, file.path);
+            folder((0,external_node_path_namespaceObject.dirname)(path));
+            await (file.size <= receive_SMALL
+                ? writeSmall(path, file, time, pieces, buffer)
+                : writeLarge(path, file, time, pieces));
+        }
+        if ((await pieces.next(1)) !== null)
+            throw new failure_Failure('upload-corrupt', 'more came than the manifest names');
+    }
+    finally {
+        await pieces.close();
+    }
+}
+/** Makes each folder once. */
+function folderMaker() {
+    const made = new Set();
+    return (folder) => {
+        if (made.has(folder))
+            return;
+        makeReadableFolder(folder);
+        made.add(folder);
+    };
+}
+function piecesOf(chunks) {
+    let chunk = Buffer.alloc(0);
+    return {
+        async next(limit) {
+            while (chunk.length === 0) {
+                const { done, value } = await chunks.next();
+                if (done === true)
+                    return null;
+                chunk = value;
+            }
+            const piece = chunk.subarray(0, limit);
+            chunk = chunk.subarray(piece.length);
+            return piece;
+        },
+        async close() {
+            await chunks.return();
+        },
+    };
+}
+const NEW = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL;
+/** Without a turn of the event loop for each step: the steps take less time than the turns. */
+async function writeSmall(path, file, time, pieces, buffer) {
+    const content = buffer.subarray(0, file.size);
+    for (let length = 0; length < file.size;) {
+        const piece = await pieces.next(file.size - length);
+        if (piece === null)
+            throw endedIn(file);
+        length += piece.copy(content, length);
+    }
+    assertHash(file, sha256(content));
+    const handle = (0,external_node_fs_namespaceObject.openSync)(path, NEW, file.mode);
+    try {
+        for (let written = 0; written < content.length;)
+            written += (0,external_node_fs_namespaceObject.writeSync)(handle, content, written);
+        (0,external_node_fs_namespaceObject.fchmodSync)(handle, file.mode);
+        (0,external_node_fs_namespaceObject.futimesSync)(handle, time, time);
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(handle);
+    }
+}
+async function writeLarge(path, file, time, pieces) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    try {
+        await withFile(path, NEW, file.mode, async (handle) => {
+            for (let left = file.size; left > 0;) {
+                const piece = await pieces.next(left);
+                if (piece === null)
+                    throw endedIn(file);
+                left -= piece.length;
+                hash.update(piece);
+                await handle.writeFile(piece);
+            }
+            await handle.chmod(file.mode);
+            await handle.utimes(time, time);
+        });
+        assertHash(file, hash.digest('hex'));
+    }
+    catch (error) {
+        await (0,promises_namespaceObject.rm)(path, { force: true });
+        throw error;
+    }
+}
+function endedIn(file) {
+    return new failure_Failure('upload-incomplete', `the contents ended inside ${file.path}`);
+}
+function assertHash(file, hash) {
+    if (hash !== file.hash) {
+        throw new failure_Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/room.js
+/** Is there room for a release? Asked before any of its contents is written. */
+
+
+const BLOCK = 4096;
+/** For the release's papers, the journal and others on the same disk, in bytes. */
+const SPARE = 4 * 1024 * 1024;
+function addFile(need, size) {
+    need.bytes += Math.ceil(size / BLOCK) * BLOCK;
+    need.inodes += 1;
+}
+/** @throws Failure `disk-full` */
+async function assertRoom(folder, need) {
+    const failure = await lackOfRoom(folder, need);
+    if (failure !== null)
+        throw failure;
+}
+/** @returns Failure `disk-full`, or null where there is room */
+async function lackOfRoom(folder, need) {
+    const { bavail, bsize, files, ffree } = await (0,promises_namespaceObject.statfs)(folder);
+    const lacking = (what) => new failure_Failure('disk-full', `the server’s disk has no room for the release: ${what}`, {
+        remedy: 'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
+        evidence: `in ${folder}`,
+    });
+    if (bavail * bsize < need.bytes + SPARE) {
+        return lacking(`it needs ${megabytes(need.bytes + SPARE)}, ${megabytes(bavail * bsize)} are free`);
+    }
+    // Some file systems (btrfs) have no fixed number of inodes, and say 0.
+    if (files > 0 && ffree < need.inodes) {
+        return lacking(`it needs ${need.inodes} inodes, ${ffree} are free`);
+    }
+    return null;
+}
+function megabytes(bytes) {
+    return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+;// CONCATENATED MODULE: ./build/common/bitmap.js
+/** One bit for each file of a manifest, in its order. */
+class Bitmap {
+    #bytes;
+    #count = 0;
+    constructor(bytes = new Uint8Array(0)) {
+        this.#bytes = bytes;
+        for (const byte of bytes)
+            for (let bits = byte; bits > 0; bits &= bits - 1)
+                this.#count += 1;
+    }
+    /** With the first so many set. */
+    static full(count) {
+        const bytes = new Uint8Array(Math.ceil(count / 8)).fill(255);
+        if (count % 8 > 0)
+            bytes[bytes.length - 1] = (1 << (count % 8)) - 1;
+        return new Bitmap(bytes);
+    }
+    /** @param text base64; what it is too short for is not set */
+    static parse(text) {
+        return new Bitmap(Buffer.from(text, 'base64'));
+    }
+    /** How many are set. */
+    get count() {
+        return this.#count;
+    }
+    has(index) {
+        return (((this.#bytes[index >> 3] ?? 0) >> (index & 7)) & 1) === 1;
+    }
+    set(index) {
+        if (this.has(index))
+            return;
+        const at = index >> 3;
+        if (at >= this.#bytes.length) {
+            const larger = new Uint8Array(Math.max(16, at + 1, this.#bytes.length * 2));
+            larger.set(this.#bytes);
+            this.#bytes = larger;
+        }
+        this.#bytes[at] = this.#bytes[at] | (1 << (index & 7));
+        this.#count += 1;
+    }
+    /** Sets what the other one has, too. */
+    include(other) {
+        for (let index = 0; index < other.#bytes.length * 8; index += 1)
+            if (other.has(index))
+                this.set(index);
+    }
+    /** Base64, up to the last bit that is set. */
+    format() {
+        const end = this.#bytes.findLastIndex((byte) => byte !== 0) + 1;
+        return Buffer.from(this.#bytes.subarray(0, end)).toString('base64');
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/parallel.js
+/** Acts on all items, up to `limit` at once. The first failure ends it, when those under way have ended. */
+async function inParallel(items, limit, act) {
+    const rest = each(items);
+    let failed = false;
+    const work = async () => {
+        for (;;) {
+            const { done, value } = await rest.next();
+            if (done === true || failed)
+                return;
+            try {
+                await act(value);
+            }
+            catch (error) {
+                failed = true;
+                throw error;
+            }
+        }
+    };
+    const results = await Promise.allSettled(Array.from({ length: limit }, work));
+    await rest.return();
+    for (const result of results)
+        if (result.status === 'rejected')
+            throw result.reason;
+}
+async function* each(items) {
+    yield* items;
+}
+
+;// CONCATENATED MODULE: ./build/agent/upload/place.js
+/** Takes what a release has in common with what is on the server already, and proves each file of it. */
+
+
+
+
+
+
+
+
+
+/** Node has four threads for files; the hashing is done between their turns. */
+const AT_ONCE = 8;
+/**
+ * Begins at once, and goes on while other files still arrive: neither waits for the other.
+ * @param flushing gets the files that are not on the disk yet
+ */
+function place(directory, distDir, entries, flushing) {
+    const damaged = new Bitmap();
+    const unflushed = [];
+    const folder = folderMaker();
+    const hashFile = fileHasher();
+    // Of an upload that was cut off nobody knows what was flushed.
+    const uploads = (0,external_node_path_namespaceObject.dirname)(directory) + external_node_path_namespaceObject.sep;
+    let stopped = false;
+    let provenBytes = 0;
+    const act = async ({ entry, index, source }) => {
+        if (stopped)
+            return;
+        const path = (0,external_node_path_namespaceObject.join)(directory, entry.path);
+        if (entry.kind === 'directory')
+            return folder(path);
+        folder((0,external_node_path_namespaceObject.dirname)(path));
+        if (entry.kind === 'link')
+            return (0,promises_namespaceObject.symlink)(entry.target, path);
+        if (source === null)
+            return;
+        const shares = sharesInode(entry, source, distDir);
+        const taken = await reuse(hashFile, source.file, entry, path, shares);
+        if (taken === null)
+            return damaged.set(index);
+        if (taken === 'copy' || source.file.startsWith(uploads))
+            unflushed.push(entry);
+        provenBytes += entry.size;
+    };
+    const done = inParallel(entries, AT_ONCE, act).then(async () => {
+        if (!stopped)
+            await flushing.add(unflushed);
+        return damaged;
+    });
+    // Who stops it does not wait for what is damaged.
+    done.catch(() => undefined);
+    return {
+        damaged: done,
+        provenBytes: () => provenBytes,
+        async stop() {
+            stopped = true;
+            await done.catch(() => undefined);
+        },
+    };
+}
+/**
+ * Whether the new file is to be a hard link to its source. Both must be code: an empty module and an empty upload
+ * have the same content.
+ */
+function sharesInode(entry, source, distDir) {
+    return mayBeShared(entry.path, distDir) && mayBeShared(source.path, distDir);
+}
+/**
+ * Takes a file from another release, and proves what it took: what no longer has the bytes of its manifest is
+ * never a part of a new release. The file keeps its modification time, of which Next.js makes `Last-Modified` and
+ * `ETag`.
+ * @returns how it was taken; null: it is damaged or gone
+ */
+async function reuse(hashFile, source, entry, path, shares) {
+    const stat = (0,external_node_fs_namespaceObject.lstatSync)(source, { throwIfNoEntry: false });
+    if (!stat?.isFile() || stat.size !== entry.size)
+        return null;
+    try {
+        const linked = shares && (stat.mode & 0o777) === entry.mode && tryLink(source, path);
+        if (!linked)
+            await copyKeepingTime(source, path, entry.mode, stat);
+        if ((await hashFile(path, entry.size)) === entry.hash)
+            return linked ? 'link' : 'copy';
+    }
+    catch (error) {
+        // It was removed meanwhile, by the cleanup of another deploy.
+        if (error.code !== 'ENOENT')
+            throw error;
+    }
+    await (0,promises_namespaceObject.rm)(path, { force: true });
+    return null;
+}
+
+;// CONCATENATED MODULE: ./build/agent/upload/survey.js
+/** What of a release the server has, what it lacks, and what room the release takes. */
+
+
+
+
+async function look(entries, distDir) {
+    const missing = new Bitmap();
+    const need = { bytes: 0, inodes: 0 };
+    const folders = new Set();
+    let [reusedFiles, reusedBytes] = [0, 0];
+    for await (const { entry, index, source } of entries) {
+        folders.add((0,external_node_path_namespaceObject.dirname)(entry.path));
+        if (entry.kind !== 'file') {
+            need.inodes += 1;
+        }
+        else if (source === null) {
+            missing.set(index);
+            addFile(need, entry.size);
+        }
+        else {
+            if (!sharesInode(entry, source, distDir))
+                addFile(need, entry.size);
+            reusedFiles += 1;
+            reusedBytes += entry.size;
+        }
+    }
+    need.inodes += folders.size;
+    return { missing, need, reusedFiles, reusedBytes };
+}
+async function* toPlace(entries, sourceOf) {
+    let index = 0;
+    for await (const entry of entries) {
+        yield { entry, index, source: entry.kind === 'file' ? sourceOf(entry) : null };
+        if (entry.kind === 'file')
+            index += 1;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/protocol/sending-order.js
+/** The order in which contents are sent; both ends must agree on it. */
+/** In bytes. */
+const LARGE = 1024 * 1024;
+/**
+ * Small files in the manifest's order, then the large ones, each larger than the one before. A small file costs the
+ * server far more time than its bytes cost the wire: it catches up while the large ones arrive. Only those are kept
+ * meanwhile, and however large a release is, there is room for few of them in it.
+ */
+function largeOnesLast() {
+    const large = [];
+    return {
+        /** Whether it is its turn; a large one waits. */
+        isNext(file) {
+            if (file.size > LARGE)
+                large.push(file);
+            return file.size <= LARGE;
+        },
+        /** Those that waited, when no more come. */
+        rest: () => large.sort((a, b) => a.size - b.size),
+    };
+}
+function* inSendingOrder(files) {
+    const order = largeOnesLast();
+    for (const file of files)
+        if (order.isNext(file))
+            yield file;
+    yield* order.rest();
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/sync-file-system.js
+/** Flushing very many files: the whole file system at once costs far less than one by one. */
+
+
+
+/** ext2 to 4, XFS, btrfs: what `statfs` calls them. */
+const KNOWN = new Set([0xef53, 0x58465342, 0x9123683e]);
+/** In ms: where others write much, it is not waited for. */
+const LIMIT = 20_000;
+/** Asks only once what the server's `sync` is. */
+function fileSystemSync() {
+    let isGnu;
+    return async (folder) => {
+        if (!kernelTells((0,external_node_os_namespaceObject.release)()) || !KNOWN.has((await (0,promises_namespaceObject.statfs)(folder)).type))
+            return false;
+        isGnu ??= output(['--version']).then((version) => version?.includes('GNU coreutils') === true);
+        return (await isGnu) && (await output(['-f', folder])) !== null;
+    };
+}
+function kernelTells(version) {
+    const [major = 0, minor = 0] = version.split('.').map(Number);
+    return major > 5 || (major === 5 && minor >= 8);
+}
+/** What `sync` prints; null when it fails. */
+function output(args) {
+    return new Promise((resolve) => {
+        const timer = setTimeout(resolve, LIMIT, null);
+        const done = (text) => {
+            clearTimeout(timer);
+            resolve(text);
+        };
+        try {
+            (0,external_node_child_process_namespaceObject.execFile)('sync', args, { env: process.env }, (error, text) => done(error === null ? text : null));
+        }
+        catch {
+            // What hinders a process from being started at all is thrown.
+            done(null);
+        }
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/flush.js
+/** Makes what came last through a power cut, while more comes. */
+
+
+
+
+function startFlushing(directory) {
+    const syncAll = fileSystemSync();
+    let last = Promise.resolve();
+    let before = last;
+    return {
+        async add(files) {
+            await before;
+            before = last;
+            last = before.then(() => flush(directory, files, syncAll));
+            last.catch(() => undefined);
+        },
+        done: () => last,
+    };
+}
+/** From here on the file system is flushed as a whole. */
+const MANY_FILES = 200;
+/**
+ * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four threads for
+ * files: one is left to unpack what comes meanwhile.
+ */
+const FLUSHED_AT_ONCE = 3;
+async function flush(directory, files, syncAll) {
+    if (files.length >= MANY_FILES && (await syncAll(directory)))
+        return;
+    await inParallel(files, FLUSHED_AT_ONCE, ({ path }) => syncFile((0,external_node_path_namespaceObject.join)(directory, path)));
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/links.js
+/** Where the links of a release lead on this machine. Their text was judged before; what they lead through was not. */
+
+
+
+
+/** As many as the kernel follows. */
+const MOST_LINKS = 40;
+/**
+ * Resolves every link of a release that is not in its final place yet.
+ * @param served folders that visitors can read, relative to the release: a link in one of them stays in it
+ * @throws Failure `symlink-escapes` naming the first link that leads out
+ */
+async function assertLinksStay(directory, manifest, served) {
+    for await (const entry of readManifest(manifest)) {
+        if (entry.kind !== 'link' || (await isReplaced(directory, entry)))
+            continue;
+        const folder = served.find((each) => entry.path.startsWith(`${each}/`)) ?? '';
+        if (!(await staysIn((0,external_node_path_namespaceObject.join)(directory, folder), (0,external_node_path_namespaceObject.join)(directory, entry.path))))
+            throw leadsOut(entry, folder);
+    }
+}
+/** A shared path stands in its place, or in the place of a folder above it. */
+async function isReplaced(directory, { path, target }) {
+    return (await (0,promises_namespaceObject.readlink)((0,external_node_path_namespaceObject.join)(directory, path)).catch(() => null)) !== target;
+}
+/** Whether a path stays in a folder whatever links it leads through. One that leads to nothing in it stays. */
+async function staysIn(root, path) {
+    let at = (0,external_node_path_namespaceObject.dirname)(path);
+    let rest = [path.slice(at.length + 1)];
+    for (let links = 0;;) {
+        const [part, ...others] = rest;
+        if (part === undefined)
+            return true;
+        rest = others;
+        if (part === '' || part === '.')
+            continue;
+        if (part === '..') {
+            if (at === root)
+                return false;
+            at = (0,external_node_path_namespaceObject.dirname)(at);
+            continue;
+        }
+        const next = (0,external_node_path_namespaceObject.join)(at, part);
+        const stat = await (0,promises_namespaceObject.lstat)(next).catch(() => null);
+        if (stat === null)
+            return !rest.includes('..');
+        if (!stat.isSymbolicLink()) {
+            at = next;
+            continue;
+        }
+        links += 1;
+        const target = await (0,promises_namespaceObject.readlink)(next);
+        if (links > MOST_LINKS || target.startsWith('/'))
+            return false;
+        rest = [...target.split('/'), ...rest];
+    }
+}
+function leadsOut({ path, target }, folder) {
+    const of = folder === '' ? 'the release' : folder;
+    return new failure_Failure('symlink-escapes', `The link ${JSON.stringify(path)} to ${JSON.stringify(target)} leads out of ${of}.`, { remedy: 'Replace the link with the file or folder that it stands for, and deploy again.' });
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/trust.js
+/**
+ * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
+ * user that the app runs as.
+ */
+
+
+
+
+const OTHERS_MAY_WRITE = 0o002;
+const STICKY = 0o1000;
+/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
+function assertTrusted(layout) {
+    const own = [layout.base, layout.own, layout.releases, layout.shared];
+    for (const folder of own)
+        assertNotForAll(folder, false);
+    for (let folder = layout.base; folder !== (0,external_node_path_namespaceObject.dirname)(folder);) {
+        folder = (0,external_node_path_namespaceObject.dirname)(folder);
+        // In a sticky one, such as /tmp, nobody replaces what belongs to others.
+        assertNotForAll(folder, true);
+    }
+    // Whoever owns the folder can put another link in the place of `current`, and with it another app.
+    for (const path of [...own, layout.current])
+        assertOwned(path);
+}
+function assertNotForAll(folder, stickyIsFine) {
+    const mode = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false })?.mode ?? 0;
+    if ((mode & OTHERS_MAY_WRITE) === 0 || (stickyIsFine && mode & STICKY))
+        return;
+    throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
+}
+/**
+ * The way to a path in `shared`: parts that are not there yet are fine.
+ * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere, or
+ *   could be: the shared folder itself may be for all to write in
+ */
+function assertOwnWay(shared, path) {
+    let way = shared;
+    assertOwned(way);
+    for (const part of path.split('/')) {
+        assertNotForAll(way, false);
+        way = (0,external_node_path_namespaceObject.join)(way, part);
+        assertOwned(way);
+    }
+}
+function assertOwned(path) {
+    const stat = (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false });
+    if (stat === undefined || trust_isOurs(stat))
+        return;
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const what = stat.isSymbolicLink() ? 'is a link made by' : 'belongs to';
+    throw unsafe(path, `it ${what} user ${stat.uid}, not ${username}`, `ls -ld '${path}'`);
+}
+/** Root can do everything anyhow, and may have put a link to another disk there. */
+function trust_isOurs({ uid }) {
+    return uid === 0 || uid === (0,external_node_os_namespaceObject.userInfo)().uid;
+}
+function unsafe(path, why, command) {
+    return new failure_Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
+        remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/shared.js
+/** `shared-dirs` and `shared-files`: paths of the release that live in `<path>/shared` and outlast releases. */
+
+
+
+
+
+
+
+/**
+ * Links the shared paths into a release that is being built. What the first release brings at such a path
+ * becomes the shared content; later releases find the shared content and theirs is left out.
+ *
+ * @param directory the release
+ * @param appFolder where server.js stands in it: the paths are relative to the app
+ * @returns the paths at which something was left out that the shared content does not have like that
+ * @throws Failure `path-unsafe` where another user has put something in the way
+ * @throws Failure `shared-path-unusable` where a path is of the other kind, or leads out of the release
+ */
+async function linkShared(layout, directory, appFolder, paths) {
+    const root = await (0,promises_namespaceObject.realpath)(directory);
+    const leftOut = [];
+    for (const path of paths.sharedDirs)
+        await linkOne(path, 'folder');
+    for (const path of paths.sharedFiles)
+        await linkOne(path, 'file');
+    return leftOut;
+    async function linkOne(path, kind) {
+        const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.join)(root, appFolder, path));
+        await (0,promises_namespaceObject.mkdir)(parent, { recursive: true, mode: 0o755 });
+        // A folder on the way may be a link of the release's own: the new link counts from where it really stands.
+        const real = await (0,promises_namespaceObject.realpath)(parent);
+        assertInside(root, real, path);
+        const inRelease = (0,external_node_path_namespaceObject.join)(real, path.slice(path.lastIndexOf('/') + 1));
+        const target = (0,external_node_path_namespaceObject.join)(layout.shared, path);
+        assertOwnWay(layout.shared, path);
+        const brought = await (0,promises_namespaceObject.realpath)(inRelease).catch(() => null);
+        if (brought !== null) {
+            assertInside(root, brought, path);
+            await assertKind(brought, kind, path, 'the build');
+        }
+        if (await exists(target)) {
+            await assertKind(target, kind, path, layout.shared);
+            if (brought !== null && (await differs(brought, target)))
+                leftOut.push(path);
+        }
+        else {
+            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(target), { recursive: true, mode: 0o755 });
+            await create(brought, target, kind);
+        }
+        await (0,promises_namespaceObject.rm)(inRelease, { recursive: true, force: true });
+        await (0,promises_namespaceObject.symlink)((0,external_node_path_namespaceObject.relative)((0,external_node_path_namespaceObject.join)(layout.releases, 'release', (0,external_node_path_namespaceObject.relative)(root, real)), target), inRelease);
+    }
+}
+async function create(brought, target, kind) {
+    if (brought === null) {
+        if (kind === 'folder')
+            await (0,promises_namespaceObject.mkdir)(target, { recursive: true, mode: 0o755 });
+        else
+            await (0,promises_namespaceObject.writeFile)(target, '', { mode: 0o600, flag: 'wx' });
+        return;
+    }
+    // Copied aside and renamed: the release's own files may be hard links to those of other releases. Their times are
+    // those of all hosts, and Next.js makes `Last-Modified` and `ETag` of them. Under a name
+    // that nobody can have put there before.
+    await removeAsides(target);
+    const aside = `${target}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
+    const asItIs = { verbatimSymlinks: true, preserveTimestamps: true };
+    await (0,promises_namespaceObject.cp)(brought, aside, { recursive: true, errorOnExist: true, force: false, ...asItIs });
+    // What is shared is never sent again: half of it, after a power cut, would be kept for ever.
+    await syncTree(aside);
+    await (0,promises_namespaceObject.rename)(aside, target);
+    await syncFolder((0,external_node_path_namespaceObject.dirname)(target));
+}
+async function syncTree(path) {
+    const stat = await (0,promises_namespaceObject.lstat)(path);
+    if (stat.isFile())
+        return syncFile(path);
+    if (!stat.isDirectory())
+        return;
+    const names = await (0,promises_namespaceObject.readdir)(path);
+    await inParallel(names, shared_FLUSHED_AT_ONCE, (name) => syncTree((0,external_node_path_namespaceObject.join)(path, name)));
+    await syncFolder(path);
+}
+/** Flushing one by one waits for the disk each time. */
+const shared_FLUSHED_AT_ONCE = 16;
+/** What a copy that was cut off has left. */
+async function removeAsides(target) {
+    const name = `${(0,external_node_path_namespaceObject.basename)(target)}.`;
+    for (const each of await (0,promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.dirname)(target))) {
+        if (!each.startsWith(name) || !/^[0-9a-f]{12}$/.test(each.slice(name.length)))
+            continue;
+        await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(target), each), { recursive: true, force: true });
+    }
+}
+/** Whether the release brings something that the shared content does not have, or has in another size. */
+async function differs(brought, target) {
+    const [here, there] = [await (0,promises_namespaceObject.lstat)(brought), await (0,promises_namespaceObject.lstat)(target).catch(() => null)];
+    if (there?.isSymbolicLink())
+        return differs(brought, await (0,promises_namespaceObject.realpath)(target));
+    if (!here.isDirectory())
+        return there?.isFile() !== true || there.size !== here.size;
+    if (there?.isDirectory() !== true)
+        return true;
+    for (const name of await (0,promises_namespaceObject.readdir)(brought)) {
+        if (await differs((0,external_node_path_namespaceObject.join)(brought, name), (0,external_node_path_namespaceObject.join)(target, name)))
+            return true;
+    }
+    return false;
+}
+/** A shared path may itself be a link of the user's, to another disk; one to nothing is of no kind. */
+async function assertKind(place, kind, path, where) {
+    const stat = await (0,promises_namespaceObject.lstat)(await (0,promises_namespaceObject.realpath)(place).catch(() => place));
+    if (kind === 'folder' ? stat.isDirectory() : stat.isFile())
+        return;
+    const input = kind === 'folder' ? 'shared-dirs' : 'shared-files';
+    throw new failure_Failure('shared-path-unusable', `\`${input}\` names ${path}, which is no ${kind} in ${where}`, {
+        remedy: 'Name folders in `shared-dirs` and files in `shared-files`; the shared content is left as it is.',
+    });
+}
+function assertInside(root, real, path) {
+    if (real === root || real.startsWith(root + external_node_path_namespaceObject.sep))
+        return;
+    throw new failure_Failure('shared-path-unusable', `the shared path ${path} leads out of the release through a link`, {
+        remedy: 'Take the link out of the build, or share another path.',
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/upload/upload.js
+/**
+ * Receives a release: the manifest, then the contents that the server lacks, then the commit. Everything is
+ * built in `.gapless/incoming/<id>` and proven there; one rename makes it a release.
+ */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+const PROGRESS_MS = 1000;
+/** How contents end when the connection is cut: between two frames, or inside of one. */
+const CUT_OFF = new Set(['upload-incomplete', 'connection-lost']);
+function createUploads(layout) {
+    let upload;
+    /** Before there is an upload, or when it failed for good. */
+    let doomed;
+    let chosen = null;
+    const begun = (id) => {
+        if (upload === undefined || (id !== null && upload.id !== id)) {
+            throw new failure_Failure('no-such-upload', `no upload${id === null ? '' : ` ${id}`} was begun in this session`);
+        }
+        if (id === null && !upload.lacksAll) {
+            throw new failure_Failure('not-missing', `the server has some of what ${upload.id} consists of`);
+        }
+        return upload;
+    };
+    async function abandon() {
+        const ended = upload;
+        upload = undefined;
+        await ended?.placement.stop();
+        await ended?.awaited.return();
+        await ended?.flushing.done().catch(() => undefined);
+        if (ended?.received === true)
+            await putAside(ended.directory);
+        else if (doomed !== undefined)
+            await (0,promises_namespaceObject.rm)(doomed, { recursive: true, force: true });
+        doomed = undefined;
+    }
+    return {
+        async reserve(id) {
+            chosen = id;
+            return id ?? nextId(layout);
+        },
+        async stage({ base, contentHash, distDir, resumes }, body) {
+            await abandon();
+            makeFolders(layout);
+            await liveRelease(layout);
+            if (resumes !== null) {
+                await takeOver(layout, resumes);
+                if (await wasCommitted(layout, resumes, contentHash)) {
+                    return { id: resumes, committed: true, missing: '', reusedFiles: 0, reusedBytes: 0 };
+                }
+            }
+            const wish = resumes ?? chosen;
+            const { id, directory } = wish === null ? await reserve(layout) : await takeId(layout, wish);
+            doomed = directory;
+            const manifest = releaseFiles(directory).manifest;
+            await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(manifest), { mode: 0o700 });
+            await writeOwner(uploadOwner(directory));
+            const wanted = new Map();
+            const hash = await writeManifest(layout, base, body, manifest, wanted);
+            if (hash !== contentHash) {
+                throw base === null
+                    ? new failure_Failure('upload-corrupt', 'the manifest is not what was sent')
+                    : baseChanged();
+            }
+            await locate(layout, wanted, directory);
+            const sourceOf = sourcesIn(layout, base, wanted);
+            const survey = await look(toPlace(readManifest(manifest), sourceOf), distDir);
+            await assertRoom(directory, survey.need);
+            const { missing, reusedFiles, reusedBytes } = survey;
+            const flushing = startFlushing(directory);
+            upload = {
+                id,
+                directory,
+                contentHash,
+                distDir,
+                placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf), flushing),
+                reusedBytes,
+                lacksAll: reusedFiles === 0,
+                folder: folderMaker(),
+                flushing,
+                missing: missing.count,
+                awaited: filesIn(manifest, missing),
+                askedAgain: false,
+                received: false,
+            };
+            return { id, committed: false, missing: missing.format(), reusedFiles, reusedBytes };
+        },
+        async fill(id, count, body) {
+            const current = begun(id);
+            try {
+                const files = await take(current.awaited, count);
+                await receive(current.directory, files, upload_timeOf(current.id), current.folder, body);
+                current.missing -= count;
+                await current.flushing.add(files);
+                current.received = true;
+                return { bytes: files.reduce((sum, { size }) => sum + size, 0) };
+            }
+            catch (error) {
+                // What came before the connection was cut is proven, or found out by its hash; a full disk needs the room.
+                current.received = CUT_OFF.has(failure_Failure.from(error).code);
+                throw error;
+            }
+        },
+        async commit(params, progress) {
+            const current = begun(params.id);
+            if (current.missing > 0) {
+                throw new failure_Failure('upload-incomplete', `the contents of ${params.id} never came`);
+            }
+            const damaged = await upload_proven(current, progress);
+            if (damaged.count > 0 && !current.askedAgain) {
+                current.missing = damaged.count;
+                current.awaited = filesIn(releaseFiles(current.directory).manifest, damaged);
+                current.askedAgain = true;
+                return { path: null, missing: damaged.format(), leftOut: [] };
+            }
+            // If it fails from here on, that is not for a lack of contents.
+            current.received = false;
+            await current.flushing.done();
+            const made = await makeRelease(layout, current, params);
+            upload = undefined;
+            doomed = undefined;
+            await removeInterrupted(layout);
+            return { ...made, missing: '' };
+        },
+        abandon,
+    };
+}
+async function upload_proven({ placement, reusedBytes }, progress) {
+    let told = -1;
+    const tell = () => {
+        const provenBytes = placement.provenBytes();
+        // On a disk that hangs nothing more is proven, and whoever waits must notice.
+        if (provenBytes === told)
+            return;
+        told = provenBytes;
+        progress({ provenBytes, totalBytes: reusedBytes });
+    };
+    const timer = setInterval(tell, PROGRESS_MS);
+    return placement.damaged.finally(() => clearInterval(timer));
+}
+async function makeRelease(layout, { id, directory, contentHash, distDir }, { run, entry, staticPath, nextVersion, runtime }) {
+    const files = releaseFiles(directory);
+    const created = new Date().toISOString();
+    const info = { id, ...run, created, entry, staticPath, nextVersion, contentHash, distDir };
+    await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644);
+    await writeFileAtomic(files.runtime, JSON.stringify(runtime), 0o600);
+    if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {
+        throw new failure_Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
+    }
+    const served = [(0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(entry), 'public'), ...(staticPath === null ? [] : [staticPath])];
+    // Before what the links lead to can become shared content, and again with the shared paths in their places.
+    await assertLinksStay(directory, files.manifest, served);
+    const leftOut = await linkShared(layout, directory, (0,external_node_path_namespaceObject.dirname)(entry), runtime);
+    await assertLinksStay(directory, files.manifest, served);
+    await syncFolder(directory);
+    const path = releaseDirectory(layout, id);
+    await (0,promises_namespaceObject.rename)(directory, path);
+    await syncRename(layout);
+    return { path, leftOut };
+}
+async function syncRename(layout) {
+    await syncFolder(layout.releases);
+    await syncFolder(layout.incoming);
+}
+/** Whether the commit's answer alone was lost. Only what is complete ever stands in `releases`. */
+async function wasCommitted(layout, id, contentHash) {
+    if (!(await isRelease(layout, id)))
+        return false;
+    if ((await readInfo(layout, id)).contentHash !== contentHash)
+        return false;
+    // Its session may have been ended in between.
+    await syncRename(layout);
+    await removeInterrupted(layout);
+    return true;
+}
+/** Writes the whole manifest, and notes each content that was named. @returns the manifest's SHA-256 in hex */
+async function writeManifest(layout, base, body, file, wanted) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    async function* lines() {
+        let text = '';
+        for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
+            if (named && entry.kind === 'file')
+                wanted.set(contentKey(entry), null);
+            text += formatEntry(entry);
+            if (text.length < 64 * 1024)
+                continue;
+            hash.update(text);
+            yield text;
+            text = '';
+        }
+        hash.update(text);
+        yield text;
+    }
+    await (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(lines()), (0,external_node_fs_namespaceObject.createWriteStream)(file, { mode: 0o600 }));
+    await syncFile(file);
+    return hash.digest('hex');
+}
+async function* filesIn(manifest, wanted) {
+    const order = largeOnesLast();
+    for await (const { entry, index } of toPlace(readManifest(manifest), () => null)) {
+        if (entry.kind === 'file' && wanted.has(index) && order.isNext(entry))
+            yield entry;
+    }
+    yield* order.rest();
+}
+/** @throws Failure `upload-corrupt` when there are fewer */
+async function take(files, count) {
+    const taken = [];
+    while (taken.length < count) {
+        const { done, value } = await files.next();
+        if (done === true)
+            throw new failure_Failure('upload-corrupt', 'more came than the manifest names');
+        taken.push(value);
+    }
+    return taken;
+}
+/** The UTC second as an id, later than every release there is, whatever the clock says. */
+async function nextId(layout) {
+    const pending = (await (0,promises_namespaceObject.readdir)(layout.incoming).catch(() => [])).flatMap((name) => /^\d{14}/.exec(name) ?? []);
+    const newest = [...(await takenIds(layout)), ...pending].sort().at(-1) ?? '';
+    const now = formatId(new Date());
+    return now > newest ? now : secondAfter(newest);
+}
+async function reserve(layout) {
+    for (let id = await nextId(layout);; id = secondAfter(id)) {
+        const reserved = await tryToTake(layout, id);
+        if (reserved !== null)
+            return reserved;
+    }
+}
+/** An id that was chosen for all hosts. @throws Failure `release-exists` */
+async function takeId(layout, id) {
+    const reserved = (await exists(releaseDirectory(layout, id))) ? null : await tryToTake(layout, id);
+    if (reserved !== null)
+        return reserved;
+    throw new failure_Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
+        remedy: 'Two deploys began in the same second: run this one again.',
+    });
+}
+async function tryToTake(layout, id) {
+    const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
+    try {
+        await (0,promises_namespaceObject.mkdir)(directory, { mode: 0o755 });
+        return { id, directory };
+    }
+    catch (error) {
+        if (error.code === 'EEXIST')
+            return null;
+        throw error;
+    }
+}
+/** When the upload of an id began, the same on all hosts. */
+function upload_timeOf(id) {
+    return new Date(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
+}
+function formatId(date) {
+    return date.toISOString().replace(/\D/g, '').slice(0, 14);
+}
+function secondAfter(id) {
+    return formatId(new Date(upload_timeOf(id).getTime() + 1000));
+}
+
+;// CONCATENATED MODULE: ./build/agent/operations/rehearse.js
+/** What a run would do and meet on this server, for a dry run: it looks, and writes nothing. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
+async function compare(layout, { base, contentHash, distDir }, body) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    const entries = [];
+    const wanted = new Map();
+    for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
+        if (named && entry.kind === 'file')
+            wanted.set(contentKey(entry), null);
+        hash.update(formatEntry(entry));
+        entries.push(entry);
+    }
+    if (hash.digest('hex') !== contentHash) {
+        throw base === null ? new failure_Failure('upload-corrupt', 'the manifest is not what was sent') : baseChanged();
+    }
+    await locate(layout, wanted, '');
+    const { missing, need } = await look(toPlace(entries, sourcesIn(layout, base, wanted)), distDir);
+    const lack = await lackOfRoom(nearestExisting(layout.base), need);
+    return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() };
+}
+async function rehearse({ layout, appName }, { release, run, address, said, keep }, running) {
+    const live = await liveRelease(layout);
+    const where = address ?? (await readRuntime(layout, release ?? ''));
+    const claims = [];
+    for (const check of checksOf({ layout, appName, address: where, said }, running)) {
+        claims.push(await ending(check));
+    }
+    const foreign = running.all.filter((process) => process.name === appName && !isOurs(process, programOf(layout)));
+    const findings = [
+        waiting(await lockHolder(layout.lock)),
+        interrupted(await interruptedActivation(layout)),
+        release === null ? await ending(() => assertNotOvertaken(layout, run, live)) : null,
+        ...claims,
+        rehearse_replacing(await foreignCurrent(layout)),
+        // It would not come to that where the run ends before.
+        claims.every((finding) => finding === null) ? gap(foreign) : null,
+    ];
+    return {
+        findings: findings.filter((finding) => finding !== null),
+        pruned: await foreseeCleanUp(layout, keep, release ?? (await nextId(layout))),
+    };
+}
+/** Where the run would end, with nothing live touched. */
+async function ending(check) {
+    try {
+        await check();
+        return null;
+    }
+    catch (error) {
+        const { code, message, remedy = null } = failure_Failure.from(error);
+        return { effect: 'ends', code, message, remedy };
+    }
+}
+function waiting(holder) {
+    if (holder === null)
+        return null;
+    const message = `the lock is held by ${holder}`;
+    return { effect: 'waits', code: 'locked', message, remedy: 'A run waits for it up to `lock-timeout`.' };
+}
+function interrupted(activation) {
+    if (activation === null)
+        return null;
+    const message = 'an earlier run was interrupted after the swap';
+    return { effect: 'recovers', code: null, message, remedy: 'A run first finishes it, or takes it back.' };
+}
+function rehearse_replacing(target) {
+    if (target === null)
+        return null;
+    return {
+        effect: 'replaces',
+        code: null,
+        message: `\`current\` points at "${target}", which Gapless did not deploy.`,
+        remedy: 'A run replaces that link, and puts it back if the first deploy fails. To leave the link alone, set another `path`.',
+    };
+}
+function gap(foreign) {
+    if (foreign.length === 0)
+        return null;
+    const what = foreign.map(({ pid, mode, script }) => `${pid} (${mode.replace('_mode', '')} mode, ${script})`);
+    return {
+        effect: 'gap',
+        code: null,
+        message: `Gapless did not start all that PM2 runs under this name: process ${what.join(', ')}`,
+        remedy: 'The first deploy starts the app anew, with a short gap. After that there is none.',
+    };
+}
+
+;// CONCATENATED MODULE: ./build/agent/operations/inspect.js
+/** What the action needs to know of the server before it builds anything. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
+async function inspectServer(layout, search, pm2Home) {
+    const standing = nearestExisting(layout.base);
+    assertWritable(layout.base);
+    assertPm2HomeWritable(pm2Home);
+    assertTrusted(layout);
+    const { bavail, bsize, ffree } = await (0,promises_namespaceObject.statfs)(standing);
+    const { found, searched } = search;
+    return {
+        node: process.versions.node,
+        nodePath: process.execPath,
+        nodeAbi: process.versions.modules,
+        platform: process.platform,
+        arch: process.arch,
+        glibc: glibcVersion(),
+        cpuFlags: cpuFlags(),
+        user: (0,external_node_os_namespaceObject.userInfo)().username,
+        home: (0,external_node_os_namespaceObject.homedir)(),
+        path: layout.base,
+        identity: identityOf(layout.base, standing),
+        pm2: found && { ...found, home: pm2Home, running: (await daemonPid(pm2Home)) !== null },
+        // For the error message alone, and long.
+        searched: found === null ? searched : [],
+        freeBytes: bavail * bsize,
+        freeInodes: ffree,
+        live: await liveRelease(layout),
+        serving: await servingRelease(layout),
+        interrupted: await interruptedActivation(layout),
+        lock: await lockHolder(layout.lock),
+        now: new Date().toISOString(),
+    };
+}
+/**
+ * By the boot, not by /etc/machine-id: machines that were cloned from one image share the latter, and the numbers of
+ * their files too.
+ */
+function identityOf(base, standing) {
+    const { dev, ino } = (0,external_node_fs_namespaceObject.statSync)(standing, { bigint: true });
+    return [bootId(), dev, ino, (0,external_node_path_namespaceObject.relative)(standing, base)].join(':');
+}
+/** The C library that native modules link to, or null where it is not glibc (musl). */
+function glibcVersion() {
+    const report = process.report;
+    // Without this Node looks up the name of every open connection (18 to 24).
+    report.excludeNetwork = true;
+    const { header } = report.getReport();
+    return header?.glibcVersionRuntime ?? null;
+}
+/** By which the levels of x86-64 are told, from those that all have on: the whole list is long, and goes over the wire. */
+const TELLING = new Set(['sse2', 'ssse3', 'sse4_1', 'sse4_2', 'popcnt', 'avx', 'avx2']);
+/** Of the first processor: the kernel runs no machine whose processors differ in what programs may use. */
+function cpuFlags() {
+    try {
+        const line = /^flags\s*:(.*)$/m.exec((0,external_node_fs_namespaceObject.readFileSync)('/proc/cpuinfo', 'utf8'));
+        return (line?.[1]?.trim().split(/\s+/) ?? []).filter((flag) => TELLING.has(flag));
+    }
+    catch {
+        // Not on every container host, and only for a better error.
+        return [];
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/umask.js
+/** Releases are for others to read, such as nginx and its `public` files: a strict umask must not close them. */
+async function readableByOthers(work) {
+    const before = process.umask(0o022);
+    try {
+        return await work();
+    }
+    finally {
+        // The app's workers keep what the user has set.
+        process.umask(before);
+    }
+}
+/**
+ * For what an activation starts: under an umask of 0 PM2's folder would be for all to write in (seen in 7.0.4), and
+ * with it the daemon's socket, its list for the next boot, and its pid.
+ */
+function closeToOthers() {
+    process.umask(process.umask() | 0o002);
+}
+
+;// CONCATENATED MODULE: ./build/agent/operations/index.js
+/** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+const JOURNAL_ENTRIES = 20;
+function createOperations({ base, appName, binPath, agentFile }) {
+    const layout = layoutOf(base);
+    const search = findPm2(binPath);
+    const home = pm2Home();
+    const uploads = createUploads(layout);
+    const installedPm2 = () => {
+        if (search.found !== null)
+            return search.found;
+        throw pm2Missing(search.searched, process.execPath);
+    };
+    const existing = async (id) => {
+        if (await isRelease(layout, id))
+            return releaseDirectory(layout, id);
+        const ids = await releaseIds(layout);
+        throw new failure_Failure('unknown-release', `there is no release ${id} on the server`, {
+            remedy: `These exist: ${ids.length > 0 ? ids.join(', ') : 'none yet'}.`,
+        });
+    };
+    /** Never starts a daemon: where none runs there are no workers. */
+    const workers = async () => {
+        if (search.found === null || (await daemonPid(home)) === null)
+            return [];
+        const pm2 = await connectPm2(search.found, home, { mayStart: false });
+        try {
+            return await listWorkers({ layout, pm2, appName });
+        }
+        finally {
+            pm2.close();
+        }
+    };
+    const running = async () => {
+        const daemon = await daemonPid(home);
+        if (search.found === null || daemon === null)
+            return { all: [], daemon };
+        const pm2 = await connectPm2(search.found, home, { mayStart: false });
+        try {
+            return { all: await pm2.all(), daemon };
+        }
+        finally {
+            pm2.close();
+        }
+    };
+    const context = () => {
+        if (agentFile === '') {
+            throw new failure_Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
+                remedy: 'The folder must be writable for the user that logs in, and the disk not full.',
+            });
+        }
+        return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath };
+    };
+    return {
+        handlers: {
+            inspect: () => inspectServer(layout, search, home),
+            releases: async () => ({ releases: await listReleases(layout) }),
+            status: async () => {
+                const found = await workers();
+                const lock = await lockHolder(layout.lock);
+                return {
+                    live: await liveRelease(layout),
+                    // Whoever holds it may be replacing the workers.
+                    served: lock === null ? servedRelease(found) : await servingRelease(layout),
+                    releases: await listReleases(layout),
+                    workers: toStates(found),
+                    lock,
+                    interrupted: await interruptedActivation(layout),
+                    journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
+                };
+            },
+            reserve: ({ id }) => readableByOthers(async () => ({ id: await uploads.reserve(id) })),
+            encryptionKey: async ({ create }) => {
+                if (create)
+                    makeFolders(layout);
+                return { key: await encryptionKey(layout, create) };
+            },
+            outline: () => outline(layout),
+            stage: (params, { body }) => readableByOthers(() => uploads.stage(params, body)),
+            fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
+            commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
+            compare: (params, { body }) => compare(layout, params, body),
+            rehearse: async (params) => rehearse({ layout, appName }, params, await running()),
+            audit: async ({ id, repair }, { alive }) => {
+                await existing(id);
+                return readableByOthers(() => auditRelease(layout, id, repair, alive));
+            },
+            verify: async ({ id, said }, { alive }) => {
+                await existing(id);
+                makeFolders(layout);
+                await endOrphanedCandidates(layout);
+                await assertLauncher(layout, id);
+                const runtime = await readRuntime(layout, id);
+                const now = await running();
+                await assertClaims({ layout, appName, address: runtime, said }, now);
+                const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)));
+                const start = await workerStart(base, home, kept?.definition ?? null);
+                return verifyCandidate(layout, id, runtime, start, alive);
+            },
+            discard: async ({ id, remove }) => {
+                const live = await liveRelease(layout);
+                if (id === live || !(await isRelease(layout, id)))
+                    return { removed: false };
+                await markRejected(layout, id);
+                // An activation that is at work may have to go back to it. The next cleanup removes it.
+                if (!remove || (await lockHolder(layout.lock)) !== null)
+                    return { removed: false };
+                await endOrphanedCandidates(layout);
+                if ((await releasesInUse(layout, [id])).has(id))
+                    return { removed: false };
+                await removeRelease(layout, id);
+                return { removed: true };
+            },
+            activate: (request, { event, alive }) => startActivation(context(), request, { onEntry: event, alive }),
+            watch: ({ activation, withdraw }, { event, alive }) => watchActivation(layout, context, activation, withdraw, { onEntry: event, alive }),
+            cleanup: ({ keep, activation }, { alive }) => cleanUp(layout, keep, activation, alive),
+        },
+        end: () => uploads.abandon(),
+    };
+}
+
+;// CONCATENATED MODULE: ./build/protocol/frames.js
+/**
+ * Frames on the one channel between the action and the agent.
+ *
+ *   length  4 bytes, big endian: the payload's bytes
+ *   kind    1 byte
+ *   payload
+ *
+ * A request may be followed by a body: data frames, closed by an end frame. A cut connection looks like a
+ * normal end of input to the agent, so nothing counts as complete without that end frame.
+ */
+
+const frameKind = { message: 0x4d, data: 0x44, end: 0x45 };
+const HEADER = 5;
+/** Large enough for any message, small enough that a hostile or broken peer cannot fill the memory. */
+const MAX_PAYLOAD = 8 * 1024 * 1024;
+function encodeFrame(kind, payload) {
+    if (payload.length > MAX_PAYLOAD) {
+        throw new failure_Failure('message-too-large', `a message of ${payload.length} bytes exceeds ${MAX_PAYLOAD}`);
+    }
+    const header = Buffer.allocUnsafe(HEADER);
+    header.writeUInt32BE(payload.length, 0);
+    header.writeUInt8(kind, 4);
+    return Buffer.concat([header, payload]);
+}
+function encodeMessage(message) {
+    return encodeFrame(frameKind.message, Buffer.from(JSON.stringify(message)));
+}
+/** Cuts a byte stream into frames; the source decides the pace, so back-pressure is the stream's own. */
+async function* decodeFrames(source) {
+    let pending = [];
+    let available = 0;
+    let wanted = HEADER;
+    for await (const chunk of source) {
+        pending.push(chunk);
+        available += chunk.length;
+        while (available >= wanted) {
+            const buffer = pending.length === 1 ? pending[0] : Buffer.concat(pending, available);
+            const length = buffer.readUInt32BE(0);
+            const kind = buffer.readUInt8(4);
+            if (!isFrameKind(kind) || length > MAX_PAYLOAD) {
+                throw new failure_Failure('malformed-message', `malformed frame: kind ${kind}, ${length} bytes`);
+            }
+            wanted = HEADER + length;
+            if (available < wanted) {
+                pending = [buffer];
+                break;
+            }
+            yield { kind, payload: buffer.subarray(HEADER, wanted) };
+            const rest = buffer.subarray(wanted);
+            pending = rest.length > 0 ? [rest] : [];
+            available = rest.length;
+            wanted = HEADER;
+        }
+    }
+    if (available > 0)
+        throw new failure_Failure('connection-lost', 'the stream ended in the middle of a message');
+}
+function isFrameKind(kind) {
+    return kind === frameKind.message || kind === frameKind.data || kind === frameKind.end;
+}
+
+;// CONCATENATED MODULE: ./build/agent/session.js
+/** One SSH session: reads requests from standard input, one at a time, and answers on standard output. */
+
+
+
+
+
+async function serveSession(input, write, { handlers, end }) {
+    const frames = decodeFrames(input);
+    const reply = (message) => write(encodeMessage(message));
+    try {
+        for (;;) {
+            const next = await frames.next();
+            if (next.done === true)
+                return;
+            if (next.value.kind !== frameKind.message)
+                throw new failure_Failure('malformed-message', 'a body without a request');
+            await answer(parse(request, next.value.payload.toString('utf8'), 'request'));
+        }
+    }
+    finally {
+        await end();
+    }
+    async function answer({ id, operation, params, body }) {
+        const data = body ? readBody(frames) : noBody();
+        try {
+            const call = {
+                body: data,
+                event: (value) => reply({ id, kind: 'event', value }),
+                alive: atMostEvery(ALIVE, () => reply({ id, kind: 'alive', value: null })),
+            };
+            reply({ id, kind: 'result', value: await handle(operation, params, call) });
+        }
+        catch (error) {
+            reply({ id, kind: 'error', value: troubleOf(error).toRecord() });
+        }
+        // What a failed operation left unread comes before the next request.
+        for await (const _ of data)
+            continue;
+    }
+    function handle(operation, params, call) {
+        const checked = operations[operation].params(params, operation);
+        return handlers[operation](checked, call);
+    }
+}
+/** Between two signs of life, in ms. */
+const ALIVE = 5000;
+function atMostEvery(pauseMs, act) {
+    let last = performance.now();
+    return () => {
+        const now = performance.now();
+        if (now - last < pauseMs)
+            return;
+        last = now;
+        act();
+    };
+}
+/**
+ * The data frames up to the end frame. Its iterator may be left and taken up again, even while a stream that
+ * read ahead still waits for a frame: one step begins when the one before it has ended.
+ */
+function readBody(frames) {
+    let ended = false;
+    let before = Promise.resolve();
+    const step = async () => {
+        if (ended)
+            return { done: true, value: undefined };
+        const frame = await frames.next();
+        if (frame.done === true)
+            throw new failure_Failure('upload-incomplete', 'the connection ended in the middle of an upload');
+        if (frame.value.kind === frameKind.data)
+            return { done: false, value: frame.value.payload };
+        ended = true;
+        if (frame.value.kind !== frameKind.end)
+            throw new failure_Failure('malformed-message', 'a request inside a body');
+        return { done: true, value: undefined };
+    };
+    const next = () => {
+        const result = before.then(step);
+        before = result.catch(() => undefined);
+        return result;
+    };
+    return { [Symbol.asyncIterator]: () => ({ next }) };
+}
+async function* noBody() {
+    yield* [];
+}
+
+;// CONCATENATED MODULE: ./build/agent/index.js
+/**
+ * The agent: runs on the server under its own Node (18 or later), with nothing but Node's built-ins.
+ *
+ *   node <agent> activate <job>      one activation, detached
+ *   serve(options)                   one session, called by the bootstrap
+ */
+
+
+
+
+
+
+
+
+/** Called by the bootstrap with what follows on standard input. */
+function serve(options, input) {
+    const write = process.stdout.write.bind(process.stdout);
+    // Standard output is the protocol's: whatever else is printed goes to standard error.
+    process.stdout.write = process.stderr.write.bind(process.stderr);
+    // The other side may be gone while an answer is under way: what was begun ends in order all the same.
+    process.stdout.on('error', () => undefined);
+    process.stderr.on('error', () => undefined);
+    serveSession(readAhead(input), (bytes) => void write(bytes), createOperations(options)).then(() => process.exit(0), (error) => {
+        console.error(error);
+        process.exit(1);
+    });
+}
+/**
+ * In bytes. sshd takes 2 MiB that nobody has read (OpenSSH 9.2), and the sender waits: with small files, which take the
+ * server long for their bytes, the wire would often be idle.
+ */
+const READ_AHEAD = 4 * 1024 * 1024;
+function readAhead(input) {
+    return external_node_stream_namespaceObject.Readable.from(input, { objectMode: false, highWaterMark: READ_AHEAD });
+}
+function agent_activate(jobFile) {
+    process.stdout.on('error', () => undefined);
+    process.stderr.on('error', () => undefined);
+    process.on('SIGHUP', () => undefined);
+    closeToOthers();
+    runActivation(parse(job, (0,external_node_fs_namespaceObject.readFileSync)(jobFile, 'utf8'), 'job')).then(() => process.exit(0), (error) => {
+        console.error(error);
+        process.exit(1);
+    });
+}
+const [, , mode, agent_file] = process.argv;
+if (mode === 'activate' && agent_file !== undefined)
+    agent_activate(agent_file);
+
+module.exports = __webpack_exports__;
+/******/ })()
+;

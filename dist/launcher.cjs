@@ -1,0 +1,1777 @@
+/******/ (() => { // webpackBootstrap
+/******/ 	"use strict";
+/******/ 	// The require scope
+/******/ 	var __nccwpck_require__ = {};
+/******/ 	
+/************************************************************************/
+/******/ 	/* webpack/runtime/compat get default export */
+/******/ 	(() => {
+/******/ 		// getDefaultExport function for compatibility with non-harmony modules
+/******/ 		__nccwpck_require__.n = (module) => {
+/******/ 			var getter = module && module.__esModule ?
+/******/ 				() => (module['default']) :
+/******/ 				() => (module);
+/******/ 			__nccwpck_require__.d(getter, { a: getter });
+/******/ 			return getter;
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/define property getters */
+/******/ 	(() => {
+/******/ 		// define getter functions for harmony exports
+/******/ 		__nccwpck_require__.d = (exports, definition) => {
+/******/ 			for(var key in definition) {
+/******/ 				if(__nccwpck_require__.o(definition, key) && !__nccwpck_require__.o(exports, key)) {
+/******/ 					Object.defineProperty(exports, key, { enumerable: true, get: definition[key] });
+/******/ 				}
+/******/ 			}
+/******/ 		};
+/******/ 	})();
+/******/ 	
+/******/ 	/* webpack/runtime/hasOwnProperty shorthand */
+/******/ 	(() => {
+/******/ 		__nccwpck_require__.o = (obj, prop) => (Object.prototype.hasOwnProperty.call(obj, prop))
+/******/ 	})();
+/******/ 	
+/************************************************************************/
+var __webpack_exports__ = {};
+
+;// CONCATENATED MODULE: external "node:module"
+const external_node_module_namespaceObject = require("node:module");
+;// CONCATENATED MODULE: external "node:path"
+const external_node_path_namespaceObject = require("node:path");
+;// CONCATENATED MODULE: external "node:url"
+const external_node_url_namespaceObject = require("node:url");
+;// CONCATENATED MODULE: external "node:timers/promises"
+const promises_namespaceObject = require("node:timers/promises");
+;// CONCATENATED MODULE: external "node:worker_threads"
+const external_node_worker_threads_namespaceObject = require("node:worker_threads");
+var external_node_worker_threads_default = /*#__PURE__*/__nccwpck_require__.n(external_node_worker_threads_namespaceObject);
+;// CONCATENATED MODULE: external "node:fs"
+const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
+;// CONCATENATED MODULE: ./build/common/since-boot.js
+
+/** In ms. A clock that all processes of the machine share, and nobody sets. */
+function since_boot_sinceBoot() {
+    return Math.round((0,external_node_os_namespaceObject.uptime)() * 1000);
+}
+
+;// CONCATENATED MODULE: ./build/common/process-identity.js
+
+
+/**
+ * Clock ticks from boot to the start of a process: with its pid, its identity. Null if it is gone or a zombie.
+ * Linux only, as the servers are.
+ */
+function startTimeOf(pid) {
+    try {
+        // Fields 3 and 22; the name in field 2 may hold spaces and parentheses, so count from its end.
+        const stat = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8');
+        const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+        return fields[0] === 'Z' ? null : (fields[19] ?? null);
+    }
+    catch {
+        return null;
+    }
+}
+/** Linux counts these in hundredths of a second, whatever the kernel's own clock (`USER_HZ`). */
+const TICK = 10;
+/** How long a process has run that started then, in ms. @param startTime as `startTimeOf` gives it */
+function ageOf(startTime) {
+    return Math.max(0, sinceBoot() - Number(startTime) * TICK);
+}
+
+;// CONCATENATED MODULE: ./build/worker/activation-file.js
+/**
+ * `<path>/.gapless/activation.json`: the activation under way, as the workers need to know it. The agent writes
+ * it; a launcher reads it at its start, and again when it is told to leave, and as long as it stays then.
+ */
+
+
+
+function activationFile(appDirectory) {
+    return (0,external_node_path_namespaceObject.join)(appDirectory, '.gapless', 'activation.json');
+}
+/** The activation under way, or null. */
+function readActivation(appDirectory) {
+    const activation = lastActivation(appDirectory);
+    return activation !== null && startTimeOf(activation.pid) === activation.startTime ? activation : null;
+}
+/** The activation under way, or one that was when its process died; null where it has ended. */
+function lastActivation(appDirectory) {
+    try {
+        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(activationFile(appDirectory), 'utf8'));
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/worker/candidate.js
+/** What PM2 does to a process before the launcher runs, done to a candidate, so that it meets what a worker meets. */
+/** @param directory the release's folder */
+function becomeLikeWorker(directory) {
+    // PM2 starts Node in its daemon's folder, and only then changes to the app's (ProcessContainer.js, 5.4 to 7).
+    process.chdir(directory);
+    process.argv.splice(2);
+    process.setSourceMapsEnabled?.(true);
+    // PM2's own listener: with one, Node does not end the process.
+    process.on('unhandledRejection', (error) => console.error('gapless: unhandled rejection:', error));
+}
+
+;// CONCATENATED MODULE: ./build/worker/environment.js
+const SYSTEM = 'HOME USER LOGNAME SHELL PATH LANG LANGUAGE TZ TMPDIR XDG_RUNTIME_DIR';
+/** Trust stores that an administrator gave to all programs. */
+const TRUST = 'SSL_CERT_FILE SSL_CERT_DIR NODE_EXTRA_CA_CERTS';
+/** The cluster's channel to the PM2 daemon, and what PM2 tells a worker about itself. */
+const PM2 = 'NODE_CHANNEL_FD NODE_CHANNEL_SERIALIZATION_MODE NODE_UNIQUE_ID NODE_APP_INSTANCE PM2_HOME pm_id';
+const KEPT = new Set(`${SYSTEM} ${TRUST} ${PM2}`.split(' '));
+/** Turns `env` (in place: it is the process's own) into the app's environment. */
+function applyEnvironment(env, runtime) {
+    for (const name of Object.keys(env)) {
+        if (!KEPT.has(name) && !name.startsWith('LC_'))
+            delete env[name];
+    }
+    Object.assign(env, { NODE_ENV: 'production' }, runtime.env);
+    // Where the door listens is not what Next.js is told: with HOSTNAME=127.0.0.1 it takes the paths that middleware
+    // rewrites for those of another host, and answers 500 behind a proxy that speaks TLS (14.2, 15.5, 16.4).
+    env['PORT'] = String(runtime.port);
+}
+
+;// CONCATENATED MODULE: external "node:net"
+const external_node_net_namespaceObject = require("node:net");
+var external_node_net_default = /*#__PURE__*/__nccwpck_require__.n(external_node_net_namespaceObject);
+;// CONCATENATED MODULE: ./build/worker/front-door.js
+
+/** Connections that PM2's daemon handed over just before the door closed still arrive: wait for them, in ms. */
+const LINGER = 2000;
+const front_door_TICK = 100;
+/** The longest time that a polite client may keep an idle connection before it uses it again, beyond Node's
+ *  own keepAliveTimeout (announced as `Keep-Alive: timeout=5` by default), in ms. */
+const POLITENESS = 1000;
+function createFrontDoor(app) {
+    const visitors = new Map();
+    let draining = false;
+    // The same options as Node's http.Server gives its own sockets.
+    const door = external_node_net_default().createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+        visitors.set(socket, { busy: 0, latest: null, bytesRead: 0, lastActive: performance.now() });
+        socket.once('close', () => visitors.delete(socket));
+        app.emit('connection', socket);
+    });
+    app.prependListener('request', (request, response) => {
+        const visitor = visitors.get(request.socket);
+        beforeHead(response, () => {
+            const isLast = visitor === undefined || visitor.latest === request;
+            if (draining && isLast && hasArrived(request))
+                closeAfter(response);
+        });
+        if (!visitor)
+            return;
+        visitor.busy += 1;
+        visitor.latest = request;
+        response.once('close', () => {
+            visitor.busy -= 1;
+            visitor.lastActive = performance.now();
+        });
+    });
+    app.prependListener('upgrade', (request) => {
+        const visitor = visitors.get(request.socket);
+        if (visitor)
+            visitor.busy += 1;
+    });
+    return {
+        open: (host, port) => new Promise((resolve, reject) => {
+            door.once('error', reject);
+            door.listen({ host, port }, () => {
+                door.off('error', reject);
+                // In a cluster worker the address is the daemon's; an error after this point is PM2's to report.
+                door.on('error', (error) => console.error('gapless: the public port failed:', error));
+                resolve(door.address()?.port ?? port);
+            });
+        }),
+        drain: (timeoutMs) => new Promise((resolve) => {
+            const begun = performance.now();
+            const grace = Math.min(app.keepAliveTimeout + POLITENESS, timeoutMs);
+            draining = true;
+            door.close();
+            const timer = setInterval(() => {
+                const now = performance.now();
+                const late = now - begun >= timeoutMs;
+                for (const [socket, visitor] of visitors) {
+                    // The rest of a body whose answer is out already, or the beginning of a request.
+                    if (socket.bytesRead !== visitor.bytesRead)
+                        visitor.lastActive = now;
+                    visitor.bytesRead = socket.bytesRead;
+                    if (late)
+                        socket.destroy();
+                    // Closing sooner would reset a client that is about to use its idle connection again.
+                    else if (visitor.busy === 0 && now - Math.max(visitor.lastActive, begun) >= grace)
+                        socket.end();
+                }
+                if (visitors.size === 0 && (late || now - begun >= Math.min(LINGER, timeoutMs))) {
+                    clearInterval(timer);
+                    resolve();
+                }
+            }, front_door_TICK);
+        }),
+    };
+}
+/** Whatever way the app takes, the head of an answer goes through `writeHead` (Node 18 to 24). */
+function beforeHead(response, act) {
+    const writeHead = response.writeHead;
+    response.writeHead = (...args) => {
+        if (!response.headersSent)
+            act();
+        return writeHead.apply(response, args);
+    };
+}
+/**
+ * Whether the client has sent all of its request. If it has not, Node reads the rest away after the answer and keeps
+ * the connection, unless the answer closes it: then the bytes that nobody reads reset it (18 to 24), and a client that
+ * sends first and looks afterwards never sees the answer.
+ */
+function hasArrived({ complete, headers }) {
+    // Node says `complete` only after the listeners of a request without a body, too.
+    const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+    return complete || !hasBody;
+}
+/** Makes an answer the last one on its connection, whatever the app says about it. */
+function closeAfter(response) {
+    const setHeader = response.setHeader;
+    response.setHeader = function (name, value) {
+        return setHeader.call(this, name, name.toLowerCase() === 'connection' ? 'close' : value);
+    };
+    response.setHeader('Connection', 'close');
+}
+
+;// CONCATENATED MODULE: ./build/worker/addresses.js
+/** What the address of a request to a Next.js app asks for (14.2, 15.5, 16.4). */
+
+const STATIC = '/_next/static/';
+/**
+ * The static file's path below the static folder, whatever base path or asset prefix comes before. Undefined for
+ * every other address, and for one that no build makes.
+ */
+function staticName(url) {
+    const [path] = split(url);
+    const at = path.indexOf(STATIC);
+    if (at < 0)
+        return undefined;
+    try {
+        const name = decodeURIComponent(path.slice(at + STATIC.length));
+        const safe = name !== '' && !name.includes('\0') && external_node_path_namespaceObject.posix.normalize(`/${name}`) === `/${name}`;
+        return safe ? name : undefined;
+    }
+    catch {
+        return undefined;
+    }
+}
+/** The deployment id of the page that asks for a static file, if it has one. */
+function deploymentOf(url) {
+    return split(url)[1].get('dpl');
+}
+/** The address of the image that the optimizer is asked for, if it is one of this site. */
+function imageSource(url) {
+    const [path, query] = split(url);
+    const source = path.endsWith('/_next/image') ? query.get('url') : null;
+    return source?.startsWith('/') ? source : undefined;
+}
+/** The build id of the page that asks for the data of another page, in the Pages Router. */
+function dataBuild(url) {
+    const [path] = split(url);
+    return path.endsWith('.json') ? /\/_next\/data\/([^/]+)\//.exec(path)?.[1] : undefined;
+}
+function split(url) {
+    const [path = '', query = ''] = url.split('?');
+    return [path, new URLSearchParams(query)];
+}
+
+;// CONCATENATED MODULE: ./build/worker/configured-headers.js
+/**
+ * Lists the headers that Next.js itself would send with a file (14.2, 15.5, 16.4), in the order of the rules:
+ * a later one replaces an earlier one. A value that repeats a part of the path is left out.
+ */
+function configuredHeaders(rules, request) {
+    const [path = '', query = ''] = (request.url ?? '').split('?');
+    try {
+        return rules.flatMap((rule) => headersOf(rule, path, query, request));
+    }
+    catch {
+        // A later Next.js may write its rules in another way.
+        return [];
+    }
+}
+function headersOf({ source, regex, headers, has = [], missing = [] }, path, query, request) {
+    if (!new RegExp(regex, 'i').test(path))
+        return [];
+    const params = {};
+    const holds = (condition) => {
+        const found = match(condition, configured_headers_valueOf(condition, request, query));
+        Object.assign(params, found);
+        return found !== null;
+    };
+    if (!has.every(holds) || missing.some(holds))
+        return [];
+    const ofPath = source.match(/:[a-z]\w*/gi) ?? [];
+    return headers
+        .filter(({ value }) => !ofPath.some((param) => value.includes(param)))
+        .map(({ key, value }) => [key, fillIn(value, params)]);
+}
+function configured_headers_valueOf({ type, key = '' }, { headers }, query) {
+    switch (type) {
+        case 'header':
+            return headers[key.toLowerCase()]?.toString();
+        case 'cookie':
+            return cookies(headers.cookie)[key];
+        case 'query':
+            return new URLSearchParams(query).getAll(key).at(-1);
+        case 'host':
+            return headers.host?.split(':', 1)[0]?.toLowerCase();
+        default:
+            return undefined;
+    }
+}
+function cookies(header = '') {
+    return Object.fromEntries(header.split(';').map((pair) => {
+        const [name = '', ...value] = pair.split('=');
+        return [name.trim(), value.join('=').trim()];
+    }));
+}
+/** @returns the parts that the condition gives a name, or null where it does not hold */
+function match({ type, key = '', value }, found) {
+    if (!found)
+        return null;
+    if (!value)
+        return { [key.replace(/[^a-z]/gi, '')]: found };
+    const matched = new RegExp(`^${value}$`).exec(found);
+    if (matched === null)
+        return null;
+    return { ...(type === 'host' ? { host: matched[0] } : {}), ...matched.groups };
+}
+function fillIn(value, params) {
+    return value.replace(/:(\w+)[*+?]?/g, (whole, name) => params[name] ?? whole);
+}
+
+;// CONCATENATED MODULE: ./build/worker/next-build.js
+/** What the Next.js build of a release says about itself, read from the release (14.2, 15.5, 16.4). */
+
+
+/**
+ * Reads the build of a release.
+ *
+ * @param release the release's folder
+ * @returns null where the release does not say where its static files are
+ */
+function readNextBuild(release) {
+    const info = readJson((0,external_node_path_namespaceObject.join)(release, '.gapless', 'release.json'));
+    if (typeof info?.staticPath !== 'string')
+        return null;
+    const staticFolder = (0,external_node_path_namespaceObject.join)(release, info.staticPath);
+    const buildId = readText((0,external_node_path_namespaceObject.join)(staticFolder, '..', 'BUILD_ID'))?.trim();
+    const ofBuild = (name) => readJson((0,external_node_path_namespaceObject.join)(staticFolder, '..', name));
+    const server = ofBuild('required-server-files.json');
+    const routes = ofBuild('routes-manifest.json');
+    return {
+        staticFolder,
+        // An empty id is none.
+        buildId: buildId || null,
+        deploymentId: server?.config?.deploymentId || null,
+        headers: routes?.headers ?? [],
+    };
+}
+function readJson(file) {
+    try {
+        return JSON.parse(readText(file) ?? '');
+    }
+    catch {
+        return null;
+    }
+}
+function readText(file) {
+    try {
+        return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8');
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/worker/same-content.js
+
+const CHUNK = 65_536;
+/**
+ * Whether two files hold the same bytes. Links to one file are not read.
+ *
+ * @throws where one of them cannot be read
+ */
+function sameContent(a, b) {
+    const [left, right] = [(0,external_node_fs_namespaceObject.statSync)(a), (0,external_node_fs_namespaceObject.statSync)(b)];
+    if (left.ino === right.ino && left.dev === right.dev)
+        return true;
+    if (left.size !== right.size)
+        return false;
+    const opened = [];
+    try {
+        opened.push((0,external_node_fs_namespaceObject.openSync)(a, 'r'), (0,external_node_fs_namespaceObject.openSync)(b, 'r'));
+        const chunks = opened.map(() => Buffer.alloc(CHUNK));
+        for (;;) {
+            const [read, other] = opened.map((file, index) => (0,external_node_fs_namespaceObject.readSync)(file, chunks[index], 0, CHUNK, null));
+            if (read !== other || !chunks[0].subarray(0, read).equals(chunks[1].subarray(0, read)))
+                return false;
+            if (read === 0)
+                return true;
+        }
+    }
+    finally {
+        for (const file of opened)
+            (0,external_node_fs_namespaceObject.closeSync)(file);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/worker/send-file.js
+
+
+const SHORT_LIFE = 'public, max-age=0, must-revalidate';
+const TYPES = {
+    '.js': 'application/javascript; charset=UTF-8',
+    '.mjs': 'application/javascript; charset=UTF-8',
+    '.css': 'text/css; charset=UTF-8',
+    '.json': 'application/json; charset=UTF-8',
+    '.map': 'application/json; charset=UTF-8',
+    '.txt': 'text/plain; charset=UTF-8',
+    '.svg': 'image/svg+xml',
+    '.png': 'image/png',
+    '.jpg': 'image/jpeg',
+    '.jpeg': 'image/jpeg',
+    '.gif': 'image/gif',
+    '.webp': 'image/webp',
+    '.avif': 'image/avif',
+    '.ico': 'image/x-icon',
+    '.woff': 'font/woff',
+    '.woff2': 'font/woff2',
+    '.ttf': 'font/ttf',
+    '.otf': 'font/otf',
+    '.wasm': 'application/wasm',
+    '.mp4': 'video/mp4',
+    '.webm': 'video/webm',
+    '.mp3': 'audio/mpeg',
+    '.pdf': 'application/pdf',
+};
+/**
+ * Sends a static file in the app's place. Caches must ask again before they reuse it: a proxy or middleware of the
+ * app may add headers that the launcher does not know.
+ *
+ * @param headers from the app's configuration
+ */
+function sendFile(file, headers, request, response) {
+    const content = (0,external_node_fs_namespaceObject.createReadStream)(file);
+    const fail = () => {
+        content.destroy();
+        // Its release was removed at this very moment, or the disk fails.
+        if (response.headersSent)
+            return void response.destroy();
+        for (const name of response.getHeaderNames())
+            response.removeHeader(name);
+        response.statusCode = 404;
+        response.end();
+    };
+    content.once('open', (descriptor) => {
+        try {
+            response.setHeader('Content-Type', TYPES[(0,external_node_path_namespaceObject.extname)(file).toLowerCase()] ?? 'application/octet-stream');
+            for (const [name, value] of headers)
+                response.setHeader(name, value);
+            response.setHeader('Cache-Control', SHORT_LIFE);
+            // Of what was opened: by now the name may be gone.
+            response.setHeader('Content-Length', (0,external_node_fs_namespaceObject.fstatSync)(descriptor).size);
+        }
+        catch {
+            return fail();
+        }
+        if (request.method === 'GET')
+            return void content.pipe(response);
+        content.destroy();
+        response.end();
+    });
+    content.once('error', fail);
+    response.once('close', () => content.destroy());
+}
+
+;// CONCATENATED MODULE: ./build/worker/other-releases.js
+/**
+ * Requests of other releases' pages that the app behind this worker cannot answer, or not rightly. While one release
+ * replaces another, a page of one asks the workers of the other.
+ *
+ * Next.js lists its static files when it boots (14.2, 15.5, 16.4). A file's name says which content is meant only where
+ * all releases agree: `_buildManifest.js` of a fixed build id has another content in each.
+ */
+
+
+
+
+
+
+
+/** Call before the app boots: what is there now is what it will list. */
+function otherReleases({ directory }) {
+    const own = readNextBuild(directory);
+    const listed = new Set(own === null ? [] : filesIn(own.staticFolder));
+    const others = buildsBeside(directory);
+    /** The build whose file answers in the app's place, if there is one. */
+    const inPlaceOfApp = (url) => {
+        const name = staticName(url);
+        if (own === null || name === undefined)
+            return undefined;
+        const { builds, agreed } = others();
+        const ours = listed.has(name);
+        if (ours && agreed.has(name))
+            return undefined;
+        const holders = builds.filter(({ staticFolder }) => isFile((0,external_node_path_namespaceObject.join)(staticFolder, name)));
+        if (ours && holders.every((other) => sameFile(name, own, other))) {
+            agreed.add(name);
+            return undefined;
+        }
+        if (ours)
+            holders.unshift(own);
+        const deployment = deploymentOf(url);
+        const [meant, ...more] = holders.filter(({ deploymentId }) => deployment !== null && deploymentId === deployment);
+        // The deployment id makes the address the app's alone.
+        if (meant === own && more.length === 0)
+            return undefined;
+        return meant ?? holders[0];
+    };
+    const answer = (request, response) => {
+        if (request.method !== 'GET' && request.method !== 'HEAD')
+            return false;
+        const url = request.url ?? '';
+        const dataOf = dataBuild(url);
+        if (dataOf !== undefined && dataOf !== own?.buildId) {
+            if (!others().builds.some(({ buildId }) => buildId === dataOf))
+                return false;
+            askForPage(response);
+            return true;
+        }
+        const image = imageSource(url);
+        const build = inPlaceOfApp(image ?? url);
+        if (build === undefined)
+            return false;
+        if (build === own) {
+            keepFromCaches(response);
+            return false;
+        }
+        // An image is sent as it is: the app's optimizer would not find it.
+        const file = (0,external_node_path_namespaceObject.join)(build.staticFolder, staticName(image ?? url) ?? '');
+        sendFile(file, configuredHeaders(build.headers, request), request, response);
+        return true;
+    };
+    return {
+        attach(app) {
+            if (own === null)
+                return;
+            const listeners = app.listeners('request');
+            app.removeAllListeners('request');
+            app.on('request', (request, response) => {
+                if (answer(request, response))
+                    return;
+                for (const listener of listeners)
+                    listener.call(app, request, response);
+            });
+        },
+    };
+}
+/** The builds of all other releases on the server, as they are at each call. */
+function buildsBeside(directory) {
+    const releases = (0,external_node_path_namespaceObject.join)(directory, '..');
+    let others = { builds: [], agreed: new Set() };
+    let asOf = NaN;
+    return () => {
+        // Complete releases are moved in, and moved out again: the folder's own time tells.
+        const changed = (0,external_node_fs_namespaceObject.statSync)(releases, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+        if (changed === asOf)
+            return others;
+        asOf = changed;
+        const ids = list(releases).filter((id) => id !== (0,external_node_path_namespaceObject.basename)(directory));
+        const newestFirst = [...ids].sort().reverse();
+        const builds = newestFirst.flatMap((id) => readNextBuild((0,external_node_path_namespaceObject.join)(releases, id)) ?? []);
+        others = { builds, agreed: new Set() };
+        return others;
+    };
+}
+/**
+ * Makes an old page load the next one from the server, as Next.js does after every answer that is no success (14.2,
+ * 15.5, 16.4). Browsers show 404, which the app would answer, in the console as an error.
+ */
+function askForPage(response) {
+    response.writeHead(300, { 'Cache-Control': 'no-store', 'Content-Length': 0 }).end();
+}
+/** Lets no cache reuse the app's answer without asking again, whatever the app says about it. */
+function keepFromCaches(response) {
+    const setHeader = response.setHeader;
+    response.setHeader = function (name, value) {
+        return setHeader.call(this, name, name.toLowerCase() === 'cache-control' ? SHORT_LIFE : value);
+    };
+}
+/** A file that is gone, or cannot be read, has no other content. */
+function sameFile(name, a, b) {
+    try {
+        return sameContent((0,external_node_path_namespaceObject.join)(a.staticFolder, name), (0,external_node_path_namespaceObject.join)(b.staticFolder, name));
+    }
+    catch {
+        return true;
+    }
+}
+/** Nothing, where it is no folder. */
+function list(folder) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder);
+    }
+    catch {
+        return [];
+    }
+}
+function filesIn(folder, path = '') {
+    return list((0,external_node_path_namespaceObject.join)(folder, path)).flatMap((entry) => {
+        const name = external_node_path_namespaceObject.posix.join(path, entry);
+        return isFile((0,external_node_path_namespaceObject.join)(folder, name)) ? [name] : filesIn(folder, name);
+    });
+}
+/**
+ * False for whatever cannot be looked at: visitors choose the names, and even without an entry Node throws for one
+ * that is too long (18 to 24) or goes on below a file (18, 20).
+ */
+function isFile(file) {
+    try {
+        return (0,external_node_fs_namespaceObject.statSync)(file).isFile();
+    }
+    catch {
+        return false;
+    }
+}
+
+;// CONCATENATED MODULE: external "node:dns"
+const external_node_dns_namespaceObject = require("node:dns");
+var external_node_dns_default = /*#__PURE__*/__nccwpck_require__.n(external_node_dns_namespaceObject);
+;// CONCATENATED MODULE: ./build/worker/own-ports.js
+/**
+ * The app's connections to its own ports, led to where this very process listens.
+ *
+ * Another release may serve on the public port: a page that requests `http://localhost:3000/api` of its own app would
+ * be checked with the other release's answers. Everything in Node connects through `net.Socket` (18 to 24): `http`,
+ * `tls`, and `fetch`. Child processes are not reached.
+ */
+
+
+
+
+
+const PORTS = 65_536;
+const REFUSED = -1;
+const TABLE = 'gapless:own-ports';
+/** @param launcherFile what every worker thread loads first, to call `leadThread` */
+function leadToOwnPorts(launcherFile) {
+    const table = new Int32Array(new SharedArrayBuffer(PORTS * Int32Array.BYTES_PER_ELEMENT));
+    leadConnections(table);
+    external_node_worker_threads_default().setEnvironmentData(TABLE, table);
+    leadThreads(launcherFile);
+    return { lead: (port, actual) => void (table[port] = actual ?? REFUSED) };
+}
+/** Does the same in a worker thread of such a process. */
+function leadThread(launcherFile) {
+    const table = external_node_worker_threads_default().getEnvironmentData(TABLE);
+    if (!(table instanceof Int32Array))
+        return;
+    leadConnections(table);
+    leadThreads(launcherFile);
+}
+function leadConnections(table) {
+    const connect = (external_node_net_default()).Socket.prototype.connect;
+    const lead = function (...args) {
+        const { options, callback } = readArguments(args);
+        const port = Number(options.port);
+        // `http` sets the path to null.
+        if (options.path || !table[port])
+            return Reflect.apply(connect, this, args);
+        const home = () => ({
+            ...options,
+            host: '127.0.0.1',
+            port: Math.max(0, table[port] ?? 0),
+            family: undefined,
+            localAddress: undefined,
+        });
+        const host = options.host || 'localhost';
+        if (external_node_net_default().isIP(host) !== 0) {
+            return isOfThisMachine(host) ? connect.call(this, home(), callback) : Reflect.apply(connect, this, args);
+        }
+        const given = (options.lookup ?? (external_node_dns_default()).lookup);
+        const lookup = (name, how, answer) => {
+            given(name, how, (error, addresses, family) => {
+                const found = [addresses ?? []].flat().map((each) => (typeof each === 'string' ? each : each.address));
+                if (error !== null || !found.some(isOfThisMachine))
+                    return answer(error, addresses, family);
+                // Instead of an answer: a lookup gives the address alone, and the port has to change with it.
+                if (this.connecting)
+                    connect.call(this, home());
+            });
+        };
+        return connect.call(this, { ...options, lookup }, callback);
+    };
+    (external_node_net_default()).Socket.prototype.connect = lead;
+}
+/** `connect` takes `(port, host?)`, `(path)`, `(options)`, and from `net.connect` an array of options and callback. */
+function readArguments(args) {
+    if (Array.isArray(args[0]))
+        return readArguments(args[0]);
+    const [first, second] = args;
+    const callback = args.findLast((argument) => typeof argument === 'function');
+    if (typeof first === 'object' && first !== null)
+        return { options: first, callback };
+    const host = typeof second === 'string' ? { host: second } : {};
+    return { options: { port: first, ...host }, callback };
+}
+function isOfThisMachine(address) {
+    const own = new (external_node_net_default()).BlockList();
+    own.addSubnet('127.0.0.0', 8);
+    for (const { address: each, family } of Object.values((0,external_node_os_namespaceObject.networkInterfaces)()).flatMap((all) => all ?? [])) {
+        own.addAddress(each, family === 'IPv6' ? 'ipv6' : 'ipv4');
+    }
+    // Linux takes the unspecified addresses for its own.
+    for (const each of ['::1', '::'])
+        own.addAddress(each, 'ipv6');
+    own.addAddress('0.0.0.0');
+    const [plain = ''] = address.split('%');
+    return own.check(plain, external_node_net_default().isIPv6(plain) ? 'ipv6' : 'ipv4');
+}
+/** A thread has modules of its own. One that cannot be given another option is left as it is. */
+function leadThreads(launcherFile) {
+    (external_node_worker_threads_default()).Worker = new Proxy((external_node_worker_threads_default()).Worker, {
+        construct(Worker, args, newTarget) {
+            const [file, options] = args;
+            const given = options?.execArgv ?? process.execArgv;
+            const start = (flags) => {
+                const execArgv = [...flags, '--require', launcherFile];
+                return Reflect.construct(Worker, [file, { ...options, execArgv }], newTarget);
+            };
+            try {
+                return start(given);
+            }
+            catch (error) {
+                try {
+                    // V8's own flags belong to the whole process, and the error names them (Node 18 to 24).
+                    return start(given.filter((flag) => !error.message.includes(flag)));
+                }
+                catch {
+                    return Reflect.construct(Worker, args, newTarget);
+                }
+            }
+        },
+    });
+    (0,external_node_module_namespaceObject.syncBuiltinESMExports)();
+}
+
+;// CONCATENATED MODULE: external "node:http"
+const external_node_http_namespaceObject = require("node:http");
+var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
+;// CONCATENATED MODULE: ./build/worker/requested-address.js
+/** Reads a call of `listen` or `bind`: they take `(port?, host?)`, `(path)`, `(handle)` and `(options)`. */
+function requestedAddress([first, second]) {
+    const isOptions = typeof first === 'object' && first !== null;
+    const { port, host } = isOptions
+        ? first
+        : { port: first, host: second };
+    return { port: Number(port) || 0, host: typeof host === 'string' && host !== '' ? host : undefined };
+}
+
+;// CONCATENATED MODULE: ./build/worker/private-port.js
+/**
+ * Turns the app's own `listen` on the public port into one on a private port of this process, so that the
+ * app can be asked before anybody else reaches it.
+ */
+
+
+
+
+/**
+ * Waits for the first HTTP server that listens on `publicPort`. Every other `listen` is left alone.
+ *
+ * The server reports the address that the app asked for: Next.js takes its own port from `server.address()`, and
+ * `request.url` would name the private one (seen in 16).
+ */
+function capturePublicServer(publicPort, ownPorts) {
+    ownPorts.lead(publicPort, null);
+    return new Promise((resolve) => {
+        const listen = (external_node_net_default()).Server.prototype.listen;
+        const capture = function (...args) {
+            if (!(this instanceof external_node_http_namespaceObject.Server) || requestedAddress(args).port !== publicPort) {
+                return Reflect.apply(listen, this, args);
+            }
+            (external_node_net_default()).Server.prototype.listen = listen;
+            return listenPrivately(this, args);
+        };
+        (external_node_net_default()).Server.prototype.listen = capture;
+        const listenPrivately = (server, args) => {
+            server.once('listening', () => {
+                const { port } = external_node_net_default().Server.prototype.address.call(server);
+                ownPorts.lead(publicPort, port);
+                resolve({ server, port });
+            });
+            const address = { ...plainAddress(requestedAddress(args).host), port: publicPort };
+            server.address = () => address;
+            const callback = args.find((argument) => typeof argument === 'function');
+            // `exclusive`: in a cluster worker, a socket of its own instead of one shared through the daemon.
+            return listen.call(server, { host: '127.0.0.1', port: 0, exclusive: true }, callback);
+        };
+    });
+}
+/** What `server.address()` says after a `listen` on this host. */
+function plainAddress(host) {
+    if (host === undefined)
+        return hasIPv6() ? { address: '::', family: 'IPv6' } : plainAddress('0.0.0.0');
+    if (external_node_net_default().isIPv6(host))
+        return { address: host, family: 'IPv6' };
+    return { address: external_node_net_default().isIPv4(host) ? host : '127.0.0.1', family: 'IPv4' };
+}
+function hasIPv6() {
+    return Object.values((0,external_node_os_namespaceObject.networkInterfaces)()).some((addresses) => addresses?.some(({ family }) => family === 'IPv6'));
+}
+
+;// CONCATENATED MODULE: ./build/common/health.js
+/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+
+/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+const TRY_TIMEOUT = 10_000;
+const BODY_LIMIT = 1024 * 1024;
+const EXCERPT = 500;
+/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
+    return new Promise((resolve) => {
+        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
+        const request = external_node_http_default().get({
+            host,
+            port,
+            path: check.path,
+            agent: false,
+            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+        });
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        request.on('close', () => clearTimeout(deadline));
+        request.on('error', (error) => fail(error.message));
+        // Without a listener Node closes the connection and says nothing more (18 to 24).
+        request.on('upgrade', (response, socket) => {
+            socket.destroy();
+            fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
+        });
+        request.on('response', (response) => {
+            const chunks = [];
+            let size = 0;
+            response.on('data', (chunk) => {
+                if (size < BODY_LIMIT)
+                    chunks.push(chunk);
+                size += chunk.length;
+            });
+            response.on('error', (error) => fail(error.message));
+            response.on('aborted', () => fail('the answer broke off'));
+            response.on('end', () => resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
+        });
+    });
+}
+/** What a proxy in front of the app adds to a request. */
+function addressed({ origin }) {
+    if (origin === null)
+        return {};
+    const { scheme, host } = origin;
+    return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
+}
+function judge(check, status, body) {
+    const excerpt = body.slice(0, EXCERPT);
+    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
+    if (!accepted)
+        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
+    if (check.body !== null && !body.includes(check.body)) {
+        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
+    }
+    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
+}
+
+;// CONCATENATED MODULE: ./build/worker/proof.js
+/** The trial of a worker behind its closed door. */
+
+
+/** Asks this often within an observation even where the user's interval is longer, in milliseconds. */
+const LONGEST_PAUSE = 1000;
+/** Resolves when the release has proved itself. It tries for ever: the agent, or PM2's user, decides when to stop. */
+async function proveHealthy({ port, check, observeMs, insistMs, onAnswer }) {
+    const pause = Math.max(50, Math.min(check.intervalMs, observeMs > 0 ? observeMs / 3 : LONGEST_PAUSE, LONGEST_PAUSE));
+    const begun = performance.now();
+    let healthySince;
+    for (;;) {
+        const answer = await askHealth('127.0.0.1', port, check);
+        onAnswer(answer);
+        const content = answer.status > 0 && performance.now() - begun >= insistMs;
+        if (answer.healthy || content) {
+            healthySince ??= performance.now();
+            if (performance.now() - healthySince >= observeMs)
+                return;
+        }
+        else {
+            healthySince = undefined;
+        }
+        await (0,promises_namespaceObject.setTimeout)(pause);
+    }
+}
+
+;// CONCATENATED MODULE: ./build/worker/record.js
+/**
+ * What a worker says about itself, in `<path>/.gapless/workers/<pid>.json`. PM2's own list calls hung and
+ * crash-looping workers "online" and cannot tell which release a process runs; this record can.
+ */
+
+
+
+/** In ms: the agent makes room on a full disk, and then looks for the record. */
+const RETRY = 500;
+/** Keeps the record up to date and removes it when the process exits. */
+function keepRecord(directory, release, candidate) {
+    const file = (0,external_node_path_namespaceObject.join)(directory, `${process.pid}.json`);
+    let record = {
+        pid: process.pid,
+        startTime: startTimeOf(process.pid) ?? '',
+        release,
+        candidate,
+        phase: 'booting',
+        port: 0,
+        doorPort: 0,
+        leavesAt: null,
+        detail: '',
+        excerpt: '',
+        movedPorts: [],
+    };
+    let complained = false;
+    let retry;
+    const write = () => {
+        clearTimeout(retry);
+        // A worker that cannot write its record must still serve: a full disk is no reason to be down.
+        try {
+            (0,external_node_fs_namespaceObject.mkdirSync)(directory, { recursive: true, mode: 0o700 });
+            (0,external_node_fs_namespaceObject.writeFileSync)(`${file}.tmp`, JSON.stringify(record), { mode: 0o600 });
+            (0,external_node_fs_namespaceObject.renameSync)(`${file}.tmp`, file);
+        }
+        catch (error) {
+            // Nobody knows what it serves until then.
+            retry = setTimeout(write, RETRY).unref();
+            if (complained)
+                return;
+            complained = true;
+            console.error('gapless: cannot write the worker record:', error.message);
+        }
+    };
+    process.on('exit', () => {
+        try {
+            for (const name of [file, `${file}.tmp`])
+                (0,external_node_fs_namespaceObject.rmSync)(name, { force: true });
+        }
+        catch {
+            // A read-only file system: the agent knows a dead worker by its pid.
+        }
+    });
+    write();
+    return {
+        update(change) {
+            const next = { ...record, ...change };
+            if (JSON.stringify(next) === JSON.stringify(record))
+                return;
+            record = next;
+            write();
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./build/common/failure.js
+/**
+ * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
+ * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
+ *
+ * Every code has its paragraph in docs/errors.md.
+ */
+class Failure extends Error {
+    code;
+    remedy;
+    evidence;
+    /**
+     * @param code stable, kebab-case, named in docs/errors.md
+     * @param message one sentence: what failed, and on what
+     */
+    constructor(code, message, options = {}) {
+        super(message, { cause: options.cause });
+        this.name = 'Failure';
+        this.code = code;
+        this.remedy = options.remedy;
+        this.evidence = options.evidence;
+    }
+    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
+    static from(error, code = 'internal') {
+        if (error instanceof Failure)
+            return error;
+        const message = error instanceof Error ? error.message : String(error);
+        return new Failure(code, message, {
+            cause: error,
+            evidence: error instanceof Error ? error.stack : undefined,
+        });
+    }
+    /** A failure that came over the wire, as the error that it was on the other side. */
+    static revive({ code, message, remedy, evidence }) {
+        return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+    }
+    /** The same failure, with more said about it. */
+    reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
+        const { code } = this;
+        return new Failure(code, message, { remedy, evidence, cause: this.cause });
+    }
+    toRecord() {
+        const { code, message, remedy = null, evidence = null } = this;
+        return { code, message, remedy, evidence };
+    }
+}
+
+;// CONCATENATED MODULE: ./build/protocol/guards.js
+/**
+ * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
+ * The types of the messages are inferred from the guards, so neither can drift from the other.
+ */
+
+function refuse(place, expected) {
+    throw new Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+}
+const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
+const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
+const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : refuse(place, 'a number');
+/** A non-negative safe integer: sizes, counts, ports, milliseconds. */
+const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : refuse(place, 'a whole number');
+function matching(pattern) {
+    return (value, place) => {
+        const text = string(value, place);
+        return pattern.test(text) ? text : refuse(place, `like ${pattern.source}`);
+    };
+}
+function oneOf(...accepted) {
+    return (value, place) => accepted.includes(value) ? value : refuse(place, `one of ${accepted.join(', ')}`);
+}
+function nullable(guard) {
+    return (value, place) => (value === null || value === undefined ? null : guard(value, place));
+}
+/** A member that older versions do not write. */
+function missingAs(instead, guard) {
+    return (value, place) => (value === undefined ? instead : guard(value, place));
+}
+function guards_list(guard) {
+    return (value, place) => Array.isArray(value)
+        ? value.map((item, index) => guard(item, `${place}[${index}]`))
+        : refuse(place, 'a list');
+}
+function dictionary(guard) {
+    return (value, place) => {
+        const entries = Object.entries(record(value, place));
+        return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
+    };
+}
+/** An object with exactly the named members; members it does not know are dropped. */
+function object(shape) {
+    return (value, place) => {
+        const source = record(value, place);
+        const entries = Object.entries(shape).map(([key, guard]) => [key, guard(source[key], `${place}.${key}`)]);
+        return Object.fromEntries(entries);
+    };
+}
+function record(value, place) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? value
+        : refuse(place, 'an object');
+}
+/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+function parse(guard, text, place) {
+    let value;
+    try {
+        value = JSON.parse(text);
+    }
+    catch (cause) {
+        throw new Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+    }
+    return guard(value, place);
+}
+
+;// CONCATENATED MODULE: ./build/protocol/messages.js
+
+/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. */
+const RELEASE_ID = /^\d{14}$/;
+const releaseId = matching(RELEASE_ID);
+const healthCheck = object({
+    path: string,
+    status: guards_list(guards_list(count)),
+    body: nullable(string),
+    timeoutMs: count,
+    intervalMs: count,
+    origin: nullable(object({ scheme: oneOf('http', 'https'), host: string })),
+});
+/**
+ * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
+ * that a rollback brings back the old release's environment and options with its code.
+ */
+const runtime = object({
+    host: string,
+    port: count,
+    /** Number of workers; 0 stands for one per core. */
+    instances: count,
+    maxMemoryBytes: nullable(count),
+    nodeOptions: guards_list(string),
+    env: dictionary(string),
+    health: healthCheck,
+    observeMs: count,
+    drainTimeoutMs: count,
+    /** Paths, relative to the app, that live in `<path>/shared`. */
+    sharedDirs: guards_list(string),
+    sharedFiles: guards_list(string),
+});
+/** `.gapless/release.json`: what a release is and where it came from. */
+const releaseInfo = object({
+    id: releaseId,
+    commit: string,
+    ref: string,
+    actor: string,
+    /** Null in releases from before this was known. */
+    event: nullable(string),
+    runUrl: string,
+    workflow: string,
+    runNumber: count,
+    runAttempt: count,
+    created: string,
+    /** The release's server.js, relative to the release. */
+    entry: string,
+    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+    staticPath: nullable(string),
+    nextVersion: string,
+    contentHash: string,
+    /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
+    distDir: nullable(string),
+});
+const activationKind = oneOf('deploy', 'rollback', 'restore');
+/** `.gapless/verified.json`, written when every worker was shown to serve the release. */
+const verification = object({
+    /** When it first served; a release that comes back keeps its time, and with it its place in the history. */
+    activatedAt: string,
+    /** The last activation that a deploy or a rollback made it live with. */
+    activation: string,
+    kind: nullable(activationKind),
+    /** The activation that went back from it, or past it. */
+    leftBy: nullable(string),
+});
+const releaseSummary = object({
+    id: releaseId,
+    live: guards_boolean,
+    /** ISO time of the first activation that was verified, or null if there was none. */
+    activatedAt: nullable(string),
+    /** A rollback left it: it is no default target of another one. */
+    left: guards_boolean,
+    info: nullable(releaseInfo),
+    bytes: count,
+});
+const workerState = object({
+    pmId: string,
+    pid: count,
+    /** PM2's word: online, launching, stopped, errored… */
+    status: string,
+    /** The release that the process really runs, by its own record or its working directory. */
+    release: nullable(string),
+    /** booting, proving, open (takes traffic), draining. */
+    phase: nullable(string),
+    restarts: count,
+    memoryBytes: count,
+});
+const serverFacts = object({
+    node: string,
+    /** Absolute path of the Node that runs the agent. */
+    nodePath: string,
+    /** NODE_MODULE_VERSION, for which native modules without Node-API are compiled. */
+    nodeAbi: string,
+    platform: string,
+    arch: string,
+    /** glibc's version, or null on musl and others. */
+    glibc: nullable(string),
+    /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
+    cpuFlags: guards_list(string),
+    user: string,
+    home: string,
+    /** Absolute path of the app's folder. */
+    path: string,
+    /** Tells this folder on this machine from every other, whatever both are called. */
+    identity: string,
+    pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
+    /** Where PM2 was looked for; empty where it was found. */
+    searched: guards_list(string),
+    freeBytes: number,
+    freeInodes: number,
+    /** What `current` points at. */
+    live: nullable(releaseId),
+    /** What takes the traffic; null where nothing does, or more than one release. */
+    serving: nullable(releaseId),
+    /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
+    interrupted: nullable(string),
+    /** Who holds the lock, for people. */
+    lock: nullable(string),
+    now: string,
+});
+/** Failures as they travel. */
+const failureRecord = object({
+    code: matching(/^[a-z][a-z0-9-]{0,63}$/),
+    message: string,
+    remedy: nullable(string),
+    evidence: nullable(string),
+});
+const activationStatuses = ['live', 'kept', 'restored', 'down'];
+const activationStatus = oneOf(...activationStatuses);
+const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
+const activationStep = oneOf(...activationSteps);
+/** How an activation ended. `failure` says why it is not `live`. */
+const verdict = object({
+    status: activationStatus,
+    /** What serves at the end. */
+    live: nullable(releaseId),
+    /** What was live when it began. */
+    previous: nullable(releaseId),
+    /** Where a rollback without `release` goes from here; null where that is nowhere, or nothing was verified. */
+    rollsBackTo: nullable(releaseId),
+    failure: nullable(failureRecord),
+    workers: guards_list(workerState),
+});
+/** Nothing live was touched: what serves is what served. @param failure why */
+function keptVerdict(live, failure) {
+    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
+}
+/** One line of the journal, and the event that the action sees while it watches an activation. */
+const journalEntry = object({
+    time: string,
+    activation: string,
+    step: nullable(activationStep),
+    state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
+    detail: string,
+    verdict: nullable(verdict),
+});
+const run = object({
+    commit: string,
+    ref: string,
+    actor: string,
+    /** The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
+    event: missingAs('', string),
+    runUrl: string,
+    /** For people: the workflow's name, and the number of its run. */
+    workflow: string,
+    runNumber: count,
+    /** 1, and one more each time that somebody asks for the same run again. */
+    runAttempt: count,
+});
+/** What the action sees while it waits for a commit, in bytes. */
+const proven = object({ provenBytes: count, totalBytes: count });
+const activationId = matching(/^[0-9a-f-]{36}$/);
+/** Where the run says that the app is to listen; null: it says nothing of that. */
+const said = object({ host: nullable(string), port: nullable(count) });
+const activationRequest = object({
+    /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
+    activation: activationId,
+    release: releaseId,
+    kind: activationKind,
+    /** The release that must be current when its turn comes; null: whichever is. */
+    replaces: nullable(releaseId),
+    run,
+    /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
+    hosts: guards_list(string),
+    lockTimeoutMs: count,
+    preActivate: nullable(string),
+    postActivate: nullable(string),
+    /** Null where the app is only put back: then the release's own address counts. */
+    said: nullable(said),
+});
+/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
+const nothing = object({});
+/** A release that is named as what is different from the base. */
+const offered = {
+    base: nullable(releaseId),
+    /** SHA-256 of the whole manifest. */
+    contentHash: string,
+    /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
+    distDir: string,
+};
+/** Files that an app has written into its own release, and that go with it. */
+const writtenInRelease = object({
+    release: releaseId,
+    /** The first of them, relative to the app; a folder ends with a slash. */
+    paths: guards_list(string),
+    /** Of all paths. */
+    count: count,
+});
+/** What a run would meet, and what that does to it. */
+const finding = object({
+    /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
+    effect: oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
+    /** Of the failure that it would end with. */
+    code: nullable(string),
+    message: string,
+    remedy: nullable(string),
+});
+/** Every operation of the agent: parameters, result. `body` operations are followed by data frames. */
+const operations = {
+    inspect: { params: nothing, result: serverFacts },
+    releases: { params: nothing, result: object({ releases: guards_list(releaseSummary) }) },
+    status: {
+        params: nothing,
+        result: object({
+            /** What `current` points at. */
+            live: nullable(releaseId),
+            /** What the workers that take traffic run, where they all run the same. */
+            served: nullable(releaseId),
+            releases: guards_list(releaseSummary),
+            workers: guards_list(workerState),
+            lock: nullable(string),
+            interrupted: nullable(string),
+            journal: guards_list(journalEntry),
+        }),
+    },
+    /**
+     * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
+     */
+    reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
+    /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
+    encryptionKey: {
+        params: object({ create: guards_boolean }),
+        result: object({ key: nullable(matching(ACTIONS_KEY)) }),
+    },
+    /** What of its newest release the server can name to upload on top of it: see agent/upload/outline.ts. */
+    outline: {
+        params: nothing,
+        result: object({
+            base: nullable(releaseId),
+            /** Base64: the short hashes of its folders. */
+            folders: string,
+        }),
+    },
+    /**
+     * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
+     * the server lacks.
+     */
+    stage: {
+        params: object({
+            ...offered,
+            /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
+            resumes: nullable(releaseId),
+        }),
+        result: object({
+            id: releaseId,
+            /** What is taken up was complete, and is a release already: there is nothing left to do. */
+            committed: guards_boolean,
+            /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
+            missing: string,
+            reusedFiles: count,
+            reusedBytes: count,
+        }),
+    },
+    /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
+    fill: {
+        params: object({
+            /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
+            id: nullable(releaseId),
+            files: count,
+        }),
+        result: object({ bytes: count }),
+    },
+    /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
+    commit: {
+        params: object({
+            id: releaseId,
+            entry: string,
+            staticPath: nullable(string),
+            nextVersion: string,
+            run,
+            runtime,
+        }),
+        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+        result: object({ path: nullable(string), missing: string, leftOut: guards_list(string) }),
+    },
+    /**
+     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
+     * whether it lacks room for them (`disk-full`).
+     */
+    compare: {
+        params: object(offered),
+        result: object({ missing: string, lack: nullable(failureRecord) }),
+    },
+    /** What a run would meet, and what its cleanup would remove. */
+    rehearse: {
+        params: object({
+            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            release: nullable(releaseId),
+            run,
+            /** Where the app would listen; null: where the release has it. */
+            address: nullable(object({ host: string, port: count })),
+            said,
+            keep: count,
+        }),
+        result: object({ findings: guards_list(finding), pruned: guards_list(releaseId) }),
+    },
+    /** Proves every file of a release by its hash, and puts back what is missing or damaged. */
+    audit: {
+        params: object({
+            id: releaseId,
+            /** False: changes nothing, and tells what would be put back. */
+            repair: guards_boolean,
+        }),
+        result: object({
+            files: count,
+            bytes: count,
+            /** Paths that were put back from other releases. */
+            healed: guards_list(string),
+            /** Paths outside of code that are not what arrived. */
+            changed: guards_list(string),
+        }),
+    },
+    /**
+     * Boots the release on a spare port and asks its health; fails with the app's last lines. `notFound` has the lines
+     * that tell of missing files all the same.
+     */
+    verify: {
+        params: object({ id: releaseId, said }),
+        result: object({
+            bootMs: count,
+            status: count,
+            attempts: count,
+            /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
+            movedPorts: guards_list(count),
+            notFound: string,
+        }),
+    },
+    /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
+    discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
+    /** Begins an activation, detached from the session; its journal entries come as events. */
+    activate: { params: activationRequest, result: verdict },
+    /**
+     * Takes up watching one that was begun in another session. With `withdraw` it ends `kept` if it has not swapped
+     * yet: its run was cancelled.
+     */
+    watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
+    cleanup: {
+        params: object({ keep: count, activation: activationId }),
+        result: object({
+            removed: guards_list(releaseId),
+            inUse: guards_list(releaseId),
+            kept: guards_list(releaseId),
+            /** Who holds the lock, and cleans up afterwards: nothing was done. */
+            leftTo: nullable(string),
+            /** What the app wrote into releases that serve no more; told once for each time that they served. */
+            written: guards_list(writtenInRelease),
+        }),
+    },
+};
+const request = object({
+    id: count,
+    operation: oneOf(...Object.keys(operations)),
+    params: (value) => value,
+    body: guards_boolean,
+});
+/** What the agent answers: any number of events, then a result or an error. `alive`: the work goes on. */
+const reply = object({
+    id: count,
+    kind: oneOf('event', 'alive', 'result', 'error'),
+    value: (value) => value,
+});
+
+;// CONCATENATED MODULE: ./build/worker/release.js
+/** What the launcher knows of the release that it lives in. It reads; it never writes into the release. */
+
+
+
+
+/** @param launcherDirectory the real folder of the launcher: `<path>/releases/<id>/.gapless` */
+function readRelease(launcherDirectory) {
+    const directory = (0,external_node_path_namespaceObject.dirname)(launcherDirectory);
+    const appDirectory = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.dirname)(directory));
+    const info = JSON.parse((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(launcherDirectory, 'release.json'), 'utf8'));
+    const file = (0,external_node_path_namespaceObject.join)(launcherDirectory, 'runtime.json');
+    return {
+        id: info.id,
+        directory,
+        appDirectory,
+        entry: (0,external_node_path_namespaceObject.join)(directory, info.entry),
+        staticPath: info.staticPath ?? null,
+        // The launcher may be newer than the release: what an older version did not write gets its default.
+        runtime: parse(runtime, (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'), file),
+    };
+}
+
+;// CONCATENATED MODULE: ./build/worker/signals.js
+/**
+ * Holds back the app's own shutdown handlers until every request has finished.
+ *
+ * On SIGINT and SIGTERM Next.js closes idle connections at once, which resets clients that are about to use
+ * them, and then runs its cleanup: `after()` work, instrumentation (14, 15, 16). Called at the end, the cleanup
+ * still runs and nothing is reset.
+ */
+
+const HELD = ['SIGINT', 'SIGTERM'];
+const isHeld = (event) => HELD.includes(event);
+/**
+ * Takes both signals at `process.emit`, through which Node.js delivers them (18 to 24). The app may add and remove
+ * handlers in any way: none of them is called before `release`.
+ */
+function holdSignals() {
+    let onSignal = () => undefined;
+    const { emit, removeListener } = process;
+    // Node.js stops listening to a signal that has no handler, and binds `emit` when the first one is added.
+    const keep = () => undefined;
+    const early = HELD.map((signal) => [signal, process.rawListeners(signal)]);
+    for (const signal of HELD)
+        process.removeAllListeners(signal);
+    process.emit = function (event, ...args) {
+        if (!isHeld(event))
+            return Reflect.apply(emit, this, [event, ...args]);
+        onSignal(event);
+        return true;
+    };
+    // `removeAllListeners` ends here as well: Node.js itself listens to removals (18 to 24).
+    process.off = process.removeListener = function (event, listener) {
+        return listener === keep ? this : removeListener.call(this, event, listener);
+    };
+    for (const [signal, listeners] of early) {
+        process.on(signal, keep);
+        for (const listener of listeners)
+            process.on(signal, listener);
+    }
+    return {
+        onSignal(handler) {
+            onSignal = handler;
+        },
+        release(signal) {
+            const has = process.listeners(signal).some((listener) => listener !== keep);
+            Reflect.apply(emit, process, [signal, signal, external_node_os_namespaceObject.constants.signals[signal]]);
+            return has;
+        },
+    };
+}
+
+;// CONCATENATED MODULE: external "node:dgram"
+const external_node_dgram_namespaceObject = require("node:dgram");
+var external_node_dgram_default = /*#__PURE__*/__nccwpck_require__.n(external_node_dgram_namespaceObject);
+;// CONCATENATED MODULE: ./build/worker/taken-ports.js
+/**
+ * Free ports in place of those that are taken. A candidate runs beside the release that serves, and an app that opens
+ * a second fixed port, for metrics or WebSockets, finds its own workers there. The workers share it through PM2.
+ */
+
+
+
+/** From here on, `listen` and `bind` on a port that is taken get a free one. */
+function moveTakenPorts(onMove) {
+    const replace = (prototype, name, protocol) => {
+        const methods = prototype;
+        const original = methods[name];
+        methods[name] = function (...args) {
+            const { port } = requestedAddress(args);
+            if (port > 0) {
+                insteadOfTaken(this, () => {
+                    this.once('listening', () => onMove({ port, protocol, address: this.address() }));
+                    original.apply(this, withoutPort(args));
+                });
+            }
+            return Reflect.apply(original, this, args);
+        };
+    };
+    replace((external_node_net_default()).Server.prototype, 'listen', 'tcp');
+    replace((external_node_dgram_default()).Socket.prototype, 'bind', 'udp');
+}
+/** Without the callback, too: it waits for `listening` already. */
+function withoutPort([first, ...rest]) {
+    if (typeof first === 'object')
+        return [{ ...first, port: 0 }];
+    return [0, ...rest.filter((argument) => typeof argument !== 'function')];
+}
+/** Acts in place of the `error` that says that the port is taken, before the app hears of it. */
+function insteadOfTaken(emitter, act) {
+    const { emit } = emitter;
+    emitter.emit = function (event, ...args) {
+        if (event !== 'error' && event !== 'listening')
+            return Reflect.apply(emit, this, [event, ...args]);
+        emitter.emit = emit;
+        if (args[0]?.code !== 'EADDRINUSE')
+            return this.emit(event, ...args);
+        act();
+        return true;
+    };
+}
+
+;// CONCATENATED MODULE: ./build/worker/main.js
+var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelativeImportExtension) || function (path, preserveJsx) {
+    if (typeof path === "string" && /^\.\.?\//.test(path)) {
+        return path.replace(/\.(tsx)$|((?:\.d)?)((?:\.[^./]+?)?)\.([cm]?)ts$/i, function (m, tsx, d, ext, cm) {
+            return tsx ? preserveJsx ? ".jsx" : ".js" : d && (!ext || !cm) ? m : (d + ext + "." + cm.toLowerCase() + "js");
+        });
+    }
+    return path;
+};
+/**
+ * The launcher: what PM2 starts. It lives in the release, loads the release's own environment, starts the
+ * release's server on a private port, and opens the public one only when the release has proved itself.
+ *
+ *   node launcher.cjs --candidate    the same on a spare port, to check a release before it goes live
+ */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** How long the app's own signal handlers may take after the last request, at the least, in milliseconds. */
+const CLEANUP_TIMEOUT = 5000;
+/**
+ * A worker that PM2 starts anew must not stay away from a site whose health check fails for another reason, such as
+ * a database that is down: a release that went live before opens on any answer after this time, in milliseconds.
+ */
+const INSIST = 5000;
+async function launch(launcherFile, candidate) {
+    if (!external_node_worker_threads_namespaceObject.isMainThread)
+        return leadThread(launcherFile);
+    const release = readRelease((0,external_node_path_namespaceObject.dirname)(launcherFile));
+    const { runtime } = release;
+    applyEnvironment(process.env, runtime);
+    // A candidate ends with the agent that started it.
+    if (candidate) {
+        becomeLikeWorker(release.directory);
+        process.once('disconnect', () => process.exit(1));
+        process.channel?.unref();
+    }
+    const records = (0,external_node_path_namespaceObject.join)(release.appDirectory, '.gapless', 'workers');
+    const record = keepRecord(records, release.id, candidate);
+    const signals = holdSignals();
+    let door;
+    let leaving = false;
+    signals.onSignal(async (signal) => {
+        if (leaving)
+            return;
+        leaving = true;
+        if (door && !candidate)
+            await otherReleaseSettled(release, record);
+        record.update({ phase: 'draining' });
+        // Nobody but the agent ever came through a candidate's door.
+        const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs;
+        const deadline = performance.now() + drainTimeout;
+        if (!candidate)
+            await door?.drain(drainTimeout);
+        if (!signals.release(signal))
+            process.exit(0);
+        // Next.js finishes `after()` work in its handler (15.5, 16.4), and then exits.
+        setTimeout(() => process.exit(0), Math.max(CLEANUP_TIMEOUT, deadline - performance.now())).unref();
+    });
+    const activation = readActivation(release.appDirectory);
+    if (activation?.halt === true && !candidate) {
+        record.update({ phase: 'halted' });
+        // Without a server nothing else need keep the process until its signal comes.
+        setInterval(() => undefined, 2 ** 30);
+        process.send?.('ready');
+        return;
+    }
+    const onTrial = candidate || activation?.target === release.id;
+    const ownPorts = leadToOwnPorts(launcherFile);
+    if (candidate)
+        followMovedPorts(runtime.port, ownPorts, record);
+    const captured = capturePublicServer(runtime.port, ownPorts);
+    const others = otherReleases(release);
+    await load(release.entry);
+    const { server, port } = await captured;
+    record.update({ phase: 'proving', port });
+    others.attach(server);
+    const frontDoor = createFrontDoor(server);
+    await proveHealthy({
+        port,
+        check: runtime.health,
+        observeMs: onTrial && !candidate && activation?.observe === true ? runtime.observeMs : 0,
+        insistMs: onTrial ? Infinity : INSIST,
+        onAnswer: ({ detail, excerpt }) => record.update({ detail, excerpt }),
+    });
+    if (leaving)
+        return;
+    door = frontDoor;
+    const doorPort = candidate
+        ? await door.open('127.0.0.1', 0)
+        : await openPublic(door, runtime.host, runtime.port);
+    record.update({ phase: 'open', doorPort });
+    process.send?.('ready');
+    async function openPublic(front, host, publicPort) {
+        try {
+            return await front.open(host, publicPort);
+        }
+        catch (error) {
+            console.error(`gapless: cannot listen on ${host}:${publicPort}: ${error.message}`);
+            process.exit(1);
+        }
+    }
+}
+function followMovedPorts(publicPort, ownPorts, record) {
+    const movedPorts = new Set();
+    moveTakenPorts(({ port, protocol, address }) => {
+        // A second server on it would stand in the way of the first.
+        if (port === publicPort)
+            return;
+        record.update({ movedPorts: [...movedPorts.add(port)] });
+        const isReachable = ['127.0.0.1', '0.0.0.0', '::'].includes(address.address);
+        if (protocol === 'tcp' && isReachable)
+            ownPorts.lead(port, address.port);
+    });
+}
+const main_TICK = 50;
+/**
+ * PM2 tells an old worker to leave as soon as the new one has opened its door. The old one goes on serving until the
+ * activation has its verdict: should the new release fail after all, nobody notices. It says how long it can: PM2
+ * kills what is late (`kill_timeout`).
+ */
+async function otherReleaseSettled({ id, appDirectory }, record) {
+    const told = since_boot_sinceBoot();
+    // Without an activation there is nothing to wait for. One that dies from here on may be taken up.
+    let activation = readActivation(appDirectory);
+    while (activation !== null && activation.target !== id && since_boot_sinceBoot() - told < activation.stay) {
+        record.update({ leavesAt: told + activation.stay });
+        await (0,promises_namespaceObject.setTimeout)(main_TICK);
+        activation = lastActivation(appDirectory);
+    }
+}
+/** server.js is CommonJS, or ESM in a package of `"type": "module"`; `import()` loads both. */
+async function load(entry) {
+    process.argv.splice(1, process.argv.length, entry);
+    try {
+        (0,external_node_module_namespaceObject.createRequire)(entry)(entry);
+    }
+    catch (error) {
+        const { code } = error;
+        if (code !== 'ERR_REQUIRE_ESM' && code !== 'ERR_REQUIRE_ASYNC_MODULE')
+            throw error;
+        await import(__rewriteRelativeImportExtension(/* webpackIgnore: true */ (0,external_node_url_namespaceObject.pathToFileURL)(entry).href));
+    }
+}
+
+;// CONCATENATED MODULE: ./build/worker/index.js
+
+launch(__filename, process.argv.includes('--candidate')).catch((error) => {
+    console.error(error);
+    process.exit(1);
+});
+
+module.exports = __webpack_exports__;
+/******/ })()
+;

@@ -1,0 +1,2 @@
+'use strict'
+void require('./index.cjs').post()

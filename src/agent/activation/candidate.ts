@@ -1,0 +1,178 @@
+/** Boots a release on a spare port, through the launcher, exactly as PM2 will, and asks its health. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { closeSync, fstatSync, openSync, readSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { askHealth } from '../../common/health.ts'
+import { Failure } from '../../common/failure.ts'
+import type { Result, Runtime } from '../../protocol/messages.ts'
+import { recordCandidate } from './candidates.ts'
+import { type Layout, releaseDirectory, releaseFiles } from '../store/layout.ts'
+import { signal } from '../system/processes.ts'
+import { readInfo } from '../store/releases.ts'
+import { nodeArguments, type WorkerStart } from '../pm2/worker-start.ts'
+import { readWorker } from '../pm2/workers.ts'
+
+const POLL = 50
+/** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
+const STOP_TIMEOUT = 3000
+/** What a candidate may take beyond the deadline of its health check: its start, a last answer, its stop. In ms. */
+const MARGIN = 60_000
+
+/**
+ * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
+ */
+export async function verifyCandidate(
+  layout: Layout,
+  id: string,
+  runtime: Runtime,
+  start: WorkerStart,
+  alive: () => void = () => undefined,
+): Promise<Result<'verify'>> {
+  const directory = releaseDirectory(layout, id)
+  const { launcher } = releaseFiles(directory)
+  const { node, cwd, env, limits } = start
+  const options = nodeArguments(runtime.nodeOptions, directory, (await readInfo(layout, id)).entry)
+  const logFile = join(layout.incoming, `${id}.candidate.log`)
+  const log = openSync(logFile, 'w+', 0o600)
+  // Without a name it goes with the processes that have it open, whichever of them is killed.
+  rmSync(logFile)
+  const child = spawn(
+    '/bin/sh',
+    // It begins once it is on record.
+    ['-c', `read -r go || exit\n${limits}\nexec "$0" "$@"`, node, ...options, launcher, '--candidate'],
+    // A group of its own: what the app starts goes with it.
+    { cwd, env, stdio: ['pipe', log, log, 'ipc'], detached: true },
+  )
+  const exit = new Promise<string>((resolve) => {
+    child.once('error', (error) => resolve(error.message))
+    child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`))
+  })
+  let ended: string | undefined
+  void exit.then((how) => (ended = how))
+  let forget: (() => Promise<void>) | undefined
+
+  try {
+    forget = await begin(layout, child, runtime.health.timeoutMs + MARGIN)
+    return await watch()
+  } finally {
+    await stop(child, exit)
+    await forget?.()
+    closeSync(log)
+  }
+
+  async function watch(): Promise<Result<'verify'>> {
+    const { health } = runtime
+    const begun = performance.now()
+    let last = 'it has not listened yet'
+    let attempts = 0
+    for (;;) {
+      if (ended !== undefined)
+        throw failure('candidate-died', `ended by itself (${ended}) before it was healthy`)
+      const worker = await readWorker(layout.workers, child.pid ?? 0)
+      if (worker?.phase === 'open') {
+        // The launcher has proved it on its private port; now through the door, as visitors will come.
+        const answer = await askHealth('127.0.0.1', worker.doorPort, health)
+        attempts += 1
+        last = `${health.path} answered ${answer.detail}`
+        if (answer.healthy) {
+          const bootMs = Math.round(performance.now() - begun)
+          return {
+            bootMs,
+            status: answer.status,
+            attempts,
+            movedPorts: worker.movedPorts ?? [],
+            notFound: notFoundIn(endOf(log)),
+          }
+        }
+      } else if (worker !== null && worker.detail !== '') {
+        last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`
+      }
+      if (performance.now() - begun > health.timeoutMs) {
+        const listened = worker !== null && worker.port > 0
+        throw failure(
+          listened ? 'candidate-unhealthy' : 'candidate-silent',
+          listened
+            ? `was not healthy within ${health.timeoutMs} ms: ${last}`
+            : `never listened on its PORT within ${health.timeoutMs} ms`,
+        )
+      }
+      alive()
+      await delay(POLL)
+    }
+  }
+
+  function failure(code: string, what: string): Failure {
+    const text = endOf(log)
+    const address = takenAddress(text)
+    const inUse = address === undefined ? '' : `. It could not listen on "${address}", which is in use`
+    return new Failure(code, `the new release ${what}${inUse}`, {
+      remedy: address === undefined ? readTheLog : shareTheAddress,
+      evidence: lastLines(text),
+    })
+  }
+}
+
+const readTheLog =
+  'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.'
+const shareTheAddress =
+  'During a deploy the old and the new release run side by side. Let the app continue without this listener when its ' +
+  'address is in use, or run the listener as a PM2 app of its own.'
+
+/** The last address that Node found in use (18 to 24): `listen EADDRINUSE: address already in use :::9464`. */
+function takenAddress(text: string): string | undefined {
+  return [...text.matchAll(/\bEADDRINUSE(?:: address already in use)? (\S{1,200})/g)].at(-1)?.[1]
+}
+
+/**
+ * Lets a candidate begin, on record. Its standard input is at its end, as a worker's is: whoever started PM2's daemon
+ * has gone.
+ * @returns what ends the record
+ */
+async function begin(
+  layout: Layout,
+  { pid, stdin }: ChildProcess,
+  limitMs: number,
+): Promise<(() => Promise<void>) | undefined> {
+  // It may have ended already: then that is what there is to tell.
+  stdin?.on('error', () => undefined)
+  if (pid === undefined) return undefined
+  const forget = await recordCandidate(layout, pid, limitMs)
+  stdin?.end('go\n')
+  return forget
+}
+
+/** In bytes. */
+const LONGEST_END = 64 * 1024
+
+/** At a position of its own: the app goes on writing where it is. */
+function endOf(log: number): string {
+  const { size } = fstatSync(log)
+  const end = Buffer.alloc(Math.min(size, LONGEST_END))
+  const length = readSync(log, end, 0, end.length, size - end.length)
+  return end.toString('utf8', 0, length)
+}
+
+/** A release can be healthy where it is asked, and answer 500 on every page that reads the file. */
+function notFoundIn(text: string): string {
+  const lines = text.split('\n').filter((line) => /\bENOENT\b|\bCannot find module\b/.test(line))
+  return lastLines(lines.join('\n'))
+}
+
+/** The end of a log, as evidence. */
+export function lastLines(text: string, limit = 40): string {
+  return text.trimEnd().split('\n').slice(-limit).join('\n').slice(-8000)
+}
+
+async function stop(child: ChildProcess, exit: Promise<string>): Promise<void> {
+  const { pid } = child
+  if (pid === undefined) return
+  // SIGKILL to the group at the end in any case: the app may have started processes of its own.
+  if (child.exitCode === null && child.signalCode === null) {
+    child.kill('SIGTERM')
+    await Promise.race([exit, delay(STOP_TIMEOUT, undefined, { ref: false })])
+  }
+  signal(-pid, 'SIGKILL')
+  // One that hangs in the kernel is not waited for: it does nothing more.
+  await Promise.race([exit, delay(STOP_TIMEOUT, undefined, { ref: false })])
+}

@@ -1,0 +1,28 @@
+/**
+ * One activation per port at a time. To look whether a port is free and to open it are two steps, minutes apart, and the
+ * lock of an app keeps no other app out in between. It lies in PM2's home, since the daemon there would hand one socket to
+ * both; beyond it the kernel gives a port to one process alone.
+ */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Failure } from '../../common/failure.ts'
+import { type Lock, takeLock, type Waiting } from '../system/lock.ts'
+
+/** @throws Failure `locked`, or `withdrawn` if it gave up */
+export async function takePort(
+  pm2Home: string,
+  port: number,
+  owner: string,
+  timeoutMs: number,
+  waiting: Waiting = {},
+): Promise<Lock> {
+  const directory = join(pm2Home, 'gapless', `port-${port}`)
+  await mkdir(directory, { recursive: true, mode: 0o700 })
+  return takeLock(directory, owner, timeoutMs, waiting).catch((error: unknown) => {
+    const failure = Failure.from(error)
+    if (failure.code !== 'locked') throw error
+    throw failure.reworded(`Another app is being deployed to port ${port}.`, {
+      remedy: 'Set another `app-port` for one of the two apps, or run the deploy again.',
+    })
+  })
+}

@@ -1,0 +1,181 @@
+/** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
+import { Failure } from '../../common/failure.ts'
+import type { Operation, Params, Result } from '../../protocol/messages.ts'
+import { pm2Missing } from '../../protocol/server-programs.ts'
+import { isOurs, listWorkers, programOf, servedRelease, toStates, type Worker } from '../activation/fleet.ts'
+import { interruptedActivation } from '../activation/interrupted.ts'
+import { type ActivationContext, startActivation, watchActivation } from '../activation/start.ts'
+import { auditRelease } from '../store/audit.ts'
+import { verifyCandidate } from '../activation/candidate.ts'
+import { endOrphanedCandidates } from '../activation/candidates.ts'
+import { assertClaims, type Running } from '../pm2/claims.ts'
+import { cleanUp, releasesInUse } from './cleanup.ts'
+import { encryptionKey } from '../store/encryption-key.ts'
+import { findPm2, type InstalledPm2 } from '../pm2/find.ts'
+import { readJournal } from '../activation/journal.ts'
+import { assertLauncher } from '../store/launcher.ts'
+import { layoutOf, makeFolders, releaseDirectory } from '../store/layout.ts'
+import { lockHolder } from '../system/lock.ts'
+import { outline } from '../upload/outline.ts'
+import { connectPm2, pm2Home } from '../pm2/client.ts'
+import { daemonPid } from '../pm2/daemon.ts'
+import {
+  isRelease,
+  liveRelease,
+  listReleases,
+  markRejected,
+  readRuntime,
+  releaseIds,
+  removeRelease,
+} from '../store/releases.ts'
+import { compare, rehearse } from './rehearse.ts'
+import { inspectServer } from './inspect.ts'
+import { readableByOthers } from '../system/umask.ts'
+import { createUploads } from '../upload/upload.ts'
+import { servingRelease } from '../pm2/serving.ts'
+import { workerStart } from '../pm2/worker-start.ts'
+
+export interface AgentOptions {
+  /** The app's folder, absolute. */
+  readonly base: string
+  readonly appName: string
+  /** Folders to search first for PM2. */
+  readonly binPath: readonly string[]
+  /** The agent's own file on this server; empty when it runs from memory and may change nothing. */
+  readonly agentFile: string
+}
+
+export interface Call {
+  readonly body: AsyncIterable<Buffer>
+  event(value: unknown): void
+  /**
+   * Says that the work goes on. Only for what has just made a step, or has a limit of its own: whoever waits gives up
+   * an agent that is silent.
+   */
+  alive(): void
+}
+
+export type Handlers = { readonly [O in Operation]: (params: Params<O>, call: Call) => Promise<Result<O>> }
+
+export interface Operations {
+  readonly handlers: Handlers
+  /** The session is over: takes back what was begun and not finished. */
+  end(): Promise<void>
+}
+
+const JOURNAL_ENTRIES = 20
+
+export function createOperations({ base, appName, binPath, agentFile }: AgentOptions): Operations {
+  const layout = layoutOf(base)
+  const search = findPm2(binPath)
+  const home = pm2Home()
+  const uploads = createUploads(layout)
+
+  const installedPm2 = (): InstalledPm2 => {
+    if (search.found !== null) return search.found
+    throw pm2Missing(search.searched, process.execPath)
+  }
+
+  const existing = async (id: string): Promise<string> => {
+    if (await isRelease(layout, id)) return releaseDirectory(layout, id)
+    const ids = await releaseIds(layout)
+    throw new Failure('unknown-release', `there is no release ${id} on the server`, {
+      remedy: `These exist: ${ids.length > 0 ? ids.join(', ') : 'none yet'}.`,
+    })
+  }
+
+  /** Never starts a daemon: where none runs there are no workers. */
+  const workers = async (): Promise<readonly Worker[]> => {
+    if (search.found === null || (await daemonPid(home)) === null) return []
+    const pm2 = await connectPm2(search.found, home, { mayStart: false })
+    try {
+      return await listWorkers({ layout, pm2, appName })
+    } finally {
+      pm2.close()
+    }
+  }
+
+  const running = async (): Promise<Running> => {
+    const daemon = await daemonPid(home)
+    if (search.found === null || daemon === null) return { all: [], daemon }
+    const pm2 = await connectPm2(search.found, home, { mayStart: false })
+    try {
+      return { all: await pm2.all(), daemon }
+    } finally {
+      pm2.close()
+    }
+  }
+
+  const context = (): ActivationContext => {
+    if (agentFile === '') {
+      throw new Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
+        remedy: 'The folder must be writable for the user that logs in, and the disk not full.',
+      })
+    }
+    return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath }
+  }
+
+  return {
+    handlers: {
+      inspect: () => inspectServer(layout, search, home),
+      releases: async () => ({ releases: await listReleases(layout) }),
+      status: async () => {
+        const found = await workers()
+        const lock = await lockHolder(layout.lock)
+        return {
+          live: await liveRelease(layout),
+          // Whoever holds it may be replacing the workers.
+          served: lock === null ? servedRelease(found) : await servingRelease(layout),
+          releases: await listReleases(layout),
+          workers: toStates(found),
+          lock,
+          interrupted: await interruptedActivation(layout),
+          journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
+        }
+      },
+      reserve: ({ id }) => readableByOthers(async () => ({ id: await uploads.reserve(id) })),
+      encryptionKey: async ({ create }) => {
+        if (create) makeFolders(layout)
+        return { key: await encryptionKey(layout, create) }
+      },
+      outline: () => outline(layout),
+      stage: (params, { body }) => readableByOthers(() => uploads.stage(params, body)),
+      fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
+      commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
+      compare: (params, { body }) => compare(layout, params, body),
+      rehearse: async (params) => rehearse({ layout, appName }, params, await running()),
+      audit: async ({ id, repair }, { alive }) => {
+        await existing(id)
+        return readableByOthers(() => auditRelease(layout, id, repair, alive))
+      },
+      verify: async ({ id, said }, { alive }) => {
+        await existing(id)
+        makeFolders(layout)
+        await endOrphanedCandidates(layout)
+        await assertLauncher(layout, id)
+        const runtime = await readRuntime(layout, id)
+        const now = await running()
+        await assertClaims({ layout, appName, address: runtime, said }, now)
+        const kept = now.all.find((process) => process.name === appName && isOurs(process, programOf(layout)))
+        const start = await workerStart(base, home, kept?.definition ?? null)
+        return verifyCandidate(layout, id, runtime, start, alive)
+      },
+      discard: async ({ id, remove }) => {
+        const live = await liveRelease(layout)
+        if (id === live || !(await isRelease(layout, id))) return { removed: false }
+        await markRejected(layout, id)
+        // An activation that is at work may have to go back to it. The next cleanup removes it.
+        if (!remove || (await lockHolder(layout.lock)) !== null) return { removed: false }
+        await endOrphanedCandidates(layout)
+        if ((await releasesInUse(layout, [id])).has(id)) return { removed: false }
+        await removeRelease(layout, id)
+        return { removed: true }
+      },
+      activate: (request, { event, alive }) => startActivation(context(), request, { onEntry: event, alive }),
+      watch: ({ activation, withdraw }, { event, alive }) =>
+        watchActivation(layout, context, activation, withdraw, { onEntry: event, alive }),
+      cleanup: ({ keep, activation }, { alive }) => cleanUp(layout, keep, activation, alive),
+    },
+    end: () => uploads.abandon(),
+  }
+}

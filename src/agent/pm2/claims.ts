@@ -1,0 +1,61 @@
+/**
+ * What an app claims on its server: its folder, its name in PM2 and its port. Each belongs to one app of the user. This is
+ * the one place that looks, before anything live is touched.
+ */
+import type { Said } from '../../protocol/messages.ts'
+import { assertFolderIsOurs, assertNameIsOurs } from './app-name.ts'
+import { addressesOf, folderOf, openDoors } from './apps.ts'
+import type { Layout } from '../store/layout.ts'
+import type { Pm2Process } from './client.ts'
+import { assertMoveIsMeant, assertNoOtherDoor, assertPortIsOurs } from './port.ts'
+import type { Address } from '../system/sockets.ts'
+import { readWorkers } from './workers.ts'
+
+export interface Claim {
+  readonly layout: Layout
+  readonly appName: string
+  /** Where the app is to listen. */
+  readonly address: Address
+  /** Null where the app is only put back. */
+  readonly said: Said | null
+}
+
+export interface Running {
+  /** All processes of PM2's list, of whatever app. */
+  readonly all: readonly Pm2Process[]
+  /** The daemon's pid, or null where none runs. */
+  readonly daemon: number | null
+}
+
+type Check = () => Promise<void>
+
+/** @returns one check for each thing that is claimed: it throws where another app has that */
+export function checksOf(
+  { layout, appName, address, said }: Claim,
+  { all, daemon }: Running,
+): readonly Check[] {
+  const processes = all.filter(({ name }) => name === appName)
+  const foreign = processes.filter((process) => folderOf(process) === null)
+  const foreignAddresses = () => addressesOf(foreign, { all, daemon })
+  return [
+    async () => assertNameIsOurs(layout, processes),
+    () => assertFolderIsOurs(layout, appName, all),
+    async () => {
+      if (said === null) return
+      const doors = await openDoors(processes)
+      const now = doors.length > 0 ? doors : await foreignAddresses()
+      assertMoveIsMeant(now, address, said)
+    },
+    async () => {
+      await assertNoOtherDoor(layout.base, address, all)
+      const records = await readWorkers(layout.workers)
+      const users = { processes, records, daemon, addresses: await foreignAddresses() }
+      await assertPortIsOurs(address.host, address.port, users)
+    },
+  ]
+}
+
+/** @throws Failure `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */
+export async function assertClaims(claim: Claim, running: Running): Promise<void> {
+  for (const check of checksOf(claim, running)) await check()
+}

@@ -1,0 +1,96 @@
+/**
+ * One start of PM2's daemon at a time: PM2 itself lets two who look at the same moment start one each, of which the
+ * second never answers whoever started it (5.4 to 7).
+ */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Failure } from '../../common/failure.ts'
+import { ageOf, startTimeOf } from '../../common/process-identity.ts'
+import { writeFileAtomic } from '../system/files.ts'
+import { type Lock, takeLock } from '../system/lock.ts'
+import { daemonPid, isDaemonFor, namedIn } from './daemon.ts'
+import { pids, signal, withDescendants } from '../system/processes.ts'
+
+/** Longer than another agent holds the lock, in ms. */
+const LOCK_TIMEOUT = 90_000
+/** A daemon that was started and has no socket after this will not get it, in ms. */
+const START = 10_000
+/** How long a killed process may take to end, in ms. */
+const END = 5000
+const LOOK = 100
+
+/** Runs `act`, which may start the daemon, while no other agent does. */
+export async function startingAlone<T>(home: string, act: () => Promise<T>): Promise<T> {
+  const lock = await lockOf(home)
+  try {
+    await untilOthersStarted(home)
+    return await act()
+  } finally {
+    await lock?.release().catch(() => undefined)
+  }
+}
+
+async function lockOf(home: string): Promise<Lock | null> {
+  const directory = join(home, 'gapless-lock')
+  try {
+    await mkdir(directory, { recursive: true, mode: 0o700 })
+    return await takeLock(directory, 'a start of the PM2 daemon', LOCK_TIMEOUT)
+  } catch (error) {
+    if (Failure.from(error).code === 'locked') {
+      throw new Failure('pm2-failed', `Another deploy is still starting the PM2 daemon in "${home}".`, {
+        remedy: 'Check whether `pm2 list` answers on the server, then deploy again.',
+      })
+    }
+    // On a full disk an app that is down matters more than a second daemon.
+    return null
+  }
+}
+
+/** Somebody without this lock may be starting a daemon, such as `pm2 resurrect` after a reboot. */
+async function untilOthersStarted(home: string): Promise<void> {
+  const isStarting = (pid: number) => isDaemonFor(pid, home) && ageOf(startTimeOf(pid) ?? '0') < START
+  while ((await daemonPid(home)) === null && pids().some(isStarting)) await delay(LOOK)
+}
+
+/**
+ * Waits for PM2 to connect.
+ * @throws Failure `pm2-failed` when PM2 started a daemon for it, and another daemon has the socket; the new one is ended
+ */
+export async function unlessMute(home: string, connected: Promise<void>): Promise<void> {
+  let over = false
+  const watch = async () => {
+    while (!over) {
+      await endMute(home)
+      await delay(LOOK)
+    }
+  }
+  try {
+    await Promise.race([connected, watch()])
+  } finally {
+    over = true
+  }
+  await endMute(home)
+}
+
+async function endMute(home: string): Promise<void> {
+  const own = withDescendants([process.pid]).filter((pid) => isDaemonFor(pid, home))
+  const holder = own.length === 0 ? null : await daemonPid(home)
+  const mute = holder === null ? [] : own.filter((pid) => pid !== holder)
+  if (mute.length === 0) return
+  // Told to end, it would remove the pid file of the other one.
+  for (const pid of mute) signal(pid, 'SIGKILL')
+  // The next try must not take one that is still ending for another.
+  for (let waited = 0; waited < END && mute.some((pid) => startTimeOf(pid) !== null); waited += LOOK) {
+    await delay(LOOK)
+  }
+  throw new Failure('pm2-failed', `Another PM2 daemon (process ${holder}) started at the same time.`, {
+    remedy: 'Deploy again.',
+  })
+}
+
+/** `pm2 kill`, systemd and others go by the pid file. */
+export async function mendPidFile(home: string, daemon: number): Promise<void> {
+  if (namedIn(home) === daemon) return
+  await writeFileAtomic(join(home, 'pm2.pid'), String(daemon), 0o644).catch(() => undefined)
+}

@@ -1,0 +1,41 @@
+/** What the app's workers say of themselves, proven against the kernel. */
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parse } from '../../protocol/guards.ts'
+import { type WorkerRecord, workerRecord } from '../../worker/worker-record.ts'
+import { readIfThere } from '../system/files.ts'
+import { isRunning } from '../system/processes.ts'
+
+/** The records of the processes that live. */
+export async function readWorkers(directory: string): Promise<readonly WorkerRecord[]> {
+  const found = await Promise.all((await pidsIn(directory)).map((pid) => readWorker(directory, pid)))
+  return found.filter((worker) => worker !== null)
+}
+
+/** Removes what processes that are dead have left behind. */
+export async function removeDeadWorkers(directory: string): Promise<void> {
+  for (const pid of await pidsIn(directory)) {
+    if ((await readWorker(directory, pid)) === null) await rm(fileOf(directory, pid), { force: true })
+  }
+}
+
+async function pidsIn(directory: string): Promise<readonly number[]> {
+  const names = await readdir(directory).catch(() => [])
+  return names.flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? []).map(Number)
+}
+
+function fileOf(directory: string, pid: number): string {
+  return join(directory, `${pid}.json`)
+}
+
+/** The record of a living process, or null. */
+export async function readWorker(directory: string, pid: number): Promise<WorkerRecord | null> {
+  const text = await readIfThere(fileOf(directory, pid))
+  if (text === null) return null
+  try {
+    const worker = parse(workerRecord, text, 'worker record')
+    return isRunning(worker.pid, worker.startTime) ? worker : null
+  } catch {
+    return null
+  }
+}

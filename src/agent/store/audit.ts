@@ -1,0 +1,96 @@
+/** Proves that a release is what arrived, long after it did. */
+import { lstat, readlink } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fileHasher } from '../../common/hash-file.ts'
+import { Failure } from '../../common/failure.ts'
+import type { ManifestEntry } from '../../protocol/manifest.ts'
+import type { Result } from '../../protocol/messages.ts'
+import { distDirOf, isCacheOfNext, isCode } from './code.ts'
+import { heal } from './heal.ts'
+import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
+import { readManifest } from './manifest-file.ts'
+import { readInfo } from './releases.ts'
+import { inShared, isWrittenSince } from './written.ts'
+
+/**
+ * Proves the release's manifest by its hash, and the release by its manifest. What is missing or damaged is put back
+ * from a release that still has it. A file outside of code that was written after the release was made stays: it may be
+ * the app's data, such as a SQLite file, which the build's copy would destroy. Shared paths lead out of the release.
+ *
+ * @param repair where false, it tells what would be put back, and changes nothing
+ * @returns paths that were put back, and paths outside of code that are not what arrived
+ * @throws Failure `release-damaged` naming the first path of code that cannot be put back
+ */
+export async function auditRelease(
+  layout: Layout,
+  id: string,
+  repair = false,
+  alive: () => void = () => undefined,
+): Promise<Result<'audit'>> {
+  const directory = releaseDirectory(layout, id)
+  const { manifest } = releaseFiles(directory)
+  const info = await readInfo(layout, id)
+  const distDir = distDirOf(info)
+  const isShared = await inShared(layout, id)
+  const hashFile = fileHasher()
+  const damaged = (path: string, what: string) =>
+    new Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
+      remedy: 'It cannot go live as it is. Deploy its commit again, or choose another release.',
+    })
+
+  // One that cannot be read is none that arrived.
+  const hashOf = async (path: string, size: number) => {
+    try {
+      return await hashFile(path, size)
+    } catch {
+      return null
+    }
+  }
+  const stateOf = async (entry: ManifestEntry): Promise<State> => {
+    const path = join(directory, entry.path)
+    const stat = await lstat(path).catch(() => null)
+    if (stat === null) return 'missing'
+    if (entry.kind === 'directory') return 'whole'
+    const same =
+      entry.kind === 'link'
+        ? stat.isSymbolicLink() && (await readlink(path)) === entry.target
+        : isCacheOfNext(entry.path, distDir) ||
+          (stat.isFile() && stat.size === entry.size && (await hashOf(path, entry.size)) === entry.hash)
+    if (same) return 'whole'
+    return !isCode(entry.path, distDir) && isWrittenSince(stat, info) ? 'written' : 'changed'
+  }
+
+  let files = 0
+  let bytes = 0
+  const changed: string[] = []
+  const wrong = new Map<ManifestEntry, State>()
+  try {
+    // A shorter manifest would prove less.
+    if ((await hashFile(manifest)) !== info.contentHash) throw damaged('its manifest', 'was changed')
+    for await (const entry of readManifest(manifest)) {
+      if (isShared(entry.path)) continue
+      const state = await stateOf(entry)
+      if (state === 'written') changed.push(entry.path)
+      else if (state !== 'whole') wrong.set(entry, state)
+      alive()
+      if (entry.kind !== 'file') continue
+      files += 1
+      bytes += entry.size
+    }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw damaged('its manifest', 'is missing')
+    throw error
+  }
+
+  const healed = await heal(layout, id, [...wrong.keys()], repair)
+  for (const [entry, state] of wrong) {
+    if (healed.has(entry)) continue
+    if (isCode(entry.path, distDir))
+      throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was changed')
+    changed.push(entry.path)
+  }
+  return { files, bytes, healed: [...healed].map(({ path }) => path), changed: changed.sort() }
+}
+
+/** Of an entry of the manifest. `written`: by the app, which may. */
+type State = 'whole' | 'missing' | 'changed' | 'written'

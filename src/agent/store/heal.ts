@@ -1,0 +1,94 @@
+/** Puts back what a release has lost, from any release that still has it. */
+import { lstat, realpath, rm, symlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { hashFile } from '../../common/hash-file.ts'
+import type { ManifestEntry, ManifestFile } from '../../protocol/manifest.ts'
+import { copyAtomic, makeReadableFolder } from '../system/files.ts'
+import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
+import { readManifest } from './manifest-file.ts'
+import { releaseIds } from './releases.ts'
+import { contentKey } from './sources.ts'
+
+/**
+ * Puts entries of a release's manifest back as they arrived. A file is copied from the newest release that has its
+ * content; links and folders need none.
+ * @param repair false: changes nothing
+ * @returns those that were put back, or could be
+ */
+export async function heal(
+  layout: Layout,
+  id: string,
+  entries: readonly ManifestEntry[],
+  repair: boolean,
+): Promise<ReadonlySet<ManifestEntry>> {
+  const directory = releaseDirectory(layout, id)
+  const healed = new Set<ManifestEntry>()
+  const wanted = new Map<string, ManifestFile[]>()
+  for (const entry of entries) {
+    if (!(await staysInside(directory, entry.path))) continue
+    if (entry.kind === 'file') {
+      const key = contentKey(entry)
+      wanted.set(key, [...(wanted.get(key) ?? []), entry])
+    } else {
+      if (!repair || (await putBack(join(directory, entry.path), entry))) healed.add(entry)
+    }
+  }
+  for (const other of [...(await releaseIds(layout))].reverse()) {
+    if (wanted.size === 0) break
+    for await (const { key, file } of filesOf(layout, other, wanted)) {
+      for (const entry of wanted.get(key) ?? []) {
+        if (!repair || (await putBack(join(directory, entry.path), entry, file))) healed.add(entry)
+      }
+      wanted.delete(key)
+    }
+  }
+  return healed
+}
+
+/** The files of a release that have a content which is wanted, and are proven to. */
+async function* filesOf(
+  layout: Layout,
+  id: string,
+  wanted: ReadonlyMap<string, unknown>,
+): AsyncGenerator<{ readonly key: string; readonly file: string }, void, undefined> {
+  const directory = releaseDirectory(layout, id)
+  try {
+    for await (const entry of readManifest(releaseFiles(directory).manifest)) {
+      if (entry.kind !== 'file' || !wanted.has(contentKey(entry))) continue
+      const file = join(directory, entry.path)
+      if (await has(file, entry)) yield { key: contentKey(entry), file }
+    }
+  } catch {
+    // A release whose manifest cannot be read proves nothing.
+  }
+}
+
+async function has(file: string, { size, hash }: ManifestFile): Promise<boolean> {
+  const stat = await lstat(file).catch(() => null)
+  return stat?.isFile() === true && stat.size === size && (await hashFile(file, size)) === hash
+}
+
+/** @returns false where the disk, or what stands there, does not allow it */
+async function putBack(path: string, entry: ManifestEntry, source = ''): Promise<boolean> {
+  try {
+    const stat = await lstat(path).catch(() => null)
+    // A file is replaced by a rename: workers may be reading it.
+    const replaceable = entry.kind === 'file' && stat?.isFile() === true
+    if (stat !== null && !replaceable) await rm(path, { recursive: true, force: true })
+    makeReadableFolder(entry.kind === 'directory' ? path : dirname(path))
+    if (entry.kind === 'file') await copyAtomic(source, path, entry.mode)
+    else if (entry.kind === 'link') await symlink(entry.target, path)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** False where somebody has put a link in the place of a folder on the way: what is there is not the release's. */
+async function staysInside(directory: string, path: string): Promise<boolean> {
+  for (let folder = dirname(path); folder !== '.'; folder = dirname(folder)) {
+    const real = await realpath(join(directory, folder)).catch(() => null)
+    if (real !== null) return real === join(await realpath(directory), folder)
+  }
+  return true
+}

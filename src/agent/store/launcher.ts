@@ -1,0 +1,79 @@
+/**
+ * The launcher of a release: every worker begins with it, so its bytes are proven before a release is brought up.
+ * What PM2 starts between activations, such as a worker that crashed, nobody can prove.
+ */
+import { lstat, readFile, rm } from 'node:fs/promises'
+import { fileHasher, sha256 } from '../../common/hash-file.ts'
+import { Failure } from '../../common/failure.ts'
+import { LAUNCHER, type ManifestFile } from '../../protocol/manifest.ts'
+import { writeFileAtomic } from '../system/files.ts'
+import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
+import { readManifest } from './manifest-file.ts'
+import { releaseIds } from './releases.ts'
+
+/** @throws Failure `release-damaged` when the launcher is not the one that was uploaded */
+export async function assertLauncher(layout: Layout, id: string): Promise<void> {
+  if (await isProven(layout, id, await uploadedLauncher(layout, id))) return
+  const { launcher } = releaseFiles(releaseDirectory(layout, id))
+  throw new Failure('release-damaged', `${launcher} is not the file that was uploaded`, {
+    remedy: 'The release cannot go live as it is. Deploy its commit again, or choose another release.',
+  })
+}
+
+/**
+ * Puts back a launcher that is not the one that was uploaded, for a release that has to come back: the same bytes,
+ * or else those of the newest release whose launcher is proven. Launchers read the releases of older ones.
+ * @returns what was done, or null where nothing was wrong
+ * @throws Failure `release-damaged` when no release has a proven launcher
+ */
+export async function repairLauncher(layout: Layout, id: string): Promise<string | null> {
+  const uploaded = await uploadedLauncher(layout, id)
+  if (await isProven(layout, id, uploaded)) return null
+  const source = await provenElsewhere(layout, id, uploaded)
+  const { launcher } = releaseFiles(releaseDirectory(layout, id))
+  if (source === null) {
+    throw new Failure('release-damaged', `${launcher} is not the file that was uploaded, nor is any other`)
+  }
+  const stat = await lstat(launcher).catch(() => null)
+  if (stat !== null && !stat.isFile()) await rm(launcher, { recursive: true, force: true })
+  await writeFileAtomic(launcher, source.content, 0o644)
+  return `${launcher} was not the file that was uploaded: it was replaced by that of ${source.id}`
+}
+
+/** As the manifest has it; null where it does not tell, or cannot be read. */
+async function uploadedLauncher(layout: Layout, id: string): Promise<ManifestFile | null> {
+  try {
+    for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
+      if (entry.kind === 'file' && entry.path === LAUNCHER) return entry
+    }
+  } catch {
+    // Of a damaged release nothing is proven.
+  }
+  return null
+}
+
+async function isProven(layout: Layout, id: string, uploaded: ManifestFile | null): Promise<boolean> {
+  if (uploaded === null) return false
+  const { launcher } = releaseFiles(releaseDirectory(layout, id))
+  const stat = await lstat(launcher).catch(() => null)
+  if (!stat?.isFile() || stat.size !== uploaded.size) return false
+  return (await fileHasher()(launcher, stat.size)) === uploaded.hash
+}
+
+async function provenElsewhere(
+  layout: Layout,
+  except: string,
+  wanted: ManifestFile | null,
+): Promise<{ readonly id: string; readonly content: Buffer } | null> {
+  const others = (await releaseIds(layout)).filter((id) => id !== except).reverse()
+  const launchers = await Promise.all(
+    others.map(async (id) => ({ id, uploaded: await uploadedLauncher(layout, id) })),
+  )
+  const same = launchers.filter(({ uploaded }) => uploaded?.hash === wanted?.hash)
+  for (const { id, uploaded } of [...same, ...launchers]) {
+    const { launcher } = releaseFiles(releaseDirectory(layout, id))
+    const content = await readFile(launcher).catch(() => null)
+    if (content !== null && sha256(content) === uploaded?.hash) return { id, content }
+  }
+  return null
+}

@@ -1,0 +1,68 @@
+/** Where the links of a release lead on this machine. Their text was judged before; what they lead through was not. */
+import { lstat, readlink } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Failure } from '../../common/failure.ts'
+import type { ManifestLink } from '../../protocol/manifest.ts'
+import { readManifest } from './manifest-file.ts'
+
+/** As many as the kernel follows. */
+const MOST_LINKS = 40
+
+/**
+ * Resolves every link of a release that is not in its final place yet.
+ * @param served folders that visitors can read, relative to the release: a link in one of them stays in it
+ * @throws Failure `symlink-escapes` naming the first link that leads out
+ */
+export async function assertLinksStay(
+  directory: string,
+  manifest: string,
+  served: readonly string[],
+): Promise<void> {
+  for await (const entry of readManifest(manifest)) {
+    if (entry.kind !== 'link' || (await isReplaced(directory, entry))) continue
+    const folder = served.find((each) => entry.path.startsWith(`${each}/`)) ?? ''
+    if (!(await staysIn(join(directory, folder), join(directory, entry.path)))) throw leadsOut(entry, folder)
+  }
+}
+
+/** A shared path stands in its place, or in the place of a folder above it. */
+async function isReplaced(directory: string, { path, target }: ManifestLink): Promise<boolean> {
+  return (await readlink(join(directory, path)).catch(() => null)) !== target
+}
+
+/** Whether a path stays in a folder whatever links it leads through. One that leads to nothing in it stays. */
+async function staysIn(root: string, path: string): Promise<boolean> {
+  let at = dirname(path)
+  let rest = [path.slice(at.length + 1)]
+  for (let links = 0; ;) {
+    const [part, ...others] = rest
+    if (part === undefined) return true
+    rest = others
+    if (part === '' || part === '.') continue
+    if (part === '..') {
+      if (at === root) return false
+      at = dirname(at)
+      continue
+    }
+    const next = join(at, part)
+    const stat = await lstat(next).catch(() => null)
+    if (stat === null) return !rest.includes('..')
+    if (!stat.isSymbolicLink()) {
+      at = next
+      continue
+    }
+    links += 1
+    const target = await readlink(next)
+    if (links > MOST_LINKS || target.startsWith('/')) return false
+    rest = [...target.split('/'), ...rest]
+  }
+}
+
+function leadsOut({ path, target }: ManifestLink, folder: string): Failure {
+  const of = folder === '' ? 'the release' : folder
+  return new Failure(
+    'symlink-escapes',
+    `The link ${JSON.stringify(path)} to ${JSON.stringify(target)} leads out of ${of}.`,
+    { remedy: 'Replace the link with the file or folder that it stands for, and deploy again.' },
+  )
+}

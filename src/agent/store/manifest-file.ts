@@ -1,0 +1,28 @@
+/** A release's manifest on disk, one entry a line. */
+import { createReadStream } from 'node:fs'
+import { Failure } from '../../common/failure.ts'
+import { type ManifestEntry, parseStored } from '../../protocol/manifest.ts'
+import { readLines } from './manifest-lines.ts'
+
+/** @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link: it would be elsewhere */
+export async function* readManifest(file: string): AsyncGenerator<ManifestEntry, void, undefined> {
+  const input = createReadStream(file)
+  const links = new Set<string>()
+  try {
+    for await (const line of readLines(input as AsyncIterable<Buffer>)) {
+      const entry = parseStored(line)
+      assertNotBelow(links, entry.path)
+      if (entry.kind === 'link') links.add(entry.path)
+      yield entry
+    }
+  } finally {
+    input.destroy()
+  }
+}
+
+function assertNotBelow(links: ReadonlySet<string>, path: string): void {
+  for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1)) {
+    if (!links.has(path.slice(0, end))) continue
+    throw new Failure('unsafe-path', `the manifest names a path below a link: ${JSON.stringify(path)}`)
+  }
+}

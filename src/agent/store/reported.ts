@@ -1,0 +1,48 @@
+/** Reports once what an app has written into a release, when that release serves no more. */
+import type { WrittenInRelease } from '../../protocol/messages.ts'
+import { readIfThere, writeFileAtomic } from '../system/files.ts'
+import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
+import { verificationOf } from './releases.ts'
+import { writtenFiles } from './written.ts'
+
+const MOST_PATHS = 20
+
+interface Report {
+  readonly written: readonly WrittenInRelease[]
+  /** Reported by this call and, once marked, by no later one. */
+  readonly fresh: ReadonlySet<string>
+}
+
+/**
+ * Looks through releases that have served and were not looked through since.
+ * @param live what serves in their place; null: nothing does, and nothing is reported
+ * @param ids of all releases, also of those whose last workers still drain
+ */
+export async function reportWritten(
+  layout: Layout,
+  live: string | null,
+  ids: readonly string[],
+): Promise<Report> {
+  const written: WrittenInRelease[] = []
+  const fresh = new Set<string>()
+  for (const id of ids) {
+    if (live === null || id === live) continue
+    const served = await verificationOf(layout, id).catch(() => null)
+    const { reported } = releaseFiles(releaseDirectory(layout, id))
+    if (served === null) continue
+    // A release that serves once more is looked through once more.
+    const mark = JSON.stringify({ activation: served.activation })
+    if ((await readIfThere(reported)) === mark) continue
+    // A release whose papers are damaged tells nothing.
+    const paths = await writtenFiles(layout, id, live).catch(() => [])
+    // On a full disk the release is reported again, and must not stay for that.
+    const marked = await writeFileAtomic(reported, mark, 0o644).then(
+      () => true,
+      () => false,
+    )
+    if (paths.length === 0) continue
+    written.push({ release: id, paths: paths.slice(0, MOST_PATHS), count: paths.length })
+    if (marked) fresh.add(id)
+  }
+  return { written, fresh }
+}

@@ -1,0 +1,88 @@
+/** Whether this user may write where the agent and PM2 must, and what to do where it may not: by the path it is about. */
+import { accessSync, constants, readFileSync, statSync } from 'node:fs'
+import { userInfo } from 'node:os'
+import { dirname, join } from 'node:path'
+import { Failure } from '../../common/failure.ts'
+import { nearestExisting } from './files.ts'
+
+/** @throws Failure `path-not-writable` when the folder, or the one that it would be made in, is not this user's */
+export function assertWritable(folder: string): void {
+  const standing = nearestExisting(folder)
+  const { username } = userInfo()
+  const command = standing === folder ? chown(folder) : `sudo install -d -o ${username} '${folder}'`
+  assertOpen(standing, true, command)
+}
+
+/** What PM2 writes in its folder: of these, a command with sudo leaves some to root. */
+const WRITTEN_BY_PM2 = ['logs', 'pids', 'pm2.log']
+
+/** @throws Failure `path-not-writable` */
+export function assertPm2HomeWritable(home: string): void {
+  assertWritable(home)
+  for (const name of WRITTEN_BY_PM2) {
+    const path = join(home, name)
+    const stat = statSync(path, { throwIfNoEntry: false })
+    if (stat !== undefined) assertOpen(path, stat.isDirectory(), chown(home))
+  }
+}
+
+/** The failure behind an EACCES or EPERM. @param path of the system call, where it tells */
+export function accessRefused(path: string | undefined, cause: NodeJS.ErrnoException): Failure {
+  if (path !== undefined) {
+    // To make, rename or remove a file takes the permission of its folder.
+    const folder = nearestExisting(dirname(path))
+    const trouble = troubleWith(folder, true)
+    return trouble === null
+      ? notWritable(path, `it belongs to ${ownerOf(path)}`, chown(path), cause)
+      : notWritable(folder, trouble, chown(folder), cause)
+  }
+  return new Failure('path-not-writable', `The server refused access: ${cause.message}.`, {
+    remedy: 'Give the path that it names to the user that logs in.',
+    cause,
+  })
+}
+
+function assertOpen(path: string, isFolder: boolean, command: string): void {
+  const trouble = troubleWith(path, isFolder)
+  if (trouble !== null) throw notWritable(path, trouble, command)
+}
+
+/** Null where this user may write in it. */
+function troubleWith(path: string, isFolder: boolean): string | null {
+  try {
+    if (isFolder && !statSync(path).isDirectory()) return NO_FOLDER
+    accessSync(path, isFolder ? constants.W_OK | constants.X_OK : constants.W_OK)
+    return null
+  } catch (error) {
+    const isReadOnly = (error as NodeJS.ErrnoException).code === 'EROFS'
+    return isReadOnly ? READ_ONLY : `it belongs to ${ownerOf(path)}`
+  }
+}
+
+const NO_FOLDER = 'it is not a folder'
+const READ_ONLY = 'its file system is read-only'
+
+function notWritable(path: string, trouble: string, command: string, cause?: unknown): Failure {
+  const message = `${userInfo().username} may not write in "${path}": ${trouble}.`
+  const remedies: Readonly<Record<string, string>> = {
+    [NO_FOLDER]: 'Move the file away, or set `path` to another folder.',
+    [READ_ONLY]: 'Mount it writable, or set `path` to a folder on another file system.',
+  }
+  const remedy = remedies[trouble] ?? `Run on the server: \`${command}\`.`
+  return new Failure('path-not-writable', message, { remedy, cause })
+}
+
+function chown(path: string): string {
+  return `sudo chown -R ${userInfo().username} '${path}'`
+}
+
+function ownerOf(path: string): string {
+  const uid = statSync(path, { throwIfNoEntry: false })?.uid
+  if (uid === undefined) return 'a user that cannot be seen'
+  try {
+    const lines = readFileSync('/etc/passwd', 'utf8').split('\n')
+    return lines.map((line) => line.split(':')).find(([, , id]) => id === String(uid))?.[0] ?? `user ${uid}`
+  } catch {
+    return `user ${uid}`
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * One activation per app at a time.
+ *
+ * A lock is a numbered file in `.gapless/lock`; the highest number holds. It names its holder by pid, start
+ * time and boot, so a lock whose process is gone is void by itself and nobody ever removes one by hand. To take
+ * over, a process creates the next number, which only one can; it never removes or replaces a live one.
+ */
+import { link, readdir, rm, truncate, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Failure } from '../../common/failure.ts'
+import { count, type Guarded, nullable, object, parse, string } from '../../protocol/guards.ts'
+import { readIfThere } from './files.ts'
+import { startTimeOf } from '../../common/process-identity.ts'
+import { bootId, isRunning } from './processes.ts'
+
+const holderGuard = object({
+  pid: count,
+  startTime: string,
+  bootId: string,
+  /** Who, for people: the run's URL or "an activation". */
+  owner: string,
+  /** The activation that it is held for, if for one. */
+  activation: nullable(string),
+  since: string,
+})
+
+const POLL = 200
+
+export interface Lock {
+  release(): Promise<void>
+}
+
+export interface Waiting {
+  /**
+   * What it is wanted for. Where another process holds it for the same, there is nothing to give up: two sessions have
+   * taken up one activation, and it has the verdict of the one at work.
+   */
+  readonly activation?: string
+  /** Called once per holder that it waits for. */
+  readonly onWait?: (holder: string) => void
+  /** Asked while it waits: whether the lock is wanted no more. */
+  readonly giveUp?: () => Promise<boolean>
+}
+
+/**
+ * Takes the lock, waiting up to `timeoutMs` for its holder.
+ * @throws Failure `locked`, or `withdrawn` if it gave up
+ */
+export async function takeLock(
+  directory: string,
+  owner: string,
+  timeoutMs: number,
+  { activation, onWait, giveUp }: Waiting = {},
+): Promise<Lock> {
+  const deadline = performance.now() + timeoutMs
+  let told = ''
+  for (;;) {
+    const taken = await tryLock(directory, owner, activation ?? null)
+    if ('release' in taken) return taken
+    if (taken.words !== told) onWait?.(taken.words)
+    told = taken.words
+    const itself = activation !== undefined && taken.activation === activation
+    if (!itself && (await giveUp?.())) throw withdrawn()
+    if (!itself && performance.now() >= deadline) {
+      throw new Failure('locked', `another deploy of this app is still running: ${taken.words}`, {
+        remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
+      })
+    }
+    await delay(POLL)
+  }
+}
+
+/** The run was cancelled before it had begun anything that cannot be taken back. */
+export function withdrawn(): Failure {
+  return new Failure('withdrawn', 'the run was cancelled before anything live was touched', {
+    remedy: 'Run it again.',
+  })
+}
+
+/** Who holds the lock, in words, or null. */
+export async function lockHolder(directory: string): Promise<string | null> {
+  return (await currentHolder(directory))?.words ?? null
+}
+
+/** The activation that the lock is held for by another process, or null. */
+export async function lockedFor(directory: string): Promise<string | null> {
+  const holder = await currentHolder(directory)
+  return holder === null || holder.pid === process.pid ? null : holder.activation
+}
+
+interface Holder {
+  readonly pid: number
+  readonly words: string
+  readonly activation: string | null
+}
+
+const beginner: Holder = { pid: 0, words: 'a deploy that has just begun', activation: null }
+
+/** @returns the lock, or who holds it */
+async function tryLock(directory: string, owner: string, activation: string | null): Promise<Lock | Holder> {
+  const highest = (await lockNumbers(directory)).at(-1) ?? 0
+  const holder = highest > 0 ? await holderOf(directory, highest) : null
+  if (holder !== null) return holder
+
+  const mine = highest + 1
+  const content = JSON.stringify({
+    pid: process.pid,
+    startTime: startTimeOf(process.pid) ?? '',
+    bootId: bootId(),
+    owner,
+    activation,
+    since: new Date().toISOString(),
+  })
+  if (!(await createNumber(directory, mine, content))) return beginner
+
+  // Someone who read the folder before an older lock was removed may have taken a lower number than the
+  // highest: only the highest counts.
+  const numbers = await lockNumbers(directory)
+  if (numbers.at(-1) !== mine) {
+    await rm(join(directory, `${mine}.json`), { force: true })
+    return beginner
+  }
+  for (const old of numbers) if (old < mine) await rm(join(directory, `${old}.json`), { force: true })
+  // An empty one names nobody, and needs no room on a full disk. Removed it could be taken for one that never was.
+  return { release: () => truncate(join(directory, `${mine}.json`)) }
+}
+
+/** Creates the file whole or not at all, and only if it is not there. */
+async function createNumber(directory: string, number: number, content: string): Promise<boolean> {
+  const aside = join(directory, `.${process.pid}-${number}`)
+  await writeFile(aside, content, { mode: 0o600 })
+  try {
+    await link(aside, join(directory, `${number}.json`))
+    return true
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  } finally {
+    await rm(aside, { force: true })
+  }
+}
+
+async function lockNumbers(directory: string): Promise<readonly number[]> {
+  const names = await readdir(directory).catch(() => [])
+  return names
+    .flatMap((name) => /^(\d+)\.json$/.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b)
+}
+
+async function currentHolder(directory: string): Promise<Holder | null> {
+  const highest = (await lockNumbers(directory)).at(-1)
+  return highest === undefined ? null : holderOf(directory, highest)
+}
+
+/** The live holder, or null if the lock is released, void or gone. */
+async function holderOf(directory: string, number: number): Promise<Holder | null> {
+  const text = await readIfThere(join(directory, `${number}.json`))
+  if (text === null) return null
+  const holder = readHolder(text)
+  if (holder === null) return null
+  const { pid, startTime, owner, since, activation } = holder
+  if (holder.bootId !== bootId() || !isRunning(pid, startTime)) return null
+  return { pid, words: `${owner}, since ${since} (process ${pid})`, activation }
+}
+
+/** Null where it is released, or a power cut lost the content: a lock is created whole, so its holder is gone. */
+function readHolder(text: string): Guarded<typeof holderGuard> | null {
+  try {
+    return parse(holderGuard, text, 'lock')
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,101 @@
+/** What the kernel says about processes. Linux only, as the servers are. */
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
+import { startTimeOf } from '../../common/process-identity.ts'
+
+export function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+}
+
+export function isRunning(pid: number, startTime: string): boolean {
+  return pid > 0 && startTimeOf(pid) === startTime
+}
+
+/** @param pid below 0: of a process group, its leader's */
+export function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name)
+  } catch {
+    // It is gone already.
+  }
+}
+
+export function pids(): readonly number[] {
+  return readdirSync('/proc').map(Number).filter(Number.isInteger)
+}
+
+/** In characters. Any user of the machine can write 2 MB there. */
+const LONGEST_COMMAND = 4096
+
+/** The command line as one text, or what the process has made of it; '' where it has ended. */
+export function commandOf(pid: number): string {
+  try {
+    const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').slice(0, LONGEST_COMMAND)
+    return line.replaceAll('\0', ' ').trim()
+  } catch {
+    return ''
+  }
+}
+
+/** These processes, and all that they have started, however far down. */
+export function withDescendants(roots: readonly number[]): readonly number[] {
+  const children = new Map<number, number[]>()
+  for (const pid of pids()) {
+    const parent = parentOf(pid)
+    children.set(parent, [...(children.get(parent) ?? []), pid])
+  }
+  const found = new Set(roots)
+  // A set hands out what is added while it is walked.
+  for (const pid of found) for (const child of children.get(pid) ?? []) found.add(child)
+  return [...found]
+}
+
+/**
+ * The living processes of the group that a process leads or led. As long as a group has members the kernel gives its
+ * number to no other process.
+ */
+export function groupLedBy(leader: { readonly pid: number; readonly startTime: string }): readonly number[] {
+  const now = startTimeOf(leader.pid)
+  // Signals take -1 for everybody, and 0 for the sender's own group.
+  if (leader.pid <= 1 || (now !== null && now !== leader.startTime)) return []
+  return pids().filter((pid) => {
+    const startTime = startTimeOf(pid)
+    return startTime !== null && Number(startTime) >= Number(leader.startTime) && groupOf(pid) === leader.pid
+  })
+}
+
+function parentOf(pid: number): number {
+  return statusOf(pid).parent
+}
+
+function groupOf(pid: number): number {
+  return statusOf(pid).group
+}
+
+/** Zeros where the process has ended. */
+function statusOf(pid: number): { readonly parent: number; readonly group: number } {
+  try {
+    // The second field is the command's name, which may hold anything, parentheses too.
+    const [, parent, group] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
+    return { parent: Number(parent), group: Number(group) }
+  } catch {
+    return { parent: 0, group: 0 }
+  }
+}
+
+/** The working directories of all processes that we may look at. */
+export function workingDirectories(): ReadonlyMap<number, string> {
+  const found = new Map<number, string>()
+  for (const pid of pids()) {
+    const directory = workingDirectoryOf(pid)
+    if (directory !== null) found.set(pid, directory)
+  }
+  return found
+}
+
+function workingDirectoryOf(pid: number): string | null {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`)
+  } catch {
+    return null
+  }
+}

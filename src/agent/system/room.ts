@@ -1,0 +1,47 @@
+/** Is there room for a release? Asked before any of its contents is written. */
+import { statfs } from 'node:fs/promises'
+import { Failure } from '../../common/failure.ts'
+
+/** What a release needs on the disk. */
+export interface Need {
+  bytes: number
+  /** Files, folders and links. */
+  inodes: number
+}
+
+const BLOCK = 4096
+/** For the release's papers, the journal and others on the same disk, in bytes. */
+const SPARE = 4 * 1024 * 1024
+
+export function addFile(need: Need, size: number): void {
+  need.bytes += Math.ceil(size / BLOCK) * BLOCK
+  need.inodes += 1
+}
+
+/** @throws Failure `disk-full` */
+export async function assertRoom(folder: string, need: Need): Promise<void> {
+  const failure = await lackOfRoom(folder, need)
+  if (failure !== null) throw failure
+}
+
+/** @returns Failure `disk-full`, or null where there is room */
+export async function lackOfRoom(folder: string, need: Need): Promise<Failure | null> {
+  const { bavail, bsize, files, ffree } = await statfs(folder)
+  const lacking = (what: string) =>
+    new Failure('disk-full', `the server’s disk has no room for the release: ${what}`, {
+      remedy: 'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
+      evidence: `in ${folder}`,
+    })
+  if (bavail * bsize < need.bytes + SPARE) {
+    return lacking(`it needs ${megabytes(need.bytes + SPARE)}, ${megabytes(bavail * bsize)} are free`)
+  }
+  // Some file systems (btrfs) have no fixed number of inodes, and say 0.
+  if (files > 0 && ffree < need.inodes) {
+    return lacking(`it needs ${need.inodes} inodes, ${ffree} are free`)
+  }
+  return null
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`
+}

@@ -1,0 +1,90 @@
+/**
+ * An upload names only what is different from a release that is on the server already, its base. Before it, the
+ * agent tells the outline of the base: short hashes of its folders. The runner leaves out what is below a folder
+ * that has the same hash, and the agent fills that in from the base's manifest.
+ */
+import { isBelow, isOutlined, shortHash, subtreeHasher } from '../../protocol/subtrees.ts'
+import { Failure } from '../../common/failure.ts'
+import { type ManifestEntry, parseDifference } from '../../protocol/manifest.ts'
+import type { Result } from '../../protocol/messages.ts'
+import { type Layout, releaseDirectory, releaseFiles } from '../store/layout.ts'
+import { readManifest } from '../store/manifest-file.ts'
+import { readLines } from '../store/manifest-lines.ts'
+import { releaseIds } from '../store/releases.ts'
+
+/** Of the newest release that has a manifest to read. */
+export async function outline(layout: Layout): Promise<Result<'outline'>> {
+  for (const base of [...(await releaseIds(layout))].reverse()) {
+    try {
+      const hashes: Buffer[] = []
+      const hasher = subtreeHasher((subtree) => {
+        if (isOutlined(subtree)) hashes.push(shortHash(subtree))
+      })
+      for await (const entry of readManifest(manifestOf(layout, base))) hasher.add(entry)
+      hasher.end()
+      if (hashes.length > 0) return { base, folders: Buffer.concat(hashes).toString('base64') }
+    } catch {
+      // Damaged: nothing to build on.
+    }
+  }
+  return { base: null, folders: '' }
+}
+
+/** An entry of the whole manifest, and whether it was named or taken from the base. */
+export interface Filled {
+  readonly entry: ManifestEntry
+  readonly named: boolean
+}
+
+/** @throws Failure `base-changed` when the base does not have what is said to be the same */
+export async function* fillIn(
+  layout: Layout,
+  base: string | null,
+  difference: AsyncIterable<Buffer>,
+): AsyncGenerator<Filled, void, undefined> {
+  const entries = base === null ? none() : readManifest(manifestOf(layout, base))
+  try {
+    let next = await nextOf(entries)
+    for await (const line of readLines(difference)) {
+      const entry = parseDifference(line)
+      if (entry.kind !== 'same') {
+        yield { entry, named: true }
+        continue
+      }
+      while (next !== null && !isBelow(next.path, entry.path)) next = await nextOf(entries)
+      if (next === null) throw baseChanged()
+      while (next !== null && isBelow(next.path, entry.path)) {
+        yield { entry: next, named: false }
+        next = await nextOf(entries)
+      }
+    }
+  } finally {
+    await entries.return()
+  }
+}
+
+export function baseChanged(): Failure {
+  return new Failure('base-changed', 'the release that the upload builds on is not what it was', {
+    remedy: 'Run it again: another deploy or somebody else changed the releases on the server meanwhile.',
+  })
+}
+
+function manifestOf(layout: Layout, id: string): string {
+  return releaseFiles(releaseDirectory(layout, id)).manifest
+}
+
+async function nextOf(
+  entries: AsyncGenerator<ManifestEntry, void, undefined>,
+): Promise<ManifestEntry | null> {
+  try {
+    const { done, value } = await entries.next()
+    return done === true ? null : value
+  } catch {
+    // It was removed, or is damaged.
+    throw baseChanged()
+  }
+}
+
+async function* none(): AsyncGenerator<ManifestEntry, void, undefined> {
+  yield* []
+}

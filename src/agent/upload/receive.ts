@@ -1,0 +1,162 @@
+/** Turns the one stream of an upload into files, each proven by its hash. */
+import { createHash } from 'node:crypto'
+import { closeSync, constants, fchmodSync, futimesSync, openSync, writeSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createBrotliDecompress } from 'node:zlib'
+import { sha256 } from '../../common/hash-file.ts'
+import { Failure } from '../../common/failure.ts'
+import type { ManifestFile } from '../../protocol/manifest.ts'
+import { makeReadableFolder, withFile } from '../system/files.ts'
+
+/** Up to here a file is proven before anything of it is written, in bytes. */
+const SMALL = 256 * 1024
+/** What comes out of a compressed body. @throws Failure `upload-corrupt` when it is not brotli, and the body's own */
+export async function* decompress(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
+  let lost: unknown
+  async function* watched() {
+    try {
+      yield* body
+    } catch (error) {
+      lost = error
+      throw error
+    }
+  }
+  const contents = createBrotliDecompress({ chunkSize: 128 * 1024 })
+  const source = pipeline(Readable.from(watched()), contents)
+  // It may fail while what came is still being looked at: that must not end the process.
+  source.catch(() => undefined)
+  try {
+    for await (const chunk of contents as AsyncIterable<Buffer>) yield chunk
+    await source
+  } catch (cause) {
+    throw lost ?? new Failure('upload-corrupt', 'what arrived is not what was packed', { cause })
+  }
+}
+
+/**
+ * Writes the files of one stream of contents, in order. They are not flushed yet.
+ * @param time modification time of all of them: Next.js makes `Last-Modified` and `ETag` of it, which are to be the
+ *   same on all hosts
+ * @throws Failure `upload-corrupt`, `upload-incomplete`
+ */
+export async function receive(
+  directory: string,
+  files: readonly ManifestFile[],
+  time: Date,
+  folder: MakeFolder,
+  body: AsyncIterable<Buffer>,
+): Promise<void> {
+  const pieces = piecesOf(decompress(body))
+  const buffer = Buffer.allocUnsafe(SMALL)
+  try {
+    for (const file of files) {
+      const path = join(directory, file.path)
+      folder(dirname(path))
+      await (file.size <= SMALL
+        ? writeSmall(path, file, time, pieces, buffer)
+        : writeLarge(path, file, time, pieces))
+    }
+    if ((await pieces.next(1)) !== null)
+      throw new Failure('upload-corrupt', 'more came than the manifest names')
+  } finally {
+    await pieces.close()
+  }
+}
+
+export type MakeFolder = (folder: string) => void
+
+/** Makes each folder once. */
+export function folderMaker(): MakeFolder {
+  const made = new Set<string>()
+  return (folder) => {
+    if (made.has(folder)) return
+    makeReadableFolder(folder)
+    made.add(folder)
+  }
+}
+
+interface Pieces {
+  /** At most `limit` bytes, or null at the end. */
+  next(limit: number): Promise<Buffer | null>
+  close(): Promise<void>
+}
+
+function piecesOf(chunks: AsyncGenerator<Buffer, void, undefined>): Pieces {
+  let chunk: Buffer = Buffer.alloc(0)
+  return {
+    async next(limit) {
+      while (chunk.length === 0) {
+        const { done, value } = await chunks.next()
+        if (done === true) return null
+        chunk = value
+      }
+      const piece = chunk.subarray(0, limit)
+      chunk = chunk.subarray(piece.length)
+      return piece
+    },
+    async close() {
+      await chunks.return()
+    },
+  }
+}
+
+const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
+
+/** Without a turn of the event loop for each step: the steps take less time than the turns. */
+async function writeSmall(
+  path: string,
+  file: ManifestFile,
+  time: Date,
+  pieces: Pieces,
+  buffer: Buffer,
+): Promise<void> {
+  const content = buffer.subarray(0, file.size)
+  for (let length = 0; length < file.size;) {
+    const piece = await pieces.next(file.size - length)
+    if (piece === null) throw endedIn(file)
+    length += piece.copy(content, length)
+  }
+  assertHash(file, sha256(content))
+  const handle = openSync(path, NEW, file.mode)
+  try {
+    for (let written = 0; written < content.length;) written += writeSync(handle, content, written)
+    fchmodSync(handle, file.mode)
+    futimesSync(handle, time, time)
+  } finally {
+    closeSync(handle)
+  }
+}
+
+async function writeLarge(path: string, file: ManifestFile, time: Date, pieces: Pieces): Promise<void> {
+  const hash = createHash('sha256')
+  try {
+    await withFile(path, NEW, file.mode, async (handle) => {
+      for (let left = file.size; left > 0;) {
+        const piece = await pieces.next(left)
+        if (piece === null) throw endedIn(file)
+        left -= piece.length
+        hash.update(piece)
+        await handle.writeFile(piece)
+      }
+      await handle.chmod(file.mode)
+      await handle.utimes(time, time)
+    })
+    assertHash(file, hash.digest('hex'))
+  } catch (error) {
+    await rm(path, { force: true })
+    throw error
+  }
+}
+
+function endedIn(file: ManifestFile): Failure {
+  return new Failure('upload-incomplete', `the contents ended inside ${file.path}`)
+}
+
+function assertHash(file: ManifestFile, hash: string): void {
+  if (hash !== file.hash) {
+    throw new Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`)
+  }
+}

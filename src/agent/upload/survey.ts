@@ -1,0 +1,48 @@
+/** What of a release the server has, what it lacks, and what room the release takes. */
+import { dirname } from 'node:path'
+import { Bitmap } from '../../common/bitmap.ts'
+import type { ManifestEntry } from '../../protocol/manifest.ts'
+import { type Placed, sharesInode } from './place.ts'
+import { addFile, type Need } from '../system/room.ts'
+import type { SourceOf } from '../store/sources.ts'
+
+interface Survey {
+  /** Among the manifest's files. */
+  readonly missing: Bitmap
+  readonly need: Need
+  readonly reusedFiles: number
+  readonly reusedBytes: number
+}
+
+export async function look(entries: AsyncIterable<Placed>, distDir: string): Promise<Survey> {
+  const missing = new Bitmap()
+  const need = { bytes: 0, inodes: 0 }
+  const folders = new Set<string>()
+  let [reusedFiles, reusedBytes] = [0, 0]
+  for await (const { entry, index, source } of entries) {
+    folders.add(dirname(entry.path))
+    if (entry.kind !== 'file') {
+      need.inodes += 1
+    } else if (source === null) {
+      missing.set(index)
+      addFile(need, entry.size)
+    } else {
+      if (!sharesInode(entry, source, distDir)) addFile(need, entry.size)
+      reusedFiles += 1
+      reusedBytes += entry.size
+    }
+  }
+  need.inodes += folders.size
+  return { missing, need, reusedFiles, reusedBytes }
+}
+
+export async function* toPlace(
+  entries: AsyncIterable<ManifestEntry> | Iterable<ManifestEntry>,
+  sourceOf: SourceOf,
+): AsyncGenerator<Placed, void, undefined> {
+  let index = 0
+  for await (const entry of entries) {
+    yield { entry, index, source: entry.kind === 'file' ? sourceOf(entry) : null }
+    if (entry.kind === 'file') index += 1
+  }
+}

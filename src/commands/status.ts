@@ -1,0 +1,68 @@
+/** status: what is live, which releases there are, what the workers run. It changes nothing. */
+import { formatBytes, plural } from '../common/format.ts'
+import { agreed, type HostOutcome, nothingKnown, type Outcome, overall, untouched } from '../outcome.ts'
+import type { Done, Log, Pipeline } from '../pipeline.ts'
+import type { Plan } from '../plan.ts'
+import { stateOf } from '../protocol/history.ts'
+import type { Result, WorkerState } from '../protocol/messages.ts'
+import { type Host, onEach } from '../hosts/host.ts'
+
+export async function lookAt(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<Outcome> {
+  const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) =>
+    log.run('status', () => look(host, log.log)),
+  )
+  const live = agreed(seen.map((host) => host.live))
+  const status = live === null ? 'down' : overall(seen.map((host) => host.status))
+  return { ...untouched({ ...nothingKnown, live }), status, succeeded: true, hosts: seen }
+}
+
+async function look(host: Host, log: Pick<Log, 'info'>): Promise<Done<HostOutcome>> {
+  const found = await host.agent().call('status', {})
+  // A summary can be looked at, but neither fetched nor searched: the log can.
+  for (const line of linesOf(found)) log.info(line)
+  const { live, served, releases, workers, lock, interrupted, journal } = found
+  const { now, freeBytes } = host.facts
+  // Whoever holds the lock may be replacing the workers: then it is enough that some serve.
+  const asMeant = served === live && workers.every(serves)
+  const healthy = served !== null && (asMeant || lock !== null)
+  const value = {
+    name: host.name,
+    status: healthy ? 'live' : 'down',
+    live: served,
+    failure: null,
+    releases,
+    workers,
+    server: { now, freeBytes, lock, interrupted, journal },
+    rehearsal: null,
+  } as const
+  return { value, detail: `${describe(found)}; ${formatBytes(freeBytes)} free` }
+}
+
+function linesOf({ releases, workers, journal }: Result<'status'>): readonly string[] {
+  return [
+    ...releases.map((release) => {
+      const { id, info, bytes } = release
+      const commit = info === null ? 'damaged' : `commit ${info.commit.slice(0, 7) || 'unknown'}`
+      return `release ${id}: ${stateOf(release, releases)}, ${commit}, ${formatBytes(bytes)}`
+    }),
+    ...workers.map(
+      ({ pid, status, release, phase, restarts, memoryBytes }) =>
+        `worker ${pid}: ${status}, runs ${release ?? 'unknown'}, ${phase ?? 'phase unknown'}, ` +
+        `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`,
+    ),
+    ...journal.map(({ time, step, state, detail }) =>
+      ['journal:', time, step ?? '', state, detail].filter((text) => text !== '').join(' '),
+    ),
+  ]
+}
+
+function serves({ status, phase }: WorkerState): boolean {
+  return status === 'online' && phase === 'open'
+}
+
+function describe({ releases, workers, lock, interrupted }: Result<'status'>): string {
+  const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`]
+  if (lock !== null) remarks.push(`locked by ${lock}`)
+  if (interrupted !== null) remarks.push('a deploy was interrupted: the next run recovers it')
+  return remarks.join('; ')
+}

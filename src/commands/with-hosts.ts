@@ -1,0 +1,60 @@
+/** The frame of every command: it connects first, and whatever happens after that has an outcome. */
+import { agreed, type Known, nothingKnown, type Outcome, untouched } from '../outcome.ts'
+import type { Pipeline } from '../pipeline.ts'
+import type { Plan } from '../plan.ts'
+import type { Programs } from '../agent-client/programs.ts'
+import { Failure } from '../common/failure.ts'
+import type { ReleaseInfo } from '../protocol/messages.ts'
+import { connect } from '../hosts/connect.ts'
+import type { Host } from '../hosts/host.ts'
+import { inTime } from '../hosts/in-time.ts'
+
+/** What the command finds out on its way: where it fails, this is what the report has. */
+export type Findings = { -readonly [K in keyof Known]: Known[K] }
+
+export async function withHosts(
+  plan: Plan,
+  programs: Programs,
+  pipeline: Pipeline,
+  act: (hosts: readonly Host[], known: Findings) => Promise<Outcome>,
+): Promise<Outcome> {
+  const { command, dryRun } = plan.inputs
+  const known: Findings = { ...nothingKnown }
+  let hosts: readonly Host[] = []
+  let infos: readonly ReleaseInfo[] = []
+  try {
+    const persist = command !== 'status' && !dryRun
+    const forUpload = command === 'deploy'
+    hosts = await connect(plan, { ...programs, persist, forUpload }, pipeline)
+    known.live = agreed(hosts.map(({ facts }) => facts.serving))
+    if (command !== 'status') void infosOn(hosts[0]!).then((found) => (infos = found))
+    const outcome = await act(hosts, known)
+    return { ...outcome, infos }
+  } catch (error) {
+    known.live = await servingNow(hosts, known.live)
+    return { ...untouched(known), failure: Failure.from(error), infos }
+  } finally {
+    for (const host of hosts) host.close()
+  }
+}
+
+/** For a last look, in ms. */
+const LOOK = 5000
+
+/** A build takes its time: what served before it may not any more. @param before for a server that does not answer */
+async function servingNow(hosts: readonly Host[], before: string | null): Promise<string | null> {
+  if (hosts.length === 0) return before
+  const looks = hosts.map((host) => host.agent().call('inspect', {}))
+  const seen = Promise.all(looks).then((facts) => agreed(facts.map(({ serving }) => serving)))
+  return inTime(seen, LOOK, () => new Error('no answer')).catch(() => before)
+}
+
+/** For the report alone: nobody waits for it, and no run fails for it. It is answered before what is asked later. */
+async function infosOn(host: Host): Promise<readonly ReleaseInfo[]> {
+  try {
+    const { releases } = await host.agent().call('releases', {})
+    return releases.flatMap(({ info }) => info ?? [])
+  } catch {
+    return []
+  }
+}

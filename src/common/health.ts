@@ -1,0 +1,90 @@
+/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+import http from 'node:http'
+
+/** What counts as healthy, asked of the release itself on the server. */
+export interface HealthCheck {
+  readonly path: string
+  /** Accepted status ranges, inclusive. */
+  readonly status: readonly (readonly number[])[]
+  /** Text that the answer must contain. */
+  readonly body: string | null
+  readonly timeoutMs: number
+  readonly intervalMs: number
+  /** Whom the request is for, as a proxy would say; null: for the address that it goes to. */
+  readonly origin: { readonly scheme: 'http' | 'https'; readonly host: string } | null
+}
+
+export interface Answer {
+  readonly healthy: boolean
+  /** The HTTP status, or 0 where there was no answer. */
+  readonly status: number
+  /** In words: the status and what was wrong with the answer. */
+  readonly detail: string
+  /** The first characters of the body, as evidence. */
+  readonly excerpt: string
+}
+
+/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+const TRY_TIMEOUT = 10_000
+const BODY_LIMIT = 1024 * 1024
+const EXCERPT = 500
+
+/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+export function askHealth(
+  host: string,
+  port: number,
+  check: HealthCheck,
+  timeoutMs = TRY_TIMEOUT,
+): Promise<Answer> {
+  return new Promise((resolve) => {
+    const fail = (detail: string) => resolve({ healthy: false, status: 0, detail, excerpt: '' })
+    const request = http.get({
+      host,
+      port,
+      path: check.path,
+      agent: false,
+      headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+    })
+    const deadline = setTimeout(
+      () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)),
+      timeoutMs,
+    )
+    request.on('close', () => clearTimeout(deadline))
+    request.on('error', (error) => fail(error.message))
+    // Without a listener Node closes the connection and says nothing more (18 to 24).
+    request.on('upgrade', (response, socket) => {
+      socket.destroy()
+      fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`)
+    })
+    request.on('response', (response) => {
+      const chunks: Buffer[] = []
+      let size = 0
+      response.on('data', (chunk: Buffer) => {
+        if (size < BODY_LIMIT) chunks.push(chunk)
+        size += chunk.length
+      })
+      response.on('error', (error) => fail(error.message))
+      response.on('aborted', () => fail('the answer broke off'))
+      response.on('end', () =>
+        resolve(judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))),
+      )
+    })
+  })
+}
+
+/** What a proxy in front of the app adds to a request. */
+function addressed({ origin }: HealthCheck): http.OutgoingHttpHeaders {
+  if (origin === null) return {}
+  const { scheme, host } = origin
+  return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme }
+}
+
+function judge(check: HealthCheck, status: number, body: string): Answer {
+  const excerpt = body.slice(0, EXCERPT)
+  const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to)
+  if (!accepted) return { healthy: false, status, detail: `HTTP ${status}`, excerpt }
+  if (check.body !== null && !body.includes(check.body)) {
+    return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt }
+  }
+  return { healthy: true, status, detail: `HTTP ${status}`, excerpt }
+}

@@ -1,0 +1,93 @@
+/** The servers of a run: one, or several behind a load balancer. */
+import { plural } from '../common/format.ts'
+import type { Pipeline } from '../pipeline.ts'
+import { Failure } from '../common/failure.ts'
+import type { Result, ServerFacts } from '../protocol/messages.ts'
+import type { AgentSession } from '../agent-client/agent-session.ts'
+
+export interface Host {
+  /** As the user wrote it; null where it is the only one and needs no name. */
+  readonly name: string | null
+  readonly facts: ServerFacts
+  /** The session that is open; after a lost connection it is replaced. */
+  agent(): AgentSession
+  /** What an upload can build on. Asked for along with the facts: it costs no wait of its own. */
+  base(): Promise<Result<'outline'>>
+  /** Opens another session. @throws Failure while the server cannot be reached */
+  reconnect(): Promise<void>
+  close(): void
+}
+
+/**
+ * Does the same on all hosts, at most so many at once, and waits for every one, whatever becomes of the others.
+ * @param act gets a pipeline whose rows and lines name the host
+ * @throws Failure of the first host, in their order, that failed; it names the host, and how many more failed
+ */
+export async function onEach<H extends Pick<Host, 'name'>, T>(
+  hosts: readonly H[],
+  atOnce: number,
+  pipeline: Pipeline,
+  act: (host: H, pipeline: Pipeline) => Promise<T>,
+): Promise<readonly T[]> {
+  const results: PromiseSettledResult<T>[] = []
+  const waiting = hosts.entries()
+  const next = async () => {
+    for (const [index, host] of waiting) {
+      results[index] = await settled(act(host, pipeline.on(host.name)))
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(atOnce, hosts.length) }, next))
+
+  const failed = results.flatMap((result, index) =>
+    result.status === 'rejected' ? [named(hosts[index]!.name, Failure.from(result.reason))] : [],
+  )
+  const [first, ...others] = failed
+  if (first !== undefined) {
+    throw others.length === 0
+      ? first
+      : first.reworded(`${first.message} (and ${plural(others.length, 'more host')} failed)`)
+  }
+  return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
+}
+
+/** Looks at what is known of each host. @throws Failure of the first that `check` refuses, with the host's name */
+export function checkEach(
+  hosts: readonly Pick<Host, 'name' | 'facts'>[],
+  check: (facts: ServerFacts) => void,
+): void {
+  for (const { name, facts } of hosts) {
+    try {
+      check(facts)
+    } catch (error) {
+      throw named(name, Failure.from(error))
+    }
+  }
+}
+
+/** @throws Failure `same-host` when two of them are the same folder of the same machine */
+export function assertDistinct(hosts: readonly Pick<Host, 'name' | 'facts'>[]): void {
+  const known = new Map<string, string | null>()
+  for (const { name, facts } of hosts) {
+    const other = known.get(facts.identity)
+    if (other !== undefined) {
+      throw new Failure(
+        'same-host',
+        `"${other}" and "${name}" are the same folder "${facts.path}" of one server.`,
+        {
+          remedy: 'Name each server once in `host`.',
+        },
+      )
+    }
+    known.set(facts.identity, name)
+  }
+}
+
+async function settled<T>(promise: Promise<T>): Promise<PromiseSettledResult<T>> {
+  const [result] = await Promise.allSettled([promise])
+  return result
+}
+
+/** The failure of a host, where there are others. */
+export function named(name: string | null, failure: Failure): Failure {
+  return name === null ? failure : failure.reworded(`${name}: ${failure.message}`)
+}

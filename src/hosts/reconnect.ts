@@ -1,0 +1,71 @@
+/** Work on a server that outlasts the connection: when it is lost, another one is opened, and the work taken up. */
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '../pipeline.ts'
+import { Failure } from '../common/failure.ts'
+import type { Host } from './host.ts'
+
+/** How long a server may be out of reach, in ms. A try takes its own time: up to `connect-timeout`. */
+export const PATIENCE = 180_000
+/** Pauses between tries to reach the server again, in ms. */
+const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array<number>(11).fill(15_000)]
+
+export interface Work<T> {
+  begin(): Promise<T>
+  /** Goes on in a new session from what the server knows of the work. */
+  takeUp(): Promise<T>
+  /** Failures of `takeUp` that no other try would mend. */
+  isFinal(failure: Failure): boolean
+}
+
+/**
+ * @param log told of each loss and each try
+ * @throws Failure of the work; `connection-lost` when the server stays out of reach
+ */
+export async function throughLosses<T>(
+  host: Pick<Host, 'reconnect'>,
+  { begin, takeUp, isFinal }: Work<T>,
+  log: Log['info'],
+  patienceMs = PATIENCE,
+): Promise<T> {
+  let lost: Failure
+  try {
+    return await begin()
+  } catch (error) {
+    lost = Failure.from(error)
+    if (lost.code !== 'connection-lost') throw lost
+    log(lost.message)
+  }
+  let end = performance.now() + patienceMs
+  for (const pause of BACKOFF) {
+    if (performance.now() + pause > end) break
+    await delay(pause)
+    let connected = false
+    try {
+      await host.reconnect()
+      connected = true
+      log('the connection is back')
+      return await takeUp()
+    } catch (error) {
+      const failure = Failure.from(error)
+      if (connected && isFinal(failure)) throw failure
+      if (connected) end = performance.now() + patienceMs
+      log(connected ? failure.message : `the server is out of reach: ${failure.message}`)
+    }
+  }
+  throw lost
+}
+
+/** Tries until the server is reached. @throws Failure of the last try, when patience is over */
+export async function patiently<T>(open: () => Promise<T>, log: Log['info'], patienceMs: number): Promise<T> {
+  const end = performance.now() + patienceMs
+  for (const pause of BACKOFF.slice(1)) {
+    try {
+      return await open()
+    } catch (error) {
+      if (performance.now() + pause > end) throw error
+      log(`the server is out of reach: ${Failure.from(error).message}`)
+      await delay(pause)
+    }
+  }
+  return open()
+}

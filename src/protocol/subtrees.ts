@@ -1,0 +1,93 @@
+/**
+ * A hash for every folder of a release, over everything below it: where two releases have the same one, nothing
+ * below that folder needs to be named.
+ */
+import { createHash, type Hash } from 'node:crypto'
+import { formatEntry, type ManifestEntry } from './manifest.ts'
+
+export interface Subtree {
+  /** Relative to the release's root; empty for the root itself. */
+  readonly path: string
+  /** What is below it, at any depth. */
+  readonly entries: number
+  /** SHA-256 over the lines of what stands in it and the hashes of its folders. Every line has its whole path. */
+  readonly hash: Buffer
+}
+
+interface Open {
+  readonly path: string
+  readonly hash: Hash
+  entries: number
+}
+
+/**
+ * Takes the entries of a manifest in its order (by bytes, so that all of a folder comes together) and tells of
+ * each folder once it is complete: first those below, at last the root.
+ */
+export function subtreeHasher(complete: (subtree: Subtree) => void): {
+  add(entry: ManifestEntry): void
+  end(): void
+} {
+  const open: Open[] = [begin('')]
+
+  const close = () => {
+    const { path, entries, hash } = open.pop()!
+    const digest = hash.digest()
+    const parent = open.at(-1)
+    parent?.hash.update(`${digest.toString('hex')}\n`)
+    if (parent) parent.entries += entries
+    complete({ path, entries, hash: digest })
+  }
+
+  return {
+    add(entry) {
+      while (!isBelow(entry.path, open.at(-1)!.path)) close()
+      let from = open.at(-1)!.path.length + 1
+      if (from === 1) from = 0
+      for (
+        let slash = entry.path.indexOf('/', from);
+        slash >= 0;
+        slash = entry.path.indexOf('/', slash + 1)
+      ) {
+        open.push(begin(entry.path.slice(0, slash)))
+      }
+      const folder = open.at(-1)!
+      folder.hash.update(formatEntry(entry))
+      folder.entries += 1
+    },
+    end() {
+      while (open.length > 0) close()
+    },
+  }
+}
+
+function begin(path: string): Open {
+  return { path, hash: createHash('sha256'), entries: 0 }
+}
+
+export function isBelow(path: string, folder: string): boolean {
+  return folder === '' || (path.startsWith(folder) && path[folder.length] === '/')
+}
+
+/** Bytes of a hash in an outline: a wrong match is found out by the whole manifest's hash, and then costs a try. */
+const SHORT = 6
+/** A folder with less in it is as soon named entry by entry: 8 characters here against some 40 bytes a file. */
+const WORTH_IT = 4
+
+export function isOutlined({ entries }: Subtree): boolean {
+  return entries >= WORTH_IT
+}
+
+/** What an outline has of a subtree. */
+export function shortHash({ hash }: Pick<Subtree, 'hash'>): Buffer {
+  return hash.subarray(0, SHORT)
+}
+
+/** The short hashes of an outline, as a set to look them up in. @param outline base64 */
+export function readOutline(outline: string): { has(subtree: Subtree): boolean } {
+  const bytes = Buffer.from(outline, 'base64')
+  const known = new Set<string>()
+  for (let at = 0; at + SHORT <= bytes.length; at += SHORT)
+    known.add(bytes.toString('latin1', at, at + SHORT))
+  return { has: (subtree) => isOutlined(subtree) && known.has(shortHash(subtree).toString('latin1')) }
+}

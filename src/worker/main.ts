@@ -1,0 +1,152 @@
+/**
+ * The launcher: what PM2 starts. It lives in the release, loads the release's own environment, starts the
+ * release's server on a private port, and opens the public one only when the release has proved itself.
+ *
+ *   node launcher.cjs --candidate    the same on a spare port, to check a release before it goes live
+ */
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { setTimeout as delay } from 'node:timers/promises'
+import { isMainThread } from 'node:worker_threads'
+import { lastActivation, readActivation } from './activation-file.ts'
+import { sinceBoot } from '../common/since-boot.ts'
+import { becomeLikeWorker } from './candidate.ts'
+import { applyEnvironment } from './environment.ts'
+import { createFrontDoor, type FrontDoor } from './front-door.ts'
+import { otherReleases } from './other-releases.ts'
+import { leadThread, leadToOwnPorts, type OwnPorts } from './own-ports.ts'
+import { capturePublicServer } from './private-port.ts'
+import { proveHealthy } from './proof.ts'
+import { keepRecord, type Recorder } from './record.ts'
+import { readRelease, type Release } from './release.ts'
+import { holdSignals } from './signals.ts'
+import { moveTakenPorts } from './taken-ports.ts'
+
+/** How long the app's own signal handlers may take after the last request, at the least, in milliseconds. */
+const CLEANUP_TIMEOUT = 5000
+
+/**
+ * A worker that PM2 starts anew must not stay away from a site whose health check fails for another reason, such as
+ * a database that is down: a release that went live before opens on any answer after this time, in milliseconds.
+ */
+const INSIST = 5000
+
+export async function launch(launcherFile: string, candidate: boolean): Promise<void> {
+  if (!isMainThread) return leadThread(launcherFile)
+  const release = readRelease(dirname(launcherFile))
+  const { runtime } = release
+  applyEnvironment(process.env, runtime)
+
+  // A candidate ends with the agent that started it.
+  if (candidate) {
+    becomeLikeWorker(release.directory)
+    process.once('disconnect', () => process.exit(1))
+    process.channel?.unref()
+  }
+
+  const records = join(release.appDirectory, '.gapless', 'workers')
+  const record = keepRecord(records, release.id, candidate)
+  const signals = holdSignals()
+  let door: FrontDoor | undefined
+  let leaving = false
+
+  signals.onSignal(async (signal) => {
+    if (leaving) return
+    leaving = true
+    if (door && !candidate) await otherReleaseSettled(release, record)
+    record.update({ phase: 'draining' })
+    // Nobody but the agent ever came through a candidate's door.
+    const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs
+    const deadline = performance.now() + drainTimeout
+    if (!candidate) await door?.drain(drainTimeout)
+    if (!signals.release(signal)) process.exit(0)
+    // Next.js finishes `after()` work in its handler (15.5, 16.4), and then exits.
+    setTimeout(() => process.exit(0), Math.max(CLEANUP_TIMEOUT, deadline - performance.now())).unref()
+  })
+
+  const activation = readActivation(release.appDirectory)
+  if (activation?.halt === true && !candidate) {
+    record.update({ phase: 'halted' })
+    // Without a server nothing else need keep the process until its signal comes.
+    setInterval(() => undefined, 2 ** 30)
+    process.send?.('ready')
+    return
+  }
+  const onTrial = candidate || activation?.target === release.id
+  const ownPorts = leadToOwnPorts(launcherFile)
+  if (candidate) followMovedPorts(runtime.port, ownPorts, record)
+  const captured = capturePublicServer(runtime.port, ownPorts)
+  const others = otherReleases(release)
+  await load(release.entry)
+
+  const { server, port } = await captured
+  record.update({ phase: 'proving', port })
+  others.attach(server)
+  const frontDoor = createFrontDoor(server)
+  await proveHealthy({
+    port,
+    check: runtime.health,
+    observeMs: onTrial && !candidate && activation?.observe === true ? runtime.observeMs : 0,
+    insistMs: onTrial ? Infinity : INSIST,
+    onAnswer: ({ detail, excerpt }) => record.update({ detail, excerpt }),
+  })
+  if (leaving) return
+
+  door = frontDoor
+  const doorPort = candidate
+    ? await door.open('127.0.0.1', 0)
+    : await openPublic(door, runtime.host, runtime.port)
+  record.update({ phase: 'open', doorPort })
+  process.send?.('ready')
+
+  async function openPublic(front: FrontDoor, host: string, publicPort: number): Promise<number> {
+    try {
+      return await front.open(host, publicPort)
+    } catch (error) {
+      console.error(`gapless: cannot listen on ${host}:${publicPort}: ${(error as Error).message}`)
+      process.exit(1)
+    }
+  }
+}
+
+function followMovedPorts(publicPort: number, ownPorts: OwnPorts, record: Recorder): void {
+  const movedPorts = new Set<number>()
+  moveTakenPorts(({ port, protocol, address }) => {
+    // A second server on it would stand in the way of the first.
+    if (port === publicPort) return
+    record.update({ movedPorts: [...movedPorts.add(port)] })
+    const isReachable = ['127.0.0.1', '0.0.0.0', '::'].includes(address.address)
+    if (protocol === 'tcp' && isReachable) ownPorts.lead(port, address.port)
+  })
+}
+
+const TICK = 50
+
+/**
+ * PM2 tells an old worker to leave as soon as the new one has opened its door. The old one goes on serving until the
+ * activation has its verdict: should the new release fail after all, nobody notices. It says how long it can: PM2
+ * kills what is late (`kill_timeout`).
+ */
+async function otherReleaseSettled({ id, appDirectory }: Release, record: Recorder): Promise<void> {
+  const told = sinceBoot()
+  // Without an activation there is nothing to wait for. One that dies from here on may be taken up.
+  let activation = readActivation(appDirectory)
+  while (activation !== null && activation.target !== id && sinceBoot() - told < activation.stay) {
+    record.update({ leavesAt: told + activation.stay })
+    await delay(TICK)
+    activation = lastActivation(appDirectory)
+  }
+}
+
+/** server.js is CommonJS, or ESM in a package of `"type": "module"`; `import()` loads both. */
+async function load(entry: string): Promise<void> {
+  process.argv.splice(1, process.argv.length, entry)
+  try {
+    createRequire(entry)(entry)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ERR_REQUIRE_ESM' && code !== 'ERR_REQUIRE_ASYNC_MODULE') throw error
+    await import(/* webpackIgnore: true */ pathToFileURL(entry).href)
+  }
+}
