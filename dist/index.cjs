@@ -57591,10 +57591,12 @@ const verdict = object({
     rollsBackTo: nullable(messages_releaseId),
     failure: nullable(failureRecord),
     workers: guards_list(workerState),
+    /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
+    notFound: missingAs('', string),
 });
 /** Nothing live was touched: what serves is what served. @param failure why */
 function keptVerdict(live, failure) {
-    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
+    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
 }
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
@@ -62172,21 +62174,24 @@ async function bringLive(plan, hosts, pipeline, goal) {
     const { inputs } = plan;
     const { release } = goal;
     const atOnce = inputs.maxParallel;
+    let warned;
     if (inputs.candidateCheck) {
         const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release, inputs.app.said)));
         const logs = await verified.catch(async (error) => {
             await takeBack(hosts, goal, true);
             throw error;
         });
-        const warning = goal.explain?.(logs.join('\n'));
-        if (warning !== undefined)
-            pipeline.log.warning(warning);
+        warned = await warnOfMissing(pipeline, goal, 'verify', logs);
     }
     else {
         pipeline.skip('verify', 'candidate-check is off');
     }
     pipeline.log.remember(release);
-    const outcome = together(goal, await rollOut(plan, hosts, pipeline, goal));
+    const ended = await rollOut(plan, hosts, pipeline, goal);
+    const outcome = together(goal, ended);
+    const logged = ended.map(({ verdict }) => verdict.notFound);
+    if (outcome.succeeded)
+        await warnOfMissing(pipeline, goal, 'health-check', logged, warned);
     // A host that is out of reach may serve it: then the next run has to find it everywhere, to know what happened.
     const unknown = outcome.hosts.some(({ live }) => live === null);
     if (!outcome.succeeded)
@@ -62196,6 +62201,18 @@ async function bringLive(plan, hosts, pipeline, goal) {
         pipeline.log.info(`cleanup failed, which changes nothing about what is live: ${message}`);
     });
     return outcome;
+}
+/**
+ * A release can be healthy and lack a file that only some pages read. Said where people look, the summary included.
+ * @param logs of all hosts: they run the same release
+ * @param said what a phase before it warned of
+ */
+async function warnOfMissing(pipeline, { explain }, phase, logs, said) {
+    const warning = explain?.(logs.join('\n'));
+    if (warning === undefined || warning === said)
+        return warning;
+    pipeline.log.warning(warning);
+    return pipeline.run(phase, async () => ({ value: warning, detail: warning }));
 }
 /** How it ended on each host, in their order. */
 async function rollOut(plan, hosts, pipeline, { kind, release, replaces }) {

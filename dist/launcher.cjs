@@ -1241,10 +1241,12 @@ const verdict = object({
     rollsBackTo: nullable(releaseId),
     failure: nullable(failureRecord),
     workers: guards_list(workerState),
+    /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
+    notFound: missingAs('', string),
 });
 /** Nothing live was touched: what serves is what served. @param failure why */
 function keptVerdict(live, failure) {
-    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
+    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
 }
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
