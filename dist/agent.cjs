@@ -1905,11 +1905,19 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
         longest = Math.max(longest, ...options.map(timeouts));
         return longest + client_PATIENCE;
     };
+    const environments = new Map();
+    const conf = (id, options) => ({
+        id,
+        env: { current_conf: toConf(options, environments.get(id)) },
+    });
     const all = async () => {
         const processes = await remote('getMonitorData', {});
         if (!Array.isArray(processes))
             throw new failure_Failure('pm2-failed', 'PM2 answered with something else than a list');
-        return processes.flatMap((raw) => (raw?.pm2_env ? [toProcess(raw)] : []));
+        const found = processes.flatMap((raw) => raw?.pm2_env ? [toProcess(raw)] : []);
+        for (const { id, definition } of found)
+            environments.set(id, definition['env']);
+        return found;
     };
     return {
         all,
@@ -1919,7 +1927,7 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
             return found;
         },
         async start({ name, script, cwd, options }) {
-            const { max_memory_restart, node_args, ...rest } = options;
+            const { max_memory_restart, node_args, UV_THREADPOOL_SIZE, ...rest } = options;
             await ask('start', slow(options), (done) => client.start({
                 name,
                 // PM2 takes a script with a space in it for a command line, and hands it to bash (seen in 5.4 to 7.0.4).
@@ -1932,11 +1940,12 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
                 instances: 1,
                 // Asking git about a release's folder is of no use and costs a process (PM2's `vizion`).
                 vizion: false,
-                env: {},
+                // PM2 7 takes a variable from nowhere else where it starts an app.
+                env: UV_THREADPOOL_SIZE === null ? {} : { UV_THREADPOOL_SIZE },
             }, done));
         },
         duplicate: async (id) => void (await remote('duplicateProcessId', id, slow())),
-        reload: async (id, options) => void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
+        reload: async (id, options) => void (await remote('reloadProcessId', conf(id, options), slow(options))),
         // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 hide it from their list).
         isReplacing: (id) => remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(() => true, (error) => {
             const { message } = error;
@@ -1945,7 +1954,7 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
                 throw error;
             return !/id unknown/.test(message);
         }),
-        restart: async (id, options) => void (await remote('restartProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
+        restart: async (id, options) => void (await remote('restartProcessId', conf(id, options), slow(options))),
         stop: async (id) => void (await remote('stopProcessId', id, slow())),
         remove: async (id) => void (await remote('deleteProcessId', id, slow())),
         revive: async ({ definition }) => {
@@ -1967,13 +1976,23 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
     };
 }
 /** Whether PM2 started the process with these options for the process itself. */
-function runsUnder({ definition }, { node_args, max_memory_restart }) {
-    const { node_args: kept = [], max_memory_restart: limit = null } = definition;
-    return JSON.stringify(kept) === JSON.stringify(node_args) && limit === max_memory_restart;
+function runsUnder({ definition }, { node_args, max_memory_restart, UV_THREADPOOL_SIZE }) {
+    const { node_args: kept = [], max_memory_restart: limit = null, UV_THREADPOOL_SIZE: threads = null, } = definition;
+    const isSame = limit === max_memory_restart && threads === UV_THREADPOOL_SIZE;
+    return isSame && JSON.stringify(kept) === JSON.stringify(node_args);
 }
-/** PM2 removes an option whose new value is the text "null" (`Utility.extendMix`, seen in 5.4 to 7). */
-function toConf(options) {
-    return { ...options, max_memory_restart: options.max_memory_restart ?? 'null' };
+/**
+ * PM2 removes an option whose new value is the text "null" (`Utility.extendMix`, seen in 5.4 to 7).
+ * @param env the variables that the app was started with, as far as they are known: PM2 lays them over its options
+ */
+function toConf(options, env = {}) {
+    const { UV_THREADPOOL_SIZE: outdated, ...others } = env;
+    return {
+        ...options,
+        max_memory_restart: options.max_memory_restart ?? 'null',
+        UV_THREADPOOL_SIZE: options.UV_THREADPOOL_SIZE ?? 'null',
+        ...(outdated === undefined ? {} : { env: others }),
+    };
 }
 const client_LOOK = 500;
 /** A daemon takes a second or two to start, in ms. */
@@ -3162,8 +3181,16 @@ async function workerStart(base, pm2Home, kept) {
     const laidOver = kept === null ? { ...cleanEnvironment(), PM2_HOME: pm2Home } : environmentKept(kept);
     return { ...start, env: { ...start.env, ...laidOver } };
 }
-/** Node has started when PM2 sets these, and what tells a worker that it is one is not the candidate's. */
-const NOT_KEPT = new Set(['NODE_OPTIONS', 'NODE_APP_INSTANCE', 'pm_id']);
+/**
+ * Node has started when PM2 sets the first, the second is an option of the release that PM2 runs now, and what tells a
+ * worker that it is one is not the candidate's.
+ */
+const NOT_KEPT = new Set([
+    'NODE_OPTIONS',
+    'UV_THREADPOOL_SIZE',
+    'NODE_APP_INSTANCE',
+    'pm_id',
+]);
 function environmentKept(definition) {
     return Object.fromEntries(Object.entries(definition).flatMap(([name, value]) => typeof value === 'string' && !NOT_KEPT.has(name) ? [[name, value]] : []));
 }
@@ -3258,6 +3285,7 @@ function pm2App(layout, name, { runtime, entry }, { listen, kill }) {
             kill_timeout: kill,
             max_memory_restart: runtime.maxMemoryBytes,
             node_args: nodeArguments(runtime.nodeOptions, layout.current, entry),
+            UV_THREADPOOL_SIZE: runtime.env['UV_THREADPOOL_SIZE'] || null,
         },
     };
 }
