@@ -1940,7 +1940,7 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
                 instances: 1,
                 // Asking git about a release's folder is of no use and costs a process (PM2's `vizion`).
                 vizion: false,
-                // PM2 7 takes a variable from nowhere else where it starts an app.
+                // When PM2 starts an app, it takes variables from nowhere else (5.4 to 7).
                 env: UV_THREADPOOL_SIZE === null ? {} : { UV_THREADPOOL_SIZE },
             }, done));
         },
