@@ -1,4 +1,4 @@
-/** What others wrote, made fit to be shown. */
+/** Text that others wrote, made fit to be shown. */
 import { stripVTControlCharacters } from 'node:util'
 
 /**
@@ -9,4 +9,9 @@ export function visible(text: string): string {
   return stripVTControlCharacters(text)
     .replace(/\r\n?/g, '\n')
     .replace(/[^\P{Cc}\n\t]|[\u061C\u200E\u200F\u2028-\u202E\u2066-\u2069]/gu, '\uFFFD')
+}
+
+/** Ends the text with a full stop, unless it ends with a mark of its own. */
+export function asSentence(text: string): string {
+  return /[.!?:]$/.test(text) ? text : `${text}.`
 }

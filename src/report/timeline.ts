@@ -1,12 +1,12 @@
-/** The phases as a Gantt picture, which GitHub draws from Mermaid. */
+/** The phases as a Gantt chart, which GitHub draws from Mermaid. */
 import { formatDuration } from '../common/format.ts'
 import type { Row } from '../pipeline.ts'
 
-/** More bars are no picture any more. */
+/** More bars are unreadable. */
 const MOST_BARS = 60
 const HOUR = 3_600_000
 
-/** @returns empty where there is nothing to compare */
+/** Renders the chart; empty for fewer than two phases. */
 export function timeline(rows: readonly Row[]): string {
   const ran = rows.filter(({ state }) => state !== 'skipped')
   if (ran.length < 2 || ran.length > MOST_BARS) return ''
