@@ -62364,8 +62364,8 @@ function programs() {
 
 ;// CONCATENATED MODULE: ./build/report/code-spans.js
 /**
- * What our own texts put in backticks. A message may quote a server, an app or a committer, so backticks alone prove nothing:
- * only a span that is listed here is shown as code. A test compares the lists with the texts in `src`.
+ * The names and commands that our own texts put in backticks. A message may quote a server, an app or a committer, so that
+ * backticks alone prove nothing: only these are shown as code. A test compares them with the texts in `src`.
  */
 /** Names that may be followed by a value: `app-port: 3001`. */
 const code_spans_NAMES = 'app-host|app-name|app-port|batch|bin-path|build-command|candidate-check|command|connect-timeout|drain-timeout|dry-run|' +
@@ -62377,18 +62377,17 @@ const code_spans_NAMES = 'app-host|app-name|app-port|batch|bin-path|build-comman
 /** Names that stand alone. */
 const WORDS = 'app|pages|current|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
     'supportedArchitectures|NODE_OPTIONS|GITHUB_OUTPUT|<path>/shared/…';
-/** What a command begins with. */
+/** The first words of commands. */
 const PROGRAMS = 'PATH="[\\w./~-]+:\\$PATH" npm|~/\\.local/share/fnm/fnm|bun|chmod|chown|curl|kill|ls|next|npm|npx|pm2|pnpm|rm|ss|ssh|' +
     'ssh-keygen|ssh-keyscan|sudo|yarn';
-/** One alternative may not take a part of another's backticks: no character of a span is one. */
 const CODE_SPAN = new RegExp(`\`((?:${code_spans_NAMES})(?:: ?[\\w.:/@~-]{1,100})?|${WORDS}|(?:${PROGRAMS})(?: [\\w.:/@~<>*"'|=+,$ -]{1,200})?)\``, 'g');
 
 ;// CONCATENATED MODULE: ./build/report/text.js
 /** Text that others wrote, made fit to be shown. */
 
 /**
- * Text without colours, and with a sign in the place of every control character, and of those that turn the
- * direction of writing: they would hide, overwrite or reorder what people read. Line breaks and tabs stay.
+ * Removes colours, and replaces control characters and those that turn the direction of writing: they would hide,
+ * overwrite or reorder what people read. Line breaks and tabs stay.
  */
 function visible(text) {
     return (0,external_node_util_.stripVTControlCharacters)(text)
@@ -62415,7 +62414,6 @@ function markdown_escape(text) {
 /** Renders a message or a remedy as one paragraph. The names and commands in our own backticks become code. */
 function prose(text) {
     const parts = lineOf(text).split(CODE_SPAN);
-    // A line must not begin with a part's mark, but a part may begin with `- ` after code.
     return parts.map((part, index) => (index % 2 === 1 ? markdown_codeOf(part) : escapeLine(part, index === 0))).join('');
 }
 function lineOf(text) {
@@ -62426,7 +62424,7 @@ function escapeLine(line, begins = true) {
     const escaped = line.replace(/[&<`*[\]\\~|$]|(?<!\w)_|_(?!\w)/g, entities);
     return begins ? escaped.replace(/^[#>+\-=]|^\d+(?=[.)](?: |$))/, entities) : escaped;
 }
-/** In HTML where Markdown's code would show the entities themselves. */
+/** In Markdown's own code, entities would be shown as they are: HTML decodes them. */
 function markdown_codeOf(text) {
     return /[&<>|$*"]/.test(text) ? `<code>${text.replace(/[&<>|$*"]/g, entities)}</code>` : `\`${text}\``;
 }
@@ -62725,7 +62723,7 @@ function timeline(rows) {
         '```',
     ].join('\n');
 }
-/** Few enough that their labels fit beside each other on a phone. */
+/** The labels must fit beside each other on a phone. */
 function tick(total) {
     const seconds = total / 1000 / 4;
     const step = [5, 15, 30].find((length) => seconds <= length);
@@ -62737,11 +62735,11 @@ function bar({ phase, state, startedAt, durationMs }, begun) {
     const time = formatDuration(durationMs);
     return `    ${phase} ${time} :${failed}${clock(from)}, ${clock(from + Math.max(1, durationMs))}`;
 }
-/** A day without a change to summer time: Mermaid takes times for the reader's own. */
+/** On a day without a change to summer time: Mermaid reads times in the reader's zone. */
 function clock(ms) {
     return new Date(Date.UTC(2000, 0, 1) + ms).toISOString().replace('T', ' ').replace('Z', '');
 }
-/** A host's name without anything that Mermaid could take for its own. */
+/** Removes everything from a host's name that Mermaid could read as syntax. */
 function safe(host) {
     return (host
         .replace(/[^A-Za-z0-9.-]+/g, ' ')
@@ -64808,15 +64806,15 @@ function redactAll(data, redact) {
 ;// CONCATENATED MODULE: ./build/report/redactor.js
 /** Replaces secrets in text, in whatever form they come. */
 
-/** Shorter ends of a secret tell little, and are found in every text. In characters. */
+/** Shorter ends of a secret reveal little, and match in every text. In characters. */
 const SHORTEST_FRAGMENT = 8;
 /** UTC, to the second. A number in it is no secret. */
 const redactor_RELEASE_ID = /^20\d{12}$/;
 /**
- * Replaces every secret by `***`, also as JSON, Node's own printing, a URL, a form, HTML or base64 have it, and what
- * a cut at either end of the text left of one. The runner masks its log; the summary and the annotations are ours to
- * mask.
- * @param words returned as they are where they are the whole text: statuses, phases, hosts, the app's name
+ * Replaces every secret by `***`: as it is, as JSON, Node's printing, a URL, a form, HTML and base64 encode it, and the
+ * rest of a secret that was cut at either end of the text. The runner masks its log only: the summary and the annotations
+ * are masked here.
+ * @param words statuses, phases, hosts, the app's name: a text that is one of them is returned as it is
  */
 function redactor(secrets, words = []) {
     const forms = [...new Set(secrets.flatMap(redactor_formsOf))].sort((a, b) => b.length - a.length);
@@ -64827,7 +64825,7 @@ function redactor(secrets, words = []) {
     return (text) => ours.has(text) || redactor_RELEASE_ID.test(text) ? text : withoutCutEnds(text.replace(anywhere, '***'), forms);
 }
 function redactor_formsOf(secret) {
-    // Half a surrogate pair is a character that no encoding has.
+    // No encoding has half a surrogate pair.
     const whole = Buffer.from(secret).toString();
     const forms = [
         secret,
@@ -64843,7 +64841,7 @@ function redactor_formsOf(secret) {
     ];
     return forms.filter((form) => form !== '');
 }
-/** React's; others leave the apostrophe. */
+/** As React escapes; others leave the apostrophe. */
 const HTML = {
     '&': '&amp;',
     '<': '&lt;',
@@ -64852,8 +64850,8 @@ const HTML = {
     "'": '&#x27;',
 };
 /**
- * Within something longer, such as the `user:password` of a request, base64 shows a text in one of three ways,
- * whose first and last characters depend on what stands around it.
+ * Within a longer text, such as the `user:password` of a request, base64 encodes a secret in one of three ways. The first
+ * and the last character depend on the text around the secret.
  */
 function base64FormsOf(text) {
     const alone = Buffer.from(text).toString('base64').replace(/=+$/, '');
@@ -64866,7 +64864,7 @@ function base64FormsOf(text) {
 function literally(text) {
     return text.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');
 }
-/** A form's end at the text's beginning, and its beginning at the text's end. */
+/** Replaces the end of a form at the text's beginning, and the beginning of a form at the text's end. */
 function withoutCutEnds(text, forms) {
     let shown = text;
     for (const form of forms) {
@@ -64886,7 +64884,7 @@ function withoutCutEnds(text, forms) {
     }
     return shown;
 }
-/** Where `part` stands in `text` and ends at `end` or before: the last such place, or -1. */
+/** Returns the last place of `part` in `text` that ends at `end` or before, or -1. */
 function lastBefore(text, part, end) {
     return end < part.length ? -1 : text.lastIndexOf(part, end - part.length);
 }
@@ -64950,7 +64948,7 @@ function state_saveState(log, name, value, consequence) {
 
 /** In characters. */
 const LONGEST_DEBUG = 4000;
-/** With the blanks around them. Begins where a run of blanks does: from each of its characters, it would take quadratic time. */
+/** With the blanks around them. Only the first blank of a run may begin a match: any blank would take quadratic time. */
 const LINE_BREAKS = /(?<!\s)\s*\n\s*/g;
 function createJobLog() {
     const secrets = [];
@@ -64998,7 +64996,7 @@ function createJobLog() {
         },
     };
 }
-/** A runner takes `::` for a command after any white space of .NET's, and the older `##[` anywhere (actions/runner). */
+/** A runner reads `::` after any white space of .NET as a command, and `##[` anywhere in a line (actions/runner). */
 function log_withoutCommands(line) {
     return line.replace(/^[\s\u0085]*(?=::)/, '| ').replaceAll('##[', '## [');
 }
@@ -65124,7 +65122,7 @@ function storyOf({ inputs: { command } }, project) {
  */
 async function post() {
     const activation = rememberedActivation();
-    // Without one, main ended before it had a plan, and said why.
+    // Without an activation, main ended before it had a plan, and reported why.
     if (isFinished() || activation === undefined)
         return;
     process.exitCode = 1;

@@ -67,7 +67,7 @@ function storyOf({ inputs: { command } }: Plan, project: Project | undefined): S
  */
 export async function post(): Promise<void> {
   const activation = rememberedActivation()
-  // Without one, main ended before it had a plan, and said why.
+  // Without an activation, main ended before it had a plan, and reported why.
   if (isFinished() || activation === undefined) return
   process.exitCode = 1
   const begun = performance.now()

@@ -1,6 +1,6 @@
 /**
- * What our own texts put in backticks. A message may quote a server, an app or a committer, so backticks alone prove nothing:
- * only a span that is listed here is shown as code. A test compares the lists with the texts in `src`.
+ * The names and commands that our own texts put in backticks. A message may quote a server, an app or a committer, so that
+ * backticks alone prove nothing: only these are shown as code. A test compares them with the texts in `src`.
  */
 
 /** Names that may be followed by a value: `app-port: 3001`. */
@@ -17,12 +17,11 @@ const WORDS =
   'app|pages|current|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
   'supportedArchitectures|NODE_OPTIONS|GITHUB_OUTPUT|<path>/shared/…'
 
-/** What a command begins with. */
+/** The first words of commands. */
 const PROGRAMS =
   'PATH="[\\w./~-]+:\\$PATH" npm|~/\\.local/share/fnm/fnm|bun|chmod|chown|curl|kill|ls|next|npm|npx|pm2|pnpm|rm|ss|ssh|' +
   'ssh-keygen|ssh-keyscan|sudo|yarn'
 
-/** One alternative may not take a part of another's backticks: no character of a span is one. */
 export const CODE_SPAN = new RegExp(
   `\`((?:${NAMES})(?:: ?[\\w.:/@~-]{1,100})?|${WORDS}|(?:${PROGRAMS})(?: [\\w.:/@~<>*"'|=+,$ -]{1,200})?)\``,
   'g',

@@ -14,11 +14,11 @@ import { asSentence, visible } from './text.ts'
 /** In characters. */
 const LONGEST_DEBUG = 4000
 
-/** With the blanks around them. Begins where a run of blanks does: from each of its characters, it would take quadratic time. */
+/** With the blanks around them. Only the first blank of a run may begin a match: any blank would take quadratic time. */
 const LINE_BREAKS = /(?<!\s)\s*\n\s*/g
 
 export interface JobLog extends Log {
-  /** Has the runner and this log mask the secrets. @param words that are shown also where a secret is the same text */
+  /** Masks the secrets in the runner's log, in this log and in reports. @param words never masked where they stand alone */
   maskAll(secrets: readonly string[], words: readonly string[]): void
   /** Returns a copy of `data` that may be shown: no string in it has a secret. */
   redact<T>(data: T): T
@@ -74,7 +74,7 @@ export function createJobLog(): JobLog {
   }
 }
 
-/** A runner takes `::` for a command after any white space of .NET's, and the older `##[` anywhere (actions/runner). */
+/** A runner reads `::` after any white space of .NET as a command, and `##[` anywhere in a line (actions/runner). */
 function withoutCommands(line: string): string {
   return line.replace(/^[\s\u0085]*(?=::)/, '| ').replaceAll('##[', '## [')
 }

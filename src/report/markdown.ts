@@ -22,7 +22,6 @@ export function escape(text: string): string {
 /** Renders a message or a remedy as one paragraph. The names and commands in our own backticks become code. */
 export function prose(text: string): string {
   const parts = lineOf(text).split(CODE_SPAN)
-  // A line must not begin with a part's mark, but a part may begin with `- ` after code.
   return parts.map((part, index) => (index % 2 === 1 ? codeOf(part) : escapeLine(part, index === 0))).join('')
 }
 
@@ -36,7 +35,7 @@ function escapeLine(line: string, begins = true): string {
   return begins ? escaped.replace(/^[#>+\-=]|^\d+(?=[.)](?: |$))/, entities) : escaped
 }
 
-/** In HTML where Markdown's code would show the entities themselves. */
+/** In Markdown's own code, entities would be shown as they are: HTML decodes them. */
 function codeOf(text: string): string {
   return /[&<>|$*"]/.test(text) ? `<code>${text.replace(/[&<>|$*"]/g, entities)}</code>` : `\`${text}\``
 }

@@ -2,8 +2,8 @@
 import { stripVTControlCharacters } from 'node:util'
 
 /**
- * Text without colours, and with a sign in the place of every control character, and of those that turn the
- * direction of writing: they would hide, overwrite or reorder what people read. Line breaks and tabs stay.
+ * Removes colours, and replaces control characters and those that turn the direction of writing: they would hide,
+ * overwrite or reorder what people read. Line breaks and tabs stay.
  */
 export function visible(text: string): string {
   return stripVTControlCharacters(text)

@@ -28,7 +28,7 @@ export function timeline(rows: readonly Row[]): string {
   ].join('\n')
 }
 
-/** Few enough that their labels fit beside each other on a phone. */
+/** The labels must fit beside each other on a phone. */
 function tick(total: number): string {
   const seconds = total / 1000 / 4
   const step = [5, 15, 30].find((length) => seconds <= length)
@@ -42,12 +42,12 @@ function bar({ phase, state, startedAt, durationMs }: Row, begun: number): strin
   return `    ${phase} ${time} :${failed}${clock(from)}, ${clock(from + Math.max(1, durationMs))}`
 }
 
-/** A day without a change to summer time: Mermaid takes times for the reader's own. */
+/** On a day without a change to summer time: Mermaid reads times in the reader's zone. */
 function clock(ms: number): string {
   return new Date(Date.UTC(2000, 0, 1) + ms).toISOString().replace('T', ' ').replace('Z', '')
 }
 
-/** A host's name without anything that Mermaid could take for its own. */
+/** Removes everything from a host's name that Mermaid could read as syntax. */
 function safe(host: string): string {
   return (
     host
