@@ -62427,7 +62427,7 @@ const code_spans_NAMES = 'app-host|app-name|app-port|batch|bin-path|build-comman
     'post-activate|pre-activate|proxy-fingerprint|proxy-host|proxy-key|proxy-passphrase|proxy-password|proxy-port|' +
     'proxy-username|release|runs-on|shared-dirs|shared-files|submodules|username|working-directory';
 /** Names that stand alone. */
-const WORDS = 'app|pages|current|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
+const WORDS = 'app|pages|current|Intl|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
     'supportedArchitectures|NODE_OPTIONS|GITHUB_OUTPUT|<path>/shared/…';
 /** The first words of commands. */
 const PROGRAMS = 'PATH="[\\w./~-]+:\\$PATH" npm|~/\\.local/share/fnm/fnm|bun|chmod|chown|curl|kill|ls|next|npm|npx|pm2|pnpm|rm|ss|ssh|' +

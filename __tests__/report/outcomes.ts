@@ -100,6 +100,7 @@ export function fullReport(): Report {
     live: before,
     previous: before,
     rollsBackTo: before,
+    notFound: 'ENOENT: a missing file',
     failure: { code: 'locked', message: 'It is locked', remedy: 'Wait.', evidence: 'its holder' },
     workers: [workerState()],
   }

@@ -14,7 +14,7 @@ const NAMES =
 
 /** Names that stand alone. */
 const WORDS =
-  'app|pages|current|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
+  'app|pages|current|Intl|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
   'supportedArchitectures|NODE_OPTIONS|GITHUB_OUTPUT|<path>/shared/…'
 
 /** The first words of commands. */
