@@ -112,8 +112,8 @@ const shared: Readonly<Record<string, readonly string[]>> = {
 }
 /** Imports that are gone when the program runs: types which cross a border. */
 const types: Readonly<Record<string, readonly string[]>> = {
+  inputs: ['protocol/messages.ts', 'ssh/connection.ts'],
   transfer: ['next/layers.ts'],
-  hosts: ['inputs/index.ts'],
   phases: ['inputs/index.ts', 'agent-client/agent-session.ts'],
   commands: ['agent-client/programs.ts', 'next/project.ts'],
   report: ['inputs/index.ts'],

@@ -1828,11 +1828,21 @@ async function mendPidFile(home, daemon) {
     await writeFileAtomic((0,external_node_path_namespaceObject.join)(home, 'pm2.pid'), String(daemon), 0o644).catch(() => undefined);
 }
 
+;// CONCATENATED MODULE: ./build/common/in-time.js
+/** Settles as `answer` does, or fails with what `late` says. @param timeoutMs from now on */
+function inTime(answer, timeoutMs, late) {
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(late()), timeoutMs);
+        answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/agent/pm2/client.js
 /**
  * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
  * whatever happens (5, 6, 7), reload two workers at a time, and cost a second each.
  */
+
 
 
 
@@ -1996,13 +2006,6 @@ function isStuck(what, patience, daemon) {
     return new failure_Failure('pm2-failed', message, {
         remedy: 'See whether `pm2 list` answers on the server. If it does not, end that process with `kill -9`, which stops all ' +
             'apps of this user, start them again with `pm2 resurrect`, and deploy again.',
-    });
-}
-/** Settles as `answer` does, or fails with what `late` says. */
-function inTime(answer, timeoutMs, late) {
-    return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(late()), timeoutMs);
-        answer.then(resolve, reject).finally(() => clearTimeout(timer));
     });
 }
 /** Settles as `answer` does, or fails once `lives` says no: a dead daemon's answer never comes. */
@@ -3367,6 +3370,7 @@ function addressed({ origin }) {
     const { scheme, host } = origin;
     return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
 }
+/** Whether an HTTP answer is healthy. */
 function judge(check, status, body) {
     const excerpt = body.slice(0, EXCERPT);
     const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);

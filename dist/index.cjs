@@ -55368,112 +55368,6 @@ function getIDToken(aud) {
  */
 
 //# sourceMappingURL=core.js.map
-;// CONCATENATED MODULE: ./build/common/failure.js
-/**
- * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
- * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
- *
- * Every code has its paragraph in docs/errors.md.
- */
-class failure_Failure extends Error {
-    code;
-    remedy;
-    evidence;
-    /**
-     * @param code stable, kebab-case, named in docs/errors.md
-     * @param message one sentence: what failed, and on what
-     */
-    constructor(code, message, options = {}) {
-        super(message, { cause: options.cause });
-        this.name = 'Failure';
-        this.code = code;
-        this.remedy = options.remedy;
-        this.evidence = options.evidence;
-    }
-    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
-    static from(error, code = 'internal') {
-        if (error instanceof failure_Failure)
-            return error;
-        const message = error instanceof Error ? error.message : String(error);
-        return new failure_Failure(code, message, {
-            cause: error,
-            evidence: error instanceof Error ? error.stack : undefined,
-        });
-    }
-    /** A failure that came over the wire, as the error that it was on the other side. */
-    static revive({ code, message, remedy, evidence }) {
-        return new failure_Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
-    }
-    /** The same failure, with more said about it. */
-    reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
-        const { code } = this;
-        return new failure_Failure(code, message, { remedy, evidence, cause: this.cause });
-    }
-    toRecord() {
-        const { code, message, remedy = null, evidence = null } = this;
-        return { code, message, remedy, evidence };
-    }
-}
-
-;// CONCATENATED MODULE: ./build/inputs/unusable.js
-/**
- * Thrown by the value parsers: the text cannot be used. It does not know which input the text came from; the
- * reader adds that, and what was given.
- */
-class Unusable extends Error {
-    /** False when the text may hold a secret, and must not be shown. */
-    showable;
-    /** @param expected what is accepted, as it continues "expected …" */
-    constructor(expected, showable = true) {
-        super(expected);
-        this.name = 'Unusable';
-        this.showable = showable;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/inputs/app-name.js
-
-
-/** PM2 7.0.4 takes a name with one of these in it for an ecosystem file (`Common.isConfigFile`). */
-const ecosystemFile = /\.(?:json|ya?ml|config\.[cm]?js)/;
-/**
- * PM2's name for an app, from `app-name` or from the `name` in package.json: `@acme/web` gives `web`, since
- * PM2's name is also the folder's (`apps/<name>`) and part of the names of log files, where a slash would
- * make a folder. Refused is also what PM2's commands read as something other than a name: `all`, a number
- * (an id) and an ecosystem file.
- */
-function appName(text) {
-    const name = /^@[a-z0-9_.~-]+\/(.+)$/i.exec(text)?.[1] ?? text;
-    const named = /^[a-z0-9_~][a-z0-9_.~-]*$/i.test(name) && name.length <= 100;
-    if (!named || name === 'all' || !Number.isNaN(Number(name)) || ecosystemFile.test(name)) {
-        throw new Unusable('a name such as web or @acme/web: letters, digits, - _ . and ~, at most 100, ' +
-            'not "all", a number or the name of a configuration file');
-    }
-    return name;
-}
-/**
- * The app's name where `app-name` is not given.
- *
- * @param packageName `name` in the app's package.json
- * @throws Failure `missing-input` when there is none, or none that PM2 could use
- */
-function appNameFromPackage(packageName) {
-    const remedy = 'Set `app-name`.';
-    if (packageName === undefined || packageName === '') {
-        throw new failure_Failure('missing-input', 'Input `app-name` is required: package.json has no name', { remedy });
-    }
-    try {
-        return appName(packageName);
-    }
-    catch (error) {
-        if (!(error instanceof Unusable))
-            throw error;
-        const given = JSON.stringify(packageName);
-        const message = `Input \`app-name\` is required: the name in package.json is ${given}, expected ${error.message}`;
-        throw new failure_Failure('missing-input', message, { remedy });
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/inputs/dotenv.js
 const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=/;
 const blankOrComment = /^\s*(?:#.*)?$/;
@@ -55500,7 +55394,7 @@ function parseDotenv(text) {
             continue;
         const [head, key] = assignment.exec(line) ?? [];
         if (head === undefined || key === undefined) {
-            problems.push({ line: index + 1, expected: 'KEY=value, the key of letters, digits and underscores' });
+            problems.push({ line: index + 1, expected: 'KEY=value, with a key of letters, digits and underscores' });
             continue;
         }
         const rest = line.slice(head.length);
@@ -55511,14 +55405,17 @@ function parseDotenv(text) {
         quoted.lastIndex = start + head.length;
         const [literal, double, single] = quoted.exec(whole) ?? [];
         if (literal === undefined) {
-            problems.push({ line: index + 1, expected: 'a closing quote' });
+            problems.push({ line: index + 1, expected: 'a value with a closing quote' });
             continue;
         }
         const end = start + head.length + literal.length;
         const lineEnd = whole.indexOf('\n', end);
         const after = whole.slice(end, lineEnd < 0 ? undefined : lineEnd);
         if (!blankOrComment.test(after)) {
-            problems.push({ line: index + 1, expected: 'nothing but a comment after the closing quote' });
+            problems.push({
+                line: index + 1,
+                expected: 'a value with nothing but a comment after the closing quote',
+            });
             continue;
         }
         assignments.push(double === undefined
@@ -55538,36 +55435,24 @@ function dotenv_unescape(text) {
     return text.replaceAll(/\\(.)/gs, (sequence, character) => escapes[character] ?? sequence);
 }
 
-;// CONCATENATED MODULE: ./build/inputs/node-options.js
-
-/**
- * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
- * (seen with PM2 7.0.4).
- */
-const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main']);
-/** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */
-function nodeOptions(text) {
-    const words = split(text);
-    if (!words[0]?.startsWith('-'))
-        throw new Unusable('flags of node such as --max-old-space-size=512');
-    // Node reads an underscore in a flag's name as a hyphen.
-    const flags = words.map((word) => word.replace(/=.*/s, '').replaceAll('_', '-'));
-    const flag = flags.find((name) => refused.has(name));
-    if (flag !== undefined) {
-        throw new Unusable(`flags without ${flag}: it makes a running worker read the files of the next release`);
-    }
-    return words;
-}
-function split(text) {
-    const word = /(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+/gs;
-    const rest = text.replaceAll(word, '');
-    if (rest.trim() !== '')
-        throw new Unusable('flags of node with every quote closed');
-    return [...text.matchAll(word)].map(([match]) => match.replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'/gs, (_, double, single) => double === undefined ? (single ?? '') : double.replaceAll(/\\(["\\])/g, '$1')));
-}
-
 ;// CONCATENATED MODULE: external "node:path"
 const external_node_path_namespaceObject = require("node:path");
+;// CONCATENATED MODULE: ./build/inputs/unusable.js
+/**
+ * Thrown by the value parsers: the text cannot be used. It does not know which input the text came from; the
+ * reader adds that, and what was given.
+ */
+class Unusable extends Error {
+    /** False when the text may hold a secret, and must not be shown. */
+    showable;
+    /** @param expected what is accepted, as it continues "must be …" */
+    constructor(expected, showable = true) {
+        super(expected);
+        this.name = 'Unusable';
+        this.showable = showable;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/inputs/paths.js
 /** Parsers of paths. All are POSIX paths, of the server or inside the repository, and come back normalized. */
 
@@ -55586,7 +55471,7 @@ function normalize(text) {
 function appPath(text) {
     // Nothing expands it: the app would live in a folder of that very name.
     if (/^\$(?:\w+|\{\w+\})(?:\/|$)/.test(text)) {
-        throw new Unusable('a path without variables: ~/apps/web or apps/web (below the home) say what $HOME/apps/web does');
+        throw new Unusable('a path without variables, such as ~/apps/web or apps/web (below the home)');
     }
     const path = normalize(text.replace(/^~\/+/, './'));
     if (path === undefined || path === '/' || path === '.' || path.startsWith('~')) {
@@ -55603,15 +55488,13 @@ function binPath(text) {
     return path;
 }
 /** A folder inside the repository, relative to its root: `.` for that. `${{ github.workspace }}/…` is absolute. */
-function repositoryPath(workspace) {
-    return (text) => {
-        const given = normalize(text);
-        const path = given?.startsWith('/') ? external_node_path_namespaceObject.posix.relative(workspace, given) || '.' : given;
-        if (path === undefined || path.split('/')[0] === '..' || path.startsWith('~')) {
-            throw new Unusable(`a folder inside the repository such as apps/web, relative to its root or absolute below ${workspace}, without ..`);
-        }
-        return path;
-    };
+function repositoryPath(text, workspace) {
+    const given = normalize(text);
+    const path = given?.startsWith('/') ? external_node_path_namespaceObject.posix.relative(workspace, given) || '.' : given;
+    if (path === undefined || path.split('/')[0] === '..' || path.startsWith('~')) {
+        throw new Unusable(`a folder inside the repository such as apps/web, relative to its root or absolute below ${workspace}, without ..`);
+    }
+    return path;
 }
 /** Sharing one of these would run one release's code in another. */
 const code = ['.gapless', '.next', 'node_modules'];
@@ -55619,11 +55502,11 @@ const code = ['.gapless', '.next', 'node_modules'];
 function sharedPath(text) {
     const path = normalize(text);
     if (path === undefined || path === '.' || path.startsWith('/') || path.startsWith('~')) {
-        throw new Unusable('a path inside the folder of the app such as public/uploads, one per line, without ..');
+        throw new Unusable('paths inside the folder of the app such as public/uploads, one per line, without ..');
     }
     const segments = path.split('/');
     if (segments.includes('.gapless') || code.includes(segments.at(-1) ?? '')) {
-        throw new Unusable(`a path of data: ${code.join(', ')} belong to each release`);
+        throw new Unusable(`a path of data, as ${code.join(', ')} belong to each release`);
     }
     return path;
 }
@@ -55708,9 +55591,10 @@ function integer(atLeast, atMost) {
 }
 const values_port = integer(1, 65535);
 const maxInstances = 256;
+/** @returns 0 for `max`, as the protocol has it */
 function instances(text) {
     if (text === 'max')
-        return text;
+        return 0;
     try {
         return integer(1, maxInstances)(text);
     }
@@ -55802,68 +55686,63 @@ function fingerprint(text) {
 /** `known_hosts` text with at least one entry; the entries themselves are read when the host is checked. */
 function knownHosts(text) {
     if (!text.split('\n').some((line) => /^[^#\s]\S*\s+\S+/.test(line.trim()))) {
-        throw new Unusable('known_hosts lines such as: example.com ssh-ed25519 AAAA…');
+        throw new Unusable('known_hosts lines such as `example.com ssh-ed25519 AAAA…`');
     }
     return text;
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/app.js
-/** The inputs that say how the app runs and what counts as healthy. */
 
 
 
-
-const lines = /\n/;
-function readApp(reader) {
-    const sharedDirs = reader.list('shared-dirs', sharedPath, lines);
-    const sharedFiles = reader.list('shared-files', sharedPath, lines);
-    const [outer, inner] = overlap([...sharedDirs, ...sharedFiles]) ?? [];
-    if (outer !== undefined) {
-        const name = sharedFiles.includes(inner ?? '') ? 'shared-files' : 'shared-dirs';
-        reader.invalid(name, `holds "${inner}", which "${outer}" covers: expected each path once`);
-    }
-    const said = {
-        port: reader.optional('app-port', values_port) ?? null,
-        host: reader.optional('app-host', listenHost) ?? null,
-    };
+/** The runtime without what the build adds: the base path, and its own environment. */
+function runtimeFrom(values, problems) {
+    checkShared(values, problems);
     return {
-        port: said.port ?? 3000,
-        host: said.host ?? '127.0.0.1',
-        said,
-        instances: reader.value('instances', instances),
-        maxMemoryBytes: reader.optional('max-memory', memory),
-        nodeOptions: reader.optional('node-options', nodeOptions) ?? [],
-        env: readAppEnvironment(reader),
-        sharedDirs,
-        sharedFiles,
-        observeMs: reader.value('observe', duration({ atMost: 10 * minute })),
-        drainTimeoutMs: reader.value('drain-timeout', duration({ atMost: hour })),
+        host: values['app-host'] ?? '127.0.0.1',
+        port: values['app-port'] ?? 3000,
+        instances: values.instances,
+        maxMemoryBytes: values['max-memory'],
+        nodeOptions: values['node-options'] ?? [],
+        env: appEnvironment(values.env ?? '', problems),
+        health: healthCheck(values),
+        observeMs: values.observe,
+        drainTimeoutMs: values['drain-timeout'],
+        sharedDirs: values['shared-dirs'],
+        sharedFiles: values['shared-files'],
     };
+}
+function checkShared(values, problems) {
+    const files = values['shared-files'];
+    const [outer, inner] = overlap([...values['shared-dirs'], ...files]) ?? [];
+    if (outer === undefined || inner === undefined)
+        return;
+    const name = files.includes(inner) ? 'shared-files' : 'shared-dirs';
+    problems.invalid(name, `must name each path once, but "${inner}" is covered by "${outer}"`);
 }
 /** An input of its own sets it, and everything else relies on its value. */
 const reserved = { PORT: 'app-port' };
-function readAppEnvironment(reader) {
-    const { values, problems } = parseDotenv(reader.verbatim('env') ?? '');
-    for (const problem of problems) {
-        reader.invalid('env', `cannot be read at line ${problem.line}: expected ${problem.expected}`);
+function appEnvironment(text, problems) {
+    const dotenv = parseDotenv(text);
+    for (const { line, expected } of dotenv.problems) {
+        problems.invalid('env', `cannot be read: line ${line} must be ${expected}`);
     }
     for (const [key, input] of Object.entries(reserved)) {
-        if (Object.hasOwn(values, key))
-            reader.invalid('env', `sets ${key}: expected in \`${input}\` instead`);
+        if (Object.hasOwn(dotenv.values, key))
+            problems.invalid('env', `must not set ${key}: set \`${input}\` instead`);
     }
-    return values;
+    return dotenv.values;
 }
-function readHealthCheck(reader) {
-    const url = reader.optional('health-check-url', httpUrl);
-    const origin = reader.optional('health-check-host', requestOrigin);
+function healthCheck(values) {
+    const url = values['health-check-url'];
+    const publicOrigin = url === null ? null : requestOrigin(new URL(url).origin);
     return {
-        path: reader.value('health-check-path', requestPath),
-        status: reader.value('health-check-status', statusRanges),
-        body: reader.text('health-check-body'),
-        timeoutMs: reader.value('health-check-timeout', duration({ atLeast: 1, atMost: hour })),
-        intervalMs: reader.value('health-check-interval', duration({ atLeast: 10, atMost: 10 * minute })),
-        url,
-        origin: origin ?? (url === undefined ? undefined : requestOrigin(new URL(url).origin)),
+        path: values['health-check-path'],
+        status: values['health-check-status'],
+        body: values['health-check-body'],
+        timeoutMs: values['health-check-timeout'],
+        intervalMs: values['health-check-interval'],
+        origin: values['health-check-host'] ?? publicOrigin,
     };
 }
 
@@ -55946,134 +55825,292 @@ function adviceFor({ value }) {
         : `To mean the same to both, write its value in ${same[0]}.`;
 }
 
-;// CONCATENATED MODULE: ./build/inputs/defaults.js
+;// CONCATENATED MODULE: ./build/common/failure.js
 /**
- * Every input and its default, as action.yml states them (a test keeps the two equal): a runner fills in
- * action.yml's defaults by itself, a local run or a test does not.
+ * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
+ * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
  *
- * `proxy-port` has its default (22) in the code alone: with one in action.yml it would always look given, and
- * a proxy input without `proxy-host` could not be told from a forgotten one. So have `app-port` (3000) and `app-host`
- * (127.0.0.1): an app moves to another address only where the workflow says so.
+ * Every code has its paragraph in docs/errors.md.
  */
-const defaults = {
-    command: 'deploy',
-    release: undefined,
-    'dry-run': 'false',
-    host: undefined,
-    port: '22',
-    username: undefined,
-    key: undefined,
-    passphrase: undefined,
-    password: undefined,
-    'known-hosts': undefined,
-    fingerprint: undefined,
-    'proxy-host': undefined,
-    'proxy-port': undefined,
-    'proxy-username': undefined,
-    'proxy-key': undefined,
-    'proxy-passphrase': undefined,
-    'proxy-password': undefined,
-    'proxy-fingerprint': undefined,
-    'connect-timeout': '30s',
-    path: undefined,
-    'app-name': undefined,
-    'bin-path': undefined,
-    'working-directory': '.',
-    'install-command': undefined,
-    'build-command': undefined,
-    'app-port': undefined,
-    'app-host': undefined,
-    instances: '2',
-    'max-memory': undefined,
-    'node-options': undefined,
-    env: undefined,
-    'shared-dirs': undefined,
-    'shared-files': undefined,
-    'health-check-path': '/',
-    'health-check-status': '200-399',
-    'health-check-body': undefined,
-    'health-check-timeout': '60s',
-    'health-check-interval': '1s',
-    'health-check-url': undefined,
-    'health-check-host': undefined,
-    'candidate-check': 'true',
-    observe: '5s',
-    'drain-timeout': '30s',
-    'pre-activate': undefined,
-    'post-activate': undefined,
-    'lock-timeout': '10m',
-    'keep-releases': '5',
-    batch: '1',
-    'max-parallel': '10',
+class failure_Failure extends Error {
+    code;
+    remedy;
+    evidence;
+    /**
+     * @param code stable, kebab-case, named in docs/errors.md
+     * @param message one sentence: what failed, and on what
+     */
+    constructor(code, message, options = {}) {
+        super(message, { cause: options.cause });
+        this.name = 'Failure';
+        this.code = code;
+        this.remedy = options.remedy;
+        this.evidence = options.evidence;
+    }
+    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
+    static from(error, code = 'internal') {
+        if (error instanceof failure_Failure)
+            return error;
+        const message = error instanceof Error ? error.message : String(error);
+        return new failure_Failure(code, message, {
+            cause: error,
+            evidence: error instanceof Error ? error.stack : undefined,
+        });
+    }
+    /** A failure that came over the wire, as the error that it was on the other side. */
+    static revive({ code, message, remedy, evidence }) {
+        return new failure_Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+    }
+    /** The same failure, with more said about it. */
+    reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
+        const { code } = this;
+        return new failure_Failure(code, message, { remedy, evidence, cause: this.cause });
+    }
+    toRecord() {
+        const { code, message, remedy = null, evidence = null } = this;
+        return { code, message, remedy, evidence };
+    }
+}
+
+;// CONCATENATED MODULE: ./build/inputs/app-name.js
+
+
+/** PM2 7.0.4 takes a name with one of these in it for an ecosystem file (`Common.isConfigFile`). */
+const ecosystemFile = /\.(?:json|ya?ml|config\.[cm]?js)/;
+/**
+ * PM2's name for an app, from `app-name` or from the `name` in package.json: `@acme/web` gives `web`, since
+ * PM2's name is also the folder's (`apps/<name>`) and part of the names of log files, where a slash would
+ * make a folder. Refused is also what PM2's commands read as something other than a name: `all`, a number
+ * (an id) and an ecosystem file.
+ */
+function appName(text) {
+    const name = /^@[a-z0-9_.~-]+\/(.+)$/i.exec(text)?.[1] ?? text;
+    const named = /^[a-z0-9_~][a-z0-9_.~-]*$/i.test(name) && name.length <= 100;
+    if (!named || name === 'all' || !Number.isNaN(Number(name)) || ecosystemFile.test(name)) {
+        throw new Unusable('a name such as web or @acme/web, of at most 100 letters, digits, - _ . and ~, ' +
+            'and not "all", a number or the name of a configuration file');
+    }
+    return name;
+}
+/**
+ * The app's name where `app-name` is not given.
+ *
+ * @param packageName `name` in the app's package.json
+ * @throws Failure `missing-input` when there is none, or none that PM2 could use
+ */
+function appNameFromPackage(packageName) {
+    const remedy = 'Set `app-name` to the name that the app should have in PM2.';
+    if (packageName === undefined || packageName === '') {
+        throw new failure_Failure('missing-input', 'Input `app-name` is required, because package.json has no name.', {
+            remedy,
+        });
+    }
+    try {
+        return appName(packageName);
+    }
+    catch (error) {
+        if (!(error instanceof Unusable))
+            throw error;
+        const given = JSON.stringify(packageName);
+        const message = `Input \`app-name\` is required, because the name in package.json is ${given} and must be ${error.message}.`;
+        throw new failure_Failure('missing-input', message, { remedy });
+    }
+}
+
+;// CONCATENATED MODULE: ./build/inputs/hosts.js
+
+
+
+/** Reads `[user@]host[:port]`, an IPv6 address in brackets. */
+function hostEntry(text) {
+    // The last @ counts: a user name of a directory service may hold one.
+    const at = text.lastIndexOf('@');
+    const username = at < 0 ? null : text.slice(0, at);
+    const showable = username === null || !username.includes(':');
+    const unusable = () => new Unusable('[user@]host[:port] without a password, with an IPv6 address in brackets', showable);
+    const [, bracketed, named, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text.slice(at + 1)) ?? [];
+    const host = bracketed ?? named;
+    const valid = bracketed === undefined ? named !== undefined && isHostName(named) : (0,external_node_net_.isIPv6)(bracketed);
+    if (host === undefined || !valid || username === '' || !showable)
+        throw unusable();
+    try {
+        return {
+            host,
+            port: port === undefined ? null : values_port(port),
+            username: username === null ? null : userName(username),
+        };
+    }
+    catch {
+        throw unusable();
+    }
+}
+
+;// CONCATENATED MODULE: ./build/inputs/node-options.js
+
+/**
+ * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
+ * (seen with PM2 7.0.4).
+ */
+const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main']);
+/** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */
+function nodeOptions(text) {
+    const words = split(text);
+    if (!words[0]?.startsWith('-'))
+        throw new Unusable('Node flags such as --max-old-space-size=512');
+    // Node reads an underscore in a flag's name as a hyphen.
+    const flags = words.map((word) => word.replace(/=.*/s, '').replaceAll('_', '-'));
+    const flag = flags.find((name) => refused.has(name));
+    if (flag !== undefined) {
+        throw new Unusable(`flags without ${flag}, which makes a running worker read the files of the next release`);
+    }
+    return words;
+}
+function split(text) {
+    const word = /(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+/gs;
+    const rest = text.replaceAll(word, '');
+    if (rest.trim() !== '')
+        throw new Unusable('Node flags with every quote closed');
+    return [...text.matchAll(word)].map(([match]) => match.replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'/gs, (_, double, single) => double === undefined ? (single ?? '') : double.replaceAll(/\\(["\\])/g, '$1')));
+}
+
+;// CONCATENATED MODULE: ./build/inputs/row.js
+/** One input: its default, and how its text becomes a value. */
+function withDefault(text, parse) {
+    return {
+        default: text,
+        isSecret: false,
+        // After a problem it is the default, only so that reading can go on.
+        read: (given) => {
+            const value = given.text === null ? null : given.parsed(given.text, parse);
+            return value ?? given.parsed(text, parse);
+        },
+    };
+}
+/** Null when it is not given. */
+function optional(parse) {
+    return plain(({ text, parsed }) => (text === null ? null : parsed(text, parse)));
+}
+/** The items between what `separator` matches; at least one when anything is given. */
+function list(separator, parse) {
+    return plain(({ text, parsed }) => {
+        const items = (text ?? '').split(separator).flatMap((item) => item.trim() || []);
+        // A separator alone is no item either.
+        if (items.length === 0 && text !== null)
+            parsed(text, parse);
+        return items.flatMap((item) => parsed(item, parse, 'contains') ?? []);
+    });
+}
+/** Text of any kind, such as a command. */
+const row_text = plain((given) => given.text);
+/** A private key: its own parser repairs what is wrong with it. */
+const privateKey = { ...plain(({ verbatim }) => verbatim), isSecret: true };
+const row_password = { ...plain(({ secret }) => secret), isSecret: true };
+function plain(read) {
+    return { default: null, isSecret: false, read };
+}
+
+;// CONCATENATED MODULE: ./build/inputs/table.js
+
+
+
+
+
+
+const lines = /\n/;
+const linesOrCommas = /[\n,]/;
+const linesOrColons = /[\n:]/;
+/**
+ * Every input: a new one is a row here, its description in action.yml, and its use. Durations are in milliseconds.
+ *
+ * The defaults are action.yml's, which a runner fills in by itself and a local run does not. `proxy-port`, `app-port`
+ * and `app-host` have theirs where they are used: with one in action.yml they would always look given.
+ */
+const table = {
+    command: withDefault('deploy', oneOf('deploy', 'rollback', 'status')),
+    /** The release to roll back to. */
+    release: optional(releaseId),
+    'dry-run': withDefault('false', values_boolean),
+    host: list(linesOrCommas, hostEntry),
+    port: withDefault('22', values_port),
+    username: optional(userName),
+    key: privateKey,
+    passphrase: row_password,
+    password: row_password,
+    'known-hosts': optional(knownHosts),
+    fingerprint: list(linesOrCommas, fingerprint),
+    'proxy-host': optional(hostEntry),
+    'proxy-port': optional(values_port),
+    'proxy-username': optional(userName),
+    'proxy-key': privateKey,
+    'proxy-passphrase': row_password,
+    'proxy-password': row_password,
+    'proxy-fingerprint': list(linesOrCommas, fingerprint),
+    'connect-timeout': withDefault('30s', duration({ atLeast: 1, atMost: 10 * minute })),
+    /** Absolute, or relative to the user's home. */
+    path: optional(appPath),
+    'app-name': optional(appName),
+    /** Absolute, or beginning with `~/`, as only the server knows the home. */
+    'bin-path': list(linesOrColons, binPath),
+    /** Relative to the workspace. */
+    'working-directory': withDefault('.', repositoryPath),
+    /** `none` skips the step. */
+    'install-command': row_text,
+    'build-command': row_text,
+    'app-port': optional(values_port),
+    'app-host': optional(listenHost),
+    /** 0 stands for one per CPU core. */
+    instances: withDefault('2', instances),
+    /** Bytes. */
+    'max-memory': optional(memory),
+    'node-options': optional(nodeOptions),
+    env: row_text,
+    'shared-dirs': list(lines, sharedPath),
+    'shared-files': list(lines, sharedPath),
+    'health-check-path': withDefault('/', requestPath),
+    'health-check-status': withDefault('200-399', statusRanges),
+    'health-check-body': row_text,
+    'health-check-timeout': withDefault('60s', duration({ atLeast: 1, atMost: hour })),
+    'health-check-interval': withDefault('1s', duration({ atLeast: 10, atMost: 10 * minute })),
+    /** Requested from the runner. */
+    'health-check-url': optional(httpUrl),
+    'health-check-host': optional(requestOrigin),
+    'candidate-check': withDefault('true', values_boolean),
+    observe: withDefault('5s', duration({ atMost: 10 * minute })),
+    'drain-timeout': withDefault('30s', duration({ atMost: hour })),
+    'pre-activate': row_text,
+    'post-activate': row_text,
+    /** 0: do not wait. */
+    'lock-timeout': withDefault('10m', duration({ atMost: 6 * hour })),
+    'keep-releases': withDefault('5', integer(1, 1000)),
+    /** How many hosts swap at once, after the first. */
+    batch: withDefault('1', batchSize),
+    /** How many hosts are connected to, sent to and verified at once. */
+    'max-parallel': withDefault('10', integer(1, 100)),
 };
 
 ;// CONCATENATED MODULE: ./build/inputs/reader.js
 
 
 
-const seeInputs = 'Correct the input in the workflow; the README lists what each one accepts.';
-const emptySecret = 'If it comes from a secret, check that the secret exists and is spelled alike: ' +
-    'a workflow run from a fork, or by Dependabot, gets empty secrets.';
-/** Longer values are not shown: a cut secret would escape the runner's masking. */
+const seeInputs = 'Correct the input in the workflow. The README lists what each input accepts.';
+const emptySecret = 'If the value comes from a secret, check that the secret exists and that its name is spelled correctly. ' +
+    'Workflow runs from forks and from Dependabot get empty secrets.';
+/** Longer values are not shown: the runner does not mask a part of a secret. */
 const showableLength = 100;
-/**
- * Reads inputs as a runner passes them (`INPUT_<NAME>`, hyphens kept) and collects what is wrong with them, so
- * that one run reports every mistake. An input that is blank counts as not given.
- */
-class InputReader {
-    #env;
+/** What is wrong with the inputs, collected so that one run reports every mistake. */
+class Problems {
     /** By message: several inputs may lead to the same. */
-    #problems = new Map();
-    constructor(env) {
-        this.#env = env;
-    }
-    /** The text as it was given, undefined when it is blank. */
-    verbatim(name) {
-        const text = this.#env[`INPUT_${name.toUpperCase()}`] ?? '';
-        return text.trim() === '' ? undefined : text;
-    }
-    /** Trimmed, its lines ended by \n alone: text from a form or from Windows has \r\n, and `sh` would run `a\r`. */
-    text(name) {
-        return this.verbatim(name)?.replaceAll('\r\n', '\n').trim();
-    }
-    /** A password or passphrase: spaces belong to it, the line end of a pasted secret does not. */
-    password(name) {
-        const text = this.#env[`INPUT_${name.toUpperCase()}`]?.replace(/^[\r\n]+|(?<![\r\n])[\r\n]+$/g, '');
-        return text === '' ? undefined : text;
-    }
-    /** The value given, or the default. After a problem it is the default, only so that reading can go on. */
-    value(name, parse) {
-        return this.optional(name, parse) ?? parse(defaults[name]);
-    }
-    optional(name, parse) {
-        const text = this.text(name);
-        return text === undefined ? undefined : this.#attempt(name, text, parse);
-    }
-    /** Items, at least one when anything is given, between what `separator` matches. */
-    list(name, parse, separator) {
-        const text = this.text(name);
-        if (text === undefined)
-            return [];
-        const items = text
-            .split(separator)
-            .map((item) => item.trim())
-            .filter((item) => item !== '');
-        if (items.length === 0)
-            this.invalid(name, `is ${show(text)}: expected a value between the separators`);
-        return items.map((item) => this.#attempt(name, item, parse)).filter((item) => item !== undefined);
-    }
-    invalid(name, what, remedy = seeInputs) {
-        this.report('invalid-input', `Input \`${name}\` ${what}`, remedy);
+    #found = new Map();
+    /** @param fault continues "Input `name` …" */
+    invalid(name, fault) {
+        this.#report('invalid-input', `Input \`${name}\` ${fault}.`, seeInputs);
     }
     missing(message, remedy) {
-        this.report('missing-input', message, remedy);
+        this.#report('missing-input', message, remedy);
     }
-    report(code, message, remedy) {
-        this.#problems.set(message, this.#problems.get(message) ?? { code, message, remedy });
-    }
-    /** @throws Failure with every problem found: its own code when all agree on it, else `invalid-input` */
-    finish() {
-        const problems = [...this.#problems.values()];
+    /** @throws Failure with every problem: its own code when all agree on it, else `invalid-input` */
+    assertNone() {
+        const problems = [...this.#found.values()];
         const [first, ...others] = problems;
         if (first === undefined)
             return;
@@ -56086,133 +56123,124 @@ class InputReader {
             throw new failure_Failure(first.code, first.message, { remedy });
         const code = others.every((other) => other.code === first.code) ? first.code : 'invalid-input';
         const lines = problems.map((problem) => `- ${problem.message}`);
-        throw new failure_Failure(code, `${lines.length} problems with the inputs:\n${lines.join('\n')}`, { remedy });
+        throw new failure_Failure(code, `${lines.length} inputs cannot be used:\n${lines.join('\n')}`, { remedy });
     }
-    #attempt(name, text, parse) {
-        try {
-            return parse(text);
-        }
-        catch (error) {
-            if (!(error instanceof Unusable))
-                throw error;
-            // A key pasted into the wrong input would otherwise be shown line by line.
-            const showable = error.showable && !/PRIVATE KEY/.test(this.text(name) ?? '');
-            const given = showable ? `is ${show(text)}` : 'is unusable (not shown, as it may hold a secret)';
-            this.invalid(name, `${given}: expected ${error.message}`);
-            return undefined;
-        }
+    #report(code, message, remedy) {
+        this.#found.set(message, this.#found.get(message) ?? { code, message, remedy });
     }
 }
-function show(text) {
-    return text.length > showableLength ? `${text.length} characters long, not shown` : JSON.stringify(text); // keeps line breaks out of the log, where a line may be a command to the runner
+/** Reads inputs as a runner passes them (`INPUT_<NAME>`, hyphens kept). A blank input counts as not given. */
+function readTable(env, workspace, problems) {
+    const names = Object.keys(table);
+    const given = new Map(names.map((name) => [name, givenFor(name, env, workspace, problems)]));
+    const values = names.map((name) => [name, table[name].read(given.get(name))]);
+    return {
+        values: Object.fromEntries(values),
+        isGiven: (name) => given.get(name)?.verbatim !== null,
+    };
+}
+function givenFor(name, env, workspace, problems) {
+    const raw = env[`INPUT_${name.toUpperCase()}`] ?? '';
+    const verbatim = raw.trim() === '' ? null : raw;
+    return {
+        verbatim,
+        text: verbatim?.replaceAll('\r\n', '\n').trim() ?? null,
+        secret: raw.replace(/^[\r\n]+|(?<![\r\n])[\r\n]+$/g, '') || null,
+        parsed(text, parse, verb = 'is') {
+            try {
+                return parse(text, workspace);
+            }
+            catch (error) {
+                if (!(error instanceof Unusable))
+                    throw error;
+                // A key pasted into the wrong input would otherwise be shown line by line.
+                const showable = error.showable && !raw.includes('PRIVATE KEY');
+                problems.invalid(name, `must be ${error.message}${showable ? shown(text, verb) : notShown}`);
+                return null;
+            }
+        },
+    };
+}
+const notShown = '; the value is not shown, because it may contain a secret';
+/** In JSON, which keeps line breaks out of the log, where a line may be a command to the runner. */
+function shown(text, verb) {
+    if (text.length > showableLength)
+        return `; the value is not shown, because it has ${text.length} characters`;
+    return `, but ${verb} ${JSON.stringify(text)}`;
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/run.js
-/** What the runner's environment tells of the workflow run. */
 function readRun(env) {
-    const repository = given(env['GITHUB_REPOSITORY']);
-    const runId = given(env['GITHUB_RUN_ID']);
-    const server = given(env['GITHUB_SERVER_URL']) ?? 'https://github.com';
+    // The runner sets a variable that it does not know to the empty text.
+    const variable = (name) => env[name] ?? '';
+    const repository = variable('GITHUB_REPOSITORY');
+    const runId = variable('GITHUB_RUN_ID');
+    const server = variable('GITHUB_SERVER_URL') || 'https://github.com';
     return {
-        workspace: given(env['GITHUB_WORKSPACE']) ?? process.cwd(),
-        repository,
-        sha: given(env['GITHUB_SHA']),
-        ref: given(env['GITHUB_REF']),
-        actor: given(env['GITHUB_ACTOR']),
-        event: given(env['GITHUB_EVENT_NAME']),
-        runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
-        workflow: given(env['GITHUB_WORKFLOW']),
-        runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),
-        runAttempt: Number(given(env['GITHUB_RUN_ATTEMPT']) ?? 1),
+        workspace: variable('GITHUB_WORKSPACE') || process.cwd(),
+        repository: repository || null,
+        run: {
+            commit: variable('GITHUB_SHA'),
+            ref: variable('GITHUB_REF'),
+            actor: variable('GITHUB_ACTOR'),
+            event: variable('GITHUB_EVENT_NAME'),
+            runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : '',
+            workflow: variable('GITHUB_WORKFLOW'),
+            runNumber: Number(variable('GITHUB_RUN_NUMBER') || 0),
+            runAttempt: Number(variable('GITHUB_RUN_ATTEMPT') || 1),
+        },
     };
-}
-/** The runner sets what it does not know to the empty text. */
-function given(text) {
-    return text === '' ? undefined : text;
-}
-
-;// CONCATENATED MODULE: ./build/inputs/hosts.js
-
-
-
-/** Reads `[user@]host[:port]`, an IPv6 address in brackets. */
-function hostEntry(text) {
-    // The last @ counts: a user name of a directory service may hold one.
-    const at = text.lastIndexOf('@');
-    const username = at < 0 ? undefined : text.slice(0, at);
-    const showable = username === undefined || !username.includes(':');
-    const unusable = () => new Unusable('[user@]host[:port], an IPv6 address in brackets, without a password', showable);
-    const [, bracketed, named, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text.slice(at + 1)) ?? [];
-    const host = bracketed ?? named;
-    const valid = bracketed === undefined ? named !== undefined && isHostName(named) : (0,external_node_net_.isIPv6)(bracketed);
-    if (host === undefined || !valid || username === '' || !showable)
-        throw unusable();
-    try {
-        return {
-            host,
-            port: port === undefined ? undefined : values_port(port),
-            username: username === undefined ? undefined : userName(username),
-        };
-    }
-    catch {
-        throw unusable();
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/server.js
-/** The inputs that say which servers, as whom, and how each is known: hosts, login, identity, jump host. */
-
-
-const linesOrCommas = /[\n,]/;
-function readHosts(reader) {
-    const entries = reader.list('host', hostEntry, linesOrCommas);
-    const defaultPort = reader.value('port', values_port);
-    const defaultUsername = reader.optional('username', userName);
-    if (reader.text('host') === undefined) {
-        reader.missing('Input `host` is required: the server to deploy to', 'Set `host`.');
-    }
-    const addresses = entries.map((entry) => address(entry, defaultPort, defaultUsername));
-    const twice = addresses.find((one, index) => addresses.slice(0, index).some((other) => same(one, other)));
-    if (twice !== undefined) {
-        reader.invalid('host', `names ${JSON.stringify(twice.host)} twice: expected each server once`);
-    }
-    const usernameUnknown = reader.text('username') === undefined;
-    if (usernameUnknown && entries.some((entry) => entry.username === undefined)) {
-        reader.missing('Input `username` is required: the SSH user, unless `host` is written as user@host', 'Set `username` to the user that runs the app.');
-    }
-    return addresses;
+/** @param agentSocket of the runner, to log in with where there is no key */
+function targetsFrom(values, agentSocket, problems) {
+    const { host: entries, username, key, passphrase, password } = values;
+    const hostKey = { knownHosts: values['known-hosts'], fingerprints: values.fingerprint };
+    const login = { key, passphrase, password, agentSocket };
+    // An empty user name has been reported as missing, and never leaves readInputs.
+    const targets = entries.map((entry) => ({
+        ...addressOf(entry, values.port, username ?? ''),
+        login,
+        hostKey,
+    }));
+    const twice = targets.find((one, index) => targets.slice(0, index).some((other) => isSame(one, other)));
+    if (twice !== undefined)
+        problems.invalid('host', `must name each server once, but names "${twice.host}" twice`);
+    return targets;
 }
-/** Whoever logs in: the app's port is there only once. */
-function same(one, other) {
-    return one.port === other.port && one.host.toLowerCase() === other.host.toLowerCase();
+/** The jump host. */
+function proxyFrom(values, [target]) {
+    const entry = values['proxy-host'];
+    if (entry === null || target === undefined)
+        return null;
+    const [key, password] = [values['proxy-key'], values['proxy-password']];
+    const own = { key, passphrase: values['proxy-passphrase'], password, agentSocket: null };
+    const fingerprints = values['proxy-fingerprint'];
+    return {
+        ...addressOf(entry, values['proxy-port'] ?? 22, values['proxy-username'] ?? target.username),
+        login: proxyLogin(own, target.login),
+        // The server's fingerprint never identifies the jump host.
+        hostKey: { knownHosts: fingerprints.length > 0 ? null : values['known-hosts'], fingerprints },
+    };
 }
-/** An empty user name has been reported as missing, and never leaves readInputs. */
-function address(entry, port, username = '') {
+function addressOf(entry, port, username) {
     return { host: entry.host, port: entry.port ?? port, username: entry.username ?? username };
 }
-function readLogin(reader, env) {
-    const login = {
-        key: reader.verbatim('key'),
-        passphrase: reader.password('passphrase'),
-        password: reader.password('password'),
-        agentSocket: env['SSH_AUTH_SOCK'] || undefined,
-    };
-    if (login.key === undefined && login.password === undefined && login.agentSocket === undefined) {
-        reader.missing('Input `key` is required: a private key to log in with, unless an agent at SSH_AUTH_SOCK or `password` does', 'Set `key` to the text of a private key whose public key the server accepts.');
-    }
-    return login;
+/** Whoever logs in: the app's port is there only once. */
+function isSame(one, other) {
+    return one.port === other.port && one.host.toLowerCase() === other.host.toLowerCase();
 }
-function readHostIdentity(reader) {
-    const identity = {
-        knownHosts: reader.optional('known-hosts', knownHosts),
-        fingerprints: reader.list('fingerprint', fingerprint, linesOrCommas),
-    };
-    if (reader.text('known-hosts') === undefined && reader.text('fingerprint') === undefined) {
-        reader.missing("Input `known-hosts` or `fingerprint` is required: the server's identity, without which anyone could pose as it", 'Set `fingerprint` to what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the server ' +
-            '(SHA256:…), or `known-hosts` to the lines of a known_hosts file.');
-    }
-    return identity;
+/** The jump host sees the server's password only where that is all there is to log in with. */
+function proxyLogin(own, server) {
+    if (own.key || own.password)
+        return own;
+    if (!server.key)
+        return server;
+    return { ...own, key: server.key, passphrase: own.passphrase ?? server.passphrase ?? null };
 }
+
+;// CONCATENATED MODULE: ./build/inputs/together.js
 const proxyInputs = [
     'proxy-port',
     'proxy-username',
@@ -56221,40 +56249,32 @@ const proxyInputs = [
     'proxy-password',
     'proxy-fingerprint',
 ];
-function readProxy(reader, target, login, identity) {
-    const entry = reader.optional('proxy-host', hostEntry);
-    const proxyPort = reader.optional('proxy-port', values_port) ?? 22;
-    const username = reader.optional('proxy-username', userName) ?? target?.username;
-    const key = reader.verbatim('proxy-key');
-    const passphrase = reader.password('proxy-passphrase');
-    const password = reader.password('proxy-password');
-    const fingerprints = reader.list('proxy-fingerprint', fingerprint, linesOrCommas);
-    if (reader.text('proxy-host') === undefined) {
-        for (const name of proxyInputs) {
-            if (reader.verbatim(name) !== undefined) {
-                reader.invalid(name, 'is given without `proxy-host`: expected only together with it');
-            }
-        }
-        return undefined;
+/** @param isGiven whether the workflow gives an input, usable or not */
+function checkTogether({ command, host }, isGiven, agentSocket, problems) {
+    if (isGiven('release') && command !== 'rollback') {
+        problems.invalid('release', `needs \`command: rollback\`, but the command is ${command}`);
     }
-    if (reader.text('proxy-fingerprint') === undefined && identity.knownHosts === undefined) {
-        reader.missing("Input `proxy-fingerprint` is required: the jump host's identity, unless `known-hosts` holds it", "Set `proxy-fingerprint`, or add the jump host's line to `known-hosts`.");
+    if (!isGiven('host')) {
+        problems.missing('Input `host` is required.', 'Set `host` to the server to deploy to.');
     }
-    if (entry === undefined)
-        return undefined;
-    return {
-        ...address(entry, proxyPort, username),
-        login: proxyLogin({ key, passphrase, password, agentSocket: undefined }, login),
-        fingerprints,
-    };
-}
-/** The jump host sees the server's password only where that is all there is to log in with. */
-function proxyLogin(own, server) {
-    if (own.key !== undefined || own.password !== undefined)
-        return own;
-    if (server.key === undefined)
-        return server;
-    return { ...own, key: server.key, passphrase: own.passphrase ?? server.passphrase };
+    if (!isGiven('username') && host.some(({ username }) => username === null)) {
+        problems.missing('Input `username` is required, unless `host` is written as user@host.', 'Set `username` to the SSH user that runs the app.');
+    }
+    if (!isGiven('key') && !isGiven('password') && agentSocket === null) {
+        problems.missing('Input `key` is required, unless there is a `password` or an SSH agent (SSH_AUTH_SOCK).', 'Set `key` to the text of a private key whose public key the server accepts.');
+    }
+    if (!isGiven('known-hosts') && !isGiven('fingerprint')) {
+        problems.missing("Input `known-hosts` or `fingerprint` is required to verify the server's identity.", 'Set `fingerprint` to what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the server ' +
+            '(SHA256:…), or `known-hosts` to the lines of a known_hosts file.');
+    }
+    if (!isGiven('proxy-host')) {
+        for (const name of proxyInputs)
+            if (isGiven(name))
+                problems.invalid(name, 'needs `proxy-host`, which is not set');
+    }
+    else if (!isGiven('proxy-fingerprint') && !isGiven('known-hosts')) {
+        problems.missing('Input `proxy-fingerprint` is required, unless `known-hosts` has the key of the jump host.', "Set `proxy-fingerprint`, or add the jump host's line to `known-hosts`.");
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/warnings.js
@@ -56263,38 +56283,40 @@ const politeDrainMs = 6000;
 /** A Next.js 16 worker takes about 100 MB before it has served anything. */
 const smallestWorkerBytes = 128 * 2 ** 20;
 /** What is legal, yet seldom meant. */
-function warningsOf({ app, health, login }) {
+function warningsOf({ key, passphrase }, runtime) {
+    const { health } = runtime;
     const suspicions = [
         [
-            app.drainTimeoutMs < politeDrainMs,
-            'Input `drain-timeout` is below 6s: clients with an idle keep-alive connection, and requests in flight, may be cut off.',
+            runtime.drainTimeoutMs < politeDrainMs,
+            'Input `drain-timeout` is below 6s: a deploy may break off requests in flight and reset idle keep-alive connections.',
         ],
         [
-            app.observeMs === 0,
-            'Input `observe` is 0: a release that dies just after its first answer takes traffic before it is noticed.',
+            runtime.observeMs === 0,
+            'Input `observe` is 0: a release that crashes just after its first answer receives traffic before anyone notices.',
         ],
         [
             health.intervalMs >= health.timeoutMs,
-            'Input `health-check-interval` is not below `health-check-timeout`: the health check is tried only once.',
+            'Input `health-check-interval` is not below `health-check-timeout`: the health check makes only one request.',
         ],
         [
-            app.maxMemoryBytes !== undefined && app.maxMemoryBytes < smallestWorkerBytes,
+            runtime.maxMemoryBytes !== null && runtime.maxMemoryBytes < smallestWorkerBytes,
             'Input `max-memory` is below 128M: a Next.js worker needs about 100 MB to start, so PM2 may restart it endlessly.',
         ],
-        [app.port < 1024, 'Input `app-port` is below 1024: a process needs a special privilege to listen there.'],
         [
-            'NODE_OPTIONS' in app.env,
-            'Input `env` sets NODE_OPTIONS, which comes too late for the workers themselves: use `node-options`.',
+            runtime.port < 1024,
+            'Input `app-port` is below 1024: a process needs special privileges to listen there.',
         ],
         [
-            login.passphrase !== undefined && login.key === undefined,
-            'Input `passphrase` is given without `key` and is not used.',
+            'NODE_OPTIONS' in runtime.env,
+            'Input `env` sets NODE_OPTIONS, which does not reach the workers: set `node-options` instead.',
         ],
+        [passphrase !== null && key === null, 'Input `passphrase` is set without `key` and has no effect.'],
     ];
     return suspicions.filter(([holds]) => holds).map(([, warning]) => warning);
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/secrets.js
+
 /**
  * What to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
  * from them or fetched from a vault, nor the single lines of a key.
@@ -56305,12 +56327,14 @@ function warningsOf({ app, health, login }) {
  *
  * @param words what a run says, whatever it deploys
  */
-function maskingOf({ login, proxy, app }, words) {
-    const credentials = [login, proxy?.login].flatMap((each) => [each?.key, each?.passphrase, each?.password]);
-    const values = Object.entries(app.env).filter(([, value]) => value.trim() !== '');
+function maskingOf(inputs, words) {
+    const credentials = Object.keys(table)
+        .filter((name) => table[name].isSecret)
+        .flatMap((name) => inputs[name]);
+    const values = Object.entries(inputs.runtime.env).filter(([, value]) => value.trim() !== '');
     const isSaid = (text) => words.some((word) => word.includes(text.trim()));
     const isMasked = ([key, value]) => maySecret(key, value) && !isSaid(value);
-    const texts = credentials.filter((text) => text !== undefined).filter((text) => text.trim() !== '');
+    const texts = credentials.filter((text) => text !== null).filter((text) => text.trim() !== '');
     const masked = values
         .filter(isMasked)
         .flatMap(([, value]) => formsOf(value).filter((form) => !isSaid(form)));
@@ -56351,7 +56375,6 @@ function decoded(text) {
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/index.js
-/** The only reader of inputs and environment: everything else takes what it needs from one Inputs object. */
 
 
 
@@ -56361,9 +56384,6 @@ function decoded(text) {
 
 
 
-
-
-const linesOrColons = /[\n:]/;
 /**
  * Reads and checks every input.
  *
@@ -56371,44 +56391,24 @@ const linesOrColons = /[\n:]/;
  *   lists every one of them, and its code is the common one, else `invalid-input`
  */
 function readInputs(env) {
-    const reader = new InputReader(env);
-    const command = reader.value('command', oneOf('deploy', 'rollback', 'status'));
-    const release = reader.optional('release', releaseId);
-    if (release !== undefined && command !== 'rollback') {
-        reader.invalid('release', `is given with the command ${command}: expected only with command: rollback`);
-    }
-    const hosts = readHosts(reader);
-    const login = readLogin(reader, env);
-    const hostIdentity = readHostIdentity(reader);
+    const problems = new Problems();
     const run = readRun(env);
-    const settings = {
-        command,
-        release,
-        dryRun: reader.value('dry-run', values_boolean),
-        hosts,
-        login,
-        hostIdentity,
-        proxy: readProxy(reader, hosts[0], login, hostIdentity),
-        connectTimeoutMs: reader.value('connect-timeout', duration({ atLeast: 1, atMost: 10 * minute })),
-        path: reader.optional('path', appPath),
-        appName: reader.optional('app-name', appName),
-        binPath: reader.list('bin-path', binPath, linesOrColons),
-        workingDirectory: reader.value('working-directory', repositoryPath(run.workspace)),
-        installCommand: reader.text('install-command'),
-        buildCommand: reader.text('build-command'),
-        app: readApp(reader),
-        health: readHealthCheck(reader),
-        candidateCheck: reader.value('candidate-check', values_boolean),
-        preActivate: reader.text('pre-activate'),
-        postActivate: reader.text('post-activate'),
-        lockTimeoutMs: reader.value('lock-timeout', duration({ atMost: 6 * hour })),
-        keepReleases: reader.value('keep-releases', integer(1, 1000)),
-        batch: reader.value('batch', batchSize),
-        maxParallel: reader.value('max-parallel', integer(1, 100)),
-        run,
+    const { values, isGiven } = readTable(env, run.workspace, problems);
+    const agentSocket = env['SSH_AUTH_SOCK'] || null;
+    checkTogether(values, isGiven, agentSocket, problems);
+    const targets = targetsFrom(values, agentSocket, problems);
+    const proxy = proxyFrom(values, targets);
+    const runtime = runtimeFrom(values, problems);
+    problems.assertNone();
+    return {
+        ...values,
+        ...run,
+        targets,
+        proxy,
+        runtime,
+        said: { host: values['app-host'], port: values['app-port'] },
+        warnings: [...warningsOf(values, runtime), ...dotenvDoubts(values.env ?? '')],
     };
-    reader.finish();
-    return { ...settings, warnings: [...warningsOf(settings), ...dotenvDoubts(reader.verbatim('env') ?? '')] };
 }
 
 ;// CONCATENATED MODULE: external "node:v8"
@@ -56609,11 +56609,11 @@ function assertCheckedOut(directory, workspace, sharedPaths = []) {
     return [
         ...(empty.length === 0
             ? []
-            : [`The submodule ${list(empty.map(named))} is empty: set \`submodules: recursive\` ${CHECKOUT}.`]),
+            : [`The submodule ${checkout_list(empty.map(named))} is empty: set \`submodules: recursive\` ${CHECKOUT}.`]),
         ...(bundled.length === 0
             ? []
             : [
-                `${list(bundled.map(named))} is a Git LFS pointer, not the file itself: set \`lfs: true\` ${CHECKOUT}.`,
+                `${checkout_list(bundled.map(named))} is a Git LFS pointer, not the file itself: set \`lfs: true\` ${CHECKOUT}.`,
             ]),
         ...(isFile((0,external_node_path_namespaceObject.join)(workspace, '.git/shallow')) && readsHistory(directory)
             ? [
@@ -56633,7 +56633,7 @@ function isPointerOfRelease(entry) {
 function refusePointers(paths) {
     if (paths.length === 0)
         return;
-    throw new failure_Failure('checkout-incomplete', `${list(paths)} is a Git LFS pointer, not the file itself.`, {
+    throw new failure_Failure('checkout-incomplete', `${checkout_list(paths)} is a Git LFS pointer, not the file itself.`, {
         remedy: `Set \`lfs: true\` ${CHECKOUT}.`,
         evidence: paths.join('\n'),
     });
@@ -56641,7 +56641,7 @@ function refusePointers(paths) {
 function refuseSubmodules(paths) {
     if (paths.length === 0)
         return;
-    throw new failure_Failure('checkout-incomplete', `The submodule ${list(paths)} is empty.`, {
+    throw new failure_Failure('checkout-incomplete', `The submodule ${checkout_list(paths)} is empty.`, {
         remedy: `Set \`submodules: recursive\` ${CHECKOUT}.`,
         evidence: paths.join('\n'),
     });
@@ -56653,7 +56653,7 @@ function emptySubmodules(workspace) {
         .map(([, path = '']) => (0,external_node_path_namespaceObject.join)(workspace, path.trim().replace(/^"|"$/g, '')))
         .filter((path) => isInside(workspace, path) && entriesIn(path).length === 0);
 }
-function list([first = '', ...others]) {
+function checkout_list([first = '', ...others]) {
     return others.length === 0 ? `"${first}"` : `"${first}" (and ${others.length} more like it)`;
 }
 function usesLfs(directory, workspace) {
@@ -57454,7 +57454,7 @@ function guards_parse(guard, text, place) {
 /** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. */
 const RELEASE_ID = /^\d{14}$/;
 const messages_releaseId = matching(RELEASE_ID);
-const healthCheck = object({
+const messages_healthCheck = object({
     path: string,
     status: guards_list(guards_list(count)),
     body: nullable(string),
@@ -57474,7 +57474,7 @@ const runtime = object({
     maxMemoryBytes: nullable(count),
     nodeOptions: guards_list(string),
     env: dictionary(string),
-    health: healthCheck,
+    health: messages_healthCheck,
     observeMs: count,
     drainTimeoutMs: count,
     /** Paths, relative to the app, that live in `<path>/shared`. */
@@ -57967,6 +57967,15 @@ function deferred() {
 /** Why an activation did not end live, as an error. */
 function reviveFailure({ failure }) {
     return failure === null ? null : failure_Failure.revive(failure);
+}
+
+;// CONCATENATED MODULE: ./build/common/in-time.js
+/** Settles as `answer` does, or fails with what `late` says. @param timeoutMs from now on */
+function inTime(answer, timeoutMs, late) {
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(late()), timeoutMs);
+        answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/server-programs.js
@@ -59187,7 +59196,7 @@ function watch(client, attempt, log, fail) {
     client.on('close', () => fail(connectionReset(undefined, attempt)));
 }
 function clientConfig({ username, login, key, policy }, attempt, transport, hostVerifier, fail) {
-    const { password = '', agentSocket = '' } = login;
+    const [password, agentSocket] = [login.password ?? '', login.agentSocket ?? ''];
     const queue = queueOf(methodsOf(login, key));
     const send = (method) => {
         switch (method) {
@@ -59641,7 +59650,7 @@ function prepare(target, keyInput) {
     const { host, port, username, login } = target;
     const address = `${username}@${host.includes(':') ? `[${host}]` : host}:${port}`;
     const policy = hostKeyPolicy(target.hostKey, host, port);
-    const key = login.key === undefined ? undefined : parsePrivateKey(login.key, login.passphrase, keyInput);
+    const key = login.key ? parsePrivateKey(login.key, login.passphrase ?? undefined, keyInput) : undefined;
     if (methodsOf(login, key).length === 0)
         throw loginMissing(address);
     return { host, port, username, address, login, key, policy, certificates: [] };
@@ -59649,7 +59658,7 @@ function prepare(target, keyInput) {
 /** What the agent has besides keys, to say so where the login is refused. */
 async function withCertificates(peer) {
     const { agentSocket } = peer.login;
-    if (agentSocket === undefined || !methodsOf(peer.login, peer.key).includes('agent'))
+    if (!agentSocket || !methodsOf(peer.login, peer.key).includes('agent'))
         return peer;
     return { ...peer, certificates: await certificatesIn(agentSocket) };
 }
@@ -59812,15 +59821,6 @@ function named(name, failure) {
     return name === null ? failure : failure.reworded(`${name}: ${failure.message}`);
 }
 
-;// CONCATENATED MODULE: ./build/hosts/in-time.js
-/** Settles as `answer` does, or fails with what `late` says. @param timeoutMs from now on */
-function inTime(answer, timeoutMs, late) {
-    return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(late()), timeoutMs);
-        answer.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
-}
-
 ;// CONCATENATED MODULE: ./build/hosts/connect.js
 /** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
 
@@ -59839,23 +59839,22 @@ const NO_BASE = { base: null, folders: '' };
  */
 async function connect_connect(plan, settings, pipeline) {
     const opened = [];
-    const addresses = plan.hosts.map((address) => ({
-        address,
-        name: plan.hosts.length > 1 ? connect_nameOf(address) : null,
-    }));
+    const { targets } = plan.inputs;
+    const hosts = targets.map((target) => ({ target, name: targets.length > 1 ? connect_nameOf(target) : null }));
     try {
-        const hosts = await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
-            const open = () => openSession(plan, address, settings, log.log);
+        const connected = await onEach(hosts, plan.inputs['max-parallel'], pipeline, async (entry, log) => {
+            const { info } = log.log;
+            const open = () => openSession(plan, entry.target, settings, log.log);
             const session = await log.run('connect', async () => {
-                const value = await patiently(() => onceMore(open, log.log.info), log.log.info, settings.patienceMs ?? 0);
+                const value = await patiently(() => onceMore(open, info), info, settings.patienceMs ?? 0);
                 return { value, detail: connect_describe(value) };
             });
-            const host = hostOf(name, session, open);
+            const host = hostOf(entry.name, session, open);
             opened.push(host);
             return host;
         });
-        assertDistinct(hosts);
-        return hosts;
+        assertDistinct(connected);
+        return connected;
     }
     catch (error) {
         for (const host of opened)
@@ -59888,22 +59887,23 @@ function onceMore(open, log) {
         return open();
     });
 }
-async function openSession(plan, address, settings, log) {
+async function openSession(plan, target, settings, log) {
     const { inputs, appName, path } = plan;
-    const connection = await connect({ ...sshOptions(inputs, address), onLog: log.info });
+    const { proxy, 'connect-timeout': connectTimeoutMs } = inputs;
+    const connection = await connect({ ...target, proxy, connectTimeoutMs, onLog: log.info });
     try {
         const agent = await openAgent(connection, {
             source: (0,external_node_fs_namespaceObject.readFileSync)(settings.agentFile),
             persist: settings.persist,
             path,
-            options: { appName, binPath: inputs.binPath },
-        }, inputs.connectTimeoutMs, (message) => log.debug(() => traceLine(message)));
+            options: { appName, binPath: inputs['bin-path'] },
+        }, connectTimeoutMs, (message) => log.debug(() => traceLine(message)));
         const inspected = agent.call('inspect', {});
         const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE);
         // Of interest only to who uploads.
         base.catch(() => undefined);
         // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
-        const facts = await inTime(inspected, inputs.connectTimeoutMs, () => connect_silent(connection.address));
+        const facts = await inTime(inspected, connectTimeoutMs, () => connect_silent(connection.address));
         assertUsable(facts);
         return {
             agent,
@@ -59939,22 +59939,6 @@ function connect_nameOf({ host, port }) {
 function connect_describe({ address, facts: { node, pm2, live, serving, path } }) {
     const meant = live === null ? 'no release of Gapless is live yet' : `${live} is meant to be live, but does not serve`;
     return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving === null ? meant : `${serving} is live`}`;
-}
-function sshOptions(inputs, address) {
-    const { login, hostIdentity, proxy, connectTimeoutMs } = inputs;
-    return {
-        ...address,
-        login,
-        hostKey: hostIdentity,
-        connectTimeoutMs,
-        proxy: proxy && {
-            host: proxy.host,
-            port: proxy.port,
-            username: proxy.username,
-            login: proxy.login,
-            hostKey: proxy.fingerprints.length > 0 ? { fingerprints: proxy.fingerprints } : hostIdentity,
-        },
-    };
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/history.js
@@ -60004,14 +59988,14 @@ async function chooseRelease(plan, hosts, pipeline) {
         const where = hosts.length === 1 ? 'the server' : 'every host';
         throw new failure_Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy });
     }
-    const { dryRun, maxParallel } = plan.inputs;
-    await onEach(hosts, maxParallel, pipeline, async (host, { log }) => tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
+    const { 'dry-run': dryRun, 'max-parallel': atOnce } = plan.inputs;
+    await onEach(hosts, atOnce, pipeline, async (host, { log }) => tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
         const failure = failure_Failure.from(error);
         if (failure.code !== 'release-damaged')
             throw failure;
         throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` });
     });
-    return { release: id, replaces: named === undefined ? agreed(histories.map(currentIn)) : null };
+    return { release: id, replaces: named === null ? agreed(histories.map(currentIn)) : null };
 }
 function tell(id, { healed, changed }, dryRun, log) {
     if (healed.length > 0) {
@@ -60029,7 +60013,7 @@ async function commonReleases(plan, hosts, pipeline) {
     return { everywhere: inAll(histories), good: goodEverywhere(histories) };
 }
 function historiesOf(plan, hosts, pipeline) {
-    return onEach(hosts, plan.inputs.maxParallel, pipeline, async (host) => {
+    return onEach(hosts, plan.inputs['max-parallel'], pipeline, async (host) => {
         const { releases } = await host.agent().call('releases', {});
         return releases;
     });
@@ -60085,7 +60069,7 @@ const QUIET = 2000;
  * one that died there: the first will lock the next host in a moment.
  * @returns what is true of each host then, in their order; or when `lock-timeout` is over
  */
-async function settled_settled({ inputs: { lockTimeoutMs, maxParallel } }, hosts, pipeline) {
+async function settled_settled({ inputs: { 'lock-timeout': lockTimeoutMs, 'max-parallel': atOnce } }, hosts, pipeline) {
     let facts = hosts.map((host) => host.facts);
     if (hosts.length === 1)
         return facts;
@@ -60105,7 +60089,7 @@ async function settled_settled({ inputs: { lockTimeoutMs, maxParallel } }, hosts
         if (now > deadline)
             return facts;
         await (0,promises_namespaceObject.setTimeout)(QUIET / 4);
-        facts = [...(await onEach(hosts, maxParallel, pipeline, (host) => host.agent().call('inspect', {})))];
+        facts = [...(await onEach(hosts, atOnce, pipeline, (host) => host.agent().call('inspect', {})))];
     }
 }
 
@@ -60226,7 +60210,7 @@ function restoreOn(host, { run, hosts, lockTimeoutMs }, release, replaces, pipel
 async function recover(plan, hosts, pipeline) {
     const facts = await settled_settled(plan, hosts, pipeline);
     const interrupted = hosts.map((host, index) => ({ name: host.name, host, facts: facts[index] }));
-    const found = await onEach(interrupted, plan.inputs.maxParallel, pipeline, finish);
+    const found = await onEach(interrupted, plan.inputs['max-parallel'], pipeline, finish);
     const leveled = await level(plan, hosts, found.map(({ live }) => live), pipeline);
     return leveled === undefined ? agreed(found.map(({ serving }) => serving)) : leveled;
 }
@@ -60264,14 +60248,14 @@ async function level(plan, hosts, lives, pipeline) {
         return live === null || live === goal ? [] : [{ name: host.name, host, live }];
     });
     const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ');
-    const { run, inputs } = plan;
+    const { inputs } = plan;
     const put = async ({ host, live }, log) => log.run('recover', async () => {
         if (goal === undefined)
             throw new failure_Failure('hosts-differ', `the hosts serve different releases: ${seen}`);
-        await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, live, log);
+        await bringBack(host, { run: inputs.run, hosts: [], lockTimeoutMs: inputs['lock-timeout'] }, goal, live, log);
         return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` };
     });
-    return onEach(strays, inputs.maxParallel, pipeline, put).then(() => goal ?? null, () => null);
+    return onEach(strays, inputs['max-parallel'], pipeline, put).then(() => goal ?? null, () => null);
 }
 
 ;// CONCATENATED MODULE: ./build/commands/after-cancel.js
@@ -60319,7 +60303,7 @@ async function afterCancel(plan, release, programs, pipeline, patienceMs = PATIE
     }
 }
 async function ask(plan, hosts, nothing, pipeline) {
-    const ended = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => endOf(plan, host, log));
+    const ended = await onEach(hosts, plan.inputs['max-parallel'], pipeline, (host, log) => endOf(plan, host, log));
     const known = { ...nothing, live: agreed(ended.map(({ verdict }) => verdict.previous)) };
     if (hosts.length === 1 || ended.some(isUnknown))
         return together(known, ended);
@@ -61145,7 +61129,7 @@ const kind = object({ kind: guards_oneOf('file', 'link', 'directory') });
 const kinds = { file: manifest_file, link: manifest_link, directory };
 const anyEntry = (value, place) => kinds[kind(value, place).kind](value, place);
 /** A folder with everything below it as the base has it. */
-const manifest_same = object({ kind: guards_oneOf('same'), path: string });
+const same = object({ kind: guards_oneOf('same'), path: string });
 /** What a line has, in this order: both sides hash the lines. */
 const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
 function formatEntry(entry) {
@@ -61155,7 +61139,7 @@ function formatEntry(entry) {
 function parseDifference(line) {
     if (!line.startsWith('{"kind":"same"'))
         return parseEntry(line);
-    const entry = parse(manifest_same, line, 'manifest entry');
+    const entry = parse(same, line, 'manifest entry');
     // The root itself: nothing is different at all.
     if (entry.path !== '')
         assertSafePath(entry.path);
@@ -62017,8 +62001,8 @@ function shared(stream) {
  * @throws Failure `release-unfit`, `checkout-incomplete`, and those of next/assemble.ts
  */
 async function assemble_assemble(plan, output, launcherFile, hosts, log) {
-    const { run, app } = plan.inputs;
-    const tree = await assemble(output, run.workspace, [...app.sharedDirs, ...app.sharedFiles]);
+    const { workspace, runtime } = plan.inputs;
+    const tree = await assemble(output, workspace, [...runtime.sharedDirs, ...runtime.sharedFiles]);
     const launcher = {
         kind: 'file',
         path: LAUNCHER,
@@ -62059,7 +62043,7 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
 }
 /** Whether all of it will have to be sent to the one host that there is. */
 async function lacksAll({ inputs }, [host, ...others]) {
-    if (inputs.dryRun || host === undefined || others.length > 0)
+    if (inputs['dry-run'] || host === undefined || others.length > 0)
         return false;
     // A connection that was lost is the upload's to open anew.
     const known = await host.base().catch(() => null);
@@ -62070,7 +62054,7 @@ async function lacksAll({ inputs }, [host, ...others]) {
 /** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
 
 async function cleanUp({ inputs, activation }, host, log) {
-    const params = { keep: inputs.keepReleases, activation };
+    const params = { keep: inputs['keep-releases'], activation };
     const { removed, inUse, kept, written, leftTo } = await host.agent().call('cleanup', params);
     if (leftTo !== null)
         return { value: undefined, detail: `left to the deploy that is running: ${leftTo}` };
@@ -62098,42 +62082,105 @@ async function discard(hosts, id, remove) {
         .catch(() => undefined)));
 }
 
-;// CONCATENATED MODULE: ./build/phases/public-check.js
-/** health-check: after the server's own proof, asks the public URL from the runner. */
+// EXTERNAL MODULE: external "node:http"
+var external_node_http_ = __nccwpck_require__(7067);
+;// CONCATENATED MODULE: ./build/common/health.js
+/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
 
-
+/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
 const TRY_TIMEOUT = 10_000;
+const BODY_LIMIT = (/* unused pure expression or super */ null && (1024 * 1024));
 const EXCERPT = 500;
+/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
+    return new Promise((resolve) => {
+        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
+        const request = http.get({
+            host,
+            port,
+            path: check.path,
+            agent: false,
+            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+        });
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        request.on('close', () => clearTimeout(deadline));
+        request.on('error', (error) => fail(error.message));
+        // Without a listener Node closes the connection and says nothing more (18 to 24).
+        request.on('upgrade', (response, socket) => {
+            socket.destroy();
+            fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
+        });
+        request.on('response', (response) => {
+            const chunks = [];
+            let size = 0;
+            response.on('data', (chunk) => {
+                if (size < BODY_LIMIT)
+                    chunks.push(chunk);
+                size += chunk.length;
+            });
+            response.on('error', (error) => fail(error.message));
+            response.on('aborted', () => fail('the answer broke off'));
+            response.on('end', () => resolve(health_judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
+        });
+    });
+}
+/** What a proxy in front of the app adds to a request. */
+function addressed({ origin }) {
+    if (origin === null)
+        return {};
+    const { scheme, host } = origin;
+    return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
+}
+/** Whether an HTTP answer is healthy. */
+function health_judge(check, status, body) {
+    const excerpt = body.slice(0, EXCERPT);
+    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
+    if (!accepted)
+        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
+    if (check.body !== null && !body.includes(check.body)) {
+        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
+    }
+    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
+}
+
+;// CONCATENATED MODULE: ./build/phases/public-check.js
+/** health-check: requests the public URL from the runner, after the server's own checks. */
+
+
+
+
+const public_check_TRY_TIMEOUT = 10_000;
 /**
- * Asks until the URL is healthy or the time is over.
+ * Requests the URL until it is healthy or the time is over.
  * @returns what it answered
  * @throws Failure `public-url-unhealthy`
  */
-async function askPublicUrl(url, { status, body, timeoutMs, intervalMs }) {
+async function checkPublicUrl(url, check) {
+    const { timeoutMs, intervalMs } = check;
     const deadline = performance.now() + timeoutMs;
     for (;;) {
-        const answer = await public_check_ask(url);
-        const accepted = status.some(([from, to]) => answer.status >= from && answer.status <= to);
-        if (accepted && (body === undefined || answer.text.includes(body)))
-            return `${url} answered HTTP ${answer.status}`;
+        const { healthy, detail, excerpt } = await public_check_request(url, check);
+        if (healthy)
+            return `${url} answered ${detail}`;
         if (performance.now() >= deadline) {
-            const seen = answer.status === 0 ? answer.text : `HTTP ${answer.status}`;
-            throw new failure_Failure('public-url-unhealthy', `${url} was not healthy within ${timeoutMs} ms: ${seen}`, {
-                remedy: 'The release is healthy on the server itself: look at what stands in front of it (proxy, DNS, firewall, TLS).',
-                evidence: answer.text.slice(0, EXCERPT),
+            const limit = formatDuration(timeoutMs);
+            throw new failure_Failure('public-url-unhealthy', `${url} was not healthy within ${limit}: ${detail}.`, {
+                remedy: 'The release is healthy on the server itself. Check what stands in front of it (proxy, DNS, firewall, TLS).',
+                evidence: excerpt,
             });
         }
         await (0,promises_namespaceObject.setTimeout)(intervalMs);
     }
 }
-async function public_check_ask(url) {
+async function public_check_request(url, check) {
     try {
-        const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TRY_TIMEOUT) });
-        return { status: response.status, text: await response.text() };
+        const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(public_check_TRY_TIMEOUT) });
+        return health_judge(check, response.status, await response.text());
     }
     catch (error) {
         const { message, cause } = error;
-        return { status: 0, text: cause instanceof Error ? `${message}: ${cause.message}` : message };
+        const detail = cause instanceof Error ? `${message}: ${cause.message}` : message;
+        return { healthy: false, status: 0, detail, excerpt: '' };
     }
 }
 
@@ -62171,9 +62218,9 @@ async function verify(host, id, said) {
 async function bringLive(plan, hosts, pipeline, goal) {
     const { inputs } = plan;
     const { release } = goal;
-    const atOnce = inputs.maxParallel;
-    if (inputs.candidateCheck) {
-        const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release, inputs.app.said)));
+    const atOnce = inputs['max-parallel'];
+    if (inputs['candidate-check']) {
+        const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release, inputs.said)));
         const logs = await verified.catch(async (error) => {
             await takeBack(hosts, goal, true);
             throw error;
@@ -62199,32 +62246,32 @@ async function bringLive(plan, hosts, pipeline, goal) {
 }
 /** How it ended on each host, in their order. */
 async function rollOut(plan, hosts, pipeline, { kind, release, replaces }) {
-    const { health, lockTimeoutMs, preActivate = null, postActivate = null, batch } = plan.inputs;
-    const { run, activation } = plan;
+    const { inputs, activation } = plan;
     const request = {
         activation,
         release,
         kind,
         replaces,
-        run,
+        run: inputs.run,
         hosts: hosts.flatMap(({ name }) => name ?? []),
-        lockTimeoutMs,
-        preActivate,
-        postActivate,
-        said: plan.inputs.app.said,
+        lockTimeoutMs: inputs['lock-timeout'],
+        preActivate: inputs['pre-activate'],
+        postActivate: inputs['post-activate'],
+        said: inputs.said,
     };
     const ended = new Map();
     let failure = null;
-    for (const group of batches(hosts, batch)) {
+    for (const group of batches(hosts, inputs.batch)) {
         await Promise.all(group.map(async (host) => ended.set(host, await switchOver(host, request, pipeline.on(host.name)))));
         failure = [...ended.values()].find((end) => end.failure !== null)?.failure ?? null;
         if (failure !== null)
             break;
     }
-    const { url } = health;
-    if (failure === null && url !== undefined) {
+    const url = inputs['health-check-url'];
+    if (failure === null && url !== null) {
+        const { health } = inputs.runtime;
         failure = await pipeline
-            .run('health-check', async () => ({ value: null, detail: await askPublicUrl(url, health) }))
+            .run('health-check', async () => ({ value: null, detail: await checkPublicUrl(url, health) }))
             .catch((error) => failure_Failure.from(error));
     }
     if (failure !== null) {
@@ -63006,7 +63053,7 @@ function stepEnvironment(environment) {
     return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) };
 }
 function userCommand({ command, directory }) {
-    if (command === undefined || command.trim() === '')
+    if (!command?.trim())
         return undefined;
     // -e as in a workflow's own `run` steps: of several lines, the first that fails ends the step.
     return { argv: ['/bin/sh', '-e', '-c', command], directory, script: command };
@@ -63419,11 +63466,11 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
  * @throws the failures of next/
  */
 async function build_build({ inputs }, project, hosts, key, log) {
-    const { sharedDirs, sharedFiles } = inputs.app;
-    const missing = assertCheckedOut(project.directory, inputs.run.workspace, [...sharedDirs, ...sharedFiles]);
-    const runTimeVariables = Object.keys(inputs.app.env);
-    const options = { directory: project.directory, workspace: inputs.run.workspace, runTimeVariables };
-    const building = { ...options, command: inputs.buildCommand };
+    const { workspace, runtime } = inputs;
+    const { sharedDirs, sharedFiles } = runtime;
+    const missing = assertCheckedOut(project.directory, workspace, [...sharedDirs, ...sharedFiles]);
+    const options = { directory: project.directory, workspace, runTimeVariables: Object.keys(runtime.env) };
+    const building = { ...options, command: inputs['build-command'] };
     const unseen = doubtsAboutVariables(building);
     const node = await buildersNode(building);
     const others = new Set(hosts.flatMap(({ facts }) => doubtAboutNode(node, facts) ?? []));
@@ -63431,7 +63478,7 @@ async function build_build({ inputs }, project, hosts, key, log) {
         log.warning(doubt);
     checkEach(hosts, (facts) => assertNodeFits(project, facts));
     const work = withoutCommands(async () => {
-        const before = await install({ ...options, command: inputs.installCommand });
+        const before = await install({ ...options, command: inputs['install-command'] });
         const version = installedNextVersion(project.directory);
         if (version !== undefined)
             refuseUnsupportedNext(version);
@@ -63440,10 +63487,10 @@ async function build_build({ inputs }, project, hosts, key, log) {
         return [before, start, await build({ ...building, variables })];
     });
     const [installed, began, built] = await work.catch((error) => {
-        annotate(failure_Failure.from(error), project.directory, inputs.run.workspace, log);
+        annotate(failure_Failure.from(error), project.directory, workspace, log);
         throw error;
     });
-    const output = readBuildOutput(project.directory, inputs.run.workspace);
+    const output = readBuildOutput(project.directory, workspace);
     const doubts = doubtsAbout(output, built === undefined ? undefined : began);
     for (const doubt of doubts)
         log.warning(doubt);
@@ -63451,7 +63498,7 @@ async function build_build({ inputs }, project, hosts, key, log) {
     const how = commands.length === 0 ? 'used what was already built' : commands.join(', ');
     const detail = `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}`;
     const remarks = key !== undefined && usedAnotherKey(output, key) ? [...doubts, KEY_UNSEEN] : doubts;
-    const workerEnvironment = key === undefined ? {} : keyForWorkers(output, inputs.run.workspace, key);
+    const workerEnvironment = key === undefined ? {} : keyForWorkers(output, workspace, key);
     return { value: { ...output, workerEnvironment }, detail: [detail, ...remarks].join('. ') };
 }
 /** GitHub shows ten errors of a step; the last one is the run's own. */
@@ -63488,13 +63535,13 @@ const KEY_UNSEEN = `the build did not see ${KEY_VARIABLE}, so that pages of olde
 
 /** @returns the key to build with; undefined where the build has its own, makes none, or must leave no trace */
 async function encryptionKey({ inputs }, directory, agent, log) {
-    if (inputs.buildCommand === 'none' || hasOwnKey(directory))
+    if (inputs['build-command'] === 'none' || hasOwnKey(directory))
         return undefined;
     // The workers prefer what their environment says: a build with another key would be at odds with them.
-    const atRunTime = inputs.app.env[KEY_VARIABLE];
+    const atRunTime = inputs.runtime.env[KEY_VARIABLE];
     if (atRunTime)
         return atRunTime;
-    const { key } = await agent.call('encryptionKey', { create: !inputs.dryRun });
+    const { key } = await agent.call('encryptionKey', { create: !inputs['dry-run'] });
     if (key === null)
         return undefined;
     log.mask(key);
@@ -63593,41 +63640,33 @@ function createPipeline(log) {
 
 /** @param packageName `name` in the app's package.json, if there is one */
 function createPlan(inputs, packageName) {
-    const appName = inputs.appName ?? appNameFromPackage(packageName);
-    const { sha = '', ref = '', actor = '', event = '', runUrl = '', workflow = '', runNumber, runAttempt, } = inputs.run;
-    return {
-        inputs,
-        hosts: inputs.hosts,
-        appName,
-        path: inputs.path ?? `apps/${appName}`,
-        activation: (0,external_node_crypto_.randomUUID)(),
-        run: { commit: sha, ref, actor, event, runUrl, workflow, runNumber, runAttempt },
-    };
+    const appName = inputs['app-name'] ?? appNameFromPackage(packageName);
+    return { inputs, appName, path: inputs.path ?? `apps/${appName}`, activation: (0,external_node_crypto_.randomUUID)() };
 }
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
-function packageName({ run, workingDirectory }) {
-    return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
+function packageName({ workspace, ...inputs }) {
+    return readPackageJson((0,external_node_path_namespaceObject.join)(workspace, inputs['working-directory']))?.name;
 }
 /** What a run says and nothing may mask: statuses, phases, hosts, the app's name, and where the run came from. */
 function ownWords(inputs) {
-    const { command, release, hosts, proxy, health, run } = inputs;
+    const { command, release, targets, proxy, runtime, run } = inputs;
     const texts = [
         ...activationStatuses,
         ...phaseNames,
         command,
         release,
-        ...[...hosts, ...(proxy === undefined ? [] : [proxy])].flatMap(({ host, username }) => [host, username]),
-        health.url,
-        health.origin?.host,
-        inputs.appName ?? packageNameIfAny(inputs),
-        run.repository,
-        run.sha,
+        ...[...targets, ...(proxy === null ? [] : [proxy])].flatMap(({ host, username }) => [host, username]),
+        inputs['health-check-url'],
+        runtime.health.origin?.host,
+        inputs['app-name'] ?? packageNameIfAny(inputs),
+        inputs.repository,
+        run.commit,
         run.ref,
         run.actor,
         run.runUrl,
         run.workflow,
     ];
-    return texts.filter((text) => text !== undefined);
+    return texts.flatMap((text) => text || []);
 }
 /** What is wrong with package.json is said later. */
 function packageNameIfAny(inputs) {
@@ -63643,28 +63682,17 @@ function packageNameIfAny(inputs) {
  * @param basePath of the Next.js app, '' when it has none
  * @param environment what the build asks for, under the user's own
  */
-function runtimeOf({ app, health }, basePath, environment = {}) {
-    return {
-        host: app.host,
-        port: app.port,
-        instances: app.instances === 'max' ? 0 : app.instances,
-        maxMemoryBytes: app.maxMemoryBytes ?? null,
-        nodeOptions: app.nodeOptions,
-        env: { ...environment, ...app.env },
-        health: healthOf(health, basePath),
-        observeMs: app.observeMs,
-        drainTimeoutMs: app.drainTimeoutMs,
-        sharedDirs: app.sharedDirs,
-        sharedFiles: app.sharedFiles,
-    };
+function runtimeOf({ runtime }, basePath, environment = {}) {
+    const health = { ...runtime.health, path: plan_below(basePath, runtime.health.path) };
+    return { ...runtime, env: { ...environment, ...runtime.env }, health };
 }
-function healthOf({ path, status, body, timeoutMs, intervalMs, origin }, basePath) {
+/** The path of a request, with the base path unless it has that already. */
+function plan_below(basePath, path) {
     const [pathname = '/'] = path.split('?', 1);
     const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
     // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
     const under = pathname === '/' ? basePath : basePath + pathname;
-    const full = within || basePath === '' ? path : under + path.slice(pathname.length);
-    return { path: full, status, body: body ?? null, timeoutMs, intervalMs, origin: origin ?? null };
+    return within || basePath === '' ? path : under + path.slice(pathname.length);
 }
 
 ;// CONCATENATED MODULE: ./build/phases/transfer.js
@@ -63716,7 +63744,7 @@ async function transfer(release, host, course, resumes, log) {
             entry: output.entry,
             staticPath: output.staticPath,
             nextVersion: output.nextVersion ?? '',
-            run: plan.run,
+            run: plan.inputs.run,
             runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
         }, { onEvent: provenSoFar(log) });
         return answer.catch((error) => {
@@ -63821,7 +63849,7 @@ function rehearseRollback(plan, hosts, known, pipeline) {
     }));
 }
 async function rehearse(hosts, { inputs }, known, pipeline, act) {
-    const outcomes = await onEach(hosts, inputs.maxParallel, pipeline, (host, log) => log.run('rehearse', async () => {
+    const outcomes = await onEach(hosts, inputs['max-parallel'], pipeline, (host, log) => log.run('rehearse', async () => {
         const rehearsal = await act(host, log.log);
         for (const finding of rehearsal.findings)
             rehearse_tell(finding, log.log);
@@ -63832,10 +63860,10 @@ async function rehearse(hosts, { inputs }, known, pipeline, act) {
     return { ...untouched(known), succeeded: true, hosts: outcomes };
 }
 const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null };
-async function rehearse_ask({ inputs, run }, host, release) {
-    const { host: address, port, said } = inputs.app;
-    const where = release === null ? { host: address, port } : null;
-    return host.agent().call('rehearse', { release, run, address: where, said, keep: inputs.keepReleases });
+async function rehearse_ask({ inputs }, { agent }, release) {
+    const { runtime, run, said, 'keep-releases': keep } = inputs;
+    const address = release === null ? { host: runtime.host, port: runtime.port } : null;
+    return agent().call('rehearse', { release, run, address, said, keep });
 }
 async function compare(host, output, manifest, packer) {
     const { missing, lack } = await offer(host, output, manifest, packer, (params, body) => host.agent().call('compare', params, { body }));
@@ -63898,7 +63926,7 @@ async function explainMissing(place, act) {
 
 
 async function lookAt(plan, hosts, pipeline) {
-    const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => log.run('status', () => look(host, log.log)));
+    const seen = await onEach(hosts, plan.inputs['max-parallel'], pipeline, (host, log) => log.run('status', () => look(host, log.log)));
     const live = agreed(seen.map((host) => host.live));
     const status = live === null ? 'down' : overall(seen.map((host) => host.status));
     return { ...untouched({ ...nothingKnown, live }), status, succeeded: true, hosts: seen };
@@ -63963,12 +63991,12 @@ function status_describe({ releases, workers, lock, interrupted }) {
  * @param onSent told of content bytes that went over the wire, also where the upload fails later
  */
 async function uploadToAll(plan, hosts, output, { manifest, packer }, pipeline, onSent = () => undefined) {
-    const { maxParallel } = plan.inputs;
+    const atOnce = plan.inputs['max-parallel'];
     const sendToEach = async () => {
-        const id = hosts.length > 1 ? await agreeOnId(hosts, maxParallel, pipeline) : null;
+        const id = hosts.length > 1 ? await agreeOnId(hosts, atOnce, pipeline) : null;
         const release = { plan, output, manifest, packer, id, onSent };
         const complete = [];
-        const sending = onEach(hosts, maxParallel, pipeline, async (host, log) => {
+        const sending = onEach(hosts, atOnce, pipeline, async (host, log) => {
             const sent = await log.run('upload', () => upload(release, host, log.log));
             complete.push(host);
             return sent;
@@ -64056,7 +64084,7 @@ function* remarks({ losses, arrivedBytes }, leftOut) {
 
 
 async function withHosts(plan, programs, pipeline, act) {
-    const { command, dryRun } = plan.inputs;
+    const { command, 'dry-run': dryRun } = plan.inputs;
     const known = { ...nothingKnown };
     let hosts = [];
     let infos = [];
@@ -64114,7 +64142,7 @@ async function infosOn(host) {
 
 function deploy(project) {
     return (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
-        const { dryRun } = plan.inputs;
+        const { 'dry-run': dryRun } = plan.inputs;
         if (!dryRun)
             known.live = await recover(plan, hosts, pipeline);
         const output = await pipeline.run('build', async () => {
@@ -64138,7 +64166,7 @@ function deploy(project) {
     });
 }
 const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
-    const { dryRun } = plan.inputs;
+    const { 'dry-run': dryRun } = plan.inputs;
     if (!dryRun)
         known.live = await recover(plan, hosts, pipeline);
     const { release, replaces } = await chooseRelease(plan, hosts, pipeline);
@@ -64213,7 +64241,7 @@ function bullets(items) {
 function titled(title, items) {
     return `**${markdown_escape(title)}**\n\n${bullets(items)}`;
 }
-function table(head, rows) {
+function markdown_table(head, rows) {
     const line = (cells) => `| ${cells.join(' | ')} |`;
     const lines = [line(head), line(head.map(() => '---'))];
     let bytes = 0;
@@ -64337,7 +64365,7 @@ function renderFiles(host, sending) {
         return '';
     const rows = files.slice(0, rehearsal_MOST_FILES).map(({ path, size }) => [path, formatBytes(size)]);
     const rest = files.length > rehearsal_MOST_FILES ? [[`…and ${files.length - rehearsal_MOST_FILES} more: see the log`, '']] : [];
-    return folded(on(`${plural(files.length, 'file')} to send`, host), table(['File', 'Size'], [...rows, ...rest]));
+    return folded(on(`${plural(files.length, 'file')} to send`, host), markdown_table(['File', 'Size'], [...rows, ...rest]));
 }
 
 ;// CONCATENATED MODULE: ./build/report/sentence.js
@@ -64507,8 +64535,9 @@ function reportOf(plan, outcome, rows, durationMs, env) {
     const found = { outcome, rows, durationMs };
     if (plan === undefined)
         return { title: 'Gapless', command: undefined, origin: null, ...found };
-    const { inputs, appName, hosts, run } = plan;
-    const where = hosts.length === 1 ? hosts[0].host : plural(hosts.length, 'host');
+    const { inputs, appName } = plan;
+    const { targets, run } = inputs;
+    const where = targets.length === 1 ? targets[0].host : plural(targets.length, 'host');
     return {
         title: `${inputs.command} ${appName} on ${where}`,
         command: inputs.command,
@@ -64525,7 +64554,7 @@ function renderSummary(report, taken = 0) {
         `## ${mark(outcome)} ${markdown_escape(title)}`,
         `**${markdown_escape(sentence(outcome, command))}**`,
         failure === null ? '' : renderFailure(report, failure),
-        hosts.length < 2 ? '' : table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
+        hosts.length < 2 ? '' : markdown_table(['Host', 'Status', 'Live'], hosts.map(hostRow)),
         renderFacts(report),
         ...hosts.flatMap((host) => [
             renderRehearsal(host),
@@ -64642,7 +64671,7 @@ function renderPhases(rows) {
         const time = state === 'skipped' ? '' : formatDuration(durationMs);
         return [phase, ...(several ? [host ?? ''] : []), icon, time, detail];
     };
-    return table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells));
+    return markdown_table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells));
 }
 function renderServer({ name, server }) {
     if (server === null)
@@ -64676,7 +64705,7 @@ function renderReleases({ name, releases, server }, origin) {
             formatBytes(bytes),
         ];
     });
-    return table([markdown_escape(on('Release', name)), 'State', 'Commit', 'Size'], rows);
+    return markdown_table([markdown_escape(on('Release', name)), 'State', 'Commit', 'Size'], rows);
 }
 /** A release's id is the UTC second of its upload. */
 function age(id, server) {
@@ -64696,7 +64725,7 @@ function renderWorkers({ name, workers }, open) {
         phase ?? 'unknown',
         String(restarts),
     ]);
-    const list = table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
+    const list = markdown_table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
     return folded(on(plural(workers.length, 'worker'), name), list, open);
 }
 
@@ -65034,8 +65063,8 @@ async function main() {
             pipeline.log.info(`${NOT_MASKED} ${unmasked.join(', ')}.`);
         for (const warning of inputs.warnings)
             core_warning(warning);
-        const { workspace } = inputs.run;
-        const project = inputs.command === 'deploy' ? readProject(workspace, inputs.workingDirectory) : undefined;
+        const { workspace, 'working-directory': folder } = inputs;
+        const project = inputs.command === 'deploy' ? readProject(workspace, folder) : undefined;
         plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name);
         rememberActivation(plan.activation);
         outcome = await storyOf(plan, project)(plan, programs(), pipeline);

@@ -882,6 +882,7 @@ function addressed({ origin }) {
     const { scheme, host } = origin;
     return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
 }
+/** Whether an HTTP answer is healthy. */
 function judge(check, status, body) {
     const excerpt = body.slice(0, EXCERPT);
     const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);

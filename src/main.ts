@@ -44,8 +44,8 @@ export async function main(): Promise<void> {
     pipeline = createPipeline(redactLog(jobLog, redact, masks.add))
     if (unmasked.length > 0) pipeline.log.info(`${NOT_MASKED} ${unmasked.join(', ')}.`)
     for (const warning of inputs.warnings) core.warning(warning)
-    const { workspace } = inputs.run
-    const project = inputs.command === 'deploy' ? readProject(workspace, inputs.workingDirectory) : undefined
+    const { workspace, 'working-directory': folder } = inputs
+    const project = inputs.command === 'deploy' ? readProject(workspace, folder) : undefined
     plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name)
     rememberActivation(plan.activation)
     outcome = await storyOf(plan, project)(plan, programs(), pipeline)

@@ -63,7 +63,9 @@ export async function afterCancel(
 }
 
 async function ask(plan: Plan, hosts: readonly Host[], nothing: Known, pipeline: Pipeline): Promise<Outcome> {
-  const ended = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => endOf(plan, host, log))
+  const ended = await onEach(hosts, plan.inputs['max-parallel'], pipeline, (host, log) =>
+    endOf(plan, host, log),
+  )
   const known = { ...nothing, live: agreed(ended.map(({ verdict }) => verdict.previous)) }
   if (hosts.length === 1 || ended.some(isUnknown)) return together(known, ended)
   // Not what the verdicts say: the run may have been on its way back, and another may have come since.

@@ -22,7 +22,7 @@ export type Story = (plan: Plan, programs: Programs, pipeline: Pipeline) => Prom
 export function deploy(project: Project): Story {
   return (plan, programs, pipeline) =>
     withHosts(plan, programs, pipeline, async (hosts, known) => {
-      const { dryRun } = plan.inputs
+      const { 'dry-run': dryRun } = plan.inputs
       if (!dryRun) known.live = await recover(plan, hosts, pipeline)
       const output = await pipeline.run('build', async () => {
         // One build for all: the first host's key counts.
@@ -50,7 +50,7 @@ export function deploy(project: Project): Story {
 
 export const rollback: Story = (plan, programs, pipeline) =>
   withHosts(plan, programs, pipeline, async (hosts, known) => {
-    const { dryRun } = plan.inputs
+    const { 'dry-run': dryRun } = plan.inputs
     if (!dryRun) known.live = await recover(plan, hosts, pipeline)
     const { release, replaces } = await chooseRelease(plan, hosts, pipeline)
     known.release = release

@@ -52,7 +52,7 @@ async function rehearse(
   pipeline: Pipeline,
   act: (host: Host, log: Log) => Promise<Rehearsal>,
 ): Promise<Outcome> {
-  const outcomes = await onEach(hosts, inputs.maxParallel, pipeline, (host, log) =>
+  const outcomes = await onEach(hosts, inputs['max-parallel'], pipeline, (host, log) =>
     log.run('rehearse', async (): Promise<Done<HostOutcome>> => {
       const rehearsal = await act(host, log.log)
       for (const finding of rehearsal.findings) tell(finding, log.log)
@@ -66,10 +66,10 @@ async function rehearse(
 
 const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null } as const
 
-async function ask({ inputs, run }: Plan, host: Host, release: string | null): Promise<Result<'rehearse'>> {
-  const { host: address, port, said } = inputs.app
-  const where = release === null ? { host: address, port } : null
-  return host.agent().call('rehearse', { release, run, address: where, said, keep: inputs.keepReleases })
+async function ask({ inputs }: Plan, { agent }: Host, release: string | null): Promise<Result<'rehearse'>> {
+  const { runtime, run, said, 'keep-releases': keep } = inputs
+  const address = release === null ? { host: runtime.host, port: runtime.port } : null
+  return agent().call('rehearse', { release, run, address, said, keep })
 }
 
 async function compare(host: Host, output: Built, manifest: Manifest, packer: Packer) {

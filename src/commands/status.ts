@@ -8,7 +8,7 @@ import type { Result, WorkerState } from '../protocol/messages.ts'
 import { type Host, onEach } from '../hosts/host.ts'
 
 export async function lookAt(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<Outcome> {
-  const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) =>
+  const seen = await onEach(hosts, plan.inputs['max-parallel'], pipeline, (host, log) =>
     log.run('status', () => look(host, log.log)),
   )
   const live = agreed(seen.map((host) => host.live))

@@ -4,10 +4,10 @@ import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Programs } from '../agent-client/programs.ts'
 import { Failure } from '../common/failure.ts'
+import { inTime } from '../common/in-time.ts'
 import type { ReleaseInfo } from '../protocol/messages.ts'
 import { connect } from '../hosts/connect.ts'
 import type { Host } from '../hosts/host.ts'
-import { inTime } from '../hosts/in-time.ts'
 
 /** What the command finds out on its way: where it fails, this is what the report has. */
 export type Findings = { -readonly [K in keyof Known]: Known[K] }
@@ -18,7 +18,7 @@ export async function withHosts(
   pipeline: Pipeline,
   act: (hosts: readonly Host[], known: Findings) => Promise<Outcome>,
 ): Promise<Outcome> {
-  const { command, dryRun } = plan.inputs
+  const { command, 'dry-run': dryRun } = plan.inputs
   const known: Findings = { ...nothingKnown }
   let hosts: readonly Host[] = []
   let infos: readonly ReleaseInfo[] = []

@@ -1,16 +1,15 @@
 /** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
 import { readFileSync } from 'node:fs'
 import type { Plan } from '../plan.ts'
-import type { HostAddress, Inputs } from '../inputs/index.ts'
 import type { Log, Pipeline } from '../pipeline.ts'
 import { Failure } from '../common/failure.ts'
+import { inTime } from '../common/in-time.ts'
 import type { Result, ServerFacts } from '../protocol/messages.ts'
 import { pm2Missing } from '../protocol/server-programs.ts'
 import { type AgentSession, openAgent } from '../agent-client/agent-session.ts'
 import { traceLine } from '../agent-client/trace.ts'
-import { connect as connectSsh, type ConnectOptions } from '../ssh/connection.ts'
+import { connect as connectSsh, type Target } from '../ssh/connection.ts'
 import { assertDistinct, type Host, onEach } from './host.ts'
-import { inTime } from './in-time.ts'
 import { patiently } from './reconnect.ts'
 
 interface Session {
@@ -44,32 +43,22 @@ export async function connect(
   pipeline: Pipeline,
 ): Promise<readonly Host[]> {
   const opened: Host[] = []
-  const addresses = plan.hosts.map((address) => ({
-    address,
-    name: plan.hosts.length > 1 ? nameOf(address) : null,
-  }))
+  const { targets } = plan.inputs
+  const hosts = targets.map((target) => ({ target, name: targets.length > 1 ? nameOf(target) : null }))
   try {
-    const hosts = await onEach(
-      addresses,
-      plan.inputs.maxParallel,
-      pipeline,
-      async ({ name, address }, log) => {
-        const open = () => openSession(plan, address, settings, log.log)
-        const session = await log.run('connect', async () => {
-          const value = await patiently(
-            () => onceMore(open, log.log.info),
-            log.log.info,
-            settings.patienceMs ?? 0,
-          )
-          return { value, detail: describe(value) }
-        })
-        const host = hostOf(name, session, open)
-        opened.push(host)
-        return host
-      },
-    )
-    assertDistinct(hosts)
-    return hosts
+    const connected = await onEach(hosts, plan.inputs['max-parallel'], pipeline, async (entry, log) => {
+      const { info } = log.log
+      const open = () => openSession(plan, entry.target, settings, log.log)
+      const session = await log.run('connect', async () => {
+        const value = await patiently(() => onceMore(open, info), info, settings.patienceMs ?? 0)
+        return { value, detail: describe(value) }
+      })
+      const host = hostOf(entry.name, session, open)
+      opened.push(host)
+      return host
+    })
+    assertDistinct(connected)
+    return connected
   } catch (error) {
     for (const host of opened) host.close()
     throw error
@@ -104,12 +93,13 @@ function onceMore<T>(open: () => Promise<T>, log: Log['info']): Promise<T> {
 
 async function openSession(
   plan: Plan,
-  address: HostAddress,
+  target: Target,
   settings: ConnectSettings,
   log: Pick<Log, 'info' | 'debug'>,
 ): Promise<Session> {
   const { inputs, appName, path } = plan
-  const connection = await connectSsh({ ...sshOptions(inputs, address), onLog: log.info })
+  const { proxy, 'connect-timeout': connectTimeoutMs } = inputs
+  const connection = await connectSsh({ ...target, proxy, connectTimeoutMs, onLog: log.info })
   try {
     const agent = await openAgent(
       connection,
@@ -117,9 +107,9 @@ async function openSession(
         source: readFileSync(settings.agentFile),
         persist: settings.persist,
         path,
-        options: { appName, binPath: inputs.binPath },
+        options: { appName, binPath: inputs['bin-path'] },
       },
-      inputs.connectTimeoutMs,
+      connectTimeoutMs,
       (message) => log.debug(() => traceLine(message)),
     )
     const inspected = agent.call('inspect', {})
@@ -127,7 +117,7 @@ async function openSession(
     // Of interest only to who uploads.
     base.catch(() => undefined)
     // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
-    const facts = await inTime(inspected, inputs.connectTimeoutMs, () => silent(connection.address))
+    const facts = await inTime(inspected, connectTimeoutMs, () => silent(connection.address))
     assertUsable(facts)
     return {
       agent,
@@ -163,7 +153,7 @@ function assertUsable({ platform, pm2, searched, nodePath }: ServerFacts): void 
   if (pm2 === null) throw pm2Missing(searched, nodePath)
 }
 
-function nameOf({ host, port }: HostAddress): string {
+function nameOf({ host, port }: Target): string {
   return port === 22 ? host : `${host}:${port}`
 }
 
@@ -171,21 +161,4 @@ function describe({ address, facts: { node, pm2, live, serving, path } }: Sessio
   const meant =
     live === null ? 'no release of Gapless is live yet' : `${live} is meant to be live, but does not serve`
   return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving === null ? meant : `${serving} is live`}`
-}
-
-function sshOptions(inputs: Inputs, address: HostAddress): ConnectOptions {
-  const { login, hostIdentity, proxy, connectTimeoutMs } = inputs
-  return {
-    ...address,
-    login,
-    hostKey: hostIdentity,
-    connectTimeoutMs,
-    proxy: proxy && {
-      host: proxy.host,
-      port: proxy.port,
-      username: proxy.username,
-      login: proxy.login,
-      hostKey: proxy.fingerprints.length > 0 ? { fingerprints: proxy.fingerprints } : hostIdentity,
-    },
-  }
 }

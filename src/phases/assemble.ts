@@ -36,8 +36,8 @@ export async function assemble(
   hosts: readonly Host[],
   log: Pick<Log, 'info' | 'warning'>,
 ): Promise<Done<Assembled>> {
-  const { run, app } = plan.inputs
-  const tree = await layOut(output, run.workspace, [...app.sharedDirs, ...app.sharedFiles])
+  const { workspace, runtime } = plan.inputs
+  const tree = await layOut(output, workspace, [...runtime.sharedDirs, ...runtime.sharedFiles])
   const launcher = {
     kind: 'file',
     path: LAUNCHER,
@@ -74,7 +74,7 @@ export async function assemble(
 
 /** Whether all of it will have to be sent to the one host that there is. */
 async function lacksAll({ inputs }: Plan, [host, ...others]: readonly Host[]): Promise<boolean> {
-  if (inputs.dryRun || host === undefined || others.length > 0) return false
+  if (inputs['dry-run'] || host === undefined || others.length > 0) return false
   // A connection that was lost is the upload's to open anew.
   const known = await host.base().catch(() => null)
   return known?.base === null

@@ -33,18 +33,18 @@ export async function build(
   key: string | undefined,
   log: Log,
 ): Promise<Done<Built>> {
-  const { sharedDirs, sharedFiles } = inputs.app
-  const missing = assertCheckedOut(project.directory, inputs.run.workspace, [...sharedDirs, ...sharedFiles])
-  const runTimeVariables = Object.keys(inputs.app.env)
-  const options = { directory: project.directory, workspace: inputs.run.workspace, runTimeVariables }
-  const building = { ...options, command: inputs.buildCommand }
+  const { workspace, runtime } = inputs
+  const { sharedDirs, sharedFiles } = runtime
+  const missing = assertCheckedOut(project.directory, workspace, [...sharedDirs, ...sharedFiles])
+  const options = { directory: project.directory, workspace, runTimeVariables: Object.keys(runtime.env) }
+  const building = { ...options, command: inputs['build-command'] }
   const unseen = doubtsAboutVariables(building)
   const node = await buildersNode(building)
   const others = new Set(hosts.flatMap(({ facts }) => doubtAboutNode(node, facts) ?? []))
   for (const doubt of [...project.doubts, ...missing, ...unseen, ...others]) log.warning(doubt)
   checkEach(hosts, (facts) => assertNodeFits(project, facts))
   const work = withoutCommands(async () => {
-    const before = await install({ ...options, command: inputs.installCommand })
+    const before = await install({ ...options, command: inputs['install-command'] })
     const version = installedNextVersion(project.directory)
     if (version !== undefined) refuseUnsupportedNext(version)
     const variables = key === undefined ? {} : { [KEY_VARIABLE]: key }
@@ -52,17 +52,17 @@ export async function build(
     return [before, start, await runBuild({ ...building, variables })] as const
   })
   const [installed, began, built] = await work.catch((error: unknown) => {
-    annotate(Failure.from(error), project.directory, inputs.run.workspace, log)
+    annotate(Failure.from(error), project.directory, workspace, log)
     throw error
   })
-  const output = readBuildOutput(project.directory, inputs.run.workspace)
+  const output = readBuildOutput(project.directory, workspace)
   const doubts = doubtsAbout(output, built === undefined ? undefined : began)
   for (const doubt of doubts) log.warning(doubt)
   const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]))
   const how = commands.length === 0 ? 'used what was already built' : commands.join(', ')
   const detail = `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}`
   const remarks = key !== undefined && usedAnotherKey(output, key) ? [...doubts, KEY_UNSEEN] : doubts
-  const workerEnvironment = key === undefined ? {} : keyForWorkers(output, inputs.run.workspace, key)
+  const workerEnvironment = key === undefined ? {} : keyForWorkers(output, workspace, key)
   return { value: { ...output, workerEnvironment }, detail: [detail, ...remarks].join('. ') }
 }
 

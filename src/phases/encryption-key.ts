@@ -11,11 +11,11 @@ export async function encryptionKey(
   agent: AgentSession,
   log: Log,
 ): Promise<string | undefined> {
-  if (inputs.buildCommand === 'none' || hasOwnKey(directory)) return undefined
+  if (inputs['build-command'] === 'none' || hasOwnKey(directory)) return undefined
   // The workers prefer what their environment says: a build with another key would be at odds with them.
-  const atRunTime = inputs.app.env[KEY_VARIABLE]
+  const atRunTime = inputs.runtime.env[KEY_VARIABLE]
   if (atRunTime) return atRunTime
-  const { key } = await agent.call('encryptionKey', { create: !inputs.dryRun })
+  const { key } = await agent.call('encryptionKey', { create: !inputs['dry-run'] })
   if (key === null) return undefined
   log.mask(key)
   return key

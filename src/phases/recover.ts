@@ -23,7 +23,7 @@ export async function recover(
 ): Promise<string | null> {
   const facts = await settled(plan, hosts, pipeline)
   const interrupted = hosts.map((host, index) => ({ name: host.name, host, facts: facts[index]! }))
-  const found = await onEach(interrupted, plan.inputs.maxParallel, pipeline, finish)
+  const found = await onEach(interrupted, plan.inputs['max-parallel'], pipeline, finish)
   const leveled = await level(
     plan,
     hosts,
@@ -75,14 +75,20 @@ export async function level(
     return live === null || live === goal ? [] : [{ name: host.name, host, live }]
   })
   const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ')
-  const { run, inputs } = plan
+  const { inputs } = plan
   const put = async ({ host, live }: (typeof strays)[number], log: Pipeline) =>
     log.run('recover', async () => {
       if (goal === undefined) throw new Failure('hosts-differ', `the hosts serve different releases: ${seen}`)
-      await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, live, log)
+      await bringBack(
+        host,
+        { run: inputs.run, hosts: [], lockTimeoutMs: inputs['lock-timeout'] },
+        goal,
+        live,
+        log,
+      )
       return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` }
     })
-  return onEach(strays, inputs.maxParallel, pipeline, put).then(
+  return onEach(strays, inputs['max-parallel'], pipeline, put).then(
     () => goal ?? null,
     () => null,
   )

@@ -30,15 +30,15 @@ export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline
     const where = hosts.length === 1 ? 'the server' : 'every host'
     throw new Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy })
   }
-  const { dryRun, maxParallel } = plan.inputs
-  await onEach(hosts, maxParallel, pipeline, async (host, { log }) =>
+  const { 'dry-run': dryRun, 'max-parallel': atOnce } = plan.inputs
+  await onEach(hosts, atOnce, pipeline, async (host, { log }) =>
     tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log),
   ).catch((error: unknown) => {
     const failure = Failure.from(error)
     if (failure.code !== 'release-damaged') throw failure
     throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` })
   })
-  return { release: id, replaces: named === undefined ? agreed(histories.map(currentIn)) : null }
+  return { release: id, replaces: named === null ? agreed(histories.map(currentIn)) : null }
 }
 
 function tell(
@@ -77,7 +77,7 @@ export async function commonReleases(
 }
 
 function historiesOf(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<readonly History[]> {
-  return onEach(hosts, plan.inputs.maxParallel, pipeline, async (host) => {
+  return onEach(hosts, plan.inputs['max-parallel'], pipeline, async (host) => {
     const { releases } = await host.agent().call('releases', {})
     return releases
   })

@@ -12,7 +12,7 @@ import { Failure } from '../common/failure.ts'
 import { type ActivationRequest, keptVerdict } from '../protocol/messages.ts'
 import { cleanUp } from './cleanup.ts'
 import { discard } from './discard.ts'
-import { askPublicUrl } from './public-check.ts'
+import { checkPublicUrl } from './public-check.ts'
 import { type Host, onEach } from '../hosts/host.ts'
 import { switchBack, switchOver } from './switch-over.ts'
 import { verify } from './verify.ts'
@@ -35,11 +35,11 @@ export async function bringLive(
 ): Promise<Outcome> {
   const { inputs } = plan
   const { release } = goal
-  const atOnce = inputs.maxParallel
+  const atOnce = inputs['max-parallel']
 
-  if (inputs.candidateCheck) {
+  if (inputs['candidate-check']) {
     const verified = onEach(hosts, atOnce, pipeline, (host, log) =>
-      log.run('verify', () => verify(host, release, inputs.app.said)),
+      log.run('verify', () => verify(host, release, inputs.said)),
     )
     const logs = await verified.catch(async (error: unknown) => {
       await takeBack(hosts, goal, true)
@@ -72,33 +72,33 @@ async function rollOut(
   pipeline: Pipeline,
   { kind, release, replaces }: Goal,
 ): Promise<readonly Ended[]> {
-  const { health, lockTimeoutMs, preActivate = null, postActivate = null, batch } = plan.inputs
-  const { run, activation } = plan
+  const { inputs, activation } = plan
   const request: ActivationRequest = {
     activation,
     release,
     kind,
     replaces,
-    run,
+    run: inputs.run,
     hosts: hosts.flatMap(({ name }) => name ?? []),
-    lockTimeoutMs,
-    preActivate,
-    postActivate,
-    said: plan.inputs.app.said,
+    lockTimeoutMs: inputs['lock-timeout'],
+    preActivate: inputs['pre-activate'],
+    postActivate: inputs['post-activate'],
+    said: inputs.said,
   }
   const ended = new Map<Host, Ended>()
   let failure: Failure | null = null
-  for (const group of batches(hosts, batch)) {
+  for (const group of batches(hosts, inputs.batch)) {
     await Promise.all(
       group.map(async (host) => ended.set(host, await switchOver(host, request, pipeline.on(host.name)))),
     )
     failure = [...ended.values()].find((end) => end.failure !== null)?.failure ?? null
     if (failure !== null) break
   }
-  const { url } = health
-  if (failure === null && url !== undefined) {
+  const url = inputs['health-check-url']
+  if (failure === null && url !== null) {
+    const { health } = inputs.runtime
     failure = await pipeline
-      .run('health-check', async () => ({ value: null, detail: await askPublicUrl(url, health) }))
+      .run('health-check', async () => ({ value: null, detail: await checkPublicUrl(url, health) }))
       .catch((error: unknown) => Failure.from(error))
   }
   if (failure !== null) {

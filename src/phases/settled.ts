@@ -14,7 +14,7 @@ const QUIET = 2000
  * @returns what is true of each host then, in their order; or when `lock-timeout` is over
  */
 export async function settled(
-  { inputs: { lockTimeoutMs, maxParallel } }: Plan,
+  { inputs: { 'lock-timeout': lockTimeoutMs, 'max-parallel': atOnce } }: Plan,
   hosts: readonly Host[],
   pipeline: Pipeline,
 ): Promise<readonly ServerFacts[]> {
@@ -33,6 +33,6 @@ export async function settled(
     if (quietSince !== undefined && (alike || now - quietSince > QUIET)) return facts
     if (now > deadline) return facts
     await delay(QUIET / 4)
-    facts = [...(await onEach(hosts, maxParallel, pipeline, (host) => host.agent().call('inspect', {})))]
+    facts = [...(await onEach(hosts, atOnce, pipeline, (host) => host.agent().call('inspect', {})))]
   }
 }

@@ -93,7 +93,7 @@ export async function transfer(
         entry: output.entry,
         staticPath: output.staticPath,
         nextVersion: output.nextVersion ?? '',
-        run: plan.run,
+        run: plan.inputs.run,
         runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
       },
       { onEvent: provenSoFar(log) },

@@ -31,12 +31,12 @@ export async function uploadToAll(
   pipeline: Pipeline,
   onSent: (bytes: number) => void = () => undefined,
 ): Promise<Uploaded> {
-  const { maxParallel } = plan.inputs
+  const atOnce = plan.inputs['max-parallel']
   const sendToEach = async () => {
-    const id = hosts.length > 1 ? await agreeOnId(hosts, maxParallel, pipeline) : null
+    const id = hosts.length > 1 ? await agreeOnId(hosts, atOnce, pipeline) : null
     const release = { plan, output, manifest, packer, id, onSent }
     const complete: Host[] = []
-    const sending = onEach(hosts, maxParallel, pipeline, async (host, log) => {
+    const sending = onEach(hosts, atOnce, pipeline, async (host, log) => {
       const sent = await log.run('upload', () => upload(release, host, log.log))
       complete.push(host)
       return sent
