@@ -222,7 +222,7 @@ test('the environment is read in few places', () => {
     // The user's install and build commands run in the job's environment.
     ['build', 'server-actions'].some((name) => path === `next/${name}.ts`) ||
     // Where the runner has room, as os.tmpdir() reads it too.
-    path === 'transfer/unnamed-file.ts' ||
+    path === 'transfer/packer.ts' ||
     path === 'main.ts' ||
     path === 'inputs/index.ts'
   expect(readers.filter((path) => !allowed(path))).toEqual([])

@@ -445,15 +445,13 @@ const operations = {
             committed: guards_boolean,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
             missing: string,
-            reusedFiles: count,
             reusedBytes: count,
         }),
     },
     /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
     fill: {
         params: object({
-            /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
-            id: nullable(releaseId),
+            id: releaseId,
             files: count,
         }),
         result: object({ bytes: count }),
@@ -6506,13 +6504,6 @@ class Bitmap {
             for (let bits = byte; bits > 0; bits &= bits - 1)
                 this.#count += 1;
     }
-    /** With the first so many set. */
-    static full(count) {
-        const bytes = new Uint8Array(Math.ceil(count / 8)).fill(255);
-        if (count % 8 > 0)
-            bytes[bytes.length - 1] = (1 << (count % 8)) - 1;
-        return new Bitmap(bytes);
-    }
     /** @param text base64; what it is too short for is not set */
     static parse(text) {
         return new Bitmap(Buffer.from(text, 'base64'));
@@ -6682,7 +6673,7 @@ async function look(entries, distDir) {
     const missing = new Bitmap();
     const need = { bytes: 0, inodes: 0 };
     const folders = new Set();
-    let [reusedFiles, reusedBytes] = [0, 0];
+    let reusedBytes = 0;
     for await (const { entry, index, source } of entries) {
         folders.add((0,external_node_path_namespaceObject.dirname)(entry.path));
         if (entry.kind !== 'file') {
@@ -6695,12 +6686,11 @@ async function look(entries, distDir) {
         else {
             if (!sharesInode(entry, source, distDir))
                 addFile(need, entry.size);
-            reusedFiles += 1;
             reusedBytes += entry.size;
         }
     }
     need.inodes += folders.size;
-    return { missing, need, reusedFiles, reusedBytes };
+    return { missing, need, reusedBytes };
 }
 async function* toPlace(entries, sourceOf) {
     let index = 0;
@@ -7107,13 +7097,9 @@ function createUploads(layout) {
     let doomed;
     let chosen = null;
     const begun = (id) => {
-        if (upload === undefined || (id !== null && upload.id !== id)) {
-            throw new failure_Failure('no-such-upload', `no upload${id === null ? '' : ` ${id}`} was begun in this session`);
-        }
-        if (id === null && !upload.lacksAll) {
-            throw new failure_Failure('not-missing', `the server has some of what ${upload.id} consists of`);
-        }
-        return upload;
+        if (upload?.id === id)
+            return upload;
+        throw new failure_Failure('no-such-upload', `no upload ${id} was begun in this session`);
     };
     async function abandon() {
         const ended = upload;
@@ -7139,7 +7125,7 @@ function createUploads(layout) {
             if (resumes !== null) {
                 await takeOver(layout, resumes);
                 if (await wasCommitted(layout, resumes, contentHash)) {
-                    return { id: resumes, committed: true, missing: '', reusedFiles: 0, reusedBytes: 0 };
+                    return { id: resumes, committed: true, missing: '', reusedBytes: 0 };
                 }
             }
             const wish = resumes ?? chosen;
@@ -7159,7 +7145,7 @@ function createUploads(layout) {
             const sourceOf = sourcesIn(layout, base, wanted);
             const survey = await look(toPlace(readManifest(manifest), sourceOf), distDir);
             await assertRoom(directory, survey.need);
-            const { missing, reusedFiles, reusedBytes } = survey;
+            const { missing, reusedBytes } = survey;
             const flushing = startFlushing(directory);
             upload = {
                 id,
@@ -7168,7 +7154,6 @@ function createUploads(layout) {
                 distDir,
                 placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf), flushing),
                 reusedBytes,
-                lacksAll: reusedFiles === 0,
                 folder: folderMaker(),
                 flushing,
                 missing: missing.count,
@@ -7176,7 +7161,7 @@ function createUploads(layout) {
                 askedAgain: false,
                 received: false,
             };
-            return { id, committed: false, missing: missing.format(), reusedFiles, reusedBytes };
+            return { id, committed: false, missing: missing.format(), reusedBytes };
         },
         async fill(id, count, body) {
             const current = begun(id);

@@ -23968,7 +23968,7 @@ __webpack_unused_export__ = async function fetch (init, options = undefined) {
 /* unused reexport */ __nccwpck_require__(9967).Request
 /* unused reexport */ __nccwpck_require__(5910).FormData
 __webpack_unused_export__ = globalThis.File ?? (__nccwpck_require__(4573).File)
-/* unused reexport */ __nccwpck_require__(8355).FileReader
+/* unused reexport */ __nccwpck_require__(736).FileReader
 
 const { setGlobalOrigin, getGlobalOrigin } = __nccwpck_require__(1059)
 
@@ -48559,7 +48559,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 8355:
+/***/ 736:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 "use strict";
@@ -49420,7 +49420,7 @@ module.exports = {
 "use strict";
 
 
-const { uid, states, sentCloseFrameState, emptyBuffer, opcodes } = __nccwpck_require__(736)
+const { uid, states, sentCloseFrameState, emptyBuffer, opcodes } = __nccwpck_require__(5974)
 const {
   kReadyState,
   kSentClose,
@@ -49793,7 +49793,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 736:
+/***/ 5974:
 /***/ ((module) => {
 
 "use strict";
@@ -50210,7 +50210,7 @@ module.exports = {
 "use strict";
 
 
-const { maxUnsigned16Bit } = __nccwpck_require__(736)
+const { maxUnsigned16Bit } = __nccwpck_require__(5974)
 
 const BUFFER_SIZE = 16386
 
@@ -50429,7 +50429,7 @@ module.exports = { PerMessageDeflate }
 
 const { Writable } = __nccwpck_require__(7075)
 const assert = __nccwpck_require__(4589)
-const { parserStates, opcodes, states, emptyBuffer, sentCloseFrameState } = __nccwpck_require__(736)
+const { parserStates, opcodes, states, emptyBuffer, sentCloseFrameState } = __nccwpck_require__(5974)
 const { kReadyState, kSentClose, kResponse, kReceivedClose } = __nccwpck_require__(1216)
 const { channels } = __nccwpck_require__(2414)
 const {
@@ -50963,7 +50963,7 @@ module.exports = {
 
 
 const { WebsocketFrameSend } = __nccwpck_require__(3264)
-const { opcodes, sendHints } = __nccwpck_require__(736)
+const { opcodes, sendHints } = __nccwpck_require__(5974)
 const FixedQueue = __nccwpck_require__(4660)
 
 /** @type {typeof Uint8Array} */
@@ -51095,7 +51095,7 @@ module.exports = {
 
 
 const { kReadyState, kController, kResponse, kBinaryType, kWebSocketURL } = __nccwpck_require__(1216)
-const { states, opcodes } = __nccwpck_require__(736)
+const { states, opcodes } = __nccwpck_require__(5974)
 const { ErrorEvent, createFastMessageEvent } = __nccwpck_require__(5188)
 const { isUtf8 } = __nccwpck_require__(4573)
 const { collectASequenceOfCodePointsFast, removeHTTPWhitespace } = __nccwpck_require__(1900)
@@ -51427,7 +51427,7 @@ module.exports = {
 const { webidl } = __nccwpck_require__(5893)
 const { URLSerializer } = __nccwpck_require__(1900)
 const { environmentSettingsObject } = __nccwpck_require__(3168)
-const { staticPropertyDescriptors, states, sentCloseFrameState, sendHints } = __nccwpck_require__(736)
+const { staticPropertyDescriptors, states, sentCloseFrameState, sendHints } = __nccwpck_require__(5974)
 const {
   kWebSocketURL,
   kReadyState,
@@ -57719,15 +57719,13 @@ const operations = {
             committed: guards_boolean,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
             missing: string,
-            reusedFiles: count,
             reusedBytes: count,
         }),
     },
     /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
     fill: {
         params: object({
-            /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
-            id: nullable(messages_releaseId),
+            id: messages_releaseId,
             files: count,
         }),
         result: object({ bytes: count }),
@@ -61325,108 +61323,6 @@ function readOutline(outline) {
     return { has: (subtree) => isOutlined(subtree) && known.has(shortHash(subtree).toString('latin1')) };
 }
 
-;// CONCATENATED MODULE: external "node:os"
-const external_node_os_namespaceObject = require("node:os");
-;// CONCATENATED MODULE: ./build/transfer/unnamed-file.js
-/** Room on the runner's disk that nobody has to tidy up. */
-
-
-
-
-/**
- * Open for reading and writing. It has no name from the beginning on, so that it goes with this process, however that
- * ends. It lies where GitHub's runner has room for a job: elsewhere `/tmp` may be memory.
- * @throws Failure `runner-disk-full`
- */
-function unnamedFile() {
-    let folder;
-    try {
-        folder = newFolder();
-        return (0,external_node_fs_namespaceObject.openSync)((0,external_node_path_namespaceObject.join)(folder, 'file'), 'wx+', 0o600);
-    }
-    catch (error) {
-        throw notWritten(error);
-    }
-    finally {
-        if (folder !== undefined)
-            (0,external_node_fs_namespaceObject.rmSync)(folder, { recursive: true, force: true });
-    }
-}
-function newFolder() {
-    const ofRunner = process.env['RUNNER_TEMP'];
-    if (ofRunner) {
-        try {
-            return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(ofRunner, 'gapless-'));
-        }
-        catch {
-            // In a container of another user it may be closed to this one.
-        }
-    }
-    return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
-}
-/** An error of writing to it, as a Failure `runner-disk-full` where that is what it means. */
-function notWritten(error) {
-    const { code, message } = error;
-    if (code !== 'ENOSPC' && code !== 'EDQUOT')
-        return error;
-    return new failure_Failure('runner-disk-full', 'the runner’s disk is full', {
-        remedy: 'Make room on the runner: what is sent is packed into its temporary folder (RUNNER_TEMP, else TMPDIR) first. ' +
-            'As much as the release takes is enough for a server.',
-        evidence: message,
-        cause: error,
-    });
-}
-
-;// CONCATENATED MODULE: ./build/transfer/spool.js
-/** A list that is kept in a file instead of in memory, however long it is. */
-
-
-/** What is written, and read, at once, in bytes. */
-const PIECE = 64 * 1024;
-/** @throws Failure `runner-disk-full`, as what is added to it does */
-function createSpool() {
-    const handle = unnamedFile();
-    let size = 0;
-    let waiting = '';
-    const write = () => {
-        const bytes = Buffer.from(waiting);
-        try {
-            for (let at = 0; at < bytes.length;)
-                at += (0,external_node_fs_namespaceObject.writeSync)(handle, bytes, at, bytes.length - at, size + at);
-        }
-        catch (error) {
-            throw notWritten(error);
-        }
-        size += bytes.length;
-        waiting = '';
-    };
-    function* read() {
-        if (waiting !== '')
-            write();
-        const piece = Buffer.allocUnsafe(PIECE);
-        let begun = Buffer.alloc(0);
-        for (let at = 0; at < size;) {
-            const bytesRead = (0,external_node_fs_namespaceObject.readSync)(handle, piece, 0, PIECE, at);
-            at += bytesRead;
-            const bytes = Buffer.concat([begun, piece.subarray(0, bytesRead)]);
-            let from = 0;
-            for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, from)) {
-                yield JSON.parse(bytes.toString('utf8', from, end));
-                from = end + 1;
-            }
-            begun = bytes.subarray(from);
-        }
-    }
-    return {
-        add(item) {
-            waiting += `${JSON.stringify(item)}\n`;
-            if (waiting.length >= PIECE)
-                write();
-        },
-        [Symbol.iterator]: read,
-    };
-}
-
 ;// CONCATENATED MODULE: ./build/transfer/manifest.js
 /** Turns the deploy tree into its manifest: every file with its hash, and a hash for every folder. */
 
@@ -61435,8 +61331,10 @@ function createSpool() {
 
 
 
-
-/** What may be hashed without a turn of the event loop, in bytes: packing goes on in its turns. */
+function totalSize(files) {
+    return files.reduce((sum, { size }) => sum + size, 0);
+}
+/** What may be hashed without a turn of the event loop, in bytes. */
 const TURN = 4 * 1024 * 1024;
 /** What a file costs besides its bytes, as bytes. */
 const FILE = 16 * 1024;
@@ -61446,16 +61344,16 @@ const FILE = 16 * 1024;
  */
 async function createManifest(tree, progress = () => undefined) {
     const hashFile = fileHasher();
-    const entries = createSpool();
+    const entries = [];
     const folders = [];
     const subtrees = subtreeHasher((subtree) => {
         if (isOutlined(subtree))
             folders.push(subtree);
     });
     const hash = (0,external_node_crypto_.createHash)('sha256');
-    let [fileCount, bytes, sinceTurn] = [0, 0, 0];
+    let sinceTurn = 0;
     const add = (entry) => {
-        entries.add(entry);
+        entries.push(entry);
         subtrees.add(entry);
         hash.update(formatEntry(entry));
     };
@@ -61477,8 +61375,6 @@ async function createManifest(tree, progress = () => undefined) {
         }
         add({ kind, path, source, size, mode, hash: hashing });
         progress(size);
-        fileCount += 1;
-        bytes += size;
         sinceTurn += size + FILE;
         if (sinceTurn < TURN)
             continue;
@@ -61487,13 +61383,12 @@ async function createManifest(tree, progress = () => undefined) {
         sinceTurn = 0;
     }
     subtrees.end();
-    return { entries, fileCount, folders, hash: hash.digest('hex'), bytes };
+    const files = entries.filter((entry) => entry.kind === 'file');
+    return { entries, files, folders, hash: hash.digest('hex'), bytes: totalSize(files) };
 }
 
-// EXTERNAL MODULE: external "node:events"
-var external_node_events_ = __nccwpck_require__(8474);
-// EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __nccwpck_require__(7975);
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
 ;// CONCATENATED MODULE: ./build/common/bitmap.js
 /** One bit for each file of a manifest, in its order. */
 class Bitmap {
@@ -61504,13 +61399,6 @@ class Bitmap {
         for (const byte of bytes)
             for (let bits = byte; bits > 0; bits &= bits - 1)
                 this.#count += 1;
-    }
-    /** With the first so many set. */
-    static full(count) {
-        const bytes = new Uint8Array(Math.ceil(count / 8)).fill(255);
-        if (count % 8 > 0)
-            bytes[bytes.length - 1] = (1 << (count % 8)) - 1;
-        return new Bitmap(bytes);
     }
     /** @param text base64; what it is too short for is not set */
     static parse(text) {
@@ -61589,6 +61477,7 @@ function* inSendingOrder(files) {
 
 
 
+
 /**
  * The manifest, as what is different from the server's base: a folder that it has just so is one line.
  * @param base its outline, base64; empty when there is none
@@ -61639,38 +61528,9 @@ function stream_foldersOf(path) {
     return folders;
 }
 /** @param bitmap base64, one bit for each file of the manifest */
-function missingFiles({ entries }, bitmap) {
+function missingFiles({ files }, bitmap) {
     const missing = Bitmap.parse(bitmap);
-    return {
-        *[Symbol.iterator]() {
-            if (missing.count === 0)
-                return;
-            let index = 0;
-            for (const file of filesOf(entries)) {
-                if (missing.has(index))
-                    yield file;
-                index += 1;
-            }
-        },
-    };
-}
-function filesOf(entries) {
-    return {
-        *[Symbol.iterator]() {
-            for (const entry of entries)
-                if (stream_isFile(entry))
-                    yield entry;
-        },
-    };
-}
-function stream_isFile(entry) {
-    return entry.kind === 'file';
-}
-function totalSize(files) {
-    let sum = 0;
-    for (const { size } of files)
-        sum += size;
-    return sum;
+    return files.filter((_, index) => missing.has(index));
 }
 /** Of a part, unless a single file is larger: eight windows of brotli, so that cutting costs next to nothing. */
 const PART_BYTES = 8 * 1024 * 1024;
@@ -61679,18 +61539,13 @@ const PART_FILES = 4000;
 const AT_ONCE = 2;
 /** What may be packed ahead of its turn, of each part, in bytes. */
 const AHEAD = 4 * 1024 * 1024;
-/**
- * The files in parts, in the order in which they are sent. The one after the one that is being read is packed meanwhile.
- * @param bytes how many there are
- */
-function* contentParts(files, bytes = totalSize(files)) {
-    const quality = qualityFor(bytes);
+/** The files in parts, in the order in which they are sent. The part after the one that is read is packed meanwhile. */
+function* contentParts(files) {
+    const quality = qualityFor(totalSize(files));
     const begun = [];
     try {
         for (const part of cut(inSendingOrder(files))) {
-            let taken = 0;
-            const content = compress(contents(part, (more) => (taken += more)), quality, AHEAD);
-            begun.push({ files: part, content, takenBytes: () => taken });
+            begun.push({ files: part, content: compress(contents(part), quality, AHEAD) });
             if (begun.length < AT_ONCE)
                 continue;
             yield begun[0];
@@ -61719,7 +61574,7 @@ function* cut(files) {
         yield part;
 }
 /** In bytes: what is read, and packed, at once. */
-const stream_PIECE = 256 * 1024;
+const PIECE = 256 * 1024;
 /** In bytes: what comes out at once. */
 const CHUNK = 64 * 1024;
 /**
@@ -61728,21 +61583,20 @@ const CHUNK = 64 * 1024;
  * each of 50,000 files is garbage that stays for long.
  * @throws Failure `file-unreadable`, and `file-changed` when a file is not what was hashed: something still writes into the build
  */
-function* contents(files, progress) {
-    const piece = Buffer.allocUnsafe(stream_PIECE);
+function* contents(files) {
+    const piece = Buffer.allocUnsafe(PIECE);
     let filled = 0;
     for (const { source, path, size } of files) {
         const handle = stream_open(source);
         let read = 0;
         try {
             for (;;) {
-                const bytesRead = (0,external_node_fs_namespaceObject.readSync)(handle, piece, filled, stream_PIECE - filled, null);
+                const bytesRead = (0,external_node_fs_namespaceObject.readSync)(handle, piece, filled, PIECE - filled, null);
                 if (bytesRead === 0)
                     break;
                 read += bytesRead;
                 filled += bytesRead;
-                progress(bytesRead);
-                if (filled < stream_PIECE)
+                if (filled < PIECE)
                     continue;
                 yield piece;
                 filled = 0;
@@ -61819,171 +61673,134 @@ async function feed(packed, source) {
     packed.end();
 }
 
-;// CONCATENATED MODULE: ./build/transfer/pack.js
-/**
- * Packs files into a file of the runner's, which who sends them follows. So packing waits for nobody's network, it
- * holds nothing in memory, and several hosts read the same, each at its own pace.
- */
-
-
-
-
-
-const [closeAsync, readAsync, writeAsync] = [(0,external_node_util_.promisify)(external_node_fs_namespaceObject.close), (0,external_node_util_.promisify)(external_node_fs_namespaceObject.read), (0,external_node_util_.promisify)(external_node_fs_namespaceObject.write)];
-const pack_PIECE = 64 * 1024;
-/**
- * Begins at once.
- * @param bytes how many there are
- * @throws Failure `runner-disk-full`
- */
-function pack(files, bytes) {
-    const news = new external_node_events_.EventEmitter().setMaxListeners(0);
-    const written = [];
-    const file = unnamedFile();
-    let readers = 0;
-    let stopped = false;
-    let isWhole = false;
-    let failure;
-    async function write() {
-        let at = 0;
-        for (const { files: some, content, takenBytes } of contentParts(files, bytes)) {
-            const part = { fileCount: some.length, takenBytes, from: at, to: at, whole: false };
-            written.push(part);
-            for await (const piece of content) {
-                // A disk that is all but full takes a piece of it.
-                for (let from = 0; from < piece.length;) {
-                    if (stopped)
-                        throw new Error('what was packed is not wanted any more');
-                    const { bytesWritten } = await writeAsync(file, piece, from, piece.length - from, at);
-                    from += bytesWritten;
-                    at += bytesWritten;
-                }
-                part.to = at;
-                news.emit('more');
-            }
-            part.whole = true;
-            news.emit('more');
-        }
-    }
-    const writing = write()
-        .then(() => (isWhole = true), (error) => (failure = notWritten(error)))
-        .then(() => news.emit('more'));
-    const more = async () => {
-        if (failure !== undefined)
-            throw failure;
-        await (0,external_node_events_.once)(news, 'more');
-    };
-    async function* read(part, progress) {
-        let told = 0;
-        for (let at = part.from;;) {
-            if (at < part.to) {
-                const piece = Buffer.allocUnsafe(Math.min(pack_PIECE, part.to - at));
-                const { bytesRead } = await readAsync(file, piece, 0, piece.length, at);
-                if (bytesRead === 0)
-                    throw new Error('what was packed is not there');
-                at += bytesRead;
-                yield piece.subarray(0, bytesRead);
-                const now = Math.floor((part.takenBytes() * (at - part.from)) / (part.to - part.from));
-                progress(Math.max(0, now - told));
-                told = Math.max(told, now);
-            }
-            else if (part.whole) {
-                return;
-            }
-            else {
-                await more();
-            }
-        }
-    }
-    let closing;
-    const close = () => {
-        stopped = true;
-        closing ??= writing.then(() => closeAsync(file)).catch(() => undefined);
-        return closing;
-    };
-    return {
-        async *parts(progress) {
-            readers += 1;
-            try {
-                for (let index = 0;; index += 1) {
-                    while (index >= written.length) {
-                        if (isWhole)
-                            return;
-                        await more();
-                    }
-                    const part = written[index];
-                    yield { fileCount: part.fileCount, content: read(part, progress) };
-                }
-            }
-            finally {
-                readers -= 1;
-                if (readers === 0 && !isWhole && failure === undefined)
-                    void close();
-            }
-        },
-        isStopped: () => stopped,
-        close,
-    };
-}
-
 ;// CONCATENATED MODULE: ./build/transfer/packer.js
-/** Packs what servers lack: once for all that lack the same. */
+/** Packs what servers lack into files of the runner, once for all servers that lack the same. */
 
 
 
-/** @param everything of the same tree, for a server that has nothing yet: what is packed before anybody has asked */
-function createPacker(manifest, everything) {
+
+
+
+
+
+function createPacker(manifest) {
     const manifests = new Map();
     const packed = new Map();
+    let folder;
     let closed = false;
-    let guess = null;
-    if (everything !== undefined) {
-        guess = Bitmap.full(manifest.fileCount).format();
-        packed.set(guess, everything);
-    }
+    const packing = (missing) => {
+        if (closed)
+            throw new Error('the packer is closed');
+        const known = packed.get(missing);
+        if (known !== undefined)
+            return known;
+        folder ??= temporaryFolder();
+        const begun = pack(manifest, missing, (0,external_node_path_namespaceObject.join)(folder, String(packed.size)));
+        packed.set(missing, begun);
+        return begun;
+    };
     return {
-        guess,
-        manifest(base) {
-            const read = manifests.get(base) ?? shared(manifestStream(manifest, base));
-            manifests.set(base, read);
-            return read();
+        async *manifest(base) {
+            const pieces = manifests.get(base) ?? collect(manifestStream(manifest, base));
+            manifests.set(base, pieces);
+            yield* await pieces;
         },
-        parts(missing, bytes, progress) {
-            if (closed)
-                throw new Error('what was packed is gone');
-            let same = packed.get(missing);
-            if (same === undefined || same.isStopped()) {
-                same = pack(missingFiles(manifest, missing), bytes);
-                packed.set(missing, same);
+        async *parts(missing) {
+            const { part } = packing(missing);
+            for (let index = 0;; index += 1) {
+                const next = await part(index);
+                if (next === null)
+                    return;
+                void part(index + 1);
+                yield next;
             }
-            return same.parts(progress);
         },
         async close() {
             closed = true;
-            manifests.clear();
-            await Promise.all([...packed.values()].map((one) => one.close()));
+            await Promise.all([...packed.values()].map((one) => one.stop()));
+            if (folder !== undefined)
+                await (0,external_node_fs_promises_namespaceObject.rm)(folder, { recursive: true, force: true });
         },
     };
 }
-/** A stream that each reader gets from its first piece on. What is read stays in memory. */
-function shared(stream) {
-    const source = stream[Symbol.asyncIterator]();
+async function collect(stream) {
     const pieces = [];
-    return async function* () {
-        for (let index = 0;; index += 1) {
-            const { done, value } = await (pieces[index] ??= source.next());
-            if (done === true)
-                return;
-            yield value;
+    for await (const piece of stream)
+        pieces.push(piece);
+    return pieces;
+}
+function pack(manifest, missing, path) {
+    const parts = contentParts(missingFiles(manifest, missing));
+    const packed = [];
+    const stopped = new AbortController();
+    let count = 0;
+    const packNext = async () => {
+        const next = parts.next();
+        if (next.done === true)
+            return null;
+        const { files, content } = next.value;
+        const file = `${path}-${(count += 1)}`;
+        const target = (0,external_node_fs_namespaceObject.createWriteStream)(file, { mode: 0o600, flags: 'wx' });
+        try {
+            await (0,external_node_stream_promises_namespaceObject.pipeline)(content, target, { signal: stopped.signal });
         }
+        catch (error) {
+            throw notWritten(error);
+        }
+        return {
+            fileCount: files.length,
+            bytes: totalSize(files),
+            packedBytes: target.bytesWritten,
+            content: () => (0,external_node_fs_namespaceObject.createReadStream)(file),
+        };
     };
+    return {
+        part(index) {
+            while (packed.length <= index) {
+                const next = packed.length === 0 ? packNext() : packed.at(-1).then(packNext);
+                // The reader of this part reports the failure, if one gets that far.
+                next.catch(() => undefined);
+                packed.push(next);
+            }
+            return packed[index];
+        },
+        async stop() {
+            stopped.abort();
+            await Promise.allSettled(packed);
+            // Only now: a pipeline whose source is destroyed in the turn that begins it never settles (Node 20).
+            parts.return();
+        },
+    };
+}
+/** Where GitHub's runner has room for a job, and tidies up after it: elsewhere `/tmp` may be memory. */
+function temporaryFolder() {
+    const ofRunner = process.env['RUNNER_TEMP'];
+    try {
+        return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(ofRunner || (0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
+    }
+    catch (error) {
+        // In a container of another user it may be closed to this one.
+        if (!ofRunner || isFull(error))
+            throw notWritten(error);
+        return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
+    }
+}
+function isFull(error) {
+    return ['ENOSPC', 'EDQUOT'].includes(error.code ?? '');
+}
+function notWritten(error) {
+    if (!isFull(error))
+        return error;
+    return new failure_Failure('runner-disk-full', 'the runner’s disk is full', {
+        remedy: 'Make room on the runner: what is sent is packed into its temporary folder (RUNNER_TEMP, else TMPDIR) first. ' +
+            'As much as the release takes is enough for a server.',
+        evidence: error.message,
+        cause: error,
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/phases/assemble.js
 /** assemble: lays the deploy tree out (standalone, static, public), sees that the server can run it, and hashes it. */
-
-
-
 
 
 
@@ -62010,44 +61827,17 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
         size: (0,external_node_fs_namespaceObject.statSync)(launcherFile).size,
         mode: 0o644,
     };
-    const entries = createSpool();
-    let total = 0;
-    const binaries = [];
-    const pointers = [];
-    const lacking = new Map(readAtRunTime(output).map((wanted) => [wanted.path, wanted]));
-    for (const entry of withEntry(tree.entries, launcher)) {
-        entries.add(entry);
-        if (entry.kind === 'file')
-            total += entry.size;
-        if (tellsOfBinaries(entry))
-            binaries.push(entry);
-        if (isPointerOfRelease(entry))
-            pointers.push(entry.path);
-        lacking.delete(entry.path);
-    }
-    refusePointers(pointers);
-    for (const lack of lackingFiles(output, [...lacking.values()]))
+    const entries = [...withEntry(tree.entries, launcher)];
+    refusePointers(entries.filter(isPointerOfRelease).map(({ path }) => path));
+    const paths = new Set(entries.map(({ path }) => path));
+    const lacking = readAtRunTime(output).filter(({ path }) => !paths.has(path));
+    for (const lack of lackingFiles(output, lacking))
         log.warning(lack);
-    checkEach(hosts, (facts) => assertFits({ entries: binaries }, output, facts));
-    const everything = (await lacksAll(plan, hosts)) ? pack(filesOf(entries), total) : undefined;
-    try {
-        const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total));
-        const { fileCount, bytes } = manifest;
-        const packer = createPacker(manifest, everything);
-        return { value: { manifest, packer }, detail: `${plural(fileCount, 'file')}, ${formatBytes(bytes)}` };
-    }
-    catch (error) {
-        await everything?.close();
-        throw error;
-    }
-}
-/** Whether all of it will have to be sent to the one host that there is. */
-async function lacksAll({ inputs }, [host, ...others]) {
-    if (inputs['dry-run'] || host === undefined || others.length > 0)
-        return false;
-    // A connection that was lost is the upload's to open anew.
-    const known = await host.base().catch(() => null);
-    return known?.base === null;
+    checkEach(hosts, (facts) => assertFits({ entries: entries.filter(tellsOfBinaries) }, output, facts));
+    const total = totalSize(entries.filter((entry) => entry.kind === 'file'));
+    const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total));
+    const detail = `${plural(manifest.files.length, 'file')}, ${formatBytes(manifest.bytes)}`;
+    return { value: { manifest, packer: createPacker(manifest) }, detail };
 }
 
 ;// CONCATENATED MODULE: ./build/phases/cleanup.js
@@ -62307,6 +62097,8 @@ async function takeBack(hosts, { kind, release }, remove) {
 const external_node_child_process_namespaceObject = require("node:child_process");
 ;// CONCATENATED MODULE: external "node:string_decoder"
 const external_node_string_decoder_namespaceObject = require("node:string_decoder");
+// EXTERNAL MODULE: external "node:util"
+var external_node_util_ = __nccwpck_require__(7975);
 ;// CONCATENATED MODULE: ./build/next/leftovers.js
 /** What a command starts and leaves running. Known by its environment, as the runner itself knows what a job left. */
 
@@ -63704,6 +63496,7 @@ function plan_below(basePath, path) {
 
 
 
+
 /**
  * One session's part of it, which is all of it unless the connection is lost.
  * @param resumes the upload that an earlier session began
@@ -63711,23 +63504,7 @@ function plan_below(basePath, path) {
 async function transfer(release, host, course, resumes, log) {
     const agent = host.agent();
     const { plan, output, manifest, packer } = release;
-    // What an interrupted upload has left is found by the server alone.
-    const guess = course.losses === 0 ? packer.guess : null;
-    let unasked;
-    const { id, missing, reusedBytes, committed } = await offer(host, output, manifest, packer, (params, body) => {
-        const answer = agent.call('stage', { ...params, resumes }, { body });
-        if (guess !== null)
-            unasked = send(release, course, agent, null, guess, manifest.bytes, log);
-        return answer;
-    }).catch((error) => {
-        unasked?.stop();
-        if (guess !== null && unasked !== undefined && failure_Failure.from(error).code === 'connection-lost') {
-            // What of it has arrived will be found there.
-            course.hadBytes ??= 0;
-            course.asked.include(Bitmap.parse(guess));
-        }
-        throw error;
-    });
+    const { id, missing, reusedBytes, committed } = await offer(host, output, manifest, packer, (params, body) => agent.call('stage', { ...params, resumes }, { body }));
     course.id = id;
     if (committed) {
         course.arrivedBytes = manifest.bytes - (course.hadBytes ?? 0);
@@ -63735,10 +63512,10 @@ async function transfer(release, host, course, resumes, log) {
     }
     course.hadBytes ??= reusedBytes;
     course.arrivedBytes = Math.max(0, reusedBytes - course.hadBytes);
-    /** Only the commit's answer is waited for, or the first error: all calls go out one after the other. */
-    async function complete(wanted, sending) {
+    /** Waits for the commit's answer alone, or the first error: all calls go out one after the other. */
+    async function complete(wanted) {
         course.asked.include(Bitmap.parse(wanted));
-        await sending.sent;
+        const sending = await send(release, course, agent, id, wanted, log);
         const answer = agent.call('commit', {
             id,
             entry: output.entry,
@@ -63748,53 +63525,41 @@ async function transfer(release, host, course, resumes, log) {
             runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
         }, { onEvent: provenSoFar(log) });
         return answer.catch((error) => {
-            throw sending.failure() ?? error;
+            throw sending.failure ?? error;
         });
     }
-    const sendAsked = (wanted) => send(release, course, agent, id, wanted, totalSize(missingFiles(manifest, wanted)), log);
-    if (missing !== guess)
-        unasked?.stop();
-    const sending = missing === guess && unasked !== undefined ? unasked : sendAsked(missing);
-    const first = await complete(missing, sending);
+    const first = await complete(missing);
     // Files that the server had no longer have the bytes that they should have: a running app may have rewritten
     // its pages. They are sent like all others.
-    const last = first.path === null ? await complete(first.missing, sendAsked(first.missing)) : first;
+    const last = first.path === null ? await complete(first.missing) : first;
     if (last.path === null)
         throw new failure_Failure('upload-incomplete', `the server did not accept ${id}`);
     return last;
 }
 /**
- * @param id null: what was staged last, which the server has not answered yet
- * @param bytes of the files that are wanted
+ * Sends the contents that a host lacks. The answers may still be on their way afterwards.
+ * @returns the first failure to receive them, once it is known
+ * @throws that failure, where it comes while contents are sent
  */
-function send({ packer, onSent }, course, agent, id, wanted, bytes, log) {
-    let failure;
-    let stopped = false;
-    async function* counted(content) {
-        for await (const chunk of content) {
-            if (stopped)
-                return;
+async function send({ manifest, packer, onSent }, course, agent, id, wanted, log) {
+    const sending = { failure: undefined };
+    const progress = startProgress(log, 'sent', totalSize(missingFiles(manifest, wanted)));
+    async function* counted({ bytes, packedBytes, content }) {
+        for await (const chunk of content()) {
             course.sentBytes += chunk.length;
             onSent(chunk.length);
+            progress((bytes * chunk.length) / packedBytes);
             yield chunk;
         }
     }
-    async function sendAll() {
-        const progress = startProgress(log, 'sent', bytes);
-        for await (const { fileCount, content } of packer.parts(wanted, bytes, progress)) {
-            if (stopped)
-                return;
-            const filled = agent.call('fill', { id, files: fileCount }, { body: counted(content) });
-            filled.catch((error) => (failure ??= error));
-            await agent.sent();
-            if (failure !== undefined)
-                throw failure;
-        }
+    for await (const part of packer.parts(wanted)) {
+        const filled = agent.call('fill', { id, files: part.fileCount }, { body: counted(part) });
+        filled.catch((error) => (sending.failure ??= error));
+        await agent.sent();
+        if (sending.failure !== undefined)
+            throw sending.failure;
     }
-    const sent = sendAll();
-    // Who stopped it does not wait for it.
-    sent.catch(() => undefined);
-    return { sent, failure: () => failure, stop: () => (stopped = true) };
+    return sending;
 }
 /** Names the release to a host as what is different from one that it has. */
 async function offer(host, output, manifest, packer, call) {
@@ -63824,6 +63589,7 @@ function provenSoFar(log) {
 
 ;// CONCATENATED MODULE: ./build/commands/rehearse.js
 /** rehearse: what a dry run tells, host by host: what would be sent and removed, and what would be in the way. */
+
 
 
 
@@ -63867,8 +63633,8 @@ async function rehearse_ask({ inputs }, { agent }, release) {
 }
 async function compare(host, output, manifest, packer) {
     const { missing, lack } = await offer(host, output, manifest, packer, (params, body) => host.agent().call('compare', params, { body }));
-    const files = [...missingFiles(manifest, missing)].map(({ path, size }) => ({ path, size }));
-    const sending = { files, of: { files: manifest.fileCount, bytes: manifest.bytes } };
+    const files = missingFiles(manifest, missing).map(({ path, size }) => ({ path, size }));
+    const sending = { files, of: { files: manifest.files.length, bytes: manifest.bytes } };
     const findings = lack === null ? [] : [{ effect: 'ends', ...lack }];
     return { sending, lack: findings };
 }
@@ -63986,6 +63752,7 @@ function status_describe({ releases, workers, lock, interrupted }) {
 
 
 
+
 /**
  * Sends the release to all hosts, under one id.
  * @param onSent told of content bytes that went over the wire, also where the upload fails later
@@ -64057,13 +63824,13 @@ async function upload(release, host, log) {
             sent: {
                 files: count,
                 bytes,
-                ofFiles: manifest.fileCount,
+                ofFiles: manifest.files.length,
                 ofBytes: manifest.bytes,
             },
         },
         detail: [
             `${id}: sent ${plural(count, 'file')} in ${formatBytes(sentBytes)}, ` +
-                `${manifest.fileCount - count} were there already`,
+                `${manifest.files.length - count} were there already`,
             ...remarks(course, leftOut),
         ].join('; '),
     };

@@ -1370,15 +1370,13 @@ const operations = {
             committed: guards_boolean,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
             missing: string,
-            reusedFiles: count,
             reusedBytes: count,
         }),
     },
     /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
     fill: {
         params: object({
-            /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
-            id: nullable(releaseId),
+            id: releaseId,
             files: count,
         }),
         result: object({ bytes: count }),

@@ -27,7 +27,7 @@ test('an upload that fails on one host is taken back on those that have all of i
     const base = async () => ({ base: null, folders: '' })
     return { name, agent: () => ({ call }), base } as unknown as Host
   }
-  const complete = () => ({ id, committed: true, missing: '', reusedFiles: 0, reusedBytes: 0 })
+  const complete = () => ({ id, committed: true, missing: '', reusedBytes: 0 })
   const refused = (): never => {
     throw new Failure('release-exists', 'Another deploy has taken the id.')
   }

@@ -95,7 +95,6 @@ describe('the contents’ stream', () => {
       const whole = brotliDecompressSync(await bytesOf(part.content as AsyncIterable<Buffer>))
       expect(whole.equals(Buffer.concat(part.files.map(({ path }) => contents[path]!)))).toBe(true)
       expect(whole.length).toBeLessThan(9_000_000)
-      expect(part.takenBytes()).toBe(whole.length)
       seen.push(...part.files.map(({ path }) => path))
     }
     expect(seen).toEqual(Object.keys(contents))

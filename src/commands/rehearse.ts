@@ -4,9 +4,9 @@ import { type HostOutcome, type Known, type Outcome, type Rehearsal, untouched }
 import type { Done, Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Finding, Result } from '../protocol/messages.ts'
-import type { Manifest } from '../transfer/manifest.ts'
+import { type Manifest, totalSize } from '../transfer/manifest.ts'
 import type { Packer } from '../transfer/packer.ts'
-import { missingFiles, totalSize } from '../transfer/stream.ts'
+import { missingFiles } from '../transfer/stream.ts'
 import type { Assembled } from '../phases/assemble.ts'
 import type { Built } from '../phases/build.ts'
 import { type Host, onEach } from '../hosts/host.ts'
@@ -76,8 +76,8 @@ async function compare(host: Host, output: Built, manifest: Manifest, packer: Pa
   const { missing, lack } = await offer(host, output, manifest, packer, (params, body) =>
     host.agent().call('compare', params, { body }),
   )
-  const files = [...missingFiles(manifest, missing)].map(({ path, size }) => ({ path, size }))
-  const sending = { files, of: { files: manifest.fileCount, bytes: manifest.bytes } }
+  const files = missingFiles(manifest, missing).map(({ path, size }) => ({ path, size }))
+  const sending = { files, of: { files: manifest.files.length, bytes: manifest.bytes } }
   const findings: readonly Finding[] = lack === null ? [] : [{ effect: 'ends', ...lack }]
   return { sending, lack: findings }
 }

@@ -7,9 +7,9 @@ import { startProgress } from './progress.ts'
 import { Failure } from '../common/failure.ts'
 import { type Params, proven, type Result } from '../protocol/messages.ts'
 import type { AgentSession } from '../agent-client/agent-session.ts'
-import type { Manifest } from '../transfer/manifest.ts'
-import type { Packer } from '../transfer/packer.ts'
-import { missingFiles, totalSize } from '../transfer/stream.ts'
+import { type Manifest, totalSize } from '../transfer/manifest.ts'
+import type { PackedPart, Packer } from '../transfer/packer.ts'
+import { missingFiles } from '../transfer/stream.ts'
 import type { Built } from './build.ts'
 import type { Host } from '../hosts/host.ts'
 
@@ -52,28 +52,13 @@ export async function transfer(
 ): Promise<Committed> {
   const agent = host.agent()
   const { plan, output, manifest, packer } = release
-  // What an interrupted upload has left is found by the server alone.
-  const guess = course.losses === 0 ? packer.guess : null
-  let unasked: Sending | undefined
   const { id, missing, reusedBytes, committed } = await offer(
     host,
     output,
     manifest,
     packer,
-    (params, body) => {
-      const answer = agent.call('stage', { ...params, resumes }, { body })
-      if (guess !== null) unasked = send(release, course, agent, null, guess, manifest.bytes, log)
-      return answer
-    },
-  ).catch((error: unknown) => {
-    unasked?.stop()
-    if (guess !== null && unasked !== undefined && Failure.from(error).code === 'connection-lost') {
-      // What of it has arrived will be found there.
-      course.hadBytes ??= 0
-      course.asked.include(Bitmap.parse(guess))
-    }
-    throw error
-  })
+    (params, body) => agent.call('stage', { ...params, resumes }, { body }),
+  )
   course.id = id
   if (committed) {
     course.arrivedBytes = manifest.bytes - (course.hadBytes ?? 0)
@@ -82,10 +67,10 @@ export async function transfer(
   course.hadBytes ??= reusedBytes
   course.arrivedBytes = Math.max(0, reusedBytes - course.hadBytes)
 
-  /** Only the commit's answer is waited for, or the first error: all calls go out one after the other. */
-  async function complete(wanted: string, sending: Sending): Promise<Result<'commit'>> {
+  /** Waits for the commit's answer alone, or the first error: all calls go out one after the other. */
+  async function complete(wanted: string): Promise<Result<'commit'>> {
     course.asked.include(Bitmap.parse(wanted))
-    await sending.sent
+    const sending = await send(release, course, agent, id, wanted, log)
     const answer = agent.call(
       'commit',
       {
@@ -99,71 +84,50 @@ export async function transfer(
       { onEvent: provenSoFar(log) },
     )
     return answer.catch((error: unknown) => {
-      throw sending.failure() ?? error
+      throw sending.failure ?? error
     })
   }
 
-  const sendAsked = (wanted: string) =>
-    send(release, course, agent, id, wanted, totalSize(missingFiles(manifest, wanted)), log)
-  if (missing !== guess) unasked?.stop()
-  const sending = missing === guess && unasked !== undefined ? unasked : sendAsked(missing)
-  const first = await complete(missing, sending)
+  const first = await complete(missing)
   // Files that the server had no longer have the bytes that they should have: a running app may have rewritten
   // its pages. They are sent like all others.
-  const last = first.path === null ? await complete(first.missing, sendAsked(first.missing)) : first
+  const last = first.path === null ? await complete(first.missing) : first
   if (last.path === null) throw new Failure('upload-incomplete', `the server did not accept ${id}`)
   return last
 }
 
-/** Contents on their way to a host. */
-interface Sending {
-  /** @throws the first failure to receive them, once no more are sent */
-  readonly sent: Promise<void>
-  failure(): unknown
-  /** They are not wanted. */
-  stop(): void
-}
-
 /**
- * @param id null: what was staged last, which the server has not answered yet
- * @param bytes of the files that are wanted
+ * Sends the contents that a host lacks. The answers may still be on their way afterwards.
+ * @returns the first failure to receive them, once it is known
+ * @throws that failure, where it comes while contents are sent
  */
-function send(
-  { packer, onSent }: Release,
+async function send(
+  { manifest, packer, onSent }: Release,
   course: Course,
   agent: AgentSession,
-  id: string | null,
+  id: string,
   wanted: string,
-  bytes: number,
   log: Pick<Log, 'info'>,
-): Sending {
-  let failure: unknown
-  let stopped = false
+): Promise<{ readonly failure: unknown }> {
+  const sending: { failure: unknown } = { failure: undefined }
+  const progress = startProgress(log, 'sent', totalSize(missingFiles(manifest, wanted)))
 
-  async function* counted(content: AsyncIterable<Buffer>) {
-    for await (const chunk of content) {
-      if (stopped) return
+  async function* counted({ bytes, packedBytes, content }: PackedPart) {
+    for await (const chunk of content()) {
       course.sentBytes += chunk.length
       onSent(chunk.length)
+      progress((bytes * chunk.length) / packedBytes)
       yield chunk
     }
   }
 
-  async function sendAll(): Promise<void> {
-    const progress = startProgress(log, 'sent', bytes)
-    for await (const { fileCount, content } of packer.parts(wanted, bytes, progress)) {
-      if (stopped) return
-      const filled = agent.call('fill', { id, files: fileCount }, { body: counted(content) })
-      filled.catch((error: unknown) => (failure ??= error))
-      await agent.sent()
-      if (failure !== undefined) throw failure
-    }
+  for await (const part of packer.parts(wanted)) {
+    const filled = agent.call('fill', { id, files: part.fileCount }, { body: counted(part) })
+    filled.catch((error: unknown) => (sending.failure ??= error))
+    await agent.sent()
+    if (sending.failure !== undefined) throw sending.failure
   }
-
-  const sent = sendAll()
-  // Who stopped it does not wait for it.
-  sent.catch(() => undefined)
-  return { sent, failure: () => failure, stop: () => (stopped = true) }
+  return sending
 }
 
 /** Names the release to a host as what is different from one that it has. */

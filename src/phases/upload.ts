@@ -4,7 +4,8 @@ import { formatBytes, plural } from '../common/format.ts'
 import type { Sent } from '../outcome.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
-import { missingFiles, totalSize } from '../transfer/stream.ts'
+import { totalSize } from '../transfer/manifest.ts'
+import { missingFiles } from '../transfer/stream.ts'
 import type { Assembled } from './assemble.ts'
 import type { Built } from './build.ts'
 import { discard } from './discard.ts'
@@ -103,13 +104,13 @@ async function upload(release: Release, host: Host, log: Pick<Log, 'info'>): Pro
       sent: {
         files: count,
         bytes,
-        ofFiles: manifest.fileCount,
+        ofFiles: manifest.files.length,
         ofBytes: manifest.bytes,
       },
     },
     detail: [
       `${id}: sent ${plural(count, 'file')} in ${formatBytes(sentBytes)}, ` +
-        `${manifest.fileCount - count} were there already`,
+        `${manifest.files.length - count} were there already`,
       ...remarks(course, leftOut),
     ].join('; '),
   }

@@ -10,7 +10,7 @@ import { Bitmap } from '../common/bitmap.ts'
 import { isBelow, readOutline } from '../protocol/subtrees.ts'
 import { formatEntry, type ManifestEntry, type ManifestSame } from '../protocol/manifest.ts'
 import { inSendingOrder } from '../protocol/sending-order.ts'
-import type { Manifest, SourceFile } from './manifest.ts'
+import { type Manifest, type SourceFile, totalSize } from './manifest.ts'
 
 /**
  * The manifest, as what is different from the server's base: a folder that it has just so is one line.
@@ -65,47 +65,18 @@ function foldersOf(path: string): readonly string[] {
 }
 
 /** @param bitmap base64, one bit for each file of the manifest */
-export function missingFiles({ entries }: Pick<Manifest, 'entries'>, bitmap: string): Iterable<SourceFile> {
+export function missingFiles({ files }: Pick<Manifest, 'files'>, bitmap: string): readonly SourceFile[] {
   const missing = Bitmap.parse(bitmap)
-  return {
-    *[Symbol.iterator]() {
-      if (missing.count === 0) return
-      let index = 0
-      for (const file of filesOf(entries)) {
-        if (missing.has(index)) yield file
-        index += 1
-      }
-    },
-  }
+  return files.filter((_, index) => missing.has(index))
 }
 
 /** What packing needs to know of a file. */
 export type TreeFile = Extract<TreeEntry, { kind: 'file' }>
 
-export function filesOf<T extends TreeEntry>(entries: Iterable<T>): Iterable<T & { readonly kind: 'file' }> {
-  return {
-    *[Symbol.iterator]() {
-      for (const entry of entries) if (isFile(entry)) yield entry
-    },
-  }
-}
-
-function isFile<T extends TreeEntry>(entry: T): entry is T & { readonly kind: 'file' } {
-  return entry.kind === 'file'
-}
-
-export function totalSize(files: Iterable<Pick<TreeFile, 'size'>>): number {
-  let sum = 0
-  for (const { size } of files) sum += size
-  return sum
-}
-
 /** What is packed into one compressed stream of its own. */
 export interface Part {
   readonly files: readonly TreeFile[]
   readonly content: Readable
-  /** Of the files' bytes, how many have gone into the stream. */
-  takenBytes(): number
 }
 
 /** Of a part, unless a single file is larger: eight windows of brotli, so that cutting costs next to nothing. */
@@ -116,25 +87,13 @@ const AT_ONCE = 2
 /** What may be packed ahead of its turn, of each part, in bytes. */
 const AHEAD = 4 * 1024 * 1024
 
-/**
- * The files in parts, in the order in which they are sent. The one after the one that is being read is packed meanwhile.
- * @param bytes how many there are
- */
-export function* contentParts(
-  files: Iterable<TreeFile>,
-  bytes: number = totalSize(files),
-): Generator<Part, void, undefined> {
-  const quality = qualityFor(bytes)
+/** The files in parts, in the order in which they are sent. The part after the one that is read is packed meanwhile. */
+export function* contentParts(files: readonly TreeFile[]): Generator<Part, void, undefined> {
+  const quality = qualityFor(totalSize(files))
   const begun: Part[] = []
   try {
     for (const part of cut(inSendingOrder(files))) {
-      let taken = 0
-      const content = compress(
-        contents(part, (more) => (taken += more)),
-        quality,
-        AHEAD,
-      )
-      begun.push({ files: part, content, takenBytes: () => taken })
+      begun.push({ files: part, content: compress(contents(part), quality, AHEAD) })
       if (begun.length < AT_ONCE) continue
       yield begun[0]!
       begun.shift()
@@ -170,10 +129,7 @@ const CHUNK = 64 * 1024
  * each of 50,000 files is garbage that stays for long.
  * @throws Failure `file-unreadable`, and `file-changed` when a file is not what was hashed: something still writes into the build
  */
-function* contents(
-  files: readonly TreeFile[],
-  progress: (bytes: number) => void,
-): Generator<Buffer, void, undefined> {
+function* contents(files: readonly TreeFile[]): Generator<Buffer, void, undefined> {
   const piece = Buffer.allocUnsafe(PIECE)
   let filled = 0
   for (const { source, path, size } of files) {
@@ -185,7 +141,6 @@ function* contents(
         if (bytesRead === 0) break
         read += bytesRead
         filled += bytesRead
-        progress(bytesRead)
         if (filled < PIECE) continue
         yield piece
         filled = 0

@@ -44,7 +44,6 @@ interface Upload {
   readonly distDir: string
   readonly placement: Placement
   readonly reusedBytes: number
-  readonly lacksAll: boolean
   readonly folder: MakeFolder
   readonly flushing: Flushing
   /** What has not come yet: how many files, and which, in the order in which they are sent. */
@@ -64,8 +63,8 @@ export interface Uploads {
   /** Chooses the id of the next upload, or tells which it would get. */
   reserve(id: string | null): Promise<string>
   stage(params: Params<'stage'>, body: AsyncIterable<Buffer>): Promise<Result<'stage'>>
-  /** @param id null: of what was staged last, where all is missing @param count how many files come */
-  fill(id: string | null, count: number, body: AsyncIterable<Buffer>): Promise<Result<'fill'>>
+  /** @param count how many files come */
+  fill(id: string, count: number, body: AsyncIterable<Buffer>): Promise<Result<'fill'>>
   /** @param progress told every now and then, while what the release shares with others is still being proven */
   commit(params: Params<'commit'>, progress: (proven: Proven) => void): Promise<Result<'commit'>>
   /** Ends what was begun and not committed. Files that came and were proven are kept for the next upload. */
@@ -78,14 +77,9 @@ export function createUploads(layout: Layout): Uploads {
   let doomed: string | undefined
   let chosen: string | null = null
 
-  const begun = (id: string | null): Upload => {
-    if (upload === undefined || (id !== null && upload.id !== id)) {
-      throw new Failure('no-such-upload', `no upload${id === null ? '' : ` ${id}`} was begun in this session`)
-    }
-    if (id === null && !upload.lacksAll) {
-      throw new Failure('not-missing', `the server has some of what ${upload.id} consists of`)
-    }
-    return upload
+  const begun = (id: string): Upload => {
+    if (upload?.id === id) return upload
+    throw new Failure('no-such-upload', `no upload ${id} was begun in this session`)
   }
 
   async function abandon(): Promise<void> {
@@ -112,7 +106,7 @@ export function createUploads(layout: Layout): Uploads {
       if (resumes !== null) {
         await takeOver(layout, resumes)
         if (await wasCommitted(layout, resumes, contentHash)) {
-          return { id: resumes, committed: true, missing: '', reusedFiles: 0, reusedBytes: 0 }
+          return { id: resumes, committed: true, missing: '', reusedBytes: 0 }
         }
       }
       const wish = resumes ?? chosen
@@ -133,7 +127,7 @@ export function createUploads(layout: Layout): Uploads {
       const sourceOf = sourcesIn(layout, base, wanted)
       const survey = await look(toPlace(readManifest(manifest), sourceOf), distDir)
       await assertRoom(directory, survey.need)
-      const { missing, reusedFiles, reusedBytes } = survey
+      const { missing, reusedBytes } = survey
       const flushing = startFlushing(directory)
       upload = {
         id,
@@ -142,7 +136,6 @@ export function createUploads(layout: Layout): Uploads {
         distDir,
         placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf), flushing),
         reusedBytes,
-        lacksAll: reusedFiles === 0,
         folder: folderMaker(),
         flushing,
         missing: missing.count,
@@ -150,7 +143,7 @@ export function createUploads(layout: Layout): Uploads {
         askedAgain: false,
         received: false,
       }
-      return { id, committed: false, missing: missing.format(), reusedFiles, reusedBytes }
+      return { id, committed: false, missing: missing.format(), reusedBytes }
     },
 
     async fill(id, count, body) {
