@@ -23968,7 +23968,7 @@ __webpack_unused_export__ = async function fetch (init, options = undefined) {
 /* unused reexport */ __nccwpck_require__(9967).Request
 /* unused reexport */ __nccwpck_require__(5910).FormData
 __webpack_unused_export__ = globalThis.File ?? (__nccwpck_require__(4573).File)
-/* unused reexport */ __nccwpck_require__(736).FileReader
+/* unused reexport */ __nccwpck_require__(8355).FileReader
 
 const { setGlobalOrigin, getGlobalOrigin } = __nccwpck_require__(1059)
 
@@ -48559,7 +48559,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 736:
+/***/ 8355:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
 "use strict";
@@ -49420,7 +49420,7 @@ module.exports = {
 "use strict";
 
 
-const { uid, states, sentCloseFrameState, emptyBuffer, opcodes } = __nccwpck_require__(5974)
+const { uid, states, sentCloseFrameState, emptyBuffer, opcodes } = __nccwpck_require__(736)
 const {
   kReadyState,
   kSentClose,
@@ -49793,7 +49793,7 @@ module.exports = {
 
 /***/ }),
 
-/***/ 5974:
+/***/ 736:
 /***/ ((module) => {
 
 "use strict";
@@ -50210,7 +50210,7 @@ module.exports = {
 "use strict";
 
 
-const { maxUnsigned16Bit } = __nccwpck_require__(5974)
+const { maxUnsigned16Bit } = __nccwpck_require__(736)
 
 const BUFFER_SIZE = 16386
 
@@ -50429,7 +50429,7 @@ module.exports = { PerMessageDeflate }
 
 const { Writable } = __nccwpck_require__(7075)
 const assert = __nccwpck_require__(4589)
-const { parserStates, opcodes, states, emptyBuffer, sentCloseFrameState } = __nccwpck_require__(5974)
+const { parserStates, opcodes, states, emptyBuffer, sentCloseFrameState } = __nccwpck_require__(736)
 const { kReadyState, kSentClose, kResponse, kReceivedClose } = __nccwpck_require__(1216)
 const { channels } = __nccwpck_require__(2414)
 const {
@@ -50963,7 +50963,7 @@ module.exports = {
 
 
 const { WebsocketFrameSend } = __nccwpck_require__(3264)
-const { opcodes, sendHints } = __nccwpck_require__(5974)
+const { opcodes, sendHints } = __nccwpck_require__(736)
 const FixedQueue = __nccwpck_require__(4660)
 
 /** @type {typeof Uint8Array} */
@@ -51095,7 +51095,7 @@ module.exports = {
 
 
 const { kReadyState, kController, kResponse, kBinaryType, kWebSocketURL } = __nccwpck_require__(1216)
-const { states, opcodes } = __nccwpck_require__(5974)
+const { states, opcodes } = __nccwpck_require__(736)
 const { ErrorEvent, createFastMessageEvent } = __nccwpck_require__(5188)
 const { isUtf8 } = __nccwpck_require__(4573)
 const { collectASequenceOfCodePointsFast, removeHTTPWhitespace } = __nccwpck_require__(1900)
@@ -51427,7 +51427,7 @@ module.exports = {
 const { webidl } = __nccwpck_require__(5893)
 const { URLSerializer } = __nccwpck_require__(1900)
 const { environmentSettingsObject } = __nccwpck_require__(3168)
-const { staticPropertyDescriptors, states, sentCloseFrameState, sendHints } = __nccwpck_require__(5974)
+const { staticPropertyDescriptors, states, sentCloseFrameState, sendHints } = __nccwpck_require__(736)
 const {
   kWebSocketURL,
   kReadyState,
@@ -57449,10 +57449,25 @@ function guards_parse(guard, text, place) {
     return guard(value, place);
 }
 
+;// CONCATENATED MODULE: ./build/protocol/release-id.js
+/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. The same on all hosts. */
+const RELEASE_ID = /^\d{14}$/;
+/** The id of the current second, or the second after the newest id, whatever the clock says. */
+function nextReleaseId(now, taken) {
+    const newest = taken.flatMap((id) => id ?? []).toSorted().at(-1);
+    const id = idOf(now);
+    return newest === undefined || id > newest ? id : idOf(new Date(releaseTime(newest).getTime() + 1000));
+}
+function releaseTime(id) {
+    return new Date(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
+}
+function idOf(date) {
+    return date.toISOString().replace(/\D/g, '').slice(0, 14);
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
 
-/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. */
-const RELEASE_ID = /^\d{14}$/;
+
 const messages_releaseId = matching(RELEASE_ID);
 const messages_healthCheck = object({
     path: string,
@@ -57548,17 +57563,16 @@ const serverFacts = object({
     glibc: nullable(string),
     /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
     cpuFlags: guards_list(string),
-    user: string,
-    home: string,
     /** Absolute path of the app's folder. */
     path: string,
     /** Tells this folder on this machine from every other, whatever both are called. */
     identity: string,
-    pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
+    pm2: nullable(object({ version: string, path: string, home: string })),
     /** Where PM2 was looked for; empty where it was found. */
     searched: guards_list(string),
     freeBytes: number,
-    freeInodes: number,
+    /** The newest id of a release or an upload. */
+    newestId: nullable(messages_releaseId),
     /** What `current` points at. */
     live: nullable(messages_releaseId),
     /** What takes the traffic; null where nothing does, or more than one release. */
@@ -57685,10 +57699,6 @@ const operations = {
             journal: guards_list(journalEntry),
         }),
     },
-    /**
-     * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
-     */
-    reserve: { params: object({ id: nullable(messages_releaseId) }), result: object({ id: messages_releaseId }) },
     /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
     encryptionKey: {
         params: object({ create: guards_boolean }),
@@ -57704,18 +57714,17 @@ const operations = {
         }),
     },
     /**
-     * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
-     * the server lacks.
+     * Body: the manifest, compressed, as what is different from the base. Answers which contents the server lacks.
      */
     stage: {
         params: object({
             ...offered,
-            /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
-            resumes: nullable(messages_releaseId),
+            id: messages_releaseId,
+            /** The connection was lost: this resumes the upload of that id, and ends its session. */
+            resumes: guards_boolean,
         }),
         result: object({
-            id: messages_releaseId,
-            /** What is taken up was complete, and is a release already: there is nothing left to do. */
+            /** The upload that this resumes had been committed: there is nothing left to do. */
             committed: guards_boolean,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
             missing: string,
@@ -63499,13 +63508,13 @@ function plan_below(basePath, path) {
 
 /**
  * One session's part of it, which is all of it unless the connection is lost.
- * @param resumes the upload that an earlier session began
+ * @param resumes whether an earlier session began the upload
  */
 async function transfer(release, host, course, resumes, log) {
     const agent = host.agent();
     const { plan, output, manifest, packer } = release;
-    const { id, missing, reusedBytes, committed } = await offer(host, output, manifest, packer, (params, body) => agent.call('stage', { ...params, resumes }, { body }));
-    course.id = id;
+    const { id } = course;
+    const { missing, reusedBytes, committed } = await offer(host, output, manifest, packer, (params, body) => agent.call('stage', { ...params, id, resumes }, { body }));
     if (committed) {
         course.arrivedBytes = manifest.bytes - (course.hadBytes ?? 0);
         return { leftOut: [] };
@@ -63515,7 +63524,7 @@ async function transfer(release, host, course, resumes, log) {
     /** Waits for the commit's answer alone, or the first error: all calls go out one after the other. */
     async function complete(wanted) {
         course.asked.include(Bitmap.parse(wanted));
-        const sending = await send(release, course, agent, id, wanted, log);
+        const sending = await send(release, course, agent, wanted, log);
         const answer = agent.call('commit', {
             id,
             entry: output.entry,
@@ -63541,7 +63550,7 @@ async function transfer(release, host, course, resumes, log) {
  * @returns the first failure to receive them, once it is known
  * @throws that failure, where it comes while contents are sent
  */
-async function send({ manifest, packer, onSent }, course, agent, id, wanted, log) {
+async function send({ manifest, packer, onSent }, course, agent, wanted, log) {
     const sending = { failure: undefined };
     const progress = startProgress(log, 'sent', totalSize(missingFiles(manifest, wanted)));
     async function* counted({ bytes, packedBytes, content }) {
@@ -63553,7 +63562,7 @@ async function send({ manifest, packer, onSent }, course, agent, id, wanted, log
         }
     }
     for await (const part of packer.parts(wanted)) {
-        const filled = agent.call('fill', { id, files: part.fileCount }, { body: counted(part) });
+        const filled = agent.call('fill', { id: course.id, files: part.fileCount }, { body: counted(part) });
         filled.catch((error) => (sending.failure ??= error));
         await agent.sent();
         if (sending.failure !== undefined)
@@ -63753,29 +63762,27 @@ function status_describe({ releases, workers, lock, interrupted }) {
 
 
 
+
+
 /**
  * Sends the release to all hosts, under one id.
  * @param onSent told of content bytes that went over the wire, also where the upload fails later
  */
 async function uploadToAll(plan, hosts, output, { manifest, packer }, pipeline, onSent = () => undefined) {
-    const atOnce = plan.inputs['max-parallel'];
-    const sendToEach = async () => {
-        const id = hosts.length > 1 ? await agreeOnId(hosts, atOnce, pipeline) : null;
-        const release = { plan, output, manifest, packer, id, onSent };
-        const complete = [];
-        const sending = onEach(hosts, atOnce, pipeline, async (host, log) => {
-            const sent = await log.run('upload', () => upload(release, host, log.log));
-            complete.push(host);
-            return sent;
-        });
-        return sending.catch(async (error) => {
-            // Where it is not complete, the id may be another deploy's.
-            if (id !== null)
-                await discard(complete, id, true);
-            throw error;
-        });
-    };
-    const uploaded = await sendToEach().finally(() => packer.close());
+    const id = nextReleaseId(new Date(), hosts.map(({ facts }) => facts.newestId));
+    const release = { plan, output, manifest, packer, id, isForOneHost: hosts.length === 1, onSent };
+    const complete = [];
+    const uploaded = await onEach(hosts, plan.inputs['max-parallel'], pipeline, async (host, log) => {
+        const sent = await log.run('upload', () => upload(release, host, log.log));
+        complete.push(host);
+        return sent;
+    })
+        .catch(async (error) => {
+        // On the other hosts the id may be another deploy's.
+        await discard(complete, id, true);
+        throw error;
+    })
+        .finally(() => packer.close());
     const sum = (of) => uploaded.reduce((total, one) => total + of(one), 0);
     const sent = {
         files: sum((one) => one.sent.files),
@@ -63784,17 +63791,6 @@ async function uploadToAll(plan, hosts, output, { manifest, packer }, pipeline, 
         ofBytes: sum((one) => one.sent.ofBytes),
     };
     return { id: uploaded[0].id, sentBytes: sum(({ sentBytes }) => sentBytes), sent };
-}
-/** A release has the same id on all hosts, later than every other on any of them. */
-async function agreeOnId(hosts, atOnce, pipeline) {
-    const reserve = (id) => onEach(hosts, atOnce, pipeline, (host) => host.agent().call('reserve', { id }));
-    const proposed = await reserve(null);
-    const latest = proposed
-        .map(({ id }) => id)
-        .toSorted()
-        .at(-1);
-    await reserve(latest);
-    return latest;
 }
 async function upload(release, host, log) {
     const { manifest } = release;
@@ -63807,10 +63803,10 @@ async function upload(release, host, log) {
         arrivedBytes: 0,
     };
     const { leftOut } = await throughLosses(host, {
-        begin: () => transfer(release, host, course, null, log),
+        begin: () => upload_begin(release, host, course, log),
         takeUp() {
             course.losses += 1;
-            return transfer(release, host, course, course.id, log);
+            return transfer(release, host, course, true, log);
         },
         isFinal: ({ code }) => code !== 'connection-lost',
     }, log.info);
@@ -63819,7 +63815,7 @@ async function upload(release, host, log) {
     const { count } = course.asked;
     return {
         value: {
-            id: id,
+            id,
             sentBytes,
             sent: {
                 files: count,
@@ -63834,6 +63830,19 @@ async function upload(release, host, log) {
             ...remarks(course, leftOut),
         ].join('; '),
     };
+}
+/** A single host can take the next id where another deploy began in the same second. */
+async function upload_begin(release, host, course, log) {
+    for (;;) {
+        try {
+            return await transfer(release, host, course, false, log);
+        }
+        catch (error) {
+            if (!release.isForOneHost || failure_Failure.from(error).code !== 'release-exists')
+                throw error;
+            course.id = nextReleaseId(new Date(), [course.id]);
+        }
+    }
 }
 function* remarks({ losses, arrivedBytes }, leftOut) {
     if (losses > 0) {

@@ -1100,10 +1100,25 @@ function parse(guard, text, place) {
     return guard(value, place);
 }
 
+;// CONCATENATED MODULE: ./build/protocol/release-id.js
+/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. The same on all hosts. */
+const RELEASE_ID = /^\d{14}$/;
+/** The id of the current second, or the second after the newest id, whatever the clock says. */
+function nextReleaseId(now, taken) {
+    const newest = taken.flatMap((id) => id ?? []).toSorted().at(-1);
+    const id = idOf(now);
+    return newest === undefined || id > newest ? id : idOf(new Date(releaseTime(newest).getTime() + 1000));
+}
+function releaseTime(id) {
+    return new Date(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
+}
+function idOf(date) {
+    return date.toISOString().replace(/\D/g, '').slice(0, 14);
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
 
-/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. */
-const RELEASE_ID = /^\d{14}$/;
+
 const releaseId = matching(RELEASE_ID);
 const healthCheck = object({
     path: string,
@@ -1199,17 +1214,16 @@ const serverFacts = object({
     glibc: nullable(string),
     /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
     cpuFlags: guards_list(string),
-    user: string,
-    home: string,
     /** Absolute path of the app's folder. */
     path: string,
     /** Tells this folder on this machine from every other, whatever both are called. */
     identity: string,
-    pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
+    pm2: nullable(object({ version: string, path: string, home: string })),
     /** Where PM2 was looked for; empty where it was found. */
     searched: guards_list(string),
     freeBytes: number,
-    freeInodes: number,
+    /** The newest id of a release or an upload. */
+    newestId: nullable(releaseId),
     /** What `current` points at. */
     live: nullable(releaseId),
     /** What takes the traffic; null where nothing does, or more than one release. */
@@ -1336,10 +1350,6 @@ const operations = {
             journal: guards_list(journalEntry),
         }),
     },
-    /**
-     * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
-     */
-    reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
     /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
     encryptionKey: {
         params: object({ create: guards_boolean }),
@@ -1355,18 +1365,17 @@ const operations = {
         }),
     },
     /**
-     * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
-     * the server lacks.
+     * Body: the manifest, compressed, as what is different from the base. Answers which contents the server lacks.
      */
     stage: {
         params: object({
             ...offered,
-            /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
-            resumes: nullable(releaseId),
+            id: releaseId,
+            /** The connection was lost: this resumes the upload of that id, and ends its session. */
+            resumes: guards_boolean,
         }),
         result: object({
-            id: releaseId,
-            /** What is taken up was complete, and is a release already: there is nothing left to do. */
+            /** The upload that this resumes had been committed: there is nothing left to do. */
             committed: guards_boolean,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
             missing: string,

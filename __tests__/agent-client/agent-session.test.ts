@@ -45,7 +45,6 @@ describe('a session with a real agent', () => {
     expect(await agent.call('inspect', {})).toMatchObject({
       node: process.versions.node,
       path: join(home, 'apps/site'),
-      home,
       live: null,
     })
   })
@@ -53,9 +52,9 @@ describe('a session with a real agent', () => {
   test('uploads, and the agent proves what it got', async () => {
     const agent = await open()
     const manifest = await manifestOf(folder(), { 'server.js': '//', 'public/big': randomBytes(400_000) })
-    const { id, missing } = await agent.call('stage', stageParamsOf(manifest), {
-      body: manifestStream(manifest, ''),
-    })
+    const params = stageParamsOf(manifest)
+    const { id } = params
+    const { missing } = await agent.call('stage', params, { body: manifestStream(manifest, '') })
     const files = missingList(manifest, missing)
     expect(await agent.call('fill', { id, files: manifest.files.length }, { body: bodyOf(files) })).toEqual({
       bytes: 400_002,
@@ -83,9 +82,9 @@ describe('a session with a real agent', () => {
     expect(readdirSync(home)).toEqual([])
 
     const agent = await open(home)
-    const { id, missing } = await agent.call('stage', stageParamsOf(manifest), {
-      body: manifestStream(manifest, ''),
-    })
+    const params = stageParamsOf(manifest)
+    const { id } = params
+    const { missing } = await agent.call('stage', params, { body: manifestStream(manifest, '') })
     await agent.call('fill', { id, files: 2 }, { body: bodyOf(missingList(manifest, missing)) })
     const made = { entry: 'server.js', staticPath: null, nextVersion: '', run, runtime: runtimeWith() }
     await agent.call('commit', { id, ...made })
@@ -122,9 +121,9 @@ describe('a session with a real agent', () => {
     )
     const manifest = await manifestOf(folder(), contents)
     for (const at of [0, 1, 3, 6, 9]) {
-      const { id } = await agent.call('stage', stageParamsOf(manifest), {
-        body: manifestStream(manifest, ''),
-      })
+      const params = stageParamsOf(manifest)
+      const { id } = params
+      await agent.call('stage', params, { body: manifestStream(manifest, '') })
       async function* damaged() {
         let index = 0
         for await (const chunk of bodyOf(manifest.files)) {
@@ -150,9 +149,9 @@ describe('a session with a real agent', () => {
     /** Sends some of the contents, calls `cut`, and sends the rest all the same. */
     async function uploadUntil(manifest: Manifest, cut: () => void): Promise<string> {
       const agent = await open()
-      const { id } = await agent.call('stage', stageParamsOf(manifest), {
-        body: manifestStream(manifest, ''),
-      })
+      const params = stageParamsOf(manifest)
+      const { id } = params
+      await agent.call('stage', params, { body: manifestStream(manifest, '') })
       const arrived = () => existsSync(join(app(), '.gapless/incoming', id, 'public/15'))
       async function* body() {
         let sent = 0
@@ -184,15 +183,14 @@ describe('a session with a real agent', () => {
         expect(readdirSync(join(app(), 'releases'))).toEqual([])
 
         const agent = await open(home)
-        const next = await agent.call('stage', stageParamsOf(manifest), {
-          body: manifestStream(manifest, ''),
-        })
+        const params = stageParamsOf(manifest)
+        const next = await agent.call('stage', params, { body: manifestStream(manifest, '') })
         const rest = missingList(manifest, next.missing)
         expect(rest.length).toBeLessThan(30)
         expect(totalSize(rest)).toBe(manifest.bytes - next.reusedBytes)
-        await agent.call('fill', { id: next.id, files: rest.length }, { body: bodyOf(rest) })
+        await agent.call('fill', { id: params.id, files: rest.length }, { body: bodyOf(rest) })
         const commit = {
-          id: next.id,
+          id: params.id,
           entry: 'public/0',
           staticPath: null,
           nextVersion: '',
@@ -201,7 +199,7 @@ describe('a session with a real agent', () => {
         }
         expect(await agent.call('commit', commit)).toMatchObject({ missing: '' })
         expect(incoming()).toEqual([])
-        const audited = await agent.call('audit', { id: next.id, repair: false })
+        const audited = await agent.call('audit', { id: params.id, repair: false })
         expect(audited).toMatchObject({ files: 40, bytes: 8_000_000 })
       },
       20_000,

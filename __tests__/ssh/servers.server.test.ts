@@ -93,7 +93,7 @@ asRoot('a login shell', () => {
     mkdirSync(dirname(join(own, rc)), { recursive: true })
     writeFileSync(join(own, rc), `${chatter}\n`)
     const sshd = await serve({ accounts: [{ name: 'deploy', shell, home: own }] })
-    expect(await inspect(to(sshd, { username: 'deploy' }))).toMatchObject({ home: own })
+    expect((await inspect(to(sshd, { username: 'deploy' }))).path.startsWith(own)).toBe(true)
   })
 
   test.each([

@@ -19,14 +19,16 @@ export interface Release {
   readonly output: Built
   readonly manifest: Manifest
   readonly packer: Packer
-  /** Of the release, where it was agreed on; otherwise the server chooses it. */
-  readonly id: string | null
+  /** Later than every id on every host. */
+  readonly id: string
+  /** Whether another id would do as well. */
+  readonly isForOneHost: boolean
   readonly onSent: (bytes: number) => void
 }
 
 /** How far the release has come on a host, over all sessions. */
 export interface Course {
-  id: string | null
+  id: string
   /** All that was asked for. */
   readonly asked: Bitmap
   sentBytes: number
@@ -41,25 +43,21 @@ export type Committed = Pick<Result<'commit'>, 'leftOut'>
 
 /**
  * One session's part of it, which is all of it unless the connection is lost.
- * @param resumes the upload that an earlier session began
+ * @param resumes whether an earlier session began the upload
  */
 export async function transfer(
   release: Release,
   host: Host,
   course: Course,
-  resumes: string | null,
+  resumes: boolean,
   log: Pick<Log, 'info'>,
 ): Promise<Committed> {
   const agent = host.agent()
   const { plan, output, manifest, packer } = release
-  const { id, missing, reusedBytes, committed } = await offer(
-    host,
-    output,
-    manifest,
-    packer,
-    (params, body) => agent.call('stage', { ...params, resumes }, { body }),
+  const { id } = course
+  const { missing, reusedBytes, committed } = await offer(host, output, manifest, packer, (params, body) =>
+    agent.call('stage', { ...params, id, resumes }, { body }),
   )
-  course.id = id
   if (committed) {
     course.arrivedBytes = manifest.bytes - (course.hadBytes ?? 0)
     return { leftOut: [] }
@@ -70,7 +68,7 @@ export async function transfer(
   /** Waits for the commit's answer alone, or the first error: all calls go out one after the other. */
   async function complete(wanted: string): Promise<Result<'commit'>> {
     course.asked.include(Bitmap.parse(wanted))
-    const sending = await send(release, course, agent, id, wanted, log)
+    const sending = await send(release, course, agent, wanted, log)
     const answer = agent.call(
       'commit',
       {
@@ -105,7 +103,6 @@ async function send(
   { manifest, packer, onSent }: Release,
   course: Course,
   agent: AgentSession,
-  id: string,
   wanted: string,
   log: Pick<Log, 'info'>,
 ): Promise<{ readonly failure: unknown }> {
@@ -122,7 +119,7 @@ async function send(
   }
 
   for await (const part of packer.parts(wanted)) {
-    const filled = agent.call('fill', { id, files: part.fileCount }, { body: counted(part) })
+    const filled = agent.call('fill', { id: course.id, files: part.fileCount }, { body: counted(part) })
     filled.catch((error: unknown) => (sending.failure ??= error))
     await agent.sent()
     if (sending.failure !== undefined) throw sending.failure

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import {
   existsSync,
   lstatSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -19,7 +18,6 @@ import { liveRelease, readInfo, readRuntime } from '../../../src/agent/store/rel
 import { createUploads, type Uploads } from '../../../src/agent/upload/upload.ts'
 import { Failure } from '../../../src/common/failure.ts'
 import { formatEntry } from '../../../src/protocol/manifest.ts'
-import type { Result } from '../../../src/protocol/messages.ts'
 import type { SourceFile } from '../../../src/transfer/manifest.ts'
 import type { Manifest } from '../../../src/transfer/manifest.ts'
 import { manifestStream } from '../../../src/transfer/stream.ts'
@@ -27,7 +25,7 @@ import { failureOf } from '../../support/failure.ts'
 import { flushedBy, unflushable } from '../../support/flushed.ts'
 import { temporaryFolders } from '../../support/folder.ts'
 import { type Content, manifestOf } from '../../support/tree.ts'
-import { bodyOf, missingList, stage, stageParams, stageParamsOf } from '../../support/upload.ts'
+import { bodyOf, missingList, stage, type Staged, stageParams, stageParamsOf } from '../../support/upload.ts'
 import { run, runtimeWith } from '../releases-on-disk.ts'
 
 const folder = temporaryFolders()
@@ -51,7 +49,7 @@ const site = {
 } satisfies Record<string, Content>
 
 interface Uploaded {
-  readonly staged: Result<'stage'>
+  readonly staged: Staged
   readonly sent: readonly SourceFile[]
   readonly directory: string
 }
@@ -398,7 +396,7 @@ describe('an upload that takes up another', () => {
   const resume = async (contents: Readonly<Record<string, Content>>, id: string) => {
     const uploads = createUploads(layout)
     const manifest = await manifestOf(folder(), contents)
-    const params = { ...stageParamsOf(manifest), resumes: id }
+    const params = { ...stageParamsOf(manifest), id, resumes: true }
     return { uploads, manifest, staged: await uploads.stage(params, manifestStream(manifest, '')) }
   }
 
@@ -409,12 +407,12 @@ describe('an upload that takes up another', () => {
     await first.uploads.fill(id, 3, bodyOf(some))
     await first.uploads.abandon()
     const second = await resume(site, id)
-    expect(second.staged).toMatchObject({ id, committed: false })
+    expect(second.staged.committed).toBe(false)
     expect(missingList(second.manifest, second.staged.missing)).toHaveLength(5)
     await second.uploads.fill(id, 2, bodyOf(missingList(second.manifest, second.staged.missing).slice(0, 2)))
     await second.uploads.abandon()
     const third = await resume(site, id)
-    expect(third.staged).toMatchObject({ id, committed: false })
+    expect(third.staged.committed).toBe(false)
     const rest = missingList(third.manifest, third.staged.missing)
     expect(rest).toHaveLength(3)
     await third.uploads.fill(id, rest.length, bodyOf(rest))
@@ -439,7 +437,7 @@ describe('an upload that takes up another', () => {
   test('of which nothing is known begins anew under its id, which all hosts have agreed on', async () => {
     const id = '20260101000000'
     const { uploads, manifest, staged: begun } = await resume(site, id)
-    expect(begun).toMatchObject({ id, committed: false, reusedBytes: 0 })
+    expect(begun).toMatchObject({ committed: false, reusedBytes: 0 })
     await uploads.fill(id, manifest.files.length, bodyOf(manifest.files))
     expect((await uploads.commit(commitOf(id), silent)).path).toBe(join(layout.releases, id))
   })
@@ -447,7 +445,7 @@ describe('an upload that takes up another', () => {
   test('that became a release, and only the answer was lost, has nothing left to do', async () => {
     const { staged: first } = await upload(site)
     const { staged: second, uploads } = await resume(site, first.id)
-    expect(second).toEqual({ id: first.id, committed: true, missing: '', reusedBytes: 0 })
+    expect(second).toEqual({ committed: true, missing: '', reusedBytes: 0 })
     await expectNothingLeft(uploads, [first.id])
   })
 
@@ -539,26 +537,16 @@ describe('a link', () => {
   })
 })
 
-describe('a release’s id', () => {
-  test('is the UTC second of its upload', async () => {
-    const now = () => new Date().toISOString().replace(/\D/g, '').slice(0, 14)
-    const before = now()
-    const { staged } = await upload(site)
-    expect(staged.id >= before && staged.id <= now()).toBe(true)
-  })
-
-  test('is later than the newest release, though the server’s clock is behind', async () => {
-    const newest = '20991231235959'
-    mkdirSync(join(layout.releases, newest), { recursive: true })
-    expect((await upload(site)).staged.id).toBe('21000101000000')
-  })
-
-  test('is never given twice, be two uploads begun in the same second', async () => {
-    const uploads = Array.from({ length: 5 }, () => createUploads(layout))
-    const manifest = await manifestOf(folder(), { 'server.js': '' })
-    const begun = await Promise.all(uploads.map((each) => stage(each, manifest)))
-    expect(new Set(begun.map(({ id }) => id)).size).toBe(5)
-    await Promise.all(uploads.map((each) => each.abandon()))
-    expect(readdirSync(layout.incoming)).toEqual([])
-  })
+test('an id is never given twice, though several uploads of one second choose it', async () => {
+  const uploads = Array.from({ length: 5 }, () => createUploads(layout))
+  const manifest = await manifestOf(folder(), { 'server.js': '' })
+  const begun = await Promise.allSettled(
+    uploads.map((each) => stage(each, manifest, undefined, '20260101000001')),
+  )
+  const refused = begun.filter(({ status }) => status === 'rejected')
+  expect(refused.map((each) => (each as PromiseRejectedResult).reason.code)).toEqual(
+    Array(4).fill('release-exists'),
+  )
+  await Promise.all(uploads.map((each) => each.abandon()))
+  expect(readdirSync(layout.incoming)).toEqual([])
 })

@@ -133,7 +133,6 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
           journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
         }
       },
-      reserve: ({ id }) => readableByOthers(async () => ({ id: await uploads.reserve(id) })),
       encryptionKey: async ({ create }) => {
         if (create) makeFolders(layout)
         return { key: await encryptionKey(layout, create) }
