@@ -371,8 +371,6 @@ const activationRequest = object({
     /** The release that must be current when its turn comes; null: whichever is. */
     replaces: nullable(releaseId),
     run,
-    /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
-    hosts: list(string),
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),

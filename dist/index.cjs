@@ -57645,8 +57645,6 @@ const activationRequest = object({
     /** The release that must be current when its turn comes; null: whichever is. */
     replaces: nullable(messages_releaseId),
     run,
-    /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
-    hosts: guards_list(string),
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
@@ -60183,14 +60181,13 @@ async function bringBack(host, restoring, release, replaces, pipeline) {
     if (verdict.status !== 'live')
         throw reviveFailure(verdict);
 }
-function restoreOn(host, { run, hosts, lockTimeoutMs }, release, replaces, pipeline) {
+function restoreOn(host, { run, lockTimeoutMs }, release, replaces, pipeline) {
     const request = {
         activation: (0,external_node_crypto_.randomUUID)(),
         release,
         kind: 'restore',
         replaces,
         run,
-        hosts,
         lockTimeoutMs,
         preActivate: null,
         postActivate: null,
@@ -60259,7 +60256,7 @@ async function level(plan, hosts, lives, pipeline) {
     const put = async ({ host, live }, log) => log.run('recover', async () => {
         if (goal === undefined)
             throw new failure_Failure('hosts-differ', `the hosts serve different releases: ${seen}`);
-        await bringBack(host, { run: inputs.run, hosts: [], lockTimeoutMs: inputs['lock-timeout'] }, goal, live, log);
+        await bringBack(host, { run: inputs.run, lockTimeoutMs: inputs['lock-timeout'] }, goal, live, log);
         return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` };
     });
     return onEach(strays, inputs['max-parallel'], pipeline, put).then(() => goal ?? null, () => null);
@@ -62052,7 +62049,6 @@ async function rollOut(plan, hosts, pipeline, { kind, release, replaces }) {
         kind,
         replaces,
         run: inputs.run,
-        hosts: hosts.flatMap(({ name }) => name ?? []),
         lockTimeoutMs: inputs['lock-timeout'],
         preActivate: inputs['pre-activate'],
         postActivate: inputs['post-activate'],

@@ -70,7 +70,6 @@ test('what may be secret is in none, whatever it is: the environment, keys, comm
     kind: 'deploy',
     replaces: null,
     run,
-    hosts: [],
     lockTimeoutMs: 0,
     said: null,
   } as const

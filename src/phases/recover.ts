@@ -79,13 +79,7 @@ export async function level(
   const put = async ({ host, live }: (typeof strays)[number], log: Pipeline) =>
     log.run('recover', async () => {
       if (goal === undefined) throw new Failure('hosts-differ', `the hosts serve different releases: ${seen}`)
-      await bringBack(
-        host,
-        { run: inputs.run, hosts: [], lockTimeoutMs: inputs['lock-timeout'] },
-        goal,
-        live,
-        log,
-      )
+      await bringBack(host, { run: inputs.run, lockTimeoutMs: inputs['lock-timeout'] }, goal, live, log)
       return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` }
     })
   return onEach(strays, inputs['max-parallel'], pipeline, put).then(

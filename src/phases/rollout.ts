@@ -79,7 +79,6 @@ async function rollOut(
     kind,
     replaces,
     run: inputs.run,
-    hosts: hosts.flatMap(({ name }) => name ?? []),
     lockTimeoutMs: inputs['lock-timeout'],
     preActivate: inputs['pre-activate'],
     postActivate: inputs['post-activate'],

@@ -83,7 +83,7 @@ function wasOvertaken({ status, failure }: Verdict): boolean {
 }
 
 /** What a restore has of the run that it belongs to. */
-type Restoring = Pick<ActivationRequest, 'run' | 'hosts' | 'lockTimeoutMs'>
+type Restoring = Pick<ActivationRequest, 'run' | 'lockTimeoutMs'>
 
 /**
  * Makes a release live that was shown to serve before, the way a rollback does.
@@ -103,7 +103,7 @@ export async function bringBack(
 
 function restoreOn(
   host: Host,
-  { run, hosts, lockTimeoutMs }: Restoring,
+  { run, lockTimeoutMs }: Restoring,
   release: string,
   replaces: string | null,
   pipeline: Pipeline,
@@ -114,7 +114,6 @@ function restoreOn(
     kind: 'restore',
     replaces,
     run,
-    hosts,
     lockTimeoutMs,
     preActivate: null,
     postActivate: null,
