@@ -157,6 +157,7 @@ describe('a package is known in one room:', () => {
   const owners: readonly [string, (path: string) => boolean][] = [
     ['ssh2', inFolder('ssh')],
     ['package-manager-detector', inFolder('next')],
+    ['semver', inFolder('next')],
     ['@actions/core', (path) => inFolder('report')(path) || path === 'main.ts'],
     ['@actions/exec', (path) => path === 'next/command.ts'],
     ['@actions/io', (path) => path === 'next/command.ts'],
