@@ -61120,71 +61120,54 @@ async function patiently(open, log, patienceMs) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/activate-host.js
-/**
- * swap, reload, health-check and rollback are steps of one activation on the server. This is the runner's view
- * of it: its events settle a promise per step, and a lost connection is taken up again.
- */
+/** The runner's view of one activation on a server: it follows the journal's entries until the verdict. */
 
 
 
 /** Steps that may take a while, and say nothing meanwhile. */
 const LONG = new Set(['pre-activate', 'reload', 'health-check', 'rollback']);
-/** @param log told of what happens inside the steps: who holds the lock, what is unusual */
-function activate(host, request, log) {
-    const steps = new Map(activationSteps.map((name) => [name, deferred()]));
+/**
+ * Activates a release, and watches the activation through lost connections.
+ * @param log told of what happens inside the steps: who holds the lock, what is unusual
+ * @param onEntry told of each entry once
+ * @throws Failure `unknown-activation` if it never began; `connection-lost`, `activation-died` and
+ * `activation-silent` if nobody knows how it ended
+ */
+function activate(host, request, log, onEntry = () => undefined) {
     let seen = 0;
-    let swapped = false;
-    const follow = (call) => {
+    const follower = () => {
         let index = 0;
-        return call((value) => {
+        return (value) => {
             index += 1;
-            // A session that takes up watching hears everything from the beginning.
+            // A session that resumes watching hears everything from the beginning.
             if (index <= seen)
                 return;
             seen = index;
-            const { step, state, detail } = journalEntry(value, 'journal entry');
-            if (step === null)
-                return;
-            if (step === 'swap')
-                swapped = true;
-            if (state === 'begin' && LONG.has(step))
-                log(`${step} begins`);
-            if (state === 'note' || (state === 'done' && step === 'pre-activate'))
-                log(`${step}: ${detail || 'done'}`);
-            if (state === 'done')
-                steps.get(step)?.resolve(detail);
-            if (state === 'failed')
-                steps.get(step)?.reject(new failure_Failure('activation-failed', detail));
-        });
+            const entry = journalEntry(value, 'journal entry');
+            for (const line of linesOf(entry))
+                log(line);
+            onEntry(entry);
+        };
     };
     const { activation } = request;
-    const verdict = throughLosses(host, {
-        begin: () => follow((onEvent) => host.agent().call('activate', request, { onEvent })),
-        takeUp: () => follow((onEvent) => host.agent().call('watch', { activation, withdraw: false }, { onEvent })),
+    const work = {
+        begin: () => host.agent().call('activate', request, { onEvent: follower() }),
+        takeUp: () => host.agent().call('watch', { activation, withdraw: false }, { onEvent: follower() }),
         isFinal: isLastWord,
-    }, log);
-    const settle = (failure) => {
-        for (const { resolve, reject } of steps.values()) {
-            // The verdict counts, also where somebody emptied the journal before this step could be read.
-            if (failure === null)
-                resolve('done: the journal does not say what');
-            else
-                reject(failure);
-        }
     };
-    verdict.then((result) => settle(reviveFailure(result)), (error) => settle(failure_Failure.from(error)));
-    for (const { promise } of steps.values())
-        promise.catch(() => undefined);
-    return { step: (name) => steps.get(name).promise, verdict, hasSwapped: () => swapped };
+    return throughLosses(host, work, log);
+}
+function* linesOf({ step, state, detail }) {
+    if (step === null)
+        return;
+    if (state === 'begin' && LONG.has(step))
+        yield `${step} begins`;
+    if (state === 'note' || (state === 'done' && step === 'pre-activate'))
+        yield `${step}: ${detail || 'done'}`;
 }
 /** What a server says of an activation that no further question would change. */
 function isLastWord({ code }) {
     return code === 'unknown-activation' || code === 'activation-died' || code === 'activation-silent';
-}
-function deferred() {
-    const settle = {};
-    const promise = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
-    return { promise, resolve: settle.resolve, reject: settle.reject };
 }
 /** Why an activation did not end live, as an error. */
 function reviveFailure({ failure }) {
@@ -63315,6 +63298,70 @@ async function settled_settled({ inputs: { 'lock-timeout': lockTimeoutMs, 'max-p
     }
 }
 
+;// CONCATENATED MODULE: ./build/phases/activation-rows.js
+/** The rows of one activation, from the entries of its journal. A row begins where the one before it ends. */
+
+const NEXT = {
+    swap: 'reload',
+    reload: 'health-check',
+    'health-check': undefined,
+    rollback: undefined,
+};
+const UNREAD = 'done: the journal does not say what';
+function activationRows(pipeline) {
+    let open;
+    let [touched, swapped, restoring] = [false, false, false];
+    const begin = (name) => {
+        open = name && { name, row: pipeline.begin(name) };
+        if (name === 'rollback')
+            restoring = true;
+    };
+    const done = (detail) => {
+        const name = open?.name;
+        open?.row.done(detail);
+        if (name === 'swap')
+            swapped = true;
+        begin(NEXT[name ?? 'rollback']);
+    };
+    const failed = (failure) => {
+        open?.row.failed(failure);
+        // After the swap the server restores the previous release.
+        begin(swapped && !restoring ? 'rollback' : undefined);
+    };
+    begin('swap');
+    return {
+        add({ step, state, detail }) {
+            if (step === 'swap')
+                touched = true;
+            if (step !== open?.name)
+                return;
+            if (state === 'done')
+                done(detail);
+            if (state === 'failed')
+                failed(new failure_Failure('activation-failed', detail));
+        },
+        hasSwapped: () => touched,
+        end(status, failure) {
+            // The verdict counts, also where somebody emptied the journal before a step could be read.
+            if (failure === null) {
+                while (open !== undefined)
+                    done(UNREAD);
+                return;
+            }
+            if (open !== undefined && open.name !== 'rollback')
+                failed(failure);
+            if (!restoring && (status === 'restored' || status === 'down'))
+                begin('rollback');
+            if (open === undefined)
+                return;
+            if (status === 'down')
+                failed(failure);
+            else
+                done(UNREAD);
+        },
+    };
+}
+
 ;// CONCATENATED MODULE: ./build/phases/switch-over.js
 /** swap → reload → health-check (→ rollback) on one host: one activation on the server, told phase by phase. */
 
@@ -63322,29 +63369,14 @@ async function settled_settled({ inputs: { 'lock-timeout': lockTimeoutMs, 'max-p
 
 
 
+
 /** Never throws: whatever happens, something is true about the host afterwards. */
 async function switchOver(host, request, pipeline) {
-    const activation = activate(host, request, pipeline.log.info);
-    const step = (name) => pipeline.run(name, async () => ({ value: undefined, detail: await activation.step(name) }));
-    let swapped = false;
-    try {
-        await step('swap');
-        swapped = true;
-        await step('reload');
-        await step('health-check');
-        const verdict = await activation.verdict;
-        return { name: host.name, verdict, failure: reviveFailure(verdict) };
-    }
-    catch (error) {
-        const back = () => step('rollback').catch(() => undefined);
-        // The server is on its way back already: the row has the time that it takes.
-        const begun = swapped ? back() : undefined;
-        const verdict = await activation.verdict.catch((cause) => unseen(host, cause, activation.hasSwapped()));
-        if (verdict.status === 'restored' || verdict.status === 'down')
-            await (begun ?? back());
-        const failure = reviveFailure(verdict) ?? failure_Failure.from(error);
-        return { name: host.name, verdict, failure: named(host.name, failure) };
-    }
+    const rows = activationRows(pipeline);
+    const verdict = await activate(host, request, pipeline.log.info, (entry) => rows.add(entry)).catch((error) => unseen(host, error, rows.hasSwapped()));
+    const failure = reviveFailure(verdict);
+    rows.end(verdict.status, failure);
+    return { name: host.name, verdict, failure: failure && named(host.name, failure) };
 }
 const UNSEEN = new Set(['connection-lost', 'activation-died', 'activation-silent']);
 /** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
@@ -63410,7 +63442,7 @@ function restoreOn(host, { run, lockTimeoutMs }, release, replaces, pipeline) {
         postActivate: null,
         said: null,
     };
-    return activate(host, request, pipeline.log.info).verdict;
+    return activate(host, request, pipeline.log.info);
 }
 
 ;// CONCATENATED MODULE: ./build/phases/recover.js
@@ -66602,38 +66634,41 @@ function createPipeline(log) {
         const info = (line) => log.info(named(line));
         const warning = (line) => log.warning(named(line));
         const debug = (line) => log.debug(() => named(line()));
+        const begin = (phase) => {
+            const startedAt = Date.now();
+            const begun = performance.now();
+            if (running === 0)
+                log.group(phase);
+            running += 1;
+            const end = (state, line, detail, evidence) => {
+                const durationMs = Math.round(performance.now() - begun);
+                keep({ phase, host, state, startedAt, durationMs, detail, evidence });
+                info(`${line} (${phase}: ${formatDuration(durationMs)})`);
+                running -= 1;
+                if (running === 0)
+                    log.endGroup();
+            };
+            return {
+                done: (detail) => end('ok', detail, detail),
+                failed: ({ message, evidence }) => end('failed', `failed: ${message}`, message, evidence),
+            };
+        };
         return {
             rows,
             log: { ...log, info, warning, debug },
             on,
+            begin,
             async run(phase, act) {
-                const startedAt = Date.now();
-                const begun = performance.now();
-                const row = (state, detail, evidence) => {
-                    const durationMs = Math.round(performance.now() - begun);
-                    const ended = { phase, host, state, startedAt, durationMs, detail, evidence };
-                    keep(ended);
-                    return ended;
-                };
-                if (running === 0)
-                    log.group(phase);
-                running += 1;
+                const begun = begin(phase);
                 try {
                     const { value, detail } = await act();
-                    const { durationMs } = row('ok', detail);
-                    info(`${detail} (${phase}: ${formatDuration(durationMs)})`);
+                    begun.done(detail);
                     return value;
                 }
                 catch (error) {
                     const failure = failure_Failure.from(error);
-                    const { durationMs } = row('failed', failure.message, failure.evidence);
-                    info(`failed: ${failure.message} (${phase}: ${formatDuration(durationMs)})`);
+                    begun.failed(failure);
                     throw failure;
-                }
-                finally {
-                    running -= 1;
-                    if (running === 0)
-                        log.endGroup();
                 }
             },
             skip(phase, reason) {
@@ -66922,7 +66957,7 @@ async function lookAt(plan, hosts, pipeline) {
 async function look(host, log) {
     const found = await host.agent().call('status', {});
     // A summary can be looked at, but neither fetched nor searched: the log can.
-    for (const line of linesOf(found))
+    for (const line of status_linesOf(found))
         log.info(line);
     const { live, served, releases, workers, lock, interrupted, journal } = found;
     const { now, freeBytes } = host.facts;
@@ -66941,7 +66976,7 @@ async function look(host, log) {
     };
     return { value, detail: `${status_describe(found)}; ${formatBytes(freeBytes)} free` };
 }
-function linesOf({ releases, workers, journal }) {
+function status_linesOf({ releases, workers, journal }) {
     return [
         ...releases.map((release) => {
             const { id, info, bytes } = release;

@@ -5,32 +5,18 @@ import type { Pipeline } from '../pipeline.ts'
 import { Failure } from '../common/failure.ts'
 import { type ActivationRequest, keptVerdict, type Verdict } from '../protocol/messages.ts'
 import { activate, reviveFailure } from './activate-host.ts'
+import { activationRows } from './activation-rows.ts'
 import { type Host, named } from '../hosts/host.ts'
 
 /** Never throws: whatever happens, something is true about the host afterwards. */
 export async function switchOver(host: Host, request: ActivationRequest, pipeline: Pipeline): Promise<Ended> {
-  const activation = activate(host, request, pipeline.log.info)
-  const step = (name: 'swap' | 'reload' | 'health-check' | 'rollback') =>
-    pipeline.run(name, async () => ({ value: undefined, detail: await activation.step(name) }))
-  let swapped = false
-  try {
-    await step('swap')
-    swapped = true
-    await step('reload')
-    await step('health-check')
-    const verdict = await activation.verdict
-    return { name: host.name, verdict, failure: reviveFailure(verdict) }
-  } catch (error) {
-    const back = () => step('rollback').catch(() => undefined)
-    // The server is on its way back already: the row has the time that it takes.
-    const begun = swapped ? back() : undefined
-    const verdict = await activation.verdict.catch((cause: unknown) =>
-      unseen(host, cause, activation.hasSwapped()),
-    )
-    if (verdict.status === 'restored' || verdict.status === 'down') await (begun ?? back())
-    const failure = reviveFailure(verdict) ?? Failure.from(error)
-    return { name: host.name, verdict, failure: named(host.name, failure) }
-  }
+  const rows = activationRows(pipeline)
+  const verdict = await activate(host, request, pipeline.log.info, (entry) => rows.add(entry)).catch(
+    (error: unknown) => unseen(host, error, rows.hasSwapped()),
+  )
+  const failure = reviveFailure(verdict)
+  rows.end(verdict.status, failure)
+  return { name: host.name, verdict, failure: failure && named(host.name, failure) }
 }
 
 const UNSEEN: ReadonlySet<string> = new Set(['connection-lost', 'activation-died', 'activation-silent'])
@@ -119,5 +105,5 @@ function restoreOn(
     postActivate: null,
     said: null,
   }
-  return activate(host, request, pipeline.log.info).verdict
+  return activate(host, request, pipeline.log.info)
 }
