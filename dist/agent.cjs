@@ -180,7 +180,10 @@ const external_node_path_namespaceObject = require("node:path");
 const RELEASE_ID = /^\d{14}$/;
 /** The id of the current second, or the second after the newest id, whatever the clock says. */
 function nextReleaseId(now, taken) {
-    const newest = taken.flatMap((id) => id ?? []).toSorted().at(-1);
+    const newest = taken
+        .flatMap((id) => id ?? [])
+        .toSorted()
+        .at(-1);
     const id = idOf(now);
     return newest === undefined || id > newest ? id : idOf(new Date(releaseTime(newest).getTime() + 1000));
 }
@@ -485,7 +488,7 @@ const operations = {
         result: object({ missing: string, lack: nullable(failureRecord) }),
     },
     /** What a run would meet, and what its cleanup would remove. */
-    rehearse: {
+    dryRun: {
         params: object({
             /** That a rollback would go to; null: a deploy's, which is not there yet. */
             release: nullable(releaseId),
@@ -6708,7 +6711,7 @@ async function* toPlace(entries, sourceOf) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/operations/rehearse.js
+;// CONCATENATED MODULE: ./build/agent/operations/dry-run.js
 /** What a run would do and meet on this server, for a dry run: it looks, and writes nothing. */
 
 
@@ -6747,7 +6750,7 @@ async function compare(layout, { base, contentHash, distDir }, body) {
 }
 /** Stands for the release that the deploy would make. */
 const NEWER_THAN_ALL = '9'.repeat(14);
-async function rehearse({ layout, appName }, { release, run, address, said, keep }, running) {
+async function dryRun({ layout, appName }, { release, run, address, said, keep }, running) {
     const live = await liveRelease(layout);
     const where = address ?? (await readRuntime(layout, release ?? ''));
     const claims = [];
@@ -6760,7 +6763,7 @@ async function rehearse({ layout, appName }, { release, run, address, said, keep
         interrupted(await interruptedActivation(layout)),
         release === null ? await ending(() => assertNotOvertaken(layout, run, live)) : null,
         ...claims,
-        rehearse_replacing(await foreignCurrent(layout)),
+        dry_run_replacing(await foreignCurrent(layout)),
         // It would not come to that where the run ends before.
         claims.every((finding) => finding === null) ? gap(foreign) : null,
     ];
@@ -6792,7 +6795,7 @@ function interrupted(activation) {
     const message = 'an earlier run was interrupted after the swap';
     return { effect: 'recovers', code: null, message, remedy: 'A run first finishes it, or takes it back.' };
 }
-function rehearse_replacing(target) {
+function dry_run_replacing(target) {
     if (target === null)
         return null;
     return {
@@ -7618,7 +7621,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
             fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
             commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
             compare: (params, { body }) => compare(layout, params, body),
-            rehearse: async (params) => rehearse({ layout, appName }, params, await running()),
+            dryRun: async (params) => dryRun({ layout, appName }, params, await running()),
             audit: async ({ id, repair }, { alive }) => {
                 await existing(id);
                 return readableByOthers(() => auditRelease(layout, id, repair, alive));

@@ -60671,7 +60671,10 @@ function guards_parse(guard, text, place) {
 const RELEASE_ID = /^\d{14}$/;
 /** The id of the current second, or the second after the newest id, whatever the clock says. */
 function nextReleaseId(now, taken) {
-    const newest = taken.flatMap((id) => id ?? []).toSorted().at(-1);
+    const newest = taken
+        .flatMap((id) => id ?? [])
+        .toSorted()
+        .at(-1);
     const id = idOf(now);
     return newest === undefined || id > newest ? id : idOf(new Date(releaseTime(newest).getTime() + 1000));
 }
@@ -60976,7 +60979,7 @@ const operations = {
         result: object({ missing: string, lack: nullable(failureRecord) }),
     },
     /** What a run would meet, and what its cleanup would remove. */
-    rehearse: {
+    dryRun: {
         params: object({
             /** That a rollback would go to; null: a deploy's, which is not there yet. */
             release: nullable(messages_releaseId),
@@ -61057,10 +61060,10 @@ const reply = object({
 ;// CONCATENATED MODULE: external "node:timers/promises"
 const promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/hosts/reconnect.js
-/** Work on a server that outlasts the connection: when it is lost, another one is opened, and the work taken up. */
+/** Work on a server that outlasts the connection: after a loss another one is opened, and the work resumed. */
 
 
-/** How long a server may be out of reach, in ms. A try takes its own time: up to `connect-timeout`. */
+/** How long a server may be out of reach, in ms. One try takes up to `connect-timeout`. */
 const PATIENCE = 180_000;
 /** Pauses between tries to reach the server again, in ms. */
 const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array(11).fill(15_000)];
@@ -61068,7 +61071,7 @@ const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array(11).fill(15_000)];
  * @param log told of each loss and each try
  * @throws Failure of the work; `connection-lost` when the server stays out of reach
  */
-async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs = PATIENCE) {
+async function throughLosses(host, { begin, resume, isFinal }, log, patienceMs = PATIENCE) {
     let lost;
     try {
         return await begin();
@@ -61089,7 +61092,7 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs =
             await host.reconnect();
             connected = true;
             log('the connection is back');
-            return await takeUp();
+            return await resume();
         }
         catch (error) {
             const failure = failure_Failure.from(error);
@@ -61102,7 +61105,7 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs =
     }
     throw lost;
 }
-/** Tries until the server is reached. @throws Failure of the last try, when patience is over */
+/** Tries until the server is reached. @throws Failure of the last try, once `patienceMs` is over */
 async function patiently(open, log, patienceMs) {
     const end = performance.now() + patienceMs;
     for (const pause of BACKOFF.slice(1)) {
@@ -61152,7 +61155,7 @@ function activate(host, request, log, onEntry = () => undefined) {
     const { activation } = request;
     const work = {
         begin: () => host.agent().call('activate', request, { onEvent: follower() }),
-        takeUp: () => host.agent().call('watch', { activation, withdraw: false }, { onEvent: follower() }),
+        resume: () => host.agent().call('watch', { activation, withdraw: false }, { onEvent: follower() }),
         isFinal: isLastWord,
     };
     return throughLosses(host, work, log);
@@ -62971,7 +62974,7 @@ function plural(count, noun) {
 
 
 /**
- * Does the same on all hosts, at most so many at once, and waits for every one, whatever becomes of the others.
+ * Does the same on all hosts, at most so many at once, and waits for every host, also after a failure.
  * @param act gets a pipeline whose rows and lines name the host
  * @throws Failure of the first host, in their order, that failed; it names the host, and how many more failed
  */
@@ -62993,7 +62996,7 @@ async function onEach(hosts, atOnce, pipeline, act) {
     }
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
-/** Looks at what is known of each host. @throws Failure of the first that `check` refuses, with the host's name */
+/** Checks the facts of each host. @throws Failure of the first that `check` refuses, with the host's name */
 function checkEach(hosts, check) {
     for (const { name, facts } of hosts) {
         try {
@@ -63021,13 +63024,13 @@ async function settled(promise) {
     const [result] = await Promise.allSettled([promise]);
     return result;
 }
-/** The failure of a host, where there are others. */
+/** The failure, with the host's name where there are several. */
 function named(name, failure) {
     return name === null ? failure : failure.reworded(`${name}: ${failure.message}`);
 }
 
 ;// CONCATENATED MODULE: ./build/hosts/connect.js
-/** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
+/** connect: logs in, verifies the host key, starts the agent, and checks that the server can run the app. */
 
 
 
@@ -63051,8 +63054,8 @@ async function connect_connect(plan, settings, pipeline) {
             const { info } = log.log;
             const open = () => openSession(plan, entry.target, settings, log.log);
             const session = await log.run('connect', async () => {
-                const value = await patiently(() => onceMore(open, info), info, settings.patienceMs ?? 0);
-                return { value, detail: connect_describe(value) };
+                const value = await patiently(() => retryOnce(open, info), info, settings.patienceMs ?? 0);
+                return { value, detail: detailOf(value) };
             });
             const host = hostOf(entry.name, session, open);
             opened.push(host);
@@ -63082,8 +63085,8 @@ function hostOf(name, first, open) {
         close: () => session.close(),
     };
 }
-/** What was cut off while it looked around has begun nothing. */
-function onceMore(open, log) {
+/** Safe to retry: nothing has been started yet. */
+function retryOnce(open, log) {
     return open().catch((error) => {
         const { code, message } = failure_Failure.from(error);
         if (code !== 'connection-lost')
@@ -63105,9 +63108,9 @@ async function openSession(plan, target, settings, log) {
         }, connectTimeoutMs, (message) => log.debug(() => traceLine(message)));
         const inspected = agent.call('inspect', {});
         const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE);
-        // Of interest only to who uploads.
+        // Only an upload needs it, and reports its failure.
         base.catch(() => undefined);
-        // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
+        // Inspecting takes a moment. What may take longer, such as waiting for a lock, comes later.
         const facts = await inTime(inspected, connectTimeoutMs, () => connect_silent(connection.address));
         assertUsable(facts);
         return {
@@ -63141,9 +63144,10 @@ function assertUsable({ platform, pm2, searched, nodePath }) {
 function connect_nameOf({ host, port }) {
     return port === 22 ? host : `${host}:${port}`;
 }
-function connect_describe({ address, facts: { node, pm2, live, serving, path } }) {
-    const meant = live === null ? 'no release of Gapless is live yet' : `${live} is meant to be live, but does not serve`;
-    return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving === null ? meant : `${serving} is live`}`;
+function detailOf({ address, facts: { node, pm2, live, serving, path } }) {
+    const idle = live === null ? 'no release yet' : `${live} is current, but does not serve`;
+    const state = serving === null ? idle : `${serving} serves`;
+    return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${state}`;
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/history.js
@@ -63173,14 +63177,14 @@ function stateOf({ id, live, left, activatedAt }, releases) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/rollback-target.js
-/** Which release a rollback goes to: the one asked for, or the one that served before the current one, on all hosts. */
+/** The release that a rollback goes to: `release`, or the one that served before the current one on all hosts. */
 
 
 
 
 
 /**
- * Chooses the release, and has every file of it proven on every host. A file outside of code that the app changed is a
+ * Chooses the release, and verifies every file of it on every host. A file outside of code that the app changed is a
  * warning: the release can serve with it, as it did before.
  * @throws Failure `unknown-release`, `no-release-to-go-back-to`, `release-damaged`
  */
@@ -63191,14 +63195,14 @@ async function chooseRelease(plan, hosts, pipeline) {
     const id = named ?? previousEverywhere(histories, remedy);
     if (!histories.every((history) => history.some((release) => release.id === id))) {
         const where = hosts.length === 1 ? 'the server' : 'every host';
-        throw new failure_Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy });
+        throw new failure_Failure('unknown-release', `There is no release ${id} on ${where}.`, { remedy });
     }
     const { 'dry-run': dryRun, 'max-parallel': atOnce } = plan.inputs;
     await onEach(hosts, atOnce, pipeline, async (host, { log }) => tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
         const failure = failure_Failure.from(error);
         if (failure.code !== 'release-damaged')
             throw failure;
-        throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` });
+        throw failure.reworded(failure.message, { remedy: `Roll back to another release. ${remedy}` });
     });
     return { release: id, replaces: named === null ? agreed(histories.map(currentIn)) : null };
 }
@@ -63247,13 +63251,13 @@ function currentIn(history) {
     return history.find(({ live }) => live)?.id ?? null;
 }
 function listOf(hosts, histories) {
-    const lists = histories.map(rollback_target_describe);
+    const lists = histories.map(releasesIn);
     const [first = ''] = lists;
     if (new Set(lists).size === 1)
         return first === '' ? 'There are no releases on the server yet.' : `These exist: ${first}.`;
     return `The hosts have different releases: ${hosts.map(({ name }, index) => `${name}: ${lists[index] || 'none'}`).join('; ')}.`;
 }
-function rollback_target_describe(history) {
+function releasesIn(history) {
     const usual = new Set(['verified', 'previous']);
     return history
         .map((release) => {
@@ -63264,15 +63268,15 @@ function rollback_target_describe(history) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/settled.js
-/** Several hosts can be compared only while nobody is at work on any of them. */
+/** Hosts can be compared only while no run is at work on any of them. */
 
 
-/** Longer than a run takes from the end of one host to the beginning of the next, in ms. */
+/** Longer than a run pauses between two hosts, in ms. */
 const QUIET = 2000;
 /**
- * Waits until no host is locked. Hosts that differ belong to a run that is on its way from one to the next, or to
- * one that died there: the first will lock the next host in a moment.
- * @returns what is true of each host then, in their order; or when `lock-timeout` is over
+ * Waits until no host is locked. Hosts that differ belong to a run that will lock the next host in a moment, or to one
+ * that died between two hosts.
+ * @returns the facts of each host then, or when `lock-timeout` is over
  */
 async function settled_settled({ inputs: { 'lock-timeout': lockTimeoutMs, 'max-parallel': atOnce } }, hosts, pipeline) {
     let facts = hosts.map((host) => host.facts);
@@ -63362,16 +63366,16 @@ function activationRows(pipeline) {
     };
 }
 
-;// CONCATENATED MODULE: ./build/phases/switch-over.js
-/** swap → reload → health-check (→ rollback) on one host: one activation on the server, told phase by phase. */
+;// CONCATENATED MODULE: ./build/phases/roll-out-host.js
+/** swap → reload → health-check (→ rollback) on one host: one activation on the server, with a row for each step. */
 
 
 
 
 
 
-/** Never throws: whatever happens, something is true about the host afterwards. */
-async function switchOver(host, request, pipeline) {
+/** Never throws: a failure is part of how it ended. */
+async function rollOutHost(host, request, pipeline) {
     const rows = activationRows(pipeline);
     const verdict = await activate(host, request, pipeline.log.info, (entry) => rows.add(entry)).catch((error) => unseen(host, error, rows.hasSwapped()));
     const failure = reviveFailure(verdict);
@@ -63379,53 +63383,53 @@ async function switchOver(host, request, pipeline) {
     return { name: host.name, verdict, failure: failure && named(host.name, failure) };
 }
 const UNSEEN = new Set(['connection-lost', 'activation-died', 'activation-silent']);
-/** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
+/** The verdict where the runner could not see the end. After the swap nobody knows what is healthy. */
 function unseen({ facts: { serving } }, error, swapped) {
     const failure = failure_Failure.from(error);
     const kept = keptVerdict(serving, failure.toRecord());
-    const mayHaveSwitched = swapped || UNSEEN.has(failure.code);
-    return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept;
+    const mayHaveSwapped = swapped || UNSEEN.has(failure.code);
+    return mayHaveSwapped ? { ...kept, status: 'down', live: null } : kept;
 }
 /**
- * Takes a host back that is live already, because of a failure elsewhere: on another host, or at the public URL.
- * It goes the way that a rollback goes. Never throws.
+ * Restores the previous release on a host that is live already, because of a failure on another host or at the
+ * public URL. Never throws.
  */
-async function switchBack(host, request, { verdict: reached }, failure, pipeline) {
+async function restoreHost(host, request, { verdict: reached }, failure, pipeline) {
     const { name } = host;
     const { previous, live } = reached;
     const stuck = (more) => ({
         name,
         verdict: { ...reached, status: 'down' },
-        failure: failure.reworded(failure.message + more),
+        failure: failure.reworded(`${failure.message.replace(/\.?$/, '.')} ${more}`),
     });
     if (previous === null || previous === live)
-        return stuck('; there is no release to go back to');
+        return stuck('There is no release to restore.');
     try {
         const verdict = await pipeline.run('rollback', async () => {
             const value = await restoreOn(host, request, previous, live, pipeline);
             const { status } = value;
             if (status !== 'live' && !wasOvertaken(value))
                 throw reviveFailure(value);
-            return { value, detail: status === 'live' ? `${previous} is live again` : value.failure.message };
+            return { value, detail: status === 'live' ? `restored ${previous}` : value.failure.message };
         });
         if (!wasOvertaken(verdict))
             return { name, verdict: { ...verdict, status: 'restored', previous }, failure };
         return { name, verdict, failure: failure.reworded(`${failure.message} ${verdict.failure.message}`) };
     }
     catch (cause) {
-        return stuck(`; then the way back failed: ${failure_Failure.from(cause).message}`);
+        return stuck(`Restoring ${previous} failed: ${failure_Failure.from(cause).message}`);
     }
 }
-/** Another release went live before this one was taken back, and serves. */
+/** A newer release went live before this one could be restored, and serves. */
 function wasOvertaken({ status, failure }) {
     return status === 'restored' && failure?.code === 'overtaken';
 }
 /**
- * Makes a release live that was shown to serve before, the way a rollback does.
- * @param replaces the release that it takes back
+ * Activates a release that served before.
+ * @param replaces the release that it replaces
  * @throws Failure why it is not live
  */
-async function bringBack(host, restoring, release, replaces, pipeline) {
+async function restoreRelease(host, restoring, release, replaces, pipeline) {
     const verdict = await restoreOn(host, restoring, release, replaces, pipeline);
     if (verdict.status !== 'live')
         throw reviveFailure(verdict);
@@ -63447,8 +63451,8 @@ function restoreOn(host, { run, lockTimeoutMs }, release, replaces, pipeline) {
 
 ;// CONCATENATED MODULE: ./build/phases/recover.js
 /**
- * recover: ends what an earlier run began and nobody ended, because a process, the runner or a server died. A row of
- * its own, and only where there is something to recover.
+ * recover: finishes what an earlier run left unfinished because a process, the runner or a server died. It has a row
+ * only where there is something to recover.
  */
 
 
@@ -63457,17 +63461,17 @@ function restoreOn(host, { run, lockTimeoutMs }, release, replaces, pipeline) {
 
 
 /**
- * What cannot be recovered does not stop the run: the release that it brings may be what is needed.
- * @returns what serves after it, where all hosts have the same
+ * A failure does not stop the run: its release may be what the server needs.
+ * @returns what serves afterwards, where all hosts serve the same
  */
 async function recover(plan, hosts, pipeline) {
     const facts = await settled_settled(plan, hosts, pipeline);
     const interrupted = hosts.map((host, index) => ({ name: host.name, host, facts: facts[index] }));
     const found = await onEach(interrupted, plan.inputs['max-parallel'], pipeline, finish);
-    const leveled = await level(plan, hosts, found.map(({ live }) => live), pipeline);
-    return leveled === undefined ? agreed(found.map(({ serving }) => serving)) : leveled;
+    const restored = await restoreSameRelease(plan, hosts, found.map(({ live }) => live), pipeline);
+    return restored === undefined ? agreed(found.map(({ serving }) => serving)) : restored;
 }
-/** An activation that was interrupted on one host: its server finishes it, or takes it back. */
+/** The server finishes an interrupted activation, or restores the previous release. */
 async function finish({ host, facts: { interrupted, live, serving } }, pipeline) {
     if (interrupted === null)
         return { live, serving };
@@ -63477,18 +63481,18 @@ async function finish({ host, facts: { interrupted, live, serving } }, pipeline)
         served = verdict.live;
         if (verdict.status === 'down')
             throw failure_Failure.revive(verdict.failure);
-        const detail = `an earlier run was interrupted after the swap; it ended ${verdict.status}, ${verdict.live} is live`;
+        const detail = `an earlier run was interrupted after the swap; it ended ${verdict.status}, and ${verdict.live} serves`;
         return { value: { live: verdict.live, serving: served }, detail };
     });
     return recovery.catch(() => ({ live, serving: served }));
 }
 /**
- * A run that died between two hosts left some new and some old. They are brought back to one release: the newest
- * of the live ones that was shown to serve on all of them. A run switches only what every host has got: a live
- * release that one of them lacks shows a host which missed a deploy, and the next brings it along.
- * @returns what is live everywhere after it, or null; undefined where there was nothing to do
+ * A run that died between two hosts left some with the new release and some with the old one. All get the newest of
+ * the current releases that was verified on every host. Where a host lacks one of the current releases it missed a
+ * deploy, which the next deploy repairs.
+ * @returns what is current on all hosts afterwards, or null; undefined where there was nothing to do
  */
-async function level(plan, hosts, lives, pipeline) {
+async function restoreSameRelease(plan, hosts, lives, pipeline) {
     const different = new Set(lives.filter((id) => id !== null));
     if (different.size <= 1)
         return undefined;
@@ -63496,23 +63500,23 @@ async function level(plan, hosts, lives, pipeline) {
     if (![...different].every((id) => everywhere.includes(id)))
         return undefined;
     const goal = good.findLast((id) => different.has(id));
-    const strays = hosts.flatMap((host, index) => {
+    const others = hosts.flatMap((host, index) => {
         const live = lives[index] ?? null;
         return live === null || live === goal ? [] : [{ name: host.name, host, live }];
     });
     const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ');
     const { inputs } = plan;
-    const put = async ({ host, live }, log) => log.run('recover', async () => {
+    const restore = async ({ host, live }, log) => log.run('recover', async () => {
         if (goal === undefined)
-            throw new failure_Failure('hosts-differ', `the hosts serve different releases: ${seen}`);
-        await bringBack(host, { run: inputs.run, lockTimeoutMs: inputs['lock-timeout'] }, goal, live, log);
-        return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` };
+            throw new failure_Failure('hosts-differ', `The hosts serve different releases: ${seen}.`);
+        await restoreRelease(host, { run: inputs.run, lockTimeoutMs: inputs['lock-timeout'] }, goal, live, log);
+        return { value: null, detail: `an earlier run stopped between the hosts (${seen}): restored ${goal}` };
     });
-    return onEach(strays, inputs['max-parallel'], pipeline, put).then(() => goal ?? null, () => null);
+    return onEach(others, inputs['max-parallel'], pipeline, restore).then(() => goal ?? null, () => null);
 }
 
 ;// CONCATENATED MODULE: ./build/commands/after-cancel.js
-/** What became of a run that was cut off: the servers finish an activation by themselves, and are asked for its verdict. */
+/** How an interrupted run ended: the servers finish its activation by themselves, and are asked for the verdict. */
 
 
 
@@ -63523,13 +63527,13 @@ async function level(plan, hosts, lives, pipeline) {
 
 
 
-const cutOff = new failure_Failure('run-cut-off', 'the run was cut off before anything live was touched', {
-    remedy: 'Run it again.',
+const interrupted = new failure_Failure('run-cut-off', 'The run was interrupted before anything live was touched.', {
+    remedy: 'Run the workflow again.',
 });
 /**
- * Never throws: a server that cannot be asked is part of the truth.
- * @param release the one that the run was about to make live; undefined where it had not come that far
- * @param patienceMs how long to try to reach the servers, where they may have switched
+ * Never throws: a server that cannot be reached is part of the result.
+ * @param release the one that the run was about to activate; undefined where it had not come that far
+ * @param patienceMs how long to try to reach servers that may have swapped
  */
 async function afterCancel(plan, release, programs, pipeline, patienceMs = PATIENCE) {
     const known = { ...nothingKnown, release: release ?? null };
@@ -63546,11 +63550,11 @@ async function afterCancel(plan, release, programs, pipeline, patienceMs = PATIE
     }
     catch (error) {
         if (release === undefined)
-            return { ...untouched(known), failure: cutOff };
+            return { ...untouched(known), failure: interrupted };
         const { message } = failure_Failure.from(error);
-        const failure = new failure_Failure('run-cut-off', `the run was cut off when ${release} was about to go live, and how that ended cannot be asked: ${message}`, {
-            remedy: 'The server finishes by itself what it has begun. `command: status` tells what is live, and the next ' +
-                'run ends what is left.',
+        const failure = new failure_Failure('run-cut-off', `The run was interrupted while ${release} was going live, and the server could not be reached to learn the result: ${message}`, {
+            remedy: 'Run `command: status` to see what is live. The server finishes what it has begun, and the next run ' +
+                'completes or restores the rest.',
         });
         return { ...untouched(known), status: 'down', failure };
     }
@@ -63560,17 +63564,17 @@ async function ask(plan, hosts, nothing, pipeline) {
     const known = { ...nothing, live: agreed(ended.map(({ verdict }) => verdict.previous)) };
     if (hosts.length === 1 || ended.some(isUnknown))
         return together(known, ended);
-    // Not what the verdicts say: the run may have been on its way back, and another may have come since.
+    // The verdicts do not tell: the run may have been restoring, and another run may have come since.
     const lives = (await settled_settled(plan, hosts, pipeline)).map(({ live }) => live);
     if (new Set(lives).size === 1 &&
         ended.every(({ verdict: { live } }) => live === null || live === lives[0])) {
         return together(known, ended);
     }
-    // It was cut off between two hosts, on its way there or back.
-    const leveled = await level(plan, hosts, lives, pipeline);
-    const live = leveled === undefined ? agreed(lives) : leveled;
-    const failure = new failure_Failure('run-cut-off', 'the run was cut off between two hosts', {
-        remedy: 'Run it again.',
+    // It was interrupted between two hosts.
+    const restored = await restoreSameRelease(plan, hosts, lives, pipeline);
+    const live = restored === undefined ? agreed(lives) : restored;
+    const failure = new failure_Failure('run-cut-off', 'The run was interrupted between two hosts.', {
+        remedy: 'Run the workflow again.',
     });
     const back = ended.map(({ name, verdict }, index) => {
         if (verdict.status === 'kept' && verdict.live === live)
@@ -63580,14 +63584,17 @@ async function ask(plan, hosts, nothing, pipeline) {
     });
     return together({ ...known, live }, back);
 }
-/** Cancelled: what has not swapped yet withdraws, what has finishes. */
+/** An activation that has not swapped yet withdraws; another one finishes. */
 async function endOf({ activation }, host, pipeline) {
     const watch = () => host.agent().call('watch', { activation, withdraw: true });
-    const work = { begin: watch, takeUp: watch, isFinal: isLastWord };
+    const work = { begin: watch, resume: watch, isFinal: isLastWord };
     try {
         const verdict = await pipeline.run('health-check', async () => {
             const value = await throughLosses(host, work, pipeline.log.info).catch((error) => neverBegan(host, error));
-            return { value, detail: value.failure?.message ?? `the server ended it: ${value.status}` };
+            return {
+                value,
+                detail: value.failure?.message ?? `the server finished the activation: ${value.status}`,
+            };
         });
         const failure = reviveFailure(verdict);
         return { name: host.name, verdict, failure: failure && named(host.name, failure) };
@@ -63600,14 +63607,13 @@ async function endOf({ activation }, host, pipeline) {
         };
     }
 }
-/** Nobody knows how it ended there. */
 function isUnknown({ verdict: { status, live } }) {
     return status === 'down' && live === null;
 }
 function neverBegan({ facts: { serving } }, error) {
     if (failure_Failure.from(error).code !== 'unknown-activation')
         throw error;
-    return keptVerdict(serving, cutOff.toRecord());
+    return keptVerdict(serving, interrupted.toRecord());
 }
 
 ;// CONCATENATED MODULE: external "node:fs/promises"
@@ -64338,15 +64344,15 @@ function filesIn(folder) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/progress.js
-/** Lines about long work: how much is done, how fast it goes, how long it will take. */
+/** Lines about long work: how much is done, the speed, the time left. */
 
 const EVERY_MS = 2000;
 /**
- * Work that ends within two seconds says nothing.
+ * Prints nothing for work that ends within two seconds.
  * @param what it does, as in `sent`
  * @param total bytes
  * @param now in ms
- * @returns to be told of each number of bytes that is done
+ * @returns call it with the bytes of each piece that is done
  */
 function startProgress(log, what, total, now = () => performance.now()) {
     const begun = now();
@@ -65055,7 +65061,7 @@ function notWritten(error) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/assemble.js
-/** assemble: lays the deploy tree out (standalone, static, public), sees that the server can run it, and hashes it. */
+/** assemble: lays out the deploy tree (standalone, static, public), checks that the server can run it, and hashes it. */
 
 
 
@@ -65119,7 +65125,7 @@ function remedy({ release }) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/discard.js
-/** Never throws: the next cleanup removes what could not be reached. @param remove its files too */
+/** Never throws: the next cleanup removes what is left. @param remove its files too */
 async function discard(hosts, id, remove) {
     await Promise.all(hosts.map((host) => host
         .agent()
@@ -65230,10 +65236,10 @@ async function public_check_request(url, check) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/verify.js
-/** verify: boots the release on a spare port of the server and asks its health, before anything live is touched. */
+/** verify: boots the release on a spare port of the server and checks its health, before anything live is touched. */
 
 /**
- * @returns the lines of its log that tell of missing files
+ * @returns the lines of its log about missing files
  * @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs`
  */
 async function verify(host, id, said) {
@@ -65247,8 +65253,8 @@ async function verify(host, id, said) {
 /**
  * verify → swap → reload → health-check (→ rollback) → cleanup: the same for a new release and an old one.
  *
- * Several hosts: all verify before any swaps; then the first alone as the canary, the rest in batches; any failure
- * takes back every host that had switched.
+ * Several hosts: all verify before any swaps. The first swaps alone, the others in batches. After any failure every
+ * host that has swapped restores its previous release.
  */
 
 
@@ -65260,14 +65266,14 @@ async function verify(host, id, said) {
 
 
 /** @throws Failure while nothing live has been touched */
-async function bringLive(plan, hosts, pipeline, goal) {
+async function rollOut(plan, hosts, pipeline, goal) {
     const { inputs } = plan;
     const { release } = goal;
     const atOnce = inputs['max-parallel'];
     if (inputs['candidate-check']) {
         const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release, inputs.said)));
         const logs = await verified.catch(async (error) => {
-            await takeBack(hosts, goal, true);
+            await reject(hosts, goal, true);
             throw error;
         });
         const warning = goal.explain?.(logs.join('\n'));
@@ -65278,19 +65284,19 @@ async function bringLive(plan, hosts, pipeline, goal) {
         pipeline.skip('verify', 'candidate-check is off');
     }
     pipeline.log.remember(release);
-    const outcome = together(goal, await rollOut(plan, hosts, pipeline, goal));
-    // A host that is out of reach may serve it: then the next run has to find it everywhere, to know what happened.
+    const outcome = together(goal, await rollOutToEach(plan, hosts, pipeline, goal));
+    // A host that cannot be reached may serve it. Then the next run must find the release on every host.
     const unknown = outcome.hosts.some(({ live }) => live === null);
     if (!outcome.succeeded)
-        await takeBack(hosts, goal, !unknown);
+        await reject(hosts, goal, !unknown);
     await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(plan, host, log.log))).catch((error) => {
         const { message } = failure_Failure.from(error);
-        pipeline.log.info(`cleanup failed, which changes nothing about what is live: ${message}`);
+        pipeline.log.info(`Cleanup failed, which does not affect what is live: ${message}`);
     });
     return outcome;
 }
-/** How it ended on each host, in their order. */
-async function rollOut(plan, hosts, pipeline, { kind, release, replaces }) {
+/** @returns how it ended on each host, in their order */
+async function rollOutToEach(plan, hosts, pipeline, { kind, release, replaces }) {
     const { inputs, activation } = plan;
     const request = {
         activation,
@@ -65306,7 +65312,7 @@ async function rollOut(plan, hosts, pipeline, { kind, release, replaces }) {
     const ended = new Map();
     let failure = null;
     for (const group of batches(hosts, inputs.batch)) {
-        await Promise.all(group.map(async (host) => ended.set(host, await switchOver(host, request, pipeline.on(host.name)))));
+        await Promise.all(group.map(async (host) => ended.set(host, await rollOutHost(host, request, pipeline.on(host.name)))));
         failure = [...ended.values()].find((end) => end.failure !== null)?.failure ?? null;
         if (failure !== null)
             break;
@@ -65320,29 +65326,29 @@ async function rollOut(plan, hosts, pipeline, { kind, release, replaces }) {
     }
     if (failure !== null) {
         const reason = failure;
-        const switched = [...ended].filter(([, { verdict }]) => verdict.status === 'live');
-        const back = switched.map(async ([host, end]) => {
-            ended.set(host, await switchBack(host, request, end, reason, pipeline.on(host.name)));
+        const live = [...ended].filter(([, { verdict }]) => verdict.status === 'live');
+        const restored = live.map(async ([host, end]) => {
+            ended.set(host, await restoreHost(host, request, end, reason, pipeline.on(host.name)));
         });
-        await Promise.all(back);
+        await Promise.all(restored);
     }
     return hosts.map((host) => ended.get(host) ?? notReached(host));
 }
-/** The canary alone, then the rest, so many at a time. @param size of a batch: hosts, or a share of all of them */
+/** The first host alone, then the others. @param size of a batch: hosts, or a share of all of them */
 function batches(hosts, size) {
-    const [canary, others] = [hosts.slice(0, 1), hosts.slice(1)];
+    const [first, others] = [hosts.slice(0, 1), hosts.slice(1)];
     const step = Math.max(1, 'hosts' in size ? size.hosts : Math.ceil((hosts.length * size.percent) / 100));
-    const groups = [canary];
+    const groups = [first];
     for (let index = 0; index < others.length; index += step)
         groups.push(others.slice(index, index + step));
     return groups;
 }
-/** A failure before its turn: nothing on this host was touched. */
+/** Another host failed first: nothing on this host was touched. */
 function notReached({ name, facts: { serving } }) {
     return { name, verdict: keptVerdict(serving, null), failure: null };
 }
-/** What failed is no release to go back to any more; one that was good before stays so. @param remove its files too */
-async function takeBack(hosts, { kind, release }, remove) {
+/** A new release that failed must not be a rollback's target. @param remove its files too */
+async function reject(hosts, { kind, release }, remove) {
     if (kind === 'deploy')
         await discard(hosts, release, remove);
 }
@@ -66506,8 +66512,7 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
 
 
 /**
- * What the app's tools print is shown as it comes, and none of it is a command to the runner: a dependency could
- * otherwise set this step's outputs.
+ * Workflow commands are off while the app's tools print: a dependency could otherwise set this step's outputs.
  * @param key for the build's server actions
  * @throws the failures of next/
  */
@@ -66549,7 +66554,7 @@ async function build_build({ inputs }, project, hosts, key, log) {
 }
 /** GitHub shows ten errors of a step; the last one is the run's own. */
 const MOST_ANNOTATIONS = 9;
-/** Shows what the build complained about beside the lines that it is about. */
+/** Shows the build's errors beside the lines that they are about. */
 function annotate({ code, evidence = '' }, directory, workspace, log) {
     if (code !== 'build-failed')
         return;
@@ -66577,13 +66582,13 @@ const KEY_UNSEEN = `the build did not see ${KEY_VARIABLE}, so that pages of olde
     '(Turborepo hides it unless turbo.json lists it in `env`)';
 
 ;// CONCATENATED MODULE: ./build/phases/encryption-key.js
-/** The key that the build gives its server actions: the user's own, else the app's, which the server keeps. */
+/** The key for the build's server actions: the user's own, else the app's, which the server keeps. */
 
-/** @returns the key to build with; undefined where the build has its own, makes none, or must leave no trace */
+/** @returns undefined where the build has a key of its own, nothing is built, or a dry run finds none */
 async function encryptionKey({ inputs }, directory, agent, log) {
     if (inputs['build-command'] === 'none' || hasOwnKey(directory))
         return undefined;
-    // The workers prefer what their environment says: a build with another key would be at odds with them.
+    // The workers prefer the key in their environment: a build with another key would not fit them.
     const atRunTime = inputs.runtime.env[KEY_VARIABLE];
     if (atRunTime)
         return atRunTime;
@@ -66604,7 +66609,7 @@ const phaseNames = [
     'build',
     'assemble',
     'upload',
-    'rehearse',
+    'dry-run',
     'verify',
     'swap',
     'reload',
@@ -66745,7 +66750,7 @@ function plan_below(basePath, path) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/transfer.js
-/** One release on its way to one host, in one session: what the host lacks is asked for, sent, and committed. */
+/** Sends one release to one host in one session: asks what the host lacks, sends that, and commits. */
 
 
 
@@ -66755,7 +66760,7 @@ function plan_below(basePath, path) {
 
 
 /**
- * One session's part of it, which is all of it unless the connection is lost.
+ * One session's part of the upload: all of it, unless the connection is lost.
  * @param resumes whether an earlier session began the upload
  */
 async function transfer(release, host, course, resumes, log) {
@@ -66786,11 +66791,10 @@ async function transfer(release, host, course, resumes, log) {
         });
     }
     const first = await complete(missing);
-    // Files that the server had no longer have the bytes that they should have: a running app may have rewritten
-    // its pages. They are sent like all others.
+    // Files on the server that no longer have the right bytes are sent too: a running app may have rewritten its pages.
     const last = first.path === null ? await complete(first.missing) : first;
     if (last.path === null)
-        throw new failure_Failure('upload-incomplete', `the server did not accept ${id}`);
+        throw new failure_Failure('upload-incomplete', `The server did not accept release ${id}.`);
     return last;
 }
 /**
@@ -66818,7 +66822,7 @@ async function send({ manifest, packer, onSent }, course, agent, wanted, log) {
     }
     return sending;
 }
-/** Names the release to a host as what is different from one that it has. */
+/** Tells a host the release's manifest, as the difference from a release that it has. */
 async function offer(host, output, manifest, packer, call) {
     const distDir = external_node_path_namespaceObject.posix.join(output.relativeAppDir, output.distDir);
     const begin = (base, folders) => call({ base, contentHash: manifest.hash, distDir }, packer.manifest(folders));
@@ -66827,7 +66831,7 @@ async function offer(host, output, manifest, packer, call) {
         return await begin(known.base, known.folders);
     }
     catch (error) {
-        // It was removed or damaged while the app was built: nothing is left out then.
+        // The base was removed or damaged while the app was built.
         if (failure_Failure.from(error).code !== 'base-changed')
             throw error;
         return begin(null, '');
@@ -66844,49 +66848,49 @@ function provenSoFar(log) {
     };
 }
 
-;// CONCATENATED MODULE: ./build/commands/rehearse.js
-/** rehearse: what a dry run tells, host by host: what would be sent and removed, and what would be in the way. */
+;// CONCATENATED MODULE: ./build/commands/dry-run.js
+/** dry-run: what would be sent and removed on each host, and what would be in the way. */
 
 
 
 
 
 
-/** Of a host's list of files in the log. The summary has fewer. */
+/** Files listed in the log. The summary lists fewer. */
 const MOST_LINES = 2000;
 /** A deploy, up to what would be sent. */
-async function rehearseDeploy(plan, hosts, output, { manifest, packer }, known, pipeline) {
-    return rehearse(hosts, plan, known, pipeline, async (host, log) => {
+async function dryRunDeploy(plan, hosts, output, { manifest, packer }, known, pipeline) {
+    return dryRun(hosts, plan, known, pipeline, async (host, log) => {
         const { sending, lack } = await compare(host, output, manifest, packer);
-        for (const line of rehearse_listOf(sending))
+        for (const line of dry_run_listOf(sending))
             log.info(line);
-        const met = await rehearse_ask(plan, host, null);
+        const met = await dry_run_ask(plan, host, null);
         return { sending, ...met, findings: [...met.findings, ...lack] };
     }).finally(() => packer.close());
 }
 /** @param known with the release to go back to */
-function rehearseRollback(plan, hosts, known, pipeline) {
-    return rehearse(hosts, plan, known, pipeline, async (host) => ({
+function dryRunRollback(plan, hosts, known, pipeline) {
+    return dryRun(hosts, plan, known, pipeline, async (host) => ({
         sending: null,
-        ...(await rehearse_ask(plan, host, known.release)),
+        ...(await dry_run_ask(plan, host, known.release)),
     }));
 }
-async function rehearse(hosts, { inputs }, known, pipeline, act) {
-    const outcomes = await onEach(hosts, inputs['max-parallel'], pipeline, (host, log) => log.run('rehearse', async () => {
+async function dryRun(hosts, { inputs }, known, pipeline, act) {
+    const outcomes = await onEach(hosts, inputs['max-parallel'], pipeline, (host, log) => log.run('dry-run', async () => {
         const rehearsal = await act(host, log.log);
         for (const finding of rehearsal.findings)
-            rehearse_tell(finding, log.log);
+            dry_run_tell(finding, log.log);
         const { name, facts } = host;
         const value = { name, live: facts.serving, rehearsal, status: 'kept', ...NOTHING_MORE };
-        return { value, detail: rehearse_describe(rehearsal) };
+        return { value, detail: dry_run_detailOf(rehearsal) };
     }));
     return { ...untouched(known), succeeded: true, hosts: outcomes };
 }
 const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null };
-async function rehearse_ask({ inputs }, { agent }, release) {
+async function dry_run_ask({ inputs }, { agent }, release) {
     const { runtime, run, said, 'keep-releases': keep } = inputs;
     const address = release === null ? { host: runtime.host, port: runtime.port } : null;
-    return agent().call('rehearse', { release, run, address, said, keep });
+    return agent().call('dryRun', { release, run, address, said, keep });
 }
 async function compare(host, output, manifest, packer) {
     const { missing, lack } = await offer(host, output, manifest, packer, (params, body) => host.agent().call('compare', params, { body }));
@@ -66895,20 +66899,20 @@ async function compare(host, output, manifest, packer) {
     const findings = lack === null ? [] : [{ effect: 'ends', ...lack }];
     return { sending, lack: findings };
 }
-function rehearse_listOf({ files }) {
+function dry_run_listOf({ files }) {
     const lines = files
         .slice(0, MOST_LINES)
         .map(({ path, size }) => `would send ${path} (${formatBytes(size)})`);
     return files.length > MOST_LINES ? [...lines, `…and ${files.length - MOST_LINES} more`] : lines;
 }
-function rehearse_tell({ effect, message, remedy }, log) {
+function dry_run_tell({ effect, message, remedy }, log) {
     const line = [message.replace(/\.$/, ''), ...(remedy === null ? [] : [remedy])].join('. ');
     if (effect === 'waits' || effect === 'recovers')
         log.info(line);
     else
         log.warning(line);
 }
-function rehearse_describe({ sending, pruned, findings }) {
+function dry_run_detailOf({ sending, pruned, findings }) {
     const parts = ['dry run'];
     if (sending !== null) {
         const { files, of } = sending;
@@ -66921,15 +66925,15 @@ function rehearse_describe({ sending, pruned, findings }) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/missing-files.js
-/** Explains a release that failed for want of files that the repository has. */
+/** Explains a release that failed because files of the repository are missing from it. */
 
 
-/** What a log says of files that the repository has, and the line that brings them into the release. */
+/** @returns how to bring files into the release that the log misses and the repository has */
 function explanationOf(place, log) {
     const paths = missingIn(log, place);
     return paths.length === 0 ? undefined : missingRemedy(place, paths);
 }
-/** Where the app's last lines name such files, the failure's remedy is the line that brings them into the release. */
+/** Where the app's last lines name such files, the failure's remedy says how to bring them into the release. */
 async function explainMissing(place, act) {
     const explained = (error) => {
         const failure = failure_Failure.from(error);
@@ -66943,7 +66947,7 @@ async function explainMissing(place, act) {
 }
 
 ;// CONCATENATED MODULE: ./build/commands/status.js
-/** status: what is live, which releases there are, what the workers run. It changes nothing. */
+/** status: what is live, the releases, what the workers run. It changes nothing. */
 
 
 
@@ -66956,12 +66960,12 @@ async function lookAt(plan, hosts, pipeline) {
 }
 async function look(host, log) {
     const found = await host.agent().call('status', {});
-    // A summary can be looked at, but neither fetched nor searched: the log can.
+    // The log can be searched and fetched, the summary cannot.
     for (const line of status_linesOf(found))
         log.info(line);
     const { live, served, releases, workers, lock, interrupted, journal } = found;
     const { now, freeBytes } = host.facts;
-    // Whoever holds the lock may be replacing the workers: then it is enough that some serve.
+    // Another run may be replacing the workers: then it is enough that some serve.
     const asMeant = served === live && workers.every(serves);
     const healthy = served !== null && (asMeant || lock !== null);
     const value = {
@@ -66974,7 +66978,7 @@ async function look(host, log) {
         server: { now, freeBytes, lock, interrupted, journal },
         rehearsal: null,
     };
-    return { value, detail: `${status_describe(found)}; ${formatBytes(freeBytes)} free` };
+    return { value, detail: `${status_detailOf(found)}; ${formatBytes(freeBytes)} free` };
 }
 function status_linesOf({ releases, workers, journal }) {
     return [
@@ -66991,17 +66995,17 @@ function status_linesOf({ releases, workers, journal }) {
 function serves({ status, phase }) {
     return status === 'online' && phase === 'open';
 }
-function status_describe({ releases, workers, lock, interrupted }) {
+function status_detailOf({ releases, workers, lock, interrupted }) {
     const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`];
     if (lock !== null)
         remarks.push(`locked by ${lock}`);
     if (interrupted !== null)
-        remarks.push('a deploy was interrupted: the next run recovers it');
+        remarks.push('a deploy was interrupted; the next run recovers it');
     return remarks.join('; ');
 }
 
 ;// CONCATENATED MODULE: ./build/phases/upload.js
-/** upload: sends what the server lacks, compressed; the server proves every file by its hash. */
+/** upload: sends what the server lacks, compressed. The server verifies every file by its hash. */
 
 
 
@@ -67014,7 +67018,7 @@ function status_describe({ releases, workers, lock, interrupted }) {
 
 /**
  * Sends the release to all hosts, under one id.
- * @param onSent told of content bytes that went over the wire, also where the upload fails later
+ * @param onSent told of the content bytes on the wire, also where the upload fails later
  */
 async function uploadToAll(plan, hosts, output, { manifest, packer }, pipeline, onSent = () => undefined) {
     const id = nextReleaseId(new Date(), hosts.map(({ facts }) => facts.newestId));
@@ -67052,7 +67056,7 @@ async function upload(release, host, log) {
     };
     const { leftOut } = await throughLosses(host, {
         begin: () => upload_begin(release, host, course, log),
-        takeUp() {
+        resume() {
             course.losses += 1;
             return transfer(release, host, course, true, log);
         },
@@ -67095,14 +67099,14 @@ async function upload_begin(release, host, course, log) {
 function* remarks({ losses, arrivedBytes }, leftOut) {
     if (losses > 0) {
         const times = losses === 1 ? '' : ` ${losses} times`;
-        yield `the connection was lost${times} and the upload taken up again: ${formatBytes(arrivedBytes)} had arrived`;
+        yield `the connection was lost${times} and the upload resumed: ${formatBytes(arrivedBytes)} had arrived`;
     }
     if (leftOut.length > 0)
-        yield `left out, because what is shared counts: ${leftOut.join(', ')}`;
+        yield `left out, because \`shared-dirs\` and \`shared-files\` replace them: ${leftOut.join(', ')}`;
 }
 
 ;// CONCATENATED MODULE: ./build/commands/with-hosts.js
-/** The frame of every command: it connects first, and whatever happens after that has an outcome. */
+/** The frame of every command: it connects first, and every failure after that becomes an outcome. */
 
 
 
@@ -67131,9 +67135,9 @@ async function withHosts(plan, programs, pipeline, act) {
             host.close();
     }
 }
-/** For a last look, in ms. */
+/** In ms. */
 const with_hosts_LOOK = 5000;
-/** A build takes its time: what served before it may not any more. @param before for a server that does not answer */
+/** The release that served before the build may not serve any more. @param before for a server that does not answer */
 async function servingNow(hosts, before) {
     if (hosts.length === 0)
         return before;
@@ -67141,7 +67145,7 @@ async function servingNow(hosts, before) {
     const seen = Promise.all(looks).then((facts) => agreed(facts.map(({ serving }) => serving)));
     return inTime(seen, with_hosts_LOOK, () => new Error('no answer')).catch(() => before);
 }
-/** For the report alone: nobody waits for it, and no run fails for it. It is answered before what is asked later. */
+/** For the report alone: nobody waits for it, and no run fails because of it. */
 async function infosOn(host) {
     try {
         const { releases } = await host.agent().call('releases', {});
@@ -67176,11 +67180,11 @@ function deploy(project) {
         });
         const assembled = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile, hosts, pipeline.log));
         if (dryRun)
-            return rehearseDeploy(plan, hosts, output, assembled, known, pipeline);
+            return dryRunDeploy(plan, hosts, output, assembled, known, pipeline);
         const count = (bytes) => (known.uploadedBytes += bytes);
         const { id, sent } = await uploadToAll(plan, hosts, output, assembled, pipeline, count);
         Object.assign(known, { release: id, sent });
-        return explainMissing(output, () => bringLive(plan, hosts, pipeline, {
+        return explainMissing(output, () => rollOut(plan, hosts, pipeline, {
             ...known,
             release: id,
             replaces: null,
@@ -67196,8 +67200,8 @@ const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipelin
     const { release, replaces } = await chooseRelease(plan, hosts, pipeline);
     known.release = release;
     if (dryRun)
-        return rehearseRollback(plan, hosts, known, pipeline);
-    return bringLive(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' });
+        return dryRunRollback(plan, hosts, known, pipeline);
+    return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' });
 });
 const commands_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
 
@@ -68124,7 +68128,7 @@ async function post() {
     const plan = { ...createPlan(inputs, packageName(inputs)), activation };
     const outcome = await afterCancel(plan, rememberedRelease(), programs(), pipeline);
     const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env);
-    const written = writeReport(redactReport({ ...report, title: `${report.title} was cut off` }, redact));
+    const written = writeReport(redactReport({ ...report, title: `${report.title} was interrupted` }, redact));
     process.exit(outcome.succeeded && written ? 0 : 1);
 }
 

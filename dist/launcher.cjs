@@ -1105,7 +1105,10 @@ function parse(guard, text, place) {
 const RELEASE_ID = /^\d{14}$/;
 /** The id of the current second, or the second after the newest id, whatever the clock says. */
 function nextReleaseId(now, taken) {
-    const newest = taken.flatMap((id) => id ?? []).toSorted().at(-1);
+    const newest = taken
+        .flatMap((id) => id ?? [])
+        .toSorted()
+        .at(-1);
     const id = idOf(now);
     return newest === undefined || id > newest ? id : idOf(new Date(releaseTime(newest).getTime() + 1000));
 }
@@ -1410,7 +1413,7 @@ const operations = {
         result: object({ missing: string, lack: nullable(failureRecord) }),
     },
     /** What a run would meet, and what its cleanup would remove. */
-    rehearse: {
+    dryRun: {
         params: object({
             /** That a rollback would go to; null: a deploy's, which is not there yet. */
             release: nullable(releaseId),

@@ -81,6 +81,6 @@ export async function post(): Promise<void> {
   const plan = { ...createPlan(inputs, packageName(inputs)), activation }
   const outcome = await afterCancel(plan, rememberedRelease(), programs(), pipeline)
   const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env)
-  const written = writeReport(redactReport({ ...report, title: `${report.title} was cut off` }, redact))
+  const written = writeReport(redactReport({ ...report, title: `${report.title} was interrupted` }, redact))
   process.exit(outcome.succeeded && written ? 0 : 1)
 }

@@ -8,7 +8,7 @@ export const phaseNames = [
   'build',
   'assemble',
   'upload',
-  'rehearse',
+  'dry-run',
   'verify',
   'swap',
   'reload',

@@ -61,24 +61,24 @@ describe('a session with a real agent', () => {
     })
   })
 
-  test('rehearses a deploy, before the first and after it, and leaves nothing on the server', async () => {
+  test('foresees a deploy, before the first and after it, and leaves nothing on the server', async () => {
     const manifest = await manifestOf(folder(), { 'server.js': '//', 'public/big': randomBytes(400_000) })
     const said = { host: null, port: null }
     const ask = { release: null, run, address: { host: '127.0.0.1', port: await freePort() }, said, keep: 5 }
-    const rehearsed = async () => {
+    const foreseen = async () => {
       shell = localShell({ env: { HOME: home, PATH: dirname(process.execPath) } })
       const agent = await openAgent(shell, agentOf(compiled, { persist: false }), 10_000)
       await agent.call('inspect', {})
       const { base, folders } = await agent.call('outline', {})
       const body = manifestStream(manifest, folders)
       const { missing, lack } = await agent.call('compare', { ...stageParamsOf(manifest), base }, { body })
-      const found = await agent.call('rehearse', ask)
+      const found = await agent.call('dryRun', ask)
       expect(lack).toBe(null)
       shell.kill()
       return { sent: missingList(manifest, missing).map(({ path }) => path), ...found }
     }
     home = folder()
-    expect(await rehearsed()).toEqual({ sent: ['server.js', 'public/big'], findings: [], pruned: [] })
+    expect(await foreseen()).toEqual({ sent: ['server.js', 'public/big'], findings: [], pruned: [] })
     expect(readdirSync(home)).toEqual([])
 
     const agent = await open(home)
@@ -92,7 +92,7 @@ describe('a session with a real agent', () => {
     const before = listing(home)
     expect(before.length).toBeGreaterThan(5)
     // It was never verified: what is live afterwards outlives it.
-    expect(await rehearsed()).toEqual({ sent: [], findings: [], pruned: [id] })
+    expect(await foreseen()).toEqual({ sent: [], findings: [], pruned: [id] })
     expect(listing(home)).toEqual(before)
   })
 

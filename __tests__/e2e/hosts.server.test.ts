@@ -218,7 +218,7 @@ describe('a runner that is killed between two hosts', () => {
       )
       const post = await visited(() => run(first, {}, { step: 'post', state: killed.state }))
       expectRun(post, { status: 'restored', 'live-release': before })
-      expect(post.summary).toContain('was cut off')
+      expect(post.summary).toContain('was interrupted')
       expect(post.summary).toContain('stopped between the hosts')
       expect(current()).toEqual(everywhere(before))
       expect(await messages()).toEqual(everywhere('second'))

@@ -158,7 +158,7 @@ describe('a first upload', () => {
 })
 
 describe('an upload whose connection is lost', () => {
-  test('in the middle is taken up again: what had arrived is not sent twice, and the row says it', async () => {
+  test('in the middle is resumed: what had arrived is not sent twice, and the row says it', async () => {
     const session = await open()
     const manifest = await manifestOf(folder(), contents())
     proxy.cutAfter(25_000_000)
@@ -173,9 +173,7 @@ describe('an upload whose connection is lost', () => {
     expect(proxy.sentBytes() - before).toBeLessThan(58_000_000)
     expect(sent).toEqual({ files: 41, bytes: 40_000_002, ofFiles: 41, ofBytes: 40_000_002 })
     const { detail } = session.pipeline.rows.find(({ phase }) => phase === 'upload')!
-    const [, arrived] = /the connection was lost and .* taken up again: (\d+\.\d) MB had arrived/.exec(
-      detail,
-    )!
+    const [, arrived] = /the connection was lost and .* resumed: (\d+\.\d) MB had arrived/.exec(detail)!
     expect(Number(arrived)).toBeGreaterThan(7)
     expect(session.lines).toContain('the connection is back')
     expect(releases()).toEqual([id])

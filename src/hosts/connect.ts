@@ -1,4 +1,4 @@
-/** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
+/** connect: logs in, verifies the host key, starts the agent, and checks that the server can run the app. */
 import { readFileSync } from 'node:fs'
 import type { Plan } from '../plan.ts'
 import type { Log, Pipeline } from '../pipeline.ts'
@@ -25,9 +25,9 @@ export interface ConnectSettings {
   readonly agentFile: string
   /** Keep the agent on the server; false for runs that may change nothing there. */
   readonly persist: boolean
-  /** Ask what an upload can build on. */
+  /** Also request what an upload can build on. */
   readonly forUpload?: boolean
-  /** How long a server may be out of reach before it is given up, in ms: one try unless told otherwise. */
+  /** How long a server may be out of reach, in ms. Default: one try. */
   readonly patienceMs?: number
 }
 
@@ -50,8 +50,8 @@ export async function connect(
       const { info } = log.log
       const open = () => openSession(plan, entry.target, settings, log.log)
       const session = await log.run('connect', async () => {
-        const value = await patiently(() => onceMore(open, info), info, settings.patienceMs ?? 0)
-        return { value, detail: describe(value) }
+        const value = await patiently(() => retryOnce(open, info), info, settings.patienceMs ?? 0)
+        return { value, detail: detailOf(value) }
       })
       const host = hostOf(entry.name, session, open)
       opened.push(host)
@@ -81,8 +81,8 @@ function hostOf(name: string | null, first: Session, open: () => Promise<Session
   }
 }
 
-/** What was cut off while it looked around has begun nothing. */
-function onceMore<T>(open: () => Promise<T>, log: Log['info']): Promise<T> {
+/** Safe to retry: nothing has been started yet. */
+function retryOnce<T>(open: () => Promise<T>, log: Log['info']): Promise<T> {
   return open().catch((error: unknown) => {
     const { code, message } = Failure.from(error)
     if (code !== 'connection-lost') throw error
@@ -114,9 +114,9 @@ async function openSession(
     )
     const inspected = agent.call('inspect', {})
     const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE)
-    // Of interest only to who uploads.
+    // Only an upload needs it, and reports its failure.
     base.catch(() => undefined)
-    // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
+    // Inspecting takes a moment. What may take longer, such as waiting for a lock, comes later.
     const facts = await inTime(inspected, connectTimeoutMs, () => silent(connection.address))
     assertUsable(facts)
     return {
@@ -157,8 +157,8 @@ function nameOf({ host, port }: Target): string {
   return port === 22 ? host : `${host}:${port}`
 }
 
-function describe({ address, facts: { node, pm2, live, serving, path } }: Session): string {
-  const meant =
-    live === null ? 'no release of Gapless is live yet' : `${live} is meant to be live, but does not serve`
-  return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving === null ? meant : `${serving} is live`}`
+function detailOf({ address, facts: { node, pm2, live, serving, path } }: Session): string {
+  const idle = live === null ? 'no release yet' : `${live} is current, but does not serve`
+  const state = serving === null ? idle : `${serving} serves`
+  return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${state}`
 }

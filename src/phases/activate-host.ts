@@ -43,7 +43,7 @@ export function activate(
   const { activation } = request
   const work = {
     begin: () => host.agent().call('activate', request, { onEvent: follower() }),
-    takeUp: () => host.agent().call('watch', { activation, withdraw: false }, { onEvent: follower() }),
+    resume: () => host.agent().call('watch', { activation, withdraw: false }, { onEvent: follower() }),
     isFinal: isLastWord,
   }
   return throughLosses(host, work, log)

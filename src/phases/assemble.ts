@@ -1,4 +1,4 @@
-/** assemble: lays the deploy tree out (standalone, static, public), sees that the server can run it, and hashes it. */
+/** assemble: lays out the deploy tree (standalone, static, public), checks that the server can run it, and hashes it. */
 import { statSync } from 'node:fs'
 import { formatBytes, plural } from '../common/format.ts'
 import { assemble as layOut, withEntry } from '../next/assemble.ts'

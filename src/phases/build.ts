@@ -21,8 +21,7 @@ export interface Built extends BuildOutput {
 }
 
 /**
- * What the app's tools print is shown as it comes, and none of it is a command to the runner: a dependency could
- * otherwise set this step's outputs.
+ * Workflow commands are off while the app's tools print: a dependency could otherwise set this step's outputs.
  * @param key for the build's server actions
  * @throws the failures of next/
  */
@@ -69,7 +68,7 @@ export async function build(
 /** GitHub shows ten errors of a step; the last one is the run's own. */
 const MOST_ANNOTATIONS = 9
 
-/** Shows what the build complained about beside the lines that it is about. */
+/** Shows the build's errors beside the lines that they are about. */
 function annotate({ code, evidence = '' }: Failure, directory: string, workspace: string, log: Log): void {
   if (code !== 'build-failed') return
   const places = findBuildErrors(evidence).flatMap(({ file, position, message }) => {

@@ -1,8 +1,8 @@
 /**
  * verify → swap → reload → health-check (→ rollback) → cleanup: the same for a new release and an old one.
  *
- * Several hosts: all verify before any swaps; then the first alone as the canary, the rest in batches; any failure
- * takes back every host that had switched.
+ * Several hosts: all verify before any swaps. The first swaps alone, the others in batches. After any failure every
+ * host that has swapped restores its previous release.
  */
 import { type Ended, type Known, type Outcome, together } from '../outcome.ts'
 import type { BatchSize } from '../inputs/index.ts'
@@ -14,24 +14,24 @@ import { cleanUp } from './cleanup.ts'
 import { discard } from './discard.ts'
 import { checkPublicUrl } from './public-check.ts'
 import { type Host, onEach } from '../hosts/host.ts'
-import { switchBack, switchOver } from './switch-over.ts'
+import { restoreHost, rollOutHost } from './roll-out-host.ts'
 import { verify } from './verify.ts'
 
-export interface Goal extends Known {
+export interface Target extends Known {
   readonly kind: 'deploy' | 'rollback'
   readonly release: string
-  /** The release that it was chosen to replace; null: whichever is current. */
+  /** The release that it must replace; null: whichever is current. */
   readonly replaces: string | null
-  /** What lines about missing files mean for this app, in one sentence to warn of. */
+  /** What lines about missing files mean for this app: one sentence to warn with. */
   readonly explain?: (log: string) => string | undefined
 }
 
 /** @throws Failure while nothing live has been touched */
-export async function bringLive(
+export async function rollOut(
   plan: Plan,
   hosts: readonly Host[],
   pipeline: Pipeline,
-  goal: Goal,
+  goal: Target,
 ): Promise<Outcome> {
   const { inputs } = plan
   const { release } = goal
@@ -42,7 +42,7 @@ export async function bringLive(
       log.run('verify', () => verify(host, release, inputs.said)),
     )
     const logs = await verified.catch(async (error: unknown) => {
-      await takeBack(hosts, goal, true)
+      await reject(hosts, goal, true)
       throw error
     })
     const warning = goal.explain?.(logs.join('\n'))
@@ -52,25 +52,25 @@ export async function bringLive(
   }
 
   pipeline.log.remember(release)
-  const outcome = together(goal, await rollOut(plan, hosts, pipeline, goal))
-  // A host that is out of reach may serve it: then the next run has to find it everywhere, to know what happened.
+  const outcome = together(goal, await rollOutToEach(plan, hosts, pipeline, goal))
+  // A host that cannot be reached may serve it. Then the next run must find the release on every host.
   const unknown = outcome.hosts.some(({ live }) => live === null)
-  if (!outcome.succeeded) await takeBack(hosts, goal, !unknown)
+  if (!outcome.succeeded) await reject(hosts, goal, !unknown)
   await onEach(hosts, atOnce, pipeline, (host, log) =>
     log.run('cleanup', () => cleanUp(plan, host, log.log)),
   ).catch((error: unknown) => {
     const { message } = Failure.from(error)
-    pipeline.log.info(`cleanup failed, which changes nothing about what is live: ${message}`)
+    pipeline.log.info(`Cleanup failed, which does not affect what is live: ${message}`)
   })
   return outcome
 }
 
-/** How it ended on each host, in their order. */
-async function rollOut(
+/** @returns how it ended on each host, in their order */
+async function rollOutToEach(
   plan: Plan,
   hosts: readonly Host[],
   pipeline: Pipeline,
-  { kind, release, replaces }: Goal,
+  { kind, release, replaces }: Target,
 ): Promise<readonly Ended[]> {
   const { inputs, activation } = plan
   const request: ActivationRequest = {
@@ -88,7 +88,7 @@ async function rollOut(
   let failure: Failure | null = null
   for (const group of batches(hosts, inputs.batch)) {
     await Promise.all(
-      group.map(async (host) => ended.set(host, await switchOver(host, request, pipeline.on(host.name)))),
+      group.map(async (host) => ended.set(host, await rollOutHost(host, request, pipeline.on(host.name)))),
     )
     failure = [...ended.values()].find((end) => end.failure !== null)?.failure ?? null
     if (failure !== null) break
@@ -102,30 +102,30 @@ async function rollOut(
   }
   if (failure !== null) {
     const reason = failure
-    const switched = [...ended].filter(([, { verdict }]) => verdict.status === 'live')
-    const back = switched.map(async ([host, end]) => {
-      ended.set(host, await switchBack(host, request, end, reason, pipeline.on(host.name)))
+    const live = [...ended].filter(([, { verdict }]) => verdict.status === 'live')
+    const restored = live.map(async ([host, end]) => {
+      ended.set(host, await restoreHost(host, request, end, reason, pipeline.on(host.name)))
     })
-    await Promise.all(back)
+    await Promise.all(restored)
   }
   return hosts.map((host) => ended.get(host) ?? notReached(host))
 }
 
-/** The canary alone, then the rest, so many at a time. @param size of a batch: hosts, or a share of all of them */
+/** The first host alone, then the others. @param size of a batch: hosts, or a share of all of them */
 export function batches<T>(hosts: readonly T[], size: BatchSize): readonly (readonly T[])[] {
-  const [canary, others] = [hosts.slice(0, 1), hosts.slice(1)]
+  const [first, others] = [hosts.slice(0, 1), hosts.slice(1)]
   const step = Math.max(1, 'hosts' in size ? size.hosts : Math.ceil((hosts.length * size.percent) / 100))
-  const groups = [canary]
+  const groups = [first]
   for (let index = 0; index < others.length; index += step) groups.push(others.slice(index, index + step))
   return groups
 }
 
-/** A failure before its turn: nothing on this host was touched. */
+/** Another host failed first: nothing on this host was touched. */
 function notReached({ name, facts: { serving } }: Host): Ended {
   return { name, verdict: keptVerdict(serving, null), failure: null }
 }
 
-/** What failed is no release to go back to any more; one that was good before stays so. @param remove its files too */
-async function takeBack(hosts: readonly Host[], { kind, release }: Goal, remove: boolean): Promise<void> {
+/** A new release that failed must not be a rollback's target. @param remove its files too */
+async function reject(hosts: readonly Host[], { kind, release }: Target, remove: boolean): Promise<void> {
   if (kind === 'deploy') await discard(hosts, release, remove)
 }

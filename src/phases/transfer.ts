@@ -1,4 +1,4 @@
-/** One release on its way to one host, in one session: what the host lacks is asked for, sent, and committed. */
+/** Sends one release to one host in one session: asks what the host lacks, sends that, and commits. */
 import { posix } from 'node:path'
 import { Bitmap } from '../common/bitmap.ts'
 import type { Log } from '../pipeline.ts'
@@ -13,7 +13,7 @@ import { missingFiles } from '../transfer/stream.ts'
 import type { Built } from './build.ts'
 import type { Host } from '../hosts/host.ts'
 
-/** What goes to every host. */
+/** What every host gets. */
 export interface Release {
   readonly plan: Plan
   readonly output: Built
@@ -26,15 +26,15 @@ export interface Release {
   readonly onSent: (bytes: number) => void
 }
 
-/** How far the release has come on a host, over all sessions. */
+/** How far the upload has come on a host, over all sessions. */
 export interface Course {
   id: string
   /** All that was asked for. */
   readonly asked: Bitmap
   sentBytes: number
-  /** What the server had when the upload began, in bytes of content; null before it has told. */
+  /** Bytes of content that the server had when the upload began; null before its first answer. */
   hadBytes: number | null
-  /** How often the connection was lost, and what had arrived by the last time. */
+  /** How often the connection was lost, and the bytes that had arrived by the last time. */
   losses: number
   arrivedBytes: number
 }
@@ -42,7 +42,7 @@ export interface Course {
 export type Committed = Pick<Result<'commit'>, 'leftOut'>
 
 /**
- * One session's part of it, which is all of it unless the connection is lost.
+ * One session's part of the upload: all of it, unless the connection is lost.
  * @param resumes whether an earlier session began the upload
  */
 export async function transfer(
@@ -87,10 +87,9 @@ export async function transfer(
   }
 
   const first = await complete(missing)
-  // Files that the server had no longer have the bytes that they should have: a running app may have rewritten
-  // its pages. They are sent like all others.
+  // Files on the server that no longer have the right bytes are sent too: a running app may have rewritten its pages.
   const last = first.path === null ? await complete(first.missing) : first
-  if (last.path === null) throw new Failure('upload-incomplete', `the server did not accept ${id}`)
+  if (last.path === null) throw new Failure('upload-incomplete', `The server did not accept release ${id}.`)
   return last
 }
 
@@ -127,7 +126,7 @@ async function send(
   return sending
 }
 
-/** Names the release to a host as what is different from one that it has. */
+/** Tells a host the release's manifest, as the difference from a release that it has. */
 export async function offer<T>(
   host: Host,
   output: Built,
@@ -142,7 +141,7 @@ export async function offer<T>(
   try {
     return await begin(known.base, known.folders)
   } catch (error) {
-    // It was removed or damaged while the app was built: nothing is left out then.
+    // The base was removed or damaged while the app was built.
     if (Failure.from(error).code !== 'base-changed') throw error
     return begin(null, '')
   }

@@ -1,4 +1,4 @@
-/** upload: sends what the server lacks, compressed; the server proves every file by its hash. */
+/** upload: sends what the server lacks, compressed. The server verifies every file by its hash. */
 import { Bitmap } from '../common/bitmap.ts'
 import { formatBytes, plural } from '../common/format.ts'
 import { Failure } from '../common/failure.ts'
@@ -24,7 +24,7 @@ export interface Uploaded {
 
 /**
  * Sends the release to all hosts, under one id.
- * @param onSent told of content bytes that went over the wire, also where the upload fails later
+ * @param onSent told of the content bytes on the wire, also where the upload fails later
  */
 export async function uploadToAll(
   plan: Plan,
@@ -75,7 +75,7 @@ async function upload(release: Release, host: Host, log: Pick<Log, 'info'>): Pro
     host,
     {
       begin: () => begin(release, host, course, log),
-      takeUp() {
+      resume() {
         course.losses += 1
         return transfer(release, host, course, true, log)
       },
@@ -125,7 +125,8 @@ async function begin(
 function* remarks({ losses, arrivedBytes }: Course, leftOut: readonly string[]): Generator<string> {
   if (losses > 0) {
     const times = losses === 1 ? '' : ` ${losses} times`
-    yield `the connection was lost${times} and the upload taken up again: ${formatBytes(arrivedBytes)} had arrived`
+    yield `the connection was lost${times} and the upload resumed: ${formatBytes(arrivedBytes)} had arrived`
   }
-  if (leftOut.length > 0) yield `left out, because what is shared counts: ${leftOut.join(', ')}`
+  if (leftOut.length > 0)
+    yield `left out, because \`shared-dirs\` and \`shared-files\` replace them: ${leftOut.join(', ')}`
 }

@@ -352,7 +352,7 @@ export const operations = {
     result: object({ missing: string, lack: nullable(failureRecord) }),
   },
   /** What a run would meet, and what its cleanup would remove. */
-  rehearse: {
+  dryRun: {
     params: object({
       /** That a rollback would go to; null: a deploy's, which is not there yet. */
       release: nullable(releaseId),

@@ -3,7 +3,10 @@ export const RELEASE_ID = /^\d{14}$/
 
 /** The id of the current second, or the second after the newest id, whatever the clock says. */
 export function nextReleaseId(now: Date, taken: readonly (string | null)[]): string {
-  const newest = taken.flatMap((id) => id ?? []).toSorted().at(-1)
+  const newest = taken
+    .flatMap((id) => id ?? [])
+    .toSorted()
+    .at(-1)
   const id = idOf(now)
   return newest === undefined || id > newest ? id : idOf(new Date(releaseTime(newest).getTime() + 1000))
 }

@@ -1,4 +1,4 @@
-/** rehearse: what a dry run tells, host by host: what would be sent and removed, and what would be in the way. */
+/** dry-run: what would be sent and removed on each host, and what would be in the way. */
 import { formatBytes, plural } from '../common/format.ts'
 import { type HostOutcome, type Known, type Outcome, type Rehearsal, untouched } from '../outcome.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
@@ -12,11 +12,11 @@ import type { Built } from '../phases/build.ts'
 import { type Host, onEach } from '../hosts/host.ts'
 import { offer } from '../phases/transfer.ts'
 
-/** Of a host's list of files in the log. The summary has fewer. */
+/** Files listed in the log. The summary lists fewer. */
 const MOST_LINES = 2000
 
 /** A deploy, up to what would be sent. */
-export async function rehearseDeploy(
+export async function dryRunDeploy(
   plan: Plan,
   hosts: readonly Host[],
   output: Built,
@@ -24,7 +24,7 @@ export async function rehearseDeploy(
   known: Known,
   pipeline: Pipeline,
 ): Promise<Outcome> {
-  return rehearse(hosts, plan, known, pipeline, async (host, log) => {
+  return dryRun(hosts, plan, known, pipeline, async (host, log) => {
     const { sending, lack } = await compare(host, output, manifest, packer)
     for (const line of listOf(sending)) log.info(line)
     const met = await ask(plan, host, null)
@@ -33,19 +33,19 @@ export async function rehearseDeploy(
 }
 
 /** @param known with the release to go back to */
-export function rehearseRollback(
+export function dryRunRollback(
   plan: Plan,
   hosts: readonly Host[],
   known: Known,
   pipeline: Pipeline,
 ): Promise<Outcome> {
-  return rehearse(hosts, plan, known, pipeline, async (host) => ({
+  return dryRun(hosts, plan, known, pipeline, async (host) => ({
     sending: null,
     ...(await ask(plan, host, known.release)),
   }))
 }
 
-async function rehearse(
+async function dryRun(
   hosts: readonly Host[],
   { inputs }: Plan,
   known: Known,
@@ -53,12 +53,12 @@ async function rehearse(
   act: (host: Host, log: Log) => Promise<Rehearsal>,
 ): Promise<Outcome> {
   const outcomes = await onEach(hosts, inputs['max-parallel'], pipeline, (host, log) =>
-    log.run('rehearse', async (): Promise<Done<HostOutcome>> => {
+    log.run('dry-run', async (): Promise<Done<HostOutcome>> => {
       const rehearsal = await act(host, log.log)
       for (const finding of rehearsal.findings) tell(finding, log.log)
       const { name, facts } = host
       const value = { name, live: facts.serving, rehearsal, status: 'kept', ...NOTHING_MORE } as const
-      return { value, detail: describe(rehearsal) }
+      return { value, detail: detailOf(rehearsal) }
     }),
   )
   return { ...untouched(known), succeeded: true, hosts: outcomes }
@@ -66,10 +66,10 @@ async function rehearse(
 
 const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null } as const
 
-async function ask({ inputs }: Plan, { agent }: Host, release: string | null): Promise<Result<'rehearse'>> {
+async function ask({ inputs }: Plan, { agent }: Host, release: string | null): Promise<Result<'dryRun'>> {
   const { runtime, run, said, 'keep-releases': keep } = inputs
   const address = release === null ? { host: runtime.host, port: runtime.port } : null
-  return agent().call('rehearse', { release, run, address, said, keep })
+  return agent().call('dryRun', { release, run, address, said, keep })
 }
 
 async function compare(host: Host, output: Built, manifest: Manifest, packer: Packer) {
@@ -95,7 +95,7 @@ function tell({ effect, message, remedy }: Finding, log: Log): void {
   else log.warning(line)
 }
 
-function describe({ sending, pruned, findings }: Rehearsal): string {
+function detailOf({ sending, pruned, findings }: Rehearsal): string {
   const parts = ['dry run']
   if (sending !== null) {
     const { files, of } = sending

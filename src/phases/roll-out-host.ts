@@ -1,4 +1,4 @@
-/** swap → reload → health-check (→ rollback) on one host: one activation on the server, told phase by phase. */
+/** swap → reload → health-check (→ rollback) on one host: one activation on the server, with a row for each step. */
 import { randomUUID } from 'node:crypto'
 import type { Ended } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
@@ -8,8 +8,12 @@ import { activate, reviveFailure } from './activate-host.ts'
 import { activationRows } from './activation-rows.ts'
 import { type Host, named } from '../hosts/host.ts'
 
-/** Never throws: whatever happens, something is true about the host afterwards. */
-export async function switchOver(host: Host, request: ActivationRequest, pipeline: Pipeline): Promise<Ended> {
+/** Never throws: a failure is part of how it ended. */
+export async function rollOutHost(
+  host: Host,
+  request: ActivationRequest,
+  pipeline: Pipeline,
+): Promise<Ended> {
   const rows = activationRows(pipeline)
   const verdict = await activate(host, request, pipeline.log.info, (entry) => rows.add(entry)).catch(
     (error: unknown) => unseen(host, error, rows.hasSwapped()),
@@ -21,19 +25,19 @@ export async function switchOver(host: Host, request: ActivationRequest, pipelin
 
 const UNSEEN: ReadonlySet<string> = new Set(['connection-lost', 'activation-died', 'activation-silent'])
 
-/** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
+/** The verdict where the runner could not see the end. After the swap nobody knows what is healthy. */
 export function unseen({ facts: { serving } }: Host, error: unknown, swapped: boolean): Verdict {
   const failure = Failure.from(error)
   const kept = keptVerdict(serving, failure.toRecord())
-  const mayHaveSwitched = swapped || UNSEEN.has(failure.code)
-  return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept
+  const mayHaveSwapped = swapped || UNSEEN.has(failure.code)
+  return mayHaveSwapped ? { ...kept, status: 'down', live: null } : kept
 }
 
 /**
- * Takes a host back that is live already, because of a failure elsewhere: on another host, or at the public URL.
- * It goes the way that a rollback goes. Never throws.
+ * Restores the previous release on a host that is live already, because of a failure on another host or at the
+ * public URL. Never throws.
  */
-export async function switchBack(
+export async function restoreHost(
   host: Host,
   request: ActivationRequest,
   { verdict: reached }: Ended,
@@ -45,38 +49,38 @@ export async function switchBack(
   const stuck = (more: string): Ended => ({
     name,
     verdict: { ...reached, status: 'down' },
-    failure: failure.reworded(failure.message + more),
+    failure: failure.reworded(`${failure.message.replace(/\.?$/, '.')} ${more}`),
   })
-  if (previous === null || previous === live) return stuck('; there is no release to go back to')
+  if (previous === null || previous === live) return stuck('There is no release to restore.')
   try {
     const verdict = await pipeline.run('rollback', async () => {
       const value = await restoreOn(host, request, previous, live, pipeline)
       const { status } = value
       if (status !== 'live' && !wasOvertaken(value)) throw reviveFailure(value)
-      return { value, detail: status === 'live' ? `${previous} is live again` : value.failure!.message }
+      return { value, detail: status === 'live' ? `restored ${previous}` : value.failure!.message }
     })
     if (!wasOvertaken(verdict))
       return { name, verdict: { ...verdict, status: 'restored', previous }, failure }
     return { name, verdict, failure: failure.reworded(`${failure.message} ${verdict.failure!.message}`) }
   } catch (cause) {
-    return stuck(`; then the way back failed: ${Failure.from(cause).message}`)
+    return stuck(`Restoring ${previous} failed: ${Failure.from(cause).message}`)
   }
 }
 
-/** Another release went live before this one was taken back, and serves. */
+/** A newer release went live before this one could be restored, and serves. */
 function wasOvertaken({ status, failure }: Verdict): boolean {
   return status === 'restored' && failure?.code === 'overtaken'
 }
 
-/** What a restore has of the run that it belongs to. */
+/** The run that a restore belongs to. */
 type Restoring = Pick<ActivationRequest, 'run' | 'lockTimeoutMs'>
 
 /**
- * Makes a release live that was shown to serve before, the way a rollback does.
- * @param replaces the release that it takes back
+ * Activates a release that served before.
+ * @param replaces the release that it replaces
  * @throws Failure why it is not live
  */
-export async function bringBack(
+export async function restoreRelease(
   host: Host,
   restoring: Restoring,
   release: string,

@@ -45,11 +45,11 @@ export async function compare(
 /** Stands for the release that the deploy would make. */
 const NEWER_THAN_ALL = '9'.repeat(14)
 
-export async function rehearse(
+export async function dryRun(
   { layout, appName }: Pick<Claim, 'layout' | 'appName'>,
-  { release, run, address, said, keep }: Params<'rehearse'>,
+  { release, run, address, said, keep }: Params<'dryRun'>,
   running: Running,
-): Promise<Result<'rehearse'>> {
+): Promise<Result<'dryRun'>> {
   const live = await liveRelease(layout)
   const where = address ?? (await readRuntime(layout, release ?? ''))
   const claims: (Finding | null)[] = []
