@@ -10,6 +10,7 @@ const live: Verdict = {
   live: request.release,
   previous: null,
   rollsBackTo: null,
+  notFound: '',
   failure: null,
   workers: [],
 }

@@ -1,4 +1,5 @@
 import type { Runtime } from '../protocol/messages.ts'
+import { earlyVariables } from './early-variables.ts'
 import type { Values } from './table.ts'
 
 /** Node announces `Keep-Alive: timeout=5` to clients; after one second more the polite ones have left. */
@@ -31,11 +32,7 @@ export function warningsOf({ key, passphrase }: Values, runtime: Runtime): reado
       runtime.port < 1024,
       'Input `app-port` is below 1024: a process needs special privileges to listen there.',
     ],
-    [
-      'NODE_OPTIONS' in runtime.env,
-      'Input `env` sets NODE_OPTIONS, which does not reach the workers: set `node-options` instead.',
-    ],
     [passphrase !== null && key === null, 'Input `passphrase` is set without `key` and has no effect.'],
   ]
-  return suspicions.filter(([holds]) => holds).map(([, warning]) => warning)
+  return [...suspicions.filter(([holds]) => holds).map(([, warning]) => warning), ...earlyVariables(runtime)]
 }

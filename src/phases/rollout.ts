@@ -37,6 +37,7 @@ export async function rollOut(
   const { release } = goal
   const atOnce = inputs['max-parallel']
 
+  let warned: string | undefined
   if (inputs['candidate-check']) {
     const verified = onEach(hosts, atOnce, pipeline, (host, log) =>
       log.run('verify', () => verify(host, release, inputs.said)),
@@ -45,14 +46,16 @@ export async function rollOut(
       await reject(hosts, goal, true)
       throw error
     })
-    const warning = goal.explain?.(logs.join('\n'))
-    if (warning !== undefined) pipeline.log.warning(warning)
+    warned = await warnOfMissing(pipeline, goal, 'verify', logs)
   } else {
     pipeline.skip('verify', 'candidate-check is off')
   }
 
   pipeline.log.remember(release)
-  const outcome = together(goal, await rollOutToEach(plan, hosts, pipeline, goal))
+  const ended = await rollOutToEach(plan, hosts, pipeline, goal)
+  const outcome = together(goal, ended)
+  const logged = ended.map(({ verdict }) => verdict.notFound)
+  if (outcome.succeeded) await warnOfMissing(pipeline, goal, 'health-check', logged, warned)
   // A host that cannot be reached may serve it. Then the next run must find the release on every host.
   const unknown = outcome.hosts.some(({ live }) => live === null)
   if (!outcome.succeeded) await reject(hosts, goal, !unknown)
@@ -63,6 +66,24 @@ export async function rollOut(
     pipeline.log.info(`Cleanup failed, which does not affect what is live: ${message}`)
   })
   return outcome
+}
+
+/**
+ * Warns of files that only some pages read: a release can be healthy without them.
+ * @param logs of all hosts: they run the same release
+ * @param said the warning of an earlier phase
+ */
+async function warnOfMissing(
+  pipeline: Pipeline,
+  { explain }: Target,
+  phase: 'verify' | 'health-check',
+  logs: readonly string[],
+  said?: string,
+): Promise<string | undefined> {
+  const warning = explain?.(logs.join('\n'))
+  if (warning === undefined || warning === said) return warning
+  pipeline.log.warning(warning)
+  return pipeline.run(phase, async () => ({ value: warning, detail: warning }))
 }
 
 /** @returns how it ended on each host, in their order */
