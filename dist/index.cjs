@@ -64830,8 +64830,8 @@ function missingFiles({ files }, bitmap) {
     const missing = Bitmap.parse(bitmap);
     return files.filter((_, index) => missing.has(index));
 }
-/** Of a part, unless a single file is larger: eight windows of brotli, so that cutting costs next to nothing. */
-const PART_BYTES = 8 * 1024 * 1024;
+/** Of a part, unless a single file is larger: four windows of brotli, so that cutting a build of 38 MB costs 0.1%. */
+const PART_BYTES = 4 * 1024 * 1024;
 const PART_FILES = 4000;
 /** Parts packed at once, each in a thread of its own. */
 const AT_ONCE = 2;
@@ -65009,7 +65009,6 @@ function createPacker(manifest) {
                 const next = await part(index);
                 if (next === null)
                     return;
-                void part(index + 1);
                 yield next;
             }
         },
@@ -65052,16 +65051,19 @@ function pack(manifest, missing, path) {
             content: () => (0,external_node_fs_namespaceObject.createReadStream)(file),
         };
     };
+    const part = (index) => {
+        while (packed.length <= index)
+            packed.push(packed.at(-1)?.then(packNext) ?? packNext());
+        return packed[index];
+    };
+    const packAll = async () => {
+        for (let index = 0; (await part(index)) !== null;)
+            index += 1;
+    };
+    // The readers report a failure.
+    packAll().catch(() => undefined);
     return {
-        part(index) {
-            while (packed.length <= index) {
-                const next = packed.length === 0 ? packNext() : packed.at(-1).then(packNext);
-                // The reader of this part reports the failure, if one gets that far.
-                next.catch(() => undefined);
-                packed.push(next);
-            }
-            return packed[index];
-        },
+        part,
         async stop() {
             stopped.abort();
             await Promise.allSettled(packed);

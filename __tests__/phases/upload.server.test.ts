@@ -60,7 +60,7 @@ const output = {
   workerEnvironment: {},
 } as unknown as Built
 
-/** Six parts that do not pack. */
+/** Ten parts that do not pack. */
 const contents = () => ({
   'server.js': '//',
   ...Object.fromEntries(

@@ -13,7 +13,7 @@ import { manifestOf } from '../support/tree.ts'
 
 const folder = temporaryFolders()
 
-/** Twelve files in six parts. */
+/** Twelve files in as many parts. */
 const contents = Object.fromEntries(
   Array.from({ length: 12 }, (_, index) => [
     `${index + 10}`,
@@ -126,16 +126,16 @@ describe('what servers lack', () => {
     }
   })
 
-  test('is packed one part ahead of its readers, and only once', async () => {
+  test('is packed without waiting for its readers, and only once', async () => {
     const manifest = await manifestOf(folder(), contents)
     const packer = createPacker(manifest)
     for await (const { content } of packer.parts(missing(manifest))) {
       await bytesOf(content())
       break
     }
-    await until('the part after it is packed', () => packedFiles().length === 2)
+    await until('all are packed', () => packedFiles().length === 12)
     expect((await read(packer, missing(manifest))).equals(everything)).toBe(true)
-    expect(packedFiles()).toHaveLength(6)
+    expect(packedFiles()).toHaveLength(12)
     await packer.close()
   })
 

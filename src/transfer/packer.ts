@@ -22,7 +22,7 @@ export interface Packer {
   /** @param base see manifestStream */
   manifest(base: string): AsyncIterable<Buffer>
   /**
-   * The parts in their order. One part is packed ahead of the one that is being read.
+   * The parts in their order. Packing waits for no reader.
    * @param missing bitmap, base64, see missingFiles
    * @throws Failure `runner-disk-full`, `file-changed`, `file-unreadable`
    */
@@ -57,7 +57,6 @@ export function createPacker(manifest: Manifest): Packer {
       for (let index = 0; ; index += 1) {
         const next = await part(index)
         if (next === null) return
-        void part(index + 1)
         yield next
       }
     },
@@ -76,7 +75,7 @@ async function collect(stream: AsyncIterable<Buffer>): Promise<readonly Buffer[]
 }
 
 interface Packing {
-  /** Packs all parts up to this one; null: there are no more. */
+  /** Null: there are no more. */
   part(index: number): Promise<PackedPart | null>
   stop(): Promise<void>
 }
@@ -105,16 +104,17 @@ function pack(manifest: Manifest, missing: string, path: string): Packing {
       content: () => createReadStream(file) as AsyncIterable<Buffer>,
     }
   }
+  const part = (index: number): Promise<PackedPart | null> => {
+    while (packed.length <= index) packed.push(packed.at(-1)?.then(packNext) ?? packNext())
+    return packed[index]!
+  }
+  const packAll = async () => {
+    for (let index = 0; (await part(index)) !== null;) index += 1
+  }
+  // The readers report a failure.
+  packAll().catch(() => undefined)
   return {
-    part(index) {
-      while (packed.length <= index) {
-        const next = packed.length === 0 ? packNext() : packed.at(-1)!.then(packNext)
-        // The reader of this part reports the failure, if one gets that far.
-        next.catch(() => undefined)
-        packed.push(next)
-      }
-      return packed[index]!
-    },
+    part,
     async stop() {
       stopped.abort()
       await Promise.allSettled(packed)
