@@ -64632,9 +64632,9 @@ function readOutline(outline) {
 function totalSize(files) {
     return files.reduce((sum, { size }) => sum + size, 0);
 }
-/** What may be hashed without a turn of the event loop, in bytes. */
+/** Bytes that may be hashed without a turn of the event loop. */
 const TURN = 4 * 1024 * 1024;
-/** What a file costs besides its bytes, as bytes. */
+/** The cost of a file besides its bytes, in bytes. */
 const FILE = 16 * 1024;
 /**
  * @param progress told of bytes that have been hashed
@@ -64664,7 +64664,7 @@ async function createManifest(tree, progress = () => undefined) {
         let hashing;
         try {
             hashing = hashFile(source, size);
-            // Awaiting what is known already would cost a turn for each file.
+            // Awaiting a known hash would cost a turn for each file.
             if (typeof hashing !== 'string')
                 hashing = await hashing;
         }
@@ -64676,7 +64676,7 @@ async function createManifest(tree, progress = () => undefined) {
         sinceTurn += size + FILE;
         if (sinceTurn < TURN)
             continue;
-        // The connection has to be kept alive meanwhile.
+        // The connection must be kept alive.
         await (0,promises_namespaceObject.setImmediate)();
         sinceTurn = 0;
     }
@@ -64765,7 +64765,7 @@ function* inSendingOrder(files) {
 }
 
 ;// CONCATENATED MODULE: ./build/transfer/stream.js
-/** The two streams of an upload, compressed: the manifest, and the contents that the server lacks. */
+/** The two compressed streams of an upload: the manifest, and the contents that the server lacks. */
 
 
 
@@ -64777,7 +64777,7 @@ function* inSendingOrder(files) {
 
 
 /**
- * The manifest, as what is different from the server's base: a folder that it has just so is one line.
+ * The manifest as the difference from the server's base: a folder that is the same there is one line.
  * @param base its outline, base64; empty when there is none
  */
 function manifestStream({ entries, folders }, base) {
@@ -64833,9 +64833,9 @@ function missingFiles({ files }, bitmap) {
 /** Of a part, unless a single file is larger: four windows of brotli, so that cutting a build of 38 MB costs 0.1%. */
 const PART_BYTES = 4 * 1024 * 1024;
 const PART_FILES = 4000;
-/** Parts packed at once, each in a thread of its own. */
+/** Parts packed at once, each in its own thread. */
 const AT_ONCE = 2;
-/** What may be packed ahead of its turn, of each part, in bytes. */
+/** Bytes of each part that may be packed before its turn. */
 const AHEAD = 4 * 1024 * 1024;
 /** The files in parts, in the order in which they are sent. The part after the one that is read is packed meanwhile. */
 function* contentParts(files) {
@@ -64871,15 +64871,14 @@ function* cut(files) {
     if (part.length > 0)
         yield part;
 }
-/** In bytes: what is read, and packed, at once. */
+/** Bytes that are read and packed at once. */
 const PIECE = 256 * 1024;
-/** In bytes: what comes out at once. */
+/** Bytes that come out at once. */
 const CHUNK = 64 * 1024;
 /**
- * The files' bytes in pieces of one size, because each piece costs a turn of Node's event loop, however small; all in
- * the same buffer: one for each would be garbage by the gigabyte. They are read at once: a handle of Node's own for
- * each of 50,000 files is garbage that stays for long.
- * @throws Failure `file-unreadable`, and `file-changed` when a file is not what was hashed: something still writes into the build
+ * The files' bytes in pieces of one size, because each piece costs a turn of the event loop, however small. All pieces
+ * share one buffer, and files are read synchronously: 50,000 buffers or handles are garbage that stays for long.
+ * @throws Failure `file-unreadable`, and `file-changed` when a file no longer has the size that was hashed
  */
 function* contents(files) {
     const piece = Buffer.allocUnsafe(PIECE);
@@ -64920,23 +64919,22 @@ function stream_open(source) {
         throw fileUnreadable(source, error);
     }
 }
-/** Lines from which on a manifest is not packed as well as can be: 10 would take 0.1 s for a whole build's. */
+/** Lines above which a manifest is packed at quality 5: quality 10 would take 0.1 s for a whole build. */
 const MANY = 500;
 /**
- * Brotli's quality for so many bytes. Of a build's content, on one core: 10 packs 5 MB a second, 5 packs 60, 4 packs 90,
- * each to some tenth less than the next. So little is packed well at no noticeable time, and much, in several threads,
- * faster than most networks carry it.
+ * Brotli's quality for so many bytes. On one core, quality 10 packs 5 MB/s of a build, 5 packs 60 and 4 packs 90; each
+ * is about a tenth smaller than the next. Large contents are packed in several threads, faster than most networks.
  */
 function qualityFor(bytes) {
     return bytes <= 1_000_000 ? 10 : 5;
 }
 /**
- * As a power of two, in bytes. With 22 much JavaScript is 5 to 15 % smaller, a build of 38 MB 0.4 %; but each packer
- * then takes 8 MB of which malloc gives little back (glibc, an arena for each of Node's threads): 230 MB in all.
+ * As a power of two, in bytes. With 22 a build of 38 MB is 0.4% smaller, but packing takes 230 MB: each stream takes
+ * 8 MB, of which glibc's malloc gives little back.
  */
 const WINDOW = 20;
 /**
- * @param source each of its pieces is done with when it is asked for the next
+ * @param source may reuse a piece's buffer for the next piece
  * @param ahead what may be packed before anybody asks for it, in bytes
  */
 function compress(source, quality, ahead = CHUNK) {
@@ -64945,14 +64943,14 @@ function compress(source, quality, ahead = CHUNK) {
         readableHighWaterMark: ahead,
         params: { [external_node_zlib_.constants.BROTLI_PARAM_QUALITY]: quality, [external_node_zlib_.constants.BROTLI_PARAM_LGWIN]: WINDOW },
     });
-    // An error shows to who reads it, be it much later.
+    // The reader gets the error, possibly much later.
     packed.on('error', () => undefined);
     feed(packed, source).catch((error) => packed.destroy(error));
     return packed;
 }
-/** The next piece comes when the one before has been worked off: no stream's queue keeps any. */
+/** Writes a piece once the piece before is packed: no queue keeps any. */
 async function feed(packed, source) {
-    // Not in the turn of who asked: it may have more to begin.
+    // In another turn: the caller may have more to begin.
     await (0,promises_namespaceObject.setImmediate)();
     for (const piece of source) {
         await new Promise((resolve, reject) => {

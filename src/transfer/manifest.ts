@@ -25,9 +25,9 @@ export function totalSize(files: readonly { readonly size: number }[]): number {
   return files.reduce((sum, { size }) => sum + size, 0)
 }
 
-/** What may be hashed without a turn of the event loop, in bytes. */
+/** Bytes that may be hashed without a turn of the event loop. */
 const TURN = 4 * 1024 * 1024
-/** What a file costs besides its bytes, as bytes. */
+/** The cost of a file besides its bytes, in bytes. */
 const FILE = 16 * 1024
 
 /**
@@ -60,7 +60,7 @@ export async function createManifest(
     let hashing: ReturnType<HashFile>
     try {
       hashing = hashFile(source, size)
-      // Awaiting what is known already would cost a turn for each file.
+      // Awaiting a known hash would cost a turn for each file.
       if (typeof hashing !== 'string') hashing = await hashing
     } catch (error) {
       throw fileUnreadable(source, error)
@@ -69,7 +69,7 @@ export async function createManifest(
     progress(size)
     sinceTurn += size + FILE
     if (sinceTurn < TURN) continue
-    // The connection has to be kept alive meanwhile.
+    // The connection must be kept alive.
     await setImmediate()
     sinceTurn = 0
   }
