@@ -3,8 +3,14 @@ import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { appNameFromPackage, type Inputs } from './inputs/index.ts'
 import { readPackageJson } from './next/package-json.ts'
-import { phaseNames } from './pipeline.ts'
-import { activationStatuses, type Runtime } from './protocol/messages.ts'
+import { phaseNames, rowStates } from './pipeline.ts'
+import {
+  activationStatuses,
+  activationSteps,
+  entryStates,
+  findingEffects,
+  type Runtime,
+} from './protocol/messages.ts'
 
 export interface Plan {
   readonly inputs: Inputs
@@ -26,15 +32,23 @@ export function packageName({ workspace, ...inputs }: Inputs): string | undefine
   return readPackageJson(join(workspace, inputs['working-directory']))?.name
 }
 
-/** What a run says and nothing may mask: statuses, phases, hosts, the app's name, and where the run came from. */
+/** Returns the words of a run that are never masked: statuses, phases, hosts, the app's name, and the run's origin. */
 export function ownWords(inputs: Inputs): readonly string[] {
   const { command, release, targets, proxy, runtime, run } = inputs
   const texts = [
     ...activationStatuses,
     ...phaseNames,
+    ...rowStates,
+    ...activationSteps,
+    ...entryStates,
+    ...findingEffects,
     command,
     release,
-    ...[...targets, ...(proxy === null ? [] : [proxy])].flatMap(({ host, username }) => [host, username]),
+    ...[...targets, ...(proxy === null ? [] : [proxy])].flatMap(({ host, port, username }) => [
+      host,
+      `${host}:${port}`,
+      username,
+    ]),
     inputs['health-check-url'],
     runtime.health.origin?.host,
     inputs['app-name'] ?? packageNameIfAny(inputs),

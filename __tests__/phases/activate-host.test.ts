@@ -51,7 +51,7 @@ test('lines tell of hooks, and each entry is passed on once', async () => {
     ({ step, state }) => void entries.push(`${step} ${state}`),
   )
   expect(verdict).toEqual(live)
-  expect(lines).toEqual(['pre-activate begins', 'pre-activate: migrated'])
+  expect(lines).toEqual(['pre-activate started', 'pre-activate: migrated'])
   expect(entries).toEqual(['pre-activate begin', 'pre-activate done', 'swap begin', 'swap done'])
 })
 

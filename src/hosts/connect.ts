@@ -158,7 +158,7 @@ function nameOf({ host, port }: Target): string {
 }
 
 function detailOf({ address, facts: { node, pm2, live, serving, path } }: Session): string {
-  const idle = live === null ? 'no release yet' : `${live} is current, but does not serve`
-  const state = serving === null ? idle : `${serving} serves`
+  const idle = live === null ? 'no release is live yet' : `${live} is current, but does not serve`
+  const state = serving === null ? idle : `${serving} is live`
   return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${state}`
 }

@@ -185,7 +185,7 @@ export function fingerprint(text: string): string {
 /** `known_hosts` text with at least one entry; the entries themselves are read when the host is checked. */
 export function knownHosts(text: string): string {
   if (!text.split('\n').some((line) => /^[^#\s]\S*\s+\S+/.test(line.trim()))) {
-    throw new Unusable('known_hosts lines such as `example.com ssh-ed25519 AAAA…`')
+    throw new Unusable('known_hosts lines such as: example.com ssh-ed25519 AAAA…')
   }
   return text
 }

@@ -51,7 +51,7 @@ export function activate(
 
 function* linesOf({ step, state, detail }: JournalEntry): Generator<string> {
   if (step === null) return
-  if (state === 'begin' && LONG.has(step)) yield `${step} begins`
+  if (state === 'begin' && LONG.has(step)) yield `${step} started`
   if (state === 'note' || (state === 'done' && step === 'pre-activate')) yield `${step}: ${detail || 'done'}`
 }
 

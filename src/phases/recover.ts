@@ -47,7 +47,7 @@ async function finish(
     const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: false })
     served = verdict.live
     if (verdict.status === 'down') throw Failure.revive(verdict.failure!)
-    const detail = `an earlier run was interrupted after the swap; it ended ${verdict.status}, and ${verdict.live} serves`
+    const detail = `finished an interrupted run: it ended ${verdict.status}, ${verdict.live} is live`
     return { value: { live: verdict.live, serving: served }, detail }
   })
   return recovery.catch(() => ({ live, serving: served }))

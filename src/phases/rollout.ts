@@ -48,7 +48,7 @@ export async function rollOut(
     })
     warned = await warnOfMissing(pipeline, goal, 'verify', logs)
   } else {
-    pipeline.skip('verify', 'candidate-check is off')
+    pipeline.skip('verify', '`candidate-check` is off')
   }
 
   pipeline.log.remember(release)
@@ -63,7 +63,7 @@ export async function rollOut(
     log.run('cleanup', () => cleanUp(plan, host, log.log)),
   ).catch((error: unknown) => {
     const { message } = Failure.from(error)
-    pipeline.log.info(`Cleanup failed, which does not affect what is live: ${message}`)
+    pipeline.log.info(`The live release is not affected by the failed cleanup: ${message}`)
   })
   return outcome
 }
