@@ -112,8 +112,8 @@ const shared: Readonly<Record<string, readonly string[]>> = {
 }
 /** Imports that are gone when the program runs: types which cross a border. */
 const types: Readonly<Record<string, readonly string[]>> = {
+  inputs: ['protocol/messages.ts', 'ssh/connection.ts'],
   transfer: ['next/layers.ts'],
-  hosts: ['inputs/index.ts'],
   phases: ['inputs/index.ts', 'agent-client/agent-session.ts'],
   commands: ['agent-client/programs.ts', 'next/project.ts'],
   report: ['inputs/index.ts'],
@@ -157,6 +157,7 @@ describe('a package is known in one room:', () => {
   const owners: readonly [string, (path: string) => boolean][] = [
     ['ssh2', inFolder('ssh')],
     ['package-manager-detector', inFolder('next')],
+    ['semver', inFolder('next')],
     ['@actions/core', inFolder('report')],
     ['@actions/exec', (path) => path === 'next/command.ts'],
     ['@actions/io', (path) => path === 'next/command.ts'],
@@ -237,7 +238,7 @@ test('the environment is read in few places', () => {
     // The user's install and build commands run in the job's environment.
     ['build', 'server-actions'].some((name) => path === `next/${name}.ts`) ||
     // Where the runner has room, as os.tmpdir() reads it too.
-    path === 'transfer/unnamed-file.ts' ||
+    path === 'transfer/packer.ts' ||
     path === 'main.ts' ||
     path === 'inputs/index.ts'
   expect(readers.filter((path) => !allowed(path))).toEqual([])

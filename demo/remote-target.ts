@@ -55,7 +55,7 @@ async function logIn(options: ServerOptions): Promise<Session> {
     host,
     port,
     username,
-    login: { key, agentSocket },
+    login: { key: key ?? null, agentSocket: agentSocket ?? null },
     hostKey: { knownHosts, fingerprints: [] },
     connectTimeoutMs: TIMEOUT,
   })

@@ -175,10 +175,28 @@ function parse(guard, text, place) {
 const promises_namespaceObject = require("node:fs/promises");
 ;// CONCATENATED MODULE: external "node:path"
 const external_node_path_namespaceObject = require("node:path");
+;// CONCATENATED MODULE: ./build/protocol/release-id.js
+/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. The same on all hosts. */
+const RELEASE_ID = /^\d{14}$/;
+/** The id of the current second, or the second after the newest id, whatever the clock says. */
+function nextReleaseId(now, taken) {
+    const newest = taken
+        .flatMap((id) => id ?? [])
+        .toSorted()
+        .at(-1);
+    const id = idOf(now);
+    return newest === undefined || id > newest ? id : idOf(new Date(releaseTime(newest).getTime() + 1000));
+}
+function releaseTime(id) {
+    return new Date(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
+}
+function idOf(date) {
+    return date.toISOString().replace(/\D/g, '').slice(0, 14);
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
 
-/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. */
-const RELEASE_ID = /^\d{14}$/;
+
 const releaseId = matching(RELEASE_ID);
 const healthCheck = object({
     path: string,
@@ -274,17 +292,16 @@ const serverFacts = object({
     glibc: nullable(string),
     /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
     cpuFlags: list(string),
-    user: string,
-    home: string,
     /** Absolute path of the app's folder. */
     path: string,
     /** Tells this folder on this machine from every other, whatever both are called. */
     identity: string,
-    pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
+    pm2: nullable(object({ version: string, path: string, home: string })),
     /** Where PM2 was looked for; empty where it was found. */
     searched: list(string),
     freeBytes: number,
-    freeInodes: number,
+    /** The newest id of a release or an upload. */
+    newestId: nullable(releaseId),
     /** What `current` points at. */
     live: nullable(releaseId),
     /** What takes the traffic; null where nothing does, or more than one release. */
@@ -360,8 +377,6 @@ const activationRequest = object({
     /** The release that must be current when its turn comes; null: whichever is. */
     replaces: nullable(releaseId),
     run,
-    /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
-    hosts: list(string),
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
@@ -415,10 +430,6 @@ const operations = {
             journal: list(journalEntry),
         }),
     },
-    /**
-     * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
-     */
-    reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
     /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
     encryptionKey: {
         params: object({ create: guards_boolean }),
@@ -434,30 +445,27 @@ const operations = {
         }),
     },
     /**
-     * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
-     * the server lacks.
+     * Body: the manifest, compressed, as what is different from the base. Answers which contents the server lacks.
      */
     stage: {
         params: object({
             ...offered,
-            /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
-            resumes: nullable(releaseId),
+            id: releaseId,
+            /** The connection was lost: this resumes the upload of that id, and ends its session. */
+            resumes: guards_boolean,
         }),
         result: object({
-            id: releaseId,
-            /** What is taken up was complete, and is a release already: there is nothing left to do. */
+            /** The upload that this resumes had been committed: there is nothing left to do. */
             committed: guards_boolean,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
             missing: string,
-            reusedFiles: count,
             reusedBytes: count,
         }),
     },
     /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
     fill: {
         params: object({
-            /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
-            id: nullable(releaseId),
+            id: releaseId,
             files: count,
         }),
         result: object({ bytes: count }),
@@ -484,7 +492,7 @@ const operations = {
         result: object({ missing: string, lack: nullable(failureRecord) }),
     },
     /** What a run would meet, and what its cleanup would remove. */
-    rehearse: {
+    dryRun: {
         params: object({
             /** That a rollback would go to; null: a deploy's, which is not there yet. */
             release: nullable(releaseId),
@@ -1832,11 +1840,21 @@ async function mendPidFile(home, daemon) {
     await writeFileAtomic((0,external_node_path_namespaceObject.join)(home, 'pm2.pid'), String(daemon), 0o644).catch(() => undefined);
 }
 
+;// CONCATENATED MODULE: ./build/common/in-time.js
+/** Settles as `answer` does, or fails with what `late` says. @param timeoutMs from now on */
+function inTime(answer, timeoutMs, late) {
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(late()), timeoutMs);
+        answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/agent/pm2/client.js
 /**
  * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
  * whatever happens (5, 6, 7), reload two workers at a time, and cost a second each.
  */
+
 
 
 
@@ -2021,13 +2039,6 @@ function isStuck(what, patience, daemon) {
             'apps of this user, start them again with `pm2 resurrect`, and deploy again.',
     });
 }
-/** Settles as `answer` does, or fails with what `late` says. */
-function inTime(answer, timeoutMs, late) {
-    return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(late()), timeoutMs);
-        answer.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
-}
 /** Settles as `answer` does, or fails once `lives` says no: a dead daemon's answer never comes. */
 function whileItLives(answer, lives) {
     return new Promise((resolve, reject) => {
@@ -2167,16 +2178,20 @@ function assertNotBelow(links, path) {
 
 
 
+
 /** Ids of the releases, oldest first. Only complete releases ever stand in `releases`. */
 async function releaseIds(layout) {
-    const names = await takenIds(layout);
-    const ours = await Promise.all(names.map((name) => isRelease(layout, name)));
-    return names.filter((_, index) => ours[index]);
-}
-/** What in `releases` is named like a release, oldest first, whoever put it there. */
-async function takenIds(layout) {
     const names = await (0,promises_namespaceObject.readdir)(layout.releases).catch(() => []);
-    return names.filter((name) => RELEASE_ID.test(name)).sort();
+    const ours = await Promise.all(names.map((name) => isRelease(layout, name)));
+    return names.filter((_, index) => ours[index]).sort();
+}
+/** The newest id in use, whoever made the folder; null: there is none. */
+async function newestId(layout) {
+    const folders = [layout.releases, layout.incoming];
+    const names = await Promise.all(folders.map((folder) => (0,promises_namespaceObject.readdir)(folder).catch(() => [])));
+    // An interrupted upload has a suffix.
+    const ids = names.flat().flatMap((name) => /^\d{14}(?=\.|$)/.exec(name) ?? []);
+    return ids.sort().at(-1) ?? null;
 }
 /** By its papers: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
 async function isRelease(layout, id) {
@@ -2265,11 +2280,7 @@ async function verificationOf(layout, id) {
         return null;
     const found = parse(verification, text, 'verified.json');
     // Version 0.1 kept when a release served last, and nothing of rollbacks: then ids alone tell which came first.
-    return found.kind === null ? { ...found, activatedAt: timeOf(id) } : found;
-}
-/** The time that an id names, as an ISO time. */
-function timeOf(id) {
-    return id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6.000Z');
+    return found.kind === null ? { ...found, activatedAt: releaseTime(id).toISOString() } : found;
 }
 /** When the release was first shown to serve, as an ISO time, or null if it never was. */
 async function activatedAt(layout, id) {
@@ -3399,6 +3410,7 @@ function addressed({ origin }) {
     const { scheme, host } = origin;
     return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
 }
+/** Whether an HTTP answer is healthy. */
 function judge(check, status, body) {
     const excerpt = body.slice(0, EXCERPT);
     const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
@@ -6548,13 +6560,6 @@ class Bitmap {
             for (let bits = byte; bits > 0; bits &= bits - 1)
                 this.#count += 1;
     }
-    /** With the first so many set. */
-    static full(count) {
-        const bytes = new Uint8Array(Math.ceil(count / 8)).fill(255);
-        if (count % 8 > 0)
-            bytes[bytes.length - 1] = (1 << (count % 8)) - 1;
-        return new Bitmap(bytes);
-    }
     /** @param text base64; what it is too short for is not set */
     static parse(text) {
         return new Bitmap(Buffer.from(text, 'base64'));
@@ -6724,7 +6729,7 @@ async function look(entries, distDir) {
     const missing = new Bitmap();
     const need = { bytes: 0, inodes: 0 };
     const folders = new Set();
-    let [reusedFiles, reusedBytes] = [0, 0];
+    let reusedBytes = 0;
     for await (const { entry, index, source } of entries) {
         folders.add((0,external_node_path_namespaceObject.dirname)(entry.path));
         if (entry.kind !== 'file') {
@@ -6737,12 +6742,11 @@ async function look(entries, distDir) {
         else {
             if (!sharesInode(entry, source, distDir))
                 addFile(need, entry.size);
-            reusedFiles += 1;
             reusedBytes += entry.size;
         }
     }
     need.inodes += folders.size;
-    return { missing, need, reusedFiles, reusedBytes };
+    return { missing, need, reusedBytes };
 }
 async function* toPlace(entries, sourceOf) {
     let index = 0;
@@ -6751,6 +6755,278 @@ async function* toPlace(entries, sourceOf) {
         if (entry.kind === 'file')
             index += 1;
     }
+}
+
+;// CONCATENATED MODULE: ./build/agent/operations/dry-run.js
+/** What a run would do and meet on this server, for a dry run: it looks, and writes nothing. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+/** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
+async function compare(layout, { base, contentHash, distDir }, body) {
+    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
+    const entries = [];
+    const wanted = new Map();
+    for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
+        if (named && entry.kind === 'file')
+            wanted.set(contentKey(entry), null);
+        hash.update(formatEntry(entry));
+        entries.push(entry);
+    }
+    if (hash.digest('hex') !== contentHash) {
+        throw base === null ? new failure_Failure('upload-corrupt', 'the manifest is not what was sent') : baseChanged();
+    }
+    await locate(layout, wanted, '');
+    const { missing, need } = await look(toPlace(entries, sourcesIn(layout, base, wanted)), distDir);
+    const lack = await lackOfRoom(nearestExisting(layout.base), need);
+    return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() };
+}
+/** Stands for the release that the deploy would make. */
+const NEWER_THAN_ALL = '9'.repeat(14);
+async function dryRun({ layout, appName }, { release, run, address, said, keep }, running) {
+    const live = await liveRelease(layout);
+    const where = address ?? (await readRuntime(layout, release ?? ''));
+    const claims = [];
+    for (const check of checksOf({ layout, appName, address: where, said }, running)) {
+        claims.push(await ending(check));
+    }
+    const foreign = running.all.filter((process) => process.name === appName && !isOurs(process, programOf(layout)));
+    const findings = [
+        waiting(await lockHolder(layout.lock)),
+        interrupted(await interruptedActivation(layout)),
+        release === null ? await ending(() => assertNotOvertaken(layout, run, live)) : null,
+        ...claims,
+        dry_run_replacing(await foreignCurrent(layout)),
+        // It would not come to that where the run ends before.
+        claims.every((finding) => finding === null) ? gap(foreign) : null,
+    ];
+    return {
+        findings: findings.filter((finding) => finding !== null),
+        pruned: await foreseeCleanUp(layout, keep, release ?? NEWER_THAN_ALL),
+    };
+}
+/** Where the run would end, with nothing live touched. */
+async function ending(check) {
+    try {
+        await check();
+        return null;
+    }
+    catch (error) {
+        const { code, message, remedy = null } = failure_Failure.from(error);
+        return { effect: 'ends', code, message, remedy };
+    }
+}
+function waiting(holder) {
+    if (holder === null)
+        return null;
+    const message = `The lock is held by ${holder}.`;
+    return {
+        effect: 'waits',
+        code: 'locked',
+        message,
+        remedy: 'A run waits for the lock for at most `lock-timeout`.',
+    };
+}
+function interrupted(activation) {
+    if (activation === null)
+        return null;
+    const message = 'An earlier run was interrupted after the swap.';
+    return {
+        effect: 'recovers',
+        code: null,
+        message,
+        remedy: 'A run first finishes that run, or restores the previous release.',
+    };
+}
+function dry_run_replacing(target) {
+    if (target === null)
+        return null;
+    return {
+        effect: 'replaces',
+        code: null,
+        message: `\`current\` points at "${target}", which Gapless did not deploy.`,
+        remedy: 'A run replaces that link, and restores the link if the first deploy fails. To keep the link, set another `path`.',
+    };
+}
+function gap(foreign) {
+    if (foreign.length === 0)
+        return null;
+    const what = foreign.map(({ pid, mode, script }) => `${pid} (${mode.replace('_mode', '')} mode, ${script})`);
+    return {
+        effect: 'gap',
+        code: null,
+        message: `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`,
+        remedy: 'The first deploy restarts the app, with a short gap. Later deploys have no gap.',
+    };
+}
+
+;// CONCATENATED MODULE: ./build/agent/store/trust.js
+/**
+ * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
+ * user that the app runs as.
+ */
+
+
+
+
+const OTHERS_MAY_WRITE = 0o002;
+const STICKY = 0o1000;
+/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
+function assertTrusted(layout) {
+    const own = [layout.base, layout.own, layout.releases, layout.shared];
+    for (const folder of own)
+        assertNotForAll(folder, false);
+    for (let folder = layout.base; folder !== (0,external_node_path_namespaceObject.dirname)(folder);) {
+        folder = (0,external_node_path_namespaceObject.dirname)(folder);
+        // In a sticky one, such as /tmp, nobody replaces what belongs to others.
+        assertNotForAll(folder, true);
+    }
+    // Whoever owns the folder can put another link in the place of `current`, and with it another app.
+    for (const path of [...own, layout.current])
+        assertOwned(path);
+}
+function assertNotForAll(folder, stickyIsFine) {
+    const mode = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false })?.mode ?? 0;
+    if ((mode & OTHERS_MAY_WRITE) === 0 || (stickyIsFine && mode & STICKY))
+        return;
+    throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
+}
+/**
+ * The way to a path in `shared`: parts that are not there yet are fine.
+ * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere, or
+ *   could be: the shared folder itself may be for all to write in
+ */
+function assertOwnWay(shared, path) {
+    let way = shared;
+    assertOwned(way);
+    for (const part of path.split('/')) {
+        assertNotForAll(way, false);
+        way = (0,external_node_path_namespaceObject.join)(way, part);
+        assertOwned(way);
+    }
+}
+function assertOwned(path) {
+    const stat = (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false });
+    if (stat === undefined || trust_isOurs(stat))
+        return;
+    const { username } = (0,external_node_os_namespaceObject.userInfo)();
+    const what = stat.isSymbolicLink() ? 'is a link made by' : 'belongs to';
+    throw unsafe(path, `it ${what} user ${stat.uid}, not ${username}`, `ls -ld '${path}'`);
+}
+/** Root can do everything anyhow, and may have put a link to another disk there. */
+function trust_isOurs({ uid }) {
+    return uid === 0 || uid === (0,external_node_os_namespaceObject.userInfo)().uid;
+}
+function unsafe(path, why, command) {
+    return new failure_Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
+        remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
+    });
+}
+
+;// CONCATENATED MODULE: ./build/agent/operations/inspect.js
+/** What the action needs to know of the server before it builds anything. */
+
+
+
+
+
+
+
+
+
+
+
+/** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
+async function inspectServer(layout, search, pm2Home) {
+    const standing = nearestExisting(layout.base);
+    assertWritable(layout.base);
+    assertPm2HomeWritable(pm2Home);
+    assertTrusted(layout);
+    const { bavail, bsize } = await (0,promises_namespaceObject.statfs)(standing);
+    const { found, searched } = search;
+    return {
+        node: process.versions.node,
+        nodePath: process.execPath,
+        nodeAbi: process.versions.modules,
+        platform: process.platform,
+        arch: process.arch,
+        glibc: glibcVersion(),
+        cpuFlags: cpuFlags(),
+        path: layout.base,
+        identity: identityOf(layout.base, standing),
+        pm2: found && { version: found.version, path: found.path, home: pm2Home },
+        // For the error message alone, and long.
+        searched: found === null ? searched : [],
+        freeBytes: bavail * bsize,
+        newestId: await newestId(layout),
+        live: await liveRelease(layout),
+        serving: await servingRelease(layout),
+        interrupted: await interruptedActivation(layout),
+        lock: await lockHolder(layout.lock),
+        now: new Date().toISOString(),
+    };
+}
+/**
+ * By the boot, not by /etc/machine-id: machines that were cloned from one image share the latter, and the numbers of
+ * their files too.
+ */
+function identityOf(base, standing) {
+    const { dev, ino } = (0,external_node_fs_namespaceObject.statSync)(standing, { bigint: true });
+    return [bootId(), dev, ino, (0,external_node_path_namespaceObject.relative)(standing, base)].join(':');
+}
+/** The C library that native modules link to, or null where it is not glibc (musl). */
+function glibcVersion() {
+    const report = process.report;
+    // Without this Node looks up the name of every open connection (18 to 24).
+    report.excludeNetwork = true;
+    const { header } = report.getReport();
+    return header?.glibcVersionRuntime ?? null;
+}
+/** By which the levels of x86-64 are told, from those that all have on: the whole list is long, and goes over the wire. */
+const TELLING = new Set(['sse2', 'ssse3', 'sse4_1', 'sse4_2', 'popcnt', 'avx', 'avx2']);
+/** Of the first processor: the kernel runs no machine whose processors differ in what programs may use. */
+function cpuFlags() {
+    try {
+        const line = /^flags\s*:(.*)$/m.exec((0,external_node_fs_namespaceObject.readFileSync)('/proc/cpuinfo', 'utf8'));
+        return (line?.[1]?.trim().split(/\s+/) ?? []).filter((flag) => TELLING.has(flag));
+    }
+    catch {
+        // Not on every container host, and only for a better error.
+        return [];
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/umask.js
+/** Releases are for others to read, such as nginx and its `public` files: a strict umask must not close them. */
+async function readableByOthers(work) {
+    const before = process.umask(0o022);
+    try {
+        return await work();
+    }
+    finally {
+        // The app's workers keep what the user has set.
+        process.umask(before);
+    }
+}
+/**
+ * For what an activation starts: under an umask of 0 PM2's folder would be for all to write in (seen in 7.0.4), and
+ * with it the daemon's socket, its list for the next boot, and its pid.
+ */
+function closeToOthers() {
+    process.umask(process.umask() | 0o002);
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/sending-order.js
@@ -6920,69 +7196,6 @@ function leadsOut({ path, target }, folder) {
     return new failure_Failure('symlink-escapes', `The link ${JSON.stringify(path)} to ${JSON.stringify(target)} leads out of ${of}.`, { remedy: 'Replace the link with the file or folder that it stands for, and deploy again.' });
 }
 
-;// CONCATENATED MODULE: ./build/agent/store/trust.js
-/**
- * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
- * user that the app runs as.
- */
-
-
-
-
-const OTHERS_MAY_WRITE = 0o002;
-const STICKY = 0o1000;
-/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
-function assertTrusted(layout) {
-    const own = [layout.base, layout.own, layout.releases, layout.shared];
-    for (const folder of own)
-        assertNotForAll(folder, false);
-    for (let folder = layout.base; folder !== (0,external_node_path_namespaceObject.dirname)(folder);) {
-        folder = (0,external_node_path_namespaceObject.dirname)(folder);
-        // In a sticky one, such as /tmp, nobody replaces what belongs to others.
-        assertNotForAll(folder, true);
-    }
-    // Whoever owns the folder can put another link in the place of `current`, and with it another app.
-    for (const path of [...own, layout.current])
-        assertOwned(path);
-}
-function assertNotForAll(folder, stickyIsFine) {
-    const mode = (0,external_node_fs_namespaceObject.statSync)(folder, { throwIfNoEntry: false })?.mode ?? 0;
-    if ((mode & OTHERS_MAY_WRITE) === 0 || (stickyIsFine && mode & STICKY))
-        return;
-    throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
-}
-/**
- * The way to a path in `shared`: parts that are not there yet are fine.
- * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere, or
- *   could be: the shared folder itself may be for all to write in
- */
-function assertOwnWay(shared, path) {
-    let way = shared;
-    assertOwned(way);
-    for (const part of path.split('/')) {
-        assertNotForAll(way, false);
-        way = (0,external_node_path_namespaceObject.join)(way, part);
-        assertOwned(way);
-    }
-}
-function assertOwned(path) {
-    const stat = (0,external_node_fs_namespaceObject.lstatSync)(path, { throwIfNoEntry: false });
-    if (stat === undefined || trust_isOurs(stat))
-        return;
-    const { username } = (0,external_node_os_namespaceObject.userInfo)();
-    const what = stat.isSymbolicLink() ? 'is a link made by' : 'belongs to';
-    throw unsafe(path, `it ${what} user ${stat.uid}, not ${username}`, `ls -ld '${path}'`);
-}
-/** Root can do everything anyhow, and may have put a link to another disk there. */
-function trust_isOurs({ uid }) {
-    return uid === 0 || uid === (0,external_node_os_namespaceObject.userInfo)().uid;
-}
-function unsafe(path, why, command) {
-    return new failure_Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
-        remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
-    });
-}
-
 ;// CONCATENATED MODULE: ./build/agent/store/shared.js
 /** `shared-dirs` and `shared-files`: paths of the release that live in `<path>/shared` and outlast releases. */
 
@@ -7140,6 +7353,7 @@ function assertInside(root, real, path) {
 
 
 
+
 const PROGRESS_MS = 1000;
 /** How contents end when the connection is cut: between two frames, or inside of one. */
 const CUT_OFF = new Set(['upload-incomplete', 'connection-lost']);
@@ -7147,15 +7361,10 @@ function createUploads(layout) {
     let upload;
     /** Before there is an upload, or when it failed for good. */
     let doomed;
-    let chosen = null;
     const begun = (id) => {
-        if (upload === undefined || (id !== null && upload.id !== id)) {
-            throw new failure_Failure('no-such-upload', `no upload${id === null ? '' : ` ${id}`} was begun in this session`);
-        }
-        if (id === null && !upload.lacksAll) {
-            throw new failure_Failure('not-missing', `the server has some of what ${upload.id} consists of`);
-        }
-        return upload;
+        if (upload?.id === id)
+            return upload;
+        throw new failure_Failure('no-such-upload', `no upload ${id} was begun in this session`);
     };
     async function abandon() {
         const ended = upload;
@@ -7170,22 +7379,17 @@ function createUploads(layout) {
         doomed = undefined;
     }
     return {
-        async reserve(id) {
-            chosen = id;
-            return id ?? nextId(layout);
-        },
-        async stage({ base, contentHash, distDir, resumes }, body) {
+        async stage({ id, base, contentHash, distDir, resumes }, body) {
             await abandon();
             makeFolders(layout);
             await liveRelease(layout);
-            if (resumes !== null) {
-                await takeOver(layout, resumes);
-                if (await wasCommitted(layout, resumes, contentHash)) {
-                    return { id: resumes, committed: true, missing: '', reusedFiles: 0, reusedBytes: 0 };
+            if (resumes) {
+                await takeOver(layout, id);
+                if (await wasCommitted(layout, id, contentHash)) {
+                    return { committed: true, missing: '', reusedBytes: 0 };
                 }
             }
-            const wish = resumes ?? chosen;
-            const { id, directory } = wish === null ? await reserve(layout) : await takeId(layout, wish);
+            const directory = await takeId(layout, id);
             doomed = directory;
             const manifest = releaseFiles(directory).manifest;
             await (0,promises_namespaceObject.mkdir)((0,external_node_path_namespaceObject.dirname)(manifest), { mode: 0o700 });
@@ -7201,7 +7405,7 @@ function createUploads(layout) {
             const sourceOf = sourcesIn(layout, base, wanted);
             const survey = await look(toPlace(readManifest(manifest), sourceOf), distDir);
             await assertRoom(directory, survey.need);
-            const { missing, reusedFiles, reusedBytes } = survey;
+            const { missing, reusedBytes } = survey;
             const flushing = startFlushing(directory);
             upload = {
                 id,
@@ -7210,7 +7414,6 @@ function createUploads(layout) {
                 distDir,
                 placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf), flushing),
                 reusedBytes,
-                lacksAll: reusedFiles === 0,
                 folder: folderMaker(),
                 flushing,
                 missing: missing.count,
@@ -7218,13 +7421,13 @@ function createUploads(layout) {
                 askedAgain: false,
                 received: false,
             };
-            return { id, committed: false, missing: missing.format(), reusedFiles, reusedBytes };
+            return { committed: false, missing: missing.format(), reusedBytes };
         },
         async fill(id, count, body) {
             const current = begun(id);
             try {
                 const files = await take(current.awaited, count);
-                await receive(current.directory, files, upload_timeOf(current.id), current.folder, body);
+                await receive(current.directory, files, releaseTime(current.id), current.folder, body);
                 current.missing -= count;
                 await current.flushing.add(files);
                 current.received = true;
@@ -7349,262 +7552,22 @@ async function take(files, count) {
     }
     return taken;
 }
-/** The UTC second as an id, later than every release there is, whatever the clock says. */
-async function nextId(layout) {
-    const pending = (await (0,promises_namespaceObject.readdir)(layout.incoming).catch(() => [])).flatMap((name) => /^\d{14}/.exec(name) ?? []);
-    const newest = [...(await takenIds(layout)), ...pending].sort().at(-1) ?? '';
-    const now = formatId(new Date());
-    return now > newest ? now : secondAfter(newest);
-}
-async function reserve(layout) {
-    for (let id = await nextId(layout);; id = secondAfter(id)) {
-        const reserved = await tryToTake(layout, id);
-        if (reserved !== null)
-            return reserved;
-    }
-}
-/** An id that was chosen for all hosts. @throws Failure `release-exists` */
+/** @returns the upload's folder @throws Failure `release-exists` */
 async function takeId(layout, id) {
-    const reserved = (await exists(releaseDirectory(layout, id))) ? null : await tryToTake(layout, id);
-    if (reserved !== null)
-        return reserved;
+    const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
+    if (!(await exists(releaseDirectory(layout, id)))) {
+        try {
+            await (0,promises_namespaceObject.mkdir)(directory, { mode: 0o755 });
+            return directory;
+        }
+        catch (error) {
+            if (error.code !== 'EEXIST')
+                throw error;
+        }
+    }
     throw new failure_Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
         remedy: 'Two deploys began in the same second: run this one again.',
     });
-}
-async function tryToTake(layout, id) {
-    const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
-    try {
-        await (0,promises_namespaceObject.mkdir)(directory, { mode: 0o755 });
-        return { id, directory };
-    }
-    catch (error) {
-        if (error.code === 'EEXIST')
-            return null;
-        throw error;
-    }
-}
-/** When the upload of an id began, the same on all hosts. */
-function upload_timeOf(id) {
-    return new Date(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
-}
-function formatId(date) {
-    return date.toISOString().replace(/\D/g, '').slice(0, 14);
-}
-function secondAfter(id) {
-    return formatId(new Date(upload_timeOf(id).getTime() + 1000));
-}
-
-;// CONCATENATED MODULE: ./build/agent/operations/rehearse.js
-/** What a run would do and meet on this server, for a dry run: it looks, and writes nothing. */
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
-async function compare(layout, { base, contentHash, distDir }, body) {
-    const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
-    const entries = [];
-    const wanted = new Map();
-    for await (const { entry, named } of fillIn(layout, base, decompress(body))) {
-        if (named && entry.kind === 'file')
-            wanted.set(contentKey(entry), null);
-        hash.update(formatEntry(entry));
-        entries.push(entry);
-    }
-    if (hash.digest('hex') !== contentHash) {
-        throw base === null ? new failure_Failure('upload-corrupt', 'the manifest is not what was sent') : baseChanged();
-    }
-    await locate(layout, wanted, '');
-    const { missing, need } = await look(toPlace(entries, sourcesIn(layout, base, wanted)), distDir);
-    const lack = await lackOfRoom(nearestExisting(layout.base), need);
-    return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() };
-}
-async function rehearse({ layout, appName }, { release, run, address, said, keep }, running) {
-    const live = await liveRelease(layout);
-    const where = address ?? (await readRuntime(layout, release ?? ''));
-    const claims = [];
-    for (const check of checksOf({ layout, appName, address: where, said }, running)) {
-        claims.push(await ending(check));
-    }
-    const foreign = running.all.filter((process) => process.name === appName && !isOurs(process, programOf(layout)));
-    const findings = [
-        waiting(await lockHolder(layout.lock)),
-        interrupted(await interruptedActivation(layout)),
-        release === null ? await ending(() => assertNotOvertaken(layout, run, live)) : null,
-        ...claims,
-        rehearse_replacing(await foreignCurrent(layout)),
-        // It would not come to that where the run ends before.
-        claims.every((finding) => finding === null) ? gap(foreign) : null,
-    ];
-    return {
-        findings: findings.filter((finding) => finding !== null),
-        pruned: await foreseeCleanUp(layout, keep, release ?? (await nextId(layout))),
-    };
-}
-/** Where the run would end, with nothing live touched. */
-async function ending(check) {
-    try {
-        await check();
-        return null;
-    }
-    catch (error) {
-        const { code, message, remedy = null } = failure_Failure.from(error);
-        return { effect: 'ends', code, message, remedy };
-    }
-}
-function waiting(holder) {
-    if (holder === null)
-        return null;
-    const message = `The lock is held by ${holder}.`;
-    return {
-        effect: 'waits',
-        code: 'locked',
-        message,
-        remedy: 'A run waits for the lock for at most `lock-timeout`.',
-    };
-}
-function interrupted(activation) {
-    if (activation === null)
-        return null;
-    const message = 'An earlier run was interrupted after the swap.';
-    return {
-        effect: 'recovers',
-        code: null,
-        message,
-        remedy: 'A run first finishes that run, or restores the previous release.',
-    };
-}
-function rehearse_replacing(target) {
-    if (target === null)
-        return null;
-    return {
-        effect: 'replaces',
-        code: null,
-        message: `\`current\` points at "${target}", which Gapless did not deploy.`,
-        remedy: 'A run replaces that link, and restores the link if the first deploy fails. To keep the link, set another `path`.',
-    };
-}
-function gap(foreign) {
-    if (foreign.length === 0)
-        return null;
-    const what = foreign.map(({ pid, mode, script }) => `${pid} (${mode.replace('_mode', '')} mode, ${script})`);
-    return {
-        effect: 'gap',
-        code: null,
-        message: `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`,
-        remedy: 'The first deploy restarts the app, with a short gap. Later deploys have no gap.',
-    };
-}
-
-;// CONCATENATED MODULE: ./build/agent/operations/inspect.js
-/** What the action needs to know of the server before it builds anything. */
-
-
-
-
-
-
-
-
-
-
-
-
-
-/** @throws Failure `path-not-writable`, `path-unsafe`, `current-not-a-link`, `pm2-foreign` */
-async function inspectServer(layout, search, pm2Home) {
-    const standing = nearestExisting(layout.base);
-    assertWritable(layout.base);
-    assertPm2HomeWritable(pm2Home);
-    assertTrusted(layout);
-    const { bavail, bsize, ffree } = await (0,promises_namespaceObject.statfs)(standing);
-    const { found, searched } = search;
-    return {
-        node: process.versions.node,
-        nodePath: process.execPath,
-        nodeAbi: process.versions.modules,
-        platform: process.platform,
-        arch: process.arch,
-        glibc: glibcVersion(),
-        cpuFlags: cpuFlags(),
-        user: (0,external_node_os_namespaceObject.userInfo)().username,
-        home: (0,external_node_os_namespaceObject.homedir)(),
-        path: layout.base,
-        identity: identityOf(layout.base, standing),
-        pm2: found && { ...found, home: pm2Home, running: (await daemonPid(pm2Home)) !== null },
-        // For the error message alone, and long.
-        searched: found === null ? searched : [],
-        freeBytes: bavail * bsize,
-        freeInodes: ffree,
-        live: await liveRelease(layout),
-        serving: await servingRelease(layout),
-        interrupted: await interruptedActivation(layout),
-        lock: await lockHolder(layout.lock),
-        now: new Date().toISOString(),
-    };
-}
-/**
- * By the boot, not by /etc/machine-id: machines that were cloned from one image share the latter, and the numbers of
- * their files too.
- */
-function identityOf(base, standing) {
-    const { dev, ino } = (0,external_node_fs_namespaceObject.statSync)(standing, { bigint: true });
-    return [bootId(), dev, ino, (0,external_node_path_namespaceObject.relative)(standing, base)].join(':');
-}
-/** The C library that native modules link to, or null where it is not glibc (musl). */
-function glibcVersion() {
-    const report = process.report;
-    // Without this Node looks up the name of every open connection (18 to 24).
-    report.excludeNetwork = true;
-    const { header } = report.getReport();
-    return header?.glibcVersionRuntime ?? null;
-}
-/** By which the levels of x86-64 are told, from those that all have on: the whole list is long, and goes over the wire. */
-const TELLING = new Set(['sse2', 'ssse3', 'sse4_1', 'sse4_2', 'popcnt', 'avx', 'avx2']);
-/** Of the first processor: the kernel runs no machine whose processors differ in what programs may use. */
-function cpuFlags() {
-    try {
-        const line = /^flags\s*:(.*)$/m.exec((0,external_node_fs_namespaceObject.readFileSync)('/proc/cpuinfo', 'utf8'));
-        return (line?.[1]?.trim().split(/\s+/) ?? []).filter((flag) => TELLING.has(flag));
-    }
-    catch {
-        // Not on every container host, and only for a better error.
-        return [];
-    }
-}
-
-;// CONCATENATED MODULE: ./build/agent/system/umask.js
-/** Releases are for others to read, such as nginx and its `public` files: a strict umask must not close them. */
-async function readableByOthers(work) {
-    const before = process.umask(0o022);
-    try {
-        return await work();
-    }
-    finally {
-        // The app's workers keep what the user has set.
-        process.umask(before);
-    }
-}
-/**
- * For what an activation starts: under an umask of 0 PM2's folder would be for all to write in (seen in 7.0.4), and
- * with it the daemon's socket, its list for the next boot, and its pid.
- */
-function closeToOthers() {
-    process.umask(process.umask() | 0o002);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/operations/index.js
@@ -7704,7 +7667,6 @@ function createOperations({ base, appName, binPath, agentFile }) {
                     journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
                 };
             },
-            reserve: ({ id }) => readableByOthers(async () => ({ id: await uploads.reserve(id) })),
             encryptionKey: async ({ create }) => {
                 if (create)
                     makeFolders(layout);
@@ -7715,7 +7677,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
             fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
             commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
             compare: (params, { body }) => compare(layout, params, body),
-            rehearse: async (params) => rehearse({ layout, appName }, params, await running()),
+            dryRun: async (params) => dryRun({ layout, appName }, params, await running()),
             audit: async ({ id, repair }, { alive }) => {
                 await existing(id);
                 return readableByOthers(() => auditRelease(layout, id, repair, alive));

@@ -1380,6 +1380,3292 @@ module.exports = safer
 
 /***/ }),
 
+/***/ 9379:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const ANY = Symbol('SemVer ANY')
+// hoisted class for cyclic dependency
+class Comparator {
+  static get ANY () {
+    return ANY
+  }
+
+  constructor (comp, options) {
+    options = parseOptions(options)
+
+    if (comp instanceof Comparator) {
+      if (comp.loose === !!options.loose) {
+        return comp
+      } else {
+        comp = comp.value
+      }
+    }
+
+    comp = comp.trim().split(/\s+/).join(' ')
+    debug('comparator', comp, options)
+    this.options = options
+    this.loose = !!options.loose
+    this.parse(comp)
+
+    if (this.semver === ANY) {
+      this.value = ''
+    } else {
+      this.value = this.operator + this.semver.version
+    }
+
+    debug('comp', this)
+  }
+
+  parse (comp) {
+    const r = this.options.loose ? re[t.COMPARATORLOOSE] : re[t.COMPARATOR]
+    const m = comp.match(r)
+
+    if (!m) {
+      throw new TypeError(`Invalid comparator: ${comp}`)
+    }
+
+    this.operator = m[1] !== undefined ? m[1] : ''
+    if (this.operator === '=') {
+      this.operator = ''
+    }
+
+    // if it literally is just '>' or '' then allow anything.
+    if (!m[2]) {
+      this.semver = ANY
+    } else {
+      this.semver = new SemVer(m[2], this.options.loose)
+    }
+  }
+
+  toString () {
+    return this.value
+  }
+
+  test (version) {
+    debug('Comparator.test', version, this.options.loose)
+
+    if (this.semver === ANY || version === ANY) {
+      return true
+    }
+
+    if (typeof version === 'string') {
+      try {
+        version = new SemVer(version, this.options)
+      } catch (er) {
+        return false
+      }
+    }
+
+    return cmp(version, this.operator, this.semver, this.options)
+  }
+
+  intersects (comp, options) {
+    if (!(comp instanceof Comparator)) {
+      throw new TypeError('a Comparator is required')
+    }
+
+    if (this.operator === '') {
+      if (this.value === '') {
+        return true
+      }
+      return new Range(comp.value, options).test(this.value)
+    } else if (comp.operator === '') {
+      if (comp.value === '') {
+        return true
+      }
+      return new Range(this.value, options).test(comp.semver)
+    }
+
+    options = parseOptions(options)
+
+    // Special cases where nothing can possibly be lower
+    if (options.includePrerelease &&
+      (this.value === '<0.0.0-0' || comp.value === '<0.0.0-0')) {
+      return false
+    }
+    if (!options.includePrerelease &&
+      (this.value.startsWith('<0.0.0') || comp.value.startsWith('<0.0.0'))) {
+      return false
+    }
+
+    // Same direction increasing (> or >=)
+    if (this.operator.startsWith('>') && comp.operator.startsWith('>')) {
+      return true
+    }
+    // Same direction decreasing (< or <=)
+    if (this.operator.startsWith('<') && comp.operator.startsWith('<')) {
+      return true
+    }
+    // same SemVer and both sides are inclusive (<= or >=)
+    if (
+      (this.semver.version === comp.semver.version) &&
+      this.operator.includes('=') && comp.operator.includes('=')) {
+      return true
+    }
+    // opposite directions less than
+    if (cmp(this.semver, '<', comp.semver, options) &&
+      this.operator.startsWith('>') && comp.operator.startsWith('<')) {
+      return true
+    }
+    // opposite directions greater than
+    if (cmp(this.semver, '>', comp.semver, options) &&
+      this.operator.startsWith('<') && comp.operator.startsWith('>')) {
+      return true
+    }
+    return false
+  }
+}
+
+module.exports = Comparator
+
+const parseOptions = __nccwpck_require__(356)
+const { safeRe: re, t } = __nccwpck_require__(5471)
+const cmp = __nccwpck_require__(8646)
+const debug = __nccwpck_require__(1159)
+const SemVer = __nccwpck_require__(7163)
+const Range = __nccwpck_require__(6782)
+
+
+/***/ }),
+
+/***/ 6782:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const SPACE_CHARACTERS = /\s+/g
+
+// hoisted class for cyclic dependency
+class Range {
+  constructor (range, options) {
+    options = parseOptions(options)
+
+    if (range instanceof Range) {
+      if (
+        range.loose === !!options.loose &&
+        range.includePrerelease === !!options.includePrerelease
+      ) {
+        return range
+      } else {
+        return new Range(range.raw, options)
+      }
+    }
+
+    if (range instanceof Comparator) {
+      // just put it in the set and return
+      this.raw = range.value
+      this.set = [[range]]
+      this.formatted = undefined
+      return this
+    }
+
+    this.options = options
+    this.loose = !!options.loose
+    this.includePrerelease = !!options.includePrerelease
+
+    // First reduce all whitespace as much as possible so we do not have to rely
+    // on potentially slow regexes like \s*. This is then stored and used for
+    // future error messages as well.
+    this.raw = range.trim().replace(SPACE_CHARACTERS, ' ')
+
+    // First, split on ||
+    this.set = this.raw
+      .split('||')
+      // map the range to a 2d array of comparators
+      .map(r => this.parseRange(r.trim()))
+      // throw out any comparator lists that are empty
+      // this generally means that it was not a valid range, which is allowed
+      // in loose mode, but will still throw if the WHOLE range is invalid.
+      .filter(c => c.length)
+
+    if (!this.set.length) {
+      throw new TypeError(`Invalid SemVer Range: ${this.raw}`)
+    }
+
+    // if we have any that are not the null set, throw out null sets.
+    if (this.set.length > 1) {
+      // keep the first one, in case they're all null sets
+      const first = this.set[0]
+      this.set = this.set.filter(c => !isNullSet(c[0]))
+      if (this.set.length === 0) {
+        this.set = [first]
+      } else if (this.set.length > 1) {
+        // if we have any that are *, then the range is just *
+        for (const c of this.set) {
+          if (c.length === 1 && isAny(c[0])) {
+            this.set = [c]
+            break
+          }
+        }
+      }
+    }
+
+    this.formatted = undefined
+  }
+
+  get range () {
+    if (this.formatted === undefined) {
+      this.formatted = ''
+      for (let i = 0; i < this.set.length; i++) {
+        if (i > 0) {
+          this.formatted += '||'
+        }
+        const comps = this.set[i]
+        for (let k = 0; k < comps.length; k++) {
+          if (k > 0) {
+            this.formatted += ' '
+          }
+          this.formatted += comps[k].toString().trim()
+        }
+      }
+    }
+    return this.formatted
+  }
+
+  format () {
+    return this.range
+  }
+
+  toString () {
+    return this.range
+  }
+
+  parseRange (range) {
+    // strip build metadata so it can't bleed into the version
+    range = range.replace(BUILDSTRIPRE, '')
+
+    // memoize range parsing for performance.
+    // this is a very hot path, and fully deterministic.
+    const memoOpts =
+      (this.options.includePrerelease && FLAG_INCLUDE_PRERELEASE) |
+      (this.options.loose && FLAG_LOOSE)
+    const memoKey = memoOpts + ':' + range
+    const cached = cache.get(memoKey)
+    if (cached) {
+      return cached
+    }
+
+    const loose = this.options.loose
+    // `1.2.3 - 1.2.4` => `>=1.2.3 <=1.2.4`
+    const hr = loose ? re[t.HYPHENRANGELOOSE] : re[t.HYPHENRANGE]
+    range = range.replace(hr, hyphenReplace(this.options.includePrerelease))
+    debug('hyphen replace', range)
+
+    // `> 1.2.3 < 1.2.5` => `>1.2.3 <1.2.5`
+    range = trimComparatorWhitespace(range)
+    debug('comparator trim', range)
+
+    // `~ 1.2.3` => `~1.2.3`
+    range = range.replace(re[t.TILDETRIM], tildeTrimReplace)
+    debug('tilde trim', range)
+
+    // `^ 1.2.3` => `^1.2.3`
+    range = range.replace(re[t.CARETTRIM], caretTrimReplace)
+    debug('caret trim', range)
+
+    // At this point, the range is completely trimmed and
+    // ready to be split into comparators.
+
+    let rangeList = range
+      .split(' ')
+      .map(comp => parseComparator(comp, this.options))
+      .join(' ')
+      .split(/\s+/)
+      // >=0.0.0 is equivalent to *
+      .map(comp => replaceGTE0(comp, this.options))
+
+    if (loose) {
+      // in loose mode, throw out any that are not valid comparators
+      rangeList = rangeList.filter(comp => {
+        debug('loose invalid filter', comp, this.options)
+        return !!comp.match(re[t.COMPARATORLOOSE])
+      })
+    }
+    debug('range list', rangeList)
+
+    // if any comparators are the null set, then replace with JUST null set
+    // if more than one comparator, remove any * comparators
+    // also, don't include the same comparator more than once
+    const rangeMap = new Map()
+    const comparators = rangeList.map(comp => new Comparator(comp, this.options))
+    for (const comp of comparators) {
+      if (isNullSet(comp)) {
+        return [comp]
+      }
+      rangeMap.set(comp.value, comp)
+    }
+    if (rangeMap.size > 1 && rangeMap.has('')) {
+      rangeMap.delete('')
+    }
+
+    const result = [...rangeMap.values()]
+    cache.set(memoKey, result)
+    return result
+  }
+
+  intersects (range, options) {
+    if (!(range instanceof Range)) {
+      throw new TypeError('a Range is required')
+    }
+
+    return this.set.some((thisComparators) => {
+      return (
+        isSatisfiable(thisComparators, options) &&
+        range.set.some((rangeComparators) => {
+          return (
+            isSatisfiable(rangeComparators, options) &&
+            thisComparators.every((thisComparator) => {
+              return rangeComparators.every((rangeComparator) => {
+                return thisComparator.intersects(rangeComparator, options)
+              })
+            })
+          )
+        })
+      )
+    })
+  }
+
+  // if ANY of the sets match ALL of its comparators, then pass
+  test (version) {
+    if (!version) {
+      return false
+    }
+
+    if (typeof version === 'string') {
+      try {
+        version = new SemVer(version, this.options)
+      } catch (er) {
+        return false
+      }
+    }
+
+    for (let i = 0; i < this.set.length; i++) {
+      if (testSet(this.set[i], version, this.options)) {
+        return true
+      }
+    }
+    return false
+  }
+}
+
+module.exports = Range
+
+const LRU = __nccwpck_require__(1383)
+const cache = new LRU()
+
+const parseOptions = __nccwpck_require__(356)
+const Comparator = __nccwpck_require__(9379)
+const debug = __nccwpck_require__(1159)
+const SemVer = __nccwpck_require__(7163)
+const trimComparatorWhitespace = __nccwpck_require__(9737)
+const {
+  safeRe: re,
+  src,
+  t,
+  tildeTrimReplace,
+  caretTrimReplace,
+} = __nccwpck_require__(5471)
+const { FLAG_INCLUDE_PRERELEASE, FLAG_LOOSE } = __nccwpck_require__(5101)
+
+// unbounded global build-metadata stripper used by parseRange
+const BUILDSTRIPRE = new RegExp(src[t.BUILD], 'g')
+
+const isNullSet = c => c.value === '<0.0.0-0'
+const isAny = c => c.value === ''
+
+// take a set of comparators and determine whether there
+// exists a version which can satisfy it
+const isSatisfiable = (comparators, options) => {
+  let result = true
+  const remainingComparators = comparators.slice()
+  let testComparator = remainingComparators.pop()
+
+  while (result && remainingComparators.length) {
+    result = remainingComparators.every((otherComparator) => {
+      return testComparator.intersects(otherComparator, options)
+    })
+
+    testComparator = remainingComparators.pop()
+  }
+
+  return result
+}
+
+// comprised of xranges, tildes, stars, and gtlt's at this point.
+// already replaced the hyphen ranges
+// turn into a set of JUST comparators.
+const parseComparator = (comp, options) => {
+  comp = comp.replace(re[t.BUILD], '')
+  debug('comp', comp, options)
+  comp = replaceCarets(comp, options)
+  debug('caret', comp)
+  comp = replaceTildes(comp, options)
+  debug('tildes', comp)
+  comp = replaceXRanges(comp, options)
+  debug('xrange', comp)
+  comp = replaceStars(comp, options)
+  debug('stars', comp)
+  return comp
+}
+
+const isX = id => !id || id.toLowerCase() === 'x' || id === '*'
+
+const invalidXRangeOrder = (M, m, p) => (
+  (isX(M) && !isX(m)) ||
+  (isX(m) && p && !isX(p))
+)
+
+// ~, ~> --> * (any, kinda silly)
+// ~2, ~2.x, ~2.x.x, ~>2, ~>2.x ~>2.x.x --> >=2.0.0 <3.0.0-0
+// ~2.0, ~2.0.x, ~>2.0, ~>2.0.x --> >=2.0.0 <2.1.0-0
+// ~1.2, ~1.2.x, ~>1.2, ~>1.2.x --> >=1.2.0 <1.3.0-0
+// ~1.2.3, ~>1.2.3 --> >=1.2.3 <1.3.0-0
+// ~1.2.0, ~>1.2.0 --> >=1.2.0 <1.3.0-0
+// ~0.0.1 --> >=0.0.1 <0.1.0-0
+const replaceTildes = (comp, options) => {
+  return comp
+    .trim()
+    .split(/\s+/)
+    .map((c) => replaceTilde(c, options))
+    .join(' ')
+}
+
+const replaceTilde = (comp, options) => {
+  const r = options.loose ? re[t.TILDELOOSE] : re[t.TILDE]
+  // if we're including prereleases in the match, then the lower bound is
+  // -0, the lowest possible prerelease value, just like x-ranges and carets.
+  // this keeps `~1.2` equivalent to the `1.2.x` x-range it's documented as.
+  const z = options.includePrerelease ? '-0' : ''
+  return comp.replace(r, (_, M, m, p, pr) => {
+    debug('tilde', comp, _, M, m, p, pr)
+    let ret
+
+    if (isX(M)) {
+      ret = ''
+    } else if (isX(m)) {
+      ret = `>=${M}.0.0${z} <${+M + 1}.0.0-0`
+    } else if (isX(p)) {
+      // ~1.2 == >=1.2.0 <1.3.0-0
+      ret = `>=${M}.${m}.0${z} <${M}.${+m + 1}.0-0`
+    } else if (pr) {
+      debug('replaceTilde pr', pr)
+      ret = `>=${M}.${m}.${p}-${pr
+      } <${M}.${+m + 1}.0-0`
+    } else {
+      // ~1.2.3 == >=1.2.3 <1.3.0-0
+      ret = `>=${M}.${m}.${p
+      } <${M}.${+m + 1}.0-0`
+    }
+
+    debug('tilde return', ret)
+    return ret
+  })
+}
+
+// ^ --> * (any, kinda silly)
+// ^2, ^2.x, ^2.x.x --> >=2.0.0 <3.0.0-0
+// ^2.0, ^2.0.x --> >=2.0.0 <3.0.0-0
+// ^1.2, ^1.2.x --> >=1.2.0 <2.0.0-0
+// ^1.2.3 --> >=1.2.3 <2.0.0-0
+// ^1.2.0 --> >=1.2.0 <2.0.0-0
+// ^0.0.1 --> >=0.0.1 <0.0.2-0
+// ^0.1.0 --> >=0.1.0 <0.2.0-0
+const replaceCarets = (comp, options) => {
+  return comp
+    .trim()
+    .split(/\s+/)
+    .map((c) => replaceCaret(c, options))
+    .join(' ')
+}
+
+const replaceCaret = (comp, options) => {
+  debug('caret', comp, options)
+  const r = options.loose ? re[t.CARETLOOSE] : re[t.CARET]
+  const z = options.includePrerelease ? '-0' : ''
+  return comp.replace(r, (_, M, m, p, pr) => {
+    debug('caret', comp, _, M, m, p, pr)
+    let ret
+
+    if (isX(M)) {
+      ret = ''
+    } else if (isX(m)) {
+      ret = `>=${M}.0.0${z} <${+M + 1}.0.0-0`
+    } else if (isX(p)) {
+      if (M === '0') {
+        ret = `>=${M}.${m}.0${z} <${M}.${+m + 1}.0-0`
+      } else {
+        ret = `>=${M}.${m}.0${z} <${+M + 1}.0.0-0`
+      }
+    } else if (pr) {
+      debug('replaceCaret pr', pr)
+      if (M === '0') {
+        if (m === '0') {
+          ret = `>=${M}.${m}.${p}-${pr
+          } <${M}.${m}.${+p + 1}-0`
+        } else {
+          ret = `>=${M}.${m}.${p}-${pr
+          } <${M}.${+m + 1}.0-0`
+        }
+      } else {
+        ret = `>=${M}.${m}.${p}-${pr
+        } <${+M + 1}.0.0-0`
+      }
+    } else {
+      debug('no pr')
+      if (M === '0') {
+        if (m === '0') {
+          ret = `>=${M}.${m}.${p
+          } <${M}.${m}.${+p + 1}-0`
+        } else {
+          ret = `>=${M}.${m}.${p
+          } <${M}.${+m + 1}.0-0`
+        }
+      } else {
+        ret = `>=${M}.${m}.${p
+        } <${+M + 1}.0.0-0`
+      }
+    }
+
+    debug('caret return', ret)
+    return ret
+  })
+}
+
+const replaceXRanges = (comp, options) => {
+  debug('replaceXRanges', comp, options)
+  return comp
+    .split(/\s+/)
+    .map((c) => replaceXRange(c, options))
+    .join(' ')
+}
+
+const replaceXRange = (comp, options) => {
+  comp = comp.trim()
+  const r = options.loose ? re[t.XRANGELOOSE] : re[t.XRANGE]
+  return comp.replace(r, (ret, gtlt, M, m, p, pr) => {
+    debug('xRange', comp, ret, gtlt, M, m, p, pr)
+    if (invalidXRangeOrder(M, m, p)) {
+      return comp
+    }
+
+    const xM = isX(M)
+    const xm = xM || isX(m)
+    const xp = xm || isX(p)
+    const anyX = xp
+
+    if (gtlt === '=' && anyX) {
+      gtlt = ''
+    }
+
+    // if we're including prereleases in the match, then we need
+    // to fix this to -0, the lowest possible prerelease value
+    pr = options.includePrerelease ? '-0' : ''
+
+    if (xM) {
+      if (gtlt === '>' || gtlt === '<') {
+        // nothing is allowed
+        ret = '<0.0.0-0'
+      } else {
+        // nothing is forbidden
+        ret = '*'
+      }
+    } else if (gtlt && anyX) {
+      // we know patch is an x, because we have any x at all.
+      // replace X with 0
+      if (xm) {
+        m = 0
+      }
+      p = 0
+
+      if (gtlt === '>') {
+        // >1 => >=2.0.0
+        // >1.2 => >=1.3.0
+        gtlt = '>='
+        if (xm) {
+          M = +M + 1
+          m = 0
+          p = 0
+        } else {
+          m = +m + 1
+          p = 0
+        }
+      } else if (gtlt === '<=') {
+        // <=0.7.x is actually <0.8.0, since any 0.7.x should
+        // pass.  Similarly, <=7.x is actually <8.0.0, etc.
+        gtlt = '<'
+        if (xm) {
+          M = +M + 1
+        } else {
+          m = +m + 1
+        }
+      }
+
+      if (gtlt === '<') {
+        pr = '-0'
+      }
+
+      ret = `${gtlt + M}.${m}.${p}${pr}`
+    } else if (xm) {
+      ret = `>=${M}.0.0${pr} <${+M + 1}.0.0-0`
+    } else if (xp) {
+      ret = `>=${M}.${m}.0${pr
+      } <${M}.${+m + 1}.0-0`
+    }
+
+    debug('xRange return', ret)
+
+    return ret
+  })
+}
+
+// Because * is AND-ed with everything else in the comparator,
+// and '' means "any version", just remove the *s entirely.
+const replaceStars = (comp, options) => {
+  debug('replaceStars', comp, options)
+  // Looseness is ignored here.  star is always as loose as it gets!
+  return comp
+    .trim()
+    .replace(re[t.STAR], '')
+}
+
+const replaceGTE0 = (comp, options) => {
+  debug('replaceGTE0', comp, options)
+  return comp
+    .trim()
+    .replace(re[options.includePrerelease ? t.GTE0PRE : t.GTE0], '')
+}
+
+// This function is passed to string.replace(re[t.HYPHENRANGE])
+// M, m, patch, prerelease, build
+// 1.2 - 3.4.5 => >=1.2.0 <=3.4.5
+// 1.2.3 - 3.4 => >=1.2.0 <3.5.0-0 Any 3.4.x will do
+// 1.2 - 3.4 => >=1.2.0 <3.5.0-0
+// TODO build?
+const hyphenReplace = incPr => ($0,
+  from, fM, fm, fp, fpr, fb,
+  to, tM, tm, tp, tpr) => {
+  if (isX(fM)) {
+    from = ''
+  } else if (isX(fm)) {
+    from = `>=${fM}.0.0${incPr ? '-0' : ''}`
+  } else if (isX(fp)) {
+    from = `>=${fM}.${fm}.0${incPr ? '-0' : ''}`
+  } else if (fpr) {
+    from = `>=${from}`
+  } else {
+    from = `>=${from}${incPr ? '-0' : ''}`
+  }
+
+  if (isX(tM)) {
+    to = ''
+  } else if (isX(tm)) {
+    to = `<${+tM + 1}.0.0-0`
+  } else if (isX(tp)) {
+    to = `<${tM}.${+tm + 1}.0-0`
+  } else if (tpr) {
+    to = `<=${tM}.${tm}.${tp}-${tpr}`
+  } else if (incPr) {
+    to = `<${tM}.${tm}.${+tp + 1}-0`
+  } else {
+    to = `<=${to}`
+  }
+
+  return `${from} ${to}`.trim()
+}
+
+const testSet = (set, version, options) => {
+  for (let i = 0; i < set.length; i++) {
+    if (!set[i].test(version)) {
+      return false
+    }
+  }
+
+  if (version.prerelease.length && !options.includePrerelease) {
+    // Find the set of versions that are allowed to have prereleases
+    // For example, ^1.2.3-pr.1 desugars to >=1.2.3-pr.1 <2.0.0
+    // That should allow `1.2.3-pr.2` to pass.
+    // However, `1.2.4-alpha.notready` should NOT be allowed,
+    // even though it's within the range set by the comparators.
+    for (let i = 0; i < set.length; i++) {
+      debug(set[i].semver)
+      if (set[i].semver === Comparator.ANY) {
+        continue
+      }
+
+      if (set[i].semver.prerelease.length > 0) {
+        const allowed = set[i].semver
+        if (allowed.major === version.major &&
+            allowed.minor === version.minor &&
+            allowed.patch === version.patch) {
+          return true
+        }
+      }
+    }
+
+    // Version has a -pre, but it's not one of the ones we like.
+    return false
+  }
+
+  return true
+}
+
+
+/***/ }),
+
+/***/ 7163:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const debug = __nccwpck_require__(1159)
+const { MAX_LENGTH, MAX_SAFE_INTEGER } = __nccwpck_require__(5101)
+const { safeRe: re, t } = __nccwpck_require__(5471)
+
+const parseOptions = __nccwpck_require__(356)
+const { compareIdentifiers } = __nccwpck_require__(3348)
+
+const isPrereleaseIdentifier = (prerelease, identifier) => {
+  const identifiers = identifier.split('.')
+  if (identifiers.length > prerelease.length) {
+    return false
+  }
+
+  for (let i = 0; i < identifiers.length; i++) {
+    if (compareIdentifiers(prerelease[i], identifiers[i]) !== 0) {
+      return false
+    }
+  }
+
+  return true
+}
+
+class SemVer {
+  constructor (version, options) {
+    options = parseOptions(options)
+
+    if (version instanceof SemVer) {
+      if (version.loose === !!options.loose &&
+        version.includePrerelease === !!options.includePrerelease) {
+        return version
+      } else {
+        version = version.version
+      }
+    } else if (typeof version !== 'string') {
+      throw new TypeError(`Invalid version. Must be a string. Got type "${typeof version}".`)
+    }
+
+    if (version.length > MAX_LENGTH) {
+      throw new TypeError(
+        `version is longer than ${MAX_LENGTH} characters`
+      )
+    }
+
+    debug('SemVer', version, options)
+    this.options = options
+    this.loose = !!options.loose
+    // this isn't actually relevant for versions, but keep it so that we
+    // don't run into trouble passing this.options around.
+    this.includePrerelease = !!options.includePrerelease
+
+    const m = version.trim().match(options.loose ? re[t.LOOSE] : re[t.FULL])
+
+    if (!m) {
+      throw new TypeError(`Invalid Version: ${version}`)
+    }
+
+    this.raw = version
+
+    // these are actually numbers
+    this.major = +m[1]
+    this.minor = +m[2]
+    this.patch = +m[3]
+
+    if (this.major > MAX_SAFE_INTEGER || this.major < 0) {
+      throw new TypeError('Invalid major version')
+    }
+
+    if (this.minor > MAX_SAFE_INTEGER || this.minor < 0) {
+      throw new TypeError('Invalid minor version')
+    }
+
+    if (this.patch > MAX_SAFE_INTEGER || this.patch < 0) {
+      throw new TypeError('Invalid patch version')
+    }
+
+    // numberify any prerelease numeric ids
+    if (!m[4]) {
+      this.prerelease = []
+    } else {
+      this.prerelease = m[4].split('.').map((id) => {
+        if (/^[0-9]+$/.test(id)) {
+          const num = +id
+          if (num >= 0 && num < MAX_SAFE_INTEGER) {
+            return num
+          }
+        }
+        return id
+      })
+    }
+
+    this.build = m[5] ? m[5].split('.') : []
+    this.format()
+  }
+
+  format () {
+    this.version = `${this.major}.${this.minor}.${this.patch}`
+    if (this.prerelease.length) {
+      this.version += `-${this.prerelease.join('.')}`
+    }
+    return this.version
+  }
+
+  toString () {
+    return this.version
+  }
+
+  compare (other) {
+    debug('SemVer.compare', this.version, this.options, other)
+    if (!(other instanceof SemVer)) {
+      if (typeof other === 'string' && other === this.version) {
+        return 0
+      }
+      other = new SemVer(other, this.options)
+    }
+
+    if (other.version === this.version) {
+      return 0
+    }
+
+    return this.compareMain(other) || this.comparePre(other)
+  }
+
+  compareMain (other) {
+    if (!(other instanceof SemVer)) {
+      other = new SemVer(other, this.options)
+    }
+
+    if (this.major < other.major) {
+      return -1
+    }
+    if (this.major > other.major) {
+      return 1
+    }
+    if (this.minor < other.minor) {
+      return -1
+    }
+    if (this.minor > other.minor) {
+      return 1
+    }
+    if (this.patch < other.patch) {
+      return -1
+    }
+    if (this.patch > other.patch) {
+      return 1
+    }
+    return 0
+  }
+
+  comparePre (other) {
+    if (!(other instanceof SemVer)) {
+      other = new SemVer(other, this.options)
+    }
+
+    // NOT having a prerelease is > having one
+    if (this.prerelease.length && !other.prerelease.length) {
+      return -1
+    } else if (!this.prerelease.length && other.prerelease.length) {
+      return 1
+    } else if (!this.prerelease.length && !other.prerelease.length) {
+      return 0
+    }
+
+    let i = 0
+    do {
+      const a = this.prerelease[i]
+      const b = other.prerelease[i]
+      debug('prerelease compare', i, a, b)
+      if (a === undefined && b === undefined) {
+        return 0
+      } else if (b === undefined) {
+        return 1
+      } else if (a === undefined) {
+        return -1
+      } else if (a === b) {
+        continue
+      } else {
+        return compareIdentifiers(a, b)
+      }
+    } while (++i)
+  }
+
+  compareBuild (other) {
+    if (!(other instanceof SemVer)) {
+      other = new SemVer(other, this.options)
+    }
+
+    let i = 0
+    do {
+      const a = this.build[i]
+      const b = other.build[i]
+      debug('build compare', i, a, b)
+      if (a === undefined && b === undefined) {
+        return 0
+      } else if (b === undefined) {
+        return 1
+      } else if (a === undefined) {
+        return -1
+      } else if (a === b) {
+        continue
+      } else {
+        return compareIdentifiers(a, b)
+      }
+    } while (++i)
+  }
+
+  // preminor will bump the version up to the next minor release, and immediately
+  // down to pre-release. premajor and prepatch work the same way.
+  inc (release, identifier, identifierBase) {
+    if (release.startsWith('pre')) {
+      if (!identifier && identifierBase === false) {
+        throw new Error('invalid increment argument: identifier is empty')
+      }
+      // Avoid an invalid semver results
+      if (identifier) {
+        const match = `-${identifier}`.match(this.options.loose ? re[t.PRERELEASELOOSE] : re[t.PRERELEASE])
+        if (!match || match[1] !== identifier) {
+          throw new Error(`invalid identifier: ${identifier}`)
+        }
+      }
+    }
+
+    switch (release) {
+      case 'premajor':
+        this.prerelease.length = 0
+        this.patch = 0
+        this.minor = 0
+        this.major++
+        this.inc('pre', identifier, identifierBase)
+        break
+      case 'preminor':
+        this.prerelease.length = 0
+        this.patch = 0
+        this.minor++
+        this.inc('pre', identifier, identifierBase)
+        break
+      case 'prepatch':
+        // If this is already a prerelease, it will bump to the next version
+        // drop any prereleases that might already exist, since they are not
+        // relevant at this point.
+        this.prerelease.length = 0
+        this.inc('patch', identifier, identifierBase)
+        this.inc('pre', identifier, identifierBase)
+        break
+      // If the input is a non-prerelease version, this acts the same as
+      // prepatch.
+      case 'prerelease':
+        if (this.prerelease.length === 0) {
+          this.inc('patch', identifier, identifierBase)
+        }
+        this.inc('pre', identifier, identifierBase)
+        break
+      case 'release':
+        if (this.prerelease.length === 0) {
+          throw new Error(`version ${this.raw} is not a prerelease`)
+        }
+        this.prerelease.length = 0
+        break
+
+      case 'major':
+        // If this is a pre-major version, bump up to the same major version.
+        // Otherwise increment major.
+        // 1.0.0-5 bumps to 1.0.0
+        // 1.1.0 bumps to 2.0.0
+        if (
+          this.minor !== 0 ||
+          this.patch !== 0 ||
+          this.prerelease.length === 0
+        ) {
+          this.major++
+        }
+        this.minor = 0
+        this.patch = 0
+        this.prerelease = []
+        break
+      case 'minor':
+        // If this is a pre-minor version, bump up to the same minor version.
+        // Otherwise increment minor.
+        // 1.2.0-5 bumps to 1.2.0
+        // 1.2.1 bumps to 1.3.0
+        if (this.patch !== 0 || this.prerelease.length === 0) {
+          this.minor++
+        }
+        this.patch = 0
+        this.prerelease = []
+        break
+      case 'patch':
+        // If this is not a pre-release version, it will increment the patch.
+        // If it is a pre-release it will bump up to the same patch version.
+        // 1.2.0-5 patches to 1.2.0
+        // 1.2.0 patches to 1.2.1
+        if (this.prerelease.length === 0) {
+          this.patch++
+        }
+        this.prerelease = []
+        break
+      // This probably shouldn't be used publicly.
+      // 1.0.0 'pre' would become 1.0.0-0 which is the wrong direction.
+      case 'pre': {
+        const base = Number(identifierBase) ? 1 : 0
+
+        if (this.prerelease.length === 0) {
+          this.prerelease = [base]
+        } else {
+          let i = this.prerelease.length
+          while (--i >= 0) {
+            if (typeof this.prerelease[i] === 'number') {
+              this.prerelease[i]++
+              i = -2
+            }
+          }
+          if (i === -1) {
+            // didn't increment anything
+            if (identifier === this.prerelease.join('.') && identifierBase === false) {
+              throw new Error('invalid increment argument: identifier already exists')
+            }
+            this.prerelease.push(base)
+          }
+        }
+        if (identifier) {
+          // 1.2.0-beta.1 bumps to 1.2.0-beta.2,
+          // 1.2.0-beta.fooblz or 1.2.0-beta bumps to 1.2.0-beta.0
+          let prerelease = [identifier, base]
+          if (identifierBase === false) {
+            prerelease = [identifier]
+          }
+          if (isPrereleaseIdentifier(this.prerelease, identifier)) {
+            const prereleaseBase = this.prerelease[identifier.split('.').length]
+            if (isNaN(prereleaseBase)) {
+              this.prerelease = prerelease
+            }
+          } else {
+            this.prerelease = prerelease
+          }
+        }
+        break
+      }
+      default:
+        throw new Error(`invalid increment argument: ${release}`)
+    }
+    this.raw = this.format()
+    if (this.build.length) {
+      this.raw += `+${this.build.join('.')}`
+    }
+    return this
+  }
+}
+
+module.exports = SemVer
+
+
+/***/ }),
+
+/***/ 1799:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const parse = __nccwpck_require__(6353)
+const clean = (version, options) => {
+  const s = parse(version.trim().replace(/^[=v]+/, ''), options)
+  return s ? s.version : null
+}
+module.exports = clean
+
+
+/***/ }),
+
+/***/ 8646:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const eq = __nccwpck_require__(5082)
+const neq = __nccwpck_require__(4974)
+const gt = __nccwpck_require__(6599)
+const gte = __nccwpck_require__(1236)
+const lt = __nccwpck_require__(3872)
+const lte = __nccwpck_require__(6717)
+
+const cmp = (a, op, b, loose) => {
+  switch (op) {
+    case '===':
+      if (typeof a === 'object') {
+        a = a.version
+      }
+      if (typeof b === 'object') {
+        b = b.version
+      }
+      return a === b
+
+    case '!==':
+      if (typeof a === 'object') {
+        a = a.version
+      }
+      if (typeof b === 'object') {
+        b = b.version
+      }
+      return a !== b
+
+    case '':
+    case '=':
+    case '==':
+      return eq(a, b, loose)
+
+    case '!=':
+      return neq(a, b, loose)
+
+    case '>':
+      return gt(a, b, loose)
+
+    case '>=':
+      return gte(a, b, loose)
+
+    case '<':
+      return lt(a, b, loose)
+
+    case '<=':
+      return lte(a, b, loose)
+
+    default:
+      throw new TypeError(`Invalid operator: ${op}`)
+  }
+}
+module.exports = cmp
+
+
+/***/ }),
+
+/***/ 5385:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const SemVer = __nccwpck_require__(7163)
+const parse = __nccwpck_require__(6353)
+const { safeRe: re, t } = __nccwpck_require__(5471)
+
+const coerce = (version, options) => {
+  if (version instanceof SemVer) {
+    return version
+  }
+
+  if (typeof version === 'number') {
+    version = String(version)
+  }
+
+  if (typeof version !== 'string') {
+    return null
+  }
+
+  options = options || {}
+
+  let match = null
+  if (!options.rtl) {
+    match = version.match(options.includePrerelease ? re[t.COERCEFULL] : re[t.COERCE])
+  } else {
+    // Find the right-most coercible string that does not share
+    // a terminus with a more left-ward coercible string.
+    // Eg, '1.2.3.4' wants to coerce '2.3.4', not '3.4' or '4'
+    // With includePrerelease option set, '1.2.3.4-rc' wants to coerce '2.3.4-rc', not '2.3.4'
+    //
+    // Walk through the string checking with a /g regexp
+    // Manually set the index so as to pick up overlapping matches.
+    // Stop when we get a match that ends at the string end, since no
+    // coercible string can be more right-ward without the same terminus.
+    const coerceRtlRegex = options.includePrerelease ? re[t.COERCERTLFULL] : re[t.COERCERTL]
+    let next
+    while ((next = coerceRtlRegex.exec(version)) &&
+        (!match || match.index + match[0].length !== version.length)
+    ) {
+      if (!match ||
+            next.index + next[0].length !== match.index + match[0].length) {
+        match = next
+      }
+      coerceRtlRegex.lastIndex = next.index + next[1].length + next[2].length
+    }
+    // leave it in a clean state
+    coerceRtlRegex.lastIndex = -1
+  }
+
+  if (match === null) {
+    return null
+  }
+
+  const major = match[2]
+  const minor = match[3] || '0'
+  const patch = match[4] || '0'
+  const prerelease = options.includePrerelease && match[5] ? `-${match[5]}` : ''
+  const build = options.includePrerelease && match[6] ? `+${match[6]}` : ''
+
+  return parse(`${major}.${minor}.${patch}${prerelease}${build}`, options)
+}
+module.exports = coerce
+
+
+/***/ }),
+
+/***/ 7648:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const SemVer = __nccwpck_require__(7163)
+const compareBuild = (a, b, loose) => {
+  const versionA = new SemVer(a, loose)
+  const versionB = new SemVer(b, loose)
+  return versionA.compare(versionB) || versionA.compareBuild(versionB)
+}
+module.exports = compareBuild
+
+
+/***/ }),
+
+/***/ 6874:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const compare = __nccwpck_require__(8469)
+const compareLoose = (a, b) => compare(a, b, true)
+module.exports = compareLoose
+
+
+/***/ }),
+
+/***/ 8469:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const SemVer = __nccwpck_require__(7163)
+const compare = (a, b, loose) =>
+  new SemVer(a, loose).compare(new SemVer(b, loose))
+
+module.exports = compare
+
+
+/***/ }),
+
+/***/ 711:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const parse = __nccwpck_require__(6353)
+
+const diff = (version1, version2) => {
+  const v1 = parse(version1, null, true)
+  const v2 = parse(version2, null, true)
+  const comparison = v1.compare(v2)
+
+  if (comparison === 0) {
+    return null
+  }
+
+  const v1Higher = comparison > 0
+  const highVersion = v1Higher ? v1 : v2
+  const lowVersion = v1Higher ? v2 : v1
+  const highHasPre = !!highVersion.prerelease.length
+  const lowHasPre = !!lowVersion.prerelease.length
+
+  if (lowHasPre && !highHasPre) {
+    // Going from prerelease -> no prerelease requires some special casing
+
+    // If the low version has only a major, then it will always be a major
+    // Some examples:
+    // 1.0.0-1 -> 1.0.0
+    // 1.0.0-1 -> 1.1.1
+    // 1.0.0-1 -> 2.0.0
+    if (!lowVersion.patch && !lowVersion.minor) {
+      return 'major'
+    }
+
+    // If the main part has no difference
+    if (lowVersion.compareMain(highVersion) === 0) {
+      if (lowVersion.minor && !lowVersion.patch) {
+        return 'minor'
+      }
+      return 'patch'
+    }
+  }
+
+  // add the `pre` prefix if we are going to a prerelease version
+  const prefix = highHasPre ? 'pre' : ''
+
+  if (v1.major !== v2.major) {
+    return prefix + 'major'
+  }
+
+  if (v1.minor !== v2.minor) {
+    return prefix + 'minor'
+  }
+
+  if (v1.patch !== v2.patch) {
+    return prefix + 'patch'
+  }
+
+  // high and low are prereleases
+  return 'prerelease'
+}
+
+module.exports = diff
+
+
+/***/ }),
+
+/***/ 5082:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const compare = __nccwpck_require__(8469)
+const eq = (a, b, loose) => compare(a, b, loose) === 0
+module.exports = eq
+
+
+/***/ }),
+
+/***/ 6599:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const compare = __nccwpck_require__(8469)
+const gt = (a, b, loose) => compare(a, b, loose) > 0
+module.exports = gt
+
+
+/***/ }),
+
+/***/ 1236:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const compare = __nccwpck_require__(8469)
+const gte = (a, b, loose) => compare(a, b, loose) >= 0
+module.exports = gte
+
+
+/***/ }),
+
+/***/ 2338:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const SemVer = __nccwpck_require__(7163)
+
+const inc = (version, release, options, identifier, identifierBase) => {
+  if (typeof (options) === 'string') {
+    identifierBase = identifier
+    identifier = options
+    options = undefined
+  }
+
+  try {
+    return new SemVer(
+      version instanceof SemVer ? version.version : version,
+      options
+    ).inc(release, identifier, identifierBase).version
+  } catch (er) {
+    return null
+  }
+}
+module.exports = inc
+
+
+/***/ }),
+
+/***/ 3872:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const compare = __nccwpck_require__(8469)
+const lt = (a, b, loose) => compare(a, b, loose) < 0
+module.exports = lt
+
+
+/***/ }),
+
+/***/ 6717:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const compare = __nccwpck_require__(8469)
+const lte = (a, b, loose) => compare(a, b, loose) <= 0
+module.exports = lte
+
+
+/***/ }),
+
+/***/ 8511:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const SemVer = __nccwpck_require__(7163)
+const major = (a, loose) => new SemVer(a, loose).major
+module.exports = major
+
+
+/***/ }),
+
+/***/ 2603:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const SemVer = __nccwpck_require__(7163)
+const minor = (a, loose) => new SemVer(a, loose).minor
+module.exports = minor
+
+
+/***/ }),
+
+/***/ 4974:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const compare = __nccwpck_require__(8469)
+const neq = (a, b, loose) => compare(a, b, loose) !== 0
+module.exports = neq
+
+
+/***/ }),
+
+/***/ 6353:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const SemVer = __nccwpck_require__(7163)
+const parse = (version, options, throwErrors = false) => {
+  if (version instanceof SemVer) {
+    return version
+  }
+  try {
+    return new SemVer(version, options)
+  } catch (er) {
+    if (!throwErrors) {
+      return null
+    }
+    throw er
+  }
+}
+
+module.exports = parse
+
+
+/***/ }),
+
+/***/ 8756:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const SemVer = __nccwpck_require__(7163)
+const patch = (a, loose) => new SemVer(a, loose).patch
+module.exports = patch
+
+
+/***/ }),
+
+/***/ 5714:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const parse = __nccwpck_require__(6353)
+const prerelease = (version, options) => {
+  const parsed = parse(version, options)
+  return (parsed && parsed.prerelease.length) ? parsed.prerelease : null
+}
+module.exports = prerelease
+
+
+/***/ }),
+
+/***/ 2173:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const compare = __nccwpck_require__(8469)
+const rcompare = (a, b, loose) => compare(b, a, loose)
+module.exports = rcompare
+
+
+/***/ }),
+
+/***/ 7192:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const compareBuild = __nccwpck_require__(7648)
+const rsort = (list, loose) => list.sort((a, b) => compareBuild(b, a, loose))
+module.exports = rsort
+
+
+/***/ }),
+
+/***/ 8011:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const Range = __nccwpck_require__(6782)
+const satisfies = (version, range, options) => {
+  try {
+    range = new Range(range, options)
+  } catch (er) {
+    return false
+  }
+  return range.test(version)
+}
+module.exports = satisfies
+
+
+/***/ }),
+
+/***/ 9872:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const compareBuild = __nccwpck_require__(7648)
+const sort = (list, loose) => list.sort((a, b) => compareBuild(a, b, loose))
+module.exports = sort
+
+
+/***/ }),
+
+/***/ 6114:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const parse = __nccwpck_require__(6353)
+const constants = __nccwpck_require__(5101)
+const SemVer = __nccwpck_require__(7163)
+
+const truncate = (version, truncation, options) => {
+  if (!constants.RELEASE_TYPES.includes(truncation)) {
+    return null
+  }
+
+  const clonedVersion = cloneInputVersion(version, options)
+  return clonedVersion && doTruncation(clonedVersion, truncation)
+}
+
+const cloneInputVersion = (version, options) => {
+  const versionStringToParse = (
+    version instanceof SemVer ? version.version : version
+  )
+
+  return parse(versionStringToParse, options)
+}
+
+const doTruncation = (version, truncation) => {
+  if (isPrerelease(truncation)) {
+    return version.version
+  }
+
+  version.prerelease = []
+
+  switch (truncation) {
+    case 'major':
+      version.minor = 0
+      version.patch = 0
+      break
+    case 'minor':
+      version.patch = 0
+      break
+  }
+
+  return version.format()
+}
+
+const isPrerelease = (type) => {
+  return type.startsWith('pre')
+}
+
+module.exports = truncate
+
+
+/***/ }),
+
+/***/ 8780:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const parse = __nccwpck_require__(6353)
+const valid = (version, options) => {
+  const v = parse(version, options)
+  return v ? v.version : null
+}
+module.exports = valid
+
+
+/***/ }),
+
+/***/ 2088:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+// just pre-load all the stuff that index.js lazily exports
+const internalRe = __nccwpck_require__(5471)
+const constants = __nccwpck_require__(5101)
+const SemVer = __nccwpck_require__(7163)
+const identifiers = __nccwpck_require__(3348)
+const parse = __nccwpck_require__(6353)
+const valid = __nccwpck_require__(8780)
+const clean = __nccwpck_require__(1799)
+const inc = __nccwpck_require__(2338)
+const diff = __nccwpck_require__(711)
+const major = __nccwpck_require__(8511)
+const minor = __nccwpck_require__(2603)
+const patch = __nccwpck_require__(8756)
+const prerelease = __nccwpck_require__(5714)
+const compare = __nccwpck_require__(8469)
+const rcompare = __nccwpck_require__(2173)
+const compareLoose = __nccwpck_require__(6874)
+const compareBuild = __nccwpck_require__(7648)
+const sort = __nccwpck_require__(9872)
+const rsort = __nccwpck_require__(7192)
+const gt = __nccwpck_require__(6599)
+const lt = __nccwpck_require__(3872)
+const eq = __nccwpck_require__(5082)
+const neq = __nccwpck_require__(4974)
+const gte = __nccwpck_require__(1236)
+const lte = __nccwpck_require__(6717)
+const cmp = __nccwpck_require__(8646)
+const coerce = __nccwpck_require__(5385)
+const truncate = __nccwpck_require__(6114)
+const Comparator = __nccwpck_require__(9379)
+const Range = __nccwpck_require__(6782)
+const satisfies = __nccwpck_require__(8011)
+const toComparators = __nccwpck_require__(4750)
+const maxSatisfying = __nccwpck_require__(3193)
+const minSatisfying = __nccwpck_require__(8595)
+const minVersion = __nccwpck_require__(1866)
+const validRange = __nccwpck_require__(4737)
+const outside = __nccwpck_require__(280)
+const gtr = __nccwpck_require__(2276)
+const ltr = __nccwpck_require__(5213)
+const intersects = __nccwpck_require__(3465)
+const simplifyRange = __nccwpck_require__(2028)
+const subset = __nccwpck_require__(1489)
+module.exports = {
+  parse,
+  valid,
+  clean,
+  inc,
+  diff,
+  major,
+  minor,
+  patch,
+  prerelease,
+  compare,
+  rcompare,
+  compareLoose,
+  compareBuild,
+  sort,
+  rsort,
+  gt,
+  lt,
+  eq,
+  neq,
+  gte,
+  lte,
+  cmp,
+  coerce,
+  truncate,
+  Comparator,
+  Range,
+  satisfies,
+  toComparators,
+  maxSatisfying,
+  minSatisfying,
+  minVersion,
+  validRange,
+  outside,
+  gtr,
+  ltr,
+  intersects,
+  simplifyRange,
+  subset,
+  SemVer,
+  re: internalRe.re,
+  src: internalRe.src,
+  tokens: internalRe.t,
+  SEMVER_SPEC_VERSION: constants.SEMVER_SPEC_VERSION,
+  RELEASE_TYPES: constants.RELEASE_TYPES,
+  compareIdentifiers: identifiers.compareIdentifiers,
+  rcompareIdentifiers: identifiers.rcompareIdentifiers,
+}
+
+
+/***/ }),
+
+/***/ 5101:
+/***/ ((module) => {
+
+"use strict";
+
+
+// Note: this is the semver.org version of the spec that it implements
+// Not necessarily the package version of this code.
+const SEMVER_SPEC_VERSION = '2.0.0'
+
+const MAX_LENGTH = 256
+const MAX_SAFE_INTEGER = Number.MAX_SAFE_INTEGER ||
+/* istanbul ignore next */ 9007199254740991
+
+// Max safe segment length for coercion.
+const MAX_SAFE_COMPONENT_LENGTH = 16
+
+// Max safe length for a build identifier. The max length minus 6 characters for
+// the shortest version with a build 0.0.0+BUILD.
+const MAX_SAFE_BUILD_LENGTH = MAX_LENGTH - 6
+
+// ECMAScript whitespace and line terminators matched by \s.
+const WHITESPACE_CHARACTERS = [
+  '\t',
+  '\n',
+  '\v',
+  '\f',
+  '\r',
+  ' ',
+  '\u00a0',
+  '\u1680',
+  '\u2000',
+  '\u2001',
+  '\u2002',
+  '\u2003',
+  '\u2004',
+  '\u2005',
+  '\u2006',
+  '\u2007',
+  '\u2008',
+  '\u2009',
+  '\u200a',
+  '\u2028',
+  '\u2029',
+  '\u202f',
+  '\u205f',
+  '\u3000',
+  '\ufeff',
+]
+
+const RELEASE_TYPES = [
+  'major',
+  'premajor',
+  'minor',
+  'preminor',
+  'patch',
+  'prepatch',
+  'prerelease',
+]
+
+module.exports = {
+  MAX_LENGTH,
+  MAX_SAFE_COMPONENT_LENGTH,
+  MAX_SAFE_BUILD_LENGTH,
+  MAX_SAFE_INTEGER,
+  WHITESPACE_CHARACTERS,
+  RELEASE_TYPES,
+  SEMVER_SPEC_VERSION,
+  FLAG_INCLUDE_PRERELEASE: 0b001,
+  FLAG_LOOSE: 0b010,
+}
+
+
+/***/ }),
+
+/***/ 1159:
+/***/ ((module) => {
+
+"use strict";
+
+
+const debug = (
+  typeof process === 'object' &&
+  process.env &&
+  process.env.NODE_DEBUG &&
+  /\bsemver\b/i.test(process.env.NODE_DEBUG)
+) ? (...args) => console.error('SEMVER', ...args)
+  : () => {}
+
+module.exports = debug
+
+
+/***/ }),
+
+/***/ 3348:
+/***/ ((module) => {
+
+"use strict";
+
+
+const numeric = /^[0-9]+$/
+const compareIdentifiers = (a, b) => {
+  if (typeof a === 'number' && typeof b === 'number') {
+    return a === b ? 0 : a < b ? -1 : 1
+  }
+
+  const anum = numeric.test(a)
+  const bnum = numeric.test(b)
+
+  if (anum && bnum) {
+    a = +a
+    b = +b
+  }
+
+  return a === b ? 0
+    : (anum && !bnum) ? -1
+    : (bnum && !anum) ? 1
+    : a < b ? -1
+    : 1
+}
+
+const rcompareIdentifiers = (a, b) => compareIdentifiers(b, a)
+
+module.exports = {
+  compareIdentifiers,
+  rcompareIdentifiers,
+}
+
+
+/***/ }),
+
+/***/ 1383:
+/***/ ((module) => {
+
+"use strict";
+
+
+class LRUCache {
+  constructor () {
+    this.max = 1000
+    this.map = new Map()
+  }
+
+  get (key) {
+    const value = this.map.get(key)
+    if (value === undefined) {
+      return undefined
+    } else {
+      // Remove the key from the map and add it to the end
+      this.map.delete(key)
+      this.map.set(key, value)
+      return value
+    }
+  }
+
+  delete (key) {
+    return this.map.delete(key)
+  }
+
+  set (key, value) {
+    const deleted = this.delete(key)
+
+    if (!deleted && value !== undefined) {
+      // If cache is full, delete the least recently used item
+      if (this.map.size >= this.max) {
+        const firstKey = this.map.keys().next().value
+        this.delete(firstKey)
+      }
+
+      this.map.set(key, value)
+    }
+
+    return this
+  }
+}
+
+module.exports = LRUCache
+
+
+/***/ }),
+
+/***/ 356:
+/***/ ((module) => {
+
+"use strict";
+
+
+// parse out just the options we care about
+const looseOption = Object.freeze({ loose: true })
+const emptyOpts = Object.freeze({ })
+const parseOptions = options => {
+  if (!options) {
+    return emptyOpts
+  }
+
+  if (typeof options !== 'object') {
+    return looseOption
+  }
+
+  return options
+}
+module.exports = parseOptions
+
+
+/***/ }),
+
+/***/ 5471:
+/***/ ((module, exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const {
+  MAX_SAFE_COMPONENT_LENGTH,
+  MAX_SAFE_BUILD_LENGTH,
+  MAX_LENGTH,
+} = __nccwpck_require__(5101)
+const debug = __nccwpck_require__(1159)
+exports = module.exports = {}
+
+// The actual regexps go on exports.re
+const re = exports.re = []
+const safeRe = exports.safeRe = []
+const src = exports.src = []
+const safeSrc = exports.safeSrc = []
+const t = exports.t = {}
+let R = 0
+
+const LETTERDASHNUMBER = '[a-zA-Z0-9-]'
+
+// Replace some greedy regex tokens to prevent regex dos issues. These regex are
+// used internally via the safeRe object since all inputs in this library get
+// normalized first to trim and collapse all extra whitespace. The original
+// regexes are exported for userland consumption and lower level usage. A
+// future breaking change could export the safer regex only with a note that
+// all input should have extra whitespace removed.
+const safeRegexReplacements = [
+  ['\\s', 1],
+  ['\\d', MAX_LENGTH],
+  [LETTERDASHNUMBER, MAX_SAFE_BUILD_LENGTH],
+]
+
+const makeSafeRegex = (value) => {
+  for (const [token, max] of safeRegexReplacements) {
+    value = value
+      .split(`${token}*`).join(`${token}{0,${max}}`)
+      .split(`${token}+`).join(`${token}{1,${max}}`)
+  }
+  return value
+}
+
+const createToken = (name, value, isGlobal) => {
+  const safe = makeSafeRegex(value)
+  const index = R++
+  debug(name, index, value)
+  t[name] = index
+  src[index] = value
+  safeSrc[index] = safe
+  re[index] = new RegExp(value, isGlobal ? 'g' : undefined)
+  safeRe[index] = new RegExp(safe, isGlobal ? 'g' : undefined)
+}
+
+// The following Regular Expressions can be used for tokenizing,
+// validating, and parsing SemVer version strings.
+
+// ## Numeric Identifier
+// A single `0`, or a non-zero digit followed by zero or more digits.
+
+createToken('NUMERICIDENTIFIER', '0|[1-9]\\d*')
+createToken('NUMERICIDENTIFIERLOOSE', '\\d+')
+
+// ## Non-numeric Identifier
+// Zero or more digits, followed by a letter or hyphen, and then zero or
+// more letters, digits, or hyphens.
+
+createToken('NONNUMERICIDENTIFIER', `\\d*[a-zA-Z-]${LETTERDASHNUMBER}*`)
+
+// ## Main Version
+// Three dot-separated numeric identifiers.
+
+createToken('MAINVERSION', `(${src[t.NUMERICIDENTIFIER]})\\.` +
+                   `(${src[t.NUMERICIDENTIFIER]})\\.` +
+                   `(${src[t.NUMERICIDENTIFIER]})`)
+
+createToken('MAINVERSIONLOOSE', `(${src[t.NUMERICIDENTIFIERLOOSE]})\\.` +
+                        `(${src[t.NUMERICIDENTIFIERLOOSE]})\\.` +
+                        `(${src[t.NUMERICIDENTIFIERLOOSE]})`)
+
+// ## Pre-release Version Identifier
+// A numeric identifier, or a non-numeric identifier.
+// Non-numeric identifiers include numeric identifiers but can be longer.
+// Therefore non-numeric identifiers must go first.
+
+createToken('PRERELEASEIDENTIFIER', `(?:${src[t.NONNUMERICIDENTIFIER]
+}|${src[t.NUMERICIDENTIFIER]})`)
+
+createToken('PRERELEASEIDENTIFIERLOOSE', `(?:${src[t.NONNUMERICIDENTIFIER]
+}|${src[t.NUMERICIDENTIFIERLOOSE]})`)
+
+// ## Pre-release Version
+// Hyphen, followed by one or more dot-separated pre-release version
+// identifiers.
+
+createToken('PRERELEASE', `(?:-(${src[t.PRERELEASEIDENTIFIER]
+}(?:\\.${src[t.PRERELEASEIDENTIFIER]})*))`)
+
+createToken('PRERELEASELOOSE', `(?:-?(${src[t.PRERELEASEIDENTIFIERLOOSE]
+}(?:\\.${src[t.PRERELEASEIDENTIFIERLOOSE]})*))`)
+
+// ## Build Metadata Identifier
+// Any combination of digits, letters, or hyphens.
+
+createToken('BUILDIDENTIFIER', `${LETTERDASHNUMBER}+`)
+
+// ## Build Metadata
+// Plus sign, followed by one or more period-separated build metadata
+// identifiers.
+
+createToken('BUILD', `(?:\\+(${src[t.BUILDIDENTIFIER]
+}(?:\\.${src[t.BUILDIDENTIFIER]})*))`)
+
+// ## Full Version String
+// A main version, followed optionally by a pre-release version and
+// build metadata.
+
+// Note that the only major, minor, patch, and pre-release sections of
+// the version string are capturing groups.  The build metadata is not a
+// capturing group, because it should not ever be used in version
+// comparison.
+
+createToken('FULLPLAIN', `v?${src[t.MAINVERSION]
+}${src[t.PRERELEASE]}?${
+  src[t.BUILD]}?`)
+
+createToken('FULL', `^${src[t.FULLPLAIN]}$`)
+
+// like full, but allows v1.2.3 and =1.2.3, which people do sometimes.
+// also, 1.0.0alpha1 (prerelease without the hyphen) which is pretty
+// common in the npm registry.
+createToken('LOOSEPLAIN', `[v=\\s]*${src[t.MAINVERSIONLOOSE]
+}${src[t.PRERELEASELOOSE]}?${
+  src[t.BUILD]}?`)
+
+createToken('LOOSE', `^${src[t.LOOSEPLAIN]}$`)
+
+createToken('GTLT', '((?:<|>)?=?)')
+
+// Something like "2.*" or "1.2.x".
+// Note that "x.x" is a valid xRange identifier, meaning "any version"
+// Only the first item is strictly required.
+createToken('XRANGEIDENTIFIERLOOSE', `${src[t.NUMERICIDENTIFIERLOOSE]}|x|X|\\*`)
+createToken('XRANGEIDENTIFIER', `${src[t.NUMERICIDENTIFIER]}|x|X|\\*`)
+
+createToken('XRANGEPLAIN', `[v=\\s]*(${src[t.XRANGEIDENTIFIER]})` +
+                   `(?:\\.(${src[t.XRANGEIDENTIFIER]})` +
+                   `(?:\\.(${src[t.XRANGEIDENTIFIER]})` +
+                   `(?:${src[t.PRERELEASE]})?${
+                     src[t.BUILD]}?` +
+                   `)?)?`)
+
+createToken('XRANGEPLAINLOOSE', `[v=\\s]*(${src[t.XRANGEIDENTIFIERLOOSE]})` +
+                        `(?:\\.(${src[t.XRANGEIDENTIFIERLOOSE]})` +
+                        `(?:\\.(${src[t.XRANGEIDENTIFIERLOOSE]})` +
+                        `(?:${src[t.PRERELEASELOOSE]})?${
+                          src[t.BUILD]}?` +
+                        `)?)?`)
+
+createToken('XRANGE', `^${src[t.GTLT]}\\s*${src[t.XRANGEPLAIN]}$`)
+createToken('XRANGELOOSE', `^${src[t.GTLT]}\\s*${src[t.XRANGEPLAINLOOSE]}$`)
+
+// Coercion.
+// Extract anything that could conceivably be a part of a valid semver
+createToken('COERCEPLAIN', `${'(^|[^\\d])' +
+              '(\\d{1,'}${MAX_SAFE_COMPONENT_LENGTH}})` +
+              `(?:\\.(\\d{1,${MAX_SAFE_COMPONENT_LENGTH}}))?` +
+              `(?:\\.(\\d{1,${MAX_SAFE_COMPONENT_LENGTH}}))?`)
+createToken('COERCE', `${src[t.COERCEPLAIN]}(?:$|[^\\d])`)
+createToken('COERCEFULL', src[t.COERCEPLAIN] +
+              `(?:${src[t.PRERELEASE]})?` +
+              `(?:${src[t.BUILD]})?` +
+              `(?:$|[^\\d])`)
+createToken('COERCERTL', src[t.COERCE], true)
+createToken('COERCERTLFULL', src[t.COERCEFULL], true)
+
+// Tilde ranges.
+// Meaning is "reasonably at or greater than"
+createToken('LONETILDE', '(?:~>?)')
+
+createToken('TILDETRIM', `(\\s*)${src[t.LONETILDE]}\\s+`, true)
+exports.tildeTrimReplace = '$1~'
+
+createToken('TILDE', `^${src[t.LONETILDE]}${src[t.XRANGEPLAIN]}$`)
+createToken('TILDELOOSE', `^${src[t.LONETILDE]}${src[t.XRANGEPLAINLOOSE]}$`)
+
+// Caret ranges.
+// Meaning is "at least and backwards compatible with"
+createToken('LONECARET', '(?:\\^)')
+
+createToken('CARETTRIM', `(\\s*)${src[t.LONECARET]}\\s+`, true)
+exports.caretTrimReplace = '$1^'
+
+createToken('CARET', `^${src[t.LONECARET]}${src[t.XRANGEPLAIN]}$`)
+createToken('CARETLOOSE', `^${src[t.LONECARET]}${src[t.XRANGEPLAINLOOSE]}$`)
+
+// A simple gt/lt/eq thing, or just "" to indicate "any version"
+createToken('COMPARATORLOOSE', `^${src[t.GTLT]}\\s*(${src[t.LOOSEPLAIN]})$|^$`)
+createToken('COMPARATOR', `^${src[t.GTLT]}\\s*(${src[t.FULLPLAIN]})$|^$`)
+
+// An expression to strip any whitespace between the gtlt and the thing
+// it modifies, so that `> 1.2.3` ==> `>1.2.3`
+createToken('COMPARATORTRIM', `(\\s*)${src[t.GTLT]
+}\\s*(${src[t.LOOSEPLAIN]}|${src[t.XRANGEPLAIN]})`, true)
+exports.comparatorTrimReplace = '$1$2$3'
+
+// Something like `1.2.3 - 1.2.4`
+// Note that these all use the loose form, because they'll be
+// checked against either the strict or loose comparator form
+// later.
+createToken('HYPHENRANGE', `^\\s*(${src[t.XRANGEPLAIN]})` +
+                   `\\s+-\\s+` +
+                   `(${src[t.XRANGEPLAIN]})` +
+                   `\\s*$`)
+
+createToken('HYPHENRANGELOOSE', `^\\s*(${src[t.XRANGEPLAINLOOSE]})` +
+                        `\\s+-\\s+` +
+                        `(${src[t.XRANGEPLAINLOOSE]})` +
+                        `\\s*$`)
+
+// Star ranges basically just allow anything at all.
+createToken('STAR', '(<|>)?=?\\s*\\*')
+// >=0.0.0 is like a star
+createToken('GTE0', '^\\s*>=\\s*0\\.0\\.0\\s*$')
+createToken('GTE0PRE', '^\\s*>=\\s*0\\.0\\.0-0\\s*$')
+
+
+/***/ }),
+
+/***/ 9737:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+// @ts-check
+
+
+// Reproduce safeRe[COMPARATORTRIM] replacement boundaries, not version
+// validation. Each end-index finder returns an exclusive end, or its start
+// on no match.
+// Positions count from zero. An end of 3 means characters 0, 1, and 2 were read;
+// range.slice(start, end) gives the matched text, not a converted number.
+const {
+  MAX_LENGTH,
+  MAX_SAFE_BUILD_LENGTH,
+  WHITESPACE_CHARACTERS,
+} = __nccwpck_require__(5101)
+
+/**
+ * Remembers the last two rows of digits so their characters need not be reread.
+ * Positions start at -1 until a row has been found.
+ *
+ * @typedef {object} DigitRunCache
+ * @property {number} start The first character of the most recently found row.
+ * @property {number} end The position after that row's last character.
+ * @property {number} previousStart The first character of the previous row.
+ * @property {number} previousEnd The position after the previous row.
+ */
+
+// One entry per UTF-16 code unit keeps membership checks constant-time.
+const whitespace = new Uint8Array(0x10000)
+for (const char of WHITESPACE_CHARACTERS) {
+  whitespace[char.charCodeAt(0)] = 1
+}
+
+/**
+ * Checks whether a character is whitespace, like a space, tab, or newline.
+ * Looking past the end of the string returns false.
+ *
+ * @param {string|undefined} char One character, or undefined past the string's end.
+ * @returns {boolean} Whether the character is whitespace.
+ * @example isWhitespace(' ') // true
+ * @example isWhitespace('1') // false
+ */
+const isWhitespace = char =>
+  char !== undefined && whitespace[char.charCodeAt(0)] === 1
+
+/**
+ * Checks for v, =, or whitespace before the version number.
+ * These are historical version prefixes, not range operators:
+ * < and > are handled separately, as are tilde and caret ranges.
+ *
+ * @param {string|undefined} char One character to check.
+ * @returns {boolean} Whether the character can belong to a version prefix.
+ * @example isVersionPrefix('=') // true
+ * @example isVersionPrefix('>') // false
+ */
+const isVersionPrefix = char =>
+  char === 'v' ||
+  char === '=' ||
+  isWhitespace(char)
+
+/**
+ * Checks whether a character is one of the digits 0 through 9.
+ *
+ * @param {string|undefined} char One character to check.
+ * @returns {boolean} Whether the character is an ASCII digit.
+ * @example isDigit('7') // true
+ * @example isDigit('.') // false
+ */
+const isDigit = char => char !== undefined && char >= '0' && char <= '9'
+
+/**
+ * Checks whether a character is an English letter, uppercase or lowercase.
+ *
+ * @param {string|undefined} char One character to check.
+ * @returns {boolean} Whether the character is an ASCII letter.
+ * @example isLetter('b') // true
+ * @example isLetter('7') // false
+ */
+const isLetter = char =>
+  char !== undefined && (
+    (char >= 'a' && char <= 'z') ||
+    (char >= 'A' && char <= 'Z')
+  )
+
+/**
+ * Checks for a letter, digit, or hyphen: the characters allowed inside
+ * prerelease and build names such as beta-1.
+ *
+ * @param {string|undefined} char One character to check.
+ * @returns {boolean} Whether the character can be part of an identifier.
+ * @example isIdentifierCharacter('-') // true
+ * @example isIdentifierCharacter('.') // false; dots separate identifiers
+ */
+const isIdentifierCharacter = char => isDigit(char) || isLetter(char) || char === '-'
+
+/**
+ * Checks whether a version component can begin here: with a digit or
+ * a wildcard such as x, X, or *.
+ *
+ * @param {string|undefined} char One character to check.
+ * @returns {boolean} Whether a number or wildcard can start with this character.
+ * @example isVersionStart('x') // true
+ * @example isVersionStart('v') // false; v belongs to the prefix
+ */
+const isVersionStart = char =>
+  isDigit(char) ||
+  char === 'x' ||
+  char === 'X' ||
+  char === '*'
+
+/**
+ * Finds the end of a row of digits, but returns no more than limit digits.
+ * Remembers the last two rows so looking at them again does not reread them.
+ *
+ * @param {string} range The text to read; it is not changed.
+ * @param {number} start The position of the first character to check.
+ * @param {number} limit The most digit characters the returned match can include.
+ * @param {DigitRunCache} digitRuns Shared cache of digit-run positions, updated in place.
+ * @returns {number} The position after the matched digits, or start if none match.
+ * @example findDigitsEndIndex('123abc', 0, 10, digitRuns) // 3, pointing at a
+ * @example findDigitsEndIndex('123abc', 0, 2, digitRuns) // 2, pointing at the unread 3
+ */
+const findDigitsEndIndex = (range, start, limit, digitRuns) => {
+  if (!isDigit(range[start])) {
+    return start
+  }
+  if (start >= digitRuns.start && start < digitRuns.end) {
+    return Math.min(start + limit, digitRuns.end)
+  }
+  if (start >= digitRuns.previousStart && start < digitRuns.previousEnd) {
+    return Math.min(start + limit, digitRuns.previousEnd)
+  }
+  let end = start + 1
+  while (isDigit(range[end])) {
+    end++
+  }
+  // A failed full version can rewind from its second run to its first.
+  digitRuns.previousStart = digitRuns.start
+  digitRuns.previousEnd = digitRuns.end
+  digitRuns.start = start
+  digitRuns.end = end
+  return Math.min(start + limit, end)
+}
+
+/**
+ * Reads a number using the old regex's length and leading-zero rules.
+ * Strict mode reads just the first zero in 012; loose mode can read all three.
+ *
+ * @param {string} range The text to read; it is not changed.
+ * @param {number} start The position where the number should begin.
+ * @param {boolean} loose Whether to allow leading zeros.
+ * @param {DigitRunCache} digitRuns Shared digit-run cache, updated as needed.
+ * @returns {number} The position after the matched digits, not their numeric value.
+ * @example findVersionNumberEndIndex('012', 0, false, digitRuns) // 1
+ * @example findVersionNumberEndIndex('012', 0, true, digitRuns) // 3
+ */
+const findVersionNumberEndIndex = (range, start, loose, digitRuns) => {
+  if (!loose && range[start] === '0') {
+    return start + 1
+  }
+  // Strict syntax allows an initial nonzero digit plus MAX_LENGTH digits.
+  return findDigitsEndIndex(range, start, loose ? MAX_LENGTH : MAX_LENGTH + 1, digitRuns)
+}
+
+/**
+ * Reads one piece of a prerelease name, such as beta or 1 in beta.1.
+ * Tries the letter-or-hyphen form first, then the number-only form.
+ *
+ * @param {string} range The text to read; it is not changed.
+ * @param {number} start The position where the identifier should begin.
+ * @param {boolean} loose Whether numeric identifiers may have leading zeros.
+ * @param {DigitRunCache} digitRuns Shared digit-run cache, updated as needed.
+ * @returns {number} The position after the identifier, or start if none matches.
+ * @example findPrereleaseIdentifierEndIndex('beta.1', 0, false, digitRuns) // 4, at the dot
+ * @example findPrereleaseIdentifierEndIndex('001beta', 0, false, digitRuns) // 7
+ */
+const findPrereleaseIdentifierEndIndex = (range, start, loose, digitRuns) => {
+  const digitsEnd = findDigitsEndIndex(range, start, MAX_LENGTH, digitRuns)
+  // The legacy regex tries a nonnumeric identifier before a numeric one.
+  if (isLetter(range[digitsEnd]) || range[digitsEnd] === '-') {
+    let end = digitsEnd + 1
+    const limit = end + MAX_SAFE_BUILD_LENGTH
+    while (end < limit && isIdentifierCharacter(range[end])) {
+      end++
+    }
+    return end
+  }
+  return findVersionNumberEndIndex(range, start, loose, digitRuns)
+}
+
+/**
+ * Reads a prerelease suffix such as -beta.1, one dot-separated piece at a time.
+ * Loose mode also allows the name without its opening hyphen.
+ *
+ * @param {string} range The text to read; it is not changed.
+ * @param {number} start The position where the suffix should begin, including -.
+ * @param {boolean} loose Whether the opening hyphen is optional and zeros allowed.
+ * @param {DigitRunCache} digitRuns Shared digit-run cache, updated as needed.
+ * @returns {number} The position after the matched suffix, or start if absent.
+ * @example findPrereleaseEndIndex('-beta.1+sha', 0, false, digitRuns) // 7, at the plus
+ * @example findPrereleaseEndIndex('beta', 0, false, digitRuns) // 0; no opening hyphen
+ */
+const findPrereleaseEndIndex = (range, start, loose, digitRuns) => {
+  const hyphen = range[start] === '-'
+  if (!loose && !hyphen) {
+    return start
+  }
+  const identifierStart = start + (hyphen ? 1 : 0)
+  let end = findPrereleaseIdentifierEndIndex(range, identifierStart, loose, digitRuns)
+  if (end === identifierStart) {
+    if (!loose || !hyphen) {
+      return start
+    }
+    // In loose syntax, a lone hyphen can itself be the identifier.
+    end = findPrereleaseIdentifierEndIndex(range, start, loose, digitRuns)
+  }
+  while (range[end] === '.') {
+    const next = findPrereleaseIdentifierEndIndex(range, end + 1, loose, digitRuns)
+    if (next === end + 1) {
+      break
+    }
+    end = next
+  }
+  return end
+}
+
+/**
+ * Reads one build-name piece, such as sha or 123 in +sha.123.
+ * Stops at a disallowed character or the old regex's length limit.
+ *
+ * @param {string} range The text to read; it is not changed.
+ * @param {number} start The position where the identifier should begin.
+ * @returns {number} The position after the identifier, or start if none matches.
+ * @example findBuildIdentifierEndIndex('sha.123', 0) // 3, at the dot
+ * @example findBuildIdentifierEndIndex('001', 0) // 3; leading zeros are allowed
+ */
+const findBuildIdentifierEndIndex = (range, start) => {
+  let end = start
+  while (end - start < MAX_SAFE_BUILD_LENGTH && isIdentifierCharacter(range[end])) {
+    end++
+  }
+  return end
+}
+
+/**
+ * Reads optional build metadata such as +sha.123.
+ * Leaves the position unchanged if there is no plus sign followed by a name.
+ *
+ * @param {string} range The text to read; it is not changed.
+ * @param {number} start The position where the opening + should be.
+ * @returns {number} The position after the matched metadata, or start if absent.
+ * @example findBuildEndIndex('+sha.123 <2', 0) // 8, at the space
+ * @example findBuildEndIndex('+', 0) // 0; a plus sign alone is not a match
+ */
+const findBuildEndIndex = (range, start) => {
+  if (range[start] !== '+') {
+    return start
+  }
+  let end = findBuildIdentifierEndIndex(range, start + 1)
+  if (end === start + 1) {
+    return start
+  }
+  while (range[end] === '.') {
+    const next = findBuildIdentifierEndIndex(range, end + 1)
+    if (next === end + 1) {
+      break
+    }
+    end = next
+  }
+  return end
+}
+
+/**
+ * Reads three numbers separated by dots, then any prerelease and build suffixes.
+ * Uses loose rules, so forms such as 01.02.03beta can match here.
+ *
+ * @param {string} range The text to read; it is not changed.
+ * @param {number} start The position of the first number, after any prefix.
+ * @param {DigitRunCache} digitRuns Shared digit-run cache, updated as needed.
+ * @returns {number} The position after the version match, or start if none matches.
+ * @example findLooseFullVersionEndIndex('1.2.3-beta+sha <2', 0, digitRuns) // 14
+ * @example findLooseFullVersionEndIndex('1.2', 0, digitRuns) // 0; needs three numbers
+ */
+const findLooseFullVersionEndIndex = (range, start, digitRuns) => {
+  let end = start
+  for (let component = 0; component < 3; component++) {
+    const next = findVersionNumberEndIndex(range, end, true, digitRuns)
+    if (next === end) {
+      return start
+    }
+    end = next
+    if (component < 2) {
+      if (range[end] !== '.') {
+        return start
+      }
+      end++
+    }
+  }
+  const prereleaseEnd = findPrereleaseEndIndex(range, end, true, digitRuns)
+  return findBuildEndIndex(range, prereleaseEnd)
+}
+
+/**
+ * Reads one component of a partial or wildcard version, such as 2 or x in 2.x.
+ * Numbers use strict leading-zero rules; wildcards take up one character.
+ *
+ * @param {string} range The text to read; it is not changed.
+ * @param {number} start The position where the component should begin.
+ * @param {DigitRunCache} digitRuns Shared digit-run cache, updated as needed.
+ * @returns {number} The position after the component, or start if none matches.
+ * @example findPartialVersionComponentEndIndex('2.x', 0, digitRuns) // 1, at the dot
+ * @example findPartialVersionComponentEndIndex('2.x', 2, digitRuns) // 3, after x
+ */
+const findPartialVersionComponentEndIndex = (range, start, digitRuns) => {
+  if (isDigit(range[start])) {
+    return findVersionNumberEndIndex(range, start, false, digitRuns)
+  }
+  return isVersionStart(range[start]) ? start + 1 : start
+}
+
+/**
+ * Reads up to three components, allowing forms such as 1, 1.2, or 1.x.
+ * After the third component, also reads any strict prerelease and build suffixes.
+ *
+ * @param {string} range The text to read; it is not changed.
+ * @param {number} start The position of a number or wildcard, after any prefix.
+ * @param {DigitRunCache} digitRuns Shared digit-run cache, updated as needed.
+ * @returns {number} The position after the matched version text.
+ * @example findPartialVersionEndIndex('1.x <2', 0, digitRuns) // 3, at the space
+ * @example findPartialVersionEndIndex('1.', 0, digitRuns) // 1; the trailing dot is unread
+ */
+const findPartialVersionEndIndex = (range, start, digitRuns) => {
+  let end = findPartialVersionComponentEndIndex(range, start, digitRuns)
+  for (let component = 0; component < 2; component++) {
+    if (range[end] !== '.') {
+      return end
+    }
+    const next = findPartialVersionComponentEndIndex(range, end + 1, digitRuns)
+    if (next === end + 1) {
+      return end
+    }
+    end = next
+  }
+  const prereleaseEnd = findPrereleaseEndIndex(range, end, false, digitRuns)
+  return findBuildEndIndex(range, prereleaseEnd)
+}
+
+/**
+ * Finds where a version match ends, without deciding whether the range is valid.
+ * Tries a loose full version first, then a partial or wildcard version, just
+ * like the old regex's LOOSEPLAIN and XRANGEPLAIN alternatives.
+ *
+ * @param {string} range The text to read; it is not changed.
+ * @param {number} start The position of a number or wildcard, after any prefix.
+ * @param {DigitRunCache} digitRuns Shared digit-run cache, updated as needed.
+ * @returns {number} The position where scanning the next candidate can resume.
+ * @example findVersionEndIndex('1.2.3 <2', 0, digitRuns) // 5, at the space
+ * @example findVersionEndIndex('1.x <2', 0, digitRuns) // 3, at the space
+ */
+const findVersionEndIndex = (range, start, digitRuns) => {
+  const fullVersionEnd = findLooseFullVersionEndIndex(range, start, digitRuns)
+  return fullVersionEnd !== start
+    ? fullVersionEnd
+    : findPartialVersionEndIndex(range, start, digitRuns)
+}
+
+/**
+ * Finds the one whitespace character the old replacement would remove.
+ * Keeps leading whitespace, skips an optional operator, and checks immediately
+ * after it. Returns -1 if there is nothing to remove.
+ *
+ * @param {string} range The text containing a candidate already found by the caller.
+ * @param {number} matchStart The candidate's position, including leading whitespace.
+ * @returns {number} The position of the removable whitespace, or -1 if absent.
+ * @example findRemovableWhitespaceIndex(' > 1', 0) // 2; keep the space at position 0
+ * @example findRemovableWhitespaceIndex('>1', 0) // -1
+ */
+const findRemovableWhitespaceIndex = (range, matchStart) => {
+  let position = matchStart
+  if (isWhitespace(range[position])) {
+    position++
+  }
+  if (range[position] === '<' || range[position] === '>') {
+    position++
+  }
+  if (range[position] === '=') {
+    position++
+  }
+  return isWhitespace(range[position]) ? position : -1
+}
+
+/**
+ * Joins an operator to its version, turning > 1.2.3 into >1.2.3.
+ * Copies everything else according to the old regex's matching rules.
+ * Moves forward through prefixes and whole versions to avoid repeatedly
+ * searching the same characters on long inputs.
+ *
+ * @param {string} range The range text to process; the original string is unchanged.
+ * @returns {string} The range with matched operator whitespace removed.
+ * @example trimComparatorWhitespace('> 1.2.3 < 2') // '>1.2.3 <2'
+ * @example trimComparatorWhitespace('> invalid') // '> invalid'
+ */
+const trimComparatorWhitespace = range => {
+  let result = ''
+  let copyFrom = 0
+  let cursor = 0
+  const digitRuns = { start: -1, end: -1, previousStart: -1, previousEnd: -1 }
+
+  while (cursor < range.length) {
+    const matchStart = cursor
+    if (range[cursor] === '<' || range[cursor] === '>') {
+      cursor++
+    } else if (!isVersionPrefix(range[cursor]) && !isVersionStart(range[cursor])) {
+      cursor++
+      continue
+    }
+
+    // Consume a v/=/whitespace run once, even when no version follows it.
+    while (cursor < range.length && isVersionPrefix(range[cursor])) {
+      cursor++
+    }
+    if (!isVersionStart(range[cursor])) {
+      continue
+    }
+
+    const whitespacePosition = findRemovableWhitespaceIndex(range, matchStart)
+    if (whitespacePosition !== -1) {
+      result += range.slice(copyFrom, whitespacePosition)
+      copyFrom = whitespacePosition + 1
+    }
+
+    // Skip the entire match, so a prerelease's trailing v cannot be
+    // reconsidered as the prefix of another version.
+    cursor = findVersionEndIndex(range, cursor, digitRuns)
+  }
+
+  return result + range.slice(copyFrom)
+}
+
+module.exports = trimComparatorWhitespace
+
+
+/***/ }),
+
+/***/ 2276:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+// Determine if version is greater than all the versions possible in the range.
+const outside = __nccwpck_require__(280)
+const gtr = (version, range, options) => outside(version, range, '>', options)
+module.exports = gtr
+
+
+/***/ }),
+
+/***/ 3465:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const Range = __nccwpck_require__(6782)
+const intersects = (r1, r2, options) => {
+  r1 = new Range(r1, options)
+  r2 = new Range(r2, options)
+  return r1.intersects(r2, options)
+}
+module.exports = intersects
+
+
+/***/ }),
+
+/***/ 5213:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const outside = __nccwpck_require__(280)
+// Determine if version is less than all the versions possible in the range
+const ltr = (version, range, options) => outside(version, range, '<', options)
+module.exports = ltr
+
+
+/***/ }),
+
+/***/ 3193:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const SemVer = __nccwpck_require__(7163)
+const Range = __nccwpck_require__(6782)
+
+const maxSatisfying = (versions, range, options) => {
+  let max = null
+  let maxSV = null
+  let rangeObj = null
+  try {
+    rangeObj = new Range(range, options)
+  } catch (er) {
+    return null
+  }
+  versions.forEach((v) => {
+    if (rangeObj.test(v)) {
+      // satisfies(v, range, options)
+      if (!max || maxSV.compare(v) === -1) {
+        // compare(max, v, true)
+        max = v
+        maxSV = new SemVer(max, options)
+      }
+    }
+  })
+  return max
+}
+module.exports = maxSatisfying
+
+
+/***/ }),
+
+/***/ 8595:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const SemVer = __nccwpck_require__(7163)
+const Range = __nccwpck_require__(6782)
+const minSatisfying = (versions, range, options) => {
+  let min = null
+  let minSV = null
+  let rangeObj = null
+  try {
+    rangeObj = new Range(range, options)
+  } catch (er) {
+    return null
+  }
+  versions.forEach((v) => {
+    if (rangeObj.test(v)) {
+      // satisfies(v, range, options)
+      if (!min || minSV.compare(v) === 1) {
+        // compare(min, v, true)
+        min = v
+        minSV = new SemVer(min, options)
+      }
+    }
+  })
+  return min
+}
+module.exports = minSatisfying
+
+
+/***/ }),
+
+/***/ 1866:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const SemVer = __nccwpck_require__(7163)
+const Range = __nccwpck_require__(6782)
+const gt = __nccwpck_require__(6599)
+
+const minVersion = (range, loose) => {
+  range = new Range(range, loose)
+
+  let minver = new SemVer('0.0.0')
+  if (range.test(minver)) {
+    return minver
+  }
+
+  minver = new SemVer('0.0.0-0')
+  if (range.test(minver)) {
+    return minver
+  }
+
+  minver = null
+  for (let i = 0; i < range.set.length; ++i) {
+    const comparators = range.set[i]
+
+    let setMin = null
+    comparators.forEach((comparator) => {
+      // Clone to avoid manipulating the comparator's semver object.
+      const compver = new SemVer(comparator.semver.version)
+      switch (comparator.operator) {
+        case '>':
+          if (compver.prerelease.length === 0) {
+            compver.patch++
+          } else {
+            compver.prerelease.push(0)
+          }
+          compver.raw = compver.format()
+          /* fallthrough */
+        case '':
+        case '>=':
+          if (!setMin || gt(compver, setMin)) {
+            setMin = compver
+          }
+          break
+        case '<':
+        case '<=':
+          /* Ignore maximum versions */
+          break
+        /* istanbul ignore next */
+        default:
+          throw new Error(`Unexpected operation: ${comparator.operator}`)
+      }
+    })
+    if (setMin && (!minver || gt(minver, setMin))) {
+      minver = setMin
+    }
+  }
+
+  if (minver && range.test(minver)) {
+    return minver
+  }
+
+  return null
+}
+module.exports = minVersion
+
+
+/***/ }),
+
+/***/ 280:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const SemVer = __nccwpck_require__(7163)
+const Comparator = __nccwpck_require__(9379)
+const { ANY } = Comparator
+const Range = __nccwpck_require__(6782)
+const satisfies = __nccwpck_require__(8011)
+const gt = __nccwpck_require__(6599)
+const lt = __nccwpck_require__(3872)
+const lte = __nccwpck_require__(6717)
+const gte = __nccwpck_require__(1236)
+
+const outside = (version, range, hilo, options) => {
+  version = new SemVer(version, options)
+  range = new Range(range, options)
+
+  let gtfn, ltefn, ltfn, comp, ecomp
+  switch (hilo) {
+    case '>':
+      gtfn = gt
+      ltefn = lte
+      ltfn = lt
+      comp = '>'
+      ecomp = '>='
+      break
+    case '<':
+      gtfn = lt
+      ltefn = gte
+      ltfn = gt
+      comp = '<'
+      ecomp = '<='
+      break
+    default:
+      throw new TypeError('Must provide a hilo val of "<" or ">"')
+  }
+
+  // If it satisfies the range it is not outside
+  if (satisfies(version, range, options)) {
+    return false
+  }
+
+  // From now on, variable terms are as if we're in "gtr" mode.
+  // but note that everything is flipped for the "ltr" function.
+
+  for (let i = 0; i < range.set.length; ++i) {
+    const comparators = range.set[i]
+
+    let high = null
+    let low = null
+
+    comparators.forEach((comparator) => {
+      if (comparator.semver === ANY) {
+        comparator = new Comparator('>=0.0.0')
+      }
+      high = high || comparator
+      low = low || comparator
+      if (gtfn(comparator.semver, high.semver, options)) {
+        high = comparator
+      } else if (ltfn(comparator.semver, low.semver, options)) {
+        low = comparator
+      }
+    })
+
+    // If the edge version comparator has a operator then our version
+    // isn't outside it
+    if (high.operator === comp || high.operator === ecomp) {
+      return false
+    }
+
+    // If the lowest version comparator has an operator and our version
+    // is less than it then it isn't higher than the range
+    if ((!low.operator || low.operator === comp) &&
+        ltefn(version, low.semver)) {
+      return false
+    } else if (low.operator === ecomp && ltfn(version, low.semver)) {
+      return false
+    }
+  }
+  return true
+}
+
+module.exports = outside
+
+
+/***/ }),
+
+/***/ 2028:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+// given a set of versions and a range, create a "simplified" range
+// that includes the same versions that the original range does
+// If the original range is shorter than the simplified one, return that.
+const satisfies = __nccwpck_require__(8011)
+const compare = __nccwpck_require__(8469)
+module.exports = (versions, range, options) => {
+  const set = []
+  let first = null
+  let prev = null
+  const v = versions.sort((a, b) => compare(a, b, options))
+  for (const version of v) {
+    const included = satisfies(version, range, options)
+    if (included) {
+      prev = version
+      if (!first) {
+        first = version
+      }
+    } else {
+      if (prev) {
+        set.push([first, prev])
+      }
+      prev = null
+      first = null
+    }
+  }
+  if (first) {
+    set.push([first, null])
+  }
+
+  const ranges = []
+  for (const [min, max] of set) {
+    if (min === max) {
+      ranges.push(min)
+    } else if (!max && min === v[0]) {
+      ranges.push('*')
+    } else if (!max) {
+      ranges.push(`>=${min}`)
+    } else if (min === v[0]) {
+      ranges.push(`<=${max}`)
+    } else {
+      ranges.push(`${min} - ${max}`)
+    }
+  }
+  const simplified = ranges.join(' || ')
+  const original = typeof range.raw === 'string' ? range.raw : String(range)
+  return simplified.length < original.length ? simplified : range
+}
+
+
+/***/ }),
+
+/***/ 1489:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const Range = __nccwpck_require__(6782)
+const Comparator = __nccwpck_require__(9379)
+const { ANY } = Comparator
+const satisfies = __nccwpck_require__(8011)
+const compare = __nccwpck_require__(8469)
+
+// Complex range `r1 || r2 || ...` is a subset of `R1 || R2 || ...` iff:
+// - Every simple range `r1, r2, ...` is a null set, OR
+// - Every simple range `r1, r2, ...` which is not a null set is a subset of
+//   some `R1, R2, ...`
+//
+// Simple range `c1 c2 ...` is a subset of simple range `C1 C2 ...` iff:
+// - If c is only the ANY comparator
+//   - If C is only the ANY comparator, return true
+//   - Else if in prerelease mode, return false
+//   - else replace c with `[>=0.0.0]`
+// - If C is only the ANY comparator
+//   - if in prerelease mode, return true
+//   - else replace C with `[>=0.0.0]`
+// - Let EQ be the set of = comparators in c
+// - If EQ is more than one, return true (null set)
+// - Let GT be the highest > or >= comparator in c
+// - Let LT be the lowest < or <= comparator in c
+// - If GT and LT, and GT.semver > LT.semver, return true (null set)
+// - If any C is a = range, and GT or LT are set, return false
+// - If EQ
+//   - If GT, and EQ does not satisfy GT, return true (null set)
+//   - If LT, and EQ does not satisfy LT, return true (null set)
+//   - If EQ satisfies every C, return true
+//   - Else return false
+// - If GT
+//   - If GT.semver is lower than any > or >= comp in C, return false
+//   - If GT is >=, and GT.semver does not satisfy every C, return false
+//   - If GT.semver has a prerelease, and not in prerelease mode
+//     - If no C has a prerelease and the GT.semver tuple, return false
+// - If LT
+//   - If LT.semver is greater than any < or <= comp in C, return false
+//   - If LT is <=, and LT.semver does not satisfy every C, return false
+//   - If LT.semver has a prerelease, and not in prerelease mode
+//     - If no C has a prerelease and the LT.semver tuple, return false
+// - Else return true
+
+const subset = (sub, dom, options = {}) => {
+  if (sub === dom) {
+    return true
+  }
+
+  sub = new Range(sub, options)
+  dom = new Range(dom, options)
+  let sawNonNull = false
+
+  OUTER: for (const simpleSub of sub.set) {
+    for (const simpleDom of dom.set) {
+      const isSub = simpleSubset(simpleSub, simpleDom, options)
+      sawNonNull = sawNonNull || isSub !== null
+      if (isSub) {
+        continue OUTER
+      }
+    }
+    // the null set is a subset of everything, but null simple ranges in
+    // a complex range should be ignored.  so if we saw a non-null range,
+    // then we know this isn't a subset, but if EVERY simple range was null,
+    // then it is a subset.
+    if (sawNonNull) {
+      return false
+    }
+  }
+  return true
+}
+
+const minimumVersionWithPreRelease = [new Comparator('>=0.0.0-0')]
+const minimumVersion = [new Comparator('>=0.0.0')]
+
+const simpleSubset = (sub, dom, options) => {
+  if (sub === dom) {
+    return true
+  }
+
+  if (sub.length === 1 && sub[0].semver === ANY) {
+    if (dom.length === 1 && dom[0].semver === ANY) {
+      return true
+    } else if (options.includePrerelease) {
+      sub = minimumVersionWithPreRelease
+    } else {
+      sub = minimumVersion
+    }
+  }
+
+  if (dom.length === 1 && dom[0].semver === ANY) {
+    if (options.includePrerelease) {
+      return true
+    } else {
+      dom = minimumVersion
+    }
+  }
+
+  const eqSet = new Set()
+  let gt, lt
+  for (const c of sub) {
+    if (c.operator === '>' || c.operator === '>=') {
+      gt = higherGT(gt, c, options)
+    } else if (c.operator === '<' || c.operator === '<=') {
+      lt = lowerLT(lt, c, options)
+    } else {
+      eqSet.add(c.semver)
+    }
+  }
+
+  if (eqSet.size > 1) {
+    return null
+  }
+
+  let gtltComp
+  if (gt && lt) {
+    gtltComp = compare(gt.semver, lt.semver, options)
+    if (gtltComp > 0) {
+      return null
+    } else if (gtltComp === 0 && (gt.operator !== '>=' || lt.operator !== '<=')) {
+      return null
+    }
+  }
+
+  // will iterate one or zero times
+  for (const eq of eqSet) {
+    if (gt && !satisfies(eq, String(gt), options)) {
+      return null
+    }
+
+    if (lt && !satisfies(eq, String(lt), options)) {
+      return null
+    }
+
+    for (const c of dom) {
+      if (!satisfies(eq, String(c), options)) {
+        return false
+      }
+    }
+
+    return true
+  }
+
+  let higher, lower
+  let hasDomLT, hasDomGT
+  // if the subset has a prerelease, we need a comparator in the superset
+  // with the same tuple and a prerelease, or it's not a subset
+  let needDomLTPre = lt &&
+    !options.includePrerelease &&
+    lt.semver.prerelease.length ? lt.semver : false
+  let needDomGTPre = gt &&
+    !options.includePrerelease &&
+    gt.semver.prerelease.length ? gt.semver : false
+  // exception: <1.2.3-0 is the same as <1.2.3
+  if (needDomLTPre && needDomLTPre.prerelease.length === 1 &&
+      lt.operator === '<' && needDomLTPre.prerelease[0] === 0) {
+    needDomLTPre = false
+  }
+
+  for (const c of dom) {
+    hasDomGT = hasDomGT || c.operator === '>' || c.operator === '>='
+    hasDomLT = hasDomLT || c.operator === '<' || c.operator === '<='
+    if (gt) {
+      if (needDomGTPre) {
+        if (c.semver.prerelease && c.semver.prerelease.length &&
+            c.semver.major === needDomGTPre.major &&
+            c.semver.minor === needDomGTPre.minor &&
+            c.semver.patch === needDomGTPre.patch) {
+          needDomGTPre = false
+        }
+      }
+      if (c.operator === '>' || c.operator === '>=') {
+        higher = higherGT(gt, c, options)
+        if (higher === c && higher !== gt) {
+          return false
+        }
+      } else if (gt.operator === '>=' && !c.test(gt.semver)) {
+        return false
+      }
+    }
+    if (lt) {
+      if (needDomLTPre) {
+        if (c.semver.prerelease && c.semver.prerelease.length &&
+            c.semver.major === needDomLTPre.major &&
+            c.semver.minor === needDomLTPre.minor &&
+            c.semver.patch === needDomLTPre.patch) {
+          needDomLTPre = false
+        }
+      }
+      if (c.operator === '<' || c.operator === '<=') {
+        lower = lowerLT(lt, c, options)
+        if (lower === c && lower !== lt) {
+          return false
+        }
+      } else if (lt.operator === '<=' && !c.test(lt.semver)) {
+        return false
+      }
+    }
+    if (!c.operator && (lt || gt) && gtltComp !== 0) {
+      return false
+    }
+  }
+
+  // if there was a < or >, and nothing in the dom, then must be false
+  // UNLESS it was limited by another range in the other direction.
+  // Eg, >1.0.0 <1.0.1 is still a subset of <2.0.0
+  if (gt && hasDomLT && !lt && gtltComp !== 0) {
+    return false
+  }
+
+  if (lt && hasDomGT && !gt && gtltComp !== 0) {
+    return false
+  }
+
+  // we needed a prerelease range in a specific tuple, but didn't get one
+  // then this isn't a subset.  eg >=1.2.3-pre is not a subset of >=1.0.0,
+  // because it includes prereleases in the 1.2.3 tuple
+  if (needDomGTPre || needDomLTPre) {
+    return false
+  }
+
+  return true
+}
+
+// >=1.2.3 is lower than >1.2.3
+const higherGT = (a, b, options) => {
+  if (!a) {
+    return b
+  }
+  const comp = compare(a.semver, b.semver, options)
+  return comp > 0 ? a
+    : comp < 0 ? b
+    : b.operator === '>' && a.operator === '>=' ? b
+    : a
+}
+
+// <=1.2.3 is higher than <1.2.3
+const lowerLT = (a, b, options) => {
+  if (!a) {
+    return b
+  }
+  const comp = compare(a.semver, b.semver, options)
+  return comp < 0 ? a
+    : comp > 0 ? b
+    : b.operator === '<' && a.operator === '<=' ? b
+    : a
+}
+
+module.exports = subset
+
+
+/***/ }),
+
+/***/ 4750:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const Range = __nccwpck_require__(6782)
+
+// Mostly just for testing and legacy API reasons
+const toComparators = (range, options) =>
+  new Range(range, options).set
+    .map(comp => comp.map(c => c.value).join(' ').trim().split(' '))
+
+module.exports = toComparators
+
+
+/***/ }),
+
+/***/ 4737:
+/***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
+
+"use strict";
+
+
+const Range = __nccwpck_require__(6782)
+const validRange = (range, options) => {
+  try {
+    // Return '*' instead of '' so that truthiness works.
+    // This will throw if it's invalid anyway
+    return new Range(range, options).range || '*'
+  } catch (er) {
+    return null
+  }
+}
+module.exports = validRange
+
+
+/***/ }),
+
 /***/ 5683:
 /***/ ((module, __unused_webpack_exports, __nccwpck_require__) => {
 
@@ -49032,7 +52318,7 @@ const { ProgressEvent } = __nccwpck_require__(8573)
 const { getEncoding } = __nccwpck_require__(2607)
 const { serializeAMimeType, parseMIMEType } = __nccwpck_require__(1900)
 const { types } = __nccwpck_require__(7975)
-const { StringDecoder } = __nccwpck_require__(3193)
+const { StringDecoder } = __nccwpck_require__(5574)
 const { btoa } = __nccwpck_require__(4573)
 
 /** @type {PropertyDescriptor} */
@@ -52293,7 +55579,7 @@ module.exports = require("stream");
 
 /***/ }),
 
-/***/ 3193:
+/***/ 5574:
 /***/ ((module) => {
 
 "use strict";
@@ -52423,112 +55709,6 @@ __nccwpck_require__.d(__webpack_exports__, {
   post: () => (/* binding */ post)
 });
 
-;// CONCATENATED MODULE: ./build/common/failure.js
-/**
- * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
- * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
- *
- * Every code has its paragraph in docs/errors.md.
- */
-class failure_Failure extends Error {
-    code;
-    remedy;
-    evidence;
-    /**
-     * @param code stable, kebab-case, named in docs/errors.md
-     * @param message one sentence: what failed, and on what
-     */
-    constructor(code, message, options = {}) {
-        super(message, { cause: options.cause });
-        this.name = 'Failure';
-        this.code = code;
-        this.remedy = options.remedy;
-        this.evidence = options.evidence;
-    }
-    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
-    static from(error, code = 'internal') {
-        if (error instanceof failure_Failure)
-            return error;
-        const message = error instanceof Error ? error.message : String(error);
-        return new failure_Failure(code, message, {
-            cause: error,
-            evidence: error instanceof Error ? error.stack : undefined,
-        });
-    }
-    /** A failure that came over the wire, as the error that it was on the other side. */
-    static revive({ code, message, remedy, evidence }) {
-        return new failure_Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
-    }
-    /** The same failure, with more said about it. */
-    reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
-        const { code } = this;
-        return new failure_Failure(code, message, { remedy, evidence, cause: this.cause });
-    }
-    toRecord() {
-        const { code, message, remedy = null, evidence = null } = this;
-        return { code, message, remedy, evidence };
-    }
-}
-
-;// CONCATENATED MODULE: ./build/inputs/unusable.js
-/**
- * Thrown by the value parsers: the text cannot be used. It does not know which input the text came from; the
- * reader adds that, and what was given.
- */
-class Unusable extends Error {
-    /** False when the text may hold a secret, and must not be shown. */
-    showable;
-    /** @param expected what is accepted, as it continues "expected …" */
-    constructor(expected, showable = true) {
-        super(expected);
-        this.name = 'Unusable';
-        this.showable = showable;
-    }
-}
-
-;// CONCATENATED MODULE: ./build/inputs/app-name.js
-
-
-/** PM2 7.0.4 takes a name with one of these in it for an ecosystem file (`Common.isConfigFile`). */
-const ecosystemFile = /\.(?:json|ya?ml|config\.[cm]?js)/;
-/**
- * PM2's name for an app, from `app-name` or from the `name` in package.json: `@acme/web` gives `web`, since
- * PM2's name is also the folder's (`apps/<name>`) and part of the names of log files, where a slash would
- * make a folder. Refused is also what PM2's commands read as something other than a name: `all`, a number
- * (an id) and an ecosystem file.
- */
-function appName(text) {
-    const name = /^@[a-z0-9_.~-]+\/(.+)$/i.exec(text)?.[1] ?? text;
-    const named = /^[a-z0-9_~][a-z0-9_.~-]*$/i.test(name) && name.length <= 100;
-    if (!named || name === 'all' || !Number.isNaN(Number(name)) || ecosystemFile.test(name)) {
-        throw new Unusable('a name such as web or @acme/web: letters, digits, - _ . and ~, at most 100, ' +
-            'not "all", a number or the name of a configuration file');
-    }
-    return name;
-}
-/**
- * The app's name where `app-name` is not given.
- *
- * @param packageName `name` in the app's package.json
- * @throws Failure `missing-input` when there is none, or none that PM2 could use
- */
-function appNameFromPackage(packageName) {
-    const remedy = 'Set `app-name`.';
-    if (packageName === undefined || packageName === '') {
-        throw new failure_Failure('missing-input', 'Input `app-name` is required: package.json has no name', { remedy });
-    }
-    try {
-        return appName(packageName);
-    }
-    catch (error) {
-        if (!(error instanceof Unusable))
-            throw error;
-        const given = JSON.stringify(packageName);
-        const message = `Input \`app-name\` is required: the name in package.json is ${given}, expected ${error.message}`;
-        throw new failure_Failure('missing-input', message, { remedy });
-    }
-}
-
 ;// CONCATENATED MODULE: ./build/inputs/dotenv.js
 const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)[ \t]*=/;
 const blankOrComment = /^\s*(?:#.*)?$/;
@@ -52555,7 +55735,7 @@ function parseDotenv(text) {
             continue;
         const [head, key] = assignment.exec(line) ?? [];
         if (head === undefined || key === undefined) {
-            problems.push({ line: index + 1, expected: 'KEY=value, the key of letters, digits and underscores' });
+            problems.push({ line: index + 1, expected: 'KEY=value, with a key of letters, digits and underscores' });
             continue;
         }
         const rest = line.slice(head.length);
@@ -52566,14 +55746,17 @@ function parseDotenv(text) {
         quoted.lastIndex = start + head.length;
         const [literal, double, single] = quoted.exec(whole) ?? [];
         if (literal === undefined) {
-            problems.push({ line: index + 1, expected: 'a closing quote' });
+            problems.push({ line: index + 1, expected: 'a value with a closing quote' });
             continue;
         }
         const end = start + head.length + literal.length;
         const lineEnd = whole.indexOf('\n', end);
         const after = whole.slice(end, lineEnd < 0 ? undefined : lineEnd);
         if (!blankOrComment.test(after)) {
-            problems.push({ line: index + 1, expected: 'nothing but a comment after the closing quote' });
+            problems.push({
+                line: index + 1,
+                expected: 'a value with nothing but a comment after the closing quote',
+            });
             continue;
         }
         assignments.push(double === undefined
@@ -52593,36 +55776,24 @@ function dotenv_unescape(text) {
     return text.replaceAll(/\\(.)/gs, (sequence, character) => escapes[character] ?? sequence);
 }
 
-;// CONCATENATED MODULE: ./build/inputs/node-options.js
-
-/**
- * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
- * (seen with PM2 7.0.4).
- */
-const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main']);
-/** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */
-function nodeOptions(text) {
-    const words = split(text);
-    if (!words[0]?.startsWith('-'))
-        throw new Unusable('flags of node such as --max-old-space-size=512');
-    // Node reads an underscore in a flag's name as a hyphen.
-    const flags = words.map((word) => word.replace(/=.*/s, '').replaceAll('_', '-'));
-    const flag = flags.find((name) => refused.has(name));
-    if (flag !== undefined) {
-        throw new Unusable(`flags without ${flag}: it makes a running worker read the files of the next release`);
-    }
-    return words;
-}
-function split(text) {
-    const word = /(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+/gs;
-    const rest = text.replaceAll(word, '');
-    if (rest.trim() !== '')
-        throw new Unusable('flags of node with every quote closed');
-    return [...text.matchAll(word)].map(([match]) => match.replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'/gs, (_, double, single) => double === undefined ? (single ?? '') : double.replaceAll(/\\(["\\])/g, '$1')));
-}
-
 ;// CONCATENATED MODULE: external "node:path"
 const external_node_path_namespaceObject = require("node:path");
+;// CONCATENATED MODULE: ./build/inputs/unusable.js
+/**
+ * Thrown by the value parsers: the text cannot be used. It does not know which input the text came from; the
+ * reader adds that, and what was given.
+ */
+class Unusable extends Error {
+    /** False when the text may hold a secret, and must not be shown. */
+    showable;
+    /** @param expected what is accepted, as it continues "must be …" */
+    constructor(expected, showable = true) {
+        super(expected);
+        this.name = 'Unusable';
+        this.showable = showable;
+    }
+}
+
 ;// CONCATENATED MODULE: ./build/inputs/paths.js
 /** Parsers of paths. All are POSIX paths, of the server or inside the repository, and come back normalized. */
 
@@ -52641,7 +55812,7 @@ function normalize(text) {
 function appPath(text) {
     // Nothing expands it: the app would live in a folder of that very name.
     if (/^\$(?:\w+|\{\w+\})(?:\/|$)/.test(text)) {
-        throw new Unusable('a path without variables: ~/apps/web or apps/web (below the home) say what $HOME/apps/web does');
+        throw new Unusable('a path without variables, such as ~/apps/web or apps/web (below the home)');
     }
     const path = normalize(text.replace(/^~\/+/, './'));
     if (path === undefined || path === '/' || path === '.' || path.startsWith('~')) {
@@ -52658,15 +55829,13 @@ function binPath(text) {
     return path;
 }
 /** A folder inside the repository, relative to its root: `.` for that. `${{ github.workspace }}/…` is absolute. */
-function repositoryPath(workspace) {
-    return (text) => {
-        const given = normalize(text);
-        const path = given?.startsWith('/') ? external_node_path_namespaceObject.posix.relative(workspace, given) || '.' : given;
-        if (path === undefined || path.split('/')[0] === '..' || path.startsWith('~')) {
-            throw new Unusable(`a folder inside the repository such as apps/web, relative to its root or absolute below ${workspace}, without ..`);
-        }
-        return path;
-    };
+function repositoryPath(text, workspace) {
+    const given = normalize(text);
+    const path = given?.startsWith('/') ? external_node_path_namespaceObject.posix.relative(workspace, given) || '.' : given;
+    if (path === undefined || path.split('/')[0] === '..' || path.startsWith('~')) {
+        throw new Unusable(`a folder inside the repository such as apps/web, relative to its root or absolute below ${workspace}, without ..`);
+    }
+    return path;
 }
 /** Sharing one of these would run one release's code in another. */
 const code = ['.gapless', '.next', 'node_modules'];
@@ -52674,11 +55843,11 @@ const code = ['.gapless', '.next', 'node_modules'];
 function sharedPath(text) {
     const path = normalize(text);
     if (path === undefined || path === '.' || path.startsWith('/') || path.startsWith('~')) {
-        throw new Unusable('a path inside the folder of the app such as public/uploads, one per line, without ..');
+        throw new Unusable('paths inside the folder of the app such as public/uploads, one per line, without ..');
     }
     const segments = path.split('/');
     if (segments.includes('.gapless') || code.includes(segments.at(-1) ?? '')) {
-        throw new Unusable(`a path of data: ${code.join(', ')} belong to each release`);
+        throw new Unusable(`a path of data, as ${code.join(', ')} belong to each release`);
     }
     return path;
 }
@@ -52763,9 +55932,10 @@ function integer(atLeast, atMost) {
 }
 const values_port = integer(1, 65535);
 const maxInstances = 256;
+/** @returns 0 for `max`, as the protocol has it */
 function instances(text) {
     if (text === 'max')
-        return text;
+        return 0;
     try {
         return integer(1, maxInstances)(text);
     }
@@ -52863,62 +56033,57 @@ function knownHosts(text) {
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/app.js
-/** The inputs that say how the app runs and what counts as healthy. */
 
 
 
-
-const lines = /\n/;
-function readApp(reader) {
-    const sharedDirs = reader.list('shared-dirs', sharedPath, lines);
-    const sharedFiles = reader.list('shared-files', sharedPath, lines);
-    const [outer, inner] = overlap([...sharedDirs, ...sharedFiles]) ?? [];
-    if (outer !== undefined) {
-        const name = sharedFiles.includes(inner ?? '') ? 'shared-files' : 'shared-dirs';
-        reader.invalid(name, `holds "${inner}", which "${outer}" covers: expected each path once`);
-    }
-    const said = {
-        port: reader.optional('app-port', values_port) ?? null,
-        host: reader.optional('app-host', listenHost) ?? null,
-    };
+/** The runtime without what the build adds: the base path, and its own environment. */
+function runtimeFrom(values, problems) {
+    checkShared(values, problems);
     return {
-        port: said.port ?? 3000,
-        host: said.host ?? '127.0.0.1',
-        said,
-        instances: reader.value('instances', instances),
-        maxMemoryBytes: reader.optional('max-memory', memory),
-        nodeOptions: reader.optional('node-options', nodeOptions) ?? [],
-        env: readAppEnvironment(reader),
-        sharedDirs,
-        sharedFiles,
-        observeMs: reader.value('observe', duration({ atMost: 10 * minute })),
-        drainTimeoutMs: reader.value('drain-timeout', duration({ atMost: hour })),
+        host: values['app-host'] ?? '127.0.0.1',
+        port: values['app-port'] ?? 3000,
+        instances: values.instances,
+        maxMemoryBytes: values['max-memory'],
+        nodeOptions: values['node-options'] ?? [],
+        env: appEnvironment(values.env ?? '', problems),
+        health: healthCheck(values),
+        observeMs: values.observe,
+        drainTimeoutMs: values['drain-timeout'],
+        sharedDirs: values['shared-dirs'],
+        sharedFiles: values['shared-files'],
     };
+}
+function checkShared(values, problems) {
+    const files = values['shared-files'];
+    const [outer, inner] = overlap([...values['shared-dirs'], ...files]) ?? [];
+    if (outer === undefined || inner === undefined)
+        return;
+    const name = files.includes(inner) ? 'shared-files' : 'shared-dirs';
+    problems.invalid(name, `must name each path once, but "${inner}" is covered by "${outer}"`);
 }
 /** An input of its own sets it, and everything else relies on its value. */
 const reserved = { PORT: 'app-port' };
-function readAppEnvironment(reader) {
-    const { values, problems } = parseDotenv(reader.verbatim('env') ?? '');
-    for (const problem of problems) {
-        reader.invalid('env', `cannot be read at line ${problem.line}: expected ${problem.expected}`);
+function appEnvironment(text, problems) {
+    const dotenv = parseDotenv(text);
+    for (const { line, expected } of dotenv.problems) {
+        problems.invalid('env', `cannot be read: line ${line} must be ${expected}`);
     }
     for (const [key, input] of Object.entries(reserved)) {
-        if (Object.hasOwn(values, key))
-            reader.invalid('env', `sets ${key}: expected in \`${input}\` instead`);
+        if (Object.hasOwn(dotenv.values, key))
+            problems.invalid('env', `must not set ${key}: set \`${input}\` instead`);
     }
-    return values;
+    return dotenv.values;
 }
-function readHealthCheck(reader) {
-    const url = reader.optional('health-check-url', httpUrl);
-    const origin = reader.optional('health-check-host', requestOrigin);
+function healthCheck(values) {
+    const url = values['health-check-url'];
+    const publicOrigin = url === null ? null : requestOrigin(new URL(url).origin);
     return {
-        path: reader.value('health-check-path', requestPath),
-        status: reader.value('health-check-status', statusRanges),
-        body: reader.text('health-check-body'),
-        timeoutMs: reader.value('health-check-timeout', duration({ atLeast: 1, atMost: hour })),
-        intervalMs: reader.value('health-check-interval', duration({ atLeast: 10, atMost: 10 * minute })),
-        url,
-        origin: origin ?? (url === undefined ? undefined : requestOrigin(new URL(url).origin)),
+        path: values['health-check-path'],
+        status: values['health-check-status'],
+        body: values['health-check-body'],
+        timeoutMs: values['health-check-timeout'],
+        intervalMs: values['health-check-interval'],
+        origin: values['health-check-host'] ?? publicOrigin,
     };
 }
 
@@ -53001,134 +56166,292 @@ function adviceFor({ value }) {
         : `To mean the same to both, write its value in ${same[0]}.`;
 }
 
-;// CONCATENATED MODULE: ./build/inputs/defaults.js
+;// CONCATENATED MODULE: ./build/common/failure.js
 /**
- * Every input and its default, as action.yml states them (a test keeps the two equal): a runner fills in
- * action.yml's defaults by itself, a local run or a test does not.
+ * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
+ * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
  *
- * `proxy-port` has its default (22) in the code alone: with one in action.yml it would always look given, and
- * a proxy input without `proxy-host` could not be told from a forgotten one. So have `app-port` (3000) and `app-host`
- * (127.0.0.1): an app moves to another address only where the workflow says so.
+ * Every code has its paragraph in docs/errors.md.
  */
-const defaults = {
-    command: 'deploy',
-    release: undefined,
-    'dry-run': 'false',
-    host: undefined,
-    port: '22',
-    username: undefined,
-    key: undefined,
-    passphrase: undefined,
-    password: undefined,
-    'known-hosts': undefined,
-    fingerprint: undefined,
-    'proxy-host': undefined,
-    'proxy-port': undefined,
-    'proxy-username': undefined,
-    'proxy-key': undefined,
-    'proxy-passphrase': undefined,
-    'proxy-password': undefined,
-    'proxy-fingerprint': undefined,
-    'connect-timeout': '30s',
-    path: undefined,
-    'app-name': undefined,
-    'bin-path': undefined,
-    'working-directory': '.',
-    'install-command': undefined,
-    'build-command': undefined,
-    'app-port': undefined,
-    'app-host': undefined,
-    instances: '2',
-    'max-memory': undefined,
-    'node-options': undefined,
-    env: undefined,
-    'shared-dirs': undefined,
-    'shared-files': undefined,
-    'health-check-path': '/',
-    'health-check-status': '200-399',
-    'health-check-body': undefined,
-    'health-check-timeout': '60s',
-    'health-check-interval': '1s',
-    'health-check-url': undefined,
-    'health-check-host': undefined,
-    'candidate-check': 'true',
-    observe: '5s',
-    'drain-timeout': '30s',
-    'pre-activate': undefined,
-    'post-activate': undefined,
-    'lock-timeout': '10m',
-    'keep-releases': '5',
-    batch: '1',
-    'max-parallel': '10',
+class failure_Failure extends Error {
+    code;
+    remedy;
+    evidence;
+    /**
+     * @param code stable, kebab-case, named in docs/errors.md
+     * @param message one sentence: what failed, and on what
+     */
+    constructor(code, message, options = {}) {
+        super(message, { cause: options.cause });
+        this.name = 'Failure';
+        this.code = code;
+        this.remedy = options.remedy;
+        this.evidence = options.evidence;
+    }
+    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
+    static from(error, code = 'internal') {
+        if (error instanceof failure_Failure)
+            return error;
+        const message = error instanceof Error ? error.message : String(error);
+        return new failure_Failure(code, message, {
+            cause: error,
+            evidence: error instanceof Error ? error.stack : undefined,
+        });
+    }
+    /** A failure that came over the wire, as the error that it was on the other side. */
+    static revive({ code, message, remedy, evidence }) {
+        return new failure_Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+    }
+    /** The same failure, with more said about it. */
+    reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
+        const { code } = this;
+        return new failure_Failure(code, message, { remedy, evidence, cause: this.cause });
+    }
+    toRecord() {
+        const { code, message, remedy = null, evidence = null } = this;
+        return { code, message, remedy, evidence };
+    }
+}
+
+;// CONCATENATED MODULE: ./build/inputs/app-name.js
+
+
+/** PM2 7.0.4 takes a name with one of these in it for an ecosystem file (`Common.isConfigFile`). */
+const ecosystemFile = /\.(?:json|ya?ml|config\.[cm]?js)/;
+/**
+ * PM2's name for an app, from `app-name` or from the `name` in package.json: `@acme/web` gives `web`, since
+ * PM2's name is also the folder's (`apps/<name>`) and part of the names of log files, where a slash would
+ * make a folder. Refused is also what PM2's commands read as something other than a name: `all`, a number
+ * (an id) and an ecosystem file.
+ */
+function appName(text) {
+    const name = /^@[a-z0-9_.~-]+\/(.+)$/i.exec(text)?.[1] ?? text;
+    const named = /^[a-z0-9_~][a-z0-9_.~-]*$/i.test(name) && name.length <= 100;
+    if (!named || name === 'all' || !Number.isNaN(Number(name)) || ecosystemFile.test(name)) {
+        throw new Unusable('a name such as web or @acme/web, of at most 100 letters, digits, - _ . and ~, ' +
+            'and not "all", a number or the name of a configuration file');
+    }
+    return name;
+}
+/**
+ * The app's name where `app-name` is not given.
+ *
+ * @param packageName `name` in the app's package.json
+ * @throws Failure `missing-input` when there is none, or none that PM2 could use
+ */
+function appNameFromPackage(packageName) {
+    const remedy = 'Set `app-name` to the name that the app should have in PM2.';
+    if (packageName === undefined || packageName === '') {
+        throw new failure_Failure('missing-input', 'Input `app-name` is required, because package.json has no name.', {
+            remedy,
+        });
+    }
+    try {
+        return appName(packageName);
+    }
+    catch (error) {
+        if (!(error instanceof Unusable))
+            throw error;
+        const given = JSON.stringify(packageName);
+        const message = `Input \`app-name\` is required, because the name in package.json is ${given} and must be ${error.message}.`;
+        throw new failure_Failure('missing-input', message, { remedy });
+    }
+}
+
+;// CONCATENATED MODULE: ./build/inputs/hosts.js
+
+
+
+/** Reads `[user@]host[:port]`, an IPv6 address in brackets. */
+function hostEntry(text) {
+    // The last @ counts: a user name of a directory service may hold one.
+    const at = text.lastIndexOf('@');
+    const username = at < 0 ? null : text.slice(0, at);
+    const showable = username === null || !username.includes(':');
+    const unusable = () => new Unusable('[user@]host[:port] without a password, with an IPv6 address in brackets', showable);
+    const [, bracketed, named, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text.slice(at + 1)) ?? [];
+    const host = bracketed ?? named;
+    const valid = bracketed === undefined ? named !== undefined && isHostName(named) : (0,external_node_net_.isIPv6)(bracketed);
+    if (host === undefined || !valid || username === '' || !showable)
+        throw unusable();
+    try {
+        return {
+            host,
+            port: port === undefined ? null : values_port(port),
+            username: username === null ? null : userName(username),
+        };
+    }
+    catch {
+        throw unusable();
+    }
+}
+
+;// CONCATENATED MODULE: ./build/inputs/node-options.js
+
+/**
+ * Both make pnpm trees unresolvable, and make an old worker read the new release's files through `current`
+ * (seen with PM2 7.0.4).
+ */
+const refused = new Set(['--preserve-symlinks', '--preserve-symlinks-main']);
+/** Node's flags as an argument vector: split at white space, quotes group, a backslash escapes in double quotes. */
+function nodeOptions(text) {
+    const words = split(text);
+    if (!words[0]?.startsWith('-'))
+        throw new Unusable('Node flags such as --max-old-space-size=512');
+    // Node reads an underscore in a flag's name as a hyphen.
+    const flags = words.map((word) => word.replace(/=.*/s, '').replaceAll('_', '-'));
+    const flag = flags.find((name) => refused.has(name));
+    if (flag !== undefined) {
+        throw new Unusable(`flags without ${flag}, which makes a running worker read the files of the next release`);
+    }
+    return words;
+}
+function split(text) {
+    const word = /(?:[^\s"']|"(?:[^"\\]|\\.)*"|'[^']*')+/gs;
+    const rest = text.replaceAll(word, '');
+    if (rest.trim() !== '')
+        throw new Unusable('Node flags with every quote closed');
+    return [...text.matchAll(word)].map(([match]) => match.replaceAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'/gs, (_, double, single) => double === undefined ? (single ?? '') : double.replaceAll(/\\(["\\])/g, '$1')));
+}
+
+;// CONCATENATED MODULE: ./build/inputs/row.js
+/** One input: its default, and how its text becomes a value. */
+function withDefault(text, parse) {
+    return {
+        default: text,
+        isSecret: false,
+        // After a problem it is the default, only so that reading can go on.
+        read: (given) => {
+            const value = given.text === null ? null : given.parsed(given.text, parse);
+            return value ?? given.parsed(text, parse);
+        },
+    };
+}
+/** Null when it is not given. */
+function optional(parse) {
+    return plain(({ text, parsed }) => (text === null ? null : parsed(text, parse)));
+}
+/** The items between what `separator` matches; at least one when anything is given. */
+function list(separator, parse) {
+    return plain(({ text, parsed }) => {
+        const items = (text ?? '').split(separator).flatMap((item) => item.trim() || []);
+        // A separator alone is no item either.
+        if (items.length === 0 && text !== null)
+            parsed(text, parse);
+        return items.flatMap((item) => parsed(item, parse, 'contains') ?? []);
+    });
+}
+/** Text of any kind, such as a command. */
+const row_text = plain((given) => given.text);
+/** A private key: its own parser repairs what is wrong with it. */
+const privateKey = { ...plain(({ verbatim }) => verbatim), isSecret: true };
+const row_password = { ...plain(({ secret }) => secret), isSecret: true };
+function plain(read) {
+    return { default: null, isSecret: false, read };
+}
+
+;// CONCATENATED MODULE: ./build/inputs/table.js
+
+
+
+
+
+
+const lines = /\n/;
+const linesOrCommas = /[\n,]/;
+const linesOrColons = /[\n:]/;
+/**
+ * Every input: a new one is a row here, its description in action.yml, and its use. Durations are in milliseconds.
+ *
+ * The defaults are action.yml's, which a runner fills in by itself and a local run does not. `proxy-port`, `app-port`
+ * and `app-host` have theirs where they are used: with one in action.yml they would always look given.
+ */
+const table = {
+    command: withDefault('deploy', oneOf('deploy', 'rollback', 'status')),
+    /** The release to roll back to. */
+    release: optional(releaseId),
+    'dry-run': withDefault('false', values_boolean),
+    host: list(linesOrCommas, hostEntry),
+    port: withDefault('22', values_port),
+    username: optional(userName),
+    key: privateKey,
+    passphrase: row_password,
+    password: row_password,
+    'known-hosts': optional(knownHosts),
+    fingerprint: list(linesOrCommas, fingerprint),
+    'proxy-host': optional(hostEntry),
+    'proxy-port': optional(values_port),
+    'proxy-username': optional(userName),
+    'proxy-key': privateKey,
+    'proxy-passphrase': row_password,
+    'proxy-password': row_password,
+    'proxy-fingerprint': list(linesOrCommas, fingerprint),
+    'connect-timeout': withDefault('30s', duration({ atLeast: 1, atMost: 10 * minute })),
+    /** Absolute, or relative to the user's home. */
+    path: optional(appPath),
+    'app-name': optional(appName),
+    /** Absolute, or beginning with `~/`, as only the server knows the home. */
+    'bin-path': list(linesOrColons, binPath),
+    /** Relative to the workspace. */
+    'working-directory': withDefault('.', repositoryPath),
+    /** `none` skips the step. */
+    'install-command': row_text,
+    'build-command': row_text,
+    'app-port': optional(values_port),
+    'app-host': optional(listenHost),
+    /** 0 stands for one per CPU core. */
+    instances: withDefault('2', instances),
+    /** Bytes. */
+    'max-memory': optional(memory),
+    'node-options': optional(nodeOptions),
+    env: row_text,
+    'shared-dirs': list(lines, sharedPath),
+    'shared-files': list(lines, sharedPath),
+    'health-check-path': withDefault('/', requestPath),
+    'health-check-status': withDefault('200-399', statusRanges),
+    'health-check-body': row_text,
+    'health-check-timeout': withDefault('60s', duration({ atLeast: 1, atMost: hour })),
+    'health-check-interval': withDefault('1s', duration({ atLeast: 10, atMost: 10 * minute })),
+    /** Requested from the runner. */
+    'health-check-url': optional(httpUrl),
+    'health-check-host': optional(requestOrigin),
+    'candidate-check': withDefault('true', values_boolean),
+    observe: withDefault('5s', duration({ atMost: 10 * minute })),
+    'drain-timeout': withDefault('30s', duration({ atMost: hour })),
+    'pre-activate': row_text,
+    'post-activate': row_text,
+    /** 0: do not wait. */
+    'lock-timeout': withDefault('10m', duration({ atMost: 6 * hour })),
+    'keep-releases': withDefault('5', integer(1, 1000)),
+    /** How many hosts swap at once, after the first. */
+    batch: withDefault('1', batchSize),
+    /** How many hosts are connected to, sent to and verified at once. */
+    'max-parallel': withDefault('10', integer(1, 100)),
 };
 
 ;// CONCATENATED MODULE: ./build/inputs/reader.js
 
 
 
-const seeInputs = 'Correct the input in the workflow; the README lists what each one accepts.';
-const emptySecret = 'If it comes from a secret, check that the secret exists and is spelled alike: ' +
-    'a workflow run from a fork, or by Dependabot, gets empty secrets.';
-/** Longer values are not shown: a cut secret would escape the runner's masking. */
+const seeInputs = 'Correct the input in the workflow. The README lists what each input accepts.';
+const emptySecret = 'If the value comes from a secret, check that the secret exists and that its name is spelled correctly. ' +
+    'Workflow runs from forks and from Dependabot get empty secrets.';
+/** Longer values are not shown: the runner does not mask a part of a secret. */
 const showableLength = 100;
-/**
- * Reads inputs as a runner passes them (`INPUT_<NAME>`, hyphens kept) and collects what is wrong with them, so
- * that one run reports every mistake. An input that is blank counts as not given.
- */
-class InputReader {
-    #env;
+/** What is wrong with the inputs, collected so that one run reports every mistake. */
+class Problems {
     /** By message: several inputs may lead to the same. */
-    #problems = new Map();
-    constructor(env) {
-        this.#env = env;
-    }
-    /** The text as it was given, undefined when it is blank. */
-    verbatim(name) {
-        const text = this.#env[`INPUT_${name.toUpperCase()}`] ?? '';
-        return text.trim() === '' ? undefined : text;
-    }
-    /** Trimmed, its lines ended by \n alone: text from a form or from Windows has \r\n, and `sh` would run `a\r`. */
-    text(name) {
-        return this.verbatim(name)?.replaceAll('\r\n', '\n').trim();
-    }
-    /** A password or passphrase: spaces belong to it, the line end of a pasted secret does not. */
-    password(name) {
-        const text = this.#env[`INPUT_${name.toUpperCase()}`]?.replace(/^[\r\n]+|(?<![\r\n])[\r\n]+$/g, '');
-        return text === '' ? undefined : text;
-    }
-    /** The value given, or the default. After a problem it is the default, only so that reading can go on. */
-    value(name, parse) {
-        return this.optional(name, parse) ?? parse(defaults[name]);
-    }
-    optional(name, parse) {
-        const text = this.text(name);
-        return text === undefined ? undefined : this.#attempt(name, text, parse);
-    }
-    /** Items, at least one when anything is given, between what `separator` matches. */
-    list(name, parse, separator) {
-        const text = this.text(name);
-        if (text === undefined)
-            return [];
-        const items = text
-            .split(separator)
-            .map((item) => item.trim())
-            .filter((item) => item !== '');
-        if (items.length === 0)
-            this.invalid(name, `is ${show(text)}: expected a value between the separators`);
-        return items.map((item) => this.#attempt(name, item, parse)).filter((item) => item !== undefined);
-    }
-    invalid(name, what, remedy = seeInputs) {
-        this.report('invalid-input', `Input \`${name}\` ${what}`, remedy);
+    #found = new Map();
+    /** @param fault continues "Input `name` …" */
+    invalid(name, fault) {
+        this.#report('invalid-input', `Input \`${name}\` ${fault}.`, seeInputs);
     }
     missing(message, remedy) {
-        this.report('missing-input', message, remedy);
+        this.#report('missing-input', message, remedy);
     }
-    report(code, message, remedy) {
-        this.#problems.set(message, this.#problems.get(message) ?? { code, message, remedy });
-    }
-    /** @throws Failure with every problem found: its own code when all agree on it, else `invalid-input` */
-    finish() {
-        const problems = [...this.#problems.values()];
+    /** @throws Failure with every problem: its own code when all agree on it, else `invalid-input` */
+    assertNone() {
+        const problems = [...this.#found.values()];
         const [first, ...others] = problems;
         if (first === undefined)
             return;
@@ -53141,133 +56464,124 @@ class InputReader {
             throw new failure_Failure(first.code, first.message, { remedy });
         const code = others.every((other) => other.code === first.code) ? first.code : 'invalid-input';
         const lines = problems.map((problem) => `- ${problem.message}`);
-        throw new failure_Failure(code, `${lines.length} problems with the inputs:\n${lines.join('\n')}`, { remedy });
+        throw new failure_Failure(code, `${lines.length} inputs cannot be used:\n${lines.join('\n')}`, { remedy });
     }
-    #attempt(name, text, parse) {
-        try {
-            return parse(text);
-        }
-        catch (error) {
-            if (!(error instanceof Unusable))
-                throw error;
-            // A key pasted into the wrong input would otherwise be shown line by line.
-            const showable = error.showable && !/PRIVATE KEY/.test(this.text(name) ?? '');
-            const given = showable ? `is ${show(text)}` : 'is unusable (not shown, as it may hold a secret)';
-            this.invalid(name, `${given}: expected ${error.message}`);
-            return undefined;
-        }
+    #report(code, message, remedy) {
+        this.#found.set(message, this.#found.get(message) ?? { code, message, remedy });
     }
 }
-function show(text) {
-    return text.length > showableLength ? `${text.length} characters long, not shown` : JSON.stringify(text); // keeps line breaks out of the log, where a line may be a command to the runner
+/** Reads inputs as a runner passes them (`INPUT_<NAME>`, hyphens kept). A blank input counts as not given. */
+function readTable(env, workspace, problems) {
+    const names = Object.keys(table);
+    const given = new Map(names.map((name) => [name, givenFor(name, env, workspace, problems)]));
+    const values = names.map((name) => [name, table[name].read(given.get(name))]);
+    return {
+        values: Object.fromEntries(values),
+        isGiven: (name) => given.get(name)?.verbatim !== null,
+    };
+}
+function givenFor(name, env, workspace, problems) {
+    const raw = env[`INPUT_${name.toUpperCase()}`] ?? '';
+    const verbatim = raw.trim() === '' ? null : raw;
+    return {
+        verbatim,
+        text: verbatim?.replaceAll('\r\n', '\n').trim() ?? null,
+        secret: raw.replace(/^[\r\n]+|(?<![\r\n])[\r\n]+$/g, '') || null,
+        parsed(text, parse, verb = 'is') {
+            try {
+                return parse(text, workspace);
+            }
+            catch (error) {
+                if (!(error instanceof Unusable))
+                    throw error;
+                // A key pasted into the wrong input would otherwise be shown line by line.
+                const showable = error.showable && !raw.includes('PRIVATE KEY');
+                problems.invalid(name, `must be ${error.message}${showable ? shown(text, verb) : notShown}`);
+                return null;
+            }
+        },
+    };
+}
+const notShown = '; the value is not shown, because it may contain a secret';
+/** In JSON, which keeps line breaks out of the log, where a line may be a command to the runner. */
+function shown(text, verb) {
+    if (text.length > showableLength)
+        return `; the value is not shown, because it has ${text.length} characters`;
+    return `, but ${verb} ${JSON.stringify(text)}`;
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/run.js
-/** What the runner's environment tells of the workflow run. */
 function readRun(env) {
-    const repository = given(env['GITHUB_REPOSITORY']);
-    const runId = given(env['GITHUB_RUN_ID']);
-    const server = given(env['GITHUB_SERVER_URL']) ?? 'https://github.com';
+    // The runner sets a variable that it does not know to the empty text.
+    const variable = (name) => env[name] ?? '';
+    const repository = variable('GITHUB_REPOSITORY');
+    const runId = variable('GITHUB_RUN_ID');
+    const server = variable('GITHUB_SERVER_URL') || 'https://github.com';
     return {
-        workspace: given(env['GITHUB_WORKSPACE']) ?? process.cwd(),
-        repository,
-        sha: given(env['GITHUB_SHA']),
-        ref: given(env['GITHUB_REF']),
-        actor: given(env['GITHUB_ACTOR']),
-        event: given(env['GITHUB_EVENT_NAME']),
-        runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
-        workflow: given(env['GITHUB_WORKFLOW']),
-        runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),
-        runAttempt: Number(given(env['GITHUB_RUN_ATTEMPT']) ?? 1),
+        workspace: variable('GITHUB_WORKSPACE') || process.cwd(),
+        repository: repository || null,
+        run: {
+            commit: variable('GITHUB_SHA'),
+            ref: variable('GITHUB_REF'),
+            actor: variable('GITHUB_ACTOR'),
+            event: variable('GITHUB_EVENT_NAME'),
+            runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : '',
+            workflow: variable('GITHUB_WORKFLOW'),
+            runNumber: Number(variable('GITHUB_RUN_NUMBER') || 0),
+            runAttempt: Number(variable('GITHUB_RUN_ATTEMPT') || 1),
+        },
     };
-}
-/** The runner sets what it does not know to the empty text. */
-function given(text) {
-    return text === '' ? undefined : text;
-}
-
-;// CONCATENATED MODULE: ./build/inputs/hosts.js
-
-
-
-/** Reads `[user@]host[:port]`, an IPv6 address in brackets. */
-function hostEntry(text) {
-    // The last @ counts: a user name of a directory service may hold one.
-    const at = text.lastIndexOf('@');
-    const username = at < 0 ? undefined : text.slice(0, at);
-    const showable = username === undefined || !username.includes(':');
-    const unusable = () => new Unusable('[user@]host[:port], an IPv6 address in brackets, without a password', showable);
-    const [, bracketed, named, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text.slice(at + 1)) ?? [];
-    const host = bracketed ?? named;
-    const valid = bracketed === undefined ? named !== undefined && isHostName(named) : (0,external_node_net_.isIPv6)(bracketed);
-    if (host === undefined || !valid || username === '' || !showable)
-        throw unusable();
-    try {
-        return {
-            host,
-            port: port === undefined ? undefined : values_port(port),
-            username: username === undefined ? undefined : userName(username),
-        };
-    }
-    catch {
-        throw unusable();
-    }
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/server.js
-/** The inputs that say which servers, as whom, and how each is known: hosts, login, identity, jump host. */
-
-
-const linesOrCommas = /[\n,]/;
-function readHosts(reader) {
-    const entries = reader.list('host', hostEntry, linesOrCommas);
-    const defaultPort = reader.value('port', values_port);
-    const defaultUsername = reader.optional('username', userName);
-    if (reader.text('host') === undefined) {
-        reader.missing('Input `host` is required: the server to deploy to', 'Set `host`.');
-    }
-    const addresses = entries.map((entry) => address(entry, defaultPort, defaultUsername));
-    const twice = addresses.find((one, index) => addresses.slice(0, index).some((other) => same(one, other)));
-    if (twice !== undefined) {
-        reader.invalid('host', `names ${JSON.stringify(twice.host)} twice: expected each server once`);
-    }
-    const usernameUnknown = reader.text('username') === undefined;
-    if (usernameUnknown && entries.some((entry) => entry.username === undefined)) {
-        reader.missing('Input `username` is required: the SSH user, unless `host` is written as user@host', 'Set `username` to the user that runs the app.');
-    }
-    return addresses;
+/** @param agentSocket of the runner, to log in with where there is no key */
+function targetsFrom(values, agentSocket, problems) {
+    const { host: entries, username, key, passphrase, password } = values;
+    const hostKey = { knownHosts: values['known-hosts'], fingerprints: values.fingerprint };
+    const login = { key, passphrase, password, agentSocket };
+    // An empty user name has been reported as missing, and never leaves readInputs.
+    const targets = entries.map((entry) => ({
+        ...addressOf(entry, values.port, username ?? ''),
+        login,
+        hostKey,
+    }));
+    const twice = targets.find((one, index) => targets.slice(0, index).some((other) => isSame(one, other)));
+    if (twice !== undefined)
+        problems.invalid('host', `must name each server once, but names "${twice.host}" twice`);
+    return targets;
 }
-/** Whoever logs in: the app's port is there only once. */
-function same(one, other) {
-    return one.port === other.port && one.host.toLowerCase() === other.host.toLowerCase();
+/** The jump host. */
+function proxyFrom(values, [target]) {
+    const entry = values['proxy-host'];
+    if (entry === null || target === undefined)
+        return null;
+    const [key, password] = [values['proxy-key'], values['proxy-password']];
+    const own = { key, passphrase: values['proxy-passphrase'], password, agentSocket: null };
+    const fingerprints = values['proxy-fingerprint'];
+    return {
+        ...addressOf(entry, values['proxy-port'] ?? 22, values['proxy-username'] ?? target.username),
+        login: proxyLogin(own, target.login),
+        // The server's fingerprint never identifies the jump host.
+        hostKey: { knownHosts: fingerprints.length > 0 ? null : values['known-hosts'], fingerprints },
+    };
 }
-/** An empty user name has been reported as missing, and never leaves readInputs. */
-function address(entry, port, username = '') {
+function addressOf(entry, port, username) {
     return { host: entry.host, port: entry.port ?? port, username: entry.username ?? username };
 }
-function readLogin(reader, env) {
-    const login = {
-        key: reader.verbatim('key'),
-        passphrase: reader.password('passphrase'),
-        password: reader.password('password'),
-        agentSocket: env['SSH_AUTH_SOCK'] || undefined,
-    };
-    if (login.key === undefined && login.password === undefined && login.agentSocket === undefined) {
-        reader.missing('Input `key` is required: a private key to log in with, unless an agent at SSH_AUTH_SOCK or `password` does', 'Set `key` to the text of a private key whose public key the server accepts.');
-    }
-    return login;
+/** Whoever logs in: the app's port is there only once. */
+function isSame(one, other) {
+    return one.port === other.port && one.host.toLowerCase() === other.host.toLowerCase();
 }
-function readHostIdentity(reader) {
-    const identity = {
-        knownHosts: reader.optional('known-hosts', knownHosts),
-        fingerprints: reader.list('fingerprint', fingerprint, linesOrCommas),
-    };
-    if (reader.text('known-hosts') === undefined && reader.text('fingerprint') === undefined) {
-        reader.missing("Input `known-hosts` or `fingerprint` is required: the server's identity, without which anyone could pose as it", 'Set `fingerprint` to what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the server ' +
-            '(SHA256:…), or `known-hosts` to the lines of a known_hosts file.');
-    }
-    return identity;
+/** The jump host sees the server's password only where that is all there is to log in with. */
+function proxyLogin(own, server) {
+    if (own.key || own.password)
+        return own;
+    if (!server.key)
+        return server;
+    return { ...own, key: server.key, passphrase: own.passphrase ?? server.passphrase ?? null };
 }
+
+;// CONCATENATED MODULE: ./build/inputs/together.js
 const proxyInputs = [
     'proxy-port',
     'proxy-username',
@@ -53276,40 +56590,32 @@ const proxyInputs = [
     'proxy-password',
     'proxy-fingerprint',
 ];
-function readProxy(reader, target, login, identity) {
-    const entry = reader.optional('proxy-host', hostEntry);
-    const proxyPort = reader.optional('proxy-port', values_port) ?? 22;
-    const username = reader.optional('proxy-username', userName) ?? target?.username;
-    const key = reader.verbatim('proxy-key');
-    const passphrase = reader.password('proxy-passphrase');
-    const password = reader.password('proxy-password');
-    const fingerprints = reader.list('proxy-fingerprint', fingerprint, linesOrCommas);
-    if (reader.text('proxy-host') === undefined) {
-        for (const name of proxyInputs) {
-            if (reader.verbatim(name) !== undefined) {
-                reader.invalid(name, 'is given without `proxy-host`: expected only together with it');
-            }
-        }
-        return undefined;
+/** @param isGiven whether the workflow gives an input, usable or not */
+function checkTogether({ command, host }, isGiven, agentSocket, problems) {
+    if (isGiven('release') && command !== 'rollback') {
+        problems.invalid('release', `needs \`command: rollback\`, but the command is ${command}`);
     }
-    if (reader.text('proxy-fingerprint') === undefined && identity.knownHosts === undefined) {
-        reader.missing("Input `proxy-fingerprint` is required: the jump host's identity, unless `known-hosts` holds it", "Set `proxy-fingerprint`, or add the jump host's line to `known-hosts`.");
+    if (!isGiven('host')) {
+        problems.missing('Input `host` is required.', 'Set `host` to the server to deploy to.');
     }
-    if (entry === undefined)
-        return undefined;
-    return {
-        ...address(entry, proxyPort, username),
-        login: proxyLogin({ key, passphrase, password, agentSocket: undefined }, login),
-        fingerprints,
-    };
-}
-/** The jump host sees the server's password only where that is all there is to log in with. */
-function proxyLogin(own, server) {
-    if (own.key !== undefined || own.password !== undefined)
-        return own;
-    if (server.key === undefined)
-        return server;
-    return { ...own, key: server.key, passphrase: own.passphrase ?? server.passphrase };
+    if (!isGiven('username') && host.some(({ username }) => username === null)) {
+        problems.missing('Input `username` is required, unless `host` is written as user@host.', 'Set `username` to the SSH user that runs the app.');
+    }
+    if (!isGiven('key') && !isGiven('password') && agentSocket === null) {
+        problems.missing('Input `key` is required, unless there is a `password` or an SSH agent (SSH_AUTH_SOCK).', 'Set `key` to the text of a private key whose public key the server accepts.');
+    }
+    if (!isGiven('known-hosts') && !isGiven('fingerprint')) {
+        problems.missing("Input `known-hosts` or `fingerprint` is required to verify the server's identity.", 'Set `fingerprint` to what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the server ' +
+            '(SHA256:…), or `known-hosts` to the lines of a known_hosts file.');
+    }
+    if (!isGiven('proxy-host')) {
+        for (const name of proxyInputs)
+            if (isGiven(name))
+                problems.invalid(name, 'needs `proxy-host`, which is not set');
+    }
+    else if (!isGiven('proxy-fingerprint') && !isGiven('known-hosts')) {
+        problems.missing('Input `proxy-fingerprint` is required, unless `known-hosts` has the key of the jump host.', "Set `proxy-fingerprint`, or add the jump host's line to `known-hosts`.");
+    }
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/early-variables.js
@@ -53357,34 +56663,36 @@ const politeDrainMs = 6000;
 /** A Next.js 16 worker takes about 100 MB before it has served anything. */
 const smallestWorkerBytes = 128 * 2 ** 20;
 /** What is legal, yet seldom meant. */
-function warningsOf({ app, health, login }) {
+function warningsOf({ key, passphrase }, runtime) {
+    const { health } = runtime;
     const suspicions = [
         [
-            app.drainTimeoutMs < politeDrainMs,
-            'Input `drain-timeout` is below 6s: clients with an idle keep-alive connection, and requests in flight, may be cut off.',
+            runtime.drainTimeoutMs < politeDrainMs,
+            'Input `drain-timeout` is below 6s: a deploy may break off requests in flight and reset idle keep-alive connections.',
         ],
         [
-            app.observeMs === 0,
-            'Input `observe` is 0: a release that dies just after its first answer takes traffic before it is noticed.',
+            runtime.observeMs === 0,
+            'Input `observe` is 0: a release that crashes just after its first answer receives traffic before anyone notices.',
         ],
         [
             health.intervalMs >= health.timeoutMs,
-            'Input `health-check-interval` is not below `health-check-timeout`: the health check is tried only once.',
+            'Input `health-check-interval` is not below `health-check-timeout`: the health check makes only one request.',
         ],
         [
-            app.maxMemoryBytes !== undefined && app.maxMemoryBytes < smallestWorkerBytes,
+            runtime.maxMemoryBytes !== null && runtime.maxMemoryBytes < smallestWorkerBytes,
             'Input `max-memory` is below 128M: a Next.js worker needs about 100 MB to start, so PM2 may restart it endlessly.',
         ],
-        [app.port < 1024, 'Input `app-port` is below 1024: a process needs a special privilege to listen there.'],
         [
-            login.passphrase !== undefined && login.key === undefined,
-            'Input `passphrase` is given without `key` and is not used.',
+            runtime.port < 1024,
+            'Input `app-port` is below 1024: a process needs special privileges to listen there.',
         ],
+        [passphrase !== null && key === null, 'Input `passphrase` is set without `key` and has no effect.'],
     ];
-    return [...suspicions.filter(([holds]) => holds).map(([, warning]) => warning), ...earlyVariables(app)];
+    return [...suspicions.filter(([holds]) => holds).map(([, warning]) => warning), ...earlyVariables(runtime)];
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/secrets.js
+
 /**
  * What to mask in the log. The runner masks `secrets.*` by itself, but not what a workflow composed
  * from them or fetched from a vault, nor the single lines of a key.
@@ -53395,12 +56703,14 @@ function warningsOf({ app, health, login }) {
  *
  * @param words what a run says, whatever it deploys
  */
-function maskingOf({ login, proxy, app }, words) {
-    const credentials = [login, proxy?.login].flatMap((each) => [each?.key, each?.passphrase, each?.password]);
-    const values = Object.entries(app.env).filter(([, value]) => value.trim() !== '');
+function maskingOf(inputs, words) {
+    const credentials = Object.keys(table)
+        .filter((name) => table[name].isSecret)
+        .flatMap((name) => inputs[name]);
+    const values = Object.entries(inputs.runtime.env).filter(([, value]) => value.trim() !== '');
     const isSaid = (text) => words.some((word) => word.includes(text.trim()));
     const isMasked = ([key, value]) => maySecret(key, value) && !isSaid(value);
-    const texts = credentials.filter((text) => text !== undefined).filter((text) => text.trim() !== '');
+    const texts = credentials.filter((text) => text !== null).filter((text) => text.trim() !== '');
     const masked = values
         .filter(isMasked)
         .flatMap(([, value]) => formsOf(value).filter((form) => !isSaid(form)));
@@ -53441,7 +56751,6 @@ function decoded(text) {
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/index.js
-/** The only reader of inputs and environment: everything else takes what it needs from one Inputs object. */
 
 
 
@@ -53451,9 +56760,6 @@ function decoded(text) {
 
 
 
-
-
-const linesOrColons = /[\n:]/;
 /**
  * Reads and checks every input.
  *
@@ -53461,44 +56767,24 @@ const linesOrColons = /[\n:]/;
  *   lists every one of them, and its code is the common one, else `invalid-input`
  */
 function readInputs(env) {
-    const reader = new InputReader(env);
-    const command = reader.value('command', oneOf('deploy', 'rollback', 'status'));
-    const release = reader.optional('release', releaseId);
-    if (release !== undefined && command !== 'rollback') {
-        reader.invalid('release', `is given with the command ${command}: expected only with command: rollback`);
-    }
-    const hosts = readHosts(reader);
-    const login = readLogin(reader, env);
-    const hostIdentity = readHostIdentity(reader);
+    const problems = new Problems();
     const run = readRun(env);
-    const settings = {
-        command,
-        release,
-        dryRun: reader.value('dry-run', values_boolean),
-        hosts,
-        login,
-        hostIdentity,
-        proxy: readProxy(reader, hosts[0], login, hostIdentity),
-        connectTimeoutMs: reader.value('connect-timeout', duration({ atLeast: 1, atMost: 10 * minute })),
-        path: reader.optional('path', appPath),
-        appName: reader.optional('app-name', appName),
-        binPath: reader.list('bin-path', binPath, linesOrColons),
-        workingDirectory: reader.value('working-directory', repositoryPath(run.workspace)),
-        installCommand: reader.text('install-command'),
-        buildCommand: reader.text('build-command'),
-        app: readApp(reader),
-        health: readHealthCheck(reader),
-        candidateCheck: reader.value('candidate-check', values_boolean),
-        preActivate: reader.text('pre-activate'),
-        postActivate: reader.text('post-activate'),
-        lockTimeoutMs: reader.value('lock-timeout', duration({ atMost: 6 * hour })),
-        keepReleases: reader.value('keep-releases', integer(1, 1000)),
-        batch: reader.value('batch', batchSize),
-        maxParallel: reader.value('max-parallel', integer(1, 100)),
-        run,
+    const { values, isGiven } = readTable(env, run.workspace, problems);
+    const agentSocket = env['SSH_AUTH_SOCK'] || null;
+    checkTogether(values, isGiven, agentSocket, problems);
+    const targets = targetsFrom(values, agentSocket, problems);
+    const proxy = proxyFrom(values, targets);
+    const runtime = runtimeFrom(values, problems);
+    problems.assertNone();
+    return {
+        ...values,
+        ...run,
+        targets,
+        proxy,
+        runtime,
+        said: { host: values['app-host'], port: values['app-port'] },
+        warnings: [...warningsOf(values, runtime), ...dotenvDoubts(values.env ?? '')],
     };
-    reader.finish();
-    return { ...settings, warnings: [...warningsOf(settings), ...dotenvDoubts(reader.verbatim('env') ?? '')] };
 }
 
 ;// CONCATENATED MODULE: external "node:v8"
@@ -53699,11 +56985,11 @@ function assertCheckedOut(directory, workspace, sharedPaths = []) {
     return [
         ...(empty.length === 0
             ? []
-            : [`The submodule ${list(empty.map(named))} is empty: set \`submodules: recursive\` ${CHECKOUT}.`]),
+            : [`The submodule ${checkout_list(empty.map(named))} is empty: set \`submodules: recursive\` ${CHECKOUT}.`]),
         ...(bundled.length === 0
             ? []
             : [
-                `${list(bundled.map(named))} is a Git LFS pointer, not the file itself: set \`lfs: true\` ${CHECKOUT}.`,
+                `${checkout_list(bundled.map(named))} is a Git LFS pointer, not the file itself: set \`lfs: true\` ${CHECKOUT}.`,
             ]),
         ...(isFile((0,external_node_path_namespaceObject.join)(workspace, '.git/shallow')) && readsHistory(directory)
             ? [
@@ -53723,7 +57009,7 @@ function isPointerOfRelease(entry) {
 function refusePointers(paths) {
     if (paths.length === 0)
         return;
-    throw new failure_Failure('checkout-incomplete', `${list(paths)} is a Git LFS pointer, not the file itself.`, {
+    throw new failure_Failure('checkout-incomplete', `${checkout_list(paths)} is a Git LFS pointer, not the file itself.`, {
         remedy: `Set \`lfs: true\` ${CHECKOUT}.`,
         evidence: paths.join('\n'),
     });
@@ -53731,7 +57017,7 @@ function refusePointers(paths) {
 function refuseSubmodules(paths) {
     if (paths.length === 0)
         return;
-    throw new failure_Failure('checkout-incomplete', `The submodule ${list(paths)} is empty.`, {
+    throw new failure_Failure('checkout-incomplete', `The submodule ${checkout_list(paths)} is empty.`, {
         remedy: `Set \`submodules: recursive\` ${CHECKOUT}.`,
         evidence: paths.join('\n'),
     });
@@ -53743,7 +57029,7 @@ function emptySubmodules(workspace) {
         .map(([, path = '']) => (0,external_node_path_namespaceObject.join)(workspace, path.trim().replace(/^"|"$/g, '')))
         .filter((path) => isInside(workspace, path) && entriesIn(path).length === 0);
 }
-function list([first = '', ...others]) {
+function checkout_list([first = '', ...others]) {
     return others.length === 0 ? `"${first}"` : `"${first}" (and ${others.length} more like it)`;
 }
 function usesLfs(directory, workspace) {
@@ -54207,15 +57493,18 @@ function holdsNextApp(directory) {
     }
 }
 
+// EXTERNAL MODULE: ./node_modules/semver/index.js
+var semver = __nccwpck_require__(2088);
+var semver_default = /*#__PURE__*/__nccwpck_require__.n(semver);
 ;// CONCATENATED MODULE: ./build/next/version-range.js
-/** The part of semver that people write in package.json; prereleases count as the release they lead to. */
+/** Version ranges as people write them in package.json; prereleases count as the release they lead to. */
+
 /** @returns undefined when the range cannot be read, such as `lts/*` */
 function satisfies(version, range) {
-    const given = version_range_parse(version)?.low;
-    const alternatives = range.split('||').map(bounds);
-    if (given === undefined || alternatives.includes(undefined))
+    const release = semver_default().coerce(version);
+    if (release === null || semver_default().validRange(range) === null)
         return undefined;
-    return alternatives.some((all) => all?.every(({ from, to }) => !isBefore(given, from) && isBefore(given, to)));
+    return semver_default().satisfies(release, range);
 }
 /**
  * Whether the range has a version that is `from` or later.
@@ -54223,81 +57512,9 @@ function satisfies(version, range) {
  * @returns undefined when the range cannot be read, such as `catalog:`
  */
 function reaches(range, from) {
-    const lowest = version_range_parse(from)?.low;
-    const alternatives = range.split('||').map(bounds);
-    if (lowest === undefined || alternatives.includes(undefined))
+    if (semver_default().validRange(range) === null)
         return undefined;
-    return alternatives.some((all) => all?.every(({ to }) => isBefore(lowest, to)));
-}
-const FIRST = [0, 0, 0];
-const NEVER = [Infinity, 0, 0];
-/** `>=18 <21` is every one of its parts; undefined when one cannot be read. */
-function bounds(alternative) {
-    const hyphen = /^\s*(\S+)\s+-\s+(\S+)\s*$/.exec(alternative);
-    const parts = hyphen ? [`>=${hyphen[1]}`, `<=${hyphen[2]}`] : comparators(alternative);
-    const read = parts.map(boundsOf);
-    return read.every((each) => each !== undefined) ? read : undefined;
-}
-/** `>= 18 < 21` has spaces in its parts and between them. */
-function comparators(alternative) {
-    return alternative
-        .replace(/([<>=^~])\s+/g, '$1')
-        .split(/\s+/)
-        .filter((part) => part !== '');
-}
-function boundsOf(comparator) {
-    const [, operator = '', text = ''] = /^([<>=^~]*)(.*)$/.exec(comparator) ?? [];
-    const parsed = version_range_parse(text);
-    if (parsed === undefined)
-        return undefined;
-    const { low, given } = parsed;
-    switch (operator) {
-        case '':
-        case '=':
-            return { from: low, to: after(low, given) };
-        case '>=':
-            return { from: low, to: NEVER };
-        case '>':
-            return { from: after(low, given), to: NEVER };
-        case '<':
-            return { from: FIRST, to: low };
-        case '<=':
-            return { from: FIRST, to: after(low, given) };
-        case '~':
-        case '~>':
-            return { from: low, to: after(low, Math.min(given, 2)) };
-        case '^': {
-            const leftmost = low.findIndex((part) => part > 0);
-            return { from: low, to: after(low, leftmost === -1 ? given : leftmost + 1) };
-        }
-        default:
-            return undefined;
-    }
-}
-const NUMBER = String.raw `(\d+|[xX*])`;
-const VERSION = new RegExp(`^v?${NUMBER}(?:\\.${NUMBER})?(?:\\.${NUMBER})?(?:[-+][\\w.+-]+)?$`);
-/** `given` is how many of the three numbers the text names: `20.x` names one, `*` none. */
-function version_range_parse(text) {
-    const found = VERSION.exec(text);
-    if (found === null)
-        return undefined;
-    const parts = found.slice(1).map((part) => (/^\d+$/.test(part ?? '') ? Number(part) : undefined));
-    const named = parts.findIndex((part) => part === undefined);
-    const given = named === -1 ? 3 : named;
-    const [major = 0, minor = 0, patch = 0] = parts.slice(0, given);
-    return { low: [major, minor, patch], given };
-}
-/** The first version that the named numbers no longer describe. */
-function after([major, minor, patch], given) {
-    if (given === 0)
-        return NEVER;
-    if (given === 1)
-        return [major + 1, 0, 0];
-    return given === 2 ? [major, minor + 1, 0] : [major, minor, patch + 1];
-}
-function isBefore(a, b) {
-    const differing = a.findIndex((part, index) => part !== b[index]);
-    return differing !== -1 && a[differing] < b[differing];
+    return semver_default().intersects(range, `>=${from}`, { includePrerelease: true });
 }
 
 ;// CONCATENATED MODULE: ./build/next/supported.js
@@ -54539,12 +57756,30 @@ function guards_parse(guard, text, place) {
     return guard(value, place);
 }
 
+;// CONCATENATED MODULE: ./build/protocol/release-id.js
+/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. The same on all hosts. */
+const RELEASE_ID = /^\d{14}$/;
+/** The id of the current second, or the second after the newest id, whatever the clock says. */
+function nextReleaseId(now, taken) {
+    const newest = taken
+        .flatMap((id) => id ?? [])
+        .toSorted()
+        .at(-1);
+    const id = idOf(now);
+    return newest === undefined || id > newest ? id : idOf(new Date(releaseTime(newest).getTime() + 1000));
+}
+function releaseTime(id) {
+    return new Date(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
+}
+function idOf(date) {
+    return date.toISOString().replace(/\D/g, '').slice(0, 14);
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
 
-/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. */
-const RELEASE_ID = /^\d{14}$/;
+
 const messages_releaseId = matching(RELEASE_ID);
-const healthCheck = object({
+const messages_healthCheck = object({
     path: string,
     status: guards_list(guards_list(count)),
     body: nullable(string),
@@ -54564,7 +57799,7 @@ const runtime = object({
     maxMemoryBytes: nullable(count),
     nodeOptions: guards_list(string),
     env: dictionary(string),
-    health: healthCheck,
+    health: messages_healthCheck,
     observeMs: count,
     drainTimeoutMs: count,
     /** Paths, relative to the app, that live in `<path>/shared`. */
@@ -54638,17 +57873,16 @@ const serverFacts = object({
     glibc: nullable(string),
     /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
     cpuFlags: guards_list(string),
-    user: string,
-    home: string,
     /** Absolute path of the app's folder. */
     path: string,
     /** Tells this folder on this machine from every other, whatever both are called. */
     identity: string,
-    pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
+    pm2: nullable(object({ version: string, path: string, home: string })),
     /** Where PM2 was looked for; empty where it was found. */
     searched: guards_list(string),
     freeBytes: number,
-    freeInodes: number,
+    /** The newest id of a release or an upload. */
+    newestId: nullable(messages_releaseId),
     /** What `current` points at. */
     live: nullable(messages_releaseId),
     /** What takes the traffic; null where nothing does, or more than one release. */
@@ -54724,8 +57958,6 @@ const activationRequest = object({
     /** The release that must be current when its turn comes; null: whichever is. */
     replaces: nullable(messages_releaseId),
     run,
-    /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
-    hosts: guards_list(string),
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
@@ -54779,10 +58011,6 @@ const operations = {
             journal: guards_list(journalEntry),
         }),
     },
-    /**
-     * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
-     */
-    reserve: { params: object({ id: nullable(messages_releaseId) }), result: object({ id: messages_releaseId }) },
     /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
     encryptionKey: {
         params: object({ create: guards_boolean }),
@@ -54798,30 +58026,27 @@ const operations = {
         }),
     },
     /**
-     * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
-     * the server lacks.
+     * Body: the manifest, compressed, as what is different from the base. Answers which contents the server lacks.
      */
     stage: {
         params: object({
             ...offered,
-            /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
-            resumes: nullable(messages_releaseId),
+            id: messages_releaseId,
+            /** The connection was lost: this resumes the upload of that id, and ends its session. */
+            resumes: guards_boolean,
         }),
         result: object({
-            id: messages_releaseId,
-            /** What is taken up was complete, and is a release already: there is nothing left to do. */
+            /** The upload that this resumes had been committed: there is nothing left to do. */
             committed: guards_boolean,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
             missing: string,
-            reusedFiles: count,
             reusedBytes: count,
         }),
     },
     /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
     fill: {
         params: object({
-            /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
-            id: nullable(messages_releaseId),
+            id: messages_releaseId,
             files: count,
         }),
         result: object({ bytes: count }),
@@ -54848,7 +58073,7 @@ const operations = {
         result: object({ missing: string, lack: nullable(failureRecord) }),
     },
     /** What a run would meet, and what its cleanup would remove. */
-    rehearse: {
+    dryRun: {
         params: object({
             /** That a rollback would go to; null: a deploy's, which is not there yet. */
             release: nullable(messages_releaseId),
@@ -54929,10 +58154,10 @@ const reply = object({
 ;// CONCATENATED MODULE: external "node:timers/promises"
 const promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/hosts/reconnect.js
-/** Work on a server that outlasts the connection: when it is lost, another one is opened, and the work taken up. */
+/** Work on a server that outlasts the connection: after a loss another one is opened, and the work resumed. */
 
 
-/** How long a server may be out of reach, in ms. A try takes its own time: up to `connect-timeout`. */
+/** How long a server may be out of reach, in ms. One try takes up to `connect-timeout`. */
 const PATIENCE = 180_000;
 /** Pauses between tries to reach the server again, in ms. */
 const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array(11).fill(15_000)];
@@ -54940,7 +58165,7 @@ const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array(11).fill(15_000)];
  * @param log told of each loss and each try
  * @throws Failure of the work; `connection-lost` when the server stays out of reach
  */
-async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs = PATIENCE) {
+async function throughLosses(host, { begin, resume, isFinal }, log, patienceMs = PATIENCE) {
     let lost;
     try {
         return await begin();
@@ -54961,7 +58186,7 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs =
             await host.reconnect();
             connected = true;
             log('the connection is back');
-            return await takeUp();
+            return await resume();
         }
         catch (error) {
             const failure = failure_Failure.from(error);
@@ -54974,7 +58199,7 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs =
     }
     throw lost;
 }
-/** Tries until the server is reached. @throws Failure of the last try, when patience is over */
+/** Tries until the server is reached. @throws Failure of the last try, once `patienceMs` is over */
 async function patiently(open, log, patienceMs) {
     const end = performance.now() + patienceMs;
     for (const pause of BACKOFF.slice(1)) {
@@ -54992,75 +58217,67 @@ async function patiently(open, log, patienceMs) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/activate-host.js
-/**
- * swap, reload, health-check and rollback are steps of one activation on the server. This is the runner's view
- * of it: its events settle a promise per step, and a lost connection is taken up again.
- */
+/** The runner's view of one activation on a server: it follows the journal's entries until the verdict. */
 
 
 
 /** Steps that may take a while, and say nothing meanwhile. */
 const LONG = new Set(['pre-activate', 'reload', 'health-check', 'rollback']);
-/** @param log told of what happens inside the steps: who holds the lock, what is unusual */
-function activate(host, request, log) {
-    const steps = new Map(activationSteps.map((name) => [name, deferred()]));
+/**
+ * Activates a release, and watches the activation through lost connections.
+ * @param log told of what happens inside the steps: who holds the lock, what is unusual
+ * @param onEntry told of each entry once
+ * @throws Failure `unknown-activation` if it never began; `connection-lost`, `activation-died` and
+ * `activation-silent` if nobody knows how it ended
+ */
+function activate(host, request, log, onEntry = () => undefined) {
     let seen = 0;
-    let swapped = false;
-    const follow = (call) => {
+    const follower = () => {
         let index = 0;
-        return call((value) => {
+        return (value) => {
             index += 1;
-            // A session that takes up watching hears everything from the beginning.
+            // A session that resumes watching hears everything from the beginning.
             if (index <= seen)
                 return;
             seen = index;
-            const { step, state, detail } = journalEntry(value, 'journal entry');
-            if (step === null)
-                return;
-            if (step === 'swap')
-                swapped = true;
-            if (state === 'begin' && LONG.has(step))
-                log(`${step} started`);
-            if (state === 'note' || (state === 'done' && step === 'pre-activate'))
-                log(`${step}: ${detail || 'done'}`);
-            if (state === 'done')
-                steps.get(step)?.resolve(detail);
-            if (state === 'failed')
-                steps.get(step)?.reject(new failure_Failure('activation-failed', detail));
-        });
+            const entry = journalEntry(value, 'journal entry');
+            for (const line of linesOf(entry))
+                log(line);
+            onEntry(entry);
+        };
     };
     const { activation } = request;
-    const verdict = throughLosses(host, {
-        begin: () => follow((onEvent) => host.agent().call('activate', request, { onEvent })),
-        takeUp: () => follow((onEvent) => host.agent().call('watch', { activation, withdraw: false }, { onEvent })),
+    const work = {
+        begin: () => host.agent().call('activate', request, { onEvent: follower() }),
+        resume: () => host.agent().call('watch', { activation, withdraw: false }, { onEvent: follower() }),
         isFinal: isLastWord,
-    }, log);
-    const settle = (failure) => {
-        for (const { resolve, reject } of steps.values()) {
-            // The verdict counts, also where somebody emptied the journal before this step could be read.
-            if (failure === null)
-                resolve('done: the journal does not say what');
-            else
-                reject(failure);
-        }
     };
-    verdict.then((result) => settle(reviveFailure(result)), (error) => settle(failure_Failure.from(error)));
-    for (const { promise } of steps.values())
-        promise.catch(() => undefined);
-    return { step: (name) => steps.get(name).promise, verdict, hasSwapped: () => swapped };
+    return throughLosses(host, work, log);
+}
+function* linesOf({ step, state, detail }) {
+    if (step === null)
+        return;
+    if (state === 'begin' && LONG.has(step))
+        yield `${step} started`;
+    if (state === 'note' || (state === 'done' && step === 'pre-activate'))
+        yield `${step}: ${detail || 'done'}`;
 }
 /** What a server says of an activation that no further question would change. */
 function isLastWord({ code }) {
     return code === 'unknown-activation' || code === 'activation-died' || code === 'activation-silent';
 }
-function deferred() {
-    const settle = {};
-    const promise = new Promise((resolve, reject) => Object.assign(settle, { resolve, reject }));
-    return { promise, resolve: settle.resolve, reject: settle.reject };
-}
 /** Why an activation did not end live, as an error. */
 function reviveFailure({ failure }) {
     return failure === null ? null : failure_Failure.revive(failure);
+}
+
+;// CONCATENATED MODULE: ./build/common/in-time.js
+/** Settles as `answer` does, or fails with what `late` says. @param timeoutMs from now on */
+function inTime(answer, timeoutMs, late) {
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(late()), timeoutMs);
+        answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/server-programs.js
@@ -56281,7 +59498,7 @@ function watch(client, attempt, log, fail) {
     client.on('close', () => fail(connectionReset(undefined, attempt)));
 }
 function clientConfig({ username, login, key, policy }, attempt, transport, hostVerifier, fail) {
-    const { password = '', agentSocket = '' } = login;
+    const [password, agentSocket] = [login.password ?? '', login.agentSocket ?? ''];
     const queue = queueOf(methodsOf(login, key));
     const send = (method) => {
         switch (method) {
@@ -56735,7 +59952,7 @@ function prepare(target, keyInput) {
     const { host, port, username, login } = target;
     const address = `${username}@${host.includes(':') ? `[${host}]` : host}:${port}`;
     const policy = hostKeyPolicy(target.hostKey, host, port);
-    const key = login.key === undefined ? undefined : parsePrivateKey(login.key, login.passphrase, keyInput);
+    const key = login.key ? parsePrivateKey(login.key, login.passphrase ?? undefined, keyInput) : undefined;
     if (methodsOf(login, key).length === 0)
         throw loginMissing(address);
     return { host, port, username, address, login, key, policy, certificates: [] };
@@ -56743,7 +59960,7 @@ function prepare(target, keyInput) {
 /** What the agent has besides keys, to say so where the login is refused. */
 async function withCertificates(peer) {
     const { agentSocket } = peer.login;
-    if (agentSocket === undefined || !methodsOf(peer.login, peer.key).includes('agent'))
+    if (!agentSocket || !methodsOf(peer.login, peer.key).includes('agent'))
         return peer;
     return { ...peer, certificates: await certificatesIn(agentSocket) };
 }
@@ -56851,7 +60068,7 @@ function plural(count, noun) {
 
 
 /**
- * Does the same on all hosts, at most so many at once, and waits for every one, whatever becomes of the others.
+ * Does the same on all hosts, at most so many at once, and waits for every host, also after a failure.
  * @param act gets a pipeline whose rows and lines name the host
  * @throws Failure of the first host, in their order, that failed; it names the host, and how many more failed
  */
@@ -56873,7 +60090,7 @@ async function onEach(hosts, atOnce, pipeline, act) {
     }
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
-/** Looks at what is known of each host. @throws Failure of the first that `check` refuses, with the host's name */
+/** Checks the facts of each host. @throws Failure of the first that `check` refuses, with the host's name */
 function checkEach(hosts, check) {
     for (const { name, facts } of hosts) {
         try {
@@ -56901,22 +60118,13 @@ async function settled(promise) {
     const [result] = await Promise.allSettled([promise]);
     return result;
 }
-/** The failure of a host, where there are others. */
+/** The failure, with the host's name where there are several. */
 function named(name, failure) {
     return name === null ? failure : failure.reworded(`${name}: ${failure.message}`);
 }
 
-;// CONCATENATED MODULE: ./build/hosts/in-time.js
-/** Settles as `answer` does, or fails with what `late` says. @param timeoutMs from now on */
-function inTime(answer, timeoutMs, late) {
-    return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(late()), timeoutMs);
-        answer.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
-}
-
 ;// CONCATENATED MODULE: ./build/hosts/connect.js
-/** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
+/** connect: logs in, verifies the host key, starts the agent, and checks that the server can run the app. */
 
 
 
@@ -56933,23 +60141,22 @@ const NO_BASE = { base: null, folders: '' };
  */
 async function connect_connect(plan, settings, pipeline) {
     const opened = [];
-    const addresses = plan.hosts.map((address) => ({
-        address,
-        name: plan.hosts.length > 1 ? connect_nameOf(address) : null,
-    }));
+    const { targets } = plan.inputs;
+    const hosts = targets.map((target) => ({ target, name: targets.length > 1 ? connect_nameOf(target) : null }));
     try {
-        const hosts = await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
-            const open = () => openSession(plan, address, settings, log.log);
+        const connected = await onEach(hosts, plan.inputs['max-parallel'], pipeline, async (entry, log) => {
+            const { info } = log.log;
+            const open = () => openSession(plan, entry.target, settings, log.log);
             const session = await log.run('connect', async () => {
-                const value = await patiently(() => onceMore(open, log.log.info), log.log.info, settings.patienceMs ?? 0);
-                return { value, detail: connect_describe(value) };
+                const value = await patiently(() => retryOnce(open, info), info, settings.patienceMs ?? 0);
+                return { value, detail: detailOf(value) };
             });
-            const host = hostOf(name, session, open);
+            const host = hostOf(entry.name, session, open);
             opened.push(host);
             return host;
         });
-        assertDistinct(hosts);
-        return hosts;
+        assertDistinct(connected);
+        return connected;
     }
     catch (error) {
         for (const host of opened)
@@ -56972,8 +60179,8 @@ function hostOf(name, first, open) {
         close: () => session.close(),
     };
 }
-/** What was cut off while it looked around has begun nothing. */
-function onceMore(open, log) {
+/** Safe to retry: nothing has been started yet. */
+function retryOnce(open, log) {
     return open().catch((error) => {
         const { code, message } = failure_Failure.from(error);
         if (code !== 'connection-lost')
@@ -56982,22 +60189,23 @@ function onceMore(open, log) {
         return open();
     });
 }
-async function openSession(plan, address, settings, log) {
+async function openSession(plan, target, settings, log) {
     const { inputs, appName, path } = plan;
-    const connection = await connect({ ...sshOptions(inputs, address), onLog: log.info });
+    const { proxy, 'connect-timeout': connectTimeoutMs } = inputs;
+    const connection = await connect({ ...target, proxy, connectTimeoutMs, onLog: log.info });
     try {
         const agent = await openAgent(connection, {
             source: (0,external_node_fs_namespaceObject.readFileSync)(settings.agentFile),
             persist: settings.persist,
             path,
-            options: { appName, binPath: inputs.binPath },
-        }, inputs.connectTimeoutMs, (message) => log.debug(() => traceLine(message)));
+            options: { appName, binPath: inputs['bin-path'] },
+        }, connectTimeoutMs, (message) => log.debug(() => traceLine(message)));
         const inspected = agent.call('inspect', {});
         const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE);
-        // Of interest only to who uploads.
+        // Only an upload needs it, and reports its failure.
         base.catch(() => undefined);
-        // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
-        const facts = await inTime(inspected, inputs.connectTimeoutMs, () => connect_silent(connection.address));
+        // Inspecting takes a moment. What may take longer, such as waiting for a lock, comes later.
+        const facts = await inTime(inspected, connectTimeoutMs, () => connect_silent(connection.address));
         assertUsable(facts);
         return {
             agent,
@@ -57030,25 +60238,10 @@ function assertUsable({ platform, pm2, searched, nodePath }) {
 function connect_nameOf({ host, port }) {
     return port === 22 ? host : `${host}:${port}`;
 }
-function connect_describe({ address, facts: { node, pm2, live, serving, path } }) {
-    const meant = live === null ? 'no release is live yet' : `${live} is current, but does not serve`;
-    return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving === null ? meant : `${serving} is live`}`;
-}
-function sshOptions(inputs, address) {
-    const { login, hostIdentity, proxy, connectTimeoutMs } = inputs;
-    return {
-        ...address,
-        login,
-        hostKey: hostIdentity,
-        connectTimeoutMs,
-        proxy: proxy && {
-            host: proxy.host,
-            port: proxy.port,
-            username: proxy.username,
-            login: proxy.login,
-            hostKey: proxy.fingerprints.length > 0 ? { fingerprints: proxy.fingerprints } : hostIdentity,
-        },
-    };
+function detailOf({ address, facts: { node, pm2, live, serving, path } }) {
+    const idle = live === null ? 'no release is live yet' : `${live} is current, but does not serve`;
+    const state = serving === null ? idle : `${serving} is live`;
+    return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${state}`;
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/history.js
@@ -57078,14 +60271,14 @@ function stateOf({ id, live, left, activatedAt }, releases) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/rollback-target.js
-/** Which release a rollback goes to: the one asked for, or the one that served before the current one, on all hosts. */
+/** The release that a rollback goes to: `release`, or the one that served before the current one on all hosts. */
 
 
 
 
 
 /**
- * Chooses the release, and has every file of it proven on every host. A file outside of code that the app changed is a
+ * Chooses the release, and verifies every file of it on every host. A file outside of code that the app changed is a
  * warning: the release can serve with it, as it did before.
  * @throws Failure `unknown-release`, `no-release-to-go-back-to`, `release-damaged`
  */
@@ -57096,16 +60289,16 @@ async function chooseRelease(plan, hosts, pipeline) {
     const id = named ?? previousEverywhere(histories, remedy);
     if (!histories.every((history) => history.some((release) => release.id === id))) {
         const where = hosts.length === 1 ? 'the server' : 'every host';
-        throw new failure_Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy });
+        throw new failure_Failure('unknown-release', `There is no release ${id} on ${where}.`, { remedy });
     }
-    const { dryRun, maxParallel } = plan.inputs;
-    await onEach(hosts, maxParallel, pipeline, async (host, { log }) => tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
+    const { 'dry-run': dryRun, 'max-parallel': atOnce } = plan.inputs;
+    await onEach(hosts, atOnce, pipeline, async (host, { log }) => tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
         const failure = failure_Failure.from(error);
         if (failure.code !== 'release-damaged')
             throw failure;
-        throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` });
+        throw failure.reworded(failure.message, { remedy: `Roll back to another release. ${remedy}` });
     });
-    return { release: id, replaces: named === undefined ? agreed(histories.map(currentIn)) : null };
+    return { release: id, replaces: named === null ? agreed(histories.map(currentIn)) : null };
 }
 function tell(id, { healed, changed }, dryRun, log) {
     if (healed.length > 0) {
@@ -57123,7 +60316,7 @@ async function commonReleases(plan, hosts, pipeline) {
     return { everywhere: inAll(histories), good: goodEverywhere(histories) };
 }
 function historiesOf(plan, hosts, pipeline) {
-    return onEach(hosts, plan.inputs.maxParallel, pipeline, async (host) => {
+    return onEach(hosts, plan.inputs['max-parallel'], pipeline, async (host) => {
         const { releases } = await host.agent().call('releases', {});
         return releases;
     });
@@ -57152,13 +60345,13 @@ function currentIn(history) {
     return history.find(({ live }) => live)?.id ?? null;
 }
 function listOf(hosts, histories) {
-    const lists = histories.map(rollback_target_describe);
+    const lists = histories.map(releasesIn);
     const [first = ''] = lists;
     if (new Set(lists).size === 1)
         return first === '' ? 'There are no releases on the server yet.' : `These exist: ${first}.`;
     return `The hosts have different releases: ${hosts.map(({ name }, index) => `${name}: ${lists[index] || 'none'}`).join('; ')}.`;
 }
-function rollback_target_describe(history) {
+function releasesIn(history) {
     const usual = new Set(['verified', 'previous']);
     return history
         .map((release) => {
@@ -57169,17 +60362,17 @@ function rollback_target_describe(history) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/settled.js
-/** Several hosts can be compared only while nobody is at work on any of them. */
+/** Hosts can be compared only while no run is at work on any of them. */
 
 
-/** Longer than a run takes from the end of one host to the beginning of the next, in ms. */
+/** Longer than a run pauses between two hosts, in ms. */
 const QUIET = 2000;
 /**
- * Waits until no host is locked. Hosts that differ belong to a run that is on its way from one to the next, or to
- * one that died there: the first will lock the next host in a moment.
- * @returns what is true of each host then, in their order; or when `lock-timeout` is over
+ * Waits until no host is locked. Hosts that differ belong to a run that will lock the next host in a moment, or to one
+ * that died between two hosts.
+ * @returns the facts of each host then, or when `lock-timeout` is over
  */
-async function settled_settled({ inputs: { lockTimeoutMs, maxParallel } }, hosts, pipeline) {
+async function settled_settled({ inputs: { 'lock-timeout': lockTimeoutMs, 'max-parallel': atOnce } }, hosts, pipeline) {
     let facts = hosts.map((host) => host.facts);
     if (hosts.length === 1)
         return facts;
@@ -57199,63 +60392,112 @@ async function settled_settled({ inputs: { lockTimeoutMs, maxParallel } }, hosts
         if (now > deadline)
             return facts;
         await (0,promises_namespaceObject.setTimeout)(QUIET / 4);
-        facts = [...(await onEach(hosts, maxParallel, pipeline, (host) => host.agent().call('inspect', {})))];
+        facts = [...(await onEach(hosts, atOnce, pipeline, (host) => host.agent().call('inspect', {})))];
     }
 }
 
-;// CONCATENATED MODULE: ./build/phases/switch-over.js
-/** swap → reload → health-check (→ rollback) on one host: one activation on the server, told phase by phase. */
+;// CONCATENATED MODULE: ./build/phases/activation-rows.js
+/** The rows of one activation, from the entries of its journal. A row begins where the one before it ends. */
+
+const NEXT = {
+    swap: 'reload',
+    reload: 'health-check',
+    'health-check': undefined,
+    rollback: undefined,
+};
+const UNREAD = 'done: the journal does not say what';
+function activationRows(pipeline) {
+    let open;
+    let [touched, swapped, restoring] = [false, false, false];
+    const begin = (name) => {
+        open = name && { name, row: pipeline.begin(name) };
+        if (name === 'rollback')
+            restoring = true;
+    };
+    const done = (detail) => {
+        const name = open?.name;
+        open?.row.done(detail);
+        if (name === 'swap')
+            swapped = true;
+        begin(NEXT[name ?? 'rollback']);
+    };
+    const failed = (failure) => {
+        open?.row.failed(failure);
+        // After the swap the server restores the previous release.
+        begin(swapped && !restoring ? 'rollback' : undefined);
+    };
+    begin('swap');
+    return {
+        add({ step, state, detail }) {
+            if (step === 'swap')
+                touched = true;
+            if (step !== open?.name)
+                return;
+            if (state === 'done')
+                done(detail);
+            if (state === 'failed')
+                failed(new failure_Failure('activation-failed', detail));
+        },
+        hasSwapped: () => touched,
+        end(status, failure) {
+            // The verdict counts, also where somebody emptied the journal before a step could be read.
+            if (failure === null) {
+                while (open !== undefined)
+                    done(UNREAD);
+                return;
+            }
+            if (open !== undefined && open.name !== 'rollback')
+                failed(failure);
+            if (!restoring && (status === 'restored' || status === 'down'))
+                begin('rollback');
+            if (open === undefined)
+                return;
+            if (status === 'down')
+                failed(failure);
+            else
+                done(UNREAD);
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./build/phases/roll-out-host.js
+/** swap → reload → health-check (→ rollback) on one host: one activation on the server, with a row for each step. */
 
 
 
 
 
-/** Never throws: whatever happens, something is true about the host afterwards. */
-async function switchOver(host, request, pipeline) {
-    const activation = activate(host, request, pipeline.log.info);
-    const step = (name) => pipeline.run(name, async () => ({ value: undefined, detail: await activation.step(name) }));
-    let swapped = false;
-    try {
-        await step('swap');
-        swapped = true;
-        await step('reload');
-        await step('health-check');
-        const verdict = await activation.verdict;
-        return { name: host.name, verdict, failure: reviveFailure(verdict) };
-    }
-    catch (error) {
-        const back = () => step('rollback').catch(() => undefined);
-        // The server is on its way back already: the row has the time that it takes.
-        const begun = swapped ? back() : undefined;
-        const verdict = await activation.verdict.catch((cause) => unseen(host, cause, activation.hasSwapped()));
-        if (verdict.status === 'restored' || verdict.status === 'down')
-            await (begun ?? back());
-        const failure = reviveFailure(verdict) ?? failure_Failure.from(error);
-        return { name: host.name, verdict, failure: named(host.name, failure) };
-    }
+
+/** Never throws: a failure is part of how it ended. */
+async function rollOutHost(host, request, pipeline) {
+    const rows = activationRows(pipeline);
+    const verdict = await activate(host, request, pipeline.log.info, (entry) => rows.add(entry)).catch((error) => unseen(host, error, rows.hasSwapped()));
+    const failure = reviveFailure(verdict);
+    rows.end(verdict.status, failure);
+    return { name: host.name, verdict, failure: failure && named(host.name, failure) };
 }
 const UNSEEN = new Set(['connection-lost', 'activation-died', 'activation-silent']);
-/** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
+/** The verdict where the runner could not see the end. After the swap nobody knows what is healthy. */
 function unseen({ facts: { serving } }, error, swapped) {
     const failure = failure_Failure.from(error);
     const kept = keptVerdict(serving, failure.toRecord());
-    const mayHaveSwitched = swapped || UNSEEN.has(failure.code);
-    return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept;
+    const mayHaveSwapped = swapped || UNSEEN.has(failure.code);
+    return mayHaveSwapped ? { ...kept, status: 'down', live: null } : kept;
 }
 /**
- * Takes a host back that is live already, because of a failure elsewhere: on another host, or at the public URL.
- * It goes the way that a rollback goes. Never throws.
+ * Restores the previous release on a host that is live already, because of a failure on another host or at the
+ * public URL. Never throws.
  */
-async function switchBack(host, request, { verdict: reached }, failure, pipeline) {
+async function restoreHost(host, request, { verdict: reached }, failure, pipeline) {
     const { name } = host;
     const { previous, live } = reached;
     const stuck = (more) => ({
         name,
         verdict: { ...reached, status: 'down' },
-        failure: failure.reworded(failure.message + more),
+        failure: failure.reworded(`${failure.message.replace(/\.?$/, '.')} ${more}`),
     });
     if (previous === null || previous === live)
-        return stuck('; there is no release to go back to');
+        return stuck('There is no release to restore.');
     try {
         const verdict = await pipeline.run('rollback', async () => {
             const value = await restoreOn(host, request, previous, live, pipeline);
@@ -57269,43 +60511,42 @@ async function switchBack(host, request, { verdict: reached }, failure, pipeline
         return { name, verdict, failure: failure.reworded(`${failure.message} ${verdict.failure.message}`) };
     }
     catch (cause) {
-        return stuck(`; then the way back failed: ${failure_Failure.from(cause).message}`);
+        return stuck(`Restoring ${previous} failed: ${failure_Failure.from(cause).message}`);
     }
 }
-/** Another release went live before this one was taken back, and serves. */
+/** A newer release went live before this one could be restored, and serves. */
 function wasOvertaken({ status, failure }) {
     return status === 'restored' && failure?.code === 'overtaken';
 }
 /**
- * Makes a release live that was shown to serve before, the way a rollback does.
- * @param replaces the release that it takes back
+ * Activates a release that served before.
+ * @param replaces the release that it replaces
  * @throws Failure why it is not live
  */
-async function bringBack(host, restoring, release, replaces, pipeline) {
+async function restoreRelease(host, restoring, release, replaces, pipeline) {
     const verdict = await restoreOn(host, restoring, release, replaces, pipeline);
     if (verdict.status !== 'live')
         throw reviveFailure(verdict);
 }
-function restoreOn(host, { run, hosts, lockTimeoutMs }, release, replaces, pipeline) {
+function restoreOn(host, { run, lockTimeoutMs }, release, replaces, pipeline) {
     const request = {
         activation: (0,external_node_crypto_.randomUUID)(),
         release,
         kind: 'restore',
         replaces,
         run,
-        hosts,
         lockTimeoutMs,
         preActivate: null,
         postActivate: null,
         said: null,
     };
-    return activate(host, request, pipeline.log.info).verdict;
+    return activate(host, request, pipeline.log.info);
 }
 
 ;// CONCATENATED MODULE: ./build/phases/recover.js
 /**
- * recover: ends what an earlier run began and nobody ended, because a process, the runner or a server died. A row of
- * its own, and only where there is something to recover.
+ * recover: finishes what an earlier run left unfinished because a process, the runner or a server died. It has a row
+ * only where there is something to recover.
  */
 
 
@@ -57314,17 +60555,17 @@ function restoreOn(host, { run, hosts, lockTimeoutMs }, release, replaces, pipel
 
 
 /**
- * What cannot be recovered does not stop the run: the release that it brings may be what is needed.
- * @returns what serves after it, where all hosts have the same
+ * A failure does not stop the run: its release may be what the server needs.
+ * @returns what serves afterwards, where all hosts serve the same
  */
 async function recover(plan, hosts, pipeline) {
     const facts = await settled_settled(plan, hosts, pipeline);
     const interrupted = hosts.map((host, index) => ({ name: host.name, host, facts: facts[index] }));
-    const found = await onEach(interrupted, plan.inputs.maxParallel, pipeline, finish);
-    const leveled = await level(plan, hosts, found.map(({ live }) => live), pipeline);
-    return leveled === undefined ? agreed(found.map(({ serving }) => serving)) : leveled;
+    const found = await onEach(interrupted, plan.inputs['max-parallel'], pipeline, finish);
+    const restored = await restoreSameRelease(plan, hosts, found.map(({ live }) => live), pipeline);
+    return restored === undefined ? agreed(found.map(({ serving }) => serving)) : restored;
 }
-/** An activation that was interrupted on one host: its server finishes it, or takes it back. */
+/** The server finishes an interrupted activation, or restores the previous release. */
 async function finish({ host, facts: { interrupted, live, serving } }, pipeline) {
     if (interrupted === null)
         return { live, serving };
@@ -57340,12 +60581,12 @@ async function finish({ host, facts: { interrupted, live, serving } }, pipeline)
     return recovery.catch(() => ({ live, serving: served }));
 }
 /**
- * A run that died between two hosts left some new and some old. They are brought back to one release: the newest
- * of the live ones that was shown to serve on all of them. A run switches only what every host has got: a live
- * release that one of them lacks shows a host which missed a deploy, and the next brings it along.
- * @returns what is live everywhere after it, or null; undefined where there was nothing to do
+ * A run that died between two hosts left some with the new release and some with the old one. All get the newest of
+ * the current releases that was verified on every host. Where a host lacks one of the current releases it missed a
+ * deploy, which the next deploy repairs.
+ * @returns what is current on all hosts afterwards, or null; undefined where there was nothing to do
  */
-async function level(plan, hosts, lives, pipeline) {
+async function restoreSameRelease(plan, hosts, lives, pipeline) {
     const different = new Set(lives.filter((id) => id !== null));
     if (different.size <= 1)
         return undefined;
@@ -57353,23 +60594,23 @@ async function level(plan, hosts, lives, pipeline) {
     if (![...different].every((id) => everywhere.includes(id)))
         return undefined;
     const goal = good.findLast((id) => different.has(id));
-    const strays = hosts.flatMap((host, index) => {
+    const others = hosts.flatMap((host, index) => {
         const live = lives[index] ?? null;
         return live === null || live === goal ? [] : [{ name: host.name, host, live }];
     });
     const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ');
-    const { run, inputs } = plan;
-    const put = async ({ host, live }, log) => log.run('recover', async () => {
+    const { inputs } = plan;
+    const restore = async ({ host, live }, log) => log.run('recover', async () => {
         if (goal === undefined)
-            throw new failure_Failure('hosts-differ', `the hosts serve different releases: ${seen}`);
-        await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, live, log);
+            throw new failure_Failure('hosts-differ', `The hosts serve different releases: ${seen}.`);
+        await restoreRelease(host, { run: inputs.run, lockTimeoutMs: inputs['lock-timeout'] }, goal, live, log);
         return { value: null, detail: `an earlier run stopped between the hosts (${seen}): restored ${goal}` };
     });
-    return onEach(strays, inputs.maxParallel, pipeline, put).then(() => goal ?? null, () => null);
+    return onEach(others, inputs['max-parallel'], pipeline, restore).then(() => goal ?? null, () => null);
 }
 
 ;// CONCATENATED MODULE: ./build/commands/after-cancel.js
-/** What became of a run that was cut off: the servers finish an activation by themselves, and are asked for its verdict. */
+/** How an interrupted run ended: the servers finish its activation by themselves, and are asked for the verdict. */
 
 
 
@@ -57380,13 +60621,13 @@ async function level(plan, hosts, lives, pipeline) {
 
 
 
-const cutOff = new failure_Failure('run-cut-off', 'the run was cut off before anything live was touched', {
-    remedy: 'Run it again.',
+const interrupted = new failure_Failure('run-cut-off', 'The run was interrupted before anything live was touched.', {
+    remedy: 'Run the workflow again.',
 });
 /**
- * Never throws: a server that cannot be asked is part of the truth.
- * @param release the one that the run was about to make live; undefined where it had not come that far
- * @param patienceMs how long to try to reach the servers, where they may have switched
+ * Never throws: a server that cannot be reached is part of the result.
+ * @param release the one that the run was about to activate; undefined where it had not come that far
+ * @param patienceMs how long to try to reach servers that may have swapped
  */
 async function afterCancel(plan, release, programs, pipeline, patienceMs = PATIENCE) {
     const known = { ...nothingKnown, release: release ?? null };
@@ -57403,31 +60644,31 @@ async function afterCancel(plan, release, programs, pipeline, patienceMs = PATIE
     }
     catch (error) {
         if (release === undefined)
-            return { ...untouched(known), failure: cutOff };
+            return { ...untouched(known), failure: interrupted };
         const { message } = failure_Failure.from(error);
-        const failure = new failure_Failure('run-cut-off', `the run was cut off when ${release} was about to go live, and how that ended cannot be asked: ${message}`, {
-            remedy: 'The server finishes by itself what it has begun. `command: status` tells what is live, and the next ' +
-                'run ends what is left.',
+        const failure = new failure_Failure('run-cut-off', `The run was interrupted while ${release} was going live, and the server could not be reached to learn the result: ${message}`, {
+            remedy: 'Run `command: status` to see what is live. The server finishes what it has begun, and the next run ' +
+                'completes or restores the rest.',
         });
         return { ...untouched(known), status: 'down', failure };
     }
 }
 async function ask(plan, hosts, nothing, pipeline) {
-    const ended = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => endOf(plan, host, log));
+    const ended = await onEach(hosts, plan.inputs['max-parallel'], pipeline, (host, log) => endOf(plan, host, log));
     const known = { ...nothing, live: agreed(ended.map(({ verdict }) => verdict.previous)) };
     if (hosts.length === 1 || ended.some(isUnknown))
         return together(known, ended);
-    // Not what the verdicts say: the run may have been on its way back, and another may have come since.
+    // The verdicts do not tell: the run may have been restoring, and another run may have come since.
     const lives = (await settled_settled(plan, hosts, pipeline)).map(({ live }) => live);
     if (new Set(lives).size === 1 &&
         ended.every(({ verdict: { live } }) => live === null || live === lives[0])) {
         return together(known, ended);
     }
-    // It was cut off between two hosts, on its way there or back.
-    const leveled = await level(plan, hosts, lives, pipeline);
-    const live = leveled === undefined ? agreed(lives) : leveled;
-    const failure = new failure_Failure('run-cut-off', 'the run was cut off between two hosts', {
-        remedy: 'Run it again.',
+    // It was interrupted between two hosts.
+    const restored = await restoreSameRelease(plan, hosts, lives, pipeline);
+    const live = restored === undefined ? agreed(lives) : restored;
+    const failure = new failure_Failure('run-cut-off', 'The run was interrupted between two hosts.', {
+        remedy: 'Run the workflow again.',
     });
     const back = ended.map(({ name, verdict }, index) => {
         if (verdict.status === 'kept' && verdict.live === live)
@@ -57437,10 +60678,10 @@ async function ask(plan, hosts, nothing, pipeline) {
     });
     return together({ ...known, live }, back);
 }
-/** Cancelled: what has not swapped yet withdraws, what has finishes. */
+/** An activation that has not swapped yet withdraws; another one finishes. */
 async function endOf({ activation }, host, pipeline) {
     const watch = () => host.agent().call('watch', { activation, withdraw: true });
-    const work = { begin: watch, takeUp: watch, isFinal: isLastWord };
+    const work = { begin: watch, resume: watch, isFinal: isLastWord };
     try {
         const verdict = await pipeline.run('health-check', async () => {
             const value = await throughLosses(host, work, pipeline.log.info).catch((error) => neverBegan(host, error));
@@ -57460,14 +60701,13 @@ async function endOf({ activation }, host, pipeline) {
         };
     }
 }
-/** Nobody knows how it ended there. */
 function isUnknown({ verdict: { status, live } }) {
     return status === 'down' && live === null;
 }
 function neverBegan({ facts: { serving } }, error) {
     if (failure_Failure.from(error).code !== 'unknown-activation')
         throw error;
-    return keptVerdict(serving, cutOff.toRecord());
+    return keptVerdict(serving, interrupted.toRecord());
 }
 
 ;// CONCATENATED MODULE: external "node:fs/promises"
@@ -58198,15 +61438,15 @@ function filesIn(folder) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/progress.js
-/** Lines about long work: how much is done, how fast it goes, how long it will take. */
+/** Lines about long work: how much is done, the speed, the time left. */
 
 const EVERY_MS = 2000;
 /**
- * Work that ends within two seconds says nothing.
+ * Prints nothing for work that ends within two seconds.
  * @param what it does, as in `sent`
  * @param total bytes
  * @param now in ms
- * @returns to be told of each number of bytes that is done
+ * @returns call it with the bytes of each piece that is done
  */
 function startProgress(log, what, total, now = () => performance.now()) {
     const begun = now();
@@ -58242,7 +61482,7 @@ const kind = object({ kind: guards_oneOf('file', 'link', 'directory') });
 const kinds = { file: manifest_file, link: manifest_link, directory };
 const anyEntry = (value, place) => kinds[kind(value, place).kind](value, place);
 /** A folder with everything below it as the base has it. */
-const manifest_same = object({ kind: guards_oneOf('same'), path: string });
+const same = object({ kind: guards_oneOf('same'), path: string });
 /** What a line has, in this order: both sides hash the lines. */
 const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
 function formatEntry(entry) {
@@ -58252,7 +61492,7 @@ function formatEntry(entry) {
 function parseDifference(line) {
     if (!line.startsWith('{"kind":"same"'))
         return parseEntry(line);
-    const entry = parse(manifest_same, line, 'manifest entry');
+    const entry = parse(same, line, 'manifest entry');
     // The root itself: nothing is different at all.
     if (entry.path !== '')
         assertSafePath(entry.path);
@@ -58438,108 +61678,6 @@ function readOutline(outline) {
     return { has: (subtree) => isOutlined(subtree) && known.has(shortHash(subtree).toString('latin1')) };
 }
 
-;// CONCATENATED MODULE: external "node:os"
-const external_node_os_namespaceObject = require("node:os");
-;// CONCATENATED MODULE: ./build/transfer/unnamed-file.js
-/** Room on the runner's disk that nobody has to tidy up. */
-
-
-
-
-/**
- * Open for reading and writing. It has no name from the beginning on, so that it goes with this process, however that
- * ends. It lies where GitHub's runner has room for a job: elsewhere `/tmp` may be memory.
- * @throws Failure `runner-disk-full`
- */
-function unnamedFile() {
-    let folder;
-    try {
-        folder = newFolder();
-        return (0,external_node_fs_namespaceObject.openSync)((0,external_node_path_namespaceObject.join)(folder, 'file'), 'wx+', 0o600);
-    }
-    catch (error) {
-        throw notWritten(error);
-    }
-    finally {
-        if (folder !== undefined)
-            (0,external_node_fs_namespaceObject.rmSync)(folder, { recursive: true, force: true });
-    }
-}
-function newFolder() {
-    const ofRunner = process.env['RUNNER_TEMP'];
-    if (ofRunner) {
-        try {
-            return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(ofRunner, 'gapless-'));
-        }
-        catch {
-            // In a container of another user it may be closed to this one.
-        }
-    }
-    return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
-}
-/** An error of writing to it, as a Failure `runner-disk-full` where that is what it means. */
-function notWritten(error) {
-    const { code, message } = error;
-    if (code !== 'ENOSPC' && code !== 'EDQUOT')
-        return error;
-    return new failure_Failure('runner-disk-full', 'the runner’s disk is full', {
-        remedy: 'Make room on the runner: what is sent is packed into its temporary folder (RUNNER_TEMP, else TMPDIR) first. ' +
-            'As much as the release takes is enough for a server.',
-        evidence: message,
-        cause: error,
-    });
-}
-
-;// CONCATENATED MODULE: ./build/transfer/spool.js
-/** A list that is kept in a file instead of in memory, however long it is. */
-
-
-/** What is written, and read, at once, in bytes. */
-const PIECE = 64 * 1024;
-/** @throws Failure `runner-disk-full`, as what is added to it does */
-function createSpool() {
-    const handle = unnamedFile();
-    let size = 0;
-    let waiting = '';
-    const write = () => {
-        const bytes = Buffer.from(waiting);
-        try {
-            for (let at = 0; at < bytes.length;)
-                at += (0,external_node_fs_namespaceObject.writeSync)(handle, bytes, at, bytes.length - at, size + at);
-        }
-        catch (error) {
-            throw notWritten(error);
-        }
-        size += bytes.length;
-        waiting = '';
-    };
-    function* read() {
-        if (waiting !== '')
-            write();
-        const piece = Buffer.allocUnsafe(PIECE);
-        let begun = Buffer.alloc(0);
-        for (let at = 0; at < size;) {
-            const bytesRead = (0,external_node_fs_namespaceObject.readSync)(handle, piece, 0, PIECE, at);
-            at += bytesRead;
-            const bytes = Buffer.concat([begun, piece.subarray(0, bytesRead)]);
-            let from = 0;
-            for (let end = bytes.indexOf(10); end >= 0; end = bytes.indexOf(10, from)) {
-                yield JSON.parse(bytes.toString('utf8', from, end));
-                from = end + 1;
-            }
-            begun = bytes.subarray(from);
-        }
-    }
-    return {
-        add(item) {
-            waiting += `${JSON.stringify(item)}\n`;
-            if (waiting.length >= PIECE)
-                write();
-        },
-        [Symbol.iterator]: read,
-    };
-}
-
 ;// CONCATENATED MODULE: ./build/transfer/manifest.js
 /** Turns the deploy tree into its manifest: every file with its hash, and a hash for every folder. */
 
@@ -58548,10 +61686,12 @@ function createSpool() {
 
 
 
-
-/** What may be hashed without a turn of the event loop, in bytes: packing goes on in its turns. */
+function totalSize(files) {
+    return files.reduce((sum, { size }) => sum + size, 0);
+}
+/** Bytes that may be hashed without a turn of the event loop. */
 const TURN = 4 * 1024 * 1024;
-/** What a file costs besides its bytes, as bytes. */
+/** The cost of a file besides its bytes, in bytes. */
 const FILE = 16 * 1024;
 /**
  * @param progress told of bytes that have been hashed
@@ -58559,16 +61699,16 @@ const FILE = 16 * 1024;
  */
 async function createManifest(tree, progress = () => undefined) {
     const hashFile = fileHasher();
-    const entries = createSpool();
+    const entries = [];
     const folders = [];
     const subtrees = subtreeHasher((subtree) => {
         if (isOutlined(subtree))
             folders.push(subtree);
     });
     const hash = (0,external_node_crypto_.createHash)('sha256');
-    let [fileCount, bytes, sinceTurn] = [0, 0, 0];
+    let sinceTurn = 0;
     const add = (entry) => {
-        entries.add(entry);
+        entries.push(entry);
         subtrees.add(entry);
         hash.update(formatEntry(entry));
     };
@@ -58581,7 +61721,7 @@ async function createManifest(tree, progress = () => undefined) {
         let hashing;
         try {
             hashing = hashFile(source, size);
-            // Awaiting what is known already would cost a turn for each file.
+            // Awaiting a known hash would cost a turn for each file.
             if (typeof hashing !== 'string')
                 hashing = await hashing;
         }
@@ -58590,23 +61730,20 @@ async function createManifest(tree, progress = () => undefined) {
         }
         add({ kind, path, source, size, mode, hash: hashing });
         progress(size);
-        fileCount += 1;
-        bytes += size;
         sinceTurn += size + FILE;
         if (sinceTurn < TURN)
             continue;
-        // The connection has to be kept alive meanwhile.
+        // The connection must be kept alive.
         await (0,promises_namespaceObject.setImmediate)();
         sinceTurn = 0;
     }
     subtrees.end();
-    return { entries, fileCount, folders, hash: hash.digest('hex'), bytes };
+    const files = entries.filter((entry) => entry.kind === 'file');
+    return { entries, files, folders, hash: hash.digest('hex'), bytes: totalSize(files) };
 }
 
-// EXTERNAL MODULE: external "node:events"
-var external_node_events_ = __nccwpck_require__(8474);
-// EXTERNAL MODULE: external "node:util"
-var external_node_util_ = __nccwpck_require__(7975);
+;// CONCATENATED MODULE: external "node:os"
+const external_node_os_namespaceObject = require("node:os");
 ;// CONCATENATED MODULE: ./build/common/bitmap.js
 /** One bit for each file of a manifest, in its order. */
 class Bitmap {
@@ -58617,13 +61754,6 @@ class Bitmap {
         for (const byte of bytes)
             for (let bits = byte; bits > 0; bits &= bits - 1)
                 this.#count += 1;
-    }
-    /** With the first so many set. */
-    static full(count) {
-        const bytes = new Uint8Array(Math.ceil(count / 8)).fill(255);
-        if (count % 8 > 0)
-            bytes[bytes.length - 1] = (1 << (count % 8)) - 1;
-        return new Bitmap(bytes);
     }
     /** @param text base64; what it is too short for is not set */
     static parse(text) {
@@ -58692,7 +61822,8 @@ function* inSendingOrder(files) {
 }
 
 ;// CONCATENATED MODULE: ./build/transfer/stream.js
-/** The two streams of an upload, compressed: the manifest, and the contents that the server lacks. */
+/** The two compressed streams of an upload: the manifest, and the contents that the server lacks. */
+
 
 
 
@@ -58703,7 +61834,7 @@ function* inSendingOrder(files) {
 
 
 /**
- * The manifest, as what is different from the server's base: a folder that it has just so is one line.
+ * The manifest as the difference from the server's base: a folder that is the same there is one line.
  * @param base its outline, base64; empty when there is none
  */
 function manifestStream({ entries, folders }, base) {
@@ -58752,58 +61883,24 @@ function stream_foldersOf(path) {
     return folders;
 }
 /** @param bitmap base64, one bit for each file of the manifest */
-function missingFiles({ entries }, bitmap) {
+function missingFiles({ files }, bitmap) {
     const missing = Bitmap.parse(bitmap);
-    return {
-        *[Symbol.iterator]() {
-            if (missing.count === 0)
-                return;
-            let index = 0;
-            for (const file of filesOf(entries)) {
-                if (missing.has(index))
-                    yield file;
-                index += 1;
-            }
-        },
-    };
+    return files.filter((_, index) => missing.has(index));
 }
-function filesOf(entries) {
-    return {
-        *[Symbol.iterator]() {
-            for (const entry of entries)
-                if (stream_isFile(entry))
-                    yield entry;
-        },
-    };
-}
-function stream_isFile(entry) {
-    return entry.kind === 'file';
-}
-function totalSize(files) {
-    let sum = 0;
-    for (const { size } of files)
-        sum += size;
-    return sum;
-}
-/** Of a part, unless a single file is larger: eight windows of brotli, so that cutting costs next to nothing. */
-const PART_BYTES = 8 * 1024 * 1024;
+/** Of a part, unless a single file is larger: four windows of brotli, so that cutting a build of 38 MB costs 0.1%. */
+const PART_BYTES = 4 * 1024 * 1024;
 const PART_FILES = 4000;
-/** Parts packed at once, each in a thread of its own. */
+/** Parts packed at once, each in its own thread. */
 const AT_ONCE = 2;
-/** What may be packed ahead of its turn, of each part, in bytes. */
+/** Bytes of each part that may be packed before its turn. */
 const AHEAD = 4 * 1024 * 1024;
-/**
- * The files in parts, in the order in which they are sent. The one after the one that is being read is packed meanwhile.
- * @param bytes how many there are
- */
-function* contentParts(files, bytes = totalSize(files)) {
-    const quality = qualityFor(bytes);
+/** The files in parts, in the order in which they are sent. The part after the one that is read is packed meanwhile. */
+function* contentParts(files) {
+    const quality = qualityFor(totalSize(files));
     const begun = [];
     try {
         for (const part of cut(inSendingOrder(files))) {
-            let taken = 0;
-            const content = compress(contents(part, (more) => (taken += more)), quality, AHEAD);
-            begun.push({ files: part, content, takenBytes: () => taken });
+            begun.push({ files: part, content: compress(contents(part), quality, AHEAD) });
             if (begun.length < AT_ONCE)
                 continue;
             yield begun[0];
@@ -58831,31 +61928,29 @@ function* cut(files) {
     if (part.length > 0)
         yield part;
 }
-/** In bytes: what is read, and packed, at once. */
-const stream_PIECE = 256 * 1024;
-/** In bytes: what comes out at once. */
+/** Bytes that are read and packed at once. */
+const PIECE = 256 * 1024;
+/** Bytes that come out at once. */
 const CHUNK = 64 * 1024;
 /**
- * The files' bytes in pieces of one size, because each piece costs a turn of Node's event loop, however small; all in
- * the same buffer: one for each would be garbage by the gigabyte. They are read at once: a handle of Node's own for
- * each of 50,000 files is garbage that stays for long.
- * @throws Failure `file-unreadable`, and `file-changed` when a file is not what was hashed: something still writes into the build
+ * The files' bytes in pieces of one size, because each piece costs a turn of the event loop, however small. All pieces
+ * share one buffer, and files are read synchronously: 50,000 buffers or handles are garbage that stays for long.
+ * @throws Failure `file-unreadable`, and `file-changed` when a file no longer has the size that was hashed
  */
-function* contents(files, progress) {
-    const piece = Buffer.allocUnsafe(stream_PIECE);
+function* contents(files) {
+    const piece = Buffer.allocUnsafe(PIECE);
     let filled = 0;
     for (const { source, path, size } of files) {
         const handle = stream_open(source);
         let read = 0;
         try {
             for (;;) {
-                const bytesRead = (0,external_node_fs_namespaceObject.readSync)(handle, piece, filled, stream_PIECE - filled, null);
+                const bytesRead = (0,external_node_fs_namespaceObject.readSync)(handle, piece, filled, PIECE - filled, null);
                 if (bytesRead === 0)
                     break;
                 read += bytesRead;
                 filled += bytesRead;
-                progress(bytesRead);
-                if (filled < stream_PIECE)
+                if (filled < PIECE)
                     continue;
                 yield piece;
                 filled = 0;
@@ -58881,23 +61976,22 @@ function stream_open(source) {
         throw fileUnreadable(source, error);
     }
 }
-/** Lines from which on a manifest is not packed as well as can be: 10 would take 0.1 s for a whole build's. */
+/** Lines above which a manifest is packed at quality 5: quality 10 would take 0.1 s for a whole build. */
 const MANY = 500;
 /**
- * Brotli's quality for so many bytes. Of a build's content, on one core: 10 packs 5 MB a second, 5 packs 60, 4 packs 90,
- * each to some tenth less than the next. So little is packed well at no noticeable time, and much, in several threads,
- * faster than most networks carry it.
+ * Brotli's quality for so many bytes. On one core, quality 10 packs 5 MB/s of a build, 5 packs 60 and 4 packs 90; each
+ * is about a tenth smaller than the next. Large contents are packed in several threads, faster than most networks.
  */
 function qualityFor(bytes) {
     return bytes <= 1_000_000 ? 10 : 5;
 }
 /**
- * As a power of two, in bytes. With 22 much JavaScript is 5 to 15 % smaller, a build of 38 MB 0.4 %; but each packer
- * then takes 8 MB of which malloc gives little back (glibc, an arena for each of Node's threads): 230 MB in all.
+ * As a power of two, in bytes. With 22 a build of 38 MB is 0.4% smaller, but packing takes 230 MB: each stream takes
+ * 8 MB, of which glibc's malloc gives little back.
  */
 const WINDOW = 20;
 /**
- * @param source each of its pieces is done with when it is asked for the next
+ * @param source may reuse a piece's buffer for the next piece
  * @param ahead what may be packed before anybody asks for it, in bytes
  */
 function compress(source, quality, ahead = CHUNK) {
@@ -58906,14 +62000,14 @@ function compress(source, quality, ahead = CHUNK) {
         readableHighWaterMark: ahead,
         params: { [external_node_zlib_.constants.BROTLI_PARAM_QUALITY]: quality, [external_node_zlib_.constants.BROTLI_PARAM_LGWIN]: WINDOW },
     });
-    // An error shows to who reads it, be it much later.
+    // The reader gets the error, possibly much later.
     packed.on('error', () => undefined);
     feed(packed, source).catch((error) => packed.destroy(error));
     return packed;
 }
-/** The next piece comes when the one before has been worked off: no stream's queue keeps any. */
+/** Writes a piece once the piece before is packed: no queue keeps any. */
 async function feed(packed, source) {
-    // Not in the turn of who asked: it may have more to begin.
+    // In another turn: the caller may have more to begin.
     await (0,promises_namespaceObject.setImmediate)();
     for (const piece of source) {
         await new Promise((resolve, reject) => {
@@ -58932,171 +62026,136 @@ async function feed(packed, source) {
     packed.end();
 }
 
-;// CONCATENATED MODULE: ./build/transfer/pack.js
-/**
- * Packs files into a file of the runner's, which who sends them follows. So packing waits for nobody's network, it
- * holds nothing in memory, and several hosts read the same, each at its own pace.
- */
-
-
-
-
-
-const [closeAsync, readAsync, writeAsync] = [(0,external_node_util_.promisify)(external_node_fs_namespaceObject.close), (0,external_node_util_.promisify)(external_node_fs_namespaceObject.read), (0,external_node_util_.promisify)(external_node_fs_namespaceObject.write)];
-const pack_PIECE = 64 * 1024;
-/**
- * Begins at once.
- * @param bytes how many there are
- * @throws Failure `runner-disk-full`
- */
-function pack(files, bytes) {
-    const news = new external_node_events_.EventEmitter().setMaxListeners(0);
-    const written = [];
-    const file = unnamedFile();
-    let readers = 0;
-    let stopped = false;
-    let isWhole = false;
-    let failure;
-    async function write() {
-        let at = 0;
-        for (const { files: some, content, takenBytes } of contentParts(files, bytes)) {
-            const part = { fileCount: some.length, takenBytes, from: at, to: at, whole: false };
-            written.push(part);
-            for await (const piece of content) {
-                // A disk that is all but full takes a piece of it.
-                for (let from = 0; from < piece.length;) {
-                    if (stopped)
-                        throw new Error('what was packed is not wanted any more');
-                    const { bytesWritten } = await writeAsync(file, piece, from, piece.length - from, at);
-                    from += bytesWritten;
-                    at += bytesWritten;
-                }
-                part.to = at;
-                news.emit('more');
-            }
-            part.whole = true;
-            news.emit('more');
-        }
-    }
-    const writing = write()
-        .then(() => (isWhole = true), (error) => (failure = notWritten(error)))
-        .then(() => news.emit('more'));
-    const more = async () => {
-        if (failure !== undefined)
-            throw failure;
-        await (0,external_node_events_.once)(news, 'more');
-    };
-    async function* read(part, progress) {
-        let told = 0;
-        for (let at = part.from;;) {
-            if (at < part.to) {
-                const piece = Buffer.allocUnsafe(Math.min(pack_PIECE, part.to - at));
-                const { bytesRead } = await readAsync(file, piece, 0, piece.length, at);
-                if (bytesRead === 0)
-                    throw new Error('what was packed is not there');
-                at += bytesRead;
-                yield piece.subarray(0, bytesRead);
-                const now = Math.floor((part.takenBytes() * (at - part.from)) / (part.to - part.from));
-                progress(Math.max(0, now - told));
-                told = Math.max(told, now);
-            }
-            else if (part.whole) {
-                return;
-            }
-            else {
-                await more();
-            }
-        }
-    }
-    let closing;
-    const close = () => {
-        stopped = true;
-        closing ??= writing.then(() => closeAsync(file)).catch(() => undefined);
-        return closing;
-    };
-    return {
-        async *parts(progress) {
-            readers += 1;
-            try {
-                for (let index = 0;; index += 1) {
-                    while (index >= written.length) {
-                        if (isWhole)
-                            return;
-                        await more();
-                    }
-                    const part = written[index];
-                    yield { fileCount: part.fileCount, content: read(part, progress) };
-                }
-            }
-            finally {
-                readers -= 1;
-                if (readers === 0 && !isWhole && failure === undefined)
-                    void close();
-            }
-        },
-        isStopped: () => stopped,
-        close,
-    };
-}
-
 ;// CONCATENATED MODULE: ./build/transfer/packer.js
-/** Packs what servers lack: once for all that lack the same. */
+/** Packs what servers lack into files of the runner, once for all servers that lack the same. */
 
 
 
-/** @param everything of the same tree, for a server that has nothing yet: what is packed before anybody has asked */
-function createPacker(manifest, everything) {
+
+
+
+
+
+function createPacker(manifest) {
     const manifests = new Map();
     const packed = new Map();
+    let folder;
     let closed = false;
-    let guess = null;
-    if (everything !== undefined) {
-        guess = Bitmap.full(manifest.fileCount).format();
-        packed.set(guess, everything);
-    }
+    const packing = (missing) => {
+        if (closed)
+            throw new Error('the packer is closed');
+        const known = packed.get(missing);
+        if (known !== undefined)
+            return known;
+        folder ??= temporaryFolder();
+        const begun = pack(manifest, missing, (0,external_node_path_namespaceObject.join)(folder, String(packed.size)));
+        packed.set(missing, begun);
+        return begun;
+    };
     return {
-        guess,
-        manifest(base) {
-            const read = manifests.get(base) ?? shared(manifestStream(manifest, base));
-            manifests.set(base, read);
-            return read();
+        async *manifest(base) {
+            const pieces = manifests.get(base) ?? collect(manifestStream(manifest, base));
+            manifests.set(base, pieces);
+            yield* await pieces;
         },
-        parts(missing, bytes, progress) {
-            if (closed)
-                throw new Error('what was packed is gone');
-            let same = packed.get(missing);
-            if (same === undefined || same.isStopped()) {
-                same = pack(missingFiles(manifest, missing), bytes);
-                packed.set(missing, same);
+        async *parts(missing) {
+            const { part } = packing(missing);
+            for (let index = 0;; index += 1) {
+                const next = await part(index);
+                if (next === null)
+                    return;
+                yield next;
             }
-            return same.parts(progress);
         },
         async close() {
             closed = true;
-            manifests.clear();
-            await Promise.all([...packed.values()].map((one) => one.close()));
+            await Promise.all([...packed.values()].map((one) => one.stop()));
+            if (folder !== undefined)
+                await (0,external_node_fs_promises_namespaceObject.rm)(folder, { recursive: true, force: true });
         },
     };
 }
-/** A stream that each reader gets from its first piece on. What is read stays in memory. */
-function shared(stream) {
-    const source = stream[Symbol.asyncIterator]();
+async function collect(stream) {
     const pieces = [];
-    return async function* () {
-        for (let index = 0;; index += 1) {
-            const { done, value } = await (pieces[index] ??= source.next());
-            if (done === true)
-                return;
-            yield value;
+    for await (const piece of stream)
+        pieces.push(piece);
+    return pieces;
+}
+function pack(manifest, missing, path) {
+    const parts = contentParts(missingFiles(manifest, missing));
+    const packed = [];
+    const stopped = new AbortController();
+    let count = 0;
+    const packNext = async () => {
+        const next = parts.next();
+        if (next.done === true)
+            return null;
+        const { files, content } = next.value;
+        const file = `${path}-${(count += 1)}`;
+        const target = (0,external_node_fs_namespaceObject.createWriteStream)(file, { mode: 0o600, flags: 'wx' });
+        try {
+            await (0,external_node_stream_promises_namespaceObject.pipeline)(content, target, { signal: stopped.signal });
         }
+        catch (error) {
+            throw notWritten(error);
+        }
+        return {
+            fileCount: files.length,
+            bytes: totalSize(files),
+            packedBytes: target.bytesWritten,
+            content: () => (0,external_node_fs_namespaceObject.createReadStream)(file),
+        };
     };
+    const part = (index) => {
+        while (packed.length <= index)
+            packed.push(packed.at(-1)?.then(packNext) ?? packNext());
+        return packed[index];
+    };
+    const packAll = async () => {
+        for (let index = 0; (await part(index)) !== null;)
+            index += 1;
+    };
+    // The readers report a failure.
+    packAll().catch(() => undefined);
+    return {
+        part,
+        async stop() {
+            stopped.abort();
+            await Promise.allSettled(packed);
+            // Only now: a pipeline whose source is destroyed in the turn that begins it never settles (Node 20).
+            parts.return();
+        },
+    };
+}
+/** Where GitHub's runner has room for a job, and tidies up after it: elsewhere `/tmp` may be memory. */
+function temporaryFolder() {
+    const ofRunner = process.env['RUNNER_TEMP'];
+    try {
+        return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(ofRunner || (0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
+    }
+    catch (error) {
+        // In a container of another user it may be closed to this one.
+        if (!ofRunner || isFull(error))
+            throw notWritten(error);
+        return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
+    }
+}
+function isFull(error) {
+    return ['ENOSPC', 'EDQUOT'].includes(error.code ?? '');
+}
+function notWritten(error) {
+    if (!isFull(error))
+        return error;
+    return new failure_Failure('runner-disk-full', 'the runner’s disk is full', {
+        remedy: 'Make room on the runner: what is sent is packed into its temporary folder (RUNNER_TEMP, else TMPDIR) first. ' +
+            'As much as the release takes is enough for a server.',
+        evidence: error.message,
+        cause: error,
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/phases/assemble.js
-/** assemble: lays the deploy tree out (standalone, static, public), sees that the server can run it, and hashes it. */
-
-
-
+/** assemble: lays out the deploy tree (standalone, static, public), checks that the server can run it, and hashes it. */
 
 
 
@@ -59114,8 +62173,8 @@ function shared(stream) {
  * @throws Failure `release-unfit`, `checkout-incomplete`, and those of next/assemble.ts
  */
 async function assemble_assemble(plan, output, launcherFile, hosts, log) {
-    const { run, app } = plan.inputs;
-    const tree = await assemble(output, run.workspace, [...app.sharedDirs, ...app.sharedFiles]);
+    const { workspace, runtime } = plan.inputs;
+    const tree = await assemble(output, workspace, [...runtime.sharedDirs, ...runtime.sharedFiles]);
     const launcher = {
         kind: 'file',
         path: LAUNCHER,
@@ -59123,51 +62182,24 @@ async function assemble_assemble(plan, output, launcherFile, hosts, log) {
         size: (0,external_node_fs_namespaceObject.statSync)(launcherFile).size,
         mode: 0o644,
     };
-    const entries = createSpool();
-    let total = 0;
-    const binaries = [];
-    const pointers = [];
-    const lacking = new Map(readAtRunTime(output).map((wanted) => [wanted.path, wanted]));
-    for (const entry of withEntry(tree.entries, launcher)) {
-        entries.add(entry);
-        if (entry.kind === 'file')
-            total += entry.size;
-        if (tellsOfBinaries(entry))
-            binaries.push(entry);
-        if (isPointerOfRelease(entry))
-            pointers.push(entry.path);
-        lacking.delete(entry.path);
-    }
-    refusePointers(pointers);
-    for (const lack of lackingFiles(output, [...lacking.values()]))
+    const entries = [...withEntry(tree.entries, launcher)];
+    refusePointers(entries.filter(isPointerOfRelease).map(({ path }) => path));
+    const paths = new Set(entries.map(({ path }) => path));
+    const lacking = readAtRunTime(output).filter(({ path }) => !paths.has(path));
+    for (const lack of lackingFiles(output, lacking))
         log.warning(lack);
-    checkEach(hosts, (facts) => assertFits({ entries: binaries }, output, facts));
-    const everything = (await lacksAll(plan, hosts)) ? pack(filesOf(entries), total) : undefined;
-    try {
-        const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total));
-        const { fileCount, bytes } = manifest;
-        const packer = createPacker(manifest, everything);
-        return { value: { manifest, packer }, detail: `${plural(fileCount, 'file')}, ${formatBytes(bytes)}` };
-    }
-    catch (error) {
-        await everything?.close();
-        throw error;
-    }
-}
-/** Whether all of it will have to be sent to the one host that there is. */
-async function lacksAll({ inputs }, [host, ...others]) {
-    if (inputs.dryRun || host === undefined || others.length > 0)
-        return false;
-    // A connection that was lost is the upload's to open anew.
-    const known = await host.base().catch(() => null);
-    return known?.base === null;
+    checkEach(hosts, (facts) => assertFits({ entries: entries.filter(tellsOfBinaries) }, output, facts));
+    const total = totalSize(entries.filter((entry) => entry.kind === 'file'));
+    const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total));
+    const detail = `${plural(manifest.files.length, 'file')}, ${formatBytes(manifest.bytes)}`;
+    return { value: { manifest, packer: createPacker(manifest) }, detail };
 }
 
 ;// CONCATENATED MODULE: ./build/phases/cleanup.js
 /** cleanup: prunes what is no longer needed. A failure here never undoes a deploy that is live. */
 
 async function cleanUp({ inputs, activation }, host, log) {
-    const params = { keep: inputs.keepReleases, activation };
+    const params = { keep: inputs['keep-releases'], activation };
     const { removed, inUse, kept, written, leftTo } = await host.agent().call('cleanup', params);
     if (leftTo !== null)
         return { value: undefined, detail: `skipped, because another deploy is running: ${leftTo}` };
@@ -59187,7 +62219,7 @@ function remedy({ release }) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/discard.js
-/** Never throws: the next cleanup removes what could not be reached. @param remove its files too */
+/** Never throws: the next cleanup removes what is left. @param remove its files too */
 async function discard(hosts, id, remove) {
     await Promise.all(hosts.map((host) => host
         .agent()
@@ -59195,50 +62227,113 @@ async function discard(hosts, id, remove) {
         .catch(() => undefined)));
 }
 
-;// CONCATENATED MODULE: ./build/phases/public-check.js
-/** health-check: after the server's own proof, asks the public URL from the runner. */
+// EXTERNAL MODULE: external "node:http"
+var external_node_http_ = __nccwpck_require__(7067);
+;// CONCATENATED MODULE: ./build/common/health.js
+/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
 
-
+/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
 const TRY_TIMEOUT = 10_000;
+const BODY_LIMIT = (/* unused pure expression or super */ null && (1024 * 1024));
 const EXCERPT = 500;
+/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
+    return new Promise((resolve) => {
+        const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
+        const request = http.get({
+            host,
+            port,
+            path: check.path,
+            agent: false,
+            headers: { 'user-agent': 'gapless-health-check', accept: '*/*', ...addressed(check) },
+        });
+        const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+        request.on('close', () => clearTimeout(deadline));
+        request.on('error', (error) => fail(error.message));
+        // Without a listener Node closes the connection and says nothing more (18 to 24).
+        request.on('upgrade', (response, socket) => {
+            socket.destroy();
+            fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
+        });
+        request.on('response', (response) => {
+            const chunks = [];
+            let size = 0;
+            response.on('data', (chunk) => {
+                if (size < BODY_LIMIT)
+                    chunks.push(chunk);
+                size += chunk.length;
+            });
+            response.on('error', (error) => fail(error.message));
+            response.on('aborted', () => fail('the answer broke off'));
+            response.on('end', () => resolve(health_judge(check, response.statusCode ?? 0, Buffer.concat(chunks).toString('utf8'))));
+        });
+    });
+}
+/** What a proxy in front of the app adds to a request. */
+function addressed({ origin }) {
+    if (origin === null)
+        return {};
+    const { scheme, host } = origin;
+    return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
+}
+/** Whether an HTTP answer is healthy. */
+function health_judge(check, status, body) {
+    const excerpt = body.slice(0, EXCERPT);
+    const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
+    if (!accepted)
+        return { healthy: false, status, detail: `HTTP ${status}`, excerpt };
+    if (check.body !== null && !body.includes(check.body)) {
+        return { healthy: false, status, detail: `HTTP ${status} without the expected text`, excerpt };
+    }
+    return { healthy: true, status, detail: `HTTP ${status}`, excerpt };
+}
+
+;// CONCATENATED MODULE: ./build/phases/public-check.js
+/** health-check: requests the public URL from the runner, after the server's own checks. */
+
+
+
+
+const public_check_TRY_TIMEOUT = 10_000;
 /**
- * Asks until the URL is healthy or the time is over.
+ * Requests the URL until it is healthy or the time is over.
  * @returns what it answered
  * @throws Failure `public-url-unhealthy`
  */
-async function askPublicUrl(url, { status, body, timeoutMs, intervalMs }) {
+async function checkPublicUrl(url, check) {
+    const { timeoutMs, intervalMs } = check;
     const deadline = performance.now() + timeoutMs;
     for (;;) {
-        const answer = await public_check_ask(url);
-        const accepted = status.some(([from, to]) => answer.status >= from && answer.status <= to);
-        if (accepted && (body === undefined || answer.text.includes(body)))
-            return `${url} answered HTTP ${answer.status}`;
+        const { healthy, detail, excerpt } = await public_check_request(url, check);
+        if (healthy)
+            return `${url} answered ${detail}`;
         if (performance.now() >= deadline) {
-            const seen = answer.status === 0 ? answer.text : `HTTP ${answer.status}`;
-            throw new failure_Failure('public-url-unhealthy', `${url} was not healthy within ${timeoutMs} ms: ${seen}`, {
-                remedy: 'The release is healthy on the server itself: look at what stands in front of it (proxy, DNS, firewall, TLS).',
-                evidence: answer.text.slice(0, EXCERPT),
+            const limit = formatDuration(timeoutMs);
+            throw new failure_Failure('public-url-unhealthy', `${url} was not healthy within ${limit}: ${detail}.`, {
+                remedy: 'The release is healthy on the server itself. Check what stands in front of it (proxy, DNS, firewall, TLS).',
+                evidence: excerpt,
             });
         }
         await (0,promises_namespaceObject.setTimeout)(intervalMs);
     }
 }
-async function public_check_ask(url) {
+async function public_check_request(url, check) {
     try {
-        const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(TRY_TIMEOUT) });
-        return { status: response.status, text: await response.text() };
+        const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(public_check_TRY_TIMEOUT) });
+        return health_judge(check, response.status, await response.text());
     }
     catch (error) {
         const { message, cause } = error;
-        return { status: 0, text: cause instanceof Error ? `${message}: ${cause.message}` : message };
+        const detail = cause instanceof Error ? `${message}: ${cause.message}` : message;
+        return { healthy: false, status: 0, detail, excerpt: '' };
     }
 }
 
 ;// CONCATENATED MODULE: ./build/phases/verify.js
-/** verify: boots the release on a spare port of the server and asks its health, before anything live is touched. */
+/** verify: boots the release on a spare port of the server and checks its health, before anything live is touched. */
 
 /**
- * @returns the lines of its log that tell of missing files
+ * @returns the lines of its log about missing files
  * @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs`
  */
 async function verify(host, id, said) {
@@ -59252,8 +62347,8 @@ async function verify(host, id, said) {
 /**
  * verify → swap → reload → health-check (→ rollback) → cleanup: the same for a new release and an old one.
  *
- * Several hosts: all verify before any swaps; then the first alone as the canary, the rest in batches; any failure
- * takes back every host that had switched.
+ * Several hosts: all verify before any swaps. The first swaps alone, the others in batches. After any failure every
+ * host that has swapped restores its previous release.
  */
 
 
@@ -59265,15 +62360,15 @@ async function verify(host, id, said) {
 
 
 /** @throws Failure while nothing live has been touched */
-async function bringLive(plan, hosts, pipeline, goal) {
+async function rollOut(plan, hosts, pipeline, goal) {
     const { inputs } = plan;
     const { release } = goal;
-    const atOnce = inputs.maxParallel;
+    const atOnce = inputs['max-parallel'];
     let warned;
-    if (inputs.candidateCheck) {
-        const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release, inputs.app.said)));
+    if (inputs['candidate-check']) {
+        const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release, inputs.said)));
         const logs = await verified.catch(async (error) => {
-            await takeBack(hosts, goal, true);
+            await reject(hosts, goal, true);
             throw error;
         });
         warned = await warnOfMissing(pipeline, goal, 'verify', logs);
@@ -59282,15 +62377,15 @@ async function bringLive(plan, hosts, pipeline, goal) {
         pipeline.skip('verify', '`candidate-check` is off');
     }
     pipeline.log.remember(release);
-    const ended = await rollOut(plan, hosts, pipeline, goal);
+    const ended = await rollOutToEach(plan, hosts, pipeline, goal);
     const outcome = together(goal, ended);
     const logged = ended.map(({ verdict }) => verdict.notFound);
     if (outcome.succeeded)
         await warnOfMissing(pipeline, goal, 'health-check', logged, warned);
-    // A host that is out of reach may serve it: then the next run has to find it everywhere, to know what happened.
+    // A host that cannot be reached may serve it. Then the next run must find the release on every host.
     const unknown = outcome.hosts.some(({ live }) => live === null);
     if (!outcome.succeeded)
-        await takeBack(hosts, goal, !unknown);
+        await reject(hosts, goal, !unknown);
     await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(plan, host, log.log))).catch((error) => {
         const { message } = failure_Failure.from(error);
         pipeline.log.info(`The live release is not affected by the failed cleanup: ${message}`);
@@ -59298,9 +62393,9 @@ async function bringLive(plan, hosts, pipeline, goal) {
     return outcome;
 }
 /**
- * A release can be healthy and lack a file that only some pages read. Said where people look, the summary included.
+ * Warns of files that only some pages read: a release can be healthy without them.
  * @param logs of all hosts: they run the same release
- * @param said what a phase before it warned of
+ * @param said the warning of an earlier phase
  */
 async function warnOfMissing(pipeline, { explain }, phase, logs, said) {
     const warning = explain?.(logs.join('\n'));
@@ -59309,61 +62404,60 @@ async function warnOfMissing(pipeline, { explain }, phase, logs, said) {
     pipeline.log.warning(warning);
     return pipeline.run(phase, async () => ({ value: warning, detail: warning }));
 }
-/** How it ended on each host, in their order. */
-async function rollOut(plan, hosts, pipeline, { kind, release, replaces }) {
-    const { health, lockTimeoutMs, preActivate = null, postActivate = null, batch } = plan.inputs;
-    const { run, activation } = plan;
+/** @returns how it ended on each host, in their order */
+async function rollOutToEach(plan, hosts, pipeline, { kind, release, replaces }) {
+    const { inputs, activation } = plan;
     const request = {
         activation,
         release,
         kind,
         replaces,
-        run,
-        hosts: hosts.flatMap(({ name }) => name ?? []),
-        lockTimeoutMs,
-        preActivate,
-        postActivate,
-        said: plan.inputs.app.said,
+        run: inputs.run,
+        lockTimeoutMs: inputs['lock-timeout'],
+        preActivate: inputs['pre-activate'],
+        postActivate: inputs['post-activate'],
+        said: inputs.said,
     };
     const ended = new Map();
     let failure = null;
-    for (const group of batches(hosts, batch)) {
-        await Promise.all(group.map(async (host) => ended.set(host, await switchOver(host, request, pipeline.on(host.name)))));
+    for (const group of batches(hosts, inputs.batch)) {
+        await Promise.all(group.map(async (host) => ended.set(host, await rollOutHost(host, request, pipeline.on(host.name)))));
         failure = [...ended.values()].find((end) => end.failure !== null)?.failure ?? null;
         if (failure !== null)
             break;
     }
-    const { url } = health;
-    if (failure === null && url !== undefined) {
+    const url = inputs['health-check-url'];
+    if (failure === null && url !== null) {
+        const { health } = inputs.runtime;
         failure = await pipeline
-            .run('health-check', async () => ({ value: null, detail: await askPublicUrl(url, health) }))
+            .run('health-check', async () => ({ value: null, detail: await checkPublicUrl(url, health) }))
             .catch((error) => failure_Failure.from(error));
     }
     if (failure !== null) {
         const reason = failure;
-        const switched = [...ended].filter(([, { verdict }]) => verdict.status === 'live');
-        const back = switched.map(async ([host, end]) => {
-            ended.set(host, await switchBack(host, request, end, reason, pipeline.on(host.name)));
+        const live = [...ended].filter(([, { verdict }]) => verdict.status === 'live');
+        const restored = live.map(async ([host, end]) => {
+            ended.set(host, await restoreHost(host, request, end, reason, pipeline.on(host.name)));
         });
-        await Promise.all(back);
+        await Promise.all(restored);
     }
     return hosts.map((host) => ended.get(host) ?? notReached(host));
 }
-/** The canary alone, then the rest, so many at a time. @param size of a batch: hosts, or a share of all of them */
+/** The first host alone, then the others. @param size of a batch: hosts, or a share of all of them */
 function batches(hosts, size) {
-    const [canary, others] = [hosts.slice(0, 1), hosts.slice(1)];
+    const [first, others] = [hosts.slice(0, 1), hosts.slice(1)];
     const step = Math.max(1, 'hosts' in size ? size.hosts : Math.ceil((hosts.length * size.percent) / 100));
-    const groups = [canary];
+    const groups = [first];
     for (let index = 0; index < others.length; index += step)
         groups.push(others.slice(index, index + step));
     return groups;
 }
-/** A failure before its turn: nothing on this host was touched. */
+/** Another host failed first: nothing on this host was touched. */
 function notReached({ name, facts: { serving } }) {
     return { name, verdict: keptVerdict(serving, null), failure: null };
 }
-/** What failed is no release to go back to any more; one that was good before stays so. @param remove its files too */
-async function takeBack(hosts, { kind, release }, remove) {
+/** A new release that failed must not be a rollback's target. @param remove its files too */
+async function reject(hosts, { kind, release }, remove) {
     if (kind === 'deploy')
         await discard(hosts, release, remove);
 }
@@ -59372,8 +62466,10 @@ async function takeBack(hosts, { kind, release }, remove) {
 const external_node_child_process_namespaceObject = require("node:child_process");
 ;// CONCATENATED MODULE: external "node:string_decoder"
 const external_node_string_decoder_namespaceObject = require("node:string_decoder");
+// EXTERNAL MODULE: external "node:util"
+var external_node_util_ = __nccwpck_require__(7975);
 // EXTERNAL MODULE: external "string_decoder"
-var external_string_decoder_ = __nccwpck_require__(3193);
+var external_string_decoder_ = __nccwpck_require__(5574);
 ;// CONCATENATED MODULE: external "os"
 const external_os_namespaceObject = require("os");
 // EXTERNAL MODULE: external "events"
@@ -61254,7 +64350,7 @@ function stepEnvironment(environment) {
     return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) };
 }
 function userCommand({ command, directory }) {
-    if (command === undefined || command.trim() === '')
+    if (!command?.trim())
         return undefined;
     // -e as in a workflow's own `run` steps: of several lines, the first that fails ends the step.
     return { argv: ['/bin/sh', '-e', '-c', command], directory, script: command };
@@ -61661,17 +64757,16 @@ function readsKeyAtRunTime({ nextVersion = '' }) {
 
 
 /**
- * What the app's tools print is shown as it comes, and none of it is a command to the runner: a dependency could
- * otherwise set this step's outputs.
+ * Workflow commands are off while the app's tools print: a dependency could otherwise set this step's outputs.
  * @param key for the build's server actions
  * @throws the failures of next/
  */
 async function build_build({ inputs }, project, hosts, key, log) {
-    const { sharedDirs, sharedFiles } = inputs.app;
-    const missing = assertCheckedOut(project.directory, inputs.run.workspace, [...sharedDirs, ...sharedFiles]);
-    const runTimeVariables = Object.keys(inputs.app.env);
-    const options = { directory: project.directory, workspace: inputs.run.workspace, runTimeVariables };
-    const building = { ...options, command: inputs.buildCommand };
+    const { workspace, runtime } = inputs;
+    const { sharedDirs, sharedFiles } = runtime;
+    const missing = assertCheckedOut(project.directory, workspace, [...sharedDirs, ...sharedFiles]);
+    const options = { directory: project.directory, workspace, runTimeVariables: Object.keys(runtime.env) };
+    const building = { ...options, command: inputs['build-command'] };
     const unseen = doubtsAboutVariables(building);
     const node = await buildersNode(building);
     const others = new Set(hosts.flatMap(({ facts }) => doubtAboutNode(node, facts) ?? []));
@@ -61679,7 +64774,7 @@ async function build_build({ inputs }, project, hosts, key, log) {
         log.warning(doubt);
     checkEach(hosts, (facts) => assertNodeFits(project, facts));
     const work = withoutCommands(async () => {
-        const before = await install({ ...options, command: inputs.installCommand });
+        const before = await install({ ...options, command: inputs['install-command'] });
         const version = installedNextVersion(project.directory);
         if (version !== undefined)
             refuseUnsupportedNext(version);
@@ -61688,10 +64783,10 @@ async function build_build({ inputs }, project, hosts, key, log) {
         return [before, start, await build({ ...building, variables })];
     });
     const [installed, began, built] = await work.catch((error) => {
-        annotate(failure_Failure.from(error), project.directory, inputs.run.workspace, log);
+        annotate(failure_Failure.from(error), project.directory, workspace, log);
         throw error;
     });
-    const output = readBuildOutput(project.directory, inputs.run.workspace);
+    const output = readBuildOutput(project.directory, workspace);
     const doubts = doubtsAbout(output, built === undefined ? undefined : began);
     for (const doubt of doubts)
         log.warning(doubt);
@@ -61699,12 +64794,12 @@ async function build_build({ inputs }, project, hosts, key, log) {
     const how = commands.length === 0 ? 'used the existing build' : commands.join(', ');
     const detail = `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}`;
     const remarks = key !== undefined && usedAnotherKey(output, key) ? [...doubts, KEY_UNSEEN] : doubts;
-    const workerEnvironment = key === undefined ? {} : keyForWorkers(output, inputs.run.workspace, key);
+    const workerEnvironment = key === undefined ? {} : keyForWorkers(output, workspace, key);
     return { value: { ...output, workerEnvironment }, detail: [detail, ...remarks].join('. ') };
 }
 /** GitHub shows ten errors of a step; the last one is the run's own. */
 const MOST_ANNOTATIONS = 9;
-/** Shows what the build complained about beside the lines that it is about. */
+/** Shows the build's errors beside the lines that they are about. */
 function annotate({ code, evidence = '' }, directory, workspace, log) {
     if (code !== 'build-failed')
         return;
@@ -61732,17 +64827,17 @@ const KEY_UNSEEN = `the build did not see ${KEY_VARIABLE}, so that pages of olde
     '(Turborepo hides it unless turbo.json lists it in `env`)';
 
 ;// CONCATENATED MODULE: ./build/phases/encryption-key.js
-/** The key that the build gives its server actions: the user's own, else the app's, which the server keeps. */
+/** The key for the build's server actions: the user's own, else the app's, which the server keeps. */
 
-/** @returns the key to build with; undefined where the build has its own, makes none, or must leave no trace */
+/** @returns undefined where the build has a key of its own, nothing is built, or a dry run finds none */
 async function encryptionKey({ inputs }, directory, agent, log) {
-    if (inputs.buildCommand === 'none' || hasOwnKey(directory))
+    if (inputs['build-command'] === 'none' || hasOwnKey(directory))
         return undefined;
-    // The workers prefer what their environment says: a build with another key would be at odds with them.
-    const atRunTime = inputs.app.env[KEY_VARIABLE];
+    // The workers prefer the key in their environment: a build with another key would not fit them.
+    const atRunTime = inputs.runtime.env[KEY_VARIABLE];
     if (atRunTime)
         return atRunTime;
-    const { key } = await agent.call('encryptionKey', { create: !inputs.dryRun });
+    const { key } = await agent.call('encryptionKey', { create: !inputs['dry-run'] });
     if (key === null)
         return undefined;
     log.mask(key);
@@ -61790,38 +64885,41 @@ function createPipeline(log) {
         const info = (line) => log.info(named(line));
         const warning = (line) => log.warning(named(line));
         const debug = (line) => log.debug(() => named(line()));
+        const begin = (phase) => {
+            const startedAt = Date.now();
+            const begun = performance.now();
+            if (running === 0)
+                log.group(phase);
+            running += 1;
+            const end = (state, line, detail, evidence) => {
+                const durationMs = Math.round(performance.now() - begun);
+                keep({ phase, host, state, startedAt, durationMs, detail, evidence });
+                info(`${line} (${phase}: ${formatDuration(durationMs)})`);
+                running -= 1;
+                if (running === 0)
+                    log.endGroup();
+            };
+            return {
+                done: (detail) => end('ok', detail, detail),
+                failed: ({ message, evidence }) => end('failed', `failed: ${message}`, message, evidence),
+            };
+        };
         return {
             rows,
             log: { ...log, info, warning, debug },
             on,
+            begin,
             async run(phase, act) {
-                const startedAt = Date.now();
-                const begun = performance.now();
-                const row = (state, detail, evidence) => {
-                    const durationMs = Math.round(performance.now() - begun);
-                    const ended = { phase, host, state, startedAt, durationMs, detail, evidence };
-                    keep(ended);
-                    return ended;
-                };
-                if (running === 0)
-                    log.group(phase);
-                running += 1;
+                const begun = begin(phase);
                 try {
                     const { value, detail } = await act();
-                    const { durationMs } = row('ok', detail);
-                    info(`${detail} (${phase}: ${formatDuration(durationMs)})`);
+                    begun.done(detail);
                     return value;
                 }
                 catch (error) {
                     const failure = failure_Failure.from(error);
-                    const { durationMs } = row('failed', failure.message, failure.evidence);
-                    info(`failed: ${failure.message} (${phase}: ${formatDuration(durationMs)})`);
+                    begun.failed(failure);
                     throw failure;
-                }
-                finally {
-                    running -= 1;
-                    if (running === 0)
-                        log.endGroup();
                 }
             },
             skip(phase, reason) {
@@ -61842,24 +64940,16 @@ function createPipeline(log) {
 
 /** @param packageName `name` in the app's package.json, if there is one */
 function createPlan(inputs, packageName) {
-    const appName = inputs.appName ?? appNameFromPackage(packageName);
-    const { sha = '', ref = '', actor = '', event = '', runUrl = '', workflow = '', runNumber, runAttempt, } = inputs.run;
-    return {
-        inputs,
-        hosts: inputs.hosts,
-        appName,
-        path: inputs.path ?? `apps/${appName}`,
-        activation: (0,external_node_crypto_.randomUUID)(),
-        run: { commit: sha, ref, actor, event, runUrl, workflow, runNumber, runAttempt },
-    };
+    const appName = inputs['app-name'] ?? appNameFromPackage(packageName);
+    return { inputs, appName, path: inputs.path ?? `apps/${appName}`, activation: (0,external_node_crypto_.randomUUID)() };
 }
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
-function packageName({ run, workingDirectory }) {
-    return readPackageJson((0,external_node_path_namespaceObject.join)(run.workspace, workingDirectory))?.name;
+function packageName({ workspace, ...inputs }) {
+    return readPackageJson((0,external_node_path_namespaceObject.join)(workspace, inputs['working-directory']))?.name;
 }
 /** Returns the words of a run that are never masked: statuses, phases, hosts, the app's name, and the run's origin. */
 function ownWords(inputs) {
-    const { command, release, hosts, proxy, health, run } = inputs;
+    const { command, release, targets, proxy, runtime, run } = inputs;
     const texts = [
         ...activationStatuses,
         ...phaseNames,
@@ -61869,22 +64959,22 @@ function ownWords(inputs) {
         ...findingEffects,
         command,
         release,
-        ...[...hosts, ...(proxy === undefined ? [] : [proxy])].flatMap(({ host, port, username }) => [
+        ...[...targets, ...(proxy === null ? [] : [proxy])].flatMap(({ host, port, username }) => [
             host,
             `${host}:${port}`,
             username,
         ]),
-        health.url,
-        health.origin?.host,
-        inputs.appName ?? packageNameIfAny(inputs),
-        run.repository,
-        run.sha,
+        inputs['health-check-url'],
+        runtime.health.origin?.host,
+        inputs['app-name'] ?? packageNameIfAny(inputs),
+        inputs.repository,
+        run.commit,
         run.ref,
         run.actor,
         run.runUrl,
         run.workflow,
     ];
-    return texts.filter((text) => text !== undefined);
+    return texts.flatMap((text) => text || []);
 }
 /** What is wrong with package.json is said later. */
 function packageNameIfAny(inputs) {
@@ -61900,32 +64990,22 @@ function packageNameIfAny(inputs) {
  * @param basePath of the Next.js app, '' when it has none
  * @param environment what the build asks for, under the user's own
  */
-function runtimeOf({ app, health }, basePath, environment = {}) {
-    return {
-        host: app.host,
-        port: app.port,
-        instances: app.instances === 'max' ? 0 : app.instances,
-        maxMemoryBytes: app.maxMemoryBytes ?? null,
-        nodeOptions: app.nodeOptions,
-        env: { ...environment, ...app.env },
-        health: healthOf(health, basePath),
-        observeMs: app.observeMs,
-        drainTimeoutMs: app.drainTimeoutMs,
-        sharedDirs: app.sharedDirs,
-        sharedFiles: app.sharedFiles,
-    };
+function runtimeOf({ runtime }, basePath, environment = {}) {
+    const health = { ...runtime.health, path: plan_below(basePath, runtime.health.path) };
+    return { ...runtime, env: { ...environment, ...runtime.env }, health };
 }
-function healthOf({ path, status, body, timeoutMs, intervalMs, origin }, basePath) {
+/** The path of a request, with the base path unless it has that already. */
+function plan_below(basePath, path) {
     const [pathname = '/'] = path.split('?', 1);
     const within = pathname === basePath || pathname.startsWith(`${basePath}/`);
     // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
     const under = pathname === '/' ? basePath : basePath + pathname;
-    const full = within || basePath === '' ? path : under + path.slice(pathname.length);
-    return { path: full, status, body: body ?? null, timeoutMs, intervalMs, origin: origin ?? null };
+    return within || basePath === '' ? path : under + path.slice(pathname.length);
 }
 
 ;// CONCATENATED MODULE: ./build/phases/transfer.js
-/** One release on its way to one host, in one session: what the host lacks is asked for, sent, and committed. */
+/** Sends one release to one host in one session: asks what the host lacks, sends that, and commits. */
+
 
 
 
@@ -61934,98 +65014,69 @@ function healthOf({ path, status, body, timeoutMs, intervalMs, origin }, basePat
 
 
 /**
- * One session's part of it, which is all of it unless the connection is lost.
- * @param resumes the upload that an earlier session began
+ * One session's part of the upload: all of it, unless the connection is lost.
+ * @param resumes whether an earlier session began the upload
  */
 async function transfer(release, host, course, resumes, log) {
     const agent = host.agent();
     const { plan, output, manifest, packer } = release;
-    // What an interrupted upload has left is found by the server alone.
-    const guess = course.losses === 0 ? packer.guess : null;
-    let unasked;
-    const { id, missing, reusedBytes, committed } = await offer(host, output, manifest, packer, (params, body) => {
-        const answer = agent.call('stage', { ...params, resumes }, { body });
-        if (guess !== null)
-            unasked = send(release, course, agent, null, guess, manifest.bytes, log);
-        return answer;
-    }).catch((error) => {
-        unasked?.stop();
-        if (guess !== null && unasked !== undefined && failure_Failure.from(error).code === 'connection-lost') {
-            // What of it has arrived will be found there.
-            course.hadBytes ??= 0;
-            course.asked.include(Bitmap.parse(guess));
-        }
-        throw error;
-    });
-    course.id = id;
+    const { id } = course;
+    const { missing, reusedBytes, committed } = await offer(host, output, manifest, packer, (params, body) => agent.call('stage', { ...params, id, resumes }, { body }));
     if (committed) {
         course.arrivedBytes = manifest.bytes - (course.hadBytes ?? 0);
         return { leftOut: [] };
     }
     course.hadBytes ??= reusedBytes;
     course.arrivedBytes = Math.max(0, reusedBytes - course.hadBytes);
-    /** Only the commit's answer is waited for, or the first error: all calls go out one after the other. */
-    async function complete(wanted, sending) {
+    /** Waits for the commit's answer alone, or the first error: all calls go out one after the other. */
+    async function complete(wanted) {
         course.asked.include(Bitmap.parse(wanted));
-        await sending.sent;
+        const sending = await send(release, course, agent, wanted, log);
         const answer = agent.call('commit', {
             id,
             entry: output.entry,
             staticPath: output.staticPath,
             nextVersion: output.nextVersion ?? '',
-            run: plan.run,
+            run: plan.inputs.run,
             runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
         }, { onEvent: provenSoFar(log) });
         return answer.catch((error) => {
-            throw sending.failure() ?? error;
+            throw sending.failure ?? error;
         });
     }
-    const sendAsked = (wanted) => send(release, course, agent, id, wanted, totalSize(missingFiles(manifest, wanted)), log);
-    if (missing !== guess)
-        unasked?.stop();
-    const sending = missing === guess && unasked !== undefined ? unasked : sendAsked(missing);
-    const first = await complete(missing, sending);
-    // Files that the server had no longer have the bytes that they should have: a running app may have rewritten
-    // its pages. They are sent like all others.
-    const last = first.path === null ? await complete(first.missing, sendAsked(first.missing)) : first;
+    const first = await complete(missing);
+    // Files on the server that no longer have the right bytes are sent too: a running app may have rewritten its pages.
+    const last = first.path === null ? await complete(first.missing) : first;
     if (last.path === null)
-        throw new failure_Failure('upload-incomplete', `the server did not accept ${id}`);
+        throw new failure_Failure('upload-incomplete', `The server did not accept release ${id}.`);
     return last;
 }
 /**
- * @param id null: what was staged last, which the server has not answered yet
- * @param bytes of the files that are wanted
+ * Sends the contents that a host lacks. The answers may still be on their way afterwards.
+ * @returns the first failure to receive them, once it is known
+ * @throws that failure, where it comes while contents are sent
  */
-function send({ packer, onSent }, course, agent, id, wanted, bytes, log) {
-    let failure;
-    let stopped = false;
-    async function* counted(content) {
-        for await (const chunk of content) {
-            if (stopped)
-                return;
+async function send({ manifest, packer, onSent }, course, agent, wanted, log) {
+    const sending = { failure: undefined };
+    const progress = startProgress(log, 'sent', totalSize(missingFiles(manifest, wanted)));
+    async function* counted({ bytes, packedBytes, content }) {
+        for await (const chunk of content()) {
             course.sentBytes += chunk.length;
             onSent(chunk.length);
+            progress((bytes * chunk.length) / packedBytes);
             yield chunk;
         }
     }
-    async function sendAll() {
-        const progress = startProgress(log, 'sent', bytes);
-        for await (const { fileCount, content } of packer.parts(wanted, bytes, progress)) {
-            if (stopped)
-                return;
-            const filled = agent.call('fill', { id, files: fileCount }, { body: counted(content) });
-            filled.catch((error) => (failure ??= error));
-            await agent.sent();
-            if (failure !== undefined)
-                throw failure;
-        }
+    for await (const part of packer.parts(wanted)) {
+        const filled = agent.call('fill', { id: course.id, files: part.fileCount }, { body: counted(part) });
+        filled.catch((error) => (sending.failure ??= error));
+        await agent.sent();
+        if (sending.failure !== undefined)
+            throw sending.failure;
     }
-    const sent = sendAll();
-    // Who stopped it does not wait for it.
-    sent.catch(() => undefined);
-    return { sent, failure: () => failure, stop: () => (stopped = true) };
+    return sending;
 }
-/** Names the release to a host as what is different from one that it has. */
+/** Tells a host the release's manifest, as the difference from a release that it has. */
 async function offer(host, output, manifest, packer, call) {
     const distDir = external_node_path_namespaceObject.posix.join(output.relativeAppDir, output.distDir);
     const begin = (base, folders) => call({ base, contentHash: manifest.hash, distDir }, packer.manifest(folders));
@@ -62034,7 +65085,7 @@ async function offer(host, output, manifest, packer, call) {
         return await begin(known.base, known.folders);
     }
     catch (error) {
-        // It was removed or damaged while the app was built: nothing is left out then.
+        // The base was removed or damaged while the app was built.
         if (failure_Failure.from(error).code !== 'base-changed')
             throw error;
         return begin(null, '');
@@ -62051,70 +65102,71 @@ function provenSoFar(log) {
     };
 }
 
-;// CONCATENATED MODULE: ./build/commands/rehearse.js
-/** rehearse: what a dry run tells, host by host: what would be sent and removed, and what would be in the way. */
+;// CONCATENATED MODULE: ./build/commands/dry-run.js
+/** dry-run: what would be sent and removed on each host, and what would be in the way. */
 
 
 
 
 
-/** Of a host's list of files in the log. The summary has fewer. */
+
+/** Files listed in the log. The summary lists fewer. */
 const MOST_LINES = 2000;
 /** A deploy, up to what would be sent. */
-async function rehearseDeploy(plan, hosts, output, { manifest, packer }, known, pipeline) {
-    return rehearse(hosts, plan, known, pipeline, async (host, log) => {
+async function dryRunDeploy(plan, hosts, output, { manifest, packer }, known, pipeline) {
+    return dryRun(hosts, plan, known, pipeline, async (host, log) => {
         const { sending, lack } = await compare(host, output, manifest, packer);
-        for (const line of rehearse_listOf(sending))
+        for (const line of dry_run_listOf(sending))
             log.info(line);
-        const met = await rehearse_ask(plan, host, null);
+        const met = await dry_run_ask(plan, host, null);
         return { sending, ...met, findings: [...met.findings, ...lack] };
     }).finally(() => packer.close());
 }
 /** @param known with the release to go back to */
-function rehearseRollback(plan, hosts, known, pipeline) {
-    return rehearse(hosts, plan, known, pipeline, async (host) => ({
+function dryRunRollback(plan, hosts, known, pipeline) {
+    return dryRun(hosts, plan, known, pipeline, async (host) => ({
         sending: null,
-        ...(await rehearse_ask(plan, host, known.release)),
+        ...(await dry_run_ask(plan, host, known.release)),
     }));
 }
-async function rehearse(hosts, { inputs }, known, pipeline, act) {
-    const outcomes = await onEach(hosts, inputs.maxParallel, pipeline, (host, log) => log.run('dry-run', async () => {
+async function dryRun(hosts, { inputs }, known, pipeline, act) {
+    const outcomes = await onEach(hosts, inputs['max-parallel'], pipeline, (host, log) => log.run('dry-run', async () => {
         const dryRun = await act(host, log.log);
         for (const finding of dryRun.findings)
-            rehearse_tell(finding, log.log);
+            dry_run_tell(finding, log.log);
         const { name, facts } = host;
         const value = { name, live: facts.serving, dryRun, status: 'kept', ...NOTHING_MORE };
-        return { value, detail: rehearse_describe(dryRun) };
+        return { value, detail: dry_run_detailOf(dryRun) };
     }));
     return { ...untouched(known), succeeded: true, hosts: outcomes };
 }
 const NOTHING_MORE = { failure: null, workers: [], releases: [], server: null };
-async function rehearse_ask({ inputs, run }, host, release) {
-    const { host: address, port, said } = inputs.app;
-    const where = release === null ? { host: address, port } : null;
-    return host.agent().call('rehearse', { release, run, address: where, said, keep: inputs.keepReleases });
+async function dry_run_ask({ inputs }, { agent }, release) {
+    const { runtime, run, said, 'keep-releases': keep } = inputs;
+    const address = release === null ? { host: runtime.host, port: runtime.port } : null;
+    return agent().call('dryRun', { release, run, address, said, keep });
 }
 async function compare(host, output, manifest, packer) {
     const { missing, lack } = await offer(host, output, manifest, packer, (params, body) => host.agent().call('compare', params, { body }));
-    const files = [...missingFiles(manifest, missing)].map(({ path, size }) => ({ path, size }));
-    const sending = { files, of: { files: manifest.fileCount, bytes: manifest.bytes } };
+    const files = missingFiles(manifest, missing).map(({ path, size }) => ({ path, size }));
+    const sending = { files, of: { files: manifest.files.length, bytes: manifest.bytes } };
     const findings = lack === null ? [] : [{ effect: 'ends', ...lack }];
     return { sending, lack: findings };
 }
-function rehearse_listOf({ files }) {
+function dry_run_listOf({ files }) {
     const lines = files
         .slice(0, MOST_LINES)
         .map(({ path, size }) => `would send ${path} (${formatBytes(size)})`);
     return files.length > MOST_LINES ? [...lines, `…and ${files.length - MOST_LINES} more`] : lines;
 }
-function rehearse_tell({ effect, message, remedy }, log) {
+function dry_run_tell({ effect, message, remedy }, log) {
     const line = [message.replace(/\.$/, ''), ...(remedy === null ? [] : [remedy])].join('. ');
     if (effect === 'waits' || effect === 'recovers')
         log.info(line);
     else
         log.warning(line);
 }
-function rehearse_describe({ sending, pruned, findings }) {
+function dry_run_detailOf({ sending, pruned, findings }) {
     const parts = ['nothing was changed'];
     if (sending !== null) {
         const { files, of } = sending;
@@ -62127,15 +65179,15 @@ function rehearse_describe({ sending, pruned, findings }) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/missing-files.js
-/** Explains a release that failed for want of files that the repository has. */
+/** Explains a release that failed because files of the repository are missing from it. */
 
 
-/** What a log says of files that the repository has, and the line that brings them into the release. */
+/** @returns how to bring files into the release that the log misses and the repository has */
 function explanationOf(place, log) {
     const paths = missingIn(log, place);
     return paths.length === 0 ? undefined : missingRemedy(place, paths);
 }
-/** Where the app's last lines name such files, the failure's remedy is the line that brings them into the release. */
+/** Where the app's last lines name such files, the failure's remedy says how to bring them into the release. */
 async function explainMissing(place, act) {
     const explained = (error) => {
         const failure = failure_Failure.from(error);
@@ -62149,25 +65201,25 @@ async function explainMissing(place, act) {
 }
 
 ;// CONCATENATED MODULE: ./build/commands/status.js
-/** status: what is live, which releases there are, what the workers run. It changes nothing. */
+/** status: what is live, the releases, what the workers run. It changes nothing. */
 
 
 
 
 async function lookAt(plan, hosts, pipeline) {
-    const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => log.run('status', () => look(host, log.log)));
+    const seen = await onEach(hosts, plan.inputs['max-parallel'], pipeline, (host, log) => log.run('status', () => look(host, log.log)));
     const live = agreed(seen.map((host) => host.live));
     const status = live === null ? 'down' : overall(seen.map((host) => host.status));
     return { ...untouched({ ...nothingKnown, live }), status, succeeded: true, hosts: seen };
 }
 async function look(host, log) {
     const found = await host.agent().call('status', {});
-    // A summary can be looked at, but neither fetched nor searched: the log can.
-    for (const line of linesOf(found))
+    // The log can be searched and fetched, the summary cannot.
+    for (const line of status_linesOf(found))
         log.info(line);
     const { live, served, releases, workers, lock, interrupted, journal } = found;
     const { now, freeBytes } = host.facts;
-    // Whoever holds the lock may be replacing the workers: then it is enough that some serve.
+    // Another run may be replacing the workers: then it is enough that some serve.
     const asMeant = served === live && workers.every(serves);
     const healthy = served !== null && (asMeant || lock !== null);
     const value = {
@@ -62180,9 +65232,9 @@ async function look(host, log) {
         server: { now, freeBytes, lock, interrupted, journal },
         dryRun: null,
     };
-    return { value, detail: `${status_describe(found)}; ${formatBytes(freeBytes)} of disk free` };
+    return { value, detail: `${status_detailOf(found)}; ${formatBytes(freeBytes)} of disk free` };
 }
-function linesOf({ releases, workers, journal }) {
+function status_linesOf({ releases, workers, journal }) {
     return [
         ...releases.map((release) => {
             const { id, info, bytes } = release;
@@ -62197,7 +65249,7 @@ function linesOf({ releases, workers, journal }) {
 function serves({ status, phase }) {
     return status === 'online' && phase === 'open';
 }
-function status_describe({ releases, workers, lock, interrupted }) {
+function status_detailOf({ releases, workers, lock, interrupted }) {
     const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`];
     if (lock !== null)
         remarks.push(`the lock is held by ${lock}`);
@@ -62207,7 +65259,10 @@ function status_describe({ releases, workers, lock, interrupted }) {
 }
 
 ;// CONCATENATED MODULE: ./build/phases/upload.js
-/** upload: sends what the server lacks, compressed; the server proves every file by its hash. */
+/** upload: sends what the server lacks, compressed. The server verifies every file by its hash. */
+
+
+
 
 
 
@@ -62217,27 +65272,23 @@ function status_describe({ releases, workers, lock, interrupted }) {
 
 /**
  * Sends the release to all hosts, under one id.
- * @param onSent told of content bytes that went over the wire, also where the upload fails later
+ * @param onSent told of the content bytes on the wire, also where the upload fails later
  */
 async function uploadToAll(plan, hosts, output, { manifest, packer }, pipeline, onSent = () => undefined) {
-    const { maxParallel } = plan.inputs;
-    const sendToEach = async () => {
-        const id = hosts.length > 1 ? await agreeOnId(hosts, maxParallel, pipeline) : null;
-        const release = { plan, output, manifest, packer, id, onSent };
-        const complete = [];
-        const sending = onEach(hosts, maxParallel, pipeline, async (host, log) => {
-            const sent = await log.run('upload', () => upload(release, host, log.log));
-            complete.push(host);
-            return sent;
-        });
-        return sending.catch(async (error) => {
-            // Where it is not complete, the id may be another deploy's.
-            if (id !== null)
-                await discard(complete, id, true);
-            throw error;
-        });
-    };
-    const uploaded = await sendToEach().finally(() => packer.close());
+    const id = nextReleaseId(new Date(), hosts.map(({ facts }) => facts.newestId));
+    const release = { plan, output, manifest, packer, id, isForOneHost: hosts.length === 1, onSent };
+    const complete = [];
+    const uploaded = await onEach(hosts, plan.inputs['max-parallel'], pipeline, async (host, log) => {
+        const sent = await log.run('upload', () => upload(release, host, log.log));
+        complete.push(host);
+        return sent;
+    })
+        .catch(async (error) => {
+        // On the other hosts the id may be another deploy's.
+        await discard(complete, id, true);
+        throw error;
+    })
+        .finally(() => packer.close());
     const sum = (of) => uploaded.reduce((total, one) => total + of(one), 0);
     const sent = {
         files: sum((one) => one.sent.files),
@@ -62246,17 +65297,6 @@ async function uploadToAll(plan, hosts, output, { manifest, packer }, pipeline, 
         ofBytes: sum((one) => one.sent.ofBytes),
     };
     return { id: uploaded[0].id, sentBytes: sum(({ sentBytes }) => sentBytes), sent };
-}
-/** A release has the same id on all hosts, later than every other on any of them. */
-async function agreeOnId(hosts, atOnce, pipeline) {
-    const reserve = (id) => onEach(hosts, atOnce, pipeline, (host) => host.agent().call('reserve', { id }));
-    const proposed = await reserve(null);
-    const latest = proposed
-        .map(({ id }) => id)
-        .toSorted()
-        .at(-1);
-    await reserve(latest);
-    return latest;
 }
 async function upload(release, host, log) {
     const { manifest } = release;
@@ -62269,10 +65309,10 @@ async function upload(release, host, log) {
         arrivedBytes: 0,
     };
     const { leftOut } = await throughLosses(host, {
-        begin: () => transfer(release, host, course, null, log),
-        takeUp() {
+        begin: () => upload_begin(release, host, course, log),
+        resume() {
             course.losses += 1;
-            return transfer(release, host, course, course.id, log);
+            return transfer(release, host, course, true, log);
         },
         isFinal: ({ code }) => code !== 'connection-lost',
     }, log.info);
@@ -62281,21 +65321,34 @@ async function upload(release, host, log) {
     const { count } = course.asked;
     return {
         value: {
-            id: id,
+            id,
             sentBytes,
             sent: {
                 files: count,
                 bytes,
-                ofFiles: manifest.fileCount,
+                ofFiles: manifest.files.length,
                 ofBytes: manifest.bytes,
             },
         },
         detail: [
             `${id}: sent ${plural(count, 'file')} (${formatBytes(sentBytes)} compressed), ` +
-                `reused ${manifest.fileCount - count}`,
+                `reused ${manifest.files.length - count}`,
             ...remarks(course, leftOut),
         ].join('; '),
     };
+}
+/** A single host can take the next id where another deploy began in the same second. */
+async function upload_begin(release, host, course, log) {
+    for (;;) {
+        try {
+            return await transfer(release, host, course, false, log);
+        }
+        catch (error) {
+            if (!release.isForOneHost || failure_Failure.from(error).code !== 'release-exists')
+                throw error;
+            course.id = nextReleaseId(new Date(), [course.id]);
+        }
+    }
 }
 function* remarks({ losses, arrivedBytes }, leftOut) {
     if (losses > 0) {
@@ -62307,13 +65360,13 @@ function* remarks({ losses, arrivedBytes }, leftOut) {
 }
 
 ;// CONCATENATED MODULE: ./build/commands/with-hosts.js
-/** The frame of every command: it connects first, and whatever happens after that has an outcome. */
+/** The frame of every command: it connects first, and every failure after that becomes an outcome. */
 
 
 
 
 async function withHosts(plan, programs, pipeline, act) {
-    const { command, dryRun } = plan.inputs;
+    const { command, 'dry-run': dryRun } = plan.inputs;
     const known = { ...nothingKnown };
     let hosts = [];
     let infos = [];
@@ -62336,9 +65389,9 @@ async function withHosts(plan, programs, pipeline, act) {
             host.close();
     }
 }
-/** For a last look, in ms. */
+/** In ms. */
 const with_hosts_LOOK = 5000;
-/** A build takes its time: what served before it may not any more. @param before for a server that does not answer */
+/** The release that served before the build may not serve any more. @param before for a server that does not answer */
 async function servingNow(hosts, before) {
     if (hosts.length === 0)
         return before;
@@ -62346,7 +65399,7 @@ async function servingNow(hosts, before) {
     const seen = Promise.all(looks).then((facts) => agreed(facts.map(({ serving }) => serving)));
     return inTime(seen, with_hosts_LOOK, () => new Error('no answer')).catch(() => before);
 }
-/** For the report alone: nobody waits for it, and no run fails for it. It is answered before what is asked later. */
+/** For the report alone: nobody waits for it, and no run fails because of it. */
 async function infosOn(host) {
     try {
         const { releases } = await host.agent().call('releases', {});
@@ -62371,7 +65424,7 @@ async function infosOn(host) {
 
 function deploy(project) {
     return (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
-        const { dryRun } = plan.inputs;
+        const { 'dry-run': dryRun } = plan.inputs;
         if (!dryRun)
             known.live = await recover(plan, hosts, pipeline);
         const output = await pipeline.run('build', async () => {
@@ -62381,11 +65434,11 @@ function deploy(project) {
         });
         const assembled = await pipeline.run('assemble', () => assemble_assemble(plan, output, programs.launcherFile, hosts, pipeline.log));
         if (dryRun)
-            return rehearseDeploy(plan, hosts, output, assembled, known, pipeline);
+            return dryRunDeploy(plan, hosts, output, assembled, known, pipeline);
         const count = (bytes) => (known.uploadedBytes += bytes);
         const { id, sent } = await uploadToAll(plan, hosts, output, assembled, pipeline, count);
         Object.assign(known, { release: id, sent });
-        return explainMissing(output, () => bringLive(plan, hosts, pipeline, {
+        return explainMissing(output, () => rollOut(plan, hosts, pipeline, {
             ...known,
             release: id,
             replaces: null,
@@ -62395,14 +65448,14 @@ function deploy(project) {
     });
 }
 const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, async (hosts, known) => {
-    const { dryRun } = plan.inputs;
+    const { 'dry-run': dryRun } = plan.inputs;
     if (!dryRun)
         known.live = await recover(plan, hosts, pipeline);
     const { release, replaces } = await chooseRelease(plan, hosts, pipeline);
     known.release = release;
     if (dryRun)
-        return rehearseRollback(plan, hosts, known, pipeline);
-    return bringLive(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' });
+        return dryRunRollback(plan, hosts, known, pipeline);
+    return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' });
 });
 const commands_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
 
@@ -62510,7 +65563,7 @@ function bullets(items) {
 function titled(title, items) {
     return `**${markdown_escape(title)}**\n\n${bullets(items)}`;
 }
-function table(head, rows) {
+function markdown_table(head, rows) {
     const line = (cells) => `| ${cells.join(' | ')} |`;
     const lines = [line(head), line(head.map(() => '---'))];
     let bytes = 0;
@@ -62643,7 +65696,7 @@ function renderFiles(host, sending) {
         return '';
     const rows = files.slice(0, dry_run_MOST_FILES).map(({ path, size }) => [path, formatBytes(size)]);
     const rest = files.length > dry_run_MOST_FILES ? [[`…and ${files.length - dry_run_MOST_FILES} more in the log`, '']] : [];
-    return folded(on(`${plural(files.length, 'file')} to send`, host), table(['File', 'Size'], [...rows, ...rest]));
+    return folded(on(`${plural(files.length, 'file')} to send`, host), markdown_table(['File', 'Size'], [...rows, ...rest]));
 }
 
 ;// CONCATENATED MODULE: ./build/report/sentence.js
@@ -62823,8 +65876,9 @@ function reportOf(plan, outcome, rows, durationMs, env) {
     const found = { outcome, rows, durationMs };
     if (plan === undefined)
         return { title: 'Gapless', command: undefined, origin: null, ...found };
-    const { inputs, appName, hosts, run } = plan;
-    const where = hosts.length === 1 ? hosts[0].host : plural(hosts.length, 'host');
+    const { inputs, appName } = plan;
+    const { targets, run } = inputs;
+    const where = targets.length === 1 ? targets[0].host : plural(targets.length, 'host');
     return {
         title: `${inputs.command} ${appName} on ${where}`,
         command: inputs.command,
@@ -62841,7 +65895,7 @@ function renderSummary(report, taken = 0) {
         `## ${mark(outcome)} ${markdown_escape(title)}`,
         `**${markdown_escape(sentence(outcome, command))}**`,
         failure === null ? '' : renderFailure(report, failure),
-        hosts.length < 2 ? '' : table(['Host', 'Status', 'Serving'], hosts.map(hostRow)),
+        hosts.length < 2 ? '' : markdown_table(['Host', 'Status', 'Serving'], hosts.map(hostRow)),
         renderFacts(report),
         ...hosts.flatMap((host) => [
             renderDryRun(host),
@@ -62964,7 +66018,7 @@ function renderPhases(rows) {
         const time = state === 'skipped' ? '' : formatDuration(durationMs);
         return [phase, ...(several ? [host ?? ''] : []), icon, time, { markdown: prose(detail) }];
     };
-    return table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells));
+    return markdown_table(['Phase', ...(several ? ['Host'] : []), '', 'Time', 'What it did'], rows.map(cells));
 }
 function renderServer({ name, server }) {
     if (server === null)
@@ -62998,7 +66052,7 @@ function renderReleases({ name, releases, server }, origin) {
             formatBytes(bytes),
         ];
     });
-    return table([markdown_escape(on('Release', name)), 'State', 'Commit', 'Size'], rows);
+    return markdown_table([markdown_escape(on('Release', name)), 'State', 'Commit', 'Size'], rows);
 }
 /** A release's id is the UTC second of its upload. */
 function age(id, server) {
@@ -63023,7 +66077,7 @@ function renderWorkers({ name, workers }, open) {
         WORKER_STATES[phase ?? ''] ?? phase ?? '–',
         String(restarts),
     ]);
-    const list = table(['Process', 'PM2 status', 'Release', 'State', 'PM2 restarts'], rows);
+    const list = markdown_table(['Process', 'PM2 status', 'Release', 'State', 'PM2 restarts'], rows);
     return folded(on(plural(workers.length, 'worker'), name), list, open);
 }
 
@@ -65148,8 +68202,8 @@ async function main() {
             log.info(`${NOT_MASKED} ${unmasked.join(', ')}.`);
         for (const warning of inputs.warnings)
             log.warning(warning);
-        const { workspace } = inputs.run;
-        const project = inputs.command === 'deploy' ? readProject(workspace, inputs.workingDirectory) : undefined;
+        const { workspace, 'working-directory': folder } = inputs;
+        const project = inputs.command === 'deploy' ? readProject(workspace, folder) : undefined;
         plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name);
         rememberActivation(plan.activation, log);
         outcome = await storyOf(plan, project)(plan, programs(), pipeline);

@@ -979,6 +979,7 @@ function addressed({ origin }) {
     const { scheme, host } = origin;
     return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme };
 }
+/** Whether an HTTP answer is healthy. */
 function judge(check, status, body) {
     const excerpt = body.slice(0, EXCERPT);
     const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to);
@@ -1196,10 +1197,28 @@ function parse(guard, text, place) {
     return guard(value, place);
 }
 
+;// CONCATENATED MODULE: ./build/protocol/release-id.js
+/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. The same on all hosts. */
+const RELEASE_ID = /^\d{14}$/;
+/** The id of the current second, or the second after the newest id, whatever the clock says. */
+function nextReleaseId(now, taken) {
+    const newest = taken
+        .flatMap((id) => id ?? [])
+        .toSorted()
+        .at(-1);
+    const id = idOf(now);
+    return newest === undefined || id > newest ? id : idOf(new Date(releaseTime(newest).getTime() + 1000));
+}
+function releaseTime(id) {
+    return new Date(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'));
+}
+function idOf(date) {
+    return date.toISOString().replace(/\D/g, '').slice(0, 14);
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
 
-/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. */
-const RELEASE_ID = /^\d{14}$/;
+
 const releaseId = matching(RELEASE_ID);
 const healthCheck = object({
     path: string,
@@ -1295,17 +1314,16 @@ const serverFacts = object({
     glibc: nullable(string),
     /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
     cpuFlags: guards_list(string),
-    user: string,
-    home: string,
     /** Absolute path of the app's folder. */
     path: string,
     /** Tells this folder on this machine from every other, whatever both are called. */
     identity: string,
-    pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
+    pm2: nullable(object({ version: string, path: string, home: string })),
     /** Where PM2 was looked for; empty where it was found. */
     searched: guards_list(string),
     freeBytes: number,
-    freeInodes: number,
+    /** The newest id of a release or an upload. */
+    newestId: nullable(releaseId),
     /** What `current` points at. */
     live: nullable(releaseId),
     /** What takes the traffic; null where nothing does, or more than one release. */
@@ -1381,8 +1399,6 @@ const activationRequest = object({
     /** The release that must be current when its turn comes; null: whichever is. */
     replaces: nullable(releaseId),
     run,
-    /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
-    hosts: guards_list(string),
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
@@ -1436,10 +1452,6 @@ const operations = {
             journal: guards_list(journalEntry),
         }),
     },
-    /**
-     * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
-     */
-    reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
     /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
     encryptionKey: {
         params: object({ create: guards_boolean }),
@@ -1455,30 +1467,27 @@ const operations = {
         }),
     },
     /**
-     * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
-     * the server lacks.
+     * Body: the manifest, compressed, as what is different from the base. Answers which contents the server lacks.
      */
     stage: {
         params: object({
             ...offered,
-            /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
-            resumes: nullable(releaseId),
+            id: releaseId,
+            /** The connection was lost: this resumes the upload of that id, and ends its session. */
+            resumes: guards_boolean,
         }),
         result: object({
-            id: releaseId,
-            /** What is taken up was complete, and is a release already: there is nothing left to do. */
+            /** The upload that this resumes had been committed: there is nothing left to do. */
             committed: guards_boolean,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
             missing: string,
-            reusedFiles: count,
             reusedBytes: count,
         }),
     },
     /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
     fill: {
         params: object({
-            /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
-            id: nullable(releaseId),
+            id: releaseId,
             files: count,
         }),
         result: object({ bytes: count }),
@@ -1505,7 +1514,7 @@ const operations = {
         result: object({ missing: string, lack: nullable(failureRecord) }),
     },
     /** What a run would meet, and what its cleanup would remove. */
-    rehearse: {
+    dryRun: {
         params: object({
             /** That a rollback would go to; null: a deploy's, which is not there yet. */
             release: nullable(releaseId),

@@ -39,8 +39,8 @@ export async function main(): Promise<void> {
     log.maskAll(secrets, words)
     if (unmasked.length > 0) log.info(`${NOT_MASKED} ${unmasked.join(', ')}.`)
     for (const warning of inputs.warnings) log.warning(warning)
-    const { workspace } = inputs.run
-    const project = inputs.command === 'deploy' ? readProject(workspace, inputs.workingDirectory) : undefined
+    const { workspace, 'working-directory': folder } = inputs
+    const project = inputs.command === 'deploy' ? readProject(workspace, folder) : undefined
     plan = createPlan(inputs, project === undefined ? packageName(inputs) : project.name)
     rememberActivation(plan.activation, log)
     outcome = await storyOf(plan, project)(plan, programs(), pipeline)

@@ -65,9 +65,16 @@ export interface Log {
   endGroup(): void
 }
 
+/** A phase that has begun. One of the two ends it. */
+export interface BegunPhase {
+  done(detail: string): void
+  failed(failure: Failure): void
+}
+
 export interface Pipeline {
   readonly rows: readonly Row[]
   readonly log: Log
+  begin(phase: PhaseName): BegunPhase
   run<T>(phase: PhaseName, act: () => Promise<Done<T>>): Promise<T>
   skip(phase: PhaseName, reason: string): void
   /** Returns the same pipeline for one of several hosts: its rows and lines name the host. */
@@ -98,34 +105,38 @@ export function createPipeline(log: Log): Pipeline {
     const info = (line: string) => log.info(named(line))
     const warning = (line: string) => log.warning(named(line))
     const debug = (line: () => string) => log.debug(() => named(line()))
+    const begin = (phase: PhaseName): BegunPhase => {
+      const startedAt = Date.now()
+      const begun = performance.now()
+      if (running === 0) log.group(phase)
+      running += 1
+      const end = (state: Row['state'], line: string, detail: string, evidence?: string) => {
+        const durationMs = Math.round(performance.now() - begun)
+        keep({ phase, host, state, startedAt, durationMs, detail, evidence })
+        info(`${line} (${phase}: ${formatDuration(durationMs)})`)
+        running -= 1
+        if (running === 0) log.endGroup()
+      }
+      return {
+        done: (detail) => end('ok', detail, detail),
+        failed: ({ message, evidence }) => end('failed', `failed: ${message}`, message, evidence),
+      }
+    }
     return {
       rows,
       log: { ...log, info, warning, debug },
       on,
+      begin,
       async run(phase, act) {
-        const startedAt = Date.now()
-        const begun = performance.now()
-        const row = (state: Row['state'], detail: string, evidence?: string): Row => {
-          const durationMs = Math.round(performance.now() - begun)
-          const ended = { phase, host, state, startedAt, durationMs, detail, evidence }
-          keep(ended)
-          return ended
-        }
-        if (running === 0) log.group(phase)
-        running += 1
+        const begun = begin(phase)
         try {
           const { value, detail } = await act()
-          const { durationMs } = row('ok', detail)
-          info(`${detail} (${phase}: ${formatDuration(durationMs)})`)
+          begun.done(detail)
           return value
         } catch (error) {
           const failure = Failure.from(error)
-          const { durationMs } = row('failed', failure.message, failure.evidence)
-          info(`failed: ${failure.message} (${phase}: ${formatDuration(durationMs)})`)
+          begun.failed(failure)
           throw failure
-        } finally {
-          running -= 1
-          if (running === 0) log.endGroup()
         }
       },
       skip(phase, reason) {

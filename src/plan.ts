@@ -1,62 +1,40 @@
 /** What will be done, from the inputs and the project. */
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
-import { appNameFromPackage, type HostAddress, type Inputs } from './inputs/index.ts'
+import { appNameFromPackage, type Inputs } from './inputs/index.ts'
 import { readPackageJson } from './next/package-json.ts'
 import { phaseNames, rowStates } from './pipeline.ts'
-import type { HealthCheck } from './common/health.ts'
 import {
   activationStatuses,
   activationSteps,
   entryStates,
   findingEffects,
-  type RunInfo,
   type Runtime,
 } from './protocol/messages.ts'
 
 export interface Plan {
   readonly inputs: Inputs
-  /** At least one; the first is the canary. */
-  readonly hosts: readonly HostAddress[]
   readonly appName: string
   /** The app's folder on the server, absolute or relative to the user's home. */
   readonly path: string
-  readonly run: RunInfo
   /** The name of the activation that this run may begin on each host: `post` finds it again by this. */
   readonly activation: string
 }
 
 /** @param packageName `name` in the app's package.json, if there is one */
 export function createPlan(inputs: Inputs, packageName: string | undefined): Plan {
-  const appName = inputs.appName ?? appNameFromPackage(packageName)
-  const {
-    sha = '',
-    ref = '',
-    actor = '',
-    event = '',
-    runUrl = '',
-    workflow = '',
-    runNumber,
-    runAttempt,
-  } = inputs.run
-  return {
-    inputs,
-    hosts: inputs.hosts,
-    appName,
-    path: inputs.path ?? `apps/${appName}`,
-    activation: randomUUID(),
-    run: { commit: sha, ref, actor, event, runUrl, workflow, runNumber, runAttempt },
-  }
+  const appName = inputs['app-name'] ?? appNameFromPackage(packageName)
+  return { inputs, appName, path: inputs.path ?? `apps/${appName}`, activation: randomUUID() }
 }
 
 /** The name in package.json. A rollback needs no checkout: then `app-name` names the app. */
-export function packageName({ run, workingDirectory }: Inputs): string | undefined {
-  return readPackageJson(join(run.workspace, workingDirectory))?.name
+export function packageName({ workspace, ...inputs }: Inputs): string | undefined {
+  return readPackageJson(join(workspace, inputs['working-directory']))?.name
 }
 
 /** Returns the words of a run that are never masked: statuses, phases, hosts, the app's name, and the run's origin. */
 export function ownWords(inputs: Inputs): readonly string[] {
-  const { command, release, hosts, proxy, health, run } = inputs
+  const { command, release, targets, proxy, runtime, run } = inputs
   const texts = [
     ...activationStatuses,
     ...phaseNames,
@@ -66,22 +44,22 @@ export function ownWords(inputs: Inputs): readonly string[] {
     ...findingEffects,
     command,
     release,
-    ...[...hosts, ...(proxy === undefined ? [] : [proxy])].flatMap(({ host, port, username }) => [
+    ...[...targets, ...(proxy === null ? [] : [proxy])].flatMap(({ host, port, username }) => [
       host,
       `${host}:${port}`,
       username,
     ]),
-    health.url,
-    health.origin?.host,
-    inputs.appName ?? packageNameIfAny(inputs),
-    run.repository,
-    run.sha,
+    inputs['health-check-url'],
+    runtime.health.origin?.host,
+    inputs['app-name'] ?? packageNameIfAny(inputs),
+    inputs.repository,
+    run.commit,
     run.ref,
     run.actor,
     run.runUrl,
     run.workflow,
   ]
-  return texts.filter((text) => text !== undefined)
+  return texts.flatMap((text) => text || [])
 }
 
 /** What is wrong with package.json is said later. */
@@ -99,33 +77,19 @@ function packageNameIfAny(inputs: Inputs): string | undefined {
  * @param environment what the build asks for, under the user's own
  */
 export function runtimeOf(
-  { app, health }: Inputs,
+  { runtime }: Inputs,
   basePath: string,
   environment: Readonly<Record<string, string>> = {},
 ): Runtime {
-  return {
-    host: app.host,
-    port: app.port,
-    instances: app.instances === 'max' ? 0 : app.instances,
-    maxMemoryBytes: app.maxMemoryBytes ?? null,
-    nodeOptions: app.nodeOptions,
-    env: { ...environment, ...app.env },
-    health: healthOf(health, basePath),
-    observeMs: app.observeMs,
-    drainTimeoutMs: app.drainTimeoutMs,
-    sharedDirs: app.sharedDirs,
-    sharedFiles: app.sharedFiles,
-  }
+  const health = { ...runtime.health, path: below(basePath, runtime.health.path) }
+  return { ...runtime, env: { ...environment, ...runtime.env }, health }
 }
 
-function healthOf(
-  { path, status, body, timeoutMs, intervalMs, origin }: Inputs['health'],
-  basePath: string,
-): HealthCheck {
+/** The path of a request, with the base path unless it has that already. */
+function below(basePath: string, path: string): string {
   const [pathname = '/'] = path.split('?', 1)
   const within = pathname === basePath || pathname.startsWith(`${basePath}/`)
   // `/` itself under a base path: Next answers `/base`, and redirects `/base/`.
   const under = pathname === '/' ? basePath : basePath + pathname
-  const full = within || basePath === '' ? path : under + path.slice(pathname.length)
-  return { path: full, status, body: body ?? null, timeoutMs, intervalMs, origin: origin ?? null }
+  return within || basePath === '' ? path : under + path.slice(pathname.length)
 }

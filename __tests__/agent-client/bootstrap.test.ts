@@ -117,7 +117,7 @@ describe('the login shell', () => {
         env: { ...env, PATH: noNodeOnPath() },
         edit: noSystemNode,
       })
-      expect(facts).toMatchObject({ home, path: join(home, 'apps/site'), node: process.versions.node })
+      expect(facts).toMatchObject({ path: join(home, 'apps/site'), node: process.versions.node })
       expect(facts.searched).toContain(odd)
       // sh and dash read nothing for a command.
       if (name !== 'sh' && name !== 'dash') expect(session.output()).toContain('Welcome.')
@@ -327,7 +327,7 @@ describe('the agent', () => {
     writeFileSync(file, 'process.exit(3)')
     const { shell, facts } = await start()
     expect(shell.output()).toContain(' need-agent\n')
-    expect(facts.home).toBe(home)
+    expect(facts.path).toBe(join(home, 'apps/site'))
     expect(facts.nodeAbi).toBe(process.versions.modules)
     expect(facts.cpuFlags).toEqual(expect.arrayContaining(process.arch === 'x64' ? ['sse2'] : []))
     expect(readFileSync(file)).toEqual(agentOf(compiled).source)

@@ -47,9 +47,9 @@ test('every message is told: its way, its name, its request, its size, and what 
 test('what may be secret is in none, whatever it is: the environment, keys, commands, bodies', async () => {
   const { agent, lines } = await session()
   const manifest = await manifestOf(folder(), { 'server.js': `// ${PLANTED}` })
-  const { id, missing } = await agent.call('stage', stageParamsOf(manifest), {
-    body: manifestStream(manifest, ''),
-  })
+  const params = stageParamsOf(manifest)
+  const { id } = params
+  const { missing } = await agent.call('stage', params, { body: manifestStream(manifest, '') })
   await agent.call('fill', { id, files: 1 }, { body: bodyOf(missingList(manifest, missing)) })
   const { health } = runtimeWith()
   await agent.call('commit', {
@@ -70,7 +70,6 @@ test('what may be secret is in none, whatever it is: the environment, keys, comm
     kind: 'deploy',
     replaces: null,
     run,
-    hosts: [],
     lockTimeoutMs: 0,
     said: null,
   } as const

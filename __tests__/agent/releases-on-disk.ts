@@ -34,7 +34,6 @@ export const request: ActivationRequest = {
   kind: 'deploy',
   replaces: null,
   run,
-  hosts: [],
   lockTimeoutMs: 0,
   preActivate: null,
   postActivate: null,

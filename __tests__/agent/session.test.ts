@@ -71,7 +71,7 @@ async function readAll(body: AsyncIterable<Buffer>): Promise<string> {
   return text
 }
 
-const staged = { committed: false, id: '20260101000001', missing: '', reusedFiles: 0, reusedBytes: 0 }
+const staged = { committed: false, missing: '', reusedBytes: 0 }
 
 describe('a session', () => {
   test('answers each request by its id, in order', async () => {

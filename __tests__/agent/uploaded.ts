@@ -15,18 +15,17 @@ interface Uploaded {
 /**
  * Makes a release as the upload phase does.
  * @param from a folder for the build
- * @param id as several hosts agree on one; null: the next of this host
+ * @param id undefined: the next one
  */
 export async function uploaded(
   layout: Layout,
   from: string,
   contents: Readonly<Record<string, Content>>,
-  { id = null, ...runtime }: Partial<Runtime> & { readonly id?: string | null } = {},
+  { id, ...runtime }: Partial<Runtime> & { readonly id?: string } = {},
 ): Promise<Uploaded> {
   const uploads = createUploads(layout)
-  if (id !== null) await uploads.reserve(id)
   const manifest = await manifestOf(from, contents)
-  const staged = await stage(uploads, manifest)
+  const staged = await stage(uploads, manifest, undefined, id)
   const commit: Params<'commit'> = {
     id: staged.id,
     entry: 'server.js',

@@ -81,12 +81,12 @@ describe('inputs', () => {
       (text) => {
         const entry = parsed(() => hostEntry(text))
         if (entry === undefined) return undefined
-        const { host, username = 'x', port = 1 } = entry
+        const { host, username, port } = entry
         return (
           (isIPv6(host) || /^[A-Za-z0-9_][A-Za-z0-9_.-]*$/.test(host)) &&
-          /^[^-\s:][^\s:]*$/.test(username) &&
-          printable(username) &&
-          inRange(port, 1, 65535) === true
+          /^[^-\s:][^\s:]*$/.test(username ?? 'x') &&
+          printable(username ?? '') &&
+          inRange(port ?? 1, 1, 65535) === true
         )
       },
     ],
@@ -151,7 +151,7 @@ describe('inputs', () => {
       (text) =>
         check(
           () => instances(text),
-          (count) => count === 'max' || (count > 0 && count < 257),
+          (count) => (text === 'max' ? count === 0 : count > 0 && count < 257),
         ),
     ],
     [
@@ -195,7 +195,7 @@ describe('inputs', () => {
       'path',
       (text) =>
         check(
-          () => repositoryPath('/work/repo')(text),
+          () => repositoryPath(text, '/work/repo'),
           (path) => stays(path, '/work/repo'),
         ),
     ],

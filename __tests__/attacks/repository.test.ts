@@ -49,7 +49,7 @@ describe('names', () => {
         try {
           const inputs = readInputs({ ...login, ...run })
           const plan = createPlan(inputs, readProject(workspace, '.').name)
-          return /^apps\/[\w~][\w.~-]*$/.test(plan.path) && plan.run.ref === ref
+          return /^apps\/[\w~][\w.~-]*$/.test(plan.path) && inputs.run.ref === ref
         } catch (error) {
           if (!(error instanceof Failure)) throw error
           return ['missing-input', 'not-a-next-app', 'no-lockfile'].includes(error.code)

@@ -49,7 +49,7 @@ test('of one that may have switched, on a server out of reach, nobody says that 
     liveRelease: null,
     failure: { code: 'run-cut-off' },
   })
-  expect(outcome.failure?.message).toContain('cannot be asked')
+  expect(outcome.failure?.message).toContain('could not be reached to learn the result')
   expect(tries).toBeGreaterThan(0)
   expect(rows).toMatchObject([{ phase: 'connect', state: 'failed' }])
 }, 15_000)

@@ -41,7 +41,7 @@ function hostThat(answer: Result<'status'>): Host {
 async function look(answer: Result<'status'>) {
   const lines: string[] = []
   const pipeline = createPipeline({ ...silentLog, info: (line) => void lines.push(line) })
-  const plan = { inputs: { maxParallel: 1 } } as unknown as Plan
+  const plan = { inputs: { 'max-parallel': 1 } } as unknown as Plan
   return { lines, outcome: await lookAt(plan, [hostThat(answer)], pipeline) }
 }
 

@@ -20,13 +20,6 @@ describe('a bitmap', () => {
     expect(of(3, 3, 500, 3).count).toBe(2)
   })
 
-  test.each([0, 1, 7, 8, 9, 2000])('has the first %j and no more', (count) => {
-    const full = Bitmap.full(count)
-    expect(membersOf(full, 2010)).toEqual(Array.from({ length: count }, (_, index) => index))
-    expect(full.count).toBe(count)
-    expect(full.format()).toBe(of(...membersOf(full)).format())
-  })
-
   test('takes in what another one has', () => {
     const bitmap = of(1, 9)
     bitmap.include(of(0, 9, 300))

@@ -18,7 +18,7 @@ function losing(back: number, patienceMs: number) {
   }
   const work = {
     begin: () => Promise.reject(lost),
-    takeUp: () => Promise.resolve('done'),
+    resume: () => Promise.resolve('done'),
     isFinal: () => false,
   }
   const end = throughLosses(host, work, (line) => void lines.push(line), patienceMs)

@@ -4,7 +4,6 @@ import type { Host } from '../../src/hosts/host.ts'
 import { Failure } from '../../src/common/failure.ts'
 import type { JournalEntry, Verdict } from '../../src/protocol/messages.ts'
 import { request } from '../agent/releases-on-disk.ts'
-import { failureOf } from '../support/failure.ts'
 
 const live: Verdict = {
   status: 'live',
@@ -16,15 +15,16 @@ const live: Verdict = {
   workers: [],
 }
 
+const entry = {
+  time: '2026-01-01T00:00:00.000Z',
+  activation: request.activation,
+  detail: '',
+  verdict: null,
+}
+
 /** A server that tells these entries, and then the verdict. */
 function hostThat(entries: readonly Partial<JournalEntry>[], verdict: Verdict): Host {
-  const told = entries.map((entry) => ({
-    time: '2026-01-01T00:00:00.000Z',
-    activation: request.activation,
-    detail: '',
-    verdict: null,
-    ...entry,
-  }))
+  const told = entries.map((each) => ({ ...entry, ...each }))
   const call = async (_: string, __: unknown, { onEvent }: { onEvent: (value: unknown) => void }) => {
     for (const entry of told) onEvent(entry)
     return verdict
@@ -32,8 +32,9 @@ function hostThat(entries: readonly Partial<JournalEntry>[], verdict: Verdict): 
   return { agent: () => ({ call }) } as unknown as Host
 }
 
-test('steps are done as the journal says, and hooks are told of', async () => {
+test('lines tell of hooks, and each entry is passed on once', async () => {
   const lines: string[] = []
+  const entries: string[] = []
   const host = hostThat(
     [
       { step: 'pre-activate', state: 'begin' },
@@ -43,23 +44,38 @@ test('steps are done as the journal says, and hooks are told of', async () => {
     ],
     live,
   )
-  const activation = activate(host, request, (line) => void lines.push(line))
-  expect(await activation.step('swap')).toBe('current -> there')
-  expect(await activation.verdict).toEqual(live)
-  expect(activation.hasSwapped()).toBe(true)
+  const verdict = await activate(
+    host,
+    request,
+    (line) => void lines.push(line),
+    ({ step, state }) => void entries.push(`${step} ${state}`),
+  )
+  expect(verdict).toEqual(live)
   expect(lines).toEqual(['pre-activate started', 'pre-activate: migrated'])
+  expect(entries).toEqual(['pre-activate begin', 'pre-activate done', 'swap begin', 'swap done'])
 })
 
-test('a verdict of live counts, whatever of the journal could be read', async () => {
-  const activation = activate(hostThat([], live), request, () => undefined)
-  expect(await activation.step('swap')).toContain('journal')
-  expect(await activation.step('health-check')).toContain('journal')
-})
-
-test('a step that was not reached fails as the whole does', async () => {
-  const failure = new Failure('worker-died', 'a worker died').toRecord()
-  const host = hostThat([{ step: 'swap', state: 'done' }], { ...live, status: 'restored', failure })
-  const activation = activate(host, request, () => undefined)
-  await activation.step('swap')
-  expect((await failureOf(activation.step('reload'))).code).toBe('worker-died')
+test('a session that resumes watching passes on only what is new', async () => {
+  const swap = ['begin', 'done'].map((state) => ({ ...entry, step: 'swap', state }))
+  const answers = [
+    (onEvent: (value: unknown) => void) => {
+      onEvent(swap[0])
+      throw new Failure('connection-lost', 'The connection was lost.')
+    },
+    (onEvent: (value: unknown) => void) => {
+      for (const each of swap) onEvent(each)
+      return live
+    },
+  ]
+  const call = async (_: string, __: unknown, { onEvent }: { onEvent: (value: unknown) => void }) =>
+    answers.shift()!(onEvent)
+  const host = { agent: () => ({ call }), reconnect: async () => undefined } as unknown as Host
+  const states: string[] = []
+  await activate(
+    host,
+    request,
+    () => undefined,
+    ({ state }) => void states.push(state),
+  )
+  expect(states).toEqual(['begin', 'done'])
 })

@@ -46,7 +46,7 @@ async function recovered(...servers: readonly Server[]) {
     })
     return { name: `host-${index}`, facts: facts(), agent: () => ({ call }) } as unknown as Host
   })
-  const plan = { run: null, inputs: { lockTimeoutMs: 0, maxParallel: 2 } } as unknown as Plan
+  const plan = { inputs: { run: null, 'lock-timeout': 0, 'max-parallel': 2 } } as unknown as Plan
   const pipeline = createPipeline(silentLog)
   const live = await recover(plan, hosts, pipeline)
   return { live, current, rows: pipeline.rows }

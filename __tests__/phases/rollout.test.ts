@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import type { Host } from '../../src/hosts/host.ts'
 import { nothingKnown } from '../../src/outcome.ts'
-import { batches, bringLive } from '../../src/phases/rollout.ts'
+import { batches, rollOut } from '../../src/phases/rollout.ts'
 import { createPipeline } from '../../src/pipeline.ts'
 import type { Plan } from '../../src/plan.ts'
 import { keptVerdict } from '../../src/protocol/messages.ts'
@@ -36,10 +36,15 @@ describe('files that the app looks for and the release lacks', () => {
     }
     const call = async (operation: string) => answers[operation]
     const hosts = ['a', 'b'].map((name) => ({ name, facts: {}, agent: () => ({ call }) }) as unknown as Host)
-    const inputs = { candidateCheck: true, maxParallel: 2, batch: { hosts: 2 }, health: {}, app: {} }
+    const inputs = {
+      'candidate-check': true,
+      'max-parallel': 2,
+      batch: { hosts: 2 },
+      'health-check-url': null,
+    }
     const warnings: string[] = []
     const pipeline = createPipeline({ ...silentLog, warning: (line) => void warnings.push(line) })
-    const { succeeded } = await bringLive({ inputs } as unknown as Plan, hosts, pipeline, {
+    const { succeeded } = await rollOut({ inputs } as unknown as Plan, hosts, pipeline, {
       ...nothingKnown,
       release,
       replaces: null,

@@ -23,7 +23,7 @@ function hostThat(name: string, ...truths: readonly Seen[]): Host & { asked(): n
 function settle(hosts: readonly Host[], lockTimeoutMs = 10_000) {
   const lines: string[] = []
   const pipeline = createPipeline({ ...silentLog, info: (line) => void lines.push(line) })
-  const plan = { inputs: { lockTimeoutMs, maxParallel: 10 } } as unknown as Plan
+  const plan = { inputs: { 'lock-timeout': lockTimeoutMs, 'max-parallel': 10 } } as unknown as Plan
   return settled(plan, hosts, pipeline).then((facts) => ({ lives: facts.map(({ live }) => live), lines }))
 }
 

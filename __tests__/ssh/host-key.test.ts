@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { Failure } from '../../src/common/failure.ts'
 import { fingerprintOf, hostKeyPolicy } from '../../src/ssh/host-key.ts'
-import type { HostKeyInputs } from '../../src/ssh/host-key.ts'
+import type { HostIdentity } from '../../src/ssh/host-key.ts'
 
 interface TestKey {
   /** `type base64` */
@@ -32,11 +32,11 @@ function makeKey(type: string): TestKey {
   }
 }
 
-function policy(inputs: Partial<HostKeyInputs>, port = 22) {
+function policy(inputs: Partial<HostIdentity>, port = 22) {
   return hostKeyPolicy({ fingerprints: [], ...inputs }, 'example.com', port)
 }
 
-function refusal(inputs: Partial<HostKeyInputs>, offered: TestKey, port = 22): Failure {
+function refusal(inputs: Partial<HostIdentity>, offered: TestKey, port = 22): Failure {
   const verdict = policy(inputs, port).verify(offered.blob)
   if (verdict instanceof Failure) return verdict
   throw new Error('the key was accepted')

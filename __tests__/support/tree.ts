@@ -2,12 +2,7 @@
 import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { Tree, TreeEntry } from '../../src/next/layers.ts'
-import {
-  createManifest,
-  type Manifest,
-  type SourceEntry,
-  type SourceFile,
-} from '../../src/transfer/manifest.ts'
+import { createManifest, type Manifest } from '../../src/transfer/manifest.ts'
 
 export type Content =
   string | Buffer | { readonly program: string } | { readonly link: string } | { readonly directory: true }
@@ -28,21 +23,6 @@ export function writeTree(folder: string, contents: Readonly<Record<string, Cont
   return { entries }
 }
 
-/** A manifest that is short enough for lists. */
-export interface ListedManifest extends Manifest {
-  readonly entries: readonly SourceEntry[]
-  readonly files: readonly SourceFile[]
-}
-
-export async function listedManifest(tree: Tree): Promise<ListedManifest> {
-  const manifest = await createManifest(tree)
-  const entries = [...manifest.entries]
-  return { ...manifest, entries, files: entries.filter((entry) => entry.kind === 'file') }
-}
-
-export function manifestOf(
-  folder: string,
-  contents: Readonly<Record<string, Content>>,
-): Promise<ListedManifest> {
-  return listedManifest(writeTree(folder, contents))
+export function manifestOf(folder: string, contents: Readonly<Record<string, Content>>): Promise<Manifest> {
+  return createManifest(writeTree(folder, contents))
 }

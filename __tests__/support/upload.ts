@@ -1,6 +1,7 @@
 /** Begins an upload as the upload phase does. */
 import type { Uploads } from '../../src/agent/upload/upload.ts'
 import type { Params, Result } from '../../src/protocol/messages.ts'
+import { nextReleaseId } from '../../src/protocol/release-id.ts'
 import type { Manifest } from '../../src/transfer/manifest.ts'
 import type { SourceFile } from '../../src/transfer/manifest.ts'
 import { contentParts, manifestStream, missingFiles } from '../../src/transfer/stream.ts'
@@ -9,18 +10,36 @@ type Outline = Result<'outline'>
 export const noBase: Outline = { base: null, folders: '' }
 
 /** What `stage` wants to know of nothing at all: the body is not what it is about. */
-export const stageParams: Params<'stage'> = { base: null, contentHash: '', distDir: '.next', resumes: null }
-
-export function stageParamsOf(manifest: Manifest, { base }: Outline = noBase): Params<'stage'> {
-  return { ...stageParams, base, contentHash: manifest.hash }
+export const stageParams: Params<'stage'> = {
+  id: '20260101000000',
+  base: null,
+  contentHash: '',
+  distDir: '.next',
+  resumes: false,
 }
 
-export function stage(
+let newest: string | null = null
+/** Later than all that were chosen before. */
+function chooseId(): string {
+  newest = nextReleaseId(new Date(), [newest])
+  return newest
+}
+
+export function stageParamsOf(manifest: Manifest, { base }: Outline = noBase): Params<'stage'> {
+  return { ...stageParams, id: chooseId(), base, contentHash: manifest.hash }
+}
+
+export type Staged = Result<'stage'> & { readonly id: string }
+
+export async function stage(
   uploads: Uploads,
   manifest: Manifest,
   outline: Outline = noBase,
-): Promise<Result<'stage'>> {
-  return uploads.stage(stageParamsOf(manifest, outline), manifestStream(manifest, outline.folders))
+  id?: string,
+): Promise<Staged> {
+  const params = stageParamsOf(manifest, outline)
+  const body = manifestStream(manifest, outline.folders)
+  return { id: id ?? params.id, ...(await uploads.stage({ ...params, id: id ?? params.id }, body)) }
 }
 
 export function missingList(manifest: Manifest, bitmap: string): readonly SourceFile[] {

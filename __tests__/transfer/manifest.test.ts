@@ -5,7 +5,7 @@ import { describe, expect, test } from '@jest/globals'
 import { createManifest } from '../../src/transfer/manifest.ts'
 import { formatEntry, parseEntry } from '../../src/protocol/manifest.ts'
 import { temporaryFolders } from '../support/folder.ts'
-import { listedManifest, writeTree } from '../support/tree.ts'
+import { writeTree } from '../support/tree.ts'
 
 const folder = temporaryFolders()
 const sha256 = (content: string) => createHash('sha256').update(content).digest('hex')
@@ -19,7 +19,7 @@ describe('the manifest', () => {
       e: { directory: true },
       'f.txt': '',
     })
-    const manifest = await listedManifest(tree)
+    const manifest = await createManifest(tree)
     expect(manifest.entries.map((entry) => parseEntry(formatEntry(entry)))).toEqual([
       { kind: 'file', path: 'a.txt', mode: 0o644, size: 7, hash: sha256('content') },
       { kind: 'file', path: 'bin/run', mode: 0o755, size: 9, hash: sha256('#!/bin/sh') },
@@ -34,8 +34,8 @@ describe('the manifest', () => {
   test('is the same for the same content, wherever it stands: no time, no folder of this machine', async () => {
     const contents = { 'a.txt': 'a', 'b.txt': 'b' }
     const [one, two] = [
-      await listedManifest(writeTree(folder(), contents)),
-      await listedManifest(writeTree(folder(), contents)),
+      await createManifest(writeTree(folder(), contents)),
+      await createManifest(writeTree(folder(), contents)),
     ]
     expect(one.entries.map(formatEntry)).toEqual(two.entries.map(formatEntry))
     expect([one.hash, one.folders]).toEqual([two.hash, two.folders])
@@ -45,7 +45,7 @@ describe('the manifest', () => {
     const contents = Object.fromEntries(
       Array.from({ length: 100 }, (_, index) => [`${index}`, `content ${index}`]),
     )
-    const { files } = await listedManifest(writeTree(folder(), contents))
+    const { files } = await createManifest(writeTree(folder(), contents))
     expect(files.map(({ hash }) => hash)).toEqual(Object.values(contents).map(sha256))
   })
 

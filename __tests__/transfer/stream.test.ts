@@ -77,7 +77,7 @@ describe('the contents’ stream', () => {
   })
 
   test('of much content packs it just as faithfully', async () => {
-    const half = Buffer.alloc(3 * 1024 * 1024, 'lorem ipsum dolor ')
+    const half = Buffer.alloc(1.9 * 1024 * 1024, 'lorem ipsum dolor ')
     const { files } = await manifestOf(folder(), { a: half, b: half })
     expect(brotliDecompressSync(await bytesOf(bodyOf(files))).equals(Buffer.concat([half, half]))).toBe(true)
   })
@@ -86,7 +86,7 @@ describe('the contents’ stream', () => {
     const contents = Object.fromEntries(
       Array.from({ length: 12 }, (_, index) => [
         `${index + 10}`,
-        Buffer.alloc(3_000_000, `${index} lorem ipsum `),
+        Buffer.alloc(1_400_000, `${index} lorem ipsum `),
       ]),
     )
     const { files } = await manifestOf(folder(), contents)
@@ -94,8 +94,7 @@ describe('the contents’ stream', () => {
     for (const part of contentParts(files)) {
       const whole = brotliDecompressSync(await bytesOf(part.content as AsyncIterable<Buffer>))
       expect(whole.equals(Buffer.concat(part.files.map(({ path }) => contents[path]!)))).toBe(true)
-      expect(whole.length).toBeLessThan(9_000_000)
-      expect(part.takenBytes()).toBe(whole.length)
+      expect(whole.length).toBeLessThan(4_500_000)
       seen.push(...part.files.map(({ path }) => path))
     }
     expect(seen).toEqual(Object.keys(contents))

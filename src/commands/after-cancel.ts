@@ -1,4 +1,4 @@
-/** What became of a run that was cut off: the servers finish an activation by themselves, and are asked for its verdict. */
+/** How an interrupted run ended: the servers finish its activation by themselves, and are asked for the verdict. */
 import {
   agreed,
   type Ended,
@@ -17,18 +17,18 @@ import { isLastWord, reviveFailure } from '../phases/activate-host.ts'
 import { connect } from '../hosts/connect.ts'
 import { type Host, named, onEach } from '../hosts/host.ts'
 import { PATIENCE, throughLosses } from '../hosts/reconnect.ts'
-import { level } from '../phases/recover.ts'
+import { restoreSameRelease } from '../phases/recover.ts'
 import { settled } from '../phases/settled.ts'
-import { unseen } from '../phases/switch-over.ts'
+import { unseen } from '../phases/roll-out-host.ts'
 
-const cutOff = new Failure('run-cut-off', 'the run was cut off before anything live was touched', {
-  remedy: 'Run it again.',
+const interrupted = new Failure('run-cut-off', 'The run was interrupted before anything live was touched.', {
+  remedy: 'Run the workflow again.',
 })
 
 /**
- * Never throws: a server that cannot be asked is part of the truth.
- * @param release the one that the run was about to make live; undefined where it had not come that far
- * @param patienceMs how long to try to reach the servers, where they may have switched
+ * Never throws: a server that cannot be reached is part of the result.
+ * @param release the one that the run was about to activate; undefined where it had not come that far
+ * @param patienceMs how long to try to reach servers that may have swapped
  */
 export async function afterCancel(
   plan: Plan,
@@ -47,15 +47,15 @@ export async function afterCancel(
       for (const host of hosts) host.close()
     }
   } catch (error) {
-    if (release === undefined) return { ...untouched(known), failure: cutOff }
+    if (release === undefined) return { ...untouched(known), failure: interrupted }
     const { message } = Failure.from(error)
     const failure = new Failure(
       'run-cut-off',
-      `the run was cut off when ${release} was about to go live, and how that ended cannot be asked: ${message}`,
+      `The run was interrupted while ${release} was going live, and the server could not be reached to learn the result: ${message}`,
       {
         remedy:
-          'The server finishes by itself what it has begun. `command: status` tells what is live, and the next ' +
-          'run ends what is left.',
+          'Run `command: status` to see what is live. The server finishes what it has begun, and the next run ' +
+          'completes or restores the rest.',
       },
     )
     return { ...untouched(known), status: 'down', failure }
@@ -63,10 +63,12 @@ export async function afterCancel(
 }
 
 async function ask(plan: Plan, hosts: readonly Host[], nothing: Known, pipeline: Pipeline): Promise<Outcome> {
-  const ended = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) => endOf(plan, host, log))
+  const ended = await onEach(hosts, plan.inputs['max-parallel'], pipeline, (host, log) =>
+    endOf(plan, host, log),
+  )
   const known = { ...nothing, live: agreed(ended.map(({ verdict }) => verdict.previous)) }
   if (hosts.length === 1 || ended.some(isUnknown)) return together(known, ended)
-  // Not what the verdicts say: the run may have been on its way back, and another may have come since.
+  // The verdicts do not tell: the run may have been restoring, and another run may have come since.
   const lives = (await settled(plan, hosts, pipeline)).map(({ live }) => live)
   if (
     new Set(lives).size === 1 &&
@@ -74,11 +76,11 @@ async function ask(plan: Plan, hosts: readonly Host[], nothing: Known, pipeline:
   ) {
     return together(known, ended)
   }
-  // It was cut off between two hosts, on its way there or back.
-  const leveled = await level(plan, hosts, lives, pipeline)
-  const live = leveled === undefined ? agreed(lives) : leveled
-  const failure = new Failure('run-cut-off', 'the run was cut off between two hosts', {
-    remedy: 'Run it again.',
+  // It was interrupted between two hosts.
+  const restored = await restoreSameRelease(plan, hosts, lives, pipeline)
+  const live = restored === undefined ? agreed(lives) : restored
+  const failure = new Failure('run-cut-off', 'The run was interrupted between two hosts.', {
+    remedy: 'Run the workflow again.',
   })
   const back = ended.map(({ name, verdict }, index): Ended => {
     if (verdict.status === 'kept' && verdict.live === live) return { name, verdict, failure }
@@ -88,10 +90,10 @@ async function ask(plan: Plan, hosts: readonly Host[], nothing: Known, pipeline:
   return together({ ...known, live }, back)
 }
 
-/** Cancelled: what has not swapped yet withdraws, what has finishes. */
+/** An activation that has not swapped yet withdraws; another one finishes. */
 async function endOf({ activation }: Plan, host: Host, pipeline: Pipeline): Promise<Ended> {
   const watch = () => host.agent().call('watch', { activation, withdraw: true })
-  const work = { begin: watch, takeUp: watch, isFinal: isLastWord }
+  const work = { begin: watch, resume: watch, isFinal: isLastWord }
   try {
     const verdict = await pipeline.run('health-check', async () => {
       const value = await throughLosses(host, work, pipeline.log.info).catch((error: unknown) =>
@@ -113,12 +115,11 @@ async function endOf({ activation }: Plan, host: Host, pipeline: Pipeline): Prom
   }
 }
 
-/** Nobody knows how it ended there. */
 function isUnknown({ verdict: { status, live } }: Ended): boolean {
   return status === 'down' && live === null
 }
 
 function neverBegan({ facts: { serving } }: Host, error: unknown): Verdict {
   if (Failure.from(error).code !== 'unknown-activation') throw error
-  return keptVerdict(serving, cutOff.toRecord())
+  return keptVerdict(serving, interrupted.toRecord())
 }

@@ -1,28 +1,28 @@
-/** The three commands as stories: every line is a phase, in its order. */
+/** The three commands as stories: every line is a phase, in order. */
 import type { Project } from '../next/project.ts'
 import type { Outcome } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Programs } from '../agent-client/programs.ts'
 import { assemble } from '../phases/assemble.ts'
-import { bringLive } from '../phases/rollout.ts'
+import { rollOut } from '../phases/rollout.ts'
 import { build } from '../phases/build.ts'
 import { encryptionKey } from '../phases/encryption-key.ts'
 import { recover } from '../phases/recover.ts'
-import { rehearseDeploy, rehearseRollback } from './rehearse.ts'
+import { dryRunDeploy, dryRunRollback } from './dry-run.ts'
 import { chooseRelease } from '../phases/rollback-target.ts'
 import { explainMissing, explanationOf } from '../phases/missing-files.ts'
 import { lookAt } from './status.ts'
 import { uploadToAll } from '../phases/upload.ts'
 import { withHosts } from './with-hosts.ts'
 
-/** A command: what it finds out and does, from the first connection to the outcome. */
+/** A command, from the first connection to the outcome. */
 export type Story = (plan: Plan, programs: Programs, pipeline: Pipeline) => Promise<Outcome>
 
 export function deploy(project: Project): Story {
   return (plan, programs, pipeline) =>
     withHosts(plan, programs, pipeline, async (hosts, known) => {
-      const { dryRun } = plan.inputs
+      const { 'dry-run': dryRun } = plan.inputs
       if (!dryRun) known.live = await recover(plan, hosts, pipeline)
       const output = await pipeline.run('build', async () => {
         // One build for all: the first host's key counts.
@@ -32,12 +32,12 @@ export function deploy(project: Project): Story {
       const assembled = await pipeline.run('assemble', () =>
         assemble(plan, output, programs.launcherFile, hosts, pipeline.log),
       )
-      if (dryRun) return rehearseDeploy(plan, hosts, output, assembled, known, pipeline)
+      if (dryRun) return dryRunDeploy(plan, hosts, output, assembled, known, pipeline)
       const count = (bytes: number) => (known.uploadedBytes += bytes)
       const { id, sent } = await uploadToAll(plan, hosts, output, assembled, pipeline, count)
       Object.assign(known, { release: id, sent })
       return explainMissing(output, () =>
-        bringLive(plan, hosts, pipeline, {
+        rollOut(plan, hosts, pipeline, {
           ...known,
           release: id,
           replaces: null,
@@ -50,12 +50,12 @@ export function deploy(project: Project): Story {
 
 export const rollback: Story = (plan, programs, pipeline) =>
   withHosts(plan, programs, pipeline, async (hosts, known) => {
-    const { dryRun } = plan.inputs
+    const { 'dry-run': dryRun } = plan.inputs
     if (!dryRun) known.live = await recover(plan, hosts, pipeline)
     const { release, replaces } = await chooseRelease(plan, hosts, pipeline)
     known.release = release
-    if (dryRun) return rehearseRollback(plan, hosts, known, pipeline)
-    return bringLive(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' })
+    if (dryRun) return dryRunRollback(plan, hosts, known, pipeline)
+    return rollOut(plan, hosts, pipeline, { ...known, release, replaces, kind: 'rollback' })
   })
 
 export const status: Story = (plan, programs, pipeline) =>

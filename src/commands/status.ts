@@ -1,4 +1,4 @@
-/** status: what is live, which releases there are, what the workers run. It changes nothing. */
+/** status: what is live, the releases, what the workers run. It changes nothing. */
 import { formatBytes, plural } from '../common/format.ts'
 import { agreed, type HostOutcome, nothingKnown, type Outcome, overall, untouched } from '../outcome.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
@@ -8,7 +8,7 @@ import type { Result, WorkerState } from '../protocol/messages.ts'
 import { type Host, onEach } from '../hosts/host.ts'
 
 export async function lookAt(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<Outcome> {
-  const seen = await onEach(hosts, plan.inputs.maxParallel, pipeline, (host, log) =>
+  const seen = await onEach(hosts, plan.inputs['max-parallel'], pipeline, (host, log) =>
     log.run('status', () => look(host, log.log)),
   )
   const live = agreed(seen.map((host) => host.live))
@@ -18,11 +18,11 @@ export async function lookAt(plan: Plan, hosts: readonly Host[], pipeline: Pipel
 
 async function look(host: Host, log: Pick<Log, 'info'>): Promise<Done<HostOutcome>> {
   const found = await host.agent().call('status', {})
-  // A summary can be looked at, but neither fetched nor searched: the log can.
+  // The log can be searched and fetched, the summary cannot.
   for (const line of linesOf(found)) log.info(line)
   const { live, served, releases, workers, lock, interrupted, journal } = found
   const { now, freeBytes } = host.facts
-  // Whoever holds the lock may be replacing the workers: then it is enough that some serve.
+  // Another run may be replacing the workers: then it is enough that some serve.
   const asMeant = served === live && workers.every(serves)
   const healthy = served !== null && (asMeant || lock !== null)
   const value = {
@@ -35,7 +35,7 @@ async function look(host: Host, log: Pick<Log, 'info'>): Promise<Done<HostOutcom
     server: { now, freeBytes, lock, interrupted, journal },
     dryRun: null,
   } as const
-  return { value, detail: `${describe(found)}; ${formatBytes(freeBytes)} of disk free` }
+  return { value, detail: `${detailOf(found)}; ${formatBytes(freeBytes)} of disk free` }
 }
 
 function linesOf({ releases, workers, journal }: Result<'status'>): readonly string[] {
@@ -60,7 +60,7 @@ function serves({ status, phase }: WorkerState): boolean {
   return status === 'online' && phase === 'open'
 }
 
-function describe({ releases, workers, lock, interrupted }: Result<'status'>): string {
+function detailOf({ releases, workers, lock, interrupted }: Result<'status'>): string {
   const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`]
   if (lock !== null) remarks.push(`the lock is held by ${lock}`)
   if (interrupted !== null) remarks.push('a deploy was interrupted, and the next run recovers it')

@@ -1,15 +1,15 @@
-/** The frame of every command: it connects first, and whatever happens after that has an outcome. */
+/** The frame of every command: it connects first, and every failure after that becomes an outcome. */
 import { agreed, type Known, nothingKnown, type Outcome, untouched } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Programs } from '../agent-client/programs.ts'
 import { Failure } from '../common/failure.ts'
+import { inTime } from '../common/in-time.ts'
 import type { ReleaseInfo } from '../protocol/messages.ts'
 import { connect } from '../hosts/connect.ts'
 import type { Host } from '../hosts/host.ts'
-import { inTime } from '../hosts/in-time.ts'
 
-/** What the command finds out on its way: where it fails, this is what the report has. */
+/** What the command has found out so far, for the report of a failure. */
 export type Findings = { -readonly [K in keyof Known]: Known[K] }
 
 export async function withHosts(
@@ -18,7 +18,7 @@ export async function withHosts(
   pipeline: Pipeline,
   act: (hosts: readonly Host[], known: Findings) => Promise<Outcome>,
 ): Promise<Outcome> {
-  const { command, dryRun } = plan.inputs
+  const { command, 'dry-run': dryRun } = plan.inputs
   const known: Findings = { ...nothingKnown }
   let hosts: readonly Host[] = []
   let infos: readonly ReleaseInfo[] = []
@@ -38,10 +38,10 @@ export async function withHosts(
   }
 }
 
-/** For a last look, in ms. */
+/** In ms. */
 const LOOK = 5000
 
-/** A build takes its time: what served before it may not any more. @param before for a server that does not answer */
+/** The release that served before the build may not serve any more. @param before for a server that does not answer */
 async function servingNow(hosts: readonly Host[], before: string | null): Promise<string | null> {
   if (hosts.length === 0) return before
   const looks = hosts.map((host) => host.agent().call('inspect', {}))
@@ -49,7 +49,7 @@ async function servingNow(hosts: readonly Host[], before: string | null): Promis
   return inTime(seen, LOOK, () => new Error('no answer')).catch(() => before)
 }
 
-/** For the report alone: nobody waits for it, and no run fails for it. It is answered before what is asked later. */
+/** For the report alone: nobody waits for it, and no run fails because of it. */
 async function infosOn(host: Host): Promise<readonly ReleaseInfo[]> {
   try {
     const { releases } = await host.agent().call('releases', {})

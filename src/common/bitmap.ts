@@ -8,13 +8,6 @@ export class Bitmap {
     for (const byte of bytes) for (let bits = byte; bits > 0; bits &= bits - 1) this.#count += 1
   }
 
-  /** With the first so many set. */
-  static full(count: number): Bitmap {
-    const bytes = new Uint8Array(Math.ceil(count / 8)).fill(255)
-    if (count % 8 > 0) bytes[bytes.length - 1] = (1 << (count % 8)) - 1
-    return new Bitmap(bytes)
-  }
-
   /** @param text base64; what it is too short for is not set */
   static parse(text: string): Bitmap {
     return new Bitmap(Buffer.from(text, 'base64'))

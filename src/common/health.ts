@@ -10,8 +10,15 @@ export interface HealthCheck {
   readonly body: string | null
   readonly timeoutMs: number
   readonly intervalMs: number
-  /** Whom the request is for, as a proxy would say; null: for the address that it goes to. */
-  readonly origin: { readonly scheme: 'http' | 'https'; readonly host: string } | null
+  /** Null: the address that the request goes to. */
+  readonly origin: Origin | null
+}
+
+/** Whom a request is for, as the headers of a proxy say it. */
+export interface Origin {
+  readonly scheme: 'http' | 'https'
+  /** With its port, where that is not the scheme's own. */
+  readonly host: string
 }
 
 export interface Answer {
@@ -79,7 +86,8 @@ function addressed({ origin }: HealthCheck): http.OutgoingHttpHeaders {
   return { host, 'x-forwarded-host': host, 'x-forwarded-proto': scheme }
 }
 
-function judge(check: HealthCheck, status: number, body: string): Answer {
+/** Whether an HTTP answer is healthy. */
+export function judge(check: HealthCheck, status: number, body: string): Answer {
   const excerpt = body.slice(0, EXCERPT)
   const accepted = check.status.some(([from = 0, to = 0]) => status >= from && status <= to)
   if (!accepted) return { healthy: false, status, detail: `HTTP ${status}`, excerpt }

@@ -1,16 +1,15 @@
-/** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
+/** connect: logs in, verifies the host key, starts the agent, and checks that the server can run the app. */
 import { readFileSync } from 'node:fs'
 import type { Plan } from '../plan.ts'
-import type { HostAddress, Inputs } from '../inputs/index.ts'
 import type { Log, Pipeline } from '../pipeline.ts'
 import { Failure } from '../common/failure.ts'
+import { inTime } from '../common/in-time.ts'
 import type { Result, ServerFacts } from '../protocol/messages.ts'
 import { pm2Missing } from '../protocol/server-programs.ts'
 import { type AgentSession, openAgent } from '../agent-client/agent-session.ts'
 import { traceLine } from '../agent-client/trace.ts'
-import { connect as connectSsh, type ConnectOptions } from '../ssh/connection.ts'
+import { connect as connectSsh, type Target } from '../ssh/connection.ts'
 import { assertDistinct, type Host, onEach } from './host.ts'
-import { inTime } from './in-time.ts'
 import { patiently } from './reconnect.ts'
 
 interface Session {
@@ -26,9 +25,9 @@ export interface ConnectSettings {
   readonly agentFile: string
   /** Keep the agent on the server; false for runs that may change nothing there. */
   readonly persist: boolean
-  /** Ask what an upload can build on. */
+  /** Also request what an upload can build on. */
   readonly forUpload?: boolean
-  /** How long a server may be out of reach before it is given up, in ms: one try unless told otherwise. */
+  /** How long a server may be out of reach, in ms. Default: one try. */
   readonly patienceMs?: number
 }
 
@@ -44,32 +43,22 @@ export async function connect(
   pipeline: Pipeline,
 ): Promise<readonly Host[]> {
   const opened: Host[] = []
-  const addresses = plan.hosts.map((address) => ({
-    address,
-    name: plan.hosts.length > 1 ? nameOf(address) : null,
-  }))
+  const { targets } = plan.inputs
+  const hosts = targets.map((target) => ({ target, name: targets.length > 1 ? nameOf(target) : null }))
   try {
-    const hosts = await onEach(
-      addresses,
-      plan.inputs.maxParallel,
-      pipeline,
-      async ({ name, address }, log) => {
-        const open = () => openSession(plan, address, settings, log.log)
-        const session = await log.run('connect', async () => {
-          const value = await patiently(
-            () => onceMore(open, log.log.info),
-            log.log.info,
-            settings.patienceMs ?? 0,
-          )
-          return { value, detail: describe(value) }
-        })
-        const host = hostOf(name, session, open)
-        opened.push(host)
-        return host
-      },
-    )
-    assertDistinct(hosts)
-    return hosts
+    const connected = await onEach(hosts, plan.inputs['max-parallel'], pipeline, async (entry, log) => {
+      const { info } = log.log
+      const open = () => openSession(plan, entry.target, settings, log.log)
+      const session = await log.run('connect', async () => {
+        const value = await patiently(() => retryOnce(open, info), info, settings.patienceMs ?? 0)
+        return { value, detail: detailOf(value) }
+      })
+      const host = hostOf(entry.name, session, open)
+      opened.push(host)
+      return host
+    })
+    assertDistinct(connected)
+    return connected
   } catch (error) {
     for (const host of opened) host.close()
     throw error
@@ -92,8 +81,8 @@ function hostOf(name: string | null, first: Session, open: () => Promise<Session
   }
 }
 
-/** What was cut off while it looked around has begun nothing. */
-function onceMore<T>(open: () => Promise<T>, log: Log['info']): Promise<T> {
+/** Safe to retry: nothing has been started yet. */
+function retryOnce<T>(open: () => Promise<T>, log: Log['info']): Promise<T> {
   return open().catch((error: unknown) => {
     const { code, message } = Failure.from(error)
     if (code !== 'connection-lost') throw error
@@ -104,12 +93,13 @@ function onceMore<T>(open: () => Promise<T>, log: Log['info']): Promise<T> {
 
 async function openSession(
   plan: Plan,
-  address: HostAddress,
+  target: Target,
   settings: ConnectSettings,
   log: Pick<Log, 'info' | 'debug'>,
 ): Promise<Session> {
   const { inputs, appName, path } = plan
-  const connection = await connectSsh({ ...sshOptions(inputs, address), onLog: log.info })
+  const { proxy, 'connect-timeout': connectTimeoutMs } = inputs
+  const connection = await connectSsh({ ...target, proxy, connectTimeoutMs, onLog: log.info })
   try {
     const agent = await openAgent(
       connection,
@@ -117,17 +107,17 @@ async function openSession(
         source: readFileSync(settings.agentFile),
         persist: settings.persist,
         path,
-        options: { appName, binPath: inputs.binPath },
+        options: { appName, binPath: inputs['bin-path'] },
       },
-      inputs.connectTimeoutMs,
+      connectTimeoutMs,
       (message) => log.debug(() => traceLine(message)),
     )
     const inspected = agent.call('inspect', {})
     const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE)
-    // Of interest only to who uploads.
+    // Only an upload needs it, and reports its failure.
     base.catch(() => undefined)
-    // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
-    const facts = await inTime(inspected, inputs.connectTimeoutMs, () => silent(connection.address))
+    // Inspecting takes a moment. What may take longer, such as waiting for a lock, comes later.
+    const facts = await inTime(inspected, connectTimeoutMs, () => silent(connection.address))
     assertUsable(facts)
     return {
       agent,
@@ -163,28 +153,12 @@ function assertUsable({ platform, pm2, searched, nodePath }: ServerFacts): void 
   if (pm2 === null) throw pm2Missing(searched, nodePath)
 }
 
-function nameOf({ host, port }: HostAddress): string {
+function nameOf({ host, port }: Target): string {
   return port === 22 ? host : `${host}:${port}`
 }
 
-function describe({ address, facts: { node, pm2, live, serving, path } }: Session): string {
-  const meant = live === null ? 'no release is live yet' : `${live} is current, but does not serve`
-  return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving === null ? meant : `${serving} is live`}`
-}
-
-function sshOptions(inputs: Inputs, address: HostAddress): ConnectOptions {
-  const { login, hostIdentity, proxy, connectTimeoutMs } = inputs
-  return {
-    ...address,
-    login,
-    hostKey: hostIdentity,
-    connectTimeoutMs,
-    proxy: proxy && {
-      host: proxy.host,
-      port: proxy.port,
-      username: proxy.username,
-      login: proxy.login,
-      hostKey: proxy.fingerprints.length > 0 ? { fingerprints: proxy.fingerprints } : hostIdentity,
-    },
-  }
+function detailOf({ address, facts: { node, pm2, live, serving, path } }: Session): string {
+  const idle = live === null ? 'no release is live yet' : `${live} is current, but does not serve`
+  const state = serving === null ? idle : `${serving} is live`
+  return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${state}`
 }

@@ -6,12 +6,12 @@ import type { Result, ServerFacts } from '../protocol/messages.ts'
 import type { AgentSession } from '../agent-client/agent-session.ts'
 
 export interface Host {
-  /** As the user wrote it; null where it is the only one and needs no name. */
+  /** As the user wrote it; null where there is only one. */
   readonly name: string | null
   readonly facts: ServerFacts
-  /** The session that is open; after a lost connection it is replaced. */
+  /** The current session: `reconnect` replaces it. */
   agent(): AgentSession
-  /** What an upload can build on. Asked for along with the facts: it costs no wait of its own. */
+  /** What an upload can build on. Requested along with the facts, so that it costs no wait of its own. */
   base(): Promise<Result<'outline'>>
   /** Opens another session. @throws Failure while the server cannot be reached */
   reconnect(): Promise<void>
@@ -19,7 +19,7 @@ export interface Host {
 }
 
 /**
- * Does the same on all hosts, at most so many at once, and waits for every one, whatever becomes of the others.
+ * Does the same on all hosts, at most so many at once, and waits for every host, also after a failure.
  * @param act gets a pipeline whose rows and lines name the host
  * @throws Failure of the first host, in their order, that failed; it names the host, and how many more failed
  */
@@ -50,7 +50,7 @@ export async function onEach<H extends Pick<Host, 'name'>, T>(
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
 }
 
-/** Looks at what is known of each host. @throws Failure of the first that `check` refuses, with the host's name */
+/** Checks the facts of each host. @throws Failure of the first that `check` refuses, with the host's name */
 export function checkEach(
   hosts: readonly Pick<Host, 'name' | 'facts'>[],
   check: (facts: ServerFacts) => void,
@@ -87,7 +87,7 @@ async function settled<T>(promise: Promise<T>): Promise<PromiseSettledResult<T>>
   return result
 }
 
-/** The failure of a host, where there are others. */
+/** The failure, with the host's name where there are several. */
 export function named(name: string | null, failure: Failure): Failure {
   return name === null ? failure : failure.reworded(`${name}: ${failure.message}`)
 }

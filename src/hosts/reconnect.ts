@@ -1,19 +1,19 @@
-/** Work on a server that outlasts the connection: when it is lost, another one is opened, and the work taken up. */
+/** Work on a server that outlasts the connection: after a loss another one is opened, and the work resumed. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../pipeline.ts'
 import { Failure } from '../common/failure.ts'
 import type { Host } from './host.ts'
 
-/** How long a server may be out of reach, in ms. A try takes its own time: up to `connect-timeout`. */
+/** How long a server may be out of reach, in ms. One try takes up to `connect-timeout`. */
 export const PATIENCE = 180_000
 /** Pauses between tries to reach the server again, in ms. */
 const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array<number>(11).fill(15_000)]
 
 export interface Work<T> {
   begin(): Promise<T>
-  /** Goes on in a new session from what the server knows of the work. */
-  takeUp(): Promise<T>
-  /** Failures of `takeUp` that no other try would mend. */
+  /** Continues in a new session from what the server knows of the work. */
+  resume(): Promise<T>
+  /** Failures of `resume` that are not worth another try. */
   isFinal(failure: Failure): boolean
 }
 
@@ -23,7 +23,7 @@ export interface Work<T> {
  */
 export async function throughLosses<T>(
   host: Pick<Host, 'reconnect'>,
-  { begin, takeUp, isFinal }: Work<T>,
+  { begin, resume, isFinal }: Work<T>,
   log: Log['info'],
   patienceMs = PATIENCE,
 ): Promise<T> {
@@ -44,7 +44,7 @@ export async function throughLosses<T>(
       await host.reconnect()
       connected = true
       log('the connection is back')
-      return await takeUp()
+      return await resume()
     } catch (error) {
       const failure = Failure.from(error)
       if (connected && isFinal(failure)) throw failure
@@ -55,7 +55,7 @@ export async function throughLosses<T>(
   throw lost
 }
 
-/** Tries until the server is reached. @throws Failure of the last try, when patience is over */
+/** Tries until the server is reached. @throws Failure of the last try, once `patienceMs` is over */
 export async function patiently<T>(open: () => Promise<T>, log: Log['info'], patienceMs: number): Promise<T> {
   const end = performance.now() + patienceMs
   for (const pause of BACKOFF.slice(1)) {

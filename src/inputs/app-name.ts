@@ -15,8 +15,8 @@ export function appName(text: string): string {
   const named = /^[a-z0-9_~][a-z0-9_.~-]*$/i.test(name) && name.length <= 100
   if (!named || name === 'all' || !Number.isNaN(Number(name)) || ecosystemFile.test(name)) {
     throw new Unusable(
-      'a name such as web or @acme/web: letters, digits, - _ . and ~, at most 100, ' +
-        'not "all", a number or the name of a configuration file',
+      'a name such as web or @acme/web, of at most 100 letters, digits, - _ . and ~, ' +
+        'and not "all", a number or the name of a configuration file',
     )
   }
   return name
@@ -29,16 +29,18 @@ export function appName(text: string): string {
  * @throws Failure `missing-input` when there is none, or none that PM2 could use
  */
 export function appNameFromPackage(packageName: string | undefined): string {
-  const remedy = 'Set `app-name`.'
+  const remedy = 'Set `app-name` to the name that the app should have in PM2.'
   if (packageName === undefined || packageName === '') {
-    throw new Failure('missing-input', 'Input `app-name` is required: package.json has no name', { remedy })
+    throw new Failure('missing-input', 'Input `app-name` is required, because package.json has no name.', {
+      remedy,
+    })
   }
   try {
     return appName(packageName)
   } catch (error) {
     if (!(error instanceof Unusable)) throw error
     const given = JSON.stringify(packageName)
-    const message = `Input \`app-name\` is required: the name in package.json is ${given}, expected ${error.message}`
+    const message = `Input \`app-name\` is required, because the name in package.json is ${given} and must be ${error.message}.`
     throw new Failure('missing-input', message, { remedy })
   }
 }

@@ -1,104 +1,62 @@
-/** The inputs that say how the app runs and what counts as healthy. */
+/** How a release runs, and what counts as healthy: the inputs in the words of the protocol. */
+import type { HealthCheck } from '../common/health.ts'
+import type { Runtime } from '../protocol/messages.ts'
 import { parseDotenv } from './dotenv.ts'
-import { nodeOptions } from './node-options.ts'
-import { overlap, sharedPath } from './paths.ts'
-import type { InputReader } from './reader.ts'
-import {
-  duration,
-  hour,
-  httpUrl,
-  instances,
-  listenHost,
-  memory,
-  minute,
-  type Origin,
-  port,
-  requestOrigin,
-  requestPath,
-  statusRanges,
-} from './values.ts'
+import { overlap } from './paths.ts'
+import type { Problems } from './reader.ts'
+import type { Values } from './table.ts'
+import { requestOrigin } from './values.ts'
 
-export interface AppSettings {
-  readonly port: number
-  readonly host: string
-  /** Of the two, what the workflow says; null where the default counts. */
-  readonly said: { readonly port: number | null; readonly host: string | null }
-  readonly instances: number | 'max'
-  readonly maxMemoryBytes: number | undefined
-  readonly nodeOptions: readonly string[]
-  readonly env: Readonly<Record<string, string>>
-  /** Relative to the release, as are the files; none lies in another. */
-  readonly sharedDirs: readonly string[]
-  readonly sharedFiles: readonly string[]
-  readonly observeMs: number
-  readonly drainTimeoutMs: number
-}
-
-export interface HealthCheck {
-  readonly path: string
-  /** Inclusive ranges. */
-  readonly status: readonly (readonly [number, number])[]
-  readonly body: string | undefined
-  readonly timeoutMs: number
-  readonly intervalMs: number
-  readonly url: string | undefined
-  /** Whom the checks on the server ask for; undefined: the address that they go to. */
-  readonly origin: Origin | undefined
-}
-
-const lines = /\n/
-
-export function readApp(reader: InputReader): AppSettings {
-  const sharedDirs = reader.list('shared-dirs', sharedPath, lines)
-  const sharedFiles = reader.list('shared-files', sharedPath, lines)
-  const [outer, inner] = overlap([...sharedDirs, ...sharedFiles]) ?? []
-  if (outer !== undefined) {
-    const name = sharedFiles.includes(inner ?? '') ? 'shared-files' : 'shared-dirs'
-    reader.invalid(name, `holds "${inner}", which "${outer}" covers: expected each path once`)
-  }
-  const said = {
-    port: reader.optional('app-port', port) ?? null,
-    host: reader.optional('app-host', listenHost) ?? null,
-  }
+/** The runtime without what the build adds: the base path, and its own environment. */
+export function runtimeFrom(values: Values, problems: Problems): Runtime {
+  checkShared(values, problems)
   return {
-    port: said.port ?? 3000,
-    host: said.host ?? '127.0.0.1',
-    said,
-    instances: reader.value('instances', instances),
-    maxMemoryBytes: reader.optional('max-memory', memory),
-    nodeOptions: reader.optional('node-options', nodeOptions) ?? [],
-    env: readAppEnvironment(reader),
-    sharedDirs,
-    sharedFiles,
-    observeMs: reader.value('observe', duration({ atMost: 10 * minute })),
-    drainTimeoutMs: reader.value('drain-timeout', duration({ atMost: hour })),
+    host: values['app-host'] ?? '127.0.0.1',
+    port: values['app-port'] ?? 3000,
+    instances: values.instances,
+    maxMemoryBytes: values['max-memory'],
+    nodeOptions: values['node-options'] ?? [],
+    env: appEnvironment(values.env ?? '', problems),
+    health: healthCheck(values),
+    observeMs: values.observe,
+    drainTimeoutMs: values['drain-timeout'],
+    sharedDirs: values['shared-dirs'],
+    sharedFiles: values['shared-files'],
   }
+}
+
+function checkShared(values: Values, problems: Problems): void {
+  const files = values['shared-files']
+  const [outer, inner] = overlap([...values['shared-dirs'], ...files]) ?? []
+  if (outer === undefined || inner === undefined) return
+  const name = files.includes(inner) ? 'shared-files' : 'shared-dirs'
+  problems.invalid(name, `must name each path once, but "${inner}" is covered by "${outer}"`)
 }
 
 /** An input of its own sets it, and everything else relies on its value. */
 const reserved = { PORT: 'app-port' } as const
 
-function readAppEnvironment(reader: InputReader): Readonly<Record<string, string>> {
-  const { values, problems } = parseDotenv(reader.verbatim('env') ?? '')
-  for (const problem of problems) {
-    reader.invalid('env', `cannot be read at line ${problem.line}: expected ${problem.expected}`)
+function appEnvironment(text: string, problems: Problems): Readonly<Record<string, string>> {
+  const dotenv = parseDotenv(text)
+  for (const { line, expected } of dotenv.problems) {
+    problems.invalid('env', `cannot be read: line ${line} must be ${expected}`)
   }
   for (const [key, input] of Object.entries(reserved)) {
-    if (Object.hasOwn(values, key)) reader.invalid('env', `sets ${key}: expected in \`${input}\` instead`)
+    if (Object.hasOwn(dotenv.values, key))
+      problems.invalid('env', `must not set ${key}: set \`${input}\` instead`)
   }
-  return values
+  return dotenv.values
 }
 
-export function readHealthCheck(reader: InputReader): HealthCheck {
-  const url = reader.optional('health-check-url', httpUrl)
-  const origin = reader.optional('health-check-host', requestOrigin)
+function healthCheck(values: Values): HealthCheck {
+  const url = values['health-check-url']
+  const publicOrigin = url === null ? null : requestOrigin(new URL(url).origin)
   return {
-    path: reader.value('health-check-path', requestPath),
-    status: reader.value('health-check-status', statusRanges),
-    body: reader.text('health-check-body'),
-    timeoutMs: reader.value('health-check-timeout', duration({ atLeast: 1, atMost: hour })),
-    intervalMs: reader.value('health-check-interval', duration({ atLeast: 10, atMost: 10 * minute })),
-    url,
-    origin: origin ?? (url === undefined ? undefined : requestOrigin(new URL(url).origin)),
+    path: values['health-check-path'],
+    status: values['health-check-status'],
+    body: values['health-check-body'],
+    timeoutMs: values['health-check-timeout'],
+    intervalMs: values['health-check-interval'],
+    origin: values['health-check-host'] ?? publicOrigin,
   }
 }

@@ -2,6 +2,7 @@
 interface DotenvProblem {
   /** From 1. */
   readonly line: number
+  /** Continues "must be …". */
   readonly expected: string
 }
 
@@ -45,7 +46,7 @@ export function parseDotenv(text: string): Dotenv {
     if (blankOrComment.test(line)) continue
     const [head, key] = assignment.exec(line) ?? []
     if (head === undefined || key === undefined) {
-      problems.push({ line: index + 1, expected: 'KEY=value, the key of letters, digits and underscores' })
+      problems.push({ line: index + 1, expected: 'KEY=value, with a key of letters, digits and underscores' })
       continue
     }
 
@@ -57,14 +58,17 @@ export function parseDotenv(text: string): Dotenv {
     quoted.lastIndex = start + head.length
     const [literal, double, single] = quoted.exec(whole) ?? []
     if (literal === undefined) {
-      problems.push({ line: index + 1, expected: 'a closing quote' })
+      problems.push({ line: index + 1, expected: 'a value with a closing quote' })
       continue
     }
     const end = start + head.length + literal.length
     const lineEnd = whole.indexOf('\n', end)
     const after = whole.slice(end, lineEnd < 0 ? undefined : lineEnd)
     if (!blankOrComment.test(after)) {
-      problems.push({ line: index + 1, expected: 'nothing but a comment after the closing quote' })
+      problems.push({
+        line: index + 1,
+        expected: 'a value with nothing but a comment after the closing quote',
+      })
       continue
     }
     assignments.push(

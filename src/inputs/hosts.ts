@@ -2,28 +2,22 @@ import { isIPv6 } from 'node:net'
 import { Unusable } from './unusable.ts'
 import { isHostName, port as parsePort, userName } from './values.ts'
 
-/** Where to log in. An IPv6 address stands without its brackets. */
-export interface HostAddress {
-  readonly host: string
-  readonly port: number
-  readonly username: string
-}
-
-/** One server as it was written: what it leaves out comes from `port` and `username`. */
+/** One server as it was written; null: it leaves that to `port` and `username`. */
 export interface HostEntry {
+  /** An IPv6 address stands without its brackets. */
   readonly host: string
-  readonly port: number | undefined
-  readonly username: string | undefined
+  readonly port: number | null
+  readonly username: string | null
 }
 
 /** Reads `[user@]host[:port]`, an IPv6 address in brackets. */
 export function hostEntry(text: string): HostEntry {
   // The last @ counts: a user name of a directory service may hold one.
   const at = text.lastIndexOf('@')
-  const username = at < 0 ? undefined : text.slice(0, at)
-  const showable = username === undefined || !username.includes(':')
+  const username = at < 0 ? null : text.slice(0, at)
+  const showable = username === null || !username.includes(':')
   const unusable = (): Unusable =>
-    new Unusable('[user@]host[:port], an IPv6 address in brackets, without a password', showable)
+    new Unusable('[user@]host[:port] without a password, with an IPv6 address in brackets', showable)
 
   const [, bracketed, named, port] = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(text.slice(at + 1)) ?? []
   const host = bracketed ?? named
@@ -32,8 +26,8 @@ export function hostEntry(text: string): HostEntry {
   try {
     return {
       host,
-      port: port === undefined ? undefined : parsePort(port),
-      username: username === undefined ? undefined : userName(username),
+      port: port === undefined ? null : parsePort(port),
+      username: username === null ? null : userName(username),
     }
   } catch {
     throw unusable()

@@ -17,9 +17,7 @@ function normalize(text: string): string | undefined {
 export function appPath(text: string): string {
   // Nothing expands it: the app would live in a folder of that very name.
   if (/^\$(?:\w+|\{\w+\})(?:\/|$)/.test(text)) {
-    throw new Unusable(
-      'a path without variables: ~/apps/web or apps/web (below the home) say what $HOME/apps/web does',
-    )
+    throw new Unusable('a path without variables, such as ~/apps/web or apps/web (below the home)')
   }
   const path = normalize(text.replace(/^~\/+/, './'))
   if (path === undefined || path === '/' || path === '.' || path.startsWith('~')) {
@@ -38,17 +36,15 @@ export function binPath(text: string): string {
 }
 
 /** A folder inside the repository, relative to its root: `.` for that. `${{ github.workspace }}/…` is absolute. */
-export function repositoryPath(workspace: string) {
-  return (text: string): string => {
-    const given = normalize(text)
-    const path = given?.startsWith('/') ? posix.relative(workspace, given) || '.' : given
-    if (path === undefined || path.split('/')[0] === '..' || path.startsWith('~')) {
-      throw new Unusable(
-        `a folder inside the repository such as apps/web, relative to its root or absolute below ${workspace}, without ..`,
-      )
-    }
-    return path
+export function repositoryPath(text: string, workspace: string): string {
+  const given = normalize(text)
+  const path = given?.startsWith('/') ? posix.relative(workspace, given) || '.' : given
+  if (path === undefined || path.split('/')[0] === '..' || path.startsWith('~')) {
+    throw new Unusable(
+      `a folder inside the repository such as apps/web, relative to its root or absolute below ${workspace}, without ..`,
+    )
   }
+  return path
 }
 
 /** Sharing one of these would run one release's code in another. */
@@ -58,11 +54,11 @@ const code = ['.gapless', '.next', 'node_modules']
 export function sharedPath(text: string): string {
   const path = normalize(text)
   if (path === undefined || path === '.' || path.startsWith('/') || path.startsWith('~')) {
-    throw new Unusable('a path inside the folder of the app such as public/uploads, one per line, without ..')
+    throw new Unusable('paths inside the folder of the app such as public/uploads, one per line, without ..')
   }
   const segments = path.split('/')
   if (segments.includes('.gapless') || code.includes(segments.at(-1) ?? '')) {
-    throw new Unusable(`a path of data: ${code.join(', ')} belong to each release`)
+    throw new Unusable(`a path of data, as ${code.join(', ')} belong to each release`)
   }
   return path
 }

@@ -1,40 +1,31 @@
-/** What the runner's environment tells of the workflow run. */
+/** What the runner's environment tells of the workflow run. A local run has little of it. */
+import type { RunInfo } from '../protocol/messages.ts'
 
-/** The workflow run, as far as the runner tells; a local run has little of it. */
 export interface Run {
   readonly workspace: string
-  readonly repository: string | undefined
-  readonly sha: string | undefined
-  readonly ref: string | undefined
-  readonly actor: string | undefined
-  /** The name of the event that began it. */
-  readonly event: string | undefined
-  readonly runUrl: string | undefined
-  readonly workflow: string | undefined
-  /** For people: it begins anew when a workflow is renamed. 0 outside of GitHub. */
-  readonly runNumber: number
-  readonly runAttempt: number
+  /** `owner/name` */
+  readonly repository: string | null
+  readonly run: RunInfo
 }
 
 export function readRun(env: NodeJS.ProcessEnv): Run {
-  const repository = given(env['GITHUB_REPOSITORY'])
-  const runId = given(env['GITHUB_RUN_ID'])
-  const server = given(env['GITHUB_SERVER_URL']) ?? 'https://github.com'
+  // The runner sets a variable that it does not know to the empty text.
+  const variable = (name: string) => env[name] ?? ''
+  const repository = variable('GITHUB_REPOSITORY')
+  const runId = variable('GITHUB_RUN_ID')
+  const server = variable('GITHUB_SERVER_URL') || 'https://github.com'
   return {
-    workspace: given(env['GITHUB_WORKSPACE']) ?? process.cwd(),
-    repository,
-    sha: given(env['GITHUB_SHA']),
-    ref: given(env['GITHUB_REF']),
-    actor: given(env['GITHUB_ACTOR']),
-    event: given(env['GITHUB_EVENT_NAME']),
-    runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : undefined,
-    workflow: given(env['GITHUB_WORKFLOW']),
-    runNumber: Number(given(env['GITHUB_RUN_NUMBER']) ?? 0),
-    runAttempt: Number(given(env['GITHUB_RUN_ATTEMPT']) ?? 1),
+    workspace: variable('GITHUB_WORKSPACE') || process.cwd(),
+    repository: repository || null,
+    run: {
+      commit: variable('GITHUB_SHA'),
+      ref: variable('GITHUB_REF'),
+      actor: variable('GITHUB_ACTOR'),
+      event: variable('GITHUB_EVENT_NAME'),
+      runUrl: repository && runId ? `${server}/${repository}/actions/runs/${runId}` : '',
+      workflow: variable('GITHUB_WORKFLOW'),
+      runNumber: Number(variable('GITHUB_RUN_NUMBER') || 0),
+      runAttempt: Number(variable('GITHUB_RUN_ATTEMPT') || 1),
+    },
   }
-}
-
-/** The runner sets what it does not know to the empty text. */
-function given(text: string | undefined): string | undefined {
-  return text === '' ? undefined : text
 }

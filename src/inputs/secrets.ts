@@ -1,11 +1,5 @@
-import type { AppSettings } from './app.ts'
-import type { Login, Proxy } from './server.ts'
-
-interface Secretive {
-  readonly login: Login
-  readonly proxy: Proxy | undefined
-  readonly app: AppSettings
-}
+import type { Runtime } from '../protocol/messages.ts'
+import { type InputName, table, type Values } from './table.ts'
 
 interface Masking {
   /** Every value to mask. */
@@ -24,12 +18,14 @@ interface Masking {
  *
  * @param words what a run says, whatever it deploys
  */
-export function maskingOf({ login, proxy, app }: Secretive, words: readonly string[]): Masking {
-  const credentials = [login, proxy?.login].flatMap((each) => [each?.key, each?.passphrase, each?.password])
-  const values = Object.entries(app.env).filter(([, value]) => value.trim() !== '')
+export function maskingOf(inputs: Values & { readonly runtime: Runtime }, words: readonly string[]): Masking {
+  const credentials = (Object.keys(table) as InputName[])
+    .filter((name) => table[name].isSecret)
+    .flatMap((name) => inputs[name] as string | null)
+  const values = Object.entries(inputs.runtime.env).filter(([, value]) => value.trim() !== '')
   const isSaid = (text: string) => words.some((word) => word.includes(text.trim()))
   const isMasked = ([key, value]: readonly [string, string]) => maySecret(key, value) && !isSaid(value)
-  const texts = credentials.filter((text) => text !== undefined).filter((text) => text.trim() !== '')
+  const texts = credentials.filter((text) => text !== null).filter((text) => text.trim() !== '')
   const masked = values
     .filter(isMasked)
     .flatMap(([, value]) => formsOf(value).filter((form) => !isSaid(form)))

@@ -6,7 +6,7 @@ export class Unusable extends Error {
   /** False when the text may hold a secret, and must not be shown. */
   readonly showable: boolean
 
-  /** @param expected what is accepted, as it continues "expected …" */
+  /** @param expected what is accepted, as it continues "must be …" */
   constructor(expected: string, showable = true) {
     super(expected)
     this.name = 'Unusable'

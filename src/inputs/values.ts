@@ -1,6 +1,7 @@
 /** Parsers of single values: text in, value out, Unusable for what cannot be used. They know no input by name. */
 
 import { isIP } from 'node:net'
+import type { Origin } from '../common/health.ts'
 import { Unusable } from './unusable.ts'
 
 /** All control characters: they forge log lines, and have no place in any of these values. */
@@ -77,8 +78,9 @@ export const port = integer(1, 65535)
 
 const maxInstances = 256
 
-export function instances(text: string): number | 'max' {
-  if (text === 'max') return text
+/** @returns 0 for `max`, as the protocol has it */
+export function instances(text: string): number {
+  if (text === 'max') return 0
   try {
     return integer(1, maxInstances)(text)
   } catch {
@@ -126,13 +128,6 @@ export function httpUrl(text: string): string {
     throw new Unusable('an http or https URL such as https://example.com/api/health')
   }
   return url.href
-}
-
-/** Whom a request is for, as the headers of a proxy say it. */
-export interface Origin {
-  readonly scheme: 'http' | 'https'
-  /** With its port, where that is not the scheme's own. */
-  readonly host: string
 }
 
 /** A public host, by https unless a scheme says otherwise. */

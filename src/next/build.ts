@@ -12,7 +12,7 @@ export interface StepOptions {
   /** The repository's folder, absolute: the search for a lockfile ends there. */
   readonly workspace?: string | undefined
   /** `install-command` or `build-command`: `none` skips the step, nothing lets it be found by itself. */
-  readonly command?: string | undefined
+  readonly command?: string | null
   /** Defaults to this process's environment. */
   readonly environment?: NodeJS.ProcessEnv | undefined
   /** What the step's environment has besides. */
@@ -117,7 +117,7 @@ function stepEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
 }
 
 function userCommand({ command, directory }: StepOptions): Command | undefined {
-  if (command === undefined || command.trim() === '') return undefined
+  if (!command?.trim()) return undefined
   // -e as in a workflow's own `run` steps: of several lines, the first that fails ends the step.
   return { argv: ['/bin/sh', '-e', '-c', command], directory, script: command }
 }

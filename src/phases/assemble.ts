@@ -1,9 +1,8 @@
-/** assemble: lays the deploy tree out (standalone, static, public), sees that the server can run it, and hashes it. */
+/** assemble: lays out the deploy tree (standalone, static, public), checks that the server can run it, and hashes it. */
 import { statSync } from 'node:fs'
 import { formatBytes, plural } from '../common/format.ts'
 import { assemble as layOut, withEntry } from '../next/assemble.ts'
 import { isPointerOfRelease, refusePointers } from '../next/checkout.ts'
-import type { TreeEntry } from '../next/layers.ts'
 import { assertFits } from '../next/fit.ts'
 import { tellsOfBinaries } from '../next/native-modules.ts'
 import { lackingFiles, readAtRunTime } from '../next/untraced.ts'
@@ -13,11 +12,8 @@ import { startProgress } from './progress.ts'
 import type { Plan } from '../plan.ts'
 import { LAUNCHER } from '../protocol/manifest.ts'
 import { checkEach, type Host } from '../hosts/host.ts'
-import { createManifest, type Manifest } from '../transfer/manifest.ts'
-import { pack } from '../transfer/pack.ts'
+import { createManifest, type Manifest, totalSize } from '../transfer/manifest.ts'
 import { createPacker, type Packer } from '../transfer/packer.ts'
-import { createSpool } from '../transfer/spool.ts'
-import { filesOf } from '../transfer/stream.ts'
 
 export interface Assembled {
   readonly manifest: Manifest
@@ -36,8 +32,8 @@ export async function assemble(
   hosts: readonly Host[],
   log: Pick<Log, 'info' | 'warning'>,
 ): Promise<Done<Assembled>> {
-  const { run, app } = plan.inputs
-  const tree = await layOut(output, run.workspace, [...app.sharedDirs, ...app.sharedFiles])
+  const { workspace, runtime } = plan.inputs
+  const tree = await layOut(output, workspace, [...runtime.sharedDirs, ...runtime.sharedFiles])
   const launcher = {
     kind: 'file',
     path: LAUNCHER,
@@ -45,37 +41,14 @@ export async function assemble(
     size: statSync(launcherFile).size,
     mode: 0o644,
   } as const
-  const entries = createSpool<TreeEntry>()
-  let total = 0
-  const binaries: TreeEntry[] = []
-  const pointers: string[] = []
-  const lacking = new Map(readAtRunTime(output).map((wanted) => [wanted.path, wanted]))
-  for (const entry of withEntry(tree.entries, launcher)) {
-    entries.add(entry)
-    if (entry.kind === 'file') total += entry.size
-    if (tellsOfBinaries(entry)) binaries.push(entry)
-    if (isPointerOfRelease(entry)) pointers.push(entry.path)
-    lacking.delete(entry.path)
-  }
-  refusePointers(pointers)
-  for (const lack of lackingFiles(output, [...lacking.values()])) log.warning(lack)
-  checkEach(hosts, (facts) => assertFits({ entries: binaries }, output, facts))
-  const everything = (await lacksAll(plan, hosts)) ? pack(filesOf(entries), total) : undefined
-  try {
-    const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total))
-    const { fileCount, bytes } = manifest
-    const packer = createPacker(manifest, everything)
-    return { value: { manifest, packer }, detail: `${plural(fileCount, 'file')}, ${formatBytes(bytes)}` }
-  } catch (error) {
-    await everything?.close()
-    throw error
-  }
-}
-
-/** Whether all of it will have to be sent to the one host that there is. */
-async function lacksAll({ inputs }: Plan, [host, ...others]: readonly Host[]): Promise<boolean> {
-  if (inputs.dryRun || host === undefined || others.length > 0) return false
-  // A connection that was lost is the upload's to open anew.
-  const known = await host.base().catch(() => null)
-  return known?.base === null
+  const entries = [...withEntry(tree.entries, launcher)]
+  refusePointers(entries.filter(isPointerOfRelease).map(({ path }) => path))
+  const paths = new Set(entries.map(({ path }) => path))
+  const lacking = readAtRunTime(output).filter(({ path }) => !paths.has(path))
+  for (const lack of lackingFiles(output, lacking)) log.warning(lack)
+  checkEach(hosts, (facts) => assertFits({ entries: entries.filter(tellsOfBinaries) }, output, facts))
+  const total = totalSize(entries.filter((entry) => entry.kind === 'file'))
+  const manifest = await createManifest({ entries }, startProgress(log, 'hashed', total))
+  const detail = `${plural(manifest.files.length, 'file')}, ${formatBytes(manifest.bytes)}`
+  return { value: { manifest, packer: createPacker(manifest) }, detail }
 }

@@ -21,8 +21,7 @@ export interface Built extends BuildOutput {
 }
 
 /**
- * What the app's tools print is shown as it comes, and none of it is a command to the runner: a dependency could
- * otherwise set this step's outputs.
+ * Workflow commands are off while the app's tools print: a dependency could otherwise set this step's outputs.
  * @param key for the build's server actions
  * @throws the failures of next/
  */
@@ -33,18 +32,18 @@ export async function build(
   key: string | undefined,
   log: Log,
 ): Promise<Done<Built>> {
-  const { sharedDirs, sharedFiles } = inputs.app
-  const missing = assertCheckedOut(project.directory, inputs.run.workspace, [...sharedDirs, ...sharedFiles])
-  const runTimeVariables = Object.keys(inputs.app.env)
-  const options = { directory: project.directory, workspace: inputs.run.workspace, runTimeVariables }
-  const building = { ...options, command: inputs.buildCommand }
+  const { workspace, runtime } = inputs
+  const { sharedDirs, sharedFiles } = runtime
+  const missing = assertCheckedOut(project.directory, workspace, [...sharedDirs, ...sharedFiles])
+  const options = { directory: project.directory, workspace, runTimeVariables: Object.keys(runtime.env) }
+  const building = { ...options, command: inputs['build-command'] }
   const unseen = doubtsAboutVariables(building)
   const node = await buildersNode(building)
   const others = new Set(hosts.flatMap(({ facts }) => doubtAboutNode(node, facts) ?? []))
   for (const doubt of [...project.doubts, ...missing, ...unseen, ...others]) log.warning(doubt)
   checkEach(hosts, (facts) => assertNodeFits(project, facts))
   const work = withoutCommands(async () => {
-    const before = await install({ ...options, command: inputs.installCommand })
+    const before = await install({ ...options, command: inputs['install-command'] })
     const version = installedNextVersion(project.directory)
     if (version !== undefined) refuseUnsupportedNext(version)
     const variables = key === undefined ? {} : { [KEY_VARIABLE]: key }
@@ -52,24 +51,24 @@ export async function build(
     return [before, start, await runBuild({ ...building, variables })] as const
   })
   const [installed, began, built] = await work.catch((error: unknown) => {
-    annotate(Failure.from(error), project.directory, inputs.run.workspace, log)
+    annotate(Failure.from(error), project.directory, workspace, log)
     throw error
   })
-  const output = readBuildOutput(project.directory, inputs.run.workspace)
+  const output = readBuildOutput(project.directory, workspace)
   const doubts = doubtsAbout(output, built === undefined ? undefined : began)
   for (const doubt of doubts) log.warning(doubt)
   const commands = [installed, built].flatMap((argv) => (argv === undefined ? [] : [argv.join(' ')]))
   const how = commands.length === 0 ? 'used the existing build' : commands.join(', ')
   const detail = `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}`
   const remarks = key !== undefined && usedAnotherKey(output, key) ? [...doubts, KEY_UNSEEN] : doubts
-  const workerEnvironment = key === undefined ? {} : keyForWorkers(output, inputs.run.workspace, key)
+  const workerEnvironment = key === undefined ? {} : keyForWorkers(output, workspace, key)
   return { value: { ...output, workerEnvironment }, detail: [detail, ...remarks].join('. ') }
 }
 
 /** GitHub shows ten errors of a step; the last one is the run's own. */
 const MOST_ANNOTATIONS = 9
 
-/** Shows what the build complained about beside the lines that it is about. */
+/** Shows the build's errors beside the lines that they are about. */
 function annotate({ code, evidence = '' }: Failure, directory: string, workspace: string, log: Log): void {
   if (code !== 'build-failed') return
   const places = findBuildErrors(evidence).flatMap(({ file, position, message }) => {

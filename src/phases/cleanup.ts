@@ -10,7 +10,7 @@ export async function cleanUp(
   host: Host,
   log: Pick<Log, 'warning'>,
 ): Promise<Done<void>> {
-  const params = { keep: inputs.keepReleases, activation }
+  const params = { keep: inputs['keep-releases'], activation }
   const { removed, inUse, kept, written, leftTo } = await host.agent().call('cleanup', params)
   if (leftTo !== null)
     return { value: undefined, detail: `skipped, because another deploy is running: ${leftTo}` }

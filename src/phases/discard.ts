@@ -1,7 +1,7 @@
-/** Takes a release that failed back on the hosts that have it. */
+/** Rejects a release that failed, on the hosts that have it. */
 import type { Host } from '../hosts/host.ts'
 
-/** Never throws: the next cleanup removes what could not be reached. @param remove its files too */
+/** Never throws: the next cleanup removes what is left. @param remove its files too */
 export async function discard(hosts: readonly Host[], id: string, remove: boolean): Promise<void> {
   await Promise.all(
     hosts.map((host) =>

@@ -1,15 +1,15 @@
-/** Explains a release that failed for want of files that the repository has. */
+/** Explains a release that failed because files of the repository are missing from it. */
 import { missingIn, missingRemedy, type Place } from '../next/untraced.ts'
 import type { Outcome } from '../outcome.ts'
 import { Failure } from '../common/failure.ts'
 
-/** What a log says of files that the repository has, and the line that brings them into the release. */
+/** @returns how to bring files into the release that the log misses and the repository has */
 export function explanationOf(place: Place, log: string): string | undefined {
   const paths = missingIn(log, place)
   return paths.length === 0 ? undefined : missingRemedy(place, paths)
 }
 
-/** Where the app's last lines name such files, the failure's remedy is the line that brings them into the release. */
+/** Where the app's last lines name such files, the failure's remedy says how to bring them into the release. */
 export async function explainMissing(place: Place, act: () => Promise<Outcome>): Promise<Outcome> {
   const explained = (error: unknown): Failure => {
     const failure = Failure.from(error)

@@ -1,15 +1,15 @@
-/** Lines about long work: how much is done, how fast it goes, how long it will take. */
+/** Lines about long work: how much is done, the speed, the time left. */
 import { formatBytes, formatDuration } from '../common/format.ts'
 import type { Log } from '../pipeline.ts'
 
 const EVERY_MS = 2000
 
 /**
- * Work that ends within two seconds says nothing.
+ * Prints nothing for work that ends within two seconds.
  * @param what it does, as in `sent`
  * @param total bytes
  * @param now in ms
- * @returns to be told of each number of bytes that is done
+ * @returns call it with the bytes of each piece that is done
  */
 export function startProgress(
   log: Pick<Log, 'info'>,

@@ -1,6 +1,6 @@
 /**
- * recover: ends what an earlier run began and nobody ended, because a process, the runner or a server died. A row of
- * its own, and only where there is something to recover.
+ * recover: finishes what an earlier run left unfinished because a process, the runner or a server died. It has a row
+ * only where there is something to recover.
  */
 import { agreed } from '../outcome.ts'
 import type { Pipeline } from '../pipeline.ts'
@@ -10,11 +10,11 @@ import type { ServerFacts } from '../protocol/messages.ts'
 import { type Host, onEach } from '../hosts/host.ts'
 import { commonReleases } from './rollback-target.ts'
 import { settled } from './settled.ts'
-import { bringBack } from './switch-over.ts'
+import { restoreRelease } from './roll-out-host.ts'
 
 /**
- * What cannot be recovered does not stop the run: the release that it brings may be what is needed.
- * @returns what serves after it, where all hosts have the same
+ * A failure does not stop the run: its release may be what the server needs.
+ * @returns what serves afterwards, where all hosts serve the same
  */
 export async function recover(
   plan: Plan,
@@ -23,20 +23,20 @@ export async function recover(
 ): Promise<string | null> {
   const facts = await settled(plan, hosts, pipeline)
   const interrupted = hosts.map((host, index) => ({ name: host.name, host, facts: facts[index]! }))
-  const found = await onEach(interrupted, plan.inputs.maxParallel, pipeline, finish)
-  const leveled = await level(
+  const found = await onEach(interrupted, plan.inputs['max-parallel'], pipeline, finish)
+  const restored = await restoreSameRelease(
     plan,
     hosts,
     found.map(({ live }) => live),
     pipeline,
   )
-  return leveled === undefined ? agreed(found.map(({ serving }) => serving)) : leveled
+  return restored === undefined ? agreed(found.map(({ serving }) => serving)) : restored
 }
 
-/** What `current` points at, and what takes the traffic. */
+/** What `current` points at, and what serves. */
 type Found = Pick<ServerFacts, 'live' | 'serving'>
 
-/** An activation that was interrupted on one host: its server finishes it, or takes it back. */
+/** The server finishes an interrupted activation, or restores the previous release. */
 async function finish(
   { host, facts: { interrupted, live, serving } }: { readonly host: Host; readonly facts: ServerFacts },
   pipeline: Pipeline,
@@ -54,12 +54,12 @@ async function finish(
 }
 
 /**
- * A run that died between two hosts left some new and some old. They are brought back to one release: the newest
- * of the live ones that was shown to serve on all of them. A run switches only what every host has got: a live
- * release that one of them lacks shows a host which missed a deploy, and the next brings it along.
- * @returns what is live everywhere after it, or null; undefined where there was nothing to do
+ * A run that died between two hosts left some with the new release and some with the old one. All get the newest of
+ * the current releases that was verified on every host. Where a host lacks one of the current releases it missed a
+ * deploy, which the next deploy repairs.
+ * @returns what is current on all hosts afterwards, or null; undefined where there was nothing to do
  */
-export async function level(
+export async function restoreSameRelease(
   plan: Plan,
   hosts: readonly Host[],
   lives: readonly (string | null)[],
@@ -70,19 +70,20 @@ export async function level(
   const { everywhere, good } = await commonReleases(plan, hosts, pipeline)
   if (![...different].every((id) => everywhere.includes(id))) return undefined
   const goal = good.findLast((id) => different.has(id))
-  const strays = hosts.flatMap((host, index) => {
+  const others = hosts.flatMap((host, index) => {
     const live = lives[index] ?? null
     return live === null || live === goal ? [] : [{ name: host.name, host, live }]
   })
   const seen = hosts.map(({ name }, index) => `${name} had ${lives[index] ?? 'none'}`).join(', ')
-  const { run, inputs } = plan
-  const put = async ({ host, live }: (typeof strays)[number], log: Pipeline) =>
+  const { inputs } = plan
+  const restore = async ({ host, live }: (typeof others)[number], log: Pipeline) =>
     log.run('recover', async () => {
-      if (goal === undefined) throw new Failure('hosts-differ', `the hosts serve different releases: ${seen}`)
-      await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, live, log)
+      if (goal === undefined)
+        throw new Failure('hosts-differ', `The hosts serve different releases: ${seen}.`)
+      await restoreRelease(host, { run: inputs.run, lockTimeoutMs: inputs['lock-timeout'] }, goal, live, log)
       return { value: null, detail: `an earlier run stopped between the hosts (${seen}): restored ${goal}` }
     })
-  return onEach(strays, inputs.maxParallel, pipeline, put).then(
+  return onEach(others, inputs['max-parallel'], pipeline, restore).then(
     () => goal ?? null,
     () => null,
   )

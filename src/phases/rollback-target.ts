@@ -1,4 +1,4 @@
-/** Which release a rollback goes to: the one asked for, or the one that served before the current one, on all hosts. */
+/** The release that a rollback goes to: `release`, or the one that served before the current one on all hosts. */
 import { listed } from '../common/format.ts'
 import { agreed } from '../outcome.ts'
 import type { Log, Pipeline } from '../pipeline.ts'
@@ -17,7 +17,7 @@ export interface Choice {
 }
 
 /**
- * Chooses the release, and has every file of it proven on every host. A file outside of code that the app changed is a
+ * Chooses the release, and verifies every file of it on every host. A file outside of code that the app changed is a
  * warning: the release can serve with it, as it did before.
  * @throws Failure `unknown-release`, `no-release-to-go-back-to`, `release-damaged`
  */
@@ -28,17 +28,17 @@ export async function chooseRelease(plan: Plan, hosts: readonly Host[], pipeline
   const id = named ?? previousEverywhere(histories, remedy)
   if (!histories.every((history) => history.some((release) => release.id === id))) {
     const where = hosts.length === 1 ? 'the server' : 'every host'
-    throw new Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy })
+    throw new Failure('unknown-release', `There is no release ${id} on ${where}.`, { remedy })
   }
-  const { dryRun, maxParallel } = plan.inputs
-  await onEach(hosts, maxParallel, pipeline, async (host, { log }) =>
+  const { 'dry-run': dryRun, 'max-parallel': atOnce } = plan.inputs
+  await onEach(hosts, atOnce, pipeline, async (host, { log }) =>
     tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log),
   ).catch((error: unknown) => {
     const failure = Failure.from(error)
     if (failure.code !== 'release-damaged') throw failure
-    throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` })
+    throw failure.reworded(failure.message, { remedy: `Roll back to another release. ${remedy}` })
   })
-  return { release: id, replaces: named === undefined ? agreed(histories.map(currentIn)) : null }
+  return { release: id, replaces: named === null ? agreed(histories.map(currentIn)) : null }
 }
 
 function tell(
@@ -63,7 +63,7 @@ function tell(
 export interface CommonReleases {
   /** Those that every host has, oldest first. */
   readonly everywhere: readonly string[]
-  /** Those of them that were shown to serve on every host. */
+  /** Those of them that were verified on every host. */
   readonly good: readonly string[]
 }
 
@@ -77,7 +77,7 @@ export async function commonReleases(
 }
 
 function historiesOf(plan: Plan, hosts: readonly Host[], pipeline: Pipeline): Promise<readonly History[]> {
-  return onEach(hosts, plan.inputs.maxParallel, pipeline, async (host) => {
+  return onEach(hosts, plan.inputs['max-parallel'], pipeline, async (host) => {
     const { releases } = await host.agent().call('releases', {})
     return releases
   })
@@ -111,14 +111,14 @@ function currentIn(history: History): string | null {
 }
 
 function listOf(hosts: readonly Host[], histories: readonly History[]): string {
-  const lists = histories.map(describe)
+  const lists = histories.map(releasesIn)
   const [first = ''] = lists
   if (new Set(lists).size === 1)
     return first === '' ? 'There are no releases on the server yet.' : `These exist: ${first}.`
   return `The hosts have different releases: ${hosts.map(({ name }, index) => `${name}: ${lists[index] || 'none'}`).join('; ')}.`
 }
 
-function describe(history: History): string {
+function releasesIn(history: History): string {
   const usual = new Set(['verified', 'previous'])
   return history
     .map((release) => {

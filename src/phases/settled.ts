@@ -1,20 +1,20 @@
-/** Several hosts can be compared only while nobody is at work on any of them. */
+/** Hosts can be compared only while no run is at work on any of them. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { ServerFacts } from '../protocol/messages.ts'
 import { type Host, onEach } from '../hosts/host.ts'
 
-/** Longer than a run takes from the end of one host to the beginning of the next, in ms. */
+/** Longer than a run pauses between two hosts, in ms. */
 const QUIET = 2000
 
 /**
- * Waits until no host is locked. Hosts that differ belong to a run that is on its way from one to the next, or to
- * one that died there: the first will lock the next host in a moment.
- * @returns what is true of each host then, in their order; or when `lock-timeout` is over
+ * Waits until no host is locked. Hosts that differ belong to a run that will lock the next host in a moment, or to one
+ * that died between two hosts.
+ * @returns the facts of each host then, or when `lock-timeout` is over
  */
 export async function settled(
-  { inputs: { lockTimeoutMs, maxParallel } }: Plan,
+  { inputs: { 'lock-timeout': lockTimeoutMs, 'max-parallel': atOnce } }: Plan,
   hosts: readonly Host[],
   pipeline: Pipeline,
 ): Promise<readonly ServerFacts[]> {
@@ -33,6 +33,6 @@ export async function settled(
     if (quietSince !== undefined && (alike || now - quietSince > QUIET)) return facts
     if (now > deadline) return facts
     await delay(QUIET / 4)
-    facts = [...(await onEach(hosts, maxParallel, pipeline, (host) => host.agent().call('inspect', {})))]
+    facts = [...(await onEach(hosts, atOnce, pipeline, (host) => host.agent().call('inspect', {})))]
   }
 }

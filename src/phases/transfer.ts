@@ -1,4 +1,4 @@
-/** One release on its way to one host, in one session: what the host lacks is asked for, sent, and committed. */
+/** Sends one release to one host in one session: asks what the host lacks, sends that, and commits. */
 import { posix } from 'node:path'
 import { Bitmap } from '../common/bitmap.ts'
 import type { Log } from '../pipeline.ts'
@@ -7,32 +7,34 @@ import { startProgress } from './progress.ts'
 import { Failure } from '../common/failure.ts'
 import { type Params, proven, type Result } from '../protocol/messages.ts'
 import type { AgentSession } from '../agent-client/agent-session.ts'
-import type { Manifest } from '../transfer/manifest.ts'
-import type { Packer } from '../transfer/packer.ts'
-import { missingFiles, totalSize } from '../transfer/stream.ts'
+import { type Manifest, totalSize } from '../transfer/manifest.ts'
+import type { PackedPart, Packer } from '../transfer/packer.ts'
+import { missingFiles } from '../transfer/stream.ts'
 import type { Built } from './build.ts'
 import type { Host } from '../hosts/host.ts'
 
-/** What goes to every host. */
+/** What every host gets. */
 export interface Release {
   readonly plan: Plan
   readonly output: Built
   readonly manifest: Manifest
   readonly packer: Packer
-  /** Of the release, where it was agreed on; otherwise the server chooses it. */
-  readonly id: string | null
+  /** Later than every id on every host. */
+  readonly id: string
+  /** Whether another id would do as well. */
+  readonly isForOneHost: boolean
   readonly onSent: (bytes: number) => void
 }
 
-/** How far the release has come on a host, over all sessions. */
+/** How far the upload has come on a host, over all sessions. */
 export interface Course {
-  id: string | null
+  id: string
   /** All that was asked for. */
   readonly asked: Bitmap
   sentBytes: number
-  /** What the server had when the upload began, in bytes of content; null before it has told. */
+  /** Bytes of content that the server had when the upload began; null before its first answer. */
   hadBytes: number | null
-  /** How often the connection was lost, and what had arrived by the last time. */
+  /** How often the connection was lost, and the bytes that had arrived by the last time. */
   losses: number
   arrivedBytes: number
 }
@@ -40,41 +42,22 @@ export interface Course {
 export type Committed = Pick<Result<'commit'>, 'leftOut'>
 
 /**
- * One session's part of it, which is all of it unless the connection is lost.
- * @param resumes the upload that an earlier session began
+ * One session's part of the upload: all of it, unless the connection is lost.
+ * @param resumes whether an earlier session began the upload
  */
 export async function transfer(
   release: Release,
   host: Host,
   course: Course,
-  resumes: string | null,
+  resumes: boolean,
   log: Pick<Log, 'info'>,
 ): Promise<Committed> {
   const agent = host.agent()
   const { plan, output, manifest, packer } = release
-  // What an interrupted upload has left is found by the server alone.
-  const guess = course.losses === 0 ? packer.guess : null
-  let unasked: Sending | undefined
-  const { id, missing, reusedBytes, committed } = await offer(
-    host,
-    output,
-    manifest,
-    packer,
-    (params, body) => {
-      const answer = agent.call('stage', { ...params, resumes }, { body })
-      if (guess !== null) unasked = send(release, course, agent, null, guess, manifest.bytes, log)
-      return answer
-    },
-  ).catch((error: unknown) => {
-    unasked?.stop()
-    if (guess !== null && unasked !== undefined && Failure.from(error).code === 'connection-lost') {
-      // What of it has arrived will be found there.
-      course.hadBytes ??= 0
-      course.asked.include(Bitmap.parse(guess))
-    }
-    throw error
-  })
-  course.id = id
+  const { id } = course
+  const { missing, reusedBytes, committed } = await offer(host, output, manifest, packer, (params, body) =>
+    agent.call('stage', { ...params, id, resumes }, { body }),
+  )
   if (committed) {
     course.arrivedBytes = manifest.bytes - (course.hadBytes ?? 0)
     return { leftOut: [] }
@@ -82,10 +65,10 @@ export async function transfer(
   course.hadBytes ??= reusedBytes
   course.arrivedBytes = Math.max(0, reusedBytes - course.hadBytes)
 
-  /** Only the commit's answer is waited for, or the first error: all calls go out one after the other. */
-  async function complete(wanted: string, sending: Sending): Promise<Result<'commit'>> {
+  /** Waits for the commit's answer alone, or the first error: all calls go out one after the other. */
+  async function complete(wanted: string): Promise<Result<'commit'>> {
     course.asked.include(Bitmap.parse(wanted))
-    await sending.sent
+    const sending = await send(release, course, agent, wanted, log)
     const answer = agent.call(
       'commit',
       {
@@ -93,80 +76,57 @@ export async function transfer(
         entry: output.entry,
         staticPath: output.staticPath,
         nextVersion: output.nextVersion ?? '',
-        run: plan.run,
+        run: plan.inputs.run,
         runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
       },
       { onEvent: provenSoFar(log) },
     )
     return answer.catch((error: unknown) => {
-      throw sending.failure() ?? error
+      throw sending.failure ?? error
     })
   }
 
-  const sendAsked = (wanted: string) =>
-    send(release, course, agent, id, wanted, totalSize(missingFiles(manifest, wanted)), log)
-  if (missing !== guess) unasked?.stop()
-  const sending = missing === guess && unasked !== undefined ? unasked : sendAsked(missing)
-  const first = await complete(missing, sending)
-  // Files that the server had no longer have the bytes that they should have: a running app may have rewritten
-  // its pages. They are sent like all others.
-  const last = first.path === null ? await complete(first.missing, sendAsked(first.missing)) : first
-  if (last.path === null) throw new Failure('upload-incomplete', `the server did not accept ${id}`)
+  const first = await complete(missing)
+  // Files on the server that no longer have the right bytes are sent too: a running app may have rewritten its pages.
+  const last = first.path === null ? await complete(first.missing) : first
+  if (last.path === null) throw new Failure('upload-incomplete', `The server did not accept release ${id}.`)
   return last
 }
 
-/** Contents on their way to a host. */
-interface Sending {
-  /** @throws the first failure to receive them, once no more are sent */
-  readonly sent: Promise<void>
-  failure(): unknown
-  /** They are not wanted. */
-  stop(): void
-}
-
 /**
- * @param id null: what was staged last, which the server has not answered yet
- * @param bytes of the files that are wanted
+ * Sends the contents that a host lacks. The answers may still be on their way afterwards.
+ * @returns the first failure to receive them, once it is known
+ * @throws that failure, where it comes while contents are sent
  */
-function send(
-  { packer, onSent }: Release,
+async function send(
+  { manifest, packer, onSent }: Release,
   course: Course,
   agent: AgentSession,
-  id: string | null,
   wanted: string,
-  bytes: number,
   log: Pick<Log, 'info'>,
-): Sending {
-  let failure: unknown
-  let stopped = false
+): Promise<{ readonly failure: unknown }> {
+  const sending: { failure: unknown } = { failure: undefined }
+  const progress = startProgress(log, 'sent', totalSize(missingFiles(manifest, wanted)))
 
-  async function* counted(content: AsyncIterable<Buffer>) {
-    for await (const chunk of content) {
-      if (stopped) return
+  async function* counted({ bytes, packedBytes, content }: PackedPart) {
+    for await (const chunk of content()) {
       course.sentBytes += chunk.length
       onSent(chunk.length)
+      progress((bytes * chunk.length) / packedBytes)
       yield chunk
     }
   }
 
-  async function sendAll(): Promise<void> {
-    const progress = startProgress(log, 'sent', bytes)
-    for await (const { fileCount, content } of packer.parts(wanted, bytes, progress)) {
-      if (stopped) return
-      const filled = agent.call('fill', { id, files: fileCount }, { body: counted(content) })
-      filled.catch((error: unknown) => (failure ??= error))
-      await agent.sent()
-      if (failure !== undefined) throw failure
-    }
+  for await (const part of packer.parts(wanted)) {
+    const filled = agent.call('fill', { id: course.id, files: part.fileCount }, { body: counted(part) })
+    filled.catch((error: unknown) => (sending.failure ??= error))
+    await agent.sent()
+    if (sending.failure !== undefined) throw sending.failure
   }
-
-  const sent = sendAll()
-  // Who stopped it does not wait for it.
-  sent.catch(() => undefined)
-  return { sent, failure: () => failure, stop: () => (stopped = true) }
+  return sending
 }
 
-/** Names the release to a host as what is different from one that it has. */
+/** Tells a host the release's manifest, as the difference from a release that it has. */
 export async function offer<T>(
   host: Host,
   output: Built,
@@ -181,7 +141,7 @@ export async function offer<T>(
   try {
     return await begin(known.base, known.folders)
   } catch (error) {
-    // It was removed or damaged while the app was built: nothing is left out then.
+    // The base was removed or damaged while the app was built.
     if (Failure.from(error).code !== 'base-changed') throw error
     return begin(null, '')
   }

@@ -1,16 +1,19 @@
-/** upload: sends what the server lacks, compressed; the server proves every file by its hash. */
+/** upload: sends what the server lacks, compressed. The server verifies every file by its hash. */
 import { Bitmap } from '../common/bitmap.ts'
 import { formatBytes, plural } from '../common/format.ts'
+import { Failure } from '../common/failure.ts'
 import type { Sent } from '../outcome.ts'
 import type { Done, Log, Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
-import { missingFiles, totalSize } from '../transfer/stream.ts'
+import { nextReleaseId } from '../protocol/release-id.ts'
+import { totalSize } from '../transfer/manifest.ts'
+import { missingFiles } from '../transfer/stream.ts'
 import type { Assembled } from './assemble.ts'
 import type { Built } from './build.ts'
 import { discard } from './discard.ts'
 import { type Host, onEach } from '../hosts/host.ts'
 import { throughLosses } from '../hosts/reconnect.ts'
-import { type Course, type Release, transfer } from './transfer.ts'
+import { type Committed, type Course, type Release, transfer } from './transfer.ts'
 
 export interface Uploaded {
   readonly id: string
@@ -21,7 +24,7 @@ export interface Uploaded {
 
 /**
  * Sends the release to all hosts, under one id.
- * @param onSent told of content bytes that went over the wire, also where the upload fails later
+ * @param onSent told of the content bytes on the wire, also where the upload fails later
  */
 export async function uploadToAll(
   plan: Plan,
@@ -31,23 +34,23 @@ export async function uploadToAll(
   pipeline: Pipeline,
   onSent: (bytes: number) => void = () => undefined,
 ): Promise<Uploaded> {
-  const { maxParallel } = plan.inputs
-  const sendToEach = async () => {
-    const id = hosts.length > 1 ? await agreeOnId(hosts, maxParallel, pipeline) : null
-    const release = { plan, output, manifest, packer, id, onSent }
-    const complete: Host[] = []
-    const sending = onEach(hosts, maxParallel, pipeline, async (host, log) => {
-      const sent = await log.run('upload', () => upload(release, host, log.log))
-      complete.push(host)
-      return sent
-    })
-    return sending.catch(async (error: unknown) => {
-      // Where it is not complete, the id may be another deploy's.
-      if (id !== null) await discard(complete, id, true)
+  const id = nextReleaseId(
+    new Date(),
+    hosts.map(({ facts }) => facts.newestId),
+  )
+  const release = { plan, output, manifest, packer, id, isForOneHost: hosts.length === 1, onSent }
+  const complete: Host[] = []
+  const uploaded = await onEach(hosts, plan.inputs['max-parallel'], pipeline, async (host, log) => {
+    const sent = await log.run('upload', () => upload(release, host, log.log))
+    complete.push(host)
+    return sent
+  })
+    .catch(async (error: unknown) => {
+      // On the other hosts the id may be another deploy's.
+      await discard(complete, id, true)
       throw error
     })
-  }
-  const uploaded = await sendToEach().finally(() => packer.close())
+    .finally(() => packer.close())
   const sum = (of: (one: Uploaded) => number) => uploaded.reduce((total, one) => total + of(one), 0)
   const sent = {
     files: sum((one) => one.sent.files),
@@ -56,19 +59,6 @@ export async function uploadToAll(
     ofBytes: sum((one) => one.sent.ofBytes),
   }
   return { id: uploaded[0]!.id, sentBytes: sum(({ sentBytes }) => sentBytes), sent }
-}
-
-/** A release has the same id on all hosts, later than every other on any of them. */
-async function agreeOnId(hosts: readonly Host[], atOnce: number, pipeline: Pipeline): Promise<string> {
-  const reserve = (id: string | null) =>
-    onEach(hosts, atOnce, pipeline, (host) => host.agent().call('reserve', { id }))
-  const proposed = await reserve(null)
-  const latest = proposed
-    .map(({ id }) => id)
-    .toSorted()
-    .at(-1)!
-  await reserve(latest)
-  return latest
 }
 
 async function upload(release: Release, host: Host, log: Pick<Log, 'info'>): Promise<Done<Uploaded>> {
@@ -84,10 +74,10 @@ async function upload(release: Release, host: Host, log: Pick<Log, 'info'>): Pro
   const { leftOut } = await throughLosses(
     host,
     {
-      begin: () => transfer(release, host, course, null, log),
-      takeUp() {
+      begin: () => begin(release, host, course, log),
+      resume() {
         course.losses += 1
-        return transfer(release, host, course, course.id, log)
+        return transfer(release, host, course, true, log)
       },
       isFinal: ({ code }) => code !== 'connection-lost',
     },
@@ -98,20 +88,37 @@ async function upload(release: Release, host: Host, log: Pick<Log, 'info'>): Pro
   const { count } = course.asked
   return {
     value: {
-      id: id!,
+      id,
       sentBytes,
       sent: {
         files: count,
         bytes,
-        ofFiles: manifest.fileCount,
+        ofFiles: manifest.files.length,
         ofBytes: manifest.bytes,
       },
     },
     detail: [
       `${id}: sent ${plural(count, 'file')} (${formatBytes(sentBytes)} compressed), ` +
-        `reused ${manifest.fileCount - count}`,
+        `reused ${manifest.files.length - count}`,
       ...remarks(course, leftOut),
     ].join('; '),
+  }
+}
+
+/** A single host can take the next id where another deploy began in the same second. */
+async function begin(
+  release: Release,
+  host: Host,
+  course: Course,
+  log: Pick<Log, 'info'>,
+): Promise<Committed> {
+  for (;;) {
+    try {
+      return await transfer(release, host, course, false, log)
+    } catch (error) {
+      if (!release.isForOneHost || Failure.from(error).code !== 'release-exists') throw error
+      course.id = nextReleaseId(new Date(), [course.id])
+    }
   }
 }
 

@@ -1,11 +1,11 @@
-/** verify: boots the release on a spare port of the server and asks its health, before anything live is touched. */
+/** verify: boots the release on a spare port of the server and checks its health, before anything live is touched. */
 import { formatDuration } from '../common/format.ts'
 import type { Done } from '../pipeline.ts'
 import type { Said } from '../protocol/messages.ts'
 import type { Host } from '../hosts/host.ts'
 
 /**
- * @returns the lines of its log that tell of missing files
+ * @returns the lines of its log about missing files
  * @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs`
  */
 export async function verify(host: Host, id: string, said: Said): Promise<Done<string>> {

@@ -18,9 +18,8 @@ import {
   oneOf,
   string,
 } from './guards.ts'
+import { RELEASE_ID } from './release-id.ts'
 
-/** A release's id: the UTC second in which its upload began, `YYYYMMDDHHMMSS`. */
-export const RELEASE_ID = /^\d{14}$/
 const releaseId = matching(RELEASE_ID)
 
 const healthCheck: Guard<HealthCheck> = object({
@@ -129,17 +128,16 @@ export const serverFacts = object({
   glibc: nullable(string),
   /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
   cpuFlags: list(string),
-  user: string,
-  home: string,
   /** Absolute path of the app's folder. */
   path: string,
   /** Tells this folder on this machine from every other, whatever both are called. */
   identity: string,
-  pm2: nullable(object({ version: string, path: string, home: string, running: boolean })),
+  pm2: nullable(object({ version: string, path: string, home: string })),
   /** Where PM2 was looked for; empty where it was found. */
   searched: list(string),
   freeBytes: number,
-  freeInodes: number,
+  /** The newest id of a release or an upload. */
+  newestId: nullable(releaseId),
   /** What `current` points at. */
   live: nullable(releaseId),
   /** What takes the traffic; null where nothing does, or more than one release. */
@@ -235,8 +233,6 @@ export const activationRequest = object({
   /** The release that must be current when its turn comes; null: whichever is. */
   replaces: nullable(releaseId),
   run,
-  /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
-  hosts: list(string),
   lockTimeoutMs: count,
   preActivate: nullable(string),
   postActivate: nullable(string),
@@ -300,10 +296,6 @@ export const operations = {
       journal: list(journalEntry),
     }),
   },
-  /**
-   * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
-   */
-  reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
   /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
   encryptionKey: {
     params: object({ create: boolean }),
@@ -319,30 +311,27 @@ export const operations = {
     }),
   },
   /**
-   * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
-   * the server lacks.
+   * Body: the manifest, compressed, as what is different from the base. Answers which contents the server lacks.
    */
   stage: {
     params: object({
       ...offered,
-      /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
-      resumes: nullable(releaseId),
+      id: releaseId,
+      /** The connection was lost: this resumes the upload of that id, and ends its session. */
+      resumes: boolean,
     }),
     result: object({
-      id: releaseId,
-      /** What is taken up was complete, and is a release already: there is nothing left to do. */
+      /** The upload that this resumes had been committed: there is nothing left to do. */
       committed: boolean,
       /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
       missing: string,
-      reusedFiles: count,
       reusedBytes: count,
     }),
   },
   /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
   fill: {
     params: object({
-      /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
-      id: nullable(releaseId),
+      id: releaseId,
       files: count,
     }),
     result: object({ bytes: count }),
@@ -369,7 +358,7 @@ export const operations = {
     result: object({ missing: string, lack: nullable(failureRecord) }),
   },
   /** What a run would meet, and what its cleanup would remove. */
-  rehearse: {
+  dryRun: {
     params: object({
       /** That a rollback would go to; null: a deploy's, which is not there yet. */
       release: nullable(releaseId),

@@ -42,8 +42,9 @@ export function reportOf(
 ): Report {
   const found = { outcome, rows, durationMs }
   if (plan === undefined) return { title: 'Gapless', command: undefined, origin: null, ...found }
-  const { inputs, appName, hosts, run } = plan
-  const where = hosts.length === 1 ? hosts[0]!.host : plural(hosts.length, 'host')
+  const { inputs, appName } = plan
+  const { targets, run } = inputs
+  const where = targets.length === 1 ? targets[0]!.host : plural(targets.length, 'host')
   return {
     title: `${inputs.command} ${appName} on ${where}`,
     command: inputs.command,

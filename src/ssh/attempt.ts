@@ -158,7 +158,7 @@ function clientConfig(
   hostVerifier: (key: Buffer) => boolean,
   fail: (failure: Failure) => void,
 ) {
-  const { password = '', agentSocket = '' } = login
+  const [password, agentSocket] = [login.password ?? '', login.agentSocket ?? '']
   const queue = queueOf(methodsOf(login, key))
   const send = (method: Method): AnyAuthMethod | false => {
     switch (method) {

@@ -9,7 +9,7 @@ import { logIn } from './attempt.ts'
 import type { Context, Peer } from './attempt.ts'
 import { atJumpHost, forwardTimeout, isWorthRetrying, loginMissing } from './errors.ts'
 import { hostKeyPolicy } from './host-key.ts'
-import type { HostKeyInputs } from './host-key.ts'
+import type { HostIdentity } from './host-key.ts'
 import { methodsOf } from './login.ts'
 import type { Login } from './login.ts'
 import { normalizePrivateKey } from './private-key.ts'
@@ -22,12 +22,12 @@ export interface Target {
   readonly port: number
   readonly username: string
   readonly login: Login
-  readonly hostKey: HostKeyInputs
+  readonly hostKey: HostIdentity
 }
 
 export interface ConnectOptions extends Target {
   /** The jump host. Its host key is checked as strictly as the target's. */
-  readonly proxy?: Target | undefined
+  readonly proxy?: Target | null
   /** To reach the server, through the jump host if there is one, and to log in, with all tries; ms. */
   readonly connectTimeoutMs: number
   /** Pauses between tries that ended before a login was tried, ms. Default: 0.5, 1, 2 and 4 s. */
@@ -87,7 +87,7 @@ function prepare(target: Target, keyInput: string): Peer {
   const { host, port, username, login } = target
   const address = `${username}@${host.includes(':') ? `[${host}]` : host}:${port}`
   const policy = hostKeyPolicy(target.hostKey, host, port)
-  const key = login.key === undefined ? undefined : parsePrivateKey(login.key, login.passphrase, keyInput)
+  const key = login.key ? parsePrivateKey(login.key, login.passphrase ?? undefined, keyInput) : undefined
   if (methodsOf(login, key).length === 0) throw loginMissing(address)
   return { host, port, username, address, login, key, policy, certificates: [] }
 }
@@ -95,7 +95,7 @@ function prepare(target: Target, keyInput: string): Peer {
 /** What the agent has besides keys, to say so where the login is refused. */
 async function withCertificates(peer: Peer): Promise<Peer> {
   const { agentSocket } = peer.login
-  if (agentSocket === undefined || !methodsOf(peer.login, peer.key).includes('agent')) return peer
+  if (!agentSocket || !methodsOf(peer.login, peer.key).includes('agent')) return peer
   return { ...peer, certificates: await certificatesIn(agentSocket) }
 }
 

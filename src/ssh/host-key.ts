@@ -4,9 +4,9 @@ import { Failure } from '../common/failure.ts'
 import { hostPattern, keyType, matchHost, parseKnownHosts } from './known-hosts.ts'
 import type { HostMatch } from './known-hosts.ts'
 
-export interface HostKeyInputs {
+export interface HostIdentity {
   /** The text of a known_hosts file. */
-  readonly knownHosts?: string | undefined
+  readonly knownHosts?: string | null
   /** `SHA256:…`, as ssh-keygen -l prints them. */
   readonly fingerprints: readonly string[]
 }
@@ -44,7 +44,7 @@ const ALGORITHMS: readonly (readonly [ServerHostKeyAlgorithm, string])[] = [
  * @throws {Failure} `host-identity-missing`, `fingerprint-malformed`, `known-hosts-malformed`,
  *   `host-certificate-unsupported`
  */
-export function hostKeyPolicy(inputs: HostKeyInputs, host: string, port: number): HostKeyPolicy {
+export function hostKeyPolicy(inputs: HostIdentity, host: string, port: number): HostKeyPolicy {
   const fingerprints = inputs.fingerprints.map(parseFingerprint)
   const entries = parseKnownHosts(inputs.knownHosts ?? '')
   if (fingerprints.length === 0 && entries.length === 0) throw identityMissing(host)

@@ -2,11 +2,11 @@
 import type { AnyAuthMethod, KeyboardInteractiveAuthMethod, ParsedKey } from 'ssh2'
 
 export interface Login {
-  readonly key?: string | undefined
-  readonly passphrase?: string | undefined
-  readonly password?: string | undefined
+  readonly key?: string | null
+  readonly passphrase?: string | null
+  readonly password?: string | null
   /** Path of an agent's socket, asked only when there is no key. */
-  readonly agentSocket?: string | undefined
+  readonly agentSocket?: string | null
 }
 
 export type Method = AnyAuthMethod['type']

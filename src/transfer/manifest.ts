@@ -6,16 +6,14 @@ import { isOutlined, type Subtree, subtreeHasher } from '../protocol/subtrees.ts
 import type { Tree, TreeEntry } from '../next/layers.ts'
 import { fileUnreadable } from '../common/file-unreadable.ts'
 import { formatEntry } from '../protocol/manifest.ts'
-import { createSpool } from './spool.ts'
 
 export type SourceFile = Extract<TreeEntry, { kind: 'file' }> & { readonly hash: string }
 export type SourceEntry = Exclude<TreeEntry, { kind: 'file' }> | SourceFile
 
 export interface Manifest {
-  /** Sorted by the bytes of the path. Kept in a file, and read anew each time: there may be very many. */
-  readonly entries: Iterable<SourceEntry>
-  /** How many of them are files. */
-  readonly fileCount: number
+  /** Sorted by the bytes of the path. */
+  readonly entries: readonly SourceEntry[]
+  readonly files: readonly SourceFile[]
   /** The folders that an outline can have, each after those in it. */
   readonly folders: readonly Subtree[]
   /** SHA-256 of its lines, in hex. */
@@ -23,9 +21,13 @@ export interface Manifest {
   readonly bytes: number
 }
 
-/** What may be hashed without a turn of the event loop, in bytes: packing goes on in its turns. */
+export function totalSize(files: readonly { readonly size: number }[]): number {
+  return files.reduce((sum, { size }) => sum + size, 0)
+}
+
+/** Bytes that may be hashed without a turn of the event loop. */
 const TURN = 4 * 1024 * 1024
-/** What a file costs besides its bytes, as bytes. */
+/** The cost of a file besides its bytes, in bytes. */
 const FILE = 16 * 1024
 
 /**
@@ -37,15 +39,15 @@ export async function createManifest(
   progress: (bytes: number) => void = () => undefined,
 ): Promise<Manifest> {
   const hashFile = fileHasher()
-  const entries = createSpool<SourceEntry>()
+  const entries: SourceEntry[] = []
   const folders: Subtree[] = []
   const subtrees = subtreeHasher((subtree) => {
     if (isOutlined(subtree)) folders.push(subtree)
   })
   const hash = createHash('sha256')
-  let [fileCount, bytes, sinceTurn] = [0, 0, 0]
+  let sinceTurn = 0
   const add = (entry: SourceEntry) => {
-    entries.add(entry)
+    entries.push(entry)
     subtrees.add(entry)
     hash.update(formatEntry(entry))
   }
@@ -58,21 +60,20 @@ export async function createManifest(
     let hashing: ReturnType<HashFile>
     try {
       hashing = hashFile(source, size)
-      // Awaiting what is known already would cost a turn for each file.
+      // Awaiting a known hash would cost a turn for each file.
       if (typeof hashing !== 'string') hashing = await hashing
     } catch (error) {
       throw fileUnreadable(source, error)
     }
     add({ kind, path, source, size, mode, hash: hashing })
     progress(size)
-    fileCount += 1
-    bytes += size
     sinceTurn += size + FILE
     if (sinceTurn < TURN) continue
-    // The connection has to be kept alive meanwhile.
+    // The connection must be kept alive.
     await setImmediate()
     sinceTurn = 0
   }
   subtrees.end()
-  return { entries, fileCount, folders, hash: hash.digest('hex'), bytes }
+  const files = entries.filter((entry) => entry.kind === 'file')
+  return { entries, files, folders, hash: hash.digest('hex'), bytes: totalSize(files) }
 }

@@ -1,68 +1,152 @@
-/** Packs what servers lack: once for all that lack the same. */
-import { Bitmap } from '../common/bitmap.ts'
-import type { Manifest } from './manifest.ts'
-import { pack, type Packed, type PackedPart } from './pack.ts'
-import { manifestStream, missingFiles } from './stream.ts'
+/** Packs what servers lack into files of the runner, once for all servers that lack the same. */
+import { createReadStream, createWriteStream, mkdtempSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import { Failure } from '../common/failure.ts'
+import { type Manifest, totalSize } from './manifest.ts'
+import { contentParts, manifestStream, missingFiles } from './stream.ts'
+
+/** What is sent in one compressed stream of its own. */
+export interface PackedPart {
+  readonly fileCount: number
+  /** Of the files. */
+  readonly bytes: number
+  readonly packedBytes: number
+  /** Each reader gets all of it. */
+  content(): AsyncIterable<Buffer>
+}
 
 export interface Packer {
   /** @param base see manifestStream */
   manifest(base: string): AsyncIterable<Buffer>
-  /** What is being packed ahead, to be sent unasked: all there is, as a bitmap like `missing`; null: nothing. */
-  readonly guess: string | null
   /**
+   * The parts in their order. Packing waits for no reader.
    * @param missing bitmap, base64, see missingFiles
-   * @param bytes how many those have
-   * @param progress told of the files' bytes that were handed out
+   * @throws Failure `runner-disk-full`, `file-changed`, `file-unreadable`
    */
-  parts(missing: string, bytes: number, progress: (bytes: number) => void): AsyncIterable<PackedPart>
-  /** Afterwards nothing can be read any more. */
+  parts(missing: string): AsyncIterable<PackedPart>
+  /** Removes the files. Afterwards nothing can be read any more. */
   close(): Promise<void>
 }
 
-/** @param everything of the same tree, for a server that has nothing yet: what is packed before anybody has asked */
-export function createPacker(manifest: Manifest, everything?: Packed): Packer {
-  const manifests = new Map<string, () => AsyncIterable<Buffer>>()
-  const packed = new Map<string, Packed>()
+export function createPacker(manifest: Manifest): Packer {
+  const manifests = new Map<string, Promise<readonly Buffer[]>>()
+  const packed = new Map<string, Packing>()
+  let folder: string | undefined
   let closed = false
-  let guess: string | null = null
-  if (everything !== undefined) {
-    guess = Bitmap.full(manifest.fileCount).format()
-    packed.set(guess, everything)
-  }
 
+  const packing = (missing: string): Packing => {
+    if (closed) throw new Error('the packer is closed')
+    const known = packed.get(missing)
+    if (known !== undefined) return known
+    folder ??= temporaryFolder()
+    const begun = pack(manifest, missing, join(folder, String(packed.size)))
+    packed.set(missing, begun)
+    return begun
+  }
   return {
-    guess,
-    manifest(base) {
-      const read = manifests.get(base) ?? shared(manifestStream(manifest, base))
-      manifests.set(base, read)
-      return read()
+    async *manifest(base) {
+      const pieces = manifests.get(base) ?? collect(manifestStream(manifest, base))
+      manifests.set(base, pieces)
+      yield* await pieces
     },
-    parts(missing, bytes, progress) {
-      if (closed) throw new Error('what was packed is gone')
-      let same = packed.get(missing)
-      if (same === undefined || same.isStopped()) {
-        same = pack(missingFiles(manifest, missing), bytes)
-        packed.set(missing, same)
+    async *parts(missing) {
+      const { part } = packing(missing)
+      for (let index = 0; ; index += 1) {
+        const next = await part(index)
+        if (next === null) return
+        yield next
       }
-      return same.parts(progress)
     },
     async close() {
       closed = true
-      manifests.clear()
-      await Promise.all([...packed.values()].map((one) => one.close()))
+      await Promise.all([...packed.values()].map((one) => one.stop()))
+      if (folder !== undefined) await rm(folder, { recursive: true, force: true })
     },
   }
 }
 
-/** A stream that each reader gets from its first piece on. What is read stays in memory. */
-function shared<T>(stream: AsyncIterable<T>): () => AsyncIterable<T> {
-  const source = stream[Symbol.asyncIterator]()
-  const pieces: Promise<IteratorResult<T>>[] = []
-  return async function* () {
-    for (let index = 0; ; index += 1) {
-      const { done, value } = await (pieces[index] ??= source.next())
-      if (done === true) return
-      yield value
+async function collect(stream: AsyncIterable<Buffer>): Promise<readonly Buffer[]> {
+  const pieces: Buffer[] = []
+  for await (const piece of stream) pieces.push(piece)
+  return pieces
+}
+
+interface Packing {
+  /** Null: there are no more. */
+  part(index: number): Promise<PackedPart | null>
+  stop(): Promise<void>
+}
+
+function pack(manifest: Manifest, missing: string, path: string): Packing {
+  const parts = contentParts(missingFiles(manifest, missing))
+  const packed: Promise<PackedPart | null>[] = []
+  const stopped = new AbortController()
+  let count = 0
+
+  const packNext = async (): Promise<PackedPart | null> => {
+    const next = parts.next()
+    if (next.done === true) return null
+    const { files, content } = next.value
+    const file = `${path}-${(count += 1)}`
+    const target = createWriteStream(file, { mode: 0o600, flags: 'wx' })
+    try {
+      await pipeline(content, target, { signal: stopped.signal })
+    } catch (error) {
+      throw notWritten(error)
+    }
+    return {
+      fileCount: files.length,
+      bytes: totalSize(files),
+      packedBytes: target.bytesWritten,
+      content: () => createReadStream(file) as AsyncIterable<Buffer>,
     }
   }
+  const part = (index: number): Promise<PackedPart | null> => {
+    while (packed.length <= index) packed.push(packed.at(-1)?.then(packNext) ?? packNext())
+    return packed[index]!
+  }
+  const packAll = async () => {
+    for (let index = 0; (await part(index)) !== null;) index += 1
+  }
+  // The readers report a failure.
+  packAll().catch(() => undefined)
+  return {
+    part,
+    async stop() {
+      stopped.abort()
+      await Promise.allSettled(packed)
+      // Only now: a pipeline whose source is destroyed in the turn that begins it never settles (Node 20).
+      parts.return()
+    },
+  }
+}
+
+/** Where GitHub's runner has room for a job, and tidies up after it: elsewhere `/tmp` may be memory. */
+function temporaryFolder(): string {
+  const ofRunner = process.env['RUNNER_TEMP']
+  try {
+    return mkdtempSync(join(ofRunner || tmpdir(), 'gapless-'))
+  } catch (error) {
+    // In a container of another user it may be closed to this one.
+    if (!ofRunner || isFull(error)) throw notWritten(error)
+    return mkdtempSync(join(tmpdir(), 'gapless-'))
+  }
+}
+
+function isFull(error: unknown): boolean {
+  return ['ENOSPC', 'EDQUOT'].includes((error as NodeJS.ErrnoException).code ?? '')
+}
+
+function notWritten(error: unknown): unknown {
+  if (!isFull(error)) return error
+  return new Failure('runner-disk-full', 'the runner’s disk is full', {
+    remedy:
+      'Make room on the runner: what is sent is packed into its temporary folder (RUNNER_TEMP, else TMPDIR) first. ' +
+      'As much as the release takes is enough for a server.',
+    evidence: (error as Error).message,
+    cause: error,
+  })
 }

@@ -1,4 +1,4 @@
-/** The two streams of an upload, compressed: the manifest, and the contents that the server lacks. */
+/** The two compressed streams of an upload: the manifest, and the contents that the server lacks. */
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
@@ -10,10 +10,10 @@ import { Bitmap } from '../common/bitmap.ts'
 import { isBelow, readOutline } from '../protocol/subtrees.ts'
 import { formatEntry, type ManifestEntry, type ManifestSame } from '../protocol/manifest.ts'
 import { inSendingOrder } from '../protocol/sending-order.ts'
-import type { Manifest, SourceFile } from './manifest.ts'
+import { type Manifest, type SourceFile, totalSize } from './manifest.ts'
 
 /**
- * The manifest, as what is different from the server's base: a folder that it has just so is one line.
+ * The manifest as the difference from the server's base: a folder that is the same there is one line.
  * @param base its outline, base64; empty when there is none
  */
 export function manifestStream({ entries, folders }: Manifest, base: string): AsyncIterable<Buffer> {
@@ -65,76 +65,35 @@ function foldersOf(path: string): readonly string[] {
 }
 
 /** @param bitmap base64, one bit for each file of the manifest */
-export function missingFiles({ entries }: Pick<Manifest, 'entries'>, bitmap: string): Iterable<SourceFile> {
+export function missingFiles({ files }: Pick<Manifest, 'files'>, bitmap: string): readonly SourceFile[] {
   const missing = Bitmap.parse(bitmap)
-  return {
-    *[Symbol.iterator]() {
-      if (missing.count === 0) return
-      let index = 0
-      for (const file of filesOf(entries)) {
-        if (missing.has(index)) yield file
-        index += 1
-      }
-    },
-  }
+  return files.filter((_, index) => missing.has(index))
 }
 
 /** What packing needs to know of a file. */
 export type TreeFile = Extract<TreeEntry, { kind: 'file' }>
 
-export function filesOf<T extends TreeEntry>(entries: Iterable<T>): Iterable<T & { readonly kind: 'file' }> {
-  return {
-    *[Symbol.iterator]() {
-      for (const entry of entries) if (isFile(entry)) yield entry
-    },
-  }
-}
-
-function isFile<T extends TreeEntry>(entry: T): entry is T & { readonly kind: 'file' } {
-  return entry.kind === 'file'
-}
-
-export function totalSize(files: Iterable<Pick<TreeFile, 'size'>>): number {
-  let sum = 0
-  for (const { size } of files) sum += size
-  return sum
-}
-
-/** What is packed into one compressed stream of its own. */
+/** Files in one compressed stream. */
 export interface Part {
   readonly files: readonly TreeFile[]
   readonly content: Readable
-  /** Of the files' bytes, how many have gone into the stream. */
-  takenBytes(): number
 }
 
-/** Of a part, unless a single file is larger: eight windows of brotli, so that cutting costs next to nothing. */
-const PART_BYTES = 8 * 1024 * 1024
+/** Of a part, unless a single file is larger: four windows of brotli, so that cutting a build of 38 MB costs 0.1%. */
+const PART_BYTES = 4 * 1024 * 1024
 const PART_FILES = 4000
-/** Parts packed at once, each in a thread of its own. */
+/** Parts packed at once, each in its own thread. */
 const AT_ONCE = 2
-/** What may be packed ahead of its turn, of each part, in bytes. */
+/** Bytes of each part that may be packed before its turn. */
 const AHEAD = 4 * 1024 * 1024
 
-/**
- * The files in parts, in the order in which they are sent. The one after the one that is being read is packed meanwhile.
- * @param bytes how many there are
- */
-export function* contentParts(
-  files: Iterable<TreeFile>,
-  bytes: number = totalSize(files),
-): Generator<Part, void, undefined> {
-  const quality = qualityFor(bytes)
+/** The files in parts, in the order in which they are sent. The part after the one that is read is packed meanwhile. */
+export function* contentParts(files: readonly TreeFile[]): Generator<Part, void, undefined> {
+  const quality = qualityFor(totalSize(files))
   const begun: Part[] = []
   try {
     for (const part of cut(inSendingOrder(files))) {
-      let taken = 0
-      const content = compress(
-        contents(part, (more) => (taken += more)),
-        quality,
-        AHEAD,
-      )
-      begun.push({ files: part, content, takenBytes: () => taken })
+      begun.push({ files: part, content: compress(contents(part), quality, AHEAD) })
       if (begun.length < AT_ONCE) continue
       yield begun[0]!
       begun.shift()
@@ -159,21 +118,17 @@ function* cut(files: Iterable<TreeFile>): Generator<readonly TreeFile[], void, u
   if (part.length > 0) yield part
 }
 
-/** In bytes: what is read, and packed, at once. */
+/** Bytes that are read and packed at once. */
 const PIECE = 256 * 1024
-/** In bytes: what comes out at once. */
+/** Bytes that come out at once. */
 const CHUNK = 64 * 1024
 
 /**
- * The files' bytes in pieces of one size, because each piece costs a turn of Node's event loop, however small; all in
- * the same buffer: one for each would be garbage by the gigabyte. They are read at once: a handle of Node's own for
- * each of 50,000 files is garbage that stays for long.
- * @throws Failure `file-unreadable`, and `file-changed` when a file is not what was hashed: something still writes into the build
+ * The files' bytes in pieces of one size, because each piece costs a turn of the event loop, however small. All pieces
+ * share one buffer, and files are read synchronously: 50,000 buffers or handles are garbage that stays for long.
+ * @throws Failure `file-unreadable`, and `file-changed` when a file no longer has the size that was hashed
  */
-function* contents(
-  files: readonly TreeFile[],
-  progress: (bytes: number) => void,
-): Generator<Buffer, void, undefined> {
+function* contents(files: readonly TreeFile[]): Generator<Buffer, void, undefined> {
   const piece = Buffer.allocUnsafe(PIECE)
   let filled = 0
   for (const { source, path, size } of files) {
@@ -185,7 +140,6 @@ function* contents(
         if (bytesRead === 0) break
         read += bytesRead
         filled += bytesRead
-        progress(bytesRead)
         if (filled < PIECE) continue
         yield piece
         filled = 0
@@ -211,26 +165,25 @@ function open(source: string): number {
   }
 }
 
-/** Lines from which on a manifest is not packed as well as can be: 10 would take 0.1 s for a whole build's. */
+/** Lines above which a manifest is packed at quality 5: quality 10 would take 0.1 s for a whole build. */
 const MANY = 500
 
 /**
- * Brotli's quality for so many bytes. Of a build's content, on one core: 10 packs 5 MB a second, 5 packs 60, 4 packs 90,
- * each to some tenth less than the next. So little is packed well at no noticeable time, and much, in several threads,
- * faster than most networks carry it.
+ * Brotli's quality for so many bytes. On one core, quality 10 packs 5 MB/s of a build, 5 packs 60 and 4 packs 90; each
+ * is about a tenth smaller than the next. Large contents are packed in several threads, faster than most networks.
  */
 function qualityFor(bytes: number): number {
   return bytes <= 1_000_000 ? 10 : 5
 }
 
 /**
- * As a power of two, in bytes. With 22 much JavaScript is 5 to 15 % smaller, a build of 38 MB 0.4 %; but each packer
- * then takes 8 MB of which malloc gives little back (glibc, an arena for each of Node's threads): 230 MB in all.
+ * As a power of two, in bytes. With 22 a build of 38 MB is 0.4% smaller, but packing takes 230 MB: each stream takes
+ * 8 MB, of which glibc's malloc gives little back.
  */
 const WINDOW = 20
 
 /**
- * @param source each of its pieces is done with when it is asked for the next
+ * @param source may reuse a piece's buffer for the next piece
  * @param ahead what may be packed before anybody asks for it, in bytes
  */
 function compress(source: Iterable<Buffer>, quality: number, ahead = CHUNK): Readable {
@@ -239,15 +192,15 @@ function compress(source: Iterable<Buffer>, quality: number, ahead = CHUNK): Rea
     readableHighWaterMark: ahead,
     params: { [constants.BROTLI_PARAM_QUALITY]: quality, [constants.BROTLI_PARAM_LGWIN]: WINDOW },
   } as BrotliOptions)
-  // An error shows to who reads it, be it much later.
+  // The reader gets the error, possibly much later.
   packed.on('error', () => undefined)
   feed(packed, source).catch((error: Error) => packed.destroy(error))
   return packed
 }
 
-/** The next piece comes when the one before has been worked off: no stream's queue keeps any. */
+/** Writes a piece once the piece before is packed: no queue keeps any. */
 async function feed(packed: BrotliCompress, source: Iterable<Buffer>): Promise<void> {
-  // Not in the turn of who asked: it may have more to begin.
+  // In another turn: the caller may have more to begin.
   await setImmediate()
   for (const piece of source) {
     await new Promise<void>((resolve, reject) => {

@@ -17,6 +17,7 @@ import {
   foreignCurrent,
   liveRelease,
   listReleases,
+  newestId,
   pointCurrentAt,
   pointCurrentBack,
   prepareLink,
@@ -100,6 +101,18 @@ describe('the releases', () => {
       { id: second, live: false, activatedAt: null, left: false, info: null, bytes: 0 },
     ])
   })
+})
+
+test('the newest id is that of any release or upload, whoever made it', async () => {
+  const layout = newLayout(folder())
+  expect(await newestId(layout)).toBeNull()
+  writeRelease(layout, '20260101000001')
+  expect(await newestId(layout)).toBe('20260101000001')
+  mkdirSync(join(layout.releases, '20260101000002'))
+  expect(await newestId(layout)).toBe('20260101000002')
+  mkdirSync(join(layout.incoming, '20260101000003.interrupted'))
+  mkdirSync(join(layout.incoming, 'something-20270101000000'))
+  expect(await newestId(layout)).toBe('20260101000003')
 })
 
 describe('the live release', () => {

@@ -15,7 +15,7 @@ import { contentParts, manifestStream } from '../../../src/transfer/stream.ts'
 import { failureOf } from '../../support/failure.ts'
 import { temporaryFolders } from '../../support/folder.ts'
 import { mayMount, mountTmpfs } from '../../support/test-mounts.ts'
-import { type Content, type ListedManifest, manifestOf } from '../../support/tree.ts'
+import { type Content, manifestOf } from '../../support/tree.ts'
 import { missingList, noBase, stage, stageParams } from '../../support/upload.ts'
 import { run, runtimeWith } from '../releases-on-disk.ts'
 
@@ -75,7 +75,7 @@ async function linesFor(manifest: Manifest): Promise<readonly string[]> {
 }
 
 const manifestIn = (directory: string) => readFileSync(releaseFiles(directory).manifest, 'utf8')
-const linesOf = ({ entries }: ListedManifest) => entries.map(formatEntry).join('')
+const linesOf = ({ entries }: Manifest) => entries.map(formatEntry).join('')
 
 describe('on top of a release', () => {
   test('a folder in which nothing is different is one line', async () => {
@@ -98,7 +98,7 @@ describe('on top of a release', () => {
     expect(second.rounds).toEqual([[]])
     expect(manifestIn(second.directory)).toBe(linesOf(manifest))
     expect(manifestIn(second.directory)).toBe(manifestIn(first.directory))
-    expect((await auditRelease(layout, second.id)).files).toBe(manifest.fileCount)
+    expect((await auditRelease(layout, second.id)).files).toBe(manifest.files.length)
   })
 
   test('the release has the whole manifest, whatever was left out on the way', async () => {

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import {
   existsSync,
   lstatSync,
-  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -19,14 +18,14 @@ import { liveRelease, readInfo, readRuntime } from '../../../src/agent/store/rel
 import { createUploads, type Uploads } from '../../../src/agent/upload/upload.ts'
 import { Failure } from '../../../src/common/failure.ts'
 import { formatEntry } from '../../../src/protocol/manifest.ts'
-import type { Result } from '../../../src/protocol/messages.ts'
 import type { SourceFile } from '../../../src/transfer/manifest.ts'
+import type { Manifest } from '../../../src/transfer/manifest.ts'
 import { manifestStream } from '../../../src/transfer/stream.ts'
 import { failureOf } from '../../support/failure.ts'
 import { flushedBy, unflushable } from '../../support/flushed.ts'
 import { temporaryFolders } from '../../support/folder.ts'
-import { type Content, type ListedManifest, manifestOf } from '../../support/tree.ts'
-import { bodyOf, missingList, stage, stageParams, stageParamsOf } from '../../support/upload.ts'
+import { type Content, manifestOf } from '../../support/tree.ts'
+import { bodyOf, missingList, stage, type Staged, stageParams, stageParamsOf } from '../../support/upload.ts'
 import { run, runtimeWith } from '../releases-on-disk.ts'
 
 const folder = temporaryFolders()
@@ -50,7 +49,7 @@ const site = {
 } satisfies Record<string, Content>
 
 interface Uploaded {
-  readonly staged: Result<'stage'>
+  readonly staged: Staged
   readonly sent: readonly SourceFile[]
   readonly directory: string
 }
@@ -83,7 +82,7 @@ async function upload(contents: Readonly<Record<string, Content>>): Promise<Uplo
 
 async function staged(contents: Readonly<Record<string, Content>>): Promise<{
   readonly uploads: Uploads
-  readonly manifest: ListedManifest
+  readonly manifest: Manifest
   readonly id: string
 }> {
   const uploads = createUploads(layout)
@@ -101,42 +100,17 @@ async function expectNothingLeft(uploads: Uploads, releases: readonly string[] =
   expect(readdirSync(layout.incoming)).toEqual([])
 }
 
-describe('contents that come before they are asked for', () => {
-  const sentUnasked = async (uploads: Uploads, { files }: ListedManifest) =>
-    uploads.fill(null, files.length, bodyOf(files))
-
-  test('count where all of them are missing', async () => {
-    const { uploads, manifest, id } = await staged(site)
-    await sentUnasked(uploads, manifest)
-    const { path } = await uploads.commit(commitOf(id), silent)
-    expect(readFileSync(join(path!, 'server.js'), 'utf8')).toBe(site['server.js'])
-    expect((await auditRelease(layout, id)).files).toBe(manifest.fileCount)
-  })
-
-  test('do not count where the server has some; what it asks for does', async () => {
-    await upload({ 'server.js': site['server.js'] })
-    const uploads = createUploads(layout)
-    const manifest = await manifestOf(folder(), site)
-    const { id, missing } = await stage(uploads, manifest)
-    expect((await failureOf(sentUnasked(uploads, manifest))).code).toBe('not-missing')
-    const asked = missingList(manifest, missing)
-    expect(asked).toHaveLength(manifest.fileCount - 1)
-    await uploads.fill(id, asked.length, bodyOf(asked))
-    await uploads.commit(commitOf(id), silent)
-    expect((await auditRelease(layout, id)).files).toBe(manifest.fileCount)
-  })
-
-  test('are refused where nothing was staged', async () => {
-    const uploads = createUploads(layout)
-    const manifest = await manifestOf(folder(), site)
-    expect((await failureOf(sentUnasked(uploads, manifest))).code).toBe('no-such-upload')
-  })
+test('contents are refused where nothing was staged', async () => {
+  const uploads = createUploads(layout)
+  const { files } = await manifestOf(folder(), site)
+  const sent = uploads.fill('20260101000001', files.length, bodyOf(files))
+  expect((await failureOf(sent)).code).toBe('no-such-upload')
 })
 
 test('both ends agree on where large files come', async () => {
   const large = (megabytes: number) => randomBytes(megabytes * 1024 * 1024 + 1)
   const { sent, directory } = await upload({
-    'a-largest': large(3),
+    'a-largest': large(2),
     'b-small': 'small',
     'c-large': large(1),
     'server.js': '//',
@@ -150,7 +124,7 @@ describe('the first upload', () => {
   test('sends every file, and makes a release of exactly what was there', async () => {
     const { staged, sent, directory } = await upload(site)
     expect(sent).toHaveLength(8)
-    expect(staged).toMatchObject({ reusedFiles: 0, reusedBytes: 0 })
+    expect(staged).toMatchObject({ reusedBytes: 0 })
 
     for (const [path, content] of Object.entries(site)) {
       const file = join(directory, path)
@@ -221,7 +195,6 @@ describe('the second upload', () => {
     const first = await upload(site)
     const second = await upload(site)
     expect(second.sent).toEqual([])
-    expect(second.staged.reusedFiles).toBe(8)
     for (const path of ['server.js', 'node_modules/.bin/next', '.next/server/app/page.js']) {
       expect(inode(second.directory, path)).toBe(inode(first.directory, path))
     }
@@ -423,7 +396,7 @@ describe('an upload that takes up another', () => {
   const resume = async (contents: Readonly<Record<string, Content>>, id: string) => {
     const uploads = createUploads(layout)
     const manifest = await manifestOf(folder(), contents)
-    const params = { ...stageParamsOf(manifest), resumes: id }
+    const params = { ...stageParamsOf(manifest), id, resumes: true }
     return { uploads, manifest, staged: await uploads.stage(params, manifestStream(manifest, '')) }
   }
 
@@ -434,12 +407,14 @@ describe('an upload that takes up another', () => {
     await first.uploads.fill(id, 3, bodyOf(some))
     await first.uploads.abandon()
     const second = await resume(site, id)
-    expect(second.staged).toMatchObject({ id, committed: false, reusedFiles: 3 })
+    expect(second.staged.committed).toBe(false)
+    expect(missingList(second.manifest, second.staged.missing)).toHaveLength(5)
     await second.uploads.fill(id, 2, bodyOf(missingList(second.manifest, second.staged.missing).slice(0, 2)))
     await second.uploads.abandon()
     const third = await resume(site, id)
-    expect(third.staged).toMatchObject({ id, committed: false, reusedFiles: 5 })
+    expect(third.staged.committed).toBe(false)
     const rest = missingList(third.manifest, third.staged.missing)
+    expect(rest).toHaveLength(3)
     await third.uploads.fill(id, rest.length, bodyOf(rest))
     await third.uploads.commit(commitOf(id), silent)
     expect((await auditRelease(layout, id)).files).toBe(8)
@@ -462,15 +437,15 @@ describe('an upload that takes up another', () => {
   test('of which nothing is known begins anew under its id, which all hosts have agreed on', async () => {
     const id = '20260101000000'
     const { uploads, manifest, staged: begun } = await resume(site, id)
-    expect(begun).toMatchObject({ id, committed: false, reusedFiles: 0 })
-    await uploads.fill(id, manifest.fileCount, bodyOf(manifest.files))
+    expect(begun).toMatchObject({ committed: false, reusedBytes: 0 })
+    await uploads.fill(id, manifest.files.length, bodyOf(manifest.files))
     expect((await uploads.commit(commitOf(id), silent)).path).toBe(join(layout.releases, id))
   })
 
   test('that became a release, and only the answer was lost, has nothing left to do', async () => {
     const { staged: first } = await upload(site)
     const { staged: second, uploads } = await resume(site, first.id)
-    expect(second).toEqual({ id: first.id, committed: true, missing: '', reusedFiles: 0, reusedBytes: 0 })
+    expect(second).toEqual({ committed: true, missing: '', reusedBytes: 0 })
     await expectNothingLeft(uploads, [first.id])
   })
 
@@ -562,26 +537,16 @@ describe('a link', () => {
   })
 })
 
-describe('a release’s id', () => {
-  test('is the UTC second of its upload', async () => {
-    const now = () => new Date().toISOString().replace(/\D/g, '').slice(0, 14)
-    const before = now()
-    const { staged } = await upload(site)
-    expect(staged.id >= before && staged.id <= now()).toBe(true)
-  })
-
-  test('is later than the newest release, though the server’s clock is behind', async () => {
-    const newest = '20991231235959'
-    mkdirSync(join(layout.releases, newest), { recursive: true })
-    expect((await upload(site)).staged.id).toBe('21000101000000')
-  })
-
-  test('is never given twice, be two uploads begun in the same second', async () => {
-    const uploads = Array.from({ length: 5 }, () => createUploads(layout))
-    const manifest = await manifestOf(folder(), { 'server.js': '' })
-    const begun = await Promise.all(uploads.map((each) => stage(each, manifest)))
-    expect(new Set(begun.map(({ id }) => id)).size).toBe(5)
-    await Promise.all(uploads.map((each) => each.abandon()))
-    expect(readdirSync(layout.incoming)).toEqual([])
-  })
+test('an id is never given twice, though several uploads of one second choose it', async () => {
+  const uploads = Array.from({ length: 5 }, () => createUploads(layout))
+  const manifest = await manifestOf(folder(), { 'server.js': '' })
+  const begun = await Promise.allSettled(
+    uploads.map((each) => stage(each, manifest, undefined, '20260101000001')),
+  )
+  const refused = begun.filter(({ status }) => status === 'rejected')
+  expect(refused.map((each) => (each as PromiseRejectedResult).reason.code)).toEqual(
+    Array(4).fill('release-exists'),
+  )
+  await Promise.all(uploads.map((each) => each.abandon()))
+  expect(readdirSync(layout.incoming)).toEqual([])
 })

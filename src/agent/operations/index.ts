@@ -28,7 +28,7 @@ import {
   releaseIds,
   removeRelease,
 } from '../store/releases.ts'
-import { compare, rehearse } from './rehearse.ts'
+import { compare, dryRun } from './dry-run.ts'
 import { inspectServer } from './inspect.ts'
 import { readableByOthers } from '../system/umask.ts'
 import { createUploads } from '../upload/upload.ts'
@@ -133,7 +133,6 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
           journal: await readJournal(layout.journal, JOURNAL_ENTRIES),
         }
       },
-      reserve: ({ id }) => readableByOthers(async () => ({ id: await uploads.reserve(id) })),
       encryptionKey: async ({ create }) => {
         if (create) makeFolders(layout)
         return { key: await encryptionKey(layout, create) }
@@ -143,7 +142,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
       fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
       commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
       compare: (params, { body }) => compare(layout, params, body),
-      rehearse: async (params) => rehearse({ layout, appName }, params, await running()),
+      dryRun: async (params) => dryRun({ layout, appName }, params, await running()),
       audit: async ({ id, repair }, { alive }) => {
         await existing(id)
         return readableByOthers(() => auditRelease(layout, id, repair, alive))

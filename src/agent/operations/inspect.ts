@@ -1,7 +1,6 @@
 /** What the action needs to know of the server before it builds anything. */
 import { readFileSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
-import { homedir, userInfo } from 'node:os'
 import { relative } from 'node:path'
 import type { ServerFacts } from '../../protocol/messages.ts'
 import { assertPm2HomeWritable, assertWritable } from '../system/access.ts'
@@ -10,9 +9,8 @@ import { nearestExisting } from '../system/files.ts'
 import type { Pm2Search } from '../pm2/find.ts'
 import type { Layout } from '../store/layout.ts'
 import { lockHolder } from '../system/lock.ts'
-import { daemonPid } from '../pm2/daemon.ts'
 import { bootId } from '../system/processes.ts'
-import { liveRelease } from '../store/releases.ts'
+import { liveRelease, newestId } from '../store/releases.ts'
 import { servingRelease } from '../pm2/serving.ts'
 import { assertTrusted } from '../store/trust.ts'
 
@@ -26,7 +24,7 @@ export async function inspectServer(
   assertWritable(layout.base)
   assertPm2HomeWritable(pm2Home)
   assertTrusted(layout)
-  const { bavail, bsize, ffree } = await statfs(standing)
+  const { bavail, bsize } = await statfs(standing)
   const { found, searched } = search
   return {
     node: process.versions.node,
@@ -36,15 +34,13 @@ export async function inspectServer(
     arch: process.arch,
     glibc: glibcVersion(),
     cpuFlags: cpuFlags(),
-    user: userInfo().username,
-    home: homedir(),
     path: layout.base,
     identity: identityOf(layout.base, standing),
-    pm2: found && { ...found, home: pm2Home, running: (await daemonPid(pm2Home)) !== null },
+    pm2: found && { version: found.version, path: found.path, home: pm2Home },
     // For the error message alone, and long.
     searched: found === null ? searched : [],
     freeBytes: bavail * bsize,
-    freeInodes: ffree,
+    newestId: await newestId(layout),
     live: await liveRelease(layout),
     serving: await servingRelease(layout),
     interrupted: await interruptedActivation(layout),

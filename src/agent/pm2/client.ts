@@ -12,6 +12,7 @@ import type { InstalledPm2 } from './find.ts'
 import { daemonPid } from './daemon.ts'
 import { mendPidFile, startingAlone, unlessMute } from './daemon-start.ts'
 import { isRunning } from '../system/processes.ts'
+import { inTime } from '../../common/in-time.ts'
 import { startTimeOf } from '../../common/process-identity.ts'
 
 /** A process of PM2's list. */
@@ -310,14 +311,6 @@ function isStuck(what: string, patience: number, daemon: number): Failure {
     remedy:
       'See whether `pm2 list` answers on the server. If it does not, end that process with `kill -9`, which stops all ' +
       'apps of this user, start them again with `pm2 resurrect`, and deploy again.',
-  })
-}
-
-/** Settles as `answer` does, or fails with what `late` says. */
-function inTime<T>(answer: Promise<T>, timeoutMs: number, late: () => Failure): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(late()), timeoutMs)
-    answer.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }
 

@@ -4,7 +4,6 @@ import { basename, dirname, join } from 'node:path'
 import { Failure } from '../../common/failure.ts'
 import { parse } from '../../protocol/guards.ts'
 import {
-  RELEASE_ID,
   type ReleaseInfo,
   releaseInfo,
   type ReleaseSummary,
@@ -13,21 +12,25 @@ import {
   type Verification,
   verification,
 } from '../../protocol/messages.ts'
+import { RELEASE_ID, releaseTime } from '../../protocol/release-id.ts'
 import { exists, linkTarget, readIfThere, syncFolder } from '../system/files.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 
 /** Ids of the releases, oldest first. Only complete releases ever stand in `releases`. */
 export async function releaseIds(layout: Layout): Promise<readonly string[]> {
-  const names = await takenIds(layout)
+  const names = await readdir(layout.releases).catch(() => [])
   const ours = await Promise.all(names.map((name) => isRelease(layout, name)))
-  return names.filter((_, index) => ours[index])
+  return names.filter((_, index) => ours[index]).sort()
 }
 
-/** What in `releases` is named like a release, oldest first, whoever put it there. */
-export async function takenIds(layout: Layout): Promise<readonly string[]> {
-  const names = await readdir(layout.releases).catch(() => [])
-  return names.filter((name) => RELEASE_ID.test(name)).sort()
+/** The newest id in use, whoever made the folder; null: there is none. */
+export async function newestId(layout: Layout): Promise<string | null> {
+  const folders = [layout.releases, layout.incoming]
+  const names = await Promise.all(folders.map((folder) => readdir(folder).catch(() => [])))
+  // An interrupted upload has a suffix.
+  const ids = names.flat().flatMap((name) => /^\d{14}(?=\.|$)/.exec(name) ?? [])
+  return ids.sort().at(-1) ?? null
 }
 
 /** By its papers: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
@@ -125,12 +128,7 @@ export async function verificationOf(layout: Layout, id: string): Promise<Verifi
   if (text === null) return null
   const found = parse(verification, text, 'verified.json')
   // Version 0.1 kept when a release served last, and nothing of rollbacks: then ids alone tell which came first.
-  return found.kind === null ? { ...found, activatedAt: timeOf(id) } : found
-}
-
-/** The time that an id names, as an ISO time. */
-function timeOf(id: string): string {
-  return id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6.000Z')
+  return found.kind === null ? { ...found, activatedAt: releaseTime(id).toISOString() } : found
 }
 
 /** When the release was first shown to serve, as an ISO time, or null if it never was. */

@@ -10,7 +10,6 @@ interface Survey {
   /** Among the manifest's files. */
   readonly missing: Bitmap
   readonly need: Need
-  readonly reusedFiles: number
   readonly reusedBytes: number
 }
 
@@ -18,7 +17,7 @@ export async function look(entries: AsyncIterable<Placed>, distDir: string): Pro
   const missing = new Bitmap()
   const need = { bytes: 0, inodes: 0 }
   const folders = new Set<string>()
-  let [reusedFiles, reusedBytes] = [0, 0]
+  let reusedBytes = 0
   for await (const { entry, index, source } of entries) {
     folders.add(dirname(entry.path))
     if (entry.kind !== 'file') {
@@ -28,12 +27,11 @@ export async function look(entries: AsyncIterable<Placed>, distDir: string): Pro
       addFile(need, entry.size)
     } else {
       if (!sharesInode(entry, source, distDir)) addFile(need, entry.size)
-      reusedFiles += 1
       reusedBytes += entry.size
     }
   }
   need.inodes += folders.size
-  return { missing, need, reusedFiles, reusedBytes }
+  return { missing, need, reusedBytes }
 }
 
 export async function* toPlace(

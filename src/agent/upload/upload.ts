@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
-import { mkdir, readdir, rename, rm } from 'node:fs/promises'
+import { mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -12,6 +12,7 @@ import { Bitmap } from '../../common/bitmap.ts'
 import { Failure } from '../../common/failure.ts'
 import { formatEntry, type ManifestFile } from '../../protocol/manifest.ts'
 import type { Params, Proven, Result } from '../../protocol/messages.ts'
+import { releaseTime } from '../../protocol/release-id.ts'
 import { largeOnesLast } from '../../protocol/sending-order.ts'
 import { exists, syncFile, syncFolder, writeFileAtomic } from '../system/files.ts'
 import { type Flushing, startFlushing } from '../system/flush.ts'
@@ -22,7 +23,7 @@ import { baseChanged, fillIn } from './outline.ts'
 import { writeOwner } from '../system/owner.ts'
 import { place, type Placement } from './place.ts'
 import { decompress, folderMaker, type MakeFolder, receive } from './receive.ts'
-import { isRelease, liveRelease, readInfo, takenIds } from '../store/releases.ts'
+import { isRelease, liveRelease, readInfo } from '../store/releases.ts'
 import { assertRoom } from '../system/room.ts'
 import { linkShared } from '../store/shared.ts'
 import {
@@ -44,7 +45,6 @@ interface Upload {
   readonly distDir: string
   readonly placement: Placement
   readonly reusedBytes: number
-  readonly lacksAll: boolean
   readonly folder: MakeFolder
   readonly flushing: Flushing
   /** What has not come yet: how many files, and which, in the order in which they are sent. */
@@ -61,11 +61,9 @@ const PROGRESS_MS = 1000
 const CUT_OFF = new Set(['upload-incomplete', 'connection-lost'])
 
 export interface Uploads {
-  /** Chooses the id of the next upload, or tells which it would get. */
-  reserve(id: string | null): Promise<string>
   stage(params: Params<'stage'>, body: AsyncIterable<Buffer>): Promise<Result<'stage'>>
-  /** @param id null: of what was staged last, where all is missing @param count how many files come */
-  fill(id: string | null, count: number, body: AsyncIterable<Buffer>): Promise<Result<'fill'>>
+  /** @param count how many files come */
+  fill(id: string, count: number, body: AsyncIterable<Buffer>): Promise<Result<'fill'>>
   /** @param progress told every now and then, while what the release shares with others is still being proven */
   commit(params: Params<'commit'>, progress: (proven: Proven) => void): Promise<Result<'commit'>>
   /** Ends what was begun and not committed. Files that came and were proven are kept for the next upload. */
@@ -76,16 +74,10 @@ export function createUploads(layout: Layout): Uploads {
   let upload: Upload | undefined
   /** Before there is an upload, or when it failed for good. */
   let doomed: string | undefined
-  let chosen: string | null = null
 
-  const begun = (id: string | null): Upload => {
-    if (upload === undefined || (id !== null && upload.id !== id)) {
-      throw new Failure('no-such-upload', `no upload${id === null ? '' : ` ${id}`} was begun in this session`)
-    }
-    if (id === null && !upload.lacksAll) {
-      throw new Failure('not-missing', `the server has some of what ${upload.id} consists of`)
-    }
-    return upload
+  const begun = (id: string): Upload => {
+    if (upload?.id === id) return upload
+    throw new Failure('no-such-upload', `no upload ${id} was begun in this session`)
   }
 
   async function abandon(): Promise<void> {
@@ -100,23 +92,17 @@ export function createUploads(layout: Layout): Uploads {
   }
 
   return {
-    async reserve(id) {
-      chosen = id
-      return id ?? nextId(layout)
-    },
-
-    async stage({ base, contentHash, distDir, resumes }, body) {
+    async stage({ id, base, contentHash, distDir, resumes }, body) {
       await abandon()
       makeFolders(layout)
       await liveRelease(layout)
-      if (resumes !== null) {
-        await takeOver(layout, resumes)
-        if (await wasCommitted(layout, resumes, contentHash)) {
-          return { id: resumes, committed: true, missing: '', reusedFiles: 0, reusedBytes: 0 }
+      if (resumes) {
+        await takeOver(layout, id)
+        if (await wasCommitted(layout, id, contentHash)) {
+          return { committed: true, missing: '', reusedBytes: 0 }
         }
       }
-      const wish = resumes ?? chosen
-      const { id, directory } = wish === null ? await reserve(layout) : await takeId(layout, wish)
+      const directory = await takeId(layout, id)
       doomed = directory
       const manifest = releaseFiles(directory).manifest
       await mkdir(dirname(manifest), { mode: 0o700 })
@@ -133,7 +119,7 @@ export function createUploads(layout: Layout): Uploads {
       const sourceOf = sourcesIn(layout, base, wanted)
       const survey = await look(toPlace(readManifest(manifest), sourceOf), distDir)
       await assertRoom(directory, survey.need)
-      const { missing, reusedFiles, reusedBytes } = survey
+      const { missing, reusedBytes } = survey
       const flushing = startFlushing(directory)
       upload = {
         id,
@@ -142,7 +128,6 @@ export function createUploads(layout: Layout): Uploads {
         distDir,
         placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf), flushing),
         reusedBytes,
-        lacksAll: reusedFiles === 0,
         folder: folderMaker(),
         flushing,
         missing: missing.count,
@@ -150,14 +135,14 @@ export function createUploads(layout: Layout): Uploads {
         askedAgain: false,
         received: false,
       }
-      return { id, committed: false, missing: missing.format(), reusedFiles, reusedBytes }
+      return { committed: false, missing: missing.format(), reusedBytes }
     },
 
     async fill(id, count, body) {
       const current = begun(id)
       try {
         const files = await take(current.awaited, count)
-        await receive(current.directory, files, timeOf(current.id), current.folder, body)
+        await receive(current.directory, files, releaseTime(current.id), current.folder, body)
         current.missing -= count
         await current.flushing.add(files)
         current.received = true
@@ -301,57 +286,18 @@ async function take(
   return taken
 }
 
-/** The UTC second as an id, later than every release there is, whatever the clock says. */
-export async function nextId(layout: Layout): Promise<string> {
-  const pending = (await readdir(layout.incoming).catch(() => [])).flatMap(
-    (name) => /^\d{14}/.exec(name) ?? [],
-  )
-  const newest = [...(await takenIds(layout)), ...pending].sort().at(-1) ?? ''
-  const now = formatId(new Date())
-  return now > newest ? now : secondAfter(newest)
-}
-
-async function reserve(layout: Layout): Promise<Reserved> {
-  for (let id = await nextId(layout); ; id = secondAfter(id)) {
-    const reserved = await tryToTake(layout, id)
-    if (reserved !== null) return reserved
+/** @returns the upload's folder @throws Failure `release-exists` */
+async function takeId(layout: Layout, id: string): Promise<string> {
+  const directory = join(layout.incoming, id)
+  if (!(await exists(releaseDirectory(layout, id)))) {
+    try {
+      await mkdir(directory, { mode: 0o755 })
+      return directory
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
   }
-}
-
-/** An id that was chosen for all hosts. @throws Failure `release-exists` */
-async function takeId(layout: Layout, id: string): Promise<Reserved> {
-  const reserved = (await exists(releaseDirectory(layout, id))) ? null : await tryToTake(layout, id)
-  if (reserved !== null) return reserved
   throw new Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
     remedy: 'Two deploys began in the same second: run this one again.',
   })
-}
-
-interface Reserved {
-  readonly id: string
-  readonly directory: string
-}
-
-async function tryToTake(layout: Layout, id: string): Promise<Reserved | null> {
-  const directory = join(layout.incoming, id)
-  try {
-    await mkdir(directory, { mode: 0o755 })
-    return { id, directory }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return null
-    throw error
-  }
-}
-
-/** When the upload of an id began, the same on all hosts. */
-function timeOf(id: string): Date {
-  return new Date(id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'))
-}
-
-function formatId(date: Date): string {
-  return date.toISOString().replace(/\D/g, '').slice(0, 14)
-}
-
-function secondAfter(id: string): string {
-  return formatId(new Date(timeOf(id).getTime() + 1000))
 }

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import type { Host } from '../../src/hosts/host.ts'
-import { switchBack } from '../../src/phases/switch-over.ts'
+import { restoreHost } from '../../src/phases/roll-out-host.ts'
 import { createPipeline } from '../../src/pipeline.ts'
 import { Failure } from '../../src/common/failure.ts'
 import { type ActivationRequest, keptVerdict, type Verdict } from '../../src/protocol/messages.ts'
@@ -20,7 +20,7 @@ async function takeBack(verdict: Verdict) {
   }
   const host = { name: null, agent: () => ({ call }) } as unknown as Host
   const pipeline = createPipeline(silentLog)
-  const ended = await switchBack(
+  const ended = await restoreHost(
     host,
     request,
     { name: null, verdict: live, failure: null },

@@ -11,7 +11,7 @@ import { type Layout, layoutOf, releaseDirectory } from '../../../src/agent/stor
 import { takeLock } from '../../../src/agent/system/lock.ts'
 import { outline } from '../../../src/agent/upload/outline.ts'
 import type { Pm2Process } from '../../../src/agent/pm2/client.ts'
-import { compare, rehearse } from '../../../src/agent/operations/rehearse.ts'
+import { compare, dryRun } from '../../../src/agent/operations/dry-run.ts'
 import { pointCurrentAt } from '../../../src/agent/store/releases.ts'
 import { createUploads } from '../../../src/agent/upload/upload.ts'
 import { formatEntry } from '../../../src/protocol/manifest.ts'
@@ -109,18 +109,18 @@ async function deployed(base: string): Promise<Layout> {
 
 async function ask(
   layout: Layout,
-  changes: Partial<Params<'rehearse'>> = {},
+  changes: Partial<Params<'dryRun'>> = {},
   running: Running = nobody,
-): ReturnType<typeof rehearse> {
+): ReturnType<typeof dryRun> {
   const address = { host: '127.0.0.1', port: await freePort() }
-  return rehearse(
+  return dryRun(
     { layout, appName: 'site' },
     { release: null, run, address, said: { host: null, port: null }, keep: 3, ...changes },
     running,
   )
 }
 
-describe('rehearse', () => {
+describe('dryRun', () => {
   test('tells what the cleanup after it would remove, and writes nothing', async () => {
     const base = folder()
     const layout = await deployed(base)

@@ -18,7 +18,6 @@ import { foreignCurrent, liveRelease, readRuntime } from '../store/releases.ts'
 import { lackOfRoom } from '../system/room.ts'
 import { contentKey, locate, sourcesIn, type Wanted } from '../store/sources.ts'
 import { look, toPlace } from '../upload/survey.ts'
-import { nextId } from '../upload/upload.ts'
 
 /** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
 export async function compare(
@@ -43,11 +42,14 @@ export async function compare(
   return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() }
 }
 
-export async function rehearse(
+/** Stands for the release that the deploy would make. */
+const NEWER_THAN_ALL = '9'.repeat(14)
+
+export async function dryRun(
   { layout, appName }: Pick<Claim, 'layout' | 'appName'>,
-  { release, run, address, said, keep }: Params<'rehearse'>,
+  { release, run, address, said, keep }: Params<'dryRun'>,
   running: Running,
-): Promise<Result<'rehearse'>> {
+): Promise<Result<'dryRun'>> {
   const live = await liveRelease(layout)
   const where = address ?? (await readRuntime(layout, release ?? ''))
   const claims: (Finding | null)[] = []
@@ -68,7 +70,7 @@ export async function rehearse(
   ]
   return {
     findings: findings.filter((finding) => finding !== null),
-    pruned: await foreseeCleanUp(layout, keep, release ?? (await nextId(layout))),
+    pruned: await foreseeCleanUp(layout, keep, release ?? NEWER_THAN_ALL),
   }
 }
 

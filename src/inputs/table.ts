@@ -1,0 +1,111 @@
+import { appName } from './app-name.ts'
+import { hostEntry } from './hosts.ts'
+import { nodeOptions } from './node-options.ts'
+import { appPath, binPath, repositoryPath, sharedPath } from './paths.ts'
+import { list, optional, password, privateKey, type Row, text, withDefault } from './row.ts'
+import {
+  batchSize,
+  boolean,
+  duration,
+  fingerprint,
+  hour,
+  httpUrl,
+  instances,
+  integer,
+  knownHosts,
+  listenHost,
+  memory,
+  minute,
+  oneOf,
+  port,
+  releaseId,
+  requestOrigin,
+  requestPath,
+  statusRanges,
+  userName,
+} from './values.ts'
+
+const lines = /\n/
+const linesOrCommas = /[\n,]/
+const linesOrColons = /[\n:]/
+
+/**
+ * Every input: a new one is a row here, its description in action.yml, and its use. Durations are in milliseconds.
+ *
+ * The defaults are action.yml's, which a runner fills in by itself and a local run does not. `proxy-port`, `app-port`
+ * and `app-host` have theirs where they are used: with one in action.yml they would always look given.
+ */
+export const table = {
+  command: withDefault('deploy', oneOf('deploy', 'rollback', 'status')),
+  /** The release to roll back to. */
+  release: optional(releaseId),
+  'dry-run': withDefault('false', boolean),
+
+  host: list(linesOrCommas, hostEntry),
+  port: withDefault('22', port),
+  username: optional(userName),
+  key: privateKey,
+  passphrase: password,
+  password,
+  'known-hosts': optional(knownHosts),
+  fingerprint: list(linesOrCommas, fingerprint),
+  'proxy-host': optional(hostEntry),
+  'proxy-port': optional(port),
+  'proxy-username': optional(userName),
+  'proxy-key': privateKey,
+  'proxy-passphrase': password,
+  'proxy-password': password,
+  'proxy-fingerprint': list(linesOrCommas, fingerprint),
+  'connect-timeout': withDefault('30s', duration({ atLeast: 1, atMost: 10 * minute })),
+
+  /** Absolute, or relative to the user's home. */
+  path: optional(appPath),
+  'app-name': optional(appName),
+  /** Absolute, or beginning with `~/`, as only the server knows the home. */
+  'bin-path': list(linesOrColons, binPath),
+  /** Relative to the workspace. */
+  'working-directory': withDefault('.', repositoryPath),
+  /** `none` skips the step. */
+  'install-command': text,
+  'build-command': text,
+
+  'app-port': optional(port),
+  'app-host': optional(listenHost),
+  /** 0 stands for one per CPU core. */
+  instances: withDefault('2', instances),
+  /** Bytes. */
+  'max-memory': optional(memory),
+  'node-options': optional(nodeOptions),
+  env: text,
+  'shared-dirs': list(lines, sharedPath),
+  'shared-files': list(lines, sharedPath),
+
+  'health-check-path': withDefault('/', requestPath),
+  'health-check-status': withDefault('200-399', statusRanges),
+  'health-check-body': text,
+  'health-check-timeout': withDefault('60s', duration({ atLeast: 1, atMost: hour })),
+  'health-check-interval': withDefault('1s', duration({ atLeast: 10, atMost: 10 * minute })),
+  /** Requested from the runner. */
+  'health-check-url': optional(httpUrl),
+  'health-check-host': optional(requestOrigin),
+  'candidate-check': withDefault('true', boolean),
+  observe: withDefault('5s', duration({ atMost: 10 * minute })),
+  'drain-timeout': withDefault('30s', duration({ atMost: hour })),
+  'pre-activate': text,
+  'post-activate': text,
+
+  /** 0: do not wait. */
+  'lock-timeout': withDefault('10m', duration({ atMost: 6 * hour })),
+  'keep-releases': withDefault('5', integer(1, 1000)),
+  /** How many hosts swap at once, after the first. */
+  batch: withDefault('1', batchSize),
+  /** How many hosts are connected to, sent to and verified at once. */
+  'max-parallel': withDefault('10', integer(1, 100)),
+} as const satisfies Readonly<Record<string, Row<unknown>>>
+
+export type InputName = keyof typeof table
+
+/** The value of every input; null or empty where it is absent. */
+export type Values = {
+  readonly [Name in InputName]: (typeof table)[Name] extends Row<infer Value> ? Value : never
+}
