@@ -58,20 +58,45 @@ __nccwpck_require__.d(__webpack_exports__, {
 const external_node_fs_namespaceObject = require("node:fs");
 ;// CONCATENATED MODULE: external "node:stream"
 const external_node_stream_namespaceObject = require("node:stream");
+;// CONCATENATED MODULE: ./build/common/errors/internal.js
+const texts = {
+    internal: {
+        message: 'An unexpected error occurred: {problem}.',
+        remedy: 'Open an issue with the summary of the run.',
+        cause: 'A mistake in Gapless. The output `status` is right all the same.',
+    },
+    'agent-failed': {
+        message: 'A system call on the server failed: {problem}.',
+        remedy: 'Check `ulimit -a`, `df -h` and `dmesg` on the server, then run the job again.',
+        cause: 'A limit of the user (`EMFILE`, `EAGAIN`), a failing disk (`EIO`) or a network file system (`ESTALE`).',
+    },
+};
+
+;// CONCATENATED MODULE: ./build/common/errors/text.js
+function fill(template, values) {
+    return (template
+        .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted, plain = '') => quoted === undefined ? String(values[plain]) : JSON.stringify(String(values[quoted])))
+        // A value may be a sentence of its own.
+        .replace(/([.!?])\.$/, '$1'));
+}
+function codeOf(key) {
+    return key.split(': ', 1)[0];
+}
+
 ;// CONCATENATED MODULE: ./build/common/failure.js
 /**
- * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
- * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
- *
- * Every code has its paragraph in docs/errors.md.
+ * The one error type of the project, on the runner and on the server: the summary shows an error of the agent as the
+ * agent raised it. The codes and their words are in errors/, which docs/errors.md is generated from.
  */
-class failure_Failure extends Error {
+
+
+class Failure extends Error {
     code;
     remedy;
     evidence;
     /**
-     * @param code stable, kebab-case, named in docs/errors.md
-     * @param message one sentence: what failed, and on what
+     * Errors that a user can see are made by the functions in errors/, with the words of the registry.
+     * @param code stable, kebab-case
      */
     constructor(code, message, options = {}) {
         super(message, { cause: options.cause });
@@ -80,24 +105,25 @@ class failure_Failure extends Error {
         this.remedy = options.remedy;
         this.evidence = options.evidence;
     }
-    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
+    /** Returns any thrown value as a Failure. */
     static from(error, code = 'internal') {
-        if (error instanceof failure_Failure)
+        if (error instanceof Failure)
             return error;
-        const message = error instanceof Error ? error.message : String(error);
-        return new failure_Failure(code, message, {
+        const problem = error instanceof Error ? error.message : String(error);
+        return new Failure(code, fill(texts[code].message, { problem }), {
+            remedy: texts[code].remedy,
             cause: error,
             evidence: error instanceof Error ? error.stack : undefined,
         });
     }
-    /** A failure that came over the wire, as the error that it was on the other side. */
+    /** Returns a failure that came over the wire as it was raised on the other side. */
     static revive({ code, message, remedy, evidence }) {
-        return new failure_Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+        return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
     }
-    /** The same failure, with more said about it. */
+    /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
-        return new failure_Failure(code, message, { remedy, evidence, cause: this.cause });
+        return new Failure(code, message, { remedy, evidence, cause: this.cause });
     }
     toRecord() {
         const { code, message, remedy = null, evidence = null } = this;
@@ -105,14 +131,70 @@ class failure_Failure extends Error {
     }
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/raise.js
+
+
+/** Returns a function that makes the failures of these texts. A value that a text needs and does not get is a type error. */
+function failures(texts) {
+    return (key, ...[values = {}, { evidence, cause } = {}]) => {
+        const { message, remedy } = texts[key];
+        return new Failure(codeOf(key), fill(message, values), { remedy: fill(remedy, values), evidence, cause });
+    };
+}
+
+;// CONCATENATED MODULE: ./build/common/errors/protocol.js
+/** What the runner and the server say to each other. */
+
+const REPORT = 'Deploy again. If it fails again, open an issue with the summary of the run.';
+const protocol_texts = {
+    'malformed-message': {
+        message: 'A message or a file on the server is malformed: {problem}.',
+        remedy: REPORT,
+        cause: 'A file in `<path>/.gapless` or `releases/<id>/.gapless` was edited, or cut by a full disk.',
+    },
+    'message-too-large': {
+        message: 'A message between the runner and the server has {size}, and {limit} are allowed.',
+        remedy: 'Shorten `env`. If `env` is short, open an issue with the summary of the run.',
+    },
+    'connection-lost': {
+        message: 'The connection between the runner and the server ended in the middle of a message.',
+        remedy: 'Check the network and whether the server restarted, then deploy again.',
+    },
+    'unsafe-path': {
+        message: 'The manifest has a path outside the release: "{path}".',
+        remedy: REPORT,
+    },
+    'unsafe-path: link': {
+        message: 'The link "{path}" leaves the release: "{target}".',
+        remedy: REPORT,
+    },
+    'unsafe-path: below link': {
+        message: 'The manifest has a path below a link: "{path}".',
+        remedy: REPORT,
+    },
+    'node-missing': {
+        message: 'Node.js 18 or later was not found on the server.',
+        remedy: 'As the user that logs in, without sudo, run `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
+    },
+    'pm2-missing': {
+        message: 'PM2 was not found on the server.',
+        remedy: 'As the user that logs in, without sudo, run `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
+        cause: 'A shell says [pm2: command not found](#pm2-command-not-found).',
+    },
+};
+const protocol_failure = failures(protocol_texts);
+
 ;// CONCATENATED MODULE: ./build/protocol/guards.js
 /**
  * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
  * The types of the messages are inferred from the guards, so neither can drift from the other.
  */
 
+function malformed(problem, cause) {
+    return protocol_failure('malformed-message', { problem }, { cause });
+}
 function refuse(place, expected) {
-    throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+    throw malformed(`${place} is not ${expected}`);
 }
 const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
 const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
@@ -166,7 +248,7 @@ function parse(guard, text, place) {
         value = JSON.parse(text);
     }
     catch (cause) {
-        throw new failure_Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+        throw malformed(`${place} is not JSON`, cause);
     }
     return guard(value, place);
 }
@@ -775,6 +857,178 @@ function lastActivation(appDirectory) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/server.js
+/** The server: its disk, its users, PM2, ports, and the releases on it. */
+
+const FREE = 'Free disk space or inodes on the server, or lower `keep-releases`.';
+const DEPLOY_ANOTHER = 'Deploy its commit again, or choose another `release`.';
+const ASK_PM2 = 'Check that `pm2 list` answers on the server, then deploy again.';
+const server_texts = {
+    'disk-full': {
+        message: 'The server’s disk is full: {problem}.',
+        remedy: FREE,
+        cause: 'Too many releases, or logs that are never rotated (`pm2 install pm2-logrotate`).',
+    },
+    'disk-full: no room': {
+        message: 'The release needs {needed} on the server’s disk, and {free} are free.',
+        remedy: FREE,
+    },
+    'path-not-writable': {
+        message: 'User "{user}" may not write in "{path}": it belongs to {owner}.',
+        remedy: 'Run on the server: `{command}`.',
+    },
+    'path-not-writable: no folder': {
+        message: 'User "{user}" may not write in "{path}": it is not a folder.',
+        remedy: 'Move the file away, or set `path` to another folder.',
+    },
+    'path-not-writable: read-only': {
+        message: '"{path}" is on a file system that is mounted read-only.',
+        remedy: 'Mount the file system writable, or set `path` to a folder on another one.',
+    },
+    'path-not-writable: unknown path': {
+        message: 'The server refused access: {problem}.',
+        remedy: 'Give the path in the message to the user that logs in.',
+    },
+    'path-unsafe': {
+        message: '"{path}" is not safe from other users of the server: {reason}.',
+        remedy: 'Inspect and correct it: `{command}`. Or set `path` to a folder below the user’s home.',
+    },
+    'agent-not-kept': {
+        message: 'The agent could not be saved in "{folder}".',
+        remedy: 'Make the folder writable for the user that logs in, and free disk space.',
+    },
+    locked: {
+        message: 'Another deploy of this app is still running: {holder}.',
+        remedy: 'Wait for that deploy to finish, or raise `lock-timeout`.',
+        cause: 'Give all workflows that deploy the app [one `concurrency` group](recipes.md#one-deploy-at-a-time). A lock whose process is gone is void and needs no removal.',
+    },
+    'locked: port': {
+        message: 'Another app is being deployed to port {port}.',
+        remedy: 'Give each app an `app-port` of its own.',
+    },
+    withdrawn: {
+        message: 'The run was cancelled before anything live was touched.',
+        remedy: 'Run the job again if its release is still wanted.',
+    },
+    'current-not-a-link': {
+        message: '"{path}" is not a symbolic link.',
+        remedy: 'Move it away, or set `path` to another folder.',
+        cause: 'Another tool deploys to this folder. Gapless leaves what it did not make as it is.',
+    },
+    'unknown-release': {
+        message: 'There is no release "{release}" on the server.',
+        remedy: 'Set `release` to one of these: {known}.',
+    },
+    'unknown-release: not ours': {
+        message: '"{path}" is not a release of Gapless.',
+        remedy: 'Leave the folder to the tool that made it, or remove it by hand.',
+    },
+    'release-damaged': {
+        message: 'Release "{release}" is damaged: "{path}" {problem}.',
+        remedy: DEPLOY_ANOTHER,
+        cause: 'Files were edited or removed by hand. A rollback restores from other releases what they still have.',
+    },
+    'release-damaged: launcher': {
+        message: '"{path}" was modified on the server.',
+        remedy: DEPLOY_ANOTHER,
+    },
+    'release-damaged: every launcher': {
+        message: '"{path}" was modified on the server, and no other release has an intact copy.',
+        remedy: DEPLOY_ANOTHER,
+    },
+    'encryption-key-damaged': {
+        message: '"{file}" does not hold a key of 32 bytes in base64.',
+        remedy: 'Restore the file, or delete it: the next deploy makes a new key.',
+        cause: 'With a new key, pages that are open in browsers cannot call their server actions ([Failed to find Server Action](#failed-to-find-server-action)).',
+    },
+    'shared-path-unusable': {
+        message: '`{input}` names "{path}", which is no {kind} in {place}.',
+        remedy: 'Name folders in `shared-dirs` and files in `shared-files`.',
+    },
+    'shared-path-unusable: link': {
+        message: 'The shared path "{path}" leads out of the release through a link.',
+        remedy: 'Remove the link from the build, or share another path.',
+    },
+    'symlink-escapes': {
+        message: 'The link "{path}" to "{target}" leads out of {folder}.',
+        remedy: 'Replace the link with the file or folder that it points at, and deploy again.',
+    },
+    'pm2-foreign': {
+        message: 'The PM2 daemon in "{home}" runs as user {owner}, not as "{user}" ({uid}).',
+        remedy: 'Log in as the user that PM2 runs as, or give "{user}" a `PM2_HOME` of its own.',
+        cause: 'PM2 was once started with `sudo`.',
+    },
+    'pm2-failed': {
+        message: 'PM2 refused `{request}`: {problem}.',
+        remedy: 'Read `~/.pm2/pm2.log` on the server, and check that `pm2 list` answers there.',
+        cause: 'A daemon of another version than the installed package: run `pm2 update` at a quiet time.',
+    },
+    'pm2-failed: no answer': { message: 'The PM2 daemon did not answer.', remedy: ASK_PM2 },
+    'pm2-failed: no list': {
+        message: 'PM2 answered with something other than a list of its processes.',
+        remedy: ASK_PM2,
+    },
+    'pm2-failed: nothing to save': { message: 'PM2 has no process to save.', remedy: ASK_PM2 },
+    'pm2-failed: no daemon': { message: 'No running PM2 daemon was found in "{home}".', remedy: ASK_PM2 },
+    'pm2-failed: died': { message: 'The PM2 daemon exited in the middle of a request.', remedy: ASK_PM2 },
+    'pm2-failed: starting': {
+        message: 'Another deploy is still starting the PM2 daemon in "{home}".',
+        remedy: ASK_PM2,
+    },
+    'pm2-failed: second daemon': {
+        message: 'Another PM2 daemon (process {daemon}) started at the same time.',
+        remedy: 'Deploy again.',
+    },
+    'pm2-failed: stuck': {
+        message: 'The PM2 daemon (process {daemon}) runs, but did not answer `{request}` within {limit}.',
+        remedy: 'Check whether `pm2 list` answers on the server. If it does not, run `kill -9 {daemon}`, which stops all apps of this user, then `pm2 resurrect`, and deploy again.',
+    },
+    'app-name-taken': {
+        message: 'PM2 runs an app named "{name}", which Gapless deployed from "{folder}".',
+        remedy: 'Set another `app-name` for one of the two apps. If nobody needs the other app, run `pm2 delete {name}` on the server.',
+        cause: 'Staging and production of one repository on one server: without `app-name` both have the name in package.json.',
+    },
+    'path-taken': {
+        message: 'PM2 runs the app "{other}" from "{path}", and this run is for "{app}".',
+        remedy: 'Set a `path` of its own for each app. If "{other}" is this app under its former name, set `app-name: {other}`.',
+    },
+    'path-taken: not ours': {
+        message: 'PM2 runs the app "{other}" from "{path}", which this run would replace.',
+        remedy: 'Set another `path`. If this app is to replace "{other}", set `app-name: {other}`.',
+    },
+    'port-forbidden': {
+        message: 'The user that logs in may not listen on port {port}.',
+        remedy: 'Set `app-port` to a port above 1023, behind a reverse proxy.',
+    },
+    'port-taken': {
+        message: '{holder} already listens on "{address}".',
+        remedy: 'Stop that process, or set another `app-port`: `ss -ltnp "sport = :{port}"` shows it on the server.',
+        cause: 'The app’s log says [EADDRINUSE](#eaddrinuse).',
+    },
+    'port-taken: daemon': {
+        message: 'The PM2 daemon of "{home}" (process {pid}) already listens on "{address}".',
+        remedy: 'Set another `app-port`, or stop the app that this daemon runs there.',
+    },
+    'port-taken: app': {
+        message: 'The app "{name}" in "{folder}" already listens on "{address}".',
+        remedy: 'Set another `app-port` for one of the two apps. If "{name}" is this app under its former name, set `app-name: {name}` and its `path`. If nobody needs it, run `pm2 delete {name}` on the server.',
+    },
+    'port-taken: no address': {
+        message: '"{host}" is not an address of the server.',
+        remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
+    },
+    'port-taken: other host': {
+        message: 'The app serves on "{from}", and cannot open "{to}" beside it.',
+        remedy: 'Change `app-port` together with `app-host`, and the proxy in front of the app.',
+    },
+    'address-differs': {
+        message: 'The app listens on {now}, and the release would listen on "{next}".',
+        remedy: 'To move the app, set `app-port: {nextPort}` and point the proxy there. To keep its address, set `app-port: {port}` and `app-host: {host}`.',
+        cause: '`next start` listens on all addresses; Gapless on 127.0.0.1 unless `app-host` is set.',
+    },
+};
+const server_failure = failures(server_texts);
+
 ;// CONCATENATED MODULE: ./build/agent/system/access.js
 /** Whether this user may write where the agent and PM2 must, and what to do where it may not: by the path it is about. */
 
@@ -806,44 +1060,34 @@ function accessRefused(path, cause) {
     if (path !== undefined) {
         // To make, rename or remove a file takes the permission of its folder.
         const folder = nearestExisting((0,external_node_path_namespaceObject.dirname)(path));
-        const trouble = troubleWith(folder, true);
-        return trouble === null
-            ? notWritable(path, `it belongs to ${ownerOf(path)}`, chown(path), cause)
-            : notWritable(folder, trouble, chown(folder), cause);
+        return whyClosed(folder, true, chown(folder), cause) ?? notOurs(path, chown(path), cause);
     }
-    return new failure_Failure('path-not-writable', `The server refused access: ${cause.message}.`, {
-        remedy: 'Give the path that it names to the user that logs in.',
-        cause,
-    });
+    return server_failure('path-not-writable: unknown path', { problem: cause.message }, { cause });
 }
 function assertOpen(path, isFolder, command) {
-    const trouble = troubleWith(path, isFolder);
-    if (trouble !== null)
-        throw notWritable(path, trouble, command);
+    const failure = whyClosed(path, isFolder, command);
+    if (failure !== null)
+        throw failure;
 }
-/** Null where this user may write in it. */
-function troubleWith(path, isFolder) {
+/** Returns null where this user may write in it. */
+function whyClosed(path, isFolder, command, cause) {
     try {
         if (isFolder && !(0,external_node_fs_namespaceObject.statSync)(path).isDirectory())
-            return NO_FOLDER;
+            return server_failure('path-not-writable: no folder', { user: (0,external_node_os_namespaceObject.userInfo)().username, path }, { cause });
         (0,external_node_fs_namespaceObject.accessSync)(path, isFolder ? external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK : external_node_fs_namespaceObject.constants.W_OK);
         return null;
     }
     catch (error) {
         const isReadOnly = error.code === 'EROFS';
-        return isReadOnly ? READ_ONLY : `it belongs to ${ownerOf(path)}`;
+        return isReadOnly ? readOnly(path, cause) : notOurs(path, command, cause);
     }
 }
-const NO_FOLDER = 'it is not a folder';
-const READ_ONLY = 'its file system is read-only';
-function notWritable(path, trouble, command, cause) {
-    const message = `${(0,external_node_os_namespaceObject.userInfo)().username} may not write in "${path}": ${trouble}.`;
-    const remedies = {
-        [NO_FOLDER]: 'Move the file away, or set `path` to another folder.',
-        [READ_ONLY]: 'Mount it writable, or set `path` to a folder on another file system.',
-    };
-    const remedy = remedies[trouble] ?? `Run on the server: \`${command}\`.`;
-    return new failure_Failure('path-not-writable', message, { remedy, cause });
+function notOurs(path, command, cause) {
+    const { username: user } = (0,external_node_os_namespaceObject.userInfo)();
+    return server_failure('path-not-writable', { user, path, owner: ownerOf(path), command }, { cause });
+}
+function readOnly(path, cause) {
+    return server_failure('path-not-writable: read-only', { path: path ?? 'the app’s folder' }, { cause });
 }
 function chown(path) {
     return `sudo chown -R ${(0,external_node_os_namespaceObject.userInfo)().username} '${path}'`;
@@ -865,6 +1109,7 @@ function ownerOf(path) {
 /** The server's own troubles, in words that say what to do. */
 
 
+
 function isDiskFull(error) {
     const { code } = error;
     return code === 'ENOSPC' || code === 'EDQUOT';
@@ -872,24 +1117,17 @@ function isDiskFull(error) {
 /** Any error of the agent's as a Failure: `disk-full`, `path-not-writable`, or `agent-failed`. */
 function troubleOf(error) {
     const { code, path } = error;
-    const where = path === undefined ? '' : ` (${path})`;
     if (isDiskFull(error)) {
-        return new failure_Failure('disk-full', `the server’s disk is full${where}`, {
-            remedy: 'Free some space or inodes on the server, or lower `keep-releases`.',
-            cause: error,
-        });
+        return server_failure('disk-full', { problem: error.message }, { cause: error });
     }
     switch (code) {
         case 'EACCES':
         case 'EPERM':
             return accessRefused(path, error);
         case 'EROFS':
-            return new failure_Failure('path-not-writable', `the server’s file system is read-only${where}`, {
-                remedy: 'Mount it writable, or set `path` to a folder on another one.',
-                cause: error,
-            });
+            return readOnly(path, error);
         default:
-            return failure_Failure.from(error, 'agent-failed');
+            return Failure.from(error, 'agent-failed');
     }
 }
 
@@ -1296,7 +1534,7 @@ function assertSafePath(path) {
     if (path === '' ||
         path.includes('\0') ||
         parts.some((part) => part === '' || part === '.' || part === '..')) {
-        throw new failure_Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
+        throw protocol_failure('unsafe-path', { path });
     }
 }
 /** A link must be relative and stay in the release: what it points at is part of what was verified. */
@@ -1320,7 +1558,7 @@ function hasInnerUps({ target }) {
     return parts.slice(0, parts.lastIndexOf('..') + 1).some((part) => part !== '..');
 }
 function leavesRelease({ path, target }) {
-    return new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+    return protocol_failure('unsafe-path: link', { path, target });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/layout.js
@@ -1416,18 +1654,14 @@ async function takeLock(directory, owner, timeoutMs, { activation, onWait, giveU
         if (!itself && (await giveUp?.()))
             throw withdrawn();
         if (!itself && performance.now() >= deadline) {
-            throw new failure_Failure('locked', `another deploy of this app is still running: ${taken.words}`, {
-                remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
-            });
+            throw server_failure('locked', { holder: taken.words });
         }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(lock_POLL);
     }
 }
 /** The run was cancelled before it had begun anything that cannot be taken back. */
 function withdrawn() {
-    return new failure_Failure('withdrawn', 'the run was cancelled before anything live was touched', {
-        remedy: 'Run it again.',
-    });
+    return server_failure('withdrawn');
 }
 /** Who holds the lock, in words, or null. */
 async function lockHolder(directory) {
@@ -1578,6 +1812,55 @@ function readOwner(file) {
 
 ;// CONCATENATED MODULE: external "node:module"
 const external_node_module_namespaceObject = require("node:module");
+;// CONCATENATED MODULE: ./build/common/format.js
+/** Quantities for people. */
+function formatDuration(ms) {
+    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
+    if (ms < 999.5)
+        return `${Math.round(ms)} ms`;
+    if (ms < 59_950)
+        return `${(ms / 1000).toFixed(1)} s`;
+    const seconds = Math.round(ms / 1000);
+    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+/** How long ago, in its largest unit. @param ms negative where two clocks differ */
+function formatAge(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
+}
+function formatBytes(bytes) {
+    const units = ['B', 'KB', 'MB', 'GB'];
+    let [value, unit] = [bytes, 0];
+    while (value >= 999.95 && unit < units.length - 1)
+        [value, unit] = [value / 1000, unit + 1];
+    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+const MOST_LISTED = 5;
+/** The first few names of a list. @param count of all of them, where not all are given */
+function listed(names, count = names.length) {
+    const shown = names.slice(0, MOST_LISTED);
+    const more = count - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+function plural(count, noun) {
+    return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+/** A limit in its largest whole unit, as in "30 minutes", or in seconds. */
+function formatLimit(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
+    return plural(Math.round((ms / length) * 10) / 10, name);
+}
+
 ;// CONCATENATED MODULE: external "node:net"
 const external_node_net_namespaceObject = require("node:net");
 ;// CONCATENATED MODULE: ./build/agent/pm2/daemon.js
@@ -1654,9 +1937,7 @@ function assertOwn(pid, home) {
     const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? uid;
     if (owner === uid)
         return;
-    throw new failure_Failure('pm2-foreign', `the PM2 daemon in ${home} runs as user ${owner}, not as ${username} (${uid})`, {
-        remedy: 'The app runs as the SSH user: log in as the user that PM2 runs as, or give this one a PM2_HOME of its own.',
-    });
+    throw server_failure('pm2-foreign', { home, owner, user: username, uid });
 }
 const NOBODY = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ENOTSOCK']);
 /** A connection to whoever listens, also one that was refused for other reasons than that nobody does; null: nobody. */
@@ -1744,6 +2025,7 @@ async function accepting(path, before) {
 
 
 
+
 /** Longer than another agent holds the lock, in ms. */
 const LOCK_TIMEOUT = 90_000;
 /** A daemon that was started and has no socket after this will not get it, in ms. */
@@ -1769,10 +2051,8 @@ async function lockOf(home) {
         return await takeLock(directory, 'a start of the PM2 daemon', LOCK_TIMEOUT);
     }
     catch (error) {
-        if (failure_Failure.from(error).code === 'locked') {
-            throw new failure_Failure('pm2-failed', `Another deploy is still starting the PM2 daemon in "${home}".`, {
-                remedy: 'Check whether `pm2 list` answers on the server, then deploy again.',
-            });
+        if (Failure.from(error).code === 'locked') {
+            throw server_failure('pm2-failed: starting', { home });
         }
         // On a full disk an app that is down matters more than a second daemon.
         return null;
@@ -1817,9 +2097,7 @@ async function endMute(home) {
     for (let waited = 0; waited < END && mute.some((pid) => process_identity_startTimeOf(pid) !== null); waited += daemon_start_LOOK) {
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(daemon_start_LOOK);
     }
-    throw new failure_Failure('pm2-failed', `Another PM2 daemon (process ${holder}) started at the same time.`, {
-        remedy: 'Deploy again.',
-    });
+    throw server_failure('pm2-failed: second daemon', { daemon: String(holder) });
 }
 /** `pm2 kill`, systemd and others go by the pid file. */
 async function mendPidFile(home, daemon) {
@@ -1833,6 +2111,7 @@ async function mendPidFile(home, daemon) {
  * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
  * whatever happens (5, 6, 7), reload two workers at a time, and cost a second each.
  */
+
 
 
 
@@ -1860,7 +2139,7 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
                 if (!mayStart && (await daemonPid(home)) === null)
                     throw noDaemon(home);
                 const connected = promised('connect', (done) => client.connect(done));
-                const late = () => new failure_Failure('pm2-failed', 'the PM2 daemon did not answer');
+                const late = () => server_failure('pm2-failed: no answer');
                 await unlessMute(home, inTime(connected, CONNECT_TIMEOUT, late));
                 const pid = await daemonPid(home);
                 // One that is dying still takes connections, and never says a word.
@@ -1906,7 +2185,7 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
     const all = async () => {
         const processes = await remote('getMonitorData', {});
         if (!Array.isArray(processes))
-            throw new failure_Failure('pm2-failed', 'PM2 answered with something else than a list');
+            throw server_failure('pm2-failed: no list');
         return processes.flatMap((raw) => (raw?.pm2_env ? [toProcess(raw)] : []));
     };
     return {
@@ -1937,11 +2216,11 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
         reload: async (id, options) => void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
         // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 hide it from their list).
         isReplacing: (id) => remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(() => true, (error) => {
-            const { message } = error;
-            // Without a word of PM2's own nothing is known.
-            if (!message.startsWith(REFUSED))
+            const { cause } = error;
+            // Only PM2's own answer tells.
+            if (cause === undefined)
                 throw error;
-            return !/id unknown/.test(message);
+            return !/id unknown/.test(messageOf(cause));
         }),
         restart: async (id, options) => void (await remote('restartProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
         stop: async (id) => void (await remote('stopProcessId', id, slow())),
@@ -1958,7 +2237,7 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
                 return rest['pmx_module'] || rest['status'] === 'stopping' ? [] : [rest];
             });
             if (dump.length === 0)
-                throw new failure_Failure('pm2-failed', 'PM2 has no process to save');
+                throw server_failure('pm2-failed: nothing to save');
             await writeFileAtomic((0,external_node_path_namespaceObject.join)(home, 'dump.pm2'), JSON.stringify(dump, null, 2), 0o600);
         },
         close: () => client.disconnect(),
@@ -1986,17 +2265,11 @@ function timeouts({ listen_timeout, kill_timeout }) {
     return number(listen_timeout) + number(kill_timeout);
 }
 function noDaemon(home) {
-    return new failure_Failure('pm2-failed', `No running PM2 daemon was found in "${home}".`, {
-        remedy: 'Check `pm2 list` on the server, then deploy again.',
-    });
+    return server_failure('pm2-failed: no daemon', { home });
 }
 /** One that lives and says nothing, stopped or in an endless loop, would hold an activation, and with it its lock. */
 function isStuck(what, patience, daemon) {
-    const message = `the PM2 daemon (process ${daemon}) runs, but has not answered to ${what} in ${patience / 1000} s`;
-    return new failure_Failure('pm2-failed', message, {
-        remedy: 'See whether `pm2 list` answers on the server. If it does not, end that process with `kill -9`, which stops all ' +
-            'apps of this user, start them again with `pm2 resurrect`, and deploy again.',
-    });
+    return server_failure('pm2-failed: stuck', { daemon, request: what, limit: formatLimit(patience) });
 }
 /** Settles as `answer` does, or fails with what `late` says. */
 function inTime(answer, timeoutMs, late) {
@@ -2012,19 +2285,18 @@ function whileItLives(answer, lives) {
             if (lives())
                 return;
             clearInterval(timer);
-            reject(new failure_Failure('pm2-failed', 'the PM2 daemon ended in the middle of a request'));
+            reject(server_failure('pm2-failed: died'));
         }, client_LOOK);
         answer.then(resolve, reject).finally(() => clearInterval(timer));
     });
 }
-const REFUSED = 'PM2 refused to';
 function promised(what, call) {
     return new Promise((resolve, reject) => {
         call((error, result) => {
             if (error === null || error === undefined)
                 resolve(result);
             else
-                reject(new failure_Failure('pm2-failed', `${REFUSED} ${what}: ${messageOf(error)}`));
+                reject(server_failure('pm2-failed', { request: what, problem: messageOf(error) }, { cause: error }));
         });
     });
 }
@@ -2071,7 +2343,7 @@ async function takePort(pm2Home, port, owner, timeoutMs, waiting = {}) {
     const directory = (0,external_node_path_namespaceObject.join)(pm2Home, 'gapless', `port-${port}`);
     await (0,promises_namespaceObject.mkdir)(directory, { recursive: true, mode: 0o700 });
     return takeLock(directory, owner, timeoutMs, waiting).catch((error) => {
-        const failure = failure_Failure.from(error);
+        const failure = Failure.from(error);
         if (failure.code !== 'locked')
             throw error;
         throw failure.reworded(`Another app is being deployed to port ${port}.`, {
@@ -2097,7 +2369,7 @@ async function* readLines(source) {
         }
         begun = bytes.subarray(from);
         if (begun.length > LONGEST)
-            throw new failure_Failure('malformed-message', 'a line of the manifest has no end');
+            throw malformed('a line of the manifest has no end');
     }
     if (begun.length > 0)
         yield begun.toString('utf8');
@@ -2130,7 +2402,7 @@ function assertNotBelow(links, path) {
     for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1)) {
         if (!links.has(path.slice(0, end)))
             continue;
-        throw new failure_Failure('unsafe-path', `the manifest names a path below a link: ${JSON.stringify(path)}`);
+        throw protocol_failure('unsafe-path: below link', { path });
     }
 }
 
@@ -2166,9 +2438,7 @@ async function isRelease(layout, id) {
 async function liveRelease(layout) {
     const stat = await (0,promises_namespaceObject.lstat)(layout.current).catch(() => null);
     if (stat !== null && !stat.isSymbolicLink()) {
-        throw new failure_Failure('current-not-a-link', `${layout.current} is not a symbolic link`, {
-            remedy: 'It was not made by Gapless and is left as it is: move it away, or set `path` to another folder.',
-        });
+        throw server_failure('current-not-a-link', { path: layout.current });
     }
     const [target, releases] = await Promise.all([layout.current, layout.releases].map(realPath));
     if (!target || (0,external_node_path_namespaceObject.dirname)(target) !== releases)
@@ -2225,14 +2495,14 @@ async function readInfo(layout, id) {
     const { info } = releaseFiles(releaseDirectory(layout, id));
     const text = await readIfThere(info);
     if (text === null)
-        throw new failure_Failure('release-damaged', `release ${id} is damaged: ${info} is missing`);
+        throw server_failure('release-damaged', { release: id, path: info, problem: 'is missing' });
     return parse(releaseInfo, text, info);
 }
 async function readRuntime(layout, id) {
     const file = releaseFiles(releaseDirectory(layout, id)).runtime;
     const text = await readIfThere(file);
     if (text === null)
-        throw new failure_Failure('release-damaged', `release ${id} is damaged: ${file} is missing`);
+        throw server_failure('release-damaged', { release: id, path: file, problem: 'is missing' });
     return parse(runtime, text, file);
 }
 /** What is known of the release since it was shown to serve, or null if it never was. */
@@ -2287,9 +2557,7 @@ async function contentBytes(layout, id) {
 /** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. @throws Failure `unknown-release` */
 async function removeRelease(layout, id) {
     if (!(await isRelease(layout, id))) {
-        throw new failure_Failure('unknown-release', `"${releaseDirectory(layout, id)}" is not a release of Gapless.`, {
-            remedy: 'Leave it to the tool that made it, or remove it by hand.',
-        });
+        throw server_failure('unknown-release: not ours', { path: releaseDirectory(layout, id) });
     }
     const grave = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.removed`);
     await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
@@ -2563,9 +2831,7 @@ function assertNameIsOurs(layout, processes) {
         const folder = folderOf(process);
         if (folder === null || isSameFolder(folder, layout.base) || apps_realPath(folder) === null)
             continue;
-        throw new failure_Failure('app-name-taken', `PM2 runs an app of this name from ${folder}, which Gapless deployed`, {
-            remedy: 'Give one of the two another `app-name`. If the other one is not wanted any more, `pm2 delete` it on the server.',
-        });
+        throw server_failure('app-name-taken', { name: process.name, folder });
     }
 }
 /**
@@ -2581,19 +2847,14 @@ async function assertFolderIsOurs(layout, appName, all) {
         return folder !== null && isSameFolder(folder, layout.base);
     });
     if (other !== undefined) {
-        throw new failure_Failure('path-taken', `PM2 runs the app "${other.name}" from "${layout.base}", and this run is for "${appName}".`, {
-            remedy: `Give each app its own \`path\`. If "${other.name}" is this app under its former name, ` +
-                `set \`app-name: ${other.name}\`.`,
-        });
+        throw server_failure('path-taken', { other: other.name, path: layout.base, app: appName });
     }
     if ((await foreignCurrent(layout)) === null)
         return;
     const user = others.find((process) => runsThrough(layout.current, process));
     if (user === undefined)
         return;
-    throw new failure_Failure('path-taken', `PM2 runs the app "${user.name}" from "${layout.current}", which this run would replace.`, {
-        remedy: `Set another \`path\`. If "${user.name}" is the app that is to be replaced, set \`app-name: ${user.name}\`.`,
-    });
+    throw server_failure('path-taken: not ours', { other: user.name, path: layout.current });
 }
 function runsThrough(link, { script, cwd }) {
     return [script, cwd].some((path) => path === link || path.startsWith(`${link}/`));
@@ -2613,14 +2874,10 @@ async function assertPortIsOurs(host, port, users) {
     if (error === null)
         return;
     if (error.code === 'EACCES') {
-        throw new failure_Failure('port-forbidden', `the user may not listen on port ${port}`, {
-            remedy: 'Use an `app-port` above 1023 behind a reverse proxy.',
-        });
+        throw server_failure('port-forbidden', { port });
     }
     if (error.code === 'EADDRNOTAVAIL') {
-        throw new failure_Failure('port-taken', `${host} is not an address of the server`, {
-            remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
-        });
+        throw server_failure('port-taken: no address', { host });
     }
     if (error.code !== 'EADDRINUSE')
         throw error;
@@ -2655,10 +2912,7 @@ async function assertNoOtherDoor(base, address, all) {
     if (other === undefined)
         return;
     const { name, folder } = other;
-    throw new failure_Failure('port-taken', `The app "${name}" in "${folder}" listens on ${formatAddress(other)} already.`, {
-        remedy: `Set another \`app-port\` for one of the two apps. If "${name}" is this app under its former name, ` +
-            `set \`app-name: ${name}\` and its \`path\`; if nobody needs it, run \`pm2 delete ${name}\` on the server.`,
-    });
+    throw server_failure('port-taken: app', { name, folder, address: formatAddress(other) });
 }
 /** Whether the kernel gives both to nobody but one. */
 function clashes(one, other) {
@@ -2673,7 +2927,7 @@ function clashes(one, other) {
 function assertMayMove(from, to) {
     if (from.host === to.host || !clashes(from, to))
         return;
-    throw new failure_Failure('port-taken', `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`, { remedy: 'Change `app-port` together with `app-host`, and what stands in front of the app with them.' });
+    throw server_failure('port-taken: other host', { from: formatAddress(from), to: formatAddress(to) });
 }
 /**
  * Whoever leads to the app, such as a proxy, would find nobody where it was, though the deploy is a good one.
@@ -2688,9 +2942,12 @@ function assertMoveIsMeant(from, to, said) {
     if (said.port === to.port || (samePort && said.host === to.host))
         return;
     const now = [...new Set(from.map(formatAddress))].join(', ');
-    throw new failure_Failure('address-differs', `The app listens on ${now} now, and the release would listen on ${formatAddress(to)}.`, {
-        remedy: `To move the app, set \`app-port: ${to.port}\` and point the proxy there. ` +
-            `To keep its address, deploy with \`app-port: ${first.port}\` and \`app-host: ${first.host}\`.`,
+    throw server_failure('address-differs', {
+        now,
+        next: formatAddress(to),
+        nextPort: to.port,
+        port: first.port,
+        host: first.host,
     });
 }
 function takesOver(to, { host, port }) {
@@ -2698,15 +2955,15 @@ function takesOver(to, { host, port }) {
 }
 /** Who it is, as far as this user may see. */
 function portTaken(address, port, pid) {
-    const command = pid === undefined ? '' : commandOf(pid);
-    const [daemon, daemonHome] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? [];
+    if (pid === undefined)
+        return server_failure('port-taken', { holder: 'Another process', address, port });
+    const command = commandOf(pid);
+    const [, home] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? [];
+    if (home !== undefined)
+        return server_failure('port-taken: daemon', { home, pid, address });
     // Not the arguments: they may hold a secret of somebody's.
-    const who = pid === undefined ? 'another process' : `another process (${pid}, ${daemon ?? command.split(' ')[0]})`;
-    const remedy = daemonHome === undefined
-        ? `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`
-        : `It is the PM2 daemon of ${daemonHome}, for another app or under another PM2_HOME than this session’s. ` +
-            'Set another `app-port`, or stop the app that it runs there.';
-    return new failure_Failure('port-taken', `${who} listens on ${address} already`, { remedy });
+    const holder = `Another process (${pid}, ${command.split(' ')[0]})`;
+    return server_failure('port-taken', { holder, address, port });
 }
 /**
  * The daemon counts only where it holds this very port for this app: to a second app it would simply hand the same
@@ -2933,9 +3190,7 @@ async function assertLauncher(layout, id) {
     if (await isProven(layout, id, await uploadedLauncher(layout, id)))
         return;
     const { launcher } = releaseFiles(releaseDirectory(layout, id));
-    throw new failure_Failure('release-damaged', `${launcher} is not the file that was uploaded`, {
-        remedy: 'The release cannot go live as it is. Deploy its commit again, or choose another release.',
-    });
+    throw server_failure('release-damaged: launcher', { path: launcher });
 }
 /**
  * Puts back a launcher that is not the one that was uploaded, for a release that has to come back: the same bytes,
@@ -2950,13 +3205,13 @@ async function repairLauncher(layout, id) {
     const source = await provenElsewhere(layout, id, uploaded);
     const { launcher } = releaseFiles(releaseDirectory(layout, id));
     if (source === null) {
-        throw new failure_Failure('release-damaged', `${launcher} is not the file that was uploaded, nor is any other`);
+        throw server_failure('release-damaged: every launcher', { path: launcher });
     }
     const stat = await (0,promises_namespaceObject.lstat)(launcher).catch(() => null);
     if (stat !== null && !stat.isFile())
         await (0,promises_namespaceObject.rm)(launcher, { recursive: true, force: true });
     await writeFileAtomic(launcher, source.content, 0o644);
-    return `${launcher} was not the file that was uploaded: it was replaced by that of ${source.id}`;
+    return `Replaced "${launcher}", which was modified on the server, with the one of ${source.id}`;
 }
 /** As the manifest has it; null where it does not tell, or cannot be read. */
 async function uploadedLauncher(layout, id) {
@@ -3078,7 +3333,7 @@ function carry(source, target, { size, mode }) {
     }
     catch (error) {
         // A file of this release stands where the other has a folder: it wins.
-        if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR')
+        if (old_static_codeOf(error) === 'EEXIST' || old_static_codeOf(error) === 'ENOTDIR')
             return false;
         throw error;
     }
@@ -3093,7 +3348,7 @@ function statOf(path) {
         return null;
     }
 }
-function codeOf(error) {
+function old_static_codeOf(error) {
     return error.code;
 }
 
@@ -3459,7 +3714,7 @@ async function stopAll(activation, drained) {
         const running = (await listWorkers(activation)).filter((worker) => !hasStopped(worker) && (drained || !isLeaving(worker)));
         calm = running.length === 0 ? calm + 1 : 0;
         if (performance.now() >= deadline) {
-            throw new failure_Failure('restore-failed', `the app could not be stopped: ${describe(running[0])}`);
+            throw new Failure('restore-failed', `the app could not be stopped: ${describe(running[0])}`);
         }
         for (const worker of running) {
             const { id, pid, status } = worker.process;
@@ -3600,14 +3855,14 @@ async function untilServing(options, { release, instances, old, timeoutMs, compl
             if (process.status === 'errored' ||
                 process.status === 'stopped' ||
                 (pids && (pids.size > 1 || !pids.has(process.pid)))) {
-                throw new failure_Failure('worker-died', `a worker of ${release} died before it could take traffic (PM2 says ${process.status})`);
+                throw new Failure('worker-died', `a worker of ${release} died before it could take traffic (PM2 says ${process.status})`);
             }
         }
         if (complaints.length > 0)
-            throw new failure_Failure('pm2-failed', complaints.join('; '));
+            throw new Failure('pm2-failed', complaints.join('; '));
         if (performance.now() >= deadline) {
             const waiting = workers.find((worker) => !serving.includes(worker));
-            throw new failure_Failure('worker-unhealthy', `${instances - serving.length} of ${instances} workers did not come to serve ${release}: ${describe(waiting)}`);
+            throw new Failure('worker-unhealthy', `${instances - serving.length} of ${instances} workers did not come to serve ${release}: ${describe(waiting)}`);
         }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
     }
@@ -3642,19 +3897,19 @@ async function observe(options, release, workers, runtime) {
     do {
         const now = (await listWorkers(options)).filter((worker) => serves(worker, release));
         if (!pids.every((pid) => now.some(({ process }) => process.pid === pid))) {
-            throw new failure_Failure('worker-died', `a worker of ${release} died after it began to take traffic`);
+            throw new Failure('worker-died', `a worker of ${release} died after it began to take traffic`);
         }
         for (const { process, record } of now) {
             const answer = await askHealth('127.0.0.1', record.port, runtime.health);
             if (!answer.healthy) {
-                throw new failure_Failure('worker-unhealthy', `worker ${process.pid} of ${release} became unhealthy: ${answer.detail}`, { evidence: answer.excerpt });
+                throw new Failure('worker-unhealthy', `worker ${process.pid} of ${release} became unhealthy: ${answer.detail}`, { evidence: answer.excerpt });
             }
         }
         // The old workers still answer here beside the new ones, and may not know the new health path: any answer
         // shows that the port is open.
         const door = await askHealth(reachable(runtime.host), runtime.port, runtime.health);
         if (door.status === 0) {
-            throw new failure_Failure('door-closed', `nobody answers on ${runtime.host}:${runtime.port}: ${door.detail}`);
+            throw new Failure('door-closed', `nobody answers on ${runtime.host}:${runtime.port}: ${door.detail}`);
         }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(Math.min(runtime.health.intervalMs, 500));
     } while (performance.now() < until);
@@ -3760,7 +4015,7 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
         const text = endOf(log);
         const address = takenAddress(text);
         const inUse = address === undefined ? '' : `. It could not listen on "${address}", which is in use`;
-        return new failure_Failure(code, `the new release ${what}${inUse}`, {
+        return new Failure(code, `the new release ${what}${inUse}`, {
             remedy: address === undefined ? readTheLog : shareTheAddress,
             evidence: lastLines(text),
         });
@@ -3862,7 +4117,7 @@ async function runHook(hook, timeoutMs = LONGEST_HOOK) {
         const text = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8'));
         if (ended === 'exit code 0')
             return text;
-        throw new failure_Failure('hook-failed', `\`${name}\` failed (${ended})`, {
+        throw new Failure('hook-failed', `\`${name}\` failed (${ended})`, {
             remedy: 'Its own output says why. It runs in the release’s folder with the release’s `env`.',
             evidence: text,
         });
@@ -4050,7 +4305,7 @@ async function assertNotOvertaken(layout, run, live) {
     // Whoever went back to it, or deployed it by hand, did not mean to keep the next push out.
     if (info === null || verification?.kind === 'rollback' || !isLater(info, run))
         return;
-    throw new failure_Failure('overtaken', `${named(run)} was overtaken: ${named(info, 'run')} has already deployed ${live}.`, {
+    throw new Failure('overtaken', `${named(run)} was overtaken: ${named(info, 'run')} has already deployed ${live}.`, {
         remedy: 'Nothing needs to be done. To go back on purpose, use `command: rollback`, or run this one again by hand.',
     });
 }
@@ -4081,7 +4336,7 @@ async function yieldToNewer(activation) {
     const { job, live, succeeded, takenUp } = activation;
     const { kind, replaces } = job.request;
     if (succeeded) {
-        const failure = new failure_Failure('overtaken', `another deploy came after this one was interrupted: ${live} is live`, {
+        const failure = new Failure('overtaken', `another deploy came after this one was interrupted: ${live} is live`, {
             remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
         });
         return leaveAsIs(activation, failure);
@@ -4090,9 +4345,9 @@ async function yieldToNewer(activation) {
         return null;
     if (kind === 'restore') {
         const message = `${live ?? 'No release'} replaced ${replaces} before it could be taken back.`;
-        return leaveAsIs(activation, new failure_Failure('overtaken', message));
+        return leaveAsIs(activation, new Failure('overtaken', message));
     }
-    throw new failure_Failure('overtaken', `${live ?? 'No release'} replaced ${replaces} before the ${kind} began.`, {
+    throw new Failure('overtaken', `${live ?? 'No release'} replaced ${replaces} before the ${kind} began.`, {
         remedy: `Run the ${kind} again if "${live}" is not the release that should be live.`,
     });
 }
@@ -4176,7 +4431,7 @@ async function putBack({ layout, pm2, appName, withRoom }, { current, processes,
         const problem = await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs);
         if (problem !== null) {
             const what = [problem, ...complaints].join('; ');
-            throw new failure_Failure('restore-failed', `the app that PM2 ran before did not come back: ${what}`);
+            throw new Failure('restore-failed', `the app that PM2 ran before did not come back: ${what}`);
         }
         const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : '';
         seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`);
@@ -4282,7 +4537,7 @@ async function heal(options, settings, { release, runtime }, failed, instances, 
             return true;
         if (performance.now() >= deadline) {
             const missing = workers.find((worker) => !serves(worker, release));
-            throw new failure_Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`);
+            throw new Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`);
         }
         const told = [];
         for (const { process, record } of workers) {
@@ -4445,7 +4700,7 @@ async function shown(activation, { release, runtime }, instances) {
         try {
             const workers = (await listWorkers(activation)).filter((worker) => serves(worker, release));
             if (workers.length === 0)
-                throw new failure_Failure('restore-failed', `no worker serves ${release}`);
+                throw new Failure('restore-failed', `no worker serves ${release}`);
             return await observe(activation, release, workers.slice(0, instances), { ...runtime, observeMs: 0 });
         }
         catch (error) {
@@ -4705,7 +4960,7 @@ async function dismissOthers(activation) {
 async function checkAlone(activation, workers) {
     const { release, runtime } = activation.target;
     await observe(activation, release, workers, { ...runtime, observeMs: 0 }).catch((error) => {
-        const failure = failure_Failure.from(error);
+        const failure = Failure.from(error);
         throw failure.reworded(`${failure.message} (after the previous release had stopped serving)`, {
             remedy: 'Check what the new release requests from its own public address: until then, the previous release answered ' +
                 'some of these requests. Then read the last log lines in the evidence.',
@@ -5039,7 +5294,7 @@ async function withPort({ job, layout, journal, port, takenUp }, act) {
         if (takenUp)
             return null;
         // A disk that takes no lock must not keep a release away that has to come back.
-        if (kind !== 'deploy' && !['locked', 'withdrawn'].includes(failure_Failure.from(error).code))
+        if (kind !== 'deploy' && !['locked', 'withdrawn'].includes(Failure.from(error).code))
             return null;
         throw error;
     });
@@ -5131,21 +5386,11 @@ const systemFolders = [
 ];
 /** @param searched every file that was looked for, with what was wrong with those that are there */
 function nodeMissing(searched) {
-    return new Failure('node-missing', 'Node.js 18 or later was not found on the server', {
-        remedy: 'As the user that logs in, without sudo: `curl -fsSL https://fnm.vercel.app/install | bash`, then ' +
-            '`~/.local/share/fnm/fnm install 24`. If it is there already, name its folder in `bin-path`.',
-        evidence: ['searched:', ...searched].join('\n'),
-    });
+    return failure('node-missing', {}, { evidence: ['searched:', ...searched].join('\n') });
 }
 /** @param searched every folder that was looked into @param node the Node that runs the agent */
 function pm2Missing(searched, node) {
-    const folder = node.replace(/\/[^/]*$/, '');
-    return new failure_Failure('pm2-missing', 'PM2 was not found on the server', {
-        remedy: 'As the user that logs in, without sudo: ' +
-            `\`PATH="${folder}:$PATH" npm install --global --prefix ~/.local pm2\`. ` +
-            'If it is there already, name its folder in `bin-path`.',
-        evidence: ['searched:', ...searched].join('\n'),
-    });
+    return protocol_failure('pm2-missing', { nodeFolder: node.replace(/\/[^/]*$/, '') }, { evidence: ['searched:', ...searched].join('\n') });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/longest-step.js
@@ -5222,7 +5467,7 @@ async function watchActivation(layout, context, activation, withdraw, watcher) {
     const files = activationFiles(layout, activation);
     const begun = await exists(files.job);
     if (!begun && !(await hasEntries(layout, activation))) {
-        throw new failure_Failure('unknown-activation', 'the activation never began on the server');
+        throw new Failure('unknown-activation', 'the activation never began on the server');
     }
     if (begun && withdraw) {
         await ballast_withRoom(files.ballast, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
@@ -5284,7 +5529,7 @@ function attempt(start, onError) {
 /** A process that runs and does nothing: its disk hangs, or somebody stopped it. It is not killed: it may have swapped. */
 function silent(silenceMs) {
     const minutes = Math.round(silenceMs / 60_000);
-    return new failure_Failure('activation-silent', `The activation on the server is running, but has made no progress for ${minutes} minutes.`, {
+    return new Failure('activation-silent', `The activation on the server is running, but has made no progress for ${minutes} minutes.`, {
         remedy: 'Check the disks of the server, and whether the process was stopped. `command: status` names the process ' +
             'that holds the lock: end it with `kill -9`, and deploy again.',
     });
@@ -5315,7 +5560,7 @@ async function follow(layout, activation, from, first, again, { onEntry, alive, 
                 return entry.verdict;
         }
     }
-    const failure = new failure_Failure('activation-died', 'the activation on the server ended without a verdict', {
+    const failure = new Failure('activation-died', 'the activation on the server ended without a verdict', {
         remedy: 'Run the deploy again: it starts from what `current` points at.',
         evidence: [lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')), trouble].filter(Boolean).join('\n'),
     });
@@ -5685,9 +5930,7 @@ async function auditRelease(layout, id, repair = false, alive = () => undefined)
     const distDir = distDirOf(info);
     const isShared = await inShared(layout, id);
     const hashFile = fileHasher();
-    const damaged = (path, what) => new failure_Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
-        remedy: 'It cannot go live as it is. Deploy its commit again, or choose another release.',
-    });
+    const damaged = (path, problem) => server_failure('release-damaged', { release: id, path, problem });
     // One that cannot be read is none that arrived.
     const hashOf = async (path, size) => {
         try {
@@ -5719,7 +5962,7 @@ async function auditRelease(layout, id, repair = false, alive = () => undefined)
     try {
         // A shorter manifest would prove less.
         if ((await hashFile(manifest)) !== info.contentHash)
-            throw damaged('its manifest', 'was changed');
+            throw damaged(manifest, 'was modified');
         for await (const entry of readManifest(manifest)) {
             if (isShared(entry.path))
                 continue;
@@ -5737,7 +5980,7 @@ async function auditRelease(layout, id, repair = false, alive = () => undefined)
     }
     catch (error) {
         if (error.code === 'ENOENT')
-            throw damaged('its manifest', 'is missing');
+            throw damaged(manifest, 'is missing');
         throw error;
     }
     const healed = await heal_heal(layout, id, [...wrong.keys()], repair);
@@ -5745,7 +5988,7 @@ async function auditRelease(layout, id, repair = false, alive = () => undefined)
         if (healed.has(entry))
             continue;
         if (isCode(entry.path, distDir))
-            throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was changed');
+            throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was modified');
         changed.push(entry.path);
     }
     return { files, bytes, healed: [...healed].map(({ path }) => path), changed: changed.sort() };
@@ -5869,7 +6112,7 @@ async function lockUnlessHeld({ lock }, activation) {
         return await takeLock(lock, 'a cleanup', AFTERMATH, { onWait: (words) => (holder = words), giveUp });
     }
     catch (error) {
-        if (!['locked', 'withdrawn'].includes(failure_Failure.from(error).code))
+        if (!['locked', 'withdrawn'].includes(Failure.from(error).code))
             throw error;
         return holder;
     }
@@ -6021,10 +6264,7 @@ async function readKey(file) {
         return null;
     if (ACTIONS_KEY.test(key))
         return key;
-    throw new failure_Failure('encryption-key-damaged', `${file} holds no key of 32 bytes in base64`, {
-        remedy: 'Put back what stood there, or delete it: the next deploy makes another one. Pages that were loaded ' +
-            'before that deploy cannot call their server actions afterwards.',
-    });
+    throw server_failure('encryption-key-damaged', { file });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/login-path.js
@@ -6226,6 +6466,40 @@ function readOutline(outline) {
     return { has: (subtree) => isOutlined(subtree) && known.has(shortHash(subtree).toString('latin1')) };
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/upload.js
+/** Sending a release and receiving it. */
+
+const upload_texts = {
+    'base-changed': {
+        message: 'The release that this upload builds on has changed on the server.',
+        remedy: 'Deploy again.',
+        cause: 'Another deploy removed old releases, or somebody changed one by hand.',
+    },
+    'upload-corrupt': {
+        message: 'The upload arrived damaged: {problem}.',
+        remedy: 'Deploy again. If it fails again, check the server’s disk.',
+    },
+    'upload-incomplete': {
+        message: 'The upload is incomplete: {problem}.',
+        remedy: 'Deploy again. Files that have arrived are not sent twice.',
+    },
+    'no-such-upload': {
+        message: 'The server knows of no such upload in this session.',
+        remedy: 'Deploy again, and open an issue with the summary of both runs.',
+    },
+    'not-missing': {
+        message: 'The server already has some of the files of "{release}".',
+        remedy: 'Deploy again.',
+        cause: 'Seen in the debug log alone: the run then sends what the server asks for.',
+    },
+    'release-exists': {
+        message: 'Another deploy has taken the release id "{release}" on this host.',
+        remedy: 'Deploy again.',
+        cause: 'Two deploys to one host started in the same second.',
+    },
+};
+const upload_failure = failures(upload_texts);
+
 ;// CONCATENATED MODULE: ./build/agent/upload/outline.js
 /**
  * An upload names only what is different from a release that is on the server already, its base. Before it, the
@@ -6286,9 +6560,7 @@ async function* fillIn(layout, base, difference) {
     }
 }
 function baseChanged() {
-    return new failure_Failure('base-changed', 'the release that the upload builds on is not what it was', {
-        remedy: 'Run it again: another deploy or somebody else changed the releases on the server meanwhile.',
-    });
+    return upload_failure('base-changed');
 }
 function manifestOf(layout, id) {
     return releaseFiles(releaseDirectory(layout, id)).manifest;
@@ -6345,7 +6617,7 @@ async function* decompress(body) {
         await source;
     }
     catch (cause) {
-        throw lost ?? new failure_Failure('upload-corrupt', 'what arrived is not what was packed', { cause });
+        throw lost ?? upload_failure('upload-corrupt', { problem: 'it cannot be decompressed' }, { cause });
     }
 }
 /**
@@ -6366,7 +6638,7 @@ async function receive(directory, files, time, folder, body) {
                 : writeLarge(path, file, time, pieces));
         }
         if ((await pieces.next(1)) !== null)
-            throw new failure_Failure('upload-corrupt', 'more came than the manifest names');
+            throw upload_failure('upload-corrupt', { problem: 'more arrived than the manifest names' });
     }
     finally {
         await pieces.close();
@@ -6446,16 +6718,17 @@ async function writeLarge(path, file, time, pieces) {
     }
 }
 function endedIn(file) {
-    return new failure_Failure('upload-incomplete', `the contents ended inside ${file.path}`);
+    return upload_failure('upload-incomplete', { problem: `the contents ended inside ${JSON.stringify(file.path)}` });
 }
 function assertHash(file, hash) {
     if (hash !== file.hash) {
-        throw new failure_Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`);
+        throw upload_failure('upload-corrupt', { problem: `${JSON.stringify(file.path)} has another hash` });
     }
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/room.js
 /** Is there room for a release? Asked before any of its contents is written. */
+
 
 
 const BLOCK = 4096;
@@ -6474,21 +6747,15 @@ async function assertRoom(folder, need) {
 /** @returns Failure `disk-full`, or null where there is room */
 async function lackOfRoom(folder, need) {
     const { bavail, bsize, files, ffree } = await (0,promises_namespaceObject.statfs)(folder);
-    const lacking = (what) => new failure_Failure('disk-full', `the server’s disk has no room for the release: ${what}`, {
-        remedy: 'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
-        evidence: `in ${folder}`,
-    });
+    const lacking = (needed, free) => server_failure('disk-full: no room', { needed, free }, { evidence: `in ${folder}` });
     if (bavail * bsize < need.bytes + SPARE) {
-        return lacking(`it needs ${megabytes(need.bytes + SPARE)}, ${megabytes(bavail * bsize)} are free`);
+        return lacking(formatBytes(need.bytes + SPARE), formatBytes(bavail * bsize));
     }
     // Some file systems (btrfs) have no fixed number of inodes, and say 0.
     if (files > 0 && ffree < need.inodes) {
-        return lacking(`it needs ${need.inodes} inodes, ${ffree} are free`);
+        return lacking(`${need.inodes} inodes`, String(ffree));
     }
     return null;
-}
-function megabytes(bytes) {
-    return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 ;// CONCATENATED MODULE: ./build/common/bitmap.js
@@ -6870,8 +7137,11 @@ async function staysIn(root, path) {
     }
 }
 function leadsOut({ path, target }, folder) {
-    const of = folder === '' ? 'the release' : folder;
-    return new failure_Failure('symlink-escapes', `The link ${JSON.stringify(path)} to ${JSON.stringify(target)} leads out of ${of}.`, { remedy: 'Replace the link with the file or folder that it stands for, and deploy again.' });
+    return server_failure('symlink-escapes', {
+        path,
+        target,
+        folder: folder === '' ? 'the release' : JSON.stringify(folder),
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/trust.js
@@ -6932,9 +7202,7 @@ function trust_isOurs({ uid }) {
     return uid === 0 || uid === (0,external_node_os_namespaceObject.userInfo)().uid;
 }
 function unsafe(path, why, command) {
-    return new failure_Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
-        remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
-    });
+    return server_failure('path-unsafe', { path, reason: why, command });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/shared.js
@@ -7053,16 +7321,12 @@ async function assertKind(place, kind, path, where) {
     if (kind === 'folder' ? stat.isDirectory() : stat.isFile())
         return;
     const input = kind === 'folder' ? 'shared-dirs' : 'shared-files';
-    throw new failure_Failure('shared-path-unusable', `\`${input}\` names ${path}, which is no ${kind} in ${where}`, {
-        remedy: 'Name folders in `shared-dirs` and files in `shared-files`; the shared content is left as it is.',
-    });
+    throw server_failure('shared-path-unusable', { input, path, kind, place: where });
 }
 function assertInside(root, real, path) {
     if (real === root || real.startsWith(root + external_node_path_namespaceObject.sep))
         return;
-    throw new failure_Failure('shared-path-unusable', `the shared path ${path} leads out of the release through a link`, {
-        remedy: 'Take the link out of the build, or share another path.',
-    });
+    throw server_failure('shared-path-unusable: link', { path });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/upload/upload.js
@@ -7070,6 +7334,7 @@ function assertInside(root, real, path) {
  * Receives a release: the manifest, then the contents that the server lacks, then the commit. Everything is
  * built in `.gapless/incoming/<id>` and proven there; one rename makes it a release.
  */
+
 
 
 
@@ -7104,10 +7369,10 @@ function createUploads(layout) {
     let chosen = null;
     const begun = (id) => {
         if (upload === undefined || (id !== null && upload.id !== id)) {
-            throw new failure_Failure('no-such-upload', `no upload${id === null ? '' : ` ${id}`} was begun in this session`);
+            throw upload_failure('no-such-upload');
         }
         if (id === null && !upload.lacksAll) {
-            throw new failure_Failure('not-missing', `the server has some of what ${upload.id} consists of`);
+            throw upload_failure('not-missing', { release: upload.id });
         }
         return upload;
     };
@@ -7148,7 +7413,7 @@ function createUploads(layout) {
             const hash = await writeManifest(layout, base, body, manifest, wanted);
             if (hash !== contentHash) {
                 throw base === null
-                    ? new failure_Failure('upload-corrupt', 'the manifest is not what was sent')
+                    ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
                     : baseChanged();
             }
             await locate(layout, wanted, directory);
@@ -7186,14 +7451,14 @@ function createUploads(layout) {
             }
             catch (error) {
                 // What came before the connection was cut is proven, or found out by its hash; a full disk needs the room.
-                current.received = CUT_OFF.has(failure_Failure.from(error).code);
+                current.received = CUT_OFF.has(Failure.from(error).code);
                 throw error;
             }
         },
         async commit(params, progress) {
             const current = begun(params.id);
             if (current.missing > 0) {
-                throw new failure_Failure('upload-incomplete', `the contents of ${params.id} never came`);
+                throw upload_failure('upload-incomplete', { problem: 'its contents never arrived' });
             }
             const damaged = await upload_proven(current, progress);
             if (damaged.count > 0 && !current.askedAgain) {
@@ -7234,7 +7499,9 @@ async function makeRelease(layout, { id, directory, contentHash, distDir }, { ru
     await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644);
     await writeFileAtomic(files.runtime, JSON.stringify(runtime), 0o600);
     if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {
-        throw new failure_Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
+        throw upload_failure('upload-incomplete', {
+            problem: `the release has no ${JSON.stringify(entry)}, which PM2 starts`,
+        });
     }
     const served = [(0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(entry), 'public'), ...(staticPath === null ? [] : [staticPath])];
     // Before what the links lead to can become shared content, and again with the shared paths in their places.
@@ -7298,7 +7565,7 @@ async function take(files, count) {
     while (taken.length < count) {
         const { done, value } = await files.next();
         if (done === true)
-            throw new failure_Failure('upload-corrupt', 'more came than the manifest names');
+            throw upload_failure('upload-corrupt', { problem: 'more arrived than the manifest names' });
         taken.push(value);
     }
     return taken;
@@ -7322,9 +7589,7 @@ async function takeId(layout, id) {
     const reserved = (await exists(releaseDirectory(layout, id))) ? null : await tryToTake(layout, id);
     if (reserved !== null)
         return reserved;
-    throw new failure_Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
-        remedy: 'Two deploys began in the same second: run this one again.',
-    });
+    throw upload_failure('release-exists', { release: id });
 }
 async function tryToTake(layout, id) {
     const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
@@ -7368,6 +7633,7 @@ function secondAfter(id) {
 
 
 
+
 /** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
 async function compare(layout, { base, contentHash, distDir }, body) {
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
@@ -7380,7 +7646,9 @@ async function compare(layout, { base, contentHash, distDir }, body) {
         entries.push(entry);
     }
     if (hash.digest('hex') !== contentHash) {
-        throw base === null ? new failure_Failure('upload-corrupt', 'the manifest is not what was sent') : baseChanged();
+        throw base === null
+            ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
+            : baseChanged();
     }
     await locate(layout, wanted, '');
     const { missing, need } = await look(toPlace(entries, sourcesIn(layout, base, wanted)), distDir);
@@ -7416,7 +7684,7 @@ async function ending(check) {
         return null;
     }
     catch (error) {
-        const { code, message, remedy = null } = failure_Failure.from(error);
+        const { code, message, remedy = null } = Failure.from(error);
         return { effect: 'ends', code, message, remedy };
     }
 }
@@ -7594,9 +7862,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
         if (await isRelease(layout, id))
             return releaseDirectory(layout, id);
         const ids = await releaseIds(layout);
-        throw new failure_Failure('unknown-release', `there is no release ${id} on the server`, {
-            remedy: `These exist: ${ids.length > 0 ? ids.join(', ') : 'none yet'}.`,
-        });
+        throw server_failure('unknown-release', { release: id, known: ids.join(', ') || 'none yet' });
     };
     /** Never starts a daemon: where none runs there are no workers. */
     const workers = async () => {
@@ -7624,9 +7890,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
     };
     const context = () => {
         if (agentFile === '') {
-            throw new failure_Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
-                remedy: 'The folder must be writable for the user that logs in, and the disk not full.',
-            });
+            throw server_failure('agent-not-kept', { folder: layout.own });
         }
         return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath };
     };
@@ -7710,13 +7974,15 @@ function createOperations({ base, appName, binPath, agentFile }) {
  * normal end of input to the agent, so nothing counts as complete without that end frame.
  */
 
+
+
 const frameKind = { message: 0x4d, data: 0x44, end: 0x45 };
 const HEADER = 5;
 /** Large enough for any message, small enough that a hostile or broken peer cannot fill the memory. */
 const MAX_PAYLOAD = 8 * 1024 * 1024;
 function encodeFrame(kind, payload) {
     if (payload.length > MAX_PAYLOAD) {
-        throw new failure_Failure('message-too-large', `a message of ${payload.length} bytes exceeds ${MAX_PAYLOAD}`);
+        throw protocol_failure('message-too-large', { size: formatBytes(payload.length), limit: formatBytes(MAX_PAYLOAD) });
     }
     const header = Buffer.allocUnsafe(HEADER);
     header.writeUInt32BE(payload.length, 0);
@@ -7739,7 +8005,7 @@ async function* decodeFrames(source) {
             const length = buffer.readUInt32BE(0);
             const kind = buffer.readUInt8(4);
             if (!isFrameKind(kind) || length > MAX_PAYLOAD) {
-                throw new failure_Failure('malformed-message', `malformed frame: kind ${kind}, ${length} bytes`);
+                throw malformed(`a frame of kind ${kind} has ${length} bytes`);
             }
             wanted = HEADER + length;
             if (available < wanted) {
@@ -7754,7 +8020,7 @@ async function* decodeFrames(source) {
         }
     }
     if (available > 0)
-        throw new failure_Failure('connection-lost', 'the stream ended in the middle of a message');
+        throw protocol_failure('connection-lost');
 }
 function isFrameKind(kind) {
     return kind === frameKind.message || kind === frameKind.data || kind === frameKind.end;
@@ -7776,7 +8042,7 @@ async function serveSession(input, write, { handlers, end }) {
             if (next.done === true)
                 return;
             if (next.value.kind !== frameKind.message)
-                throw new failure_Failure('malformed-message', 'a body without a request');
+                throw malformed('a body came without a request');
             await answer(parse(request, next.value.payload.toString('utf8'), 'request'));
         }
     }
@@ -7829,12 +8095,12 @@ function readBody(frames) {
             return { done: true, value: undefined };
         const frame = await frames.next();
         if (frame.done === true)
-            throw new failure_Failure('upload-incomplete', 'the connection ended in the middle of an upload');
+            throw upload_failure('upload-incomplete', { problem: 'the connection ended in the middle' });
         if (frame.value.kind === frameKind.data)
             return { done: false, value: frame.value.payload };
         ended = true;
         if (frame.value.kind !== frameKind.end)
-            throw new failure_Failure('malformed-message', 'a request inside a body');
+            throw malformed('a request came inside a body');
         return { done: true, value: undefined };
     };
     const next = () => {

@@ -55368,20 +55368,45 @@ function getIDToken(aud) {
  */
 
 //# sourceMappingURL=core.js.map
+;// CONCATENATED MODULE: ./build/common/errors/internal.js
+const texts = {
+    internal: {
+        message: 'An unexpected error occurred: {problem}.',
+        remedy: 'Open an issue with the summary of the run.',
+        cause: 'A mistake in Gapless. The output `status` is right all the same.',
+    },
+    'agent-failed': {
+        message: 'A system call on the server failed: {problem}.',
+        remedy: 'Check `ulimit -a`, `df -h` and `dmesg` on the server, then run the job again.',
+        cause: 'A limit of the user (`EMFILE`, `EAGAIN`), a failing disk (`EIO`) or a network file system (`ESTALE`).',
+    },
+};
+
+;// CONCATENATED MODULE: ./build/common/errors/text.js
+function fill(template, values) {
+    return (template
+        .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted, plain = '') => quoted === undefined ? String(values[plain]) : JSON.stringify(String(values[quoted])))
+        // A value may be a sentence of its own.
+        .replace(/([.!?])\.$/, '$1'));
+}
+function codeOf(key) {
+    return key.split(': ', 1)[0];
+}
+
 ;// CONCATENATED MODULE: ./build/common/failure.js
 /**
- * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
- * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
- *
- * Every code has its paragraph in docs/errors.md.
+ * The one error type of the project, on the runner and on the server: the summary shows an error of the agent as the
+ * agent raised it. The codes and their words are in errors/, which docs/errors.md is generated from.
  */
-class failure_Failure extends Error {
+
+
+class Failure extends Error {
     code;
     remedy;
     evidence;
     /**
-     * @param code stable, kebab-case, named in docs/errors.md
-     * @param message one sentence: what failed, and on what
+     * Errors that a user can see are made by the functions in errors/, with the words of the registry.
+     * @param code stable, kebab-case
      */
     constructor(code, message, options = {}) {
         super(message, { cause: options.cause });
@@ -55390,24 +55415,25 @@ class failure_Failure extends Error {
         this.remedy = options.remedy;
         this.evidence = options.evidence;
     }
-    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
+    /** Returns any thrown value as a Failure. */
     static from(error, code = 'internal') {
-        if (error instanceof failure_Failure)
+        if (error instanceof Failure)
             return error;
-        const message = error instanceof Error ? error.message : String(error);
-        return new failure_Failure(code, message, {
+        const problem = error instanceof Error ? error.message : String(error);
+        return new Failure(code, fill(texts[code].message, { problem }), {
+            remedy: texts[code].remedy,
             cause: error,
             evidence: error instanceof Error ? error.stack : undefined,
         });
     }
-    /** A failure that came over the wire, as the error that it was on the other side. */
+    /** Returns a failure that came over the wire as it was raised on the other side. */
     static revive({ code, message, remedy, evidence }) {
-        return new failure_Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+        return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
     }
-    /** The same failure, with more said about it. */
+    /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
-        return new failure_Failure(code, message, { remedy, evidence, cause: this.cause });
+        return new Failure(code, message, { remedy, evidence, cause: this.cause });
     }
     toRecord() {
         const { code, message, remedy = null, evidence = null } = this;
@@ -55460,7 +55486,7 @@ function appName(text) {
 function appNameFromPackage(packageName) {
     const remedy = 'Set `app-name`.';
     if (packageName === undefined || packageName === '') {
-        throw new failure_Failure('missing-input', 'Input `app-name` is required: package.json has no name', { remedy });
+        throw new Failure('missing-input', 'Input `app-name` is required: package.json has no name', { remedy });
     }
     try {
         return appName(packageName);
@@ -55470,7 +55496,7 @@ function appNameFromPackage(packageName) {
             throw error;
         const given = JSON.stringify(packageName);
         const message = `Input \`app-name\` is required: the name in package.json is ${given}, expected ${error.message}`;
-        throw new failure_Failure('missing-input', message, { remedy });
+        throw new Failure('missing-input', message, { remedy });
     }
 }
 
@@ -56083,10 +56109,10 @@ class InputReader {
             remedies.add(emptySecret);
         const remedy = [...remedies].join(' ');
         if (others.length === 0)
-            throw new failure_Failure(first.code, first.message, { remedy });
+            throw new Failure(first.code, first.message, { remedy });
         const code = others.every((other) => other.code === first.code) ? first.code : 'invalid-input';
         const lines = problems.map((problem) => `- ${problem.message}`);
-        throw new failure_Failure(code, `${lines.length} problems with the inputs:\n${lines.join('\n')}`, { remedy });
+        throw new Failure(code, `${lines.length} problems with the inputs:\n${lines.join('\n')}`, { remedy });
     }
     #attempt(name, text, parse) {
         try {
@@ -56427,33 +56453,198 @@ function stayLean() {
 
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: ./build/common/errors/raise.js
+
+
+/** Returns a function that makes the failures of these texts. A value that a text needs and does not get is a type error. */
+function failures(texts) {
+    return (key, ...[values = {}, { evidence, cause } = {}]) => {
+        const { message, remedy } = texts[key];
+        return new Failure(codeOf(key), fill(message, values), { remedy: fill(remedy, values), evidence, cause });
+    };
+}
+
+;// CONCATENATED MODULE: ./build/common/errors/build.js
+/** Reading, building and assembling the app on the runner. */
+
+const ENDED = '`{command}` {ending} in "{directory}".';
+const WRONG = 'Fix what the last log lines say, or set `{input}` if this is not the right command.';
+const MISSING = 'Set up {program} in a step before this one, or set `{input}`.';
+const MEMORY = 'Use a larger runner, or lower the memory that the build needs.';
+const VARIABLES = 'Put {names} into `env:` of this step, beside `with:`: the build does not see the input `env`.';
+const SET_DIRECTORY = 'set `working-directory` to the folder of the Next.js app.';
+const FOUND = 'Set `working-directory` to a folder with a Next.js app. Found: {apps}.';
+const NO_NEXT = 'The package.json in "{given}" has no `next` in its dependencies.';
+const DEV_ONLY = 'The package.json in "{given}" has `next` in its devDependencies only, and the folder has no `app` or `pages` folder, no next.config and no script that runs `next`.';
+const UNDER_WITH = 'under `with:` of the step with actions/checkout.';
+const build_texts = {
+    'outside-workspace': {
+        message: '`working-directory` is "{given}", which is outside the repository "{workspace}".',
+        remedy: 'Set `working-directory` to the folder of the Next.js app, relative to the root of the repository.',
+    },
+    'no-package-json': {
+        message: 'There is no package.json in "{given}" (`working-directory`).',
+        remedy: `Check out the repository before this step with actions/checkout, or ${SET_DIRECTORY}`,
+    },
+    'no-package-json: elsewhere': {
+        message: 'There is no package.json in "{given}" (`working-directory`).',
+        remedy: FOUND,
+    },
+    'no-package-json: submodule': {
+        message: 'There is no package.json in "{given}" (`working-directory`), which is in an empty submodule.',
+        remedy: `Set \`submodules: recursive\` ${UNDER_WITH}`,
+    },
+    'invalid-package-json': {
+        message: '"{file}" is not a JSON object.',
+        remedy: 'Correct the file: `npm pkg get name` in its folder shows where it is broken.',
+    },
+    'not-a-next-app': {
+        message: NO_NEXT,
+        remedy: `Add \`next\` to the dependencies, or ${SET_DIRECTORY}`,
+    },
+    'not-a-next-app: elsewhere': { message: NO_NEXT, remedy: FOUND },
+    'not-a-next-app: development': {
+        message: DEV_ONLY,
+        remedy: `If the folder is an app, move \`next\` to the dependencies. Otherwise ${SET_DIRECTORY}`,
+    },
+    'not-a-next-app: development, elsewhere': { message: DEV_ONLY, remedy: FOUND },
+    'next-unsupported': {
+        message: 'The app uses Next.js "{range}", which Gapless cannot deploy.',
+        remedy: 'Upgrade `next` to version 14 or later, and commit package.json and the lockfile.',
+        cause: 'Gapless is tested with Next.js 14.2, 15.5 and 16.',
+    },
+    'custom-server': {
+        message: '{origin} (`{command}`) runs a custom server, "{server}".',
+        remedy: 'Move what the server does to route handlers, rewrites, proxy (middleware) or instrumentation. If production does not need the server, let the command run `next start`.',
+        cause: 'Next.js leaves a custom server out of standalone output. [Projects](projects.md#custom-servers) says which command counts.',
+    },
+    'no-lockfile': {
+        message: 'There is no lockfile ({names}) in "{directory}" or in a folder above it.',
+        remedy: 'Run `{manager} install` and commit the lockfile, or set `install-command`.',
+        cause: 'Without a lockfile the build would not use the versions that you tested.',
+    },
+    'package-manager-unclear': {
+        message: '"{folder}" has the lockfiles of different package managers: {names}.',
+        remedy: 'Delete the lockfile that is left over, name the package manager in `packageManager` of package.json, or set `install-command`.',
+    },
+    'unsupported-package-manager': {
+        message: 'The app uses the package manager "{manager}" ({file}), which Gapless does not know.',
+        remedy: 'Set `install-command` and `build-command`.',
+        cause: 'Gapless knows npm, pnpm, Yarn and bun.',
+    },
+    'plug-n-play': {
+        message: "The app is installed with Yarn's Plug'n'Play ({sign}).",
+        remedy: 'Set `nodeLinker: node-modules` in .yarnrc.yml, run `yarn install`, and commit both files.',
+        cause: "Next.js copies the files of a release out of node_modules, which Plug'n'Play does not have.",
+    },
+    'install-failed': { message: ENDED, remedy: WRONG },
+    'install-failed: no program': { message: ENDED, remedy: MISSING },
+    'install-failed: killed': { message: ENDED, remedy: MEMORY },
+    'install-failed: variables': { message: ENDED, remedy: VARIABLES },
+    'build-failed': { message: ENDED, remedy: WRONG },
+    'build-failed: no program': { message: ENDED, remedy: MISSING },
+    'build-failed: killed': { message: ENDED, remedy: MEMORY },
+    'build-failed: variables': { message: ENDED, remedy: VARIABLES },
+    'build-failed: no standalone': {
+        message: 'The build has no standalone server: "{path}" is missing.',
+        remedy: "Set `output: 'standalone'` in the Next.js configuration, or let the build see `NEXT_PRIVATE_STANDALONE=true`: Turborepo hides the variable unless turbo.json lists it in `env`.",
+        cause: 'Next.js logs this as [Could not find a production build](#error-could-not-find-a-production-build-in-the-next-directory).',
+    },
+    'build-failed: distDir': {
+        message: 'The build has its `distDir` outside of the standalone server: "{distDir}".',
+        remedy: 'Set `outputFileTracingRoot` in the Next.js configuration to the root of the repository, or set `distDir` to a folder of the app.',
+    },
+    'build-failed: incomplete': {
+        message: 'The build is incomplete: "{path}" is missing.',
+        remedy: 'Build again. If the build comes from another job, copy its whole `distDir`, hidden files included.',
+    },
+    'no-build-output': {
+        message: 'There is no finished Next.js build of "{directory}".',
+        remedy: 'Remove `build-command: none`, or build the app in a step before this one. A `build-command` of your own must run `next build`.',
+    },
+    'output-export': {
+        message: "The app is built with `output: 'export'`.",
+        remedy: 'Remove `output` from the Next.js configuration, or serve the exported folder with a web server such as nginx.',
+        cause: 'A static export has no server for PM2 to run.',
+    },
+    'foreign-build': {
+        message: 'The build in "{directory}" is of "{built}", and the app there is "{app}".',
+        remedy: 'Build "{app}" in this folder, or set `working-directory` to the folder of "{built}".',
+    },
+    'checkout-incomplete': {
+        message: '{paths} is a Git LFS pointer, not the file itself.',
+        remedy: `Set \`lfs: true\` ${UNDER_WITH}`,
+    },
+    'checkout-incomplete: submodule': {
+        message: 'The submodule {paths} is empty.',
+        remedy: `Set \`submodules: recursive\` ${UNDER_WITH}`,
+    },
+    'release-unfit': {
+        message: 'The release does not fit the server: {problem}.',
+        remedy: '{remedy}',
+        cause: 'A native module was built for another system, or `engines.node` excludes the Node.js of the server. The remedy depends on which; the evidence lists all.',
+    },
+    'file-name': {
+        message: 'The name {name} in "{folder}" is not valid UTF-8.',
+        remedy: 'Rename the file.',
+    },
+    'symlink-escapes': {
+        message: '"{path}" is a symbolic link to "{target}", which leaves the release.',
+        remedy: 'If the link leads to data on the server, name its path in `shared-dirs` (a file: `shared-files`), and link `<path>/shared/…` on the server to the data. Otherwise commit the content itself.',
+    },
+    'unsupported-file': {
+        message: '"{path}" is neither a file, a folder nor a symbolic link.',
+        remedy: 'Remove the socket, pipe or device, or keep it out of the build.',
+    },
+};
+const build_failure = failures(build_texts);
+
+;// CONCATENATED MODULE: ./build/common/errors/runner.js
+/** The runner's own files and disk. */
+
+const UNREADABLE = 'Could not read "{path}": {reason}.';
+const WAIT = 'Make the build command wait for everything that it starts.';
+const runner_texts = {
+    'file-unreadable': {
+        message: UNREADABLE,
+        remedy: 'Replace "{path}" with a regular file, or remove it from the repository.',
+    },
+    'file-unreadable: denied': {
+        message: UNREADABLE,
+        remedy: 'Give the file to the runner’s user: `sudo chown -R "$USER" <folder>` in a step before this one.',
+        cause: 'A container wrote the file as root.',
+    },
+    'file-unreadable: gone': { message: UNREADABLE, remedy: WAIT },
+    'file-changed': {
+        message: '"{path}" changed while it was being sent.',
+        remedy: WAIT,
+        cause: 'A watcher that the build started still writes into the build.',
+    },
+    'runner-disk-full': {
+        message: 'The runner’s disk is full.',
+        remedy: 'Free as much space as the release takes in `RUNNER_TEMP` on the runner (without it, in `TMPDIR`).',
+    },
+};
+const runner_failure = failures(runner_texts);
+
 ;// CONCATENATED MODULE: ./build/common/file-unreadable.js
 
-/** What the runner's system says of a file of the user's that cannot be read, as a Failure. */
+
+/** Returns an error of reading a file of the user's on the runner as a Failure `file-unreadable`. */
 function fileUnreadable(path, error) {
-    if (error instanceof failure_Failure)
+    if (error instanceof Failure)
         return error;
     const { code = '', message } = error;
-    const { reason, remedy } = CAUSES[code] ?? { reason: message, remedy: REPLACE };
-    return new failure_Failure('file-unreadable', `Could not read ${JSON.stringify(path)}: ${reason}.`, {
-        remedy,
-        cause: error,
-    });
+    const { key, reason } = CAUSES[code] ?? { key: 'file-unreadable', reason: message };
+    return runner_failure(key, { path, reason }, { cause: error });
 }
-const REPLACE = 'Replace it with a regular file, or remove it from the repository.';
-const DENIED = {
-    reason: 'permission denied',
-    remedy: 'Let the user of the runner read it: what a container wrote belongs to root unless the container ran as that user.',
-};
+const DENIED = { key: 'file-unreadable: denied', reason: 'permission denied' };
 const CAUSES = {
     EACCES: DENIED,
     EPERM: DENIED,
-    EISDIR: { reason: 'it is a folder', remedy: REPLACE },
-    ELOOP: { reason: 'its symbolic links lead in a circle', remedy: REPLACE },
-    ENOENT: {
-        reason: 'it is not there any more',
-        remedy: 'Make the build command wait for everything it starts: something still changes the files.',
-    },
+    EISDIR: { key: 'file-unreadable', reason: 'it is a folder' },
+    ELOOP: { key: 'file-unreadable', reason: 'its symbolic links lead in a circle' },
+    ENOENT: { key: 'file-unreadable: gone', reason: 'it no longer exists' },
 };
 
 ;// CONCATENATED MODULE: ./build/next/files.js
@@ -56526,9 +56717,7 @@ function readPackageJson(directory) {
         return undefined;
     const value = parseObject(text);
     if (value === undefined) {
-        throw new failure_Failure('invalid-package-json', `${file} is not a JSON object.`, {
-            remedy: 'Correct the file: `npm pkg get name` in its folder says where it is broken.',
-        });
+        throw build_failure('invalid-package-json', { file });
     }
     const nodeRange = asObject(value.engines)?.node;
     const dependencies = asObject(value.dependencies) ?? {};
@@ -56633,18 +56822,12 @@ function isPointerOfRelease(entry) {
 function refusePointers(paths) {
     if (paths.length === 0)
         return;
-    throw new failure_Failure('checkout-incomplete', `${list(paths)} is a Git LFS pointer, not the file itself.`, {
-        remedy: `Set \`lfs: true\` ${CHECKOUT}.`,
-        evidence: paths.join('\n'),
-    });
+    throw build_failure('checkout-incomplete', { paths: list(paths) }, { evidence: paths.join('\n') });
 }
 function refuseSubmodules(paths) {
     if (paths.length === 0)
         return;
-    throw new failure_Failure('checkout-incomplete', `The submodule ${list(paths)} is empty.`, {
-        remedy: `Set \`submodules: recursive\` ${CHECKOUT}.`,
-        evidence: paths.join('\n'),
-    });
+    throw build_failure('checkout-incomplete: submodule', { paths: list(paths) }, { evidence: paths.join('\n') });
 }
 /** Submodules that the checkout left out: their folders are there, with nothing in them. */
 function emptySubmodules(workspace) {
@@ -56734,13 +56917,13 @@ const MOST_CHARACTERS = 500_000;
  * @param workspace files outside are not read
  */
 function findCustomServer(entry, workspace) {
-    return modulesOf(entry, workspace).find((file) => IMPORTS_NEXT.some((pattern) => pattern.test(codeOf(file))));
+    return modulesOf(entry, workspace).find((file) => IMPORTS_NEXT.some((pattern) => pattern.test(server_modules_codeOf(file))));
 }
 /** A file and the files that it imports by their paths, directly or not. */
 function modulesOf(entry, workspace) {
     const files = [entry];
     for (const file of files) {
-        const imported = [...codeOf(file).matchAll(RELATIVE)].flatMap(([, specifier = '']) => resolveModule((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), specifier)) ?? []);
+        const imported = [...server_modules_codeOf(file).matchAll(RELATIVE)].flatMap(([, specifier = '']) => resolveModule((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), specifier)) ?? []);
         const fresh = imported.filter((each) => !files.includes(each) && isRead(each, workspace));
         files.push(...fresh.slice(0, MOST_FILES - files.length));
     }
@@ -56761,7 +56944,7 @@ const IMPORTS_NEXT = [
     new RegExp(String.raw `\bimport\s*\{[^}]{0,500}\bdefault\s+as\b[^}]{0,500}\}\s*from\s*${PACKAGE}`),
 ];
 const RELATIVE = /(?:\brequire\(\s*|\bimport\(\s*|\bfrom\s+|\bimport\s+)['"](\.{1,2}(?:\/[^'"\n]{0,500})?)['"]/g;
-function codeOf(file) {
+function server_modules_codeOf(file) {
     return withoutComments((readTextIfAny(file) ?? '').slice(0, MOST_CHARACTERS));
 }
 /** As Node and TypeScript find it. */
@@ -57036,11 +57219,11 @@ function refuseCustomServer(directory, workspace, manifest) {
     }
     const command = `${start.where} (\`${start.command}\`)`;
     if (unknown.length > 0) {
-        return [`${command} runs ${unknown.map((file) => `"${file}"`).join(', ')}, ${UNREADABLE}. ${ONLY_NEXT}`];
+        return [`${command} runs ${unknown.map((file) => `"${file}"`).join(', ')}, ${custom_server_UNREADABLE}. ${ONLY_NEXT}`];
     }
     return runsNext || programs.length > 0 ? [] : [`${command} does not run \`next start\`. ${ONLY_NEXT}`];
 }
-const UNREADABLE = 'whose contents are not known before it runs';
+const custom_server_UNREADABLE = 'whose contents are not known before it runs';
 const ONLY_NEXT = 'The release runs the standalone server of Next.js: a custom server, and anything else that this command starts, is not part of it.';
 /** `start` may be for development where one is named for production; `prod` is often a deploy. */
 const SCRIPTS = ['start:prod', 'start:production', 'start', 'serve', 'production', 'prod'];
@@ -57064,11 +57247,7 @@ const ECOSYSTEM_FILES = [
 ];
 function customServer({ command, where }, trail, directory) {
     const way = trail.map((step) => (step.startsWith('/') ? (0,external_node_path_namespaceObject.relative)(directory, step) : step));
-    return new failure_Failure('custom-server', `${where} (\`${command}\`) runs a custom server, ${way.at(-1)}.`, {
-        remedy: "Move what the server does to route handlers, rewrites, proxy (middleware) or instrumentation: Next.js's " +
-            'standalone output leaves a custom server out. If production does not need it, let the command run `next start`.',
-        evidence: way.join('\n→ '),
-    });
+    return build_failure('custom-server', { origin: where, command, server: way.at(-1) ?? '' }, { evidence: way.join('\n→ ') });
 }
 
 ;// CONCATENATED MODULE: ./build/next/find-apps.js
@@ -57226,10 +57405,7 @@ const OLDEST = '14.0.0';
 function refuseUnsupportedNext(range) {
     if (reaches(range, OLDEST) !== false)
         return;
-    throw new failure_Failure('next-unsupported', `The app uses Next.js "${range}", which Gapless cannot deploy.`, {
-        remedy: 'Upgrade `next` to version 14 or later, and commit package.json and the lockfile. ' +
-            'Gapless is tested with 14.2, 15.5 and 16.',
-    });
+    throw build_failure('next-unsupported', { range });
 }
 /** The version of Next.js that is installed for an app, if any is. */
 function installedNextVersion(directory) {
@@ -57260,22 +57436,30 @@ function installedNextVersion(directory) {
 function readProject(workspace, workingDirectory) {
     const directory = (0,external_node_path_namespaceObject.resolve)(workspace, workingDirectory);
     if (!isInside(workspace, directory) || !staysInside(workspace, directory)) {
-        throw new failure_Failure('outside-workspace', `working-directory is ${quote(workingDirectory)}, which is outside the repository (${workspace}).`, { remedy: 'Give the folder of the Next.js app, relative to the root of the repository.' });
+        throw build_failure('outside-workspace', { given: workingDirectory, workspace });
     }
+    const place = { given: workingDirectory };
     const manifest = readPackageJson(directory);
     if (manifest === undefined) {
-        throw new failure_Failure('no-package-json', `There is no package.json in ${describe(workingDirectory)}.`, {
-            remedy: emptySubmodules(workspace).some((path) => isInside(path, directory))
-                ? 'The folder belongs to an empty submodule: set `submodules: recursive` under `with:` of the step with actions/checkout.'
-                : suggest(workspace, 'Check out the repository before this step (actions/checkout)'),
-        });
+        const apps = otherApps(workspace);
+        if (emptySubmodules(workspace).some((path) => isInside(path, directory)))
+            throw build_failure('no-package-json: submodule', place);
+        throw apps === undefined
+            ? build_failure('no-package-json', place)
+            : build_failure('no-package-json: elsewhere', { ...place, apps });
     }
     const nextRange = manifest.installed.next;
     if (typeof nextRange !== 'string') {
-        throw new failure_Failure('not-a-next-app', `The package.json in ${describe(workingDirectory)} has no \`next\` in its dependencies.`, { remedy: suggest(workspace, 'Add `next` to the dependencies') });
+        const apps = otherApps(workspace);
+        throw apps === undefined
+            ? build_failure('not-a-next-app', place)
+            : build_failure('not-a-next-app: elsewhere', { ...place, apps });
     }
     if (!isNextApp(directory, manifest)) {
-        throw new failure_Failure('not-a-next-app', `The package.json in ${describe(workingDirectory)} has \`next\` in its devDependencies only, and the folder has no \`app\` or \`pages\` folder, no next.config and no script that runs \`next\`.`, { remedy: suggest(workspace, 'If this is an app, move `next` to the dependencies') });
+        const apps = otherApps(workspace);
+        throw apps === undefined
+            ? build_failure('not-a-next-app: development', place)
+            : build_failure('not-a-next-app: development, elsewhere', { ...place, apps });
     }
     refuseUnsupportedNext(nextRange);
     const doubts = refuseCustomServer(directory, workspace, manifest);
@@ -57302,17 +57486,9 @@ const PNPM_WORKSPACE = 'pnpm-workspace.yaml';
 function staysInside(workspace, directory) {
     return !(0,external_node_fs_namespaceObject.existsSync)(directory) || isInside((0,external_node_fs_namespaceObject.realpathSync)(workspace), (0,external_node_fs_namespaceObject.realpathSync)(directory));
 }
-function describe(workingDirectory) {
-    return `the folder that working-directory names (${quote(workingDirectory)})`;
-}
-function quote(value) {
-    return JSON.stringify(value);
-}
-function suggest(workspace, otherwise) {
+function otherApps(workspace) {
     const apps = findNextApps(workspace, 2);
-    if (apps.length === 0)
-        return `${otherwise}, or set working-directory to the folder of the Next.js app.`;
-    return `Set working-directory to a folder with a Next.js app. Found here: ${apps.join(', ')}.`;
+    return apps.length === 0 ? undefined : apps.join(', ');
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
@@ -57383,14 +57559,59 @@ function agreed(values) {
     return others.length === 0 ? first : null;
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/protocol.js
+/** What the runner and the server say to each other. */
+
+const REPORT = 'Deploy again. If it fails again, open an issue with the summary of the run.';
+const protocol_texts = {
+    'malformed-message': {
+        message: 'A message or a file on the server is malformed: {problem}.',
+        remedy: REPORT,
+        cause: 'A file in `<path>/.gapless` or `releases/<id>/.gapless` was edited, or cut by a full disk.',
+    },
+    'message-too-large': {
+        message: 'A message between the runner and the server has {size}, and {limit} are allowed.',
+        remedy: 'Shorten `env`. If `env` is short, open an issue with the summary of the run.',
+    },
+    'connection-lost': {
+        message: 'The connection between the runner and the server ended in the middle of a message.',
+        remedy: 'Check the network and whether the server restarted, then deploy again.',
+    },
+    'unsafe-path': {
+        message: 'The manifest has a path outside the release: "{path}".',
+        remedy: REPORT,
+    },
+    'unsafe-path: link': {
+        message: 'The link "{path}" leaves the release: "{target}".',
+        remedy: REPORT,
+    },
+    'unsafe-path: below link': {
+        message: 'The manifest has a path below a link: "{path}".',
+        remedy: REPORT,
+    },
+    'node-missing': {
+        message: 'Node.js 18 or later was not found on the server.',
+        remedy: 'As the user that logs in, without sudo, run `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
+    },
+    'pm2-missing': {
+        message: 'PM2 was not found on the server.',
+        remedy: 'As the user that logs in, without sudo, run `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
+        cause: 'A shell says [pm2: command not found](#pm2-command-not-found).',
+    },
+};
+const protocol_failure = failures(protocol_texts);
+
 ;// CONCATENATED MODULE: ./build/protocol/guards.js
 /**
  * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
  * The types of the messages are inferred from the guards, so neither can drift from the other.
  */
 
+function malformed(problem, cause) {
+    return protocol_failure('malformed-message', { problem }, { cause });
+}
 function refuse(place, expected) {
-    throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+    throw malformed(`${place} is not ${expected}`);
 }
 const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
 const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
@@ -57444,7 +57665,7 @@ function guards_parse(guard, text, place) {
         value = JSON.parse(text);
     }
     catch (cause) {
-        throw new failure_Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+        throw malformed(`${place} is not JSON`, cause);
     }
     return guard(value, place);
 }
@@ -57852,7 +58073,7 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs =
         return await begin();
     }
     catch (error) {
-        lost = failure_Failure.from(error);
+        lost = Failure.from(error);
         if (lost.code !== 'connection-lost')
             throw lost;
         log(lost.message);
@@ -57870,7 +58091,7 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs =
             return await takeUp();
         }
         catch (error) {
-            const failure = failure_Failure.from(error);
+            const failure = Failure.from(error);
             if (connected && isFinal(failure))
                 throw failure;
             if (connected)
@@ -57890,7 +58111,7 @@ async function patiently(open, log, patienceMs) {
         catch (error) {
             if (performance.now() + pause > end)
                 throw error;
-            log(`the server is out of reach: ${failure_Failure.from(error).message}`);
+            log(`the server is out of reach: ${Failure.from(error).message}`);
             await (0,promises_namespaceObject.setTimeout)(pause);
         }
     }
@@ -57932,7 +58153,7 @@ function activate(host, request, log) {
             if (state === 'done')
                 steps.get(step)?.resolve(detail);
             if (state === 'failed')
-                steps.get(step)?.reject(new failure_Failure('activation-failed', detail));
+                steps.get(step)?.reject(new Failure('activation-failed', detail));
         });
     };
     const { activation } = request;
@@ -57950,7 +58171,7 @@ function activate(host, request, log) {
                 reject(failure);
         }
     };
-    verdict.then((result) => settle(reviveFailure(result)), (error) => settle(failure_Failure.from(error)));
+    verdict.then((result) => settle(reviveFailure(result)), (error) => settle(Failure.from(error)));
     for (const { promise } of steps.values())
         promise.catch(() => undefined);
     return { step: (name) => steps.get(name).promise, verdict, hasSwapped: () => swapped };
@@ -57966,8 +58187,202 @@ function deferred() {
 }
 /** Why an activation did not end live, as an error. */
 function reviveFailure({ failure }) {
-    return failure === null ? null : failure_Failure.revive(failure);
+    return failure === null ? null : Failure.revive(failure);
 }
+
+;// CONCATENATED MODULE: ./build/common/errors/connect.js
+/** Reaching a server, checking its identity, logging in and starting the agent. */
+
+const ACCEPTED = 'an RSA, ECDSA or Ed25519 private key, from -----BEGIN … to -----END …, is accepted';
+const TRUST = 'On the server itself, run `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`. Only if it prints "{fingerprint}", put this line into `known-hosts`: `{line}`.';
+const REACH = 'Check `host` and `port`, and that the firewall lets the runner in. For a slow server, raise `connect-timeout`.';
+const LISTENS = 'Check that an SSH server listens on this port, and that it does not block the runner (fail2ban, `MaxStartups`, `DenyUsers`, `AllowUsers`): its log says which.';
+const connect_texts = {
+    'host-not-found': {
+        message: 'DNS does not know the name in "{address}" ({reason}).',
+        remedy: 'Check `host` for typos, and that the name resolves on the public internet.',
+    },
+    'host-unreachable': {
+        message: 'There is no route to "{address}" ({reason}).',
+        remedy: 'Use a public IPv4 address, a jump host (`proxy-host`) or a self-hosted runner.',
+        cause: 'A private address, or an IPv6 address: GitHub’s hosted runners have no IPv6.',
+    },
+    'connection-refused': {
+        message: 'Nothing accepts connections at "{address}".',
+        remedy: 'Check `host` and `port`, that sshd runs there, and that the firewall lets the runner in.',
+    },
+    'connection-timeout': {
+        message: '"{address}" could not be reached within `connect-timeout`.',
+        remedy: REACH,
+        cause: 'A firewall that drops packets, or a private address without `proxy-host`.',
+    },
+    'connection-timeout: handshake': {
+        message: '"{address}" did not complete the SSH handshake within `connect-timeout`.',
+        remedy: REACH,
+    },
+    'connection-timeout: login': {
+        message: '"{address}" did not complete the login within `connect-timeout`.',
+        remedy: REACH,
+    },
+    'connection-timeout: jump host': {
+        message: 'The jump host "{jumpHost}" did not connect to "{destination}" within `connect-timeout`.',
+        remedy: 'Check that the jump host reaches "{destination}", and that no firewall drops the packets.',
+    },
+    'connection-timeout: agent': {
+        message: 'The agent on "{address}" did not answer within `connect-timeout`.',
+        remedy: 'Check the server’s load and its disks. For a slow server, raise `connect-timeout`.',
+    },
+    'connection-reset': {
+        message: '"{address}" closed the connection before the SSH handshake was complete.',
+        remedy: LISTENS,
+    },
+    'connection-reset: login': {
+        message: '"{address}" closed the connection during the login.',
+        remedy: LISTENS,
+    },
+    'connection-lost': {
+        message: 'The connection to "{address}" was lost.',
+        remedy: 'Check the network and whether the server restarted, then deploy again.',
+        cause: 'After the swap the server finishes or restores without the runner, which tries to reach it for 3 minutes. Only if that fails is `status` `down`.',
+    },
+    'connection-lost: closed': {
+        message: 'The runner closed the connection to "{address}".',
+        remedy: 'Run the job again.',
+    },
+    'connection-lost: agent': {
+        message: 'The connection to the agent on the server was lost.',
+        remedy: 'Check the network and whether the server restarted, then deploy again.',
+    },
+    'connection-lost: killed': {
+        message: 'The agent on the server was killed by {signal}.',
+        remedy: 'Look for `Out of memory` in `dmesg` on the server, then deploy again.',
+    },
+    'connection-lost: silent': {
+        message: 'The agent on the server did not respond for {limit} (operation `{operation}`).',
+        remedy: 'Check the server’s load and its disks, then deploy again.',
+    },
+    'forward-refused': {
+        message: 'The jump host "{jumpHost}" could not connect to "{destination}".',
+        remedy: 'Check from the jump host that "{destination}" is right (name and port), that sshd runs there, and that no firewall stands between them.',
+    },
+    'forward-refused: prohibited': {
+        message: 'The jump host "{jumpHost}" does not allow a connection to "{destination}".',
+        remedy: 'Allow forwarding for this user in sshd_config of the jump host (`AllowTcpForwarding`, `PermitOpen`, `DisableForwarding`) and in its authorized_keys (no `restrict`, no `no-port-forwarding`).',
+    },
+    'no-common-algorithm': {
+        message: '"{address}" and the runner have no SSH algorithm in common.',
+        remedy: 'Allow one of the local algorithms from the evidence in sshd_config (`KexAlgorithms`, `HostKeyAlgorithms`, `Ciphers`, `MACs`), or add the server’s other host keys to `known-hosts`.',
+        cause: 'Host certificates, SHA-1 signatures and post-quantum-only servers are not supported.',
+    },
+    'host-identity-missing': {
+        message: 'No input says which host key "{host}" must have.',
+        remedy: 'Set `known-hosts` to the lines of `ssh-keyscan`, or `fingerprint` to the `SHA256:…` of the host key, after comparing them with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the server itself.',
+        cause: '[Getting started](getting-started.md#4-the-servers-identity) shows how to get them safely.',
+    },
+    'host-key-unknown': {
+        message: '`known-hosts` has no key for "{host}", which offered "{offered}".',
+        remedy: TRUST,
+    },
+    'host-key-mismatch': {
+        message: '"{host}" offered the host key "{offered}", and "{expected}" was expected: this may be an attack.',
+        remedy: TRUST,
+        cause: 'The server was reinstalled or has new keys, or another machine answers in its place.',
+    },
+    'host-key-revoked': {
+        message: '"{host}" offered the host key "{offered}", which `known-hosts` marks as @revoked.',
+        remedy: 'Give the server new host keys, and put their lines into `known-hosts`.',
+    },
+    'host-certificate-unsupported': {
+        message: '`known-hosts` names only a certificate authority for "{host}", and host certificates are not supported.',
+        remedy: 'Add the line of the server’s own key, from /etc/ssh/ssh_host_ed25519_key.pub, to `known-hosts`.',
+    },
+    'known-hosts-malformed': {
+        message: 'Line {line} of `known-hosts` cannot be used: {reason}.',
+        remedy: 'Paste the lines as `ssh-keyscan <host>` prints them, after comparing the keys with the server.',
+    },
+    'fingerprint-malformed': {
+        message: 'The host key fingerprint "{given}" cannot be used: `SHA256:` followed by 43 base64 characters is accepted.',
+        remedy: 'Run `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server, and copy the `SHA256:…` part.',
+    },
+    'login-missing': {
+        message: 'There is nothing to log in to "{address}" with.',
+        remedy: 'Set `key` or `password`, or start an SSH agent and export `SSH_AUTH_SOCK`.',
+    },
+    'login-refused': {
+        message: '"{address}" refused the login of "{username}" by {methods}.',
+        remedy: 'Read the reason in sshd’s log on the server. Likely causes: {causes}.',
+    },
+    'login-refused: password expired': {
+        message: '"{address}" requires a new password first.',
+        remedy: 'Log in once by hand and change the password, or log in with a `key`.',
+    },
+    'login-refused: second factor': {
+        message: '"{address}" asks "{username}" for more than a password.',
+        remedy: 'Log in with a `key`, and let sshd require nothing else of this user (`AuthenticationMethods publickey`).',
+    },
+    'key-empty': {
+        message: `\`{input}\` is empty: ${ACCEPTED}.`,
+        remedy: 'Check the name of the secret. Workflows of forks and of Dependabot get no secrets.',
+    },
+    'key-is-public': {
+        message: `\`{input}\` holds a public key: ${ACCEPTED}.`,
+        remedy: 'Use the file without `.pub`. The public key belongs into ~/.ssh/authorized_keys on the server.',
+    },
+    'key-not-a-key': {
+        message: `\`{input}\` holds no private key: ${ACCEPTED}.`,
+        remedy: 'Paste the content of the key file into the secret, not its path or its name.',
+    },
+    'key-damaged': {
+        message: 'The key in `{input}` is damaged: {reason}.',
+        remedy: 'Paste the whole key file again, including its first and its last line.',
+    },
+    'key-type-unsupported': {
+        message: `The key in \`{input}\` has the unsupported type "{type}": ${ACCEPTED}.`,
+        remedy: 'Make a new key for deploys: `ssh-keygen -t ed25519 -N "" -f deploy_key`.',
+    },
+    'key-type-unsupported: PuTTY': {
+        message: `\`{input}\` holds a PuTTY key: ${ACCEPTED}.`,
+        remedy: 'Convert the key: `puttygen key.ppk -O private-openssh -o key`.',
+    },
+    'key-passphrase-missing': {
+        message: 'The key in `{input}` is encrypted, and `{passphraseInput}` is empty.',
+        remedy: 'Set `{passphraseInput}`, or use a key without a passphrase.',
+    },
+    'key-passphrase-wrong': {
+        message: '`{passphraseInput}` does not open the key in `{input}`.',
+        remedy: 'Check the passphrase with `ssh-keygen -yf <key file>`. If it is right, paste the whole key again.',
+    },
+    'certificate-unsupported': {
+        message: '`{input}` holds a user certificate ({type}), and certificates are not supported yet.',
+        remedy: 'Use the private key alone, and add its public key to ~/.ssh/authorized_keys on the server.',
+        cause: '`TrustedUserCAKeys` lets certificates in, not the keys that they belong to.',
+    },
+    'exec-refused': {
+        message: '"{address}" did not run a command.',
+        remedy: 'Allow the account to run commands: no `ForceCommand`, no `internal-sftp`, a higher `MaxSessions`.',
+    },
+    'exit-status-missing': {
+        message: 'The server ended a command without an exit status.',
+        remedy: 'Look for `Out of memory` in `dmesg` and into sshd’s log on the server, then run the job again.',
+    },
+    'no-shell': {
+        message: 'The server did not start the agent: {reason}.',
+        remedy: 'Make `ssh <user>@<host> "/bin/sh -c \'echo ok\'"` print ok: the user needs a login shell that runs commands, without `nologin`, `ForceCommand`, or a startup file that waits.',
+    },
+    'no-shell: start': {
+        message: 'The server did not start a command within {limit}.',
+        remedy: 'Check the server’s load, and that `ssh <user>@<host> true` ends.',
+    },
+    'server-not-linux': {
+        message: 'The server runs "{platform}", and only Linux is supported.',
+        remedy: 'Deploy to a Linux server.',
+    },
+    'same-host': {
+        message: '"{first}" and "{second}" are the same folder "{path}" of one server.',
+        remedy: 'Name each server once in `host`.',
+    },
+};
+const connect_failure = failures(connect_texts);
 
 ;// CONCATENATED MODULE: ./build/protocol/server-programs.js
 /**
@@ -58037,25 +58452,64 @@ const systemFolders = [
 ];
 /** @param searched every file that was looked for, with what was wrong with those that are there */
 function nodeMissing(searched) {
-    return new failure_Failure('node-missing', 'Node.js 18 or later was not found on the server', {
-        remedy: 'As the user that logs in, without sudo: `curl -fsSL https://fnm.vercel.app/install | bash`, then ' +
-            '`~/.local/share/fnm/fnm install 24`. If it is there already, name its folder in `bin-path`.',
-        evidence: ['searched:', ...searched].join('\n'),
-    });
+    return protocol_failure('node-missing', {}, { evidence: ['searched:', ...searched].join('\n') });
 }
 /** @param searched every folder that was looked into @param node the Node that runs the agent */
 function pm2Missing(searched, node) {
-    const folder = node.replace(/\/[^/]*$/, '');
-    return new failure_Failure('pm2-missing', 'PM2 was not found on the server', {
-        remedy: 'As the user that logs in, without sudo: ' +
-            `\`PATH="${folder}:$PATH" npm install --global --prefix ~/.local pm2\`. ` +
-            'If it is there already, name its folder in `bin-path`.',
-        evidence: ['searched:', ...searched].join('\n'),
-    });
+    return protocol_failure('pm2-missing', { nodeFolder: node.replace(/\/[^/]*$/, '') }, { evidence: ['searched:', ...searched].join('\n') });
 }
 
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
+;// CONCATENATED MODULE: ./build/common/format.js
+/** Quantities for people. */
+function formatDuration(ms) {
+    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
+    if (ms < 999.5)
+        return `${Math.round(ms)} ms`;
+    if (ms < 59_950)
+        return `${(ms / 1000).toFixed(1)} s`;
+    const seconds = Math.round(ms / 1000);
+    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+/** How long ago, in its largest unit. @param ms negative where two clocks differ */
+function formatAge(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
+}
+function formatBytes(bytes) {
+    const units = ['B', 'KB', 'MB', 'GB'];
+    let [value, unit] = [bytes, 0];
+    while (value >= 999.95 && unit < units.length - 1)
+        [value, unit] = [value / 1000, unit + 1];
+    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+const MOST_LISTED = 5;
+/** The first few names of a list. @param count of all of them, where not all are given */
+function listed(names, count = names.length) {
+    const shown = names.slice(0, MOST_LISTED);
+    const more = count - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+function plural(count, noun) {
+    return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+/** A limit in its largest whole unit, as in "30 minutes", or in seconds. */
+function formatLimit(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
+    return plural(Math.round((ms / length) * 10) / 10, name);
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/frames.js
 /**
  * Frames on the one channel between the action and the agent.
@@ -58068,13 +58522,15 @@ var external_node_crypto_ = __nccwpck_require__(7598);
  * normal end of input to the agent, so nothing counts as complete without that end frame.
  */
 
+
+
 const frameKind = { message: 0x4d, data: 0x44, end: 0x45 };
 const HEADER = 5;
 /** Large enough for any message, small enough that a hostile or broken peer cannot fill the memory. */
 const MAX_PAYLOAD = 8 * 1024 * 1024;
 function encodeFrame(kind, payload) {
     if (payload.length > MAX_PAYLOAD) {
-        throw new failure_Failure('message-too-large', `a message of ${payload.length} bytes exceeds ${MAX_PAYLOAD}`);
+        throw protocol_failure('message-too-large', { size: formatBytes(payload.length), limit: formatBytes(MAX_PAYLOAD) });
     }
     const header = Buffer.allocUnsafe(HEADER);
     header.writeUInt32BE(payload.length, 0);
@@ -58097,7 +58553,7 @@ async function* decodeFrames(source) {
             const length = buffer.readUInt32BE(0);
             const kind = buffer.readUInt8(4);
             if (!isFrameKind(kind) || length > MAX_PAYLOAD) {
-                throw new failure_Failure('malformed-message', `malformed frame: kind ${kind}, ${length} bytes`);
+                throw malformed(`a frame of kind ${kind} has ${length} bytes`);
             }
             wanted = HEADER + length;
             if (available < wanted) {
@@ -58112,7 +58568,7 @@ async function* decodeFrames(source) {
         }
     }
     if (available > 0)
-        throw new failure_Failure('connection-lost', 'the stream ended in the middle of a message');
+        throw protocol_failure('connection-lost');
 }
 function isFrameKind(kind) {
     return kind === frameKind.message || kind === frameKind.data || kind === frameKind.end;
@@ -58275,6 +58731,7 @@ async function loadAgent(settings, require, module) {
 ;// CONCATENATED MODULE: ./build/agent-client/silence.js
 /** How long an agent may be silent in a call. One that is silent for longer hangs: on a disk, or because it was stopped. */
 
+
 /** In ms: PM2's daemon alone may take 90 s to be found mute. What takes longer says that it goes on: `alive`. */
 const LOOK = 2 * 60_000;
 /** What reads, writes or removes whole releases, or waits until the disk has them, in ms. */
@@ -58306,14 +58763,13 @@ function watchSilence(hang, longest = longestSilence) {
 }
 /** For the run it is a lost connection: the server finishes or takes back what it had begun. */
 function silent(operation, limitMs) {
-    return new failure_Failure('connection-lost', `The agent on the server did not respond for ${limitMs / 1000} seconds (${operation}).`, {
-        remedy: 'Check the server’s load and its disks, then run the deploy again. The server finishes or takes back ' +
-            'what it had begun.',
-    });
+    return connect_failure('connection-lost: silent', { limit: formatLimit(limitMs), operation });
 }
 
 ;// CONCATENATED MODULE: ./build/agent-client/agent-session.js
 /** The action's side of a session with the agent: typed calls over one channel. */
+
+
 
 
 
@@ -58344,13 +58800,7 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
     let lost;
     const lose = (cause) => {
         lost ??=
-            cause instanceof failure_Failure
-                ? cause
-                : new failure_Failure('connection-lost', 'the connection to the server was lost', {
-                    remedy: 'Run it again. What the server had begun, it finishes or takes back by itself.',
-                    evidence: errors,
-                    cause,
-                });
+            cause instanceof Failure ? cause : connect_failure('connection-lost: agent', {}, { evidence: errors, cause });
         for (const { reject } of pending.values())
             reject(lost);
         pending.clear();
@@ -58372,7 +58822,7 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
     async function dispatch() {
         for await (const { kind, payload } of decodeFrames(rest)) {
             if (kind !== frameKind.message)
-                throw new failure_Failure('malformed-message', 'the server sent data unasked');
+                throw malformed('the server sent data that was not requested');
             const { id, kind: what, value } = guards_parse(reply, payload.toString('utf8'), 'reply');
             const call = pending.get(id);
             if (call !== undefined)
@@ -58382,7 +58832,7 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
             if (what === 'result')
                 call?.resolve(value);
             if (what === 'error')
-                call?.reject(failure_Failure.revive(failureRecord(value, 'error')));
+                call?.reject(Failure.revive(failureRecord(value, 'error')));
             if (what === 'result' || what === 'error')
                 pending.delete(id);
             heard();
@@ -58436,14 +58886,14 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
                 }
                 catch (error) {
                     // Nothing can follow half a body.
-                    lose(failure_Failure.from(error));
+                    lose(Failure.from(error));
                     channel.end();
                     throw error;
                 }
                 trace({ ...sending, kind: 'body', bytes });
                 await write(encodeFrame(frameKind.end, Buffer.alloc(0)));
             }).catch((error) => {
-                pending.get(id)?.reject(failure_Failure.from(error));
+                pending.get(id)?.reject(Failure.from(error));
                 if (pending.delete(id))
                     heard();
             });
@@ -58456,9 +58906,7 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
 /** @throws Failure `no-shell` when the server accepts the command, and then starts nothing */
 function startedInTime(started, timeoutMs) {
     return new Promise((resolve, reject) => {
-        const late = () => reject(new failure_Failure('no-shell', `The server did not start a command within ${timeoutMs / 1000} seconds.`, {
-            remedy: 'Check the server’s load and the login of this user: `ssh <user>@<host> true` must end.',
-        }));
+        const late = () => reject(connect_failure('no-shell: start', { limit: formatLimit(timeoutMs) }));
         const timer = setTimeout(late, timeoutMs);
         started.then(resolve, reject).finally(() => clearTimeout(timer));
     });
@@ -58478,14 +58926,10 @@ async function greet(channel, sentinel, timeoutMs, errors) {
     const input = channel[Symbol.asyncIterator]();
     let seen = Buffer.alloc(0);
     const mark = Buffer.from(`${sentinel} `);
-    const noShell = (what) => new failure_Failure('no-shell', `the server did not start the agent: ${what}`, {
-        remedy: 'The user needs a login shell that runs commands: not nologin, no ForceCommand or command= in ' +
-            'authorized_keys, no startup file that waits. `ssh <user>@<host> "/bin/sh -c \'echo ok\'"` must print ok.',
-        evidence: `${seen.toString('utf8').slice(-4000)}\n${errors()}`.trim(),
-    });
+    const noShell = (reason) => connect_failure('no-shell', { reason }, { evidence: `${seen.toString('utf8').slice(-4000)}\n${errors()}`.trim() });
     let timer;
     const timeout = new Promise((_, reject) => {
-        timer = setTimeout(() => reject(noShell(`nothing came within ${timeoutMs} ms`)), timeoutMs);
+        timer = setTimeout(() => reject(noShell(`nothing came within ${formatLimit(timeoutMs)}`)), timeoutMs);
     });
     try {
         for (;;) {
@@ -58503,12 +58947,12 @@ async function greet(channel, sentinel, timeoutMs, errors) {
                 const { code, signal } = (await channel.exit?.catch(() => undefined)) ?? {};
                 // Somebody killed it, such as a kernel that is short of memory: that says nothing about the shell.
                 if (signal !== undefined)
-                    throw new failure_Failure('connection-lost', `the agent was ended by ${signal}`);
-                throw noShell(`its command ended${code == null ? '' : ` with exit code ${code}`}`);
+                    throw connect_failure('connection-lost: killed', { signal });
+                throw noShell(`its command exited${code == null ? '' : ` with code ${code}`}`);
             }
             seen = Buffer.concat([seen, next.value]);
             if (seen.length > LONGEST_GREETING)
-                throw noShell(`more than ${LONGEST_GREETING} bytes came before it`);
+                throw noShell(`more than ${formatBytes(LONGEST_GREETING)} came before it`);
         }
     }
     finally {
@@ -58595,25 +59039,23 @@ function parseLine(content, line) {
     const mark = content.startsWith('@') ? fields.shift()?.slice(1) : undefined;
     const [hosts, type, base64] = fields;
     if (mark !== undefined && mark !== 'revoked' && mark !== 'cert-authority') {
-        throw malformed(line, `the marker @${mark} is unknown; @revoked and @cert-authority are the known ones`);
+        throw known_hosts_malformed(line, `the marker @${mark} is unknown; @revoked and @cert-authority are the known ones`);
     }
     if (hosts === undefined || type === undefined || base64 === undefined) {
-        throw malformed(line, 'it needs a host, a key type and a key, separated by spaces');
+        throw known_hosts_malformed(line, 'it needs a host, a key type and a key, separated by spaces');
     }
     if (hosts.startsWith('|') && !/^\|1\|[A-Za-z0-9+/]{27}=\|[A-Za-z0-9+/]{27}=$/.test(hosts)) {
-        throw malformed(line, 'its hashed host is not of the form |1|salt|hash');
+        throw known_hosts_malformed(line, 'its hashed host is not of the form |1|salt|hash');
     }
     const key = Buffer.from(base64, 'base64');
     // Buffer skips what is not base64, so only the way back shows that nothing was lost.
     const intact = key.toString('base64').replace(/=+$/, '') === base64.replace(/(?<!=)=+$/, '');
     if (!intact || keyType(key) !== type)
-        throw malformed(line, `its key is not a whole ${type} key in base64`);
+        throw known_hosts_malformed(line, `its key is not a whole ${type} key in base64`);
     return { line, marker: mark, hosts, type, key };
 }
-function malformed(line, reason) {
-    return new failure_Failure('known-hosts-malformed', `Line ${line} of known-hosts cannot be used: ${reason}.`, {
-        remedy: 'Paste the lines as `ssh-keyscan <host>` prints them, after comparing the keys with the server.',
-    });
+function known_hosts_malformed(line, reason) {
+    return connect_failure('known-hosts-malformed', { line, reason });
 }
 function matchesName(hosts, name) {
     if (hosts.startsWith('|1|'))
@@ -58707,27 +59149,18 @@ function typesIn(answer) {
 
 ;// CONCATENATED MODULE: ./build/ssh/errors.js
 
-/** The failure behind an error that ssh2 emitted before the login was done. */
+/** Returns the failure behind an error that ssh2 emitted before the login was complete. */
 function loginFailure(error, attempt) {
     const { address } = attempt;
     switch (error.code) {
         case 'ENOTFOUND':
         case 'EAI_AGAIN':
-            return new failure_Failure('host-not-found', `The name of ${address} is not known to DNS (${error.code}).`, {
-                remedy: 'Check the input host for typing errors, and that the name resolves in public, not only at home.',
-                cause: error,
-            });
+            return connect_failure('host-not-found', { address, reason: error.code }, { cause: error });
         case 'ECONNREFUSED':
-            return new failure_Failure('connection-refused', `Nothing accepts connections at ${address}.`, {
-                remedy: 'Check host and port, and that sshd runs there and the firewall rejects nobody.',
-                cause: error,
-            });
+            return connect_failure('connection-refused', { address }, { cause: error });
         case 'EHOSTUNREACH':
         case 'ENETUNREACH':
-            return new failure_Failure('host-unreachable', `There is no route to ${address} (${error.code}).`, {
-                remedy: 'Check that the address is public. Hosted runners have no IPv6; a private one needs a jump host.',
-                cause: error,
-            });
+            return connect_failure('host-unreachable', { address, reason: error.code }, { cause: error });
         case 'ETIMEDOUT':
             return timeoutFailure(attempt, error);
     }
@@ -58738,7 +59171,7 @@ function loginFailure(error, attempt) {
         return noCommonAlgorithm(error, attempt);
     return connectionReset(error, attempt);
 }
-/** Whether another try may go better, and harms nobody: no login was refused, and none was tried. */
+/** Whether to try again: yes as long as no login was tried, which a server's fail2ban would count. */
 function isWorthRetrying(failure, last) {
     switch (failure.code) {
         case 'connection-refused':
@@ -58755,46 +59188,32 @@ function isWorthRetrying(failure, last) {
             return false;
     }
 }
-/** The connection ended before the login was done, with or without an error of its own. */
+/** The server closed the connection before the login was complete. */
 function connectionReset(error, attempt) {
     const { address, stage, greeting, banner } = attempt;
     const said = greeting || banner;
-    const during = stage === 'login' ? 'during the login' : 'before the SSH handshake was done';
-    return new failure_Failure('connection-reset', `${address} closed the connection ${during}.`, {
-        remedy: 'Check that an SSH server listens at this port, and whether the server blocks the address (fail2ban, ' +
-            'MaxStartups, DenyUsers, AllowUsers); its log says which.',
+    const key = stage === 'login' ? 'connection-reset: login' : 'connection-reset';
+    return connect_failure(key, { address }, {
         ...evidence([error?.message, said && `it said: ${said.trim()}`].filter(Boolean).join('\n')),
         cause: error,
     });
 }
 function timeoutFailure({ address, stage, greeting }, cause) {
-    const missing = {
-        reach: 'could not be reached',
-        handshake: 'accepted the connection, but did not finish the SSH handshake',
-        login: 'did not finish the login',
+    const key = {
+        reach: 'connection-timeout',
+        handshake: 'connection-timeout: handshake',
+        login: 'connection-timeout: login',
     }[stage];
-    return new failure_Failure('connection-timeout', `${address} ${missing} in time (connect-timeout).`, {
-        remedy: 'Check host and port and that the firewall lets the runner in; a slow server needs a longer connect-timeout.',
-        ...evidence(greeting && `it said: ${greeting.trim()}`),
-        cause,
-    });
+    return connect_failure(key, { address }, { ...evidence(greeting && `it said: ${greeting.trim()}`), cause });
 }
 function connectionLost(address, cause) {
-    return new failure_Failure('connection-lost', `The connection to ${address} was lost.`, {
-        remedy: 'Check the network between runner and server, and whether the server restarted; then run again.',
-        ...evidence(cause?.message),
-        cause,
-    });
+    return connect_failure('connection-lost', { address }, { ...evidence(cause?.message), cause });
 }
 function connectionClosed(address) {
-    return new failure_Failure('connection-lost', `The connection to ${address} was closed by this side.`);
+    return connect_failure('connection-lost: closed', { address });
 }
 function execRefused(address, cause) {
-    return new failure_Failure('exec-refused', `${address} did not run a command.`, {
-        remedy: 'Check that the account may run commands: no ForceCommand, no internal-sftp, MaxSessions not reached.',
-        evidence: cause.message,
-        cause,
-    });
+    return connect_failure('exec-refused', { address }, { evidence: cause.message, cause });
 }
 /** Reason 1 of a channel that is not opened, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1): ssh2 keeps it. */
 const PROHIBITED = 1;
@@ -58802,50 +59221,26 @@ function isProhibited(error) {
     return error?.reason === PROHIBITED;
 }
 function forwardRefused(jumpHost, destination, cause) {
-    const [what, remedy] = isProhibited(cause)
-        ? [
-            'does not allow a connection',
-            'Allow it in the sshd_config of the jump host for this user (AllowTcpForwarding, PermitOpen, ' +
-                'DisableForwarding), and in its authorized_keys (no restrict, no no-port-forwarding).',
-        ]
-        : [
-            'could not connect',
-            `The login at the jump host is fine. Check that ${destination} is right as the jump host sees it (name, ` +
-                'port), that sshd runs there, and that no firewall stands between the two.',
-        ];
-    return new failure_Failure('forward-refused', `The jump host ${jumpHost} ${what} to ${destination}.`, {
-        remedy,
-        evidence: cause.message,
-        cause,
-    });
+    return connect_failure(isProhibited(cause) ? 'forward-refused: prohibited' : 'forward-refused', { jumpHost, destination }, { evidence: cause.message, cause });
 }
-/** Whatever goes wrong at the jump host itself: the inputs that the remedy names are those for the server. */
+/** Says of a failure that it happened at the jump host: the remedy names the inputs for the server. */
 function atJumpHost(failure, destination) {
-    return failure.reworded(`At the jump host, on the way to ${destination}: ${failure.message}`, {
-        remedy: `${failure.remedy ?? ''} The inputs for the jump host begin with proxy-.`.trim(),
+    return failure.reworded(`At the jump host, on the way to "${destination}": ${failure.message}`, {
+        remedy: `${failure.remedy ?? ''} The inputs for the jump host begin with \`proxy-\`.`.trim(),
     });
 }
 function forwardTimeout(jumpHost, destination) {
-    return new failure_Failure('connection-timeout', `The jump host ${jumpHost} did not connect to ${destination} in time (connect-timeout).`, { remedy: `Check that the jump host itself reaches ${destination}, and that no firewall drops it.` });
+    return connect_failure('connection-timeout: jump host', { jumpHost, destination });
 }
 function loginMissing(address) {
-    return new failure_Failure('login-missing', `There is nothing to log in to ${address} with.`, {
-        remedy: 'Set key, or password, or start an agent and export SSH_AUTH_SOCK.',
-    });
+    return connect_failure('login-missing', { address });
 }
 function passwordExpired(address, prompt) {
-    return new failure_Failure('login-refused', `${address} wants the password to be changed first.`, {
-        remedy: 'Log in once by hand and change it, or better, log in with a key.',
-        evidence: prompt,
-    });
+    return connect_failure('login-refused: password expired', { address }, { evidence: prompt });
 }
 /** The server wants more than a password. */
 function questionFailure(questions, { address, username }) {
-    return new failure_Failure('login-refused', `${address} asks ${username} for more than a password.`, {
-        remedy: 'A second factor or a new password cannot be given here. Log in with a key, and let sshd ask this user ' +
-            'for nothing else (Match User … AuthenticationMethods publickey).',
-        evidence: `it asked: ${questions.join(' ')}`,
-    });
+    return connect_failure('login-refused: second factor', { address, username }, { evidence: `it asked: ${questions.join(' ')}` });
 }
 function loginRefused(cause, attempt) {
     const { address, username, tried, accepted, publicKey, certificates, agentError, banner } = attempt;
@@ -58870,20 +59265,10 @@ function loginRefused(cause, attempt) {
         ...(banner === '' ? [] : [`it said: ${banner}`]),
         cause.message,
     ];
-    return new failure_Failure('login-refused', `${address} refused the login of ${username} by ${tried.join(', ')}.`, {
-        remedy: `Likely causes: ${causes.join('; ')}. The log of sshd names the one.`,
-        evidence: seen.join('\n'),
-        cause,
-    });
+    return connect_failure('login-refused', { address, username, methods: tried.join(', '), causes: causes.join('; ') }, { evidence: seen.join('\n'), cause });
 }
 function noCommonAlgorithm(cause, { address, offers }) {
-    return new failure_Failure('no-common-algorithm', `${address} and this client have no algorithm in common.`, {
-        remedy: 'Allow one of the local algorithms in sshd_config (KexAlgorithms, HostKeyAlgorithms, Ciphers, MACs). ' +
-            'Host certificates and servers that allow post-quantum key exchange only are not supported. If it is the ' +
-            'host key, known-hosts holds only types that the server does not have.',
-        evidence: [cause.message, ...offers].join('\n'),
-        cause,
-    });
+    return connect_failure('no-common-algorithm', { address }, { evidence: [cause.message, ...offers].join('\n'), cause });
 }
 function evidence(text) {
     return text ? { evidence: text } : {};
@@ -58976,7 +59361,7 @@ function breakChannel(channel, failure) {
         channel.stderr.destroy(failure);
 }
 function statusMissing() {
-    return new failure_Failure('exit-status-missing', 'The server ended a command without saying how it ended.');
+    return connect_failure('exit-status-missing');
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/session.js
@@ -59127,7 +59512,7 @@ function logIn(peer, transport, context) {
             client.connect(clientConfig(peer, attempt, transport, verifyHost, fail));
         }
         catch (error) {
-            fail(failure_Failure.from(error));
+            fail(Failure.from(error));
         }
         // After ssh2's own listener: the stream begins to flow.
         listen(transport, attempt);
@@ -59278,9 +59663,7 @@ function parseFingerprint(given) {
     const fingerprint = given.trim().replace(/(?<!=)=+$/, '');
     if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(fingerprint))
         return fingerprint;
-    throw new failure_Failure('fingerprint-malformed', `The host key fingerprint '${given}' cannot be used: SHA256: followed by 43 base64 characters is accepted.`, {
-        remedy: 'Run `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server and copy the SHA256:… part.',
-    });
+    throw connect_failure('fingerprint-malformed', { given });
 }
 /**
  * A server shows one key, of the first type that the client asks for and it has. Asking for a type that
@@ -59306,44 +59689,37 @@ function judge(key, expected, host, port) {
         ? unknownFailure(key, host, port)
         : mismatchFailure(key, expected, host, port);
 }
-function mismatchFailure(key, expected, host, port) {
-    const wanted = [
-        ...expected.accepted.map((accepted) => host_key_describe(accepted.key)),
-        ...expected.fingerprints,
+function mismatchFailure(key, wanted, host, port) {
+    const expected = [
+        ...wanted.accepted.map((accepted) => describe(accepted.key)),
+        ...wanted.fingerprints,
     ].join(', ');
-    return new failure_Failure('host-key-mismatch', `${hostPattern(host, port)} offered the host key ${host_key_describe(key)}, expected was ${wanted}.`, {
-        remedy: 'The server was reinstalled or got new keys, or its key of another type was given, or another ' +
-            `machine answers in its place, which may be an attack. ${howToTrust(key, host, port)}`,
-        evidence: knownHostsLine(key, host, port),
-    });
+    return connect_failure('host-key-mismatch', { ...trust(key, host, port), expected }, { evidence: knownHostsLine(key, host, port) });
 }
 function unknownFailure(key, host, port) {
-    return new failure_Failure('host-key-unknown', `known-hosts has no key for ${hostPattern(host, port)}, which offered ${host_key_describe(key)}.`, {
-        remedy: `An unknown server is never trusted. ${howToTrust(key, host, port)}`,
-        evidence: knownHostsLine(key, host, port),
-    });
+    return connect_failure('host-key-unknown', trust(key, host, port), { evidence: knownHostsLine(key, host, port) });
 }
 function revokedFailure(key, host, port) {
-    return new failure_Failure('host-key-revoked', `${hostPattern(host, port)} offered the host key ${host_key_describe(key)}, which known-hosts marks as @revoked.`, { remedy: 'Give the server new host keys, and put their lines into known-hosts.' });
+    return connect_failure('host-key-revoked', { host: hostPattern(host, port), offered: describe(key) });
 }
 function identityMissing(host) {
-    return new failure_Failure('host-identity-missing', `Nothing says which host key ${host} must have.`, {
-        remedy: 'Set known-hosts to the lines of `ssh-keyscan`, or fingerprint to the SHA256:… of the host key, ' +
-            'after comparing them with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the server itself.',
-    });
+    return connect_failure('host-identity-missing', { host });
 }
 function certificateUnsupported(host, port) {
-    return new failure_Failure('host-certificate-unsupported', `known-hosts names only a certificate authority for ${hostPattern(host, port)}, and host certificates ` +
-        'are not supported.', { remedy: "Add the line of the server's own key, from /etc/ssh/ssh_host_ed25519_key.pub." });
+    return connect_failure('host-certificate-unsupported', { host: hostPattern(host, port) });
 }
-function howToTrust(key, host, port) {
-    return ('On the server itself run `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`. Only if it prints ' +
-        `${fingerprintOf(key)}, put this line into known-hosts: ${knownHostsLine(key, host, port)}`);
+function trust(key, host, port) {
+    return {
+        host: hostPattern(host, port),
+        offered: describe(key),
+        fingerprint: fingerprintOf(key),
+        line: knownHostsLine(key, host, port),
+    };
 }
 function knownHostsLine(key, host, port) {
     return `${hostPattern(host, port)} ${keyType(key) ?? 'unknown'} ${key.toString('base64')}`;
 }
-function host_key_describe(key) {
+function describe(key) {
     return `${keyType(key) ?? 'of unknown type'} ${fingerprintOf(key)}`;
 }
 
@@ -59357,19 +59733,19 @@ function host_key_describe(key) {
  * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 refuses all but the first).
  * An OpenSSH or traditional key stays encrypted; PKCS8 comes back without its passphrase.
  *
- * @param inputName the input that the text came from, for messages; the text itself is never shown
+ * @param input the input that the text came from, for messages; the text itself is never shown
  * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`, `key-type-unsupported`,
  *   `key-passphrase-missing`, `key-passphrase-wrong`
  */
-function normalizePrivateKey(text, passphrase, inputName) {
+function normalizePrivateKey(text, passphrase, input) {
     const bare = unquote(text);
     if (bare.startsWith('PuTTY-User-Key-File-'))
-        return convertPutty(bare, passphrase, inputName);
-    const block = findBlock(bare, inputName);
+        return convertPutty(bare, passphrase, input);
+    const block = findBlock(bare, input);
     const pem = block.label.endsWith('ENCRYPTED PRIVATE KEY') || block.label === 'PRIVATE KEY'
-        ? convertPkcs8(block, passphrase, inputName)
+        ? convertPkcs8(block, passphrase, input)
         : block.pem;
-    prove(pem, block.encrypted, passphrase, inputName);
+    prove(pem, block.encrypted, passphrase, input);
     return pem;
 }
 function unquote(text) {
@@ -59377,27 +59753,27 @@ function unquote(text) {
     const bare = /^(["'])([\s\S]*)\1$/.exec(trimmed)?.[2] ?? trimmed;
     return bare.replace(/\\r/g, '').replace(/\\n/g, '\n').trim();
 }
-function findBlock(text, inputName) {
+function findBlock(text, input) {
     if (text === '')
-        throw empty(inputName);
+        throw empty(input);
     const [certificate] = /[a-z0-9-]{1,40}-cert-v0\d@openssh\.com(?= AAAA)/.exec(text) ?? [];
     if (certificate !== undefined)
-        throw isCertificate(inputName, certificate);
+        throw isCertificate(input, certificate);
     // A public key in front of it does no harm.
     const begin = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text);
     if (begin === null) {
         if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text))
-            throw isPublic(inputName);
+            throw isPublic(input);
         const decoded = decodeBase64(text);
         if (!decoded.includes('-----BEGIN '))
-            throw notAKey(inputName);
-        return findBlock(unquote(decoded), inputName);
+            throw notAKey(input);
+        return findBlock(unquote(decoded), input);
     }
     const label = begin[1] ?? '';
     const start = begin.index + begin[0].length;
     const end = text.indexOf(`-----END ${label}-----`, start);
     if (end < 0)
-        throw damaged(inputName, `its last line, -----END ${label}-----, is missing`);
+        throw damaged(input, `its last line, -----END ${label}-----, is missing`);
     return rewrap(label, text.slice(start, end));
 }
 function decodeBase64(text) {
@@ -59421,10 +59797,10 @@ function hasOpenSshCipher(label, base64) {
         return false;
     return !Buffer.from(base64, 'base64').toString('latin1', 15).startsWith('\0\0\0\x04none');
 }
-function convertPkcs8(block, passphrase, inputName) {
+function convertPkcs8(block, passphrase, input) {
     if (block.encrypted && !passphrase)
-        throw passphraseMissing(inputName);
-    const key = readPkcs8(block, passphrase, inputName);
+        throw passphraseMissing(input);
+    const key = readPkcs8(block, passphrase, input);
     switch (key.asymmetricKeyType) {
         case 'rsa':
             return key.export({ type: 'pkcs1', format: 'pem' }).toString();
@@ -59433,34 +59809,34 @@ function convertPkcs8(block, passphrase, inputName) {
         case 'ed25519':
             return openSshEd25519(key);
         default:
-            throw unsupported(inputName, key.asymmetricKeyType ?? 'unknown');
+            throw unsupported(input, key.asymmetricKeyType ?? 'unknown');
     }
 }
-function readPkcs8(block, passphrase, inputName) {
+function readPkcs8(block, passphrase, input) {
     try {
         return (0,external_node_crypto_.createPrivateKey)({ key: block.pem, format: 'pem', ...(passphrase ? { passphrase } : {}) });
     }
     catch (error) {
         // OpenSSL 3 left the ciphers of old PKCS8 files behind.
         if (/envelope routines::unsupported/.test(error.message)) {
-            throw unsupported(inputName, 'encrypted by a cipher of the past');
+            throw unsupported(input, 'encrypted by a cipher of the past');
         }
-        throw block.encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key');
+        throw block.encrypted ? passphraseWrong(input) : damaged(input, 'its content is not a key');
     }
 }
 /** ssh2 (1.17) reads PuTTY's older format, and of it RSA keys alone. */
-function convertPutty(text, passphrase, inputName) {
+function convertPutty(text, passphrase, input) {
     const encrypted = !/^Encryption: none$/m.test(text);
     const readable = /^PuTTY-User-Key-File-2: ssh-rsa$/m.test(text);
     if (!readable)
-        throw putty(inputName);
+        throw putty(input);
     if (encrypted && !passphrase)
-        throw passphraseMissing(inputName);
+        throw passphraseMissing(input);
     // Given for a key that needs none, it would count against the key.
     const key = lib_default().utils.parseKey(text.replaceAll('\r', ''), encrypted ? passphrase : undefined);
     if (!(key instanceof Error))
         return key.getPrivatePEM();
-    throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its check sum does not fit');
+    throw encrypted ? passphraseWrong(input) : damaged(input, 'its check sum does not fit');
 }
 /** ssh2 reads Ed25519 in OpenSSH's own format only; the layout is in PROTOCOL.key of OpenSSH. */
 function openSshEd25519(key) {
@@ -59497,87 +59873,68 @@ function uint32(value) {
     return bytes;
 }
 /** Signs with the key and checks the signature: a wrong passphrase or a cut key can parse by chance. */
-function prove(pem, encrypted, passphrase, inputName) {
+function prove(pem, encrypted, passphrase, input) {
     if (encrypted && !passphrase)
-        throw passphraseMissing(inputName);
+        throw passphraseMissing(input);
     // The type does not tell: for a file that holds no key ssh2 (1.17) returns nothing.
     const key = lib_default().utils.parseKey(pem, passphrase);
     if (key === undefined)
-        throw damaged(inputName, 'it holds no key');
+        throw damaged(input, 'it holds no key');
     if (!('sign' in key)) {
         // ssh2 (1.17) knows this cipher for connections only, and trips over it here.
         if (/initialization vector/.test(key.message))
-            throw unsupported(inputName, 'chacha20-poly1305');
+            throw unsupported(input, 'chacha20-poly1305');
         const type = /^Unsupported .*: ([\w@.-]+)$|^Cipher \(([\w@.-]+)\) not supported/.exec(key.message);
         const name = type?.[1] ?? type?.[2];
         if (name !== undefined && isCertificateType(name))
-            throw isCertificate(inputName, name);
+            throw isCertificate(input, name);
         if (type)
-            throw unsupported(inputName, name ?? 'unknown');
-        throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key');
+            throw unsupported(input, name ?? 'unknown');
+        throw encrypted ? passphraseWrong(input) : damaged(input, 'its content is not a key');
     }
     if (key.type === 'ssh-dss')
-        throw unsupported(inputName, key.type);
+        throw unsupported(input, key.type);
     const challenge = Buffer.from('gapless');
     // The type says Buffer; ssh2 returns an Error for a key that cannot sign.
     const signature = key.sign(challenge);
     const verified = signature instanceof Error ? signature : key.verify(challenge, signature);
     if (verified !== true) {
-        throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'it cannot sign');
+        throw encrypted ? passphraseWrong(input) : damaged(input, 'it cannot sign');
     }
 }
-const ACCEPTED = 'an RSA, ECDSA or Ed25519 private key, from -----BEGIN … to -----END …, is accepted';
-function passphraseInput(inputName) {
-    return inputName.replace(/key$/, 'passphrase');
+function passphraseOf(input) {
+    return input.replace(/key$/, 'passphrase');
 }
-function empty(inputName) {
-    return new failure_Failure('key-empty', `The input ${inputName} is empty: ${ACCEPTED}.`, {
-        remedy: 'Check the name of the secret. Secrets are empty in workflows that a fork or Dependabot triggers.',
-    });
+function empty(input) {
+    return connect_failure('key-empty', { input });
 }
-function isPublic(inputName) {
-    return new failure_Failure('key-is-public', `The input ${inputName} holds a public key: ${ACCEPTED}.`, {
-        remedy: 'Use the file without .pub; the public key belongs into ~/.ssh/authorized_keys on the server.',
-    });
+function isPublic(input) {
+    return connect_failure('key-is-public', { input });
 }
-function isCertificate(inputName, type) {
-    return new failure_Failure('certificate-unsupported', `The input ${inputName} holds a user certificate (${type}), and certificates are not supported yet.`, {
-        remedy: 'Give the private key alone, and put its public key into ~/.ssh/authorized_keys on the server: ' +
-            'TrustedUserCAKeys does not let it in.',
-    });
+function isCertificate(input, type) {
+    return connect_failure('certificate-unsupported', { input, type });
 }
-function notAKey(inputName) {
-    return new failure_Failure('key-not-a-key', `The input ${inputName} holds no private key: ${ACCEPTED}.`, {
-        remedy: 'Paste the content of the key file into the secret, not its path or its name.',
-    });
+function notAKey(input) {
+    return connect_failure('key-not-a-key', { input });
 }
-function putty(inputName) {
-    return new failure_Failure('key-type-unsupported', `The input ${inputName} holds a PuTTY key: ${ACCEPTED}.`, {
-        remedy: 'Convert it: puttygen key.ppk -O private-openssh -o key.',
-    });
+function putty(input) {
+    return connect_failure('key-type-unsupported: PuTTY', { input });
 }
-function unsupported(inputName, type) {
-    return new failure_Failure('key-type-unsupported', `The key in the input ${inputName} is of the unsupported type ${type}: ${ACCEPTED}.`, { remedy: 'Make a new one for deploys: ssh-keygen -t ed25519 -N "" -f deploy_key.' });
+function unsupported(input, type) {
+    return connect_failure('key-type-unsupported', { input, type });
 }
-function damaged(inputName, reason) {
-    return new failure_Failure('key-damaged', `The key in the input ${inputName} is damaged: ${reason}.`, {
-        remedy: 'Paste the whole key file again, including its first and its last line.',
-    });
+function damaged(input, reason) {
+    return connect_failure('key-damaged', { input, reason });
 }
-function passphraseMissing(inputName) {
-    const input = passphraseInput(inputName);
-    return new failure_Failure('key-passphrase-missing', `The key in the input ${inputName} is encrypted and ${input} is empty.`, {
-        remedy: `Set ${input}, or use a key without a passphrase.`,
-    });
+function passphraseMissing(input) {
+    return connect_failure('key-passphrase-missing', { input, passphraseInput: passphraseOf(input) });
 }
-function passphraseWrong(inputName) {
-    const input = passphraseInput(inputName);
-    return new failure_Failure('key-passphrase-wrong', `The input ${input} does not open the key in the input ${inputName}.`, {
-        remedy: 'Check with `ssh-keygen -yf <key file>`, which asks for the passphrase. The key may also be damaged.',
-    });
+function passphraseWrong(input) {
+    return connect_failure('key-passphrase-wrong', { input, passphraseInput: passphraseOf(input) });
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/connection.js
+
 
 
 
@@ -59617,7 +59974,7 @@ async function connect(options) {
                 return await (jumpHost ? connectThrough(jumpHost, peer, context) : connectDirectly(peer, context));
             }
             catch (error) {
-                const failure = failure_Failure.from(error);
+                const failure = Failure.from(error);
                 const pause = retryPausesMs[tries - 1];
                 const over = pause === undefined || performance.now() + pause >= end;
                 if (over || !isWorthRetrying(failure, context.last))
@@ -59656,7 +60013,7 @@ async function withCertificates(peer) {
 function parsePrivateKey(text, passphrase, inputName) {
     const key = lib_default().utils.parseKey(normalizePrivateKey(text, passphrase, inputName), passphrase);
     if (key instanceof Error)
-        throw new failure_Failure('key-damaged', `The key in the input ${inputName} is damaged.`);
+        throw connect_failure('key-damaged', { input: inputName, reason: 'it cannot be read' });
     return key;
 }
 function connectDirectly(peer, context) {
@@ -59667,7 +60024,7 @@ function connectDirectly(peer, context) {
 }
 async function connectThrough(jumpHost, peer, context) {
     const jump = await connectDirectly(jumpHost, context).catch((error) => {
-        throw atJumpHost(failure_Failure.from(error), peer.address);
+        throw atJumpHost(Failure.from(error), peer.address);
     });
     try {
         const session = await withAnyKeyType(peer, () => forward(jump, peer, context.deadline), context);
@@ -59690,7 +60047,7 @@ async function withAnyKeyType(peer, open, context) {
             return await logIn(asked, await open(), context);
         }
         catch (error) {
-            const failure = failure_Failure.from(error);
+            const failure = Failure.from(error);
             if (failure.code !== 'host-key-mismatch')
                 throw mismatch ?? failure;
             mismatch =
@@ -59713,47 +60070,9 @@ function forward(jump, { host, port, address }, deadline) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/common/format.js
-/** Quantities for people. */
-function formatDuration(ms) {
-    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
-    if (ms < 999.5)
-        return `${Math.round(ms)} ms`;
-    if (ms < 59_950)
-        return `${(ms / 1000).toFixed(1)} s`;
-    const seconds = Math.round(ms / 1000);
-    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-}
-/** How long ago, in its largest unit. @param ms negative where two clocks differ */
-function formatAge(ms) {
-    const units = [
-        ['day', 86_400_000],
-        ['hour', 3_600_000],
-        ['minute', 60_000],
-    ];
-    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
-    return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
-}
-function formatBytes(bytes) {
-    const units = ['B', 'KB', 'MB', 'GB'];
-    let [value, unit] = [bytes, 0];
-    while (value >= 999.95 && unit < units.length - 1)
-        [value, unit] = [value / 1000, unit + 1];
-    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
-const MOST_LISTED = 5;
-/** The first few names of a list. @param count of all of them, where not all are given */
-function listed(names, count = names.length) {
-    const shown = names.slice(0, MOST_LISTED);
-    const more = count - shown.length;
-    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-function plural(count, noun) {
-    return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-
 ;// CONCATENATED MODULE: ./build/hosts/host.js
 /** The servers of a run: one, or several behind a load balancer. */
+
 
 
 /**
@@ -59770,12 +60089,12 @@ async function onEach(hosts, atOnce, pipeline, act) {
         }
     };
     await Promise.all(Array.from({ length: Math.min(atOnce, hosts.length) }, next));
-    const failed = results.flatMap((result, index) => result.status === 'rejected' ? [named(hosts[index].name, failure_Failure.from(result.reason))] : []);
+    const failed = results.flatMap((result, index) => result.status === 'rejected' ? [named(hosts[index].name, Failure.from(result.reason))] : []);
     const [first, ...others] = failed;
     if (first !== undefined) {
         throw others.length === 0
             ? first
-            : first.reworded(`${first.message} (and ${plural(others.length, 'more host')} failed)`);
+            : first.reworded(`${first.message.replace(/\.?$/, '.')} ${plural(others.length, 'more host')} failed.`);
     }
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
@@ -59786,7 +60105,7 @@ function checkEach(hosts, check) {
             check(facts);
         }
         catch (error) {
-            throw named(name, failure_Failure.from(error));
+            throw named(name, Failure.from(error));
         }
     }
 }
@@ -59796,9 +60115,7 @@ function assertDistinct(hosts) {
     for (const { name, facts } of hosts) {
         const other = known.get(facts.identity);
         if (other !== undefined) {
-            throw new failure_Failure('same-host', `"${other}" and "${name}" are the same folder "${facts.path}" of one server.`, {
-                remedy: 'Name each server once in `host`.',
-            });
+            throw connect_failure('same-host', { first: String(other), second: String(name), path: facts.path });
         }
         known.set(facts.identity, name);
     }
@@ -59823,6 +60140,7 @@ function inTime(answer, timeoutMs, late) {
 
 ;// CONCATENATED MODULE: ./build/hosts/connect.js
 /** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
+
 
 
 
@@ -59881,7 +60199,7 @@ function hostOf(name, first, open) {
 /** What was cut off while it looked around has begun nothing. */
 function onceMore(open, log) {
     return open().catch((error) => {
-        const { code, message } = failure_Failure.from(error);
+        const { code, message } = Failure.from(error);
         if (code !== 'connection-lost')
             throw error;
         log(`${message}: once more`);
@@ -59922,13 +60240,11 @@ async function openSession(plan, address, settings, log) {
     }
 }
 function connect_silent(address) {
-    return new failure_Failure('connection-timeout', `The agent on ${address} did not answer in time (connect-timeout).`, {
-        remedy: 'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
-    });
+    return connect_failure('connection-timeout: agent', { address });
 }
 function assertUsable({ platform, pm2, searched, nodePath }) {
     if (platform !== 'linux') {
-        throw new failure_Failure('server-not-linux', `the server runs ${platform}; only Linux is supported`);
+        throw connect_failure('server-not-linux', { platform });
     }
     if (pm2 === null)
         throw pm2Missing(searched, nodePath);
@@ -60002,11 +60318,11 @@ async function chooseRelease(plan, hosts, pipeline) {
     const id = named ?? previousEverywhere(histories, remedy);
     if (!histories.every((history) => history.some((release) => release.id === id))) {
         const where = hosts.length === 1 ? 'the server' : 'every host';
-        throw new failure_Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy });
+        throw new Failure('unknown-release', `there is no release ${id} on ${where}`, { remedy });
     }
     const { dryRun, maxParallel } = plan.inputs;
     await onEach(hosts, maxParallel, pipeline, async (host, { log }) => tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
-        const failure = failure_Failure.from(error);
+        const failure = Failure.from(error);
         if (failure.code !== 'release-damaged')
             throw failure;
         throw failure.reworded(failure.message, { remedy: `It cannot go live as it is. ${remedy}` });
@@ -60048,7 +60364,7 @@ function previousEverywhere(histories, remedy) {
     const previous = first.findLast((id) => others.every((served) => served.includes(id)));
     if (previous === undefined) {
         const where = histories.length === 1 ? '' : ' on all hosts';
-        throw new failure_Failure('no-release-to-go-back-to', `No other release served before the current one${where}.`, {
+        throw new Failure('no-release-to-go-back-to', `No other release served before the current one${where}.`, {
             remedy: `Name the release to go back to with \`release\`. ${remedy}`,
         });
     }
@@ -60136,14 +60452,14 @@ async function switchOver(host, request, pipeline) {
         const verdict = await activation.verdict.catch((cause) => unseen(host, cause, activation.hasSwapped()));
         if (verdict.status === 'restored' || verdict.status === 'down')
             await (begun ?? back());
-        const failure = reviveFailure(verdict) ?? failure_Failure.from(error);
+        const failure = reviveFailure(verdict) ?? Failure.from(error);
         return { name: host.name, verdict, failure: named(host.name, failure) };
     }
 }
 const UNSEEN = new Set(['connection-lost', 'activation-died', 'activation-silent']);
 /** An activation that ended out of sight may have switched: nobody knows what is healthy until it is asked. */
 function unseen({ facts: { serving } }, error, swapped) {
-    const failure = failure_Failure.from(error);
+    const failure = Failure.from(error);
     const kept = keptVerdict(serving, failure.toRecord());
     const mayHaveSwitched = swapped || UNSEEN.has(failure.code);
     return mayHaveSwitched ? { ...kept, status: 'down', live: null } : kept;
@@ -60175,7 +60491,7 @@ async function switchBack(host, request, { verdict: reached }, failure, pipeline
         return { name, verdict, failure: failure.reworded(`${failure.message} ${verdict.failure.message}`) };
     }
     catch (cause) {
-        return stuck(`; then the way back failed: ${failure_Failure.from(cause).message}`);
+        return stuck(`; then the way back failed: ${Failure.from(cause).message}`);
     }
 }
 /** Another release went live before this one was taken back, and serves. */
@@ -60239,7 +60555,7 @@ async function finish({ host, facts: { interrupted, live, serving } }, pipeline)
         const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: false });
         served = verdict.live;
         if (verdict.status === 'down')
-            throw failure_Failure.revive(verdict.failure);
+            throw Failure.revive(verdict.failure);
         const detail = `an earlier run was interrupted after the swap; it ended ${verdict.status}, ${verdict.live} is live`;
         return { value: { live: verdict.live, serving: served }, detail };
     });
@@ -60267,7 +60583,7 @@ async function level(plan, hosts, lives, pipeline) {
     const { run, inputs } = plan;
     const put = async ({ host, live }, log) => log.run('recover', async () => {
         if (goal === undefined)
-            throw new failure_Failure('hosts-differ', `the hosts serve different releases: ${seen}`);
+            throw new Failure('hosts-differ', `the hosts serve different releases: ${seen}`);
         await bringBack(host, { run, hosts: [], lockTimeoutMs: inputs.lockTimeoutMs }, goal, live, log);
         return { value: null, detail: `an earlier run stopped between the hosts (${seen}): back to ${goal}` };
     });
@@ -60286,7 +60602,7 @@ async function level(plan, hosts, lives, pipeline) {
 
 
 
-const cutOff = new failure_Failure('run-cut-off', 'the run was cut off before anything live was touched', {
+const cutOff = new Failure('run-cut-off', 'the run was cut off before anything live was touched', {
     remedy: 'Run it again.',
 });
 /**
@@ -60310,8 +60626,8 @@ async function afterCancel(plan, release, programs, pipeline, patienceMs = PATIE
     catch (error) {
         if (release === undefined)
             return { ...untouched(known), failure: cutOff };
-        const { message } = failure_Failure.from(error);
-        const failure = new failure_Failure('run-cut-off', `the run was cut off when ${release} was about to go live, and how that ended cannot be asked: ${message}`, {
+        const { message } = Failure.from(error);
+        const failure = new Failure('run-cut-off', `the run was cut off when ${release} was about to go live, and how that ended cannot be asked: ${message}`, {
             remedy: 'The server finishes by itself what it has begun. `command: status` tells what is live, and the next ' +
                 'run ends what is left.',
         });
@@ -60332,7 +60648,7 @@ async function ask(plan, hosts, nothing, pipeline) {
     // It was cut off between two hosts, on its way there or back.
     const leveled = await level(plan, hosts, lives, pipeline);
     const live = leveled === undefined ? agreed(lives) : leveled;
-    const failure = new failure_Failure('run-cut-off', 'the run was cut off between two hosts', {
+    const failure = new Failure('run-cut-off', 'the run was cut off between two hosts', {
         remedy: 'Run it again.',
     });
     const back = ended.map(({ name, verdict }, index) => {
@@ -60359,7 +60675,7 @@ async function endOf({ activation }, host, pipeline) {
         return {
             name: host.name,
             verdict: unseen(host, error, true),
-            failure: named(host.name, failure_Failure.from(error)),
+            failure: named(host.name, Failure.from(error)),
         };
     }
 }
@@ -60368,7 +60684,7 @@ function isUnknown({ verdict: { status, live } }) {
     return status === 'down' && live === null;
 }
 function neverBegan({ facts: { serving } }, error) {
-    if (failure_Failure.from(error).code !== 'unknown-activation')
+    if (Failure.from(error).code !== 'unknown-activation')
         throw error;
     return keptVerdict(serving, cutOff.toRecord());
 }
@@ -60486,9 +60802,7 @@ function layers_describe({ place: { layer, directory }, entry }, path, name) {
         return file(path, source);
     if (entry.isSymbolicLink())
         return layers_link(layer, path, source);
-    throw new failure_Failure('unsupported-file', `${source} is neither a file, a folder nor a symbolic link.`, {
-        remedy: 'Sockets, pipes and devices cannot be part of a release: remove it, or keep it out of the build.',
-    });
+    throw build_failure('unsupported-file', { path: source });
 }
 function file(path, source) {
     const { size, mode } = (0,external_node_fs_namespaceObject.lstatSync)(source);
@@ -60542,20 +60856,13 @@ function realPathIfAny(path) {
     }
 }
 function layers_escapes(path, target) {
-    return new failure_Failure('symlink-escapes', `${path} is a symbolic link to ${target}, which leaves the release.`, {
-        remedy: 'If it leads to data on the server, name the path in `shared-dirs` (a file: `shared-files`), and link ' +
-            '`<path>/shared/…` on the server to the data. Otherwise commit the content itself: in public, a link to a ' +
-            'file or folder of the repository becomes that file or folder.',
-    });
+    return build_failure('symlink-escapes', { path, target });
 }
 function decode(name, path) {
     if ((0,external_node_buffer_.isUtf8)(name))
         return name.toString('utf8');
     const shown = JSON.stringify(name.toString('latin1')).replace(/[\x7f-\xff]/g, (character) => `\\x${character.charCodeAt(0).toString(16)}`);
-    throw new failure_Failure('file-name', `The name ${shown} in ${path || 'the build'} is not valid UTF-8.`, {
-        remedy: 'Rename the file.',
-        evidence: `in hexadecimal: ${name.toString('hex')}`,
-    });
+    throw build_failure('file-name', { name: shown, folder: path || '.' }, { evidence: `in hexadecimal: ${name.toString('hex')}` });
 }
 /** From here on a character's place among UTF-16 units is not that of its bytes. */
 const ELSEWHERE = /[\ud800-\uffff]/;
@@ -60984,7 +61291,7 @@ function withoutPlatform(packageName) {
  * @throws Failure `release-unfit`
  */
 function assertNodeFits({ nodeRanges }, machine) {
-    fit_refuse(nodeRanges.flatMap(({ range, file }) => nodeMisfit(machine, range, 'The app', `\`engines.node\` in ${file}`)));
+    fit_refuse(nodeRanges.flatMap(({ range, file }) => nodeMisfit(machine, range, 'the app', `\`engines.node\` in ${file}`)));
 }
 /**
  * What a Node.js of another major version than the server's may do to a build, as one sentence to warn of.
@@ -61021,11 +61328,8 @@ function fit_refuse(misfits) {
     const [first, ...others] = misfits;
     if (first === undefined)
         return;
-    const more = others.length === 0 ? '' : ` And ${others.length} more.`;
-    throw new failure_Failure('release-unfit', `${first.problem}.${more}`, {
-        remedy: first.remedy,
-        evidence: misfits.map(({ problem, remedy }) => `${problem}.\n  ${remedy}`).join('\n'),
-    });
+    const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+    throw build_failure('release-unfit', { problem: `${first.problem}${more}`, remedy: first.remedy }, { evidence: misfits.map(({ problem, remedy }) => `${problem}.\n  ${remedy}`).join('\n') });
 }
 
 ;// CONCATENATED MODULE: ./build/next/untraced.js
@@ -61062,7 +61366,7 @@ function lackingFiles(place, lacking) {
  * @returns relative to the release
  */
 function missingIn(log, place) {
-    const named = [...log.matchAll(MISSING)].map(([, path = '']) => path);
+    const named = [...log.matchAll(untraced_MISSING)].map(([, path = '']) => path);
     return [...new Set(named)].filter((path) => {
         const file = (0,external_node_path_namespaceObject.resolve)(rootOf(place), path);
         return isInside(rootOf(place), file) && !path.split('/').includes('.next') && isFile(file);
@@ -61073,7 +61377,7 @@ function missingRemedy(place, paths) {
     return `The app looks for ${untraced_quoted(paths)}, which the repository has and the release lacks. ${include(place, paths)}`;
 }
 /** `ENOENT: …, open '/srv/apps/web/releases/20261120155203/x'`, `Cannot find module '/srv/…/x'` (Node.js 18 to 24) */
-const MISSING = /(?:\bENOENT\b[^\n']{0,200}|Cannot find module )'[^\n']{0,1000}\/(?:releases\/\d{14}|current)\/([^\n']{1,1000})'/g;
+const untraced_MISSING = /(?:\bENOENT\b[^\n']{0,200}|Cannot find module )'[^\n']{0,1000}\/(?:releases\/\d{14}|current)\/([^\n']{1,1000})'/g;
 /** Next.js traces from its version 14 on, where the option stood in `experimental`. */
 function include({ directory, nextVersion, ...place }, paths) {
     const root = rootOf({ directory, nextVersion, ...place });
@@ -61185,7 +61489,7 @@ function assertSafePath(path) {
     if (path === '' ||
         path.includes('\0') ||
         parts.some((part) => part === '' || part === '.' || part === '..')) {
-        throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
+        throw failure('unsafe-path', { path });
     }
 }
 /** A link must be relative and stay in the release: what it points at is part of what was verified. */
@@ -61209,7 +61513,7 @@ function hasInnerUps({ target }) {
     return parts.slice(0, parts.lastIndexOf('..') + 1).some((part) => part !== '..');
 }
 function leavesRelease({ path, target }) {
-    return new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+    return failure('unsafe-path: link', { path, target });
 }
 
 ;// CONCATENATED MODULE: external "node:stream/promises"
@@ -61385,12 +61689,7 @@ function notWritten(error) {
     const { code, message } = error;
     if (code !== 'ENOSPC' && code !== 'EDQUOT')
         return error;
-    return new failure_Failure('runner-disk-full', 'the runner’s disk is full', {
-        remedy: 'Make room on the runner: what is sent is packed into its temporary folder (RUNNER_TEMP, else TMPDIR) first. ' +
-            'As much as the release takes is enough for a server.',
-        evidence: message,
-        cause: error,
-    });
+    return runner_failure('runner-disk-full', {}, { evidence: message, cause: error });
 }
 
 ;// CONCATENATED MODULE: ./build/transfer/spool.js
@@ -61617,7 +61916,7 @@ function manifestStream({ entries, folders }, base) {
     for (const _ of lines())
         if ((count += 1) > MANY)
             break;
-    return compress(texts(lines()), count > MANY ? 5 : 10);
+    return compress(stream_texts(lines()), count > MANY ? 5 : 10);
 }
 function* differences(entries, same) {
     if (same.has('')) {
@@ -61634,7 +61933,7 @@ function* differences(entries, same) {
 }
 /** In characters. */
 const TEXT = 64 * 1024;
-function* texts(lines) {
+function* stream_texts(lines) {
     let text = '';
     for (const line of lines) {
         text += formatEntry(line);
@@ -61768,9 +62067,7 @@ function* contents(files, progress) {
             (0,external_node_fs_namespaceObject.closeSync)(handle);
         }
         if (read !== size) {
-            throw new failure_Failure('file-changed', `${path} changed while it was being sent`, {
-                remedy: 'Something still writes into the build’s folder: make the build command wait for all it starts.',
-            });
+            throw runner_failure('file-changed', { path });
         }
     }
     if (filled > 0)
@@ -62118,7 +62415,7 @@ async function askPublicUrl(url, { status, body, timeoutMs, intervalMs }) {
             return `${url} answered HTTP ${answer.status}`;
         if (performance.now() >= deadline) {
             const seen = answer.status === 0 ? answer.text : `HTTP ${answer.status}`;
-            throw new failure_Failure('public-url-unhealthy', `${url} was not healthy within ${timeoutMs} ms: ${seen}`, {
+            throw new Failure('public-url-unhealthy', `${url} was not healthy within ${timeoutMs} ms: ${seen}`, {
                 remedy: 'The release is healthy on the server itself: look at what stands in front of it (proxy, DNS, firewall, TLS).',
                 evidence: answer.text.slice(0, EXCERPT),
             });
@@ -62192,7 +62489,7 @@ async function bringLive(plan, hosts, pipeline, goal) {
     if (!outcome.succeeded)
         await takeBack(hosts, goal, !unknown);
     await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(plan, host, log.log))).catch((error) => {
-        const { message } = failure_Failure.from(error);
+        const { message } = Failure.from(error);
         pipeline.log.info(`cleanup failed, which changes nothing about what is live: ${message}`);
     });
     return outcome;
@@ -62225,7 +62522,7 @@ async function rollOut(plan, hosts, pipeline, { kind, release, replaces }) {
     if (failure === null && url !== undefined) {
         failure = await pipeline
             .run('health-check', async () => ({ value: null, detail: await askPublicUrl(url, health) }))
-            .catch((error) => failure_Failure.from(error));
+            .catch((error) => Failure.from(error));
     }
     if (failure !== null) {
         const reason = failure;
@@ -62834,10 +63131,7 @@ async function detectPackageManager(directory, workspace) {
     const { lockfiles, install } = COMMANDS[name];
     const lockfile = finding.kind === 'found' ? finding.lockfile : undefined;
     if (lockfile === undefined) {
-        throw new failure_Failure('no-lockfile', `There is no lockfile (${lockfiles.join(' or ')}) in ${directory} or in a folder above it.`, {
-            remedy: `Run \`${name} install\` and commit the lockfile, so that the build uses the versions you tested. ` +
-                'Otherwise set install-command, or install in a step of your own and set install-command to none.',
-        });
+        throw build_failure('no-lockfile', { names: lockfiles.join(' or '), directory, manager: name });
     }
     const berry = agent === 'yarn@berry' || (name === 'yarn' && isBerry(lockfile));
     return {
@@ -62866,17 +63160,12 @@ function buildCommand(directory, name) {
     return readPackageJson(directory)?.scripts.build ? [...run, 'build'] : [...execute, 'next', 'build'];
 }
 function package_manager_unsupported({ agent, file }) {
-    return new failure_Failure('unsupported-package-manager', `The package manager of the app is ${agent} (${file}).`, {
-        remedy: 'Set `install-command` and `build-command`. Gapless finds npm, pnpm, Yarn and bun by itself.',
-    });
+    return build_failure('unsupported-package-manager', { manager: agent, file });
 }
 function unclear(lockfiles) {
     const names = lockfiles.map(({ file }) => JSON.stringify((0,external_node_path_namespaceObject.basename)(file)));
     const folder = (0,external_node_path_namespaceObject.dirname)(lockfiles[0].file);
-    return new failure_Failure('package-manager-unclear', `The folder ${JSON.stringify(folder)} has the lockfiles of different package managers: ${names.join(', ')}.`, {
-        remedy: 'Delete the lockfile that is left over, name the package manager in `packageManager` of package.json, or ' +
-            'set `install-command`.',
-    });
+    return build_failure('package-manager-unclear', { folder, names: names.join(', ') });
 }
 /**
  * Whether a yarn.lock is Yarn 2's or later. package-manager-detector 1.9.0 calls every yarn.lock classic when
@@ -62911,10 +63200,7 @@ async function refusePlugNPlay(directory, workspace, env) {
     const linker = env['YARN_NODE_LINKER'] ?? folders.map(nodeLinker).find((found) => found !== undefined);
     if (linker !== 'pnp' && (linker !== undefined || loader === undefined))
         return;
-    throw new failure_Failure('plug-n-play', `The app is installed with Yarn's Plug'n'Play (${loader ?? 'nodeLinker: pnp'}).`, {
-        remedy: "Next.js copies the files that a release needs out of node_modules, which Plug'n'Play has none of: " +
-            'set `nodeLinker: node-modules` in .yarnrc.yml, run `yarn install`, and commit both.',
-    });
+    throw build_failure('plug-n-play', { sign: loader ?? 'nodeLinker: pnp' });
 }
 /** What .yarnrc.yml sets, or what Yarn 2 and later take without it: Plug'n'Play. */
 function nodeLinker(folder) {
@@ -63020,20 +63306,19 @@ async function build_run(code, input, command, environment, { log = process.stdo
     const result = await runCommand(command, environment, log);
     if (result.ok)
         return;
-    const name = command.argv.join(' ');
-    const missed = missedVariables({ runTimeVariables, directory, environment }, result.lastLines);
-    throw new failure_Failure(code, `\`${name}\` ${result.end} in ${command.directory}.`, {
-        remedy: missed.length > 0 ? putIntoStep(missed) : remedyFor(result, command, input),
-        evidence: result.lastLines,
-    });
-}
-function remedyFor({ missing, killed }, { argv }, input) {
-    if (missing)
-        return `Set up ${argv[0]} in a step before this one, or set ${input}.`;
-    if (killed) {
-        return 'The machine most likely ran out of memory: use a larger runner or lower what the build needs.';
+    const { lastLines, missing, killed } = result;
+    const where = { command: command.argv.join(' '), ending: result.end, directory: command.directory };
+    const details = { evidence: lastLines };
+    const missed = missedVariables({ runTimeVariables, directory, environment }, lastLines);
+    if (missed.length > 0) {
+        const names = missed.map((name) => `\`${name}\``).join(', ');
+        throw build_failure(`${code}: variables`, { ...where, names }, details);
     }
-    return `Correct what its last lines say, or set ${input} if this is not the right command.`;
+    if (missing)
+        throw build_failure(`${code}: no program`, { ...where, program: command.argv[0] ?? '', input }, details);
+    if (killed)
+        throw build_failure(`${code}: killed`, where, details);
+    throw build_failure(code, { ...where, input }, details);
 }
 
 ;// CONCATENATED MODULE: ./build/next/build-errors.js
@@ -63148,9 +63433,7 @@ function doubtsAbout(output, buildBegan) {
     const built = readPackageJson((0,external_node_path_namespaceObject.join)(output.standaloneDirectory, output.relativeAppDir));
     const here = readPackageJson(directory);
     if (built?.name !== undefined && here?.name !== undefined && built.name !== here.name) {
-        throw new failure_Failure('foreign-build', `The build in ${directory} is of ${built.name}, and the app there is ${here.name}.`, {
-            remedy: `Build ${here.name} in this folder, or set working-directory to the folder of ${built.name}.`,
-        });
+        throw build_failure('foreign-build', { directory, built: built.name, app: here.name });
     }
     if (buildBegan !== undefined) {
         return output.builtAt < buildBegan - CLOCK_GRAIN_MS
@@ -63230,9 +63513,7 @@ function readBuildOutput(directory, workspace = directory) {
     const files = findServerFiles(directory, workspace);
     const server = newestOf(directory, files);
     if (server === undefined) {
-        throw new failure_Failure('no-build-output', `There is no finished Next.js build of ${directory}.`, {
-            remedy: 'Remove `build-command: none`, or build the app into this folder in a step before; ' +
-                'if build-command is yours, it must run `next build`.',
+        throw build_failure('no-build-output', { directory }, {
             evidence: [
                 `searched for ${SERVER_FILES} in ${workspace}`,
                 ...files.map((file) => `not of this app: ${file}`),
@@ -63248,7 +63529,7 @@ function readBuildOutput(directory, workspace = directory) {
     const standaloneDirectory = (0,external_node_path_namespaceObject.join)(distDirectory, 'standalone');
     const entry = external_node_path_namespaceObject.posix.join(relativeAppDir, 'server.js');
     if (server.output !== 'standalone' || !isFile((0,external_node_path_namespaceObject.join)(standaloneDirectory, entry))) {
-        throw noStandalone(`${(0,external_node_path_namespaceObject.join)(distDirectory, 'standalone', entry)} is missing`, server.output);
+        throw noStandalone((0,external_node_path_namespaceObject.join)(standaloneDirectory, entry), server.output);
     }
     const staticDirectory = (0,external_node_path_namespaceObject.join)(distDirectory, 'static');
     if (!files_isDirectory(staticDirectory))
@@ -63277,29 +63558,17 @@ function readBuildOutput(directory, workspace = directory) {
     };
 }
 function outputIsExport() {
-    return new failure_Failure('output-export', "The app is built with `output: 'export'`.", {
-        remedy: 'A static export has no server, so there is nothing for PM2 to run: remove `output` from the Next.js ' +
-            'configuration, or serve the exported folder with a web server such as nginx.',
-    });
+    return build_failure('output-export');
 }
-function noStandalone(what, output) {
-    return new failure_Failure('build-failed', `The build has no standalone server: ${what}.`, {
-        remedy: "Set `output: 'standalone'` in the Next.js configuration, or let the build see the environment variable " +
-            'NEXT_PRIVATE_STANDALONE=true: Turborepo hides it unless turbo.json lists it in `env`.',
-        evidence: `output in required-server-files.json: ${output ?? '(not set)'}`,
-    });
+function noStandalone(path, output) {
+    return build_failure('build-failed: no standalone', { path }, { evidence: `output in required-server-files.json: ${output ?? '(not set)'}` });
 }
 /** Next.js writes its part of the standalone tree beside it then. */
 function outsideOfTree(distDir) {
-    return new failure_Failure('build-failed', `The build has its \`distDir\` outside of the standalone server: "${distDir}".`, {
-        remedy: 'Set `outputFileTracingRoot` in the Next.js configuration to the root of the repository, which has both the app ' +
-            'and its `distDir`, or set `distDir` to a folder of the app.',
-    });
+    return build_failure('build-failed: distDir', { distDir });
 }
 function incomplete(path) {
-    return new failure_Failure('build-failed', `The build is incomplete: ${path} is missing.`, {
-        remedy: 'Build again; if the build comes from another job, bring over its whole distDir, hidden files too.',
-    });
+    return build_failure('build-failed: incomplete', { path });
 }
 const SERVER_FILES = 'required-server-files.json';
 /**
@@ -63440,7 +63709,7 @@ async function build_build({ inputs }, project, hosts, key, log) {
         return [before, start, await build({ ...building, variables })];
     });
     const [installed, began, built] = await work.catch((error) => {
-        annotate(failure_Failure.from(error), project.directory, inputs.run.workspace, log);
+        annotate(Failure.from(error), project.directory, inputs.run.workspace, log);
         throw error;
     });
     const output = readBuildOutput(project.directory, inputs.run.workspace);
@@ -63564,7 +63833,7 @@ function createPipeline(log) {
                     return value;
                 }
                 catch (error) {
-                    const failure = failure_Failure.from(error);
+                    const failure = Failure.from(error);
                     const { durationMs } = row('failed', failure.message, failure.evidence);
                     info(`failed: ${failure.message} (${phase}: ${formatDuration(durationMs)})`);
                     throw failure;
@@ -63693,7 +63962,7 @@ async function transfer(release, host, course, resumes, log) {
         return answer;
     }).catch((error) => {
         unasked?.stop();
-        if (guess !== null && unasked !== undefined && failure_Failure.from(error).code === 'connection-lost') {
+        if (guess !== null && unasked !== undefined && Failure.from(error).code === 'connection-lost') {
             // What of it has arrived will be found there.
             course.hadBytes ??= 0;
             course.asked.include(Bitmap.parse(guess));
@@ -63732,7 +64001,7 @@ async function transfer(release, host, course, resumes, log) {
     // its pages. They are sent like all others.
     const last = first.path === null ? await complete(first.missing, sendAsked(first.missing)) : first;
     if (last.path === null)
-        throw new failure_Failure('upload-incomplete', `the server did not accept ${id}`);
+        throw new Failure('upload-incomplete', `the server did not accept ${id}`);
     return last;
 }
 /**
@@ -63778,7 +64047,7 @@ async function offer(host, output, manifest, packer, call) {
     }
     catch (error) {
         // It was removed or damaged while the app was built: nothing is left out then.
-        if (failure_Failure.from(error).code !== 'base-changed')
+        if (Failure.from(error).code !== 'base-changed')
             throw error;
         return begin(null, '');
     }
@@ -63881,7 +64150,7 @@ function explanationOf(place, log) {
 /** Where the app's last lines name such files, the failure's remedy is the line that brings them into the release. */
 async function explainMissing(place, act) {
     const explained = (error) => {
-        const failure = failure_Failure.from(error);
+        const failure = Failure.from(error);
         const remedy = explanationOf(place, failure.evidence ?? '');
         return remedy === undefined ? failure : failure.reworded(failure.message, { remedy });
     };
@@ -64072,7 +64341,7 @@ async function withHosts(plan, programs, pipeline, act) {
     }
     catch (error) {
         known.live = await servingNow(hosts, known.live);
-        return { ...untouched(known), failure: failure_Failure.from(error), infos };
+        return { ...untouched(known), failure: Failure.from(error), infos };
     }
     finally {
         for (const host of hosts)
@@ -64962,7 +65231,7 @@ function setOutputs({ outcome, durationMs }) {
     if (missing.length === 0)
         return true;
     const names = missing.map(({ name }) => name).join(', ');
-    const failure = new failure_Failure('outputs-unwritten', `The runner could not keep the outputs ${names}: ${missing[0].problem}`, {
+    const failure = new Failure('outputs-unwritten', `The runner could not keep the outputs ${names}: ${missing[0].problem}`, {
         remedy: 'The run itself ended as the log says; the step fails because whoever reads its outputs would be misled.',
     });
     write_annotate(failure);
@@ -65041,7 +65310,7 @@ async function main() {
         outcome = await storyOf(plan, project)(plan, programs(), pipeline);
     }
     catch (error) {
-        outcome = { ...untouched(nothingKnown), failure: failure_Failure.from(error) };
+        outcome = { ...untouched(nothingKnown), failure: Failure.from(error) };
     }
     const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env);
     const written = writeReport(redactReport(report, redact));

@@ -986,20 +986,45 @@ function keepRecord(directory, release, candidate) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/internal.js
+const texts = {
+    internal: {
+        message: 'An unexpected error occurred: {problem}.',
+        remedy: 'Open an issue with the summary of the run.',
+        cause: 'A mistake in Gapless. The output `status` is right all the same.',
+    },
+    'agent-failed': {
+        message: 'A system call on the server failed: {problem}.',
+        remedy: 'Check `ulimit -a`, `df -h` and `dmesg` on the server, then run the job again.',
+        cause: 'A limit of the user (`EMFILE`, `EAGAIN`), a failing disk (`EIO`) or a network file system (`ESTALE`).',
+    },
+};
+
+;// CONCATENATED MODULE: ./build/common/errors/text.js
+function fill(template, values) {
+    return (template
+        .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted, plain = '') => quoted === undefined ? String(values[plain]) : JSON.stringify(String(values[quoted])))
+        // A value may be a sentence of its own.
+        .replace(/([.!?])\.$/, '$1'));
+}
+function codeOf(key) {
+    return key.split(': ', 1)[0];
+}
+
 ;// CONCATENATED MODULE: ./build/common/failure.js
 /**
- * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
- * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
- *
- * Every code has its paragraph in docs/errors.md.
+ * The one error type of the project, on the runner and on the server: the summary shows an error of the agent as the
+ * agent raised it. The codes and their words are in errors/, which docs/errors.md is generated from.
  */
+
+
 class Failure extends Error {
     code;
     remedy;
     evidence;
     /**
-     * @param code stable, kebab-case, named in docs/errors.md
-     * @param message one sentence: what failed, and on what
+     * Errors that a user can see are made by the functions in errors/, with the words of the registry.
+     * @param code stable, kebab-case
      */
     constructor(code, message, options = {}) {
         super(message, { cause: options.cause });
@@ -1008,21 +1033,22 @@ class Failure extends Error {
         this.remedy = options.remedy;
         this.evidence = options.evidence;
     }
-    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
+    /** Returns any thrown value as a Failure. */
     static from(error, code = 'internal') {
         if (error instanceof Failure)
             return error;
-        const message = error instanceof Error ? error.message : String(error);
-        return new Failure(code, message, {
+        const problem = error instanceof Error ? error.message : String(error);
+        return new Failure(code, fill(texts[code].message, { problem }), {
+            remedy: texts[code].remedy,
             cause: error,
             evidence: error instanceof Error ? error.stack : undefined,
         });
     }
-    /** A failure that came over the wire, as the error that it was on the other side. */
+    /** Returns a failure that came over the wire as it was raised on the other side. */
     static revive({ code, message, remedy, evidence }) {
         return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
     }
-    /** The same failure, with more said about it. */
+    /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
         return new Failure(code, message, { remedy, evidence, cause: this.cause });
@@ -1033,14 +1059,70 @@ class Failure extends Error {
     }
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/raise.js
+
+
+/** Returns a function that makes the failures of these texts. A value that a text needs and does not get is a type error. */
+function failures(texts) {
+    return (key, ...[values = {}, { evidence, cause } = {}]) => {
+        const { message, remedy } = texts[key];
+        return new Failure(codeOf(key), fill(message, values), { remedy: fill(remedy, values), evidence, cause });
+    };
+}
+
+;// CONCATENATED MODULE: ./build/common/errors/protocol.js
+/** What the runner and the server say to each other. */
+
+const REPORT = 'Deploy again. If it fails again, open an issue with the summary of the run.';
+const protocol_texts = {
+    'malformed-message': {
+        message: 'A message or a file on the server is malformed: {problem}.',
+        remedy: REPORT,
+        cause: 'A file in `<path>/.gapless` or `releases/<id>/.gapless` was edited, or cut by a full disk.',
+    },
+    'message-too-large': {
+        message: 'A message between the runner and the server has {size}, and {limit} are allowed.',
+        remedy: 'Shorten `env`. If `env` is short, open an issue with the summary of the run.',
+    },
+    'connection-lost': {
+        message: 'The connection between the runner and the server ended in the middle of a message.',
+        remedy: 'Check the network and whether the server restarted, then deploy again.',
+    },
+    'unsafe-path': {
+        message: 'The manifest has a path outside the release: "{path}".',
+        remedy: REPORT,
+    },
+    'unsafe-path: link': {
+        message: 'The link "{path}" leaves the release: "{target}".',
+        remedy: REPORT,
+    },
+    'unsafe-path: below link': {
+        message: 'The manifest has a path below a link: "{path}".',
+        remedy: REPORT,
+    },
+    'node-missing': {
+        message: 'Node.js 18 or later was not found on the server.',
+        remedy: 'As the user that logs in, without sudo, run `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
+    },
+    'pm2-missing': {
+        message: 'PM2 was not found on the server.',
+        remedy: 'As the user that logs in, without sudo, run `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
+        cause: 'A shell says [pm2: command not found](#pm2-command-not-found).',
+    },
+};
+const failure = failures(protocol_texts);
+
 ;// CONCATENATED MODULE: ./build/protocol/guards.js
 /**
  * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
  * The types of the messages are inferred from the guards, so neither can drift from the other.
  */
 
+function malformed(problem, cause) {
+    return failure('malformed-message', { problem }, { cause });
+}
 function refuse(place, expected) {
-    throw new Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+    throw malformed(`${place} is not ${expected}`);
 }
 const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
 const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
@@ -1094,7 +1176,7 @@ function parse(guard, text, place) {
         value = JSON.parse(text);
     }
     catch (cause) {
-        throw new Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+        throw malformed(`${place} is not JSON`, cause);
     }
     return guard(value, place);
 }

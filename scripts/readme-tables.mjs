@@ -11,6 +11,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { parse } from 'yaml'
+import { replaceBetween, table } from './tables.mjs'
 
 /** @typedef {{ description: string, default?: string, required?: boolean }} Input */
 /** @typedef {{ description: string }} Output */
@@ -20,16 +21,6 @@ import { parse } from 'yaml'
  * @returns {string} the text as it stands in a cell
  */
 const cell = (text) => text.trim().replace(/\s+/g, ' ').replaceAll('|', '\\|')
-
-/**
- * @param {readonly string[]} header
- * @param {readonly (readonly string[])[]} rows
- * @returns {string} a table that prettier leaves alone: padded columns would make every change touch every row
- */
-function table(header, rows) {
-  const lines = [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`)
-  return ['<!-- prettier-ignore-start -->', '', ...lines, '', '<!-- prettier-ignore-end -->'].join('\n')
-}
 
 /** @param {Record<string, Input>} inputs */
 const inputsTable = (inputs) =>
@@ -48,20 +39,6 @@ const outputsTable = (outputs) =>
     ['Output', 'Meaning'],
     Object.entries(outputs).map(([name, output]) => [`\`${name}\``, cell(output.description)]),
   )
-
-/**
- * @param {string} text
- * @param {string} name of the markers
- * @param {string} content
- */
-function replaceBetween(text, name, content) {
-  const start = `<!-- ${name}:start -->`
-  const end = `<!-- ${name}:end -->`
-  const from = text.indexOf(start)
-  const to = text.indexOf(end)
-  if (from < 0 || to < from) throw new Error(`The markers ${start} and ${end} are missing or out of order.`)
-  return `${text.slice(0, from + start.length)}\n${content}\n${text.slice(to)}`
-}
 
 /** @param {string} relative to the repository's root */
 const inRepository = (relative) => fileURLToPath(new URL(`../${relative}`, import.meta.url))

@@ -40,7 +40,7 @@ describe('on several hosts', () => {
     const failing = onEach(hosts, 4, createPipeline(silentLog), async ({ name }) => {
       if (name !== 'a') throw new Failure('locked', 'busy')
     })
-    expect((await failureOf(failing)).message).toBe('b: busy (and 2 more hosts failed)')
+    expect((await failureOf(failing)).message).toBe('b: busy. 2 more hosts failed.')
   })
 
   test('rows and lines name the host, and what runs side by side shares one group', async () => {

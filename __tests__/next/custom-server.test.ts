@@ -23,7 +23,7 @@ describe('a custom server', () => {
     expect(() => readProject(repository.path, '.')).toThrow(
       expect.objectContaining({
         code: 'custom-server',
-        message: expect.stringContaining(`, ${file}.`),
+        message: expect.stringContaining(`, "${file}".`),
         remedy: expect.stringContaining('next start'),
       }),
     )
@@ -192,7 +192,10 @@ describe('a custom server is found', () => {
   ])('%s', async (_, scripts, files, file) => {
     const repository = repositoryOf(scripts, files)
     const failure = await failureOf(() => readProject(repository.path, '.'))
-    expect(failure).toMatchObject({ code: 'custom-server', message: expect.stringMatching(`, ${file}\\.$`) })
+    expect(failure).toMatchObject({
+      code: 'custom-server',
+      message: expect.stringMatching(`, "${file}"\\.$`),
+    })
     expect(failure.evidence?.split('→ ').at(-1)).toBe(file)
   })
 

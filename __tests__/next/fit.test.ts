@@ -221,7 +221,7 @@ describe('the server’s Node.js', () => {
     const failure = await failureOf(() => assertNodeFits(asks('>=18', '22.x'), debian))
     expect(failure.code).toBe('release-unfit')
     expect(failure.message).toBe(
-      'The app asks for Node.js 22.x (`engines.node` in package.json), and the server runs 20.19.5.',
+      'The release does not fit the server: the app asks for Node.js 22.x (`engines.node` in package.json), and the server runs 20.19.5.',
     )
     expect(failure.remedy).toContain('PM2')
   })
@@ -243,7 +243,7 @@ describe('the server’s Node.js', () => {
 test('one error tells everything that does not fit', async () => {
   const files = { ...(await bcrypt('darwin-arm64')), ...(await prebuilds()) }
   const failure = await misfit(files, raspberry)
-  expect(failure.message).toMatch(/^@node-rs\/bcrypt 1\.10\.7 .* And 1 more\.$/)
+  expect(failure.message).toMatch(/: @node-rs\/bcrypt 1\.10\.7 .* \(and 1 more\)\.$/)
   expect(failure.evidence).toContain('@node-rs/bcrypt 1.10.7')
   expect(failure.evidence).toContain('bufferutil 4.1.0')
 })

@@ -40,7 +40,7 @@ describe('a build that was there already', () => {
     const app = builtApp().write('package.json', { ...manifest, name: 'admin' })
     const failure = await failureOf(() => doubts(app))
     expect(failure.code).toBe('foreign-build')
-    expect(failure.message).toContain('is of shop, and the app there is admin')
+    expect(failure.message).toContain('is of "shop", and the app there is "admin"')
   })
 
   test('of another Next.js than the installed one', () => {

@@ -104,8 +104,8 @@ describe('a working-directory that cannot be used', () => {
     expect(() => readProject(repository.path, 'docs')).toThrow(
       expect.objectContaining({
         code: 'no-package-json',
-        message: expect.stringMatching(/working-directory.*"docs"/),
-        remedy: 'Set working-directory to a folder with a Next.js app. Found here: apps/admin, web.',
+        message: expect.stringMatching(/"docs".*`working-directory`/),
+        remedy: 'Set `working-directory` to a folder with a Next.js app. Found: apps/admin, web.',
       }),
     )
   })
@@ -115,7 +115,7 @@ describe('a working-directory that cannot be used', () => {
     expect(() => readProject(repository.path, '.')).toThrow(
       expect.objectContaining({
         code: 'not-a-next-app',
-        message: expect.stringContaining('working-directory'),
+        message: expect.stringContaining('has no `next`'),
         remedy: expect.stringContaining('Add `next` to the dependencies'),
       }),
     )
@@ -132,7 +132,7 @@ describe('a working-directory that cannot be used', () => {
       expect.objectContaining({
         code: 'not-a-next-app',
         message: expect.stringContaining('devDependencies'),
-        remedy: 'Set working-directory to a folder with a Next.js app. Found here: examples/blog.',
+        remedy: 'Set `working-directory` to a folder with a Next.js app. Found: examples/blog.',
       }),
     )
   })

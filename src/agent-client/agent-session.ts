@@ -1,9 +1,11 @@
 /** The action's side of a session with the agent: typed calls over one channel. */
 import { randomBytes } from 'node:crypto'
 import type { Duplex, Readable } from 'node:stream'
+import { failure } from '../common/errors/connect.ts'
 import { Failure } from '../common/failure.ts'
+import { formatBytes, formatLimit } from '../common/format.ts'
 import { decodeFrames, encodeFrame, encodeMessage, frameKind } from '../protocol/frames.ts'
-import { parse } from '../protocol/guards.ts'
+import { malformed, parse } from '../protocol/guards.ts'
 import {
   failureRecord,
   type Operation,
@@ -81,13 +83,7 @@ export async function openAgent(
   let lost: Failure | undefined
   const lose = (cause: unknown) => {
     lost ??=
-      cause instanceof Failure
-        ? cause
-        : new Failure('connection-lost', 'the connection to the server was lost', {
-            remedy: 'Run it again. What the server had begun, it finishes or takes back by itself.',
-            evidence: errors,
-            cause,
-          })
+      cause instanceof Failure ? cause : failure('connection-lost: agent', {}, { evidence: errors, cause })
     for (const { reject } of pending.values()) reject(lost)
     pending.clear()
     silence.heard(null)
@@ -108,7 +104,7 @@ export async function openAgent(
 
   async function dispatch(): Promise<void> {
     for await (const { kind, payload } of decodeFrames(rest)) {
-      if (kind !== frameKind.message) throw new Failure('malformed-message', 'the server sent data unasked')
+      if (kind !== frameKind.message) throw malformed('the server sent data that was not requested')
       const { id, kind: what, value } = parse(reply, payload.toString('utf8'), 'reply')
       const call = pending.get(id)
       if (call !== undefined)
@@ -182,12 +178,7 @@ export async function openAgent(
 /** @throws Failure `no-shell` when the server accepts the command, and then starts nothing */
 function startedInTime<T>(started: Promise<T>, timeoutMs: number): Promise<T> {
   return new Promise((resolve, reject) => {
-    const late = () =>
-      reject(
-        new Failure('no-shell', `The server did not start a command within ${timeoutMs / 1000} seconds.`, {
-          remedy: 'Check the server’s load and the login of this user: `ssh <user>@<host> true` must end.',
-        }),
-      )
+    const late = () => reject(failure('no-shell: start', { limit: formatLimit(timeoutMs) }))
     const timer = setTimeout(late, timeoutMs)
     started.then(resolve, reject).finally(() => clearTimeout(timer))
   })
@@ -214,16 +205,11 @@ async function greet(
   const input = channel[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   let seen: Buffer = Buffer.alloc(0)
   const mark = Buffer.from(`${sentinel} `)
-  const noShell = (what: string) =>
-    new Failure('no-shell', `the server did not start the agent: ${what}`, {
-      remedy:
-        'The user needs a login shell that runs commands: not nologin, no ForceCommand or command= in ' +
-        'authorized_keys, no startup file that waits. `ssh <user>@<host> "/bin/sh -c \'echo ok\'"` must print ok.',
-      evidence: `${seen.toString('utf8').slice(-4000)}\n${errors()}`.trim(),
-    })
+  const noShell = (reason: string) =>
+    failure('no-shell', { reason }, { evidence: `${seen.toString('utf8').slice(-4000)}\n${errors()}`.trim() })
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(noShell(`nothing came within ${timeoutMs} ms`)), timeoutMs)
+    timer = setTimeout(() => reject(noShell(`nothing came within ${formatLimit(timeoutMs)}`)), timeoutMs)
   })
 
   try {
@@ -241,11 +227,12 @@ async function greet(
       if (next.done === true) {
         const { code, signal } = (await channel.exit?.catch(() => undefined)) ?? {}
         // Somebody killed it, such as a kernel that is short of memory: that says nothing about the shell.
-        if (signal !== undefined) throw new Failure('connection-lost', `the agent was ended by ${signal}`)
-        throw noShell(`its command ended${code == null ? '' : ` with exit code ${code}`}`)
+        if (signal !== undefined) throw failure('connection-lost: killed', { signal })
+        throw noShell(`its command exited${code == null ? '' : ` with code ${code}`}`)
       }
       seen = Buffer.concat([seen, next.value])
-      if (seen.length > LONGEST_GREETING) throw noShell(`more than ${LONGEST_GREETING} bytes came before it`)
+      if (seen.length > LONGEST_GREETING)
+        throw noShell(`more than ${formatBytes(LONGEST_GREETING)} came before it`)
     }
   } finally {
     clearTimeout(timer)

@@ -1,5 +1,7 @@
 /** How long an agent may be silent in a call. One that is silent for longer hangs: on a disk, or because it was stopped. */
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/connect.ts'
+import type { Failure } from '../common/failure.ts'
+import { formatLimit } from '../common/format.ts'
 import type { Operation } from '../protocol/messages.ts'
 
 /** In ms: PM2's daemon alone may take 90 s to be found mute. What takes longer says that it goes on: `alive`. */
@@ -41,13 +43,5 @@ export function watchSilence(hang: (failure: Failure) => void, longest = longest
 
 /** For the run it is a lost connection: the server finishes or takes back what it had begun. */
 function silent(operation: Operation, limitMs: number): Failure {
-  return new Failure(
-    'connection-lost',
-    `The agent on the server did not respond for ${limitMs / 1000} seconds (${operation}).`,
-    {
-      remedy:
-        'Check the server’s load and its disks, then run the deploy again. The server finishes or takes back ' +
-        'what it had begun.',
-    },
-  )
+  return failure('connection-lost: silent', { limit: formatLimit(limitMs), operation })
 }

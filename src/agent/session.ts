@@ -1,7 +1,7 @@
 /** One SSH session: reads requests from standard input, one at a time, and answers on standard output. */
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/upload.ts'
 import { decodeFrames, encodeMessage, type Frame, frameKind } from '../protocol/frames.ts'
-import { parse } from '../protocol/guards.ts'
+import { malformed, parse } from '../protocol/guards.ts'
 import { type Operation, operations, type Reply, type Request, request } from '../protocol/messages.ts'
 import type { Call, Operations } from './operations/index.ts'
 import { troubleOf } from './system/trouble.ts'
@@ -17,8 +17,7 @@ export async function serveSession(
     for (;;) {
       const next = await frames.next()
       if (next.done === true) return
-      if (next.value.kind !== frameKind.message)
-        throw new Failure('malformed-message', 'a body without a request')
+      if (next.value.kind !== frameKind.message) throw malformed('a body came without a request')
       await answer(parse(request, next.value.payload.toString('utf8'), 'request'))
     }
   } finally {
@@ -71,10 +70,10 @@ function readBody(frames: AsyncGenerator<Frame, void, undefined>): AsyncIterable
     if (ended) return { done: true, value: undefined }
     const frame = await frames.next()
     if (frame.done === true)
-      throw new Failure('upload-incomplete', 'the connection ended in the middle of an upload')
+      throw failure('upload-incomplete', { problem: 'the connection ended in the middle' })
     if (frame.value.kind === frameKind.data) return { done: false, value: frame.value.payload }
     ended = true
-    if (frame.value.kind !== frameKind.end) throw new Failure('malformed-message', 'a request inside a body')
+    if (frame.value.kind !== frameKind.end) throw malformed('a request came inside a body')
     return { done: true, value: undefined }
   }
   const next = () => {

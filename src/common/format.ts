@@ -38,3 +38,14 @@ export function listed(names: readonly string[], count = names.length): string {
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
 }
+
+/** A limit in its largest whole unit, as in "30 minutes", or in seconds. */
+export function formatLimit(ms: number): string {
+  const units = [
+    ['day', 86_400_000],
+    ['hour', 3_600_000],
+    ['minute', 60_000],
+  ] as const
+  const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000]
+  return plural(Math.round((ms / length) * 10) / 10, name)
+}

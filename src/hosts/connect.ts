@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { Plan } from '../plan.ts'
 import type { HostAddress, Inputs } from '../inputs/index.ts'
 import type { Log, Pipeline } from '../pipeline.ts'
+import { failure } from '../common/errors/connect.ts'
 import { Failure } from '../common/failure.ts'
 import type { Result, ServerFacts } from '../protocol/messages.ts'
 import { pm2Missing } from '../protocol/server-programs.ts'
@@ -146,19 +147,12 @@ async function openSession(
 }
 
 function silent(address: string): Failure {
-  return new Failure(
-    'connection-timeout',
-    `The agent on ${address} did not answer in time (connect-timeout).`,
-    {
-      remedy:
-        'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
-    },
-  )
+  return failure('connection-timeout: agent', { address })
 }
 
 function assertUsable({ platform, pm2, searched, nodePath }: ServerFacts): void {
   if (platform !== 'linux') {
-    throw new Failure('server-not-linux', `the server runs ${platform}; only Linux is supported`)
+    throw failure('server-not-linux', { platform })
   }
   if (pm2 === null) throw pm2Missing(searched, nodePath)
 }

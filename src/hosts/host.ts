@@ -1,6 +1,7 @@
 /** The servers of a run: one, or several behind a load balancer. */
 import { plural } from '../common/format.ts'
 import type { Pipeline } from '../pipeline.ts'
+import { failure } from '../common/errors/connect.ts'
 import { Failure } from '../common/failure.ts'
 import type { Result, ServerFacts } from '../protocol/messages.ts'
 import type { AgentSession } from '../agent-client/agent-session.ts'
@@ -45,7 +46,7 @@ export async function onEach<H extends Pick<Host, 'name'>, T>(
   if (first !== undefined) {
     throw others.length === 0
       ? first
-      : first.reworded(`${first.message} (and ${plural(others.length, 'more host')} failed)`)
+      : first.reworded(`${first.message.replace(/\.?$/, '.')} ${plural(others.length, 'more host')} failed.`)
   }
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
 }
@@ -70,13 +71,7 @@ export function assertDistinct(hosts: readonly Pick<Host, 'name' | 'facts'>[]): 
   for (const { name, facts } of hosts) {
     const other = known.get(facts.identity)
     if (other !== undefined) {
-      throw new Failure(
-        'same-host',
-        `"${other}" and "${name}" are the same folder "${facts.path}" of one server.`,
-        {
-          remedy: 'Name each server once in `host`.',
-        },
-      )
+      throw failure('same-host', { first: String(other), second: String(name), path: facts.path })
     }
     known.set(facts.identity, name)
   }

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
-import { Failure } from '../common/failure.ts'
-import { runCommand, versionOf, type Command, type CommandResult } from './command.ts'
+import { failure } from '../common/errors/build.ts'
+import { runCommand, versionOf, type Command } from './command.ts'
 import { throughCorepack } from './corepack.ts'
 import { missedVariables, putIntoStep, unseenPublicVariables } from './run-time-variables.ts'
 import { detectBuildCommand, detectPackageManager } from './package-manager.ts'
@@ -140,18 +140,16 @@ async function run(
 ): Promise<void> {
   const result = await runCommand(command, environment, log)
   if (result.ok) return
-  const name = command.argv.join(' ')
-  const missed = missedVariables({ runTimeVariables, directory, environment }, result.lastLines)
-  throw new Failure(code, `\`${name}\` ${result.end} in ${command.directory}.`, {
-    remedy: missed.length > 0 ? putIntoStep(missed) : remedyFor(result, command, input),
-    evidence: result.lastLines,
-  })
-}
-
-function remedyFor({ missing, killed }: CommandResult, { argv }: Command, input: string): string {
-  if (missing) return `Set up ${argv[0]} in a step before this one, or set ${input}.`
-  if (killed) {
-    return 'The machine most likely ran out of memory: use a larger runner or lower what the build needs.'
+  const { lastLines, missing, killed } = result
+  const where = { command: command.argv.join(' '), ending: result.end, directory: command.directory }
+  const details = { evidence: lastLines }
+  const missed = missedVariables({ runTimeVariables, directory, environment }, lastLines)
+  if (missed.length > 0) {
+    const names = missed.map((name) => `\`${name}\``).join(', ')
+    throw failure(`${code}: variables`, { ...where, names }, details)
   }
-  return `Correct what its last lines say, or set ${input} if this is not the right command.`
+  if (missing)
+    throw failure(`${code}: no program`, { ...where, program: command.argv[0] ?? '', input }, details)
+  if (killed) throw failure(`${code}: killed`, where, details)
+  throw failure(code, { ...where, input }, details)
 }

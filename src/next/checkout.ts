@@ -1,7 +1,7 @@
 /** Whether the checkout holds what the repository means: Git LFS, submodules and history are left out by default. */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
 import { entriesIn, isDirectory, isFile, readTextIfAny } from './files.ts'
 import type { TreeEntry } from './layers.ts'
 import { readPackageJson } from './package-json.ts'
@@ -64,18 +64,12 @@ export function isPointerOfRelease(entry: TreeEntry): boolean {
 /** @throws Failure `checkout-incomplete` when there is one */
 export function refusePointers(paths: readonly string[]): void {
   if (paths.length === 0) return
-  throw new Failure('checkout-incomplete', `${list(paths)} is a Git LFS pointer, not the file itself.`, {
-    remedy: `Set \`lfs: true\` ${CHECKOUT}.`,
-    evidence: paths.join('\n'),
-  })
+  throw failure('checkout-incomplete', { paths: list(paths) }, { evidence: paths.join('\n') })
 }
 
 function refuseSubmodules(paths: readonly string[]): void {
   if (paths.length === 0) return
-  throw new Failure('checkout-incomplete', `The submodule ${list(paths)} is empty.`, {
-    remedy: `Set \`submodules: recursive\` ${CHECKOUT}.`,
-    evidence: paths.join('\n'),
-  })
+  throw failure('checkout-incomplete: submodule', { paths: list(paths) }, { evidence: paths.join('\n') })
 }
 
 /** Submodules that the checkout left out: their folders are there, with nothing in them. */

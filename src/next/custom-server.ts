@@ -1,6 +1,7 @@
 /** A server of the user's own around Next.js (`next({ dev })`), which a standalone build does without. */
 import { join, relative } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
+import type { Failure } from '../common/failure.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import type { PackageJson } from './package-json.ts'
 import { findCustomServer } from './server-modules.ts'
@@ -65,10 +66,9 @@ const ECOSYSTEM_FILES = [
 
 function customServer({ command, where }: Start, trail: readonly string[], directory: string): Failure {
   const way = trail.map((step) => (step.startsWith('/') ? relative(directory, step) : step))
-  return new Failure('custom-server', `${where} (\`${command}\`) runs a custom server, ${way.at(-1)}.`, {
-    remedy:
-      "Move what the server does to route handlers, rewrites, proxy (middleware) or instrumentation: Next.js's " +
-      'standalone output leaves a custom server out. If production does not need it, let the command run `next start`.',
-    evidence: way.join('\n→ '),
-  })
+  return failure(
+    'custom-server',
+    { origin: where, command, server: way.at(-1) ?? '' },
+    { evidence: way.join('\n→ ') },
+  )
 }

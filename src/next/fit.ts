@@ -1,5 +1,5 @@
 /** Whether a release can run on the server, before anything of it is sent. */
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
 import type { Tree } from './layers.ts'
 import { findMisfits, type Machine, type Misfit } from './native-modules.ts'
 import { satisfies } from './version-range.ts'
@@ -14,7 +14,7 @@ import type { Project } from './project.ts'
 export function assertNodeFits({ nodeRanges }: Pick<Project, 'nodeRanges'>, machine: Machine): void {
   refuse(
     nodeRanges.flatMap(({ range, file }) =>
-      nodeMisfit(machine, range, 'The app', `\`engines.node\` in ${file}`),
+      nodeMisfit(machine, range, 'the app', `\`engines.node\` in ${file}`),
     ),
   )
 }
@@ -65,9 +65,10 @@ function nodeMisfit(
 function refuse(misfits: readonly Misfit[]): void {
   const [first, ...others] = misfits
   if (first === undefined) return
-  const more = others.length === 0 ? '' : ` And ${others.length} more.`
-  throw new Failure('release-unfit', `${first.problem}.${more}`, {
-    remedy: first.remedy,
-    evidence: misfits.map(({ problem, remedy }) => `${problem}.\n  ${remedy}`).join('\n'),
-  })
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`
+  throw failure(
+    'release-unfit',
+    { problem: `${first.problem}${more}`, remedy: first.remedy },
+    { evidence: misfits.map(({ problem, remedy }) => `${problem}.\n  ${remedy}`).join('\n') },
+  )
 }

@@ -2,7 +2,7 @@
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
 import { entriesIn } from './files.ts'
 import type { BuildOutput } from './output.ts'
 import { readPackageJson } from './package-json.ts'
@@ -20,13 +20,7 @@ export function doubtsAbout(output: BuildOutput, buildBegan: number | undefined)
   const built = readPackageJson(join(output.standaloneDirectory, output.relativeAppDir))
   const here = readPackageJson(directory)
   if (built?.name !== undefined && here?.name !== undefined && built.name !== here.name) {
-    throw new Failure(
-      'foreign-build',
-      `The build in ${directory} is of ${built.name}, and the app there is ${here.name}.`,
-      {
-        remedy: `Build ${here.name} in this folder, or set working-directory to the folder of ${built.name}.`,
-      },
-    )
+    throw failure('foreign-build', { directory, built: built.name, app: here.name })
   }
   if (buildBegan !== undefined) {
     return output.builtAt < buildBegan - CLOCK_GRAIN_MS

@@ -2,7 +2,8 @@
 import { isUtf8 } from 'node:buffer'
 import { type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { dirname, isAbsolute, join, posix, sep } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
+import type { Failure } from '../common/failure.ts'
 import { fileUnreadable } from '../common/file-unreadable.ts'
 import { isInside } from './paths.ts'
 
@@ -167,9 +168,7 @@ function describe(
   const source = join(directory!, name)
   if (entry!.isFile()) return file(path, source)
   if (entry!.isSymbolicLink()) return link(layer, path, source)
-  throw new Failure('unsupported-file', `${source} is neither a file, a folder nor a symbolic link.`, {
-    remedy: 'Sockets, pipes and devices cannot be part of a release: remove it, or keep it out of the build.',
-  })
+  throw failure('unsupported-file', { path: source })
 }
 
 function file(path: string, source: string): TreeEntry {
@@ -226,16 +225,7 @@ function realPathIfAny(path: string): string | undefined {
 }
 
 export function escapes(path: string, target: string): Failure {
-  return new Failure(
-    'symlink-escapes',
-    `${path} is a symbolic link to ${target}, which leaves the release.`,
-    {
-      remedy:
-        'If it leads to data on the server, name the path in `shared-dirs` (a file: `shared-files`), and link ' +
-        '`<path>/shared/…` on the server to the data. Otherwise commit the content itself: in public, a link to a ' +
-        'file or folder of the repository becomes that file or folder.',
-    },
-  )
+  return failure('symlink-escapes', { path, target })
 }
 
 function decode(name: Buffer, path: string): string {
@@ -244,10 +234,11 @@ function decode(name: Buffer, path: string): string {
     /[\x7f-\xff]/g,
     (character) => `\\x${character.charCodeAt(0).toString(16)}`,
   )
-  throw new Failure('file-name', `The name ${shown} in ${path || 'the build'} is not valid UTF-8.`, {
-    remedy: 'Rename the file.',
-    evidence: `in hexadecimal: ${name.toString('hex')}`,
-  })
+  throw failure(
+    'file-name',
+    { name: shown, folder: path || '.' },
+    { evidence: `in hexadecimal: ${name.toString('hex')}` },
+  )
 }
 
 /** From here on a character's place among UTF-16 units is not that of its bytes. */

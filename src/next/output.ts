@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs'
 import { dirname, join, posix, relative, resolve, sep } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
+import type { Failure } from '../common/failure.ts'
 import { entriesIn, isDirectory, isFile, readTextIfAny } from './files.ts'
 import { asObject, type PackageJson, parseObject, readPackageJson } from './package-json.ts'
 import { ancestors, isInside } from './paths.ts'
@@ -45,15 +46,16 @@ export function readBuildOutput(directory: string, workspace: string = directory
   const files = findServerFiles(directory, workspace)
   const server = newestOf(directory, files)
   if (server === undefined) {
-    throw new Failure('no-build-output', `There is no finished Next.js build of ${directory}.`, {
-      remedy:
-        'Remove `build-command: none`, or build the app into this folder in a step before; ' +
-        'if build-command is yours, it must run `next build`.',
-      evidence: [
-        `searched for ${SERVER_FILES} in ${workspace}`,
-        ...files.map((file) => `not of this app: ${file}`),
-      ].join('\n'),
-    })
+    throw failure(
+      'no-build-output',
+      { directory },
+      {
+        evidence: [
+          `searched for ${SERVER_FILES} in ${workspace}`,
+          ...files.map((file) => `not of this app: ${file}`),
+        ].join('\n'),
+      },
+    )
   }
   if (server.output === 'export') throw outputIsExport()
   const { distDir, relativeAppDir, basePath } = server
@@ -62,7 +64,7 @@ export function readBuildOutput(directory: string, workspace: string = directory
   const standaloneDirectory = join(distDirectory, 'standalone')
   const entry = posix.join(relativeAppDir, 'server.js')
   if (server.output !== 'standalone' || !isFile(join(standaloneDirectory, entry))) {
-    throw noStandalone(`${join(distDirectory, 'standalone', entry)} is missing`, server.output)
+    throw noStandalone(join(standaloneDirectory, entry), server.output)
   }
   const staticDirectory = join(distDirectory, 'static')
   if (!isDirectory(staticDirectory)) throw incomplete(staticDirectory)
@@ -90,40 +92,24 @@ export function readBuildOutput(directory: string, workspace: string = directory
 }
 
 function outputIsExport(): Failure {
-  return new Failure('output-export', "The app is built with `output: 'export'`.", {
-    remedy:
-      'A static export has no server, so there is nothing for PM2 to run: remove `output` from the Next.js ' +
-      'configuration, or serve the exported folder with a web server such as nginx.',
-  })
+  return failure('output-export')
 }
 
-function noStandalone(what: string, output: string | undefined): Failure {
-  return new Failure('build-failed', `The build has no standalone server: ${what}.`, {
-    remedy:
-      "Set `output: 'standalone'` in the Next.js configuration, or let the build see the environment variable " +
-      'NEXT_PRIVATE_STANDALONE=true: Turborepo hides it unless turbo.json lists it in `env`.',
-    evidence: `output in required-server-files.json: ${output ?? '(not set)'}`,
-  })
+function noStandalone(path: string, output: string | undefined): Failure {
+  return failure(
+    'build-failed: no standalone',
+    { path },
+    { evidence: `output in required-server-files.json: ${output ?? '(not set)'}` },
+  )
 }
 
 /** Next.js writes its part of the standalone tree beside it then. */
 function outsideOfTree(distDir: string): Failure {
-  return new Failure(
-    'build-failed',
-    `The build has its \`distDir\` outside of the standalone server: "${distDir}".`,
-    {
-      remedy:
-        'Set `outputFileTracingRoot` in the Next.js configuration to the root of the repository, which has both the app ' +
-        'and its `distDir`, or set `distDir` to a folder of the app.',
-    },
-  )
+  return failure('build-failed: distDir', { distDir })
 }
 
 function incomplete(path: string): Failure {
-  return new Failure('build-failed', `The build is incomplete: ${path} is missing.`, {
-    remedy:
-      'Build again; if the build comes from another job, bring over its whole distDir, hidden files too.',
-  })
+  return failure('build-failed: incomplete', { path })
 }
 
 interface ServerFiles {

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
 import { readTextIfAny } from './files.ts'
 
 export interface PackageJson {
@@ -30,9 +30,7 @@ export function readPackageJson(directory: string): PackageJson | undefined {
   if (text === undefined) return undefined
   const value = parseObject(text)
   if (value === undefined) {
-    throw new Failure('invalid-package-json', `${file} is not a JSON object.`, {
-      remedy: 'Correct the file: `npm pkg get name` in its folder says where it is broken.',
-    })
+    throw failure('invalid-package-json', { file })
   }
   const nodeRange = asObject(value.engines)?.node
   const dependencies = asObject(value.dependencies) ?? {}

@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path'
 import type { Agent } from 'package-manager-detector'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
+import type { Failure } from '../common/failure.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import { readPackageJson } from './package-json.ts'
 import { findPackageManager, type Lockfile, type PackageManagerName } from './package-manager-signs.ts'
@@ -71,15 +72,7 @@ export async function detectPackageManager(directory: string, workspace?: string
   const { lockfiles, install } = COMMANDS[name]
   const lockfile = finding.kind === 'found' ? finding.lockfile : undefined
   if (lockfile === undefined) {
-    throw new Failure(
-      'no-lockfile',
-      `There is no lockfile (${lockfiles.join(' or ')}) in ${directory} or in a folder above it.`,
-      {
-        remedy:
-          `Run \`${name} install\` and commit the lockfile, so that the build uses the versions you tested. ` +
-          'Otherwise set install-command, or install in a step of your own and set install-command to none.',
-      },
-    )
+    throw failure('no-lockfile', { names: lockfiles.join(' or '), directory, manager: name })
   }
   const berry = agent === 'yarn@berry' || (name === 'yarn' && isBerry(lockfile))
   return {
@@ -111,23 +104,13 @@ function buildCommand(directory: string, name: PackageManagerName): readonly str
 }
 
 function unsupported({ agent, file }: { agent: string; file: string }): Failure {
-  return new Failure('unsupported-package-manager', `The package manager of the app is ${agent} (${file}).`, {
-    remedy: 'Set `install-command` and `build-command`. Gapless finds npm, pnpm, Yarn and bun by itself.',
-  })
+  return failure('unsupported-package-manager', { manager: agent, file })
 }
 
 function unclear(lockfiles: readonly Lockfile[]): Failure {
   const names = lockfiles.map(({ file }) => JSON.stringify(basename(file)))
   const folder = dirname(lockfiles[0]!.file)
-  return new Failure(
-    'package-manager-unclear',
-    `The folder ${JSON.stringify(folder)} has the lockfiles of different package managers: ${names.join(', ')}.`,
-    {
-      remedy:
-        'Delete the lockfile that is left over, name the package manager in `packageManager` of package.json, or ' +
-        'set `install-command`.',
-    },
-  )
+  return failure('package-manager-unclear', { folder, names: names.join(', ') })
 }
 
 /**

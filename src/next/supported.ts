@@ -1,6 +1,6 @@
 /** The versions of Next.js that can be deployed. */
 import { join } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
 import { readPackageJson } from './package-json.ts'
 import { ancestors } from './paths.ts'
 import { reaches } from './version-range.ts'
@@ -14,11 +14,7 @@ const OLDEST = '14.0.0'
  */
 export function refuseUnsupportedNext(range: string): void {
   if (reaches(range, OLDEST) !== false) return
-  throw new Failure('next-unsupported', `The app uses Next.js "${range}", which Gapless cannot deploy.`, {
-    remedy:
-      'Upgrade `next` to version 14 or later, and commit package.json and the lockfile. ' +
-      'Gapless is tested with 14.2, 15.5 and 16.',
-  })
+  throw failure('next-unsupported', { range })
 }
 
 /** The version of Next.js that is installed for an app, if any is. */

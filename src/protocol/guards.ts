@@ -2,13 +2,18 @@
  * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
  * The types of the messages are inferred from the guards, so neither can drift from the other.
  */
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/protocol.ts'
+import type { Failure } from '../common/failure.ts'
 
 export type Guard<T> = (value: unknown, place: string) => T
 export type Guarded<G> = G extends Guard<infer T> ? T : never
 
+export function malformed(problem: string, cause?: unknown): Failure {
+  return failure('malformed-message', { problem }, { cause })
+}
+
 function refuse(place: string, expected: string): never {
-  throw new Failure('malformed-message', `malformed message: ${place} is not ${expected}`)
+  throw malformed(`${place} is not ${expected}`)
 }
 
 export const string: Guard<string> = (value, place) =>
@@ -82,7 +87,7 @@ export function parse<T>(guard: Guard<T>, text: string, place: string): T {
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw new Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause })
+    throw malformed(`${place} is not JSON`, cause)
   }
   return guard(value, place)
 }

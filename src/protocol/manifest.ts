@@ -4,7 +4,8 @@
  * a folder in which nothing is different is one line.
  */
 import { count, type Guard, type Guarded, matching, object, oneOf, parse, string } from './guards.ts'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/protocol.ts'
+import type { Failure } from '../common/failure.ts'
 
 const SHA256 = /^[0-9a-f]{64}$/
 
@@ -70,7 +71,7 @@ function assertSafePath(path: string): void {
     path.includes('\0') ||
     parts.some((part) => part === '' || part === '.' || part === '..')
   ) {
-    throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`)
+    throw failure('unsafe-path', { path })
   }
 }
 
@@ -95,8 +96,5 @@ function hasInnerUps({ target }: ManifestLink): boolean {
 }
 
 function leavesRelease({ path, target }: ManifestLink): Failure {
-  return new Failure(
-    'unsafe-path',
-    `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`,
-  )
+  return failure('unsafe-path: link', { path, target })
 }

@@ -2,7 +2,8 @@
  * Where Node and PM2 stand on people's servers, and what to do when they do not. A session over SSH often lacks
  * the PATH that the user's own shell has, so both sides search: the shell line for Node, the agent for PM2.
  */
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/protocol.ts'
+import type { Failure } from '../common/failure.ts'
 
 /** Where the shell line leaves the PATH of the user's login shell for the agent. */
 export const LOGIN_PATH = 'GAPLESS_LOGIN_PATH'
@@ -72,22 +73,14 @@ export const systemFolders = [
 
 /** @param searched every file that was looked for, with what was wrong with those that are there */
 export function nodeMissing(searched: readonly string[]): Failure {
-  return new Failure('node-missing', 'Node.js 18 or later was not found on the server', {
-    remedy:
-      'As the user that logs in, without sudo: `curl -fsSL https://fnm.vercel.app/install | bash`, then ' +
-      '`~/.local/share/fnm/fnm install 24`. If it is there already, name its folder in `bin-path`.',
-    evidence: ['searched:', ...searched].join('\n'),
-  })
+  return failure('node-missing', {}, { evidence: ['searched:', ...searched].join('\n') })
 }
 
 /** @param searched every folder that was looked into @param node the Node that runs the agent */
 export function pm2Missing(searched: readonly string[], node: string): Failure {
-  const folder = node.replace(/\/[^/]*$/, '')
-  return new Failure('pm2-missing', 'PM2 was not found on the server', {
-    remedy:
-      'As the user that logs in, without sudo: ' +
-      `\`PATH="${folder}:$PATH" npm install --global --prefix ~/.local pm2\`. ` +
-      'If it is there already, name its folder in `bin-path`.',
-    evidence: ['searched:', ...searched].join('\n'),
-  })
+  return failure(
+    'pm2-missing',
+    { nodeFolder: node.replace(/\/[^/]*$/, '') },
+    { evidence: ['searched:', ...searched].join('\n') },
+  )
 }

@@ -1,7 +1,8 @@
 import { Duplex } from 'node:stream'
 import type { Readable } from 'node:stream'
 import type { ClientChannel } from 'ssh2'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/connect.ts'
+import type { Failure } from '../common/failure.ts'
 
 export interface ExitStatus {
   /** The exit code, or null when a signal ended the command. */
@@ -48,5 +49,5 @@ export function breakChannel(channel: Channel, failure: Failure): void {
 }
 
 function statusMissing(): Failure {
-  return new Failure('exit-status-missing', 'The server ended a command without saying how it ended.')
+  return failure('exit-status-missing')
 }

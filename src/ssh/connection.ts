@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import ssh2 from 'ssh2'
 import type { ParsedKey } from 'ssh2'
+import { failure } from '../common/errors/connect.ts'
 import { Failure } from '../common/failure.ts'
 import { certificatesIn } from './agent-certificates.ts'
 import { logIn } from './attempt.ts'
@@ -101,7 +102,7 @@ async function withCertificates(peer: Peer): Promise<Peer> {
 
 function parsePrivateKey(text: string, passphrase: string | undefined, inputName: string): ParsedKey {
   const key = ssh2.utils.parseKey(normalizePrivateKey(text, passphrase, inputName), passphrase)
-  if (key instanceof Error) throw new Failure('key-damaged', `The key in the input ${inputName} is damaged.`)
+  if (key instanceof Error) throw failure('key-damaged', { input: inputName, reason: 'it cannot be read' })
   return key
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ServerHostKeyAlgorithm } from 'ssh2'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/connect.ts'
+import type { Failure } from '../common/failure.ts'
 import { hostPattern, keyType, matchHost, parseKnownHosts } from './known-hosts.ts'
 import type { HostMatch } from './known-hosts.ts'
 
@@ -74,14 +75,7 @@ export function fingerprintOf(key: Buffer): string {
 function parseFingerprint(given: string): string {
   const fingerprint = given.trim().replace(/(?<!=)=+$/, '')
   if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(fingerprint)) return fingerprint
-  throw new Failure(
-    'fingerprint-malformed',
-    `The host key fingerprint '${given}' cannot be used: SHA256: followed by 43 base64 characters is accepted.`,
-    {
-      remedy:
-        'Run `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server and copy the SHA256:… part.',
-    },
-  )
+  throw failure('fingerprint-malformed', { given })
 }
 
 /**
@@ -106,64 +100,41 @@ function judge(key: Buffer, expected: Expectation, host: string, port: number): 
     : mismatchFailure(key, expected, host, port)
 }
 
-function mismatchFailure(key: Buffer, expected: Expectation, host: string, port: number): Failure {
-  const wanted = [
-    ...expected.accepted.map((accepted) => describe(accepted.key)),
-    ...expected.fingerprints,
+function mismatchFailure(key: Buffer, wanted: Expectation, host: string, port: number): Failure {
+  const expected = [
+    ...wanted.accepted.map((accepted) => describe(accepted.key)),
+    ...wanted.fingerprints,
   ].join(', ')
-  return new Failure(
+  return failure(
     'host-key-mismatch',
-    `${hostPattern(host, port)} offered the host key ${describe(key)}, expected was ${wanted}.`,
-    {
-      remedy:
-        'The server was reinstalled or got new keys, or its key of another type was given, or another ' +
-        `machine answers in its place, which may be an attack. ${howToTrust(key, host, port)}`,
-      evidence: knownHostsLine(key, host, port),
-    },
+    { ...trust(key, host, port), expected },
+    { evidence: knownHostsLine(key, host, port) },
   )
 }
 
 function unknownFailure(key: Buffer, host: string, port: number): Failure {
-  return new Failure(
-    'host-key-unknown',
-    `known-hosts has no key for ${hostPattern(host, port)}, which offered ${describe(key)}.`,
-    {
-      remedy: `An unknown server is never trusted. ${howToTrust(key, host, port)}`,
-      evidence: knownHostsLine(key, host, port),
-    },
-  )
+  return failure('host-key-unknown', trust(key, host, port), { evidence: knownHostsLine(key, host, port) })
 }
 
 function revokedFailure(key: Buffer, host: string, port: number): Failure {
-  return new Failure(
-    'host-key-revoked',
-    `${hostPattern(host, port)} offered the host key ${describe(key)}, which known-hosts marks as @revoked.`,
-    { remedy: 'Give the server new host keys, and put their lines into known-hosts.' },
-  )
+  return failure('host-key-revoked', { host: hostPattern(host, port), offered: describe(key) })
 }
 
 function identityMissing(host: string): Failure {
-  return new Failure('host-identity-missing', `Nothing says which host key ${host} must have.`, {
-    remedy:
-      'Set known-hosts to the lines of `ssh-keyscan`, or fingerprint to the SHA256:… of the host key, ' +
-      'after comparing them with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the server itself.',
-  })
+  return failure('host-identity-missing', { host })
 }
 
 function certificateUnsupported(host: string, port: number): Failure {
-  return new Failure(
-    'host-certificate-unsupported',
-    `known-hosts names only a certificate authority for ${hostPattern(host, port)}, and host certificates ` +
-      'are not supported.',
-    { remedy: "Add the line of the server's own key, from /etc/ssh/ssh_host_ed25519_key.pub." },
-  )
+  return failure('host-certificate-unsupported', { host: hostPattern(host, port) })
 }
 
-function howToTrust(key: Buffer, host: string, port: number): string {
-  return (
-    'On the server itself run `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`. Only if it prints ' +
-    `${fingerprintOf(key)}, put this line into known-hosts: ${knownHostsLine(key, host, port)}`
-  )
+function trust(key: Buffer, host: string, port: number) {
+  return {
+    host: hostPattern(host, port),
+    offered: describe(key),
+    fingerprint: fingerprintOf(key),
+    line: knownHostsLine(key, host, port),
+  }
 }
 
 function knownHostsLine(key: Buffer, host: string, port: number): string {

@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/connect.ts'
+import type { Failure } from '../common/failure.ts'
 
 /** One line of a known_hosts file; the format is described in sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT". */
 export interface KnownHost {
@@ -89,9 +90,7 @@ function parseLine(content: string, line: number): KnownHost {
 }
 
 function malformed(line: number, reason: string): Failure {
-  return new Failure('known-hosts-malformed', `Line ${line} of known-hosts cannot be used: ${reason}.`, {
-    remedy: 'Paste the lines as `ssh-keyscan <host>` prints them, after comparing the keys with the server.',
-  })
+  return failure('known-hosts-malformed', { line, reason })
 }
 
 function matchesName(hosts: string, name: string): boolean {

@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { type BrotliCompress, type BrotliOptions, constants, createBrotliCompress } from 'node:zlib'
 import type { TreeEntry } from '../next/layers.ts'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/runner.ts'
 import { fileUnreadable } from '../common/file-unreadable.ts'
 import { Bitmap } from '../common/bitmap.ts'
 import { isBelow, readOutline } from '../protocol/subtrees.ts'
@@ -194,10 +194,7 @@ function* contents(
       closeSync(handle)
     }
     if (read !== size) {
-      throw new Failure('file-changed', `${path} changed while it was being sent`, {
-        remedy:
-          'Something still writes into the build’s folder: make the build command wait for all it starts.',
-      })
+      throw failure('file-changed', { path })
     }
   }
   if (filled > 0) yield piece.subarray(0, filled)

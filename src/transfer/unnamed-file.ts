@@ -2,7 +2,7 @@
 import { mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/runner.ts'
 
 /**
  * Open for reading and writing. It has no name from the beginning on, so that it goes with this process, however that
@@ -37,11 +37,5 @@ function newFolder(): string {
 export function notWritten(error: unknown): unknown {
   const { code, message } = error as NodeJS.ErrnoException
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
-  return new Failure('runner-disk-full', 'the runner’s disk is full', {
-    remedy:
-      'Make room on the runner: what is sent is packed into its temporary folder (RUNNER_TEMP, else TMPDIR) first. ' +
-      'As much as the release takes is enough for a server.',
-    evidence: message,
-    cause: error,
-  })
+  return failure('runner-disk-full', {}, { evidence: message, cause: error })
 }

@@ -82,7 +82,7 @@ describe('compare', () => {
     const { lack } = await compare(layoutOf(join(folder(), 'app')), params, body())
     expect(lack).toMatchObject({
       code: 'disk-full',
-      message: expect.stringContaining('it needs 4503599631.6 MB'),
+      message: expect.stringContaining('needs 4503599.6 GB'),
     })
   })
 
@@ -214,7 +214,7 @@ describe('rehearse', () => {
         {
           effect: 'ends',
           code: 'address-differs',
-          message: expect.stringContaining(`127.0.0.1:${port} now`),
+          message: expect.stringContaining(`127.0.0.1:${port}, and`),
         },
       ])
     } finally {

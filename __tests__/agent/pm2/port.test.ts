@@ -102,22 +102,21 @@ describe('the app’s port', () => {
     const failure = await failureOf(check(port, users(pid, port)))
     expect(failure.code).toBe('port-taken')
     expect(failure.message).toMatch(
-      new RegExp(`^another process \\(${pid}, .*node\\) listens on 127.0.0.1:${port}`),
+      new RegExp(`^Another process \\(${pid}, .*node\\) already listens on "127.0.0.1:${port}"`),
     )
   })
 
   test('is taken where the daemon of another PM2_HOME holds it, and that one is named', async () => {
     const { pid, port } = await listener(`process.title = 'PM2 v7.0.4: God Daemon (/srv/other/.pm2)';`)
     const failure = await failureOf(check(port, nobody))
-    expect(failure.message).toContain(`another process (${pid}, PM2 v7.0.4: God Daemon (/srv/other/.pm2))`)
-    expect(failure.remedy).toContain('the PM2 daemon of /srv/other/.pm2')
+    expect(failure.message).toContain(`The PM2 daemon of "/srv/other/.pm2" (process ${pid})`)
   })
 
   test('is not ours to take on an address that the server does not have', async () => {
     const failure = await failureOf(assertPortIsOurs('192.0.2.1', 3000, nobody))
     expect(failure).toMatchObject({
       code: 'port-taken',
-      message: '192.0.2.1 is not an address of the server',
+      message: '"192.0.2.1" is not an address of the server.',
     })
   })
 })
@@ -157,7 +156,7 @@ describe('an app', () => {
     expect(() => assertMoveIsMeant([from], to, said)).toThrow(
       expect.objectContaining({
         code: 'address-differs',
-        message: expect.stringContaining('and the release would listen on 127.0.0.1:3000.'),
+        message: expect.stringContaining('and the release would listen on "127.0.0.1:3000".'),
         remedy: expect.stringContaining(`\`app-port: ${from.port}\` and \`app-host: ${from.host}\``),
       }),
     )
@@ -201,7 +200,7 @@ describe('a door of another app that Gapless deployed', () => {
     const failure = await failureOf(assertNoOtherDoor('/srv/web', { host: ours, port: 3000 }, [process]))
     expect(failure).toMatchObject({
       code: 'port-taken',
-      message: `The app "shop" in "${layout.base}" listens on ${theirs}:3000 already.`,
+      message: `The app "shop" in "${layout.base}" already listens on "${theirs}:3000".`,
       remedy: expect.stringContaining('`app-name: shop`'),
     })
     await assertNoOtherDoor(layout.base, { host: ours, port: 3000 }, [process])

@@ -125,7 +125,7 @@ describe('a file outside of code', () => {
 
 describe('code', () => {
   const damages: readonly (readonly [string, () => void])[] = [
-    ['was changed', () => damage(at('server.js'), '// a server??')],
+    ['was modified', () => damage(at('server.js'), '// a server??')],
     ['was written', () => (rmSync(at('server.js')), writeFileSync(at('server.js'), 'written'))],
     ['is missing', () => rmSync(at('server.js'))],
   ]
@@ -163,7 +163,7 @@ describe('code', () => {
     harm()
     expect(await failureOf(auditRelease(layout, id, true))).toMatchObject({
       code: 'release-damaged',
-      message: expect.stringContaining(`server.js ${what === 'was written' ? 'was changed' : what}`),
+      message: expect.stringContaining(`server.js" ${what === 'was written' ? 'was modified' : what}`),
     })
   })
 })
@@ -171,21 +171,21 @@ describe('code', () => {
 describe('a release is damaged', () => {
   const manifest = () => releaseFiles(releaseDirectory(layout, id)).manifest
   test.each([
-    ['its manifest is missing', () => rmSync(manifest())],
-    ['its manifest was changed', () => writeFileSync(manifest(), '')],
+    ['is missing', () => rmSync(manifest())],
+    ['was modified', () => writeFileSync(manifest(), '')],
     [
-      'its manifest was changed',
+      'was modified',
       () => {
         // The launcher's line is among those that are left.
         writeFileSync(manifest(), readFileSync(manifest(), 'utf8').replace(/\n[^]*/, '\n'))
         writeFileSync(at('server.js'), 'damaged')
       },
     ],
-  ])('when %s', async (what, harm) => {
+  ])('when its manifest %s', async (what, harm) => {
     harm()
     expect(await failureOf(auditRelease(layout, id))).toMatchObject({
       code: 'release-damaged',
-      message: expect.stringContaining(what),
+      message: `Release "${id}" is damaged: "${manifest()}" ${what}.`,
     })
   })
 })

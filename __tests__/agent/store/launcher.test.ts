@@ -72,7 +72,7 @@ describe('a launcher that', () => {
       code: 'release-damaged',
       message: expect.stringContaining(launcherOf(id)),
     })
-    expect(await repairLauncher(layout, id)).toContain(`replaced by that of ${other}`)
+    expect(await repairLauncher(layout, id)).toContain(`with the one of ${other}`)
     expect(readFileSync(launcherOf(id), 'utf8')).toBe('good')
     // To the last byte: the whole release is what was uploaded again.
     await auditRelease(layout, id)
@@ -81,7 +81,7 @@ describe('a launcher that', () => {
   test('no other release has is replaced by the newest that is proven', async () => {
     const [id, newer, newest] = [await release('old'), await release('newer'), await release('newest')]
     for (const damaged of [id, newest]) writeFileSync(launcherOf(damaged), 'process.exit(1)')
-    expect(await repairLauncher(layout, id)).toContain(`replaced by that of ${newer}`)
+    expect(await repairLauncher(layout, id)).toContain(`with the one of ${newer}`)
     expect(readFileSync(launcherOf(id), 'utf8')).toBe('newer')
   })
 
@@ -96,7 +96,7 @@ describe('a launcher that', () => {
     const [id, other] = [await release('good'), await release('good')]
     writeFileSync(releaseFiles(releaseDirectory(layout, id)).manifest, 'no manifest')
     expect(await failureOf(assertLauncher(layout, id))).toMatchObject({ code: 'release-damaged' })
-    expect(await repairLauncher(layout, id)).toContain(`replaced by that of ${other}`)
+    expect(await repairLauncher(layout, id)).toContain(`with the one of ${other}`)
   })
 
   test('several releases have is a file of each one’s own: a damaged one damages no other', async () => {

@@ -54,7 +54,7 @@ asRoot('a home that belongs to root', () => {
   test('is named before anything is built, with the folder that PM2 needs in it', () => {
     expect(inspect(join(home, '.pm2'))).toMatchObject({
       code: 'path-not-writable',
-      message: `nobody may not write in "${home}": it belongs to root.`,
+      message: `User "nobody" may not write in "${home}": it belongs to root.`,
       remedy: expect.stringContaining(`sudo install -d -o nobody '${join(home, '.pm2')}'`),
     })
   })
@@ -71,7 +71,7 @@ asRoot('a file in the place of the app’s folder', () => {
     app = join(app, 'file/site')
     own(join(home, '.pm2'))
     expect(inspect(join(home, '.pm2'))).toMatchObject({
-      message: `nobody may not write in "${join(home, 'app/file')}": it is not a folder.`,
+      message: `User "nobody" may not write in "${join(home, 'app/file')}": it is not a folder.`,
       remedy: 'Move the file away, or set `path` to another folder.',
     })
   })
@@ -84,7 +84,7 @@ asRoot('PM2’s folder', () => {
     if (name.includes('.')) writeFileSync(path, '')
     else mkdirSync(path)
     expect(inspect(pm2Home)).toMatchObject({
-      message: `nobody may not write in "${path}": it belongs to root.`,
+      message: `User "nobody" may not write in "${path}": it belongs to root.`,
       remedy: expect.stringContaining(`sudo chown -R nobody '${pm2Home}'`),
     })
   })
@@ -100,7 +100,7 @@ asRoot('access that was refused later', () => {
       become()
       require('node:fs').promises.mkdir(${JSON.stringify(path)}, { recursive: true }).catch((error) => { throw troubleOf(error) })`)
     expect(said).toMatchObject({
-      message: `nobody may not write in "${closed}": it belongs to root.`,
+      message: `User "nobody" may not write in "${closed}": it belongs to root.`,
       remedy: `Run on the server: \`sudo chown -R nobody '${closed}'\`.`,
     })
   })

@@ -218,13 +218,23 @@ describe('a stage', () => {
     const body = Readable.from([brotliCompressSync(line)])
     const failure = await failureOf(createUploads(layout).stage(params, body))
     expect(failure).toMatchObject({ code: 'disk-full', remedy: expect.stringContaining('keep-releases') })
-    expect(failure.message).toMatch(/it needs 40000000\d\d\.\d MB, \d+\.\d MB are free/)
+    expect(failure.message).toMatch(/needs 4000000\.0 GB on the server’s disk, and \d+\.\d GB are free\./)
   })
 
   const withRoot = mayMount ? test : test.skip
   withRoot.each([
-    ['blocks', 'size=10m', { 'public/big': randomBytes(7_000_000) }, /needs \d+\.\d MB, \d+\.\d MB are free/],
-    ['inodes', 'nr_inodes=100', files('public', 90, 'file'), /it needs \d+ inodes, \d+ are free/],
+    [
+      'blocks',
+      'size=10m',
+      { 'public/big': randomBytes(7_000_000) },
+      /needs \d+\.\d MB on the server’s disk, and \d+\.\d MB are free\./,
+    ],
+    [
+      'inodes',
+      'nr_inodes=100',
+      files('public', 90, 'file'),
+      /needs \d+ inodes on the server’s disk, and \d+ are free\./,
+    ],
   ])('fails before anything is sent when the disk has too few %s', async (_, disk, contents, message) => {
     const mounted = folder()
     const unmount = mountTmpfs(mounted, disk)

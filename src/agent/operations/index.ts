@@ -1,5 +1,5 @@
 /** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
 import type { Operation, Params, Result } from '../../protocol/messages.ts'
 import { pm2Missing } from '../../protocol/server-programs.ts'
 import { isOurs, listWorkers, programOf, servedRelease, toStates, type Worker } from '../activation/fleet.ts'
@@ -79,9 +79,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
   const existing = async (id: string): Promise<string> => {
     if (await isRelease(layout, id)) return releaseDirectory(layout, id)
     const ids = await releaseIds(layout)
-    throw new Failure('unknown-release', `there is no release ${id} on the server`, {
-      remedy: `These exist: ${ids.length > 0 ? ids.join(', ') : 'none yet'}.`,
-    })
+    throw failure('unknown-release', { release: id, known: ids.join(', ') || 'none yet' })
   }
 
   /** Never starts a daemon: where none runs there are no workers. */
@@ -108,9 +106,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
 
   const context = (): ActivationContext => {
     if (agentFile === '') {
-      throw new Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
-        remedy: 'The folder must be writable for the user that logs in, and the disk not full.',
-      })
+      throw failure('agent-not-kept', { folder: layout.own })
     }
     return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath }
   }

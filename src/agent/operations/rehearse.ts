@@ -1,5 +1,6 @@
 /** What a run would do and meet on this server, for a dry run: it looks, and writes nothing. */
 import { createHash } from 'node:crypto'
+import { failure } from '../../common/errors/upload.ts'
 import { Failure } from '../../common/failure.ts'
 import { formatEntry, type ManifestEntry } from '../../protocol/manifest.ts'
 import type { Finding, Params, Result } from '../../protocol/messages.ts'
@@ -35,7 +36,9 @@ export async function compare(
     entries.push(entry)
   }
   if (hash.digest('hex') !== contentHash) {
-    throw base === null ? new Failure('upload-corrupt', 'the manifest is not what was sent') : baseChanged()
+    throw base === null
+      ? failure('upload-corrupt', { problem: 'its manifest has another hash' })
+      : baseChanged()
   }
   await locate(layout, wanted, '')
   const { missing, need } = await look(toPlace(entries, sourcesIn(layout, base, wanted)), distDir)

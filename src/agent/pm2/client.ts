@@ -6,7 +6,9 @@ import { mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { join, relative } from 'node:path'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
+import { formatLimit } from '../../common/format.ts'
+import type { Failure } from '../../common/failure.ts'
 import { writeFileAtomic } from '../system/files.ts'
 import type { InstalledPm2 } from './find.ts'
 import { daemonPid } from './daemon.ts'
@@ -122,7 +124,7 @@ export async function connectPm2(
       try {
         if (!mayStart && (await daemonPid(home)) === null) throw noDaemon(home)
         const connected = promised('connect', (done: Done<void>) => client.connect(done))
-        const late = () => new Failure('pm2-failed', 'the PM2 daemon did not answer')
+        const late = () => failure('pm2-failed: no answer')
         await unlessMute(home, inTime(connected, CONNECT_TIMEOUT, late))
         const pid = await daemonPid(home)
         // One that is dying still takes connections, and never says a word.
@@ -165,8 +167,7 @@ export async function connectPm2(
 
   const all = async (): Promise<readonly Pm2Process[]> => {
     const processes = await remote('getMonitorData', {})
-    if (!Array.isArray(processes))
-      throw new Failure('pm2-failed', 'PM2 answered with something else than a list')
+    if (!Array.isArray(processes)) throw failure('pm2-failed: no list')
     return (processes as (RawProcess | null)[]).flatMap((raw) => (raw?.pm2_env ? [toProcess(raw)] : []))
   }
 
@@ -207,10 +208,10 @@ export async function connectPm2(
       remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(
         () => true,
         (error: unknown) => {
-          const { message } = error as Error
-          // Without a word of PM2's own nothing is known.
-          if (!message.startsWith(REFUSED)) throw error
-          return !/id unknown/.test(message)
+          const { cause } = error as Failure
+          // Only PM2's own answer tells.
+          if (cause === undefined) throw error
+          return !/id unknown/.test(messageOf(cause))
         },
       ),
     restart: async (id, options) =>
@@ -228,7 +229,7 @@ export async function connectPm2(
         // One that is leaving would be started at the next boot: PM2 leaves only what is `stopped` (5.4 to 7).
         return rest['pmx_module'] || rest['status'] === 'stopping' ? [] : [rest]
       })
-      if (dump.length === 0) throw new Failure('pm2-failed', 'PM2 has no process to save')
+      if (dump.length === 0) throw failure('pm2-failed: nothing to save')
       await writeFileAtomic(join(home, 'dump.pm2'), JSON.stringify(dump, null, 2), 0o600)
     },
     close: () => client.disconnect(),
@@ -268,19 +269,12 @@ function timeouts({ listen_timeout, kill_timeout }: { readonly [name: string]: u
 }
 
 function noDaemon(home: string): Failure {
-  return new Failure('pm2-failed', `No running PM2 daemon was found in "${home}".`, {
-    remedy: 'Check `pm2 list` on the server, then deploy again.',
-  })
+  return failure('pm2-failed: no daemon', { home })
 }
 
 /** One that lives and says nothing, stopped or in an endless loop, would hold an activation, and with it its lock. */
 function isStuck(what: string, patience: number, daemon: number): Failure {
-  const message = `the PM2 daemon (process ${daemon}) runs, but has not answered to ${what} in ${patience / 1000} s`
-  return new Failure('pm2-failed', message, {
-    remedy:
-      'See whether `pm2 list` answers on the server. If it does not, end that process with `kill -9`, which stops all ' +
-      'apps of this user, start them again with `pm2 resurrect`, and deploy again.',
-  })
+  return failure('pm2-failed: stuck', { daemon, request: what, limit: formatLimit(patience) })
 }
 
 /** Settles as `answer` does, or fails with what `late` says. */
@@ -297,19 +291,17 @@ function whileItLives<T>(answer: Promise<T>, lives: () => boolean): Promise<T> {
     const timer = setInterval(() => {
       if (lives()) return
       clearInterval(timer)
-      reject(new Failure('pm2-failed', 'the PM2 daemon ended in the middle of a request'))
+      reject(failure('pm2-failed: died'))
     }, LOOK)
     answer.then(resolve, reject).finally(() => clearInterval(timer))
   })
 }
 
-const REFUSED = 'PM2 refused to'
-
 function promised<T>(what: string, call: (done: Done<T>) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     call((error, result) => {
       if (error === null || error === undefined) resolve(result as T)
-      else reject(new Failure('pm2-failed', `${REFUSED} ${what}: ${messageOf(error)}`))
+      else reject(failure('pm2-failed', { request: what, problem: messageOf(error) }, { cause: error }))
     })
   })
 }

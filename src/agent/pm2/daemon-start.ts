@@ -5,6 +5,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { failure } from '../../common/errors/server.ts'
 import { Failure } from '../../common/failure.ts'
 import { ageOf, startTimeOf } from '../../common/process-identity.ts'
 import { writeFileAtomic } from '../system/files.ts'
@@ -38,9 +39,7 @@ async function lockOf(home: string): Promise<Lock | null> {
     return await takeLock(directory, 'a start of the PM2 daemon', LOCK_TIMEOUT)
   } catch (error) {
     if (Failure.from(error).code === 'locked') {
-      throw new Failure('pm2-failed', `Another deploy is still starting the PM2 daemon in "${home}".`, {
-        remedy: 'Check whether `pm2 list` answers on the server, then deploy again.',
-      })
+      throw failure('pm2-failed: starting', { home })
     }
     // On a full disk an app that is down matters more than a second daemon.
     return null
@@ -84,9 +83,7 @@ async function endMute(home: string): Promise<void> {
   for (let waited = 0; waited < END && mute.some((pid) => startTimeOf(pid) !== null); waited += LOOK) {
     await delay(LOOK)
   }
-  throw new Failure('pm2-failed', `Another PM2 daemon (process ${holder}) started at the same time.`, {
-    remedy: 'Deploy again.',
-  })
+  throw failure('pm2-failed: second daemon', { daemon: String(holder) })
 }
 
 /** `pm2 kill`, systemd and others go by the pid file. */

@@ -7,7 +7,7 @@ import { connect, type Socket } from 'node:net'
 import { userInfo } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
 import { startTimeOf } from '../../common/process-identity.ts'
 import { commandOf, pids } from '../system/processes.ts'
 
@@ -67,14 +67,7 @@ function assertOwn(pid: number, home: string): void {
   const { uid, username } = userInfo()
   const owner = statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? uid
   if (owner === uid) return
-  throw new Failure(
-    'pm2-foreign',
-    `the PM2 daemon in ${home} runs as user ${owner}, not as ${username} (${uid})`,
-    {
-      remedy:
-        'The app runs as the SSH user: log in as the user that PM2 runs as, or give this one a PM2_HOME of its own.',
-    },
-  )
+  throw failure('pm2-foreign', { home, owner, user: username, uid })
 }
 
 const NOBODY = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ENOTSOCK'])

@@ -1,7 +1,8 @@
 /** Whether the app's port is free for it: found out before anything live is touched. */
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
+import type { Failure } from '../../common/failure.ts'
 import type { Said } from '../../protocol/messages.ts'
 import { isSameFolder, openDoors } from './apps.ts'
 import type { WorkerRecord } from '../../worker/worker-record.ts'
@@ -25,14 +26,10 @@ export async function assertPortIsOurs(host: string, port: number, users: PortUs
   const error = await tryListen(host, port)
   if (error === null) return
   if (error.code === 'EACCES') {
-    throw new Failure('port-forbidden', `the user may not listen on port ${port}`, {
-      remedy: 'Use an `app-port` above 1023 behind a reverse proxy.',
-    })
+    throw failure('port-forbidden', { port })
   }
   if (error.code === 'EADDRNOTAVAIL') {
-    throw new Failure('port-taken', `${host} is not an address of the server`, {
-      remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
-    })
+    throw failure('port-taken: no address', { host })
   }
   if (error.code !== 'EADDRINUSE') throw error
   const sockets = listeningSockets().filter((socket) => socket.port === port)
@@ -69,15 +66,7 @@ export async function assertNoOtherDoor(
   const other = doors.find((door) => clashes(door, address) && !isSameFolder(door.folder, base))
   if (other === undefined) return
   const { name, folder } = other
-  throw new Failure(
-    'port-taken',
-    `The app "${name}" in "${folder}" listens on ${formatAddress(other)} already.`,
-    {
-      remedy:
-        `Set another \`app-port\` for one of the two apps. If "${name}" is this app under its former name, ` +
-        `set \`app-name: ${name}\` and its \`path\`; if nobody needs it, run \`pm2 delete ${name}\` on the server.`,
-    },
-  )
+  throw failure('port-taken: app', { name, folder, address: formatAddress(other) })
 }
 
 /** Whether the kernel gives both to nobody but one. */
@@ -93,11 +82,7 @@ function clashes(one: Address, other: Address): boolean {
  */
 export function assertMayMove(from: Address, to: Address): void {
   if (from.host === to.host || !clashes(from, to)) return
-  throw new Failure(
-    'port-taken',
-    `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`,
-    { remedy: 'Change `app-port` together with `app-host`, and what stands in front of the app with them.' },
-  )
+  throw failure('port-taken: other host', { from: formatAddress(from), to: formatAddress(to) })
 }
 
 /**
@@ -111,15 +96,13 @@ export function assertMoveIsMeant(from: readonly Address[], to: Address, said: S
   const samePort = from.some(({ port }) => port === to.port)
   if (said.port === to.port || (samePort && said.host === to.host)) return
   const now = [...new Set(from.map(formatAddress))].join(', ')
-  throw new Failure(
-    'address-differs',
-    `The app listens on ${now} now, and the release would listen on ${formatAddress(to)}.`,
-    {
-      remedy:
-        `To move the app, set \`app-port: ${to.port}\` and point the proxy there. ` +
-        `To keep its address, deploy with \`app-port: ${first.port}\` and \`app-host: ${first.host}\`.`,
-    },
-  )
+  throw failure('address-differs', {
+    now,
+    next: formatAddress(to),
+    nextPort: to.port,
+    port: first.port,
+    host: first.host,
+  })
 }
 
 function takesOver(to: Address, { host, port }: Address): boolean {
@@ -128,17 +111,13 @@ function takesOver(to: Address, { host, port }: Address): boolean {
 
 /** Who it is, as far as this user may see. */
 function portTaken(address: string, port: number, pid: number | undefined): Failure {
-  const command = pid === undefined ? '' : commandOf(pid)
-  const [daemon, daemonHome] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? []
+  if (pid === undefined) return failure('port-taken', { holder: 'Another process', address, port })
+  const command = commandOf(pid)
+  const [, home] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? []
+  if (home !== undefined) return failure('port-taken: daemon', { home, pid, address })
   // Not the arguments: they may hold a secret of somebody's.
-  const who =
-    pid === undefined ? 'another process' : `another process (${pid}, ${daemon ?? command.split(' ')[0]})`
-  const remedy =
-    daemonHome === undefined
-      ? `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`
-      : `It is the PM2 daemon of ${daemonHome}, for another app or under another PM2_HOME than this session’s. ` +
-        'Set another `app-port`, or stop the app that it runs there.'
-  return new Failure('port-taken', `${who} listens on ${address} already`, { remedy })
+  const holder = `Another process (${pid}, ${command.split(' ')[0]})`
+  return failure('port-taken', { holder, address, port })
 }
 
 /**

@@ -2,7 +2,7 @@
 import { lstat, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileHasher } from '../../common/hash-file.ts'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
 import type { ManifestEntry } from '../../protocol/manifest.ts'
 import type { Result } from '../../protocol/messages.ts'
 import { distDirOf, isCacheOfNext, isCode } from './code.ts'
@@ -33,10 +33,8 @@ export async function auditRelease(
   const distDir = distDirOf(info)
   const isShared = await inShared(layout, id)
   const hashFile = fileHasher()
-  const damaged = (path: string, what: string) =>
-    new Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
-      remedy: 'It cannot go live as it is. Deploy its commit again, or choose another release.',
-    })
+  const damaged = (path: string, problem: string) =>
+    failure('release-damaged', { release: id, path, problem })
 
   // One that cannot be read is none that arrived.
   const hashOf = async (path: string, size: number) => {
@@ -66,7 +64,7 @@ export async function auditRelease(
   const wrong = new Map<ManifestEntry, State>()
   try {
     // A shorter manifest would prove less.
-    if ((await hashFile(manifest)) !== info.contentHash) throw damaged('its manifest', 'was changed')
+    if ((await hashFile(manifest)) !== info.contentHash) throw damaged(manifest, 'was modified')
     for await (const entry of readManifest(manifest)) {
       if (isShared(entry.path)) continue
       const state = await stateOf(entry)
@@ -78,7 +76,7 @@ export async function auditRelease(
       bytes += entry.size
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw damaged('its manifest', 'is missing')
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw damaged(manifest, 'is missing')
     throw error
   }
 
@@ -86,7 +84,7 @@ export async function auditRelease(
   for (const [entry, state] of wrong) {
     if (healed.has(entry)) continue
     if (isCode(entry.path, distDir))
-      throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was changed')
+      throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was modified')
     changed.push(entry.path)
   }
   return { files, bytes, healed: [...healed].map(({ path }) => path), changed: changed.sort() }

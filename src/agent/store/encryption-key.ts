@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { link, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
 import { ACTIONS_KEY } from '../../protocol/messages.ts'
 import { readIfThere, syncFolder, writeFileAtomic } from '../system/files.ts'
 import type { Layout } from './layout.ts'
@@ -47,9 +47,5 @@ async function readKey(file: string): Promise<string | null> {
   const key = (await readIfThere(file))?.trim()
   if (key === undefined) return null
   if (ACTIONS_KEY.test(key)) return key
-  throw new Failure('encryption-key-damaged', `${file} holds no key of 32 bytes in base64`, {
-    remedy:
-      'Put back what stood there, or delete it: the next deploy makes another one. Pages that were loaded ' +
-      'before that deploy cannot call their server actions afterwards.',
-  })
+  throw failure('encryption-key-damaged', { file })
 }

@@ -4,7 +4,7 @@
  */
 import { lstat, readFile, rm } from 'node:fs/promises'
 import { fileHasher, sha256 } from '../../common/hash-file.ts'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
 import { LAUNCHER, type ManifestFile } from '../../protocol/manifest.ts'
 import { writeFileAtomic } from '../system/files.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
@@ -15,9 +15,7 @@ import { releaseIds } from './releases.ts'
 export async function assertLauncher(layout: Layout, id: string): Promise<void> {
   if (await isProven(layout, id, await uploadedLauncher(layout, id))) return
   const { launcher } = releaseFiles(releaseDirectory(layout, id))
-  throw new Failure('release-damaged', `${launcher} is not the file that was uploaded`, {
-    remedy: 'The release cannot go live as it is. Deploy its commit again, or choose another release.',
-  })
+  throw failure('release-damaged: launcher', { path: launcher })
 }
 
 /**
@@ -32,12 +30,12 @@ export async function repairLauncher(layout: Layout, id: string): Promise<string
   const source = await provenElsewhere(layout, id, uploaded)
   const { launcher } = releaseFiles(releaseDirectory(layout, id))
   if (source === null) {
-    throw new Failure('release-damaged', `${launcher} is not the file that was uploaded, nor is any other`)
+    throw failure('release-damaged: every launcher', { path: launcher })
   }
   const stat = await lstat(launcher).catch(() => null)
   if (stat !== null && !stat.isFile()) await rm(launcher, { recursive: true, force: true })
   await writeFileAtomic(launcher, source.content, 0o644)
-  return `${launcher} was not the file that was uploaded: it was replaced by that of ${source.id}`
+  return `Replaced "${launcher}", which was modified on the server, with the one of ${source.id}`
 }
 
 /** As the manifest has it; null where it does not tell, or cannot be read. */

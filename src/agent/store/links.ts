@@ -1,7 +1,8 @@
 /** Where the links of a release lead on this machine. Their text was judged before; what they lead through was not. */
 import { lstat, readlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
+import type { Failure } from '../../common/failure.ts'
 import type { ManifestLink } from '../../protocol/manifest.ts'
 import { readManifest } from './manifest-file.ts'
 
@@ -59,10 +60,9 @@ async function staysIn(root: string, path: string): Promise<boolean> {
 }
 
 function leadsOut({ path, target }: ManifestLink, folder: string): Failure {
-  const of = folder === '' ? 'the release' : folder
-  return new Failure(
-    'symlink-escapes',
-    `The link ${JSON.stringify(path)} to ${JSON.stringify(target)} leads out of ${of}.`,
-    { remedy: 'Replace the link with the file or folder that it stands for, and deploy again.' },
-  )
+  return failure('symlink-escapes', {
+    path,
+    target,
+    folder: folder === '' ? 'the release' : JSON.stringify(folder),
+  })
 }

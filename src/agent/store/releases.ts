@@ -1,7 +1,7 @@
 /** The releases on the server: which there are, which is live, what each is. */
 import { lstat, mkdir, readdir, realpath, rename, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
 import { parse } from '../../protocol/guards.ts'
 import {
   RELEASE_ID,
@@ -42,10 +42,7 @@ export async function isRelease(layout: Layout, id: string): Promise<boolean> {
 export async function liveRelease(layout: Layout): Promise<string | null> {
   const stat = await lstat(layout.current).catch(() => null)
   if (stat !== null && !stat.isSymbolicLink()) {
-    throw new Failure('current-not-a-link', `${layout.current} is not a symbolic link`, {
-      remedy:
-        'It was not made by Gapless and is left as it is: move it away, or set `path` to another folder.',
-    })
+    throw failure('current-not-a-link', { path: layout.current })
   }
   const [target, releases] = await Promise.all([layout.current, layout.releases].map(realPath))
   if (!target || dirname(target) !== releases) return null
@@ -108,14 +105,14 @@ function preparedLink(layout: Layout, id: string): string {
 export async function readInfo(layout: Layout, id: string): Promise<ReleaseInfo> {
   const { info } = releaseFiles(releaseDirectory(layout, id))
   const text = await readIfThere(info)
-  if (text === null) throw new Failure('release-damaged', `release ${id} is damaged: ${info} is missing`)
+  if (text === null) throw failure('release-damaged', { release: id, path: info, problem: 'is missing' })
   return parse(releaseInfo, text, info)
 }
 
 export async function readRuntime(layout: Layout, id: string): Promise<Runtime> {
   const file = releaseFiles(releaseDirectory(layout, id)).runtime
   const text = await readIfThere(file)
-  if (text === null) throw new Failure('release-damaged', `release ${id} is damaged: ${file} is missing`)
+  if (text === null) throw failure('release-damaged', { release: id, path: file, problem: 'is missing' })
   return parse(runtime, text, file)
 }
 
@@ -176,9 +173,7 @@ async function contentBytes(layout: Layout, id: string): Promise<number> {
 /** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. @throws Failure `unknown-release` */
 export async function removeRelease(layout: Layout, id: string): Promise<void> {
   if (!(await isRelease(layout, id))) {
-    throw new Failure('unknown-release', `"${releaseDirectory(layout, id)}" is not a release of Gapless.`, {
-      remedy: 'Leave it to the tool that made it, or remove it by hand.',
-    })
+    throw failure('unknown-release: not ours', { path: releaseDirectory(layout, id) })
   }
   const grave = join(layout.incoming, `${id}.removed`)
   await rm(grave, { recursive: true, force: true })

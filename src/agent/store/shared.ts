@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { cp, lstat, mkdir, readdir, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
 import type { Runtime } from '../../protocol/messages.ts'
 import { exists, syncFile, syncFolder } from '../system/files.ts'
 import type { Layout } from './layout.ts'
@@ -116,18 +116,10 @@ async function assertKind(place: string, kind: Kind, path: string, where: string
   const stat = await lstat(await realpath(place).catch(() => place))
   if (kind === 'folder' ? stat.isDirectory() : stat.isFile()) return
   const input = kind === 'folder' ? 'shared-dirs' : 'shared-files'
-  throw new Failure('shared-path-unusable', `\`${input}\` names ${path}, which is no ${kind} in ${where}`, {
-    remedy: 'Name folders in `shared-dirs` and files in `shared-files`; the shared content is left as it is.',
-  })
+  throw failure('shared-path-unusable', { input, path, kind, place: where })
 }
 
 function assertInside(root: string, real: string, path: string): void {
   if (real === root || real.startsWith(root + sep)) return
-  throw new Failure(
-    'shared-path-unusable',
-    `the shared path ${path} leads out of the release through a link`,
-    {
-      remedy: 'Take the link out of the build, or share another path.',
-    },
-  )
+  throw failure('shared-path-unusable: link', { path })
 }

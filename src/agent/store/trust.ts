@@ -5,7 +5,8 @@
 import { lstatSync, type Stats, statSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
+import type { Failure } from '../../common/failure.ts'
 import type { Layout } from './layout.ts'
 
 const OTHERS_MAY_WRITE = 0o002
@@ -59,7 +60,5 @@ function isOurs({ uid }: Stats): boolean {
 }
 
 function unsafe(path: string, why: string, command: string): Failure {
-  return new Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
-    remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
-  })
+  return failure('path-unsafe', { path, reason: why, command })
 }

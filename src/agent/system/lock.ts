@@ -8,7 +8,8 @@
 import { link, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
+import type { Failure } from '../../common/failure.ts'
 import { count, type Guarded, nullable, object, parse, string } from '../../protocol/guards.ts'
 import { readIfThere } from './files.ts'
 import { startTimeOf } from '../../common/process-identity.ts'
@@ -63,9 +64,7 @@ export async function takeLock(
     const itself = activation !== undefined && taken.activation === activation
     if (!itself && (await giveUp?.())) throw withdrawn()
     if (!itself && performance.now() >= deadline) {
-      throw new Failure('locked', `another deploy of this app is still running: ${taken.words}`, {
-        remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
-      })
+      throw failure('locked', { holder: taken.words })
     }
     await delay(POLL)
   }
@@ -73,9 +72,7 @@ export async function takeLock(
 
 /** The run was cancelled before it had begun anything that cannot be taken back. */
 export function withdrawn(): Failure {
-  return new Failure('withdrawn', 'the run was cancelled before anything live was touched', {
-    remedy: 'Run it again.',
-  })
+  return failure('withdrawn')
 }
 
 /** Who holds the lock, in words, or null. */

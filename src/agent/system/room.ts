@@ -1,6 +1,8 @@
 /** Is there room for a release? Asked before any of its contents is written. */
 import { statfs } from 'node:fs/promises'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
+import { formatBytes } from '../../common/format.ts'
+import type { Failure } from '../../common/failure.ts'
 
 /** What a release needs on the disk. */
 export interface Need {
@@ -27,21 +29,14 @@ export async function assertRoom(folder: string, need: Need): Promise<void> {
 /** @returns Failure `disk-full`, or null where there is room */
 export async function lackOfRoom(folder: string, need: Need): Promise<Failure | null> {
   const { bavail, bsize, files, ffree } = await statfs(folder)
-  const lacking = (what: string) =>
-    new Failure('disk-full', `the server’s disk has no room for the release: ${what}`, {
-      remedy: 'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
-      evidence: `in ${folder}`,
-    })
+  const lacking = (needed: string, free: string) =>
+    failure('disk-full: no room', { needed, free }, { evidence: `in ${folder}` })
   if (bavail * bsize < need.bytes + SPARE) {
-    return lacking(`it needs ${megabytes(need.bytes + SPARE)}, ${megabytes(bavail * bsize)} are free`)
+    return lacking(formatBytes(need.bytes + SPARE), formatBytes(bavail * bsize))
   }
   // Some file systems (btrfs) have no fixed number of inodes, and say 0.
   if (files > 0 && ffree < need.inodes) {
-    return lacking(`it needs ${need.inodes} inodes, ${ffree} are free`)
+    return lacking(`${need.inodes} inodes`, String(ffree))
   }
   return null
-}
-
-function megabytes(bytes: number): string {
-  return `${(bytes / 1e6).toFixed(1)} MB`
 }

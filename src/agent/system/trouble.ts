@@ -1,6 +1,7 @@
 /** The server's own troubles, in words that say what to do. */
+import { failure } from '../../common/errors/server.ts'
 import { Failure } from '../../common/failure.ts'
-import { accessRefused } from './access.ts'
+import { accessRefused, readOnly } from './access.ts'
 
 export function isDiskFull(error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException
@@ -10,22 +11,15 @@ export function isDiskFull(error: unknown): boolean {
 /** Any error of the agent's as a Failure: `disk-full`, `path-not-writable`, or `agent-failed`. */
 export function troubleOf(error: unknown): Failure {
   const { code, path } = error as NodeJS.ErrnoException
-  const where = path === undefined ? '' : ` (${path})`
   if (isDiskFull(error)) {
-    return new Failure('disk-full', `the server’s disk is full${where}`, {
-      remedy: 'Free some space or inodes on the server, or lower `keep-releases`.',
-      cause: error,
-    })
+    return failure('disk-full', { problem: (error as Error).message }, { cause: error })
   }
   switch (code) {
     case 'EACCES':
     case 'EPERM':
       return accessRefused(path, error as NodeJS.ErrnoException)
     case 'EROFS':
-      return new Failure('path-not-writable', `the server’s file system is read-only${where}`, {
-        remedy: 'Mount it writable, or set `path` to a folder on another one.',
-        cause: error,
-      })
+      return readOnly(path, error)
     default:
       return Failure.from(error, 'agent-failed')
   }

@@ -4,7 +4,8 @@
  * that has the same hash, and the agent fills that in from the base's manifest.
  */
 import { isBelow, isOutlined, shortHash, subtreeHasher } from '../../protocol/subtrees.ts'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/upload.ts'
+import type { Failure } from '../../common/failure.ts'
 import { type ManifestEntry, parseDifference } from '../../protocol/manifest.ts'
 import type { Result } from '../../protocol/messages.ts'
 import { type Layout, releaseDirectory, releaseFiles } from '../store/layout.ts'
@@ -64,9 +65,7 @@ export async function* fillIn(
 }
 
 export function baseChanged(): Failure {
-  return new Failure('base-changed', 'the release that the upload builds on is not what it was', {
-    remedy: 'Run it again: another deploy or somebody else changed the releases on the server meanwhile.',
-  })
+  return failure('base-changed')
 }
 
 function manifestOf(layout: Layout, id: string): string {

@@ -7,7 +7,8 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createBrotliDecompress } from 'node:zlib'
 import { sha256 } from '../../common/hash-file.ts'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/upload.ts'
+import type { Failure } from '../../common/failure.ts'
 import type { ManifestFile } from '../../protocol/manifest.ts'
 import { makeReadableFolder, withFile } from '../system/files.ts'
 
@@ -32,7 +33,7 @@ export async function* decompress(body: AsyncIterable<Buffer>): AsyncGenerator<B
     for await (const chunk of contents as AsyncIterable<Buffer>) yield chunk
     await source
   } catch (cause) {
-    throw lost ?? new Failure('upload-corrupt', 'what arrived is not what was packed', { cause })
+    throw lost ?? failure('upload-corrupt', { problem: 'it cannot be decompressed' }, { cause })
   }
 }
 
@@ -60,7 +61,7 @@ export async function receive(
         : writeLarge(path, file, time, pieces))
     }
     if ((await pieces.next(1)) !== null)
-      throw new Failure('upload-corrupt', 'more came than the manifest names')
+      throw failure('upload-corrupt', { problem: 'more arrived than the manifest names' })
   } finally {
     await pieces.close()
   }
@@ -152,11 +153,11 @@ async function writeLarge(path: string, file: ManifestFile, time: Date, pieces: 
 }
 
 function endedIn(file: ManifestFile): Failure {
-  return new Failure('upload-incomplete', `the contents ended inside ${file.path}`)
+  return failure('upload-incomplete', { problem: `the contents ended inside ${JSON.stringify(file.path)}` })
 }
 
 function assertHash(file: ManifestFile, hash: string): void {
   if (hash !== file.hash) {
-    throw new Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`)
+    throw failure('upload-corrupt', { problem: `${JSON.stringify(file.path)} has another hash` })
   }
 }

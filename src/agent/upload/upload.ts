@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Bitmap } from '../../common/bitmap.ts'
+import { failure } from '../../common/errors/upload.ts'
 import { Failure } from '../../common/failure.ts'
 import { formatEntry, type ManifestFile } from '../../protocol/manifest.ts'
 import type { Params, Proven, Result } from '../../protocol/messages.ts'
@@ -80,10 +81,10 @@ export function createUploads(layout: Layout): Uploads {
 
   const begun = (id: string | null): Upload => {
     if (upload === undefined || (id !== null && upload.id !== id)) {
-      throw new Failure('no-such-upload', `no upload${id === null ? '' : ` ${id}`} was begun in this session`)
+      throw failure('no-such-upload')
     }
     if (id === null && !upload.lacksAll) {
-      throw new Failure('not-missing', `the server has some of what ${upload.id} consists of`)
+      throw failure('not-missing', { release: upload.id })
     }
     return upload
   }
@@ -126,7 +127,7 @@ export function createUploads(layout: Layout): Uploads {
       const hash = await writeManifest(layout, base, body, manifest, wanted)
       if (hash !== contentHash) {
         throw base === null
-          ? new Failure('upload-corrupt', 'the manifest is not what was sent')
+          ? failure('upload-corrupt', { problem: 'its manifest has another hash' })
           : baseChanged()
       }
       await locate(layout, wanted, directory)
@@ -172,7 +173,7 @@ export function createUploads(layout: Layout): Uploads {
     async commit(params, progress) {
       const current = begun(params.id)
       if (current.missing > 0) {
-        throw new Failure('upload-incomplete', `the contents of ${params.id} never came`)
+        throw failure('upload-incomplete', { problem: 'its contents never arrived' })
       }
       const damaged = await proven(current, progress)
       if (damaged.count > 0 && !current.askedAgain) {
@@ -222,7 +223,9 @@ async function makeRelease(
   await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644)
   await writeFileAtomic(files.runtime, JSON.stringify(runtime), 0o600)
   if (!(await exists(join(directory, entry)))) {
-    throw new Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`)
+    throw failure('upload-incomplete', {
+      problem: `the release has no ${JSON.stringify(entry)}, which PM2 starts`,
+    })
   }
   const served = [join(dirname(entry), 'public'), ...(staticPath === null ? [] : [staticPath])]
   // Before what the links lead to can become shared content, and again with the shared paths in their places.
@@ -295,7 +298,7 @@ async function take(
   const taken: ManifestFile[] = []
   while (taken.length < count) {
     const { done, value } = await files.next()
-    if (done === true) throw new Failure('upload-corrupt', 'more came than the manifest names')
+    if (done === true) throw failure('upload-corrupt', { problem: 'more arrived than the manifest names' })
     taken.push(value)
   }
   return taken
@@ -322,9 +325,7 @@ async function reserve(layout: Layout): Promise<Reserved> {
 async function takeId(layout: Layout, id: string): Promise<Reserved> {
   const reserved = (await exists(releaseDirectory(layout, id))) ? null : await tryToTake(layout, id)
   if (reserved !== null) return reserved
-  throw new Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
-    remedy: 'Two deploys began in the same second: run this one again.',
-  })
+  throw failure('release-exists', { release: id })
 }
 
 interface Reserved {
