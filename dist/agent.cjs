@@ -1105,7 +1105,7 @@ function ownerOf(path) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/system/trouble.js
+;// CONCATENATED MODULE: ./build/agent/system/system-error.js
 /** The server's own troubles, in words that say what to do. */
 
 
@@ -1115,7 +1115,7 @@ function isDiskFull(error) {
     return code === 'ENOSPC' || code === 'EDQUOT';
 }
 /** Any error of the agent's as a Failure: `disk-full`, `path-not-writable`, or `agent-failed`. */
-function troubleOf(error) {
+function toFailure(error) {
     const { code, path } = error;
     if (isDiskFull(error)) {
         return server_failure('disk-full', { problem: error.message }, { cause: error });
@@ -1131,7 +1131,7 @@ function troubleOf(error) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/system/ballast.js
+;// CONCATENATED MODULE: ./build/agent/system/reserve.js
 /**
  * Room set aside on the disk while there is some, for the moment when there is none: an activation must be able to
  * go back, and to say how it ended, on a disk that filled up in the middle of it.
@@ -1145,24 +1145,24 @@ const FILES = 64;
 /** In bytes: a block. Random, because some file systems compress. */
 const FILE_SIZE = 4096;
 /** @throws ENOSPC while nothing depends on it yet */
-async function takeBallast(folder) {
+async function takeReserve(folder) {
     await (0,promises_namespaceObject.mkdir)(folder, { recursive: true, mode: 0o700 });
     for (let number = 0; number < FILES; number += 1) {
         await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, String(number)), (0,external_node_crypto_namespaceObject.randomBytes)(FILE_SIZE), { mode: 0o600 });
     }
 }
-async function dropBallast(folder) {
+async function dropReserve(folder) {
     await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true });
 }
 /** Does it; where the disk is full, once more with the room that was set aside. */
-async function ballast_withRoom(folder, act) {
+async function reserve_withReserve(folder, act) {
     try {
         return await act();
     }
     catch (error) {
         if (!isDiskFull(error))
             throw error;
-        await dropBallast(folder);
+        await dropReserve(folder);
         return await act();
     }
 }
@@ -1173,12 +1173,12 @@ const LOOK = 1000;
  * cannot say that they serve then.
  * @returns what ends it
  */
-function guardRoom(folder) {
+function guardReserve(folder) {
     const probe = `${folder}.probe`;
     const look = async () => {
         try {
             // The file system's own figures know nothing of quotas.
-            await ballast_withRoom(folder, () => (0,promises_namespaceObject.writeFile)(probe, 'room', { mode: 0o600 }));
+            await reserve_withReserve(folder, () => (0,promises_namespaceObject.writeFile)(probe, 'room', { mode: 0o600 }));
         }
         catch {
             // Full all the same, or read-only: whoever must write will say so.
@@ -1367,9 +1367,9 @@ async function endGroup(leader) {
 
 
 /**
- * @param withRoom carries out each write, and may make room where there is none
+ * @param withReserve carries out each write, and may make room where there is none
  */
-function openJournal(file, activation, withRoom = (act) => act()) {
+function openJournal(file, activation, withReserve = (act) => act()) {
     let strict = true;
     const write = async (entry) => {
         const line = JSON.stringify({ time: new Date().toISOString(), activation, ...entry });
@@ -1380,7 +1380,7 @@ function openJournal(file, activation, withRoom = (act) => act()) {
             await handle.sync();
         });
     };
-    const append = (entry) => withRoom(() => write(entry));
+    const append = (entry) => withReserve(() => write(entry));
     const step = (state) => (name, detail) => append({ step: name, state, detail, verdict: null }).catch((error) => {
         if (strict && state !== 'note')
             throw error;
@@ -1861,6 +1861,18 @@ function formatLimit(ms) {
     return plural(Math.round((ms / length) * 10) / 10, name);
 }
 
+;// CONCATENATED MODULE: ./build/common/timeout.js
+/**
+ * Settles as `answer` does, or rejects with the error of `late`.
+ * @param timeoutMs from now on
+ */
+function withTimeout(answer, timeoutMs, late) {
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(late()), timeoutMs);
+        answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+}
+
 ;// CONCATENATED MODULE: external "node:net"
 const external_node_net_namespaceObject = require("node:net");
 ;// CONCATENATED MODULE: ./build/agent/pm2/daemon.js
@@ -2122,6 +2134,7 @@ async function mendPidFile(home, daemon) {
 
 
 
+
 function pm2Home() {
     return process.env['PM2_HOME'] ?? (0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.homedir)(), '.pm2');
 }
@@ -2140,7 +2153,7 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
                     throw noDaemon(home);
                 const connected = promised('connect', (done) => client.connect(done));
                 const late = () => server_failure('pm2-failed: no answer');
-                await unlessMute(home, inTime(connected, CONNECT_TIMEOUT, late));
+                await unlessMute(home, withTimeout(connected, CONNECT_TIMEOUT, late));
                 const pid = await daemonPid(home);
                 // One that is dying still takes connections, and never says a word.
                 if (pid === null)
@@ -2173,7 +2186,7 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
             await reconnecting;
         }
         const answer = whileItLives(promised(what, call), lives);
-        return inTime(answer, patience, () => isStuck(what, patience, daemon.pid));
+        return withTimeout(answer, patience, () => isStuck(what, patience, daemon.pid));
     };
     const remote = (method, parameters, patience = client_PATIENCE) => ask(method, patience, (done) => client.Client.executeRemote(method, parameters, done));
     /** What starts or ends workers answers when they have: each as late as the options it has or had allow. */
@@ -2270,13 +2283,6 @@ function noDaemon(home) {
 /** One that lives and says nothing, stopped or in an endless loop, would hold an activation, and with it its lock. */
 function isStuck(what, patience, daemon) {
     return server_failure('pm2-failed: stuck', { daemon, request: what, limit: formatLimit(patience) });
-}
-/** Settles as `answer` does, or fails with what `late` says. */
-function inTime(answer, timeoutMs, late) {
-    return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(late()), timeoutMs);
-        answer.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
 }
 /** Settles as `answer` does, or fails once `lives` says no: a dead daemon's answer never comes. */
 function whileItLives(answer, lives) {
@@ -4416,10 +4422,10 @@ const STEADY = 10;
  * @returns what was seen
  * @throws Failure `restore-failed`
  */
-async function putBack({ layout, pm2, appName, withRoom }, { current, processes, addresses }, patienceMs = replaced_PATIENCE) {
+async function putBack({ layout, pm2, appName, withReserve }, { current, processes, addresses }, patienceMs = replaced_PATIENCE) {
     const seen = [];
     if (current !== null) {
-        await withRoom(() => pointCurrentBack(layout, current));
+        await withReserve(() => pointCurrentBack(layout, current));
         seen.push(`current -> ${current} again`);
     }
     const complaints = [];
@@ -4605,11 +4611,11 @@ async function restore(activation, during, error) {
     const { previous, layout, step } = activation;
     const launcher = previous === null ? null : await soundLauncher(activation, previous.release);
     // First of all: whatever PM2 starts from now on is the previous release.
-    const pointed = previous === null ? undefined : activation.withRoom(() => pointCurrentAt(layout, previous.release));
+    const pointed = previous === null ? undefined : activation.withReserve(() => pointCurrentAt(layout, previous.release));
     const problem = await pointed?.then(() => undefined, (cause) => cause);
     if (launcher !== null)
         await activation.journal.note('rollback', launcher);
-    const failure = await withEvidence(activation, during, troubleOf(error));
+    const failure = await withEvidence(activation, during, toFailure(error));
     try {
         if (problem !== undefined)
             throw problem;
@@ -4623,15 +4629,15 @@ async function restore(activation, during, error) {
         return await restore_verdict(activation, 'restored', failure);
     }
     catch (cause) {
-        const both = failure.reworded(`${failure.message}; then ${troubleOf(cause).message}`, {
+        const both = failure.reworded(`${failure.message}; then ${toFailure(cause).message}`, {
             remedy: 'The app needs hands: look at `pm2 list` and `pm2 logs` on the server.',
         });
         return restore_verdict(activation, 'down', both);
     }
 }
 /** One that cannot be put right is no reason to stay with a release that fails. @returns what there is to tell */
-async function soundLauncher({ layout, withRoom }, release) {
-    return withRoom(() => repairLauncher(layout, release)).catch((error) => error.message);
+async function soundLauncher({ layout, withReserve }, release) {
+    return withReserve(() => repairLauncher(layout, release)).catch((error) => error.message);
 }
 const nothingToGoBackTo = 'there is no release to go back to';
 const leftStopped = `${nothingToGoBackTo}: the app is left stopped`;
@@ -4805,10 +4811,10 @@ async function activate(activation) {
         await step('swap', describeSwap(activation), async () => {
             await assertWanted(activation);
             await proveLauncher(activation);
-            await activation.withRoom(() => writeReplaced(layout, activation.replaced));
+            await activation.withReserve(() => writeReplaced(layout, activation.replaced));
             remembered = true;
             // The rename of the link is the one moment that counts: before it nothing live has changed.
-            await activation.withRoom(() => pointCurrentAt(layout, release));
+            await activation.withReserve(() => pointCurrentAt(layout, release));
             swapped = true;
             journal.letGo();
         });
@@ -4863,9 +4869,9 @@ async function prepare(activation) {
     if (!isDone(activation, 'pre-activate'))
         await hook(activation, 'pre-activate');
     await carryOldStatic(activation, release);
-    await activation.withRoom(() => prepareLink(layout, release));
+    await activation.withReserve(() => prepareLink(layout, release));
     if (previous !== null && previous.release !== release) {
-        await activation.withRoom(() => prepareLink(layout, previous.release));
+        await activation.withReserve(() => prepareLink(layout, previous.release));
     }
     if (!takenUp) {
         // Those that stay for an activation that died need not any more: what PM2 had begun for it has long come to its end.
@@ -4892,11 +4898,11 @@ async function assertWanted(activation) {
         throw withdrawn();
 }
 /** What has to come back, or has swapped already, is helped where it can be. @throws Failure `release-damaged` */
-async function proveLauncher({ job, layout, target, takenUp, journal, withRoom }) {
+async function proveLauncher({ job, layout, target, takenUp, journal, withReserve, }) {
     const { release } = target;
     if (job.request.kind !== 'restore' && !takenUp)
         return assertLauncher(layout, release);
-    const repaired = await withRoom(() => repairLauncher(layout, release));
+    const repaired = await withReserve(() => repairLauncher(layout, release));
     if (repaired !== null)
         await journal.note('swap', repaired);
 }
@@ -4973,7 +4979,7 @@ async function settle(activation) {
     const { release } = target;
     const { activation: id, kind, replaces } = job.request;
     const serving = { activation: id, kind, replaced: replaces ?? live };
-    await bestEffort(activation, activation.withRoom(() => markServing(layout, release, serving)), 'Could not mark the release as verified');
+    await bestEffort(activation, activation.withReserve(() => markServing(layout, release, serving)), 'Could not mark the release as verified');
     await bestEffort(activation, forgetReplaced(layout), 'Could not forget what the release replaced');
     await bestEffort(activation, pm2.save(), 'PM2 could not save its process list for the next boot');
     const workers = await listWorkers(activation).catch(() => []);
@@ -5112,7 +5118,7 @@ async function beginActivation(job, journal, entries, pm2) {
     const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
     let news = { observe: true, stay: times.stay, halt: false };
     const { ballast } = activationFiles(layout, request.activation);
-    const withRoom = (act) => ballast_withRoom(ballast, act);
+    const withReserve = (act) => reserve_withReserve(ballast, act);
     return {
         job,
         layout,
@@ -5146,12 +5152,12 @@ async function beginActivation(job, journal, entries, pm2) {
                 throw error;
             }
         },
-        withRoom,
+        withReserve,
         announce: (change) => {
             news = { ...news, ...change };
             const self = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
             const content = { ...self, target: target.release, ...news };
-            return withRoom(() => writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600));
+            return withReserve(() => writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600));
         },
     };
 }
@@ -5201,17 +5207,17 @@ async function runActivation(job) {
     const layout = layoutOf(job.base);
     const { activation } = job.request;
     const files = activationFiles(layout, activation);
-    const room = (act) => ballast_withRoom(files.ballast, act);
+    const room = (act) => reserve_withReserve(files.ballast, act);
     await room(() => writeOwner(files.owner));
     const journal = openJournal(layout.journal, activation, room);
     const hasTouched = async () => hasSwapped(await readJournal(layout.journal), activation);
     const touched = await hasTouched();
-    const stopGuard = guardRoom(files.ballast);
+    const stopGuard = guardReserve(files.ballast);
     const progress = { begun: null, concluded: false };
     let verdict;
     try {
         // One that died after the swap goes on without: it has no choice, and may have used it up.
-        await takeBallast(files.ballast).catch((error) => {
+        await takeReserve(files.ballast).catch((error) => {
             if (!touched)
                 throw error;
         });
@@ -5226,7 +5232,7 @@ async function runActivation(job) {
         if ((await lockedFor(layout.lock)) === activation)
             throw error;
         const live = await servingRelease(layout).catch(() => null);
-        verdict = keptVerdict(live, troubleOf(error).toRecord());
+        verdict = keptVerdict(live, toFailure(error).toRecord());
         await journal.verdict(verdict);
     }
     finally {
@@ -5289,7 +5295,7 @@ async function withPort({ job, layout, journal, port, takenUp }, act) {
         onWait: (holder) => void journal.note('lock', `waiting for port ${port}, which is being opened by ${holder}`),
         giveUp: () => exists(withdrawn),
     });
-    const lock = await ballast_withRoom(ballast, take).catch((error) => {
+    const lock = await reserve_withReserve(ballast, take).catch((error) => {
         // After the swap there is no way out but forward or back.
         if (takenUp)
             return null;
@@ -5470,7 +5476,7 @@ async function watchActivation(layout, context, activation, withdraw, watcher) {
         throw new Failure('unknown-activation', 'the activation never began on the server');
     }
     if (begun && withdraw) {
-        await ballast_withRoom(files.ballast, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
+        await reserve_withReserve(files.ballast, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
     }
     const since = performance.now();
     const running = () => ownerLives(files.owner) ?? performance.now() - since <= start_START;
@@ -5624,7 +5630,7 @@ function distDirOf({ distDir, staticPath, entry }) {
 const UPLOAD = /^\d{14}(\.(\d+\.)?interrupted)?$/;
 const INTERRUPTED = '.interrupted';
 /** Puts aside what an upload has received: its session is over, and the next one looks there. */
-async function putAside(directory) {
+async function setAside(directory) {
     for (let count = 0;; count += 1) {
         try {
             return await (0,promises_namespaceObject.rename)(directory, `${directory}${count === 0 ? '' : `.${count}`}${INTERRUPTED}`);
@@ -5640,12 +5646,12 @@ async function putAside(directory) {
  * Ends the session that an upload belongs to, if it still is there: its connection was lost, but the server may not
  * have noticed. What came is put aside.
  */
-async function takeOver(layout, id) {
+async function takeOverUpload(layout, id) {
     const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
     await endOwner(uploadOwner(directory));
     // It may have been a release by then, or put aside by its session itself.
     if (await exists(directory))
-        await putAside(directory);
+        await setAside(directory);
 }
 /** Says which session an upload belongs to, and the release after it: nobody removes it while that one lives. */
 function uploadOwner(directory) {
@@ -5658,7 +5664,7 @@ function contentKey(file) {
  * Notes for each content that is wanted where it should be; the newest place wins. That it truly is there, and
  * is what it should be, is for who takes it from there to prove.
  */
-async function locate(layout, wanted, except) {
+async function findSources(layout, wanted, except) {
     for (const directory of await uploads(layout)) {
         // Of an upload only some of the files have come.
         if (directory !== except)
@@ -5670,7 +5676,7 @@ async function locate(layout, wanted, except) {
 }
 /**
  * @param base what the upload names the differences from: the rest is where it stands there
- * @param wanted as `locate` has filled it
+ * @param wanted as `findSources` has filled it
  */
 function sourcesIn(layout, base, wanted) {
     const from = base === null ? '' : releaseDirectory(layout, base);
@@ -5711,7 +5717,7 @@ async function removeInterrupted(layout) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/store/heal.js
+;// CONCATENATED MODULE: ./build/agent/store/repair.js
 /** Puts back what a release has lost, from any release that still has it. */
 
 
@@ -5727,9 +5733,9 @@ async function removeInterrupted(layout) {
  * @param repair false: changes nothing
  * @returns those that were put back, or could be
  */
-async function heal_heal(layout, id, entries, repair) {
+async function repairEntries(layout, id, entries, repair) {
     const directory = releaseDirectory(layout, id);
-    const healed = new Set();
+    const repaired = new Set();
     const wanted = new Map();
     for (const entry of entries) {
         if (!(await staysInside(directory, entry.path)))
@@ -5739,25 +5745,25 @@ async function heal_heal(layout, id, entries, repair) {
             wanted.set(key, [...(wanted.get(key) ?? []), entry]);
         }
         else {
-            if (!repair || (await heal_putBack((0,external_node_path_namespaceObject.join)(directory, entry.path), entry)))
-                healed.add(entry);
+            if (!repair || (await repair_putBack((0,external_node_path_namespaceObject.join)(directory, entry.path), entry)))
+                repaired.add(entry);
         }
     }
     for (const other of [...(await releaseIds(layout))].reverse()) {
         if (wanted.size === 0)
             break;
-        for await (const { key, file } of heal_filesOf(layout, other, wanted)) {
+        for await (const { key, file } of repair_filesOf(layout, other, wanted)) {
             for (const entry of wanted.get(key) ?? []) {
-                if (!repair || (await heal_putBack((0,external_node_path_namespaceObject.join)(directory, entry.path), entry, file)))
-                    healed.add(entry);
+                if (!repair || (await repair_putBack((0,external_node_path_namespaceObject.join)(directory, entry.path), entry, file)))
+                    repaired.add(entry);
             }
             wanted.delete(key);
         }
     }
-    return healed;
+    return repaired;
 }
 /** The files of a release that have a content which is wanted, and are proven to. */
-async function* heal_filesOf(layout, id, wanted) {
+async function* repair_filesOf(layout, id, wanted) {
     const directory = releaseDirectory(layout, id);
     try {
         for await (const entry of readManifest(releaseFiles(directory).manifest)) {
@@ -5777,7 +5783,7 @@ async function has(file, { size, hash }) {
     return stat?.isFile() === true && stat.size === size && (await hashFile(file, size)) === hash;
 }
 /** @returns false where the disk, or what stands there, does not allow it */
-async function heal_putBack(path, entry, source = '') {
+async function repair_putBack(path, entry, source = '') {
     try {
         const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
         // A file is replaced by a rename: workers may be reading it.
@@ -5902,7 +5908,7 @@ function isBuilt(path, distDir) {
     return [path, inside].some((each) => isCode(each, distDir) || isCacheOfNext(each, distDir));
 }
 
-;// CONCATENATED MODULE: ./build/agent/store/audit.js
+;// CONCATENATED MODULE: ./build/agent/store/integrity.js
 /** Proves that a release is what arrived, long after it did. */
 
 
@@ -5923,7 +5929,7 @@ function isBuilt(path, distDir) {
  * @returns paths that were put back, and paths outside of code that are not what arrived
  * @throws Failure `release-damaged` naming the first path of code that cannot be put back
  */
-async function auditRelease(layout, id, repair = false, alive = () => undefined) {
+async function checkIntegrity(layout, id, repair = false, alive = () => undefined) {
     const directory = releaseDirectory(layout, id);
     const { manifest } = releaseFiles(directory);
     const info = await readInfo(layout, id);
@@ -5983,15 +5989,15 @@ async function auditRelease(layout, id, repair = false, alive = () => undefined)
             throw damaged(manifest, 'is missing');
         throw error;
     }
-    const healed = await heal_heal(layout, id, [...wrong.keys()], repair);
+    const repaired = await repairEntries(layout, id, [...wrong.keys()], repair);
     for (const [entry, state] of wrong) {
-        if (healed.has(entry))
+        if (repaired.has(entry))
             continue;
         if (isCode(entry.path, distDir))
             throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was modified');
         changed.push(entry.path);
     }
-    return { files, bytes, healed: [...healed].map(({ path }) => path), changed: changed.sort() };
+    return { files, bytes, healed: [...repaired].map(({ path }) => path), changed: changed.sort() };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/reported.js
@@ -6133,7 +6139,7 @@ async function outdated(layout, keep, { ids, live, previous, verified }) {
  * What the cleanup after a run would remove, as things are now.
  * @param release that the run would make live
  */
-async function foreseeCleanUp(layout, keep, release) {
+async function releasesToRemove(layout, keep, release) {
     const ids = await releaseIds(layout);
     const verified = new Set([...(await verifiedAmong(layout, ids)), release]);
     const doomed = await outdated(layout, keep, {
@@ -6726,7 +6732,7 @@ function assertHash(file, hash) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/system/room.js
+;// CONCATENATED MODULE: ./build/agent/system/disk-space.js
 /** Is there room for a release? Asked before any of its contents is written. */
 
 
@@ -6739,13 +6745,13 @@ function addFile(need, size) {
     need.inodes += 1;
 }
 /** @throws Failure `disk-full` */
-async function assertRoom(folder, need) {
-    const failure = await lackOfRoom(folder, need);
+async function assertDiskSpace(folder, need) {
+    const failure = await lackOfDiskSpace(folder, need);
     if (failure !== null)
         throw failure;
 }
 /** @returns Failure `disk-full`, or null where there is room */
-async function lackOfRoom(folder, need) {
+async function lackOfDiskSpace(folder, need) {
     const { bavail, bsize, files, ffree } = await (0,promises_namespaceObject.statfs)(folder);
     const lacking = (needed, free) => server_failure('disk-full: no room', { needed, free }, { evidence: `in ${folder}` });
     if (bavail * bsize < need.bytes + SPARE) {
@@ -6841,7 +6847,7 @@ async function* each(items) {
     yield* items;
 }
 
-;// CONCATENATED MODULE: ./build/agent/upload/place.js
+;// CONCATENATED MODULE: ./build/agent/upload/reuse.js
 /** Takes what a release has in common with what is on the server already, and proves each file of it. */
 
 
@@ -6858,7 +6864,7 @@ const AT_ONCE = 8;
  * Begins at once, and goes on while other files still arrive: neither waits for the other.
  * @param flushing gets the files that are not on the disk yet
  */
-function place(directory, distDir, entries, flushing) {
+function startReuse(directory, distDir, entries, flushing) {
     const damaged = new Bitmap();
     const unflushed = [];
     const folder = folderMaker();
@@ -6879,7 +6885,7 @@ function place(directory, distDir, entries, flushing) {
         if (source === null)
             return;
         const shares = sharesInode(entry, source, distDir);
-        const taken = await reuse(hashFile, source.file, entry, path, shares);
+        const taken = await reuseFile(hashFile, source.file, entry, path, shares);
         if (taken === null)
             return damaged.set(index);
         if (taken === 'copy' || source.file.startsWith(uploads))
@@ -6915,7 +6921,7 @@ function sharesInode(entry, source, distDir) {
  * `ETag`.
  * @returns how it was taken; null: it is damaged or gone
  */
-async function reuse(hashFile, source, entry, path, shares) {
+async function reuseFile(hashFile, source, entry, path, shares) {
     const stat = (0,external_node_fs_namespaceObject.lstatSync)(source, { throwIfNoEntry: false });
     if (!stat?.isFile() || stat.size !== entry.size)
         return null;
@@ -6935,13 +6941,13 @@ async function reuse(hashFile, source, entry, path, shares) {
     return null;
 }
 
-;// CONCATENATED MODULE: ./build/agent/upload/survey.js
+;// CONCATENATED MODULE: ./build/agent/upload/missing.js
 /** What of a release the server has, what it lacks, and what room the release takes. */
 
 
 
 
-async function look(entries, distDir) {
+async function findMissing(entries, distDir) {
     const missing = new Bitmap();
     const need = { bytes: 0, inodes: 0 };
     const folders = new Set();
@@ -6965,7 +6971,7 @@ async function look(entries, distDir) {
     need.inodes += folders.size;
     return { missing, need, reusedFiles, reusedBytes };
 }
-async function* toPlace(entries, sourceOf) {
+async function* withSources(entries, sourceOf) {
     let index = 0;
     for await (const entry of entries) {
         yield { entry, index, source: entry.kind === 'file' ? sourceOf(entry) : null };
@@ -7379,11 +7385,11 @@ function createUploads(layout) {
     async function abandon() {
         const ended = upload;
         upload = undefined;
-        await ended?.placement.stop();
+        await ended?.reuse.stop();
         await ended?.awaited.return();
         await ended?.flushing.done().catch(() => undefined);
         if (ended?.received === true)
-            await putAside(ended.directory);
+            await setAside(ended.directory);
         else if (doomed !== undefined)
             await (0,promises_namespaceObject.rm)(doomed, { recursive: true, force: true });
         doomed = undefined;
@@ -7398,7 +7404,7 @@ function createUploads(layout) {
             makeFolders(layout);
             await liveRelease(layout);
             if (resumes !== null) {
-                await takeOver(layout, resumes);
+                await takeOverUpload(layout, resumes);
                 if (await wasCommitted(layout, resumes, contentHash)) {
                     return { id: resumes, committed: true, missing: '', reusedFiles: 0, reusedBytes: 0 };
                 }
@@ -7416,10 +7422,10 @@ function createUploads(layout) {
                     ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
                     : baseChanged();
             }
-            await locate(layout, wanted, directory);
+            await findSources(layout, wanted, directory);
             const sourceOf = sourcesIn(layout, base, wanted);
-            const survey = await look(toPlace(readManifest(manifest), sourceOf), distDir);
-            await assertRoom(directory, survey.need);
+            const survey = await findMissing(withSources(readManifest(manifest), sourceOf), distDir);
+            await assertDiskSpace(directory, survey.need);
             const { missing, reusedFiles, reusedBytes } = survey;
             const flushing = startFlushing(directory);
             upload = {
@@ -7427,7 +7433,7 @@ function createUploads(layout) {
                 directory,
                 contentHash,
                 distDir,
-                placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf), flushing),
+                reuse: startReuse(directory, distDir, withSources(readManifest(manifest), sourceOf), flushing),
                 reusedBytes,
                 lacksAll: reusedFiles === 0,
                 folder: folderMaker(),
@@ -7479,10 +7485,10 @@ function createUploads(layout) {
         abandon,
     };
 }
-async function upload_proven({ placement, reusedBytes }, progress) {
+async function upload_proven({ reuse, reusedBytes }, progress) {
     let told = -1;
     const tell = () => {
-        const provenBytes = placement.provenBytes();
+        const provenBytes = reuse.provenBytes();
         // On a disk that hangs nothing more is proven, and whoever waits must notice.
         if (provenBytes === told)
             return;
@@ -7490,7 +7496,7 @@ async function upload_proven({ placement, reusedBytes }, progress) {
         progress({ provenBytes, totalBytes: reusedBytes });
     };
     const timer = setInterval(tell, PROGRESS_MS);
-    return placement.damaged.finally(() => clearInterval(timer));
+    return reuse.damaged.finally(() => clearInterval(timer));
 }
 async function makeRelease(layout, { id, directory, contentHash, distDir }, { run, entry, staticPath, nextVersion, runtime }) {
     const files = releaseFiles(directory);
@@ -7553,7 +7559,7 @@ async function writeManifest(layout, base, body, file, wanted) {
 }
 async function* filesIn(manifest, wanted) {
     const order = largeOnesLast();
-    for await (const { entry, index } of toPlace(readManifest(manifest), () => null)) {
+    for await (const { entry, index } of withSources(readManifest(manifest), () => null)) {
         if (entry.kind === 'file' && wanted.has(index) && order.isNext(entry))
             yield entry;
     }
@@ -7614,7 +7620,7 @@ function secondAfter(id) {
     return formatId(new Date(upload_timeOf(id).getTime() + 1000));
 }
 
-;// CONCATENATED MODULE: ./build/agent/operations/rehearse.js
+;// CONCATENATED MODULE: ./build/agent/operations/dry-run.js
 /** What a run would do and meet on this server, for a dry run: it looks, and writes nothing. */
 
 
@@ -7650,12 +7656,12 @@ async function compare(layout, { base, contentHash, distDir }, body) {
             ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
             : baseChanged();
     }
-    await locate(layout, wanted, '');
-    const { missing, need } = await look(toPlace(entries, sourcesIn(layout, base, wanted)), distDir);
-    const lack = await lackOfRoom(nearestExisting(layout.base), need);
+    await findSources(layout, wanted, '');
+    const { missing, need } = await findMissing(withSources(entries, sourcesIn(layout, base, wanted)), distDir);
+    const lack = await lackOfDiskSpace(nearestExisting(layout.base), need);
     return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() };
 }
-async function rehearse({ layout, appName }, { release, run, address, said, keep }, running) {
+async function dryRun({ layout, appName }, { release, run, address, said, keep }, running) {
     const live = await liveRelease(layout);
     const where = address ?? (await readRuntime(layout, release ?? ''));
     const claims = [];
@@ -7668,13 +7674,13 @@ async function rehearse({ layout, appName }, { release, run, address, said, keep
         interrupted(await interruptedActivation(layout)),
         release === null ? await ending(() => assertNotOvertaken(layout, run, live)) : null,
         ...claims,
-        rehearse_replacing(await foreignCurrent(layout)),
+        dry_run_replacing(await foreignCurrent(layout)),
         // It would not come to that where the run ends before.
         claims.every((finding) => finding === null) ? gap(foreign) : null,
     ];
     return {
         findings: findings.filter((finding) => finding !== null),
-        pruned: await foreseeCleanUp(layout, keep, release ?? (await nextId(layout))),
+        pruned: await releasesToRemove(layout, keep, release ?? (await nextId(layout))),
     };
 }
 /** Where the run would end, with nothing live touched. */
@@ -7691,23 +7697,25 @@ async function ending(check) {
 function waiting(holder) {
     if (holder === null)
         return null;
-    const message = `the lock is held by ${holder}`;
-    return { effect: 'waits', code: 'locked', message, remedy: 'A run waits for it up to `lock-timeout`.' };
+    const message = `Another deploy of this app is still running: ${holder}.`;
+    const remedy = 'Wait for that deploy to finish, or let the run wait, up to `lock-timeout`.';
+    return { effect: 'waits', code: 'locked', message, remedy };
 }
 function interrupted(activation) {
     if (activation === null)
         return null;
-    const message = 'an earlier run was interrupted after the swap';
-    return { effect: 'recovers', code: null, message, remedy: 'A run first finishes it, or takes it back.' };
+    const message = 'An earlier run was interrupted after the swap.';
+    const remedy = 'Deploy to finish that run or to restore the release before it.';
+    return { effect: 'recovers', code: null, message, remedy };
 }
-function rehearse_replacing(target) {
+function dry_run_replacing(target) {
     if (target === null)
         return null;
     return {
         effect: 'replaces',
         code: null,
         message: `\`current\` points at "${target}", which Gapless did not deploy.`,
-        remedy: 'A run replaces that link, and puts it back if the first deploy fails. To leave the link alone, set another `path`.',
+        remedy: 'Set another `path` to leave that link alone. Otherwise the run replaces the link, and restores it if the first deploy fails.',
     };
 }
 function gap(foreign) {
@@ -7717,8 +7725,8 @@ function gap(foreign) {
     return {
         effect: 'gap',
         code: null,
-        message: `Gapless did not start all that PM2 runs under this name: process ${what.join(', ')}`,
-        remedy: 'The first deploy starts the app anew, with a short gap. After that there is none.',
+        message: `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`,
+        remedy: 'Expect a short gap: the first deploy restarts the app. Later deploys have none.',
     };
 }
 
@@ -7923,10 +7931,10 @@ function createOperations({ base, appName, binPath, agentFile }) {
             fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
             commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
             compare: (params, { body }) => compare(layout, params, body),
-            rehearse: async (params) => rehearse({ layout, appName }, params, await running()),
+            rehearse: async (params) => dryRun({ layout, appName }, params, await running()),
             audit: async ({ id, repair }, { alive }) => {
                 await existing(id);
-                return readableByOthers(() => auditRelease(layout, id, repair, alive));
+                return readableByOthers(() => checkIntegrity(layout, id, repair, alive));
             },
             verify: async ({ id, said }, { alive }) => {
                 await existing(id);
@@ -8060,7 +8068,7 @@ async function serveSession(input, write, { handlers, end }) {
             reply({ id, kind: 'result', value: await handle(operation, params, call) });
         }
         catch (error) {
-            reply({ id, kind: 'error', value: troubleOf(error).toRecord() });
+            reply({ id, kind: 'error', value: toFailure(error).toRecord() });
         }
         // What a failed operation left unread comes before the next request.
         for await (const _ of data)

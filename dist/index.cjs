@@ -58102,7 +58102,7 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs =
     throw lost;
 }
 /** Tries until the server is reached. @throws Failure of the last try, when patience is over */
-async function patiently(open, log, patienceMs) {
+async function untilReachable(open, log, patienceMs) {
     const end = performance.now() + patienceMs;
     for (const pause of BACKOFF.slice(1)) {
         try {
@@ -58510,6 +58510,18 @@ function formatLimit(ms) {
     return plural(Math.round((ms / length) * 10) / 10, name);
 }
 
+;// CONCATENATED MODULE: ./build/common/timeout.js
+/**
+ * Settles as `answer` does, or rejects with the error of `late`.
+ * @param timeoutMs from now on
+ */
+function withTimeout(answer, timeoutMs, late) {
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(late()), timeoutMs);
+        answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/frames.js
 /**
  * Frames on the one channel between the action and the agent.
@@ -58778,6 +58790,7 @@ function silent(operation, limitMs) {
 
 
 
+
 /** What a login shell may print before the agent speaks, in bytes: more is no greeting but an attack or a loop. */
 const LONGEST_GREETING = 1024 * 1024;
 /**
@@ -58787,7 +58800,9 @@ const LONGEST_GREETING = 1024 * 1024;
  */
 async function openAgent(remote, agent, timeoutMs, trace = () => undefined, longest = longestSilence) {
     const sentinel = `gapless-${(0,external_node_crypto_.randomBytes)(12).toString('hex')}`;
-    const channel = await startedInTime(remote.exec(bootstrapCommand({ ...agent, sentinel })), timeoutMs);
+    const started = remote.exec(bootstrapCommand({ ...agent, sentinel }));
+    const late = () => connect_failure('no-shell: start', { limit: formatLimit(timeoutMs) });
+    const channel = await withTimeout(started, timeoutMs, late);
     let errors = '';
     channel.stderr.on('data', (chunk) => (errors = (errors + chunk.toString('utf8')).slice(-8000)));
     const { word, detail, rest } = await greet(channel, sentinel, timeoutMs, () => errors);
@@ -58902,14 +58917,6 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
         sent: () => sent,
         close: () => channel.end(),
     };
-}
-/** @throws Failure `no-shell` when the server accepts the command, and then starts nothing */
-function startedInTime(started, timeoutMs) {
-    return new Promise((resolve, reject) => {
-        const late = () => reject(connect_failure('no-shell: start', { limit: formatLimit(timeoutMs) }));
-        const timer = setTimeout(late, timeoutMs);
-        started.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
 }
 /** Leaves no listener behind: an upload waits thousands of times. An error shows as the close that follows it. */
 function drainedOrClosed(channel) {
@@ -60129,15 +60136,6 @@ function named(name, failure) {
     return name === null ? failure : failure.reworded(`${name}: ${failure.message}`);
 }
 
-;// CONCATENATED MODULE: ./build/hosts/in-time.js
-/** Settles as `answer` does, or fails with what `late` says. @param timeoutMs from now on */
-function inTime(answer, timeoutMs, late) {
-    return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(late()), timeoutMs);
-        answer.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
-}
-
 ;// CONCATENATED MODULE: ./build/hosts/connect.js
 /** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
 
@@ -60165,7 +60163,7 @@ async function connect_connect(plan, settings, pipeline) {
         const hosts = await onEach(addresses, plan.inputs.maxParallel, pipeline, async ({ name, address }, log) => {
             const open = () => openSession(plan, address, settings, log.log);
             const session = await log.run('connect', async () => {
-                const value = await patiently(() => onceMore(open, log.log.info), log.log.info, settings.patienceMs ?? 0);
+                const value = await untilReachable(() => onceMore(open, log.log.info), log.log.info, settings.patienceMs ?? 0);
                 return { value, detail: connect_describe(value) };
             });
             const host = hostOf(name, session, open);
@@ -60221,7 +60219,7 @@ async function openSession(plan, address, settings, log) {
         // Of interest only to who uploads.
         base.catch(() => undefined);
         // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
-        const facts = await inTime(inspected, inputs.connectTimeoutMs, () => connect_silent(connection.address));
+        const facts = await withTimeout(inspected, inputs.connectTimeoutMs, () => connect_silent(connection.address));
         assertUsable(facts);
         return {
             agent,
@@ -64356,7 +64354,7 @@ async function servingNow(hosts, before) {
         return before;
     const looks = hosts.map((host) => host.agent().call('inspect', {}));
     const seen = Promise.all(looks).then((facts) => agreed(facts.map(({ serving }) => serving)));
-    return inTime(seen, with_hosts_LOOK, () => new Error('no answer')).catch(() => before);
+    return withTimeout(seen, with_hosts_LOOK, () => new Error('no answer')).catch(() => before);
 }
 /** For the report alone: nobody waits for it, and no run fails for it. It is answered before what is asked later. */
 async function infosOn(host) {

@@ -4,6 +4,7 @@ import type { Duplex, Readable } from 'node:stream'
 import { failure } from '../common/errors/connect.ts'
 import { Failure } from '../common/failure.ts'
 import { formatBytes, formatLimit } from '../common/format.ts'
+import { withTimeout } from '../common/timeout.ts'
 import { decodeFrames, encodeFrame, encodeMessage, frameKind } from '../protocol/frames.ts'
 import { malformed, parse } from '../protocol/guards.ts'
 import {
@@ -69,7 +70,9 @@ export async function openAgent(
   longest = longestSilence,
 ): Promise<AgentSession> {
   const sentinel = `gapless-${randomBytes(12).toString('hex')}`
-  const channel = await startedInTime(remote.exec(bootstrapCommand({ ...agent, sentinel })), timeoutMs)
+  const started = remote.exec(bootstrapCommand({ ...agent, sentinel }))
+  const late = () => failure('no-shell: start', { limit: formatLimit(timeoutMs) })
+  const channel = await withTimeout(started, timeoutMs, late)
   let errors = ''
   channel.stderr.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString('utf8')).slice(-8000)))
 
@@ -173,15 +176,6 @@ export async function openAgent(
     sent: () => sent,
     close: () => channel.end(),
   }
-}
-
-/** @throws Failure `no-shell` when the server accepts the command, and then starts nothing */
-function startedInTime<T>(started: Promise<T>, timeoutMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const late = () => reject(failure('no-shell: start', { limit: formatLimit(timeoutMs) }))
-    const timer = setTimeout(late, timeoutMs)
-    started.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
 }
 
 /** Leaves no listener behind: an upload waits thousands of times. An error shows as the close that follows it. */

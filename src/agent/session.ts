@@ -4,7 +4,7 @@ import { decodeFrames, encodeMessage, type Frame, frameKind } from '../protocol/
 import { malformed, parse } from '../protocol/guards.ts'
 import { type Operation, operations, type Reply, type Request, request } from '../protocol/messages.ts'
 import type { Call, Operations } from './operations/index.ts'
-import { troubleOf } from './system/trouble.ts'
+import { toFailure } from './system/system-error.ts'
 
 export async function serveSession(
   input: AsyncIterable<Buffer>,
@@ -34,7 +34,7 @@ export async function serveSession(
       }
       reply({ id, kind: 'result', value: await handle(operation, params, call) })
     } catch (error) {
-      reply({ id, kind: 'error', value: troubleOf(error).toRecord() })
+      reply({ id, kind: 'error', value: toFailure(error).toRecord() })
     }
     // What a failed operation left unread comes before the next request.
     for await (const _ of data) continue

@@ -7,7 +7,7 @@ import { Failure } from '../common/failure.ts'
 import type { ReleaseInfo } from '../protocol/messages.ts'
 import { connect } from '../hosts/connect.ts'
 import type { Host } from '../hosts/host.ts'
-import { inTime } from '../hosts/in-time.ts'
+import { withTimeout } from '../common/timeout.ts'
 
 /** What the command finds out on its way: where it fails, this is what the report has. */
 export type Findings = { -readonly [K in keyof Known]: Known[K] }
@@ -46,7 +46,7 @@ async function servingNow(hosts: readonly Host[], before: string | null): Promis
   if (hosts.length === 0) return before
   const looks = hosts.map((host) => host.agent().call('inspect', {}))
   const seen = Promise.all(looks).then((facts) => agreed(facts.map(({ serving }) => serving)))
-  return inTime(seen, LOOK, () => new Error('no answer')).catch(() => before)
+  return withTimeout(seen, LOOK, () => new Error('no answer')).catch(() => before)
 }
 
 /** For the report alone: nobody waits for it, and no run fails for it. It is answered before what is asked later. */

@@ -11,8 +11,8 @@ import { type AgentSession, openAgent } from '../agent-client/agent-session.ts'
 import { traceLine } from '../agent-client/trace.ts'
 import { connect as connectSsh, type ConnectOptions } from '../ssh/connection.ts'
 import { assertDistinct, type Host, onEach } from './host.ts'
-import { inTime } from './in-time.ts'
-import { patiently } from './reconnect.ts'
+import { withTimeout } from '../common/timeout.ts'
+import { untilReachable } from './reconnect.ts'
 
 interface Session {
   readonly agent: AgentSession
@@ -57,7 +57,7 @@ export async function connect(
       async ({ name, address }, log) => {
         const open = () => openSession(plan, address, settings, log.log)
         const session = await log.run('connect', async () => {
-          const value = await patiently(
+          const value = await untilReachable(
             () => onceMore(open, log.log.info),
             log.log.info,
             settings.patienceMs ?? 0,
@@ -128,7 +128,7 @@ async function openSession(
     // Of interest only to who uploads.
     base.catch(() => undefined)
     // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
-    const facts = await inTime(inspected, inputs.connectTimeoutMs, () => silent(connection.address))
+    const facts = await withTimeout(inspected, inputs.connectTimeoutMs, () => silent(connection.address))
     assertUsable(facts)
     return {
       agent,

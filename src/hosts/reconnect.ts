@@ -56,7 +56,11 @@ export async function throughLosses<T>(
 }
 
 /** Tries until the server is reached. @throws Failure of the last try, when patience is over */
-export async function patiently<T>(open: () => Promise<T>, log: Log['info'], patienceMs: number): Promise<T> {
+export async function untilReachable<T>(
+  open: () => Promise<T>,
+  log: Log['info'],
+  patienceMs: number,
+): Promise<T> {
   const end = performance.now() + patienceMs
   for (const pause of BACKOFF.slice(1)) {
     try {

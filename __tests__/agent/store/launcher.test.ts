@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { assertLauncher, repairLauncher } from '../../../src/agent/store/launcher.ts'
 import { type Layout, layoutOf, releaseDirectory, releaseFiles } from '../../../src/agent/store/layout.ts'
-import { auditRelease } from '../../../src/agent/store/audit.ts'
+import { checkIntegrity } from '../../../src/agent/store/integrity.ts'
 import { createUploads } from '../../../src/agent/upload/upload.ts'
 import { contentParts, missingFiles } from '../../../src/transfer/stream.ts'
 import { failureOf } from '../../support/failure.ts'
@@ -75,7 +75,7 @@ describe('a launcher that', () => {
     expect(await repairLauncher(layout, id)).toContain(`with the one of ${other}`)
     expect(readFileSync(launcherOf(id), 'utf8')).toBe('good')
     // To the last byte: the whole release is what was uploaded again.
-    await auditRelease(layout, id)
+    await checkIntegrity(layout, id)
   })
 
   test('no other release has is replaced by the newest that is proven', async () => {

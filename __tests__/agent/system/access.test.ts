@@ -96,9 +96,9 @@ asRoot('access that was refused later', () => {
     mkdirSync(closed)
     const path = join(closed, 'a/b')
     const said = run(`
-      const { troubleOf } = require('${compiled}/agent/system/trouble.js')
+      const { toFailure } = require('${compiled}/agent/system/system-error.js')
       become()
-      require('node:fs').promises.mkdir(${JSON.stringify(path)}, { recursive: true }).catch((error) => { throw troubleOf(error) })`)
+      require('node:fs').promises.mkdir(${JSON.stringify(path)}, { recursive: true }).catch((error) => { throw toFailure(error) })`)
     expect(said).toMatchObject({
       message: `User "nobody" may not write in "${closed}": it belongs to root.`,
       remedy: `Run on the server: \`sudo chown -R nobody '${closed}'\`.`,

@@ -6,7 +6,7 @@ import { brotliCompressSync, brotliDecompressSync } from 'node:zlib'
 import { Readable } from 'node:stream'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { type Layout, layoutOf, releaseFiles } from '../../../src/agent/store/layout.ts'
-import { auditRelease } from '../../../src/agent/store/audit.ts'
+import { checkIntegrity } from '../../../src/agent/store/integrity.ts'
 import { outline } from '../../../src/agent/upload/outline.ts'
 import { createUploads } from '../../../src/agent/upload/upload.ts'
 import { formatEntry } from '../../../src/protocol/manifest.ts'
@@ -98,7 +98,7 @@ describe('on top of a release', () => {
     expect(second.rounds).toEqual([[]])
     expect(manifestIn(second.directory)).toBe(linesOf(manifest))
     expect(manifestIn(second.directory)).toBe(manifestIn(first.directory))
-    expect((await auditRelease(layout, second.id)).files).toBe(manifest.fileCount)
+    expect((await checkIntegrity(layout, second.id)).files).toBe(manifest.fileCount)
   })
 
   test('the release has the whole manifest, whatever was left out on the way', async () => {
@@ -107,7 +107,7 @@ describe('on top of a release', () => {
     const { id, directory, rounds } = await upload(manifest)
     expect(rounds).toEqual([['.next/BUILD_ID', 'node_modules/react/2.js']])
     expect(manifestIn(directory)).toBe(linesOf(manifest))
-    await auditRelease(layout, id)
+    await checkIntegrity(layout, id)
   })
 
   test('code is linked, and what a running app may write is copied', async () => {
@@ -146,7 +146,7 @@ describe('on top of a release', () => {
       const second = await upload(manifest)
       expect(second.rounds).toEqual([[], [path]])
       expect(readFileSync(join(second.directory, path), 'utf8')).toBe('next 7')
-      await auditRelease(layout, second.id)
+      await checkIntegrity(layout, second.id)
     },
   )
 
@@ -288,7 +288,7 @@ describe('odd files', () => {
     for (const [path, content] of Object.entries(odd)) {
       if (typeof content === 'string') expect(readFileSync(join(directory, path), 'utf8')).toBe(content)
     }
-    const audited = await auditRelease(layout, id)
+    const audited = await checkIntegrity(layout, id)
     expect(audited.files).toBe(9)
     expect((await upload(manifest)).rounds).toEqual([[]])
   })

@@ -123,7 +123,7 @@ async function outdated(
  * What the cleanup after a run would remove, as things are now.
  * @param release that the run would make live
  */
-export async function foreseeCleanUp(
+export async function releasesToRemove(
   layout: Layout,
   keep: number,
   release: string,

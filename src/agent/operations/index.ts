@@ -5,7 +5,7 @@ import { pm2Missing } from '../../protocol/server-programs.ts'
 import { isOurs, listWorkers, programOf, servedRelease, toStates, type Worker } from '../activation/fleet.ts'
 import { interruptedActivation } from '../activation/interrupted.ts'
 import { type ActivationContext, startActivation, watchActivation } from '../activation/start.ts'
-import { auditRelease } from '../store/audit.ts'
+import { checkIntegrity } from '../store/integrity.ts'
 import { verifyCandidate } from '../activation/candidate.ts'
 import { endOrphanedCandidates } from '../activation/candidates.ts'
 import { assertClaims, type Running } from '../pm2/claims.ts'
@@ -28,7 +28,7 @@ import {
   releaseIds,
   removeRelease,
 } from '../store/releases.ts'
-import { compare, rehearse } from './rehearse.ts'
+import { compare, dryRun } from './dry-run.ts'
 import { inspectServer } from './inspect.ts'
 import { readableByOthers } from '../system/umask.ts'
 import { createUploads } from '../upload/upload.ts'
@@ -139,10 +139,10 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
       fill: ({ id, files }, { body }) => readableByOthers(() => uploads.fill(id, files, body)),
       commit: (params, { event }) => readableByOthers(() => uploads.commit(params, event)),
       compare: (params, { body }) => compare(layout, params, body),
-      rehearse: async (params) => rehearse({ layout, appName }, params, await running()),
+      rehearse: async (params) => dryRun({ layout, appName }, params, await running()),
       audit: async ({ id, repair }, { alive }) => {
         await existing(id)
-        return readableByOthers(() => auditRelease(layout, id, repair, alive))
+        return readableByOthers(() => checkIntegrity(layout, id, repair, alive))
       },
       verify: async ({ id, said }, { alive }) => {
         await existing(id)

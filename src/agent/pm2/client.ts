@@ -8,6 +8,7 @@ import { homedir } from 'node:os'
 import { join, relative } from 'node:path'
 import { failure } from '../../common/errors/server.ts'
 import { formatLimit } from '../../common/format.ts'
+import { withTimeout } from '../../common/timeout.ts'
 import type { Failure } from '../../common/failure.ts'
 import { writeFileAtomic } from '../system/files.ts'
 import type { InstalledPm2 } from './find.ts'
@@ -125,7 +126,7 @@ export async function connectPm2(
         if (!mayStart && (await daemonPid(home)) === null) throw noDaemon(home)
         const connected = promised('connect', (done: Done<void>) => client.connect(done))
         const late = () => failure('pm2-failed: no answer')
-        await unlessMute(home, inTime(connected, CONNECT_TIMEOUT, late))
+        await unlessMute(home, withTimeout(connected, CONNECT_TIMEOUT, late))
         const pid = await daemonPid(home)
         // One that is dying still takes connections, and never says a word.
         if (pid === null) throw noDaemon(home)
@@ -154,7 +155,7 @@ export async function connectPm2(
       await reconnecting
     }
     const answer = whileItLives(promised(what, call), lives)
-    return inTime(answer, patience, () => isStuck(what, patience, daemon.pid))
+    return withTimeout(answer, patience, () => isStuck(what, patience, daemon.pid))
   }
   const remote = (method: string, parameters: unknown, patience = PATIENCE): Promise<unknown> =>
     ask(method, patience, (done) => client.Client.executeRemote(method, parameters, done))
@@ -275,14 +276,6 @@ function noDaemon(home: string): Failure {
 /** One that lives and says nothing, stopped or in an endless loop, would hold an activation, and with it its lock. */
 function isStuck(what: string, patience: number, daemon: number): Failure {
   return failure('pm2-failed: stuck', { daemon, request: what, limit: formatLimit(patience) })
-}
-
-/** Settles as `answer` does, or fails with what `late` says. */
-function inTime<T>(answer: Promise<T>, timeoutMs: number, late: () => Failure): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(late()), timeoutMs)
-    answer.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
 }
 
 /** Settles as `answer` does, or fails once `lives` says no: a dead daemon's answer never comes. */

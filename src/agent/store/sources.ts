@@ -13,7 +13,7 @@ const UPLOAD = /^\d{14}(\.(\d+\.)?interrupted)?$/
 const INTERRUPTED = '.interrupted'
 
 /** Puts aside what an upload has received: its session is over, and the next one looks there. */
-export async function putAside(directory: string): Promise<void> {
+export async function setAside(directory: string): Promise<void> {
   for (let count = 0; ; count += 1) {
     try {
       return await rename(directory, `${directory}${count === 0 ? '' : `.${count}`}${INTERRUPTED}`)
@@ -28,11 +28,11 @@ export async function putAside(directory: string): Promise<void> {
  * Ends the session that an upload belongs to, if it still is there: its connection was lost, but the server may not
  * have noticed. What came is put aside.
  */
-export async function takeOver(layout: Layout, id: string): Promise<void> {
+export async function takeOverUpload(layout: Layout, id: string): Promise<void> {
   const directory = join(layout.incoming, id)
   await endOwner(uploadOwner(directory))
   // It may have been a release by then, or put aside by its session itself.
-  if (await exists(directory)) await putAside(directory)
+  if (await exists(directory)) await setAside(directory)
 }
 
 /** Says which session an upload belongs to, and the release after it: nobody removes it while that one lives. */
@@ -59,7 +59,7 @@ export type Wanted = Map<string, Source | null>
  * Notes for each content that is wanted where it should be; the newest place wins. That it truly is there, and
  * is what it should be, is for who takes it from there to prove.
  */
-export async function locate(layout: Layout, wanted: Wanted, except: string): Promise<void> {
+export async function findSources(layout: Layout, wanted: Wanted, except: string): Promise<void> {
   for (const directory of await uploads(layout)) {
     // Of an upload only some of the files have come.
     if (directory !== except) await note(directory, wanted, hasSize)
@@ -74,7 +74,7 @@ export type SourceOf = (file: ManifestFile) => Source | null
 
 /**
  * @param base what the upload names the differences from: the rest is where it stands there
- * @param wanted as `locate` has filled it
+ * @param wanted as `findSources` has filled it
  */
 export function sourcesIn(
   layout: Layout,

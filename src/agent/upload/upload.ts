@@ -21,29 +21,29 @@ import { assertLinksStay } from '../store/links.ts'
 import { readManifest } from '../store/manifest-file.ts'
 import { baseChanged, fillIn } from './outline.ts'
 import { writeOwner } from '../system/owner.ts'
-import { place, type Placement } from './place.ts'
+import { type Reuse, startReuse } from './reuse.ts'
 import { decompress, folderMaker, type MakeFolder, receive } from './receive.ts'
 import { isRelease, liveRelease, readInfo, takenIds } from '../store/releases.ts'
-import { assertRoom } from '../system/room.ts'
+import { assertDiskSpace } from '../system/disk-space.ts'
 import { linkShared } from '../store/shared.ts'
 import {
   contentKey,
-  locate,
-  putAside,
+  findSources,
+  setAside,
   removeInterrupted,
   sourcesIn,
-  takeOver,
+  takeOverUpload,
   uploadOwner,
   type Wanted,
 } from '../store/sources.ts'
-import { look, toPlace } from './survey.ts'
+import { findMissing, withSources } from './missing.ts'
 
 interface Upload {
   readonly id: string
   readonly directory: string
   readonly contentHash: string
   readonly distDir: string
-  readonly placement: Placement
+  readonly reuse: Reuse
   readonly reusedBytes: number
   readonly lacksAll: boolean
   readonly folder: MakeFolder
@@ -92,10 +92,10 @@ export function createUploads(layout: Layout): Uploads {
   async function abandon(): Promise<void> {
     const ended = upload
     upload = undefined
-    await ended?.placement.stop()
+    await ended?.reuse.stop()
     await ended?.awaited.return()
     await ended?.flushing.done().catch(() => undefined)
-    if (ended?.received === true) await putAside(ended.directory)
+    if (ended?.received === true) await setAside(ended.directory)
     else if (doomed !== undefined) await rm(doomed, { recursive: true, force: true })
     doomed = undefined
   }
@@ -111,7 +111,7 @@ export function createUploads(layout: Layout): Uploads {
       makeFolders(layout)
       await liveRelease(layout)
       if (resumes !== null) {
-        await takeOver(layout, resumes)
+        await takeOverUpload(layout, resumes)
         if (await wasCommitted(layout, resumes, contentHash)) {
           return { id: resumes, committed: true, missing: '', reusedFiles: 0, reusedBytes: 0 }
         }
@@ -130,10 +130,10 @@ export function createUploads(layout: Layout): Uploads {
           ? failure('upload-corrupt', { problem: 'its manifest has another hash' })
           : baseChanged()
       }
-      await locate(layout, wanted, directory)
+      await findSources(layout, wanted, directory)
       const sourceOf = sourcesIn(layout, base, wanted)
-      const survey = await look(toPlace(readManifest(manifest), sourceOf), distDir)
-      await assertRoom(directory, survey.need)
+      const survey = await findMissing(withSources(readManifest(manifest), sourceOf), distDir)
+      await assertDiskSpace(directory, survey.need)
       const { missing, reusedFiles, reusedBytes } = survey
       const flushing = startFlushing(directory)
       upload = {
@@ -141,7 +141,7 @@ export function createUploads(layout: Layout): Uploads {
         directory,
         contentHash,
         distDir,
-        placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf), flushing),
+        reuse: startReuse(directory, distDir, withSources(readManifest(manifest), sourceOf), flushing),
         reusedBytes,
         lacksAll: reusedFiles === 0,
         folder: folderMaker(),
@@ -196,20 +196,17 @@ export function createUploads(layout: Layout): Uploads {
   }
 }
 
-async function proven(
-  { placement, reusedBytes }: Upload,
-  progress: (proven: Proven) => void,
-): Promise<Bitmap> {
+async function proven({ reuse, reusedBytes }: Upload, progress: (proven: Proven) => void): Promise<Bitmap> {
   let told = -1
   const tell = () => {
-    const provenBytes = placement.provenBytes()
+    const provenBytes = reuse.provenBytes()
     // On a disk that hangs nothing more is proven, and whoever waits must notice.
     if (provenBytes === told) return
     told = provenBytes
     progress({ provenBytes, totalBytes: reusedBytes })
   }
   const timer = setInterval(tell, PROGRESS_MS)
-  return placement.damaged.finally(() => clearInterval(timer))
+  return reuse.damaged.finally(() => clearInterval(timer))
 }
 
 async function makeRelease(
@@ -284,7 +281,7 @@ async function writeManifest(
 
 async function* filesIn(manifest: string, wanted: Bitmap): AsyncGenerator<ManifestFile, void, undefined> {
   const order = largeOnesLast<ManifestFile>()
-  for await (const { entry, index } of toPlace(readManifest(manifest), () => null)) {
+  for await (const { entry, index } of withSources(readManifest(manifest), () => null)) {
     if (entry.kind === 'file' && wanted.has(index) && order.isNext(entry)) yield entry
   }
   yield* order.rest()

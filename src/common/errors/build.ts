@@ -92,7 +92,8 @@ export const texts = {
     message: 'The build has no standalone server: "{path}" is missing.',
     remedy:
       "Set `output: 'standalone'` in the Next.js configuration, or let the build see `NEXT_PRIVATE_STANDALONE=true`: Turborepo hides the variable unless turbo.json lists it in `env`.",
-    cause: 'Next.js logs this as [Could not find a production build](#error-could-not-find-a-production-build-in-the-next-directory).',
+    cause:
+      'Next.js logs this as [Could not find a production build](#error-could-not-find-a-production-build-in-the-next-directory).',
   },
   'build-failed: distDir': {
     message: 'The build has its `distDir` outside of the standalone server: "{distDir}".',

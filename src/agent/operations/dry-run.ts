@@ -8,7 +8,7 @@ import { isOurs, programOf } from '../activation/fleet.ts'
 import { interruptedActivation } from '../activation/interrupted.ts'
 import { assertNotOvertaken } from '../activation/overtaken.ts'
 import { checksOf, type Claim, type Running } from '../pm2/claims.ts'
-import { foreseeCleanUp } from './cleanup.ts'
+import { releasesToRemove } from './cleanup.ts'
 import { nearestExisting } from '../system/files.ts'
 import type { Layout } from '../store/layout.ts'
 import { lockHolder } from '../system/lock.ts'
@@ -16,9 +16,9 @@ import { baseChanged, fillIn } from '../upload/outline.ts'
 import type { Pm2Process } from '../pm2/client.ts'
 import { decompress } from '../upload/receive.ts'
 import { foreignCurrent, liveRelease, readRuntime } from '../store/releases.ts'
-import { lackOfRoom } from '../system/room.ts'
-import { contentKey, locate, sourcesIn, type Wanted } from '../store/sources.ts'
-import { look, toPlace } from '../upload/survey.ts'
+import { lackOfDiskSpace } from '../system/disk-space.ts'
+import { contentKey, findSources, sourcesIn, type Wanted } from '../store/sources.ts'
+import { findMissing, withSources } from '../upload/missing.ts'
 import { nextId } from '../upload/upload.ts'
 
 /** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
@@ -40,13 +40,13 @@ export async function compare(
       ? failure('upload-corrupt', { problem: 'its manifest has another hash' })
       : baseChanged()
   }
-  await locate(layout, wanted, '')
-  const { missing, need } = await look(toPlace(entries, sourcesIn(layout, base, wanted)), distDir)
-  const lack = await lackOfRoom(nearestExisting(layout.base), need)
+  await findSources(layout, wanted, '')
+  const { missing, need } = await findMissing(withSources(entries, sourcesIn(layout, base, wanted)), distDir)
+  const lack = await lackOfDiskSpace(nearestExisting(layout.base), need)
   return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() }
 }
 
-export async function rehearse(
+export async function dryRun(
   { layout, appName }: Pick<Claim, 'layout' | 'appName'>,
   { release, run, address, said, keep }: Params<'rehearse'>,
   running: Running,
@@ -71,7 +71,7 @@ export async function rehearse(
   ]
   return {
     findings: findings.filter((finding) => finding !== null),
-    pruned: await foreseeCleanUp(layout, keep, release ?? (await nextId(layout))),
+    pruned: await releasesToRemove(layout, keep, release ?? (await nextId(layout))),
   }
 }
 
@@ -88,14 +88,16 @@ async function ending(check: () => Promise<void>): Promise<Finding | null> {
 
 function waiting(holder: string | null): Finding | null {
   if (holder === null) return null
-  const message = `the lock is held by ${holder}`
-  return { effect: 'waits', code: 'locked', message, remedy: 'A run waits for it up to `lock-timeout`.' }
+  const message = `Another deploy of this app is still running: ${holder}.`
+  const remedy = 'Wait for that deploy to finish, or let the run wait, up to `lock-timeout`.'
+  return { effect: 'waits', code: 'locked', message, remedy }
 }
 
 function interrupted(activation: string | null): Finding | null {
   if (activation === null) return null
-  const message = 'an earlier run was interrupted after the swap'
-  return { effect: 'recovers', code: null, message, remedy: 'A run first finishes it, or takes it back.' }
+  const message = 'An earlier run was interrupted after the swap.'
+  const remedy = 'Deploy to finish that run or to restore the release before it.'
+  return { effect: 'recovers', code: null, message, remedy }
 }
 
 function replacing(target: string | null): Finding | null {
@@ -105,7 +107,7 @@ function replacing(target: string | null): Finding | null {
     code: null,
     message: `\`current\` points at "${target}", which Gapless did not deploy.`,
     remedy:
-      'A run replaces that link, and puts it back if the first deploy fails. To leave the link alone, set another `path`.',
+      'Set another `path` to leave that link alone. Otherwise the run replaces the link, and restores it if the first deploy fails.',
   }
 }
 
@@ -115,7 +117,7 @@ function gap(foreign: readonly Pm2Process[]): Finding | null {
   return {
     effect: 'gap',
     code: null,
-    message: `Gapless did not start all that PM2 runs under this name: process ${what.join(', ')}`,
-    remedy: 'The first deploy starts the app anew, with a short gap. After that there is none.',
+    message: `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`,
+    remedy: 'Expect a short gap: the first deploy restarts the app. Later deploys have none.',
   }
 }

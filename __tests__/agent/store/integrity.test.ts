@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from '@jest/globals'
-import { auditRelease } from '../../../src/agent/store/audit.ts'
+import { checkIntegrity } from '../../../src/agent/store/integrity.ts'
 import { type Layout, layoutOf, releaseDirectory, releaseFiles } from '../../../src/agent/store/layout.ts'
 import { failureOf } from '../../support/failure.ts'
 import { temporaryFolders } from '../../support/folder.ts'
@@ -55,7 +55,7 @@ describe('a release is what arrived', () => {
   test('though the app wrote where it may, and what is shared is elsewhere', async () => {
     writeFileSync(at('.next/cache/page.html'), 'written at run time')
     writeFileSync(at('data/of-the-build.txt'), 'written by the app')
-    expect(await auditRelease(layout, id)).toEqual({ files: 4, bytes: 67, healed: [], changed: [] })
+    expect(await checkIntegrity(layout, id)).toEqual({ files: 4, bytes: 67, healed: [], changed: [] })
   })
 })
 
@@ -63,7 +63,7 @@ describe('a release whose app wrote into its own files', () => {
   test('is no damaged one: the file is named, and stays even where another release has the build’s', async () => {
     await next()
     writeFileSync(at('public/config.json'), '{"of":"the app"}')
-    expect(await auditRelease(layout, id, true)).toMatchObject({
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({
       healed: [],
       changed: ['public/config.json'],
     })
@@ -73,10 +73,10 @@ describe('a release whose app wrote into its own files', () => {
   test('is no damaged one where it has put a folder or a link in the place of a file', async () => {
     rmSync(at('public/config.json'))
     mkdirSync(at('public/config.json'))
-    expect(await auditRelease(layout, id, true)).toMatchObject({ changed: ['public/config.json'] })
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({ changed: ['public/config.json'] })
     rmSync(at('public/config.json'), { recursive: true })
     symlinkSync('elsewhere', at('public/config.json'))
-    expect(await auditRelease(layout, id, true)).toMatchObject({ changed: ['public/config.json'] })
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({ changed: ['public/config.json'] })
     expect(readlinkSync(at('public/config.json'))).toBe('elsewhere')
   })
 })
@@ -90,21 +90,21 @@ describe('a file outside of code', () => {
     const { mtimeMs } = statSync(at('public/config.json'))
     const other = await next()
     harm()
-    expect(await auditRelease(layout, id)).toMatchObject({ healed: ['public/config.json'], changed: [] })
-    expect(await auditRelease(layout, id, true)).toMatchObject({
+    expect(await checkIntegrity(layout, id)).toMatchObject({ healed: ['public/config.json'], changed: [] })
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({
       healed: ['public/config.json'],
       changed: [],
     })
     expect(text('public/config.json')).toBe(content['public/config.json'])
     expect(statSync(at('public/config.json')).mtimeMs).toBe(mtimeMs)
     expect(statSync(at('public/config.json')).ino).not.toBe(statSync(at('public/config.json', other)).ino)
-    expect(await auditRelease(layout, id)).toMatchObject({ healed: [], changed: [] })
+    expect(await checkIntegrity(layout, id)).toMatchObject({ healed: [], changed: [] })
   })
 
   test('that is missing everywhere is named, and refuses nothing', async () => {
     rmSync(at('public/config.json'))
     rmSync(at('.next/cache/page.html'))
-    expect(await auditRelease(layout, id, true)).toMatchObject({
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({
       healed: [],
       changed: ['.next/cache/page.html', 'public/config.json'],
     })
@@ -115,7 +115,7 @@ describe('a file outside of code', () => {
     const theirs = folder()
     renameSync(at('public'), join(theirs, 'before'))
     symlinkSync(theirs, at('public'))
-    expect(await auditRelease(layout, id, true)).toMatchObject({
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({
       healed: [],
       changed: ['public/config.json'],
     })
@@ -133,14 +133,14 @@ describe('code', () => {
   test.each(damages)('that %s is put back from another release', async (_, harm) => {
     await next()
     harm()
-    expect(await auditRelease(layout, id, true)).toMatchObject({ healed: ['server.js'], changed: [] })
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({ healed: ['server.js'], changed: [] })
     expect(text('server.js')).toBe(content['server.js'])
   })
 
   test('is not put back by who only wants to know', async () => {
     await next()
     rmSync(at('server.js'))
-    expect(await auditRelease(layout, id)).toMatchObject({ healed: ['server.js'] })
+    expect(await checkIntegrity(layout, id)).toMatchObject({ healed: ['server.js'] })
     expect(existsSync(at('server.js'))).toBe(false)
   })
 
@@ -148,20 +148,20 @@ describe('code', () => {
     const other = await next()
     damage(at('server.js'))
     damage(at('server.js', other), '// a server??')
-    expect(await failureOf(auditRelease(layout, id, true))).toMatchObject({ code: 'release-damaged' })
+    expect(await failureOf(checkIntegrity(layout, id, true))).toMatchObject({ code: 'release-damaged' })
     expect(text('server.js')).toBe('damaged')
   })
 
   test('that was a link is one again', async () => {
     rmSync(at('node_modules/.bin/next'))
     writeFileSync(at('node_modules/.bin/next'), '')
-    expect(await auditRelease(layout, id, true)).toMatchObject({ healed: ['node_modules/.bin/next'] })
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({ healed: ['node_modules/.bin/next'] })
     expect(lstatSync(at('node_modules/.bin/next')).isSymbolicLink()).toBe(true)
   })
 
   test.each(damages)('that %s, and that nobody else has, refuses the release', async (what, harm) => {
     harm()
-    expect(await failureOf(auditRelease(layout, id, true))).toMatchObject({
+    expect(await failureOf(checkIntegrity(layout, id, true))).toMatchObject({
       code: 'release-damaged',
       message: expect.stringContaining(`server.js" ${what === 'was written' ? 'was modified' : what}`),
     })
@@ -183,7 +183,7 @@ describe('a release is damaged', () => {
     ],
   ])('when its manifest %s', async (what, harm) => {
     harm()
-    expect(await failureOf(auditRelease(layout, id))).toMatchObject({
+    expect(await failureOf(checkIntegrity(layout, id))).toMatchObject({
       code: 'release-damaged',
       message: `Release "${id}" is damaged: "${manifest()}" ${what}.`,
     })

@@ -11,7 +11,7 @@ import { type Layout, layoutOf, releaseDirectory } from '../../../src/agent/stor
 import { takeLock } from '../../../src/agent/system/lock.ts'
 import { outline } from '../../../src/agent/upload/outline.ts'
 import type { Pm2Process } from '../../../src/agent/pm2/client.ts'
-import { compare, rehearse } from '../../../src/agent/operations/rehearse.ts'
+import { compare, dryRun } from '../../../src/agent/operations/dry-run.ts'
 import { pointCurrentAt } from '../../../src/agent/store/releases.ts'
 import { createUploads } from '../../../src/agent/upload/upload.ts'
 import { formatEntry } from '../../../src/protocol/manifest.ts'
@@ -111,16 +111,16 @@ async function ask(
   layout: Layout,
   changes: Partial<Params<'rehearse'>> = {},
   running: Running = nobody,
-): ReturnType<typeof rehearse> {
+): ReturnType<typeof dryRun> {
   const address = { host: '127.0.0.1', port: await freePort() }
-  return rehearse(
+  return dryRun(
     { layout, appName: 'site' },
     { release: null, run, address, said: { host: null, port: null }, keep: 3, ...changes },
     running,
   )
 }
 
-describe('rehearse', () => {
+describe('a dry run', () => {
   test('tells what the cleanup after it would remove, and writes nothing', async () => {
     const base = folder()
     const layout = await deployed(base)
@@ -149,8 +149,10 @@ describe('rehearse', () => {
       {
         effect: 'waits',
         code: 'locked',
-        message: expect.stringMatching(/^the lock is held by run 8 of Deploy, since .* \(process \d+\)$/),
-        remedy: 'A run waits for it up to `lock-timeout`.',
+        message: expect.stringMatching(
+          /^Another deploy of this app is still running: run 8 of Deploy, since .* \(process \d+\)\.$/,
+        ),
+        remedy: 'Wait for that deploy to finish, or let the run wait, up to `lock-timeout`.',
       },
     ])
     expect(await ask(layout)).toMatchObject({ findings: [] })
@@ -252,7 +254,7 @@ describe('rehearse', () => {
     expect(findings).toEqual([
       expect.objectContaining({
         effect: 'gap',
-        message: expect.stringContaining('process 2 (fork mode, /srv/shop/server.js)'),
+        message: expect.stringContaining('2 (fork mode, /srv/shop/server.js)'),
       }),
     ])
   })

@@ -12,7 +12,7 @@ import { inParallel } from '../system/parallel.ts'
 import { folderMaker } from './receive.ts'
 import type { Source } from '../store/sources.ts'
 
-export interface Placed {
+export interface SourcedEntry {
   readonly entry: ManifestEntry
   /** Among the manifest's files. */
   readonly index: number
@@ -20,7 +20,7 @@ export interface Placed {
   readonly source: Source | null
 }
 
-export interface Placement {
+export interface Reuse {
   /** The files that were not what they should be, in the manifest's order; they have to be sent after all. */
   readonly damaged: Promise<Bitmap>
   /** Bytes that have been proven so far. */
@@ -36,12 +36,12 @@ const AT_ONCE = 8
  * Begins at once, and goes on while other files still arrive: neither waits for the other.
  * @param flushing gets the files that are not on the disk yet
  */
-export function place(
+export function startReuse(
   directory: string,
   distDir: string,
-  entries: AsyncIterable<Placed>,
+  entries: AsyncIterable<SourcedEntry>,
   flushing: Pick<Flushing, 'add'>,
-): Placement {
+): Reuse {
   const damaged = new Bitmap()
   const unflushed: ManifestFile[] = []
   const folder = folderMaker()
@@ -51,7 +51,7 @@ export function place(
   let stopped = false
   let provenBytes = 0
 
-  const act = async ({ entry, index, source }: Placed) => {
+  const act = async ({ entry, index, source }: SourcedEntry) => {
     if (stopped) return
     const path = join(directory, entry.path)
     if (entry.kind === 'directory') return folder(path)
@@ -59,7 +59,7 @@ export function place(
     if (entry.kind === 'link') return symlink(entry.target, path)
     if (source === null) return
     const shares = sharesInode(entry, source, distDir)
-    const taken = await reuse(hashFile, source.file, entry, path, shares)
+    const taken = await reuseFile(hashFile, source.file, entry, path, shares)
     if (taken === null) return damaged.set(index)
     if (taken === 'copy' || source.file.startsWith(uploads)) unflushed.push(entry)
     provenBytes += entry.size
@@ -94,7 +94,7 @@ export function sharesInode(entry: ManifestFile, source: Source, distDir: string
  * `ETag`.
  * @returns how it was taken; null: it is damaged or gone
  */
-async function reuse(
+async function reuseFile(
   hashFile: HashFile,
   source: string,
   entry: ManifestFile,

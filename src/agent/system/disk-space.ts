@@ -21,13 +21,13 @@ export function addFile(need: Need, size: number): void {
 }
 
 /** @throws Failure `disk-full` */
-export async function assertRoom(folder: string, need: Need): Promise<void> {
-  const failure = await lackOfRoom(folder, need)
+export async function assertDiskSpace(folder: string, need: Need): Promise<void> {
+  const failure = await lackOfDiskSpace(folder, need)
   if (failure !== null) throw failure
 }
 
 /** @returns Failure `disk-full`, or null where there is room */
-export async function lackOfRoom(folder: string, need: Need): Promise<Failure | null> {
+export async function lackOfDiskSpace(folder: string, need: Need): Promise<Failure | null> {
   const { bavail, bsize, files, ffree } = await statfs(folder)
   const lacking = (needed: string, free: string) =>
     failure('disk-full: no room', { needed, free }, { evidence: `in ${folder}` })

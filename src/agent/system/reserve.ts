@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { isDiskFull } from './trouble.ts'
+import { isDiskFull } from './system-error.ts'
 
 /** Many small files, because inodes run out as well as blocks do: each worker needs one of both for its record. */
 const FILES = 64
@@ -13,24 +13,24 @@ const FILES = 64
 const FILE_SIZE = 4096
 
 /** @throws ENOSPC while nothing depends on it yet */
-export async function takeBallast(folder: string): Promise<void> {
+export async function takeReserve(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   for (let number = 0; number < FILES; number += 1) {
     await writeFile(join(folder, String(number)), randomBytes(FILE_SIZE), { mode: 0o600 })
   }
 }
 
-async function dropBallast(folder: string): Promise<void> {
+async function dropReserve(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true })
 }
 
 /** Does it; where the disk is full, once more with the room that was set aside. */
-export async function withRoom<T>(folder: string, act: () => Promise<T>): Promise<T> {
+export async function withReserve<T>(folder: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act()
   } catch (error) {
     if (!isDiskFull(error)) throw error
-    await dropBallast(folder)
+    await dropReserve(folder)
     return await act()
   }
 }
@@ -43,12 +43,12 @@ const LOOK = 1000
  * cannot say that they serve then.
  * @returns what ends it
  */
-export function guardRoom(folder: string): () => void {
+export function guardReserve(folder: string): () => void {
   const probe = `${folder}.probe`
   const look = async () => {
     try {
       // The file system's own figures know nothing of quotas.
-      await withRoom(folder, () => writeFile(probe, 'room', { mode: 0o600 }))
+      await withReserve(folder, () => writeFile(probe, 'room', { mode: 0o600 }))
     } catch {
       // Full all the same, or read-only: whoever must write will say so.
     } finally {

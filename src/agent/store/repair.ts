@@ -15,14 +15,14 @@ import { contentKey } from './sources.ts'
  * @param repair false: changes nothing
  * @returns those that were put back, or could be
  */
-export async function heal(
+export async function repairEntries(
   layout: Layout,
   id: string,
   entries: readonly ManifestEntry[],
   repair: boolean,
 ): Promise<ReadonlySet<ManifestEntry>> {
   const directory = releaseDirectory(layout, id)
-  const healed = new Set<ManifestEntry>()
+  const repaired = new Set<ManifestEntry>()
   const wanted = new Map<string, ManifestFile[]>()
   for (const entry of entries) {
     if (!(await staysInside(directory, entry.path))) continue
@@ -30,19 +30,19 @@ export async function heal(
       const key = contentKey(entry)
       wanted.set(key, [...(wanted.get(key) ?? []), entry])
     } else {
-      if (!repair || (await putBack(join(directory, entry.path), entry))) healed.add(entry)
+      if (!repair || (await putBack(join(directory, entry.path), entry))) repaired.add(entry)
     }
   }
   for (const other of [...(await releaseIds(layout))].reverse()) {
     if (wanted.size === 0) break
     for await (const { key, file } of filesOf(layout, other, wanted)) {
       for (const entry of wanted.get(key) ?? []) {
-        if (!repair || (await putBack(join(directory, entry.path), entry, file))) healed.add(entry)
+        if (!repair || (await putBack(join(directory, entry.path), entry, file))) repaired.add(entry)
       }
       wanted.delete(key)
     }
   }
-  return healed
+  return repaired
 }
 
 /** The files of a release that have a content which is wanted, and are proven to. */

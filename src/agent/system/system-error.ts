@@ -9,7 +9,7 @@ export function isDiskFull(error: unknown): boolean {
 }
 
 /** Any error of the agent's as a Failure: `disk-full`, `path-not-writable`, or `agent-failed`. */
-export function troubleOf(error: unknown): Failure {
+export function toFailure(error: unknown): Failure {
   const { code, path } = error as NodeJS.ErrnoException
   if (isDiskFull(error)) {
     return failure('disk-full', { problem: (error as Error).message }, { cause: error })

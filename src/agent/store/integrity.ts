@@ -6,7 +6,7 @@ import { failure } from '../../common/errors/server.ts'
 import type { ManifestEntry } from '../../protocol/manifest.ts'
 import type { Result } from '../../protocol/messages.ts'
 import { distDirOf, isCacheOfNext, isCode } from './code.ts'
-import { heal } from './heal.ts'
+import { repairEntries } from './repair.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 import { readInfo } from './releases.ts'
@@ -21,7 +21,7 @@ import { inShared, isWrittenSince } from './written.ts'
  * @returns paths that were put back, and paths outside of code that are not what arrived
  * @throws Failure `release-damaged` naming the first path of code that cannot be put back
  */
-export async function auditRelease(
+export async function checkIntegrity(
   layout: Layout,
   id: string,
   repair = false,
@@ -80,14 +80,14 @@ export async function auditRelease(
     throw error
   }
 
-  const healed = await heal(layout, id, [...wrong.keys()], repair)
+  const repaired = await repairEntries(layout, id, [...wrong.keys()], repair)
   for (const [entry, state] of wrong) {
-    if (healed.has(entry)) continue
+    if (repaired.has(entry)) continue
     if (isCode(entry.path, distDir))
       throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was modified')
     changed.push(entry.path)
   }
-  return { files, bytes, healed: [...healed].map(({ path }) => path), changed: changed.sort() }
+  return { files, bytes, healed: [...repaired].map(({ path }) => path), changed: changed.sort() }
 }
 
 /** Of an entry of the manifest. `written`: by the app, which may. */
