@@ -36,7 +36,7 @@ export async function serveSession(
     } catch (error) {
       reply({ id, kind: 'error', value: toFailure(error).toRecord() })
     }
-    // What a failed operation left unread comes before the next request.
+    // A failed operation may leave a part of its body unread.
     for await (const _ of data) continue
   }
 
@@ -46,7 +46,7 @@ export async function serveSession(
   }
 }
 
-/** Between two signs of life, in ms. */
+/** Interval between two signs of life, in ms. */
 const ALIVE = 5000
 
 function atMostEvery(pauseMs: number, act: () => void): () => void {
@@ -60,8 +60,8 @@ function atMostEvery(pauseMs: number, act: () => void): () => void {
 }
 
 /**
- * The data frames up to the end frame. Its iterator may be left and taken up again, even while a stream that
- * read ahead still waits for a frame: one step begins when the one before it has ended.
+ * The data frames up to the end frame. Its iterator may be left and resumed, even while a stream that read
+ * ahead still waits for a frame: one step starts when the step before it has ended.
  */
 function readBody(frames: AsyncGenerator<Frame, void, undefined>): AsyncIterable<Buffer> {
   let ended = false

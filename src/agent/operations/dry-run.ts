@@ -1,4 +1,4 @@
-/** What a run would do and meet on this server, for a dry run: it looks, and writes nothing. */
+/** What a run would do and meet on this server. A dry run writes nothing. */
 import { createHash } from 'node:crypto'
 import { failure } from '../../common/errors/upload.ts'
 import { Failure } from '../../common/failure.ts'
@@ -66,7 +66,7 @@ export async function dryRun(
     release === null ? await ending(() => assertNotOvertaken(layout, run, live)) : null,
     ...claims,
     replacing(await foreignCurrent(layout)),
-    // It would not come to that where the run ends before.
+    // The run would end before it replaces anything.
     claims.every((finding) => finding === null) ? gap(foreign) : null,
   ]
   return {

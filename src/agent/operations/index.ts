@@ -1,4 +1,4 @@
-/** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
+/** The operations of the protocol, each in terms of the modules that carry it out. */
 import { failure } from '../../common/errors/server.ts'
 import type { Operation, Params, Result } from '../../protocol/messages.ts'
 import { pm2Missing } from '../../protocol/server-programs.ts'
@@ -49,8 +49,8 @@ export interface Call {
   readonly body: AsyncIterable<Buffer>
   event(value: unknown): void
   /**
-   * Says that the work goes on. Only for what has just made a step, or has a limit of its own: whoever waits gives up
-   * an agent that is silent.
+   * Says that the work goes on. Call it only after a step, or for work with a limit of its own: the runner
+   * gives up a silent agent.
    */
   alive(): void
 }
@@ -59,7 +59,7 @@ export type Handlers = { readonly [O in Operation]: (params: Params<O>, call: Ca
 
 export interface Operations {
   readonly handlers: Handlers
-  /** The session is over: takes back what was begun and not finished. */
+  /** The session is over: undoes what was started and not finished. */
   end(): Promise<void>
 }
 
@@ -120,7 +120,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         const lock = await lockHolder(layout.lock)
         return {
           live: await liveRelease(layout),
-          // Whoever holds it may be replacing the workers.
+          // The holder of the lock may be replacing the workers.
           served: lock === null ? servedRelease(found) : await servingRelease(layout),
           releases: await listReleases(layout),
           workers: toStates(found),
@@ -160,7 +160,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         const live = await liveRelease(layout)
         if (id === live || !(await isRelease(layout, id))) return { removed: false }
         await markRejected(layout, id)
-        // An activation that is at work may have to go back to it. The next cleanup removes it.
+        // A running activation may have to go back to it. The next cleanup removes it.
         if (!remove || (await lockHolder(layout.lock)) !== null) return { removed: false }
         await endOrphanedCandidates(layout)
         if ((await releasesInUse(layout, [id])).has(id)) return { removed: false }

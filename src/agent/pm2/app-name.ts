@@ -1,4 +1,4 @@
-/** Whether the app's name in PM2 and the app's folder belong to each other, and to no other app. */
+/** Whether the app's name in PM2 and the app's folder belong to this app alone. */
 import { failure } from '../../common/errors/server.ts'
 import { folderOf, isSameFolder, realPath } from './apps.ts'
 import type { Layout } from '../store/layout.ts'
@@ -6,9 +6,8 @@ import type { Pm2Process } from './client.ts'
 import { foreignCurrent } from '../store/releases.ts'
 
 /**
- * Two apps of one name, such as a staging and a production of one repository on one server, would take each other's
- * place. What is started in any other way is replaced: nobody else deploys it. So is what a folder left behind that
- * is gone or has another path by now.
+ * Two apps of one name, such as staging and production of one repository on one server, would replace each
+ * other. Replaces an app that was started in any other way, and one whose folder is gone or has been moved.
  * @throws Failure `app-name-taken`
  */
 export function assertNameIsOurs(layout: Layout, processes: readonly Pm2Process[]): void {
@@ -20,8 +19,8 @@ export function assertNameIsOurs(layout: Layout, processes: readonly Pm2Process[
 }
 
 /**
- * Two names on one folder would take each other's release, and each other's place at the door. An app that was renamed
- * looks exactly alike, so that nothing is taken over: whoever renamed it says so.
+ * Two names on one folder would replace each other's release. A renamed app looks exactly the same, so it is
+ * not replaced: the user must say that it was renamed.
  * @param all of PM2's processes
  * @throws Failure `path-taken`
  */

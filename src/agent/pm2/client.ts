@@ -1,6 +1,6 @@
 /**
- * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
- * whatever happens (5, 6, 7), reload two workers at a time, and cost a second each.
+ * PM2 through the installed package's own client, not its command line: the commands exit with 0 whatever
+ * happens (5, 6, 7), reload two workers at a time, and take a second each.
  */
 import { mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
@@ -30,14 +30,14 @@ export interface Pm2Process {
   readonly mode: string
   readonly errorLog: string
   readonly outLog: string
-  /** All that PM2 keeps of it: enough to start it again. */
+  /** Everything that PM2 keeps of the process: enough to start it again. */
   readonly definition: Readonly<Record<string, unknown>>
 }
 
 /** What PM2 keeps of the app. Everything else belongs to the release. */
 export interface Pm2App {
   readonly name: string
-  /** Absolute, through `current`: PM2 keeps it unresolved, so that a reload runs the new release. */
+  /** Absolute, through `current`: PM2 keeps the path unresolved, so that a reload runs the new release. */
   readonly script: string
   readonly cwd: string
   readonly options: Pm2Options
@@ -46,7 +46,7 @@ export interface Pm2App {
 /** Options that take effect with a reload; null removes one (seen in 7.0.4: `current_conf`). */
 export interface Pm2Options {
   readonly wait_ready: true
-  /** How long PM2 keeps the old worker while the new one proves itself, in ms: the window for healing. */
+  /** How long PM2 keeps the old worker while the new one starts, in ms: the window for a restore. */
   readonly listen_timeout: number
   /** How long the old worker may drain before SIGKILL, in ms. */
   readonly kill_timeout: number
@@ -58,13 +58,16 @@ export interface Pm2 {
   /** Of all apps of the user. */
   all(): Promise<readonly Pm2Process[]>
   list(name: string): Promise<readonly Pm2Process[]>
-  /** Starts the app with one worker; resolves when PM2 has forked it and it is ready, or PM2 gave up waiting. */
+  /** Starts the app with one worker. Resolves when the worker is ready, or when PM2 stopped waiting. */
   start(app: Pm2App): Promise<void>
-  /** One more worker like this one. */
+  /** Starts one more worker like this one. */
   duplicate(id: number): Promise<void>
-  /** Replaces one worker; resolves when the old one has drained. The daemon carries it through by itself. */
+  /**
+   * Replaces one worker. Resolves when the old one has drained. The daemon finishes a reload without its
+   * client.
+   */
   reload(id: number, options: Pm2Options): Promise<void>
-  /** Whether the old worker of a replaced one is still draining: PM2 has one place for it, and keeps it until then. */
+  /** Whether the old worker of a replaced one is still draining: PM2 has one place for it until then. */
   isReplacing(id: number): Promise<boolean>
   restart(id: number, options: Pm2Options): Promise<void>
   stop(id: number): Promise<void>
@@ -72,8 +75,8 @@ export interface Pm2 {
   /** Starts a removed process again as it was, the way `pm2 resurrect` does. */
   revive(process: Pm2Process): Promise<void>
   /**
-   * Writes PM2's dump, from which `pm2 resurrect` starts the app after a reboot: as `pm2 save` does (5.4 to 7), whole
-   * or not at all. PM2's own, on a full disk, empties the file and ends the process that called it (7.0.4).
+   * Writes PM2's dump, from which `pm2 resurrect` starts the app after a reboot, as `pm2 save` does (5.4 to 7),
+   * completely or not at all. On a full disk `pm2 save` empties the file and ends the calling process (7.0.4).
    */
   save(): Promise<void>
   close(): void
@@ -83,7 +86,7 @@ export function pm2Home(): string {
   return process.env['PM2_HOME'] ?? join(homedir(), '.pm2')
 }
 
-/** The process that is connected to. */
+/** The process that the client is connected to. */
 interface Daemon {
   readonly pid: number
   readonly startTime: string
@@ -103,7 +106,9 @@ interface Client {
 }
 
 interface ConnectOptions {
-  /** Start a daemon where none runs. The caller's environment must be a clean one then: the daemon keeps it for ever. */
+  /**
+   * Start a daemon where none runs. The caller's environment must be clean then: the daemon keeps it for ever.
+   */
   readonly mayStart: boolean
 }
 
@@ -113,10 +118,10 @@ export async function connectPm2(
   home: string,
   { mayStart }: ConnectOptions = { mayStart: true },
 ): Promise<Pm2> {
-  // PM2 makes its sockets writable for the user's group (0775, 5.4 to 7), and whoever may write there commands the
-  // daemon. A folder that is there already may be shared on purpose.
+  // PM2 makes its sockets writable for the user's group (0775, 5.4 to 7), and whoever may write there
+  // controls the daemon. An existing folder may be shared on purpose.
   mkdirSync(home, { recursive: true, mode: 0o700 })
-  // Read by PM2 when it is loaded.
+  // PM2 reads this when it is loaded.
   process.env['PM2_HOME'] = home
   const client = createRequire(join(installed.path, 'package.json'))(installed.path) as Client
 
@@ -128,7 +133,7 @@ export async function connectPm2(
         const late = () => failure('pm2-failed: no answer')
         await unlessMute(home, withTimeout(connected, CONNECT_TIMEOUT, late))
         const pid = await daemonPid(home)
-        // One that is dying still takes connections, and never says a word.
+        // A dying daemon still accepts connections, and never answers.
         if (pid === null) throw noDaemon(home)
         if (mayStart) await mendPidFile(home, pid)
         return { pid, startTime: startTimeOf(pid) ?? '' }
@@ -141,16 +146,16 @@ export async function connectPm2(
   const connect = () => (mayStart ? startingAlone(home, attach) : attach())
   let daemon = await connect()
   const lives = () => isRunning(daemon.pid, daemon.startTime)
-  /** A daemon that dies takes all workers with it and answers nothing more: the next call starts another. */
+  /** A daemon that dies takes all workers with it and never answers: the next call starts another. */
   let reconnecting: Promise<void> | undefined
   const reconnect = async () => {
     client.disconnect()
     daemon = await connect()
   }
-  /** @param patience how long the daemon may take for it, in ms */
+  /** @param patience how long the daemon may take for the request, in ms */
   const ask = async <T>(what: string, patience: number, call: (done: Done<T>) => void): Promise<T> => {
     if (reconnecting !== undefined || !lives()) {
-      // Once for all that ask at the same time, or each would start a daemon.
+      // Once for all concurrent requests, or each would start a daemon.
       reconnecting ??= reconnect().finally(() => (reconnecting = undefined))
       await reconnecting
     }
@@ -159,7 +164,7 @@ export async function connectPm2(
   }
   const remote = (method: string, parameters: unknown, patience = PATIENCE): Promise<unknown> =>
     ask(method, patience, (done) => client.Client.executeRemote(method, parameters, done))
-  /** What starts or ends workers answers when they have: each as late as the options it has or had allow. */
+  /** Requests that start or stop workers take as long as the timeouts of the options allow. */
   let longest = 0
   const slow = (...options: readonly Partial<Pm2Options>[]): number => {
     longest = Math.max(longest, ...options.map(timeouts))
@@ -185,7 +190,8 @@ export async function connectPm2(
         client.start(
           {
             name,
-            // PM2 takes a script with a space in it for a command line, and hands it to bash (seen in 5.4 to 7.0.4).
+            // PM2 takes a script with a space in it for a command line, and hands it to bash (seen in 5.4 to
+            // 7.0.4).
             script: relative(cwd, script),
             cwd,
             ...rest,
@@ -193,7 +199,7 @@ export async function connectPm2(
             ...(max_memory_restart === null ? {} : { max_memory_restart }),
             exec_mode: 'cluster',
             instances: 1,
-            // Asking git about a release's folder is of no use and costs a process (PM2's `vizion`).
+            // Looking for git in a release's folder is useless and costs a process (PM2's `vizion`).
             vizion: false,
             env: {},
           },
@@ -204,7 +210,8 @@ export async function connectPm2(
     duplicate: async (id) => void (await remote('duplicateProcessId', id, slow())),
     reload: async (id, options) =>
       void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
-    // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 hide it from their list).
+    // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 omit it from their
+    // list).
     isReplacing: (id) =>
       remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(
         () => true,
@@ -227,7 +234,7 @@ export async function connectPm2(
       const processes = (await remote('getMonitorData', {})) as readonly RawProcess[]
       const dump = processes.flatMap(({ pm2_env = {} }) => {
         const { instances: _, pm_id: __, prev_restart_delay: ___, ...rest } = pm2_env
-        // One that is leaving would be started at the next boot: PM2 leaves only what is `stopped` (5.4 to 7).
+        // A stopping process would be started at the next boot: PM2 skips only `stopped` (5.4 to 7).
         return rest['pmx_module'] || rest['status'] === 'stopping' ? [] : [rest]
       })
       if (dump.length === 0) throw failure('pm2-failed: nothing to save')
@@ -259,12 +266,15 @@ const LOOK = 500
 const CONNECT_TIMEOUT = 20_000
 const CONNECT_TRIES = 3
 
-/** A daemon that has nothing to wait for answers at once, and a busy one within this, in ms. */
+/** An idle daemon answers at once, and a busy one within this, in ms. */
 const PATIENCE = 30_000
 
-/** How long PM2 may wait for a worker to be ready, and then for another to leave, in ms. Its own defaults are less. */
+/**
+ * How long PM2 may wait for a worker to be ready, and then for another to drain, in ms. Its own defaults are
+ * shorter.
+ */
 function timeouts({ listen_timeout, kill_timeout }: { readonly [name: string]: unknown }): number {
-  // Of other people's processes it may be anything; Node takes no timer of more than 2^31 ms.
+  // In other people's processes it may be anything; Node takes no timer above 2^31 ms.
   const number = (value: unknown) => (typeof value === 'number' && value > 0 ? Math.min(value, 2 ** 29) : 0)
   return number(listen_timeout) + number(kill_timeout)
 }
@@ -273,12 +283,12 @@ function noDaemon(home: string): Failure {
   return failure('pm2-failed: no daemon', { home })
 }
 
-/** One that lives and says nothing, stopped or in an endless loop, would hold an activation, and with it its lock. */
+/** A daemon that is stopped or in an endless loop would block an activation, and with it its lock. */
 function isStuck(what: string, patience: number, daemon: number): Failure {
   return failure('pm2-failed: stuck', { daemon, request: what, limit: formatLimit(patience) })
 }
 
-/** Settles as `answer` does, or fails once `lives` says no: a dead daemon's answer never comes. */
+/** Settles as `answer` does, or rejects once `lives` returns false: a dead daemon never answers. */
 function whileItLives<T>(answer: Promise<T>, lives: () => boolean): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setInterval(() => {
@@ -316,7 +326,7 @@ interface RawProcess {
 function toProcess(raw: RawProcess): Pm2Process {
   const env = raw.pm2_env ?? {}
   const text = (name: string) => (typeof env[name] === 'string' ? env[name] : '')
-  // What is neither has a conversion of its own, which may throw.
+  // A value of another type may have a conversion of its own, which may throw.
   const number = (value: unknown) =>
     typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN
   return {

@@ -1,4 +1,4 @@
-/** Whether the app's port is free for it: found out before anything live is touched. */
+/** Whether the app's port is free for it, checked before anything live is touched. */
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import { failure } from '../../common/errors/server.ts'
@@ -13,11 +13,11 @@ import { type Address, formatAddress, heldBy, isEverywhere, listeningSockets } f
 export interface PortUsers {
   /** Processes that PM2 lists for the app. */
   readonly processes: readonly Pm2Process[]
-  /** What its workers say of themselves. */
+  /** The records of its workers. */
   readonly records: readonly WorkerRecord[]
   /** The PM2 daemon, which holds the port for the workers of every app in cluster mode. */
   readonly daemon: number | null
-  /** Where those of its processes listen that somebody else started; empty where that is not known. */
+  /** Where those of its processes listen that somebody else started; empty where that is unknown. */
   readonly addresses: readonly Address[]
 }
 
@@ -40,7 +40,7 @@ export async function assertPortIsOurs(host: string, port: number, users: PortUs
   throw portTaken(`${host}:${port}`, port, pid)
 }
 
-/** How long a process that ends may hold its sockets after nobody can see it any more, in ms. */
+/** How long an exiting process may hold its sockets after it is invisible, in ms. */
 const LAST_BREATH = 2000
 
 async function comesFree(host: string, port: number): Promise<boolean> {
@@ -53,9 +53,9 @@ async function comesFree(host: string, port: number): Promise<boolean> {
 }
 
 /**
- * To a second app PM2's daemon hands the same socket, and visitors would get the one or the other (PM2 5 to 7).
+ * PM2's daemon gives a second app the same socket, and visitors would reach either app (PM2 5 to 7).
  * @param base the app's folder
- * @throws Failure `port-taken` where another app of Gapless's has its door there
+ * @throws Failure `port-taken` where another app that Gapless deployed listens there
  */
 export async function assertNoOtherDoor(
   base: string,
@@ -69,15 +69,15 @@ export async function assertNoOtherDoor(
   throw failure('port-taken: app', { name, folder, address: formatAddress(other) })
 }
 
-/** Whether the kernel gives both to nobody but one. */
+/** Whether the kernel refuses to give both addresses to different processes. */
 function clashes(one: Address, other: Address): boolean {
   const overlap = one.host === other.host || isEverywhere(one.host) || isEverywhere(other.host)
   return one.port === other.port && overlap
 }
 
 /**
- * The kernel gives a port of all addresses to nobody as long as somebody has it on one of them, and the other way
- * round: the old workers have it until the new ones serve.
+ * The kernel does not give a port on all addresses to anybody while one process has it on one of them, nor the
+ * reverse: the old workers hold it until the new ones serve.
  * @throws Failure `port-taken`
  */
 export function assertMayMove(from: Address, to: Address): void {
@@ -86,8 +86,8 @@ export function assertMayMove(from: Address, to: Address): void {
 }
 
 /**
- * Whoever leads to the app, such as a proxy, would find nobody where it was, though the deploy is a good one.
- * @param from where the app listens now; empty where that is not known
+ * A proxy that leads to the old address would find nobody there, although the deploy succeeded.
+ * @param from where the app listens now; empty where that is unknown
  * @throws Failure `address-differs` unless the run names the new address itself
  */
 export function assertMoveIsMeant(from: readonly Address[], to: Address, said: Said): void {
@@ -109,30 +109,30 @@ function takesOver(to: Address, { host, port }: Address): boolean {
   return port === to.port && (host === to.host || isEverywhere(to.host))
 }
 
-/** Who it is, as far as this user may see. */
+/** Names the process, as far as this user may see it. */
 function portTaken(address: string, port: number, pid: number | undefined): Failure {
   if (pid === undefined) return failure('port-taken', { holder: 'Another process', address, port })
   const command = commandOf(pid)
   const [, home] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? []
   if (home !== undefined) return failure('port-taken: daemon', { home, pid, address })
-  // Not the arguments: they may hold a secret of somebody's.
+  // Not the arguments: they may contain a secret.
   const holder = `Another process (${pid}, ${command.split(' ')[0]})`
   return failure('port-taken', { holder, address, port })
 }
 
 /**
- * The daemon counts only where it holds this very port for this app: to a second app it would simply hand the same
- * socket, and visitors would get the one or the other (PM2 5 to 7).
+ * The daemon counts only where it holds this very port for this app: it gives a second app the same socket, and
+ * visitors would reach either app (PM2 5 to 7).
  */
 function ownersOf(port: number, { processes, records, daemon, addresses }: PortUsers): readonly number[] {
   const running = processes.filter(({ status }) => status === 'online' || status === 'launching')
   const recordOf = (pid: number) => records.find((record) => record.pid === pid)
   const throughDaemon =
     records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
-    // Started by somebody else, and as far as anybody knows it listens there.
+    // Somebody else started the process, and as far as is known it listens there.
     (running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined) &&
       (addresses.length === 0 || addresses.some((address) => address.port === port)))
-  // `pm2 start npm -- start` and the like: what listens was started by PM2's process, and ends with it.
+  // `pm2 start npm -- start` and the like: PM2's process started what listens, and stops it too.
   const own = withDescendants(running.map(({ pid }) => pid))
   return [...own, ...(throughDaemon && daemon !== null ? [daemon] : [])]
 }

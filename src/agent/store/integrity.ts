@@ -1,4 +1,4 @@
-/** Proves that a release is what arrived, long after it did. */
+/** Whether a release still is what was uploaded. */
 import { lstat, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileHasher } from '../../common/hash-file.ts'
@@ -13,13 +13,14 @@ import { readInfo } from './releases.ts'
 import { inShared, isWrittenSince } from './written.ts'
 
 /**
- * Proves the release's manifest by its hash, and the release by its manifest. What is missing or damaged is put back
- * from a release that still has it. A file outside of code that was written after the release was made stays: it may be
- * the app's data, such as a SQLite file, which the build's copy would destroy. Shared paths lead out of the release.
+ * Verifies the release's manifest by its hash, and the release by its manifest. Restores what is missing or
+ * damaged from a release that still has it. A file outside of code that was written after the release was made
+ * stays: it may be the app's data, such as a SQLite file, which the build's copy would destroy. Shared paths
+ * are skipped.
  *
- * @param repair where false, it tells what would be put back, and changes nothing
- * @returns paths that were put back, and paths outside of code that are not what arrived
- * @throws Failure `release-damaged` naming the first path of code that cannot be put back
+ * @param repair false: change nothing, and report what could be restored
+ * @returns paths that were restored, and paths outside of code that differ from the upload
+ * @throws Failure `release-damaged` naming the first path of code that cannot be restored
  */
 export async function checkIntegrity(
   layout: Layout,
@@ -36,7 +37,7 @@ export async function checkIntegrity(
   const damaged = (path: string, problem: string) =>
     failure('release-damaged', { release: id, path, problem })
 
-  // One that cannot be read is none that arrived.
+  // An unreadable file is not what was uploaded.
   const hashOf = async (path: string, size: number) => {
     try {
       return await hashFile(path, size)
@@ -63,7 +64,7 @@ export async function checkIntegrity(
   const changed: string[] = []
   const wrong = new Map<ManifestEntry, State>()
   try {
-    // A shorter manifest would prove less.
+    // A shorter manifest would verify less.
     if ((await hashFile(manifest)) !== info.contentHash) throw damaged(manifest, 'was modified')
     for await (const entry of readManifest(manifest)) {
       if (isShared(entry.path)) continue
@@ -90,5 +91,5 @@ export async function checkIntegrity(
   return { files, bytes, healed: [...repaired].map(({ path }) => path), changed: changed.sort() }
 }
 
-/** Of an entry of the manifest. `written`: by the app, which may. */
+/** State of a manifest entry. `written`: by the app, which may write there. */
 type State = 'whole' | 'missing' | 'changed' | 'written'

@@ -1,6 +1,6 @@
 /**
- * The launcher of a release: every worker begins with it, so its bytes are proven before a release is brought up.
- * What PM2 starts between activations, such as a worker that crashed, nobody can prove.
+ * The launcher of a release. Every worker starts with it, so its bytes are verified before a release is
+ * started. What PM2 starts between activations, such as a worker that crashed, cannot be verified.
  */
 import { lstat, readFile, rm } from 'node:fs/promises'
 import { fileHasher, sha256 } from '../../common/hash-file.ts'
@@ -19,10 +19,10 @@ export async function assertLauncher(layout: Layout, id: string): Promise<void> 
 }
 
 /**
- * Puts back a launcher that is not the one that was uploaded, for a release that has to come back: the same bytes,
- * or else those of the newest release whose launcher is proven. Launchers read the releases of older ones.
+ * Restores a modified launcher of a release that must come back: from the same bytes in another release, else
+ * from the newest release with an intact launcher. Launchers can read the releases of older launchers.
  * @returns what was done, or null where nothing was wrong
- * @throws Failure `release-damaged` when no release has a proven launcher
+ * @throws Failure `release-damaged` when no release has an intact launcher
  */
 export async function repairLauncher(layout: Layout, id: string): Promise<string | null> {
   const uploaded = await uploadedLauncher(layout, id)
@@ -38,14 +38,14 @@ export async function repairLauncher(layout: Layout, id: string): Promise<string
   return `Replaced "${launcher}", which was modified on the server, with the one of ${source.id}`
 }
 
-/** As the manifest has it; null where it does not tell, or cannot be read. */
+/** Returns the launcher's manifest entry; null where the manifest has none or cannot be read. */
 async function uploadedLauncher(layout: Layout, id: string): Promise<ManifestFile | null> {
   try {
     for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
       if (entry.kind === 'file' && entry.path === LAUNCHER) return entry
     }
   } catch {
-    // Of a damaged release nothing is proven.
+    // A damaged release has no verified launcher.
   }
   return null
 }

@@ -4,7 +4,10 @@ import { failure } from '../../common/errors/protocol.ts'
 import { type ManifestEntry, parseStored } from '../../protocol/manifest.ts'
 import { readLines } from './manifest-lines.ts'
 
-/** @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link: it would be elsewhere */
+/**
+ * @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link, which would be
+ * elsewhere
+ */
 export async function* readManifest(file: string): AsyncGenerator<ManifestEntry, void, undefined> {
   const input = createReadStream(file)
   const links = new Set<string>()

@@ -1,7 +1,7 @@
-/** Cuts text into its lines, at the line feed alone: names may hold whatever else ends lines elsewhere. */
+/** Splits text into lines at line feeds alone: file names may contain other line separators. */
 import { malformed } from '../../protocol/guards.ts'
 
-/** Far more than the longest path takes, in bytes. */
+/** Far more than the longest path needs, in bytes. */
 const LONGEST = 256 * 1024
 
 export async function* readLines(source: AsyncIterable<Buffer>): AsyncGenerator<string, void, undefined> {

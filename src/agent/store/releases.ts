@@ -1,4 +1,4 @@
-/** The releases on the server: which there are, which is live, what each is. */
+/** The releases on the server: which exist, which is current, what each is. */
 import { lstat, mkdir, readdir, realpath, rename, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { failure } from '../../common/errors/server.ts'
@@ -17,27 +17,27 @@ import { exists, linkTarget, readIfThere, syncFolder } from '../system/files.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 
-/** Ids of the releases, oldest first. Only complete releases ever stand in `releases`. */
+/** Returns the ids of the releases, oldest first. `releases` only ever holds complete releases. */
 export async function releaseIds(layout: Layout): Promise<readonly string[]> {
   const names = await takenIds(layout)
   const ours = await Promise.all(names.map((name) => isRelease(layout, name)))
   return names.filter((_, index) => ours[index])
 }
 
-/** What in `releases` is named like a release, oldest first, whoever put it there. */
+/** Returns the names in `releases` that look like a release, oldest first, whoever made them. */
 export async function takenIds(layout: Layout): Promise<readonly string[]> {
   const names = await readdir(layout.releases).catch(() => [])
   return names.filter((name) => RELEASE_ID.test(name)).sort()
 }
 
-/** By its papers: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
+/** By its metadata: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
 export async function isRelease(layout: Layout, id: string): Promise<boolean> {
   return RELEASE_ID.test(id) && exists(releaseFiles(releaseDirectory(layout, id)).info)
 }
 
 /**
- * The release that `current` points at, or null.
- * @throws Failure `current-not-a-link` when something else stands in its place
+ * Returns the release that `current` points at, or null.
+ * @throws Failure `current-not-a-link` when something else is in its place
  */
 export async function liveRelease(layout: Layout): Promise<string | null> {
   const stat = await lstat(layout.current).catch(() => null)
@@ -50,7 +50,9 @@ export async function liveRelease(layout: Layout): Promise<string | null> {
   return (await isRelease(layout, id)) ? id : null
 }
 
-/** Where `current` points, as the link says it, if that is there and no release of this app; else null. */
+/**
+ * Returns the target of `current` as the link has it, if it exists and is no release of this app; else null.
+ */
 export async function foreignCurrent(layout: Layout): Promise<string | null> {
   const isForeign = (await liveRelease(layout)) === null && (await realPath(layout.current)) !== null
   return isForeign ? linkTarget(layout.current) : null
@@ -60,7 +62,7 @@ function realPath(path: string): Promise<string | null> {
   return realpath(path).catch(() => null)
 }
 
-/** Makes the link for `pointCurrentAt` beforehand: then it needs no room on the disk, only a rename. */
+/** Creates the link for `pointCurrentAt` beforehand: the swap then needs no disk space, only a rename. */
 export async function prepareLink(layout: Layout, id: string): Promise<void> {
   // Relative, so that the app's folder can be moved as a whole.
   const target = join('releases', id)
@@ -70,14 +72,14 @@ export async function prepareLink(layout: Layout, id: string): Promise<void> {
   await symlink(target, link)
 }
 
-/** Points `current` at a release in one atomic step: there is no moment without it. */
+/** Points `current` at a release in one atomic step: `current` always exists. */
 export async function pointCurrentAt(layout: Layout, id: string): Promise<void> {
   await liveRelease(layout)
   await prepareLink(layout, id)
   await renameToCurrent(layout, preparedLink(layout, id))
 }
 
-/** Makes `current` the link that it was before. @param target as the link said it */
+/** Restores the earlier target of `current`. @param target as the link had it */
 export async function pointCurrentBack(layout: Layout, target: string): Promise<void> {
   const link = preparedLink(layout, 'before')
   await rm(link, { recursive: true, force: true })
@@ -116,26 +118,26 @@ export async function readRuntime(layout: Layout, id: string): Promise<Runtime> 
   return parse(runtime, text, file)
 }
 
-/** What is known of the release since it was shown to serve, or null if it never was. */
+/** Returns what was recorded about the release since it served, or null if it never did. */
 export async function verificationOf(layout: Layout, id: string): Promise<Verification | null> {
   const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified)
   if (text === null) return null
   const found = parse(verification, text, 'verified.json')
-  // Version 0.1 kept when a release served last, and nothing of rollbacks: then ids alone tell which came first.
+  // Version 0.1 recorded when a release served last, and no rollbacks: only the ids tell the order.
   return found.kind === null ? { ...found, activatedAt: timeOf(id) } : found
 }
 
-/** The time that an id names, as an ISO time. */
+/** Returns the time in an id, as an ISO time. */
 function timeOf(id: string): string {
   return id.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6.000Z')
 }
 
-/** When the release was first shown to serve, as an ISO time, or null if it never was. */
+/** Returns when the release first served, as an ISO time, or null if it never did. */
 export async function activatedAt(layout: Layout, id: string): Promise<string | null> {
   return (await verificationOf(layout, id))?.activatedAt ?? null
 }
 
-/** Takes back that a release was shown to serve: it was, and then it was rejected. */
+/** Removes the record that a release served, because it was rejected afterwards. */
 export async function markRejected(layout: Layout, id: string): Promise<void> {
   await rm(releaseFiles(releaseDirectory(layout, id)).verified, { force: true })
 }
@@ -165,12 +167,15 @@ async function contentBytes(layout: Layout, id: string): Promise<number> {
       if (entry.kind === 'file') bytes += entry.size
     }
   } catch {
-    // A damaged release has no size to tell; the audit names the damage.
+    // A damaged release has no size; the integrity check names the damage.
   }
   return bytes
 }
 
-/** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. @throws Failure `unknown-release` */
+/**
+ * Moves a release out of `releases` in one step, then deletes it, so that no incomplete one is ever there.
+ * @throws Failure `unknown-release`
+ */
 export async function removeRelease(layout: Layout, id: string): Promise<void> {
   if (!(await isRelease(layout, id))) {
     throw failure('unknown-release: not ours', { path: releaseDirectory(layout, id) })

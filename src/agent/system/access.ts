@@ -1,4 +1,6 @@
-/** Whether this user may write where the agent and PM2 must, and what to do where it may not: by the path it is about. */
+/**
+ * Whether this user may write where the agent and PM2 must. The remedy is chosen by the path, not by the errno.
+ */
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -6,7 +8,10 @@ import { failure } from '../../common/errors/server.ts'
 import type { Failure } from '../../common/failure.ts'
 import { nearestExisting } from './files.ts'
 
-/** @throws Failure `path-not-writable` when the folder, or the one that it would be made in, is not this user's */
+/**
+ * @throws Failure `path-not-writable` when this user may not write in the folder, or in the one it would be
+ * created in
+ */
 export function assertWritable(folder: string): void {
   const standing = nearestExisting(folder)
   const { username } = userInfo()
@@ -14,7 +19,7 @@ export function assertWritable(folder: string): void {
   assertOpen(standing, true, command)
 }
 
-/** What PM2 writes in its folder: of these, a command with sudo leaves some to root. */
+/** PM2 writes these in its folder. A command with sudo leaves some of them to root. */
 const WRITTEN_BY_PM2 = ['logs', 'pids', 'pm2.log']
 
 /** @throws Failure `path-not-writable` */
@@ -27,10 +32,10 @@ export function assertPm2HomeWritable(home: string): void {
   }
 }
 
-/** The failure behind an EACCES or EPERM. @param path of the system call, where it tells */
+/** Returns the failure behind an EACCES or EPERM. @param path of the system call, where the error has one */
 export function accessRefused(path: string | undefined, cause: NodeJS.ErrnoException): Failure {
   if (path !== undefined) {
-    // To make, rename or remove a file takes the permission of its folder.
+    // Creating, renaming or removing a file takes the permission of its folder.
     const folder = nearestExisting(dirname(path))
     return whyClosed(folder, true, chown(folder), cause) ?? notOurs(path, chown(path), cause)
   }

@@ -1,4 +1,4 @@
-/** Is there room for a release? Asked before any of its contents is written. */
+/** Whether the disk has room for a release, checked before any content is written. */
 import { statfs } from 'node:fs/promises'
 import { failure } from '../../common/errors/server.ts'
 import { formatBytes } from '../../common/format.ts'
@@ -12,7 +12,7 @@ export interface Need {
 }
 
 const BLOCK = 4096
-/** For the release's papers, the journal and others on the same disk, in bytes. */
+/** For the release's metadata, the journal and other writers on the same disk, in bytes. */
 const SPARE = 4 * 1024 * 1024
 
 export function addFile(need: Need, size: number): void {
@@ -34,7 +34,7 @@ export async function lackOfDiskSpace(folder: string, need: Need): Promise<Failu
   if (bavail * bsize < need.bytes + SPARE) {
     return lacking(formatBytes(need.bytes + SPARE), formatBytes(bavail * bsize))
   }
-  // Some file systems (btrfs) have no fixed number of inodes, and say 0.
+  // Some file systems (btrfs) have no fixed number of inodes and report 0.
   if (files > 0 && ffree < need.inodes) {
     return lacking(`${need.inodes} inodes`, String(ffree))
   }

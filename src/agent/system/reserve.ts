@@ -1,18 +1,18 @@
 /**
- * Room set aside on the disk while there is some, for the moment when there is none: an activation must be able to
- * go back, and to say how it ended, on a disk that filled up in the middle of it.
+ * A reserve of disk space: an activation must be able to restore, and to record its verdict, on a disk that
+ * filled up while it ran.
  */
 import { randomBytes } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isDiskFull } from './system-error.ts'
 
-/** Many small files, because inodes run out as well as blocks do: each worker needs one of both for its record. */
+/** Many small files, because inodes run out as well as blocks: each worker needs one of both for its record. */
 const FILES = 64
-/** In bytes: a block. Random, because some file systems compress. */
+/** One block, in bytes. Random, because some file systems compress. */
 const FILE_SIZE = 4096
 
-/** @throws ENOSPC while nothing depends on it yet */
+/** @throws ENOSPC while nothing depends on the reserve yet */
 export async function takeReserve(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true, mode: 0o700 })
   for (let number = 0; number < FILES; number += 1) {
@@ -24,7 +24,7 @@ async function dropReserve(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true })
 }
 
-/** Does it; where the disk is full, once more with the room that was set aside. */
+/** Calls `act`. Where the disk is full, releases the reserve and calls it again. */
 export async function withReserve<T>(folder: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act()
@@ -39,18 +39,18 @@ export async function withReserve<T>(folder: string, act: () => Promise<T>): Pro
 const LOOK = 1000
 
 /**
- * Drops the ballast as soon as the disk is full, though the activation itself has nothing to write: its workers
- * cannot say that they serve then.
- * @returns what ends it
+ * Releases the reserve as soon as the disk is full, although the activation itself has nothing to write: its
+ * workers could not record that they serve.
+ * @returns a function that stops the guard
  */
 export function guardReserve(folder: string): () => void {
   const probe = `${folder}.probe`
   const look = async () => {
     try {
-      // The file system's own figures know nothing of quotas.
+      // The file system's own figures do not include quotas.
       await withReserve(folder, () => writeFile(probe, 'room', { mode: 0o600 }))
     } catch {
-      // Full all the same, or read-only: whoever must write will say so.
+      // Still full, or read-only: the next writer reports it.
     } finally {
       await rm(probe, { force: true }).catch(() => undefined)
     }

@@ -1,4 +1,4 @@
-/** The server's own troubles, in words that say what to do. */
+/** Errors of system calls as failures with a remedy. */
 import { failure } from '../../common/errors/server.ts'
 import { Failure } from '../../common/failure.ts'
 import { accessRefused, readOnly } from './access.ts'
@@ -8,7 +8,7 @@ export function isDiskFull(error: unknown): boolean {
   return code === 'ENOSPC' || code === 'EDQUOT'
 }
 
-/** Any error of the agent's as a Failure: `disk-full`, `path-not-writable`, or `agent-failed`. */
+/** Returns any error of the agent as a Failure: `disk-full`, `path-not-writable` or `agent-failed`. */
 export function toFailure(error: unknown): Failure {
   const { code, path } = error as NodeJS.ErrnoException
   if (isDiskFull(error)) {

@@ -1,4 +1,4 @@
-/** What of a release the server has, what it lacks, and what room the release takes. */
+/** Which files of a release the server has, which it lacks, and how much disk space the release needs. */
 import { dirname } from 'node:path'
 import { Bitmap } from '../../common/bitmap.ts'
 import type { ManifestEntry } from '../../protocol/manifest.ts'
@@ -7,7 +7,7 @@ import { addFile, type Need } from '../system/disk-space.ts'
 import type { SourceOf } from '../store/sources.ts'
 
 interface Survey {
-  /** Among the manifest's files. */
+  /** Indexes among the files of the manifest. */
   readonly missing: Bitmap
   readonly need: Need
   readonly reusedFiles: number

@@ -1,4 +1,4 @@
-/** Turns the one stream of an upload into files, each proven by its hash. */
+/** Turns the stream of an upload into files, each verified by its hash. */
 import { createHash } from 'node:crypto'
 import { closeSync, constants, fchmodSync, futimesSync, openSync, writeSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -12,9 +12,9 @@ import type { Failure } from '../../common/failure.ts'
 import type { ManifestFile } from '../../protocol/manifest.ts'
 import { makeReadableFolder, withFile } from '../system/files.ts'
 
-/** Up to here a file is proven before anything of it is written, in bytes. */
+/** Up to this size a file is verified before anything of it is written, in bytes. */
 const SMALL = 256 * 1024
-/** What comes out of a compressed body. @throws Failure `upload-corrupt` when it is not brotli, and the body's own */
+/** Decompresses a body. @throws Failure `upload-corrupt` when it is not brotli, and the body's own errors */
 export async function* decompress(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
   let lost: unknown
   async function* watched() {
@@ -27,7 +27,7 @@ export async function* decompress(body: AsyncIterable<Buffer>): AsyncGenerator<B
   }
   const contents = createBrotliDecompress({ chunkSize: 128 * 1024 })
   const source = pipeline(Readable.from(watched()), contents)
-  // It may fail while what came is still being looked at: that must not end the process.
+  // The pipeline may fail while earlier chunks are still being processed: that must not end the process.
   source.catch(() => undefined)
   try {
     for await (const chunk of contents as AsyncIterable<Buffer>) yield chunk
@@ -38,9 +38,9 @@ export async function* decompress(body: AsyncIterable<Buffer>): AsyncGenerator<B
 }
 
 /**
- * Writes the files of one stream of contents, in order. They are not flushed yet.
- * @param time modification time of all of them: Next.js makes `Last-Modified` and `ETag` of it, which are to be the
- *   same on all hosts
+ * Writes the files of one stream of contents, in order, without flushing them.
+ * @param time modification time of all files: Next.js derives `Last-Modified` and `ETag` from it, which must be
+ * the same on all hosts
  * @throws Failure `upload-corrupt`, `upload-incomplete`
  */
 export async function receive(
@@ -69,7 +69,7 @@ export async function receive(
 
 export type MakeFolder = (folder: string) => void
 
-/** Makes each folder once. */
+/** Returns a function that creates each folder once. */
 export function folderMaker(): MakeFolder {
   const made = new Set<string>()
   return (folder) => {
@@ -106,7 +106,7 @@ function piecesOf(chunks: AsyncGenerator<Buffer, void, undefined>): Pieces {
 
 const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
 
-/** Without a turn of the event loop for each step: the steps take less time than the turns. */
+/** Synchronous: the steps take less time than the turns of the event loop. */
 async function writeSmall(
   path: string,
   file: ManifestFile,

@@ -1,4 +1,4 @@
-/** Takes what a release has in common with what is on the server already, and proves each file of it. */
+/** Reuses files that other releases on the server have, and verifies each. */
 import { lstatSync } from 'node:fs'
 import { rm, symlink } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
@@ -14,27 +14,27 @@ import type { Source } from '../store/sources.ts'
 
 export interface SourcedEntry {
   readonly entry: ManifestEntry
-  /** Among the manifest's files. */
+  /** Among the files of the manifest. */
   readonly index: number
-  /** Where a file's content should be; null when it is sent. */
+  /** The file to reuse; null: the content is sent. */
   readonly source: Source | null
 }
 
 export interface Reuse {
-  /** The files that were not what they should be, in the manifest's order; they have to be sent after all. */
+  /** The files whose source was damaged, in the manifest's order: they must be sent after all. */
   readonly damaged: Promise<Bitmap>
-  /** Bytes that have been proven so far. */
+  /** Bytes verified so far. */
   provenBytes(): number
-  /** Ends it early. */
+  /** Stops early. */
   stop(): Promise<void>
 }
 
-/** Node has four threads for files; the hashing is done between their turns. */
+/** Node has four threads for files; the hashing happens between their turns. */
 const AT_ONCE = 8
 
 /**
- * Begins at once, and goes on while other files still arrive: neither waits for the other.
- * @param flushing gets the files that are not on the disk yet
+ * Starts at once, and runs while other files still arrive.
+ * @param flushing gets the files that are not flushed yet
  */
 export function startReuse(
   directory: string,
@@ -46,7 +46,7 @@ export function startReuse(
   const unflushed: ManifestFile[] = []
   const folder = folderMaker()
   const hashFile = fileHasher()
-  // Of an upload that was cut off nobody knows what was flushed.
+  // It is unknown which files of an interrupted upload were flushed.
   const uploads = dirname(directory) + sep
   let stopped = false
   let provenBytes = 0
@@ -68,7 +68,7 @@ export function startReuse(
     if (!stopped) await flushing.add(unflushed)
     return damaged
   })
-  // Who stops it does not wait for what is damaged.
+  // Callers that stop early do not wait for `damaged`.
   done.catch(() => undefined)
   return {
     damaged: done,
@@ -81,18 +81,18 @@ export function startReuse(
 }
 
 /**
- * Whether the new file is to be a hard link to its source. Both must be code: an empty module and an empty upload
- * have the same content.
+ * Whether the new file becomes a hard link to its source. Both must be code: an empty module and an empty
+ * upload have the same content.
  */
 export function sharesInode(entry: ManifestFile, source: Source, distDir: string): boolean {
   return mayBeShared(entry.path, distDir) && mayBeShared(source.path, distDir)
 }
 
 /**
- * Takes a file from another release, and proves what it took: what no longer has the bytes of its manifest is
- * never a part of a new release. The file keeps its modification time, of which Next.js makes `Last-Modified` and
- * `ETag`.
- * @returns how it was taken; null: it is damaged or gone
+ * Takes a file from another release and verifies the copy: a file that no longer has the bytes of its manifest
+ * never becomes part of a new release. The file keeps its modification time, from which Next.js derives
+ * `Last-Modified` and `ETag`.
+ * @returns how the file was taken; null: it is damaged or gone
  */
 async function reuseFile(
   hashFile: HashFile,
@@ -108,7 +108,7 @@ async function reuseFile(
     if (!linked) await copyKeepingTime(source, path, entry.mode, stat)
     if ((await hashFile(path, entry.size)) === entry.hash) return linked ? 'link' : 'copy'
   } catch (error) {
-    // It was removed meanwhile, by the cleanup of another deploy.
+    // The cleanup of another deploy removed it.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
   await rm(path, { force: true })

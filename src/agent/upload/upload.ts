@@ -1,6 +1,6 @@
 /**
  * Receives a release: the manifest, then the contents that the server lacks, then the commit. Everything is
- * built in `.gapless/incoming/<id>` and proven there; one rename makes it a release.
+ * built and verified in `.gapless/incoming/<id>`; one rename makes it a release.
  */
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
@@ -48,34 +48,36 @@ interface Upload {
   readonly lacksAll: boolean
   readonly folder: MakeFolder
   readonly flushing: Flushing
-  /** What has not come yet: how many files, and which, in the order in which they are sent. */
+  /** The number of files that have not arrived, and those files in the order in which they are sent. */
   missing: number
   awaited: AsyncGenerator<ManifestFile, void, undefined>
-  /** The files that were damaged have been asked for. */
+  /** The damaged files have been requested. */
   askedAgain: boolean
-  /** The session ended while contents came, or after: they are of use to the next one. */
+  /** The session ended during or after the contents: the next upload can use them. */
   received: boolean
 }
 
 const PROGRESS_MS = 1000
-/** How contents end when the connection is cut: between two frames, or inside of one. */
+/** How contents end when the connection is lost: between two frames, or inside one. */
 const CUT_OFF = new Set(['upload-incomplete', 'connection-lost'])
 
 export interface Uploads {
-  /** Chooses the id of the next upload, or tells which it would get. */
+  /** Chooses the id of the next upload, or returns the id that it would get. */
   reserve(id: string | null): Promise<string>
   stage(params: Params<'stage'>, body: AsyncIterable<Buffer>): Promise<Result<'stage'>>
-  /** @param id null: of what was staged last, where all is missing @param count how many files come */
+  /**
+   * @param id null: the upload that was staged last, which lacks all files @param count how many files arrive
+   */
   fill(id: string | null, count: number, body: AsyncIterable<Buffer>): Promise<Result<'fill'>>
-  /** @param progress told every now and then, while what the release shares with others is still being proven */
+  /** @param progress called from time to time while reused files are still being verified */
   commit(params: Params<'commit'>, progress: (proven: Proven) => void): Promise<Result<'commit'>>
-  /** Ends what was begun and not committed. Files that came and were proven are kept for the next upload. */
+  /** Ends an upload that was not committed. Verified files that arrived are kept for the next upload. */
   abandon(): Promise<void>
 }
 
 export function createUploads(layout: Layout): Uploads {
   let upload: Upload | undefined
-  /** Before there is an upload, or when it failed for good. */
+  /** The folder to remove while there is no upload yet, or when the upload failed for good. */
   let doomed: string | undefined
   let chosen: string | null = null
 
@@ -164,7 +166,8 @@ export function createUploads(layout: Layout): Uploads {
         current.received = true
         return { bytes: files.reduce((sum, { size }) => sum + size, 0) }
       } catch (error) {
-        // What came before the connection was cut is proven, or found out by its hash; a full disk needs the room.
+        // What arrived before the connection was lost is verified, or its hash shows the damage. A full disk
+        // needs the space.
         current.received = CUT_OFF.has(Failure.from(error).code)
         throw error
       }
@@ -182,7 +185,7 @@ export function createUploads(layout: Layout): Uploads {
         current.askedAgain = true
         return { path: null, missing: damaged.format(), leftOut: [] }
       }
-      // If it fails from here on, that is not for a lack of contents.
+      // A later failure is not a lack of contents.
       current.received = false
       await current.flushing.done()
       const made = await makeRelease(layout, current, params)
@@ -200,7 +203,7 @@ async function proven({ reuse, reusedBytes }: Upload, progress: (proven: Proven)
   let told = -1
   const tell = () => {
     const provenBytes = reuse.provenBytes()
-    // On a disk that hangs nothing more is proven, and whoever waits must notice.
+    // On a hanging disk nothing more is verified, and the waiting runner must notice.
     if (provenBytes === told) return
     told = provenBytes
     progress({ provenBytes, totalBytes: reusedBytes })
@@ -225,7 +228,7 @@ async function makeRelease(
     })
   }
   const served = [join(dirname(entry), 'public'), ...(staticPath === null ? [] : [staticPath])]
-  // Before what the links lead to can become shared content, and again with the shared paths in their places.
+  // Once before the targets of links can become shared content, and once with the shared paths in place.
   await assertLinksStay(directory, files.manifest, served)
   const leftOut = await linkShared(layout, directory, dirname(entry), runtime)
   await assertLinksStay(directory, files.manifest, served)
@@ -242,17 +245,20 @@ async function syncRename(layout: Layout): Promise<void> {
   await syncFolder(layout.incoming)
 }
 
-/** Whether the commit's answer alone was lost. Only what is complete ever stands in `releases`. */
+/** Whether only the answer of the commit was lost. `releases` holds complete releases only. */
 async function wasCommitted(layout: Layout, id: string, contentHash: string): Promise<boolean> {
   if (!(await isRelease(layout, id))) return false
   if ((await readInfo(layout, id)).contentHash !== contentHash) return false
-  // Its session may have been ended in between.
+  // The session may have been killed in between.
   await syncRename(layout)
   await removeInterrupted(layout)
   return true
 }
 
-/** Writes the whole manifest, and notes each content that was named. @returns the manifest's SHA-256 in hex */
+/**
+ * Writes the whole manifest, and notes each content that the upload named. @returns the manifest's SHA-256 in
+ * hex
+ */
 async function writeManifest(
   layout: Layout,
   base: string | null,
@@ -301,7 +307,7 @@ async function take(
   return taken
 }
 
-/** The UTC second as an id, later than every release there is, whatever the clock says. */
+/** Returns the UTC second as an id, later than every existing release, whatever the clock says. */
 export async function nextId(layout: Layout): Promise<string> {
   const pending = (await readdir(layout.incoming).catch(() => [])).flatMap(
     (name) => /^\d{14}/.exec(name) ?? [],
@@ -318,7 +324,7 @@ async function reserve(layout: Layout): Promise<Reserved> {
   }
 }
 
-/** An id that was chosen for all hosts. @throws Failure `release-exists` */
+/** Takes an id that was chosen for all hosts. @throws Failure `release-exists` */
 async function takeId(layout: Layout, id: string): Promise<Reserved> {
   const reserved = (await exists(releaseDirectory(layout, id))) ? null : await tryToTake(layout, id)
   if (reserved !== null) return reserved
