@@ -1,4 +1,4 @@
-/** The action's side of a session with the agent: typed calls over one channel. */
+/** The runner's side of a session with the agent: typed calls over one channel. */
 import { randomBytes } from 'node:crypto'
 import type { Duplex, Readable } from 'node:stream'
 import { failure } from '../common/errors/connect.ts'
@@ -21,7 +21,7 @@ import { longestSilence, watchSilence } from './silence.ts'
 import type { Trace } from './trace.ts'
 
 export interface CallOptions {
-  /** What follows the request, in pieces. */
+  /** The body that follows the request, in pieces. */
   readonly body?: AsyncIterable<Buffer>
   readonly onEvent?: (value: unknown) => void
 }
@@ -31,7 +31,7 @@ export interface AgentSession {
    * @throws Failure of the agent's own, or `connection-lost`
    */
   call<O extends Operation>(operation: O, params: Params<O>, options?: CallOptions): Promise<Result<O>>
-  /** Resolves once every call that was made has been sent, with its body; also when that failed. */
+  /** Resolves once every call has been sent, with its body, or has failed. */
   sent(): Promise<void>
   close(): void
 }
@@ -50,16 +50,20 @@ export interface Remote {
 
 type RemoteCommand = Duplex & {
   readonly stderr: Readable
-  /** How it ended, where that is known. */
+  /** How the command exited, where that is known. */
   readonly exit?: Promise<{ readonly code: number | null; readonly signal: string | undefined }>
 }
 
-/** What a login shell may print before the agent speaks, in bytes: more is no greeting but an attack or a loop. */
+/**
+ * How much a login shell may print before the agent's first line, in bytes: more is an attack or an endless
+ * loop.
+ */
 const LONGEST_GREETING = 1024 * 1024
 
 /**
- * @param timeoutMs for the login shell to come up and Node to start
- * @param trace told of every message
+ * Starts the agent.
+ * @param timeoutMs limit for the login shell and Node to start
+ * @param trace called with every message
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
  */
 export async function openAgent(
@@ -93,10 +97,10 @@ export async function openAgent(
   }
   const silence = watchSilence((failure) => {
     lose(failure)
-    // Should it go on after all, it finds its session over.
+    // If the agent continues after all, its session is over.
     channel.destroy()
   }, longest)
-  // The agent works on one call at a time, in their order.
+  // The agent works on one call at a time, in order.
   const heard = () => {
     const [next] = pending.values()
     silence.heard(next?.operation ?? null)
@@ -126,7 +130,7 @@ export async function openAgent(
     if (!lost) heard()
   }
 
-  // Calls may be made while another one's body is still being sent: they go out after it, in order.
+  // A call made while another one's body is being sent goes out after that body.
   let sent: Promise<void> = Promise.resolve()
   const inTurn = (send: () => Promise<void>): Promise<void> => {
     const turn = sent.then(send)
@@ -144,7 +148,7 @@ export async function openAgent(
         else pending.set(id, { operation, resolve, reject, onEvent })
         if (pending.size === 1) heard()
       })
-      // The answer may come, as an error, while the body is still being sent.
+      // The agent may answer with an error while the body is still being sent.
       answer.catch(() => undefined)
       inTurn(async () => {
         const message = encodeMessage({ id, operation, params, body: body !== undefined })
@@ -160,7 +164,7 @@ export async function openAgent(
             await write(encodeFrame(frameKind.data, chunk))
           }
         } catch (error) {
-          // Nothing can follow half a body.
+          // Nothing can follow an incomplete body.
           lose(Failure.from(error))
           channel.end()
           throw error
@@ -178,7 +182,7 @@ export async function openAgent(
   }
 }
 
-/** Leaves no listener behind: an upload waits thousands of times. An error shows as the close that follows it. */
+/** Leaves no listener behind: an upload waits thousands of times. An error is followed by a close. */
 function drainedOrClosed(channel: Duplex): Promise<void> {
   return new Promise((resolve) => {
     const settle = () => {
@@ -189,7 +193,7 @@ function drainedOrClosed(channel: Duplex): Promise<void> {
   })
 }
 
-/** Reads past what the login shell prints, up to the sentinel's line. */
+/** Skips what the login shell prints, up to the line with the sentinel. */
 async function greet(
   channel: RemoteCommand,
   sentinel: string,
@@ -220,7 +224,8 @@ async function greet(
       const next = await Promise.race([input.next(), timeout])
       if (next.done === true) {
         const { code, signal } = (await channel.exit?.catch(() => undefined)) ?? {}
-        // Somebody killed it, such as a kernel that is short of memory: that says nothing about the shell.
+        // Killed from outside, for example when the kernel is short of memory: that says nothing about the
+        // shell.
         if (signal !== undefined) throw failure('connection-lost: killed', { signal })
         throw noShell(`its command exited${code == null ? '' : ` with code ${code}`}`)
       }

@@ -8,19 +8,19 @@ export class Bitmap {
     for (const byte of bytes) for (let bits = byte; bits > 0; bits &= bits - 1) this.#count += 1
   }
 
-  /** With the first so many set. */
+  /** Returns a bitmap with the first `count` bits set. */
   static full(count: number): Bitmap {
     const bytes = new Uint8Array(Math.ceil(count / 8)).fill(255)
     if (count % 8 > 0) bytes[bytes.length - 1] = (1 << (count % 8)) - 1
     return new Bitmap(bytes)
   }
 
-  /** @param text base64; what it is too short for is not set */
+  /** @param text base64; bits beyond its end are not set */
   static parse(text: string): Bitmap {
     return new Bitmap(Buffer.from(text, 'base64'))
   }
 
-  /** How many are set. */
+  /** How many bits are set. */
   get count(): number {
     return this.#count
   }
@@ -41,12 +41,12 @@ export class Bitmap {
     this.#count += 1
   }
 
-  /** Sets what the other one has, too. */
+  /** Sets the bits of the other bitmap, too. */
   include(other: Bitmap): void {
     for (let index = 0; index < other.#bytes.length * 8; index += 1) if (other.has(index)) this.set(index)
   }
 
-  /** Base64, up to the last bit that is set. */
+  /** Returns base64, up to the last bit that is set. */
   format(): string {
     const end = this.#bytes.findLastIndex((byte) => byte !== 0) + 1
     return Buffer.from(this.#bytes.subarray(0, end)).toString('base64')

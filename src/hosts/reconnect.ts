@@ -1,24 +1,25 @@
-/** Work on a server that outlasts the connection: when it is lost, another one is opened, and the work taken up. */
+/** Resumes work on a server after the connection was lost. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../pipeline.ts'
 import { Failure } from '../common/failure.ts'
 import type { Host } from './host.ts'
 
-/** How long a server may be out of reach, in ms. A try takes its own time: up to `connect-timeout`. */
+/** How long a server may be out of reach, in ms. A try takes up to `connect-timeout` of its own. */
 export const PATIENCE = 180_000
 /** Pauses between tries to reach the server again, in ms. */
 const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array<number>(11).fill(15_000)]
 
 export interface Work<T> {
   begin(): Promise<T>
-  /** Goes on in a new session from what the server knows of the work. */
+  /** Resumes in a new session from what the server knows of the work. */
   takeUp(): Promise<T>
-  /** Failures of `takeUp` that no other try would mend. */
+  /** Whether a failure of `takeUp` is final: no other try would succeed. */
   isFinal(failure: Failure): boolean
 }
 
 /**
- * @param log told of each loss and each try
+ * Runs the work, and resumes it in a new session whenever the connection is lost.
+ * @param log called for each loss and each try
  * @throws Failure of the work; `connection-lost` when the server stays out of reach
  */
 export async function throughLosses<T>(
@@ -55,7 +56,7 @@ export async function throughLosses<T>(
   throw lost
 }
 
-/** Tries until the server is reached. @throws Failure of the last try, when patience is over */
+/** Retries until the server is reached. @throws Failure of the last try, after `patienceMs` */
 export async function untilReachable<T>(
   open: () => Promise<T>,
   log: Log['info'],

@@ -21,7 +21,7 @@ export interface Frame {
 }
 
 const HEADER = 5
-/** Large enough for any message, small enough that a hostile or broken peer cannot fill the memory. */
+/** Large enough for any message, and small enough that a broken or hostile peer cannot fill the memory. */
 export const MAX_PAYLOAD = 8 * 1024 * 1024
 
 export function encodeFrame(kind: FrameKind, payload: Buffer): Buffer {
@@ -38,7 +38,7 @@ export function encodeMessage(message: object): Buffer {
   return encodeFrame(frameKind.message, Buffer.from(JSON.stringify(message)))
 }
 
-/** Cuts a byte stream into frames; the source decides the pace, so back-pressure is the stream's own. */
+/** Splits a byte stream into frames. Reads no faster than the consumer. */
 export async function* decodeFrames(source: AsyncIterable<Buffer>): AsyncGenerator<Frame, void, undefined> {
   let pending: Buffer[] = []
   let available = 0

@@ -1,6 +1,6 @@
 /**
- * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
- * The types of the messages are inferred from the guards, so neither can drift from the other.
+ * Guards turn data from a connection or a file into a typed value, or fail naming the place. The types of the
+ * messages are inferred from the guards, so the two cannot differ.
  */
 import { failure } from '../common/errors/protocol.ts'
 import type { Failure } from '../common/failure.ts'
@@ -64,7 +64,7 @@ export function dictionary<T>(guard: Guard<T>): Guard<Readonly<Record<string, T>
   }
 }
 
-/** An object with exactly the named members; members it does not know are dropped. */
+/** An object with the named members; drops all others. */
 export function object<S extends Record<string, Guard<unknown>>>(
   shape: S,
 ): Guard<{ readonly [K in keyof S]: Guarded<S[K]> }> {
@@ -81,7 +81,7 @@ function record(value: unknown, place: string): Record<string, unknown> {
     : refuse(place, 'an object')
 }
 
-/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+/** Parses and checks JSON text. @throws Failure `malformed-message` */
 export function parse<T>(guard: Guard<T>, text: string, place: string): T {
   let value: unknown
   try {

@@ -30,7 +30,7 @@ export interface Attempt {
   agentError: Error | undefined
 }
 
-/** ssh2 adds to its errors where they come from; system errors carry their code. */
+/** ssh2 adds a level to its errors, and system errors have a code. */
 interface SshError extends Error {
   readonly level?: string
   readonly code?: string | number
@@ -114,7 +114,7 @@ export function execRefused(address: string, cause: Error): Failure {
   return failure('exec-refused', { address }, { evidence: cause.message, cause })
 }
 
-/** Reason 1 of a channel that is not opened, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1): ssh2 keeps it. */
+/** Reason 1 of a refused channel, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1); ssh2 keeps it. */
 const PROHIBITED = 1
 
 function isProhibited(error: unknown): boolean {
@@ -148,7 +148,6 @@ export function passwordExpired(address: string, prompt: string): Failure {
   return failure('login-refused: password expired', { address }, { evidence: prompt })
 }
 
-/** The server wants more than a password. */
 export function questionFailure(questions: readonly string[], { address, username }: Attempt): Failure {
   return failure(
     'login-refused: second factor',

@@ -12,14 +12,15 @@ export interface HostKeyInputs {
   readonly fingerprints: readonly string[]
 }
 
-/** Decides whether a server is the one that was meant. Nothing in it can accept an unknown key. */
+/** Decides whether a server is the right one. Never accepts an unknown key. */
 export interface HostKeyPolicy {
   verify(key: Buffer): true | Failure
-  /** What to ask the server for, best first. */
+  /** The algorithms to ask the server for, best first. */
   readonly algorithms: readonly ServerHostKeyAlgorithm[]
   /**
-   * The same, asking for other types of keys: for a server that showed another key than one whose type is unknown.
-   * @returns nothing when there is none to ask for
+   * Returns the policy for keys of other types: for a fingerprint of unknown type, when the server showed
+   * another key.
+   * @returns undefined when there is no other type to ask for
    */
   without(type: string | undefined): HostKeyPolicy | undefined
 }
@@ -29,8 +30,8 @@ interface Expectation extends HostMatch {
 }
 
 /**
- * Every host key algorithm that may be used, best first, and the type of key that it signs with. No `ssh-rsa`,
- * whose signatures are SHA-1: OpenSSH refuses them since 8.8, and since 7.2 (2016) no server needs them.
+ * Every usable host key algorithm, best first, with the type of its key. No `ssh-rsa`, whose signatures are
+ * SHA-1: OpenSSH refuses them since 8.8, and since 7.2 (2016) no server needs them.
  */
 const ALGORITHMS: readonly (readonly [ServerHostKeyAlgorithm, string])[] = [
   ['ssh-ed25519', 'ssh-ed25519'],
@@ -67,7 +68,7 @@ export function hostKeyPolicy(inputs: HostKeyInputs, host: string, port: number)
 
 const typeOf: ReadonlyMap<string, string> = new Map(ALGORITHMS)
 
-/** `SHA256:…` of a public key blob, as ssh-keygen -l prints it. */
+/** Returns `SHA256:…` of a public key blob, as ssh-keygen -l prints it. */
 export function fingerprintOf(key: Buffer): string {
   return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`
 }
@@ -79,9 +80,9 @@ function parseFingerprint(given: string): string {
 }
 
 /**
- * A server shows one key, of the first type that the client asks for and it has. Asking for a type that
- * known_hosts does not hold would fail although the server is the right one. The type behind a fingerprint
- * is unknown, so with fingerprints the other types follow.
+ * A server shows one key, of the first type that the client asks for and the server has. Asking for a type that
+ * known_hosts does not hold would fail although the server is the right one. The type behind a fingerprint is
+ * unknown, so with fingerprints the other types follow.
  */
 function algorithmsFor({ accepted, fingerprints }: Expectation): readonly ServerHostKeyAlgorithm[] {
   const all = ALGORITHMS.map(([name]) => name)

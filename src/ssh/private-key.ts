@@ -14,13 +14,13 @@ interface PemBlock {
 }
 
 /**
- * Brings a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
- * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 refuses all but the first).
- * An OpenSSH or traditional key stays encrypted; PKCS8 comes back without its passphrase.
+ * Converts a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
+ * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 reads none of these). An OpenSSH
+ * or traditional key stays encrypted; PKCS8 is decrypted.
  *
- * @param input the input that the text came from, for messages; the text itself is never shown
- * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`, `key-type-unsupported`,
- *   `key-passphrase-missing`, `key-passphrase-wrong`
+ * @param input name of the input, for messages; the key itself is never shown
+ * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`,
+ * `key-type-unsupported`, `key-passphrase-missing`, `key-passphrase-wrong`
  */
 export function normalizePrivateKey(text: string, passphrase: string | undefined, input: string): string {
   const bare = unquote(text)
@@ -44,7 +44,7 @@ function findBlock(text: string, input: string): PemBlock {
   if (text === '') throw empty(input)
   const [certificate] = /[a-z0-9-]{1,40}-cert-v0\d@openssh\.com(?= AAAA)/.exec(text) ?? []
   if (certificate !== undefined) throw isCertificate(input, certificate)
-  // A public key in front of it does no harm.
+  // A public key in front of the private key does no harm.
   const begin = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text)
   if (begin === null) {
     if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text)) throw isPublic(input)
@@ -64,7 +64,7 @@ function decodeBase64(text: string): string {
 }
 
 function rewrap(label: string, body: string): PemBlock {
-  // Keys of old OpenSSL carry cipher and IV in two header lines, which must stay lines of their own.
+  // Keys of old OpenSSL have cipher and IV in two header lines, which must stay lines.
   const header =
     /^\s*Proc-Type:\s*4,ENCRYPTED\s*DEK-Info:\s*(AES-[\w-]+,[\dA-F]{32}|DES-[\w-]+,[\dA-F]{16})/i.exec(body)
   const lines =
@@ -79,7 +79,7 @@ function rewrap(label: string, body: string): PemBlock {
   return { label, encrypted, pem }
 }
 
-/** openssh-key-v1 begins with a magic of 15 bytes and the name of its cipher: PROTOCOL.key of OpenSSH. */
+/** openssh-key-v1 starts with a magic of 15 bytes and the name of its cipher: PROTOCOL.key of OpenSSH. */
 function hasOpenSshCipher(label: string, base64: string): boolean {
   if (label !== 'OPENSSH PRIVATE KEY') return false
   return !Buffer.from(base64, 'base64').toString('latin1', 15).startsWith('\0\0\0\x04none')
@@ -104,7 +104,7 @@ function readPkcs8(block: PemBlock, passphrase: string | undefined, input: strin
   try {
     return createPrivateKey({ key: block.pem, format: 'pem', ...(passphrase ? { passphrase } : {}) })
   } catch (error) {
-    // OpenSSL 3 left the ciphers of old PKCS8 files behind.
+    // OpenSSL 3 dropped the ciphers of old PKCS8 files.
     if (/envelope routines::unsupported/.test((error as Error).message)) {
       throw unsupported(input, 'encrypted by a cipher of the past')
     }
@@ -112,19 +112,19 @@ function readPkcs8(block: PemBlock, passphrase: string | undefined, input: strin
   }
 }
 
-/** ssh2 (1.17) reads PuTTY's older format, and of it RSA keys alone. */
+/** ssh2 (1.17) reads only RSA keys in PuTTY's older format. */
 function convertPutty(text: string, passphrase: string | undefined, input: string): string {
   const encrypted = !/^Encryption: none$/m.test(text)
   const readable = /^PuTTY-User-Key-File-2: ssh-rsa$/m.test(text)
   if (!readable) throw putty(input)
   if (encrypted && !passphrase) throw passphraseMissing(input)
-  // Given for a key that needs none, it would count against the key.
+  // ssh2 refuses a passphrase for a key that needs none.
   const key = ssh2.utils.parseKey(text.replaceAll('\r', ''), encrypted ? passphrase : undefined)
   if (!(key instanceof Error)) return key.getPrivatePEM()
   throw encrypted ? passphraseWrong(input) : damaged(input, 'its check sum does not fit')
 }
 
-/** ssh2 reads Ed25519 in OpenSSH's own format only; the layout is in PROTOCOL.key of OpenSSH. */
+/** ssh2 reads Ed25519 only in OpenSSH's own format; the layout is in PROTOCOL.key of OpenSSH. */
 function openSshEd25519(key: KeyObject): string {
   const { x = '', d = '' } = key.export({ format: 'jwk' })
   const publicKey = Buffer.from(x, 'base64url')
@@ -161,14 +161,14 @@ function uint32(value: number): Buffer {
   return bytes
 }
 
-/** Signs with the key and checks the signature: a wrong passphrase or a cut key can parse by chance. */
+/** Signs with the key and verifies the signature: a wrong passphrase or a truncated key can parse by chance. */
 function prove(pem: string, encrypted: boolean, passphrase: string | undefined, input: string): void {
   if (encrypted && !passphrase) throw passphraseMissing(input)
-  // The type does not tell: for a file that holds no key ssh2 (1.17) returns nothing.
+  // The types do not say so, but ssh2 (1.17) returns nothing for a file without a key.
   const key = ssh2.utils.parseKey(pem, passphrase) as ParsedKey | Error | undefined
   if (key === undefined) throw damaged(input, 'it holds no key')
   if (!('sign' in key)) {
-    // ssh2 (1.17) knows this cipher for connections only, and trips over it here.
+    // ssh2 (1.17) has this cipher for connections only, and fails here with another error.
     if (/initialization vector/.test(key.message)) throw unsupported(input, 'chacha20-poly1305')
     const type = /^Unsupported .*: ([\w@.-]+)$|^Cipher \(([\w@.-]+)\) not supported/.exec(key.message)
     const name = type?.[1] ?? type?.[2]

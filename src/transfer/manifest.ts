@@ -1,4 +1,4 @@
-/** Turns the deploy tree into its manifest: every file with its hash, and a hash for every folder. */
+/** Builds the manifest of a deploy tree: every file with its hash, and a hash for every folder. */
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { fileHasher, type HashFile } from '../common/hash-file.ts'
@@ -12,24 +12,24 @@ export type SourceFile = Extract<TreeEntry, { kind: 'file' }> & { readonly hash:
 export type SourceEntry = Exclude<TreeEntry, { kind: 'file' }> | SourceFile
 
 export interface Manifest {
-  /** Sorted by the bytes of the path. Kept in a file, and read anew each time: there may be very many. */
+  /** Sorted by the bytes of the path. In a file, read again each time: there may be very many. */
   readonly entries: Iterable<SourceEntry>
   /** How many of them are files. */
   readonly fileCount: number
-  /** The folders that an outline can have, each after those in it. */
+  /** The folders that an outline can have, children before parents. */
   readonly folders: readonly Subtree[]
   /** SHA-256 of its lines, in hex. */
   readonly hash: string
   readonly bytes: number
 }
 
-/** What may be hashed without a turn of the event loop, in bytes: packing goes on in its turns. */
+/** How much may be hashed before the event loop turns, in bytes: packing runs in its turns. */
 const TURN = 4 * 1024 * 1024
-/** What a file costs besides its bytes, as bytes. */
+/** The cost of a file besides its bytes, in bytes. */
 const FILE = 16 * 1024
 
 /**
- * @param progress told of bytes that have been hashed
+ * @param progress called with the bytes that have been hashed
  * @throws Failure `file-unreadable`
  */
 export async function createManifest(
@@ -58,7 +58,7 @@ export async function createManifest(
     let hashing: ReturnType<HashFile>
     try {
       hashing = hashFile(source, size)
-      // Awaiting what is known already would cost a turn for each file.
+      // Awaiting a value that is there would cost a turn for each file.
       if (typeof hashing !== 'string') hashing = await hashing
     } catch (error) {
       throw fileUnreadable(source, error)
@@ -69,7 +69,7 @@ export async function createManifest(
     bytes += size
     sinceTurn += size + FILE
     if (sinceTurn < TURN) continue
-    // The connection has to be kept alive meanwhile.
+    // The connection must be kept alive meanwhile.
     await setImmediate()
     sinceTurn = 0
   }

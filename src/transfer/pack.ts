@@ -1,6 +1,6 @@
 /**
- * Packs files into a file of the runner's, which who sends them follows. So packing waits for nobody's network, it
- * holds nothing in memory, and several hosts read the same, each at its own pace.
+ * Packs files into a temporary file on the runner. Senders read it as it grows, so packing does not wait for a
+ * network, needs no memory, and several hosts read the same file at their own pace.
  */
 import { EventEmitter, once } from 'node:events'
 import { close as closeFile, read as readFile, write as writeFile } from 'node:fs'
@@ -10,7 +10,7 @@ import { notWritten, unnamedFile } from './unnamed-file.ts'
 
 const [closeAsync, readAsync, writeAsync] = [promisify(closeFile), promisify(readFile), promisify(writeFile)]
 
-/** What is sent in one compressed stream of its own. */
+/** One compressed stream. */
 export interface PackedPart {
   readonly fileCount: number
   readonly content: AsyncIterable<Buffer>
@@ -18,19 +18,20 @@ export interface PackedPart {
 
 export interface Packed {
   /**
-   * The parts in their order, from the first on for each who asks. When the last one has left before all was packed,
-   * packing stops, and the room is given back.
-   * @param progress told of the files' bytes that were handed out; within a part by what it has been packed to so far
+   * Yields the parts in order, from the first on for each reader. When the last reader has left before
+   * everything was packed, packing stops and the disk space is freed.
+   * @param progress called with the bytes of the files that were read; within a part in proportion to what is
+   * packed
    * @throws Failure `runner-disk-full`, and `file-changed`, see contentParts
    */
   parts(progress: (bytes: number) => void): AsyncIterable<PackedPart>
-  /** Whether it was stopped: there is nothing to be read any more. */
+  /** Whether packing was stopped: there is nothing to read any more. */
   isStopped(): boolean
-  /** Stops it, whoever reads. Never fails: nothing depends on what was packed by then. */
+  /** Stops packing. Never fails. */
   close(): Promise<void>
 }
 
-/** Where a part lies in the file, in bytes, and whether all of it is there. */
+/** Position of a part in the file, in bytes, and whether all of it is there. */
 interface Written {
   readonly fileCount: number
   readonly takenBytes: Part['takenBytes']
@@ -42,7 +43,7 @@ interface Written {
 const PIECE = 64 * 1024
 
 /**
- * Begins at once.
+ * Starts at once.
  * @param bytes how many there are
  * @throws Failure `runner-disk-full`
  */
@@ -61,7 +62,7 @@ export function pack(files: Iterable<TreeFile>, bytes: number): Packed {
       const part: Written = { fileCount: some.length, takenBytes, from: at, to: at, whole: false }
       written.push(part)
       for await (const piece of content) {
-        // A disk that is all but full takes a piece of it.
+        // A nearly full disk accepts only a piece.
         for (let from = 0; from < piece.length;) {
           if (stopped) throw new Error('what was packed is not wanted any more')
           const { bytesWritten } = await writeAsync(file, piece, from, piece.length - from, at)

@@ -1,4 +1,4 @@
-/** Packs what servers lack: once for all that lack the same. */
+/** Packs what servers lack, once for all servers that lack the same. */
 import { Bitmap } from '../common/bitmap.ts'
 import type { Manifest } from './manifest.ts'
 import { pack, type Packed, type PackedPart } from './pack.ts'
@@ -7,19 +7,24 @@ import { manifestStream, missingFiles } from './stream.ts'
 export interface Packer {
   /** @param base see manifestStream */
   manifest(base: string): AsyncIterable<Buffer>
-  /** What is being packed ahead, to be sent unasked: all there is, as a bitmap like `missing`; null: nothing. */
+  /**
+   * The parts that are being packed ahead, to be sent unasked: all files, as a bitmap like `missing`; null:
+   * none.
+   */
   readonly guess: string | null
   /**
    * @param missing bitmap, base64, see missingFiles
-   * @param bytes how many those have
-   * @param progress told of the files' bytes that were handed out
+   * @param bytes how many bytes these files have
+   * @param progress called with the bytes of the files that were read
    */
   parts(missing: string, bytes: number, progress: (bytes: number) => void): AsyncIterable<PackedPart>
-  /** Afterwards nothing can be read any more. */
+  /** Afterwards nothing can be read. */
   close(): Promise<void>
 }
 
-/** @param everything of the same tree, for a server that has nothing yet: what is packed before anybody has asked */
+/**
+ * @param everything all files of the tree, for a server that has none yet: packed before the server has asked
+ */
 export function createPacker(manifest: Manifest, everything?: Packed): Packer {
   const manifests = new Map<string, () => AsyncIterable<Buffer>>()
   const packed = new Map<string, Packed>()
@@ -54,7 +59,7 @@ export function createPacker(manifest: Manifest, everything?: Packed): Packer {
   }
 }
 
-/** A stream that each reader gets from its first piece on. What is read stays in memory. */
+/** A stream that each reader gets from its first piece on. What was read stays in memory. */
 function shared<T>(stream: AsyncIterable<T>): () => AsyncIterable<T> {
   const source = stream[Symbol.asyncIterator]()
   const pieces: Promise<IteratorResult<T>>[] = []

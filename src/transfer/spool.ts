@@ -1,16 +1,16 @@
-/** A list that is kept in a file instead of in memory, however long it is. */
+/** A list in a file instead of in memory. */
 import { readSync, writeSync } from 'node:fs'
 import { notWritten, unnamedFile } from './unnamed-file.ts'
 
-/** What is written, and read, at once, in bytes. */
+/** How much is written and read at once, in bytes. */
 const PIECE = 64 * 1024
 
 export interface Spool<T> extends Iterable<T> {
-  /** @param item something that JSON can hold; what was read once before is not seen again by that reader */
+  /** @param item any JSON value; a reader does not see the items of an earlier read again */
   add(item: T): void
 }
 
-/** @throws Failure `runner-disk-full`, as what is added to it does */
+/** @throws Failure `runner-disk-full`, also while items are added */
 export function createSpool<T>(): Spool<T> {
   const handle = unnamedFile()
   let size = 0

@@ -1,4 +1,4 @@
-/** The two streams of an upload, compressed: the manifest, and the contents that the server lacks. */
+/** The two compressed streams of an upload: the manifest, and the contents that the server lacks. */
 import { closeSync, openSync, readSync } from 'node:fs'
 import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
@@ -13,7 +13,7 @@ import { inSendingOrder } from '../protocol/sending-order.ts'
 import type { Manifest, SourceFile } from './manifest.ts'
 
 /**
- * The manifest, as what is different from the server's base: a folder that it has just so is one line.
+ * The manifest as differences from the server's base: a folder without differences is one line.
  * @param base its outline, base64; empty when there is none
  */
 export function manifestStream({ entries, folders }: Manifest, base: string): AsyncIterable<Buffer> {
@@ -55,7 +55,7 @@ function* texts(lines: Iterable<ManifestEntry | ManifestSame>): Generator<Buffer
   if (text !== '') yield Buffer.from(text)
 }
 
-/** `a/b/c` lies in `a` and in `a/b`. */
+/** `a/b/c` is in `a` and in `a/b`. */
 function foldersOf(path: string): readonly string[] {
   const folders: string[] = []
   for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
@@ -79,7 +79,7 @@ export function missingFiles({ entries }: Pick<Manifest, 'entries'>, bitmap: str
   }
 }
 
-/** What packing needs to know of a file. */
+/** What packing needs to know about a file. */
 export type TreeFile = Extract<TreeEntry, { kind: 'file' }>
 
 export function filesOf<T extends TreeEntry>(entries: Iterable<T>): Iterable<T & { readonly kind: 'file' }> {
@@ -100,24 +100,27 @@ export function totalSize(files: Iterable<Pick<TreeFile, 'size'>>): number {
   return sum
 }
 
-/** What is packed into one compressed stream of its own. */
+/** One compressed stream. */
 export interface Part {
   readonly files: readonly TreeFile[]
   readonly content: Readable
-  /** Of the files' bytes, how many have gone into the stream. */
+  /** How many bytes of the files have gone into the stream. */
   takenBytes(): number
 }
 
-/** Of a part, unless a single file is larger: eight windows of brotli, so that cutting costs next to nothing. */
+/**
+ * Size of a part, unless a single file is larger: eight windows of brotli, so that splitting costs almost
+ * nothing.
+ */
 const PART_BYTES = 8 * 1024 * 1024
 const PART_FILES = 4000
-/** Parts packed at once, each in a thread of its own. */
+/** Parts packed at once, each in its own thread. */
 const AT_ONCE = 2
-/** What may be packed ahead of its turn, of each part, in bytes. */
+/** How much of each part may be packed ahead, in bytes. */
 const AHEAD = 4 * 1024 * 1024
 
 /**
- * The files in parts, in the order in which they are sent. The one after the one that is being read is packed meanwhile.
+ * Yields the files in parts, in the order in which they are sent. Packs the next part while one is being read.
  * @param bytes how many there are
  */
 export function* contentParts(
@@ -159,16 +162,16 @@ function* cut(files: Iterable<TreeFile>): Generator<readonly TreeFile[], void, u
   if (part.length > 0) yield part
 }
 
-/** In bytes: what is read, and packed, at once. */
+/** How much is read and packed at once, in bytes. */
 const PIECE = 256 * 1024
-/** In bytes: what comes out at once. */
+/** How much compressed data comes out at once, in bytes. */
 const CHUNK = 64 * 1024
 
 /**
- * The files' bytes in pieces of one size, because each piece costs a turn of Node's event loop, however small; all in
- * the same buffer: one for each would be garbage by the gigabyte. They are read at once: a handle of Node's own for
- * each of 50,000 files is garbage that stays for long.
- * @throws Failure `file-unreadable`, and `file-changed` when a file is not what was hashed: something still writes into the build
+ * Yields the bytes of the files in pieces of one size, because each piece costs a turn of Node's event loop,
+ * however small. All pieces share one buffer: one each would be gigabytes of garbage. Files are read
+ * synchronously: a file handle for each of 50,000 files is garbage that stays for long.
+ * @throws Failure `file-unreadable`, and `file-changed` when a file is not what was hashed
  */
 function* contents(
   files: readonly TreeFile[],
@@ -208,27 +211,28 @@ function open(source: string): number {
   }
 }
 
-/** Lines from which on a manifest is not packed as well as can be: 10 would take 0.1 s for a whole build's. */
+/** From this many lines on a manifest is packed at a lower quality: 10 would take 0.1 s for a whole build's. */
 const MANY = 500
 
 /**
- * Brotli's quality for so many bytes. Of a build's content, on one core: 10 packs 5 MB a second, 5 packs 60, 4 packs 90,
- * each to some tenth less than the next. So little is packed well at no noticeable time, and much, in several threads,
- * faster than most networks carry it.
+ * Returns brotli's quality for so many bytes. On one core quality 10 packs 5 MB of a build a second, 5 packs 60
+ * and 4 packs 90, each about a tenth less than the next. So small amounts are packed well at no noticeable
+ * time, and large ones, in several threads, faster than most networks carry them.
  */
 function qualityFor(bytes: number): number {
   return bytes <= 1_000_000 ? 10 : 5
 }
 
 /**
- * As a power of two, in bytes. With 22 much JavaScript is 5 to 15 % smaller, a build of 38 MB 0.4 %; but each packer
- * then takes 8 MB of which malloc gives little back (glibc, an arena for each of Node's threads): 230 MB in all.
+ * As a power of two, in bytes. With 22 large JavaScript files are 5 to 15 % smaller, but a build of 38 MB only
+ * 0.4 %, and each packer takes 8 MB that malloc hardly returns (glibc, an arena for each of Node's threads):
+ * 230 MB in all.
  */
 const WINDOW = 20
 
 /**
- * @param source each of its pieces is done with when it is asked for the next
- * @param ahead what may be packed before anybody asks for it, in bytes
+ * @param source each piece is free for reuse when the next one is requested
+ * @param ahead how much may be packed before it is read, in bytes
  */
 function compress(source: Iterable<Buffer>, quality: number, ahead = CHUNK): Readable {
   const packed = createBrotliCompress({
@@ -236,15 +240,15 @@ function compress(source: Iterable<Buffer>, quality: number, ahead = CHUNK): Rea
     readableHighWaterMark: ahead,
     params: { [constants.BROTLI_PARAM_QUALITY]: quality, [constants.BROTLI_PARAM_LGWIN]: WINDOW },
   } as BrotliOptions)
-  // An error shows to who reads it, be it much later.
+  // The reader gets the error, however late it reads.
   packed.on('error', () => undefined)
   feed(packed, source).catch((error: Error) => packed.destroy(error))
   return packed
 }
 
-/** The next piece comes when the one before has been worked off: no stream's queue keeps any. */
+/** Writes the next piece when the one before has been processed: no stream's queue keeps any. */
 async function feed(packed: BrotliCompress, source: Iterable<Buffer>): Promise<void> {
-  // Not in the turn of who asked: it may have more to begin.
+  // Not in the caller's turn: the caller may have more to start.
   await setImmediate()
   for (const piece of source) {
     await new Promise<void>((resolve, reject) => {

@@ -1,12 +1,12 @@
-/** Room on the runner's disk that nobody has to tidy up. */
+/** Temporary disk space on the runner that needs no cleanup. */
 import { mkdtempSync, openSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { failure } from '../common/errors/runner.ts'
 
 /**
- * Open for reading and writing. It has no name from the beginning on, so that it goes with this process, however that
- * ends. It lies where GitHub's runner has room for a job: elsewhere `/tmp` may be memory.
+ * Opens a file for reading and writing that has no name, so that it disappears with this process. It is in the
+ * folder where GitHub's runner has room for a job: elsewhere `/tmp` may be in memory.
  * @throws Failure `runner-disk-full`
  */
 export function unnamedFile(): number {
@@ -27,13 +27,13 @@ function newFolder(): string {
     try {
       return mkdtempSync(join(ofRunner, 'gapless-'))
     } catch {
-      // In a container of another user it may be closed to this one.
+      // In a container with another user the folder may be closed to this one.
     }
   }
   return mkdtempSync(join(tmpdir(), 'gapless-'))
 }
 
-/** An error of writing to it, as a Failure `runner-disk-full` where that is what it means. */
+/** Returns an error of writing to the file as a Failure `runner-disk-full` where the disk is full. */
 export function notWritten(error: unknown): unknown {
   const { code, message } = error as NodeJS.ErrnoException
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return error

@@ -10,7 +10,7 @@ const owner = object({ pid: count, startTime: string })
 
 /** Interval at which to check whether a process has exited, in ms. */
 const PAUSE = 20
-/** How long a process may take to exit after SIGTERM, in ms. */
+/** How long a process may take to exit before SIGKILL, in ms. */
 const PATIENCE = 5000
 
 /** Writes that something belongs to this process, or to another one. */
