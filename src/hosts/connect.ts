@@ -1,4 +1,4 @@
-/** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
+/** connect: logs in, checks the host key, starts the agent, and checks whether the server can run the app. */
 import { readFileSync } from 'node:fs'
 import type { Plan } from '../plan.ts'
 import type { HostAddress, Inputs } from '../inputs/index.ts'
@@ -25,11 +25,11 @@ interface Session {
 export interface ConnectSettings {
   /** The bundled agent. */
   readonly agentFile: string
-  /** Keep the agent on the server; false for runs that may change nothing there. */
+  /** Keep the agent on the server; false for runs that must not change anything there. */
   readonly persist: boolean
-  /** Ask what an upload can build on. */
+  /** Also request what an upload can build on. */
   readonly forUpload?: boolean
-  /** How long a server may be out of reach before it is given up, in ms: one try unless told otherwise. */
+  /** How long to retry while a server is out of reach, in ms. Default: one try. */
   readonly patienceMs?: number
 }
 
@@ -93,7 +93,7 @@ function hostOf(name: string | null, first: Session, open: () => Promise<Session
   }
 }
 
-/** What was cut off while it looked around has begun nothing. */
+/** Safe to retry: nothing has been started yet. */
 function onceMore<T>(open: () => Promise<T>, log: Log['info']): Promise<T> {
   return open().catch((error: unknown) => {
     const { code, message } = Failure.from(error)
@@ -125,9 +125,9 @@ async function openSession(
     )
     const inspected = agent.call('inspect', {})
     const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE)
-    // Of interest only to who uploads.
+    // Only uploads read it.
     base.catch(() => undefined)
-    // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
+    // `inspect` takes a moment. Longer work, such as waiting for a lock, comes later.
     const facts = await withTimeout(inspected, inputs.connectTimeoutMs, () => silent(connection.address))
     assertUsable(facts)
     return {

@@ -7,22 +7,22 @@ import type { Result, ServerFacts } from '../protocol/messages.ts'
 import type { AgentSession } from '../agent-client/agent-session.ts'
 
 export interface Host {
-  /** As the user wrote it; null where it is the only one and needs no name. */
+  /** As the user wrote it; null where it is the only host. */
   readonly name: string | null
   readonly facts: ServerFacts
-  /** The session that is open; after a lost connection it is replaced. */
+  /** The open session; a lost connection replaces it. */
   agent(): AgentSession
-  /** What an upload can build on. Asked for along with the facts: it costs no wait of its own. */
+  /** What an upload can build on. Requested together with the facts, so it costs no wait of its own. */
   base(): Promise<Result<'outline'>>
-  /** Opens another session. @throws Failure while the server cannot be reached */
+  /** Opens a new session. @throws Failure while the server cannot be reached */
   reconnect(): Promise<void>
   close(): void
 }
 
 /**
- * Does the same on all hosts, at most so many at once, and waits for every one, whatever becomes of the others.
+ * Calls `act` for all hosts, `atOnce` at a time, and waits for every one, also when some fail.
  * @param act gets a pipeline whose rows and lines name the host
- * @throws Failure of the first host, in their order, that failed; it names the host, and how many more failed
+ * @throws Failure of the first failed host, in their order; it names the host, and how many more failed
  */
 export async function onEach<H extends Pick<Host, 'name'>, T>(
   hosts: readonly H[],
@@ -51,7 +51,7 @@ export async function onEach<H extends Pick<Host, 'name'>, T>(
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
 }
 
-/** Looks at what is known of each host. @throws Failure of the first that `check` refuses, with the host's name */
+/** Checks the facts of each host. @throws Failure of the first that `check` refuses, with the host's name */
 export function checkEach(
   hosts: readonly Pick<Host, 'name' | 'facts'>[],
   check: (facts: ServerFacts) => void,
@@ -82,7 +82,7 @@ async function settled<T>(promise: Promise<T>): Promise<PromiseSettledResult<T>>
   return result
 }
 
-/** The failure of a host, where there are others. */
+/** Adds the host's name to a failure, where there are other hosts. */
 export function named(name: string | null, failure: Failure): Failure {
   return name === null ? failure : failure.reworded(`${name}: ${failure.message}`)
 }

@@ -11,21 +11,21 @@ export interface StepOptions {
   readonly directory: string
   /** The repository's folder, absolute: the search for a lockfile ends there. */
   readonly workspace?: string | undefined
-  /** `install-command` or `build-command`: `none` skips the step, nothing lets it be found by itself. */
+  /** `install-command` or `build-command`: `none` skips the step, undefined detects the command. */
   readonly command?: string | undefined
   /** Defaults to this process's environment. */
   readonly environment?: NodeJS.ProcessEnv | undefined
-  /** What the step's environment has besides. */
+  /** Additional environment variables of the step. */
   readonly variables?: Readonly<Record<string, string>> | undefined
-  /** The names in the input `env`, none of which the step sees. */
+  /** The names in the input `env`, which the step does not see. */
   readonly runTimeVariables?: readonly string[] | undefined
-  /** Where the output goes as it comes. Defaults to standard output, which is the job's log. */
+  /** Where the output goes. Default: standard output, which is the job's log. */
   readonly log?: Writable | undefined
 }
 
 /**
- * Installs the app's dependencies as the lockfile has them, in the lockfile's folder; a command of the user's
- * runs in the app's folder.
+ * Installs the app's dependencies from the lockfile, in the lockfile's folder. A command of the user's runs in
+ * the app's folder.
  *
  * @returns what was run, or undefined when the step was skipped
  * @throws Failure `install-failed`, `plug-n-play`, and those of `detectPackageManager`
@@ -72,8 +72,8 @@ export async function build(options: StepOptions): Promise<readonly string[] | u
 }
 
 /**
- * What speaks against the build's result before it is made: one sentence each to warn of. Pages in a browser have the
- * variables that the build had, and no others.
+ * Returns warnings about the build's environment, one sentence each. Pages in a browser have the variables of
+ * the build, and no others.
  */
 export function doubtsAboutVariables({
   command,
@@ -86,7 +86,7 @@ export function doubtsAboutVariables({
   return names.length === 0 ? [] : [putIntoStep(names)]
 }
 
-/** The version of the Node.js that the build runs on; undefined when there is none, or nothing is built. */
+/** Returns the version of the Node.js that builds; undefined when there is none, or nothing is built. */
 export async function buildersNode({
   command,
   directory,
@@ -95,10 +95,10 @@ export async function buildersNode({
   return command === 'none' ? undefined : versionOf('node', directory, stepEnvironment(environment))
 }
 
-/** This action's inputs, what it saved for `post`, and the tokens that the runner gives to actions. */
+/** This action's inputs, its state for `post`, and the tokens that the runner gives to actions. */
 const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_']
 
-/** The files in which the action says how the deploy ended, and those that steer the steps after this one. */
+/** Files in which the action reports its result, and files that change later steps. */
 const WITHHELD_FILES = new Set([
   'GITHUB_OUTPUT',
   'GITHUB_STATE',
@@ -107,18 +107,18 @@ const WITHHELD_FILES = new Set([
   'GITHUB_PATH',
 ])
 
-/** The environment without what only the action itself may know: the SSH key is in INPUT_KEY. */
+/** The environment without the action's own secrets: the SSH key is in INPUT_KEY. */
 function stepEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const allowed = Object.entries(environment).filter(
     ([name]) => !WITHHELD_FILES.has(name) && !WITHHELD.some((prefix) => name.startsWith(prefix)),
   )
-  // corepack would ask before it downloads, and nobody is there to answer.
+  // corepack would ask before it downloads, and nobody could answer.
   return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) }
 }
 
 function userCommand({ command, directory }: StepOptions): Command | undefined {
   if (command === undefined || command.trim() === '') return undefined
-  // -e as in a workflow's own `run` steps: of several lines, the first that fails ends the step.
+  // -e as in a workflow's own `run` steps: the first line that fails ends the step.
   return { argv: ['/bin/sh', '-e', '-c', command], directory, script: command }
 }
 

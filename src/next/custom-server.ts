@@ -1,4 +1,4 @@
-/** A server of the user's own around Next.js (`next({ dev })`), which a standalone build does without. */
+/** A custom server around Next.js (`next({ dev })`), which a standalone build leaves out. */
 import { join, relative } from 'node:path'
 import { failure } from '../common/errors/build.ts'
 import type { Failure } from '../common/failure.ts'
@@ -8,10 +8,11 @@ import { findCustomServer } from './server-modules.ts'
 import { followCommand } from './start-command.ts'
 
 /**
- * Follows the command that starts the app in production. A `server.js` that it does not run may be for development.
+ * Follows the command that starts the app in production. A `server.js` that it does not run may be for
+ * development.
  *
  * @param workspace the repository's folder
- * @returns what could not be known, one sentence each to warn of
+ * @returns warnings about what could not be followed, one sentence each
  * @throws Failure `custom-server`
  */
 export function refuseCustomServer(
@@ -43,7 +44,7 @@ interface Start {
   readonly where: string
 }
 
-/** `start` may be for development where one is named for production; `prod` is often a deploy. */
+/** `start` may be for development where another script is for production; `prod` is often a deploy. */
 const SCRIPTS = ['start:prod', 'start:production', 'start', 'serve', 'production', 'prod']
 
 function productionCommand(directory: string, { scripts }: PackageJson): Start | undefined {

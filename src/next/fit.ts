@@ -7,7 +7,7 @@ import type { BuildOutput } from './output.ts'
 import type { Project } from './project.ts'
 
 /**
- * Known before anything is built, and so worth failing for at once.
+ * Checks what is known before the build.
  *
  * @throws Failure `release-unfit`
  */
@@ -20,9 +20,9 @@ export function assertNodeFits({ nodeRanges }: Pick<Project, 'nodeRanges'>, mach
 }
 
 /**
- * What a Node.js of another major version than the server's may do to a build, as one sentence to warn of.
+ * Returns a warning where the Node.js of the build has another major version than the server's.
  *
- * @param builder the version that builds; undefined when it is not known
+ * @param builder the version that builds; undefined when it is unknown
  */
 export function doubtAboutNode(
   builder: string | undefined,
@@ -50,7 +50,7 @@ function nodeMisfit(
   who: string,
   where: string,
 ): readonly Misfit[] {
-  // A range that cannot be read, such as lts/*, is nobody's proof that something does not fit.
+  // An unreadable range, such as lts/*, proves nothing.
   if (range === undefined || satisfies(node, range) !== false) return []
   return [
     {

@@ -14,7 +14,7 @@ export interface PackageJson {
   readonly hasWorkspaces: boolean
   readonly scripts: Readonly<Record<string, unknown>>
   readonly dependencies: Readonly<Record<string, unknown>>
-  /** Dependencies of any kind that an installation brings: `dependencies` over `devDependencies`. */
+  /** Dependencies of any kind that an installation includes: `dependencies` over `devDependencies`. */
   readonly installed: Readonly<Record<string, unknown>>
 }
 
@@ -47,12 +47,12 @@ export function readPackageJson(directory: string): PackageJson | undefined {
   }
 }
 
-/** The JSON object in a text, or undefined when it holds anything else. */
+/** Returns the JSON object in a text, or undefined when it holds anything else. */
 export function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
   return asObject(parseJson(text))
 }
 
-/** The JSON in a text, or undefined when it is none. */
+/** Returns the JSON in a text, or undefined when it is none. */
 export function parseJson(text: string): unknown {
   try {
     // npm and Node accept a byte order mark in package.json, JSON.parse does not.

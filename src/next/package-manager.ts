@@ -10,7 +10,7 @@ export interface PackageManager {
   readonly name: PackageManagerName
   /** The name with its generation where that changes the commands, such as `yarn@berry`. */
   readonly agent: Agent
-  /** Where the lockfile is: the app's folder, or the root of the workspace it belongs to. */
+  /** The lockfile's folder: the app's, or the root of its workspace. */
   readonly lockfileDirectory: string
   /** Installs exactly what the lockfile says, or fails. As argv, to run in `lockfileDirectory`. */
   readonly installCommand: readonly string[]
@@ -22,7 +22,7 @@ interface Commands {
   readonly lockfiles: readonly string[]
   readonly install: readonly string[]
   readonly run: readonly string[]
-  /** Runs a program of an installed package. None of these downloads one that is missing. */
+  /** Runs a program of an installed package. None of these downloads a missing one. */
   readonly execute: readonly string[]
 }
 
@@ -57,12 +57,13 @@ const COMMANDS: Readonly<Record<PackageManagerName, Commands>> = {
 const BERRY_INSTALL: readonly string[] = ['yarn', 'install', '--immutable']
 
 /**
- * Finds the app's package manager: from its lockfiles, from `packageManager` or `devEngines` in package.json, and from
- * what is installed.
+ * Finds the app's package manager: from its lockfiles, from `packageManager` or `devEngines` in package.json,
+ * and from what is installed.
  *
  * @param directory the app's folder, absolute; the search goes up from here
  * @param workspace where the search ends: a lockfile above the repository is not the app's
- * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`, `invalid-package-json`
+ * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`,
+ * `invalid-package-json`
  */
 export async function detectPackageManager(directory: string, workspace?: string): Promise<PackageManager> {
   const finding = await findPackageManager(directory, workspace)
@@ -87,8 +88,9 @@ export async function detectPackageManager(directory: string, workspace?: string
 const NPM = { name: 'npm', agent: 'npm' } as const
 
 /**
- * The command that builds the app: the `build` script, else `next build` through the package manager.
- * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is installed.
+ * Returns the command that builds the app: the `build` script, else `next build` through the package manager.
+ * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is
+ * installed.
  *
  * @throws Failure `unsupported-package-manager`, `invalid-package-json`
  */

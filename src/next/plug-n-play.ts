@@ -1,4 +1,4 @@
-/** Yarn's Plug'n'Play, which a standalone build cannot be made of. */
+/** Yarn's Plug'n'Play, from which no standalone build can be made. */
 import { join } from 'node:path'
 import { failure } from '../common/errors/build.ts'
 import { isFile, readTextIfAny } from './files.ts'
@@ -15,7 +15,7 @@ export async function refusePlugNPlay(
   workspace: string | undefined,
   env: NodeJS.ProcessEnv,
 ): Promise<void> {
-  // Yarn's files may be left from before another package manager came.
+  // Yarn's files may be left over from an earlier package manager.
   const finding = await findPackageManager(directory, workspace)
   if (finding.kind === 'unclear' || (finding.kind === 'found' && finding.detected.name !== 'yarn')) return
   const folders = ancestors(directory, workspace)
@@ -25,7 +25,7 @@ export async function refusePlugNPlay(
   throw failure('plug-n-play', { sign: loader ?? 'nodeLinker: pnp' })
 }
 
-/** What .yarnrc.yml sets, or what Yarn 2 and later take without it: Plug'n'Play. */
+/** Returns what .yarnrc.yml sets, or the default of Yarn 2 and later: Plug'n'Play. */
 function nodeLinker(folder: string): string | undefined {
   const settings = readTextIfAny(join(folder, '.yarnrc.yml'))
   const set = /^nodeLinker:\s*["']?([\w-]+)/m.exec(settings ?? '')?.[1]

@@ -23,9 +23,9 @@ export interface Project {
   readonly name?: string
   /** The version of Next.js that package.json asks for, as written there (`^16.0.0`, `catalog:`). */
   readonly nextRange: string
-  /** The versions of Node.js that the app and the roots of its workspaces ask for. */
+  /** The Node.js versions that the app and the roots of its workspaces require. */
   readonly nodeRanges: readonly NodeRange[]
-  /** What speaks against deploying it, and is no proof: one sentence each to warn of. */
+  /** Warnings, one sentence each. */
   readonly doubts: readonly string[]
 }
 
@@ -88,7 +88,9 @@ function nodeRangesOf(directory: string, workspace: string): readonly NodeRange[
 
 const PNPM_WORKSPACE = 'pnpm-workspace.yaml'
 
-/** Whether a folder is in the workspace after following symbolic links; a missing one is judged elsewhere. */
+/**
+ * Whether a folder is in the workspace after following symbolic links. A missing folder is judged elsewhere.
+ */
 function staysInside(workspace: string, directory: string): boolean {
   return !existsSync(directory) || isInside(realpathSync(workspace), realpathSync(directory))
 }

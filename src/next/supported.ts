@@ -5,7 +5,7 @@ import { readPackageJson } from './package-json.ts'
 import { ancestors } from './paths.ts'
 import { reaches } from './version-range.ts'
 
-/** Older versions leave out of their build what the release is made of (`relativeAppDir`, missing in 13.0). */
+/** Builds of older versions lack what a release needs (`relativeAppDir`, missing in 13.0). */
 const OLDEST = '14.0.0'
 
 /**
@@ -17,7 +17,7 @@ export function refuseUnsupportedNext(range: string): void {
   throw failure('next-unsupported', { range })
 }
 
-/** The version of Next.js that is installed for an app, if any is. */
+/** Returns the version of Next.js that is installed for an app, if any. */
 export function installedNextVersion(directory: string): string | undefined {
   return ancestors(directory)
     .map((folder) => readPackageJson(join(folder, 'node_modules/next'))?.version)

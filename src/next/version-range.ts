@@ -1,4 +1,4 @@
-/** The part of semver that people write in package.json; prereleases count as the release they lead to. */
+/** The part of semver that people write in package.json; a prerelease counts as its release. */
 
 /** @returns undefined when the range cannot be read, such as `lts/*` */
 export function satisfies(version: string, range: string): boolean | undefined {
@@ -33,7 +33,7 @@ interface Bounds {
 const FIRST: Version = [0, 0, 0]
 const NEVER: Version = [Infinity, 0, 0]
 
-/** `>=18 <21` is every one of its parts; undefined when one cannot be read. */
+/** `>=18 <21` requires all of its parts; undefined when one cannot be read. */
 function bounds(alternative: string): readonly Bounds[] | undefined {
   const hyphen = /^\s*(\S+)\s+-\s+(\S+)\s*$/.exec(alternative)
   const parts = hyphen ? [`>=${hyphen[1]}`, `<=${hyphen[2]}`] : comparators(alternative)
@@ -92,7 +92,7 @@ function parse(text: string): { low: Version; given: number } | undefined {
   return { low: [major, minor, patch], given }
 }
 
-/** The first version that the named numbers no longer describe. */
+/** The first version beyond the named numbers. */
 function after([major, minor, patch]: Version, given: number): Version {
   if (given === 0) return NEVER
   if (given === 1) return [major + 1, 0, 0]
