@@ -56440,12 +56440,13 @@ function readInputs(env) {
 ;// CONCATENATED MODULE: external "node:v8"
 const external_node_v8_namespaceObject = require("node:v8");
 ;// CONCATENATED MODULE: ./build/common/memory.js
-/** How much memory a process takes for what it is about to throw away. */
+/** How much memory a process uses for garbage. */
 
 /**
- * Keeps V8's young generation as small as it begins. It doubles under load, up to 100 MB on a machine with much
- * memory, and holds nothing but garbage; each collection frees the buffers of what was sent before. V8 reads the factor
- * whenever it is about to grow (seen with Node 24, on which GitHub runs actions); a size given now comes too late.
+ * Keeps V8's young generation at its initial size. It doubles under load, up to 100 MB on a machine with much
+ * memory, and contains only garbage; each collection frees the buffers of what was sent. V8 reads the factor
+ * whenever it is about to grow (seen with Node 24, on which GitHub runs actions); setting a size now would be
+ * too late.
  */
 function stayLean() {
     (0,external_node_v8_namespaceObject.setFlagsFromString)('--semi-space-growth-factor=1');
@@ -56648,7 +56649,7 @@ const CAUSES = {
 };
 
 ;// CONCATENATED MODULE: ./build/next/files.js
-/** Reads files of the user's repository, where anything may stand in the place of a file or a folder. */
+/** Reads files of the user's repository, where anything may be in the place of a file or a folder. */
 
 
 function isFile(path) {
@@ -56658,7 +56659,7 @@ function files_isDirectory(path) {
     return (0,external_node_fs_namespaceObject.existsSync)(path) && (0,external_node_fs_namespaceObject.statSync)(path).isDirectory();
 }
 /**
- * The text of a file.
+ * Returns the text of a file.
  *
  * @returns undefined where there is no file: nothing, a link to nothing, or something else, such as a folder
  * @throws Failure `file-unreadable`
@@ -56685,7 +56686,7 @@ function readBytes(path) {
         throw fileUnreadable(path, error);
     }
 }
-/** What is in a folder that may not be one, or that may belong to somebody else: nothing then. */
+/** Returns the entries of a folder; none where it is no folder or cannot be read. */
 function entriesIn(directory) {
     try {
         return (0,external_node_fs_namespaceObject.readdirSync)(directory, { withFileTypes: true });
@@ -56733,11 +56734,11 @@ function readPackageJson(directory) {
         installed: { ...asObject(value.devDependencies), ...dependencies },
     };
 }
-/** The JSON object in a text, or undefined when it holds anything else. */
+/** Returns the JSON object in a text, or undefined when it holds anything else. */
 function parseObject(text) {
     return asObject(parseJson(text));
 }
-/** The JSON in a text, or undefined when it is none. */
+/** Returns the JSON in a text, or undefined when it is none. */
 function parseJson(text) {
     try {
         // npm and Node accept a byte order mark in package.json, JSON.parse does not.
@@ -56755,12 +56756,12 @@ function asObject(value) {
 
 ;// CONCATENATED MODULE: ./build/next/paths.js
 
-/** Whether `path` is `parent` or lies below it. Compares names only: symbolic links are not followed. */
+/** Whether `path` is `parent` or below it. Compares names only: symbolic links are not followed. */
 function isInside(parent, path) {
     const way = (0,external_node_path_namespaceObject.relative)(parent, path);
     return way !== '..' && !way.startsWith(`..${external_node_path_namespaceObject.sep}`) && !(0,external_node_path_namespaceObject.isAbsolute)(way);
 }
-/** The folder and those above it, up to `end`, or to the root of the file system. */
+/** Returns the folder and its parents, up to `end`, or to the root of the file system. */
 function ancestors(directory, end) {
     const parent = (0,external_node_path_namespaceObject.dirname)(directory);
     const last = parent === directory || (end !== undefined && (0,external_node_path_namespaceObject.resolve)(end) === directory);
@@ -56768,7 +56769,7 @@ function ancestors(directory, end) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/checkout.js
-/** Whether the checkout holds what the repository means: Git LFS, submodules and history are left out by default. */
+/** Whether the checkout is complete: Git LFS, submodules and history are left out by default. */
 
 
 
@@ -56776,11 +56777,11 @@ function ancestors(directory, end) {
 
 
 /**
- * Looks at what will be served, before anything is built.
+ * Checks what will be served, before anything is built.
  *
  * @param directory the app's folder
- * @param sharedPaths relative to the app: the server has content of its own there
- * @returns what may be missing from the build, one sentence each to warn of
+ * @param sharedPaths relative to the app: the server has its own content there
+ * @returns warnings about what the build may lack, one sentence each
  * @throws Failure `checkout-incomplete`
  */
 function assertCheckedOut(directory, workspace, sharedPaths = []) {
@@ -56806,13 +56807,13 @@ function assertCheckedOut(directory, workspace, sharedPaths = []) {
             ]),
         ...(isFile((0,external_node_path_namespaceObject.join)(workspace, '.git/shallow')) && readsHistory(directory)
             ? [
-                `The build reads the history of Git, of which the checkout has one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
+                `The build reads the Git history, and the checkout has only one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
             ]
             : []),
     ];
 }
 const CHECKOUT = 'under `with:` of the step with actions/checkout';
-/** Whether an entry of the release is the text that stands for a file in Git LFS. Packages from npm are left alone. */
+/** Whether an entry of the release is a Git LFS pointer. Packages from npm are skipped. */
 function isPointerOfRelease(entry) {
     return (entry.kind === 'file' &&
         !entry.path.split('/').includes('node_modules') &&
@@ -56829,7 +56830,7 @@ function refuseSubmodules(paths) {
         return;
     throw build_failure('checkout-incomplete: submodule', { paths: list(paths) }, { evidence: paths.join('\n') });
 }
-/** Submodules that the checkout left out: their folders are there, with nothing in them. */
+/** Returns the submodules that the checkout left out: their folders are empty. */
 function emptySubmodules(workspace) {
     const text = readTextIfAny((0,external_node_path_namespaceObject.join)(workspace, '.gitmodules')) ?? '';
     return [...text.matchAll(/^[ \t]*path[ \t]*=[ \t]*(\S.*)$/gm)]
@@ -56872,7 +56873,7 @@ function startOf(file, length) {
         }
     }
     catch {
-        // Whoever needs the file says why it cannot be read.
+        // The code that needs the file reports why it cannot be read.
         return '';
     }
 }
@@ -56884,7 +56885,7 @@ function readsHistory(directory) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/comments.js
-/** JavaScript without its block comments and the lines that are comments, in time that grows with its length alone. */
+/** Removes block comments and comment lines from JavaScript, in time that grows with its length alone. */
 function withoutComments(code) {
     const kept = [];
     let at = 0;
@@ -56900,14 +56901,14 @@ function withoutComments(code) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/server-modules.js
-/** The JavaScript and TypeScript files that a program is made of, and whether one of them starts Next.js itself. */
+/** The JavaScript and TypeScript files of a program, and whether one of them starts Next.js itself. */
 
 
 
 
 
 const EXTENSIONS = ['.js', '.ts', '.mjs', '.mts', '.cjs', '.cts', '.tsx', '.jsx'];
-/** Beyond, nothing is read: a server of its own imports Next.js early. */
+/** More files are not read: a custom server imports Next.js early. */
 const MOST_FILES = 100;
 const MOST_CHARACTERS = 500_000;
 /**
@@ -56919,7 +56920,7 @@ const MOST_CHARACTERS = 500_000;
 function findCustomServer(entry, workspace) {
     return modulesOf(entry, workspace).find((file) => IMPORTS_NEXT.some((pattern) => pattern.test(server_modules_codeOf(file))));
 }
-/** A file and the files that it imports by their paths, directly or not. */
+/** Yields a file and the files that it imports by path, directly or not. */
 function modulesOf(entry, workspace) {
     const files = [entry];
     for (const file of files) {
@@ -56929,7 +56930,10 @@ function modulesOf(entry, workspace) {
     }
     return files;
 }
-/** The sources of a program that is named by its path, with or without an extension, by its folder, or compiled. */
+/**
+ * Returns the sources of a program that is named by its path, with or without an extension, by its folder, or
+ * compiled.
+ */
 function findProgram(directory, word, workspace) {
     const found = resolveModule((0,external_node_path_namespaceObject.join)(directory, word)) ?? sourceOf(directory, word);
     return found !== undefined && isRead(found, workspace) ? found : undefined;
@@ -56947,7 +56951,7 @@ const RELATIVE = /(?:\brequire\(\s*|\bimport\(\s*|\bfrom\s+|\bimport\s+)['"](\.{
 function server_modules_codeOf(file) {
     return withoutComments((readTextIfAny(file) ?? '').slice(0, MOST_CHARACTERS));
 }
-/** As Node and TypeScript find it. */
+/** In the order of Node and TypeScript. */
 function resolveModule(path) {
     const withoutJs = path.replace(/\.([cm]?)js$/, '.$1ts');
     const candidates = [path, ...EXTENSIONS.map((extension) => path + extension), withoutJs];
@@ -56982,15 +56986,15 @@ function isRead(file, workspace) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/ecosystem-file.js
-/** PM2's ecosystem files: what they run, read without executing them. */
+/** PM2's ecosystem files, read without executing them. */
 
 
 
 
-/** Beyond, nothing is read. In characters. */
+/** Larger files are not read. In characters. */
 const ecosystem_file_LONGEST = 100_000;
 /**
- * The commands that an ecosystem file starts.
+ * Returns the commands that an ecosystem file starts.
  *
  * @returns undefined where there is no such file; empty where its scripts are computed
  */
@@ -57020,7 +57024,7 @@ function appsInJson(text) {
 function textOf(value) {
     return typeof value === 'string' ? value : undefined;
 }
-/** JavaScript and YAML: an app ends where the next one begins. */
+/** JavaScript and YAML: an app ends where the next one starts. */
 function appsInText(text) {
     const code = withoutComments(text).replace(/^[ \t]*#.*$/gm, '');
     return code.split(/\}\s*,\s*\{|^[ \t]*-[ \t](?=[ \t]*\w+:)/m).flatMap((app) => {
@@ -57039,7 +57043,7 @@ function ecosystem_file_valueOf(key, app) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/start-command.js
-/** Follows the command that starts an app in production, without running it, to the programs that it runs. */
+/** Follows the command that starts an app in production to the programs that it runs, without executing it. */
 
 
 
@@ -57081,7 +57085,7 @@ function followCommand(command, directory, workspace) {
         if (standard !== undefined)
             followEcosystem(standard, folder, trail);
     }
-    /** Whether the word at `index` names a file of the repository, which was followed. */
+    /** Whether the word at `index` named a file of the repository, which was followed. */
     function followFile(words, index, folder, isPm2, trail) {
         const [word = '', before = ''] = [words[index], words[index - 1]];
         if (word.includes(' ')) {
@@ -57143,10 +57147,10 @@ const ECOSYSTEM_NAMES = [
     'ecosystem.config.mjs',
     'ecosystem.json',
 ];
-/** They run no program of the app's. */
+/** They run no program of the app. */
 const NO_PROGRAMS = new Set(('tsc tsup swc babel esbuild webpack rollup eslint prisma wait-on patch-package ' +
     'rm rimraf cp mv mkdir echo sleep export set test [').split(' '));
-/** What follows these options is a name. */
+/** A name follows these options. */
 const NAMING = new Set([
     '--name',
     '-n',
@@ -57157,9 +57161,9 @@ const NAMING = new Set([
     '-e',
     '--env',
 ]);
-/** What runs a program that is named without an extension. */
+/** They run a program that is named without an extension. */
 const EXECUTORS = /^(?:node|nodejs|bun|tsx|ts-node|ts-node-esm|babel-node|nodemon|forever)$/;
-/** `next start`, which a next.js or a start.ts in the folder has nothing to do with. */
+/** `next start`: a next.js or a start.ts in the folder has nothing to do with it. */
 function isWordOfTools(word, before) {
     const isTool = ['next', 'start', 'run', 'dev', 'build'].includes(word);
     return isTool && !EXECUTORS.test(before);
@@ -57180,7 +57184,7 @@ function folderOption(words, from) {
     const name = inline ?? (index === -1 ? undefined : words[index + 1]);
     return name === undefined ? undefined : folderNamed(from, name);
 }
-/** The words of each command in a line or a script; what is quoted is one word. */
+/** Returns the words of each command in a line or a script; quoted text is one word. */
 function simpleCommands(text) {
     const commands = [[]];
     const tokens = text.matchAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'|(&&|\|\||[;&|\n])|([^\s"';&|]+)/g);
@@ -57194,17 +57198,18 @@ function simpleCommands(text) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/custom-server.js
-/** A server of the user's own around Next.js (`next({ dev })`), which a standalone build does without. */
+/** A custom server around Next.js (`next({ dev })`), which a standalone build leaves out. */
 
 
 
 
 
 /**
- * Follows the command that starts the app in production. A `server.js` that it does not run may be for development.
+ * Follows the command that starts the app in production. A `server.js` that it does not run may be for
+ * development.
  *
  * @param workspace the repository's folder
- * @returns what could not be known, one sentence each to warn of
+ * @returns warnings about what could not be followed, one sentence each
  * @throws Failure `custom-server`
  */
 function refuseCustomServer(directory, workspace, manifest) {
@@ -57225,7 +57230,7 @@ function refuseCustomServer(directory, workspace, manifest) {
 }
 const custom_server_UNREADABLE = 'whose contents are not known before it runs';
 const ONLY_NEXT = 'The release runs the standalone server of Next.js: a custom server, and anything else that this command starts, is not part of it.';
-/** `start` may be for development where one is named for production; `prod` is often a deploy. */
+/** `start` may be for development where another script is for production; `prod` is often a deploy. */
 const SCRIPTS = ['start:prod', 'start:production', 'start', 'serve', 'production', 'prod'];
 function productionCommand(directory, { scripts }) {
     const name = SCRIPTS.find((each) => typeof scripts[each] === 'string' && scripts[each] !== '');
@@ -57251,13 +57256,13 @@ function customServer({ command, where }, trail, directory) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/find-apps.js
-/** Tells Next.js apps from other packages of the repository that name `next`. */
+/** Recognises Next.js apps among the packages of a repository that name `next`. */
 
 
 
 
 /**
- * Whether a folder holds a Next.js app. A library needs `next` only to be developed: it has no routes, no
+ * Whether a folder holds a Next.js app. A library that needs `next` only for development has no routes, no
  * configuration and no script of Next.js.
  */
 function isNextApp(directory, manifest) {
@@ -57265,7 +57270,7 @@ function isNextApp(directory, manifest) {
         return false;
     return 'next' in manifest.dependencies || hasSignsOfApp(directory, manifest);
 }
-/** The folders below `root`, down to `depth` levels, that hold a Next.js app. */
+/** Returns the folders below `root`, down to `depth` levels, that hold a Next.js app. */
 function findNextApps(root, depth) {
     const search = (directory, levels) => subfolders(directory).flatMap((folder) => [
         ...(holdsNextApp(folder) ? [(0,external_node_path_namespaceObject.relative)(root, folder)] : []),
@@ -57291,13 +57296,13 @@ function holdsNextApp(directory) {
         return manifest !== undefined && isNextApp(directory, manifest);
     }
     catch {
-        // Only a suggestion is at stake: a broken package.json elsewhere in the repository is no reason to fail.
+        // Only for a suggestion: a broken package.json elsewhere in the repository must not fail the run.
         return false;
     }
 }
 
 ;// CONCATENATED MODULE: ./build/next/version-range.js
-/** The part of semver that people write in package.json; prereleases count as the release they lead to. */
+/** The part of semver that people write in package.json; a prerelease counts as its release. */
 /** @returns undefined when the range cannot be read, such as `lts/*` */
 function satisfies(version, range) {
     const given = version_range_parse(version)?.low;
@@ -57320,7 +57325,7 @@ function reaches(range, from) {
 }
 const FIRST = [0, 0, 0];
 const NEVER = [Infinity, 0, 0];
-/** `>=18 <21` is every one of its parts; undefined when one cannot be read. */
+/** `>=18 <21` requires all of its parts; undefined when one cannot be read. */
 function bounds(alternative) {
     const hyphen = /^\s*(\S+)\s+-\s+(\S+)\s*$/.exec(alternative);
     const parts = hyphen ? [`>=${hyphen[1]}`, `<=${hyphen[2]}`] : comparators(alternative);
@@ -57376,7 +57381,7 @@ function version_range_parse(text) {
     const [major = 0, minor = 0, patch = 0] = parts.slice(0, given);
     return { low: [major, minor, patch], given };
 }
-/** The first version that the named numbers no longer describe. */
+/** The first version beyond the named numbers. */
 function after([major, minor, patch], given) {
     if (given === 0)
         return NEVER;
@@ -57396,7 +57401,7 @@ function isBefore(a, b) {
 
 
 
-/** Older versions leave out of their build what the release is made of (`relativeAppDir`, missing in 13.0). */
+/** Builds of older versions lack what a release needs (`relativeAppDir`, missing in 13.0). */
 const OLDEST = '14.0.0';
 /**
  * @param range such as `^13.0.0`, or an exact version; one that cannot be read, such as `catalog:`, is accepted
@@ -57407,7 +57412,7 @@ function refuseUnsupportedNext(range) {
         return;
     throw build_failure('next-unsupported', { range });
 }
-/** The version of Next.js that is installed for an app, if any is. */
+/** Returns the version of Next.js that is installed for an app, if any. */
 function installedNextVersion(directory) {
     return ancestors(directory)
         .map((folder) => readPackageJson((0,external_node_path_namespaceObject.join)(folder, 'node_modules/next'))?.version)
@@ -57482,7 +57487,9 @@ function nodeRangesOf(directory, workspace) {
     });
 }
 const PNPM_WORKSPACE = 'pnpm-workspace.yaml';
-/** Whether a folder is in the workspace after following symbolic links; a missing one is judged elsewhere. */
+/**
+ * Whether a folder is in the workspace after following symbolic links. A missing folder is judged elsewhere.
+ */
 function staysInside(workspace, directory) {
     return !(0,external_node_fs_namespaceObject.existsSync)(directory) || isInside((0,external_node_fs_namespaceObject.realpathSync)(workspace), (0,external_node_fs_namespaceObject.realpathSync)(directory));
 }
@@ -57603,8 +57610,8 @@ const protocol_failure = failures(protocol_texts);
 
 ;// CONCATENATED MODULE: ./build/protocol/guards.js
 /**
- * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
- * The types of the messages are inferred from the guards, so neither can drift from the other.
+ * Guards turn data from a connection or a file into a typed value, or fail naming the place. The types of the
+ * messages are inferred from the guards, so the two cannot differ.
  */
 
 function malformed(problem, cause) {
@@ -57645,7 +57652,7 @@ function dictionary(guard) {
         return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
     };
 }
-/** An object with exactly the named members; members it does not know are dropped. */
+/** An object with the named members; drops all others. */
 function object(shape) {
     return (value, place) => {
         const source = record(value, place);
@@ -57658,7 +57665,7 @@ function record(value, place) {
         ? value
         : refuse(place, 'an object');
 }
-/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+/** Parses and checks JSON text. @throws Failure `malformed-message` */
 function guards_parse(guard, text, place) {
     let value;
     try {
@@ -57684,13 +57691,13 @@ const healthCheck = object({
     origin: nullable(object({ scheme: guards_oneOf('http', 'https'), host: string })),
 });
 /**
- * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
- * that a rollback brings back the old release's environment and options with its code.
+ * How a release runs. It is kept with the release (`.gapless/runtime.json`, mode 0600), so that a rollback
+ * restores the old release's environment and options with its code.
  */
 const runtime = object({
     host: string,
     port: count,
-    /** Number of workers; 0 stands for one per core. */
+    /** Number of workers; 0 means one per core. */
     instances: count,
     maxMemoryBytes: nullable(count),
     nodeOptions: guards_list(string),
@@ -57708,7 +57715,7 @@ const releaseInfo = object({
     commit: string,
     ref: string,
     actor: string,
-    /** Null in releases from before this was known. */
+    /** Null in releases from before this was recorded. */
     event: nullable(string),
     runUrl: string,
     workflow: string,
@@ -57717,30 +57724,33 @@ const releaseInfo = object({
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
-    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+    /**
+     * The folder of Next.js's static files, relative to the release; null in releases from before this was
+     * recorded.
+     */
     staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
-    /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
+    /** Next.js's `distDir`, relative to the release; null in releases from before this was recorded. */
     distDir: nullable(string),
 });
 const activationKind = guards_oneOf('deploy', 'rollback', 'restore');
-/** `.gapless/verified.json`, written when every worker was shown to serve the release. */
+/** `.gapless/verified.json`, written when every worker served the release. */
 const verification = object({
-    /** When it first served; a release that comes back keeps its time, and with it its place in the history. */
+    /** When it first served. A release that comes back keeps its time, and so its place in the history. */
     activatedAt: string,
-    /** The last activation that a deploy or a rollback made it live with. */
+    /** The last activation by which a deploy or a rollback made it live. */
     activation: string,
     kind: nullable(activationKind),
-    /** The activation that went back from it, or past it. */
+    /** The activation that rolled back from it, or past it. */
     leftBy: nullable(string),
 });
 const releaseSummary = object({
     id: messages_releaseId,
     live: guards_boolean,
-    /** ISO time of the first activation that was verified, or null if there was none. */
+    /** ISO time of the first verified activation, or null. */
     activatedAt: nullable(string),
-    /** A rollback left it: it is no default target of another one. */
+    /** A rollback left it: it is no default target of another rollback. */
     left: guards_boolean,
     info: nullable(releaseInfo),
     bytes: count,
@@ -57752,7 +57762,7 @@ const workerState = object({
     status: string,
     /** The release that the process really runs, by its own record or its working directory. */
     release: nullable(string),
-    /** booting, proving, open (takes traffic), draining. */
+    /** booting, proving, open (receives traffic), draining. */
     phase: nullable(string),
     restarts: count,
     memoryBytes: count,
@@ -57767,30 +57777,33 @@ const serverFacts = object({
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
-    /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
+    /**
+     * The processor features that binaries are compiled for, by their names in /proc/cpuinfo on x86; empty:
+     * unknown.
+     */
     cpuFlags: guards_list(string),
     user: string,
     home: string,
     /** Absolute path of the app's folder. */
     path: string,
-    /** Tells this folder on this machine from every other, whatever both are called. */
+    /** Identifies this folder on this machine, whatever names both have. */
     identity: string,
     pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
-    /** Where PM2 was looked for; empty where it was found. */
+    /** Where PM2 was searched; empty where it was found. */
     searched: guards_list(string),
     freeBytes: number,
     freeInodes: number,
     /** What `current` points at. */
     live: nullable(messages_releaseId),
-    /** What takes the traffic; null where nothing does, or more than one release. */
+    /** The release that receives the traffic; null where none does, or more than one. */
     serving: nullable(messages_releaseId),
-    /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
+    /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
-    /** Who holds the lock, for people. */
+    /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
 });
-/** Failures as they travel. */
+/** Failures on the wire. */
 const failureRecord = object({
     code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
@@ -57804,20 +57817,23 @@ const activationStep = guards_oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
     status: activationStatus,
-    /** What serves at the end. */
+    /** The release that serves at the end. */
     live: nullable(messages_releaseId),
-    /** What was live when it began. */
+    /** The release that was live before. */
     previous: nullable(messages_releaseId),
-    /** Where a rollback without `release` goes from here; null where that is nowhere, or nothing was verified. */
+    /**
+     * Where a rollback without `release` goes from here; null where there is no such release, or nothing was
+     * verified.
+     */
     rollsBackTo: nullable(messages_releaseId),
     failure: nullable(failureRecord),
     workers: guards_list(workerState),
 });
-/** Nothing live was touched: what serves is what served. @param failure why */
+/** Nothing live was touched: the same release serves as before. @param failure the reason */
 function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
 }
-/** One line of the journal, and the event that the action sees while it watches an activation. */
+/** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
     time: string,
     activation: string,
@@ -57830,40 +57846,42 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
-    /** The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
+    /**
+     * The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1.
+     */
     event: missingAs('', string),
     runUrl: string,
     /** For people: the workflow's name, and the number of its run. */
     workflow: string,
     runNumber: count,
-    /** 1, and one more each time that somebody asks for the same run again. */
+    /** 1, and one more for each re-run. */
     runAttempt: count,
 });
 /** What the action sees while it waits for a commit, in bytes. */
 const proven = object({ provenBytes: count, totalBytes: count });
 const activationId = matching(/^[0-9a-f-]{36}$/);
-/** Where the run says that the app is to listen; null: it says nothing of that. */
+/** The address that the run itself names; null: it names none. */
 const said = object({ host: nullable(string), port: nullable(count) });
 const activationRequest = object({
-    /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
+    /** A UUID of the action's, by which it finds the activation again after a lost connection. */
     activation: activationId,
     release: messages_releaseId,
     kind: activationKind,
-    /** The release that must be current when its turn comes; null: whichever is. */
+    /** The release that must be current when the activation starts; null: any. */
     replaces: nullable(messages_releaseId),
     run,
-    /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
+    /** All hosts of the run, where there are several: for the message about an interrupted activation. */
     hosts: guards_list(string),
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
-    /** Null where the app is only put back: then the release's own address counts. */
+    /** Null where the app is only restored: the release's own address counts. */
     said: nullable(said),
 });
-/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+/** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
-/** A release that is named as what is different from the base. */
+/** A release as differences from the base. */
 const offered = {
     base: nullable(messages_releaseId),
     /** SHA-256 of the whole manifest. */
@@ -57871,19 +57889,22 @@ const offered = {
     /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
     distDir: string,
 };
-/** Files that an app has written into its own release, and that go with it. */
+/** Files that an app has written into its own release, and that are removed with it. */
 const writtenInRelease = object({
     release: messages_releaseId,
-    /** The first of them, relative to the app; a folder ends with a slash. */
+    /** The first few, relative to the app; a folder ends with a slash. */
     paths: guards_list(string),
     /** Of all paths. */
     count: count,
 });
-/** What a run would meet, and what that does to it. */
+/** What a run would meet, and the effect. */
 const finding = object({
-    /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
+    /**
+     * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
+     * a gap.
+     */
     effect: guards_oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
-    /** Of the failure that it would end with. */
+    /** Code of the failure that it would end with. */
     code: nullable(string),
     message: string,
     remedy: nullable(string),
@@ -57897,7 +57918,7 @@ const operations = {
         result: object({
             /** What `current` points at. */
             live: nullable(messages_releaseId),
-            /** What the workers that take traffic run, where they all run the same. */
+            /** The release of the workers that receive traffic, where all run the same. */
             served: nullable(messages_releaseId),
             releases: guards_list(releaseSummary),
             workers: guards_list(workerState),
@@ -57907,15 +57928,15 @@ const operations = {
         }),
     },
     /**
-     * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
+     * For several hosts: each is asked which id its next upload would get, then told the id that all of them use.
      */
     reserve: { params: object({ id: nullable(messages_releaseId) }), result: object({ id: messages_releaseId }) },
-    /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
+    /** The key for server actions, the same for all releases of the app; null: there is none. */
     encryptionKey: {
         params: object({ create: guards_boolean }),
         result: object({ key: nullable(matching(ACTIONS_KEY)) }),
     },
-    /** What of its newest release the server can name to upload on top of it: see agent/upload/outline.ts. */
+    /** The outline of the newest release, to upload on top of: see agent/upload/outline.ts. */
     outline: {
         params: nothing,
         result: object({
@@ -57925,18 +57946,18 @@ const operations = {
         }),
     },
     /**
-     * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
-     * the server lacks.
+     * Body: the manifest as differences from the base, compressed. Reserves an id, and answers which contents the
+     * server lacks.
      */
     stage: {
         params: object({
             ...offered,
-            /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
+            /** The id of the upload that this one resumes after a lost connection. Ends that upload's session. */
             resumes: nullable(messages_releaseId),
         }),
         result: object({
             id: messages_releaseId,
-            /** What is taken up was complete, and is a release already: there is nothing left to do. */
+            /** The resumed upload was complete, and is a release already. */
             committed: guards_boolean,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
             missing: string,
@@ -57944,16 +57965,16 @@ const operations = {
             reusedBytes: count,
         }),
     },
-    /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
+    /** Body: the next `files` missing contents in order (sending-order.ts), compressed. */
     fill: {
         params: object({
-            /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
+            /** Null before the answer to `stage`: valid only where all contents are missing (`not-missing`). */
             id: nullable(messages_releaseId),
             files: count,
         }),
         result: object({ bytes: count }),
     },
-    /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
+    /** Makes the upload a release; or answers, once, which reused files were damaged and must be sent too. */
     commit: {
         params: object({
             id: messages_releaseId,
@@ -57963,49 +57984,49 @@ const operations = {
             run,
             runtime,
         }),
-        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+        /** `leftOut`: shared paths where the release has something that the shared content lacks. */
         result: object({ path: nullable(string), missing: string, leftOut: guards_list(string) }),
     },
     /**
-     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
-     * whether it lacks room for them (`disk-full`).
+     * For a dry run, like the next operation: changes nothing. Body as of `stage`. Answers which contents the
+     * server lacks, and whether its disk is too small (`disk-full`).
      */
     compare: {
         params: object(offered),
         result: object({ missing: string, lack: nullable(failureRecord) }),
     },
-    /** What a run would meet, and what its cleanup would remove. */
+    /** Answers what a run would meet, and what its cleanup would remove. */
     rehearse: {
         params: object({
-            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            /** The target of a rollback; null: a deploy, whose release does not exist yet. */
             release: nullable(messages_releaseId),
             run,
-            /** Where the app would listen; null: where the release has it. */
+            /** Where the app would listen; null: where the release listens. */
             address: nullable(object({ host: string, port: count })),
             said,
             keep: count,
         }),
         result: object({ findings: guards_list(finding), pruned: guards_list(messages_releaseId) }),
     },
-    /** Proves every file of a release by its hash, and puts back what is missing or damaged. */
+    /** Verifies every file of a release by its hash, and restores what is missing or damaged. */
     audit: {
         params: object({
             id: messages_releaseId,
-            /** False: changes nothing, and tells what would be put back. */
+            /** False: changes nothing, and answers what could be restored. */
             repair: guards_boolean,
         }),
         result: object({
             files: count,
             bytes: count,
-            /** Paths that were put back from other releases. */
+            /** Paths that were restored from other releases. */
             healed: guards_list(string),
-            /** Paths outside of code that are not what arrived. */
+            /** Paths outside of code that differ from the upload. */
             changed: guards_list(string),
         }),
     },
     /**
-     * Boots the release on a spare port and asks its health; fails with the app's last lines. `notFound` has the lines
-     * that tell of missing files all the same.
+     * Boots the release on a spare port and checks its health. Fails with the app's last lines. `notFound` has
+     * the lines about missing files in any case.
      */
     verify: {
         params: object({ id: messages_releaseId, said }),
@@ -58013,18 +58034,18 @@ const operations = {
             bootMs: count,
             status: count,
             attempts: count,
-            /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
+            /** Other ports that the app opens and that were taken: it got free ones instead. */
             movedPorts: guards_list(count),
             notFound: string,
         }),
     },
-    /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
+    /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
     discard: { params: object({ id: messages_releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
-    /** Begins an activation, detached from the session; its journal entries come as events. */
+    /** Starts an activation, detached from the session. Its journal entries arrive as events. */
     activate: { params: activationRequest, result: verdict },
     /**
-     * Takes up watching one that was begun in another session. With `withdraw` it ends `kept` if it has not swapped
-     * yet: its run was cancelled.
+     * Watches an activation of an earlier session. With `withdraw` it ends `kept` if it has not swapped yet: its
+     * run was cancelled.
      */
     watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
@@ -58033,9 +58054,11 @@ const operations = {
             removed: guards_list(messages_releaseId),
             inUse: guards_list(messages_releaseId),
             kept: guards_list(messages_releaseId),
-            /** Who holds the lock, and cleans up afterwards: nothing was done. */
+            /** The holder of the lock, who cleans up afterwards: nothing was done. */
             leftTo: nullable(string),
-            /** What the app wrote into releases that serve no more; told once for each time that they served. */
+            /**
+             * What the app wrote into releases that no longer serve; reported once for each time that they served.
+             */
             written: guards_list(writtenInRelease),
         }),
     },
@@ -58046,7 +58069,7 @@ const request = object({
     params: (value) => value,
     body: guards_boolean,
 });
-/** What the agent answers: any number of events, then a result or an error. `alive`: the work goes on. */
+/** The agent's answers: any number of events, then a result or an error. `alive`: the work goes on. */
 const reply = object({
     id: count,
     kind: guards_oneOf('event', 'alive', 'result', 'error'),
@@ -58056,15 +58079,16 @@ const reply = object({
 ;// CONCATENATED MODULE: external "node:timers/promises"
 const promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/hosts/reconnect.js
-/** Work on a server that outlasts the connection: when it is lost, another one is opened, and the work taken up. */
+/** Resumes work on a server after the connection was lost. */
 
 
-/** How long a server may be out of reach, in ms. A try takes its own time: up to `connect-timeout`. */
+/** How long a server may be out of reach, in ms. A try takes up to `connect-timeout` of its own. */
 const PATIENCE = 180_000;
 /** Pauses between tries to reach the server again, in ms. */
 const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array(11).fill(15_000)];
 /**
- * @param log told of each loss and each try
+ * Runs the work, and resumes it in a new session whenever the connection is lost.
+ * @param log called for each loss and each try
  * @throws Failure of the work; `connection-lost` when the server stays out of reach
  */
 async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs = PATIENCE) {
@@ -58101,7 +58125,7 @@ async function throughLosses(host, { begin, takeUp, isFinal }, log, patienceMs =
     }
     throw lost;
 }
-/** Tries until the server is reached. @throws Failure of the last try, when patience is over */
+/** Retries until the server is reached. @throws Failure of the last try, after `patienceMs` */
 async function untilReachable(open, log, patienceMs) {
     const end = performance.now() + patienceMs;
     for (const pause of BACKOFF.slice(1)) {
@@ -58386,13 +58410,13 @@ const connect_failure = failures(connect_texts);
 
 ;// CONCATENATED MODULE: ./build/protocol/server-programs.js
 /**
- * Where Node and PM2 stand on people's servers, and what to do when they do not. A session over SSH often lacks
- * the PATH that the user's own shell has, so both sides search: the shell line for Node, the agent for PM2.
+ * Where Node and PM2 are on people's servers. An SSH session often lacks the PATH of the user's own shell, so
+ * both sides search: the shell line for Node, the agent for PM2.
  */
 
-/** Where the shell line leaves the PATH of the user's login shell for the agent. */
+/** The variable in which the shell line leaves the PATH of the user's login shell for the agent. */
 const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
-/** The login shell may wait for ever for something, in s. */
+/** A login shell may wait for something for ever; limit in s. */
 const LOGIN_SHELL_TIMEOUT = 5;
 /** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
 const versionFolders = [
@@ -58406,7 +58430,7 @@ const versionFolders = [
     '.nodenv/versions/*/bin',
     '.linuxbrew/opt/node@*/bin',
 ];
-/** The same for the whole system. */
+/** The same outside of homes. */
 const systemVersionFolders = [
     '/usr/local/nvm/versions/node/*/bin',
     '/opt/nvm/versions/node/*/bin',
@@ -58420,7 +58444,7 @@ const systemVersionFolders = [
     '/opt/cpanel/ea-nodejs*/bin',
     '/opt/alt/alt-nodejs*/root/usr/bin',
 ];
-/** Below the home, single folders of programs: of version managers, of npm's prefix, of package managers. */
+/** Below the home, single folders of programs: of version managers, npm's prefix, package managers. */
 const homeFolders = [
     '.local/share/fnm/aliases/default/bin',
     '.volta/bin',
@@ -58450,11 +58474,11 @@ const systemFolders = [
     '/nix/var/nix/profiles/default/bin',
     '/run/current-system/sw/bin',
 ];
-/** @param searched every file that was looked for, with what was wrong with those that are there */
+/** @param searched every file that was looked for, with what was wrong with existing ones */
 function nodeMissing(searched) {
     return protocol_failure('node-missing', {}, { evidence: ['searched:', ...searched].join('\n') });
 }
-/** @param searched every folder that was looked into @param node the Node that runs the agent */
+/** @param searched every folder that was searched @param node the Node that runs the agent */
 function pm2Missing(searched, node) {
     return protocol_failure('pm2-missing', { nodeFolder: node.replace(/\/[^/]*$/, '') }, { evidence: ['searched:', ...searched].join('\n') });
 }
@@ -58472,7 +58496,7 @@ function formatDuration(ms) {
     const seconds = Math.round(ms / 1000);
     return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
-/** How long ago, in its largest unit. @param ms negative where two clocks differ */
+/** Formats an age in its largest unit. @param ms negative where two clocks differ */
 function formatAge(ms) {
     const units = [
         ['day', 86_400_000],
@@ -58490,7 +58514,7 @@ function formatBytes(bytes) {
     return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
 }
 const MOST_LISTED = 5;
-/** The first few names of a list. @param count of all of them, where not all are given */
+/** Lists the first few names. @param count of all names, where not all are given */
 function listed(names, count = names.length) {
     const shown = names.slice(0, MOST_LISTED);
     const more = count - shown.length;
@@ -58499,7 +58523,7 @@ function listed(names, count = names.length) {
 function plural(count, noun) {
     return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
-/** A limit in its largest whole unit, as in "30 minutes", or in seconds. */
+/** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
 function formatLimit(ms) {
     const units = [
         ['day', 86_400_000],
@@ -58538,7 +58562,7 @@ function withTimeout(answer, timeoutMs, late) {
 
 const frameKind = { message: 0x4d, data: 0x44, end: 0x45 };
 const HEADER = 5;
-/** Large enough for any message, small enough that a hostile or broken peer cannot fill the memory. */
+/** Large enough for any message, and small enough that a broken or hostile peer cannot fill the memory. */
 const MAX_PAYLOAD = 8 * 1024 * 1024;
 function encodeFrame(kind, payload) {
     if (payload.length > MAX_PAYLOAD) {
@@ -58552,7 +58576,7 @@ function encodeFrame(kind, payload) {
 function encodeMessage(message) {
     return encodeFrame(frameKind.message, Buffer.from(JSON.stringify(message)));
 }
-/** Cuts a byte stream into frames; the source decides the pace, so back-pressure is the stream's own. */
+/** Splits a byte stream into frames. Reads no faster than the consumer. */
 async function* decodeFrames(source) {
     let pending = [];
     let available = 0;
@@ -58590,17 +58614,17 @@ function isFrameKind(kind) {
 var external_node_zlib_ = __nccwpck_require__(8522);
 ;// CONCATENATED MODULE: ./build/agent-client/bootstrap.js
 /**
- * The one command that is run over SSH: a shell line that finds Node, and a few lines of JavaScript that load
- * the agent, after asking for it where the server does not have this version yet.
+ * The one command that runs over SSH: a shell line that finds Node, and a few lines of JavaScript that load the
+ * agent, and request it first where the server does not have this version.
  *
- * The login shell of the user may be bash, fish, tcsh or any other: all that it sees is one single-quoted word
- * without quotes, backslash pairs, exclamation marks or line breaks. Chatty rc files print first, so nothing is
+ * The user's login shell may be bash, fish, tcsh or any other: all it sees is one single-quoted word without
+ * quotes, backslash pairs, exclamation marks or line breaks. Startup files may print first, so nothing is
  * parsed before the sentinel.
  */
 
 
 
-/** What the server says after the sentinel. */
+/** The words that follow the sentinel. */
 const greeting = { ready: 'ready', needAgent: 'need-agent', noNode: 'no-node' };
 function bootstrapCommand({ sentinel, source, persist, path, options }) {
     const hash = (0,external_node_crypto_.createHash)('sha256').update(source).digest('hex');
@@ -58609,17 +58633,20 @@ function bootstrapCommand({ sentinel, source, persist, path, options }) {
     const code = (0,external_node_zlib_.brotliCompressSync)(program).toString('base64');
     return `/bin/sh -c '${findNode(sentinel, options.binPath, code)}'`;
 }
-/** Without indentation and the comments that have lines of their own: it goes over the wire each time. */
+/** Removes indentation and whole-line comments: the code is sent each time. */
 function squeezed(code) {
     return code.replace(/^\s*(\/\/.*)?\n?/gm, '');
 }
 /** The oldest Node that the agent and the launcher run on. */
 const OLDEST_NODE = 18;
-/** V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24). */
+/**
+ * V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24).
+ */
 const LEAN = '--max-semi-space-size=2';
 /**
- * Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the PATH of the user's login
- * shell, the usual places, of several versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
+ * Tries, in order: what the user named, the Node of the running PM2 daemon, the PATH, the PATH of the user's
+ * login shell, the usual places, and of several versions the newest. `t` runs the first Node that fits, or
+ * remembers what is wrong with it.
  */
 function findNode(sentinel, binPath, code) {
     const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).brotliDecompressSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
@@ -58635,13 +58662,13 @@ function findNode(sentinel, binPath, code) {
         't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; ' +
             `if [ "\${v%%.*}" -ge ${OLDEST_NODE} ] 2>/dev/null; then exec ${run}; fi; ` +
             's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
-        // The last of a glob is the newest, nearly: 9 comes after 22, and is too old.
+        // The last match of a glob is almost the newest: 9 comes after 22, and is too old.
         'r() { i=$#; while [ $i -gt 0 ]; do eval "n=\\${$i}"; t "$n"; i=$((i-1)); done; }',
-        // After a reboot the number in the file may be that of any program, which had better not be run.
+        // After a reboot the number in the file may belong to any program, which must not be run.
         'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
         'case "$d" in */node*) ;; *) d="" ;; esac',
         `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
-        // The files that a login shell reads may print anything, and may not end.
+        // Startup files may print anything, and may never end.
         `${LOGIN_PATH}="$(timeout -s KILL ${LOGIN_SHELL_TIMEOUT} "$SHELL" -lic "echo; echo ${mark}; exec printenv PATH" ` +
             `2>/dev/null </dev/null | sed -n "/^${mark}$/{n;p;q;}")"; export ${LOGIN_PATH}`,
         `o="$IFS"; IFS=:; set -f; for n in $${LOGIN_PATH}; do t "$n/node"; done; set +f; IFS="$o"`,
@@ -58651,15 +58678,16 @@ function findNode(sentinel, binPath, code) {
         `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
     ].join('; ');
 }
-/** Any path as a shell word without a quote of its own: each byte in octal, which `printf` turns back. */
+/** Returns any path as a shell word without a quote: each byte in octal, which `printf` decodes. */
 function shellWord(path) {
     const inHome = path.startsWith('~/');
     const octal = [...Buffer.from(inHome ? path.slice(1) : path)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`);
     return `${inHome ? '"$HOME"' : ''}"$(printf "${octal.join('')}")"`;
 }
 /**
- * Runs on the server, as text: it may use nothing from this file. Loads the agent from `<path>/.gapless/agent`
- * if it is there with the right hash, or from standard input, before the session's own messages.
+ * Runs on the server, as text: it must not use anything from this file. Loads the agent from
+ * `<path>/.gapless/agent` if it is there with the right hash, or from standard input, before the session's own
+ * messages.
  */
 async function loadAgent(settings, require, module) {
     const fs = require('node:fs');
@@ -58676,12 +58704,12 @@ async function loadAgent(settings, require, module) {
         source = fs.readFileSync(file);
         if (!proven(source))
             source = undefined;
-        // Cleanup removes agents that no session has used for long.
+        // Cleanup removes agents that no session has used for a week.
         else if (persist)
             fs.utimesSync(file, new Date(), new Date());
     }
     catch {
-        // Not there yet, or another user's.
+        // Does not exist yet, or belongs to another user.
     }
     process.stdout.write(`\n${sentinel} ${source === undefined ? 'need-agent' : 'ready'}\n`);
     const input = process.stdin[Symbol.asyncIterator]();
@@ -58700,7 +58728,8 @@ async function loadAgent(settings, require, module) {
         kept = false;
         if (persist) {
             try {
-                // The app's folder is for others to read, such as nginx, whatever the umask; the tool's own is not.
+                // Others, such as nginx, must be able to read the app's folder, whatever the umask; Gapless's own
+                // folder is private.
                 for (let folder = base, made = [];; folder = dirname(folder)) {
                     if (!fs.existsSync(folder)) {
                         made = [folder, ...made];
@@ -58719,7 +58748,7 @@ async function loadAgent(settings, require, module) {
                 kept = true;
             }
             catch {
-                // The agent says what is wrong with the folder, in words, as soon as it is asked.
+                // The agent's first call reports what is wrong with the folder.
             }
         }
     }
@@ -58741,12 +58770,12 @@ async function loadAgent(settings, require, module) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent-client/silence.js
-/** How long an agent may be silent in a call. One that is silent for longer hangs: on a disk, or because it was stopped. */
+/** How long an agent may be silent during a call. After that it hangs: on a disk, or because it was stopped. */
 
 
-/** In ms: PM2's daemon alone may take 90 s to be found mute. What takes longer says that it goes on: `alive`. */
+/** In ms: recognising a PM2 daemon that does not answer takes 90 s. Longer work sends `alive`. */
 const LOOK = 2 * 60_000;
-/** What reads, writes or removes whole releases, or waits until the disk has them, in ms. */
+/** For work that reads, writes, flushes or removes whole releases, in ms. */
 const WORK = 10 * 60_000;
 const WORKING = new Set([
     'stage',
@@ -58773,13 +58802,13 @@ function watchSilence(hang, longest = longestSilence) {
         },
     };
 }
-/** For the run it is a lost connection: the server finishes or takes back what it had begun. */
+/** The run treats it as a lost connection: the server finishes or restores on its own. */
 function silent(operation, limitMs) {
     return connect_failure('connection-lost: silent', { limit: formatLimit(limitMs), operation });
 }
 
 ;// CONCATENATED MODULE: ./build/agent-client/agent-session.js
-/** The action's side of a session with the agent: typed calls over one channel. */
+/** The runner's side of a session with the agent: typed calls over one channel. */
 
 
 
@@ -58791,11 +58820,15 @@ function silent(operation, limitMs) {
 
 
 
-/** What a login shell may print before the agent speaks, in bytes: more is no greeting but an attack or a loop. */
+/**
+ * How much a login shell may print before the agent's first line, in bytes: more is an attack or an endless
+ * loop.
+ */
 const LONGEST_GREETING = 1024 * 1024;
 /**
- * @param timeoutMs for the login shell to come up and Node to start
- * @param trace told of every message
+ * Starts the agent.
+ * @param timeoutMs limit for the login shell and Node to start
+ * @param trace called with every message
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
  */
 async function openAgent(remote, agent, timeoutMs, trace = () => undefined, longest = longestSilence) {
@@ -58823,10 +58856,10 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
     };
     const silence = watchSilence((failure) => {
         lose(failure);
-        // Should it go on after all, it finds its session over.
+        // If the agent continues after all, its session is over.
         channel.destroy();
     }, longest);
-    // The agent works on one call at a time, in their order.
+    // The agent works on one call at a time, in order.
     const heard = () => {
         const [next] = pending.values();
         silence.heard(next?.operation ?? null);
@@ -58861,7 +58894,7 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
         if (!lost)
             heard();
     };
-    // Calls may be made while another one's body is still being sent: they go out after it, in order.
+    // A call made while another one's body is being sent goes out after that body.
     let sent = Promise.resolve();
     const inTurn = (send) => {
         const turn = sent.then(send);
@@ -58881,7 +58914,7 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
                 if (pending.size === 1)
                     heard();
             });
-            // The answer may come, as an error, while the body is still being sent.
+            // The agent may answer with an error while the body is still being sent.
             answer.catch(() => undefined);
             inTurn(async () => {
                 const message = encodeMessage({ id, operation, params, body: body !== undefined });
@@ -58900,7 +58933,7 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
                     }
                 }
                 catch (error) {
-                    // Nothing can follow half a body.
+                    // Nothing can follow an incomplete body.
                     lose(Failure.from(error));
                     channel.end();
                     throw error;
@@ -58918,7 +58951,7 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
         close: () => channel.end(),
     };
 }
-/** Leaves no listener behind: an upload waits thousands of times. An error shows as the close that follows it. */
+/** Leaves no listener behind: an upload waits thousands of times. An error is followed by a close. */
 function drainedOrClosed(channel) {
     return new Promise((resolve) => {
         const settle = () => {
@@ -58928,7 +58961,7 @@ function drainedOrClosed(channel) {
         channel.on('drain', settle).on('close', settle);
     });
 }
-/** Reads past what the login shell prints, up to the sentinel's line. */
+/** Skips what the login shell prints, up to the line with the sentinel. */
 async function greet(channel, sentinel, timeoutMs, errors) {
     const input = channel[Symbol.asyncIterator]();
     let seen = Buffer.alloc(0);
@@ -58952,7 +58985,8 @@ async function greet(channel, sentinel, timeoutMs, errors) {
             const next = await Promise.race([input.next(), timeout]);
             if (next.done === true) {
                 const { code, signal } = (await channel.exit?.catch(() => undefined)) ?? {};
-                // Somebody killed it, such as a kernel that is short of memory: that says nothing about the shell.
+                // Killed from outside, for example when the kernel is short of memory: that says nothing about the
+                // shell.
                 if (signal !== undefined)
                     throw connect_failure('connection-lost: killed', { signal });
                 throw noShell(`its command exited${code == null ? '' : ` with code ${code}`}`);
@@ -58985,8 +59019,8 @@ function traceLine({ way, operation, id, kind, bytes, value }) {
 }
 const HIDDEN = '***';
 /**
- * By name, whatever the values are: the app's environment, the key of its server actions, commands, and what a
- * healthy answer has. Any of them may hold a secret that nobody said is one.
+ * Hidden by name, whatever the values are: the app's environment, the key of its server actions, commands, and
+ * the expected text of a healthy answer. Any of them may contain a secret that is not masked.
  */
 const SECRET = new Set(['key', 'preActivate', 'postActivate', 'body']);
 function hideSecrets(name, value) {
@@ -59009,8 +59043,8 @@ function parseKnownHosts(text) {
     });
 }
 /**
- * The keys that the entries hold for a host. As in ssh(1), a port other than 22 is looked up as
- * `[host]:port`, and below the plain name only when that has no entry. Revocation counts under either name.
+ * Returns the keys that the entries hold for a host. As in ssh(1), a port other than 22 is looked up as
+ * `[host]:port`, and under the plain name only when that has no entry. A revocation counts under either name.
  */
 function matchHost(entries, host, port) {
     const names = [hostPattern(host, port).toLowerCase(), host.toLowerCase()];
@@ -59022,13 +59056,13 @@ function matchHost(entries, host, port) {
         certAuthority: found.flat().some(({ marker }) => marker === 'cert-authority'),
     };
 }
-/** How known_hosts writes a host: the port shows only when it is not 22. */
+/** Formats a host as known_hosts does: with the port only when it is not 22. */
 function hostPattern(host, port) {
     return port === 22 ? host : `[${host}]:${port}`;
 }
 /**
- * The type that a public key blob names itself, or nothing when it is no such blob. A server chooses the name, and it
- * stands in a line to paste: only characters that types have (RFC 4250, 4.6.1) are let through.
+ * Returns the type that a public key blob names, or undefined when it is no such blob. The server chooses the
+ * name, and the name becomes part of a line to paste: only the characters of RFC 4250, 4.6.1 are accepted.
  */
 function keyType(blob) {
     if (blob.length < 4)
@@ -59055,7 +59089,7 @@ function parseLine(content, line) {
         throw known_hosts_malformed(line, 'its hashed host is not of the form |1|salt|hash');
     }
     const key = Buffer.from(base64, 'base64');
-    // Buffer skips what is not base64, so only the way back shows that nothing was lost.
+    // Buffer skips what is not base64, so only encoding again shows that nothing was lost.
     const intact = key.toString('base64').replace(/=+$/, '') === base64.replace(/(?<!=)=+$/, '');
     if (!intact || keyType(key) !== type)
         throw known_hosts_malformed(line, `its key is not a whole ${type} key in base64`);
@@ -59075,7 +59109,9 @@ function matchesHash(hosts, name) {
     const [, , salt = '', hash] = hosts.split('|');
     return (0,external_node_crypto_.createHmac)('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash;
 }
-/** `*` and `?`, in time that grows with the product of both lengths: as a RegExp, many stars take for ever. */
+/**
+ * Matches `*` and `?` in time that grows with the product of both lengths: a RegExp with many stars never ends.
+ */
 function glob(pattern, name) {
     let [at, star, retry] = [0, -1, 0];
     for (let index = 0; index < name.length;) {
@@ -59102,17 +59138,17 @@ function glob(pattern, name) {
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/agent-certificates.js
-/** The user certificates that an agent holds: ssh2 (1.17) passes over them without a word. */
+/** The user certificates that an SSH agent holds: ssh2 (1.17) skips them silently. */
 
 
 /** SSH_AGENTC_REQUEST_IDENTITIES and its answer, of draft-ietf-sshm-ssh-agent. */
 const REQUEST = Buffer.from([0, 0, 0, 1, 11]);
 const ANSWER = 12;
-/** In ms. An agent that asks its user first may take for ever. */
+/** In ms. An agent that asks its user first may never answer. */
 const agent_certificates_PATIENCE = 1000;
 /** In bytes. */
 const agent_certificates_LONGEST = 1024 * 1024;
-/** @returns their types; none where the agent does not answer, which the login tells */
+/** Returns the types of the certificates; none where the agent does not answer, which the login reports. */
 function certificatesIn(socket) {
     return new Promise((resolve) => {
         let answer = Buffer.alloc(0);
@@ -59222,7 +59258,7 @@ function connectionClosed(address) {
 function execRefused(address, cause) {
     return connect_failure('exec-refused', { address }, { evidence: cause.message, cause });
 }
-/** Reason 1 of a channel that is not opened, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1): ssh2 keeps it. */
+/** Reason 1 of a refused channel, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1); ssh2 keeps it. */
 const PROHIBITED = 1;
 function isProhibited(error) {
     return error?.reason === PROHIBITED;
@@ -59245,7 +59281,6 @@ function loginMissing(address) {
 function passwordExpired(address, prompt) {
     return connect_failure('login-refused: password expired', { address }, { evidence: prompt });
 }
-/** The server wants more than a password. */
 function questionFailure(questions, { address, username }) {
     return connect_failure('login-refused: second factor', { address, username }, { evidence: `it asked: ${questions.join(' ')}` });
 }
@@ -59282,12 +59317,12 @@ function evidence(text) {
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/login.js
-/** The methods that a login has anything for. */
+/** Returns the methods that the inputs allow. */
 function methodsOf(login, key) {
     return [
         ...(key ? ['publickey'] : []),
         ...(login.agentSocket && !key ? ['agent'] : []),
-        // Servers with PAM often take a password as the answer to a prompt only.
+        // Servers with PAM often take a password only as the answer to a prompt.
         ...(login.password ? ['password', 'keyboard-interactive'] : []),
     ];
 }
@@ -59298,11 +59333,11 @@ function queueOf(methods) {
     return {
         next(taken, partial) {
             if (partial && last !== undefined) {
-                // AuthenticationMethods may name them in another order: what was refused before may count now.
+                // AuthenticationMethods may require another order: a method that was refused before may count now.
                 accepted.push(last);
                 waiting = methods.filter((method) => !accepted.includes(method));
             }
-            // A method that the server does not take is only one more failure in the books of its fail2ban.
+            // A method that the server does not take would only count against the user in fail2ban.
             last = waiting.find((method) => taken.length === 0 || taken.includes(nameOf(method)));
             if (last !== undefined)
                 waiting.splice(0, waiting.indexOf(last) + 1);
@@ -59310,15 +59345,15 @@ function queueOf(methods) {
         },
     };
 }
-/** An agent's keys are public keys to the server. */
+/** To the server an agent's keys are public keys. */
 function nameOf(method) {
     return method === 'agent' ? 'publickey' : method;
 }
 /**
- * Answers one question with the password, and no other: a second one asks for something else, such as a code of
- * a second factor or a new password, and an answer that is echoed is none that is secret.
+ * Answers one question with the password, and no other: a second question asks for something else, such as a
+ * second factor or a new password, and so does a question whose answer is echoed.
  *
- * @param unanswerable told of the questions that a password does not answer
+ * @param unanswerable called with the questions that a password does not answer
  */
 function passwordPrompt(username, password, unanswerable) {
     let told = false;
@@ -59326,7 +59361,7 @@ function passwordPrompt(username, password, unanswerable) {
         type: 'keyboard-interactive',
         username,
         prompt(_name, _instructions, _language, questions, answer) {
-            // A round without a question only tells something, and wants its empty answer.
+            // A round without questions only informs, and expects an empty answer.
             if (questions.length === 0)
                 return answer([]);
             if (told || questions.length > 1 || questions[0]?.echo === true) {
@@ -59350,7 +59385,7 @@ function openChannel(stream, lost) {
         stream.once('close', () => reject(stream.errored ?? statusMissing()));
         void lost.then(reject);
     });
-    // Who awaits neither the status nor the stream must not bring the process down.
+    // A caller that awaits neither the status nor the stream must not crash the process.
     exit.catch(() => { });
     stream.on('error', () => { });
     stream.stderr.on('error', () => { });
@@ -59358,8 +59393,8 @@ function openChannel(stream, lost) {
     return Object.assign(stream, { exit });
 }
 /**
- * Ends a channel with an error. On a lost connection ssh2 (1.17) lets readers see a normal end, so that cut
- * output looks complete; its own destroy() does not take an error either, hence the one of the base class.
+ * Ends a channel with an error. On a lost connection ssh2 (1.17) shows readers a normal end, so that truncated
+ * output looks complete. Its own destroy() takes no error, so this calls the base class's.
  */
 function breakChannel(channel, failure) {
     if (!channel.readableEnded)
@@ -59374,10 +59409,10 @@ function statusMissing() {
 ;// CONCATENATED MODULE: ./build/ssh/session.js
 
 
-/** How long a peer may take to confirm the end of a connection, ms. */
+/** How long a peer may take to confirm the end of a connection, in ms. */
 const LINGER = 1000;
 /**
- * A connection that is logged in. ssh2 (1.17) emits 'error' more than once, leaves callbacks uncalled after a
+ * A connection that is logged in. ssh2 (1.17) emits 'error' more than once, never calls some callbacks after a
  * keepalive timeout, and emits no 'close' for a transport that only ended, so everything races with `#over`.
  */
 class Session {
@@ -59408,7 +59443,7 @@ class Session {
         }, (error) => execRefused(this.address, error));
     }
     /**
-     * A TCP connection from this server to another one.
+     * Opens a TCP connection from this server to another one.
      * @throws {Failure} `connection-lost`, `forward-refused`
      */
     forward(host, port, destination) {
@@ -59422,10 +59457,10 @@ class Session {
         this.#closing = true;
         this.#client.end();
         this.#finish(connectionClosed(this.address));
-        // A peer that is gone never answers the goodbye, and an open socket keeps the process alive.
+        // A dead peer never answers the goodbye, and an open socket keeps the process alive.
         setTimeout(() => this.#transport.destroy(), LINGER).unref();
     }
-    /** Must run in ssh2's callback: the exit status of a short command may sit in the same packet. */
+    /** Must run in ssh2's callback: the exit status of a short command may be in the same packet. */
     #adopt(stream) {
         const channel = openChannel(stream, this.#over);
         this.#channels.add(channel);
@@ -59439,7 +59474,7 @@ class Session {
                 send((error, value) => (error ? reject(this.#failure ?? refused(error)) : resolve(value)));
             }
             catch (error) {
-                // ssh2 throws 'Not connected' when the socket has gone already.
+                // ssh2 throws 'Not connected' when the socket is gone.
                 reject(this.#failure ?? connectionLost(this.address, error));
             }
         });
@@ -59467,9 +59502,9 @@ class Session {
 
 const KEEPALIVE_INTERVAL = 10_000;
 const KEEPALIVE_COUNT = 3;
-/** What a server says before its identification, as far as it is shown; in bytes. */
+/** How much of the server's text before its SSH identification is shown, in bytes. */
 const attempt_LONGEST_GREETING = 500;
-/** A login banner, as far as it is shown; in characters. */
+/** How much of a login banner is shown, in characters. */
 const LONGEST_BANNER = 2000;
 /** GCM first: in ssh2's JavaScript it costs 5 % of a core at 100 Mbit/s, the least of all (ssh2 1.17). */
 const CIPHERS = [
@@ -59499,7 +59534,8 @@ function logIn(peer, transport, context) {
         client.on('handshake', () => clearTimeout(handshake));
         client.on('ready', () => {
             deadline.removeEventListener('abort', expire);
-            // ssh2 (1.17) does not get here without the question for the host key; nothing else may ever change that.
+            // ssh2 (1.17) never gets here without asking for the host key; this line must hold whatever else
+            // changes.
             if (!attempt.hostVerified)
                 return fail(connectionReset(undefined, attempt));
             log(`logged in to ${peer.address} by ${attempt.tried.at(-1)}`);
@@ -59521,7 +59557,7 @@ function logIn(peer, transport, context) {
         catch (error) {
             fail(Failure.from(error));
         }
-        // After ssh2's own listener: the stream begins to flow.
+        // After ssh2's own listener, because this starts the stream.
         listen(transport, attempt);
     });
 }
@@ -59542,7 +59578,10 @@ function startAttempt({ address, username, key, certificates }) {
         agentError: undefined,
     };
 }
-/** Keeps what comes before an SSH server names itself: a full one says so there, as does what is none. */
+/**
+ * Keeps what a server sends before its SSH identification: an overloaded sshd explains itself there, and
+ * another kind of server shows itself.
+ */
 function listen(transport, attempt) {
     const hear = (chunk) => {
         attempt.greeting += chunk.toString('latin1', 0, attempt_LONGEST_GREETING - attempt.greeting.length);
@@ -59554,7 +59593,7 @@ function listen(transport, attempt) {
     };
     transport.on('data', hear);
 }
-/** Follows an attempt to its end. Listeners stay: ssh2 emits a second 'error' after the one that counts. */
+/** Follows an attempt to its end. The listeners stay: ssh2 emits a second 'error' after the one that counts. */
 function watch(client, attempt, log, fail) {
     client.on('connect', () => {
         attempt.stage = 'handshake';
@@ -59569,7 +59608,7 @@ function watch(client, attempt, log, fail) {
     });
     client.on('change password', (prompt) => fail(passwordExpired(attempt.address, prompt)));
     client.on('error', (error) => {
-        // After an agent's error ssh2 goes on with the next method by itself.
+        // After an agent's error ssh2 continues with the next method.
         if (error.level === 'agent')
             attempt.agentError = error;
         else
@@ -59599,7 +59638,7 @@ function clientConfig({ username, login, key, policy }, attempt, transport, host
         sock: transport,
         username,
         hostVerifier,
-        // The deadline is kept by the caller, over all hops.
+        // The caller keeps the deadline, over all hops.
         readyTimeout: 0,
         keepaliveInterval: KEEPALIVE_INTERVAL,
         keepaliveCountMax: KEEPALIVE_COUNT,
@@ -59625,8 +59664,8 @@ function clientConfig({ username, login, key, policy }, attempt, transport, host
 
 
 /**
- * Every host key algorithm that may be used, best first, and the type of key that it signs with. No `ssh-rsa`,
- * whose signatures are SHA-1: OpenSSH refuses them since 8.8, and since 7.2 (2016) no server needs them.
+ * Every usable host key algorithm, best first, with the type of its key. No `ssh-rsa`, whose signatures are
+ * SHA-1: OpenSSH refuses them since 8.8, and since 7.2 (2016) no server needs them.
  */
 const ALGORITHMS = [
     ['ssh-ed25519', 'ssh-ed25519'],
@@ -59662,7 +59701,7 @@ function hostKeyPolicy(inputs, host, port) {
     return policyFor(algorithmsFor(expected));
 }
 const typeOf = new Map(ALGORITHMS);
-/** `SHA256:…` of a public key blob, as ssh-keygen -l prints it. */
+/** Returns `SHA256:…` of a public key blob, as ssh-keygen -l prints it. */
 function fingerprintOf(key) {
     return `SHA256:${(0,external_node_crypto_.createHash)('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
 }
@@ -59673,9 +59712,9 @@ function parseFingerprint(given) {
     throw connect_failure('fingerprint-malformed', { given });
 }
 /**
- * A server shows one key, of the first type that the client asks for and it has. Asking for a type that
- * known_hosts does not hold would fail although the server is the right one. The type behind a fingerprint
- * is unknown, so with fingerprints the other types follow.
+ * A server shows one key, of the first type that the client asks for and the server has. Asking for a type that
+ * known_hosts does not hold would fail although the server is the right one. The type behind a fingerprint is
+ * unknown, so with fingerprints the other types follow.
  */
 function algorithmsFor({ accepted, fingerprints }) {
     const all = ALGORITHMS.map(([name]) => name);
@@ -59736,13 +59775,13 @@ function describe(key) {
 
 
 /**
- * Brings a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
- * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 refuses all but the first).
- * An OpenSSH or traditional key stays encrypted; PKCS8 comes back without its passphrase.
+ * Converts a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
+ * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 reads none of these). An OpenSSH
+ * or traditional key stays encrypted; PKCS8 is decrypted.
  *
- * @param input the input that the text came from, for messages; the text itself is never shown
- * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`, `key-type-unsupported`,
- *   `key-passphrase-missing`, `key-passphrase-wrong`
+ * @param input name of the input, for messages; the key itself is never shown
+ * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`,
+ * `key-type-unsupported`, `key-passphrase-missing`, `key-passphrase-wrong`
  */
 function normalizePrivateKey(text, passphrase, input) {
     const bare = unquote(text);
@@ -59766,7 +59805,7 @@ function findBlock(text, input) {
     const [certificate] = /[a-z0-9-]{1,40}-cert-v0\d@openssh\.com(?= AAAA)/.exec(text) ?? [];
     if (certificate !== undefined)
         throw isCertificate(input, certificate);
-    // A public key in front of it does no harm.
+    // A public key in front of the private key does no harm.
     const begin = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text);
     if (begin === null) {
         if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text))
@@ -59787,7 +59826,7 @@ function decodeBase64(text) {
     return /^[A-Za-z0-9+/=\s]+$/.test(text) ? Buffer.from(text, 'base64').toString('latin1') : '';
 }
 function rewrap(label, body) {
-    // Keys of old OpenSSL carry cipher and IV in two header lines, which must stay lines of their own.
+    // Keys of old OpenSSL have cipher and IV in two header lines, which must stay lines.
     const header = /^\s*Proc-Type:\s*4,ENCRYPTED\s*DEK-Info:\s*(AES-[\w-]+,[\dA-F]{32}|DES-[\w-]+,[\dA-F]{16})/i.exec(body);
     const lines = body
         .slice(header?.[0].length ?? 0)
@@ -59798,7 +59837,7 @@ function rewrap(label, body) {
     const encrypted = header !== null || label.startsWith('ENCRYPTED') || hasOpenSshCipher(label, lines.join(''));
     return { label, encrypted, pem };
 }
-/** openssh-key-v1 begins with a magic of 15 bytes and the name of its cipher: PROTOCOL.key of OpenSSH. */
+/** openssh-key-v1 starts with a magic of 15 bytes and the name of its cipher: PROTOCOL.key of OpenSSH. */
 function hasOpenSshCipher(label, base64) {
     if (label !== 'OPENSSH PRIVATE KEY')
         return false;
@@ -59824,14 +59863,14 @@ function readPkcs8(block, passphrase, input) {
         return (0,external_node_crypto_.createPrivateKey)({ key: block.pem, format: 'pem', ...(passphrase ? { passphrase } : {}) });
     }
     catch (error) {
-        // OpenSSL 3 left the ciphers of old PKCS8 files behind.
+        // OpenSSL 3 dropped the ciphers of old PKCS8 files.
         if (/envelope routines::unsupported/.test(error.message)) {
             throw unsupported(input, 'encrypted by a cipher of the past');
         }
         throw block.encrypted ? passphraseWrong(input) : damaged(input, 'its content is not a key');
     }
 }
-/** ssh2 (1.17) reads PuTTY's older format, and of it RSA keys alone. */
+/** ssh2 (1.17) reads only RSA keys in PuTTY's older format. */
 function convertPutty(text, passphrase, input) {
     const encrypted = !/^Encryption: none$/m.test(text);
     const readable = /^PuTTY-User-Key-File-2: ssh-rsa$/m.test(text);
@@ -59839,13 +59878,13 @@ function convertPutty(text, passphrase, input) {
         throw putty(input);
     if (encrypted && !passphrase)
         throw passphraseMissing(input);
-    // Given for a key that needs none, it would count against the key.
+    // ssh2 refuses a passphrase for a key that needs none.
     const key = lib_default().utils.parseKey(text.replaceAll('\r', ''), encrypted ? passphrase : undefined);
     if (!(key instanceof Error))
         return key.getPrivatePEM();
     throw encrypted ? passphraseWrong(input) : damaged(input, 'its check sum does not fit');
 }
-/** ssh2 reads Ed25519 in OpenSSH's own format only; the layout is in PROTOCOL.key of OpenSSH. */
+/** ssh2 reads Ed25519 only in OpenSSH's own format; the layout is in PROTOCOL.key of OpenSSH. */
 function openSshEd25519(key) {
     const { x = '', d = '' } = key.export({ format: 'jwk' });
     const publicKey = Buffer.from(x, 'base64url');
@@ -59879,16 +59918,16 @@ function uint32(value) {
     bytes.writeUInt32BE(value);
     return bytes;
 }
-/** Signs with the key and checks the signature: a wrong passphrase or a cut key can parse by chance. */
+/** Signs with the key and verifies the signature: a wrong passphrase or a truncated key can parse by chance. */
 function prove(pem, encrypted, passphrase, input) {
     if (encrypted && !passphrase)
         throw passphraseMissing(input);
-    // The type does not tell: for a file that holds no key ssh2 (1.17) returns nothing.
+    // The types do not say so, but ssh2 (1.17) returns nothing for a file without a key.
     const key = lib_default().utils.parseKey(pem, passphrase);
     if (key === undefined)
         throw damaged(input, 'it holds no key');
     if (!('sign' in key)) {
-        // ssh2 (1.17) knows this cipher for connections only, and trips over it here.
+        // ssh2 (1.17) has this cipher for connections only, and fails here with another error.
         if (/initialization vector/.test(key.message))
             throw unsupported(input, 'chacha20-poly1305');
         const type = /^Unsupported .*: ([\w@.-]+)$|^Cipher \(([\w@.-]+)\) not supported/.exec(key.message);
@@ -59953,17 +59992,17 @@ function passphraseWrong(input) {
 
 
 const RETRY_PAUSES = [500, 1000, 2000, 4000];
-/** A handshake that got stuck leaves time for a second one. */
+/** A handshake that hangs leaves time for a second one. */
 const HANDSHAKE_SHARE = 0.5;
 /**
- * How long one address of a name is tried before the next one, ms. Node's own 250 gives up on every server that
- * is far away as soon as its name has a second address (Node 20 to 24).
+ * How long one address of a name is tried before the next, in ms. Node's default of 250 gives up on every
+ * distant server as soon as its name has a second address (Node 20 to 24).
  */
 const ADDRESS_TIMEOUT = 5000;
 /**
- * Logs in to a server, over a jump host if there is one. What fails before a login was tried is tried again with
- * growing pauses: a full sshd (MaxStartups), one that restarts, a network that blinks. A login is tried once:
- * more would only feed the server's fail2ban.
+ * Logs in to a server, over a jump host if there is one. Retries what fails before a login was tried, with
+ * growing pauses: an overloaded sshd (MaxStartups), a restart, a short network failure. Tries a login once:
+ * more would trigger the server's fail2ban.
  * @throws {Failure} the codes of errors.ts, host-key.ts, known-hosts.ts and private-key.ts
  */
 async function connect(options) {
@@ -60010,7 +60049,7 @@ function prepare(target, keyInput) {
         throw loginMissing(address);
     return { host, port, username, address, login, key, policy, certificates: [] };
 }
-/** What the agent has besides keys, to say so where the login is refused. */
+/** Notes the certificates that the agent holds, for the message where the login is refused. */
 async function withCertificates(peer) {
     const { agentSocket } = peer.login;
     if (agentSocket === undefined || !methodsOf(peer.login, peer.key).includes('agent'))
@@ -60044,8 +60083,8 @@ async function connectThrough(jumpHost, peer, context) {
     }
 }
 /**
- * A server shows one key of the several that it has, and a fingerprint does not tell which type it belongs to:
- * a server is asked for its keys of the other types before it counts as another one.
+ * A server shows one of its several keys, and a fingerprint does not tell the key's type: the server is asked
+ * for its keys of the other types before it counts as another server.
  */
 async function withAnyKeyType(peer, open, context) {
     let mismatch;
@@ -60083,9 +60122,9 @@ function forward(jump, { host, port, address }, deadline) {
 
 
 /**
- * Does the same on all hosts, at most so many at once, and waits for every one, whatever becomes of the others.
+ * Calls `act` for all hosts, `atOnce` at a time, and waits for every one, also when some fail.
  * @param act gets a pipeline whose rows and lines name the host
- * @throws Failure of the first host, in their order, that failed; it names the host, and how many more failed
+ * @throws Failure of the first failed host, in their order; it names the host, and how many more failed
  */
 async function onEach(hosts, atOnce, pipeline, act) {
     const results = [];
@@ -60105,7 +60144,7 @@ async function onEach(hosts, atOnce, pipeline, act) {
     }
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
-/** Looks at what is known of each host. @throws Failure of the first that `check` refuses, with the host's name */
+/** Checks the facts of each host. @throws Failure of the first that `check` refuses, with the host's name */
 function checkEach(hosts, check) {
     for (const { name, facts } of hosts) {
         try {
@@ -60131,13 +60170,13 @@ async function settled(promise) {
     const [result] = await Promise.allSettled([promise]);
     return result;
 }
-/** The failure of a host, where there are others. */
+/** Adds the host's name to a failure, where there are other hosts. */
 function named(name, failure) {
     return name === null ? failure : failure.reworded(`${name}: ${failure.message}`);
 }
 
 ;// CONCATENATED MODULE: ./build/hosts/connect.js
-/** connect: logs in, checks the host key, starts the agent, and looks whether the server can run the app. */
+/** connect: logs in, checks the host key, starts the agent, and checks whether the server can run the app. */
 
 
 
@@ -60194,7 +60233,7 @@ function hostOf(name, first, open) {
         close: () => session.close(),
     };
 }
-/** What was cut off while it looked around has begun nothing. */
+/** Safe to retry: nothing has been started yet. */
 function onceMore(open, log) {
     return open().catch((error) => {
         const { code, message } = Failure.from(error);
@@ -60216,9 +60255,9 @@ async function openSession(plan, address, settings, log) {
         }, inputs.connectTimeoutMs, (message) => log.debug(() => traceLine(message)));
         const inspected = agent.call('inspect', {});
         const base = settings.forUpload === true ? agent.call('outline', {}) : Promise.resolve(NO_BASE);
-        // Of interest only to who uploads.
+        // Only uploads read it.
         base.catch(() => undefined);
-        // A look around takes a moment. What takes longer, such as a lock that is waited for, comes later.
+        // `inspect` takes a moment. Longer work, such as waiting for a lock, comes later.
         const facts = await withTimeout(inspected, inputs.connectTimeoutMs, () => connect_silent(connection.address));
         assertUsable(facts);
         return {
@@ -60272,7 +60311,10 @@ function sshOptions(inputs, address) {
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/history.js
-/** Releases that served before the current one and were not left by a rollback, in the order in which they served. */
+/**
+ * Returns the releases that served before the current one and were not left by a rollback, in the order in
+ * which they served.
+ */
 function servedBefore(releases, current) {
     const until = releases.find(({ id }) => id === current)?.activatedAt ?? null;
     return releases
@@ -60281,11 +60323,11 @@ function servedBefore(releases, current) {
         .sort((a, b) => (a.at < b.at ? -1 : 1))
         .map(({ id }) => id);
 }
-/** The release to go back to, or null. */
+/** Returns the release to go back to, or null. */
 function previousOf(releases, current) {
     return servedBefore(releases, current).at(-1) ?? null;
 }
-/** In a word, for people. */
+/** Returns the state of a release in a word, for people. */
 function stateOf({ id, live, left, activatedAt }, releases) {
     if (live)
         return 'live';
@@ -60700,12 +60742,12 @@ var external_node_buffer_ = __nccwpck_require__(4573);
 
 
 /**
- * Everything in the layers, sorted by the bytes of the paths; of two with the same path the later one counts. Found
- * folder by folder each time that it is asked for: a list of 100,000 files would take 40 MB.
+ * Everything in the layers, sorted by the bytes of the paths; of two with the same path the later layer wins.
+ * Read folder by folder each time: a list of 100,000 files would take 40 MB.
  * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`, `file-unreadable`
  */
 function overlaid(layers, excluded, shared = () => false) {
-    // The last one first: it counts.
+    // The last one first: it wins.
     const places = layers.toReversed().map((layer) => placeOf(layer, ''));
     return { [Symbol.iterator]: () => below('', places, excluded, shared) };
 }
@@ -60727,7 +60769,7 @@ function* below(path, places, excluded, shared) {
         if (excluded(childPath, name))
             return [];
         const folders = foldersOf(all, childPath);
-        // What is in a folder sorts by the slash that follows; an empty one is an entry itself.
+        // The content of a folder sorts by the slash that follows its name; an empty folder is an entry itself.
         const isFull = folders.some((place) => [...childrenIn(place, childPath)].length > 0);
         return [{ name, childPath, child: all[0], folders, key: isFull ? `${name}/` : name }];
     });
@@ -60739,12 +60781,12 @@ function* below(path, places, excluded, shared) {
         const entry = layers_describe(child, childPath, name);
         if (entry !== undefined)
             yield entry;
-        // What the link stands for is not used: the server puts its own there.
+        // The link's target is not used: the server puts its own content there.
         else if (!shared(childPath))
             throw layers_escapes(childPath, linkText(child, childPath, name));
     }
 }
-/** The folders of that name that are seen together: those over the first that is none. */
+/** The folders of one name that are merged: those above the first entry that is no folder. */
 function foldersOf(children, path) {
     const end = children.findIndex(({ folder }) => folder === undefined);
     return children
@@ -60807,19 +60849,20 @@ function file(path, source) {
     return { kind: 'file', path, source, size, mode: (mode & 0o100) === 0 ? 0o644 : 0o755 };
 }
 /**
- * A link that stays in its layer is kept as it is: Turbopack and pnpm build node_modules out of them. One that
- * leaves `public` for a file or a folder of the repository becomes what it stands for, because the release would
- * not have the other end. Every other one would point at whatever the server has there.
+ * A link that stays in its layer is kept: Turbopack and pnpm build node_modules out of links. A link that
+ * leaves `public` for a file or a folder of the repository becomes its target, because the release would not
+ * have the target. Any other link would point at whatever the server has there.
  */
 function layers_link(from, path, source) {
-    // The server takes `..` at the beginning alone: elsewhere it may follow another link, and leads up from there.
+    // The server accepts `..` only at the beginning: elsewhere it may follow another link, and lead up from
+    // there.
     const target = external_node_path_namespaceObject.posix.normalize(readLink(source, path));
     if (staysIn(from, source, target))
         return { kind: 'link', path, target };
     const real = elsewhereInRepository(from, source);
     return real !== undefined && (0,external_node_fs_namespaceObject.lstatSync)(real).isFile() ? file(path, real) : undefined;
 }
-/** Whether a link leads to the same inside its layer when its text is resolved by itself. */
+/** Whether a link leads to the same place inside its layer when its text alone is resolved. */
 function staysIn(from, source, target) {
     const named = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(source), target);
     if ((0,external_node_path_namespaceObject.isAbsolute)(target) || !isInside(from.source, named))
@@ -60828,14 +60871,14 @@ function staysIn(from, source, target) {
     const real = realPathIfAny(source);
     return realPathIfAny(named) === real && (real === undefined || isInside(from.source, real));
 }
-/** What a link stands for, where it cannot stay one and may become part of the release. */
+/** Returns the target of a link that leaves its layer, where the target may become part of the release. */
 function elsewhereInRepository(from, source) {
     if (from.linkedIn === undefined)
         return undefined;
     const real = realPathIfAny(source);
     if (real === undefined || (isInside(from.source, real) && !(0,external_node_fs_namespaceObject.lstatSync)(real).isFile()))
         return undefined;
-    // .git holds the token that actions/checkout leaves in its config: nothing in there is meant to be public.
+    // .git holds the token that actions/checkout leaves in its config: nothing in there may become public.
     return isInside(from.linkedIn, real) && !real.split(external_node_path_namespaceObject.sep).includes('.git') ? real : undefined;
 }
 function readLink(source, path) {
@@ -60846,7 +60889,7 @@ function linkText({ place: { directory } }, path, name) {
 }
 function realPathIfAny(path) {
     try {
-        // Node's own realpathSync goes by the text where `..` follows a link (18 to 24).
+        // Node's own realpathSync resolves `..` after a link by the text (18 to 24).
         return external_node_fs_namespaceObject.realpathSync.native(path);
     }
     catch {
@@ -60862,9 +60905,9 @@ function decode(name, path) {
     const shown = JSON.stringify(name.toString('latin1')).replace(/[\x7f-\xff]/g, (character) => `\\x${character.charCodeAt(0).toString(16)}`);
     throw build_failure('file-name', { name: shown, folder: path || '.' }, { evidence: `in hexadecimal: ${name.toString('hex')}` });
 }
-/** From here on a character's place among UTF-16 units is not that of its bytes. */
+/** From here on the order of UTF-16 units differs from the order of bytes. */
 const ELSEWHERE = /[\ud800-\uffff]/;
-/** The order of their bytes, not of UTF-16 units as JavaScript has it: both ends of the wire must agree. */
+/** Compares by bytes, not by UTF-16 units as JavaScript does: both sides of the wire must agree. */
 function compareBytes(a, b) {
     if (ELSEWHERE.test(a) || ELSEWHERE.test(b))
         return Buffer.compare(Buffer.from(a), Buffer.from(b));
@@ -60872,18 +60915,19 @@ function compareBytes(a, b) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/assemble.js
-/** What a release is made of, and where each part of it is on this machine. */
+/** What a release consists of, and where each part is on this machine. */
 
 
 
 
 /**
- * Describes the release: the standalone server with the two folders that `next build` leaves out of it. Copies
+ * Describes the release: the standalone server and the two folders that `next build` leaves out of it. Copies
  * and reads no content. Where two layers have the same path, the later one wins.
  *
- * @param workspace the repository's folder: a link in `public` to a file or folder in here becomes that
- * @param sharedPaths relative to the app: the server has content of its own there, and links at them are not followed
- * @throws Failure `symlink-escapes`; its entries, where they are looked up, also `unsupported-file` and `file-name`
+ * @param workspace the repository's folder: a link in `public` to something in it becomes that file or folder
+ * @param sharedPaths relative to the app: the server has its own content there, and links at them are not
+ * followed
+ * @throws Failure `symlink-escapes`; its entries, when they are read, also `unsupported-file` and `file-name`
  */
 async function assemble(output, workspace = output.directory, sharedPaths = []) {
     const { relativeAppDir } = output;
@@ -60905,9 +60949,10 @@ async function assemble(output, workspace = output.directory, sharedPaths = []) 
     };
 }
 /**
- * Other users of the server have no business with what Next.js loads at run time: `.env` files, and of the build all
- * but the static files. The keys of server actions and of previews stand there (`server-reference-manifest.json`,
- * `prerender-manifest.json`, seen in 14 to 16), and code with values that were put in at build time.
+ * What Next.js loads at run time is not readable by other users of the server: `.env` files, and everything of
+ * the build except the static files. It contains the keys of server actions and previews
+ * (`server-reference-manifest.json`, `prerender-manifest.json`, seen in 14 to 16), and code with values from
+ * the build's environment.
  */
 function withoutOthers(entry, { relativeAppDir, distDir, staticPath }) {
     if (entry.kind !== 'file')
@@ -60921,9 +60966,9 @@ function withoutOthers(entry, { relativeAppDir, distDir, staticPath }) {
     return { ...entry, mode: mode === 0o755 ? 0o700 : 0o600 };
 }
 /**
- * `.gapless` belongs to the release's own records. `cache` and `route-cache` are written by a running server, and
- * there only when the build was run in place (Next.js 14 to 16). The last two are nobody's business: a trace that
- * took in more than was meant (`outputFileTracingIncludes`, a path that is put together at run time) may hold them.
+ * `.gapless` is for the release's own metadata. `cache` and `route-cache` are written by a running server, and
+ * exist here only when the build ran in place (Next.js 14 to 16). The last two are private: a trace that
+ * included too much (`outputFileTracingIncludes`, a computed path) may contain them.
  */
 function excludedPaths({ relativeAppDir, distDir }) {
     const dist = external_node_path_namespaceObject.posix.join(relativeAppDir, distDir);
@@ -60944,7 +60989,7 @@ async function publicLayers({ publicDirectory, relativeAppDir }, workspace, shar
         return [];
     throw layers_escapes(prefix, found.source);
 }
-/** The entries with one more, in its place. */
+/** Returns the entries with one more, in its place. */
 function withEntry(entries, entry) {
     return {
         *[Symbol.iterator]() {
@@ -60963,7 +61008,9 @@ function withEntry(entries, entry) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/binary.js
-/** What a native binary was built for, by its own header: names lie, and not every package has them. */
+/**
+ * What a native binary was built for, by its own header: names can be wrong, and not every package has them.
+ */
 /** @returns undefined when the content is no binary: a text, an empty file */
 function readTarget(content) {
     if (content.length < 64)
@@ -61037,7 +61084,7 @@ function stringsAround(content) {
     const at = content.indexOf('node_register_module_v');
     return at === -1 ? '' : content.toString('latin1', at, at + 40);
 }
-/** Dotted numbers, such as glibc's versions. @returns negative when `a` is older */
+/** Compares dotted numbers, such as glibc's versions. @returns negative when `a` is older */
 function compareVersions(a, b) {
     const [left, right] = [a.split('.').map(Number), b.split('.').map(Number)];
     const differing = left.findIndex((part, index) => part !== (right[index] ?? 0));
@@ -61103,7 +61150,7 @@ function readDynamicSection(content) {
         const versions = [];
         for (const record of chain(fileOffset(valueOf(DT_VERNEED) ?? -1), valueOf(DT_VERNEEDNUM) ?? 0, 12)) {
             for (const need of chain(record + u32(record + 8), u16(record + 2), 12)) {
-                // A weak need may stay unmet.
+                // A weak dependency may be missing.
                 if ((u16(need + 4) & VER_FLG_WEAK) === 0)
                     versions.push(text(u32(need + 8)));
             }
@@ -61111,7 +61158,7 @@ function readDynamicSection(content) {
         return { machine, needed, versions };
     }
     catch (error) {
-        // Offsets that lead nowhere: stripped by a tool of its own, or cut off. Its machine is known all the same.
+        // Offsets that lead nowhere: stripped by some tool, or truncated. The machine is known all the same.
         if (OUT_OF_BOUNDS.has(error.code))
             return none;
         throw error;
@@ -61119,15 +61166,15 @@ function readDynamicSection(content) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/native-modules.js
-/** Which native binaries of a tree a server would load, and which of these it cannot. */
+/** Which native binaries of a tree a server would load, and which of them it cannot. */
 
 
 
 
-/** `.node` and shared objects; programs of their own are started by name and not looked at. */
+/** `.node` and shared objects. Executables are started by name and not checked. */
 const LOADABLE = /\.(node|dylib|dll|so(\.\d+)*)$/;
 const WASM = /-wasm32\b.*\.wasm$/;
-/** All that `findMisfits` looks at: the rest of a tree need not be kept for it. */
+/** All that `findMisfits` reads: the rest of a tree need not be kept for it. */
 function tellsOfBinaries({ kind, path }) {
     return kind === 'file' && (LOADABLE.test(path) || WASM.test(path) || path.endsWith('/package.json'));
 }
@@ -61151,7 +61198,7 @@ function misfitsOf(family, machine) {
         .flatMap(({ target }) => target.glibc ?? [])
         .toSorted(compareVersions)
         .at(-1);
-    // A module with Node-API beside the others is what their package falls back on.
+    // A package falls back on its module with Node-API.
     const abis = loaded.every(({ target }) => target.abi !== null)
         ? loaded.flatMap(({ target }) => target.abi ?? [])
         : [];
@@ -61178,13 +61225,13 @@ function misfitsOf(family, machine) {
                 {
                     problem: `${name} needs a processor of the level x86-64-v2, and the server's has no SSE 4.2`,
                     remedy: "If it is a virtual machine, give it the host's processor type (QEMU's default lacks SSE 4.2). " +
-                        'Otherwise compile sharp from source against a libvips of the system.',
+                        'Otherwise compile sharp from source against the system’s libvips.',
                 },
             ]
             : []),
     ];
 }
-/** sharp 0.33 to 0.35: its own check at run time is for SSE 4.2, in its binaries for x64 alone. */
+/** sharp 0.33 to 0.35 itself checks for SSE 4.2 at run time, in its binaries for x64 alone. */
 function needsSse42({ packageName }, { arch }) {
     return arch === 'x64' && packageName === '@img/sharp';
 }
@@ -61193,7 +61240,7 @@ function runsOn({ platform, arch, libc, needsGlibcLoader }, machine) {
         return false;
     if (machine.glibc !== null)
         return libc !== 'musl';
-    // musl answers to libc.so.6 as well (1.1 and 1.2): what needs no more of glibc may well run there.
+    // musl also answers to libc.so.6 (1.1 and 1.2): a binary that needs no more of glibc may run there.
     return libc !== 'glibc' || !needsGlibcLoader;
 }
 function native_modules_describe({ platform, arch, libc }) {
@@ -61205,7 +61252,10 @@ function describeMachine({ platform, arch, glibc }) {
 function native_modules_list(words) {
     return [...new Set(words)].toSorted().join(', ');
 }
-/** npm's --os and --cpu would do, but they replace what is there, the compiler of Next.js too (npm 10 and 11). */
+/**
+ * npm's --os and --cpu would do, but they replace what is installed, the compiler of Next.js too (npm 10 and
+ * 11).
+ */
 function remedyForPlatform(packageName, machine) {
     return ('Build on a system like the server (for arm64: `runs-on: ubuntu-24.04-arm`), or install the binary for ' +
         `${describeMachine(machine)} beside your own: with npm \`npm install --no-save --force\` and the name and version ` +
@@ -61236,10 +61286,10 @@ function familiesIn(entries) {
     });
 }
 /**
- * The package that a binary belongs to. Packages that differ only in the platform they are named after
- * (`@img/sharp-linux-x64`, `@img/sharp-darwin-arm64`) are one family; of other packages each is its own, with
- * all binaries in it (`prebuilds/linux-x64`, `prebuilds/darwin-arm64`), but for what was compiled in place: node-gyp
- * leaves one binary, which is preferred to every prebuilt one.
+ * Returns the package that a binary belongs to. Packages that differ only in the platform in their name
+ * (`@img/sharp-linux-x64`, `@img/sharp-darwin-arm64`) are one family. Any other package is its own family, with
+ * all binaries in it (`prebuilds/linux-x64`, `prebuilds/darwin-arm64`), except for what was compiled in place:
+ * node-gyp leaves one binary, which is preferred to every prebuilt one.
  */
 function ownerOf(path, sources) {
     const [, root, fullName] = /^(.*(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+))\//.exec(path) ?? [];
@@ -61258,7 +61308,7 @@ function ownerOf(path, sources) {
     const compiled = path.startsWith(`${root}/build/`);
     return { key: compiled ? `${root}/build` : root, name, packageName, optional: namesPlatforms(manifest?.os) };
 }
-/** Whether package.json's `os` keeps the package off Linux: then whoever requires it can do without. */
+/** Whether package.json's `os` excludes Linux: its dependents can do without the package then. */
 function namesPlatforms(os) {
     return (Array.isArray(os) &&
         os.length > 0 &&
@@ -61284,7 +61334,7 @@ function withoutPlatform(packageName) {
 
 
 /**
- * Known before anything is built, and so worth failing for at once.
+ * Checks what is known before the build.
  *
  * @throws Failure `release-unfit`
  */
@@ -61292,9 +61342,9 @@ function assertNodeFits({ nodeRanges }, machine) {
     fit_refuse(nodeRanges.flatMap(({ range, file }) => nodeMisfit(machine, range, 'the app', `\`engines.node\` in ${file}`)));
 }
 /**
- * What a Node.js of another major version than the server's may do to a build, as one sentence to warn of.
+ * Returns a warning where the Node.js of the build has another major version than the server's.
  *
- * @param builder the version that builds; undefined when it is not known
+ * @param builder the version that builds; undefined when it is unknown
  */
 function doubtAboutNode(builder, { node }) {
     const [ours, theirs] = [builder, node].map((version) => version?.split('.', 1)[0]);
@@ -61311,14 +61361,14 @@ function assertFits(tree, { nextVersion, nextNodeRange }, machine) {
     ]);
 }
 function nodeMisfit({ node }, range, who, where) {
-    // A range that cannot be read, such as lts/*, is nobody's proof that something does not fit.
+    // An unreadable range, such as lts/*, proves nothing.
     if (range === undefined || satisfies(node, range) !== false)
         return [];
     return [
         {
-            problem: `${who} asks for Node.js ${range} (${where}), and the server runs ${node}`,
-            remedy: 'Install such a Node.js for the user that runs the app. The one under which the PM2 daemon runs counts: ' +
-                'start PM2 anew with it (an outage), or name the folder in `bin-path` if PM2 does not run yet.',
+            problem: `${who} requires Node.js ${range} (${where}), and the server runs ${node}`,
+            remedy: `Install Node.js ${range} on the server and restart the PM2 daemon with it, which is an outage. ` +
+                'If no PM2 daemon runs yet, name the folder of that Node.js in `bin-path`.',
         },
     ];
 }
@@ -61331,18 +61381,23 @@ function fit_refuse(misfits) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/untraced.js
-/** Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them. */
+/**
+ * Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them.
+ */
 
 
 
 
 
-/** Dependencies that look for files in the app's folder when the server runs, with the files' names. */
+/** Dependencies that read files in the app's folder at run time, with the files' names. */
 const READERS = [
     ['next-i18next', ['next-i18next.config.js', 'next-i18next.config.mjs', 'next-i18next.config.cjs']],
     ['config', ['config']],
 ];
-/** The files that well-known dependencies of the app read at run time: they and what they import must be in the release. */
+/**
+ * Returns the files that well-known dependencies of the app read at run time: the release must have these files
+ * and what they import.
+ */
 function readAtRunTime(place) {
     const { directory } = place;
     const dependencies = readPackageJson(directory)?.dependencies ?? {};
@@ -61351,7 +61406,7 @@ function readAtRunTime(place) {
         .flatMap((path) => (isFile(path) ? modulesOf(path, rootOf(place)) : filesIn(path)))
         .map((file) => ({ dependency, path: inRelease(place, file) })));
 }
-/** One sentence for each dependency whose files the release lacks. */
+/** Returns one sentence for each dependency whose files the release lacks. */
 function lackingFiles(place, lacking) {
     return [...new Set(lacking.map(({ dependency }) => dependency))].map((dependency) => {
         const paths = lacking.filter((each) => each.dependency === dependency).map(({ path }) => path);
@@ -61359,7 +61414,7 @@ function lackingFiles(place, lacking) {
     });
 }
 /**
- * What a log names as missing and the repository has.
+ * Returns the files that a log names as missing and the repository has.
  *
  * @returns relative to the release
  */
@@ -61376,7 +61431,7 @@ function missingRemedy(place, paths) {
 }
 /** `ENOENT: …, open '/srv/apps/web/releases/20261120155203/x'`, `Cannot find module '/srv/…/x'` (Node.js 18 to 24) */
 const untraced_MISSING = /(?:\bENOENT\b[^\n']{0,200}|Cannot find module )'[^\n']{0,1000}\/(?:releases\/\d{14}|current)\/([^\n']{1,1000})'/g;
-/** Next.js traces from its version 14 on, where the option stood in `experimental`. */
+/** Next.js traces from version 14 on, where the option was in `experimental`. */
 function include({ directory, nextVersion, ...place }, paths) {
     const root = rootOf({ directory, nextVersion, ...place });
     const files = paths.map((path) => (0,external_node_path_namespaceObject.relative)(directory, (0,external_node_path_namespaceObject.join)(root, path)).split(external_node_path_namespaceObject.sep).join('/'));
@@ -61388,7 +61443,10 @@ function include({ directory, nextVersion, ...place }, paths) {
 function untraced_quoted(paths) {
     return paths.map((path) => JSON.stringify(path)).join(', ');
 }
-/** The folder that stands for the release's root: the app's, or in a workspace the folder that Next.js traces from. */
+/**
+ * Returns the folder that stands for the release's root: the app's, or in a workspace the folder that Next.js
+ * traces from.
+ */
 function rootOf({ directory, relativeAppDir }) {
     const levels = relativeAppDir === '' ? 0 : relativeAppDir.split('/').length;
     return Array.from({ length: levels }).reduce((folder) => (0,external_node_path_namespaceObject.dirname)(folder), directory);
@@ -61431,9 +61489,9 @@ function startProgress(log, what, total, now = () => performance.now()) {
 
 ;// CONCATENATED MODULE: ./build/protocol/manifest.js
 /**
- * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
- * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
- * a folder in which nothing is different is one line.
+ * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is
+ * sent in one brotli stream as differences from a release on the server: a folder without differences is one
+ * line.
  */
 
 
@@ -61446,24 +61504,24 @@ const directory = object({ kind: guards_oneOf('directory'), path: string });
 const kind = object({ kind: guards_oneOf('file', 'link', 'directory') });
 const kinds = { file: manifest_file, link: manifest_link, directory };
 const anyEntry = (value, place) => kinds[kind(value, place).kind](value, place);
-/** A folder with everything below it as the base has it. */
+/** A folder whose content is the same as the base's. */
 const manifest_same = object({ kind: guards_oneOf('same'), path: string });
-/** What a line has, in this order: both sides hash the lines. */
+/** The members of a line in this order: both sides hash the lines. */
 const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
 function formatEntry(entry) {
     return `${JSON.stringify(entry, MEMBERS)}\n`;
 }
-/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
+/** Parses a line of a manifest with differences. @throws Failure `malformed-message` or `unsafe-path` */
 function parseDifference(line) {
     if (!line.startsWith('{"kind":"same"'))
         return parseEntry(line);
     const entry = parse(manifest_same, line, 'manifest entry');
-    // The root itself: nothing is different at all.
+    // The root: there are no differences.
     if (entry.path !== '')
         assertSafePath(entry.path);
     return entry;
 }
-/** A line of a manifest that arrives. @throws Failure `malformed-message` or `unsafe-path` */
+/** Parses a line of a manifest that arrives. @throws Failure `malformed-message` or `unsafe-path` */
 function parseEntry(line) {
     const entry = parseStored(line);
     if (entry.kind === 'link' && hasInnerUps(entry))
@@ -61471,7 +61529,7 @@ function parseEntry(line) {
     return entry;
 }
 /**
- * A line of a manifest that stands on the server, as any version has sent it.
+ * Parses a line of a manifest on the server's disk, from any version.
  * @throws Failure `malformed-message` or `unsafe-path`
  */
 function parseStored(line) {
@@ -61481,7 +61539,7 @@ function parseStored(line) {
         assertSafeLink(entry);
     return entry;
 }
-/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
+/** Accepts a path inside the release only: relative and normalized, without `..`. */
 function assertSafePath(path) {
     const parts = path.split('/');
     if (path === '' ||
@@ -61490,7 +61548,7 @@ function assertSafePath(path) {
         throw failure('unsafe-path', { path });
     }
 }
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+/** Accepts a relative link that stays in the release: its target was verified with the release. */
 function assertSafeLink(link) {
     const { path, target } = link;
     let depth = path.split('/').length - 1;
@@ -61505,7 +61563,7 @@ function assertSafeLink(link) {
         throw leavesRelease(link);
     }
 }
-/** Behind the name of another link `..` would lead up from where that one leads to. */
+/** After the name of another link, `..` leads up from that link's target. */
 function hasInnerUps({ target }) {
     const parts = target.split('/').filter((part) => part !== '' && part !== '.');
     return parts.slice(0, parts.lastIndexOf('..') + 1).some((part) => part !== '..');
@@ -61520,15 +61578,18 @@ const external_node_stream_promises_namespaceObject = require("node:stream/promi
 
 
 
-/** Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In bytes. */
+/**
+ * Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In
+ * bytes.
+ */
 const SMALL = 256 * 1024;
-/** SHA-256 of a file in hex. */
+/** Returns the SHA-256 of a file in hex. */
 async function hashFile(file, size) {
     return fileHasher()(file, size);
 }
 /**
- * The same for many files, with one buffer for all that are small: one for each would be garbage by the gigabyte.
- * The hash is of what the file really has, be it more or less than the size it is said to have.
+ * Returns a function that hashes many files, with one buffer for all small ones: one each would be gigabytes of
+ * garbage. Hashes what the file really contains, whatever size is given.
  */
 function fileHasher() {
     const buffer = Buffer.allocUnsafe(SMALL);
@@ -61539,7 +61600,7 @@ async function hashStream(file) {
     await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(file, { highWaterMark: SMALL }), hash);
     return hash.digest('hex');
 }
-/** Without a turn of the event loop in between, so that the buffer is nobody else's meanwhile. */
+/** Synchronous, so that nothing else uses the buffer. */
 function hashInTurn(file, buffer) {
     const handle = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
     try {
@@ -61555,7 +61616,7 @@ function hashInTurn(file, buffer) {
         (0,external_node_fs_namespaceObject.closeSync)(handle);
     }
 }
-/** Of a file that has more in it than the buffer takes, which is full. */
+/** Hashes a file that is larger than the full buffer. */
 function hashOnwards(handle, buffer) {
     const hash = (0,external_node_crypto_.createHash)('sha256').update(buffer);
     for (;;) {
@@ -61566,8 +61627,8 @@ function hashOnwards(handle, buffer) {
     }
 }
 /**
- * SHA-256 in hex. A hash object is a stream with a native part, which the garbage collector leaves until late:
- * 50,000 of them take 50 MB. Node has the function from 20.12 on.
+ * Returns the SHA-256 in hex. A hash object has a native part that is garbage-collected late: 50,000 of them
+ * take 50 MB. Node has the one-shot function from 20.12 on.
  */
 function sha256(bytes) {
     return typeof external_node_crypto_.hash === 'function'
@@ -61577,14 +61638,14 @@ function sha256(bytes) {
 
 ;// CONCATENATED MODULE: ./build/protocol/subtrees.js
 /**
- * A hash for every folder of a release, over everything below it: where two releases have the same one, nothing
- * below that folder needs to be named.
+ * A hash for every folder of a release, over everything below it: where two releases have the same hash,
+ * nothing below the folder needs to be named.
  */
 
 
 /**
- * Takes the entries of a manifest in its order (by bytes, so that all of a folder comes together) and tells of
- * each folder once it is complete: first those below, at last the root.
+ * Takes the entries of a manifest in its order (by bytes, so that the entries of a folder are together) and
+ * calls `complete` for each folder once it is complete: children first, the root last.
  */
 function subtreeHasher(complete) {
     const open = [begin('')];
@@ -61623,18 +61684,20 @@ function begin(path) {
 function isBelow(path, folder) {
     return folder === '' || (path.startsWith(folder) && path[folder.length] === '/');
 }
-/** Bytes of a hash in an outline: a wrong match is found out by the whole manifest's hash, and then costs a try. */
+/** Bytes of a hash in an outline. The whole manifest's hash finds a wrong match, which costs one more try. */
 const SHORT = 6;
-/** A folder with less in it is as soon named entry by entry: 8 characters here against some 40 bytes a file. */
+/**
+ * A smaller folder is named entry by entry at the same cost: 8 characters here against some 40 bytes a file.
+ */
 const WORTH_IT = 4;
 function isOutlined({ entries }) {
     return entries >= WORTH_IT;
 }
-/** What an outline has of a subtree. */
+/** Returns a subtree's hash as in an outline. */
 function shortHash({ hash }) {
     return hash.subarray(0, SHORT);
 }
-/** The short hashes of an outline, as a set to look them up in. @param outline base64 */
+/** Returns the short hashes of an outline as a set. @param outline base64 */
 function readOutline(outline) {
     const bytes = Buffer.from(outline, 'base64');
     const known = new Set();
@@ -61646,14 +61709,14 @@ function readOutline(outline) {
 ;// CONCATENATED MODULE: external "node:os"
 const external_node_os_namespaceObject = require("node:os");
 ;// CONCATENATED MODULE: ./build/transfer/unnamed-file.js
-/** Room on the runner's disk that nobody has to tidy up. */
+/** Temporary disk space on the runner that needs no cleanup. */
 
 
 
 
 /**
- * Open for reading and writing. It has no name from the beginning on, so that it goes with this process, however that
- * ends. It lies where GitHub's runner has room for a job: elsewhere `/tmp` may be memory.
+ * Opens a file for reading and writing that has no name, so that it disappears with this process. It is in the
+ * folder where GitHub's runner has room for a job: elsewhere `/tmp` may be in memory.
  * @throws Failure `runner-disk-full`
  */
 function unnamedFile() {
@@ -61677,12 +61740,12 @@ function newFolder() {
             return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)(ofRunner, 'gapless-'));
         }
         catch {
-            // In a container of another user it may be closed to this one.
+            // In a container with another user the folder may be closed to this one.
         }
     }
     return (0,external_node_fs_namespaceObject.mkdtempSync)((0,external_node_path_namespaceObject.join)((0,external_node_os_namespaceObject.tmpdir)(), 'gapless-'));
 }
-/** An error of writing to it, as a Failure `runner-disk-full` where that is what it means. */
+/** Returns an error of writing to the file as a Failure `runner-disk-full` where the disk is full. */
 function notWritten(error) {
     const { code, message } = error;
     if (code !== 'ENOSPC' && code !== 'EDQUOT')
@@ -61691,12 +61754,12 @@ function notWritten(error) {
 }
 
 ;// CONCATENATED MODULE: ./build/transfer/spool.js
-/** A list that is kept in a file instead of in memory, however long it is. */
+/** A list in a file instead of in memory. */
 
 
-/** What is written, and read, at once, in bytes. */
+/** How much is written and read at once, in bytes. */
 const PIECE = 64 * 1024;
-/** @throws Failure `runner-disk-full`, as what is added to it does */
+/** @throws Failure `runner-disk-full`, also while items are added */
 function createSpool() {
     const handle = unnamedFile();
     let size = 0;
@@ -61741,7 +61804,7 @@ function createSpool() {
 }
 
 ;// CONCATENATED MODULE: ./build/transfer/manifest.js
-/** Turns the deploy tree into its manifest: every file with its hash, and a hash for every folder. */
+/** Builds the manifest of a deploy tree: every file with its hash, and a hash for every folder. */
 
 
 
@@ -61749,12 +61812,12 @@ function createSpool() {
 
 
 
-/** What may be hashed without a turn of the event loop, in bytes: packing goes on in its turns. */
+/** How much may be hashed before the event loop turns, in bytes: packing runs in its turns. */
 const TURN = 4 * 1024 * 1024;
-/** What a file costs besides its bytes, as bytes. */
+/** The cost of a file besides its bytes, in bytes. */
 const FILE = 16 * 1024;
 /**
- * @param progress told of bytes that have been hashed
+ * @param progress called with the bytes that have been hashed
  * @throws Failure `file-unreadable`
  */
 async function createManifest(tree, progress = () => undefined) {
@@ -61781,7 +61844,7 @@ async function createManifest(tree, progress = () => undefined) {
         let hashing;
         try {
             hashing = hashFile(source, size);
-            // Awaiting what is known already would cost a turn for each file.
+            // Awaiting a value that is there would cost a turn for each file.
             if (typeof hashing !== 'string')
                 hashing = await hashing;
         }
@@ -61795,7 +61858,7 @@ async function createManifest(tree, progress = () => undefined) {
         sinceTurn += size + FILE;
         if (sinceTurn < TURN)
             continue;
-        // The connection has to be kept alive meanwhile.
+        // The connection must be kept alive meanwhile.
         await (0,promises_namespaceObject.setImmediate)();
         sinceTurn = 0;
     }
@@ -61818,18 +61881,18 @@ class Bitmap {
             for (let bits = byte; bits > 0; bits &= bits - 1)
                 this.#count += 1;
     }
-    /** With the first so many set. */
+    /** Returns a bitmap with the first `count` bits set. */
     static full(count) {
         const bytes = new Uint8Array(Math.ceil(count / 8)).fill(255);
         if (count % 8 > 0)
             bytes[bytes.length - 1] = (1 << (count % 8)) - 1;
         return new Bitmap(bytes);
     }
-    /** @param text base64; what it is too short for is not set */
+    /** @param text base64; bits beyond its end are not set */
     static parse(text) {
         return new Bitmap(Buffer.from(text, 'base64'));
     }
-    /** How many are set. */
+    /** How many bits are set. */
     get count() {
         return this.#count;
     }
@@ -61848,13 +61911,13 @@ class Bitmap {
         this.#bytes[at] = this.#bytes[at] | (1 << (index & 7));
         this.#count += 1;
     }
-    /** Sets what the other one has, too. */
+    /** Sets the bits of the other bitmap, too. */
     include(other) {
         for (let index = 0; index < other.#bytes.length * 8; index += 1)
             if (other.has(index))
                 this.set(index);
     }
-    /** Base64, up to the last bit that is set. */
+    /** Returns base64, up to the last bit that is set. */
     format() {
         const end = this.#bytes.findLastIndex((byte) => byte !== 0) + 1;
         return Buffer.from(this.#bytes.subarray(0, end)).toString('base64');
@@ -61862,24 +61925,24 @@ class Bitmap {
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/sending-order.js
-/** The order in which contents are sent; both ends must agree on it. */
+/** The order in which contents are sent; both sides must agree on it. */
 /** In bytes. */
 const LARGE = 1024 * 1024;
 /**
- * Small files in the manifest's order, then the large ones, each larger than the one before. A small file costs the
- * server far more time than its bytes cost the wire: it catches up while the large ones arrive. Only those are kept
- * meanwhile, and however large a release is, there is room for few of them in it.
+ * Small files in the manifest's order, then the large ones by size. A small file costs the server far more time
+ * than its bytes cost the network: the server catches up while the large ones arrive. Only the large ones are
+ * kept meanwhile, and even a large release has few of them.
  */
 function largeOnesLast() {
     const large = [];
     return {
-        /** Whether it is its turn; a large one waits. */
+        /** Whether the file is next; a large one waits. */
         isNext(file) {
             if (file.size > LARGE)
                 large.push(file);
             return file.size <= LARGE;
         },
-        /** Those that waited, when no more come. */
+        /** The files that waited. */
         rest: () => large.sort((a, b) => a.size - b.size),
     };
 }
@@ -61892,7 +61955,7 @@ function* inSendingOrder(files) {
 }
 
 ;// CONCATENATED MODULE: ./build/transfer/stream.js
-/** The two streams of an upload, compressed: the manifest, and the contents that the server lacks. */
+/** The two compressed streams of an upload: the manifest, and the contents that the server lacks. */
 
 
 
@@ -61903,7 +61966,7 @@ function* inSendingOrder(files) {
 
 
 /**
- * The manifest, as what is different from the server's base: a folder that it has just so is one line.
+ * The manifest as differences from the server's base: a folder without differences is one line.
  * @param base its outline, base64; empty when there is none
  */
 function manifestStream({ entries, folders }, base) {
@@ -61943,7 +62006,7 @@ function* stream_texts(lines) {
     if (text !== '')
         yield Buffer.from(text);
 }
-/** `a/b/c` lies in `a` and in `a/b`. */
+/** `a/b/c` is in `a` and in `a/b`. */
 function stream_foldersOf(path) {
     const folders = [];
     for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
@@ -61985,15 +62048,18 @@ function totalSize(files) {
         sum += size;
     return sum;
 }
-/** Of a part, unless a single file is larger: eight windows of brotli, so that cutting costs next to nothing. */
+/**
+ * Size of a part, unless a single file is larger: eight windows of brotli, so that splitting costs almost
+ * nothing.
+ */
 const PART_BYTES = 8 * 1024 * 1024;
 const PART_FILES = 4000;
-/** Parts packed at once, each in a thread of its own. */
+/** Parts packed at once, each in its own thread. */
 const AT_ONCE = 2;
-/** What may be packed ahead of its turn, of each part, in bytes. */
+/** How much of each part may be packed ahead, in bytes. */
 const AHEAD = 4 * 1024 * 1024;
 /**
- * The files in parts, in the order in which they are sent. The one after the one that is being read is packed meanwhile.
+ * Yields the files in parts, in the order in which they are sent. Packs the next part while one is being read.
  * @param bytes how many there are
  */
 function* contentParts(files, bytes = totalSize(files)) {
@@ -62031,15 +62097,15 @@ function* cut(files) {
     if (part.length > 0)
         yield part;
 }
-/** In bytes: what is read, and packed, at once. */
+/** How much is read and packed at once, in bytes. */
 const stream_PIECE = 256 * 1024;
-/** In bytes: what comes out at once. */
+/** How much compressed data comes out at once, in bytes. */
 const CHUNK = 64 * 1024;
 /**
- * The files' bytes in pieces of one size, because each piece costs a turn of Node's event loop, however small; all in
- * the same buffer: one for each would be garbage by the gigabyte. They are read at once: a handle of Node's own for
- * each of 50,000 files is garbage that stays for long.
- * @throws Failure `file-unreadable`, and `file-changed` when a file is not what was hashed: something still writes into the build
+ * Yields the bytes of the files in pieces of one size, because each piece costs a turn of Node's event loop,
+ * however small. All pieces share one buffer: one each would be gigabytes of garbage. Files are read
+ * synchronously: a file handle for each of 50,000 files is garbage that stays for long.
+ * @throws Failure `file-unreadable`, and `file-changed` when a file is not what was hashed
  */
 function* contents(files, progress) {
     const piece = Buffer.allocUnsafe(stream_PIECE);
@@ -62079,24 +62145,25 @@ function stream_open(source) {
         throw fileUnreadable(source, error);
     }
 }
-/** Lines from which on a manifest is not packed as well as can be: 10 would take 0.1 s for a whole build's. */
+/** From this many lines on a manifest is packed at a lower quality: 10 would take 0.1 s for a whole build's. */
 const MANY = 500;
 /**
- * Brotli's quality for so many bytes. Of a build's content, on one core: 10 packs 5 MB a second, 5 packs 60, 4 packs 90,
- * each to some tenth less than the next. So little is packed well at no noticeable time, and much, in several threads,
- * faster than most networks carry it.
+ * Returns brotli's quality for so many bytes. On one core quality 10 packs 5 MB of a build a second, 5 packs 60
+ * and 4 packs 90, each about a tenth less than the next. So small amounts are packed well at no noticeable
+ * time, and large ones, in several threads, faster than most networks carry them.
  */
 function qualityFor(bytes) {
     return bytes <= 1_000_000 ? 10 : 5;
 }
 /**
- * As a power of two, in bytes. With 22 much JavaScript is 5 to 15 % smaller, a build of 38 MB 0.4 %; but each packer
- * then takes 8 MB of which malloc gives little back (glibc, an arena for each of Node's threads): 230 MB in all.
+ * As a power of two, in bytes. With 22 large JavaScript files are 5 to 15 % smaller, but a build of 38 MB only
+ * 0.4 %, and each packer takes 8 MB that malloc hardly returns (glibc, an arena for each of Node's threads):
+ * 230 MB in all.
  */
 const WINDOW = 20;
 /**
- * @param source each of its pieces is done with when it is asked for the next
- * @param ahead what may be packed before anybody asks for it, in bytes
+ * @param source each piece is free for reuse when the next one is requested
+ * @param ahead how much may be packed before it is read, in bytes
  */
 function compress(source, quality, ahead = CHUNK) {
     const packed = (0,external_node_zlib_.createBrotliCompress)({
@@ -62104,14 +62171,14 @@ function compress(source, quality, ahead = CHUNK) {
         readableHighWaterMark: ahead,
         params: { [external_node_zlib_.constants.BROTLI_PARAM_QUALITY]: quality, [external_node_zlib_.constants.BROTLI_PARAM_LGWIN]: WINDOW },
     });
-    // An error shows to who reads it, be it much later.
+    // The reader gets the error, however late it reads.
     packed.on('error', () => undefined);
     feed(packed, source).catch((error) => packed.destroy(error));
     return packed;
 }
-/** The next piece comes when the one before has been worked off: no stream's queue keeps any. */
+/** Writes the next piece when the one before has been processed: no stream's queue keeps any. */
 async function feed(packed, source) {
-    // Not in the turn of who asked: it may have more to begin.
+    // Not in the caller's turn: the caller may have more to start.
     await (0,promises_namespaceObject.setImmediate)();
     for (const piece of source) {
         await new Promise((resolve, reject) => {
@@ -62132,8 +62199,8 @@ async function feed(packed, source) {
 
 ;// CONCATENATED MODULE: ./build/transfer/pack.js
 /**
- * Packs files into a file of the runner's, which who sends them follows. So packing waits for nobody's network, it
- * holds nothing in memory, and several hosts read the same, each at its own pace.
+ * Packs files into a temporary file on the runner. Senders read it as it grows, so packing does not wait for a
+ * network, needs no memory, and several hosts read the same file at their own pace.
  */
 
 
@@ -62143,7 +62210,7 @@ async function feed(packed, source) {
 const [closeAsync, readAsync, writeAsync] = [(0,external_node_util_.promisify)(external_node_fs_namespaceObject.close), (0,external_node_util_.promisify)(external_node_fs_namespaceObject.read), (0,external_node_util_.promisify)(external_node_fs_namespaceObject.write)];
 const pack_PIECE = 64 * 1024;
 /**
- * Begins at once.
+ * Starts at once.
  * @param bytes how many there are
  * @throws Failure `runner-disk-full`
  */
@@ -62161,7 +62228,7 @@ function pack(files, bytes) {
             const part = { fileCount: some.length, takenBytes, from: at, to: at, whole: false };
             written.push(part);
             for await (const piece of content) {
-                // A disk that is all but full takes a piece of it.
+                // A nearly full disk accepts only a piece.
                 for (let from = 0; from < piece.length;) {
                     if (stopped)
                         throw new Error('what was packed is not wanted any more');
@@ -62238,11 +62305,13 @@ function pack(files, bytes) {
 }
 
 ;// CONCATENATED MODULE: ./build/transfer/packer.js
-/** Packs what servers lack: once for all that lack the same. */
+/** Packs what servers lack, once for all servers that lack the same. */
 
 
 
-/** @param everything of the same tree, for a server that has nothing yet: what is packed before anybody has asked */
+/**
+ * @param everything all files of the tree, for a server that has none yet: packed before the server has asked
+ */
 function createPacker(manifest, everything) {
     const manifests = new Map();
     const packed = new Map();
@@ -62276,7 +62345,7 @@ function createPacker(manifest, everything) {
         },
     };
 }
-/** A stream that each reader gets from its first piece on. What is read stays in memory. */
+/** A stream that each reader gets from its first piece on. What was read stays in memory. */
 function shared(stream) {
     const source = stream[Symbol.asyncIterator]();
     const pieces = [];
@@ -62556,7 +62625,10 @@ const external_node_child_process_namespaceObject = require("node:child_process"
 ;// CONCATENATED MODULE: external "node:string_decoder"
 const external_node_string_decoder_namespaceObject = require("node:string_decoder");
 ;// CONCATENATED MODULE: ./build/next/leftovers.js
-/** What a command starts and leaves running. Known by its environment, as the runner itself knows what a job left. */
+/**
+ * Processes that a command leaves running, recognised by their environment, as the runner recognises those of a
+ * job.
+ */
 
 
 
@@ -62596,7 +62668,7 @@ function leftovers_list(folder) {
         return [];
     }
 }
-/** '' for a process that has exited, and for another user's. */
+/** Returns '' for a process that has exited, or belongs to another user. */
 function environmentOf(pid) {
     try {
         return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'latin1');
@@ -62621,13 +62693,17 @@ function signal(pid, name) {
 
 
 
-/** How long output may still come after the exit: a daemon that the command left behind never closes it. */
+/**
+ * How long output may still arrive after the exit, in ms: a daemon that the command left behind never closes
+ * it.
+ */
 const CLOSE_TIMEOUT_MS = 3_000;
 const LAST_LINES = 200;
 const MAX_CHARACTERS = 64 * 1024;
 /**
- * Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data.
- * Once it has settled, the processes that it left behind are ended, and nothing of theirs reaches the log.
+ * Runs a command, shows its output, and keeps the last lines. Never rejects: a failure is part of the result.
+ * When it returns, the processes that the command left behind have ended, and nothing of theirs reaches the
+ * log.
  */
 async function runCommand({ argv, directory, script }, env, log) {
     const [program = '', ...args] = argv;
@@ -62638,7 +62714,7 @@ async function runCommand({ argv, directory, script }, env, log) {
     }
     log.write(`[command]${argv.join(' ')}\n`);
     // @actions/exec 3.0.0 leaves standard input open, so that a tool which asks a question waits for ever: the
-    // shell closes it, and becomes the program, whose words it passes on untouched, or runs the script.
+    // shell closes it, then becomes the program with its arguments unchanged, or runs the script.
     const words = script === undefined ? ['-c', 'exec "$0" "$@" </dev/null', program, ...args] : SCRIPT_WORDS;
     const left = leftovers();
     const code = await exec_exec('/bin/sh', words, {
@@ -62658,13 +62734,15 @@ async function runCommand({ argv, directory, script }, env, log) {
         lastLines: tail.lastLines(),
     };
 }
-/** Every user of a machine can read its command lines, and only the same user the environment of a process. */
+/**
+ * Every user of a machine can read its command lines; only the same user can read the environment of a process.
+ */
 const command_SCRIPT = 'GAPLESS_SCRIPT';
 const SCRIPT_WORDS = ['-e', '-c', `script="$${command_SCRIPT}"; unset ${command_SCRIPT}; exec </dev/null; eval "$script"`];
 /**
- * Asks a program that may not be there for its version.
+ * Asks a program that may not exist for its version.
  *
- * @returns such as `1.22.22`, or undefined when there is none or it does not tell
+ * @returns such as `1.22.22`, or undefined when there is none or it does not say
  */
 async function versionOf(program, directory, env) {
     return new Promise((resolve) => {
@@ -62675,11 +62753,11 @@ async function versionOf(program, directory, env) {
         child.stdin?.end();
     });
 }
-/** In characters: corepack says what it downloads before it. */
+/** In characters: corepack prints what it downloads before the version. */
 const LONGEST_VERSION = 1000;
-/** corepack's stand-ins download what they stand for. */
+/** corepack's shims download the real program. */
 const VERSION_TIMEOUT_MS = 60_000;
-/** The shell's word for a program that is not there. */
+/** The shell's exit code for a missing program. */
 const NOT_FOUND = 127;
 function command_endOf(code) {
     if (code === null)
@@ -62689,14 +62767,14 @@ function command_endOf(code) {
 function definedIn(env) {
     return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }
-/** Keeps the end of what streams bring, which are shown in the log as they come. */
+/** Keeps the end of streams that are also shown in the log. */
 function keepTail() {
     let tail = '';
     let truncated = false;
     let closed = false;
     return {
         stream(log) {
-            // One for each stream: a chunk can end in the middle of a character.
+            // One decoder for each stream: a chunk can end in the middle of a character.
             const decoder = new external_node_string_decoder_namespaceObject.StringDecoder('utf8');
             return (chunk) => {
                 if (closed)
@@ -62707,13 +62785,15 @@ function keepTail() {
                 tail = tail.slice(-MAX_CHARACTERS);
             };
         },
-        /** A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 goes on reading them). */
+        /**
+         * A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 keeps reading them).
+         */
         close() {
             closed = true;
         },
         lastLines() {
             const lines = (0,external_node_util_.stripVTControlCharacters)(tail).trimEnd().split(/\r?\n/);
-            // Half a line could hold half a secret, which the runner's masking does not know.
+            // Half a line could hold half a secret, which the runner does not mask.
             return lines
                 .slice(truncated ? 1 : 0)
                 .slice(-LAST_LINES)
@@ -62723,15 +62803,15 @@ function keepTail() {
 }
 
 ;// CONCATENATED MODULE: ./build/next/corepack.js
-/** corepack brings the package manager that package.json names; Node.js 16 to 24 come with it. */
+/** corepack installs the package manager that package.json names; Node.js 16 to 24 include it. */
 
 
 
-/** npm is there with Node.js, and corepack knows no other. */
+/** npm comes with Node.js, and corepack supports no other. */
 const KNOWN = /^(pnpm|yarn)@(\d+)\./;
 /**
- * Puts corepack before a command when `packageManager` names another version of its program than the PATH has:
- * GitHub's runners have no pnpm, and a Yarn 1 that knows nothing of the later ones.
+ * Puts corepack in front of a command when `packageManager` names another version of its program than the PATH
+ * has: GitHub's runners have no pnpm, and a Yarn 1 that does not start later ones.
  *
  * @param directory where the command runs; `packageManager` is searched from here up
  * @param workspace the repository's folder, where the search ends
@@ -62751,7 +62831,7 @@ async function throughCorepack(argv, directory, workspace, env) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/env-files.js
-/** The `.env` files of an app that `next build` reads. What the environment has wins over them. */
+/** The `.env` files of an app that `next build` reads. The environment takes precedence over them. */
 
 
 const NAMES = ['.env', '.env.local', '.env.production', '.env.production.local'];
@@ -62764,16 +62844,16 @@ function isSetInEnvFiles(directory, variable) {
 ;// CONCATENATED MODULE: ./build/next/run-time-variables.js
 /** Variables of the input `env`, which the app has at run time and the build does not. */
 
-/** Those that a command complained about and did not have. @param output of the command */
+/** Returns the variables that a command complained about and did not have. @param output of the command */
 function missedVariables(sight, output) {
     return run_time_variables_unseen(sight).filter((name) => new RegExp(`(?<![\\w])${name}(?![\\w])`).test(output));
 }
-/** Those that only the build could put into what browsers load. */
+/** Returns the variables that only the build could put into what browsers load. */
 function unseenPublicVariables(sight) {
     return run_time_variables_unseen(sight).filter((name) => name.startsWith('NEXT_PUBLIC_'));
 }
 function run_time_variables_unseen({ runTimeVariables, directory, environment }) {
-    // An empty value is what a secret that does not exist leaves.
+    // A secret that does not exist leaves an empty value.
     return runTimeVariables.filter((name) => !environment[name] && !isSetInEnvFiles(directory, name));
 }
 /** @param names at least one */
@@ -62988,15 +63068,17 @@ function isMetadataYarnClassic(metadataPath) {
 
 
 ;// CONCATENATED MODULE: ./build/next/package-manager-signs.js
-/** What in a repository tells of its package manager. One sign alone may be left over from another one. */
+/**
+ * The signs of a package manager in a repository. A single sign may be left over from another package manager.
+ */
 
 
 
 
 /**
- * Weighs all signs. The nearest folder with a lockfile counts. There `packageManager` (else `devEngines`) decides if
- * its lockfile exists, then the only lockfile, then what is installed. A sign of a package manager that is not
- * supported counts only where there is no other.
+ * Weighs all signs. The nearest folder with a lockfile counts. There `packageManager` (else `devEngines`)
+ * decides if its lockfile exists, then the only lockfile, then what is installed. A sign of an unsupported
+ * package manager counts only where there is no other.
  *
  * @param directory the app's folder, absolute; the search goes up from here
  * @param workspace where the search ends
@@ -63062,7 +63144,7 @@ async function signsIn(folder) {
 function isSupported(named) {
     return package_manager_signs_NAMES.includes(named.name);
 }
-/** What an installation leaves behind; bun leaves nothing that only bun does. */
+/** What an installation leaves behind; bun leaves nothing of its own. */
 const TRACES = {
     npm: ['node_modules/.package-lock.json'],
     pnpm: ['node_modules/.modules.yaml'],
@@ -63072,7 +63154,7 @@ const TRACES = {
 function isInstalled(name, folders) {
     return folders.some((folder) => TRACES[name].some((trace) => isFile((0,external_node_path_namespaceObject.join)(folder, trace))));
 }
-/** The lockfile, where all are of one package manager. */
+/** The lockfile, where all belong to one package manager. */
 function theOnly(lockfiles) {
     return new Set(lockfiles.map(({ name }) => name)).size === 1 ? lockfiles[0] : undefined;
 }
@@ -63112,12 +63194,13 @@ const COMMANDS = {
 /** Yarn 2 and later renamed the flag. */
 const BERRY_INSTALL = ['yarn', 'install', '--immutable'];
 /**
- * Finds the app's package manager: from its lockfiles, from `packageManager` or `devEngines` in package.json, and from
- * what is installed.
+ * Finds the app's package manager: from its lockfiles, from `packageManager` or `devEngines` in package.json,
+ * and from what is installed.
  *
  * @param directory the app's folder, absolute; the search goes up from here
  * @param workspace where the search ends: a lockfile above the repository is not the app's
- * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`, `invalid-package-json`
+ * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`,
+ * `invalid-package-json`
  */
 async function detectPackageManager(directory, workspace) {
     const finding = await findPackageManager(directory, workspace);
@@ -63142,8 +63225,9 @@ async function detectPackageManager(directory, workspace) {
 }
 const NPM = { name: 'npm', agent: 'npm' };
 /**
- * The command that builds the app: the `build` script, else `next build` through the package manager.
- * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is installed.
+ * Returns the command that builds the app: the `build` script, else `next build` through the package manager.
+ * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is
+ * installed.
  *
  * @throws Failure `unsupported-package-manager`, `invalid-package-json`
  */
@@ -63177,7 +63261,7 @@ function isBerry(lockfile) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/plug-n-play.js
-/** Yarn's Plug'n'Play, which a standalone build cannot be made of. */
+/** Yarn's Plug'n'Play, from which no standalone build can be made. */
 
 
 
@@ -63189,7 +63273,7 @@ function isBerry(lockfile) {
  * @throws Failure `plug-n-play`
  */
 async function refusePlugNPlay(directory, workspace, env) {
-    // Yarn's files may be left from before another package manager came.
+    // Yarn's files may be left over from an earlier package manager.
     const finding = await findPackageManager(directory, workspace);
     if (finding.kind === 'unclear' || (finding.kind === 'found' && finding.detected.name !== 'yarn'))
         return;
@@ -63200,7 +63284,7 @@ async function refusePlugNPlay(directory, workspace, env) {
         return;
     throw build_failure('plug-n-play', { sign: loader ?? 'nodeLinker: pnp' });
 }
-/** What .yarnrc.yml sets, or what Yarn 2 and later take without it: Plug'n'Play. */
+/** Returns what .yarnrc.yml sets, or the default of Yarn 2 and later: Plug'n'Play. */
 function nodeLinker(folder) {
     const settings = readTextIfAny((0,external_node_path_namespaceObject.join)(folder, '.yarnrc.yml'));
     const set = /^nodeLinker:\s*["']?([\w-]+)/m.exec(settings ?? '')?.[1];
@@ -63217,8 +63301,8 @@ function nodeLinker(folder) {
 
 
 /**
- * Installs the app's dependencies as the lockfile has them, in the lockfile's folder; a command of the user's
- * runs in the app's folder.
+ * Installs the app's dependencies from the lockfile, in the lockfile's folder. A command of the user's runs in
+ * the app's folder.
  *
  * @returns what was run, or undefined when the step was skipped
  * @throws Failure `install-failed`, `plug-n-play`, and those of `detectPackageManager`
@@ -63260,8 +63344,8 @@ async function build(options) {
     return command.argv;
 }
 /**
- * What speaks against the build's result before it is made: one sentence each to warn of. Pages in a browser have the
- * variables that the build had, and no others.
+ * Returns warnings about the build's environment, one sentence each. Pages in a browser have the variables of
+ * the build, and no others.
  */
 function doubtsAboutVariables({ command, directory, runTimeVariables = [], environment = process.env, }) {
     if (command === 'none')
@@ -63269,13 +63353,13 @@ function doubtsAboutVariables({ command, directory, runTimeVariables = [], envir
     const names = unseenPublicVariables({ runTimeVariables, directory, environment });
     return names.length === 0 ? [] : [putIntoStep(names)];
 }
-/** The version of the Node.js that the build runs on; undefined when there is none, or nothing is built. */
+/** Returns the version of the Node.js that builds; undefined when there is none, or nothing is built. */
 async function buildersNode({ command, directory, environment = process.env, }) {
     return command === 'none' ? undefined : versionOf('node', directory, stepEnvironment(environment));
 }
-/** This action's inputs, what it saved for `post`, and the tokens that the runner gives to actions. */
+/** This action's inputs, its state for `post`, and the tokens that the runner gives to actions. */
 const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_'];
-/** The files in which the action says how the deploy ended, and those that steer the steps after this one. */
+/** Files in which the action reports its result, and files that change later steps. */
 const WITHHELD_FILES = new Set([
     'GITHUB_OUTPUT',
     'GITHUB_STATE',
@@ -63283,16 +63367,16 @@ const WITHHELD_FILES = new Set([
     'GITHUB_ENV',
     'GITHUB_PATH',
 ]);
-/** The environment without what only the action itself may know: the SSH key is in INPUT_KEY. */
+/** The environment without the action's own secrets: the SSH key is in INPUT_KEY. */
 function stepEnvironment(environment) {
     const allowed = Object.entries(environment).filter(([name]) => !WITHHELD_FILES.has(name) && !WITHHELD.some((prefix) => name.startsWith(prefix)));
-    // corepack would ask before it downloads, and nobody is there to answer.
+    // corepack would ask before it downloads, and nobody could answer.
     return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) };
 }
 function userCommand({ command, directory }) {
     if (command === undefined || command.trim() === '')
         return undefined;
-    // -e as in a workflow's own `run` steps: of several lines, the first that fails ends the step.
+    // -e as in a workflow's own `run` steps: the first line that fails ends the step.
     return { argv: ['/bin/sh', '-e', '-c', command], directory, script: command };
 }
 async function frozenInstall({ directory, workspace }, environment) {
@@ -63321,13 +63405,13 @@ async function build_run(code, input, command, environment, { log = process.stdo
 
 ;// CONCATENATED MODULE: ./build/next/build-errors.js
 /**
- * The errors in what a build printed, with the places in the sources that they are about: of Next.js 14 to 16, webpack
- * and Turbopack, TypeScript and ESLint. The forms are those that real builds of 14.2.35, 15.5.29 and 16.4.6 print.
+ * The errors in the output of a build, with their places in the sources: of Next.js 14 to 16, webpack and
+ * Turbopack, TypeScript and ESLint. The patterns are from builds with 14.2.35, 15.5.29 and 16.4.6.
  */
 
 
 
-/** Each once, in their order. */
+/** Returns each error once, in order. */
 function findBuildErrors(output) {
     const lines = (0,external_node_util_.stripVTControlCharacters)(output).split(/\r?\n/);
     const found = lines.flatMap((line, index) => errorsAt(line, lines.slice(index + 1, index + 1 + LONGEST_ERROR)));
@@ -63341,10 +63425,12 @@ const HEAD = /^(\.{1,2}\/.+?)(?::(\d+):(\d+))?$/;
 const TYPESCRIPT = /^(\S.*?)\((\d+),(\d+)\): error (TS\d+: .+)$/;
 /** `4:31  Error: text  the/rule` */
 const ESLINT = /^(\d+):(\d+) {2}(Error|Warning): (.+)$/;
-/** An error while a page is made, and the first line of its stack where that is in the sources (Next.js 16). */
+/**
+ * An error while a page is rendered, and the first line of its stack where that is in the sources (Next.js 16).
+ */
 const THROWN = /^(?:[A-Z]\w*)?Error: .+$/;
 const THROWN_AT = /^\s+at .*\(([^./:()][^:()]*):(\d+):(\d+)\)$/;
-/** What follows is about how the file came into the build. */
+/** The lines after it say how the file came into the build. */
 const END = /^(?:Import traces?\b|Caused by:|Stack backtrace:|> Build )/;
 function errorsAt(line, after) {
     const [, head, ...place] = HEAD.exec(line) ?? [];
@@ -63374,7 +63460,7 @@ function positionOf([row, at]) {
     const [line, column] = [Number(row), Number(at)];
     return line > 0 && column > 0 ? { line, column } : null;
 }
-/** What Turbopack says of every error; what is wrong stands below the code (15). */
+/** What Turbopack prints for every error; the reason follows the code (15). */
 const GENERIC = /^(?:Parsing ecmascript source code failed|Ecmascript file had an error)$/;
 function messageOf(block) {
     const texts = block.map((line) => line
@@ -63388,7 +63474,7 @@ function messageOf(block) {
     const gap = texts.indexOf('', first);
     return texts.slice(gap + 1).find((line) => gap >= 0 && line !== '') ?? text;
 }
-/** The first marked place in a box of SWC's, whose own head names line 1 where the mark is elsewhere (14). */
+/** The first marked place in a box of SWC's: its head names line 1 even where the mark is elsewhere (14). */
 function markedIn(block) {
     let line;
     for (const text of block) {
@@ -63400,7 +63486,7 @@ function markedIn(block) {
     return null;
 }
 /**
- * Where a file that was printed stands in the repository: relative to its root, or undefined where it is not in it.
+ * Returns where a printed file is in the repository: relative to its root, or undefined where it is not in it.
  * @param directory the app's
  * @param workspace the repository's
  */
@@ -63411,7 +63497,7 @@ function inRepository(file, directory, workspace, exists) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/freshness.js
-/** Whether a build is this project's, and of these sources: `build-command: none` takes what is there. */
+/** Whether a build belongs to this project and these sources: `build-command: none` uses an existing build. */
 
 
 
@@ -63420,10 +63506,10 @@ function inRepository(file, directory, workspace, exists) {
 
 
 /**
- * What speaks against a build; each is one sentence to warn of. None is proof: files get their times when they
- * are checked out or unpacked, not when they are written.
+ * Returns warnings about a build, one sentence each. None is proof: files get their times when they are checked
+ * out or unpacked, not when they are written.
  *
- * @param buildBegan when this run began to build, in ms since the epoch; undefined when it did not
+ * @param buildBegan when this run started to build, in ms since the epoch; undefined when it did not
  * @throws Failure `foreign-build` when it is the build of another app
  */
 function doubtsAbout(output, buildBegan) {
@@ -63435,7 +63521,7 @@ function doubtsAbout(output, buildBegan) {
     }
     if (buildBegan !== undefined) {
         return output.builtAt < buildBegan - CLOCK_GRAIN_MS
-            ? ['The build command left the build that was there before: it is older than this run.']
+            ? ['The build command wrote no new build: the build is older than this run.']
             : [];
     }
     const installed = installedNextVersion(directory);
@@ -63459,14 +63545,14 @@ function doubtsAbout(output, buildBegan) {
 /** File systems keep times to the second at worst, some to two. */
 const CLOCK_GRAIN_MS = 2000;
 /**
- * Some sources newer than the build and some older: then they were not all checked out after it, in which case
- * their times say nothing.
+ * Some sources are newer than the build and some older. If all were checked out after it, their times say
+ * nothing.
  */
 function isOlderThanSources({ directory, builtAt }) {
     const times = SOURCES.flatMap((name) => timesBelow((0,external_node_path_namespaceObject.join)(directory, name)));
     return times.some((time) => time > builtAt + CLOCK_GRAIN_MS) && times.some((time) => time <= builtAt);
 }
-/** Where Next.js and its users keep what a build is made of. */
+/** Where Next.js and its users keep the sources of a build. */
 const SOURCES = [
     'app',
     'pages',
@@ -63504,7 +63590,7 @@ function timesBelow(path) {
  * Reads and verifies the output of `next build` (seen with Next.js 14.2, 15.5 and 16.4).
  *
  * @param directory the app's folder, absolute
- * @param workspace the repository's folder: `distDir` may lie anywhere in it, as Nx has it
+ * @param workspace the repository's folder: `distDir` may be anywhere in it, as with Nx
  * @throws Failure `no-build-output`, `output-export`, `build-failed`, `file-unreadable`
  */
 function readBuildOutput(directory, workspace = directory) {
@@ -63561,7 +63647,7 @@ function outputIsExport() {
 function noStandalone(path, output) {
     return build_failure('build-failed: no standalone', { path }, { evidence: `output in required-server-files.json: ${output ?? '(not set)'}` });
 }
-/** Next.js writes its part of the standalone tree beside it then. */
+/** Next.js writes its part of the standalone tree beside it in this case. */
 function outsideOfTree(distDir) {
     return build_failure('build-failed: distDir', { distDir });
 }
@@ -63570,8 +63656,8 @@ function incomplete(path) {
 }
 const SERVER_FILES = 'required-server-files.json';
 /**
- * A custom distDir is known only to the user's configuration, which is a program. So this looks for the file
- * that a finished build has in it; several are left when distDir was changed, and the newest counts.
+ * A custom distDir is known only to the user's configuration, which is a program. So this searches for the file
+ * that a finished build contains. If distDir was changed several are left, and the newest counts.
  */
 function newestOf(directory, files) {
     return files
@@ -63579,7 +63665,7 @@ function newestOf(directory, files) {
         .filter((server) => server !== undefined)
         .toSorted((a, b) => b.writtenAt - a.writtenAt)[0];
 }
-/** Copies of the file lie in `standalone`, and none of these holds a distDir. */
+/** `standalone` has copies of the file, and none of these folders holds a distDir. */
 const NOT_SEARCHED = new Set(['node_modules', 'standalone', 'cache', '.git']);
 function findServerFiles(directory, workspace) {
     return [...new Set([...searched(directory, 4), ...(workspace === directory ? [] : searched(workspace, 6))])];
@@ -63598,13 +63684,13 @@ function readServerFiles(directory, file) {
     const config = asObject(content?.config);
     if (typeof content?.relativeAppDir !== 'string' || typeof config?.distDir !== 'string')
         return undefined;
-    // The build of another app further down is not this app's.
+    // The build of another app below this one.
     if ((0,external_node_path_namespaceObject.resolve)(directory, config.distDir) !== (0,external_node_path_namespaceObject.dirname)(file))
         return undefined;
     const { relativeAppDir } = content;
     if (!isInside(directory, (0,external_node_path_namespaceObject.resolve)(directory, relativeAppDir)))
         return undefined;
-    // Outside of the app's folder the path of `distDir` is the same for all apps beside this one.
+    // Outside of the app's folder `distDir` has the same path for all apps beside this one.
     const isOwn = isInside(directory, file) || `${directory}${external_node_path_namespaceObject.sep}`.endsWith(`${external_node_path_namespaceObject.sep}${relativeAppDir}${external_node_path_namespaceObject.sep}`);
     if (!isOwn && relativeAppDir !== '')
         return undefined;
@@ -63617,7 +63703,9 @@ function readServerFiles(directory, file) {
         writtenAt: (0,external_node_fs_namespaceObject.statSync)(file).mtimeMs,
     };
 }
-/** The Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree. */
+/**
+ * Returns the Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree.
+ */
 function nextPackage(standalone, relativeAppDir, directory) {
     const roots = [(0,external_node_path_namespaceObject.join)(standalone, relativeAppDir), standalone, ...ancestors(directory)];
     return roots
@@ -63626,21 +63714,26 @@ function nextPackage(standalone, relativeAppDir, directory) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/server-actions.js
-/** The key by which Next.js names and encrypts server actions: whose it is, and whether a build has used it. */
+/**
+ * The key with which Next.js names and encrypts server actions: whose it is, and whether a build has used it.
+ */
 
 
 
 
-/** Read by `next build`, which puts its value into the server's manifest, and by the server before that (14.2 to 16). */
+/**
+ * Read by `next build`, which writes its value into the server's manifest, and by the server before that
+ * manifest (14.2 to 16).
+ */
 const KEY_VARIABLE = 'NEXT_SERVER_ACTIONS_ENCRYPTION_KEY';
-/** Whether the build finds a key of the user's own: in the job's environment, or in one of the app's `.env` files. */
+/** Whether the user sets a key for the build: in the job's environment, or in one of the app's `.env` files. */
 function hasOwnKey(directory, environment = process.env) {
-    // An empty value is what a secret that does not exist leaves.
+    // A secret that does not exist leaves an empty value.
     if (environment[KEY_VARIABLE])
         return true;
     return isSetInEnvFiles(directory, KEY_VARIABLE);
 }
-/** Whether the build was made with another key than this one. A build without server actions may not tell. */
+/** Whether the build used another key. A build without server actions may not show it. */
 function usedAnotherKey(output, key) {
     if (readsKeyAtRunTime(output))
         return false;
@@ -63649,13 +63742,14 @@ function usedAnotherKey(output, key) {
     return typeof used === 'string' && used !== key;
 }
 /**
- * What the workers need besides. Next.js 14 does not keep the key that it was built with: it writes another one
- * into its manifest, and prefers the variable to that (seen in 14.2.35). Later ones keep it.
+ * Returns the environment that the workers need besides. Next.js 14 does not keep the key of the build: it
+ * writes another one into its manifest, and prefers the variable to that (seen in 14.2.35). Later versions keep
+ * it.
  *
  * @param workspace the repository's folder
  */
 function keyForWorkers(output, workspace, key) {
-    // Where Turborepo hid it from the build, pages rendered by the build would be at odds with the workers.
+    // Where Turborepo hid the key from the build, pages that the build rendered would not match the workers.
     const hidden = [output.directory, workspace]
         .map((folder) => readTextIfAny((0,external_node_path_namespaceObject.join)(folder, 'turbo.json')))
         .some((text) => text !== undefined && !text.includes(KEY_VARIABLE));
@@ -64417,7 +64511,7 @@ const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipelin
 const commands_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
 
 ;// CONCATENATED MODULE: ./build/agent-client/programs.js
-/** The bundles stand side by side in dist/. */
+/** The bundles are side by side in dist/. */
 
 function programs() {
     const dist = (0,external_node_path_namespaceObject.dirname)(process.argv[1]);

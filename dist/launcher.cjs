@@ -53,7 +53,7 @@ const external_node_fs_namespaceObject = require("node:fs");
 const external_node_os_namespaceObject = require("node:os");
 ;// CONCATENATED MODULE: ./build/common/since-boot.js
 
-/** In ms. A clock that all processes of the machine share, and nobody sets. */
+/** In ms: a clock that all processes of the machine share, and nobody sets. */
 function since_boot_sinceBoot() {
     return Math.round((0,external_node_os_namespaceObject.uptime)() * 1000);
 }
@@ -62,12 +62,12 @@ function since_boot_sinceBoot() {
 
 
 /**
- * Clock ticks from boot to the start of a process: with its pid, its identity. Null if it is gone or a zombie.
- * Linux only, as the servers are.
+ * Returns the clock ticks from boot to the start of a process: with the pid, its identity. Null if the process
+ * has exited or is a zombie. Linux only, as the servers are.
  */
 function startTimeOf(pid) {
     try {
-        // Fields 3 and 22; the name in field 2 may hold spaces and parentheses, so count from its end.
+        // Fields 3 and 22. The name in field 2 may contain spaces and parentheses, so count from its end.
         const stat = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8');
         const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
         return fields[0] === 'Z' ? null : (fields[19] ?? null);
@@ -76,9 +76,9 @@ function startTimeOf(pid) {
         return null;
     }
 }
-/** Linux counts these in hundredths of a second, whatever the kernel's own clock (`USER_HZ`). */
+/** In hundredths of a second, whatever the kernel's own clock (`USER_HZ`). */
 const TICK = 10;
-/** How long a process has run that started then, in ms. @param startTime as `startTimeOf` gives it */
+/** Returns how long a process has run, in ms. @param startTime from `startTimeOf` */
 function ageOf(startTime) {
     return Math.max(0, sinceBoot() - Number(startTime) * TICK);
 }
@@ -836,13 +836,13 @@ function hasIPv6() {
 }
 
 ;// CONCATENATED MODULE: ./build/common/health.js
-/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+/** Requests a release's health on this machine, for the launcher and for the agent. */
 
-/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+/** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
 const EXCERPT = 500;
-/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+/** Sends one request; never rejects. `timeoutMs` is its limit. */
 function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
     return new Promise((resolve) => {
         const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
@@ -856,7 +856,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
         const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
         request.on('error', (error) => fail(error.message));
-        // Without a listener Node closes the connection and says nothing more (18 to 24).
+        // Without a listener Node closes the connection without an error (18 to 24).
         request.on('upgrade', (response, socket) => {
             socket.destroy();
             fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
@@ -875,7 +875,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
         });
     });
 }
-/** What a proxy in front of the app adds to a request. */
+/** Returns the headers that a proxy in front of the app would add. */
 function addressed({ origin }) {
     if (origin === null)
         return {};
@@ -1114,8 +1114,8 @@ const failure = failures(protocol_texts);
 
 ;// CONCATENATED MODULE: ./build/protocol/guards.js
 /**
- * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
- * The types of the messages are inferred from the guards, so neither can drift from the other.
+ * Guards turn data from a connection or a file into a typed value, or fail naming the place. The types of the
+ * messages are inferred from the guards, so the two cannot differ.
  */
 
 function malformed(problem, cause) {
@@ -1156,7 +1156,7 @@ function dictionary(guard) {
         return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
     };
 }
-/** An object with exactly the named members; members it does not know are dropped. */
+/** An object with the named members; drops all others. */
 function object(shape) {
     return (value, place) => {
         const source = record(value, place);
@@ -1169,7 +1169,7 @@ function record(value, place) {
         ? value
         : refuse(place, 'an object');
 }
-/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+/** Parses and checks JSON text. @throws Failure `malformed-message` */
 function parse(guard, text, place) {
     let value;
     try {
@@ -1195,13 +1195,13 @@ const healthCheck = object({
     origin: nullable(object({ scheme: oneOf('http', 'https'), host: string })),
 });
 /**
- * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
- * that a rollback brings back the old release's environment and options with its code.
+ * How a release runs. It is kept with the release (`.gapless/runtime.json`, mode 0600), so that a rollback
+ * restores the old release's environment and options with its code.
  */
 const runtime = object({
     host: string,
     port: count,
-    /** Number of workers; 0 stands for one per core. */
+    /** Number of workers; 0 means one per core. */
     instances: count,
     maxMemoryBytes: nullable(count),
     nodeOptions: guards_list(string),
@@ -1219,7 +1219,7 @@ const releaseInfo = object({
     commit: string,
     ref: string,
     actor: string,
-    /** Null in releases from before this was known. */
+    /** Null in releases from before this was recorded. */
     event: nullable(string),
     runUrl: string,
     workflow: string,
@@ -1228,30 +1228,33 @@ const releaseInfo = object({
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
-    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+    /**
+     * The folder of Next.js's static files, relative to the release; null in releases from before this was
+     * recorded.
+     */
     staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
-    /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
+    /** Next.js's `distDir`, relative to the release; null in releases from before this was recorded. */
     distDir: nullable(string),
 });
 const activationKind = oneOf('deploy', 'rollback', 'restore');
-/** `.gapless/verified.json`, written when every worker was shown to serve the release. */
+/** `.gapless/verified.json`, written when every worker served the release. */
 const verification = object({
-    /** When it first served; a release that comes back keeps its time, and with it its place in the history. */
+    /** When it first served. A release that comes back keeps its time, and so its place in the history. */
     activatedAt: string,
-    /** The last activation that a deploy or a rollback made it live with. */
+    /** The last activation by which a deploy or a rollback made it live. */
     activation: string,
     kind: nullable(activationKind),
-    /** The activation that went back from it, or past it. */
+    /** The activation that rolled back from it, or past it. */
     leftBy: nullable(string),
 });
 const releaseSummary = object({
     id: releaseId,
     live: guards_boolean,
-    /** ISO time of the first activation that was verified, or null if there was none. */
+    /** ISO time of the first verified activation, or null. */
     activatedAt: nullable(string),
-    /** A rollback left it: it is no default target of another one. */
+    /** A rollback left it: it is no default target of another rollback. */
     left: guards_boolean,
     info: nullable(releaseInfo),
     bytes: count,
@@ -1263,7 +1266,7 @@ const workerState = object({
     status: string,
     /** The release that the process really runs, by its own record or its working directory. */
     release: nullable(string),
-    /** booting, proving, open (takes traffic), draining. */
+    /** booting, proving, open (receives traffic), draining. */
     phase: nullable(string),
     restarts: count,
     memoryBytes: count,
@@ -1278,30 +1281,33 @@ const serverFacts = object({
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
-    /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
+    /**
+     * The processor features that binaries are compiled for, by their names in /proc/cpuinfo on x86; empty:
+     * unknown.
+     */
     cpuFlags: guards_list(string),
     user: string,
     home: string,
     /** Absolute path of the app's folder. */
     path: string,
-    /** Tells this folder on this machine from every other, whatever both are called. */
+    /** Identifies this folder on this machine, whatever names both have. */
     identity: string,
     pm2: nullable(object({ version: string, path: string, home: string, running: guards_boolean })),
-    /** Where PM2 was looked for; empty where it was found. */
+    /** Where PM2 was searched; empty where it was found. */
     searched: guards_list(string),
     freeBytes: number,
     freeInodes: number,
     /** What `current` points at. */
     live: nullable(releaseId),
-    /** What takes the traffic; null where nothing does, or more than one release. */
+    /** The release that receives the traffic; null where none does, or more than one. */
     serving: nullable(releaseId),
-    /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
+    /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
-    /** Who holds the lock, for people. */
+    /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
 });
-/** Failures as they travel. */
+/** Failures on the wire. */
 const failureRecord = object({
     code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
@@ -1315,20 +1321,23 @@ const activationStep = oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
     status: activationStatus,
-    /** What serves at the end. */
+    /** The release that serves at the end. */
     live: nullable(releaseId),
-    /** What was live when it began. */
+    /** The release that was live before. */
     previous: nullable(releaseId),
-    /** Where a rollback without `release` goes from here; null where that is nowhere, or nothing was verified. */
+    /**
+     * Where a rollback without `release` goes from here; null where there is no such release, or nothing was
+     * verified.
+     */
     rollsBackTo: nullable(releaseId),
     failure: nullable(failureRecord),
     workers: guards_list(workerState),
 });
-/** Nothing live was touched: what serves is what served. @param failure why */
+/** Nothing live was touched: the same release serves as before. @param failure the reason */
 function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
 }
-/** One line of the journal, and the event that the action sees while it watches an activation. */
+/** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
     time: string,
     activation: string,
@@ -1341,40 +1350,42 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
-    /** The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
+    /**
+     * The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1.
+     */
     event: missingAs('', string),
     runUrl: string,
     /** For people: the workflow's name, and the number of its run. */
     workflow: string,
     runNumber: count,
-    /** 1, and one more each time that somebody asks for the same run again. */
+    /** 1, and one more for each re-run. */
     runAttempt: count,
 });
 /** What the action sees while it waits for a commit, in bytes. */
 const proven = object({ provenBytes: count, totalBytes: count });
 const activationId = matching(/^[0-9a-f-]{36}$/);
-/** Where the run says that the app is to listen; null: it says nothing of that. */
+/** The address that the run itself names; null: it names none. */
 const said = object({ host: nullable(string), port: nullable(count) });
 const activationRequest = object({
-    /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
+    /** A UUID of the action's, by which it finds the activation again after a lost connection. */
     activation: activationId,
     release: releaseId,
     kind: activationKind,
-    /** The release that must be current when its turn comes; null: whichever is. */
+    /** The release that must be current when the activation starts; null: any. */
     replaces: nullable(releaseId),
     run,
-    /** All hosts of the run, where there are several: who finds one interrupted knows where to look. */
+    /** All hosts of the run, where there are several: for the message about an interrupted activation. */
     hosts: guards_list(string),
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
-    /** Null where the app is only put back: then the release's own address counts. */
+    /** Null where the app is only restored: the release's own address counts. */
     said: nullable(said),
 });
-/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+/** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
-/** A release that is named as what is different from the base. */
+/** A release as differences from the base. */
 const offered = {
     base: nullable(releaseId),
     /** SHA-256 of the whole manifest. */
@@ -1382,19 +1393,22 @@ const offered = {
     /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
     distDir: string,
 };
-/** Files that an app has written into its own release, and that go with it. */
+/** Files that an app has written into its own release, and that are removed with it. */
 const writtenInRelease = object({
     release: releaseId,
-    /** The first of them, relative to the app; a folder ends with a slash. */
+    /** The first few, relative to the app; a folder ends with a slash. */
     paths: guards_list(string),
     /** Of all paths. */
     count: count,
 });
-/** What a run would meet, and what that does to it. */
+/** What a run would meet, and the effect. */
 const finding = object({
-    /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
+    /**
+     * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
+     * a gap.
+     */
     effect: oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
-    /** Of the failure that it would end with. */
+    /** Code of the failure that it would end with. */
     code: nullable(string),
     message: string,
     remedy: nullable(string),
@@ -1408,7 +1422,7 @@ const operations = {
         result: object({
             /** What `current` points at. */
             live: nullable(releaseId),
-            /** What the workers that take traffic run, where they all run the same. */
+            /** The release of the workers that receive traffic, where all run the same. */
             served: nullable(releaseId),
             releases: guards_list(releaseSummary),
             workers: guards_list(workerState),
@@ -1418,15 +1432,15 @@ const operations = {
         }),
     },
     /**
-     * Several hosts: each is asked which id its next upload would get, then told the one that all of them use.
+     * For several hosts: each is asked which id its next upload would get, then told the id that all of them use.
      */
     reserve: { params: object({ id: nullable(releaseId) }), result: object({ id: releaseId }) },
-    /** The key that Next.js builds server actions with, the same for all releases of the app; null: there is none. */
+    /** The key for server actions, the same for all releases of the app; null: there is none. */
     encryptionKey: {
         params: object({ create: guards_boolean }),
         result: object({ key: nullable(matching(ACTIONS_KEY)) }),
     },
-    /** What of its newest release the server can name to upload on top of it: see agent/upload/outline.ts. */
+    /** The outline of the newest release, to upload on top of: see agent/upload/outline.ts. */
     outline: {
         params: nothing,
         result: object({
@@ -1436,18 +1450,18 @@ const operations = {
         }),
     },
     /**
-     * Body: the manifest, compressed, as what is different from the base. Reserves an id and answers which contents
-     * the server lacks.
+     * Body: the manifest as differences from the base, compressed. Reserves an id, and answers which contents the
+     * server lacks.
      */
     stage: {
         params: object({
             ...offered,
-            /** The upload that this one takes up, with its id: the connection was lost. Its session is ended. */
+            /** The id of the upload that this one resumes after a lost connection. Ends that upload's session. */
             resumes: nullable(releaseId),
         }),
         result: object({
             id: releaseId,
-            /** What is taken up was complete, and is a release already: there is nothing left to do. */
+            /** The resumed upload was complete, and is a release already. */
             committed: guards_boolean,
             /** Base64 bitmap over the manifest's files, in order: 1 = send it. */
             missing: string,
@@ -1455,16 +1469,16 @@ const operations = {
             reusedBytes: count,
         }),
     },
-    /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
+    /** Body: the next `files` missing contents in order (sending-order.ts), compressed. */
     fill: {
         params: object({
-            /** Null before the answer to `stage` has come: they count only where all contents are missing (`not-missing`). */
+            /** Null before the answer to `stage`: valid only where all contents are missing (`not-missing`). */
             id: nullable(releaseId),
             files: count,
         }),
         result: object({ bytes: count }),
     },
-    /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
+    /** Makes the upload a release; or answers, once, which reused files were damaged and must be sent too. */
     commit: {
         params: object({
             id: releaseId,
@@ -1474,49 +1488,49 @@ const operations = {
             run,
             runtime,
         }),
-        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+        /** `leftOut`: shared paths where the release has something that the shared content lacks. */
         result: object({ path: nullable(string), missing: string, leftOut: guards_list(string) }),
     },
     /**
-     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
-     * whether it lacks room for them (`disk-full`).
+     * For a dry run, like the next operation: changes nothing. Body as of `stage`. Answers which contents the
+     * server lacks, and whether its disk is too small (`disk-full`).
      */
     compare: {
         params: object(offered),
         result: object({ missing: string, lack: nullable(failureRecord) }),
     },
-    /** What a run would meet, and what its cleanup would remove. */
+    /** Answers what a run would meet, and what its cleanup would remove. */
     rehearse: {
         params: object({
-            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            /** The target of a rollback; null: a deploy, whose release does not exist yet. */
             release: nullable(releaseId),
             run,
-            /** Where the app would listen; null: where the release has it. */
+            /** Where the app would listen; null: where the release listens. */
             address: nullable(object({ host: string, port: count })),
             said,
             keep: count,
         }),
         result: object({ findings: guards_list(finding), pruned: guards_list(releaseId) }),
     },
-    /** Proves every file of a release by its hash, and puts back what is missing or damaged. */
+    /** Verifies every file of a release by its hash, and restores what is missing or damaged. */
     audit: {
         params: object({
             id: releaseId,
-            /** False: changes nothing, and tells what would be put back. */
+            /** False: changes nothing, and answers what could be restored. */
             repair: guards_boolean,
         }),
         result: object({
             files: count,
             bytes: count,
-            /** Paths that were put back from other releases. */
+            /** Paths that were restored from other releases. */
             healed: guards_list(string),
-            /** Paths outside of code that are not what arrived. */
+            /** Paths outside of code that differ from the upload. */
             changed: guards_list(string),
         }),
     },
     /**
-     * Boots the release on a spare port and asks its health; fails with the app's last lines. `notFound` has the lines
-     * that tell of missing files all the same.
+     * Boots the release on a spare port and checks its health. Fails with the app's last lines. `notFound` has
+     * the lines about missing files in any case.
      */
     verify: {
         params: object({ id: releaseId, said }),
@@ -1524,18 +1538,18 @@ const operations = {
             bootMs: count,
             status: count,
             attempts: count,
-            /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
+            /** Other ports that the app opens and that were taken: it got free ones instead. */
             movedPorts: guards_list(count),
             notFound: string,
         }),
     },
-    /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
+    /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
     discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
-    /** Begins an activation, detached from the session; its journal entries come as events. */
+    /** Starts an activation, detached from the session. Its journal entries arrive as events. */
     activate: { params: activationRequest, result: verdict },
     /**
-     * Takes up watching one that was begun in another session. With `withdraw` it ends `kept` if it has not swapped
-     * yet: its run was cancelled.
+     * Watches an activation of an earlier session. With `withdraw` it ends `kept` if it has not swapped yet: its
+     * run was cancelled.
      */
     watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
@@ -1544,9 +1558,11 @@ const operations = {
             removed: guards_list(releaseId),
             inUse: guards_list(releaseId),
             kept: guards_list(releaseId),
-            /** Who holds the lock, and cleans up afterwards: nothing was done. */
+            /** The holder of the lock, who cleans up afterwards: nothing was done. */
             leftTo: nullable(string),
-            /** What the app wrote into releases that serve no more; told once for each time that they served. */
+            /**
+             * What the app wrote into releases that no longer serve; reported once for each time that they served.
+             */
             written: guards_list(writtenInRelease),
         }),
     },
@@ -1557,7 +1573,7 @@ const request = object({
     params: (value) => value,
     body: guards_boolean,
 });
-/** What the agent answers: any number of events, then a result or an error. `alive`: the work goes on. */
+/** The agent's answers: any number of events, then a result or an error. `alive`: the work goes on. */
 const reply = object({
     id: count,
     kind: oneOf('event', 'alive', 'result', 'error'),

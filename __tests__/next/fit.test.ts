@@ -221,7 +221,7 @@ describe('the server’s Node.js', () => {
     const failure = await failureOf(() => assertNodeFits(asks('>=18', '22.x'), debian))
     expect(failure.code).toBe('release-unfit')
     expect(failure.message).toBe(
-      'The release does not fit the server: the app asks for Node.js 22.x (`engines.node` in package.json), and the server runs 20.19.5.',
+      'The release does not fit the server: the app requires Node.js 22.x (`engines.node` in package.json), and the server runs 20.19.5.',
     )
     expect(failure.remedy).toContain('PM2')
   })
@@ -236,7 +236,7 @@ describe('the server’s Node.js', () => {
     const output = { nextVersion: '16.4.6', nextNodeRange: '>=20.9.0' }
     fits({}, debian, output)
     const failure = await failureOf(() => fits({}, { ...debian, node: '18.20.8' }, output))
-    expect(failure.message).toContain('Next.js 16.4.6 asks for Node.js >=20.9.0')
+    expect(failure.message).toContain('Next.js 16.4.6 requires Node.js >=20.9.0')
   })
 })
 

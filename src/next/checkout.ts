@@ -44,7 +44,7 @@ export function assertCheckedOut(
         ]),
     ...(isFile(join(workspace, '.git/shallow')) && readsHistory(directory)
       ? [
-          `The build reads the history of Git, of which the checkout has one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
+          `The build reads the Git history, and the checkout has only one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
         ]
       : []),
   ]

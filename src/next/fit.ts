@@ -54,10 +54,10 @@ function nodeMisfit(
   if (range === undefined || satisfies(node, range) !== false) return []
   return [
     {
-      problem: `${who} asks for Node.js ${range} (${where}), and the server runs ${node}`,
+      problem: `${who} requires Node.js ${range} (${where}), and the server runs ${node}`,
       remedy:
-        'Install such a Node.js for the user that runs the app. The one under which the PM2 daemon runs counts: ' +
-        'start PM2 anew with it (an outage), or name the folder in `bin-path` if PM2 does not run yet.',
+        `Install Node.js ${range} on the server and restart the PM2 daemon with it, which is an outage. ` +
+        'If no PM2 daemon runs yet, name the folder of that Node.js in `bin-path`.',
     },
   ]
 }

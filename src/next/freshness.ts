@@ -24,7 +24,7 @@ export function doubtsAbout(output: BuildOutput, buildBegan: number | undefined)
   }
   if (buildBegan !== undefined) {
     return output.builtAt < buildBegan - CLOCK_GRAIN_MS
-      ? ['The build command left the build that was there before: it is older than this run.']
+      ? ['The build command wrote no new build: the build is older than this run.']
       : []
   }
   const installed = installedNextVersion(directory)

@@ -102,7 +102,7 @@ function misfitsOf(family: Family, machine: Machine): readonly Misfit[] {
             problem: `${name} needs a processor of the level x86-64-v2, and the server's has no SSE 4.2`,
             remedy:
               "If it is a virtual machine, give it the host's processor type (QEMU's default lacks SSE 4.2). " +
-              'Otherwise compile sharp from source against a libvips of the system.',
+              'Otherwise compile sharp from source against the system’s libvips.',
           },
         ]
       : []),
