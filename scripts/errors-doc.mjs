@@ -108,7 +108,7 @@ const page = positionals[0] ?? join(root, 'docs', 'errors.md')
 const registry = await readRegistry()
 const before = readFileSync(page, 'utf8')
 const chapters = byCode(registry).map(({ title, codes }) => `### ${title}\n\n${codesTable(codes)}`)
-const after = replaceBetween(before, 'errors', `\n${chapters.join('\n\n')}\n`)
+const after = replaceBetween(before, 'errors', chapters.join('\n\n'))
 
 if (after !== before && values.check) {
   console.error(`${page} is out of date with src/common/errors/: run node scripts/errors-doc.mjs`)

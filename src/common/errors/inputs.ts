@@ -10,6 +10,6 @@ export const texts = {
   'invalid-input': {
     message: '`{input}` is "{given}", and {accepted} is accepted.',
     remedy: 'Correct `{input}` in the workflow.',
-    cause: '[The README](../README.md#inputs) lists the inputs.',
+    cause: '[Inputs](inputs.md) lists the inputs.',
   },
 } as const satisfies ErrorTexts
