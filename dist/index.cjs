@@ -56487,7 +56487,7 @@ const build_texts = {
         message: 'There is no package.json in "{given}" (`working-directory`).',
         remedy: `Check out the repository before this step with actions/checkout, or ${SET_DIRECTORY}`,
     },
-    'no-package-json: elsewhere': {
+    'no-package-json: other apps': {
         message: 'There is no package.json in "{given}" (`working-directory`).',
         remedy: FOUND,
     },
@@ -56503,12 +56503,12 @@ const build_texts = {
         message: NO_NEXT,
         remedy: `Add \`next\` to the dependencies, or ${SET_DIRECTORY}`,
     },
-    'not-a-next-app: elsewhere': { message: NO_NEXT, remedy: FOUND },
+    'not-a-next-app: other apps': { message: NO_NEXT, remedy: FOUND },
     'not-a-next-app: development': {
         message: DEV_ONLY,
         remedy: `If the folder is an app, move \`next\` to the dependencies. Otherwise ${SET_DIRECTORY}`,
     },
-    'not-a-next-app: development, elsewhere': { message: DEV_ONLY, remedy: FOUND },
+    'not-a-next-app: development, other apps': { message: DEV_ONLY, remedy: FOUND },
     'next-unsupported': {
         message: 'The app uses Next.js "{range}", which Gapless cannot deploy.',
         remedy: 'Upgrade `next` to version 14 or later, and commit package.json and the lockfile.',
@@ -56541,11 +56541,11 @@ const build_texts = {
     'install-failed': { message: ENDED, remedy: WRONG },
     'install-failed: no program': { message: ENDED, remedy: MISSING },
     'install-failed: killed': { message: ENDED, remedy: MEMORY },
-    'install-failed: variables': { message: ENDED, remedy: VARIABLES },
+    'install-failed: missing variables': { message: ENDED, remedy: VARIABLES },
     'build-failed': { message: ENDED, remedy: WRONG },
     'build-failed: no program': { message: ENDED, remedy: MISSING },
     'build-failed: killed': { message: ENDED, remedy: MEMORY },
-    'build-failed: variables': { message: ENDED, remedy: VARIABLES },
+    'build-failed: missing variables': { message: ENDED, remedy: VARIABLES },
     'build-failed: no standalone': {
         message: 'The build has no standalone server: "{path}" is missing.',
         remedy: "Set `output: 'standalone'` in the Next.js configuration, or let the build see `NEXT_PRIVATE_STANDALONE=true`: Turborepo hides the variable unless turbo.json lists it in `env`.",
@@ -56610,12 +56610,12 @@ const runner_texts = {
         message: UNREADABLE,
         remedy: 'Replace "{path}" with a regular file, or remove it from the repository.',
     },
-    'file-unreadable: denied': {
+    'file-unreadable: permission denied': {
         message: UNREADABLE,
         remedy: 'Give the file to the runner’s user: `sudo chown -R "$USER" <folder>` in a step before this one.',
         cause: 'A container wrote the file as root.',
     },
-    'file-unreadable: gone': { message: UNREADABLE, remedy: WAIT },
+    'file-unreadable: no longer exists': { message: UNREADABLE, remedy: WAIT },
     'file-changed': {
         message: '"{path}" changed while it was being sent.',
         remedy: WAIT,
@@ -56639,13 +56639,13 @@ function fileUnreadable(path, error) {
     const { key, reason } = CAUSES[code] ?? { key: 'file-unreadable', reason: message };
     return runner_failure(key, { path, reason }, { cause: error });
 }
-const DENIED = { key: 'file-unreadable: denied', reason: 'permission denied' };
+const DENIED = { key: 'file-unreadable: permission denied', reason: 'permission denied' };
 const CAUSES = {
     EACCES: DENIED,
     EPERM: DENIED,
     EISDIR: { key: 'file-unreadable', reason: 'it is a folder' },
     ELOOP: { key: 'file-unreadable', reason: 'its symbolic links lead in a circle' },
-    ENOENT: { key: 'file-unreadable: gone', reason: 'it no longer exists' },
+    ENOENT: { key: 'file-unreadable: no longer exists', reason: 'it no longer exists' },
 };
 
 ;// CONCATENATED MODULE: ./build/next/files.js
@@ -57451,20 +57451,20 @@ function readProject(workspace, workingDirectory) {
             throw build_failure('no-package-json: submodule', place);
         throw apps === undefined
             ? build_failure('no-package-json', place)
-            : build_failure('no-package-json: elsewhere', { ...place, apps });
+            : build_failure('no-package-json: other apps', { ...place, apps });
     }
     const nextRange = manifest.installed.next;
     if (typeof nextRange !== 'string') {
         const apps = otherApps(workspace);
         throw apps === undefined
             ? build_failure('not-a-next-app', place)
-            : build_failure('not-a-next-app: elsewhere', { ...place, apps });
+            : build_failure('not-a-next-app: other apps', { ...place, apps });
     }
     if (!isNextApp(directory, manifest)) {
         const apps = otherApps(workspace);
         throw apps === undefined
             ? build_failure('not-a-next-app: development', place)
-            : build_failure('not-a-next-app: development, elsewhere', { ...place, apps });
+            : build_failure('not-a-next-app: development, other apps', { ...place, apps });
     }
     refuseUnsupportedNext(nextRange);
     const doubts = refuseCustomServer(directory, workspace, manifest);
@@ -63394,7 +63394,7 @@ async function build_run(code, input, command, environment, { log = process.stdo
     const missed = missedVariables({ runTimeVariables, directory, environment }, lastLines);
     if (missed.length > 0) {
         const names = missed.map((name) => `\`${name}\``).join(', ');
-        throw build_failure(`${code}: variables`, { ...where, names }, details);
+        throw build_failure(`${code}: missing variables`, { ...where, names }, details);
     }
     if (missing)
         throw build_failure(`${code}: no program`, { ...where, program: command.argv[0] ?? '', input }, details);

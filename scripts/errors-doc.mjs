@@ -16,6 +16,7 @@ import { transformSync } from '@swc/core'
 import { replaceBetween, table } from './tables.mjs'
 
 /** @typedef {{ message: string, remedy: string, cause?: string }} ErrorText */
+/** @typedef {ErrorText & { name: string }} Variant */
 /** @typedef {{ title: string, texts: Record<string, ErrorText> }} Chapter */
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)))
@@ -50,45 +51,52 @@ async function readRegistry() {
  * @param {readonly Chapter[]} chapters
  */
 function byCode(chapters) {
-  /** @type {Map<string, ErrorText[]>} */
-  const all = new Map()
+  /** @type {Map<string, Variant[]>} */
+  const known = new Map()
   return chapters.map(({ title, texts }) => {
-    /** @type {[string, ErrorText[]][]} */
+    /** @type {[string, Variant[]][]} */
     const codes = []
     for (const [key, text] of Object.entries(texts)) {
-      const [code = ''] = key.split(': ', 1)
-      const known = all.get(code)
-      if (known !== undefined) known.push(text)
-      else {
-        const own = [text]
-        all.set(code, own)
-        codes.push([code, own])
-      }
+      const [code = '', name = ''] = key.split(': ')
+      const variants = known.get(code) ?? []
+      if (variants.length === 0) codes.push([code, variants])
+      known.set(code, variants)
+      variants.push({ name, ...text })
     }
     return { title, codes }
   })
 }
 
-/** @param {readonly [string, readonly ErrorText[]][]} codes */
+/** @param {readonly [string, readonly Variant[]][]} codes */
 function codesTable(codes) {
-  const rows = codes.map(([code, texts]) => {
-    /** What has the same remedy is said together. @type {Map<string, string[]>} */
-    const remedies = new Map()
-    for (const { message, remedy } of texts)
-      remedies.set(remedy, [...(remedies.get(remedy) ?? []), escape(message)])
-    const numbered = remedies.size > 1
-    const cells = [...remedies].map(([remedy, messages], index) => {
-      const number = numbered ? `${index + 1}. ` : ''
-      return [number + messages.join(' / '), number + escape(remedy)]
-    })
-    const causes = texts.flatMap(({ cause }) => (cause === undefined ? [] : [`_${cause}_`]))
-    return [
-      `<a id="${code}"></a>\`${code}\``,
-      [...cells.map(([says]) => says), ...causes].join('<br>'),
-      cells.map(([, remedy]) => remedy).join('<br>'),
-    ]
-  })
+  const rows = codes.map(([code, variants]) => [`<a id="${code}"></a>\`${code}\``, ...cellsOf(variants)])
   return table(['Code', 'What it says', 'What to do'], rows)
+}
+
+/**
+ * A message with several remedies is said once, and so is a remedy of several messages.
+ * @param {readonly Variant[]} variants
+ * @returns {readonly [string, string]}
+ */
+function cellsOf(variants) {
+  /** @type {Map<string, string[]>} */
+  const remedies = new Map()
+  for (const { name, message, remedy } of variants) {
+    const known = remedies.get(message)
+    if (known === undefined) remedies.set(message, [escape(remedy)])
+    else known.push(`_${name}:_ ${escape(remedy)}`)
+  }
+  /** @type {Map<string, string[]>} */
+  const messages = new Map()
+  for (const [message, known] of remedies) {
+    const remedy = known.join('<br>')
+    messages.set(remedy, [...(messages.get(remedy) ?? []), escape(message)])
+  }
+  const numbered = (/** @type {string} */ text, /** @type {number} */ index) =>
+    messages.size > 1 ? `${index + 1}. ${text}` : text
+  const causes = variants.flatMap(({ cause }) => (cause === undefined ? [] : [`_${cause}_`]))
+  const says = [...messages.values()].map((each) => each.join(' / ')).map(numbered)
+  return [[...says, ...causes].join('<br>'), [...messages.keys()].map(numbered).join('<br>')]
 }
 
 /**

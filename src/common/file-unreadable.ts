@@ -10,16 +10,16 @@ export function fileUnreadable(path: string, error: unknown): Failure {
 }
 
 interface Cause {
-  readonly key: 'file-unreadable' | 'file-unreadable: denied' | 'file-unreadable: gone'
+  readonly key: 'file-unreadable' | 'file-unreadable: permission denied' | 'file-unreadable: no longer exists'
   readonly reason: string
 }
 
-const DENIED: Cause = { key: 'file-unreadable: denied', reason: 'permission denied' }
+const DENIED: Cause = { key: 'file-unreadable: permission denied', reason: 'permission denied' }
 
 const CAUSES: Readonly<Record<string, Cause>> = {
   EACCES: DENIED,
   EPERM: DENIED,
   EISDIR: { key: 'file-unreadable', reason: 'it is a folder' },
   ELOOP: { key: 'file-unreadable', reason: 'its symbolic links lead in a circle' },
-  ENOENT: { key: 'file-unreadable: gone', reason: 'it no longer exists' },
+  ENOENT: { key: 'file-unreadable: no longer exists', reason: 'it no longer exists' },
 }

@@ -146,7 +146,7 @@ async function run(
   const missed = missedVariables({ runTimeVariables, directory, environment }, lastLines)
   if (missed.length > 0) {
     const names = missed.map((name) => `\`${name}\``).join(', ')
-    throw failure(`${code}: variables`, { ...where, names }, details)
+    throw failure(`${code}: missing variables`, { ...where, names }, details)
   }
   if (missing)
     throw failure(`${code}: no program`, { ...where, program: command.argv[0] ?? '', input }, details)

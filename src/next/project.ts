@@ -50,20 +50,20 @@ export function readProject(workspace: string, workingDirectory: string): Projec
       throw failure('no-package-json: submodule', place)
     throw apps === undefined
       ? failure('no-package-json', place)
-      : failure('no-package-json: elsewhere', { ...place, apps })
+      : failure('no-package-json: other apps', { ...place, apps })
   }
   const nextRange = manifest.installed.next
   if (typeof nextRange !== 'string') {
     const apps = otherApps(workspace)
     throw apps === undefined
       ? failure('not-a-next-app', place)
-      : failure('not-a-next-app: elsewhere', { ...place, apps })
+      : failure('not-a-next-app: other apps', { ...place, apps })
   }
   if (!isNextApp(directory, manifest)) {
     const apps = otherApps(workspace)
     throw apps === undefined
       ? failure('not-a-next-app: development', place)
-      : failure('not-a-next-app: development, elsewhere', { ...place, apps })
+      : failure('not-a-next-app: development, other apps', { ...place, apps })
   }
   refuseUnsupportedNext(nextRange)
   const doubts = refuseCustomServer(directory, workspace, manifest)

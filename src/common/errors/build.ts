@@ -26,7 +26,7 @@ export const texts = {
     message: 'There is no package.json in "{given}" (`working-directory`).',
     remedy: `Check out the repository before this step with actions/checkout, or ${SET_DIRECTORY}`,
   },
-  'no-package-json: elsewhere': {
+  'no-package-json: other apps': {
     message: 'There is no package.json in "{given}" (`working-directory`).',
     remedy: FOUND,
   },
@@ -42,12 +42,12 @@ export const texts = {
     message: NO_NEXT,
     remedy: `Add \`next\` to the dependencies, or ${SET_DIRECTORY}`,
   },
-  'not-a-next-app: elsewhere': { message: NO_NEXT, remedy: FOUND },
+  'not-a-next-app: other apps': { message: NO_NEXT, remedy: FOUND },
   'not-a-next-app: development': {
     message: DEV_ONLY,
     remedy: `If the folder is an app, move \`next\` to the dependencies. Otherwise ${SET_DIRECTORY}`,
   },
-  'not-a-next-app: development, elsewhere': { message: DEV_ONLY, remedy: FOUND },
+  'not-a-next-app: development, other apps': { message: DEV_ONLY, remedy: FOUND },
   'next-unsupported': {
     message: 'The app uses Next.js "{range}", which Gapless cannot deploy.',
     remedy: 'Upgrade `next` to version 14 or later, and commit package.json and the lockfile.',
@@ -83,11 +83,11 @@ export const texts = {
   'install-failed': { message: ENDED, remedy: WRONG },
   'install-failed: no program': { message: ENDED, remedy: MISSING },
   'install-failed: killed': { message: ENDED, remedy: MEMORY },
-  'install-failed: variables': { message: ENDED, remedy: VARIABLES },
+  'install-failed: missing variables': { message: ENDED, remedy: VARIABLES },
   'build-failed': { message: ENDED, remedy: WRONG },
   'build-failed: no program': { message: ENDED, remedy: MISSING },
   'build-failed: killed': { message: ENDED, remedy: MEMORY },
-  'build-failed: variables': { message: ENDED, remedy: VARIABLES },
+  'build-failed: missing variables': { message: ENDED, remedy: VARIABLES },
   'build-failed: no standalone': {
     message: 'The build has no standalone server: "{path}" is missing.',
     remedy:

@@ -10,12 +10,12 @@ export const texts = {
     message: UNREADABLE,
     remedy: 'Replace "{path}" with a regular file, or remove it from the repository.',
   },
-  'file-unreadable: denied': {
+  'file-unreadable: permission denied': {
     message: UNREADABLE,
     remedy: 'Give the file to the runner’s user: `sudo chown -R "$USER" <folder>` in a step before this one.',
     cause: 'A container wrote the file as root.',
   },
-  'file-unreadable: gone': { message: UNREADABLE, remedy: WAIT },
+  'file-unreadable: no longer exists': { message: UNREADABLE, remedy: WAIT },
   'file-changed': {
     message: '"{path}" changed while it was being sent.',
     remedy: WAIT,
