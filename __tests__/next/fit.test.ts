@@ -162,7 +162,7 @@ test('binaries beside the app’s own code stand for one another in their folder
   )
 })
 
-test('what only has the name of a binary does not matter', () => {
+test('ignores a text file with the name of a binary', () => {
   fits({ 'node_modules/x/a.node': 'module.exports = 1', 'node_modules/x/b.so': '' }, debian)
 })
 
@@ -240,7 +240,7 @@ describe('the server’s Node.js', () => {
   })
 })
 
-test('one error tells everything that does not fit', async () => {
+test('lists everything that does not fit in one error', async () => {
   const files = { ...(await bcrypt('darwin-arm64')), ...(await prebuilds()) }
   const failure = await misfit(files, raspberry)
   expect(failure.message).toMatch(/: @node-rs\/bcrypt 1\.10\.7 .* \(and 1 more\)\.$/)

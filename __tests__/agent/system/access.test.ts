@@ -51,7 +51,7 @@ function run(code: string): Record<string, unknown> {
 }
 
 asRoot('a home that belongs to root', () => {
-  test('is named before anything is built, with the folder that PM2 needs in it', () => {
+  test('fails before the build, and the remedy creates PM2’s folder in it', () => {
     expect(inspect(join(home, '.pm2'))).toMatchObject({
       code: 'path-not-writable',
       message: `User "nobody" may not write in "${home}": it belongs to root.`,
@@ -59,14 +59,14 @@ asRoot('a home that belongs to root', () => {
     })
   })
 
-  test('does no harm where PM2 has its folder in it', () => {
+  test('is fine where PM2 has its folder in it', () => {
     own(join(home, '.pm2'))
     expect(inspect(join(home, '.pm2'))).toEqual({})
   })
 })
 
 asRoot('a file in the place of the app’s folder', () => {
-  test('is named as what it is', () => {
+  test('fails with a message that says so', () => {
     writeFileSync(join(app, 'file'), '')
     app = join(app, 'file/site')
     own(join(home, '.pm2'))
@@ -90,8 +90,8 @@ asRoot('PM2’s folder', () => {
   })
 })
 
-asRoot('access that was refused later', () => {
-  test('has the remedy for the path that it is about', () => {
+asRoot('an EACCES of a system call', () => {
+  test('becomes a failure with the remedy for its path', () => {
     const closed = join(home, 'elsewhere')
     mkdirSync(closed)
     const path = join(closed, 'a/b')

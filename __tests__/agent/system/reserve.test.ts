@@ -48,7 +48,7 @@ describe.each(['blocks', 'inodes'] as const)('where the disk has no more %s', (w
   )
 })
 
-test('another error is no reason to give the ballast away', async () => {
+test('another error than a full disk keeps the reserve', async () => {
   const ballast = join(folder(), 'ballast')
   await takeReserve(ballast)
   await expect(withReserve(ballast, () => writeFile(join(ballast, 'no', 'such'), ''))).rejects.toThrow(
