@@ -60239,7 +60239,7 @@ function onceMore(open, log) {
         const { code, message } = Failure.from(error);
         if (code !== 'connection-lost')
             throw error;
-        log(`${message}: once more`);
+        log(`${message} Retrying.`);
         return open();
     });
 }
@@ -60290,7 +60290,7 @@ function connect_nameOf({ host, port }) {
     return port === 22 ? host : `${host}:${port}`;
 }
 function connect_describe({ address, facts: { node, pm2, live, serving, path } }) {
-    const meant = live === null ? 'no release of Gapless is live yet' : `${live} is meant to be live, but does not serve`;
+    const meant = live === null ? 'no release of Gapless yet' : `${live} is current, but does not serve`;
     return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving === null ? meant : `${serving} is live`}`;
 }
 function sshOptions(inputs, address) {

@@ -98,7 +98,7 @@ function onceMore<T>(open: () => Promise<T>, log: Log['info']): Promise<T> {
   return open().catch((error: unknown) => {
     const { code, message } = Failure.from(error)
     if (code !== 'connection-lost') throw error
-    log(`${message}: once more`)
+    log(`${message} Retrying.`)
     return open()
   })
 }
@@ -162,8 +162,7 @@ function nameOf({ host, port }: HostAddress): string {
 }
 
 function describe({ address, facts: { node, pm2, live, serving, path } }: Session): string {
-  const meant =
-    live === null ? 'no release of Gapless is live yet' : `${live} is meant to be live, but does not serve`
+  const meant = live === null ? 'no release of Gapless yet' : `${live} is current, but does not serve`
   return `${address}, Node ${node}, PM2 ${pm2?.version}, ${path}: ${serving === null ? meant : `${serving} is live`}`
 }
 
