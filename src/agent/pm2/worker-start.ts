@@ -39,8 +39,16 @@ export async function workerStart(
   return { ...start, env: { ...start.env, ...laidOver } }
 }
 
-/** PM2 sets these after Node has started, and a candidate must not look like a worker. */
-const NOT_KEPT: ReadonlySet<string> = new Set(['NODE_OPTIONS', 'NODE_APP_INSTANCE', 'pm_id'])
+/**
+ * PM2 sets the first after Node has started, the second is an option of the release that PM2 runs now, and a candidate
+ * must not look like a worker.
+ */
+const NOT_KEPT: ReadonlySet<string> = new Set([
+  'NODE_OPTIONS',
+  'UV_THREADPOOL_SIZE',
+  'NODE_APP_INSTANCE',
+  'pm_id',
+])
 
 function environmentKept(definition: Readonly<Record<string, unknown>>): NodeJS.ProcessEnv {
   return Object.fromEntries(
