@@ -415,12 +415,13 @@ const verdict = object({
 function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
 }
+const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
     time: string,
     activation: string,
     step: nullable(activationStep),
-    state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
+    state: oneOf(...entryStates),
     detail: string,
     verdict: nullable(verdict),
 });
@@ -479,13 +480,14 @@ const writtenInRelease = object({
     /** Of all paths. */
     count: count,
 });
+const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and the effect. */
 const finding = object({
     /**
      * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
      * a gap.
      */
-    effect: oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
+    effect: oneOf(...findingEffects),
     /** Code of the failure that it would end with. */
     code: nullable(string),
     message: string,
@@ -980,7 +982,7 @@ const server_texts = {
         cause: 'PM2 was once started with `sudo`.',
     },
     'pm2-failed': {
-        message: 'PM2 refused `{request}`: {problem}.',
+        message: 'PM2 refused "{request}": {problem}.',
         remedy: 'Read `~/.pm2/pm2.log` on the server, and check that `pm2 list` answers there.',
         cause: 'A daemon of another version than the installed package: run `pm2 update` at a quiet time.',
     },
@@ -1001,7 +1003,7 @@ const server_texts = {
         remedy: 'Deploy again.',
     },
     'pm2-failed: stuck': {
-        message: 'The PM2 daemon (process {daemon}) runs, but did not answer `{request}` within {limit}.',
+        message: 'The PM2 daemon (process {daemon}) runs, but did not answer "{request}" within {limit}.',
         remedy: 'Check whether `pm2 list` answers on the server. If it does not, run `kill -9 {daemon}`, which stops all apps of this user, then `pm2 resurrect`, and deploy again.',
     },
     'app-name-taken': {
@@ -7842,16 +7844,24 @@ async function ending(check) {
 function waiting(holder) {
     if (holder === null)
         return null;
-    const message = `Another deploy of this app is still running: ${holder}.`;
-    const remedy = 'Wait for that deploy to finish, or let the run wait, up to `lock-timeout`.';
-    return { effect: 'waits', code: 'locked', message, remedy };
+    const message = `The lock is held by ${holder}.`;
+    return {
+        effect: 'waits',
+        code: 'locked',
+        message,
+        remedy: 'A run waits for the lock for at most `lock-timeout`.',
+    };
 }
 function interrupted(activation) {
     if (activation === null)
         return null;
     const message = 'An earlier run was interrupted after the swap.';
-    const remedy = 'Deploy to finish that run or to restore the release before it.';
-    return { effect: 'recovers', code: null, message, remedy };
+    return {
+        effect: 'recovers',
+        code: null,
+        message,
+        remedy: 'A run first finishes that run, or restores the previous release.',
+    };
 }
 function dry_run_replacing(target) {
     if (target === null)
@@ -7860,7 +7870,7 @@ function dry_run_replacing(target) {
         effect: 'replaces',
         code: null,
         message: `\`current\` points at "${target}", which Gapless did not deploy.`,
-        remedy: 'Set another `path` to leave that link alone. Otherwise the run replaces the link, and restores it if the first deploy fails.',
+        remedy: 'A run replaces that link, and restores the link if the first deploy fails. To keep the link, set another `path`.',
     };
 }
 function gap(foreign) {
@@ -7871,7 +7881,7 @@ function gap(foreign) {
         effect: 'gap',
         code: null,
         message: `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`,
-        remedy: 'Expect a short gap: the first deploy restarts the app. Later deploys have none.',
+        remedy: 'The first deploy restarts the app, with a short gap. Later deploys have no gap.',
     };
 }
 

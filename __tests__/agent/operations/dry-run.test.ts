@@ -149,10 +149,8 @@ describe('a dry run', () => {
       {
         effect: 'waits',
         code: 'locked',
-        message: expect.stringMatching(
-          /^Another deploy of this app is still running: run 8 of Deploy, since .* \(process \d+\)\.$/,
-        ),
-        remedy: 'Wait for that deploy to finish, or let the run wait, up to `lock-timeout`.',
+        message: expect.stringMatching(/^The lock is held by run 8 of Deploy, since .* \(process \d+\)\.$/),
+        remedy: 'A run waits for the lock for at most `lock-timeout`.',
       },
     ])
     expect(await ask(layout)).toMatchObject({ findings: [] })
@@ -254,7 +252,7 @@ describe('a dry run', () => {
     expect(findings).toEqual([
       expect.objectContaining({
         effect: 'gap',
-        message: expect.stringContaining('2 (fork mode, /srv/shop/server.js)'),
+        message: expect.stringContaining('did not start: 2 (fork mode, /srv/shop/server.js).'),
       }),
     ])
   })

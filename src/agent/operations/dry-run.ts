@@ -88,16 +88,24 @@ async function ending(check: () => Promise<void>): Promise<Finding | null> {
 
 function waiting(holder: string | null): Finding | null {
   if (holder === null) return null
-  const message = `Another deploy of this app is still running: ${holder}.`
-  const remedy = 'Wait for that deploy to finish, or let the run wait, up to `lock-timeout`.'
-  return { effect: 'waits', code: 'locked', message, remedy }
+  const message = `The lock is held by ${holder}.`
+  return {
+    effect: 'waits',
+    code: 'locked',
+    message,
+    remedy: 'A run waits for the lock for at most `lock-timeout`.',
+  }
 }
 
 function interrupted(activation: string | null): Finding | null {
   if (activation === null) return null
   const message = 'An earlier run was interrupted after the swap.'
-  const remedy = 'Deploy to finish that run or to restore the release before it.'
-  return { effect: 'recovers', code: null, message, remedy }
+  return {
+    effect: 'recovers',
+    code: null,
+    message,
+    remedy: 'A run first finishes that run, or restores the previous release.',
+  }
 }
 
 function replacing(target: string | null): Finding | null {
@@ -107,7 +115,7 @@ function replacing(target: string | null): Finding | null {
     code: null,
     message: `\`current\` points at "${target}", which Gapless did not deploy.`,
     remedy:
-      'Set another `path` to leave that link alone. Otherwise the run replaces the link, and restores it if the first deploy fails.',
+      'A run replaces that link, and restores the link if the first deploy fails. To keep the link, set another `path`.',
   }
 }
 
@@ -118,6 +126,6 @@ function gap(foreign: readonly Pm2Process[]): Finding | null {
     effect: 'gap',
     code: null,
     message: `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`,
-    remedy: 'Expect a short gap: the first deploy restarts the app. Later deploys have none.',
+    remedy: 'The first deploy restarts the app, with a short gap. Later deploys have no gap.',
   }
 }

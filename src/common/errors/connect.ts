@@ -72,7 +72,7 @@ export const texts = {
     remedy: 'Look for `Out of memory` in `dmesg` on the server, then deploy again.',
   },
   'connection-lost: silent': {
-    message: 'The agent on the server did not respond for {limit} (operation `{operation}`).',
+    message: 'The agent on the server did not respond for {limit} (operation "{operation}").',
     remedy: 'Check the server’s load and its disks, then deploy again.',
   },
   'forward-refused': {

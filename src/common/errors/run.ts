@@ -1,4 +1,5 @@
 /** What a run as a whole can fail with. */
+import { failures } from './raise.ts'
 import type { ErrorTexts } from './text.ts'
 
 export const texts = {
@@ -35,6 +36,9 @@ export const texts = {
   },
   'outputs-unwritten': {
     message: 'The runner could not write the outputs {names}: {problem}.',
-    remedy: 'Free disk space on the runner, then run the job again for its outputs.',
+    remedy:
+      'Read above how the run ended. Free disk space on the runner, or check the permissions of `GITHUB_OUTPUT`.',
   },
 } as const satisfies ErrorTexts
+
+export const failure = failures(texts)

@@ -105,7 +105,7 @@ export const texts = {
     cause: 'PM2 was once started with `sudo`.',
   },
   'pm2-failed': {
-    message: 'PM2 refused `{request}`: {problem}.',
+    message: 'PM2 refused "{request}": {problem}.',
     remedy: 'Read `~/.pm2/pm2.log` on the server, and check that `pm2 list` answers there.',
     cause: 'A daemon of another version than the installed package: run `pm2 update` at a quiet time.',
   },
@@ -126,7 +126,7 @@ export const texts = {
     remedy: 'Deploy again.',
   },
   'pm2-failed: stuck': {
-    message: 'The PM2 daemon (process {daemon}) runs, but did not answer `{request}` within {limit}.',
+    message: 'The PM2 daemon (process {daemon}) runs, but did not answer "{request}" within {limit}.',
     remedy:
       'Check whether `pm2 list` answers on the server. If it does not, run `kill -9 {daemon}`, which stops all apps of this user, then `pm2 resurrect`, and deploy again.',
   },
