@@ -62788,11 +62788,11 @@ const code_spans_NAMES = 'app-host|app-name|app-port|batch|bin-path|build-comman
     'post-activate|pre-activate|proxy-fingerprint|proxy-host|proxy-key|proxy-passphrase|proxy-password|proxy-port|' +
     'proxy-username|release|runs-on|shared-dirs|shared-files|submodules|username|working-directory';
 /** Names that stand alone. */
-const WORDS = 'AllowTcpForwarding|AllowUsers|AuthenticationMethods publickey|Ciphers|DenyUsers|DisableForwarding|ForceCommand|Intl|' +
+const WORDS = 'AllowTcpForwarding|AllowUsers|AuthenticationMethods publickey|Ciphers|DenyUsers|DisableForwarding|ForceCommand|' +
     'HostKeyAlgorithms|KexAlgorithms|MACs|MaxSessions|MaxStartups|NEXT_PRIVATE_STANDALONE=true|Out of memory|PM2_HOME|' +
     'PermitOpen|RUNNER_TEMP|SHA256:…?|SSH_AUTH_SOCK|TMPDIR|\\.pub|internal-sftp|no-port-forwarding|nologin|proxy-|restrict|' +
     "output: '(?:export|standalone)'|~/\\.pm2/pm2\\.log|" +
-    'app|pages|current|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
+    'app|pages|current|Intl|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
     'supportedArchitectures|NODE_OPTIONS|GITHUB_OUTPUT|<path>/shared/…';
 /** The first words of commands. */
 const PROGRAMS = 'df|dmesg|puttygen|ulimit|' +
