@@ -1,109 +1,99 @@
-import { readdirSync, readFileSync } from 'node:fs'
+/** Every error has its words in the registry (src/common/errors/), and docs/errors.md is made of it. */
+import { execFileSync, spawnSync } from 'node:child_process'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
+import { registry } from '../src/common/errors/index.ts'
+import { codeOf } from '../src/common/errors/text.ts'
+import { temporaryFolders } from './support/folder.ts'
 
 const root = join(import.meta.dirname, '..')
+const folder = temporaryFolders()
+const entries = registry.flatMap(({ texts }) => Object.entries(texts))
+const codes = new Set(entries.map(([key]) => codeOf(key)))
 
-/**
- * Codes that reach `new Failure(` through a variable, by file and expression. A new one fails the first test
- * below until it is listed here.
- */
-const passedOn: Readonly<Record<string, readonly string[]>> = {
-  // An error that arrived from the server or is worded anew has its code already; the second argument of
-  // Failure.from is read from the calls.
-  'common/failure.ts code': [],
-  // The reader collects what is wrong with the inputs before it throws.
-  'inputs/reader.ts first.code': ['invalid-input', 'missing-input'],
-  'inputs/reader.ts code': ['invalid-input'],
-  // One helper, called for three ways of not being healthy.
-  'agent/activation/candidate.ts code': ['candidate-died', 'candidate-unhealthy', 'candidate-silent'],
-  // One helper that runs both commands.
-  'next/build.ts code': ['install-failed', 'build-failed'],
-}
+const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts') && !file.startsWith('common/errors/'))
+  .map((file) => ({ file, text: readFileSync(join(root, 'src', file), 'utf8') }))
+const everything = sources.map(({ text }) => text).join('\n')
 
-interface Source {
-  readonly file: string
-  /** Without comments: they may show code. */
-  readonly text: string
-}
+/** These rooms still put their words where they fail. */
+const NOT_CONVERTED = ['agent/activation/', 'commands/', 'inputs/', 'phases/']
 
-const sources: readonly Source[] = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.ts'))
-  .map((file) => ({ file, text: withoutComments(readFileSync(join(root, 'src', file), 'utf8')) }))
-
-/** The first arguments of `new Failure(`, as written. */
-const raised = sources.flatMap(({ file, text }) =>
-  [...text.matchAll(/\bnew Failure\(\s*([^,)]+)/g)].map(([, argument = '']) => ({ file, argument })),
-)
-/** The codes given to a thrown value that is no Failure yet, and the one for all others. */
-const fallbacks = sources.flatMap(({ text }) => [
-  ...matches(text, /\bFailure\.from\([^()]*,\s*'([^']+)'/g),
-  ...matches(text, /\bfrom\(error: unknown, code = '([^']+)'/g),
-])
-
-const literals = raised.flatMap(({ argument }) => matches(argument, /^'([^']*)'$/g))
-const codes = new Set([...literals, ...fallbacks, ...Object.values(passedOn).flat()])
-
-const text = readFileSync(join(root, 'docs', 'errors.md'), 'utf8')
-const sections = text.split(/^## /m).slice(1)
-const documented = sections.map((section) => section.split('\n', 1)[0] ?? '')
-
-describe('the codes in the source', () => {
-  test('are literals, or listed here', () => {
-    const variables = raised
-      .filter(({ argument }) => !/^'[^']*'$/.test(argument))
-      .map(({ file, argument }) => `${file} ${argument.trim()}`)
-    expect([...new Set(variables)].toSorted()).toEqual(Object.keys(passedOn).toSorted())
+describe('the registry', () => {
+  test('has the words of every failure outside of a few rooms', () => {
+    const others = sources
+      .filter(({ text }) => /\bnew Failure\(/.test(text))
+      .map(({ file }) => file)
+      .filter((file) => file !== 'common/failure.ts' && !NOT_CONVERTED.some((room) => file.startsWith(room)))
+    expect(others).toEqual([])
   })
 
-  test('are still there where they are listed here', () => {
-    const all = sources.map(({ text }) => text).join('\n')
-    for (const code of Object.values(passedOn).flat()) expect(all).toContain(`'${code}'`)
+  test('knows the codes of those rooms', () => {
+    const raised = [...everything.matchAll(/\bnew Failure\(\s*'([^']+)'/g)].map(([, code]) => code!)
+    expect(raised).toContain('worker-died')
+    expect(raised.filter((code) => !codes.has(code))).toEqual([])
   })
 
-  test('are kebab-case', () => {
+  test('has no code that nothing raises', () => {
+    const made = new Set(['build-failed', 'install-failed', 'internal', 'agent-failed'])
+    const unused = [...codes].filter(
+      (code) => !made.has(code) && !everything.includes(`'${code}'`) && !everything.includes(`'${code}: `),
+    )
+    expect(unused).toEqual([])
+  })
+
+  test('has the codes in kebab-case', () => {
     for (const code of codes) expect(code).toMatch(/^[a-z]+\d?(-[a-z]+)*$/)
   })
+})
 
-  test('are found at all', () => {
-    expect(literals).toContain('host-key-mismatch')
-    expect(literals).toContain('worker-died')
-    expect(fallbacks.toSorted()).toEqual(['agent-failed', 'internal'])
+describe.each(entries)('%s', (_, { message, remedy, cause }) => {
+  test('says what failed in one sentence, and what to do first', () => {
+    for (const text of [message, remedy]) {
+      expect(text).toMatch(/^([A-Z`"]|\{\w+\})/)
+      expect(text).toMatch(/(\.|^\{remedy\})$/)
+      expect(text).not.toMatch(/\d ms\b|by itself|anew|cut off|Nothing (live )?was touched/)
+    }
+    expect(message).not.toMatch(/\. [A-Z]/)
+    if (cause !== undefined) expect(cause).toMatch(/^[A-Z`[].*\.$/)
   })
 })
 
 describe('docs/errors.md', () => {
-  test('has a paragraph for every code', () => {
-    expect([...codes].filter((code) => !documented.includes(code)).toSorted()).toEqual([])
+  const page = join(root, 'docs', 'errors.md')
+  const text = readFileSync(page, 'utf8')
+  const script = join(root, 'scripts', 'errors-doc.mjs')
+
+  test('is what the registry says', () => {
+    execFileSync(process.execPath, [script, '--check'])
   })
 
-  test('has no paragraph for a code that nothing raises', () => {
-    expect(documented.filter((code) => !codes.has(code))).toEqual([])
+  test('is found out of date, and written again', () => {
+    const copy = join(folder(), 'errors.md')
+    writeFileSync(copy, text.replace('Deploy to a Linux server.', 'Do something else.'))
+    const check = spawnSync(process.execPath, [script, '--check', copy], { encoding: 'utf8' })
+    expect(check).toMatchObject({ status: 1, stderr: expect.stringContaining('out of date') })
+    execFileSync(process.execPath, [script, copy])
+    expect(readFileSync(copy, 'utf8')).toBe(text)
   })
 
-  test('lists every code under a phase, and nothing else', () => {
-    const listed = matches(text.slice(0, text.indexOf('\n## ')), /\[`([^`]+)`\]\(#\1\)/g)
-    expect([...new Set(listed)].toSorted()).toEqual([...codes].toSorted())
+  test('has one row for every code, which the summary links to', () => {
+    const rows = [
+      ...text.matchAll(/^\| <a id="([^"]+)"><\/a>`\1` \| (?:[^|\\]|\\.)+ \| (?:[^|\\]|\\.)+ \|$/gm),
+    ].map(([, code]) => code!)
+    expect(rows.toSorted()).toEqual([...codes].toSorted())
   })
 
-  test('has each code once, in alphabetical order', () => {
-    expect(documented).toEqual([...new Set(documented)].toSorted())
+  test.each([
+    'Failed to find Server Action',
+    'ChunkLoadError',
+    '502 Bad Gateway',
+    'pm2: command not found',
+    'EADDRINUSE',
+    "Error: Could not find a production build in the '.next' directory",
+  ])('answers whoever searches for "%s"', (words) => {
+    const section = text.split(/^### /m).find((each) => each.split('\n', 1)[0]!.includes(words))
+    expect(section).toMatch(/\n- .+\n/)
   })
-
-  test.each(sections.map((section, index) => [documented[index] ?? '', section] as const))(
-    '%s: what it means, likely causes, what to do',
-    (_, section) => {
-      expect(section).toMatch(
-        /^[^\n]+\n\n[A-Z`][^\n]{20,}\n\n- \*\*Likely causes:\*\* [^\n]+\.\n- \*\*What to do:\*\* [^\n]+\.\n+$/,
-      )
-    },
-  )
 })
-
-function matches(text: string, pattern: RegExp): readonly string[] {
-  return [...text.matchAll(pattern)].map(([, found = '']) => found)
-}
-
-function withoutComments(text: string): string {
-  return text.replace(/\/\*[^]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '')
-}

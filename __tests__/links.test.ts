@@ -12,17 +12,19 @@ const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclud
   .trim()
   .split('\n')
 
-/** As GitHub makes them: lower case, without punctuation, dashes for spaces. */
+/** As GitHub makes them of headings (lower case, without punctuation, dashes for spaces), and those that are written out. */
 function anchorsOf(markdown: string): ReadonlySet<string> {
   const headings = withoutCode(markdown).matchAll(/^#+ (.+)$/gm)
-  return new Set(
-    [...headings].map(([, heading = '']) =>
+  const written = markdown.matchAll(/<a id="([^"]+)"><\/a>/g)
+  return new Set([
+    ...[...headings].map(([, heading = '']) =>
       heading
         .toLowerCase()
         .replace(/[^\p{L}\p{N}\s_-]/gu, '')
         .replaceAll(' ', '-'),
     ),
-  )
+    ...[...written].map(([, id = '']) => id),
+  ])
 }
 
 function withoutCode(markdown: string): string {

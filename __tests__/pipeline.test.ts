@@ -64,7 +64,10 @@ describe('a phase', () => {
     const thrown = await failureOf(
       pipeline.run('build', () => Promise.reject(new TypeError('x is undefined'))),
     )
-    expect(thrown).toMatchObject({ code: 'internal', message: 'x is undefined' })
+    expect(thrown).toMatchObject({
+      code: 'internal',
+      message: 'An unexpected error occurred: x is undefined.',
+    })
   })
 
   test('that was skipped says why', () => {

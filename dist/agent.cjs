@@ -58,20 +58,45 @@ __nccwpck_require__.d(__webpack_exports__, {
 const external_node_fs_namespaceObject = require("node:fs");
 ;// CONCATENATED MODULE: external "node:stream"
 const external_node_stream_namespaceObject = require("node:stream");
+;// CONCATENATED MODULE: ./build/common/errors/internal.js
+const texts = {
+    internal: {
+        message: 'An unexpected error occurred: {problem}.',
+        remedy: 'Open an issue with the summary of the run.',
+        cause: 'A mistake in Gapless. The output `status` is right all the same.',
+    },
+    'agent-failed': {
+        message: 'A system call on the server failed: {problem}.',
+        remedy: 'Check `ulimit -a`, `df -h` and `dmesg` on the server, then run the job again.',
+        cause: 'A limit of the user (`EMFILE`, `EAGAIN`), a failing disk (`EIO`) or a network file system (`ESTALE`).',
+    },
+};
+
+;// CONCATENATED MODULE: ./build/common/errors/text.js
+function fill(template, values) {
+    return (template
+        .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted, plain = '') => quoted === undefined ? String(values[plain]) : JSON.stringify(String(values[quoted])))
+        // A value may be a sentence of its own.
+        .replace(/([.!?])\.$/, '$1'));
+}
+function codeOf(key) {
+    return key.split(': ', 1)[0];
+}
+
 ;// CONCATENATED MODULE: ./build/common/failure.js
 /**
- * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
- * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
- *
- * Every code has its paragraph in docs/errors.md.
+ * The one error type of the project, on the runner and on the server: the summary shows an error of the agent as the
+ * agent raised it. The codes and their words are in errors/, which docs/errors.md is generated from.
  */
-class failure_Failure extends Error {
+
+
+class Failure extends Error {
     code;
     remedy;
     evidence;
     /**
-     * @param code stable, kebab-case, named in docs/errors.md
-     * @param message one sentence: what failed, and on what
+     * Errors that a user can see are made by the functions in errors/, with the words of the registry.
+     * @param code stable, kebab-case
      */
     constructor(code, message, options = {}) {
         super(message, { cause: options.cause });
@@ -80,24 +105,25 @@ class failure_Failure extends Error {
         this.remedy = options.remedy;
         this.evidence = options.evidence;
     }
-    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
+    /** Returns any thrown value as a Failure. */
     static from(error, code = 'internal') {
-        if (error instanceof failure_Failure)
+        if (error instanceof Failure)
             return error;
-        const message = error instanceof Error ? error.message : String(error);
-        return new failure_Failure(code, message, {
+        const problem = error instanceof Error ? error.message : String(error);
+        return new Failure(code, fill(texts[code].message, { problem }), {
+            remedy: texts[code].remedy,
             cause: error,
             evidence: error instanceof Error ? error.stack : undefined,
         });
     }
-    /** A failure that came over the wire, as the error that it was on the other side. */
+    /** Returns a failure that came over the wire as it was raised on the other side. */
     static revive({ code, message, remedy, evidence }) {
-        return new failure_Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+        return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
     }
-    /** The same failure, with more said about it. */
+    /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
-        return new failure_Failure(code, message, { remedy, evidence, cause: this.cause });
+        return new Failure(code, message, { remedy, evidence, cause: this.cause });
     }
     toRecord() {
         const { code, message, remedy = null, evidence = null } = this;
@@ -105,14 +131,70 @@ class failure_Failure extends Error {
     }
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/raise.js
+
+
+/** Returns a function that makes the failures of these texts. A value that a text needs and does not get is a type error. */
+function failures(texts) {
+    return (key, ...[values = {}, { evidence, cause } = {}]) => {
+        const { message, remedy } = texts[key];
+        return new Failure(codeOf(key), fill(message, values), { remedy: fill(remedy, values), evidence, cause });
+    };
+}
+
+;// CONCATENATED MODULE: ./build/common/errors/protocol.js
+/** What the runner and the server say to each other. */
+
+const REPORT = 'Deploy again. If it fails again, open an issue with the summary of the run.';
+const protocol_texts = {
+    'malformed-message': {
+        message: 'A message or a file on the server is malformed: {problem}.',
+        remedy: REPORT,
+        cause: 'A file in `<path>/.gapless` or `releases/<id>/.gapless` was edited, or cut by a full disk.',
+    },
+    'message-too-large': {
+        message: 'A message between the runner and the server has {size}, and {limit} are allowed.',
+        remedy: 'Shorten `env`. If `env` is short, open an issue with the summary of the run.',
+    },
+    'connection-lost': {
+        message: 'The connection between the runner and the server ended in the middle of a message.',
+        remedy: 'Check the network and whether the server restarted, then deploy again.',
+    },
+    'unsafe-path': {
+        message: 'The manifest has a path outside the release: "{path}".',
+        remedy: REPORT,
+    },
+    'unsafe-path: link': {
+        message: 'The link "{path}" leaves the release: "{target}".',
+        remedy: REPORT,
+    },
+    'unsafe-path: below link': {
+        message: 'The manifest has a path below a link: "{path}".',
+        remedy: REPORT,
+    },
+    'node-missing': {
+        message: 'Node.js 18 or later was not found on the server.',
+        remedy: 'As the user that logs in, without sudo, run `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
+    },
+    'pm2-missing': {
+        message: 'PM2 was not found on the server.',
+        remedy: 'As the user that logs in, without sudo, run `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
+        cause: 'A shell says [pm2: command not found](#pm2-command-not-found).',
+    },
+};
+const protocol_failure = failures(protocol_texts);
+
 ;// CONCATENATED MODULE: ./build/protocol/guards.js
 /**
- * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
- * The types of the messages are inferred from the guards, so neither can drift from the other.
+ * Guards turn data from a connection or a file into a typed value, or fail naming the place. The types of the
+ * messages are inferred from the guards, so the two cannot differ.
  */
 
+function malformed(problem, cause) {
+    return protocol_failure('malformed-message', { problem }, { cause });
+}
 function refuse(place, expected) {
-    throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+    throw malformed(`${place} is not ${expected}`);
 }
 const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
 const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
@@ -146,7 +228,7 @@ function dictionary(guard) {
         return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
     };
 }
-/** An object with exactly the named members; members it does not know are dropped. */
+/** An object with the named members; drops all others. */
 function object(shape) {
     return (value, place) => {
         const source = record(value, place);
@@ -159,14 +241,14 @@ function record(value, place) {
         ? value
         : refuse(place, 'an object');
 }
-/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+/** Parses and checks JSON text. @throws Failure `malformed-message` */
 function parse(guard, text, place) {
     let value;
     try {
         value = JSON.parse(text);
     }
     catch (cause) {
-        throw new failure_Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+        throw malformed(`${place} is not JSON`, cause);
     }
     return guard(value, place);
 }
@@ -207,13 +289,13 @@ const healthCheck = object({
     origin: nullable(object({ scheme: oneOf('http', 'https'), host: string })),
 });
 /**
- * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
- * that a rollback brings back the old release's environment and options with its code.
+ * How a release runs. It is kept with the release (`.gapless/runtime.json`, mode 0600), so that a rollback
+ * restores the old release's environment and options with its code.
  */
 const runtime = object({
     host: string,
     port: count,
-    /** Number of workers; 0 stands for one per core. */
+    /** Number of workers; 0 means one per core. */
     instances: count,
     maxMemoryBytes: nullable(count),
     nodeOptions: list(string),
@@ -231,7 +313,7 @@ const releaseInfo = object({
     commit: string,
     ref: string,
     actor: string,
-    /** Null in releases from before this was known. */
+    /** Null in releases from before this was recorded. */
     event: nullable(string),
     runUrl: string,
     workflow: string,
@@ -240,30 +322,33 @@ const releaseInfo = object({
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
-    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+    /**
+     * The folder of Next.js's static files, relative to the release; null in releases from before this was
+     * recorded.
+     */
     staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
-    /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
+    /** Next.js's `distDir`, relative to the release; null in releases from before this was recorded. */
     distDir: nullable(string),
 });
 const activationKind = oneOf('deploy', 'rollback', 'restore');
-/** `.gapless/verified.json`, written when every worker was shown to serve the release. */
+/** `.gapless/verified.json`, written when every worker served the release. */
 const verification = object({
-    /** When it first served; a release that comes back keeps its time, and with it its place in the history. */
+    /** When it first served. A release that comes back keeps its time, and so its place in the history. */
     activatedAt: string,
-    /** The last activation that a deploy or a rollback made it live with. */
+    /** The last activation by which a deploy or a rollback made it live. */
     activation: string,
     kind: nullable(activationKind),
-    /** The activation that went back from it, or past it. */
+    /** The activation that rolled back from it, or past it. */
     leftBy: nullable(string),
 });
 const releaseSummary = object({
     id: releaseId,
     live: guards_boolean,
-    /** ISO time of the first activation that was verified, or null if there was none. */
+    /** ISO time of the first verified activation, or null. */
     activatedAt: nullable(string),
-    /** A rollback left it: it is no default target of another one. */
+    /** A rollback left it: it is no default target of another rollback. */
     left: guards_boolean,
     info: nullable(releaseInfo),
     bytes: count,
@@ -275,7 +360,7 @@ const workerState = object({
     status: string,
     /** The release that the process really runs, by its own record or its working directory. */
     release: nullable(string),
-    /** booting, proving, open (takes traffic), draining. */
+    /** booting, proving, open (receives traffic), draining. */
     phase: nullable(string),
     restarts: count,
     memoryBytes: count,
@@ -290,11 +375,14 @@ const serverFacts = object({
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
-    /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
+    /**
+     * The processor features that binaries are compiled for, by their names in /proc/cpuinfo on x86; empty:
+     * unknown.
+     */
     cpuFlags: list(string),
     /** Absolute path of the app's folder. */
     path: string,
-    /** Tells this folder on this machine from every other, whatever both are called. */
+    /** Identifies this folder on this machine, whatever names both have. */
     identity: string,
     pm2: nullable(object({ version: string, path: string, home: string })),
     /** Where PM2 was looked for; empty where it was found. */
@@ -304,15 +392,15 @@ const serverFacts = object({
     newestId: nullable(releaseId),
     /** What `current` points at. */
     live: nullable(releaseId),
-    /** What takes the traffic; null where nothing does, or more than one release. */
+    /** The release that receives the traffic; null where none does, or more than one. */
     serving: nullable(releaseId),
-    /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
+    /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
-    /** Who holds the lock, for people. */
+    /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
 });
-/** Failures as they travel. */
+/** Failures on the wire. */
 const failureRecord = object({
     code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
@@ -326,23 +414,26 @@ const activationStep = oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
     status: activationStatus,
-    /** What serves at the end. */
+    /** The release that serves at the end. */
     live: nullable(releaseId),
-    /** What was live when it began. */
+    /** The release that was live before. */
     previous: nullable(releaseId),
-    /** Where a rollback without `release` goes from here; null where that is nowhere, or nothing was verified. */
+    /**
+     * Where a rollback without `release` goes from here; null where there is no such release, or nothing was
+     * verified.
+     */
     rollsBackTo: nullable(releaseId),
     failure: nullable(failureRecord),
     workers: list(workerState),
     /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
     notFound: missingAs('', string),
 });
-/** Nothing live was touched: what serves is what served. @param failure why */
+/** Nothing live was touched: the same release serves as before. @param failure the reason */
 function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
 }
 const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
-/** One line of the journal, and the event that the action sees while it watches an activation. */
+/** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
     time: string,
     activation: string,
@@ -355,38 +446,40 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
-    /** The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
+    /**
+     * The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1.
+     */
     event: missingAs('', string),
     runUrl: string,
     /** For people: the workflow's name, and the number of its run. */
     workflow: string,
     runNumber: count,
-    /** 1, and one more each time that somebody asks for the same run again. */
+    /** 1, and one more for each re-run. */
     runAttempt: count,
 });
 /** What the action sees while it waits for a commit, in bytes. */
 const proven = object({ provenBytes: count, totalBytes: count });
 const activationId = matching(/^[0-9a-f-]{36}$/);
-/** Where the run says that the app is to listen; null: it says nothing of that. */
+/** The address that the run itself names; null: it names none. */
 const said = object({ host: nullable(string), port: nullable(count) });
 const activationRequest = object({
-    /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
+    /** A UUID of the action's, by which it finds the activation again after a lost connection. */
     activation: activationId,
     release: releaseId,
     kind: activationKind,
-    /** The release that must be current when its turn comes; null: whichever is. */
+    /** The release that must be current when the activation starts; null: any. */
     replaces: nullable(releaseId),
     run,
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
-    /** Null where the app is only put back: then the release's own address counts. */
+    /** Null where the app is only restored: the release's own address counts. */
     said: nullable(said),
 });
-/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+/** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
-/** A release that is named as what is different from the base. */
+/** A release as differences from the base. */
 const offered = {
     base: nullable(releaseId),
     /** SHA-256 of the whole manifest. */
@@ -394,20 +487,23 @@ const offered = {
     /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
     distDir: string,
 };
-/** Files that an app has written into its own release, and that go with it. */
+/** Files that an app has written into its own release, and that are removed with it. */
 const writtenInRelease = object({
     release: releaseId,
-    /** The first of them, relative to the app; a folder ends with a slash. */
+    /** The first few, relative to the app; a folder ends with a slash. */
     paths: list(string),
     /** Of all paths. */
     count: count,
 });
 const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
-/** What a run would meet, and what that does to it. */
+/** What a run would meet, and the effect. */
 const finding = object({
-    /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
+    /**
+     * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
+     * a gap.
+     */
     effect: oneOf(...findingEffects),
-    /** Of the failure that it would end with. */
+    /** Code of the failure that it would end with. */
     code: nullable(string),
     message: string,
     remedy: nullable(string),
@@ -421,7 +517,7 @@ const operations = {
         result: object({
             /** What `current` points at. */
             live: nullable(releaseId),
-            /** What the workers that take traffic run, where they all run the same. */
+            /** The release of the workers that receive traffic, where all run the same. */
             served: nullable(releaseId),
             releases: list(releaseSummary),
             workers: list(workerState),
@@ -435,7 +531,7 @@ const operations = {
         params: object({ create: guards_boolean }),
         result: object({ key: nullable(matching(ACTIONS_KEY)) }),
     },
-    /** What of its newest release the server can name to upload on top of it: see agent/upload/outline.ts. */
+    /** The outline of the newest release, to upload on top of: see agent/upload/outline.ts. */
     outline: {
         params: nothing,
         result: object({
@@ -462,7 +558,7 @@ const operations = {
             reusedBytes: count,
         }),
     },
-    /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
+    /** Body: the next `files` missing contents in order (sending-order.ts), compressed. */
     fill: {
         params: object({
             id: releaseId,
@@ -470,7 +566,7 @@ const operations = {
         }),
         result: object({ bytes: count }),
     },
-    /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
+    /** Makes the upload a release; or answers, once, which reused files were damaged and must be sent too. */
     commit: {
         params: object({
             id: releaseId,
@@ -480,12 +576,12 @@ const operations = {
             run,
             runtime,
         }),
-        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+        /** `leftOut`: shared paths where the release has something that the shared content lacks. */
         result: object({ path: nullable(string), missing: string, leftOut: list(string) }),
     },
     /**
-     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
-     * whether it lacks room for them (`disk-full`).
+     * For a dry run, like the next operation: changes nothing. Body as of `stage`. Answers which contents the
+     * server lacks, and whether its disk is too small (`disk-full`).
      */
     compare: {
         params: object(offered),
@@ -494,35 +590,35 @@ const operations = {
     /** What a run would meet, and what its cleanup would remove. */
     dryRun: {
         params: object({
-            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            /** The target of a rollback; null: a deploy, whose release does not exist yet. */
             release: nullable(releaseId),
             run,
-            /** Where the app would listen; null: where the release has it. */
+            /** Where the app would listen; null: where the release listens. */
             address: nullable(object({ host: string, port: count })),
             said,
             keep: count,
         }),
         result: object({ findings: list(finding), pruned: list(releaseId) }),
     },
-    /** Proves every file of a release by its hash, and puts back what is missing or damaged. */
+    /** Verifies every file of a release by its hash, and restores what is missing or damaged. */
     audit: {
         params: object({
             id: releaseId,
-            /** False: changes nothing, and tells what would be put back. */
+            /** False: changes nothing, and answers what could be restored. */
             repair: guards_boolean,
         }),
         result: object({
             files: count,
             bytes: count,
-            /** Paths that were put back from other releases. */
+            /** Paths that were restored from other releases. */
             healed: list(string),
-            /** Paths outside of code that are not what arrived. */
+            /** Paths outside of code that differ from the upload. */
             changed: list(string),
         }),
     },
     /**
-     * Boots the release on a spare port and asks its health; fails with the app's last lines. `notFound` has the lines
-     * that tell of missing files all the same.
+     * Boots the release on a spare port and checks its health. Fails with the app's last lines. `notFound` has
+     * the lines about missing files in any case.
      */
     verify: {
         params: object({ id: releaseId, said }),
@@ -530,18 +626,18 @@ const operations = {
             bootMs: count,
             status: count,
             attempts: count,
-            /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
+            /** Other ports that the app opens and that were taken: it got free ones instead. */
             movedPorts: list(count),
             notFound: string,
         }),
     },
-    /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
+    /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
     discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
-    /** Begins an activation, detached from the session; its journal entries come as events. */
+    /** Starts an activation, detached from the session. Its journal entries arrive as events. */
     activate: { params: activationRequest, result: verdict },
     /**
-     * Takes up watching one that was begun in another session. With `withdraw` it ends `kept` if it has not swapped
-     * yet: its run was cancelled.
+     * Watches an activation of an earlier session. With `withdraw` it ends `kept` if it has not swapped yet: its
+     * run was cancelled.
      */
     watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
@@ -550,9 +646,11 @@ const operations = {
             removed: list(releaseId),
             inUse: list(releaseId),
             kept: list(releaseId),
-            /** Who holds the lock, and cleans up afterwards: nothing was done. */
+            /** The holder of the lock, who cleans up afterwards: nothing was done. */
             leftTo: nullable(string),
-            /** What the app wrote into releases that serve no more; told once for each time that they served. */
+            /**
+             * What the app wrote into releases that no longer serve; reported once for each time that they served.
+             */
             written: list(writtenInRelease),
         }),
     },
@@ -563,7 +661,7 @@ const request = object({
     params: (value) => value,
     body: guards_boolean,
 });
-/** What the agent answers: any number of events, then a result or an error. `alive`: the work goes on. */
+/** The agent's answers: any number of events, then a result or an error. `alive`: the work goes on. */
 const reply = object({
     id: count,
     kind: oneOf('event', 'alive', 'result', 'error'),
@@ -573,12 +671,12 @@ const reply = object({
 ;// CONCATENATED MODULE: external "node:crypto"
 const external_node_crypto_namespaceObject = require("node:crypto");
 ;// CONCATENATED MODULE: ./build/agent/system/files.js
-/** File operations that survive a power cut: written aside, flushed, renamed into place. */
+/** File operations that survive a power cut: write to a temporary name, flush, rename. */
 
 
 
 
-/** Writes a file so that it is there whole or not at all. */
+/** Writes a file completely or not at all. */
 async function writeFileAtomic(file, content, mode) {
     await placeAtomic(file, (aside) => withFile(aside, external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL, mode, async (handle) => {
         await handle.chmod(mode);
@@ -587,7 +685,7 @@ async function writeFileAtomic(file, content, mode) {
     }));
     await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
 }
-/** @param write makes the file aside, and flushes it */
+/** @param write creates the temporary file and flushes it */
 async function placeAtomic(file, write) {
     const aside = besideOf(file);
     try {
@@ -599,14 +697,17 @@ async function placeAtomic(file, write) {
         throw error;
     }
 }
-/** Makes what a file has last through a power cut. */
+/** Flushes a file, so that it survives a power cut. */
 async function syncFile(file) {
     await withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY, 0, (handle) => handle.sync());
 }
-/** False where a file cannot have another name: another file system, too many links, the kernel's own rules. */
+/**
+ * Returns false where a file cannot have a second name: another file system, too many links, the kernel's own
+ * rules.
+ */
 function tryLink(source, path) {
     try {
-        // At once: it takes less time than a turn of the event loop.
+        // Synchronous: it takes less time than a turn of the event loop.
         (0,external_node_fs_namespaceObject.linkSync)(source, path);
         return true;
     }
@@ -614,7 +715,7 @@ function tryLink(source, path) {
         return false;
     }
 }
-/** Copies a file's content and modification time so that the file is there whole or not at all. */
+/** Copies a file's content and modification time, completely or not at all. */
 function copyAtomic(source, path, mode) {
     return placeAtomic(path, async (aside) => {
         await copyKeepingTime(source, aside, mode, await (0,promises_namespaceObject.lstat)(source));
@@ -622,19 +723,19 @@ function copyAtomic(source, path, mode) {
     });
 }
 /**
- * Copies a file's content and modification time, without flushing them. Where the file system can (XFS, btrfs), both
- * files use the same blocks until one of them is written.
+ * Copies a file's content and modification time without flushing. Where the file system can (XFS, btrfs), both
+ * files share their blocks until one of them is written.
  */
 async function copyKeepingTime(source, path, mode, { mtimeMs }) {
     await (0,promises_namespaceObject.copyFile)(source, path, external_node_fs_namespaceObject.constants.COPYFILE_FICLONE | external_node_fs_namespaceObject.constants.COPYFILE_EXCL);
     await (0,promises_namespaceObject.chmod)(path, mode);
     await (0,promises_namespaceObject.utimes)(path, mtimeMs / 1000, mtimeMs / 1000);
 }
-/** For others to read as well. */
+/** Readable by others. */
 const READABLE = 0o755;
 /**
- * Makes a folder of a release, and what is missing on the way, for others to read as well, whatever the umask is at
- * that moment. At once: it takes less time than a turn of the event loop.
+ * Creates a folder of a release, with its parents, readable by others whatever the umask is. Synchronous: it
+ * takes less time than a turn of the event loop.
  */
 function makeReadableFolder(folder) {
     const first = (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: READABLE });
@@ -642,12 +743,12 @@ function makeReadableFolder(folder) {
         return;
     for (let made = folder; made.length >= first.length; made = (0,external_node_path_namespaceObject.dirname)(made)) {
         const { mode } = (0,external_node_fs_namespaceObject.statSync)(made);
-        // A group that is handed down stays.
+        // Keeps an inherited group (setgid).
         if ((mode & READABLE) !== READABLE)
             (0,external_node_fs_namespaceObject.chmodSync)(made, (mode & 0o7777) | READABLE);
     }
 }
-/** Makes a rename or a new entry in a folder last through a power cut. */
+/** Flushes a folder, so that a rename or a new entry in it survives a power cut. */
 async function syncFolder(folder) {
     await syncFile(folder);
 }
@@ -660,7 +761,7 @@ async function withFile(file, flags, mode, use) {
         await handle.close();
     }
 }
-/** The file's text, or null where there is none. Other errors are thrown. */
+/** Returns the file's text, or null where the file does not exist. Throws other errors. */
 async function readIfThere(file) {
     return (0,promises_namespaceObject.readFile)(file, 'utf8').catch(whenMissing(null));
 }
@@ -670,7 +771,7 @@ async function linkTarget(link) {
 async function exists(path) {
     return (0,promises_namespaceObject.lstat)(path).then(() => true, whenMissing(false));
 }
-/** The path itself, or the folder above it that is there. */
+/** Returns the path itself, or the nearest folder above it that exists. */
 function nearestExisting(path) {
     return (0,external_node_fs_namespaceObject.existsSync)(path) ? path : nearestExisting((0,external_node_path_namespaceObject.dirname)(path));
 }
@@ -681,7 +782,7 @@ function whenMissing(fallback) {
         throw error;
     };
 }
-/** A name of its own in the same folder, so that the rename stays on one file system. */
+/** Returns a temporary name in the same folder, so that the rename stays on one file system. */
 function besideOf(file) {
     return (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), `.${(0,external_node_path_namespaceObject.basename)(file)}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`);
 }
@@ -731,7 +832,7 @@ async function removeFiles(files) {
 const external_node_os_namespaceObject = require("node:os");
 ;// CONCATENATED MODULE: ./build/common/since-boot.js
 
-/** In ms. A clock that all processes of the machine share, and nobody sets. */
+/** In ms: a clock that all processes of the machine share, and nobody sets. */
 function sinceBoot() {
     return Math.round((0,external_node_os_namespaceObject.uptime)() * 1000);
 }
@@ -740,12 +841,12 @@ function sinceBoot() {
 
 
 /**
- * Clock ticks from boot to the start of a process: with its pid, its identity. Null if it is gone or a zombie.
- * Linux only, as the servers are.
+ * Returns the clock ticks from boot to the start of a process: with the pid, its identity. Null if the process
+ * has exited or is a zombie. Linux only, as the servers are.
  */
 function process_identity_startTimeOf(pid) {
     try {
-        // Fields 3 and 22; the name in field 2 may hold spaces and parentheses, so count from its end.
+        // Fields 3 and 22. The name in field 2 may contain spaces and parentheses, so count from its end.
         const stat = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8');
         const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
         return fields[0] === 'Z' ? null : (fields[19] ?? null);
@@ -754,9 +855,9 @@ function process_identity_startTimeOf(pid) {
         return null;
     }
 }
-/** Linux counts these in hundredths of a second, whatever the kernel's own clock (`USER_HZ`). */
+/** In hundredths of a second, whatever the kernel's own clock (`USER_HZ`). */
 const TICK = 10;
-/** How long a process has run that started then, in ms. @param startTime as `startTimeOf` gives it */
+/** Returns how long a process has run, in ms. @param startTime from `startTimeOf` */
 function ageOf(startTime) {
     return Math.max(0, sinceBoot() - Number(startTime) * TICK);
 }
@@ -787,21 +888,198 @@ function lastActivation(appDirectory) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/server.js
+/** The server: its disk, its users, PM2, ports, and the releases on it. */
+
+const FREE = 'Free disk space or inodes on the server, or lower `keep-releases`.';
+const DEPLOY_ANOTHER = 'Deploy its commit again, or choose another `release`.';
+const ASK_PM2 = 'Check that `pm2 list` answers on the server, then deploy again.';
+const server_texts = {
+    'disk-full': {
+        message: 'The server’s disk is full: {problem}.',
+        remedy: FREE,
+        cause: 'Too many releases, or logs that are never rotated (`pm2 install pm2-logrotate`).',
+    },
+    'disk-full: no room': {
+        message: 'The release needs {needed} on the server’s disk, and {free} are free.',
+        remedy: FREE,
+    },
+    'path-not-writable': {
+        message: 'User "{user}" may not write in "{path}": it belongs to {owner}.',
+        remedy: 'Run on the server: `{command}`.',
+    },
+    'path-not-writable: no folder': {
+        message: 'User "{user}" may not write in "{path}": it is not a folder.',
+        remedy: 'Move the file away, or set `path` to another folder.',
+    },
+    'path-not-writable: read-only': {
+        message: '"{path}" is on a file system that is mounted read-only.',
+        remedy: 'Mount the file system writable, or set `path` to a folder on another one.',
+    },
+    'path-not-writable: unknown path': {
+        message: 'The server refused access: {problem}.',
+        remedy: 'Give the path in the message to the user that logs in.',
+    },
+    'path-unsafe': {
+        message: '"{path}" is not safe from other users of the server: {reason}.',
+        remedy: 'Inspect and correct it: `{command}`. Or set `path` to a folder below the user’s home.',
+    },
+    'agent-not-kept': {
+        message: 'The agent could not be saved in "{folder}".',
+        remedy: 'Make the folder writable for the user that logs in, and free disk space.',
+    },
+    locked: {
+        message: 'Another deploy of this app is still running: {holder}.',
+        remedy: 'Wait for that deploy to finish, or raise `lock-timeout`.',
+        cause: 'Give all workflows that deploy the app [one `concurrency` group](recipes.md#one-deploy-at-a-time). A lock whose process is gone is void and needs no removal.',
+    },
+    'locked: port': {
+        message: 'Another app is being deployed to port {port}.',
+        remedy: 'Give each app an `app-port` of its own.',
+    },
+    withdrawn: {
+        message: 'The run was cancelled before anything live was touched.',
+        remedy: 'Run the job again if its release is still wanted.',
+    },
+    'current-not-a-link': {
+        message: '"{path}" is not a symbolic link.',
+        remedy: 'Move it away, or set `path` to another folder.',
+        cause: 'Another tool deploys to this folder. Gapless leaves what it did not make as it is.',
+    },
+    'unknown-release': {
+        message: 'There is no release "{release}" on the server.',
+        remedy: 'Set `release` to one of these: {known}.',
+    },
+    'unknown-release: not ours': {
+        message: '"{path}" is not a release of Gapless.',
+        remedy: 'Leave the folder to the tool that made it, or remove it by hand.',
+    },
+    'release-damaged': {
+        message: 'Release "{release}" is damaged: "{path}" {problem}.',
+        remedy: DEPLOY_ANOTHER,
+        cause: 'Files were edited or removed by hand. A rollback restores from other releases what they still have.',
+    },
+    'release-damaged: launcher': {
+        message: '"{path}" was modified on the server.',
+        remedy: DEPLOY_ANOTHER,
+    },
+    'release-damaged: every launcher': {
+        message: '"{path}" was modified on the server, and no other release has an intact copy.',
+        remedy: DEPLOY_ANOTHER,
+    },
+    'encryption-key-damaged': {
+        message: '"{file}" does not hold a key of 32 bytes in base64.',
+        remedy: 'Restore the file, or delete it: the next deploy makes a new key.',
+        cause: 'With a new key, pages that are open in browsers cannot call their server actions ([Failed to find Server Action](#failed-to-find-server-action)).',
+    },
+    'shared-path-unusable': {
+        message: '`{input}` names "{path}", which is no {kind} in {place}.',
+        remedy: 'Name folders in `shared-dirs` and files in `shared-files`.',
+    },
+    'shared-path-unusable: link': {
+        message: 'The shared path "{path}" leads out of the release through a link.',
+        remedy: 'Remove the link from the build, or share another path.',
+    },
+    'symlink-escapes': {
+        message: 'The link "{path}" to "{target}" leads out of {folder}.',
+        remedy: 'Replace the link with the file or folder that it points at, and deploy again.',
+    },
+    'pm2-foreign': {
+        message: 'The PM2 daemon in "{home}" runs as user {owner}, not as "{user}" ({uid}).',
+        remedy: 'Log in as the user that PM2 runs as, or give "{user}" a `PM2_HOME` of its own.',
+        cause: 'PM2 was once started with `sudo`.',
+    },
+    'pm2-failed': {
+        message: 'PM2 refused "{request}": {problem}.',
+        remedy: 'Read `~/.pm2/pm2.log` on the server, and check that `pm2 list` answers there.',
+        cause: 'A daemon of another version than the installed package: run `pm2 update` at a quiet time.',
+    },
+    'pm2-failed: no answer': { message: 'The PM2 daemon did not answer.', remedy: ASK_PM2 },
+    'pm2-failed: no list': {
+        message: 'PM2 answered with something other than a list of its processes.',
+        remedy: ASK_PM2,
+    },
+    'pm2-failed: nothing to save': { message: 'PM2 has no process to save.', remedy: ASK_PM2 },
+    'pm2-failed: no daemon': { message: 'No running PM2 daemon was found in "{home}".', remedy: ASK_PM2 },
+    'pm2-failed: died': { message: 'The PM2 daemon exited in the middle of a request.', remedy: ASK_PM2 },
+    'pm2-failed: starting': {
+        message: 'Another deploy is still starting the PM2 daemon in "{home}".',
+        remedy: ASK_PM2,
+    },
+    'pm2-failed: second daemon': {
+        message: 'Another PM2 daemon (process {daemon}) started at the same time.',
+        remedy: 'Deploy again.',
+    },
+    'pm2-failed: stuck': {
+        message: 'The PM2 daemon (process {daemon}) runs, but did not answer "{request}" within {limit}.',
+        remedy: 'Check whether `pm2 list` answers on the server. If it does not, run `kill -9 {daemon}`, which stops all apps of this user, then `pm2 resurrect`, and deploy again.',
+    },
+    'app-name-taken': {
+        message: 'PM2 runs an app named "{name}", which Gapless deployed from "{folder}".',
+        remedy: 'Set another `app-name` for one of the two apps. If nobody needs the other app, run `pm2 delete {name}` on the server.',
+        cause: 'Staging and production of one repository on one server: without `app-name` both have the name in package.json.',
+    },
+    'path-taken': {
+        message: 'PM2 runs the app "{other}" from "{path}", and this run is for "{app}".',
+        remedy: 'Set a `path` of its own for each app. If "{other}" is this app under its former name, set `app-name: {other}`.',
+    },
+    'path-taken: not ours': {
+        message: 'PM2 runs the app "{other}" from "{path}", which this run would replace.',
+        remedy: 'Set another `path`. If this app is to replace "{other}", set `app-name: {other}`.',
+    },
+    'port-forbidden': {
+        message: 'The user that logs in may not listen on port {port}.',
+        remedy: 'Set `app-port` to a port above 1023, behind a reverse proxy.',
+    },
+    'port-taken': {
+        message: '{holder} already listens on "{address}".',
+        remedy: 'Stop that process, or set another `app-port`: `ss -ltnp "sport = :{port}"` shows it on the server.',
+        cause: 'The app’s log says [EADDRINUSE](#eaddrinuse).',
+    },
+    'port-taken: daemon': {
+        message: 'The PM2 daemon of "{home}" (process {pid}) already listens on "{address}".',
+        remedy: 'Set another `app-port`, or stop the app that this daemon runs there.',
+    },
+    'port-taken: app': {
+        message: 'The app "{name}" in "{folder}" already listens on "{address}".',
+        remedy: 'Set another `app-port` for one of the two apps. If "{name}" is this app under its former name, set `app-name: {name}` and its `path`. If nobody needs it, run `pm2 delete {name}` on the server.',
+    },
+    'port-taken: no address': {
+        message: '"{host}" is not an address of the server.',
+        remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
+    },
+    'port-taken: other host': {
+        message: 'The app serves on "{from}", and cannot open "{to}" beside it.',
+        remedy: 'Change `app-port` together with `app-host`, and the proxy in front of the app.',
+    },
+    'address-differs': {
+        message: 'The app listens on {now}, and the release would listen on "{next}".',
+        remedy: 'To move the app, set `app-port: {nextPort}` and point the proxy there. To keep its address, set `app-port: {port}` and `app-host: {host}`.',
+        cause: '`next start` listens on all addresses; Gapless on 127.0.0.1 unless `app-host` is set.',
+    },
+};
+const server_failure = failures(server_texts);
+
 ;// CONCATENATED MODULE: ./build/agent/system/access.js
-/** Whether this user may write where the agent and PM2 must, and what to do where it may not: by the path it is about. */
+/**
+ * Whether this user may write where the agent and PM2 must. The remedy is chosen by the path, not by the errno.
+ */
 
 
 
 
 
-/** @throws Failure `path-not-writable` when the folder, or the one that it would be made in, is not this user's */
+/**
+ * @throws Failure `path-not-writable` when this user may not write in the folder, or in the one it would be
+ * created in
+ */
 function assertWritable(folder) {
     const standing = nearestExisting(folder);
     const { username } = (0,external_node_os_namespaceObject.userInfo)();
     const command = standing === folder ? chown(folder) : `sudo install -d -o ${username} '${folder}'`;
     assertOpen(standing, true, command);
 }
-/** What PM2 writes in its folder: of these, a command with sudo leaves some to root. */
+/** PM2 writes these in its folder. A command with sudo leaves some of them to root. */
 const WRITTEN_BY_PM2 = ['logs', 'pids', 'pm2.log'];
 /** @throws Failure `path-not-writable` */
 function assertPm2HomeWritable(home) {
@@ -813,49 +1091,39 @@ function assertPm2HomeWritable(home) {
             assertOpen(path, stat.isDirectory(), chown(home));
     }
 }
-/** The failure behind an EACCES or EPERM. @param path of the system call, where it tells */
+/** Returns the failure behind an EACCES or EPERM. @param path of the system call, where the error has one */
 function accessRefused(path, cause) {
     if (path !== undefined) {
-        // To make, rename or remove a file takes the permission of its folder.
+        // Creating, renaming or removing a file takes the permission of its folder.
         const folder = nearestExisting((0,external_node_path_namespaceObject.dirname)(path));
-        const trouble = troubleWith(folder, true);
-        return trouble === null
-            ? notWritable(path, `it belongs to ${ownerOf(path)}`, chown(path), cause)
-            : notWritable(folder, trouble, chown(folder), cause);
+        return whyClosed(folder, true, chown(folder), cause) ?? notOurs(path, chown(path), cause);
     }
-    return new failure_Failure('path-not-writable', `The server refused access: ${cause.message}.`, {
-        remedy: 'Give the path that it names to the user that logs in.',
-        cause,
-    });
+    return server_failure('path-not-writable: unknown path', { problem: cause.message }, { cause });
 }
 function assertOpen(path, isFolder, command) {
-    const trouble = troubleWith(path, isFolder);
-    if (trouble !== null)
-        throw notWritable(path, trouble, command);
+    const failure = whyClosed(path, isFolder, command);
+    if (failure !== null)
+        throw failure;
 }
-/** Null where this user may write in it. */
-function troubleWith(path, isFolder) {
+/** Returns null where this user may write in it. */
+function whyClosed(path, isFolder, command, cause) {
     try {
         if (isFolder && !(0,external_node_fs_namespaceObject.statSync)(path).isDirectory())
-            return NO_FOLDER;
+            return server_failure('path-not-writable: no folder', { user: (0,external_node_os_namespaceObject.userInfo)().username, path }, { cause });
         (0,external_node_fs_namespaceObject.accessSync)(path, isFolder ? external_node_fs_namespaceObject.constants.W_OK | external_node_fs_namespaceObject.constants.X_OK : external_node_fs_namespaceObject.constants.W_OK);
         return null;
     }
     catch (error) {
         const isReadOnly = error.code === 'EROFS';
-        return isReadOnly ? READ_ONLY : `it belongs to ${ownerOf(path)}`;
+        return isReadOnly ? readOnly(path, cause) : notOurs(path, command, cause);
     }
 }
-const NO_FOLDER = 'it is not a folder';
-const READ_ONLY = 'its file system is read-only';
-function notWritable(path, trouble, command, cause) {
-    const message = `${(0,external_node_os_namespaceObject.userInfo)().username} may not write in "${path}": ${trouble}.`;
-    const remedies = {
-        [NO_FOLDER]: 'Move the file away, or set `path` to another folder.',
-        [READ_ONLY]: 'Mount it writable, or set `path` to a folder on another file system.',
-    };
-    const remedy = remedies[trouble] ?? `Run on the server: \`${command}\`.`;
-    return new failure_Failure('path-not-writable', message, { remedy, cause });
+function notOurs(path, command, cause) {
+    const { username: user } = (0,external_node_os_namespaceObject.userInfo)();
+    return server_failure('path-not-writable', { user, path, owner: ownerOf(path), command }, { cause });
+}
+function readOnly(path, cause) {
+    return server_failure('path-not-writable: read-only', { path: path ?? 'the app’s folder' }, { cause });
 }
 function chown(path) {
     return `sudo chown -R ${(0,external_node_os_namespaceObject.userInfo)().username} '${path}'`;
@@ -873,89 +1141,83 @@ function ownerOf(path) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/system/trouble.js
-/** The server's own troubles, in words that say what to do. */
+;// CONCATENATED MODULE: ./build/agent/system/system-error.js
+/** Errors of system calls as failures with a remedy. */
+
 
 
 function isDiskFull(error) {
     const { code } = error;
     return code === 'ENOSPC' || code === 'EDQUOT';
 }
-/** Any error of the agent's as a Failure: `disk-full`, `path-not-writable`, or `agent-failed`. */
-function troubleOf(error) {
+/** Returns any error of the agent as a Failure: `disk-full`, `path-not-writable` or `agent-failed`. */
+function toFailure(error) {
     const { code, path } = error;
-    const where = path === undefined ? '' : ` (${path})`;
     if (isDiskFull(error)) {
-        return new failure_Failure('disk-full', `the server’s disk is full${where}`, {
-            remedy: 'Free some space or inodes on the server, or lower `keep-releases`.',
-            cause: error,
-        });
+        return server_failure('disk-full', { problem: error.message }, { cause: error });
     }
     switch (code) {
         case 'EACCES':
         case 'EPERM':
             return accessRefused(path, error);
         case 'EROFS':
-            return new failure_Failure('path-not-writable', `the server’s file system is read-only${where}`, {
-                remedy: 'Mount it writable, or set `path` to a folder on another one.',
-                cause: error,
-            });
+            return readOnly(path, error);
         default:
-            return failure_Failure.from(error, 'agent-failed');
+            return Failure.from(error, 'agent-failed');
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/system/ballast.js
+;// CONCATENATED MODULE: ./build/agent/system/reserve.js
 /**
- * Room set aside on the disk while there is some, for the moment when there is none: an activation must be able to
- * go back, and to say how it ended, on a disk that filled up in the middle of it.
+ * A reserve of disk space: an activation must be able to restore, and to record its verdict, on a disk that
+ * filled up while it ran.
  */
 
 
 
 
-/** Many small files, because inodes run out as well as blocks do: each worker needs one of both for its record. */
+/** Many small files, because inodes run out as well as blocks: each worker needs one of both for its record. */
 const FILES = 64;
-/** In bytes: a block. Random, because some file systems compress. */
+/** One block, in bytes. Random, because some file systems compress. */
 const FILE_SIZE = 4096;
-/** @throws ENOSPC while nothing depends on it yet */
-async function takeBallast(folder) {
+/** @throws ENOSPC while nothing depends on the reserve yet */
+async function takeReserve(folder) {
     await (0,promises_namespaceObject.mkdir)(folder, { recursive: true, mode: 0o700 });
     for (let number = 0; number < FILES; number += 1) {
         await (0,promises_namespaceObject.writeFile)((0,external_node_path_namespaceObject.join)(folder, String(number)), (0,external_node_crypto_namespaceObject.randomBytes)(FILE_SIZE), { mode: 0o600 });
     }
 }
-async function dropBallast(folder) {
+async function dropReserve(folder) {
     await (0,promises_namespaceObject.rm)(folder, { recursive: true, force: true });
 }
-/** Does it; where the disk is full, once more with the room that was set aside. */
-async function ballast_withRoom(folder, act) {
+/** Calls `act`. Where the disk is full, releases the reserve and calls it again. */
+async function reserve_withReserve(folder, act) {
     try {
         return await act();
     }
     catch (error) {
         if (!isDiskFull(error))
             throw error;
-        await dropBallast(folder);
+        await dropReserve(folder);
         return await act();
     }
 }
 /** In ms: much shorter than any deadline of a worker. */
 const LOOK = 1000;
 /**
- * Drops the ballast as soon as the disk is full, though the activation itself has nothing to write: its workers
- * cannot say that they serve then.
- * @returns what ends it
+ * Releases the reserve as soon as the disk is full, although the activation itself has nothing to write: its
+ * workers could not record that they serve.
+ * @returns a function that stops the guard
  */
-function guardRoom(folder) {
+function guardReserve(folder) {
     const probe = `${folder}.probe`;
     const look = async () => {
         try {
-            // The file system's own figures know nothing of quotas.
-            await ballast_withRoom(folder, () => (0,promises_namespaceObject.writeFile)(probe, 'room', { mode: 0o600 }));
+            // The file system's own figures do not include quotas.
+            await reserve_withReserve(folder, () => (0,promises_namespaceObject.writeFile)(probe, 'room', { mode: 0o600 }));
         }
         catch {
-            // Full all the same, or read-only: whoever must write will say so.
+            // Still full, or read-only: the next writer reports it.
         }
         finally {
             await (0,promises_namespaceObject.rm)(probe, { force: true }).catch(() => undefined);
@@ -968,7 +1230,7 @@ function guardRoom(folder) {
 ;// CONCATENATED MODULE: external "node:timers/promises"
 const external_node_timers_promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/agent/system/processes.js
-/** What the kernel says about processes. Linux only, as the servers are. */
+/** What the kernel knows about processes. Linux only, as the servers are. */
 
 
 function bootId() {
@@ -977,13 +1239,13 @@ function bootId() {
 function isRunning(pid, startTime) {
     return pid > 0 && process_identity_startTimeOf(pid) === startTime;
 }
-/** @param pid below 0: of a process group, its leader's */
+/** @param pid below 0: the process group of that leader */
 function signal(pid, name) {
     try {
         process.kill(pid, name);
     }
     catch {
-        // It is gone already.
+        // The process has exited.
     }
 }
 function pids() {
@@ -991,7 +1253,7 @@ function pids() {
 }
 /** In characters. Any user of the machine can write 2 MB there. */
 const LONGEST_COMMAND = 4096;
-/** The command line as one text, or what the process has made of it; '' where it has ended. */
+/** Returns the command line as one text, or the title that the process has set; '' where it has exited. */
 function commandOf(pid) {
     try {
         const line = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/cmdline`, 'utf8').slice(0, LONGEST_COMMAND);
@@ -1001,7 +1263,7 @@ function commandOf(pid) {
         return '';
     }
 }
-/** These processes, and all that they have started, however far down. */
+/** Returns these processes and all their descendants. */
 function withDescendants(roots) {
     const children = new Map();
     for (const pid of pids()) {
@@ -1009,19 +1271,19 @@ function withDescendants(roots) {
         children.set(parent, [...(children.get(parent) ?? []), pid]);
     }
     const found = new Set(roots);
-    // A set hands out what is added while it is walked.
+    // A Set also yields what is added during the loop.
     for (const pid of found)
         for (const child of children.get(pid) ?? [])
             found.add(child);
     return [...found];
 }
 /**
- * The living processes of the group that a process leads or led. As long as a group has members the kernel gives its
- * number to no other process.
+ * Returns the living processes of the group that a process leads or led. While a group has members, the kernel
+ * does not reuse its number.
  */
 function groupLedBy(leader) {
     const now = process_identity_startTimeOf(leader.pid);
-    // Signals take -1 for everybody, and 0 for the sender's own group.
+    // Signals take -1 for every process, and 0 for the sender's own group.
     if (leader.pid <= 1 || (now !== null && now !== leader.startTime))
         return [];
     return pids().filter((pid) => {
@@ -1035,10 +1297,10 @@ function parentOf(pid) {
 function groupOf(pid) {
     return statusOf(pid).group;
 }
-/** Zeros where the process has ended. */
+/** Zeros where the process has exited. */
 function statusOf(pid) {
     try {
-        // The second field is the command's name, which may hold anything, parentheses too.
+        // The second field, the command's name, may contain anything, parentheses too.
         const [, parent, group] = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
         return { parent: Number(parent), group: Number(group) };
     }
@@ -1046,7 +1308,7 @@ function statusOf(pid) {
         return { parent: 0, group: 0 };
     }
 }
-/** The working directories of all processes that we may look at. */
+/** Returns the working directories of all processes that this user may inspect. */
 function workingDirectories() {
     const found = new Map();
     for (const pid of pids()) {
@@ -1141,9 +1403,9 @@ async function endGroup(leader) {
 
 
 /**
- * @param withRoom carries out each write, and may make room where there is none
+ * @param withReserve carries out each write, and may make room where there is none
  */
-function openJournal(file, activation, withRoom = (act) => act()) {
+function openJournal(file, activation, withReserve = (act) => act()) {
     let strict = true;
     const write = async (entry) => {
         const line = JSON.stringify({ time: new Date().toISOString(), activation, ...entry });
@@ -1154,7 +1416,7 @@ function openJournal(file, activation, withRoom = (act) => act()) {
             await handle.sync();
         });
     };
-    const append = (entry) => withRoom(() => write(entry));
+    const append = (entry) => withReserve(() => write(entry));
     const step = (state) => (name, detail) => append({ step: name, state, detail, verdict: null }).catch((error) => {
         if (strict && state !== 'note')
             throw error;
@@ -1252,9 +1514,9 @@ function parseLine(line) {
 
 ;// CONCATENATED MODULE: ./build/protocol/manifest.js
 /**
- * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
- * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
- * a folder in which nothing is different is one line.
+ * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is
+ * sent in one brotli stream as differences from a release on the server: a folder without differences is one
+ * line.
  */
 
 
@@ -1267,24 +1529,24 @@ const directory = object({ kind: oneOf('directory'), path: string });
 const kind = object({ kind: oneOf('file', 'link', 'directory') });
 const kinds = { file, link: manifest_link, directory };
 const anyEntry = (value, place) => kinds[kind(value, place).kind](value, place);
-/** A folder with everything below it as the base has it. */
+/** A folder whose content is the same as the base's. */
 const same = object({ kind: oneOf('same'), path: string });
-/** What a line has, in this order: both sides hash the lines. */
+/** The members of a line in this order: both sides hash the lines. */
 const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
 function formatEntry(entry) {
     return `${JSON.stringify(entry, MEMBERS)}\n`;
 }
-/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
+/** Parses a line of a manifest with differences. @throws Failure `malformed-message` or `unsafe-path` */
 function parseDifference(line) {
     if (!line.startsWith('{"kind":"same"'))
         return parseEntry(line);
     const entry = parse(same, line, 'manifest entry');
-    // The root itself: nothing is different at all.
+    // The root: there are no differences.
     if (entry.path !== '')
         assertSafePath(entry.path);
     return entry;
 }
-/** A line of a manifest that arrives. @throws Failure `malformed-message` or `unsafe-path` */
+/** Parses a line of a manifest that arrives. @throws Failure `malformed-message` or `unsafe-path` */
 function parseEntry(line) {
     const entry = parseStored(line);
     if (entry.kind === 'link' && hasInnerUps(entry))
@@ -1292,7 +1554,7 @@ function parseEntry(line) {
     return entry;
 }
 /**
- * A line of a manifest that stands on the server, as any version has sent it.
+ * Parses a line of a manifest on the server's disk, from any version.
  * @throws Failure `malformed-message` or `unsafe-path`
  */
 function parseStored(line) {
@@ -1302,16 +1564,16 @@ function parseStored(line) {
         assertSafeLink(entry);
     return entry;
 }
-/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
+/** Accepts a path inside the release only: relative and normalized, without `..`. */
 function assertSafePath(path) {
     const parts = path.split('/');
     if (path === '' ||
         path.includes('\0') ||
         parts.some((part) => part === '' || part === '.' || part === '..')) {
-        throw new failure_Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
+        throw protocol_failure('unsafe-path', { path });
     }
 }
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+/** Accepts a relative link that stays in the release: its target was verified with the release. */
 function assertSafeLink(link) {
     const { path, target } = link;
     let depth = path.split('/').length - 1;
@@ -1326,17 +1588,17 @@ function assertSafeLink(link) {
         throw leavesRelease(link);
     }
 }
-/** Behind the name of another link `..` would lead up from where that one leads to. */
+/** After the name of another link, `..` leads up from that link's target. */
 function hasInnerUps({ target }) {
     const parts = target.split('/').filter((part) => part !== '' && part !== '.');
     return parts.slice(0, parts.lastIndexOf('..') + 1).some((part) => part !== '..');
 }
 function leavesRelease({ path, target }) {
-    return new failure_Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+    return protocol_failure('unsafe-path: link', { path, target });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/layout.js
-/** Where things stand on the server. The one place that knows the names. */
+/** Where everything is on the server. No other file knows the names. */
 
 
 
@@ -1360,7 +1622,7 @@ function layoutOf(base) {
 function releaseDirectory(layout, id) {
     return (0,external_node_path_namespaceObject.join)(layout.releases, id);
 }
-/** The tool's files inside a release. */
+/** Gapless's files inside a release. */
 function releaseFiles(directory) {
     const own = (0,external_node_path_namespaceObject.join)(directory, '.gapless');
     return {
@@ -1373,7 +1635,7 @@ function releaseFiles(directory) {
         launcher: (0,external_node_path_namespaceObject.join)(directory, LAUNCHER),
     };
 }
-/** Makes the folders that a deploy needs. `.gapless` holds secrets and is the user's alone. */
+/** Creates the folders that a deploy needs. `.gapless` holds secrets, and only the user may read it. */
 function makeFolders(layout) {
     (0,external_node_fs_namespaceObject.mkdirSync)(layout.base, { recursive: true, mode: 0o755 });
     (0,external_node_fs_namespaceObject.mkdirSync)(layout.releases, { recursive: true, mode: 0o755 });
@@ -1387,9 +1649,10 @@ function makeFolders(layout) {
 /**
  * One activation per app at a time.
  *
- * A lock is a numbered file in `.gapless/lock`; the highest number holds. It names its holder by pid, start
- * time and boot, so a lock whose process is gone is void by itself and nobody ever removes one by hand. To take
- * over, a process creates the next number, which only one can; it never removes or replaces a live one.
+ * A lock is a numbered file in `.gapless/lock`; the highest number holds. The file names its holder by pid,
+ * start time and boot, so a lock whose process is gone is void, and nobody ever removes a lock by hand. To take
+ * over, a process creates the next number, which only one process can do; no process removes or replaces a lock
+ * that is held.
  */
 
 
@@ -1403,16 +1666,16 @@ const holderGuard = object({
     pid: count,
     startTime: string,
     bootId: string,
-    /** Who, for people: the run's URL or "an activation". */
+    /** The holder in words: the run's URL or "an activation". */
     owner: string,
-    /** The activation that it is held for, if for one. */
+    /** The activation that needs the lock, if any. */
     activation: nullable(string),
     since: string,
 });
 const lock_POLL = 200;
 /**
- * Takes the lock, waiting up to `timeoutMs` for its holder.
- * @throws Failure `locked`, or `withdrawn` if it gave up
+ * Takes the lock, and waits up to `timeoutMs` for its holder.
+ * @throws Failure `locked`, or `withdrawn` if `giveUp` said so
  */
 async function takeLock(directory, owner, timeoutMs, { activation, onWait, giveUp } = {}) {
     const deadline = performance.now() + timeoutMs;
@@ -1428,30 +1691,26 @@ async function takeLock(directory, owner, timeoutMs, { activation, onWait, giveU
         if (!itself && (await giveUp?.()))
             throw withdrawn();
         if (!itself && performance.now() >= deadline) {
-            throw new failure_Failure('locked', `another deploy of this app is still running: ${taken.words}`, {
-                remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
-            });
+            throw server_failure('locked', { holder: taken.words });
         }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(lock_POLL);
     }
 }
-/** The run was cancelled before it had begun anything that cannot be taken back. */
+/** The run was cancelled before it had started anything that cannot be undone. */
 function withdrawn() {
-    return new failure_Failure('withdrawn', 'the run was cancelled before anything live was touched', {
-        remedy: 'Run it again.',
-    });
+    return server_failure('withdrawn');
 }
-/** Who holds the lock, in words, or null. */
+/** Returns who holds the lock, in words, or null. */
 async function lockHolder(directory) {
     return (await currentHolder(directory))?.words ?? null;
 }
-/** The activation that the lock is held for by another process, or null. */
+/** Returns the activation that another process holds the lock for, or null. */
 async function lockedFor(directory) {
     const holder = await currentHolder(directory);
     return holder === null || holder.pid === process.pid ? null : holder.activation;
 }
 const beginner = { pid: 0, words: 'a deploy that has just begun', activation: null };
-/** @returns the lock, or who holds it */
+/** Returns the lock, or its holder. */
 async function tryLock(directory, owner, activation) {
     const highest = (await lockNumbers(directory)).at(-1) ?? 0;
     const holder = highest > 0 ? await holderOf(directory, highest) : null;
@@ -1468,7 +1727,7 @@ async function tryLock(directory, owner, activation) {
     });
     if (!(await createNumber(directory, mine, content)))
         return beginner;
-    // Someone who read the folder before an older lock was removed may have taken a lower number than the
+    // A process that listed the folder before an older lock was removed may have taken a number below the
     // highest: only the highest counts.
     const numbers = await lockNumbers(directory);
     if (numbers.at(-1) !== mine) {
@@ -1478,10 +1737,10 @@ async function tryLock(directory, owner, activation) {
     for (const old of numbers)
         if (old < mine)
             await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, `${old}.json`), { force: true });
-    // An empty one names nobody, and needs no room on a full disk. Removed it could be taken for one that never was.
+    // Emptying needs no space on a full disk. A removed lock could be mistaken for one that never existed.
     return { release: () => (0,promises_namespaceObject.truncate)((0,external_node_path_namespaceObject.join)(directory, `${mine}.json`)) };
 }
-/** Creates the file whole or not at all, and only if it is not there. */
+/** Creates the file completely, and only if it does not exist. */
 async function createNumber(directory, number, content) {
     const aside = (0,external_node_path_namespaceObject.join)(directory, `.${process.pid}-${number}`);
     await (0,promises_namespaceObject.writeFile)(aside, content, { mode: 0o600 });
@@ -1509,7 +1768,7 @@ async function currentHolder(directory) {
     const highest = (await lockNumbers(directory)).at(-1);
     return highest === undefined ? null : holderOf(directory, highest);
 }
-/** The live holder, or null if the lock is released, void or gone. */
+/** Returns the living holder, or null if the lock is released, void or gone. */
 async function holderOf(directory, number) {
     const text = await readIfThere((0,external_node_path_namespaceObject.join)(directory, `${number}.json`));
     if (text === null)
@@ -1522,7 +1781,10 @@ async function holderOf(directory, number) {
         return null;
     return { pid, words: `${owner}, since ${since} (process ${pid})`, activation };
 }
-/** Null where it is released, or a power cut lost the content: a lock is created whole, so its holder is gone. */
+/**
+ * Returns null where the lock is released, or where a power cut lost its content: a lock is created whole, so
+ * its holder is gone.
+ */
 function readHolder(text) {
     try {
         return parse(holderGuard, text, 'lock');
@@ -1533,7 +1795,7 @@ function readHolder(text) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/owner.js
-/** A file that says which process something belongs to, so that what the dead left behind is known as such. */
+/** Owner files: which process something belongs to, so that leftovers of dead processes can be recognised. */
 
 
 
@@ -1541,33 +1803,33 @@ function readHolder(text) {
 
 
 const owner = object({ pid: count, startTime: string });
-/** Between two looks at whether a process has ended, in ms. */
+/** Interval at which to check whether a process has exited, in ms. */
 const PAUSE = 20;
-/** What a process gets to end by itself, in ms. */
+/** How long a process may take to exit before SIGKILL, in ms. */
 const owner_PATIENCE = 5000;
-/** Says that it is this process's, or another one's. */
+/** Writes that something belongs to this process, or to another one. */
 function writeOwner(file, pid = process.pid) {
     return writeFileAtomic(file, JSON.stringify({ pid, startTime: process_identity_startTimeOf(pid) ?? '' }), 0o600);
 }
-/** Whether the owner lives; null where the file says nothing. */
+/** Returns whether the owner is alive; null where the file does not say. */
 function ownerLives(file) {
     const named = readOwner(file);
     return named && isRunning(named.pid, named.startTime);
 }
-/** How long the owner has run, in ms; null where it has ended. */
+/** Returns how long the owner has run, in ms; null where it has exited. */
 function ownerAge(file) {
     const named = readOwner(file);
     return named !== null && isRunning(named.pid, named.startTime) ? ageOf(named.startTime) : null;
 }
-/** Ends the owner, with all that it started, where it leads a group. */
+/** Kills the owner, and its process group where it leads one. */
 function killOwnersGroup(file) {
     const named = readOwner(file);
     if (named !== null && isRunning(named.pid, named.startTime))
         signal(-named.pid, 'SIGKILL');
 }
 /**
- * Waits until the owner has ended, which one whose connection was cut does by itself once it has worked off what
- * had come; then ends it. This process is not waited for, nor one that hangs in the kernel: it does nothing more.
+ * Waits until the owner has exited, then kills it. A session whose connection was lost exits once it has
+ * processed what had arrived. Does not wait for this process, nor for one that hangs in the kernel.
  */
 async function endOwner(file) {
     const named = readOwner(file);
@@ -1590,12 +1852,73 @@ function readOwner(file) {
 
 ;// CONCATENATED MODULE: external "node:module"
 const external_node_module_namespaceObject = require("node:module");
+;// CONCATENATED MODULE: ./build/common/format.js
+/** Quantities for people. */
+function formatDuration(ms) {
+    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
+    if (ms < 999.5)
+        return `${Math.round(ms)} ms`;
+    if (ms < 59_950)
+        return `${(ms / 1000).toFixed(1)} s`;
+    const seconds = Math.round(ms / 1000);
+    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+/** Formats an age in its largest unit. @param ms negative where two clocks differ */
+function formatAge(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
+}
+function formatBytes(bytes) {
+    const units = ['B', 'KB', 'MB', 'GB'];
+    let [value, unit] = [bytes, 0];
+    while (value >= 999.95 && unit < units.length - 1)
+        [value, unit] = [value / 1000, unit + 1];
+    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+const MOST_LISTED = 5;
+/** Lists the first few names. @param count of all names, where not all are given */
+function listed(names, count = names.length) {
+    const shown = names.slice(0, MOST_LISTED);
+    const more = count - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+function plural(count, noun) {
+    return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+/** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
+function formatLimit(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
+    return plural(Math.round((ms / length) * 10) / 10, name);
+}
+
+;// CONCATENATED MODULE: ./build/common/timeout.js
+/**
+ * Settles as `answer` does, or rejects with the error of `late`.
+ * @param timeoutMs from now on
+ */
+function withTimeout(answer, timeoutMs, late) {
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(late()), timeoutMs);
+        answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+}
+
 ;// CONCATENATED MODULE: external "node:net"
 const external_node_net_namespaceObject = require("node:net");
 ;// CONCATENATED MODULE: ./build/agent/pm2/daemon.js
 /**
- * Which process is PM2's daemon: the one that has its socket. The pid file may name another: every daemon writes it as
- * it starts, and one that finds the socket taken lives on, serving nobody (5.4 to 7).
+ * Which process is PM2's daemon: the one that has its socket. The pid file may name another: every daemon
+ * writes it as it starts, and one that finds the socket taken keeps running, unused (5.4 to 7).
  */
 
 
@@ -1605,7 +1928,10 @@ const external_node_net_namespaceObject = require("node:net");
 
 
 
-/** The daemon's pid, or null where none runs. @throws Failure `pm2-foreign` when it belongs to another user */
+/**
+ * Returns the daemon's pid, or null where none runs. @throws Failure `pm2-foreign` when it belongs to another
+ * user
+ */
 async function daemonPid(home) {
     const path = (0,external_node_path_namespaceObject.join)(home, 'rpc.sock');
     const before = new Set(endsOf(path).map(({ inode }) => inode));
@@ -1614,7 +1940,7 @@ async function daemonPid(home) {
         return null;
     try {
         const holders = holdersOf(endsOf(path).filter(({ listens }) => listens));
-        // A socket file that was replaced leaves two that listen under one name. New connections tell them apart.
+        // After a socket file was replaced, two sockets listen under one name. A new connection tells them apart.
         const holder = holders.length > 1 ? await accepting(path, before) : holders[0];
         const pid = holder ?? namedIn(home);
         if (pid !== null)
@@ -1625,7 +1951,7 @@ async function daemonPid(home) {
         connection.destroy();
     }
 }
-/** The process that the pid file names, if it may be a daemon. */
+/** Returns the process that the pid file names, if it may be a daemon. */
 function namedIn(home) {
     try {
         const pid = Number.parseInt((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(home, 'pm2.pid'), 'utf8'), 10);
@@ -1635,7 +1961,10 @@ function namedIn(home) {
         return null;
     }
 }
-/** Whether a process was started as a daemon for this home, reachable or not. Of another user's nothing is known. */
+/**
+ * Whether a process was started as a daemon for this home, reachable or not. False for processes of other
+ * users.
+ */
 function isDaemonFor(pid, home) {
     if (!/God Daemon|pm2[^ ]*\/lib\/Daemon\.js/.test(commandOf(pid)))
         return false;
@@ -1647,8 +1976,8 @@ function isDaemonFor(pid, home) {
     }
 }
 /**
- * After a reboot the number in the file may be that of anything, of any user. A daemon names itself `PM2 v7.0.4: God
- * Daemon` (5 to 7), unless it is given another title; then its program tells.
+ * After a reboot the number in the file may belong to any process of any user. A daemon names itself `PM2
+ * v7.0.4: God Daemon` (5 to 7), unless it has another title; then its executable tells.
  */
 function mayBeDaemon(pid) {
     if (/pm2|god daemon/i.test(commandOf(pid)))
@@ -1657,7 +1986,7 @@ function mayBeDaemon(pid) {
         return /\/(?:node|bun)[^/]*$/.test((0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`));
     }
     catch {
-        // Of another user's process only the name can be seen.
+        // Of another user's process only the name is visible.
         return false;
     }
 }
@@ -1666,12 +1995,13 @@ function assertOwn(pid, home) {
     const owner = (0,external_node_fs_namespaceObject.statSync)(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? uid;
     if (owner === uid)
         return;
-    throw new failure_Failure('pm2-foreign', `the PM2 daemon in ${home} runs as user ${owner}, not as ${username} (${uid})`, {
-        remedy: 'The app runs as the SSH user: log in as the user that PM2 runs as, or give this one a PM2_HOME of its own.',
-    });
+    throw server_failure('pm2-foreign', { home, owner, user: username, uid });
 }
 const NOBODY = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ENOTSOCK']);
-/** A connection to whoever listens, also one that was refused for other reasons than that nobody does; null: nobody. */
+/**
+ * Connects to the socket, and returns null where nobody listens. Also returns a connection that was refused for
+ * another reason.
+ */
 function reach(path) {
     return new Promise((resolve) => {
         const socket = (0,external_node_net_namespaceObject.connect)(path);
@@ -1681,7 +2011,7 @@ function reach(path) {
 }
 /** The flag `SO_ACCEPTCON` in /proc/net/unix. */
 const LISTENS = 0x10000;
-/** The server's ends of a Unix socket: those that listen, and those of its connections. */
+/** Returns the server's ends of a Unix socket: those that listen, and those of its connections. */
 function endsOf(path) {
     let text;
     try {
@@ -1708,7 +2038,7 @@ function isSame(bound, path) {
         return false;
     }
 }
-/** The processes that have these sockets open, as far as this user may look. */
+/** Returns the processes that have these sockets open, as far as this user may see. */
 function holdersOf(ends) {
     const wanted = new Set(ends.map(({ inode }) => `socket:[${inode}]`));
     return wanted.size === 0 ? [] : pids().filter((pid) => filesOf(pid).some((file) => wanted.has(file)));
@@ -1728,10 +2058,10 @@ function filesOf(pid) {
         return [];
     }
 }
-/** How long a daemon may take to accept a connection, and how often that is looked for, in ms. */
+/** How long a daemon may take to accept a connection, and how often to check, in ms. */
 const ACCEPT = 1000;
 const daemon_LOOK = 20;
-/** The process that has accepted a connection since. @param before inodes of the ends that there were already */
+/** Returns the process that has accepted a connection since. @param before inodes of the earlier ends */
 async function accepting(path, before) {
     for (let waited = 0; waited < ACCEPT; waited += daemon_LOOK) {
         const [pid] = holdersOf(endsOf(path).filter(({ inode, listens }) => !listens && !before.has(inode)));
@@ -1744,9 +2074,10 @@ async function accepting(path, before) {
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/daemon-start.js
 /**
- * One start of PM2's daemon at a time: PM2 itself lets two who look at the same moment start one each, of which the
- * second never answers whoever started it (5.4 to 7).
+ * Starts PM2's daemon once at a time. Two PM2 clients that look at the same moment start one daemon each, and
+ * the second never answers its client (5.4 to 7).
  */
+
 
 
 
@@ -1758,12 +2089,12 @@ async function accepting(path, before) {
 
 /** Longer than another agent holds the lock, in ms. */
 const LOCK_TIMEOUT = 90_000;
-/** A daemon that was started and has no socket after this will not get it, in ms. */
+/** A daemon without a socket after this time will not get one, in ms. */
 const START = 10_000;
-/** How long a killed process may take to end, in ms. */
+/** How long a killed process may take to exit, in ms. */
 const END = 5000;
 const daemon_start_LOOK = 100;
-/** Runs `act`, which may start the daemon, while no other agent does. */
+/** Calls `act`, which may start the daemon, while no other agent does. */
 async function startingAlone(home, act) {
     const lock = await lockOf(home);
     try {
@@ -1781,16 +2112,14 @@ async function lockOf(home) {
         return await takeLock(directory, 'a start of the PM2 daemon', LOCK_TIMEOUT);
     }
     catch (error) {
-        if (failure_Failure.from(error).code === 'locked') {
-            throw new failure_Failure('pm2-failed', `Another deploy is still starting the PM2 daemon in "${home}".`, {
-                remedy: 'Check whether `pm2 list` answers on the server, then deploy again.',
-            });
+        if (Failure.from(error).code === 'locked') {
+            throw server_failure('pm2-failed: starting', { home });
         }
         // On a full disk an app that is down matters more than a second daemon.
         return null;
     }
 }
-/** Somebody without this lock may be starting a daemon, such as `pm2 resurrect` after a reboot. */
+/** Another tool may be starting a daemon, such as `pm2 resurrect` after a reboot. */
 async function untilOthersStarted(home) {
     const isStarting = (pid) => isDaemonFor(pid, home) && ageOf(process_identity_startTimeOf(pid) ?? '0') < START;
     while ((await daemonPid(home)) === null && pids().some(isStarting))
@@ -1798,7 +2127,8 @@ async function untilOthersStarted(home) {
 }
 /**
  * Waits for PM2 to connect.
- * @throws Failure `pm2-failed` when PM2 started a daemon for it, and another daemon has the socket; the new one is ended
+ * @throws Failure `pm2-failed` when PM2 started a daemon although another daemon has the socket; kills the new
+ * one
  */
 async function unlessMute(home, connected) {
     let over = false;
@@ -1822,38 +2152,28 @@ async function endMute(home) {
     const mute = holder === null ? [] : own.filter((pid) => pid !== holder);
     if (mute.length === 0)
         return;
-    // Told to end, it would remove the pid file of the other one.
+    // On SIGTERM it would remove the pid file of the other daemon.
     for (const pid of mute)
         signal(pid, 'SIGKILL');
-    // The next try must not take one that is still ending for another.
+    // The next try must not mistake a daemon that is still exiting for another.
     for (let waited = 0; waited < END && mute.some((pid) => process_identity_startTimeOf(pid) !== null); waited += daemon_start_LOOK) {
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(daemon_start_LOOK);
     }
-    throw new failure_Failure('pm2-failed', `Another PM2 daemon (process ${holder}) started at the same time.`, {
-        remedy: 'Deploy again.',
-    });
+    throw server_failure('pm2-failed: second daemon', { daemon: String(holder) });
 }
-/** `pm2 kill`, systemd and others go by the pid file. */
+/** `pm2 kill`, systemd and others use the pid file. */
 async function mendPidFile(home, daemon) {
     if (namedIn(home) === daemon)
         return;
     await writeFileAtomic((0,external_node_path_namespaceObject.join)(home, 'pm2.pid'), String(daemon), 0o644).catch(() => undefined);
 }
 
-;// CONCATENATED MODULE: ./build/common/in-time.js
-/** Settles as `answer` does, or fails with what `late` says. @param timeoutMs from now on */
-function inTime(answer, timeoutMs, late) {
-    return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(late()), timeoutMs);
-        answer.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
-}
-
 ;// CONCATENATED MODULE: ./build/agent/pm2/client.js
 /**
- * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
- * whatever happens (5, 6, 7), reload two workers at a time, and cost a second each.
+ * PM2 through the installed package's own client, not its command line: the commands exit with 0 whatever
+ * happens (5, 6, 7), reload two workers at a time, and take a second each.
  */
+
 
 
 
@@ -1870,10 +2190,10 @@ function pm2Home() {
 }
 /** Connects to the user's daemon. @throws Failure `pm2-failed`, `pm2-foreign` */
 async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
-    // PM2 makes its sockets writable for the user's group (0775, 5.4 to 7), and whoever may write there commands the
-    // daemon. A folder that is there already may be shared on purpose.
+    // PM2 makes its sockets writable for the user's group (0775, 5.4 to 7), and whoever may write there
+    // controls the daemon. An existing folder may be shared on purpose.
     (0,external_node_fs_namespaceObject.mkdirSync)(home, { recursive: true, mode: 0o700 });
-    // Read by PM2 when it is loaded.
+    // PM2 reads this when it is loaded.
     process.env['PM2_HOME'] = home;
     const client = (0,external_node_module_namespaceObject.createRequire)((0,external_node_path_namespaceObject.join)(installed.path, 'package.json'))(installed.path);
     const attach = async () => {
@@ -1882,10 +2202,10 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
                 if (!mayStart && (await daemonPid(home)) === null)
                     throw noDaemon(home);
                 const connected = promised('connect', (done) => client.connect(done));
-                const late = () => new failure_Failure('pm2-failed', 'the PM2 daemon did not answer');
-                await unlessMute(home, inTime(connected, CONNECT_TIMEOUT, late));
+                const late = () => server_failure('pm2-failed: no answer');
+                await unlessMute(home, withTimeout(connected, CONNECT_TIMEOUT, late));
                 const pid = await daemonPid(home);
-                // One that is dying still takes connections, and never says a word.
+                // A dying daemon still accepts connections, and never answers.
                 if (pid === null)
                     throw noDaemon(home);
                 if (mayStart)
@@ -1902,24 +2222,24 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
     const connect = () => (mayStart ? startingAlone(home, attach) : attach());
     let daemon = await connect();
     const lives = () => isRunning(daemon.pid, daemon.startTime);
-    /** A daemon that dies takes all workers with it and answers nothing more: the next call starts another. */
+    /** A daemon that dies takes all workers with it and never answers: the next call starts another. */
     let reconnecting;
     const reconnect = async () => {
         client.disconnect();
         daemon = await connect();
     };
-    /** @param patience how long the daemon may take for it, in ms */
+    /** @param patience how long the daemon may take for the request, in ms */
     const ask = async (what, patience, call) => {
         if (reconnecting !== undefined || !lives()) {
-            // Once for all that ask at the same time, or each would start a daemon.
+            // Once for all concurrent requests, or each would start a daemon.
             reconnecting ??= reconnect().finally(() => (reconnecting = undefined));
             await reconnecting;
         }
         const answer = whileItLives(promised(what, call), lives);
-        return inTime(answer, patience, () => isStuck(what, patience, daemon.pid));
+        return withTimeout(answer, patience, () => isStuck(what, patience, daemon.pid));
     };
     const remote = (method, parameters, patience = client_PATIENCE) => ask(method, patience, (done) => client.Client.executeRemote(method, parameters, done));
-    /** What starts or ends workers answers when they have: each as late as the options it has or had allow. */
+    /** Requests that start or stop workers take as long as the timeouts of the options allow. */
     let longest = 0;
     const slow = (...options) => {
         longest = Math.max(longest, ...options.map(timeouts));
@@ -1933,7 +2253,7 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
     const all = async () => {
         const processes = await remote('getMonitorData', {});
         if (!Array.isArray(processes))
-            throw new failure_Failure('pm2-failed', 'PM2 answered with something else than a list');
+            throw server_failure('pm2-failed: no list');
         const found = processes.flatMap((raw) => raw?.pm2_env ? [toProcess(raw)] : []);
         for (const { id, definition } of found)
             environments.set(id, definition['env']);
@@ -1950,7 +2270,8 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
             const { max_memory_restart, node_args, UV_THREADPOOL_SIZE, ...rest } = options;
             await ask('start', slow(options), (done) => client.start({
                 name,
-                // PM2 takes a script with a space in it for a command line, and hands it to bash (seen in 5.4 to 7.0.4).
+                // PM2 takes a script with a space in it for a command line, and hands it to bash (seen in 5.4 to
+                // 7.0.4).
                 script: (0,external_node_path_namespaceObject.relative)(cwd, script),
                 cwd,
                 ...rest,
@@ -1958,7 +2279,7 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
                 ...(max_memory_restart === null ? {} : { max_memory_restart }),
                 exec_mode: 'cluster',
                 instances: 1,
-                // Asking git about a release's folder is of no use and costs a process (PM2's `vizion`).
+                // Looking for git in a release's folder is useless and costs a process (PM2's `vizion`).
                 vizion: false,
                 // When PM2 starts an app, it takes variables from nowhere else (5.4 to 7).
                 env: UV_THREADPOOL_SIZE === null ? {} : { UV_THREADPOOL_SIZE },
@@ -1966,13 +2287,13 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
         },
         duplicate: async (id) => void (await remote('duplicateProcessId', id, slow())),
         reload: async (id, options) => void (await remote('reloadProcessId', conf(id, options), slow(options))),
-        // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 hide it from their list).
+        // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 omit it from their list).
         isReplacing: (id) => remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(() => true, (error) => {
-            const { message } = error;
-            // Without a word of PM2's own nothing is known.
-            if (!message.startsWith(REFUSED))
+            const { cause } = error;
+            // Only PM2's own answer tells.
+            if (cause === undefined)
                 throw error;
-            return !/id unknown/.test(message);
+            return !/id unknown/.test(messageOf(cause));
         }),
         restart: async (id, options) => void (await remote('restartProcessId', conf(id, options), slow(options))),
         stop: async (id) => void (await remote('stopProcessId', id, slow())),
@@ -1985,11 +2306,11 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
             const processes = (await remote('getMonitorData', {}));
             const dump = processes.flatMap(({ pm2_env = {} }) => {
                 const { instances: _, pm_id: __, prev_restart_delay: ___, ...rest } = pm2_env;
-                // One that is leaving would be started at the next boot: PM2 leaves only what is `stopped` (5.4 to 7).
+                // A stopping process would be started at the next boot: PM2 skips only `stopped` (5.4 to 7).
                 return rest['pmx_module'] || rest['status'] === 'stopping' ? [] : [rest];
             });
             if (dump.length === 0)
-                throw new failure_Failure('pm2-failed', 'PM2 has no process to save');
+                throw server_failure('pm2-failed: nothing to save');
             await writeFileAtomic((0,external_node_path_namespaceObject.join)(home, 'dump.pm2'), JSON.stringify(dump, null, 2), 0o600);
         },
         close: () => client.disconnect(),
@@ -2018,47 +2339,43 @@ const client_LOOK = 500;
 /** A daemon takes a second or two to start, in ms. */
 const CONNECT_TIMEOUT = 20_000;
 const CONNECT_TRIES = 3;
-/** A daemon that has nothing to wait for answers at once, and a busy one within this, in ms. */
+/** An idle daemon answers at once, and a busy one within this, in ms. */
 const client_PATIENCE = 30_000;
-/** How long PM2 may wait for a worker to be ready, and then for another to leave, in ms. Its own defaults are less. */
+/**
+ * How long PM2 may wait for a worker to be ready, and then for another to drain, in ms. Its own defaults are
+ * shorter.
+ */
 function timeouts({ listen_timeout, kill_timeout }) {
-    // Of other people's processes it may be anything; Node takes no timer of more than 2^31 ms.
+    // In other people's processes it may be anything; Node takes no timer above 2^31 ms.
     const number = (value) => (typeof value === 'number' && value > 0 ? Math.min(value, 2 ** 29) : 0);
     return number(listen_timeout) + number(kill_timeout);
 }
 function noDaemon(home) {
-    return new failure_Failure('pm2-failed', `No running PM2 daemon was found in "${home}".`, {
-        remedy: 'Check `pm2 list` on the server, then deploy again.',
-    });
+    return server_failure('pm2-failed: no daemon', { home });
 }
-/** One that lives and says nothing, stopped or in an endless loop, would hold an activation, and with it its lock. */
+/** A daemon that is stopped or in an endless loop would block an activation, and with it its lock. */
 function isStuck(what, patience, daemon) {
-    const message = `the PM2 daemon (process ${daemon}) runs, but has not answered to ${what} in ${patience / 1000} s`;
-    return new failure_Failure('pm2-failed', message, {
-        remedy: 'See whether `pm2 list` answers on the server. If it does not, end that process with `kill -9`, which stops all ' +
-            'apps of this user, start them again with `pm2 resurrect`, and deploy again.',
-    });
+    return server_failure('pm2-failed: stuck', { daemon, request: what, limit: formatLimit(patience) });
 }
-/** Settles as `answer` does, or fails once `lives` says no: a dead daemon's answer never comes. */
+/** Settles as `answer` does, or rejects once `lives` returns false: a dead daemon never answers. */
 function whileItLives(answer, lives) {
     return new Promise((resolve, reject) => {
         const timer = setInterval(() => {
             if (lives())
                 return;
             clearInterval(timer);
-            reject(new failure_Failure('pm2-failed', 'the PM2 daemon ended in the middle of a request'));
+            reject(server_failure('pm2-failed: died'));
         }, client_LOOK);
         answer.then(resolve, reject).finally(() => clearInterval(timer));
     });
 }
-const REFUSED = 'PM2 refused to';
 function promised(what, call) {
     return new Promise((resolve, reject) => {
         call((error, result) => {
             if (error === null || error === undefined)
                 resolve(result);
             else
-                reject(new failure_Failure('pm2-failed', `${REFUSED} ${what}: ${messageOf(error)}`));
+                reject(server_failure('pm2-failed', { request: what, problem: messageOf(error) }, { cause: error }));
         });
     });
 }
@@ -2072,7 +2389,7 @@ function messageOf(error) {
 function toProcess(raw) {
     const env = raw.pm2_env ?? {};
     const text = (name) => (typeof env[name] === 'string' ? env[name] : '');
-    // What is neither has a conversion of its own, which may throw.
+    // A value of another type may have a conversion of its own, which may throw.
     const number = (value) => typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN;
     return {
         id: number(raw.pm_id ?? env['pm_id']),
@@ -2105,7 +2422,7 @@ async function takePort(pm2Home, port, owner, timeoutMs, waiting = {}) {
     const directory = (0,external_node_path_namespaceObject.join)(pm2Home, 'gapless', `port-${port}`);
     await (0,promises_namespaceObject.mkdir)(directory, { recursive: true, mode: 0o700 });
     return takeLock(directory, owner, timeoutMs, waiting).catch((error) => {
-        const failure = failure_Failure.from(error);
+        const failure = Failure.from(error);
         if (failure.code !== 'locked')
             throw error;
         throw failure.reworded(`Another app is being deployed to port ${port}.`, {
@@ -2115,9 +2432,9 @@ async function takePort(pm2Home, port, owner, timeoutMs, waiting = {}) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/manifest-lines.js
-/** Cuts text into its lines, at the line feed alone: names may hold whatever else ends lines elsewhere. */
+/** Splits text into lines at line feeds alone: file names may contain other line separators. */
 
-/** Far more than the longest path takes, in bytes. */
+/** Far more than the longest path needs, in bytes. */
 const LONGEST = 256 * 1024;
 async function* readLines(source) {
     let begun = Buffer.alloc(0);
@@ -2131,7 +2448,7 @@ async function* readLines(source) {
         }
         begun = bytes.subarray(from);
         if (begun.length > LONGEST)
-            throw new failure_Failure('malformed-message', 'a line of the manifest has no end');
+            throw malformed('a line of the manifest has no end');
     }
     if (begun.length > 0)
         yield begun.toString('utf8');
@@ -2143,7 +2460,10 @@ async function* readLines(source) {
 
 
 
-/** @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link: it would be elsewhere */
+/**
+ * @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link, which would be
+ * elsewhere
+ */
 async function* readManifest(file) {
     const input = (0,external_node_fs_namespaceObject.createReadStream)(file);
     const links = new Set();
@@ -2164,12 +2484,12 @@ function assertNotBelow(links, path) {
     for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1)) {
         if (!links.has(path.slice(0, end)))
             continue;
-        throw new failure_Failure('unsafe-path', `the manifest names a path below a link: ${JSON.stringify(path)}`);
+        throw protocol_failure('unsafe-path: below link', { path });
     }
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/releases.js
-/** The releases on the server: which there are, which is live, what each is. */
+/** The releases on the server: which exist, which is current, what each is. */
 
 
 
@@ -2179,7 +2499,7 @@ function assertNotBelow(links, path) {
 
 
 
-/** Ids of the releases, oldest first. Only complete releases ever stand in `releases`. */
+/** Returns the ids of the releases, oldest first. `releases` only ever holds complete releases. */
 async function releaseIds(layout) {
     const names = await (0,promises_namespaceObject.readdir)(layout.releases).catch(() => []);
     const ours = await Promise.all(names.map((name) => isRelease(layout, name)));
@@ -2193,20 +2513,18 @@ async function newestId(layout) {
     const ids = names.flat().flatMap((name) => /^\d{14}(?=\.|$)/.exec(name) ?? []);
     return ids.sort().at(-1) ?? null;
 }
-/** By its papers: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
+/** By its metadata: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
 async function isRelease(layout, id) {
     return RELEASE_ID.test(id) && exists(releaseFiles(releaseDirectory(layout, id)).info);
 }
 /**
- * The release that `current` points at, or null.
- * @throws Failure `current-not-a-link` when something else stands in its place
+ * Returns the release that `current` points at, or null.
+ * @throws Failure `current-not-a-link` when something else is in its place
  */
 async function liveRelease(layout) {
     const stat = await (0,promises_namespaceObject.lstat)(layout.current).catch(() => null);
     if (stat !== null && !stat.isSymbolicLink()) {
-        throw new failure_Failure('current-not-a-link', `${layout.current} is not a symbolic link`, {
-            remedy: 'It was not made by Gapless and is left as it is: move it away, or set `path` to another folder.',
-        });
+        throw server_failure('current-not-a-link', { path: layout.current });
     }
     const [target, releases] = await Promise.all([layout.current, layout.releases].map(realPath));
     if (!target || (0,external_node_path_namespaceObject.dirname)(target) !== releases)
@@ -2214,7 +2532,9 @@ async function liveRelease(layout) {
     const id = (0,external_node_path_namespaceObject.basename)(target);
     return (await isRelease(layout, id)) ? id : null;
 }
-/** Where `current` points, as the link says it, if that is there and no release of this app; else null. */
+/**
+ * Returns the target of `current` as the link has it, if it exists and is no release of this app; else null.
+ */
 async function foreignCurrent(layout) {
     const isForeign = (await liveRelease(layout)) === null && (await realPath(layout.current)) !== null;
     return isForeign ? linkTarget(layout.current) : null;
@@ -2222,7 +2542,7 @@ async function foreignCurrent(layout) {
 function realPath(path) {
     return (0,promises_namespaceObject.realpath)(path).catch(() => null);
 }
-/** Makes the link for `pointCurrentAt` beforehand: then it needs no room on the disk, only a rename. */
+/** Creates the link for `pointCurrentAt` beforehand: the swap then needs no disk space, only a rename. */
 async function prepareLink(layout, id) {
     // Relative, so that the app's folder can be moved as a whole.
     const target = (0,external_node_path_namespaceObject.join)('releases', id);
@@ -2232,13 +2552,13 @@ async function prepareLink(layout, id) {
     await (0,promises_namespaceObject.rm)(link, { recursive: true, force: true });
     await (0,promises_namespaceObject.symlink)(target, link);
 }
-/** Points `current` at a release in one atomic step: there is no moment without it. */
+/** Points `current` at a release in one atomic step: `current` always exists. */
 async function pointCurrentAt(layout, id) {
     await liveRelease(layout);
     await prepareLink(layout, id);
     await renameToCurrent(layout, preparedLink(layout, id));
 }
-/** Makes `current` the link that it was before. @param target as the link said it */
+/** Restores the earlier target of `current`. @param target as the link had it */
 async function pointCurrentBack(layout, target) {
     const link = preparedLink(layout, 'before');
     await (0,promises_namespaceObject.rm)(link, { recursive: true, force: true });
@@ -2263,17 +2583,17 @@ async function readInfo(layout, id) {
     const { info } = releaseFiles(releaseDirectory(layout, id));
     const text = await readIfThere(info);
     if (text === null)
-        throw new failure_Failure('release-damaged', `release ${id} is damaged: ${info} is missing`);
+        throw server_failure('release-damaged', { release: id, path: info, problem: 'is missing' });
     return parse(releaseInfo, text, info);
 }
 async function readRuntime(layout, id) {
     const file = releaseFiles(releaseDirectory(layout, id)).runtime;
     const text = await readIfThere(file);
     if (text === null)
-        throw new failure_Failure('release-damaged', `release ${id} is damaged: ${file} is missing`);
+        throw server_failure('release-damaged', { release: id, path: file, problem: 'is missing' });
     return parse(runtime, text, file);
 }
-/** What is known of the release since it was shown to serve, or null if it never was. */
+/** Returns what was recorded about the release since it served, or null if it never did. */
 async function verificationOf(layout, id) {
     const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified);
     if (text === null)
@@ -2282,11 +2602,11 @@ async function verificationOf(layout, id) {
     // Version 0.1 kept when a release served last, and nothing of rollbacks: then ids alone tell which came first.
     return found.kind === null ? { ...found, activatedAt: releaseTime(id).toISOString() } : found;
 }
-/** When the release was first shown to serve, as an ISO time, or null if it never was. */
+/** Returns when the release first served, as an ISO time, or null if it never did. */
 async function activatedAt(layout, id) {
     return (await verificationOf(layout, id))?.activatedAt ?? null;
 }
-/** Takes back that a release was shown to serve: it was, and then it was rejected. */
+/** Removes the record that a release served, because it was rejected afterwards. */
 async function markRejected(layout, id) {
     await (0,promises_namespaceObject.rm)(releaseFiles(releaseDirectory(layout, id)).verified, { force: true });
 }
@@ -2314,16 +2634,17 @@ async function contentBytes(layout, id) {
         }
     }
     catch {
-        // A damaged release has no size to tell; the audit names the damage.
+        // A damaged release has no size; the integrity check names the damage.
     }
     return bytes;
 }
-/** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. @throws Failure `unknown-release` */
+/**
+ * Moves a release out of `releases` in one step, then deletes it, so that no incomplete one is ever there.
+ * @throws Failure `unknown-release`
+ */
 async function removeRelease(layout, id) {
     if (!(await isRelease(layout, id))) {
-        throw new failure_Failure('unknown-release', `"${releaseDirectory(layout, id)}" is not a release of Gapless.`, {
-            remedy: 'Leave it to the tool that made it, or remove it by hand.',
-        });
+        throw server_failure('unknown-release: not ours', { path: releaseDirectory(layout, id) });
     }
     const grave = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.removed`);
     await (0,promises_namespaceObject.rm)(grave, { recursive: true, force: true });
@@ -2357,19 +2678,19 @@ const workerRecord = object({
 });
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/workers.js
-/** What the app's workers say of themselves, proven against the kernel. */
+/** The records of the app's workers, verified against the kernel. */
 
 
 
 
 
 
-/** The records of the processes that live. */
+/** Returns the records of living processes. */
 async function readWorkers(directory) {
     const found = await Promise.all((await pidsIn(directory)).map((pid) => readWorker(directory, pid)));
     return found.filter((worker) => worker !== null);
 }
-/** Removes what processes that are dead have left behind. */
+/** Removes the records of dead processes. */
 async function removeDeadWorkers(directory) {
     for (const pid of await pidsIn(directory)) {
         if ((await readWorker(directory, pid)) === null)
@@ -2383,7 +2704,7 @@ async function pidsIn(directory) {
 function fileOf(directory, pid) {
     return (0,external_node_path_namespaceObject.join)(directory, `${pid}.json`);
 }
-/** The record of a living process, or null. */
+/** Returns the record of a living process, or null. */
 async function readWorker(directory, pid) {
     const text = await readIfThere(fileOf(directory, pid));
     if (text === null)
@@ -2398,12 +2719,12 @@ async function readWorker(directory, pid) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/serving.js
-/** Which release takes the traffic, asked of the workers' own records. */
+/** Which release receives the traffic, by the workers' own records. */
 
 
 /**
- * Null where no worker takes traffic, or where they do for more than one release. While an activation is under way,
- * or waits to be taken up, both may: then it is the one before. PM2's list would not do here, as it hides the workers that it is
+ * Returns null where no worker receives traffic, or where workers of several releases do. During an activation
+ * both may: then it returns the previous one. PM2's list does not help here: it omits the workers that it is
  * replacing (`_old_…`, 5.4 to 7), and they serve.
  */
 async function servingRelease(layout) {
@@ -2416,10 +2737,10 @@ async function servingRelease(layout) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/sockets.js
-/** Which TCP sockets listen on this machine, and who holds them. */
+/** Which TCP sockets listen on this machine, and which processes hold them. */
 
 
-/** The kernel's word for a listening socket in /proc/net/tcp. */
+/** The state of a listening socket in /proc/net/tcp. */
 const LISTEN = '0A';
 function listeningSockets() {
     const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
@@ -2436,7 +2757,7 @@ function listeningSockets() {
         return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : [];
     });
 }
-/** @param pid of a process of this user's: nobody else's sockets can be seen */
+/** @param pid of a process of this user: sockets of other users cannot be seen */
 function heldBy(pid, sockets) {
     const inodes = new Set(inodesOf(pid));
     return sockets.filter(({ inode }) => inodes.has(inode));
@@ -2448,13 +2769,13 @@ function isEverywhere(host) {
 function formatAddress({ host, port }) {
     return `${host.includes(':') ? `[${host}]` : host}:${port}`;
 }
-/** An address that reaches a server which listens on all of them. */
+/** Returns an address that reaches a server which listens on all addresses. */
 function reachable(host) {
     if (host === '0.0.0.0')
         return '127.0.0.1';
     return host === '::' ? '::1' : host;
 }
-/** How long a server of this machine may take to accept a connection, in ms. */
+/** How long a server on this machine may take to accept a connection, in ms. */
 const sockets_ACCEPT = 2000;
 function acceptsConnections({ host, port }) {
     return new Promise((resolve) => {
@@ -2488,7 +2809,10 @@ function readlinkIfThere(path) {
         return '';
     }
 }
-/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
+/**
+ * The kernel writes an address as words of 32 bits in the machine's byte order, which is little-endian where
+ * Node runs.
+ */
 function toText(hex) {
     const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
     const tail = bytes.slice(-4).join('.');
@@ -2497,12 +2821,12 @@ function toText(hex) {
     const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
     if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
         return tail;
-    // A URL has the short form of an address of 128 bits.
+    // A URL shortens an IPv6 address.
     return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/apps.js
-/** The apps that PM2 runs for this user: which of them Gapless deployed, from where, and where they listen. */
+/** The apps that PM2 runs for this user: which Gapless deployed, from where, and where they listen. */
 
 
 
@@ -2510,13 +2834,13 @@ function toText(hex) {
 
 
 
-/** What PM2 starts of every app that Gapless deployed, below the app's folder. */
+/** What PM2 starts for every app that Gapless deployed, below the app's folder. */
 const PROGRAM = `/current/${LAUNCHER}`;
-/** The folder that Gapless deployed the app to, as PM2 has it; null where somebody else started it. */
+/** Returns the folder that Gapless deployed the app to; null where somebody else started the app. */
 function folderOf({ script }) {
     return script.endsWith(PROGRAM) ? script.slice(0, -PROGRAM.length) : null;
 }
-/** Whether two paths lead to one folder. One that is not there is itself. */
+/** Whether two paths lead to one folder. A path that does not exist equals itself. */
 function isSameFolder(one, other) {
     return one === other || (apps_realPath(one) ?? one) === (apps_realPath(other) ?? other);
 }
@@ -2528,7 +2852,7 @@ function apps_realPath(path) {
         return null;
     }
 }
-/** Where the workers of all apps that Gapless deployed take traffic. */
+/** Returns where the workers of all apps that Gapless deployed receive traffic. */
 async function openDoors(processes) {
     const apps = new Map();
     for (const process of processes) {
@@ -2541,7 +2865,7 @@ async function openDoors(processes) {
         const workers = (await readWorkers(layout.workers)).filter(({ candidate, phase, doorPort }) => !candidate && phase === 'open' && doorPort > 0);
         return Promise.all(workers.map(async ({ release, doorPort }) => {
             const runtime = await readRuntime(layout, release).catch(() => null);
-            // Unknown is everywhere: to refuse what might work does less harm.
+            // An unknown host counts as all addresses: refusing what might work does less harm.
             return { name, folder, host: runtime?.host ?? '0.0.0.0', port: doorPort };
         }));
     });
@@ -2551,8 +2875,8 @@ function isRunningUnder({ status }) {
     return status === 'online' || status === 'launching';
 }
 /**
- * Where processes listen that Gapless did not start; empty where that cannot be told.
- * @param all of PM2's processes, and its daemon, which listens for everything in cluster mode
+ * Returns where processes listen that Gapless did not start; empty where that is unknown.
+ * @param all of PM2's processes, and its daemon, which listens for all cluster workers
  */
 async function addressesOf(processes, { all, daemon }) {
     const sockets = listeningSockets();
@@ -2582,14 +2906,13 @@ function portOf({ definition }) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/app-name.js
-/** Whether the app's name in PM2 and the app's folder belong to each other, and to no other app. */
+/** Whether the app's name in PM2 and the app's folder belong to this app alone. */
 
 
 
 /**
- * Two apps of one name, such as a staging and a production of one repository on one server, would take each other's
- * place. What is started in any other way is replaced: nobody else deploys it. So is what a folder left behind that
- * is gone or has another path by now.
+ * Two apps of one name, such as staging and production of one repository on one server, would replace each
+ * other. Replaces an app that was started in any other way, and one whose folder is gone or has been moved.
  * @throws Failure `app-name-taken`
  */
 function assertNameIsOurs(layout, processes) {
@@ -2597,14 +2920,12 @@ function assertNameIsOurs(layout, processes) {
         const folder = folderOf(process);
         if (folder === null || isSameFolder(folder, layout.base) || apps_realPath(folder) === null)
             continue;
-        throw new failure_Failure('app-name-taken', `PM2 runs an app of this name from ${folder}, which Gapless deployed`, {
-            remedy: 'Give one of the two another `app-name`. If the other one is not wanted any more, `pm2 delete` it on the server.',
-        });
+        throw server_failure('app-name-taken', { name: process.name, folder });
     }
 }
 /**
- * Two names on one folder would take each other's release, and each other's place at the door. An app that was renamed
- * looks exactly alike, so that nothing is taken over: whoever renamed it says so.
+ * Two names on one folder would replace each other's release. A renamed app looks exactly the same, so it is
+ * not replaced: the user must say that it was renamed.
  * @param all of PM2's processes
  * @throws Failure `path-taken`
  */
@@ -2615,26 +2936,21 @@ async function assertFolderIsOurs(layout, appName, all) {
         return folder !== null && isSameFolder(folder, layout.base);
     });
     if (other !== undefined) {
-        throw new failure_Failure('path-taken', `PM2 runs the app "${other.name}" from "${layout.base}", and this run is for "${appName}".`, {
-            remedy: `Give each app its own \`path\`. If "${other.name}" is this app under its former name, ` +
-                `set \`app-name: ${other.name}\`.`,
-        });
+        throw server_failure('path-taken', { other: other.name, path: layout.base, app: appName });
     }
     if ((await foreignCurrent(layout)) === null)
         return;
     const user = others.find((process) => runsThrough(layout.current, process));
     if (user === undefined)
         return;
-    throw new failure_Failure('path-taken', `PM2 runs the app "${user.name}" from "${layout.current}", which this run would replace.`, {
-        remedy: `Set another \`path\`. If "${user.name}" is the app that is to be replaced, set \`app-name: ${user.name}\`.`,
-    });
+    throw server_failure('path-taken: not ours', { other: user.name, path: layout.current });
 }
 function runsThrough(link, { script, cwd }) {
     return [script, cwd].some((path) => path === link || path.startsWith(`${link}/`));
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/port.js
-/** Whether the app's port is free for it: found out before anything live is touched. */
+/** Whether the app's port is free for it, checked before anything live is touched. */
 
 
 
@@ -2647,14 +2963,10 @@ async function assertPortIsOurs(host, port, users) {
     if (error === null)
         return;
     if (error.code === 'EACCES') {
-        throw new failure_Failure('port-forbidden', `the user may not listen on port ${port}`, {
-            remedy: 'Use an `app-port` above 1023 behind a reverse proxy.',
-        });
+        throw server_failure('port-forbidden', { port });
     }
     if (error.code === 'EADDRNOTAVAIL') {
-        throw new failure_Failure('port-taken', `${host} is not an address of the server`, {
-            remedy: 'Set `app-host` to an address that the server has: 127.0.0.1, 0.0.0.0 or ::.',
-        });
+        throw server_failure('port-taken: no address', { host });
     }
     if (error.code !== 'EADDRINUSE')
         throw error;
@@ -2667,7 +2979,7 @@ async function assertPortIsOurs(host, port, users) {
         return;
     throw portTaken(`${host}:${port}`, port, pid);
 }
-/** How long a process that ends may hold its sockets after nobody can see it any more, in ms. */
+/** How long an exiting process may hold its sockets after it is invisible, in ms. */
 const LAST_BREATH = 2000;
 async function comesFree(host, port) {
     const deadline = performance.now() + LAST_BREATH;
@@ -2679,9 +2991,9 @@ async function comesFree(host, port) {
     return false;
 }
 /**
- * To a second app PM2's daemon hands the same socket, and visitors would get the one or the other (PM2 5 to 7).
+ * PM2's daemon gives a second app the same socket, and visitors would reach either app (PM2 5 to 7).
  * @param base the app's folder
- * @throws Failure `port-taken` where another app of Gapless's has its door there
+ * @throws Failure `port-taken` where another app that Gapless deployed listens there
  */
 async function assertNoOtherDoor(base, address, all) {
     const doors = await openDoors(all);
@@ -2689,29 +3001,26 @@ async function assertNoOtherDoor(base, address, all) {
     if (other === undefined)
         return;
     const { name, folder } = other;
-    throw new failure_Failure('port-taken', `The app "${name}" in "${folder}" listens on ${formatAddress(other)} already.`, {
-        remedy: `Set another \`app-port\` for one of the two apps. If "${name}" is this app under its former name, ` +
-            `set \`app-name: ${name}\` and its \`path\`; if nobody needs it, run \`pm2 delete ${name}\` on the server.`,
-    });
+    throw server_failure('port-taken: app', { name, folder, address: formatAddress(other) });
 }
-/** Whether the kernel gives both to nobody but one. */
+/** Whether the kernel refuses to give both addresses to different processes. */
 function clashes(one, other) {
     const overlap = one.host === other.host || isEverywhere(one.host) || isEverywhere(other.host);
     return one.port === other.port && overlap;
 }
 /**
- * The kernel gives a port of all addresses to nobody as long as somebody has it on one of them, and the other way
- * round: the old workers have it until the new ones serve.
+ * The kernel does not give a port on all addresses to anybody while one process has it on one of them, nor the
+ * reverse: the old workers hold it until the new ones serve.
  * @throws Failure `port-taken`
  */
 function assertMayMove(from, to) {
     if (from.host === to.host || !clashes(from, to))
         return;
-    throw new failure_Failure('port-taken', `the app serves on ${from.host}:${from.port}, and cannot open ${to.host}:${to.port} beside it`, { remedy: 'Change `app-port` together with `app-host`, and what stands in front of the app with them.' });
+    throw server_failure('port-taken: other host', { from: formatAddress(from), to: formatAddress(to) });
 }
 /**
- * Whoever leads to the app, such as a proxy, would find nobody where it was, though the deploy is a good one.
- * @param from where the app listens now; empty where that is not known
+ * A proxy that leads to the old address would find nobody there, although the deploy succeeded.
+ * @param from where the app listens now; empty where that is unknown
  * @throws Failure `address-differs` unless the run names the new address itself
  */
 function assertMoveIsMeant(from, to, said) {
@@ -2722,38 +3031,41 @@ function assertMoveIsMeant(from, to, said) {
     if (said.port === to.port || (samePort && said.host === to.host))
         return;
     const now = [...new Set(from.map(formatAddress))].join(', ');
-    throw new failure_Failure('address-differs', `The app listens on ${now} now, and the release would listen on ${formatAddress(to)}.`, {
-        remedy: `To move the app, set \`app-port: ${to.port}\` and point the proxy there. ` +
-            `To keep its address, deploy with \`app-port: ${first.port}\` and \`app-host: ${first.host}\`.`,
+    throw server_failure('address-differs', {
+        now,
+        next: formatAddress(to),
+        nextPort: to.port,
+        port: first.port,
+        host: first.host,
     });
 }
 function takesOver(to, { host, port }) {
     return port === to.port && (host === to.host || isEverywhere(to.host));
 }
-/** Who it is, as far as this user may see. */
+/** Names the process, as far as this user may see it. */
 function portTaken(address, port, pid) {
-    const command = pid === undefined ? '' : commandOf(pid);
-    const [daemon, daemonHome] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? [];
-    // Not the arguments: they may hold a secret of somebody's.
-    const who = pid === undefined ? 'another process' : `another process (${pid}, ${daemon ?? command.split(' ')[0]})`;
-    const remedy = daemonHome === undefined
-        ? `Stop it, or set another \`app-port\`. On the server: ss -ltnp "sport = :${port}" shows which one it is.`
-        : `It is the PM2 daemon of ${daemonHome}, for another app or under another PM2_HOME than this session’s. ` +
-            'Set another `app-port`, or stop the app that it runs there.';
-    return new failure_Failure('port-taken', `${who} listens on ${address} already`, { remedy });
+    if (pid === undefined)
+        return server_failure('port-taken', { holder: 'Another process', address, port });
+    const command = commandOf(pid);
+    const [, home] = /^PM2 .*God Daemon \((.+)\)/.exec(command) ?? [];
+    if (home !== undefined)
+        return server_failure('port-taken: daemon', { home, pid, address });
+    // Not the arguments: they may contain a secret.
+    const holder = `Another process (${pid}, ${command.split(' ')[0]})`;
+    return server_failure('port-taken', { holder, address, port });
 }
 /**
- * The daemon counts only where it holds this very port for this app: to a second app it would simply hand the same
- * socket, and visitors would get the one or the other (PM2 5 to 7).
+ * The daemon counts only where it holds this very port for this app: it gives a second app the same socket, and
+ * visitors would reach either app (PM2 5 to 7).
  */
 function ownersOf(port, { processes, records, daemon, addresses }) {
     const running = processes.filter(({ status }) => status === 'online' || status === 'launching');
     const recordOf = (pid) => records.find((record) => record.pid === pid);
     const throughDaemon = records.some(({ candidate, doorPort }) => !candidate && doorPort === port) ||
-        // Started by somebody else, and as far as anybody knows it listens there.
+        // Somebody else started the process, and as far as is known it listens there.
         (running.some(({ pid, mode }) => mode === 'cluster_mode' && recordOf(pid) === undefined) &&
             (addresses.length === 0 || addresses.some((address) => address.port === port)));
-    // `pm2 start npm -- start` and the like: what listens was started by PM2's process, and ends with it.
+    // `pm2 start npm -- start` and the like: PM2's process started what listens, and stops it too.
     const own = withDescendants(running.map(({ pid }) => pid));
     return [...own, ...(throughDaemon && daemon !== null ? [daemon] : [])];
 }
@@ -2770,7 +3082,7 @@ function tryListen(host, port) {
 
 
 
-/** @returns one check for each thing that is claimed: it throws where another app has that */
+/** Returns one check for each claim: it throws where another app has the claim. */
 function checksOf({ layout, appName, address, said }, { all, daemon }) {
     const processes = all.filter(({ name }) => name === appName);
     const foreign = processes.filter((process) => folderOf(process) === null);
@@ -2800,7 +3112,10 @@ async function assertClaims(claim, running) {
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/history.js
-/** Releases that served before the current one and were not left by a rollback, in the order in which they served. */
+/**
+ * Returns the releases that served before the current one and were not left by a rollback, in the order in
+ * which they served.
+ */
 function servedBefore(releases, current) {
     const until = releases.find(({ id }) => id === current)?.activatedAt ?? null;
     return releases
@@ -2809,11 +3124,11 @@ function servedBefore(releases, current) {
         .sort((a, b) => (a.at < b.at ? -1 : 1))
         .map(({ id }) => id);
 }
-/** The release to go back to, or null. */
+/** Returns the release to go back to, or null. */
 function previousOf(releases, current) {
     return servedBefore(releases, current).at(-1) ?? null;
 }
-/** In a word, for people. */
+/** Returns the state of a release in a word, for people. */
 function stateOf({ id, live, left, activatedAt }, releases) {
     if (live)
         return 'live';
@@ -2830,7 +3145,7 @@ function stateOf({ id, live, left, activatedAt }, releases) {
 
 
 
-/** Keeps that a release was shown to serve. Its place among the others stays when it comes back. */
+/** Records that a release served. When the release comes back, its place in the order stays. */
 async function markServing(layout, id, { activation, kind, replaced }) {
     const known = await verifications(layout);
     const write = (other, verification) => writeFileAtomic(releaseFiles(releaseDirectory(layout, other)).verified, JSON.stringify(verification), 0o644);
@@ -2847,10 +3162,10 @@ async function markServing(layout, id, { activation, kind, replaced }) {
     const activatedAt = kind === 'deploy' || own === undefined ? laterThan(known) : own.activatedAt;
     return write(id, { activatedAt, activation, kind, leftBy: null });
 }
-/** @returns which activation has left the other release, as of now */
+/** @returns the activation that has left the other release, as of now */
 function leaves(id, { activation, kind, replaced }, other, { activatedAt, leftBy }, known) {
     const own = known.get(id);
-    // Going forward to a later release again takes nothing back.
+    // Going forward to a later release undoes nothing.
     const isLater = own === undefined ? other > id : activatedAt > own.activatedAt;
     switch (kind) {
         case 'deploy':
@@ -2860,7 +3175,7 @@ function leaves(id, { activation, kind, replaced }, other, { activatedAt, leftBy
         case 'restore': {
             if (other === replaced && isLater)
                 return leftBy ?? activation;
-            // A rollback that is taken back has left nothing.
+            // A rollback that was undone has left nothing.
             const undone = replaced === null ? undefined : known.get(replaced);
             return undone !== undefined && leftBy === undone.activation ? null : leftBy;
         }
@@ -2871,7 +3186,9 @@ function laterThan(known) {
     const latest = Math.max(0, ...[...known.values()].map(({ activatedAt }) => Date.parse(activatedAt) || 0));
     return new Date(Math.max(Date.now(), latest + 1)).toISOString();
 }
-/** The release to go back to from the current one, or null. @param except one that is not to be considered */
+/**
+ * Returns the release to go back to from the current one, or null. @param except a release that does not count
+ */
 async function previousRelease(layout, current, except = null) {
     const releases = [...(await verifications(layout))]
         .filter(([id]) => id !== except)
@@ -2894,15 +3211,18 @@ const external_node_stream_promises_namespaceObject = require("node:stream/promi
 
 
 
-/** Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In bytes. */
+/**
+ * Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In
+ * bytes.
+ */
 const SMALL = 256 * 1024;
-/** SHA-256 of a file in hex. */
+/** Returns the SHA-256 of a file in hex. */
 async function hashFile(file, size) {
     return fileHasher()(file, size);
 }
 /**
- * The same for many files, with one buffer for all that are small: one for each would be garbage by the gigabyte.
- * The hash is of what the file really has, be it more or less than the size it is said to have.
+ * Returns a function that hashes many files, with one buffer for all small ones: one each would be gigabytes of
+ * garbage. Hashes what the file really contains, whatever size is given.
  */
 function fileHasher() {
     const buffer = Buffer.allocUnsafe(SMALL);
@@ -2913,7 +3233,7 @@ async function hashStream(file) {
     await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(file, { highWaterMark: SMALL }), hash);
     return hash.digest('hex');
 }
-/** Without a turn of the event loop in between, so that the buffer is nobody else's meanwhile. */
+/** Synchronous, so that nothing else uses the buffer. */
 function hashInTurn(file, buffer) {
     const handle = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
     try {
@@ -2929,7 +3249,7 @@ function hashInTurn(file, buffer) {
         (0,external_node_fs_namespaceObject.closeSync)(handle);
     }
 }
-/** Of a file that has more in it than the buffer takes, which is full. */
+/** Hashes a file that is larger than the full buffer. */
 function hashOnwards(handle, buffer) {
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256').update(buffer);
     for (;;) {
@@ -2940,8 +3260,8 @@ function hashOnwards(handle, buffer) {
     }
 }
 /**
- * SHA-256 in hex. A hash object is a stream with a native part, which the garbage collector leaves until late:
- * 50,000 of them take 50 MB. Node has the function from 20.12 on.
+ * Returns the SHA-256 in hex. A hash object has a native part that is garbage-collected late: 50,000 of them
+ * take 50 MB. Node has the one-shot function from 20.12 on.
  */
 function sha256(bytes) {
     return typeof external_node_crypto_namespaceObject.hash === 'function'
@@ -2951,8 +3271,8 @@ function sha256(bytes) {
 
 ;// CONCATENATED MODULE: ./build/agent/store/launcher.js
 /**
- * The launcher of a release: every worker begins with it, so its bytes are proven before a release is brought up.
- * What PM2 starts between activations, such as a worker that crashed, nobody can prove.
+ * The launcher of a release. Every worker starts with it, so its bytes are verified before a release is
+ * started. What PM2 starts between activations, such as a worker that crashed, cannot be verified.
  */
 
 
@@ -2967,15 +3287,13 @@ async function assertLauncher(layout, id) {
     if (await isProven(layout, id, await uploadedLauncher(layout, id)))
         return;
     const { launcher } = releaseFiles(releaseDirectory(layout, id));
-    throw new failure_Failure('release-damaged', `${launcher} is not the file that was uploaded`, {
-        remedy: 'The release cannot go live as it is. Deploy its commit again, or choose another release.',
-    });
+    throw server_failure('release-damaged: launcher', { path: launcher });
 }
 /**
- * Puts back a launcher that is not the one that was uploaded, for a release that has to come back: the same bytes,
- * or else those of the newest release whose launcher is proven. Launchers read the releases of older ones.
+ * Restores a modified launcher of a release that must come back: from the same bytes in another release, else
+ * from the newest release with an intact launcher. Launchers can read the releases of older launchers.
  * @returns what was done, or null where nothing was wrong
- * @throws Failure `release-damaged` when no release has a proven launcher
+ * @throws Failure `release-damaged` when no release has an intact launcher
  */
 async function repairLauncher(layout, id) {
     const uploaded = await uploadedLauncher(layout, id);
@@ -2984,15 +3302,15 @@ async function repairLauncher(layout, id) {
     const source = await provenElsewhere(layout, id, uploaded);
     const { launcher } = releaseFiles(releaseDirectory(layout, id));
     if (source === null) {
-        throw new failure_Failure('release-damaged', `${launcher} is not the file that was uploaded, nor is any other`);
+        throw server_failure('release-damaged: every launcher', { path: launcher });
     }
     const stat = await (0,promises_namespaceObject.lstat)(launcher).catch(() => null);
     if (stat !== null && !stat.isFile())
         await (0,promises_namespaceObject.rm)(launcher, { recursive: true, force: true });
     await writeFileAtomic(launcher, source.content, 0o644);
-    return `${launcher} was not the file that was uploaded: it was replaced by that of ${source.id}`;
+    return `Replaced "${launcher}", which was modified on the server, with the one of ${source.id}`;
 }
-/** As the manifest has it; null where it does not tell, or cannot be read. */
+/** Returns the launcher's manifest entry; null where the manifest has none or cannot be read. */
 async function uploadedLauncher(layout, id) {
     try {
         for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
@@ -3001,7 +3319,7 @@ async function uploadedLauncher(layout, id) {
         }
     }
     catch {
-        // Of a damaged release nothing is proven.
+        // A damaged release has no verified launcher.
     }
     return null;
 }
@@ -3029,8 +3347,8 @@ async function provenElsewhere(layout, except, wanted) {
 
 ;// CONCATENATED MODULE: ./build/agent/store/old-static.js
 /**
- * The static files of the other releases, for visitors who loaded a page of one of them: its lazy chunks, its
- * images and its styles have names that only that build knows.
+ * The static files of the other releases, for visitors with a page of one of them: its lazy chunks, images and
+ * styles have names that only that build knows.
  */
 
 
@@ -3039,16 +3357,16 @@ async function provenElsewhere(layout, except, wanted) {
 
 
 /**
- * Puts the static files of every other release that ever served into this one, where it has none of that name.
- * Next.js lists static files when it boots (14, 15, 16), so this comes before its workers boot; workers that
- * run already do not notice.
+ * Links the static files of every other release that ever served into this one, except where it has a file of
+ * that name. Next.js lists static files when it boots (14, 15, 16), so this runs before its workers boot;
+ * running workers do not notice.
  *
- * What counts is each release's own manifest, not what was carried into it: a file goes when the last release
- * that was built with it goes. Hard links take no room; static files are never written again.
+ * Each release's own manifest counts, not what was linked into it: a file goes when the last release that was
+ * built with it goes. Hard links take no space; static files are never written again.
  *
- * @param served releases that did serve, although they were never verified
- * @returns how many files were put there by this call
- * @throws where the release itself cannot be read or written; what is wrong with the others is passed over
+ * @param served releases that served although they were never verified
+ * @returns how many files this call added
+ * @throws where the release itself cannot be read or written; skips what is wrong with the others
  */
 async function carryStatic(layout, id, served = []) {
     const own = await staticFolder(layout, id);
@@ -3063,7 +3381,10 @@ async function carryStatic(layout, id, served = []) {
     }
     return { files };
 }
-/** Releases that visitors may have a page of, newest first. `current` can point at one that failed later on. */
+/**
+ * Returns the releases that visitors may have a page of, newest first. `current` can point at one that failed
+ * later.
+ */
 async function servedReleases(layout, except, served) {
     const known = new Set([...served, await liveRelease(layout)]);
     const found = [];
@@ -3090,11 +3411,11 @@ async function staticFiles(layout, id) {
         }
     }
     catch {
-        // A damaged release gives what could be read of it.
+        // A damaged release contributes what could be read.
     }
     return found;
 }
-/** The release's static folder, absolute, or null where there is none that is the release's own. */
+/** Returns the release's own static folder, absolute, or null. */
 async function staticFolder(layout, id) {
     const { staticPath } = await readInfo(layout, id);
     if (staticPath === null)
@@ -3102,7 +3423,7 @@ async function staticFolder(layout, id) {
     const folder = (0,external_node_path_namespaceObject.join)(releaseDirectory(layout, id), staticPath);
     return statOf(folder)?.isDirectory() ? folder : null;
 }
-/** Links without promises: a call each for thousands of files would take ten times as long. */
+/** Links synchronously: a promise each for thousands of files would take ten times as long. */
 function carry(source, target, { size, mode }) {
     const stat = statOf(source);
     if (!stat?.isFile() || stat.size !== size || statOf(target) !== null)
@@ -3111,14 +3432,14 @@ function carry(source, target, { size, mode }) {
         makeReadableFolder((0,external_node_path_namespaceObject.dirname)(target));
     }
     catch (error) {
-        // A file of this release stands where the other has a folder: it wins.
-        if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR')
+        // This release has a file where the other has a folder: this release wins.
+        if (old_static_codeOf(error) === 'EEXIST' || old_static_codeOf(error) === 'ENOTDIR')
             return false;
         throw error;
     }
     return tryLink(source, target) || copyAtomic(source, target, mode).then(() => true);
 }
-/** Null also where a file stands in the place of one of the folders on the way. */
+/** Returns null also where a file is in the place of one of the folders on the way. */
 function statOf(path) {
     try {
         return (0,external_node_fs_namespaceObject.lstatSync)(path);
@@ -3127,7 +3448,7 @@ function statOf(path) {
         return null;
     }
 }
-function codeOf(error) {
+function old_static_codeOf(error) {
     return error.code;
 }
 
@@ -3146,8 +3467,8 @@ async function carryOldStatic({ layout, journal }, release, served = []) {
 
 ;// CONCATENATED MODULE: ./build/agent/system/environment.js
 /**
- * The environment of what the agent starts: the user's own few variables, and nothing of the SSH session's.
- * A PM2 daemon keeps the environment that it was started with for ever, and so do its workers.
+ * The environment of the processes that the agent starts: the user's own few variables, none of the SSH
+ * session's. A PM2 daemon keeps the environment it was started with for ever, and so do its workers.
  */
 
 
@@ -3163,7 +3484,7 @@ function cleanEnvironment() {
         ...Object.fromEntries(kept.flatMap((name) => (process.env[name] === undefined ? [] : [[name, process.env[name]]]))),
     };
 }
-/** The session's PATH with this process's node first: PM2's own scripts need `node` on it. */
+/** Returns the session's PATH with this process's Node first: PM2's own scripts need `node` on it. */
 function searchPath() {
     const inherited = (process.env['PATH'] ?? '').split(external_node_path_namespaceObject.delimiter).filter((part) => part.startsWith('/'));
     return [...new Set([(0,external_node_path_namespaceObject.dirname)(process.execPath), ...inherited, ...DEFAULT_PATH])];
@@ -3171,8 +3492,8 @@ function searchPath() {
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/worker-start.js
 /**
- * What a worker starts with. PM2's daemon forks it, so it inherits the daemon's own environment, folder, umask and
- * limits, whatever session started the daemon (PM2 5 to 7). A candidate that starts in another way proves nothing.
+ * What a worker starts with. PM2's daemon forks it, so it inherits the daemon's environment, folder, umask and
+ * limits, whatever session started the daemon (PM2 5 to 7). A candidate must start in the same way.
  */
 
 
@@ -3190,13 +3511,13 @@ async function workerStart(base, pm2Home, kept) {
         env: {},
         limits: '',
     };
-    // PM2 keeps the environment of the activation that first started the app, and lays it over the daemon's.
+    // PM2 keeps the environment of the activation that first started the app, and merges it over the daemon's.
     const laidOver = kept === null ? { ...cleanEnvironment(), PM2_HOME: pm2Home } : environmentKept(kept);
     return { ...start, env: { ...start.env, ...laidOver } };
 }
 /**
- * Node has started when PM2 sets the first, the second is an option of the release that PM2 runs now, and what tells a
- * worker that it is one is not the candidate's.
+ * PM2 sets the first after Node has started, the second is an option of the release that PM2 runs now, and a candidate
+ * must not look like a worker.
  */
 const NOT_KEPT = new Set([
     'NODE_OPTIONS',
@@ -3207,7 +3528,7 @@ const NOT_KEPT = new Set([
 function environmentKept(definition) {
     return Object.fromEntries(Object.entries(definition).flatMap(([name, value]) => typeof value === 'string' && !NOT_KEPT.has(name) ? [[name, value]] : []));
 }
-/** Null where the daemon has just ended. */
+/** Null where the daemon has just exited. */
 function inherited(daemon) {
     const of = (name) => `/proc/${daemon}/${name}`;
     try {
@@ -3215,7 +3536,7 @@ function inherited(daemon) {
         return {
             // A Node that was updated under a running daemon is gone.
             node: node.endsWith(' (deleted)') ? process.execPath : node,
-            // The link itself: it leads into a folder that was removed, too.
+            // The link itself: it may also lead into a folder that was removed.
             cwd: of('cwd'),
             env: environmentIn((0,external_node_fs_namespaceObject.readFileSync)(of('environ'), 'utf8')),
             limits: [
@@ -3228,7 +3549,7 @@ function inherited(daemon) {
         return null;
     }
 }
-/** The channel to whoever started the daemon, which Node takes out of the environment. */
+/** The channel to the process that started the daemon, which Node removes from the environment. */
 const CHANNEL = /^NODE_CHANNEL_/;
 function environmentIn(environ) {
     const pairs = environ.split('\0').map((pair) => {
@@ -3241,7 +3562,7 @@ function umaskIn(status) {
     const umask = /^Umask:\s+([0-7]+)$/m.exec(status)?.[1];
     return umask === undefined ? [] : [`umask ${umask}`];
 }
-/** By the kernel's names: how every shell's `ulimit` calls them, and in how many bytes it counts. */
+/** By the kernel's names: the letter of every shell's `ulimit`, and the bytes of its unit. */
 const LIMITS = {
     'Max open files': ['n', 1],
     'Max address space': ['v', 1024],
@@ -3265,8 +3586,8 @@ function limitsIn(text) {
     return new Map(lines.flatMap(([, name = '', soft = '', hard = '']) => name in LIMITS ? [[name, { soft, hard }]] : []));
 }
 /**
- * `node-options` as arguments. A path that begins with `./` or `../` is relative to the app's folder: Node
- * would look for it in the folder where PM2's daemon happened to be started.
+ * Returns `node-options` as arguments. A path that begins with `./` or `../` is relative to the app's folder:
+ * Node would look for it in the folder where PM2's daemon was started.
  * @param release its folder, or the link to it
  * @param entry the release's server.js, relative to the release
  */
@@ -3364,13 +3685,13 @@ async function waitFor(condition, timeoutMs) {
 const external_node_http_namespaceObject = require("node:http");
 var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
 ;// CONCATENATED MODULE: ./build/common/health.js
-/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+/** Requests a release's health on this machine, for the launcher and for the agent. */
 
-/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+/** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
 const EXCERPT = 500;
-/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+/** Sends one request; never rejects. `timeoutMs` is its limit. */
 function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
     return new Promise((resolve) => {
         const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
@@ -3384,7 +3705,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
         const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
         request.on('error', (error) => fail(error.message));
-        // Without a listener Node closes the connection and says nothing more (18 to 24).
+        // Without a listener Node closes the connection without an error (18 to 24).
         request.on('upgrade', (response, socket) => {
             socket.destroy();
             fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
@@ -3403,7 +3724,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
         });
     });
 }
-/** What a proxy in front of the app adds to a request. */
+/** Returns the headers that a proxy in front of the app would add. */
 function addressed({ origin }) {
     if (origin === null)
         return {};
@@ -3503,7 +3824,7 @@ async function stopAll(activation, drained) {
         const running = (await listWorkers(activation)).filter((worker) => !hasStopped(worker) && (drained || !isLeaving(worker)));
         calm = running.length === 0 ? calm + 1 : 0;
         if (performance.now() >= deadline) {
-            throw new failure_Failure('restore-failed', `the app could not be stopped: ${describe(running[0])}`);
+            throw new Failure('restore-failed', `the app could not be stopped: ${describe(running[0])}`);
         }
         for (const worker of running) {
             const { id, pid, status } = worker.process;
@@ -3644,14 +3965,14 @@ async function untilServing(options, { release, instances, old, timeoutMs, compl
             if (process.status === 'errored' ||
                 process.status === 'stopped' ||
                 (pids && (pids.size > 1 || !pids.has(process.pid)))) {
-                throw new failure_Failure('worker-died', `a worker of ${release} died before it could take traffic (PM2 says ${process.status})`);
+                throw new Failure('worker-died', `a worker of ${release} died before it could take traffic (PM2 says ${process.status})`);
             }
         }
         if (complaints.length > 0)
-            throw new failure_Failure('pm2-failed', complaints.join('; '));
+            throw new Failure('pm2-failed', complaints.join('; '));
         if (performance.now() >= deadline) {
             const waiting = workers.find((worker) => !serving.includes(worker));
-            throw new failure_Failure('worker-unhealthy', `${instances - serving.length} of ${instances} workers did not come to serve ${release}: ${describe(waiting)}`);
+            throw new Failure('worker-unhealthy', `${instances - serving.length} of ${instances} workers did not come to serve ${release}: ${describe(waiting)}`);
         }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(fleet_POLL);
     }
@@ -3746,19 +4067,19 @@ async function observe(options, release, workers, runtime) {
     do {
         const now = (await listWorkers(options)).filter((worker) => serves(worker, release));
         if (!pids.every((pid) => now.some(({ process }) => process.pid === pid))) {
-            throw new failure_Failure('worker-died', `a worker of ${release} died after it began to take traffic`);
+            throw new Failure('worker-died', `a worker of ${release} died after it began to take traffic`);
         }
         for (const { process, record } of now) {
             const answer = await askHealth('127.0.0.1', record.port, runtime.health);
             if (!answer.healthy) {
-                throw new failure_Failure('worker-unhealthy', `worker ${process.pid} of ${release} became unhealthy: ${answer.detail}`, { evidence: answer.excerpt });
+                throw new Failure('worker-unhealthy', `worker ${process.pid} of ${release} became unhealthy: ${answer.detail}`, { evidence: answer.excerpt });
             }
         }
         // The old workers still answer here beside the new ones, and may not know the new health path: any answer
         // shows that the port is open.
         const door = await askHealth(reachable(runtime.host), runtime.port, runtime.health);
         if (door.status === 0) {
-            throw new failure_Failure('door-closed', `nobody answers on ${runtime.host}:${runtime.port}: ${door.detail}`);
+            throw new Failure('door-closed', `nobody answers on ${runtime.host}:${runtime.port}: ${door.detail}`);
         }
         await (0,external_node_timers_promises_namespaceObject.setTimeout)(Math.min(runtime.health.intervalMs, 500));
     } while (performance.now() < until);
@@ -3813,7 +4134,7 @@ async function runHook(hook, timeoutMs = LONGEST_HOOK) {
         const text = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8'));
         if (ended === 'exit code 0')
             return text;
-        throw new failure_Failure('hook-failed', `\`${name}\` failed (${ended})`, {
+        throw new Failure('hook-failed', `\`${name}\` failed (${ended})`, {
             remedy: 'Its own output says why. It runs in the release’s folder with the release’s `env`.',
             evidence: text,
         });
@@ -3880,29 +4201,32 @@ function end(child, timeoutMs) {
 
 ;// CONCATENATED MODULE: ./build/agent/system/cgroup.js
 /**
- * What control groups leave a process, such as a container's limit or a systemd unit's. The machine's own figures say
- * nothing of them. Both versions, and both at once: in a hybrid hierarchy version 1 has the controllers.
+ * The limits that control groups set, such as a container's or a systemd unit's: the machine's own figures do
+ * not include them. Reads both versions at once, because in a hybrid hierarchy version 1 has the controllers.
  */
 
 
 const kernel = { proc: '/proc', cgroup: '/sys/fs/cgroup' };
-/** How much memory its groups leave a process, in bytes: pages that the kernel drops on demand count as free. */
+/**
+ * Returns how much memory the groups leave a process, in bytes. Pages that the kernel drops on demand count as
+ * free.
+ */
 function memoryLeft(process, at = kernel) {
     const { v1, v2 } = groupsOf(process, 'memory', at);
     const left = (limit, used, dropped) => limit - Math.max(0, used - dropped);
     return Math.max(0, Math.min(Infinity, ...v2.map((group) => left(Math.min(numberIn(group, 'memory.max', Infinity), numberIn(group, 'memory.high', Infinity)), numberIn(group, 'memory.current', 0), statIn(group, 'inactive_file') + statIn(group, 'active_file') / 2)), ...v1.map((group) => left(numberIn(group, 'memory.limit_in_bytes', Infinity), numberIn(group, 'memory.usage_in_bytes', 0), statIn(group, 'total_inactive_file') + statIn(group, 'total_active_file') / 2))));
 }
-/** How many CPUs its groups let a process use at the same time; Infinity: no limit. */
+/** Returns how many CPUs the groups let a process use at the same time; Infinity where there is no limit. */
 function cpusAllowed(process, at = kernel) {
     const { v1, v2 } = groupsOf(process, 'cpu', at);
-    // "max 100000" is no quota, and so is -1.
+    // "max 100000" means no quota, and so does -1.
     const share = (quota, period) => (quota > 0 && period > 0 ? quota / period : Infinity);
     return Math.min(Infinity, ...v2.map((group) => {
         const [quota, period] = (textIn(group, 'cpu.max') ?? '').split(' ').map(Number);
         return share(quota ?? 0, period ?? 0);
     }), ...v1.map((group) => share(numberIn(group, 'cpu.cfs_quota_us', -1), numberIn(group, 'cpu.cfs_period_us', 0))));
 }
-/** The folders of the process's group and of all around it: a limit counts for all that is below. */
+/** Returns the folders of the process's group and of its parents: a limit counts for everything below. */
 function groupsOf(process, controller, { proc, cgroup }) {
     const lines = (textIn(proc, (0,external_node_path_namespaceObject.join)(String(process), 'cgroup')) ?? '').split('\n').map((line) => {
         const [, controllers = '', ...path] = line.split(':');
@@ -3914,7 +4238,10 @@ function groupsOf(process, controller, { proc, cgroup }) {
         v2: foldersUpTo(cgroup, pathOf('')),
     };
 }
-/** Without a namespace of its own a container sees a path that is not mounted there: its group is the mount's top. */
+/**
+ * Without a cgroup namespace a container sees a path that is not mounted there: its group is the top of the
+ * mount.
+ */
 function foldersUpTo(top, path) {
     if (path === undefined || !path.startsWith('/'))
         return [];
@@ -3933,7 +4260,7 @@ function textIn(folder, name) {
         return null;
     }
 }
-/** @param otherwise where there is no such file, or a word such as "max" in it */
+/** @param otherwise the value where there is no such file, or where the file has a word such as "max" */
 function numberIn(folder, name, otherwise) {
     const text = textIn(folder, name) ?? '';
     return /^-?\d+$/.test(text) ? Number(text) : otherwise;
@@ -4001,7 +4328,7 @@ async function assertNotOvertaken(layout, run, live) {
     // Whoever went back to it, or deployed it by hand, did not mean to keep the next push out.
     if (info === null || verification?.kind === 'rollback' || !isLater(info, run))
         return;
-    throw new failure_Failure('overtaken', `${named(run)} was overtaken: ${named(info, 'run')} has already deployed ${live}.`, {
+    throw new Failure('overtaken', `${named(run)} was overtaken: ${named(info, 'run')} has already deployed ${live}.`, {
         remedy: 'Nothing needs to be done. To go back on purpose, use `command: rollback`, or run this one again by hand.',
     });
 }
@@ -4032,7 +4359,7 @@ async function yieldToNewer(activation) {
     const { job, live, succeeded, takenUp } = activation;
     const { kind, replaces } = job.request;
     if (succeeded) {
-        const failure = new failure_Failure('overtaken', `another deploy came after this one was interrupted: ${live} is live`, {
+        const failure = new Failure('overtaken', `another deploy came after this one was interrupted: ${live} is live`, {
             remedy: 'Nothing needs to be done. Run this one again if its release is the one that should be live.',
         });
         return leaveAsIs(activation, failure);
@@ -4041,9 +4368,9 @@ async function yieldToNewer(activation) {
         return null;
     if (kind === 'restore') {
         const message = `${live ?? 'No release'} replaced ${replaces} before it could be taken back.`;
-        return leaveAsIs(activation, new failure_Failure('overtaken', message));
+        return leaveAsIs(activation, new Failure('overtaken', message));
     }
-    throw new failure_Failure('overtaken', `${live ?? 'No release'} replaced ${replaces} before the ${kind} began.`, {
+    throw new Failure('overtaken', `${live ?? 'No release'} replaced ${replaces} before the ${kind} began.`, {
         remedy: `Run the ${kind} again if "${live}" is not the release that should be live.`,
     });
 }
@@ -4113,10 +4440,10 @@ const STEADY = 10;
  * @returns what was seen
  * @throws Failure `restore-failed`
  */
-async function putBack({ layout, pm2, appName, withRoom }, { current, processes, addresses }, patienceMs = replaced_PATIENCE) {
+async function putBack({ layout, pm2, appName, withReserve }, { current, processes, addresses }, patienceMs = replaced_PATIENCE) {
     const seen = [];
     if (current !== null) {
-        await withRoom(() => pointCurrentBack(layout, current));
+        await withReserve(() => pointCurrentBack(layout, current));
         seen.push(`current -> ${current} again`);
     }
     const complaints = [];
@@ -4128,7 +4455,7 @@ async function putBack({ layout, pm2, appName, withRoom }, { current, processes,
         const problem = await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs);
         if (problem !== null) {
             const what = [problem, ...complaints].join('; ');
-            throw new failure_Failure('restore-failed', `the app that PM2 ran before did not come back: ${what}`);
+            throw new Failure('restore-failed', `the app that PM2 ran before did not come back: ${what}`);
         }
         const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : '';
         seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`);
@@ -4193,7 +4520,7 @@ async function heal(options, settings, { release, runtime }, failed, instances, 
             return true;
         if (performance.now() >= deadline) {
             const missing = workers.find((worker) => !serves(worker, release));
-            throw new failure_Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`);
+            throw new Failure('restore-failed', `not every worker came back to ${release}: ${describe(missing)}`);
         }
         const told = [];
         for (const { process, record } of workers) {
@@ -4260,11 +4587,11 @@ async function restore(activation, during, error) {
     const { previous, layout, step } = activation;
     const launcher = previous === null ? null : await soundLauncher(activation, previous.release);
     // First of all: whatever PM2 starts from now on is the previous release.
-    const pointed = previous === null ? undefined : activation.withRoom(() => pointCurrentAt(layout, previous.release));
+    const pointed = previous === null ? undefined : activation.withReserve(() => pointCurrentAt(layout, previous.release));
     const problem = await pointed?.then(() => undefined, (cause) => cause);
     if (launcher !== null)
         await activation.journal.note('rollback', launcher);
-    const failure = await withEvidence(activation, during, troubleOf(error));
+    const failure = await withEvidence(activation, during, toFailure(error));
     try {
         if (problem !== undefined)
             throw problem;
@@ -4278,15 +4605,15 @@ async function restore(activation, during, error) {
         return await restore_verdict(activation, 'restored', failure);
     }
     catch (cause) {
-        const both = failure.reworded(`${failure.message}; then ${troubleOf(cause).message}`, {
+        const both = failure.reworded(`${failure.message}; then ${toFailure(cause).message}`, {
             remedy: 'The app needs hands: look at `pm2 list` and `pm2 logs` on the server.',
         });
         return restore_verdict(activation, 'down', both);
     }
 }
 /** One that cannot be put right is no reason to stay with a release that fails. @returns what there is to tell */
-async function soundLauncher({ layout, withRoom }, release) {
-    return withRoom(() => repairLauncher(layout, release)).catch((error) => error.message);
+async function soundLauncher({ layout, withReserve }, release) {
+    return withReserve(() => repairLauncher(layout, release)).catch((error) => error.message);
 }
 const nothingToGoBackTo = 'there is no release to go back to';
 const leftStopped = `${nothingToGoBackTo}: the app is left stopped`;
@@ -4355,7 +4682,7 @@ async function shown(activation, { release, runtime }, instances) {
         try {
             const workers = (await listWorkers(activation)).filter((worker) => serves(worker, release));
             if (workers.length === 0)
-                throw new failure_Failure('restore-failed', `no worker serves ${release}`);
+                throw new Failure('restore-failed', `no worker serves ${release}`);
             return await observe(activation, release, workers.slice(0, instances), { ...runtime, observeMs: 0 });
         }
         catch (error) {
@@ -4462,10 +4789,10 @@ async function activate(activation) {
         await step('swap', describeSwap(activation), async () => {
             await assertWanted(activation);
             await proveLauncher(activation);
-            await activation.withRoom(() => writeReplaced(layout, activation.replaced));
+            await activation.withReserve(() => writeReplaced(layout, activation.replaced));
             remembered = true;
             // The rename of the link is the one moment that counts: before it nothing live has changed.
-            await activation.withRoom(() => pointCurrentAt(layout, release));
+            await activation.withReserve(() => pointCurrentAt(layout, release));
             swapped = true;
             journal.letGo();
         });
@@ -4520,9 +4847,9 @@ async function prepare(activation) {
     if (!isDone(activation, 'pre-activate'))
         await hook(activation, 'pre-activate');
     await carryOldStatic(activation, release);
-    await activation.withRoom(() => prepareLink(layout, release));
+    await activation.withReserve(() => prepareLink(layout, release));
     if (previous !== null && previous.release !== release) {
-        await activation.withRoom(() => prepareLink(layout, previous.release));
+        await activation.withReserve(() => prepareLink(layout, previous.release));
     }
     if (!takenUp) {
         // Those that stay for an activation that died need not any more: what PM2 had begun for it has long come to its end.
@@ -4549,11 +4876,11 @@ async function assertWanted(activation) {
         throw withdrawn();
 }
 /** What has to come back, or has swapped already, is helped where it can be. @throws Failure `release-damaged` */
-async function proveLauncher({ job, layout, target, takenUp, journal, withRoom }) {
+async function proveLauncher({ job, layout, target, takenUp, journal, withReserve, }) {
     const { release } = target;
     if (job.request.kind !== 'restore' && !takenUp)
         return assertLauncher(layout, release);
-    const repaired = await withRoom(() => repairLauncher(layout, release));
+    const repaired = await withReserve(() => repairLauncher(layout, release));
     if (repaired !== null)
         await journal.note('swap', repaired);
 }
@@ -4617,7 +4944,7 @@ async function dismissOthers(activation) {
 async function checkAlone(activation, workers) {
     const { release, runtime } = activation.target;
     await observe(activation, release, workers, { ...runtime, observeMs: 0 }).catch((error) => {
-        const failure = failure_Failure.from(error);
+        const failure = Failure.from(error);
         throw failure.reworded(`${failure.message} (after the previous release had stopped serving)`, {
             remedy: 'Check what the new release requests from its own public address: until then, the previous release answered ' +
                 'some of these requests. Then read the last log lines in the evidence.',
@@ -4630,7 +4957,7 @@ async function settle(activation) {
     const { release } = target;
     const { activation: id, kind, replaces } = job.request;
     const serving = { activation: id, kind, replaced: replaces ?? live };
-    await bestEffort(activation, activation.withRoom(() => markServing(layout, release, serving)), 'Could not mark the release as verified');
+    await bestEffort(activation, activation.withReserve(() => markServing(layout, release, serving)), 'Could not mark the release as verified');
     await bestEffort(activation, forgetReplaced(layout), 'Could not forget what the release replaced');
     await bestEffort(activation, pm2.save(), 'PM2 could not save its process list for the next boot');
     const workers = await listWorkers(activation).catch(() => []);
@@ -4770,7 +5097,7 @@ async function beginActivation(job, journal, entries, pm2) {
     const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
     let news = { observe: true, stay: times.stay, halt: false };
     const { ballast } = activationFiles(layout, request.activation);
-    const withRoom = (act) => ballast_withRoom(ballast, act);
+    const withReserve = (act) => reserve_withReserve(ballast, act);
     return {
         job,
         layout,
@@ -4804,12 +5131,12 @@ async function beginActivation(job, journal, entries, pm2) {
                 throw error;
             }
         },
-        withRoom,
+        withReserve,
         announce: (change) => {
             news = { ...news, ...change };
             const self = { pid: process.pid, startTime: process_identity_startTimeOf(process.pid) ?? '' };
             const content = { ...self, target: target.release, ...news };
-            return withRoom(() => writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600));
+            return withReserve(() => writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600));
         },
     };
 }
@@ -4859,17 +5186,17 @@ async function runActivation(job) {
     const layout = layoutOf(job.base);
     const { activation } = job.request;
     const files = activationFiles(layout, activation);
-    const room = (act) => ballast_withRoom(files.ballast, act);
+    const room = (act) => reserve_withReserve(files.ballast, act);
     await room(() => writeOwner(files.owner));
     const journal = openJournal(layout.journal, activation, room);
     const hasTouched = async () => hasSwapped(await readJournal(layout.journal), activation);
     const touched = await hasTouched();
-    const stopGuard = guardRoom(files.ballast);
+    const stopGuard = guardReserve(files.ballast);
     const progress = { begun: null, concluded: false };
     let verdict;
     try {
         // One that died after the swap goes on without: it has no choice, and may have used it up.
-        await takeBallast(files.ballast).catch((error) => {
+        await takeReserve(files.ballast).catch((error) => {
             if (!touched)
                 throw error;
         });
@@ -4884,7 +5211,7 @@ async function runActivation(job) {
         if ((await lockedFor(layout.lock)) === activation)
             throw error;
         const live = await servingRelease(layout).catch(() => null);
-        verdict = keptVerdict(live, troubleOf(error).toRecord());
+        verdict = keptVerdict(live, toFailure(error).toRecord());
         await journal.verdict(verdict);
     }
     finally {
@@ -4947,12 +5274,12 @@ async function withPort({ job, layout, journal, port, takenUp }, act) {
         onWait: (holder) => void journal.note('lock', `waiting for port ${port}, which is being opened by ${holder}`),
         giveUp: () => exists(withdrawn),
     });
-    const lock = await ballast_withRoom(ballast, take).catch((error) => {
+    const lock = await reserve_withReserve(ballast, take).catch((error) => {
         // After the swap there is no way out but forward or back.
         if (takenUp)
             return null;
         // A disk that takes no lock must not keep a release away that has to come back.
-        if (kind !== 'deploy' && !['locked', 'withdrawn'].includes(failure_Failure.from(error).code))
+        if (kind !== 'deploy' && !['locked', 'withdrawn'].includes(Failure.from(error).code))
             return null;
         throw error;
     });
@@ -4978,13 +5305,13 @@ async function dismiss(layout, activation) {
 
 ;// CONCATENATED MODULE: ./build/protocol/server-programs.js
 /**
- * Where Node and PM2 stand on people's servers, and what to do when they do not. A session over SSH often lacks
- * the PATH that the user's own shell has, so both sides search: the shell line for Node, the agent for PM2.
+ * Where Node and PM2 are on people's servers. An SSH session often lacks the PATH of the user's own shell, so
+ * both sides search: the shell line for Node, the agent for PM2.
  */
 
-/** Where the shell line leaves the PATH of the user's login shell for the agent. */
+/** The variable in which the shell line leaves the PATH of the user's login shell for the agent. */
 const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
-/** The login shell may wait for ever for something, in s. */
+/** A login shell may wait for something for ever; limit in s. */
 const LOGIN_SHELL_TIMEOUT = 5;
 /** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
 const versionFolders = [
@@ -4998,7 +5325,7 @@ const versionFolders = [
     '.nodenv/versions/*/bin',
     '.linuxbrew/opt/node@*/bin',
 ];
-/** The same for the whole system. */
+/** The same outside of homes. */
 const systemVersionFolders = [
     '/usr/local/nvm/versions/node/*/bin',
     '/opt/nvm/versions/node/*/bin',
@@ -5012,7 +5339,7 @@ const systemVersionFolders = [
     '/opt/cpanel/ea-nodejs*/bin',
     '/opt/alt/alt-nodejs*/root/usr/bin',
 ];
-/** Below the home, single folders of programs: of version managers, of npm's prefix, of package managers. */
+/** Below the home, single folders of programs: of version managers, npm's prefix, package managers. */
 const homeFolders = [
     '.local/share/fnm/aliases/default/bin',
     '.volta/bin',
@@ -5042,23 +5369,13 @@ const systemFolders = [
     '/nix/var/nix/profiles/default/bin',
     '/run/current-system/sw/bin',
 ];
-/** @param searched every file that was looked for, with what was wrong with those that are there */
+/** @param searched every file that was looked for, with what was wrong with existing ones */
 function nodeMissing(searched) {
-    return new Failure('node-missing', 'Node.js 18 or later was not found on the server', {
-        remedy: 'As the user that logs in, without sudo: `curl -fsSL https://fnm.vercel.app/install | bash`, then ' +
-            '`~/.local/share/fnm/fnm install 24`. If it is there already, name its folder in `bin-path`.',
-        evidence: ['searched:', ...searched].join('\n'),
-    });
+    return failure('node-missing', {}, { evidence: ['searched:', ...searched].join('\n') });
 }
-/** @param searched every folder that was looked into @param node the Node that runs the agent */
+/** @param searched every folder that was searched @param node the Node that runs the agent */
 function pm2Missing(searched, node) {
-    const folder = node.replace(/\/[^/]*$/, '');
-    return new failure_Failure('pm2-missing', 'PM2 was not found on the server', {
-        remedy: 'As the user that logs in, without sudo: ' +
-            `\`PATH="${folder}:$PATH" npm install --global --prefix ~/.local pm2\`. ` +
-            'If it is there already, name its folder in `bin-path`.',
-        evidence: ['searched:', ...searched].join('\n'),
-    });
+    return protocol_failure('pm2-missing', { nodeFolder: node.replace(/\/[^/]*$/, '') }, { evidence: ['searched:', ...searched].join('\n') });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/longest-step.js
@@ -5135,10 +5452,10 @@ async function watchActivation(layout, context, activation, withdraw, watcher) {
     const files = activationFiles(layout, activation);
     const begun = await exists(files.job);
     if (!begun && !(await hasEntries(layout, activation))) {
-        throw new failure_Failure('unknown-activation', 'the activation never began on the server');
+        throw new Failure('unknown-activation', 'the activation never began on the server');
     }
     if (begun && withdraw) {
-        await ballast_withRoom(files.ballast, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
+        await reserve_withReserve(files.ballast, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
     }
     const since = performance.now();
     const running = () => ownerLives(files.owner) ?? performance.now() - since <= start_START;
@@ -5197,7 +5514,7 @@ function attempt(start, onError) {
 /** A process that runs and does nothing: its disk hangs, or somebody stopped it. It is not killed: it may have swapped. */
 function silent(silenceMs) {
     const minutes = Math.round(silenceMs / 60_000);
-    return new failure_Failure('activation-silent', `The activation on the server is running, but has made no progress for ${minutes} minutes.`, {
+    return new Failure('activation-silent', `The activation on the server is running, but has made no progress for ${minutes} minutes.`, {
         remedy: 'Check the disks of the server, and whether the process was stopped. `command: status` names the process ' +
             'that holds the lock: end it with `kill -9`, and deploy again.',
     });
@@ -5228,7 +5545,7 @@ async function follow(layout, activation, from, first, again, { onEntry, alive, 
                 return entry.verdict;
         }
     }
-    const failure = new failure_Failure('activation-died', 'the activation on the server ended without a verdict', {
+    const failure = new Failure('activation-died', 'the activation on the server ended without a verdict', {
         remedy: 'Run the deploy again: it starts from what `current` points at.',
         evidence: [lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')), trouble].filter(Boolean).join('\n'),
     });
@@ -5240,17 +5557,19 @@ async function follow(layout, activation, from, first, again, { onEntry, alive, 
 
 ;// CONCATENATED MODULE: ./build/agent/store/code.js
 /**
- * Which files of a release are code: a build writes them, servers only read them. Releases share the inodes of code.
- * Any other file may be opened for writing by the app, so each release has its own.
+ * Which files of a release are code: a build writes them, and servers only read them. Releases share the inodes
+ * of code. The app may write to any other file, so each release has its own copy.
  */
 
 
-/** Packages, but not what is offered in `public`, and not the folder in which packages keep caches. */
+/** Packages, but neither the ones in `public` nor the folder where packages keep caches. */
 const PACKAGES = /^(?:(?!public\/)[^/]+\/)*?node_modules\/(?!\.cache\/)/;
-/** Below `distDir`: the data cache, ISR pages (Next.js 14 overwrites them in place), the route cache (15, 16). */
+/**
+ * Below `distDir`: the data cache, ISR pages (Next.js 14 overwrites them in place), the route cache (15, 16).
+ */
 const WRITTEN_BY_NEXT = /^(cache|server\/(app|pages|route-cache))\//;
 const COMPILED = /^server\/(app|pages)\/.*\.(js|mjs|cjs|map|nft\.json)$/;
-/** @param distDir Next.js's, relative to the release */
+/** @param distDir of Next.js, relative to the release */
 function isCode(path, distDir) {
     if (path === LAUNCHER || PACKAGES.test(path))
         return true;
@@ -5259,7 +5578,7 @@ function isCode(path, distDir) {
     const inDist = path.slice(distDir.length + 1);
     return !WRITTEN_BY_NEXT.test(inDist) || COMPILED.test(inDist);
 }
-/** The app's server.js stands beside or above `distDir`. */
+/** The app's server.js is beside or above `distDir`. */
 function isEntry(path, distDir) {
     const folder = /^(.*\/)?server\.js$/.exec(path);
     return folder !== null && distDir.startsWith(folder[1] ?? '');
@@ -5272,7 +5591,7 @@ function isCacheOfNext(path, distDir) {
 function mayBeShared(path, distDir) {
     return path !== LAUNCHER && isCode(path, distDir);
 }
-/** Releases of the first versions do not say where it is. */
+/** Releases of the first versions do not record it. */
 function distDirOf({ distDir, staticPath, entry }) {
     if (distDir !== null)
         return distDir;
@@ -5280,7 +5599,7 @@ function distDirOf({ distDir, staticPath, entry }) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/sources.js
-/** Where contents are on this server already: in its releases, and in what interrupted uploads have left. */
+/** Which contents this server already has: in its releases, and in leftovers of interrupted uploads. */
 
 
 
@@ -5288,47 +5607,50 @@ function distDirOf({ distDir, staticPath, entry }) {
 
 
 
-/** An upload's name, and once its session is over; an id that is taken up again can be cut off again. */
+/**
+ * The name of an upload, and its name once its session is over. An upload that was resumed can be interrupted
+ * again.
+ */
 const UPLOAD = /^\d{14}(\.(\d+\.)?interrupted)?$/;
 const INTERRUPTED = '.interrupted';
-/** Puts aside what an upload has received: its session is over, and the next one looks there. */
-async function putAside(directory) {
+/** Renames what an upload has received when its session is over, so that the next upload finds it. */
+async function setAside(directory) {
     for (let count = 0;; count += 1) {
         try {
             return await (0,promises_namespaceObject.rename)(directory, `${directory}${count === 0 ? '' : `.${count}`}${INTERRUPTED}`);
         }
         catch (error) {
-            // One of the same id stands there.
+            // An interrupted upload of the same id is there.
             if (!['ENOTEMPTY', 'EEXIST'].includes(error.code ?? ''))
                 throw error;
         }
     }
 }
 /**
- * Ends the session that an upload belongs to, if it still is there: its connection was lost, but the server may not
- * have noticed. What came is put aside.
+ * Ends the session that an upload belongs to, if it is still there: its connection was lost, but the server may
+ * not have noticed. Sets aside what has arrived.
  */
-async function takeOver(layout, id) {
+async function takeOverUpload(layout, id) {
     const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
     await endOwner(uploadOwner(directory));
-    // It may have been a release by then, or put aside by its session itself.
+    // The upload may have become a release, or its own session may have set it aside.
     if (await exists(directory))
-        await putAside(directory);
+        await setAside(directory);
 }
-/** Says which session an upload belongs to, and the release after it: nobody removes it while that one lives. */
+/**
+ * Returns the file that names the session of an upload, and of the release made from it: nobody removes the
+ * release while that session lives.
+ */
 function uploadOwner(directory) {
     return (0,external_node_path_namespaceObject.join)(releaseFiles(directory).own, 'owner.json');
 }
 function contentKey(file) {
     return `${file.hash} ${file.mode}`;
 }
-/**
- * Notes for each content that is wanted where it should be; the newest place wins. That it truly is there, and
- * is what it should be, is for who takes it from there to prove.
- */
-async function locate(layout, wanted, except) {
+/** Notes a source for each wanted content; the newest wins. Whoever copies the file must verify it. */
+async function findSources(layout, wanted, except) {
     for (const directory of await uploads(layout)) {
-        // Of an upload only some of the files have come.
+        // An upload has only some of its files.
         if (directory !== except)
             await note(directory, wanted, hasSize);
     }
@@ -5337,8 +5659,8 @@ async function locate(layout, wanted, except) {
     }
 }
 /**
- * @param base what the upload names the differences from: the rest is where it stands there
- * @param wanted as `locate` has filled it
+ * @param base the release that the upload names its differences from: all other files are there
+ * @param wanted as `findSources` has filled it
  */
 function sourcesIn(layout, base, wanted) {
     const from = base === null ? '' : releaseDirectory(layout, base);
@@ -5359,7 +5681,7 @@ async function note(directory, wanted, isThere) {
         }
     }
     catch {
-        // A damaged release is nothing to build on; what it lacks is sent again.
+        // A damaged release is no source; what it lacks is sent again.
     }
 }
 async function hasSize(path, size) {
@@ -5370,7 +5692,7 @@ async function uploads(layout) {
     const names = await (0,promises_namespaceObject.readdir)(layout.incoming).catch(() => []);
     return names.filter((name) => UPLOAD.test(name)).map((name) => (0,external_node_path_namespaceObject.join)(layout.incoming, name));
 }
-/** Removes the uploads whose sessions are over. What others have linked from them stays. */
+/** Removes the uploads whose sessions are over. Hard links to their files stay. */
 async function removeInterrupted(layout) {
     for (const directory of await uploads(layout)) {
         const over = directory.endsWith(INTERRUPTED) || ownerLives(uploadOwner(directory)) === false;
@@ -5379,8 +5701,8 @@ async function removeInterrupted(layout) {
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/store/heal.js
-/** Puts back what a release has lost, from any release that still has it. */
+;// CONCATENATED MODULE: ./build/agent/store/repair.js
+/** Restores missing or damaged entries of a release from other releases. */
 
 
 
@@ -5390,14 +5712,14 @@ async function removeInterrupted(layout) {
 
 
 /**
- * Puts entries of a release's manifest back as they arrived. A file is copied from the newest release that has its
- * content; links and folders need none.
+ * Restores entries of a release's manifest. A file is copied from the newest release that has its content;
+ * links and folders need no source.
  * @param repair false: changes nothing
- * @returns those that were put back, or could be
+ * @returns the entries that were restored, or could be
  */
-async function heal_heal(layout, id, entries, repair) {
+async function repairEntries(layout, id, entries, repair) {
     const directory = releaseDirectory(layout, id);
-    const healed = new Set();
+    const repaired = new Set();
     const wanted = new Map();
     for (const entry of entries) {
         if (!(await staysInside(directory, entry.path)))
@@ -5407,25 +5729,25 @@ async function heal_heal(layout, id, entries, repair) {
             wanted.set(key, [...(wanted.get(key) ?? []), entry]);
         }
         else {
-            if (!repair || (await heal_putBack((0,external_node_path_namespaceObject.join)(directory, entry.path), entry)))
-                healed.add(entry);
+            if (!repair || (await repair_putBack((0,external_node_path_namespaceObject.join)(directory, entry.path), entry)))
+                repaired.add(entry);
         }
     }
     for (const other of [...(await releaseIds(layout))].reverse()) {
         if (wanted.size === 0)
             break;
-        for await (const { key, file } of heal_filesOf(layout, other, wanted)) {
+        for await (const { key, file } of repair_filesOf(layout, other, wanted)) {
             for (const entry of wanted.get(key) ?? []) {
-                if (!repair || (await heal_putBack((0,external_node_path_namespaceObject.join)(directory, entry.path), entry, file)))
-                    healed.add(entry);
+                if (!repair || (await repair_putBack((0,external_node_path_namespaceObject.join)(directory, entry.path), entry, file)))
+                    repaired.add(entry);
             }
             wanted.delete(key);
         }
     }
-    return healed;
+    return repaired;
 }
-/** The files of a release that have a content which is wanted, and are proven to. */
-async function* heal_filesOf(layout, id, wanted) {
+/** Yields the files of a release whose content is wanted, and verified. */
+async function* repair_filesOf(layout, id, wanted) {
     const directory = releaseDirectory(layout, id);
     try {
         for await (const entry of readManifest(releaseFiles(directory).manifest)) {
@@ -5437,15 +5759,15 @@ async function* heal_filesOf(layout, id, wanted) {
         }
     }
     catch {
-        // A release whose manifest cannot be read proves nothing.
+        // A release whose manifest cannot be read has no verified files.
     }
 }
 async function has(file, { size, hash }) {
     const stat = await (0,promises_namespaceObject.lstat)(file).catch(() => null);
     return stat?.isFile() === true && stat.size === size && (await hashFile(file, size)) === hash;
 }
-/** @returns false where the disk, or what stands there, does not allow it */
-async function heal_putBack(path, entry, source = '') {
+/** @returns false where the disk, or what is in the entry's place, does not allow it */
+async function repair_putBack(path, entry, source = '') {
     try {
         const stat = await (0,promises_namespaceObject.lstat)(path).catch(() => null);
         // A file is replaced by a rename: workers may be reading it.
@@ -5463,7 +5785,10 @@ async function heal_putBack(path, entry, source = '') {
         return false;
     }
 }
-/** False where somebody has put a link in the place of a folder on the way: what is there is not the release's. */
+/**
+ * Returns false where a link is in the place of a folder on the way: what is behind it does not belong to the
+ * release.
+ */
 async function staysInside(directory, path) {
     for (let folder = (0,external_node_path_namespaceObject.dirname)(path); folder !== '.'; folder = (0,external_node_path_namespaceObject.dirname)(folder)) {
         const real = await (0,promises_namespaceObject.realpath)((0,external_node_path_namespaceObject.join)(directory, folder)).catch(() => null);
@@ -5481,11 +5806,11 @@ async function staysInside(directory, path) {
 
 
 
-/** Whether a file was written after the release was complete. What arrived has an earlier time. */
+/** Whether a file was written after the release was complete. Uploaded files have an earlier time. */
 function isWrittenSince({ mtimeMs }, { created }) {
     return mtimeMs > Date.parse(created);
 }
-/** Tells paths of a release that live in `<path>/shared`. */
+/** Returns whether paths of a release live in `<path>/shared`. */
 async function inShared(layout, id) {
     const { entry } = await readInfo(layout, id);
     const { sharedDirs, sharedFiles } = await readRuntime(layout, id);
@@ -5493,11 +5818,11 @@ async function inShared(layout, id) {
     return (path) => paths.some((shared) => path === shared || path.startsWith(`${shared}/`));
 }
 /**
- * Finds the files that the app wrote into a release: those that the manifest does not name, and those outside of code
- * that are not what arrived. Files that another release has just so, such as a sitemap that each makes when it boots,
- * are lost by nobody.
+ * Finds the files that the app wrote into a release: files that the manifest does not name, and files outside
+ * of code that differ from the upload. Files that another release has with the same content, such as a sitemap
+ * that each release makes when it boots, are not lost and not reported.
  *
- * @param other the release that has taken the place of this one
+ * @param other the release that serves instead of this one
  * @returns paths relative to the app; a folder, with a slash, where the manifest names nothing in it
  */
 async function writtenFiles(layout, id, other) {
@@ -5558,20 +5883,20 @@ async function writtenFiles(layout, id, other) {
 function written_statOf(file) {
     return (0,promises_namespaceObject.lstat)(file).catch(() => null);
 }
-/** Null for a file that cannot be read. */
+/** Null where the file cannot be read. */
 function hashOf(file) {
     return hashFile(file).catch(() => null);
 }
-/** The tool's own files in a release. */
+/** Gapless's own files in a release. */
 const OWN = '.gapless';
-/** What the build, Next.js or the agent puts there; the folder of packages or of the build too. */
+/** What the build, Next.js or the agent puts there, and the folder of packages or of the build. */
 function isBuilt(path, distDir) {
     const inside = `${path}/`;
     return [path, inside].some((each) => isCode(each, distDir) || isCacheOfNext(each, distDir));
 }
 
-;// CONCATENATED MODULE: ./build/agent/store/audit.js
-/** Proves that a release is what arrived, long after it did. */
+;// CONCATENATED MODULE: ./build/agent/store/integrity.js
+/** Whether a release still is what was uploaded. */
 
 
 
@@ -5583,25 +5908,24 @@ function isBuilt(path, distDir) {
 
 
 /**
- * Proves the release's manifest by its hash, and the release by its manifest. What is missing or damaged is put back
- * from a release that still has it. A file outside of code that was written after the release was made stays: it may be
- * the app's data, such as a SQLite file, which the build's copy would destroy. Shared paths lead out of the release.
+ * Verifies the release's manifest by its hash, and the release by its manifest. Restores what is missing or
+ * damaged from a release that still has it. A file outside of code that was written after the release was made
+ * stays: it may be the app's data, such as a SQLite file, which the build's copy would destroy. Shared paths
+ * are skipped.
  *
- * @param repair where false, it tells what would be put back, and changes nothing
- * @returns paths that were put back, and paths outside of code that are not what arrived
- * @throws Failure `release-damaged` naming the first path of code that cannot be put back
+ * @param repair false: change nothing, and report what could be restored
+ * @returns paths that were restored, and paths outside of code that differ from the upload
+ * @throws Failure `release-damaged` naming the first path of code that cannot be restored
  */
-async function auditRelease(layout, id, repair = false, alive = () => undefined) {
+async function checkIntegrity(layout, id, repair = false, alive = () => undefined) {
     const directory = releaseDirectory(layout, id);
     const { manifest } = releaseFiles(directory);
     const info = await readInfo(layout, id);
     const distDir = distDirOf(info);
     const isShared = await inShared(layout, id);
     const hashFile = fileHasher();
-    const damaged = (path, what) => new failure_Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
-        remedy: 'It cannot go live as it is. Deploy its commit again, or choose another release.',
-    });
-    // One that cannot be read is none that arrived.
+    const damaged = (path, problem) => server_failure('release-damaged', { release: id, path, problem });
+    // An unreadable file is not what was uploaded.
     const hashOf = async (path, size) => {
         try {
             return await hashFile(path, size);
@@ -5630,9 +5954,9 @@ async function auditRelease(layout, id, repair = false, alive = () => undefined)
     const changed = [];
     const wrong = new Map();
     try {
-        // A shorter manifest would prove less.
+        // A shorter manifest would verify less.
         if ((await hashFile(manifest)) !== info.contentHash)
-            throw damaged('its manifest', 'was changed');
+            throw damaged(manifest, 'was modified');
         for await (const entry of readManifest(manifest)) {
             if (isShared(entry.path))
                 continue;
@@ -5650,18 +5974,18 @@ async function auditRelease(layout, id, repair = false, alive = () => undefined)
     }
     catch (error) {
         if (error.code === 'ENOENT')
-            throw damaged('its manifest', 'is missing');
+            throw damaged(manifest, 'is missing');
         throw error;
     }
-    const healed = await heal_heal(layout, id, [...wrong.keys()], repair);
+    const repaired = await repairEntries(layout, id, [...wrong.keys()], repair);
     for (const [entry, state] of wrong) {
-        if (healed.has(entry))
+        if (repaired.has(entry))
             continue;
         if (isCode(entry.path, distDir))
-            throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was changed');
+            throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was modified');
         changed.push(entry.path);
     }
-    return { files, bytes, healed: [...healed].map(({ path }) => path), changed: changed.sort() };
+    return { files, bytes, healed: [...repaired].map(({ path }) => path), changed: changed.sort() };
 }
 
 ;// CONCATENATED MODULE: ./build/agent/activation/candidate.js
@@ -5759,7 +6083,7 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
         const text = candidate_endOf(log);
         const address = takenAddress(text);
         const inUse = address === undefined ? '' : `. It could not listen on "${address}", which is in use`;
-        return new failure_Failure(code, `the new release ${what}${inUse}`, {
+        return new Failure(code, `the new release ${what}${inUse}`, {
             remedy: address === undefined ? readTheLog : shareTheAddress,
             evidence: lastLines(text),
         });
@@ -5816,8 +6140,8 @@ async function stop(child, exit) {
 
 const MOST_PATHS = 20;
 /**
- * Looks through releases that have served and were not looked through since.
- * @param live what serves in their place; null: nothing does, and nothing is reported
+ * Searches releases that have served and were not searched since.
+ * @param live the release that serves instead; null: none, and nothing is reported
  * @param ids of all releases, also of those whose last workers still drain
  */
 async function reportWritten(layout, live, ids) {
@@ -5830,13 +6154,13 @@ async function reportWritten(layout, live, ids) {
         const { reported } = releaseFiles(releaseDirectory(layout, id));
         if (served === null)
             continue;
-        // A release that serves once more is looked through once more.
+        // A release that serves again is searched again.
         const mark = JSON.stringify({ activation: served.activation });
         if ((await readIfThere(reported)) === mark)
             continue;
-        // A release whose papers are damaged tells nothing.
+        // A release with damaged metadata reports nothing.
         const paths = await writtenFiles(layout, id, live).catch(() => []);
-        // On a full disk the release is reported again, and must not stay for that.
+        // On a full disk the release is reported again later; that must not keep it on the disk.
         const marked = await writeFileAtomic(reported, mark, 0o644).then(() => true, () => false);
         if (paths.length === 0)
             continue;
@@ -5849,8 +6173,9 @@ async function reportWritten(layout, live, ids) {
 
 ;// CONCATENATED MODULE: ./build/agent/operations/cleanup.js
 /**
- * Prunes old releases: never the live one, the previous one, or one that a process still uses; and none before a
- * cleanup has reported what the app wrote into it. With them goes what else would pile up: leftovers of runs that died, agents of earlier versions, the journal's beginning.
+ * Removes old releases: never the current one, the previous one, or one that a process still uses, and none
+ * before a cleanup has reported what the app wrote into it. Also removes leftovers of dead runs, agents of
+ * earlier versions, and the beginning of the journal.
  */
 
 
@@ -5867,14 +6192,14 @@ async function reportWritten(layout, live, ids) {
 
 
 
-/** What has no owner, but is younger than this, may be about to get one, in ms. */
+/** Something younger than this without an owner may be about to get one, in ms. */
 const JUST_BEGUN = 60_000;
 /** An agent that no session has used for this long belongs to a version that nobody runs any more, in ms. */
 const AGENT_UNUSED = 7 * 24 * 60 * 60_000;
 /**
- * Leaves it to whoever holds the lock: another deploy, which cleans up after itself.
- * @param keep verified releases to keep, the live one included
- * @param activation of this run, whose process may still be giving back the lock
+ * Does nothing while another deploy holds the lock: that deploy cleans up after itself.
+ * @param keep verified releases to keep, the current one included
+ * @param activation of this run, whose process may still be releasing the lock
  */
 async function cleanUp(layout, keep, activation = null, alive = () => undefined) {
     const lock = await lockUnlessHeld(layout, activation);
@@ -5891,7 +6216,7 @@ async function cleanUp(layout, keep, activation = null, alive = () => undefined)
             verified: await verifiedAmong(layout, ids),
         });
         const used = await releasesInUse(layout, ids);
-        // What is reported now stays for one more cleanup: somebody may want to fetch it.
+        // A release that was reported now stays until the next cleanup, so that its files can be fetched.
         const { written, fresh } = await reportWritten(layout, live, ids);
         const removed = doomed.filter((id) => !used.has(id) && !fresh.has(id));
         for (const id of removed) {
@@ -5914,9 +6239,9 @@ async function cleanUp(layout, keep, activation = null, alive = () => undefined)
         await lock.release();
     }
 }
-/** An activation gives back the lock a moment after its verdict, in ms. */
+/** An activation releases the lock a moment after its verdict, in ms. */
 const AFTERMATH = 5000;
-/** @returns the lock, or who holds it */
+/** Returns the lock, or its holder. */
 async function lockUnlessHeld({ lock }, activation) {
     let holder = '';
     const giveUp = async () => {
@@ -5927,7 +6252,7 @@ async function lockUnlessHeld({ lock }, activation) {
         return await takeLock(lock, 'a cleanup', AFTERMATH, { onWait: (words) => (holder = words), giveUp });
     }
     catch (error) {
-        if (!['locked', 'withdrawn'].includes(failure_Failure.from(error).code))
+        if (!['locked', 'withdrawn'].includes(Failure.from(error).code))
             throw error;
         return holder;
     }
@@ -5935,9 +6260,9 @@ async function lockUnlessHeld({ lock }, activation) {
 async function verifiedAmong(layout, ids) {
     return keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null);
 }
-/** Releases that nobody wants any more; a process may still use one. */
+/** Returns the releases that are no longer wanted; a process may still use one. */
 async function outdated(layout, keep, { ids, live, previous, verified }) {
-    // Without a live release there is nothing that tells which of them matter.
+    // Without a current release nothing tells which ones matter.
     if (live === null)
         return [];
     const wanted = new Set([...verified.slice(-keep), live, previous]);
@@ -5945,10 +6270,10 @@ async function outdated(layout, keep, { ids, live, previous, verified }) {
     return ids.filter((id) => !wanted.has(id) && !claimed.has(id) && id < live);
 }
 /**
- * What the cleanup after a run would remove, as things are now.
- * @param release that the run would make live
+ * Returns what the cleanup after a run would remove, as things are now.
+ * @param release that the run would activate
  */
-async function foreseeCleanUp(layout, keep, release) {
+async function releasesToRemove(layout, keep, release) {
     const ids = await releaseIds(layout);
     const verified = new Set([...(await verifiedAmong(layout, ids)), release]);
     const doomed = await outdated(layout, keep, {
@@ -5960,7 +6285,7 @@ async function foreseeCleanUp(layout, keep, release) {
     const used = await releasesInUse(layout, ids);
     return doomed.filter((id) => !used.has(id));
 }
-/** Releases on their way: the session that sent one lives, or an activation of it waits for the lock. */
+/** Returns the releases on their way: their session lives, or their activation waits for the lock. */
 async function claimedReleases(layout, ids) {
     const sent = ids.filter((id) => ownerLives(uploadOwner(releaseDirectory(layout, id))) === true);
     const jobs = (await (0,promises_namespaceObject.readdir)(layout.activations).catch(() => [])).filter((name) => name.endsWith('.json'));
@@ -5972,10 +6297,10 @@ async function releaseOf(jobFile) {
         return '';
     return (await readJob(jobFile))?.request.release ?? '';
 }
-/** Releases that a process has as its working directory, or that a worker says it runs. */
+/** Returns the releases that are a process's working directory, or that a worker's record names. */
 async function releasesInUse(layout, ids) {
     const directories = [...workingDirectories().values()];
-    // The kernel tells real paths, and the app's folder may be reached through a link.
+    // The kernel reports real paths, and the app's folder may be reached through a link.
     const releases = await (0,promises_namespaceObject.realpath)(layout.releases).catch(() => layout.releases);
     const workers = await readWorkers(layout.workers);
     return new Set(ids.filter((id) => {
@@ -5984,7 +6309,7 @@ async function releasesInUse(layout, ids) {
             directories.some((used) => used === directory || used.startsWith(directory + external_node_path_namespaceObject.sep)));
     }));
 }
-/** What sessions and activations left behind that ended before they could tidy up. */
+/** Removes the leftovers of sessions and activations that died. */
 async function removeLeftovers(layout) {
     const { incoming, activations, own, lock, workers, candidates } = layout;
     for (const name of await (0,promises_namespaceObject.readdir)(incoming)) {
@@ -5995,7 +6320,7 @@ async function removeLeftovers(layout) {
     }
     for (const name of await (0,promises_namespaceObject.readdir)(activations)) {
         const path = (0,external_node_path_namespaceObject.join)(activations, name);
-        // A hook outlives its activation, and what says so is its own owner.
+        // A hook outlives its activation, and has an owner file of its own.
         const lives = ownerLives(cleanup_ownerOf(path)) === true || ownerLives(path) === true;
         if (!lives && (await isOlder(path, JUST_BEGUN)))
             await (0,promises_namespaceObject.rm)(path, { recursive: true, force: true });
@@ -6009,13 +6334,13 @@ async function removeLeftovers(layout) {
         }
     }
 }
-/** What is written aside before it is renamed into place: it stays where its process was killed in between. */
+/** Temporary names: such a file stays where its process was killed before the rename. */
 const ASIDE = /^\.|\.tmp$|\.cjs\.\d+$/;
 /** The owner file beside any file of an activation. */
 function cleanup_ownerOf(path) {
     return path.replace(/\.\w+$/, '.owner');
 }
-/** A session marks the agent that it loads as used now (bootstrap.ts). */
+/** A session marks the agent that it loads as used (bootstrap.ts). */
 async function removeOldAgents({ own }) {
     for (const name of await (0,promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.join)(own, 'agent')).catch(() => [])) {
         const path = (0,external_node_path_namespaceObject.join)(own, 'agent', name);
@@ -6035,8 +6360,8 @@ async function keepIf(items, test) {
 
 ;// CONCATENATED MODULE: ./build/agent/store/encryption-key.js
 /**
- * The key by which Next.js encrypts what server actions carry and names them (14.2, 15.5, 16.4): one for all
- * releases of an app, or a page that was loaded before a deploy calls actions that the new release does not know.
+ * The key with which Next.js names and encrypts server actions (14.2, 15.5, 16.4). All releases of an app share
+ * one: otherwise a page from before a deploy calls actions that the new release does not know.
  */
 
 
@@ -6049,9 +6374,10 @@ function encryptionKeyFile({ own }) {
     return (0,external_node_path_namespaceObject.join)(own, 'keys', 'server-actions');
 }
 /**
- * The app's key. The first deploy makes it; of two at the same moment one does, and both get that one.
+ * Returns the app's key. The first deploy creates it; of two deploys at the same moment one creates it, and
+ * both return that key.
  *
- * @param create false: make none where there is none
+ * @param create false: do not create one
  * @returns base64, or null where there is none
  * @throws Failure `encryption-key-damaged`
  */
@@ -6064,7 +6390,8 @@ async function encryptionKey(layout, create) {
     const mine = `${file}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
     await writeFileAtomic(mine, `${(0,external_node_crypto_namespaceObject.randomBytes)(BYTES).toString('base64')}\n`, 0o600);
     try {
-        // A link never replaces the other's key. A file system without hard links has only the rename, which does.
+        // A link never replaces the key of another deploy. A file system without hard links has only the rename,
+        // which does.
         await (0,promises_namespaceObject.link)(mine, file).catch((error) => error.code === 'EEXIST' ? undefined : (0,promises_namespaceObject.rename)(mine, file));
         await syncFolder((0,external_node_path_namespaceObject.dirname)(file));
     }
@@ -6079,20 +6406,20 @@ async function readKey(file) {
         return null;
     if (ACTIONS_KEY.test(key))
         return key;
-    throw new failure_Failure('encryption-key-damaged', `${file} holds no key of 32 bytes in base64`, {
-        remedy: 'Put back what stood there, or delete it: the next deploy makes another one. Pages that were loaded ' +
-            'before that deploy cannot call their server actions afterwards.',
-    });
+    throw server_failure('encryption-key-damaged', { file });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/login-path.js
-/** The PATH that the user's own login shell has: it knows where Node and PM2 are, however they were installed. */
+/** The PATH of the user's login shell: it has Node and PM2, however they were installed. */
 
 
 
 
 
-/** The shell line has asked already where it found no Node without. Its folders, or none. */
+/**
+ * The bootstrap has asked the login shell already where it found no Node otherwise. Returns its folders, or
+ * none.
+ */
 function loginPath() {
     const path = process.env[LOGIN_PATH] ?? askLoginShell();
     return path.split(external_node_path_namespaceObject.delimiter).filter((folder) => folder.startsWith('/'));
@@ -6101,7 +6428,7 @@ function askLoginShell() {
     const shell = process.env['SHELL'] ?? (0,external_node_os_namespaceObject.userInfo)().shell;
     if (shell === null || shell === '')
         return '';
-    // The files that it reads may print anything.
+    // Startup files may print anything.
     const mark = (0,external_node_crypto_namespaceObject.randomUUID)();
     const { stdout } = (0,external_node_child_process_namespaceObject.spawnSync)(shell, ['-lic', `echo; echo ${mark}; exec printenv PATH`], {
         stdio: ['ignore', 'pipe', 'ignore'],
@@ -6116,7 +6443,7 @@ function askLoginShell() {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/find.js
-/** Finds the installed PM2: sessions over SSH often lack the PATH that the user's own shell has. */
+/** Finds the installed PM2: SSH sessions often lack the PATH of the user's own shell. */
 
 
 
@@ -6128,7 +6455,7 @@ function findPm2(binPath) {
     const home = (0,external_node_os_namespaceObject.homedir)();
     const folders = [...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)), ...searchPath()];
     const searched = new Set();
-    // The login shell takes its time: it is asked only where the session's own PATH has no PM2.
+    // The login shell is slow: it is asked only where the session's own PATH has no PM2.
     for (const more of [() => folders, loginPath, () => usualFolders(home)]) {
         for (const folder of more()) {
             if (searched.has(folder))
@@ -6141,7 +6468,7 @@ function findPm2(binPath) {
     }
     return { found: null, searched: [...searched] };
 }
-/** Where version managers and package managers put global programs. */
+/** Where version managers and package managers install global programs. */
 function usualFolders(home) {
     const inHome = (folder) => (0,external_node_path_namespaceObject.join)(home, folder);
     return [
@@ -6155,7 +6482,9 @@ function usualFolders(home) {
         ...systemFolders,
     ];
 }
-/** The folders that a pattern with one `*` stands for, newest first; the pattern itself where there is none. */
+/**
+ * Returns the folders that match a pattern with one `*`, newest first; the pattern itself where it has none.
+ */
 function versions(pattern) {
     const star = pattern.split('/').findIndex((part) => part.includes('*'));
     const parts = pattern.split('/');
@@ -6164,7 +6493,7 @@ function versions(pattern) {
     const found = find_list(folder).filter((name) => name.startsWith(prefix));
     return found.length === 0 ? [pattern] : found.map((name) => (0,external_node_path_namespaceObject.join)(folder, name, ...parts.slice(star + 1)));
 }
-/** npm's own setting of where global programs go. */
+/** Returns npm's own setting for global programs. */
 function npmPrefix(home) {
     try {
         const [, prefix] = /^[ \t]*prefix[ \t]*=[ \t]*["']?([^"'\r\n]+)/m.exec((0,external_node_fs_namespaceObject.readFileSync)((0,external_node_path_namespaceObject.join)(home, '.npmrc'), 'utf8')) ?? [];
@@ -6176,7 +6505,7 @@ function npmPrefix(home) {
         return [];
     }
 }
-/** PM2's package behind `<folder>/pm2`, or beside it where the command is a script of its own. */
+/** Returns PM2's package behind `<folder>/pm2`, or beside it where the command is a script. */
 function pm2In(folder) {
     const command = (0,external_node_path_namespaceObject.join)(folder, 'pm2');
     if (!(0,external_node_fs_namespaceObject.existsSync)(command))
@@ -6194,7 +6523,7 @@ function pm2In(folder) {
                 return { version, path: realpath(root) };
         }
         catch {
-            // Not PM2's package: look further.
+            // Not PM2's package: keep searching.
         }
     }
     return null;
@@ -6218,14 +6547,14 @@ function find_list(folder) {
 
 ;// CONCATENATED MODULE: ./build/protocol/subtrees.js
 /**
- * A hash for every folder of a release, over everything below it: where two releases have the same one, nothing
- * below that folder needs to be named.
+ * A hash for every folder of a release, over everything below it: where two releases have the same hash,
+ * nothing below the folder needs to be named.
  */
 
 
 /**
- * Takes the entries of a manifest in its order (by bytes, so that all of a folder comes together) and tells of
- * each folder once it is complete: first those below, at last the root.
+ * Takes the entries of a manifest in its order (by bytes, so that the entries of a folder are together) and
+ * calls `complete` for each folder once it is complete: children first, the root last.
  */
 function subtreeHasher(complete) {
     const open = [subtrees_begin('')];
@@ -6264,18 +6593,20 @@ function subtrees_begin(path) {
 function isBelow(path, folder) {
     return folder === '' || (path.startsWith(folder) && path[folder.length] === '/');
 }
-/** Bytes of a hash in an outline: a wrong match is found out by the whole manifest's hash, and then costs a try. */
+/** Bytes of a hash in an outline. The whole manifest's hash finds a wrong match, which costs one more try. */
 const SHORT = 6;
-/** A folder with less in it is as soon named entry by entry: 8 characters here against some 40 bytes a file. */
+/**
+ * A smaller folder is named entry by entry at the same cost: 8 characters here against some 40 bytes a file.
+ */
 const WORTH_IT = 4;
 function isOutlined({ entries }) {
     return entries >= WORTH_IT;
 }
-/** What an outline has of a subtree. */
+/** Returns a subtree's hash as in an outline. */
 function shortHash({ hash }) {
     return hash.subarray(0, SHORT);
 }
-/** The short hashes of an outline, as a set to look them up in. @param outline base64 */
+/** Returns the short hashes of an outline as a set. @param outline base64 */
 function readOutline(outline) {
     const bytes = Buffer.from(outline, 'base64');
     const known = new Set();
@@ -6284,11 +6615,40 @@ function readOutline(outline) {
     return { has: (subtree) => isOutlined(subtree) && known.has(shortHash(subtree).toString('latin1')) };
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/upload.js
+/** Sending a release and receiving it. */
+
+const upload_texts = {
+    'base-changed': {
+        message: 'The release that this upload builds on has changed on the server.',
+        remedy: 'Deploy again.',
+        cause: 'Another deploy removed old releases, or somebody changed one by hand.',
+    },
+    'upload-corrupt': {
+        message: 'The upload arrived damaged: {problem}.',
+        remedy: 'Deploy again. If it fails again, check the server’s disk.',
+    },
+    'upload-incomplete': {
+        message: 'The upload is incomplete: {problem}.',
+        remedy: 'Deploy again. Files that have arrived are not sent twice.',
+    },
+    'no-such-upload': {
+        message: 'The server knows of no such upload in this session.',
+        remedy: 'Deploy again, and open an issue with the summary of both runs.',
+    },
+    'release-exists': {
+        message: 'Another deploy has taken the release id "{release}" on this host.',
+        remedy: 'Deploy again.',
+        cause: 'Two deploys to one host started in the same second.',
+    },
+};
+const upload_failure = failures(upload_texts);
+
 ;// CONCATENATED MODULE: ./build/agent/upload/outline.js
 /**
- * An upload names only what is different from a release that is on the server already, its base. Before it, the
- * agent tells the outline of the base: short hashes of its folders. The runner leaves out what is below a folder
- * that has the same hash, and the agent fills that in from the base's manifest.
+ * An upload names only its differences from a release on the server, its base. Before the upload the agent
+ * sends the outline of the base: short hashes of its folders. The runner leaves out the folders with the same
+ * hash, and the agent fills them in from the base's manifest.
  */
 
 
@@ -6297,7 +6657,7 @@ function readOutline(outline) {
 
 
 
-/** Of the newest release that has a manifest to read. */
+/** Returns the outline of the newest release with a readable manifest. */
 async function outline(layout) {
     for (const base of [...(await releaseIds(layout))].reverse()) {
         try {
@@ -6313,12 +6673,12 @@ async function outline(layout) {
                 return { base, folders: Buffer.concat(hashes).toString('base64') };
         }
         catch {
-            // Damaged: nothing to build on.
+            // A damaged release is no base.
         }
     }
     return { base: null, folders: '' };
 }
-/** @throws Failure `base-changed` when the base does not have what is said to be the same */
+/** @throws Failure `base-changed` when the base lacks what the upload leaves out */
 async function* fillIn(layout, base, difference) {
     const entries = base === null ? none() : readManifest(manifestOf(layout, base));
     try {
@@ -6344,9 +6704,7 @@ async function* fillIn(layout, base, difference) {
     }
 }
 function baseChanged() {
-    return new failure_Failure('base-changed', 'the release that the upload builds on is not what it was', {
-        remedy: 'Run it again: another deploy or somebody else changed the releases on the server meanwhile.',
-    });
+    return upload_failure('base-changed');
 }
 function manifestOf(layout, id) {
     return releaseFiles(releaseDirectory(layout, id)).manifest;
@@ -6357,7 +6715,7 @@ async function nextOf(entries) {
         return done === true ? null : value;
     }
     catch {
-        // It was removed, or is damaged.
+        // The base was removed, or is damaged.
         throw baseChanged();
     }
 }
@@ -6368,7 +6726,7 @@ async function* none() {
 ;// CONCATENATED MODULE: external "node:zlib"
 const external_node_zlib_namespaceObject = require("node:zlib");
 ;// CONCATENATED MODULE: ./build/agent/upload/receive.js
-/** Turns the one stream of an upload into files, each proven by its hash. */
+/** Turns the stream of an upload into files, each verified by its hash. */
 
 
 
@@ -6379,9 +6737,9 @@ const external_node_zlib_namespaceObject = require("node:zlib");
 
 
 
-/** Up to here a file is proven before anything of it is written, in bytes. */
+/** Up to this size a file is verified before anything of it is written, in bytes. */
 const receive_SMALL = 256 * 1024;
-/** What comes out of a compressed body. @throws Failure `upload-corrupt` when it is not brotli, and the body's own */
+/** Decompresses a body. @throws Failure `upload-corrupt` when it is not brotli, and the body's own errors */
 async function* decompress(body) {
     let lost;
     async function* watched() {
@@ -6395,7 +6753,7 @@ async function* decompress(body) {
     }
     const contents = (0,external_node_zlib_namespaceObject.createBrotliDecompress)({ chunkSize: 128 * 1024 });
     const source = (0,external_node_stream_promises_namespaceObject.pipeline)(external_node_stream_namespaceObject.Readable.from(watched()), contents);
-    // It may fail while what came is still being looked at: that must not end the process.
+    // The pipeline may fail while earlier chunks are still being processed: that must not end the process.
     source.catch(() => undefined);
     try {
         for await (const chunk of contents)
@@ -6403,13 +6761,13 @@ async function* decompress(body) {
         await source;
     }
     catch (cause) {
-        throw lost ?? new failure_Failure('upload-corrupt', 'what arrived is not what was packed', { cause });
+        throw lost ?? upload_failure('upload-corrupt', { problem: 'it cannot be decompressed' }, { cause });
     }
 }
 /**
- * Writes the files of one stream of contents, in order. They are not flushed yet.
- * @param time modification time of all of them: Next.js makes `Last-Modified` and `ETag` of it, which are to be the
- *   same on all hosts
+ * Writes the files of one stream of contents, in order, without flushing them.
+ * @param time modification time of all files: Next.js derives `Last-Modified` and `ETag` from it, which must be
+ * the same on all hosts
  * @throws Failure `upload-corrupt`, `upload-incomplete`
  */
 async function receive(directory, files, time, folder, body) {
@@ -6424,13 +6782,13 @@ async function receive(directory, files, time, folder, body) {
                 : writeLarge(path, file, time, pieces));
         }
         if ((await pieces.next(1)) !== null)
-            throw new failure_Failure('upload-corrupt', 'more came than the manifest names');
+            throw upload_failure('upload-corrupt', { problem: 'more arrived than the manifest names' });
     }
     finally {
         await pieces.close();
     }
 }
-/** Makes each folder once. */
+/** Returns a function that creates each folder once. */
 function folderMaker() {
     const made = new Set();
     return (folder) => {
@@ -6460,7 +6818,7 @@ function piecesOf(chunks) {
     };
 }
 const NEW = external_node_fs_namespaceObject.constants.O_WRONLY | external_node_fs_namespaceObject.constants.O_CREAT | external_node_fs_namespaceObject.constants.O_EXCL;
-/** Without a turn of the event loop for each step: the steps take less time than the turns. */
+/** Synchronous: the steps take less time than the turns of the event loop. */
 async function writeSmall(path, file, time, pieces, buffer) {
     const content = buffer.subarray(0, file.size);
     for (let length = 0; length < file.size;) {
@@ -6504,49 +6862,44 @@ async function writeLarge(path, file, time, pieces) {
     }
 }
 function endedIn(file) {
-    return new failure_Failure('upload-incomplete', `the contents ended inside ${file.path}`);
+    return upload_failure('upload-incomplete', { problem: `the contents ended inside ${JSON.stringify(file.path)}` });
 }
 function assertHash(file, hash) {
     if (hash !== file.hash) {
-        throw new failure_Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`);
+        throw upload_failure('upload-corrupt', { problem: `${JSON.stringify(file.path)} has another hash` });
     }
 }
 
-;// CONCATENATED MODULE: ./build/agent/system/room.js
-/** Is there room for a release? Asked before any of its contents is written. */
+;// CONCATENATED MODULE: ./build/agent/system/disk-space.js
+/** Whether the disk has room for a release, checked before any content is written. */
+
 
 
 const BLOCK = 4096;
-/** For the release's papers, the journal and others on the same disk, in bytes. */
+/** For the release's metadata, the journal and other writers on the same disk, in bytes. */
 const SPARE = 4 * 1024 * 1024;
 function addFile(need, size) {
     need.bytes += Math.ceil(size / BLOCK) * BLOCK;
     need.inodes += 1;
 }
 /** @throws Failure `disk-full` */
-async function assertRoom(folder, need) {
-    const failure = await lackOfRoom(folder, need);
+async function assertDiskSpace(folder, need) {
+    const failure = await lackOfDiskSpace(folder, need);
     if (failure !== null)
         throw failure;
 }
 /** @returns Failure `disk-full`, or null where there is room */
-async function lackOfRoom(folder, need) {
+async function lackOfDiskSpace(folder, need) {
     const { bavail, bsize, files, ffree } = await (0,promises_namespaceObject.statfs)(folder);
-    const lacking = (what) => new failure_Failure('disk-full', `the server’s disk has no room for the release: ${what}`, {
-        remedy: 'Free some space or inodes on the server, or lower `keep-releases`. Nothing live was touched.',
-        evidence: `in ${folder}`,
-    });
+    const lacking = (needed, free) => server_failure('disk-full: no room', { needed, free }, { evidence: `in ${folder}` });
     if (bavail * bsize < need.bytes + SPARE) {
-        return lacking(`it needs ${megabytes(need.bytes + SPARE)}, ${megabytes(bavail * bsize)} are free`);
+        return lacking(formatBytes(need.bytes + SPARE), formatBytes(bavail * bsize));
     }
-    // Some file systems (btrfs) have no fixed number of inodes, and say 0.
+    // Some file systems (btrfs) have no fixed number of inodes and report 0.
     if (files > 0 && ffree < need.inodes) {
-        return lacking(`it needs ${need.inodes} inodes, ${ffree} are free`);
+        return lacking(`${need.inodes} inodes`, String(ffree));
     }
     return null;
-}
-function megabytes(bytes) {
-    return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 ;// CONCATENATED MODULE: ./build/common/bitmap.js
@@ -6564,7 +6917,7 @@ class Bitmap {
     static parse(text) {
         return new Bitmap(Buffer.from(text, 'base64'));
     }
-    /** How many are set. */
+    /** How many bits are set. */
     get count() {
         return this.#count;
     }
@@ -6583,13 +6936,13 @@ class Bitmap {
         this.#bytes[at] = this.#bytes[at] | (1 << (index & 7));
         this.#count += 1;
     }
-    /** Sets what the other one has, too. */
+    /** Sets the bits of the other bitmap, too. */
     include(other) {
         for (let index = 0; index < other.#bytes.length * 8; index += 1)
             if (other.has(index))
                 this.set(index);
     }
-    /** Base64, up to the last bit that is set. */
+    /** Returns base64, up to the last bit that is set. */
     format() {
         const end = this.#bytes.findLastIndex((byte) => byte !== 0) + 1;
         return Buffer.from(this.#bytes.subarray(0, end)).toString('base64');
@@ -6597,7 +6950,10 @@ class Bitmap {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/parallel.js
-/** Acts on all items, up to `limit` at once. The first failure ends it, when those under way have ended. */
+/**
+ * Calls `act` on all items, up to `limit` at once. Rejects with the first failure, once the running calls have
+ * ended.
+ */
 async function inParallel(items, limit, act) {
     const rest = each(items);
     let failed = false;
@@ -6625,8 +6981,8 @@ async function* each(items) {
     yield* items;
 }
 
-;// CONCATENATED MODULE: ./build/agent/upload/place.js
-/** Takes what a release has in common with what is on the server already, and proves each file of it. */
+;// CONCATENATED MODULE: ./build/agent/upload/reuse.js
+/** Reuses files that other releases on the server have, and verifies each. */
 
 
 
@@ -6636,18 +6992,18 @@ async function* each(items) {
 
 
 
-/** Node has four threads for files; the hashing is done between their turns. */
+/** Node has four threads for files; the hashing happens between their turns. */
 const AT_ONCE = 8;
 /**
- * Begins at once, and goes on while other files still arrive: neither waits for the other.
- * @param flushing gets the files that are not on the disk yet
+ * Starts at once, and runs while other files still arrive.
+ * @param flushing gets the files that are not flushed yet
  */
-function place(directory, distDir, entries, flushing) {
+function startReuse(directory, distDir, entries, flushing) {
     const damaged = new Bitmap();
     const unflushed = [];
     const folder = folderMaker();
     const hashFile = fileHasher();
-    // Of an upload that was cut off nobody knows what was flushed.
+    // It is unknown which files of an interrupted upload were flushed.
     const uploads = (0,external_node_path_namespaceObject.dirname)(directory) + external_node_path_namespaceObject.sep;
     let stopped = false;
     let provenBytes = 0;
@@ -6663,7 +7019,7 @@ function place(directory, distDir, entries, flushing) {
         if (source === null)
             return;
         const shares = sharesInode(entry, source, distDir);
-        const taken = await reuse(hashFile, source.file, entry, path, shares);
+        const taken = await reuseFile(hashFile, source.file, entry, path, shares);
         if (taken === null)
             return damaged.set(index);
         if (taken === 'copy' || source.file.startsWith(uploads))
@@ -6675,7 +7031,7 @@ function place(directory, distDir, entries, flushing) {
             await flushing.add(unflushed);
         return damaged;
     });
-    // Who stops it does not wait for what is damaged.
+    // Callers that stop early do not wait for `damaged`.
     done.catch(() => undefined);
     return {
         damaged: done,
@@ -6687,19 +7043,19 @@ function place(directory, distDir, entries, flushing) {
     };
 }
 /**
- * Whether the new file is to be a hard link to its source. Both must be code: an empty module and an empty upload
- * have the same content.
+ * Whether the new file becomes a hard link to its source. Both must be code: an empty module and an empty
+ * upload have the same content.
  */
 function sharesInode(entry, source, distDir) {
     return mayBeShared(entry.path, distDir) && mayBeShared(source.path, distDir);
 }
 /**
- * Takes a file from another release, and proves what it took: what no longer has the bytes of its manifest is
- * never a part of a new release. The file keeps its modification time, of which Next.js makes `Last-Modified` and
- * `ETag`.
- * @returns how it was taken; null: it is damaged or gone
+ * Takes a file from another release and verifies the copy: a file that no longer has the bytes of its manifest
+ * never becomes part of a new release. The file keeps its modification time, from which Next.js derives
+ * `Last-Modified` and `ETag`.
+ * @returns how the file was taken; null: it is damaged or gone
  */
-async function reuse(hashFile, source, entry, path, shares) {
+async function reuseFile(hashFile, source, entry, path, shares) {
     const stat = (0,external_node_fs_namespaceObject.lstatSync)(source, { throwIfNoEntry: false });
     if (!stat?.isFile() || stat.size !== entry.size)
         return null;
@@ -6711,7 +7067,7 @@ async function reuse(hashFile, source, entry, path, shares) {
             return linked ? 'link' : 'copy';
     }
     catch (error) {
-        // It was removed meanwhile, by the cleanup of another deploy.
+        // The cleanup of another deploy removed it.
         if (error.code !== 'ENOENT')
             throw error;
     }
@@ -6719,13 +7075,13 @@ async function reuse(hashFile, source, entry, path, shares) {
     return null;
 }
 
-;// CONCATENATED MODULE: ./build/agent/upload/survey.js
-/** What of a release the server has, what it lacks, and what room the release takes. */
+;// CONCATENATED MODULE: ./build/agent/upload/missing.js
+/** Which files of a release the server has, which it lacks, and how much disk space the release needs. */
 
 
 
 
-async function look(entries, distDir) {
+async function findMissing(entries, distDir) {
     const missing = new Bitmap();
     const need = { bytes: 0, inodes: 0 };
     const folders = new Set();
@@ -6748,7 +7104,7 @@ async function look(entries, distDir) {
     need.inodes += folders.size;
     return { missing, need, reusedBytes };
 }
-async function* toPlace(entries, sourceOf) {
+async function* withSources(entries, sourceOf) {
     let index = 0;
     for await (const entry of entries) {
         yield { entry, index, source: entry.kind === 'file' ? sourceOf(entry) : null };
@@ -6758,7 +7114,8 @@ async function* toPlace(entries, sourceOf) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/operations/dry-run.js
-/** What a run would do and meet on this server, for a dry run: it looks, and writes nothing. */
+/** What a run would do and meet on this server. A dry run writes nothing. */
+
 
 
 
@@ -6787,11 +7144,13 @@ async function compare(layout, { base, contentHash, distDir }, body) {
         entries.push(entry);
     }
     if (hash.digest('hex') !== contentHash) {
-        throw base === null ? new failure_Failure('upload-corrupt', 'the manifest is not what was sent') : baseChanged();
+        throw base === null
+            ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
+            : baseChanged();
     }
-    await locate(layout, wanted, '');
-    const { missing, need } = await look(toPlace(entries, sourcesIn(layout, base, wanted)), distDir);
-    const lack = await lackOfRoom(nearestExisting(layout.base), need);
+    await findSources(layout, wanted, '');
+    const { missing, need } = await findMissing(withSources(entries, sourcesIn(layout, base, wanted)), distDir);
+    const lack = await lackOfDiskSpace(nearestExisting(layout.base), need);
     return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() };
 }
 /** Stands for the release that the deploy would make. */
@@ -6810,12 +7169,12 @@ async function dryRun({ layout, appName }, { release, run, address, said, keep }
         release === null ? await ending(() => assertNotOvertaken(layout, run, live)) : null,
         ...claims,
         dry_run_replacing(await foreignCurrent(layout)),
-        // It would not come to that where the run ends before.
+        // The run would end before it replaces anything.
         claims.every((finding) => finding === null) ? gap(foreign) : null,
     ];
     return {
         findings: findings.filter((finding) => finding !== null),
-        pruned: await foreseeCleanUp(layout, keep, release ?? NEWER_THAN_ALL),
+        pruned: await releasesToRemove(layout, keep, release ?? NEWER_THAN_ALL),
     };
 }
 /** Where the run would end, with nothing live touched. */
@@ -6825,7 +7184,7 @@ async function ending(check) {
         return null;
     }
     catch (error) {
-        const { code, message, remedy = null } = failure_Failure.from(error);
+        const { code, message, remedy = null } = Failure.from(error);
         return { effect: 'ends', code, message, remedy };
     }
 }
@@ -6874,27 +7233,24 @@ function gap(foreign) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/trust.js
-/**
- * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
- * user that the app runs as.
- */
+/** Whether other users of the server can replace what runs as the app's user. */
 
 
 
 
 const OTHERS_MAY_WRITE = 0o002;
 const STICKY = 0o1000;
-/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
+/** @throws Failure `path-unsafe` when anybody except this user and root may change the folder */
 function assertTrusted(layout) {
     const own = [layout.base, layout.own, layout.releases, layout.shared];
     for (const folder of own)
         assertNotForAll(folder, false);
     for (let folder = layout.base; folder !== (0,external_node_path_namespaceObject.dirname)(folder);) {
         folder = (0,external_node_path_namespaceObject.dirname)(folder);
-        // In a sticky one, such as /tmp, nobody replaces what belongs to others.
+        // In a sticky folder, such as /tmp, nobody can replace what belongs to others.
         assertNotForAll(folder, true);
     }
-    // Whoever owns the folder can put another link in the place of `current`, and with it another app.
+    // The owner of the folder could replace the link `current`, and with it the app.
     for (const path of [...own, layout.current])
         assertOwned(path);
 }
@@ -6905,9 +7261,9 @@ function assertNotForAll(folder, stickyIsFine) {
     throw unsafe(folder, 'every user of the server may write in it', `chmod o-w '${folder}'`);
 }
 /**
- * The way to a path in `shared`: parts that are not there yet are fine.
- * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere, or
- *   could be: the shared folder itself may be for all to write in
+ * Checks the way to a path in `shared`. Parts that do not exist yet are fine.
+ * @throws Failure `path-unsafe` when another user made a part of it, such as a link that leads elsewhere, or
+ * could: everybody may be allowed to write in the shared folder
  */
 function assertOwnWay(shared, path) {
     let way = shared;
@@ -6931,13 +7287,11 @@ function trust_isOurs({ uid }) {
     return uid === 0 || uid === (0,external_node_os_namespaceObject.userInfo)().uid;
 }
 function unsafe(path, why, command) {
-    return new failure_Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
-        remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
-    });
+    return server_failure('path-unsafe', { path, reason: why, command });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/operations/inspect.js
-/** What the action needs to know of the server before it builds anything. */
+/** What the action needs to know about the server before it builds. */
 
 
 
@@ -6980,74 +7334,74 @@ async function inspectServer(layout, search, pm2Home) {
     };
 }
 /**
- * By the boot, not by /etc/machine-id: machines that were cloned from one image share the latter, and the numbers of
- * their files too.
+ * By the boot id, not by /etc/machine-id: machines cloned from one image share the latter, and their inode
+ * numbers too.
  */
 function identityOf(base, standing) {
     const { dev, ino } = (0,external_node_fs_namespaceObject.statSync)(standing, { bigint: true });
     return [bootId(), dev, ino, (0,external_node_path_namespaceObject.relative)(standing, base)].join(':');
 }
-/** The C library that native modules link to, or null where it is not glibc (musl). */
+/** Returns the C library that native modules link to, or null where it is not glibc (musl). */
 function glibcVersion() {
     const report = process.report;
-    // Without this Node looks up the name of every open connection (18 to 24).
+    // Otherwise Node looks up the name of every open connection (18 to 24).
     report.excludeNetwork = true;
     const { header } = report.getReport();
     return header?.glibcVersionRuntime ?? null;
 }
-/** By which the levels of x86-64 are told, from those that all have on: the whole list is long, and goes over the wire. */
+/** The flags that tell the levels of x86-64 apart. The whole list is long, and travels over the wire. */
 const TELLING = new Set(['sse2', 'ssse3', 'sse4_1', 'sse4_2', 'popcnt', 'avx', 'avx2']);
-/** Of the first processor: the kernel runs no machine whose processors differ in what programs may use. */
+/** Of the first processor: the kernel does not run machines whose processors differ in this. */
 function cpuFlags() {
     try {
         const line = /^flags\s*:(.*)$/m.exec((0,external_node_fs_namespaceObject.readFileSync)('/proc/cpuinfo', 'utf8'));
         return (line?.[1]?.trim().split(/\s+/) ?? []).filter((flag) => TELLING.has(flag));
     }
     catch {
-        // Not on every container host, and only for a better error.
+        // Not on every container host, and only for a better error message.
         return [];
     }
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/umask.js
-/** Releases are for others to read, such as nginx and its `public` files: a strict umask must not close them. */
+/** Releases must be readable by others, such as nginx with its `public` files, even under a strict umask. */
 async function readableByOthers(work) {
     const before = process.umask(0o022);
     try {
         return await work();
     }
     finally {
-        // The app's workers keep what the user has set.
+        // The app's workers keep the user's umask.
         process.umask(before);
     }
 }
 /**
- * For what an activation starts: under an umask of 0 PM2's folder would be for all to write in (seen in 7.0.4), and
- * with it the daemon's socket, its list for the next boot, and its pid.
+ * For processes that an activation starts: under umask 0 PM2's folder would be writable by everybody (seen in
+ * 7.0.4), and with it the daemon's socket, its dump and its pid file.
  */
 function closeToOthers() {
     process.umask(process.umask() | 0o002);
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/sending-order.js
-/** The order in which contents are sent; both ends must agree on it. */
+/** The order in which contents are sent; both sides must agree on it. */
 /** In bytes. */
 const LARGE = 1024 * 1024;
 /**
- * Small files in the manifest's order, then the large ones, each larger than the one before. A small file costs the
- * server far more time than its bytes cost the wire: it catches up while the large ones arrive. Only those are kept
- * meanwhile, and however large a release is, there is room for few of them in it.
+ * Small files in the manifest's order, then the large ones by size. A small file costs the server far more time
+ * than its bytes cost the network: the server catches up while the large ones arrive. Only the large ones are
+ * kept meanwhile, and even a large release has few of them.
  */
 function largeOnesLast() {
     const large = [];
     return {
-        /** Whether it is its turn; a large one waits. */
+        /** Whether the file is next; a large one waits. */
         isNext(file) {
             if (file.size > LARGE)
                 large.push(file);
             return file.size <= LARGE;
         },
-        /** Those that waited, when no more come. */
+        /** The files that waited. */
         rest: () => large.sort((a, b) => a.size - b.size),
     };
 }
@@ -7060,15 +7414,15 @@ function* inSendingOrder(files) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/sync-file-system.js
-/** Flushing very many files: the whole file system at once costs far less than one by one. */
+/** Flushes a whole file system: for very many files this costs far less than flushing each. */
 
 
 
-/** ext2 to 4, XFS, btrfs: what `statfs` calls them. */
+/** The names that `statfs` gives ext2 to 4, XFS and btrfs. */
 const KNOWN = new Set([0xef53, 0x58465342, 0x9123683e]);
-/** In ms: where others write much, it is not waited for. */
+/** In ms. On a disk with many other writers it would take longer. */
 const LIMIT = 20_000;
-/** Asks only once what the server's `sync` is. */
+/** The server's `sync` does not change. */
 function fileSystemSync() {
     let isGnu;
     return async (folder) => {
@@ -7082,7 +7436,7 @@ function kernelTells(version) {
     const [major = 0, minor = 0] = version.split('.').map(Number);
     return major > 5 || (major === 5 && minor >= 8);
 }
-/** What `sync` prints; null when it fails. */
+/** Returns what `sync` prints; null when it fails. */
 function output(args) {
     return new Promise((resolve) => {
         const timer = setTimeout(resolve, LIMIT, null);
@@ -7094,14 +7448,14 @@ function output(args) {
             (0,external_node_child_process_namespaceObject.execFile)('sync', args, { env: process.env }, (error, text) => done(error === null ? text : null));
         }
         catch {
-            // What hinders a process from being started at all is thrown.
+            // Throws where the process could not be started at all.
             done(null);
         }
     });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/system/flush.js
-/** Makes what came last through a power cut, while more comes. */
+/** Flushes what has arrived while more arrives. */
 
 
 
@@ -7120,11 +7474,11 @@ function startFlushing(directory) {
         done: () => last,
     };
 }
-/** From here on the file system is flushed as a whole. */
+/** From this many files on, the whole file system is flushed at once. */
 const MANY_FILES = 200;
 /**
- * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four threads for
- * files: one is left to unpack what comes meanwhile.
+ * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four
+ * threads for files: one stays free for decompression.
  */
 const FLUSHED_AT_ONCE = 3;
 async function flush(directory, files, syncAll) {
@@ -7134,7 +7488,10 @@ async function flush(directory, files, syncAll) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/links.js
-/** Where the links of a release lead on this machine. Their text was judged before; what they lead through was not. */
+/**
+ * Where the links of a release lead on this machine. The runner judged their text; only the server can resolve
+ * them.
+ */
 
 
 
@@ -7142,8 +7499,8 @@ async function flush(directory, files, syncAll) {
 /** As many as the kernel follows. */
 const MOST_LINKS = 40;
 /**
- * Resolves every link of a release that is not in its final place yet.
- * @param served folders that visitors can read, relative to the release: a link in one of them stays in it
+ * Resolves every link of a release before the release is renamed into place.
+ * @param served folders that visitors can read, relative to the release: a link in one of them must stay in it
  * @throws Failure `symlink-escapes` naming the first link that leads out
  */
 async function assertLinksStay(directory, manifest, served) {
@@ -7155,11 +7512,13 @@ async function assertLinksStay(directory, manifest, served) {
             throw leadsOut(entry, folder);
     }
 }
-/** A shared path stands in its place, or in the place of a folder above it. */
+/** The path itself, or a folder above it, is a shared path. */
 async function isReplaced(directory, { path, target }) {
     return (await (0,promises_namespaceObject.readlink)((0,external_node_path_namespaceObject.join)(directory, path)).catch(() => null)) !== target;
 }
-/** Whether a path stays in a folder whatever links it leads through. One that leads to nothing in it stays. */
+/**
+ * Whether a path stays in a folder, whatever links it leads through. A link to nothing inside the folder stays.
+ */
 async function staysIn(root, path) {
     let at = (0,external_node_path_namespaceObject.dirname)(path);
     let rest = [path.slice(at.length + 1)];
@@ -7192,12 +7551,15 @@ async function staysIn(root, path) {
     }
 }
 function leadsOut({ path, target }, folder) {
-    const of = folder === '' ? 'the release' : folder;
-    return new failure_Failure('symlink-escapes', `The link ${JSON.stringify(path)} to ${JSON.stringify(target)} leads out of ${of}.`, { remedy: 'Replace the link with the file or folder that it stands for, and deploy again.' });
+    return server_failure('symlink-escapes', {
+        path,
+        target,
+        folder: folder === '' ? 'the release' : JSON.stringify(folder),
+    });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/shared.js
-/** `shared-dirs` and `shared-files`: paths of the release that live in `<path>/shared` and outlast releases. */
+/** `shared-dirs` and `shared-files`: paths of a release that live in `<path>/shared` and outlast releases. */
 
 
 
@@ -7206,12 +7568,12 @@ function leadsOut({ path, target }, folder) {
 
 
 /**
- * Links the shared paths into a release that is being built. What the first release brings at such a path
- * becomes the shared content; later releases find the shared content and theirs is left out.
+ * Links the shared paths into a release that is being built. What the first release has at such a path becomes
+ * the shared content; what later releases have there is left out.
  *
  * @param directory the release
- * @param appFolder where server.js stands in it: the paths are relative to the app
- * @returns the paths at which something was left out that the shared content does not have like that
+ * @param appFolder the folder of server.js in the release: the paths are relative to the app
+ * @returns the paths where something was left out that differs from the shared content
  * @throws Failure `path-unsafe` where another user has put something in the way
  * @throws Failure `shared-path-unusable` where a path is of the other kind, or leads out of the release
  */
@@ -7226,7 +7588,8 @@ async function linkShared(layout, directory, appFolder, paths) {
     async function linkOne(path, kind) {
         const parent = (0,external_node_path_namespaceObject.dirname)((0,external_node_path_namespaceObject.join)(root, appFolder, path));
         await (0,promises_namespaceObject.mkdir)(parent, { recursive: true, mode: 0o755 });
-        // A folder on the way may be a link of the release's own: the new link counts from where it really stands.
+        // A folder on the way may be a link inside the release: the new link is relative to the folder's real
+        // path.
         const real = await (0,promises_namespaceObject.realpath)(parent);
         assertInside(root, real, path);
         const inRelease = (0,external_node_path_namespaceObject.join)(real, path.slice(path.lastIndexOf('/') + 1));
@@ -7258,14 +7621,14 @@ async function create(brought, target, kind) {
             await (0,promises_namespaceObject.writeFile)(target, '', { mode: 0o600, flag: 'wx' });
         return;
     }
-    // Copied aside and renamed: the release's own files may be hard links to those of other releases. Their times are
-    // those of all hosts, and Next.js makes `Last-Modified` and `ETag` of them. Under a name
-    // that nobody can have put there before.
+    // Copied, then renamed: the release's own files may be hard links to those of other releases. Modification
+    // times are the same on all hosts, because Next.js derives `Last-Modified` and `ETag` from them. The
+    // temporary name is random, so that nobody can have created it before.
     await removeAsides(target);
     const aside = `${target}.${(0,external_node_crypto_namespaceObject.randomBytes)(6).toString('hex')}`;
     const asItIs = { verbatimSymlinks: true, preserveTimestamps: true };
     await (0,promises_namespaceObject.cp)(brought, aside, { recursive: true, errorOnExist: true, force: false, ...asItIs });
-    // What is shared is never sent again: half of it, after a power cut, would be kept for ever.
+    // Shared content is never sent again: an incomplete copy, after a power cut, would stay for ever.
     await syncTree(aside);
     await (0,promises_namespaceObject.rename)(aside, target);
     await syncFolder((0,external_node_path_namespaceObject.dirname)(target));
@@ -7282,7 +7645,7 @@ async function syncTree(path) {
 }
 /** Flushing one by one waits for the disk each time. */
 const shared_FLUSHED_AT_ONCE = 16;
-/** What a copy that was cut off has left. */
+/** Removes what an interrupted copy has left. */
 async function removeAsides(target) {
     const name = `${(0,external_node_path_namespaceObject.basename)(target)}.`;
     for (const each of await (0,promises_namespaceObject.readdir)((0,external_node_path_namespaceObject.dirname)(target))) {
@@ -7291,7 +7654,7 @@ async function removeAsides(target) {
         await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(target), each), { recursive: true, force: true });
     }
 }
-/** Whether the release brings something that the shared content does not have, or has in another size. */
+/** Whether the release has something that the shared content lacks, or has in another size. */
 async function differs(brought, target) {
     const [here, there] = [await (0,promises_namespaceObject.lstat)(brought), await (0,promises_namespaceObject.lstat)(target).catch(() => null)];
     if (there?.isSymbolicLink())
@@ -7306,28 +7669,27 @@ async function differs(brought, target) {
     }
     return false;
 }
-/** A shared path may itself be a link of the user's, to another disk; one to nothing is of no kind. */
+/**
+ * A shared path may itself be the user's link to another disk. A link to nothing is neither a file nor a
+ * folder.
+ */
 async function assertKind(place, kind, path, where) {
     const stat = await (0,promises_namespaceObject.lstat)(await (0,promises_namespaceObject.realpath)(place).catch(() => place));
     if (kind === 'folder' ? stat.isDirectory() : stat.isFile())
         return;
     const input = kind === 'folder' ? 'shared-dirs' : 'shared-files';
-    throw new failure_Failure('shared-path-unusable', `\`${input}\` names ${path}, which is no ${kind} in ${where}`, {
-        remedy: 'Name folders in `shared-dirs` and files in `shared-files`; the shared content is left as it is.',
-    });
+    throw server_failure('shared-path-unusable', { input, path, kind, place: where });
 }
 function assertInside(root, real, path) {
     if (real === root || real.startsWith(root + external_node_path_namespaceObject.sep))
         return;
-    throw new failure_Failure('shared-path-unusable', `the shared path ${path} leads out of the release through a link`, {
-        remedy: 'Take the link out of the build, or share another path.',
-    });
+    throw server_failure('shared-path-unusable: link', { path });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/upload/upload.js
 /**
  * Receives a release: the manifest, then the contents that the server lacks, then the commit. Everything is
- * built in `.gapless/incoming/<id>` and proven there; one rename makes it a release.
+ * built and verified in `.gapless/incoming/<id>`; one rename makes it a release.
  */
 
 
@@ -7354,26 +7716,27 @@ function assertInside(root, real, path) {
 
 
 
+
 const PROGRESS_MS = 1000;
-/** How contents end when the connection is cut: between two frames, or inside of one. */
+/** How contents end when the connection is lost: between two frames, or inside one. */
 const CUT_OFF = new Set(['upload-incomplete', 'connection-lost']);
 function createUploads(layout) {
     let upload;
-    /** Before there is an upload, or when it failed for good. */
+    /** The folder to remove while there is no upload yet, or when the upload failed for good. */
     let doomed;
     const begun = (id) => {
         if (upload?.id === id)
             return upload;
-        throw new failure_Failure('no-such-upload', `no upload ${id} was begun in this session`);
+        throw upload_failure('no-such-upload');
     };
     async function abandon() {
         const ended = upload;
         upload = undefined;
-        await ended?.placement.stop();
+        await ended?.reuse.stop();
         await ended?.awaited.return();
         await ended?.flushing.done().catch(() => undefined);
         if (ended?.received === true)
-            await putAside(ended.directory);
+            await setAside(ended.directory);
         else if (doomed !== undefined)
             await (0,promises_namespaceObject.rm)(doomed, { recursive: true, force: true });
         doomed = undefined;
@@ -7384,7 +7747,7 @@ function createUploads(layout) {
             makeFolders(layout);
             await liveRelease(layout);
             if (resumes) {
-                await takeOver(layout, id);
+                await takeOverUpload(layout, id);
                 if (await wasCommitted(layout, id, contentHash)) {
                     return { committed: true, missing: '', reusedBytes: 0 };
                 }
@@ -7398,13 +7761,13 @@ function createUploads(layout) {
             const hash = await writeManifest(layout, base, body, manifest, wanted);
             if (hash !== contentHash) {
                 throw base === null
-                    ? new failure_Failure('upload-corrupt', 'the manifest is not what was sent')
+                    ? upload_failure('upload-corrupt', { problem: 'its manifest has another hash' })
                     : baseChanged();
             }
-            await locate(layout, wanted, directory);
+            await findSources(layout, wanted, directory);
             const sourceOf = sourcesIn(layout, base, wanted);
-            const survey = await look(toPlace(readManifest(manifest), sourceOf), distDir);
-            await assertRoom(directory, survey.need);
+            const survey = await findMissing(withSources(readManifest(manifest), sourceOf), distDir);
+            await assertDiskSpace(directory, survey.need);
             const { missing, reusedBytes } = survey;
             const flushing = startFlushing(directory);
             upload = {
@@ -7412,7 +7775,7 @@ function createUploads(layout) {
                 directory,
                 contentHash,
                 distDir,
-                placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf), flushing),
+                reuse: startReuse(directory, distDir, withSources(readManifest(manifest), sourceOf), flushing),
                 reusedBytes,
                 folder: folderMaker(),
                 flushing,
@@ -7434,15 +7797,16 @@ function createUploads(layout) {
                 return { bytes: files.reduce((sum, { size }) => sum + size, 0) };
             }
             catch (error) {
-                // What came before the connection was cut is proven, or found out by its hash; a full disk needs the room.
-                current.received = CUT_OFF.has(failure_Failure.from(error).code);
+                // What arrived before the connection was lost is verified, or its hash shows the damage. A full disk
+                // needs the space.
+                current.received = CUT_OFF.has(Failure.from(error).code);
                 throw error;
             }
         },
         async commit(params, progress) {
             const current = begun(params.id);
             if (current.missing > 0) {
-                throw new failure_Failure('upload-incomplete', `the contents of ${params.id} never came`);
+                throw upload_failure('upload-incomplete', { problem: 'its contents never arrived' });
             }
             const damaged = await upload_proven(current, progress);
             if (damaged.count > 0 && !current.askedAgain) {
@@ -7451,7 +7815,7 @@ function createUploads(layout) {
                 current.askedAgain = true;
                 return { path: null, missing: damaged.format(), leftOut: [] };
             }
-            // If it fails from here on, that is not for a lack of contents.
+            // A later failure is not a lack of contents.
             current.received = false;
             await current.flushing.done();
             const made = await makeRelease(layout, current, params);
@@ -7463,18 +7827,18 @@ function createUploads(layout) {
         abandon,
     };
 }
-async function upload_proven({ placement, reusedBytes }, progress) {
+async function upload_proven({ reuse, reusedBytes }, progress) {
     let told = -1;
     const tell = () => {
-        const provenBytes = placement.provenBytes();
-        // On a disk that hangs nothing more is proven, and whoever waits must notice.
+        const provenBytes = reuse.provenBytes();
+        // On a hanging disk nothing more is verified, and the waiting runner must notice.
         if (provenBytes === told)
             return;
         told = provenBytes;
         progress({ provenBytes, totalBytes: reusedBytes });
     };
     const timer = setInterval(tell, PROGRESS_MS);
-    return placement.damaged.finally(() => clearInterval(timer));
+    return reuse.damaged.finally(() => clearInterval(timer));
 }
 async function makeRelease(layout, { id, directory, contentHash, distDir }, { run, entry, staticPath, nextVersion, runtime }) {
     const files = releaseFiles(directory);
@@ -7483,10 +7847,12 @@ async function makeRelease(layout, { id, directory, contentHash, distDir }, { ru
     await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644);
     await writeFileAtomic(files.runtime, JSON.stringify(runtime), 0o600);
     if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {
-        throw new failure_Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`);
+        throw upload_failure('upload-incomplete', {
+            problem: `the release has no ${JSON.stringify(entry)}, which PM2 starts`,
+        });
     }
     const served = [(0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(entry), 'public'), ...(staticPath === null ? [] : [staticPath])];
-    // Before what the links lead to can become shared content, and again with the shared paths in their places.
+    // Once before the targets of links can become shared content, and once with the shared paths in place.
     await assertLinksStay(directory, files.manifest, served);
     const leftOut = await linkShared(layout, directory, (0,external_node_path_namespaceObject.dirname)(entry), runtime);
     await assertLinksStay(directory, files.manifest, served);
@@ -7500,18 +7866,21 @@ async function syncRename(layout) {
     await syncFolder(layout.releases);
     await syncFolder(layout.incoming);
 }
-/** Whether the commit's answer alone was lost. Only what is complete ever stands in `releases`. */
+/** Whether only the answer of the commit was lost. `releases` holds complete releases only. */
 async function wasCommitted(layout, id, contentHash) {
     if (!(await isRelease(layout, id)))
         return false;
     if ((await readInfo(layout, id)).contentHash !== contentHash)
         return false;
-    // Its session may have been ended in between.
+    // The session may have been killed in between.
     await syncRename(layout);
     await removeInterrupted(layout);
     return true;
 }
-/** Writes the whole manifest, and notes each content that was named. @returns the manifest's SHA-256 in hex */
+/**
+ * Writes the whole manifest, and notes each content that the upload named. @returns the manifest's SHA-256 in
+ * hex
+ */
 async function writeManifest(layout, base, body, file, wanted) {
     const hash = (0,external_node_crypto_namespaceObject.createHash)('sha256');
     async function* lines() {
@@ -7535,7 +7904,7 @@ async function writeManifest(layout, base, body, file, wanted) {
 }
 async function* filesIn(manifest, wanted) {
     const order = largeOnesLast();
-    for await (const { entry, index } of toPlace(readManifest(manifest), () => null)) {
+    for await (const { entry, index } of withSources(readManifest(manifest), () => null)) {
         if (entry.kind === 'file' && wanted.has(index) && order.isNext(entry))
             yield entry;
     }
@@ -7547,12 +7916,12 @@ async function take(files, count) {
     while (taken.length < count) {
         const { done, value } = await files.next();
         if (done === true)
-            throw new failure_Failure('upload-corrupt', 'more came than the manifest names');
+            throw upload_failure('upload-corrupt', { problem: 'more arrived than the manifest names' });
         taken.push(value);
     }
     return taken;
 }
-/** @returns the upload's folder @throws Failure `release-exists` */
+/** Takes an id, and returns the upload's folder. @throws Failure `release-exists` */
 async function takeId(layout, id) {
     const directory = (0,external_node_path_namespaceObject.join)(layout.incoming, id);
     if (!(await exists(releaseDirectory(layout, id)))) {
@@ -7565,13 +7934,11 @@ async function takeId(layout, id) {
                 throw error;
         }
     }
-    throw new failure_Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
-        remedy: 'Two deploys began in the same second: run this one again.',
-    });
+    throw upload_failure('release-exists', { release: id });
 }
 
 ;// CONCATENATED MODULE: ./build/agent/operations/index.js
-/** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
+/** The operations of the protocol, each in terms of the modules that carry it out. */
 
 
 
@@ -7613,9 +7980,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
         if (await isRelease(layout, id))
             return releaseDirectory(layout, id);
         const ids = await releaseIds(layout);
-        throw new failure_Failure('unknown-release', `there is no release ${id} on the server`, {
-            remedy: `These exist: ${ids.length > 0 ? ids.join(', ') : 'none yet'}.`,
-        });
+        throw server_failure('unknown-release', { release: id, known: ids.join(', ') || 'none yet' });
     };
     /** Never starts a daemon: where none runs there are no workers. */
     const workers = async () => {
@@ -7643,9 +8008,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
     };
     const context = () => {
         if (agentFile === '') {
-            throw new failure_Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
-                remedy: 'The folder must be writable for the user that logs in, and the disk not full.',
-            });
+            throw server_failure('agent-not-kept', { folder: layout.own });
         }
         return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath };
     };
@@ -7658,7 +8021,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 const lock = await lockHolder(layout.lock);
                 return {
                     live: await liveRelease(layout),
-                    // Whoever holds it may be replacing the workers.
+                    // The holder of the lock may be replacing the workers.
                     served: lock === null ? servedRelease(found) : await servingRelease(layout),
                     releases: await listReleases(layout),
                     workers: toStates(found),
@@ -7680,7 +8043,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
             dryRun: async (params) => dryRun({ layout, appName }, params, await running()),
             audit: async ({ id, repair }, { alive }) => {
                 await existing(id);
-                return readableByOthers(() => auditRelease(layout, id, repair, alive));
+                return readableByOthers(() => checkIntegrity(layout, id, repair, alive));
             },
             verify: async ({ id, said }, { alive }) => {
                 await existing(id);
@@ -7699,7 +8062,7 @@ function createOperations({ base, appName, binPath, agentFile }) {
                 if (id === live || !(await isRelease(layout, id)))
                     return { removed: false };
                 await markRejected(layout, id);
-                // An activation that is at work may have to go back to it. The next cleanup removes it.
+                // A running activation may have to go back to it. The next cleanup removes it.
                 if (!remove || (await lockHolder(layout.lock)) !== null)
                     return { removed: false };
                 await endOrphanedCandidates(layout);
@@ -7728,13 +8091,15 @@ function createOperations({ base, appName, binPath, agentFile }) {
  * normal end of input to the agent, so nothing counts as complete without that end frame.
  */
 
+
+
 const frameKind = { message: 0x4d, data: 0x44, end: 0x45 };
 const HEADER = 5;
-/** Large enough for any message, small enough that a hostile or broken peer cannot fill the memory. */
+/** Large enough for any message, and small enough that a broken or hostile peer cannot fill the memory. */
 const MAX_PAYLOAD = 8 * 1024 * 1024;
 function encodeFrame(kind, payload) {
     if (payload.length > MAX_PAYLOAD) {
-        throw new failure_Failure('message-too-large', `a message of ${payload.length} bytes exceeds ${MAX_PAYLOAD}`);
+        throw protocol_failure('message-too-large', { size: formatBytes(payload.length), limit: formatBytes(MAX_PAYLOAD) });
     }
     const header = Buffer.allocUnsafe(HEADER);
     header.writeUInt32BE(payload.length, 0);
@@ -7744,7 +8109,7 @@ function encodeFrame(kind, payload) {
 function encodeMessage(message) {
     return encodeFrame(frameKind.message, Buffer.from(JSON.stringify(message)));
 }
-/** Cuts a byte stream into frames; the source decides the pace, so back-pressure is the stream's own. */
+/** Splits a byte stream into frames. Reads no faster than the consumer. */
 async function* decodeFrames(source) {
     let pending = [];
     let available = 0;
@@ -7757,7 +8122,7 @@ async function* decodeFrames(source) {
             const length = buffer.readUInt32BE(0);
             const kind = buffer.readUInt8(4);
             if (!isFrameKind(kind) || length > MAX_PAYLOAD) {
-                throw new failure_Failure('malformed-message', `malformed frame: kind ${kind}, ${length} bytes`);
+                throw malformed(`a frame of kind ${kind} has ${length} bytes`);
             }
             wanted = HEADER + length;
             if (available < wanted) {
@@ -7772,7 +8137,7 @@ async function* decodeFrames(source) {
         }
     }
     if (available > 0)
-        throw new failure_Failure('connection-lost', 'the stream ended in the middle of a message');
+        throw protocol_failure('connection-lost');
 }
 function isFrameKind(kind) {
     return kind === frameKind.message || kind === frameKind.data || kind === frameKind.end;
@@ -7794,7 +8159,7 @@ async function serveSession(input, write, { handlers, end }) {
             if (next.done === true)
                 return;
             if (next.value.kind !== frameKind.message)
-                throw new failure_Failure('malformed-message', 'a body without a request');
+                throw malformed('a body came without a request');
             await answer(parse(request, next.value.payload.toString('utf8'), 'request'));
         }
     }
@@ -7812,9 +8177,9 @@ async function serveSession(input, write, { handlers, end }) {
             reply({ id, kind: 'result', value: await handle(operation, params, call) });
         }
         catch (error) {
-            reply({ id, kind: 'error', value: troubleOf(error).toRecord() });
+            reply({ id, kind: 'error', value: toFailure(error).toRecord() });
         }
-        // What a failed operation left unread comes before the next request.
+        // A failed operation may leave a part of its body unread.
         for await (const _ of data)
             continue;
     }
@@ -7823,7 +8188,7 @@ async function serveSession(input, write, { handlers, end }) {
         return handlers[operation](checked, call);
     }
 }
-/** Between two signs of life, in ms. */
+/** Interval between two signs of life, in ms. */
 const ALIVE = 5000;
 function atMostEvery(pauseMs, act) {
     let last = performance.now();
@@ -7836,8 +8201,8 @@ function atMostEvery(pauseMs, act) {
     };
 }
 /**
- * The data frames up to the end frame. Its iterator may be left and taken up again, even while a stream that
- * read ahead still waits for a frame: one step begins when the one before it has ended.
+ * The data frames up to the end frame. Its iterator may be left and resumed, even while a stream that read
+ * ahead still waits for a frame: one step starts when the step before it has ended.
  */
 function readBody(frames) {
     let ended = false;
@@ -7847,12 +8212,12 @@ function readBody(frames) {
             return { done: true, value: undefined };
         const frame = await frames.next();
         if (frame.done === true)
-            throw new failure_Failure('upload-incomplete', 'the connection ended in the middle of an upload');
+            throw upload_failure('upload-incomplete', { problem: 'the connection ended in the middle' });
         if (frame.value.kind === frameKind.data)
             return { done: false, value: frame.value.payload };
         ended = true;
         if (frame.value.kind !== frameKind.end)
-            throw new failure_Failure('malformed-message', 'a request inside a body');
+            throw malformed('a request came inside a body');
         return { done: true, value: undefined };
     };
     const next = () => {
@@ -7881,12 +8246,12 @@ async function* noBody() {
 
 
 
-/** Called by the bootstrap with what follows on standard input. */
+/** Called by the bootstrap with the rest of standard input. */
 function serve(options, input) {
     const write = process.stdout.write.bind(process.stdout);
-    // Standard output is the protocol's: whatever else is printed goes to standard error.
+    // Standard output belongs to the protocol: everything else is printed to standard error.
     process.stdout.write = process.stderr.write.bind(process.stderr);
-    // The other side may be gone while an answer is under way: what was begun ends in order all the same.
+    // The runner may be gone while an answer is under way: running work ends in order all the same.
     process.stdout.on('error', () => undefined);
     process.stderr.on('error', () => undefined);
     serveSession(readAhead(input), (bytes) => void write(bytes), createOperations(options)).then(() => process.exit(0), (error) => {
@@ -7895,8 +8260,8 @@ function serve(options, input) {
     });
 }
 /**
- * In bytes. sshd takes 2 MiB that nobody has read (OpenSSH 9.2), and the sender waits: with small files, which take the
- * server long for their bytes, the wire would often be idle.
+ * In bytes. sshd buffers 2 MiB (OpenSSH 9.2), then the sender waits: with small files, which cost the server
+ * much time for their bytes, the wire would often be idle.
  */
 const READ_AHEAD = 4 * 1024 * 1024;
 function readAhead(input) {

@@ -56166,20 +56166,45 @@ function adviceFor({ value }) {
         : `To mean the same to both, write its value in ${same[0]}.`;
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/internal.js
+const texts = {
+    internal: {
+        message: 'An unexpected error occurred: {problem}.',
+        remedy: 'Open an issue with the summary of the run.',
+        cause: 'A mistake in Gapless. The output `status` is right all the same.',
+    },
+    'agent-failed': {
+        message: 'A system call on the server failed: {problem}.',
+        remedy: 'Check `ulimit -a`, `df -h` and `dmesg` on the server, then run the job again.',
+        cause: 'A limit of the user (`EMFILE`, `EAGAIN`), a failing disk (`EIO`) or a network file system (`ESTALE`).',
+    },
+};
+
+;// CONCATENATED MODULE: ./build/common/errors/text.js
+function fill(template, values) {
+    return (template
+        .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted, plain = '') => quoted === undefined ? String(values[plain]) : JSON.stringify(String(values[quoted])))
+        // A value may be a sentence of its own.
+        .replace(/([.!?])\.$/, '$1'));
+}
+function codeOf(key) {
+    return key.split(': ', 1)[0];
+}
+
 ;// CONCATENATED MODULE: ./build/common/failure.js
 /**
- * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
- * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
- *
- * Every code has its paragraph in docs/errors.md.
+ * The one error type of the project, on the runner and on the server: the summary shows an error of the agent as the
+ * agent raised it. The codes and their words are in errors/, which docs/errors.md is generated from.
  */
-class failure_Failure extends Error {
+
+
+class Failure extends Error {
     code;
     remedy;
     evidence;
     /**
-     * @param code stable, kebab-case, named in docs/errors.md
-     * @param message one sentence: what failed, and on what
+     * Errors that a user can see are made by the functions in errors/, with the words of the registry.
+     * @param code stable, kebab-case
      */
     constructor(code, message, options = {}) {
         super(message, { cause: options.cause });
@@ -56188,24 +56213,25 @@ class failure_Failure extends Error {
         this.remedy = options.remedy;
         this.evidence = options.evidence;
     }
-    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
+    /** Returns any thrown value as a Failure. */
     static from(error, code = 'internal') {
-        if (error instanceof failure_Failure)
+        if (error instanceof Failure)
             return error;
-        const message = error instanceof Error ? error.message : String(error);
-        return new failure_Failure(code, message, {
+        const problem = error instanceof Error ? error.message : String(error);
+        return new Failure(code, fill(texts[code].message, { problem }), {
+            remedy: texts[code].remedy,
             cause: error,
             evidence: error instanceof Error ? error.stack : undefined,
         });
     }
-    /** A failure that came over the wire, as the error that it was on the other side. */
+    /** Returns a failure that came over the wire as it was raised on the other side. */
     static revive({ code, message, remedy, evidence }) {
-        return new failure_Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+        return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
     }
-    /** The same failure, with more said about it. */
+    /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
-        return new failure_Failure(code, message, { remedy, evidence, cause: this.cause });
+        return new Failure(code, message, { remedy, evidence, cause: this.cause });
     }
     toRecord() {
         const { code, message, remedy = null, evidence = null } = this;
@@ -56242,7 +56268,7 @@ function appName(text) {
 function appNameFromPackage(packageName) {
     const remedy = 'Set `app-name` to the name that the app should have in PM2.';
     if (packageName === undefined || packageName === '') {
-        throw new failure_Failure('missing-input', 'Input `app-name` is required, because package.json has no name.', {
+        throw new Failure('missing-input', 'Input `app-name` is required, because package.json has no name.', {
             remedy,
         });
     }
@@ -56254,7 +56280,7 @@ function appNameFromPackage(packageName) {
             throw error;
         const given = JSON.stringify(packageName);
         const message = `Input \`app-name\` is required, because the name in package.json is ${given} and must be ${error.message}.`;
-        throw new failure_Failure('missing-input', message, { remedy });
+        throw new Failure('missing-input', message, { remedy });
     }
 }
 
@@ -56461,10 +56487,10 @@ class Problems {
             remedies.add(emptySecret);
         const remedy = [...remedies].join(' ');
         if (others.length === 0)
-            throw new failure_Failure(first.code, first.message, { remedy });
+            throw new Failure(first.code, first.message, { remedy });
         const code = others.every((other) => other.code === first.code) ? first.code : 'invalid-input';
         const lines = problems.map((problem) => `- ${problem.message}`);
-        throw new failure_Failure(code, `${lines.length} inputs cannot be used:\n${lines.join('\n')}`, { remedy });
+        throw new Failure(code, `${lines.length} inputs cannot be used:\n${lines.join('\n')}`, { remedy });
     }
     #report(code, message, remedy) {
         this.#found.set(message, this.#found.get(message) ?? { code, message, remedy });
@@ -56790,12 +56816,13 @@ function readInputs(env) {
 ;// CONCATENATED MODULE: external "node:v8"
 const external_node_v8_namespaceObject = require("node:v8");
 ;// CONCATENATED MODULE: ./build/common/memory.js
-/** How much memory a process takes for what it is about to throw away. */
+/** How much memory a process uses for garbage. */
 
 /**
- * Keeps V8's young generation as small as it begins. It doubles under load, up to 100 MB on a machine with much
- * memory, and holds nothing but garbage; each collection frees the buffers of what was sent before. V8 reads the factor
- * whenever it is about to grow (seen with Node 24, on which GitHub runs actions); a size given now comes too late.
+ * Keeps V8's young generation at its initial size. It doubles under load, up to 100 MB on a machine with much
+ * memory, and contains only garbage; each collection frees the buffers of what was sent. V8 reads the factor
+ * whenever it is about to grow (seen with Node 24, on which GitHub runs actions); setting a size now would be
+ * too late.
  */
 function stayLean() {
     (0,external_node_v8_namespaceObject.setFlagsFromString)('--semi-space-growth-factor=1');
@@ -56803,37 +56830,202 @@ function stayLean() {
 
 ;// CONCATENATED MODULE: external "node:fs"
 const external_node_fs_namespaceObject = require("node:fs");
+;// CONCATENATED MODULE: ./build/common/errors/raise.js
+
+
+/** Returns a function that makes the failures of these texts. A value that a text needs and does not get is a type error. */
+function failures(texts) {
+    return (key, ...[values = {}, { evidence, cause } = {}]) => {
+        const { message, remedy } = texts[key];
+        return new Failure(codeOf(key), fill(message, values), { remedy: fill(remedy, values), evidence, cause });
+    };
+}
+
+;// CONCATENATED MODULE: ./build/common/errors/build.js
+/** Reading, building and assembling the app on the runner. */
+
+const ENDED = '`{command}` {ending} in "{directory}".';
+const WRONG = 'Fix what the last log lines say, or set `{input}` if this is not the right command.';
+const MISSING = 'Set up {program} in a step before this one, or set `{input}`.';
+const MEMORY = 'Use a larger runner, or lower the memory that the build needs.';
+const VARIABLES = 'Put {names} into `env:` of this step, beside `with:`: the build does not see the input `env`.';
+const SET_DIRECTORY = 'set `working-directory` to the folder of the Next.js app.';
+const FOUND = 'Set `working-directory` to a folder with a Next.js app. Found: {apps}.';
+const NO_NEXT = 'The package.json in "{given}" has no `next` in its dependencies.';
+const DEV_ONLY = 'The package.json in "{given}" has `next` in its devDependencies only, and the folder has no `app` or `pages` folder, no next.config and no script that runs `next`.';
+const UNDER_WITH = 'under `with:` of the step with actions/checkout.';
+const build_texts = {
+    'outside-workspace': {
+        message: '`working-directory` is "{given}", which is outside the repository "{workspace}".',
+        remedy: 'Set `working-directory` to the folder of the Next.js app, relative to the root of the repository.',
+    },
+    'no-package-json': {
+        message: 'There is no package.json in "{given}" (`working-directory`).',
+        remedy: `Check out the repository before this step with actions/checkout, or ${SET_DIRECTORY}`,
+    },
+    'no-package-json: other apps': {
+        message: 'There is no package.json in "{given}" (`working-directory`).',
+        remedy: FOUND,
+    },
+    'no-package-json: submodule': {
+        message: 'There is no package.json in "{given}" (`working-directory`), which is in an empty submodule.',
+        remedy: `Set \`submodules: recursive\` ${UNDER_WITH}`,
+    },
+    'invalid-package-json': {
+        message: '"{file}" is not a JSON object.',
+        remedy: 'Correct the file: `npm pkg get name` in its folder shows where it is broken.',
+    },
+    'not-a-next-app': {
+        message: NO_NEXT,
+        remedy: `Add \`next\` to the dependencies, or ${SET_DIRECTORY}`,
+    },
+    'not-a-next-app: other apps': { message: NO_NEXT, remedy: FOUND },
+    'not-a-next-app: development': {
+        message: DEV_ONLY,
+        remedy: `If the folder is an app, move \`next\` to the dependencies. Otherwise ${SET_DIRECTORY}`,
+    },
+    'not-a-next-app: development, other apps': { message: DEV_ONLY, remedy: FOUND },
+    'next-unsupported': {
+        message: 'The app uses Next.js "{range}", which Gapless cannot deploy.',
+        remedy: 'Upgrade `next` to version 14 or later, and commit package.json and the lockfile.',
+        cause: 'Gapless is tested with Next.js 14.2, 15.5 and 16.',
+    },
+    'custom-server': {
+        message: '{origin} (`{command}`) runs a custom server, "{server}".',
+        remedy: 'Move what the server does to route handlers, rewrites, proxy (middleware) or instrumentation. If production does not need the server, let the command run `next start`.',
+        cause: 'Next.js leaves a custom server out of standalone output. [Projects](projects.md#custom-servers) says which command counts.',
+    },
+    'no-lockfile': {
+        message: 'There is no lockfile ({names}) in "{directory}" or in a folder above it.',
+        remedy: 'Run `{manager} install` and commit the lockfile, or set `install-command`.',
+        cause: 'Without a lockfile the build would not use the versions that you tested.',
+    },
+    'package-manager-unclear': {
+        message: '"{folder}" has the lockfiles of different package managers: {names}.',
+        remedy: 'Delete the lockfile that is left over, name the package manager in `packageManager` of package.json, or set `install-command`.',
+    },
+    'unsupported-package-manager': {
+        message: 'The app uses the package manager "{manager}" ({file}), which Gapless does not know.',
+        remedy: 'Set `install-command` and `build-command`.',
+        cause: 'Gapless knows npm, pnpm, Yarn and bun.',
+    },
+    'plug-n-play': {
+        message: "The app is installed with Yarn's Plug'n'Play ({sign}).",
+        remedy: 'Set `nodeLinker: node-modules` in .yarnrc.yml, run `yarn install`, and commit both files.',
+        cause: "Next.js copies the files of a release out of node_modules, which Plug'n'Play does not have.",
+    },
+    'install-failed': { message: ENDED, remedy: WRONG },
+    'install-failed: no program': { message: ENDED, remedy: MISSING },
+    'install-failed: killed': { message: ENDED, remedy: MEMORY },
+    'install-failed: missing variables': { message: ENDED, remedy: VARIABLES },
+    'build-failed': { message: ENDED, remedy: WRONG },
+    'build-failed: no program': { message: ENDED, remedy: MISSING },
+    'build-failed: killed': { message: ENDED, remedy: MEMORY },
+    'build-failed: missing variables': { message: ENDED, remedy: VARIABLES },
+    'build-failed: no standalone': {
+        message: 'The build has no standalone server: "{path}" is missing.',
+        remedy: "Set `output: 'standalone'` in the Next.js configuration, or let the build see `NEXT_PRIVATE_STANDALONE=true`: Turborepo hides the variable unless turbo.json lists it in `env`.",
+        cause: 'Next.js logs this as [Could not find a production build](#error-could-not-find-a-production-build-in-the-next-directory).',
+    },
+    'build-failed: distDir': {
+        message: 'The build has its `distDir` outside of the standalone server: "{distDir}".',
+        remedy: 'Set `outputFileTracingRoot` in the Next.js configuration to the root of the repository, or set `distDir` to a folder of the app.',
+    },
+    'build-failed: incomplete': {
+        message: 'The build is incomplete: "{path}" is missing.',
+        remedy: 'Build again. If the build comes from another job, copy its whole `distDir`, hidden files included.',
+    },
+    'no-build-output': {
+        message: 'There is no finished Next.js build of "{directory}".',
+        remedy: 'Remove `build-command: none`, or build the app in a step before this one. A `build-command` of your own must run `next build`.',
+    },
+    'output-export': {
+        message: "The app is built with `output: 'export'`.",
+        remedy: 'Remove `output` from the Next.js configuration, or serve the exported folder with a web server such as nginx.',
+        cause: 'A static export has no server for PM2 to run.',
+    },
+    'foreign-build': {
+        message: 'The build in "{directory}" is of "{built}", and the app there is "{app}".',
+        remedy: 'Build "{app}" in this folder, or set `working-directory` to the folder of "{built}".',
+    },
+    'checkout-incomplete': {
+        message: '{paths} is a Git LFS pointer, not the file itself.',
+        remedy: `Set \`lfs: true\` ${UNDER_WITH}`,
+    },
+    'checkout-incomplete: submodule': {
+        message: 'The submodule {paths} is empty.',
+        remedy: `Set \`submodules: recursive\` ${UNDER_WITH}`,
+    },
+    'release-unfit': {
+        message: 'The release does not fit the server: {problem}.',
+        remedy: '{remedy}',
+        cause: 'A native module was built for another system, or `engines.node` excludes the Node.js of the server. The remedy depends on which; the evidence lists all.',
+    },
+    'file-name': {
+        message: 'The name {name} in "{folder}" is not valid UTF-8.',
+        remedy: 'Rename the file.',
+    },
+    'symlink-escapes': {
+        message: '"{path}" is a symbolic link to "{target}", which leaves the release.',
+        remedy: 'If the link leads to data on the server, name its path in `shared-dirs` (a file: `shared-files`), and link `<path>/shared/…` on the server to the data. Otherwise commit the content itself.',
+    },
+    'unsupported-file': {
+        message: '"{path}" is neither a file, a folder nor a symbolic link.',
+        remedy: 'Remove the socket, pipe or device, or keep it out of the build.',
+    },
+};
+const build_failure = failures(build_texts);
+
+;// CONCATENATED MODULE: ./build/common/errors/runner.js
+/** The runner's own files and disk. */
+
+const UNREADABLE = 'Could not read "{path}": {reason}.';
+const WAIT = 'Make the build command wait for everything that it starts.';
+const runner_texts = {
+    'file-unreadable': {
+        message: UNREADABLE,
+        remedy: 'Replace "{path}" with a regular file, or remove it from the repository.',
+    },
+    'file-unreadable: permission denied': {
+        message: UNREADABLE,
+        remedy: 'Give the file to the runner’s user: `sudo chown -R "$USER" <folder>` in a step before this one.',
+        cause: 'A container wrote the file as root.',
+    },
+    'file-unreadable: no longer exists': { message: UNREADABLE, remedy: WAIT },
+    'file-changed': {
+        message: '"{path}" changed while it was being sent.',
+        remedy: WAIT,
+        cause: 'A watcher that the build started still writes into the build.',
+    },
+    'runner-disk-full': {
+        message: 'The runner’s disk is full.',
+        remedy: 'Free as much space as the release takes in `RUNNER_TEMP` on the runner (without it, in `TMPDIR`).',
+    },
+};
+const runner_failure = failures(runner_texts);
+
 ;// CONCATENATED MODULE: ./build/common/file-unreadable.js
 
-/** What the runner's system says of a file of the user's that cannot be read, as a Failure. */
+
+/** Returns an error of reading a file of the user's on the runner as a Failure `file-unreadable`. */
 function fileUnreadable(path, error) {
-    if (error instanceof failure_Failure)
+    if (error instanceof Failure)
         return error;
     const { code = '', message } = error;
-    const { reason, remedy } = CAUSES[code] ?? { reason: message, remedy: REPLACE };
-    return new failure_Failure('file-unreadable', `Could not read ${JSON.stringify(path)}: ${reason}.`, {
-        remedy,
-        cause: error,
-    });
+    const { key, reason } = CAUSES[code] ?? { key: 'file-unreadable', reason: message };
+    return runner_failure(key, { path, reason }, { cause: error });
 }
-const REPLACE = 'Replace it with a regular file, or remove it from the repository.';
-const DENIED = {
-    reason: 'permission denied',
-    remedy: 'Let the user of the runner read it: what a container wrote belongs to root unless the container ran as that user.',
-};
+const DENIED = { key: 'file-unreadable: permission denied', reason: 'permission denied' };
 const CAUSES = {
     EACCES: DENIED,
     EPERM: DENIED,
-    EISDIR: { reason: 'it is a folder', remedy: REPLACE },
-    ELOOP: { reason: 'its symbolic links lead in a circle', remedy: REPLACE },
-    ENOENT: {
-        reason: 'it is not there any more',
-        remedy: 'Make the build command wait for everything it starts: something still changes the files.',
-    },
+    EISDIR: { key: 'file-unreadable', reason: 'it is a folder' },
+    ELOOP: { key: 'file-unreadable', reason: 'its symbolic links lead in a circle' },
+    ENOENT: { key: 'file-unreadable: no longer exists', reason: 'it no longer exists' },
 };
 
 ;// CONCATENATED MODULE: ./build/next/files.js
-/** Reads files of the user's repository, where anything may stand in the place of a file or a folder. */
+/** Reads files of the user's repository, where anything may be in the place of a file or a folder. */
 
 
 function isFile(path) {
@@ -56843,7 +57035,7 @@ function isDirectory(path) {
     return (0,external_node_fs_namespaceObject.existsSync)(path) && (0,external_node_fs_namespaceObject.statSync)(path).isDirectory();
 }
 /**
- * The text of a file.
+ * Returns the text of a file.
  *
  * @returns undefined where there is no file: nothing, a link to nothing, or something else, such as a folder
  * @throws Failure `file-unreadable`
@@ -56870,7 +57062,7 @@ function readBytes(path) {
         throw fileUnreadable(path, error);
     }
 }
-/** What is in a folder that may not be one, or that may belong to somebody else: nothing then. */
+/** Returns the entries of a folder; none where it is no folder or cannot be read. */
 function entriesIn(directory) {
     try {
         return (0,external_node_fs_namespaceObject.readdirSync)(directory, { withFileTypes: true });
@@ -56902,9 +57094,7 @@ function readPackageJson(directory) {
         return undefined;
     const value = parseObject(text);
     if (value === undefined) {
-        throw new failure_Failure('invalid-package-json', `${file} is not a JSON object.`, {
-            remedy: 'Correct the file: `npm pkg get name` in its folder says where it is broken.',
-        });
+        throw build_failure('invalid-package-json', { file });
     }
     const nodeRange = asObject(value.engines)?.node;
     const dependencies = asObject(value.dependencies) ?? {};
@@ -56920,11 +57110,11 @@ function readPackageJson(directory) {
         installed: { ...asObject(value.devDependencies), ...dependencies },
     };
 }
-/** The JSON object in a text, or undefined when it holds anything else. */
+/** Returns the JSON object in a text, or undefined when it holds anything else. */
 function parseObject(text) {
     return asObject(parseJson(text));
 }
-/** The JSON in a text, or undefined when it is none. */
+/** Returns the JSON in a text, or undefined when it is none. */
 function parseJson(text) {
     try {
         // npm and Node accept a byte order mark in package.json, JSON.parse does not.
@@ -56942,12 +57132,12 @@ function asObject(value) {
 
 ;// CONCATENATED MODULE: ./build/next/paths.js
 
-/** Whether `path` is `parent` or lies below it. Compares names only: symbolic links are not followed. */
+/** Whether `path` is `parent` or below it. Compares names only: symbolic links are not followed. */
 function isInside(parent, path) {
     const way = (0,external_node_path_namespaceObject.relative)(parent, path);
     return way !== '..' && !way.startsWith(`..${external_node_path_namespaceObject.sep}`) && !(0,external_node_path_namespaceObject.isAbsolute)(way);
 }
-/** The folder and those above it, up to `end`, or to the root of the file system. */
+/** Returns the folder and its parents, up to `end`, or to the root of the file system. */
 function ancestors(directory, end) {
     const parent = (0,external_node_path_namespaceObject.dirname)(directory);
     const last = parent === directory || (end !== undefined && (0,external_node_path_namespaceObject.resolve)(end) === directory);
@@ -56955,7 +57145,7 @@ function ancestors(directory, end) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/checkout.js
-/** Whether the checkout holds what the repository means: Git LFS, submodules and history are left out by default. */
+/** Whether the checkout is complete: Git LFS, submodules and history are left out by default. */
 
 
 
@@ -56963,11 +57153,11 @@ function ancestors(directory, end) {
 
 
 /**
- * Looks at what will be served, before anything is built.
+ * Checks what will be served, before anything is built.
  *
  * @param directory the app's folder
- * @param sharedPaths relative to the app: the server has content of its own there
- * @returns what may be missing from the build, one sentence each to warn of
+ * @param sharedPaths relative to the app: the server has its own content there
+ * @returns warnings about what the build may lack, one sentence each
  * @throws Failure `checkout-incomplete`
  */
 function assertCheckedOut(directory, workspace, sharedPaths = []) {
@@ -56993,13 +57183,13 @@ function assertCheckedOut(directory, workspace, sharedPaths = []) {
             ]),
         ...(isFile((0,external_node_path_namespaceObject.join)(workspace, '.git/shallow')) && readsHistory(directory)
             ? [
-                `The build reads the history of Git, of which the checkout has one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
+                `The build reads the Git history, and the checkout has only one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
             ]
             : []),
     ];
 }
 const CHECKOUT = 'under `with:` of the step with actions/checkout';
-/** Whether an entry of the release is the text that stands for a file in Git LFS. Packages from npm are left alone. */
+/** Whether an entry of the release is a Git LFS pointer. Packages from npm are skipped. */
 function isPointerOfRelease(entry) {
     return (entry.kind === 'file' &&
         !entry.path.split('/').includes('node_modules') &&
@@ -57009,20 +57199,14 @@ function isPointerOfRelease(entry) {
 function refusePointers(paths) {
     if (paths.length === 0)
         return;
-    throw new failure_Failure('checkout-incomplete', `${checkout_list(paths)} is a Git LFS pointer, not the file itself.`, {
-        remedy: `Set \`lfs: true\` ${CHECKOUT}.`,
-        evidence: paths.join('\n'),
-    });
+    throw build_failure('checkout-incomplete', { paths: checkout_list(paths) }, { evidence: paths.join('\n') });
 }
 function refuseSubmodules(paths) {
     if (paths.length === 0)
         return;
-    throw new failure_Failure('checkout-incomplete', `The submodule ${checkout_list(paths)} is empty.`, {
-        remedy: `Set \`submodules: recursive\` ${CHECKOUT}.`,
-        evidence: paths.join('\n'),
-    });
+    throw build_failure('checkout-incomplete: submodule', { paths: checkout_list(paths) }, { evidence: paths.join('\n') });
 }
-/** Submodules that the checkout left out: their folders are there, with nothing in them. */
+/** Returns the submodules that the checkout left out: their folders are empty. */
 function emptySubmodules(workspace) {
     const text = readTextIfAny((0,external_node_path_namespaceObject.join)(workspace, '.gitmodules')) ?? '';
     return [...text.matchAll(/^[ \t]*path[ \t]*=[ \t]*(\S.*)$/gm)]
@@ -57065,7 +57249,7 @@ function startOf(file, length) {
         }
     }
     catch {
-        // Whoever needs the file says why it cannot be read.
+        // The code that needs the file reports why it cannot be read.
         return '';
     }
 }
@@ -57077,7 +57261,7 @@ function readsHistory(directory) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/comments.js
-/** JavaScript without its block comments and the lines that are comments, in time that grows with its length alone. */
+/** Removes block comments and comment lines from JavaScript, in time that grows with its length alone. */
 function withoutComments(code) {
     const kept = [];
     let at = 0;
@@ -57093,14 +57277,14 @@ function withoutComments(code) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/server-modules.js
-/** The JavaScript and TypeScript files that a program is made of, and whether one of them starts Next.js itself. */
+/** The JavaScript and TypeScript files of a program, and whether one of them starts Next.js itself. */
 
 
 
 
 
 const EXTENSIONS = ['.js', '.ts', '.mjs', '.mts', '.cjs', '.cts', '.tsx', '.jsx'];
-/** Beyond, nothing is read: a server of its own imports Next.js early. */
+/** More files are not read: a custom server imports Next.js early. */
 const MOST_FILES = 100;
 const MOST_CHARACTERS = 500_000;
 /**
@@ -57110,19 +57294,22 @@ const MOST_CHARACTERS = 500_000;
  * @param workspace files outside are not read
  */
 function findCustomServer(entry, workspace) {
-    return modulesOf(entry, workspace).find((file) => IMPORTS_NEXT.some((pattern) => pattern.test(codeOf(file))));
+    return modulesOf(entry, workspace).find((file) => IMPORTS_NEXT.some((pattern) => pattern.test(server_modules_codeOf(file))));
 }
-/** A file and the files that it imports by their paths, directly or not. */
+/** Yields a file and the files that it imports by path, directly or not. */
 function modulesOf(entry, workspace) {
     const files = [entry];
     for (const file of files) {
-        const imported = [...codeOf(file).matchAll(RELATIVE)].flatMap(([, specifier = '']) => resolveModule((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), specifier)) ?? []);
+        const imported = [...server_modules_codeOf(file).matchAll(RELATIVE)].flatMap(([, specifier = '']) => resolveModule((0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(file), specifier)) ?? []);
         const fresh = imported.filter((each) => !files.includes(each) && isRead(each, workspace));
         files.push(...fresh.slice(0, MOST_FILES - files.length));
     }
     return files;
 }
-/** The sources of a program that is named by its path, with or without an extension, by its folder, or compiled. */
+/**
+ * Returns the sources of a program that is named by its path, with or without an extension, by its folder, or
+ * compiled.
+ */
 function findProgram(directory, word, workspace) {
     const found = resolveModule((0,external_node_path_namespaceObject.join)(directory, word)) ?? sourceOf(directory, word);
     return found !== undefined && isRead(found, workspace) ? found : undefined;
@@ -57137,10 +57324,10 @@ const IMPORTS_NEXT = [
     new RegExp(String.raw `\bimport\s*\{[^}]{0,500}\bdefault\s+as\b[^}]{0,500}\}\s*from\s*${PACKAGE}`),
 ];
 const RELATIVE = /(?:\brequire\(\s*|\bimport\(\s*|\bfrom\s+|\bimport\s+)['"](\.{1,2}(?:\/[^'"\n]{0,500})?)['"]/g;
-function codeOf(file) {
+function server_modules_codeOf(file) {
     return withoutComments((readTextIfAny(file) ?? '').slice(0, MOST_CHARACTERS));
 }
-/** As Node and TypeScript find it. */
+/** In the order of Node and TypeScript. */
 function resolveModule(path) {
     const withoutJs = path.replace(/\.([cm]?)js$/, '.$1ts');
     const candidates = [path, ...EXTENSIONS.map((extension) => path + extension), withoutJs];
@@ -57175,15 +57362,15 @@ function isRead(file, workspace) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/ecosystem-file.js
-/** PM2's ecosystem files: what they run, read without executing them. */
+/** PM2's ecosystem files, read without executing them. */
 
 
 
 
-/** Beyond, nothing is read. In characters. */
+/** Larger files are not read. In characters. */
 const ecosystem_file_LONGEST = 100_000;
 /**
- * The commands that an ecosystem file starts.
+ * Returns the commands that an ecosystem file starts.
  *
  * @returns undefined where there is no such file; empty where its scripts are computed
  */
@@ -57213,7 +57400,7 @@ function appsInJson(text) {
 function textOf(value) {
     return typeof value === 'string' ? value : undefined;
 }
-/** JavaScript and YAML: an app ends where the next one begins. */
+/** JavaScript and YAML: an app ends where the next one starts. */
 function appsInText(text) {
     const code = withoutComments(text).replace(/^[ \t]*#.*$/gm, '');
     return code.split(/\}\s*,\s*\{|^[ \t]*-[ \t](?=[ \t]*\w+:)/m).flatMap((app) => {
@@ -57232,7 +57419,7 @@ function ecosystem_file_valueOf(key, app) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/start-command.js
-/** Follows the command that starts an app in production, without running it, to the programs that it runs. */
+/** Follows the command that starts an app in production to the programs that it runs, without executing it. */
 
 
 
@@ -57274,7 +57461,7 @@ function followCommand(command, directory, workspace) {
         if (standard !== undefined)
             followEcosystem(standard, folder, trail);
     }
-    /** Whether the word at `index` names a file of the repository, which was followed. */
+    /** Whether the word at `index` named a file of the repository, which was followed. */
     function followFile(words, index, folder, isPm2, trail) {
         const [word = '', before = ''] = [words[index], words[index - 1]];
         if (word.includes(' ')) {
@@ -57336,10 +57523,10 @@ const ECOSYSTEM_NAMES = [
     'ecosystem.config.mjs',
     'ecosystem.json',
 ];
-/** They run no program of the app's. */
+/** They run no program of the app. */
 const NO_PROGRAMS = new Set(('tsc tsup swc babel esbuild webpack rollup eslint prisma wait-on patch-package ' +
     'rm rimraf cp mv mkdir echo sleep export set test [').split(' '));
-/** What follows these options is a name. */
+/** A name follows these options. */
 const NAMING = new Set([
     '--name',
     '-n',
@@ -57350,9 +57537,9 @@ const NAMING = new Set([
     '-e',
     '--env',
 ]);
-/** What runs a program that is named without an extension. */
+/** They run a program that is named without an extension. */
 const EXECUTORS = /^(?:node|nodejs|bun|tsx|ts-node|ts-node-esm|babel-node|nodemon|forever)$/;
-/** `next start`, which a next.js or a start.ts in the folder has nothing to do with. */
+/** `next start`: a next.js or a start.ts in the folder has nothing to do with it. */
 function isWordOfTools(word, before) {
     const isTool = ['next', 'start', 'run', 'dev', 'build'].includes(word);
     return isTool && !EXECUTORS.test(before);
@@ -57373,7 +57560,7 @@ function folderOption(words, from) {
     const name = inline ?? (index === -1 ? undefined : words[index + 1]);
     return name === undefined ? undefined : folderNamed(from, name);
 }
-/** The words of each command in a line or a script; what is quoted is one word. */
+/** Returns the words of each command in a line or a script; quoted text is one word. */
 function simpleCommands(text) {
     const commands = [[]];
     const tokens = text.matchAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'|(&&|\|\||[;&|\n])|([^\s"';&|]+)/g);
@@ -57387,17 +57574,18 @@ function simpleCommands(text) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/custom-server.js
-/** A server of the user's own around Next.js (`next({ dev })`), which a standalone build does without. */
+/** A custom server around Next.js (`next({ dev })`), which a standalone build leaves out. */
 
 
 
 
 
 /**
- * Follows the command that starts the app in production. A `server.js` that it does not run may be for development.
+ * Follows the command that starts the app in production. A `server.js` that it does not run may be for
+ * development.
  *
  * @param workspace the repository's folder
- * @returns what could not be known, one sentence each to warn of
+ * @returns warnings about what could not be followed, one sentence each
  * @throws Failure `custom-server`
  */
 function refuseCustomServer(directory, workspace, manifest) {
@@ -57412,13 +57600,13 @@ function refuseCustomServer(directory, workspace, manifest) {
     }
     const command = `${start.where} (\`${start.command}\`)`;
     if (unknown.length > 0) {
-        return [`${command} runs ${unknown.map((file) => `"${file}"`).join(', ')}, ${UNREADABLE}. ${ONLY_NEXT}`];
+        return [`${command} runs ${unknown.map((file) => `"${file}"`).join(', ')}, ${custom_server_UNREADABLE}. ${ONLY_NEXT}`];
     }
     return runsNext || programs.length > 0 ? [] : [`${command} does not run \`next start\`. ${ONLY_NEXT}`];
 }
-const UNREADABLE = 'whose contents are not known before it runs';
+const custom_server_UNREADABLE = 'whose contents are not known before it runs';
 const ONLY_NEXT = 'The release runs the standalone server of Next.js: a custom server, and anything else that this command starts, is not part of it.';
-/** `start` may be for development where one is named for production; `prod` is often a deploy. */
+/** `start` may be for development where another script is for production; `prod` is often a deploy. */
 const SCRIPTS = ['start:prod', 'start:production', 'start', 'serve', 'production', 'prod'];
 function productionCommand(directory, { scripts }) {
     const name = SCRIPTS.find((each) => typeof scripts[each] === 'string' && scripts[each] !== '');
@@ -57440,21 +57628,17 @@ const ECOSYSTEM_FILES = [
 ];
 function customServer({ command, where }, trail, directory) {
     const way = trail.map((step) => (step.startsWith('/') ? (0,external_node_path_namespaceObject.relative)(directory, step) : step));
-    return new failure_Failure('custom-server', `${where} (\`${command}\`) runs a custom server, ${way.at(-1)}.`, {
-        remedy: "Move what the server does to route handlers, rewrites, proxy (middleware) or instrumentation: Next.js's " +
-            'standalone output leaves a custom server out. If production does not need it, let the command run `next start`.',
-        evidence: way.join('\n→ '),
-    });
+    return build_failure('custom-server', { origin: where, command, server: way.at(-1) ?? '' }, { evidence: way.join('\n→ ') });
 }
 
 ;// CONCATENATED MODULE: ./build/next/find-apps.js
-/** Tells Next.js apps from other packages of the repository that name `next`. */
+/** Recognises Next.js apps among the packages of a repository that name `next`. */
 
 
 
 
 /**
- * Whether a folder holds a Next.js app. A library needs `next` only to be developed: it has no routes, no
+ * Whether a folder holds a Next.js app. A library that needs `next` only for development has no routes, no
  * configuration and no script of Next.js.
  */
 function isNextApp(directory, manifest) {
@@ -57462,7 +57646,7 @@ function isNextApp(directory, manifest) {
         return false;
     return 'next' in manifest.dependencies || hasSignsOfApp(directory, manifest);
 }
-/** The folders below `root`, down to `depth` levels, that hold a Next.js app. */
+/** Returns the folders below `root`, down to `depth` levels, that hold a Next.js app. */
 function findNextApps(root, depth) {
     const search = (directory, levels) => subfolders(directory).flatMap((folder) => [
         ...(holdsNextApp(folder) ? [(0,external_node_path_namespaceObject.relative)(root, folder)] : []),
@@ -57488,7 +57672,7 @@ function holdsNextApp(directory) {
         return manifest !== undefined && isNextApp(directory, manifest);
     }
     catch {
-        // Only a suggestion is at stake: a broken package.json elsewhere in the repository is no reason to fail.
+        // Only for a suggestion: a broken package.json elsewhere in the repository must not fail the run.
         return false;
     }
 }
@@ -57524,7 +57708,7 @@ function reaches(range, from) {
 
 
 
-/** Older versions leave out of their build what the release is made of (`relativeAppDir`, missing in 13.0). */
+/** Builds of older versions lack what a release needs (`relativeAppDir`, missing in 13.0). */
 const OLDEST = '14.0.0';
 /**
  * @param range such as `^13.0.0`, or an exact version; one that cannot be read, such as `catalog:`, is accepted
@@ -57533,12 +57717,9 @@ const OLDEST = '14.0.0';
 function refuseUnsupportedNext(range) {
     if (reaches(range, OLDEST) !== false)
         return;
-    throw new failure_Failure('next-unsupported', `The app uses Next.js "${range}", which Gapless cannot deploy.`, {
-        remedy: 'Upgrade `next` to version 14 or later, and commit package.json and the lockfile. ' +
-            'Gapless is tested with 14.2, 15.5 and 16.',
-    });
+    throw build_failure('next-unsupported', { range });
 }
-/** The version of Next.js that is installed for an app, if any is. */
+/** Returns the version of Next.js that is installed for an app, if any. */
 function installedNextVersion(directory) {
     return ancestors(directory)
         .map((folder) => readPackageJson((0,external_node_path_namespaceObject.join)(folder, 'node_modules/next'))?.version)
@@ -57567,22 +57748,30 @@ function installedNextVersion(directory) {
 function readProject(workspace, workingDirectory) {
     const directory = (0,external_node_path_namespaceObject.resolve)(workspace, workingDirectory);
     if (!isInside(workspace, directory) || !staysInside(workspace, directory)) {
-        throw new failure_Failure('outside-workspace', `working-directory is ${quote(workingDirectory)}, which is outside the repository (${workspace}).`, { remedy: 'Give the folder of the Next.js app, relative to the root of the repository.' });
+        throw build_failure('outside-workspace', { given: workingDirectory, workspace });
     }
+    const place = { given: workingDirectory };
     const manifest = readPackageJson(directory);
     if (manifest === undefined) {
-        throw new failure_Failure('no-package-json', `There is no package.json in ${describe(workingDirectory)}.`, {
-            remedy: emptySubmodules(workspace).some((path) => isInside(path, directory))
-                ? 'The folder belongs to an empty submodule: set `submodules: recursive` under `with:` of the step with actions/checkout.'
-                : suggest(workspace, 'Check out the repository before this step (actions/checkout)'),
-        });
+        const apps = otherApps(workspace);
+        if (emptySubmodules(workspace).some((path) => isInside(path, directory)))
+            throw build_failure('no-package-json: submodule', place);
+        throw apps === undefined
+            ? build_failure('no-package-json', place)
+            : build_failure('no-package-json: other apps', { ...place, apps });
     }
     const nextRange = manifest.installed.next;
     if (typeof nextRange !== 'string') {
-        throw new failure_Failure('not-a-next-app', `The package.json in ${describe(workingDirectory)} has no \`next\` in its dependencies.`, { remedy: suggest(workspace, 'Add `next` to the dependencies') });
+        const apps = otherApps(workspace);
+        throw apps === undefined
+            ? build_failure('not-a-next-app', place)
+            : build_failure('not-a-next-app: other apps', { ...place, apps });
     }
     if (!isNextApp(directory, manifest)) {
-        throw new failure_Failure('not-a-next-app', `The package.json in ${describe(workingDirectory)} has \`next\` in its devDependencies only, and the folder has no \`app\` or \`pages\` folder, no next.config and no script that runs \`next\`.`, { remedy: suggest(workspace, 'If this is an app, move `next` to the dependencies') });
+        const apps = otherApps(workspace);
+        throw apps === undefined
+            ? build_failure('not-a-next-app: development', place)
+            : build_failure('not-a-next-app: development, other apps', { ...place, apps });
     }
     refuseUnsupportedNext(nextRange);
     const doubts = refuseCustomServer(directory, workspace, manifest);
@@ -57605,21 +57794,15 @@ function nodeRangesOf(directory, workspace) {
     });
 }
 const PNPM_WORKSPACE = 'pnpm-workspace.yaml';
-/** Whether a folder is in the workspace after following symbolic links; a missing one is judged elsewhere. */
+/**
+ * Whether a folder is in the workspace after following symbolic links. A missing folder is judged elsewhere.
+ */
 function staysInside(workspace, directory) {
     return !(0,external_node_fs_namespaceObject.existsSync)(directory) || isInside((0,external_node_fs_namespaceObject.realpathSync)(workspace), (0,external_node_fs_namespaceObject.realpathSync)(directory));
 }
-function describe(workingDirectory) {
-    return `the folder that working-directory names (${quote(workingDirectory)})`;
-}
-function quote(value) {
-    return JSON.stringify(value);
-}
-function suggest(workspace, otherwise) {
+function otherApps(workspace) {
     const apps = findNextApps(workspace, 2);
-    if (apps.length === 0)
-        return `${otherwise}, or set working-directory to the folder of the Next.js app.`;
-    return `Set working-directory to a folder with a Next.js app. Found here: ${apps.join(', ')}.`;
+    return apps.length === 0 ? undefined : apps.join(', ');
 }
 
 ;// CONCATENATED MODULE: ./build/outcome.js
@@ -57690,14 +57873,59 @@ function agreed(values) {
     return others.length === 0 ? first : null;
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/protocol.js
+/** What the runner and the server say to each other. */
+
+const REPORT = 'Deploy again. If it fails again, open an issue with the summary of the run.';
+const protocol_texts = {
+    'malformed-message': {
+        message: 'A message or a file on the server is malformed: {problem}.',
+        remedy: REPORT,
+        cause: 'A file in `<path>/.gapless` or `releases/<id>/.gapless` was edited, or cut by a full disk.',
+    },
+    'message-too-large': {
+        message: 'A message between the runner and the server has {size}, and {limit} are allowed.',
+        remedy: 'Shorten `env`. If `env` is short, open an issue with the summary of the run.',
+    },
+    'connection-lost': {
+        message: 'The connection between the runner and the server ended in the middle of a message.',
+        remedy: 'Check the network and whether the server restarted, then deploy again.',
+    },
+    'unsafe-path': {
+        message: 'The manifest has a path outside the release: "{path}".',
+        remedy: REPORT,
+    },
+    'unsafe-path: link': {
+        message: 'The link "{path}" leaves the release: "{target}".',
+        remedy: REPORT,
+    },
+    'unsafe-path: below link': {
+        message: 'The manifest has a path below a link: "{path}".',
+        remedy: REPORT,
+    },
+    'node-missing': {
+        message: 'Node.js 18 or later was not found on the server.',
+        remedy: 'As the user that logs in, without sudo, run `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
+    },
+    'pm2-missing': {
+        message: 'PM2 was not found on the server.',
+        remedy: 'As the user that logs in, without sudo, run `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
+        cause: 'A shell says [pm2: command not found](#pm2-command-not-found).',
+    },
+};
+const protocol_failure = failures(protocol_texts);
+
 ;// CONCATENATED MODULE: ./build/protocol/guards.js
 /**
- * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
- * The types of the messages are inferred from the guards, so neither can drift from the other.
+ * Guards turn data from a connection or a file into a typed value, or fail naming the place. The types of the
+ * messages are inferred from the guards, so the two cannot differ.
  */
 
+function malformed(problem, cause) {
+    return protocol_failure('malformed-message', { problem }, { cause });
+}
 function refuse(place, expected) {
-    throw new failure_Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+    throw malformed(`${place} is not ${expected}`);
 }
 const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
 const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
@@ -57731,7 +57959,7 @@ function dictionary(guard) {
         return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
     };
 }
-/** An object with exactly the named members; members it does not know are dropped. */
+/** An object with the named members; drops all others. */
 function object(shape) {
     return (value, place) => {
         const source = record(value, place);
@@ -57744,14 +57972,14 @@ function record(value, place) {
         ? value
         : refuse(place, 'an object');
 }
-/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+/** Parses and checks JSON text. @throws Failure `malformed-message` */
 function guards_parse(guard, text, place) {
     let value;
     try {
         value = JSON.parse(text);
     }
     catch (cause) {
-        throw new failure_Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+        throw malformed(`${place} is not JSON`, cause);
     }
     return guard(value, place);
 }
@@ -57788,13 +58016,13 @@ const messages_healthCheck = object({
     origin: nullable(object({ scheme: guards_oneOf('http', 'https'), host: string })),
 });
 /**
- * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
- * that a rollback brings back the old release's environment and options with its code.
+ * How a release runs. It is kept with the release (`.gapless/runtime.json`, mode 0600), so that a rollback
+ * restores the old release's environment and options with its code.
  */
 const runtime = object({
     host: string,
     port: count,
-    /** Number of workers; 0 stands for one per core. */
+    /** Number of workers; 0 means one per core. */
     instances: count,
     maxMemoryBytes: nullable(count),
     nodeOptions: guards_list(string),
@@ -57812,7 +58040,7 @@ const releaseInfo = object({
     commit: string,
     ref: string,
     actor: string,
-    /** Null in releases from before this was known. */
+    /** Null in releases from before this was recorded. */
     event: nullable(string),
     runUrl: string,
     workflow: string,
@@ -57821,30 +58049,33 @@ const releaseInfo = object({
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
-    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+    /**
+     * The folder of Next.js's static files, relative to the release; null in releases from before this was
+     * recorded.
+     */
     staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
-    /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
+    /** Next.js's `distDir`, relative to the release; null in releases from before this was recorded. */
     distDir: nullable(string),
 });
 const activationKind = guards_oneOf('deploy', 'rollback', 'restore');
-/** `.gapless/verified.json`, written when every worker was shown to serve the release. */
+/** `.gapless/verified.json`, written when every worker served the release. */
 const verification = object({
-    /** When it first served; a release that comes back keeps its time, and with it its place in the history. */
+    /** When it first served. A release that comes back keeps its time, and so its place in the history. */
     activatedAt: string,
-    /** The last activation that a deploy or a rollback made it live with. */
+    /** The last activation by which a deploy or a rollback made it live. */
     activation: string,
     kind: nullable(activationKind),
-    /** The activation that went back from it, or past it. */
+    /** The activation that rolled back from it, or past it. */
     leftBy: nullable(string),
 });
 const releaseSummary = object({
     id: messages_releaseId,
     live: guards_boolean,
-    /** ISO time of the first activation that was verified, or null if there was none. */
+    /** ISO time of the first verified activation, or null. */
     activatedAt: nullable(string),
-    /** A rollback left it: it is no default target of another one. */
+    /** A rollback left it: it is no default target of another rollback. */
     left: guards_boolean,
     info: nullable(releaseInfo),
     bytes: count,
@@ -57856,7 +58087,7 @@ const workerState = object({
     status: string,
     /** The release that the process really runs, by its own record or its working directory. */
     release: nullable(string),
-    /** booting, proving, open (takes traffic), draining. */
+    /** booting, proving, open (receives traffic), draining. */
     phase: nullable(string),
     restarts: count,
     memoryBytes: count,
@@ -57871,11 +58102,14 @@ const serverFacts = object({
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
-    /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
+    /**
+     * The processor features that binaries are compiled for, by their names in /proc/cpuinfo on x86; empty:
+     * unknown.
+     */
     cpuFlags: guards_list(string),
     /** Absolute path of the app's folder. */
     path: string,
-    /** Tells this folder on this machine from every other, whatever both are called. */
+    /** Identifies this folder on this machine, whatever names both have. */
     identity: string,
     pm2: nullable(object({ version: string, path: string, home: string })),
     /** Where PM2 was looked for; empty where it was found. */
@@ -57885,15 +58119,15 @@ const serverFacts = object({
     newestId: nullable(messages_releaseId),
     /** What `current` points at. */
     live: nullable(messages_releaseId),
-    /** What takes the traffic; null where nothing does, or more than one release. */
+    /** The release that receives the traffic; null where none does, or more than one. */
     serving: nullable(messages_releaseId),
-    /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
+    /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
-    /** Who holds the lock, for people. */
+    /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
 });
-/** Failures as they travel. */
+/** Failures on the wire. */
 const failureRecord = object({
     code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
@@ -57907,23 +58141,26 @@ const activationStep = guards_oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
     status: activationStatus,
-    /** What serves at the end. */
+    /** The release that serves at the end. */
     live: nullable(messages_releaseId),
-    /** What was live when it began. */
+    /** The release that was live before. */
     previous: nullable(messages_releaseId),
-    /** Where a rollback without `release` goes from here; null where that is nowhere, or nothing was verified. */
+    /**
+     * Where a rollback without `release` goes from here; null where there is no such release, or nothing was
+     * verified.
+     */
     rollsBackTo: nullable(messages_releaseId),
     failure: nullable(failureRecord),
     workers: guards_list(workerState),
     /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
     notFound: missingAs('', string),
 });
-/** Nothing live was touched: what serves is what served. @param failure why */
+/** Nothing live was touched: the same release serves as before. @param failure the reason */
 function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
 }
 const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
-/** One line of the journal, and the event that the action sees while it watches an activation. */
+/** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
     time: string,
     activation: string,
@@ -57936,38 +58173,40 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
-    /** The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
+    /**
+     * The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1.
+     */
     event: missingAs('', string),
     runUrl: string,
     /** For people: the workflow's name, and the number of its run. */
     workflow: string,
     runNumber: count,
-    /** 1, and one more each time that somebody asks for the same run again. */
+    /** 1, and one more for each re-run. */
     runAttempt: count,
 });
 /** What the action sees while it waits for a commit, in bytes. */
 const proven = object({ provenBytes: count, totalBytes: count });
 const activationId = matching(/^[0-9a-f-]{36}$/);
-/** Where the run says that the app is to listen; null: it says nothing of that. */
+/** The address that the run itself names; null: it names none. */
 const said = object({ host: nullable(string), port: nullable(count) });
 const activationRequest = object({
-    /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
+    /** A UUID of the action's, by which it finds the activation again after a lost connection. */
     activation: activationId,
     release: messages_releaseId,
     kind: activationKind,
-    /** The release that must be current when its turn comes; null: whichever is. */
+    /** The release that must be current when the activation starts; null: any. */
     replaces: nullable(messages_releaseId),
     run,
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
-    /** Null where the app is only put back: then the release's own address counts. */
+    /** Null where the app is only restored: the release's own address counts. */
     said: nullable(said),
 });
-/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+/** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
-/** A release that is named as what is different from the base. */
+/** A release as differences from the base. */
 const offered = {
     base: nullable(messages_releaseId),
     /** SHA-256 of the whole manifest. */
@@ -57975,20 +58214,23 @@ const offered = {
     /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
     distDir: string,
 };
-/** Files that an app has written into its own release, and that go with it. */
+/** Files that an app has written into its own release, and that are removed with it. */
 const writtenInRelease = object({
     release: messages_releaseId,
-    /** The first of them, relative to the app; a folder ends with a slash. */
+    /** The first few, relative to the app; a folder ends with a slash. */
     paths: guards_list(string),
     /** Of all paths. */
     count: count,
 });
 const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
-/** What a run would meet, and what that does to it. */
+/** What a run would meet, and the effect. */
 const finding = object({
-    /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
+    /**
+     * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
+     * a gap.
+     */
     effect: guards_oneOf(...findingEffects),
-    /** Of the failure that it would end with. */
+    /** Code of the failure that it would end with. */
     code: nullable(string),
     message: string,
     remedy: nullable(string),
@@ -58002,7 +58244,7 @@ const operations = {
         result: object({
             /** What `current` points at. */
             live: nullable(messages_releaseId),
-            /** What the workers that take traffic run, where they all run the same. */
+            /** The release of the workers that receive traffic, where all run the same. */
             served: nullable(messages_releaseId),
             releases: guards_list(releaseSummary),
             workers: guards_list(workerState),
@@ -58016,7 +58258,7 @@ const operations = {
         params: object({ create: guards_boolean }),
         result: object({ key: nullable(matching(ACTIONS_KEY)) }),
     },
-    /** What of its newest release the server can name to upload on top of it: see agent/upload/outline.ts. */
+    /** The outline of the newest release, to upload on top of: see agent/upload/outline.ts. */
     outline: {
         params: nothing,
         result: object({
@@ -58043,7 +58285,7 @@ const operations = {
             reusedBytes: count,
         }),
     },
-    /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
+    /** Body: the next `files` missing contents in order (sending-order.ts), compressed. */
     fill: {
         params: object({
             id: messages_releaseId,
@@ -58051,7 +58293,7 @@ const operations = {
         }),
         result: object({ bytes: count }),
     },
-    /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
+    /** Makes the upload a release; or answers, once, which reused files were damaged and must be sent too. */
     commit: {
         params: object({
             id: messages_releaseId,
@@ -58061,12 +58303,12 @@ const operations = {
             run,
             runtime,
         }),
-        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+        /** `leftOut`: shared paths where the release has something that the shared content lacks. */
         result: object({ path: nullable(string), missing: string, leftOut: guards_list(string) }),
     },
     /**
-     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
-     * whether it lacks room for them (`disk-full`).
+     * For a dry run, like the next operation: changes nothing. Body as of `stage`. Answers which contents the
+     * server lacks, and whether its disk is too small (`disk-full`).
      */
     compare: {
         params: object(offered),
@@ -58075,35 +58317,35 @@ const operations = {
     /** What a run would meet, and what its cleanup would remove. */
     dryRun: {
         params: object({
-            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            /** The target of a rollback; null: a deploy, whose release does not exist yet. */
             release: nullable(messages_releaseId),
             run,
-            /** Where the app would listen; null: where the release has it. */
+            /** Where the app would listen; null: where the release listens. */
             address: nullable(object({ host: string, port: count })),
             said,
             keep: count,
         }),
         result: object({ findings: guards_list(finding), pruned: guards_list(messages_releaseId) }),
     },
-    /** Proves every file of a release by its hash, and puts back what is missing or damaged. */
+    /** Verifies every file of a release by its hash, and restores what is missing or damaged. */
     audit: {
         params: object({
             id: messages_releaseId,
-            /** False: changes nothing, and tells what would be put back. */
+            /** False: changes nothing, and answers what could be restored. */
             repair: guards_boolean,
         }),
         result: object({
             files: count,
             bytes: count,
-            /** Paths that were put back from other releases. */
+            /** Paths that were restored from other releases. */
             healed: guards_list(string),
-            /** Paths outside of code that are not what arrived. */
+            /** Paths outside of code that differ from the upload. */
             changed: guards_list(string),
         }),
     },
     /**
-     * Boots the release on a spare port and asks its health; fails with the app's last lines. `notFound` has the lines
-     * that tell of missing files all the same.
+     * Boots the release on a spare port and checks its health. Fails with the app's last lines. `notFound` has
+     * the lines about missing files in any case.
      */
     verify: {
         params: object({ id: messages_releaseId, said }),
@@ -58111,18 +58353,18 @@ const operations = {
             bootMs: count,
             status: count,
             attempts: count,
-            /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
+            /** Other ports that the app opens and that were taken: it got free ones instead. */
             movedPorts: guards_list(count),
             notFound: string,
         }),
     },
-    /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
+    /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
     discard: { params: object({ id: messages_releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
-    /** Begins an activation, detached from the session; its journal entries come as events. */
+    /** Starts an activation, detached from the session. Its journal entries arrive as events. */
     activate: { params: activationRequest, result: verdict },
     /**
-     * Takes up watching one that was begun in another session. With `withdraw` it ends `kept` if it has not swapped
-     * yet: its run was cancelled.
+     * Watches an activation of an earlier session. With `withdraw` it ends `kept` if it has not swapped yet: its
+     * run was cancelled.
      */
     watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
@@ -58131,9 +58373,11 @@ const operations = {
             removed: guards_list(messages_releaseId),
             inUse: guards_list(messages_releaseId),
             kept: guards_list(messages_releaseId),
-            /** Who holds the lock, and cleans up afterwards: nothing was done. */
+            /** The holder of the lock, who cleans up afterwards: nothing was done. */
             leftTo: nullable(string),
-            /** What the app wrote into releases that serve no more; told once for each time that they served. */
+            /**
+             * What the app wrote into releases that no longer serve; reported once for each time that they served.
+             */
             written: guards_list(writtenInRelease),
         }),
     },
@@ -58144,7 +58388,7 @@ const request = object({
     params: (value) => value,
     body: guards_boolean,
 });
-/** What the agent answers: any number of events, then a result or an error. `alive`: the work goes on. */
+/** The agent's answers: any number of events, then a result or an error. `alive`: the work goes on. */
 const reply = object({
     id: count,
     kind: guards_oneOf('event', 'alive', 'result', 'error'),
@@ -58154,15 +58398,16 @@ const reply = object({
 ;// CONCATENATED MODULE: external "node:timers/promises"
 const promises_namespaceObject = require("node:timers/promises");
 ;// CONCATENATED MODULE: ./build/hosts/reconnect.js
-/** Work on a server that outlasts the connection: after a loss another one is opened, and the work resumed. */
+/** Resumes work on a server after the connection was lost. */
 
 
-/** How long a server may be out of reach, in ms. One try takes up to `connect-timeout`. */
+/** How long a server may be out of reach, in ms. A try takes up to `connect-timeout` of its own. */
 const PATIENCE = 180_000;
 /** Pauses between tries to reach the server again, in ms. */
 const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array(11).fill(15_000)];
 /**
- * @param log told of each loss and each try
+ * Runs the work, and resumes it in a new session whenever the connection is lost.
+ * @param log called for each loss and each try
  * @throws Failure of the work; `connection-lost` when the server stays out of reach
  */
 async function throughLosses(host, { begin, resume, isFinal }, log, patienceMs = PATIENCE) {
@@ -58171,7 +58416,7 @@ async function throughLosses(host, { begin, resume, isFinal }, log, patienceMs =
         return await begin();
     }
     catch (error) {
-        lost = failure_Failure.from(error);
+        lost = Failure.from(error);
         if (lost.code !== 'connection-lost')
             throw lost;
         log(lost.message);
@@ -58189,7 +58434,7 @@ async function throughLosses(host, { begin, resume, isFinal }, log, patienceMs =
             return await resume();
         }
         catch (error) {
-            const failure = failure_Failure.from(error);
+            const failure = Failure.from(error);
             if (connected && isFinal(failure))
                 throw failure;
             if (connected)
@@ -58199,8 +58444,8 @@ async function throughLosses(host, { begin, resume, isFinal }, log, patienceMs =
     }
     throw lost;
 }
-/** Tries until the server is reached. @throws Failure of the last try, once `patienceMs` is over */
-async function patiently(open, log, patienceMs) {
+/** Retries until the server is reached. @throws Failure of the last try, after `patienceMs` */
+async function untilReachable(open, log, patienceMs) {
     const end = performance.now() + patienceMs;
     for (const pause of BACKOFF.slice(1)) {
         try {
@@ -58209,7 +58454,7 @@ async function patiently(open, log, patienceMs) {
         catch (error) {
             if (performance.now() + pause > end)
                 throw error;
-            log(`the server is out of reach: ${failure_Failure.from(error).message}`);
+            log(`the server is out of reach: ${Failure.from(error).message}`);
             await (0,promises_namespaceObject.setTimeout)(pause);
         }
     }
@@ -58268,27 +58513,212 @@ function isLastWord({ code }) {
 }
 /** Why an activation did not end live, as an error. */
 function reviveFailure({ failure }) {
-    return failure === null ? null : failure_Failure.revive(failure);
+    return failure === null ? null : Failure.revive(failure);
 }
 
-;// CONCATENATED MODULE: ./build/common/in-time.js
-/** Settles as `answer` does, or fails with what `late` says. @param timeoutMs from now on */
-function inTime(answer, timeoutMs, late) {
-    return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => reject(late()), timeoutMs);
-        answer.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
-}
+;// CONCATENATED MODULE: ./build/common/errors/connect.js
+/** Reaching a server, checking its identity, logging in and starting the agent. */
+
+const ACCEPTED = 'an RSA, ECDSA or Ed25519 private key, from -----BEGIN … to -----END …, is accepted';
+const TRUST = 'On the server itself, run `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`. Only if it prints "{fingerprint}", put this line into `known-hosts`: `{line}`.';
+const REACH = 'Check `host` and `port`, and that the firewall lets the runner in. For a slow server, raise `connect-timeout`.';
+const LISTENS = 'Check that an SSH server listens on this port, and that it does not block the runner (fail2ban, `MaxStartups`, `DenyUsers`, `AllowUsers`): its log says which.';
+const connect_texts = {
+    'host-not-found': {
+        message: 'DNS does not know the name in "{address}" ({reason}).',
+        remedy: 'Check `host` for typos, and that the name resolves on the public internet.',
+    },
+    'host-unreachable': {
+        message: 'There is no route to "{address}" ({reason}).',
+        remedy: 'Use a public IPv4 address, a jump host (`proxy-host`) or a self-hosted runner.',
+        cause: 'A private address, or an IPv6 address: GitHub’s hosted runners have no IPv6.',
+    },
+    'connection-refused': {
+        message: 'Nothing accepts connections at "{address}".',
+        remedy: 'Check `host` and `port`, that sshd runs there, and that the firewall lets the runner in.',
+    },
+    'connection-timeout': {
+        message: '"{address}" could not be reached within `connect-timeout`.',
+        remedy: REACH,
+        cause: 'A firewall that drops packets, or a private address without `proxy-host`.',
+    },
+    'connection-timeout: handshake': {
+        message: '"{address}" did not complete the SSH handshake within `connect-timeout`.',
+        remedy: REACH,
+    },
+    'connection-timeout: login': {
+        message: '"{address}" did not complete the login within `connect-timeout`.',
+        remedy: REACH,
+    },
+    'connection-timeout: jump host': {
+        message: 'The jump host "{jumpHost}" did not connect to "{destination}" within `connect-timeout`.',
+        remedy: 'Check that the jump host reaches "{destination}", and that no firewall drops the packets.',
+    },
+    'connection-timeout: agent': {
+        message: 'The agent on "{address}" did not answer within `connect-timeout`.',
+        remedy: 'Check the server’s load and its disks. For a slow server, raise `connect-timeout`.',
+    },
+    'connection-reset': {
+        message: '"{address}" closed the connection before the SSH handshake was complete.',
+        remedy: LISTENS,
+    },
+    'connection-reset: login': {
+        message: '"{address}" closed the connection during the login.',
+        remedy: LISTENS,
+    },
+    'connection-lost': {
+        message: 'The connection to "{address}" was lost.',
+        remedy: 'Check the network and whether the server restarted, then deploy again.',
+        cause: 'After the swap the server finishes or restores without the runner, which tries to reach it for 3 minutes. Only if that fails is `status` `down`.',
+    },
+    'connection-lost: closed': {
+        message: 'The runner closed the connection to "{address}".',
+        remedy: 'Run the job again.',
+    },
+    'connection-lost: agent': {
+        message: 'The connection to the agent on the server was lost.',
+        remedy: 'Check the network and whether the server restarted, then deploy again.',
+    },
+    'connection-lost: killed': {
+        message: 'The agent on the server was killed by {signal}.',
+        remedy: 'Look for `Out of memory` in `dmesg` on the server, then deploy again.',
+    },
+    'connection-lost: silent': {
+        message: 'The agent on the server did not respond for {limit} (operation "{operation}").',
+        remedy: 'Check the server’s load and its disks, then deploy again.',
+    },
+    'forward-refused': {
+        message: 'The jump host "{jumpHost}" could not connect to "{destination}".',
+        remedy: 'Check from the jump host that "{destination}" is right (name and port), that sshd runs there, and that no firewall stands between them.',
+    },
+    'forward-refused: prohibited': {
+        message: 'The jump host "{jumpHost}" does not allow a connection to "{destination}".',
+        remedy: 'Allow forwarding for this user in sshd_config of the jump host (`AllowTcpForwarding`, `PermitOpen`, `DisableForwarding`) and in its authorized_keys (no `restrict`, no `no-port-forwarding`).',
+    },
+    'no-common-algorithm': {
+        message: '"{address}" and the runner have no SSH algorithm in common.',
+        remedy: 'Allow one of the local algorithms from the evidence in sshd_config (`KexAlgorithms`, `HostKeyAlgorithms`, `Ciphers`, `MACs`), or add the server’s other host keys to `known-hosts`.',
+        cause: 'Host certificates, SHA-1 signatures and post-quantum-only servers are not supported.',
+    },
+    'host-identity-missing': {
+        message: 'No input says which host key "{host}" must have.',
+        remedy: 'Set `known-hosts` to the lines of `ssh-keyscan`, or `fingerprint` to the `SHA256:…` of the host key, after comparing them with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the server itself.',
+        cause: '[Getting started](getting-started.md#4-the-servers-identity) shows how to get them safely.',
+    },
+    'host-key-unknown': {
+        message: '`known-hosts` has no key for "{host}", which offered "{offered}".',
+        remedy: TRUST,
+    },
+    'host-key-mismatch': {
+        message: '"{host}" offered the host key "{offered}", and "{expected}" was expected: this may be an attack.',
+        remedy: TRUST,
+        cause: 'The server was reinstalled or has new keys, or another machine answers in its place.',
+    },
+    'host-key-revoked': {
+        message: '"{host}" offered the host key "{offered}", which `known-hosts` marks as @revoked.',
+        remedy: 'Give the server new host keys, and put their lines into `known-hosts`.',
+    },
+    'host-certificate-unsupported': {
+        message: '`known-hosts` names only a certificate authority for "{host}", and host certificates are not supported.',
+        remedy: 'Add the line of the server’s own key, from /etc/ssh/ssh_host_ed25519_key.pub, to `known-hosts`.',
+    },
+    'known-hosts-malformed': {
+        message: 'Line {line} of `known-hosts` cannot be used: {reason}.',
+        remedy: 'Paste the lines as `ssh-keyscan <host>` prints them, after comparing the keys with the server.',
+    },
+    'fingerprint-malformed': {
+        message: 'The host key fingerprint "{given}" cannot be used: `SHA256:` followed by 43 base64 characters is accepted.',
+        remedy: 'Run `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server, and copy the `SHA256:…` part.',
+    },
+    'login-missing': {
+        message: 'There is nothing to log in to "{address}" with.',
+        remedy: 'Set `key` or `password`, or start an SSH agent and export `SSH_AUTH_SOCK`.',
+    },
+    'login-refused': {
+        message: '"{address}" refused the login of "{username}" by {methods}.',
+        remedy: 'Read the reason in sshd’s log on the server. Likely causes: {causes}.',
+    },
+    'login-refused: password expired': {
+        message: '"{address}" requires a new password first.',
+        remedy: 'Log in once by hand and change the password, or log in with a `key`.',
+    },
+    'login-refused: second factor': {
+        message: '"{address}" asks "{username}" for more than a password.',
+        remedy: 'Log in with a `key`, and let sshd require nothing else of this user (`AuthenticationMethods publickey`).',
+    },
+    'key-empty': {
+        message: `\`{input}\` is empty: ${ACCEPTED}.`,
+        remedy: 'Check the name of the secret. Workflows of forks and of Dependabot get no secrets.',
+    },
+    'key-is-public': {
+        message: `\`{input}\` holds a public key: ${ACCEPTED}.`,
+        remedy: 'Use the file without `.pub`. The public key belongs into ~/.ssh/authorized_keys on the server.',
+    },
+    'key-not-a-key': {
+        message: `\`{input}\` holds no private key: ${ACCEPTED}.`,
+        remedy: 'Paste the content of the key file into the secret, not its path or its name.',
+    },
+    'key-damaged': {
+        message: 'The key in `{input}` is damaged: {reason}.',
+        remedy: 'Paste the whole key file again, including its first and its last line.',
+    },
+    'key-type-unsupported': {
+        message: `The key in \`{input}\` has the unsupported type "{type}": ${ACCEPTED}.`,
+        remedy: 'Make a new key for deploys: `ssh-keygen -t ed25519 -N "" -f deploy_key`.',
+    },
+    'key-type-unsupported: PuTTY': {
+        message: `\`{input}\` holds a PuTTY key: ${ACCEPTED}.`,
+        remedy: 'Convert the key: `puttygen key.ppk -O private-openssh -o key`.',
+    },
+    'key-passphrase-missing': {
+        message: 'The key in `{input}` is encrypted, and `{passphraseInput}` is empty.',
+        remedy: 'Set `{passphraseInput}`, or use a key without a passphrase.',
+    },
+    'key-passphrase-wrong': {
+        message: '`{passphraseInput}` does not open the key in `{input}`.',
+        remedy: 'Check the passphrase with `ssh-keygen -yf <key file>`. If it is right, paste the whole key again.',
+    },
+    'certificate-unsupported': {
+        message: '`{input}` holds a user certificate ({type}), and certificates are not supported yet.',
+        remedy: 'Use the private key alone, and add its public key to ~/.ssh/authorized_keys on the server.',
+        cause: '`TrustedUserCAKeys` lets certificates in, not the keys that they belong to.',
+    },
+    'exec-refused': {
+        message: '"{address}" did not run a command.',
+        remedy: 'Allow the account to run commands: no `ForceCommand`, no `internal-sftp`, a higher `MaxSessions`.',
+    },
+    'exit-status-missing': {
+        message: 'The server ended a command without an exit status.',
+        remedy: 'Look for `Out of memory` in `dmesg` and into sshd’s log on the server, then run the job again.',
+    },
+    'no-shell': {
+        message: 'The server did not start the agent: {reason}.',
+        remedy: 'Make `ssh <user>@<host> "/bin/sh -c \'echo ok\'"` print ok: the user needs a login shell that runs commands, without `nologin`, `ForceCommand`, or a startup file that waits.',
+    },
+    'no-shell: start': {
+        message: 'The server did not start a command within {limit}.',
+        remedy: 'Check the server’s load, and that `ssh <user>@<host> true` ends.',
+    },
+    'server-not-linux': {
+        message: 'The server runs "{platform}", and only Linux is supported.',
+        remedy: 'Deploy to a Linux server.',
+    },
+    'same-host': {
+        message: '"{first}" and "{second}" are the same folder "{path}" of one server.',
+        remedy: 'Name each server once in `host`.',
+    },
+};
+const connect_failure = failures(connect_texts);
 
 ;// CONCATENATED MODULE: ./build/protocol/server-programs.js
 /**
- * Where Node and PM2 stand on people's servers, and what to do when they do not. A session over SSH often lacks
- * the PATH that the user's own shell has, so both sides search: the shell line for Node, the agent for PM2.
+ * Where Node and PM2 are on people's servers. An SSH session often lacks the PATH of the user's own shell, so
+ * both sides search: the shell line for Node, the agent for PM2.
  */
 
-/** Where the shell line leaves the PATH of the user's login shell for the agent. */
+/** The variable in which the shell line leaves the PATH of the user's login shell for the agent. */
 const LOGIN_PATH = 'GAPLESS_LOGIN_PATH';
-/** The login shell may wait for ever for something, in s. */
+/** A login shell may wait for something for ever; limit in s. */
 const LOGIN_SHELL_TIMEOUT = 5;
 /** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
 const versionFolders = [
@@ -58302,7 +58732,7 @@ const versionFolders = [
     '.nodenv/versions/*/bin',
     '.linuxbrew/opt/node@*/bin',
 ];
-/** The same for the whole system. */
+/** The same outside of homes. */
 const systemVersionFolders = [
     '/usr/local/nvm/versions/node/*/bin',
     '/opt/nvm/versions/node/*/bin',
@@ -58316,7 +58746,7 @@ const systemVersionFolders = [
     '/opt/cpanel/ea-nodejs*/bin',
     '/opt/alt/alt-nodejs*/root/usr/bin',
 ];
-/** Below the home, single folders of programs: of version managers, of npm's prefix, of package managers. */
+/** Below the home, single folders of programs: of version managers, npm's prefix, package managers. */
 const homeFolders = [
     '.local/share/fnm/aliases/default/bin',
     '.volta/bin',
@@ -58346,27 +58776,78 @@ const systemFolders = [
     '/nix/var/nix/profiles/default/bin',
     '/run/current-system/sw/bin',
 ];
-/** @param searched every file that was looked for, with what was wrong with those that are there */
+/** @param searched every file that was looked for, with what was wrong with existing ones */
 function nodeMissing(searched) {
-    return new failure_Failure('node-missing', 'Node.js 18 or later was not found on the server', {
-        remedy: 'As the user that logs in, without sudo: `curl -fsSL https://fnm.vercel.app/install | bash`, then ' +
-            '`~/.local/share/fnm/fnm install 24`. If it is there already, name its folder in `bin-path`.',
-        evidence: ['searched:', ...searched].join('\n'),
-    });
+    return protocol_failure('node-missing', {}, { evidence: ['searched:', ...searched].join('\n') });
 }
-/** @param searched every folder that was looked into @param node the Node that runs the agent */
+/** @param searched every folder that was searched @param node the Node that runs the agent */
 function pm2Missing(searched, node) {
-    const folder = node.replace(/\/[^/]*$/, '');
-    return new failure_Failure('pm2-missing', 'PM2 was not found on the server', {
-        remedy: 'As the user that logs in, without sudo: ' +
-            `\`PATH="${folder}:$PATH" npm install --global --prefix ~/.local pm2\`. ` +
-            'If it is there already, name its folder in `bin-path`.',
-        evidence: ['searched:', ...searched].join('\n'),
-    });
+    return protocol_failure('pm2-missing', { nodeFolder: node.replace(/\/[^/]*$/, '') }, { evidence: ['searched:', ...searched].join('\n') });
 }
 
 // EXTERNAL MODULE: external "node:crypto"
 var external_node_crypto_ = __nccwpck_require__(7598);
+;// CONCATENATED MODULE: ./build/common/format.js
+/** Quantities for people. */
+function formatDuration(ms) {
+    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
+    if (ms < 999.5)
+        return `${Math.round(ms)} ms`;
+    if (ms < 59_950)
+        return `${(ms / 1000).toFixed(1)} s`;
+    const seconds = Math.round(ms / 1000);
+    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+/** Formats an age in its largest unit. @param ms negative where two clocks differ */
+function formatAge(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
+}
+function formatBytes(bytes) {
+    const units = ['B', 'KB', 'MB', 'GB'];
+    let [value, unit] = [bytes, 0];
+    while (value >= 999.95 && unit < units.length - 1)
+        [value, unit] = [value / 1000, unit + 1];
+    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+const MOST_LISTED = 5;
+/** Lists the first few names. @param count of all names, where not all are given */
+function listed(names, count = names.length) {
+    const shown = names.slice(0, MOST_LISTED);
+    const more = count - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+function plural(count, noun) {
+    return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+/** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
+function formatLimit(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000];
+    return plural(Math.round((ms / length) * 10) / 10, name);
+}
+
+;// CONCATENATED MODULE: ./build/common/timeout.js
+/**
+ * Settles as `answer` does, or rejects with the error of `late`.
+ * @param timeoutMs from now on
+ */
+function withTimeout(answer, timeoutMs, late) {
+    return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(late()), timeoutMs);
+        answer.then(resolve, reject).finally(() => clearTimeout(timer));
+    });
+}
+
 ;// CONCATENATED MODULE: ./build/protocol/frames.js
 /**
  * Frames on the one channel between the action and the agent.
@@ -58379,13 +58860,15 @@ var external_node_crypto_ = __nccwpck_require__(7598);
  * normal end of input to the agent, so nothing counts as complete without that end frame.
  */
 
+
+
 const frameKind = { message: 0x4d, data: 0x44, end: 0x45 };
 const HEADER = 5;
-/** Large enough for any message, small enough that a hostile or broken peer cannot fill the memory. */
+/** Large enough for any message, and small enough that a broken or hostile peer cannot fill the memory. */
 const MAX_PAYLOAD = 8 * 1024 * 1024;
 function encodeFrame(kind, payload) {
     if (payload.length > MAX_PAYLOAD) {
-        throw new failure_Failure('message-too-large', `a message of ${payload.length} bytes exceeds ${MAX_PAYLOAD}`);
+        throw protocol_failure('message-too-large', { size: formatBytes(payload.length), limit: formatBytes(MAX_PAYLOAD) });
     }
     const header = Buffer.allocUnsafe(HEADER);
     header.writeUInt32BE(payload.length, 0);
@@ -58395,7 +58878,7 @@ function encodeFrame(kind, payload) {
 function encodeMessage(message) {
     return encodeFrame(frameKind.message, Buffer.from(JSON.stringify(message)));
 }
-/** Cuts a byte stream into frames; the source decides the pace, so back-pressure is the stream's own. */
+/** Splits a byte stream into frames. Reads no faster than the consumer. */
 async function* decodeFrames(source) {
     let pending = [];
     let available = 0;
@@ -58408,7 +58891,7 @@ async function* decodeFrames(source) {
             const length = buffer.readUInt32BE(0);
             const kind = buffer.readUInt8(4);
             if (!isFrameKind(kind) || length > MAX_PAYLOAD) {
-                throw new failure_Failure('malformed-message', `malformed frame: kind ${kind}, ${length} bytes`);
+                throw malformed(`a frame of kind ${kind} has ${length} bytes`);
             }
             wanted = HEADER + length;
             if (available < wanted) {
@@ -58423,7 +58906,7 @@ async function* decodeFrames(source) {
         }
     }
     if (available > 0)
-        throw new failure_Failure('connection-lost', 'the stream ended in the middle of a message');
+        throw protocol_failure('connection-lost');
 }
 function isFrameKind(kind) {
     return kind === frameKind.message || kind === frameKind.data || kind === frameKind.end;
@@ -58433,17 +58916,17 @@ function isFrameKind(kind) {
 var external_node_zlib_ = __nccwpck_require__(8522);
 ;// CONCATENATED MODULE: ./build/agent-client/bootstrap.js
 /**
- * The one command that is run over SSH: a shell line that finds Node, and a few lines of JavaScript that load
- * the agent, after asking for it where the server does not have this version yet.
+ * The one command that runs over SSH: a shell line that finds Node, and a few lines of JavaScript that load the
+ * agent, and request it first where the server does not have this version.
  *
- * The login shell of the user may be bash, fish, tcsh or any other: all that it sees is one single-quoted word
- * without quotes, backslash pairs, exclamation marks or line breaks. Chatty rc files print first, so nothing is
+ * The user's login shell may be bash, fish, tcsh or any other: all it sees is one single-quoted word without
+ * quotes, backslash pairs, exclamation marks or line breaks. Startup files may print first, so nothing is
  * parsed before the sentinel.
  */
 
 
 
-/** What the server says after the sentinel. */
+/** The words that follow the sentinel. */
 const greeting = { ready: 'ready', needAgent: 'need-agent', noNode: 'no-node' };
 function bootstrapCommand({ sentinel, source, persist, path, options }) {
     const hash = (0,external_node_crypto_.createHash)('sha256').update(source).digest('hex');
@@ -58452,17 +58935,20 @@ function bootstrapCommand({ sentinel, source, persist, path, options }) {
     const code = (0,external_node_zlib_.brotliCompressSync)(program).toString('base64');
     return `/bin/sh -c '${findNode(sentinel, options.binPath, code)}'`;
 }
-/** Without indentation and the comments that have lines of their own: it goes over the wire each time. */
+/** Removes indentation and whole-line comments: the code is sent each time. */
 function squeezed(code) {
     return code.replace(/^\s*(\/\/.*)?\n?/gm, '');
 }
 /** The oldest Node that the agent and the launcher run on. */
 const OLDEST_NODE = 18;
-/** V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24). */
+/**
+ * V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24).
+ */
 const LEAN = '--max-semi-space-size=2';
 /**
- * Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the PATH of the user's login
- * shell, the usual places, of several versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
+ * Tries, in order: what the user named, the Node of the running PM2 daemon, the PATH, the PATH of the user's
+ * login shell, the usual places, and of several versions the newest. `t` runs the first Node that fits, or
+ * remembers what is wrong with it.
  */
 function findNode(sentinel, binPath, code) {
     const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).brotliDecompressSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`;
@@ -58478,13 +58964,13 @@ function findNode(sentinel, binPath, code) {
         't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; ' +
             `if [ "\${v%%.*}" -ge ${OLDEST_NODE} ] 2>/dev/null; then exec ${run}; fi; ` +
             's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
-        // The last of a glob is the newest, nearly: 9 comes after 22, and is too old.
+        // The last match of a glob is almost the newest: 9 comes after 22, and is too old.
         'r() { i=$#; while [ $i -gt 0 ]; do eval "n=\\${$i}"; t "$n"; i=$((i-1)); done; }',
-        // After a reboot the number in the file may be that of any program, which had better not be run.
+        // After a reboot the number in the file may belong to any program, which must not be run.
         'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
         'case "$d" in */node*) ;; *) d="" ;; esac',
         `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
-        // The files that a login shell reads may print anything, and may not end.
+        // Startup files may print anything, and may never end.
         `${LOGIN_PATH}="$(timeout -s KILL ${LOGIN_SHELL_TIMEOUT} "$SHELL" -lic "echo; echo ${mark}; exec printenv PATH" ` +
             `2>/dev/null </dev/null | sed -n "/^${mark}$/{n;p;q;}")"; export ${LOGIN_PATH}`,
         `o="$IFS"; IFS=:; set -f; for n in $${LOGIN_PATH}; do t "$n/node"; done; set +f; IFS="$o"`,
@@ -58494,15 +58980,16 @@ function findNode(sentinel, binPath, code) {
         `echo; echo "${sentinel} ${greeting.noNode} $s"; exit 1`,
     ].join('; ');
 }
-/** Any path as a shell word without a quote of its own: each byte in octal, which `printf` turns back. */
+/** Returns any path as a shell word without a quote: each byte in octal, which `printf` decodes. */
 function shellWord(path) {
     const inHome = path.startsWith('~/');
     const octal = [...Buffer.from(inHome ? path.slice(1) : path)].map((byte) => `\\${byte.toString(8).padStart(3, '0')}`);
     return `${inHome ? '"$HOME"' : ''}"$(printf "${octal.join('')}")"`;
 }
 /**
- * Runs on the server, as text: it may use nothing from this file. Loads the agent from `<path>/.gapless/agent`
- * if it is there with the right hash, or from standard input, before the session's own messages.
+ * Runs on the server, as text: it must not use anything from this file. Loads the agent from
+ * `<path>/.gapless/agent` if it is there with the right hash, or from standard input, before the session's own
+ * messages.
  */
 async function loadAgent(settings, require, module) {
     const fs = require('node:fs');
@@ -58519,12 +59006,12 @@ async function loadAgent(settings, require, module) {
         source = fs.readFileSync(file);
         if (!proven(source))
             source = undefined;
-        // Cleanup removes agents that no session has used for long.
+        // Cleanup removes agents that no session has used for a week.
         else if (persist)
             fs.utimesSync(file, new Date(), new Date());
     }
     catch {
-        // Not there yet, or another user's.
+        // Does not exist yet, or belongs to another user.
     }
     process.stdout.write(`\n${sentinel} ${source === undefined ? 'need-agent' : 'ready'}\n`);
     const input = process.stdin[Symbol.asyncIterator]();
@@ -58543,7 +59030,8 @@ async function loadAgent(settings, require, module) {
         kept = false;
         if (persist) {
             try {
-                // The app's folder is for others to read, such as nginx, whatever the umask; the tool's own is not.
+                // Others, such as nginx, must be able to read the app's folder, whatever the umask; Gapless's own
+                // folder is private.
                 for (let folder = base, made = [];; folder = dirname(folder)) {
                     if (!fs.existsSync(folder)) {
                         made = [folder, ...made];
@@ -58562,7 +59050,7 @@ async function loadAgent(settings, require, module) {
                 kept = true;
             }
             catch {
-                // The agent says what is wrong with the folder, in words, as soon as it is asked.
+                // The agent's first call reports what is wrong with the folder.
             }
         }
     }
@@ -58584,11 +59072,12 @@ async function loadAgent(settings, require, module) {
 }
 
 ;// CONCATENATED MODULE: ./build/agent-client/silence.js
-/** How long an agent may be silent in a call. One that is silent for longer hangs: on a disk, or because it was stopped. */
+/** How long an agent may be silent during a call. After that it hangs: on a disk, or because it was stopped. */
 
-/** In ms: PM2's daemon alone may take 90 s to be found mute. What takes longer says that it goes on: `alive`. */
+
+/** In ms: recognising a PM2 daemon that does not answer takes 90 s. Longer work sends `alive`. */
 const LOOK = 2 * 60_000;
-/** What reads, writes or removes whole releases, or waits until the disk has them, in ms. */
+/** For work that reads, writes, flushes or removes whole releases, in ms. */
 const WORK = 10 * 60_000;
 const WORKING = new Set([
     'stage',
@@ -58615,16 +59104,13 @@ function watchSilence(hang, longest = longestSilence) {
         },
     };
 }
-/** For the run it is a lost connection: the server finishes or takes back what it had begun. */
+/** The run treats it as a lost connection: the server finishes or restores on its own. */
 function silent(operation, limitMs) {
-    return new failure_Failure('connection-lost', `The agent on the server did not respond for ${limitMs / 1000} seconds (${operation}).`, {
-        remedy: 'Check the server’s load and its disks, then run the deploy again. The server finishes or takes back ' +
-            'what it had begun.',
-    });
+    return connect_failure('connection-lost: silent', { limit: formatLimit(limitMs), operation });
 }
 
 ;// CONCATENATED MODULE: ./build/agent-client/agent-session.js
-/** The action's side of a session with the agent: typed calls over one channel. */
+/** The runner's side of a session with the agent: typed calls over one channel. */
 
 
 
@@ -58633,16 +59119,25 @@ function silent(operation, limitMs) {
 
 
 
-/** What a login shell may print before the agent speaks, in bytes: more is no greeting but an attack or a loop. */
+
+
+
+/**
+ * How much a login shell may print before the agent's first line, in bytes: more is an attack or an endless
+ * loop.
+ */
 const LONGEST_GREETING = 1024 * 1024;
 /**
- * @param timeoutMs for the login shell to come up and Node to start
- * @param trace told of every message
+ * Starts the agent.
+ * @param timeoutMs limit for the login shell and Node to start
+ * @param trace called with every message
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
  */
 async function openAgent(remote, agent, timeoutMs, trace = () => undefined, longest = longestSilence) {
     const sentinel = `gapless-${(0,external_node_crypto_.randomBytes)(12).toString('hex')}`;
-    const channel = await startedInTime(remote.exec(bootstrapCommand({ ...agent, sentinel })), timeoutMs);
+    const started = remote.exec(bootstrapCommand({ ...agent, sentinel }));
+    const late = () => connect_failure('no-shell: start', { limit: formatLimit(timeoutMs) });
+    const channel = await withTimeout(started, timeoutMs, late);
     let errors = '';
     channel.stderr.on('data', (chunk) => (errors = (errors + chunk.toString('utf8')).slice(-8000)));
     const { word, detail, rest } = await greet(channel, sentinel, timeoutMs, () => errors);
@@ -58655,13 +59150,7 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
     let lost;
     const lose = (cause) => {
         lost ??=
-            cause instanceof failure_Failure
-                ? cause
-                : new failure_Failure('connection-lost', 'the connection to the server was lost', {
-                    remedy: 'Run it again. What the server had begun, it finishes or takes back by itself.',
-                    evidence: errors,
-                    cause,
-                });
+            cause instanceof Failure ? cause : connect_failure('connection-lost: agent', {}, { evidence: errors, cause });
         for (const { reject } of pending.values())
             reject(lost);
         pending.clear();
@@ -58669,10 +59158,10 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
     };
     const silence = watchSilence((failure) => {
         lose(failure);
-        // Should it go on after all, it finds its session over.
+        // If the agent continues after all, its session is over.
         channel.destroy();
     }, longest);
-    // The agent works on one call at a time, in their order.
+    // The agent works on one call at a time, in order.
     const heard = () => {
         const [next] = pending.values();
         silence.heard(next?.operation ?? null);
@@ -58683,7 +59172,7 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
     async function dispatch() {
         for await (const { kind, payload } of decodeFrames(rest)) {
             if (kind !== frameKind.message)
-                throw new failure_Failure('malformed-message', 'the server sent data unasked');
+                throw malformed('the server sent data that was not requested');
             const { id, kind: what, value } = guards_parse(reply, payload.toString('utf8'), 'reply');
             const call = pending.get(id);
             if (call !== undefined)
@@ -58693,7 +59182,7 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
             if (what === 'result')
                 call?.resolve(value);
             if (what === 'error')
-                call?.reject(failure_Failure.revive(failureRecord(value, 'error')));
+                call?.reject(Failure.revive(failureRecord(value, 'error')));
             if (what === 'result' || what === 'error')
                 pending.delete(id);
             heard();
@@ -58707,7 +59196,7 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
         if (!lost)
             heard();
     };
-    // Calls may be made while another one's body is still being sent: they go out after it, in order.
+    // A call made while another one's body is being sent goes out after that body.
     let sent = Promise.resolve();
     const inTurn = (send) => {
         const turn = sent.then(send);
@@ -58727,7 +59216,7 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
                 if (pending.size === 1)
                     heard();
             });
-            // The answer may come, as an error, while the body is still being sent.
+            // The agent may answer with an error while the body is still being sent.
             answer.catch(() => undefined);
             inTurn(async () => {
                 const message = encodeMessage({ id, operation, params, body: body !== undefined });
@@ -58746,15 +59235,15 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
                     }
                 }
                 catch (error) {
-                    // Nothing can follow half a body.
-                    lose(failure_Failure.from(error));
+                    // Nothing can follow an incomplete body.
+                    lose(Failure.from(error));
                     channel.end();
                     throw error;
                 }
                 trace({ ...sending, kind: 'body', bytes });
                 await write(encodeFrame(frameKind.end, Buffer.alloc(0)));
             }).catch((error) => {
-                pending.get(id)?.reject(failure_Failure.from(error));
+                pending.get(id)?.reject(Failure.from(error));
                 if (pending.delete(id))
                     heard();
             });
@@ -58764,17 +59253,7 @@ async function openAgent(remote, agent, timeoutMs, trace = () => undefined, long
         close: () => channel.end(),
     };
 }
-/** @throws Failure `no-shell` when the server accepts the command, and then starts nothing */
-function startedInTime(started, timeoutMs) {
-    return new Promise((resolve, reject) => {
-        const late = () => reject(new failure_Failure('no-shell', `The server did not start a command within ${timeoutMs / 1000} seconds.`, {
-            remedy: 'Check the server’s load and the login of this user: `ssh <user>@<host> true` must end.',
-        }));
-        const timer = setTimeout(late, timeoutMs);
-        started.then(resolve, reject).finally(() => clearTimeout(timer));
-    });
-}
-/** Leaves no listener behind: an upload waits thousands of times. An error shows as the close that follows it. */
+/** Leaves no listener behind: an upload waits thousands of times. An error is followed by a close. */
 function drainedOrClosed(channel) {
     return new Promise((resolve) => {
         const settle = () => {
@@ -58784,19 +59263,15 @@ function drainedOrClosed(channel) {
         channel.on('drain', settle).on('close', settle);
     });
 }
-/** Reads past what the login shell prints, up to the sentinel's line. */
+/** Skips what the login shell prints, up to the line with the sentinel. */
 async function greet(channel, sentinel, timeoutMs, errors) {
     const input = channel[Symbol.asyncIterator]();
     let seen = Buffer.alloc(0);
     const mark = Buffer.from(`${sentinel} `);
-    const noShell = (what) => new failure_Failure('no-shell', `the server did not start the agent: ${what}`, {
-        remedy: 'The user needs a login shell that runs commands: not nologin, no ForceCommand or command= in ' +
-            'authorized_keys, no startup file that waits. `ssh <user>@<host> "/bin/sh -c \'echo ok\'"` must print ok.',
-        evidence: `${seen.toString('utf8').slice(-4000)}\n${errors()}`.trim(),
-    });
+    const noShell = (reason) => connect_failure('no-shell', { reason }, { evidence: `${seen.toString('utf8').slice(-4000)}\n${errors()}`.trim() });
     let timer;
     const timeout = new Promise((_, reject) => {
-        timer = setTimeout(() => reject(noShell(`nothing came within ${timeoutMs} ms`)), timeoutMs);
+        timer = setTimeout(() => reject(noShell(`nothing came within ${formatLimit(timeoutMs)}`)), timeoutMs);
     });
     try {
         for (;;) {
@@ -58812,14 +59287,15 @@ async function greet(channel, sentinel, timeoutMs, errors) {
             const next = await Promise.race([input.next(), timeout]);
             if (next.done === true) {
                 const { code, signal } = (await channel.exit?.catch(() => undefined)) ?? {};
-                // Somebody killed it, such as a kernel that is short of memory: that says nothing about the shell.
+                // Killed from outside, for example when the kernel is short of memory: that says nothing about the
+                // shell.
                 if (signal !== undefined)
-                    throw new failure_Failure('connection-lost', `the agent was ended by ${signal}`);
-                throw noShell(`its command ended${code == null ? '' : ` with exit code ${code}`}`);
+                    throw connect_failure('connection-lost: killed', { signal });
+                throw noShell(`its command exited${code == null ? '' : ` with code ${code}`}`);
             }
             seen = Buffer.concat([seen, next.value]);
             if (seen.length > LONGEST_GREETING)
-                throw noShell(`more than ${LONGEST_GREETING} bytes came before it`);
+                throw noShell(`more than ${formatBytes(LONGEST_GREETING)} came before it`);
         }
     }
     finally {
@@ -58845,8 +59321,8 @@ function traceLine({ way, operation, id, kind, bytes, value }) {
 }
 const HIDDEN = '***';
 /**
- * By name, whatever the values are: the app's environment, the key of its server actions, commands, and what a
- * healthy answer has. Any of them may hold a secret that nobody said is one.
+ * Hidden by name, whatever the values are: the app's environment, the key of its server actions, commands, and
+ * the expected text of a healthy answer. Any of them may contain a secret that is not masked.
  */
 const SECRET = new Set(['key', 'preActivate', 'postActivate', 'body']);
 function hideSecrets(name, value) {
@@ -58869,8 +59345,8 @@ function parseKnownHosts(text) {
     });
 }
 /**
- * The keys that the entries hold for a host. As in ssh(1), a port other than 22 is looked up as
- * `[host]:port`, and below the plain name only when that has no entry. Revocation counts under either name.
+ * Returns the keys that the entries hold for a host. As in ssh(1), a port other than 22 is looked up as
+ * `[host]:port`, and under the plain name only when that has no entry. A revocation counts under either name.
  */
 function matchHost(entries, host, port) {
     const names = [hostPattern(host, port).toLowerCase(), host.toLowerCase()];
@@ -58882,13 +59358,13 @@ function matchHost(entries, host, port) {
         certAuthority: found.flat().some(({ marker }) => marker === 'cert-authority'),
     };
 }
-/** How known_hosts writes a host: the port shows only when it is not 22. */
+/** Formats a host as known_hosts does: with the port only when it is not 22. */
 function hostPattern(host, port) {
     return port === 22 ? host : `[${host}]:${port}`;
 }
 /**
- * The type that a public key blob names itself, or nothing when it is no such blob. A server chooses the name, and it
- * stands in a line to paste: only characters that types have (RFC 4250, 4.6.1) are let through.
+ * Returns the type that a public key blob names, or undefined when it is no such blob. The server chooses the
+ * name, and the name becomes part of a line to paste: only the characters of RFC 4250, 4.6.1 are accepted.
  */
 function keyType(blob) {
     if (blob.length < 4)
@@ -58906,25 +59382,23 @@ function parseLine(content, line) {
     const mark = content.startsWith('@') ? fields.shift()?.slice(1) : undefined;
     const [hosts, type, base64] = fields;
     if (mark !== undefined && mark !== 'revoked' && mark !== 'cert-authority') {
-        throw malformed(line, `the marker @${mark} is unknown; @revoked and @cert-authority are the known ones`);
+        throw known_hosts_malformed(line, `the marker @${mark} is unknown; @revoked and @cert-authority are the known ones`);
     }
     if (hosts === undefined || type === undefined || base64 === undefined) {
-        throw malformed(line, 'it needs a host, a key type and a key, separated by spaces');
+        throw known_hosts_malformed(line, 'it needs a host, a key type and a key, separated by spaces');
     }
     if (hosts.startsWith('|') && !/^\|1\|[A-Za-z0-9+/]{27}=\|[A-Za-z0-9+/]{27}=$/.test(hosts)) {
-        throw malformed(line, 'its hashed host is not of the form |1|salt|hash');
+        throw known_hosts_malformed(line, 'its hashed host is not of the form |1|salt|hash');
     }
     const key = Buffer.from(base64, 'base64');
-    // Buffer skips what is not base64, so only the way back shows that nothing was lost.
+    // Buffer skips what is not base64, so only encoding again shows that nothing was lost.
     const intact = key.toString('base64').replace(/=+$/, '') === base64.replace(/(?<!=)=+$/, '');
     if (!intact || keyType(key) !== type)
-        throw malformed(line, `its key is not a whole ${type} key in base64`);
+        throw known_hosts_malformed(line, `its key is not a whole ${type} key in base64`);
     return { line, marker: mark, hosts, type, key };
 }
-function malformed(line, reason) {
-    return new failure_Failure('known-hosts-malformed', `Line ${line} of known-hosts cannot be used: ${reason}.`, {
-        remedy: 'Paste the lines as `ssh-keyscan <host>` prints them, after comparing the keys with the server.',
-    });
+function known_hosts_malformed(line, reason) {
+    return connect_failure('known-hosts-malformed', { line, reason });
 }
 function matchesName(hosts, name) {
     if (hosts.startsWith('|1|'))
@@ -58937,7 +59411,9 @@ function matchesHash(hosts, name) {
     const [, , salt = '', hash] = hosts.split('|');
     return (0,external_node_crypto_.createHmac)('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash;
 }
-/** `*` and `?`, in time that grows with the product of both lengths: as a RegExp, many stars take for ever. */
+/**
+ * Matches `*` and `?` in time that grows with the product of both lengths: a RegExp with many stars never ends.
+ */
 function glob(pattern, name) {
     let [at, star, retry] = [0, -1, 0];
     for (let index = 0; index < name.length;) {
@@ -58964,17 +59440,17 @@ function glob(pattern, name) {
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/agent-certificates.js
-/** The user certificates that an agent holds: ssh2 (1.17) passes over them without a word. */
+/** The user certificates that an SSH agent holds: ssh2 (1.17) skips them silently. */
 
 
 /** SSH_AGENTC_REQUEST_IDENTITIES and its answer, of draft-ietf-sshm-ssh-agent. */
 const REQUEST = Buffer.from([0, 0, 0, 1, 11]);
 const ANSWER = 12;
-/** In ms. An agent that asks its user first may take for ever. */
+/** In ms. An agent that asks its user first may never answer. */
 const agent_certificates_PATIENCE = 1000;
 /** In bytes. */
 const agent_certificates_LONGEST = 1024 * 1024;
-/** @returns their types; none where the agent does not answer, which the login tells */
+/** Returns the types of the certificates; none where the agent does not answer, which the login reports. */
 function certificatesIn(socket) {
     return new Promise((resolve) => {
         let answer = Buffer.alloc(0);
@@ -59018,27 +59494,18 @@ function typesIn(answer) {
 
 ;// CONCATENATED MODULE: ./build/ssh/errors.js
 
-/** The failure behind an error that ssh2 emitted before the login was done. */
+/** Returns the failure behind an error that ssh2 emitted before the login was complete. */
 function loginFailure(error, attempt) {
     const { address } = attempt;
     switch (error.code) {
         case 'ENOTFOUND':
         case 'EAI_AGAIN':
-            return new failure_Failure('host-not-found', `The name of ${address} is not known to DNS (${error.code}).`, {
-                remedy: 'Check the input host for typing errors, and that the name resolves in public, not only at home.',
-                cause: error,
-            });
+            return connect_failure('host-not-found', { address, reason: error.code }, { cause: error });
         case 'ECONNREFUSED':
-            return new failure_Failure('connection-refused', `Nothing accepts connections at ${address}.`, {
-                remedy: 'Check host and port, and that sshd runs there and the firewall rejects nobody.',
-                cause: error,
-            });
+            return connect_failure('connection-refused', { address }, { cause: error });
         case 'EHOSTUNREACH':
         case 'ENETUNREACH':
-            return new failure_Failure('host-unreachable', `There is no route to ${address} (${error.code}).`, {
-                remedy: 'Check that the address is public. Hosted runners have no IPv6; a private one needs a jump host.',
-                cause: error,
-            });
+            return connect_failure('host-unreachable', { address, reason: error.code }, { cause: error });
         case 'ETIMEDOUT':
             return timeoutFailure(attempt, error);
     }
@@ -59049,7 +59516,7 @@ function loginFailure(error, attempt) {
         return noCommonAlgorithm(error, attempt);
     return connectionReset(error, attempt);
 }
-/** Whether another try may go better, and harms nobody: no login was refused, and none was tried. */
+/** Whether to try again: yes as long as no login was tried, which a server's fail2ban would count. */
 function isWorthRetrying(failure, last) {
     switch (failure.code) {
         case 'connection-refused':
@@ -59066,97 +59533,58 @@ function isWorthRetrying(failure, last) {
             return false;
     }
 }
-/** The connection ended before the login was done, with or without an error of its own. */
+/** The server closed the connection before the login was complete. */
 function connectionReset(error, attempt) {
     const { address, stage, greeting, banner } = attempt;
     const said = greeting || banner;
-    const during = stage === 'login' ? 'during the login' : 'before the SSH handshake was done';
-    return new failure_Failure('connection-reset', `${address} closed the connection ${during}.`, {
-        remedy: 'Check that an SSH server listens at this port, and whether the server blocks the address (fail2ban, ' +
-            'MaxStartups, DenyUsers, AllowUsers); its log says which.',
+    const key = stage === 'login' ? 'connection-reset: login' : 'connection-reset';
+    return connect_failure(key, { address }, {
         ...evidence([error?.message, said && `it said: ${said.trim()}`].filter(Boolean).join('\n')),
         cause: error,
     });
 }
 function timeoutFailure({ address, stage, greeting }, cause) {
-    const missing = {
-        reach: 'could not be reached',
-        handshake: 'accepted the connection, but did not finish the SSH handshake',
-        login: 'did not finish the login',
+    const key = {
+        reach: 'connection-timeout',
+        handshake: 'connection-timeout: handshake',
+        login: 'connection-timeout: login',
     }[stage];
-    return new failure_Failure('connection-timeout', `${address} ${missing} in time (connect-timeout).`, {
-        remedy: 'Check host and port and that the firewall lets the runner in; a slow server needs a longer connect-timeout.',
-        ...evidence(greeting && `it said: ${greeting.trim()}`),
-        cause,
-    });
+    return connect_failure(key, { address }, { ...evidence(greeting && `it said: ${greeting.trim()}`), cause });
 }
 function connectionLost(address, cause) {
-    return new failure_Failure('connection-lost', `The connection to ${address} was lost.`, {
-        remedy: 'Check the network between runner and server, and whether the server restarted; then run again.',
-        ...evidence(cause?.message),
-        cause,
-    });
+    return connect_failure('connection-lost', { address }, { ...evidence(cause?.message), cause });
 }
 function connectionClosed(address) {
-    return new failure_Failure('connection-lost', `The connection to ${address} was closed by this side.`);
+    return connect_failure('connection-lost: closed', { address });
 }
 function execRefused(address, cause) {
-    return new failure_Failure('exec-refused', `${address} did not run a command.`, {
-        remedy: 'Check that the account may run commands: no ForceCommand, no internal-sftp, MaxSessions not reached.',
-        evidence: cause.message,
-        cause,
-    });
+    return connect_failure('exec-refused', { address }, { evidence: cause.message, cause });
 }
-/** Reason 1 of a channel that is not opened, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1): ssh2 keeps it. */
+/** Reason 1 of a refused channel, `SSH_OPEN_ADMINISTRATIVELY_PROHIBITED` (RFC 4254, 5.1); ssh2 keeps it. */
 const PROHIBITED = 1;
 function isProhibited(error) {
     return error?.reason === PROHIBITED;
 }
 function forwardRefused(jumpHost, destination, cause) {
-    const [what, remedy] = isProhibited(cause)
-        ? [
-            'does not allow a connection',
-            'Allow it in the sshd_config of the jump host for this user (AllowTcpForwarding, PermitOpen, ' +
-                'DisableForwarding), and in its authorized_keys (no restrict, no no-port-forwarding).',
-        ]
-        : [
-            'could not connect',
-            `The login at the jump host is fine. Check that ${destination} is right as the jump host sees it (name, ` +
-                'port), that sshd runs there, and that no firewall stands between the two.',
-        ];
-    return new failure_Failure('forward-refused', `The jump host ${jumpHost} ${what} to ${destination}.`, {
-        remedy,
-        evidence: cause.message,
-        cause,
-    });
+    return connect_failure(isProhibited(cause) ? 'forward-refused: prohibited' : 'forward-refused', { jumpHost, destination }, { evidence: cause.message, cause });
 }
-/** Whatever goes wrong at the jump host itself: the inputs that the remedy names are those for the server. */
+/** Says of a failure that it happened at the jump host: the remedy names the inputs for the server. */
 function atJumpHost(failure, destination) {
-    return failure.reworded(`At the jump host, on the way to ${destination}: ${failure.message}`, {
-        remedy: `${failure.remedy ?? ''} The inputs for the jump host begin with proxy-.`.trim(),
+    return failure.reworded(`At the jump host, on the way to "${destination}": ${failure.message}`, {
+        remedy: `${failure.remedy ?? ''} The inputs for the jump host begin with \`proxy-\`.`.trim(),
     });
 }
 function forwardTimeout(jumpHost, destination) {
-    return new failure_Failure('connection-timeout', `The jump host ${jumpHost} did not connect to ${destination} in time (connect-timeout).`, { remedy: `Check that the jump host itself reaches ${destination}, and that no firewall drops it.` });
+    return connect_failure('connection-timeout: jump host', { jumpHost, destination });
 }
 function loginMissing(address) {
-    return new failure_Failure('login-missing', `There is nothing to log in to ${address} with.`, {
-        remedy: 'Set key, or password, or start an agent and export SSH_AUTH_SOCK.',
-    });
+    return connect_failure('login-missing', { address });
 }
 function passwordExpired(address, prompt) {
-    return new failure_Failure('login-refused', `${address} wants the password to be changed first.`, {
-        remedy: 'Log in once by hand and change it, or better, log in with a key.',
-        evidence: prompt,
-    });
+    return connect_failure('login-refused: password expired', { address }, { evidence: prompt });
 }
-/** The server wants more than a password. */
 function questionFailure(questions, { address, username }) {
-    return new failure_Failure('login-refused', `${address} asks ${username} for more than a password.`, {
-        remedy: 'A second factor or a new password cannot be given here. Log in with a key, and let sshd ask this user ' +
-            'for nothing else (Match User … AuthenticationMethods publickey).',
-        evidence: `it asked: ${questions.join(' ')}`,
-    });
+    return connect_failure('login-refused: second factor', { address, username }, { evidence: `it asked: ${questions.join(' ')}` });
 }
 function loginRefused(cause, attempt) {
     const { address, username, tried, accepted, publicKey, certificates, agentError, banner } = attempt;
@@ -59181,32 +59609,22 @@ function loginRefused(cause, attempt) {
         ...(banner === '' ? [] : [`it said: ${banner}`]),
         cause.message,
     ];
-    return new failure_Failure('login-refused', `${address} refused the login of ${username} by ${tried.join(', ')}.`, {
-        remedy: `Likely causes: ${causes.join('; ')}. The log of sshd names the one.`,
-        evidence: seen.join('\n'),
-        cause,
-    });
+    return connect_failure('login-refused', { address, username, methods: tried.join(', '), causes: causes.join('; ') }, { evidence: seen.join('\n'), cause });
 }
 function noCommonAlgorithm(cause, { address, offers }) {
-    return new failure_Failure('no-common-algorithm', `${address} and this client have no algorithm in common.`, {
-        remedy: 'Allow one of the local algorithms in sshd_config (KexAlgorithms, HostKeyAlgorithms, Ciphers, MACs). ' +
-            'Host certificates and servers that allow post-quantum key exchange only are not supported. If it is the ' +
-            'host key, known-hosts holds only types that the server does not have.',
-        evidence: [cause.message, ...offers].join('\n'),
-        cause,
-    });
+    return connect_failure('no-common-algorithm', { address }, { evidence: [cause.message, ...offers].join('\n'), cause });
 }
 function evidence(text) {
     return text ? { evidence: text } : {};
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/login.js
-/** The methods that a login has anything for. */
+/** Returns the methods that the inputs allow. */
 function methodsOf(login, key) {
     return [
         ...(key ? ['publickey'] : []),
         ...(login.agentSocket && !key ? ['agent'] : []),
-        // Servers with PAM often take a password as the answer to a prompt only.
+        // Servers with PAM often take a password only as the answer to a prompt.
         ...(login.password ? ['password', 'keyboard-interactive'] : []),
     ];
 }
@@ -59217,11 +59635,11 @@ function queueOf(methods) {
     return {
         next(taken, partial) {
             if (partial && last !== undefined) {
-                // AuthenticationMethods may name them in another order: what was refused before may count now.
+                // AuthenticationMethods may require another order: a method that was refused before may count now.
                 accepted.push(last);
                 waiting = methods.filter((method) => !accepted.includes(method));
             }
-            // A method that the server does not take is only one more failure in the books of its fail2ban.
+            // A method that the server does not take would only count against the user in fail2ban.
             last = waiting.find((method) => taken.length === 0 || taken.includes(nameOf(method)));
             if (last !== undefined)
                 waiting.splice(0, waiting.indexOf(last) + 1);
@@ -59229,15 +59647,15 @@ function queueOf(methods) {
         },
     };
 }
-/** An agent's keys are public keys to the server. */
+/** To the server an agent's keys are public keys. */
 function nameOf(method) {
     return method === 'agent' ? 'publickey' : method;
 }
 /**
- * Answers one question with the password, and no other: a second one asks for something else, such as a code of
- * a second factor or a new password, and an answer that is echoed is none that is secret.
+ * Answers one question with the password, and no other: a second question asks for something else, such as a
+ * second factor or a new password, and so does a question whose answer is echoed.
  *
- * @param unanswerable told of the questions that a password does not answer
+ * @param unanswerable called with the questions that a password does not answer
  */
 function passwordPrompt(username, password, unanswerable) {
     let told = false;
@@ -59245,7 +59663,7 @@ function passwordPrompt(username, password, unanswerable) {
         type: 'keyboard-interactive',
         username,
         prompt(_name, _instructions, _language, questions, answer) {
-            // A round without a question only tells something, and wants its empty answer.
+            // A round without questions only informs, and expects an empty answer.
             if (questions.length === 0)
                 return answer([]);
             if (told || questions.length > 1 || questions[0]?.echo === true) {
@@ -59269,7 +59687,7 @@ function openChannel(stream, lost) {
         stream.once('close', () => reject(stream.errored ?? statusMissing()));
         void lost.then(reject);
     });
-    // Who awaits neither the status nor the stream must not bring the process down.
+    // A caller that awaits neither the status nor the stream must not crash the process.
     exit.catch(() => { });
     stream.on('error', () => { });
     stream.stderr.on('error', () => { });
@@ -59277,8 +59695,8 @@ function openChannel(stream, lost) {
     return Object.assign(stream, { exit });
 }
 /**
- * Ends a channel with an error. On a lost connection ssh2 (1.17) lets readers see a normal end, so that cut
- * output looks complete; its own destroy() does not take an error either, hence the one of the base class.
+ * Ends a channel with an error. On a lost connection ssh2 (1.17) shows readers a normal end, so that truncated
+ * output looks complete. Its own destroy() takes no error, so this calls the base class's.
  */
 function breakChannel(channel, failure) {
     if (!channel.readableEnded)
@@ -59287,16 +59705,16 @@ function breakChannel(channel, failure) {
         channel.stderr.destroy(failure);
 }
 function statusMissing() {
-    return new failure_Failure('exit-status-missing', 'The server ended a command without saying how it ended.');
+    return connect_failure('exit-status-missing');
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/session.js
 
 
-/** How long a peer may take to confirm the end of a connection, ms. */
+/** How long a peer may take to confirm the end of a connection, in ms. */
 const LINGER = 1000;
 /**
- * A connection that is logged in. ssh2 (1.17) emits 'error' more than once, leaves callbacks uncalled after a
+ * A connection that is logged in. ssh2 (1.17) emits 'error' more than once, never calls some callbacks after a
  * keepalive timeout, and emits no 'close' for a transport that only ended, so everything races with `#over`.
  */
 class Session {
@@ -59327,7 +59745,7 @@ class Session {
         }, (error) => execRefused(this.address, error));
     }
     /**
-     * A TCP connection from this server to another one.
+     * Opens a TCP connection from this server to another one.
      * @throws {Failure} `connection-lost`, `forward-refused`
      */
     forward(host, port, destination) {
@@ -59341,10 +59759,10 @@ class Session {
         this.#closing = true;
         this.#client.end();
         this.#finish(connectionClosed(this.address));
-        // A peer that is gone never answers the goodbye, and an open socket keeps the process alive.
+        // A dead peer never answers the goodbye, and an open socket keeps the process alive.
         setTimeout(() => this.#transport.destroy(), LINGER).unref();
     }
-    /** Must run in ssh2's callback: the exit status of a short command may sit in the same packet. */
+    /** Must run in ssh2's callback: the exit status of a short command may be in the same packet. */
     #adopt(stream) {
         const channel = openChannel(stream, this.#over);
         this.#channels.add(channel);
@@ -59358,7 +59776,7 @@ class Session {
                 send((error, value) => (error ? reject(this.#failure ?? refused(error)) : resolve(value)));
             }
             catch (error) {
-                // ssh2 throws 'Not connected' when the socket has gone already.
+                // ssh2 throws 'Not connected' when the socket is gone.
                 reject(this.#failure ?? connectionLost(this.address, error));
             }
         });
@@ -59386,9 +59804,9 @@ class Session {
 
 const KEEPALIVE_INTERVAL = 10_000;
 const KEEPALIVE_COUNT = 3;
-/** What a server says before its identification, as far as it is shown; in bytes. */
+/** How much of the server's text before its SSH identification is shown, in bytes. */
 const attempt_LONGEST_GREETING = 500;
-/** A login banner, as far as it is shown; in characters. */
+/** How much of a login banner is shown, in characters. */
 const LONGEST_BANNER = 2000;
 /** GCM first: in ssh2's JavaScript it costs 5 % of a core at 100 Mbit/s, the least of all (ssh2 1.17). */
 const CIPHERS = [
@@ -59418,7 +59836,8 @@ function logIn(peer, transport, context) {
         client.on('handshake', () => clearTimeout(handshake));
         client.on('ready', () => {
             deadline.removeEventListener('abort', expire);
-            // ssh2 (1.17) does not get here without the question for the host key; nothing else may ever change that.
+            // ssh2 (1.17) never gets here without asking for the host key; this line must hold whatever else
+            // changes.
             if (!attempt.hostVerified)
                 return fail(connectionReset(undefined, attempt));
             log(`logged in to ${peer.address} by ${attempt.tried.at(-1)}`);
@@ -59438,9 +59857,9 @@ function logIn(peer, transport, context) {
             client.connect(clientConfig(peer, attempt, transport, verifyHost, fail));
         }
         catch (error) {
-            fail(failure_Failure.from(error));
+            fail(Failure.from(error));
         }
-        // After ssh2's own listener: the stream begins to flow.
+        // After ssh2's own listener, because this starts the stream.
         listen(transport, attempt);
     });
 }
@@ -59461,7 +59880,10 @@ function startAttempt({ address, username, key, certificates }) {
         agentError: undefined,
     };
 }
-/** Keeps what comes before an SSH server names itself: a full one says so there, as does what is none. */
+/**
+ * Keeps what a server sends before its SSH identification: an overloaded sshd explains itself there, and
+ * another kind of server shows itself.
+ */
 function listen(transport, attempt) {
     const hear = (chunk) => {
         attempt.greeting += chunk.toString('latin1', 0, attempt_LONGEST_GREETING - attempt.greeting.length);
@@ -59473,7 +59895,7 @@ function listen(transport, attempt) {
     };
     transport.on('data', hear);
 }
-/** Follows an attempt to its end. Listeners stay: ssh2 emits a second 'error' after the one that counts. */
+/** Follows an attempt to its end. The listeners stay: ssh2 emits a second 'error' after the one that counts. */
 function watch(client, attempt, log, fail) {
     client.on('connect', () => {
         attempt.stage = 'handshake';
@@ -59488,7 +59910,7 @@ function watch(client, attempt, log, fail) {
     });
     client.on('change password', (prompt) => fail(passwordExpired(attempt.address, prompt)));
     client.on('error', (error) => {
-        // After an agent's error ssh2 goes on with the next method by itself.
+        // After an agent's error ssh2 continues with the next method.
         if (error.level === 'agent')
             attempt.agentError = error;
         else
@@ -59518,7 +59940,7 @@ function clientConfig({ username, login, key, policy }, attempt, transport, host
         sock: transport,
         username,
         hostVerifier,
-        // The deadline is kept by the caller, over all hops.
+        // The caller keeps the deadline, over all hops.
         readyTimeout: 0,
         keepaliveInterval: KEEPALIVE_INTERVAL,
         keepaliveCountMax: KEEPALIVE_COUNT,
@@ -59544,8 +59966,8 @@ function clientConfig({ username, login, key, policy }, attempt, transport, host
 
 
 /**
- * Every host key algorithm that may be used, best first, and the type of key that it signs with. No `ssh-rsa`,
- * whose signatures are SHA-1: OpenSSH refuses them since 8.8, and since 7.2 (2016) no server needs them.
+ * Every usable host key algorithm, best first, with the type of its key. No `ssh-rsa`, whose signatures are
+ * SHA-1: OpenSSH refuses them since 8.8, and since 7.2 (2016) no server needs them.
  */
 const ALGORITHMS = [
     ['ssh-ed25519', 'ssh-ed25519'],
@@ -59581,7 +60003,7 @@ function hostKeyPolicy(inputs, host, port) {
     return policyFor(algorithmsFor(expected));
 }
 const typeOf = new Map(ALGORITHMS);
-/** `SHA256:…` of a public key blob, as ssh-keygen -l prints it. */
+/** Returns `SHA256:…` of a public key blob, as ssh-keygen -l prints it. */
 function fingerprintOf(key) {
     return `SHA256:${(0,external_node_crypto_.createHash)('sha256').update(key).digest('base64').replace(/=+$/, '')}`;
 }
@@ -59589,14 +60011,12 @@ function parseFingerprint(given) {
     const fingerprint = given.trim().replace(/(?<!=)=+$/, '');
     if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(fingerprint))
         return fingerprint;
-    throw new failure_Failure('fingerprint-malformed', `The host key fingerprint '${given}' cannot be used: SHA256: followed by 43 base64 characters is accepted.`, {
-        remedy: 'Run `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server and copy the SHA256:… part.',
-    });
+    throw connect_failure('fingerprint-malformed', { given });
 }
 /**
- * A server shows one key, of the first type that the client asks for and it has. Asking for a type that
- * known_hosts does not hold would fail although the server is the right one. The type behind a fingerprint
- * is unknown, so with fingerprints the other types follow.
+ * A server shows one key, of the first type that the client asks for and the server has. Asking for a type that
+ * known_hosts does not hold would fail although the server is the right one. The type behind a fingerprint is
+ * unknown, so with fingerprints the other types follow.
  */
 function algorithmsFor({ accepted, fingerprints }) {
     const all = ALGORITHMS.map(([name]) => name);
@@ -59617,44 +60037,37 @@ function judge(key, expected, host, port) {
         ? unknownFailure(key, host, port)
         : mismatchFailure(key, expected, host, port);
 }
-function mismatchFailure(key, expected, host, port) {
-    const wanted = [
-        ...expected.accepted.map((accepted) => host_key_describe(accepted.key)),
-        ...expected.fingerprints,
+function mismatchFailure(key, wanted, host, port) {
+    const expected = [
+        ...wanted.accepted.map((accepted) => describe(accepted.key)),
+        ...wanted.fingerprints,
     ].join(', ');
-    return new failure_Failure('host-key-mismatch', `${hostPattern(host, port)} offered the host key ${host_key_describe(key)}, expected was ${wanted}.`, {
-        remedy: 'The server was reinstalled or got new keys, or its key of another type was given, or another ' +
-            `machine answers in its place, which may be an attack. ${howToTrust(key, host, port)}`,
-        evidence: knownHostsLine(key, host, port),
-    });
+    return connect_failure('host-key-mismatch', { ...trust(key, host, port), expected }, { evidence: knownHostsLine(key, host, port) });
 }
 function unknownFailure(key, host, port) {
-    return new failure_Failure('host-key-unknown', `known-hosts has no key for ${hostPattern(host, port)}, which offered ${host_key_describe(key)}.`, {
-        remedy: `An unknown server is never trusted. ${howToTrust(key, host, port)}`,
-        evidence: knownHostsLine(key, host, port),
-    });
+    return connect_failure('host-key-unknown', trust(key, host, port), { evidence: knownHostsLine(key, host, port) });
 }
 function revokedFailure(key, host, port) {
-    return new failure_Failure('host-key-revoked', `${hostPattern(host, port)} offered the host key ${host_key_describe(key)}, which known-hosts marks as @revoked.`, { remedy: 'Give the server new host keys, and put their lines into known-hosts.' });
+    return connect_failure('host-key-revoked', { host: hostPattern(host, port), offered: describe(key) });
 }
 function identityMissing(host) {
-    return new failure_Failure('host-identity-missing', `Nothing says which host key ${host} must have.`, {
-        remedy: 'Set known-hosts to the lines of `ssh-keyscan`, or fingerprint to the SHA256:… of the host key, ' +
-            'after comparing them with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the server itself.',
-    });
+    return connect_failure('host-identity-missing', { host });
 }
 function certificateUnsupported(host, port) {
-    return new failure_Failure('host-certificate-unsupported', `known-hosts names only a certificate authority for ${hostPattern(host, port)}, and host certificates ` +
-        'are not supported.', { remedy: "Add the line of the server's own key, from /etc/ssh/ssh_host_ed25519_key.pub." });
+    return connect_failure('host-certificate-unsupported', { host: hostPattern(host, port) });
 }
-function howToTrust(key, host, port) {
-    return ('On the server itself run `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`. Only if it prints ' +
-        `${fingerprintOf(key)}, put this line into known-hosts: ${knownHostsLine(key, host, port)}`);
+function trust(key, host, port) {
+    return {
+        host: hostPattern(host, port),
+        offered: describe(key),
+        fingerprint: fingerprintOf(key),
+        line: knownHostsLine(key, host, port),
+    };
 }
 function knownHostsLine(key, host, port) {
     return `${hostPattern(host, port)} ${keyType(key) ?? 'unknown'} ${key.toString('base64')}`;
 }
-function host_key_describe(key) {
+function describe(key) {
     return `${keyType(key) ?? 'of unknown type'} ${fingerprintOf(key)}`;
 }
 
@@ -59664,23 +60077,23 @@ function host_key_describe(key) {
 
 
 /**
- * Brings a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
- * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 refuses all but the first).
- * An OpenSSH or traditional key stays encrypted; PKCS8 comes back without its passphrase.
+ * Converts a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
+ * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 reads none of these). An OpenSSH
+ * or traditional key stays encrypted; PKCS8 is decrypted.
  *
- * @param inputName the input that the text came from, for messages; the text itself is never shown
- * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`, `key-type-unsupported`,
- *   `key-passphrase-missing`, `key-passphrase-wrong`
+ * @param input name of the input, for messages; the key itself is never shown
+ * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`,
+ * `key-type-unsupported`, `key-passphrase-missing`, `key-passphrase-wrong`
  */
-function normalizePrivateKey(text, passphrase, inputName) {
+function normalizePrivateKey(text, passphrase, input) {
     const bare = unquote(text);
     if (bare.startsWith('PuTTY-User-Key-File-'))
-        return convertPutty(bare, passphrase, inputName);
-    const block = findBlock(bare, inputName);
+        return convertPutty(bare, passphrase, input);
+    const block = findBlock(bare, input);
     const pem = block.label.endsWith('ENCRYPTED PRIVATE KEY') || block.label === 'PRIVATE KEY'
-        ? convertPkcs8(block, passphrase, inputName)
+        ? convertPkcs8(block, passphrase, input)
         : block.pem;
-    prove(pem, block.encrypted, passphrase, inputName);
+    prove(pem, block.encrypted, passphrase, input);
     return pem;
 }
 function unquote(text) {
@@ -59688,34 +60101,34 @@ function unquote(text) {
     const bare = /^(["'])([\s\S]*)\1$/.exec(trimmed)?.[2] ?? trimmed;
     return bare.replace(/\\r/g, '').replace(/\\n/g, '\n').trim();
 }
-function findBlock(text, inputName) {
+function findBlock(text, input) {
     if (text === '')
-        throw empty(inputName);
+        throw empty(input);
     const [certificate] = /[a-z0-9-]{1,40}-cert-v0\d@openssh\.com(?= AAAA)/.exec(text) ?? [];
     if (certificate !== undefined)
-        throw isCertificate(inputName, certificate);
-    // A public key in front of it does no harm.
+        throw isCertificate(input, certificate);
+    // A public key in front of the private key does no harm.
     const begin = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text);
     if (begin === null) {
         if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text))
-            throw isPublic(inputName);
+            throw isPublic(input);
         const decoded = decodeBase64(text);
         if (!decoded.includes('-----BEGIN '))
-            throw notAKey(inputName);
-        return findBlock(unquote(decoded), inputName);
+            throw notAKey(input);
+        return findBlock(unquote(decoded), input);
     }
     const label = begin[1] ?? '';
     const start = begin.index + begin[0].length;
     const end = text.indexOf(`-----END ${label}-----`, start);
     if (end < 0)
-        throw damaged(inputName, `its last line, -----END ${label}-----, is missing`);
+        throw damaged(input, `its last line, -----END ${label}-----, is missing`);
     return rewrap(label, text.slice(start, end));
 }
 function decodeBase64(text) {
     return /^[A-Za-z0-9+/=\s]+$/.test(text) ? Buffer.from(text, 'base64').toString('latin1') : '';
 }
 function rewrap(label, body) {
-    // Keys of old OpenSSL carry cipher and IV in two header lines, which must stay lines of their own.
+    // Keys of old OpenSSL have cipher and IV in two header lines, which must stay lines.
     const header = /^\s*Proc-Type:\s*4,ENCRYPTED\s*DEK-Info:\s*(AES-[\w-]+,[\dA-F]{32}|DES-[\w-]+,[\dA-F]{16})/i.exec(body);
     const lines = body
         .slice(header?.[0].length ?? 0)
@@ -59726,16 +60139,16 @@ function rewrap(label, body) {
     const encrypted = header !== null || label.startsWith('ENCRYPTED') || hasOpenSshCipher(label, lines.join(''));
     return { label, encrypted, pem };
 }
-/** openssh-key-v1 begins with a magic of 15 bytes and the name of its cipher: PROTOCOL.key of OpenSSH. */
+/** openssh-key-v1 starts with a magic of 15 bytes and the name of its cipher: PROTOCOL.key of OpenSSH. */
 function hasOpenSshCipher(label, base64) {
     if (label !== 'OPENSSH PRIVATE KEY')
         return false;
     return !Buffer.from(base64, 'base64').toString('latin1', 15).startsWith('\0\0\0\x04none');
 }
-function convertPkcs8(block, passphrase, inputName) {
+function convertPkcs8(block, passphrase, input) {
     if (block.encrypted && !passphrase)
-        throw passphraseMissing(inputName);
-    const key = readPkcs8(block, passphrase, inputName);
+        throw passphraseMissing(input);
+    const key = readPkcs8(block, passphrase, input);
     switch (key.asymmetricKeyType) {
         case 'rsa':
             return key.export({ type: 'pkcs1', format: 'pem' }).toString();
@@ -59744,36 +60157,36 @@ function convertPkcs8(block, passphrase, inputName) {
         case 'ed25519':
             return openSshEd25519(key);
         default:
-            throw unsupported(inputName, key.asymmetricKeyType ?? 'unknown');
+            throw unsupported(input, key.asymmetricKeyType ?? 'unknown');
     }
 }
-function readPkcs8(block, passphrase, inputName) {
+function readPkcs8(block, passphrase, input) {
     try {
         return (0,external_node_crypto_.createPrivateKey)({ key: block.pem, format: 'pem', ...(passphrase ? { passphrase } : {}) });
     }
     catch (error) {
-        // OpenSSL 3 left the ciphers of old PKCS8 files behind.
+        // OpenSSL 3 dropped the ciphers of old PKCS8 files.
         if (/envelope routines::unsupported/.test(error.message)) {
-            throw unsupported(inputName, 'encrypted by a cipher of the past');
+            throw unsupported(input, 'encrypted by a cipher of the past');
         }
-        throw block.encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key');
+        throw block.encrypted ? passphraseWrong(input) : damaged(input, 'its content is not a key');
     }
 }
-/** ssh2 (1.17) reads PuTTY's older format, and of it RSA keys alone. */
-function convertPutty(text, passphrase, inputName) {
+/** ssh2 (1.17) reads only RSA keys in PuTTY's older format. */
+function convertPutty(text, passphrase, input) {
     const encrypted = !/^Encryption: none$/m.test(text);
     const readable = /^PuTTY-User-Key-File-2: ssh-rsa$/m.test(text);
     if (!readable)
-        throw putty(inputName);
+        throw putty(input);
     if (encrypted && !passphrase)
-        throw passphraseMissing(inputName);
-    // Given for a key that needs none, it would count against the key.
+        throw passphraseMissing(input);
+    // ssh2 refuses a passphrase for a key that needs none.
     const key = lib_default().utils.parseKey(text.replaceAll('\r', ''), encrypted ? passphrase : undefined);
     if (!(key instanceof Error))
         return key.getPrivatePEM();
-    throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its check sum does not fit');
+    throw encrypted ? passphraseWrong(input) : damaged(input, 'its check sum does not fit');
 }
-/** ssh2 reads Ed25519 in OpenSSH's own format only; the layout is in PROTOCOL.key of OpenSSH. */
+/** ssh2 reads Ed25519 only in OpenSSH's own format; the layout is in PROTOCOL.key of OpenSSH. */
 function openSshEd25519(key) {
     const { x = '', d = '' } = key.export({ format: 'jwk' });
     const publicKey = Buffer.from(x, 'base64url');
@@ -59807,85 +60220,65 @@ function uint32(value) {
     bytes.writeUInt32BE(value);
     return bytes;
 }
-/** Signs with the key and checks the signature: a wrong passphrase or a cut key can parse by chance. */
-function prove(pem, encrypted, passphrase, inputName) {
+/** Signs with the key and verifies the signature: a wrong passphrase or a truncated key can parse by chance. */
+function prove(pem, encrypted, passphrase, input) {
     if (encrypted && !passphrase)
-        throw passphraseMissing(inputName);
-    // The type does not tell: for a file that holds no key ssh2 (1.17) returns nothing.
+        throw passphraseMissing(input);
+    // The types do not say so, but ssh2 (1.17) returns nothing for a file without a key.
     const key = lib_default().utils.parseKey(pem, passphrase);
     if (key === undefined)
-        throw damaged(inputName, 'it holds no key');
+        throw damaged(input, 'it holds no key');
     if (!('sign' in key)) {
-        // ssh2 (1.17) knows this cipher for connections only, and trips over it here.
+        // ssh2 (1.17) has this cipher for connections only, and fails here with another error.
         if (/initialization vector/.test(key.message))
-            throw unsupported(inputName, 'chacha20-poly1305');
+            throw unsupported(input, 'chacha20-poly1305');
         const type = /^Unsupported .*: ([\w@.-]+)$|^Cipher \(([\w@.-]+)\) not supported/.exec(key.message);
         const name = type?.[1] ?? type?.[2];
         if (name !== undefined && isCertificateType(name))
-            throw isCertificate(inputName, name);
+            throw isCertificate(input, name);
         if (type)
-            throw unsupported(inputName, name ?? 'unknown');
-        throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key');
+            throw unsupported(input, name ?? 'unknown');
+        throw encrypted ? passphraseWrong(input) : damaged(input, 'its content is not a key');
     }
     if (key.type === 'ssh-dss')
-        throw unsupported(inputName, key.type);
+        throw unsupported(input, key.type);
     const challenge = Buffer.from('gapless');
     // The type says Buffer; ssh2 returns an Error for a key that cannot sign.
     const signature = key.sign(challenge);
     const verified = signature instanceof Error ? signature : key.verify(challenge, signature);
     if (verified !== true) {
-        throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'it cannot sign');
+        throw encrypted ? passphraseWrong(input) : damaged(input, 'it cannot sign');
     }
 }
-const ACCEPTED = 'an RSA, ECDSA or Ed25519 private key, from -----BEGIN … to -----END …, is accepted';
-function passphraseInput(inputName) {
-    return inputName.replace(/key$/, 'passphrase');
+function passphraseOf(input) {
+    return input.replace(/key$/, 'passphrase');
 }
-function empty(inputName) {
-    return new failure_Failure('key-empty', `The input ${inputName} is empty: ${ACCEPTED}.`, {
-        remedy: 'Check the name of the secret. Secrets are empty in workflows that a fork or Dependabot triggers.',
-    });
+function empty(input) {
+    return connect_failure('key-empty', { input });
 }
-function isPublic(inputName) {
-    return new failure_Failure('key-is-public', `The input ${inputName} holds a public key: ${ACCEPTED}.`, {
-        remedy: 'Use the file without .pub; the public key belongs into ~/.ssh/authorized_keys on the server.',
-    });
+function isPublic(input) {
+    return connect_failure('key-is-public', { input });
 }
-function isCertificate(inputName, type) {
-    return new failure_Failure('certificate-unsupported', `The input ${inputName} holds a user certificate (${type}), and certificates are not supported yet.`, {
-        remedy: 'Give the private key alone, and put its public key into ~/.ssh/authorized_keys on the server: ' +
-            'TrustedUserCAKeys does not let it in.',
-    });
+function isCertificate(input, type) {
+    return connect_failure('certificate-unsupported', { input, type });
 }
-function notAKey(inputName) {
-    return new failure_Failure('key-not-a-key', `The input ${inputName} holds no private key: ${ACCEPTED}.`, {
-        remedy: 'Paste the content of the key file into the secret, not its path or its name.',
-    });
+function notAKey(input) {
+    return connect_failure('key-not-a-key', { input });
 }
-function putty(inputName) {
-    return new failure_Failure('key-type-unsupported', `The input ${inputName} holds a PuTTY key: ${ACCEPTED}.`, {
-        remedy: 'Convert it: puttygen key.ppk -O private-openssh -o key.',
-    });
+function putty(input) {
+    return connect_failure('key-type-unsupported: PuTTY', { input });
 }
-function unsupported(inputName, type) {
-    return new failure_Failure('key-type-unsupported', `The key in the input ${inputName} is of the unsupported type ${type}: ${ACCEPTED}.`, { remedy: 'Make a new one for deploys: ssh-keygen -t ed25519 -N "" -f deploy_key.' });
+function unsupported(input, type) {
+    return connect_failure('key-type-unsupported', { input, type });
 }
-function damaged(inputName, reason) {
-    return new failure_Failure('key-damaged', `The key in the input ${inputName} is damaged: ${reason}.`, {
-        remedy: 'Paste the whole key file again, including its first and its last line.',
-    });
+function damaged(input, reason) {
+    return connect_failure('key-damaged', { input, reason });
 }
-function passphraseMissing(inputName) {
-    const input = passphraseInput(inputName);
-    return new failure_Failure('key-passphrase-missing', `The key in the input ${inputName} is encrypted and ${input} is empty.`, {
-        remedy: `Set ${input}, or use a key without a passphrase.`,
-    });
+function passphraseMissing(input) {
+    return connect_failure('key-passphrase-missing', { input, passphraseInput: passphraseOf(input) });
 }
-function passphraseWrong(inputName) {
-    const input = passphraseInput(inputName);
-    return new failure_Failure('key-passphrase-wrong', `The input ${input} does not open the key in the input ${inputName}.`, {
-        remedy: 'Check with `ssh-keygen -yf <key file>`, which asks for the passphrase. The key may also be damaged.',
-    });
+function passphraseWrong(input) {
+    return connect_failure('key-passphrase-wrong', { input, passphraseInput: passphraseOf(input) });
 }
 
 ;// CONCATENATED MODULE: ./build/ssh/connection.js
@@ -59899,18 +60292,19 @@ function passphraseWrong(inputName) {
 
 
 
+
 const RETRY_PAUSES = [500, 1000, 2000, 4000];
-/** A handshake that got stuck leaves time for a second one. */
+/** A handshake that hangs leaves time for a second one. */
 const HANDSHAKE_SHARE = 0.5;
 /**
- * How long one address of a name is tried before the next one, ms. Node's own 250 gives up on every server that
- * is far away as soon as its name has a second address (Node 20 to 24).
+ * How long one address of a name is tried before the next, in ms. Node's default of 250 gives up on every
+ * distant server as soon as its name has a second address (Node 20 to 24).
  */
 const ADDRESS_TIMEOUT = 5000;
 /**
- * Logs in to a server, over a jump host if there is one. What fails before a login was tried is tried again with
- * growing pauses: a full sshd (MaxStartups), one that restarts, a network that blinks. A login is tried once:
- * more would only feed the server's fail2ban.
+ * Logs in to a server, over a jump host if there is one. Retries what fails before a login was tried, with
+ * growing pauses: an overloaded sshd (MaxStartups), a restart, a short network failure. Tries a login once:
+ * more would trigger the server's fail2ban.
  * @throws {Failure} the codes of errors.ts, host-key.ts, known-hosts.ts and private-key.ts
  */
 async function connect(options) {
@@ -59928,7 +60322,7 @@ async function connect(options) {
                 return await (jumpHost ? connectThrough(jumpHost, peer, context) : connectDirectly(peer, context));
             }
             catch (error) {
-                const failure = failure_Failure.from(error);
+                const failure = Failure.from(error);
                 const pause = retryPausesMs[tries - 1];
                 const over = pause === undefined || performance.now() + pause >= end;
                 if (over || !isWorthRetrying(failure, context.last))
@@ -59957,7 +60351,7 @@ function prepare(target, keyInput) {
         throw loginMissing(address);
     return { host, port, username, address, login, key, policy, certificates: [] };
 }
-/** What the agent has besides keys, to say so where the login is refused. */
+/** Notes the certificates that the agent holds, for the message where the login is refused. */
 async function withCertificates(peer) {
     const { agentSocket } = peer.login;
     if (!agentSocket || !methodsOf(peer.login, peer.key).includes('agent'))
@@ -59967,7 +60361,7 @@ async function withCertificates(peer) {
 function parsePrivateKey(text, passphrase, inputName) {
     const key = lib_default().utils.parseKey(normalizePrivateKey(text, passphrase, inputName), passphrase);
     if (key instanceof Error)
-        throw new failure_Failure('key-damaged', `The key in the input ${inputName} is damaged.`);
+        throw connect_failure('key-damaged', { input: inputName, reason: 'it cannot be read' });
     return key;
 }
 function connectDirectly(peer, context) {
@@ -59978,7 +60372,7 @@ function connectDirectly(peer, context) {
 }
 async function connectThrough(jumpHost, peer, context) {
     const jump = await connectDirectly(jumpHost, context).catch((error) => {
-        throw atJumpHost(failure_Failure.from(error), peer.address);
+        throw atJumpHost(Failure.from(error), peer.address);
     });
     try {
         const session = await withAnyKeyType(peer, () => forward(jump, peer, context.deadline), context);
@@ -59991,8 +60385,8 @@ async function connectThrough(jumpHost, peer, context) {
     }
 }
 /**
- * A server shows one key of the several that it has, and a fingerprint does not tell which type it belongs to:
- * a server is asked for its keys of the other types before it counts as another one.
+ * A server shows one of its several keys, and a fingerprint does not tell the key's type: the server is asked
+ * for its keys of the other types before it counts as another server.
  */
 async function withAnyKeyType(peer, open, context) {
     let mismatch;
@@ -60001,7 +60395,7 @@ async function withAnyKeyType(peer, open, context) {
             return await logIn(asked, await open(), context);
         }
         catch (error) {
-            const failure = failure_Failure.from(error);
+            const failure = Failure.from(error);
             if (failure.code !== 'host-key-mismatch')
                 throw mismatch ?? failure;
             mismatch =
@@ -60024,53 +60418,15 @@ function forward(jump, { host, port, address }, deadline) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/common/format.js
-/** Quantities for people. */
-function formatDuration(ms) {
-    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
-    if (ms < 999.5)
-        return `${Math.round(ms)} ms`;
-    if (ms < 59_950)
-        return `${(ms / 1000).toFixed(1)} s`;
-    const seconds = Math.round(ms / 1000);
-    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-}
-/** How long ago, in its largest unit. @param ms negative where two clocks differ */
-function formatAge(ms) {
-    const units = [
-        ['day', 86_400_000],
-        ['hour', 3_600_000],
-        ['minute', 60_000],
-    ];
-    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
-    return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
-}
-function formatBytes(bytes) {
-    const units = ['B', 'KB', 'MB', 'GB'];
-    let [value, unit] = [bytes, 0];
-    while (value >= 999.95 && unit < units.length - 1)
-        [value, unit] = [value / 1000, unit + 1];
-    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
-}
-const MOST_LISTED = 5;
-/** The first few names of a list. @param count of all of them, where not all are given */
-function listed(names, count = names.length) {
-    const shown = names.slice(0, MOST_LISTED);
-    const more = count - shown.length;
-    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
-}
-function plural(count, noun) {
-    return `${count} ${noun}${count === 1 ? '' : 's'}`;
-}
-
 ;// CONCATENATED MODULE: ./build/hosts/host.js
 /** The servers of a run: one, or several behind a load balancer. */
 
 
+
 /**
- * Does the same on all hosts, at most so many at once, and waits for every host, also after a failure.
+ * Calls `act` for all hosts, `atOnce` at a time, and waits for every one, also when some fail.
  * @param act gets a pipeline whose rows and lines name the host
- * @throws Failure of the first host, in their order, that failed; it names the host, and how many more failed
+ * @throws Failure of the first failed host, in their order; it names the host, and how many more failed
  */
 async function onEach(hosts, atOnce, pipeline, act) {
     const results = [];
@@ -60081,12 +60437,12 @@ async function onEach(hosts, atOnce, pipeline, act) {
         }
     };
     await Promise.all(Array.from({ length: Math.min(atOnce, hosts.length) }, next));
-    const failed = results.flatMap((result, index) => result.status === 'rejected' ? [named(hosts[index].name, failure_Failure.from(result.reason))] : []);
+    const failed = results.flatMap((result, index) => result.status === 'rejected' ? [named(hosts[index].name, Failure.from(result.reason))] : []);
     const [first, ...others] = failed;
     if (first !== undefined) {
         throw others.length === 0
             ? first
-            : first.reworded(`${first.message} (and ${plural(others.length, 'more host')} failed)`);
+            : first.reworded(`${first.message.replace(/\.?$/, '.')} ${plural(others.length, 'more host')} failed.`);
     }
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
 }
@@ -60097,7 +60453,7 @@ function checkEach(hosts, check) {
             check(facts);
         }
         catch (error) {
-            throw named(name, failure_Failure.from(error));
+            throw named(name, Failure.from(error));
         }
     }
 }
@@ -60107,9 +60463,7 @@ function assertDistinct(hosts) {
     for (const { name, facts } of hosts) {
         const other = known.get(facts.identity);
         if (other !== undefined) {
-            throw new failure_Failure('same-host', `"${other}" and "${name}" are the same folder "${facts.path}" of one server.`, {
-                remedy: 'Name each server once in `host`.',
-            });
+            throw connect_failure('same-host', { first: String(other), second: String(name), path: facts.path });
         }
         known.set(facts.identity, name);
     }
@@ -60118,13 +60472,14 @@ async function settled(promise) {
     const [result] = await Promise.allSettled([promise]);
     return result;
 }
-/** The failure, with the host's name where there are several. */
+/** Adds the host's name to a failure, where there are other hosts. */
 function named(name, failure) {
     return name === null ? failure : failure.reworded(`${name}: ${failure.message}`);
 }
 
 ;// CONCATENATED MODULE: ./build/hosts/connect.js
-/** connect: logs in, verifies the host key, starts the agent, and checks that the server can run the app. */
+/** connect: logs in, checks the host key, starts the agent, and checks whether the server can run the app. */
+
 
 
 
@@ -60148,7 +60503,7 @@ async function connect_connect(plan, settings, pipeline) {
             const { info } = log.log;
             const open = () => openSession(plan, entry.target, settings, log.log);
             const session = await log.run('connect', async () => {
-                const value = await patiently(() => retryOnce(open, info), info, settings.patienceMs ?? 0);
+                const value = await untilReachable(() => retryOnce(open, info), info, settings.patienceMs ?? 0);
                 return { value, detail: detailOf(value) };
             });
             const host = hostOf(entry.name, session, open);
@@ -60182,10 +60537,10 @@ function hostOf(name, first, open) {
 /** Safe to retry: nothing has been started yet. */
 function retryOnce(open, log) {
     return open().catch((error) => {
-        const { code, message } = failure_Failure.from(error);
+        const { code, message } = Failure.from(error);
         if (code !== 'connection-lost')
             throw error;
-        log(`${message}: once more`);
+        log(`${message} Retrying.`);
         return open();
     });
 }
@@ -60205,7 +60560,7 @@ async function openSession(plan, target, settings, log) {
         // Only an upload needs it, and reports its failure.
         base.catch(() => undefined);
         // Inspecting takes a moment. What may take longer, such as waiting for a lock, comes later.
-        const facts = await inTime(inspected, connectTimeoutMs, () => connect_silent(connection.address));
+        const facts = await withTimeout(inspected, connectTimeoutMs, () => connect_silent(connection.address));
         assertUsable(facts);
         return {
             agent,
@@ -60224,13 +60579,11 @@ async function openSession(plan, target, settings, log) {
     }
 }
 function connect_silent(address) {
-    return new failure_Failure('connection-timeout', `The agent on ${address} did not answer in time (connect-timeout).`, {
-        remedy: 'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
-    });
+    return connect_failure('connection-timeout: agent', { address });
 }
 function assertUsable({ platform, pm2, searched, nodePath }) {
     if (platform !== 'linux') {
-        throw new failure_Failure('server-not-linux', `the server runs ${platform}; only Linux is supported`);
+        throw connect_failure('server-not-linux', { platform });
     }
     if (pm2 === null)
         throw pm2Missing(searched, nodePath);
@@ -60245,7 +60598,10 @@ function detailOf({ address, facts: { node, pm2, live, serving, path } }) {
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/history.js
-/** Releases that served before the current one and were not left by a rollback, in the order in which they served. */
+/**
+ * Returns the releases that served before the current one and were not left by a rollback, in the order in
+ * which they served.
+ */
 function servedBefore(releases, current) {
     const until = releases.find(({ id }) => id === current)?.activatedAt ?? null;
     return releases
@@ -60254,11 +60610,11 @@ function servedBefore(releases, current) {
         .sort((a, b) => (a.at < b.at ? -1 : 1))
         .map(({ id }) => id);
 }
-/** The release to go back to, or null. */
+/** Returns the release to go back to, or null. */
 function previousOf(releases, current) {
     return servedBefore(releases, current).at(-1) ?? null;
 }
-/** In a word, for people. */
+/** Returns the state of a release in a word, for people. */
 function stateOf({ id, live, left, activatedAt }, releases) {
     if (live)
         return 'live';
@@ -60289,11 +60645,11 @@ async function chooseRelease(plan, hosts, pipeline) {
     const id = named ?? previousEverywhere(histories, remedy);
     if (!histories.every((history) => history.some((release) => release.id === id))) {
         const where = hosts.length === 1 ? 'the server' : 'every host';
-        throw new failure_Failure('unknown-release', `There is no release ${id} on ${where}.`, { remedy });
+        throw new Failure('unknown-release', `There is no release ${id} on ${where}.`, { remedy });
     }
     const { 'dry-run': dryRun, 'max-parallel': atOnce } = plan.inputs;
     await onEach(hosts, atOnce, pipeline, async (host, { log }) => tell(id, await host.agent().call('audit', { id, repair: !dryRun }), dryRun, log)).catch((error) => {
-        const failure = failure_Failure.from(error);
+        const failure = Failure.from(error);
         if (failure.code !== 'release-damaged')
             throw failure;
         throw failure.reworded(failure.message, { remedy: `Roll back to another release. ${remedy}` });
@@ -60335,7 +60691,7 @@ function previousEverywhere(histories, remedy) {
     const previous = first.findLast((id) => others.every((served) => served.includes(id)));
     if (previous === undefined) {
         const where = histories.length === 1 ? '' : ' on all hosts';
-        throw new failure_Failure('no-release-to-go-back-to', `No other release served before the current one${where}.`, {
+        throw new Failure('no-release-to-go-back-to', `No other release served before the current one${where}.`, {
             remedy: `Name the release to go back to with \`release\`. ${remedy}`,
         });
     }
@@ -60436,7 +60792,7 @@ function activationRows(pipeline) {
             if (state === 'done')
                 done(detail);
             if (state === 'failed')
-                failed(new failure_Failure('activation-failed', detail));
+                failed(new Failure('activation-failed', detail));
         },
         hasSwapped: () => touched,
         end(status, failure) {
@@ -60479,7 +60835,7 @@ async function rollOutHost(host, request, pipeline) {
 const UNSEEN = new Set(['connection-lost', 'activation-died', 'activation-silent']);
 /** The verdict where the runner could not see the end. After the swap nobody knows what is healthy. */
 function unseen({ facts: { serving } }, error, swapped) {
-    const failure = failure_Failure.from(error);
+    const failure = Failure.from(error);
     const kept = keptVerdict(serving, failure.toRecord());
     const mayHaveSwapped = swapped || UNSEEN.has(failure.code);
     return mayHaveSwapped ? { ...kept, status: 'down', live: null } : kept;
@@ -60511,7 +60867,7 @@ async function restoreHost(host, request, { verdict: reached }, failure, pipelin
         return { name, verdict, failure: failure.reworded(`${failure.message} ${verdict.failure.message}`) };
     }
     catch (cause) {
-        return stuck(`Restoring ${previous} failed: ${failure_Failure.from(cause).message}`);
+        return stuck(`Restoring ${previous} failed: ${Failure.from(cause).message}`);
     }
 }
 /** A newer release went live before this one could be restored, and serves. */
@@ -60574,7 +60930,7 @@ async function finish({ host, facts: { interrupted, live, serving } }, pipeline)
         const verdict = await host.agent().call('watch', { activation: interrupted, withdraw: false });
         served = verdict.live;
         if (verdict.status === 'down')
-            throw failure_Failure.revive(verdict.failure);
+            throw Failure.revive(verdict.failure);
         const detail = `finished an interrupted run: it ended ${verdict.status}, ${verdict.live} is live`;
         return { value: { live: verdict.live, serving: served }, detail };
     });
@@ -60602,7 +60958,7 @@ async function restoreSameRelease(plan, hosts, lives, pipeline) {
     const { inputs } = plan;
     const restore = async ({ host, live }, log) => log.run('recover', async () => {
         if (goal === undefined)
-            throw new failure_Failure('hosts-differ', `The hosts serve different releases: ${seen}.`);
+            throw new Failure('hosts-differ', `The hosts serve different releases: ${seen}.`);
         await restoreRelease(host, { run: inputs.run, lockTimeoutMs: inputs['lock-timeout'] }, goal, live, log);
         return { value: null, detail: `an earlier run stopped between the hosts (${seen}): restored ${goal}` };
     });
@@ -60621,7 +60977,7 @@ async function restoreSameRelease(plan, hosts, lives, pipeline) {
 
 
 
-const interrupted = new failure_Failure('run-cut-off', 'The run was interrupted before anything live was touched.', {
+const interrupted = new Failure('run-cut-off', 'The run was interrupted before anything live was touched.', {
     remedy: 'Run the workflow again.',
 });
 /**
@@ -60645,8 +61001,8 @@ async function afterCancel(plan, release, programs, pipeline, patienceMs = PATIE
     catch (error) {
         if (release === undefined)
             return { ...untouched(known), failure: interrupted };
-        const { message } = failure_Failure.from(error);
-        const failure = new failure_Failure('run-cut-off', `The run was interrupted while ${release} was going live, and the server could not be reached to learn the result: ${message}`, {
+        const { message } = Failure.from(error);
+        const failure = new Failure('run-cut-off', `The run was interrupted while ${release} was going live, and the server could not be reached to learn the result: ${message}`, {
             remedy: 'Run `command: status` to see what is live. The server finishes what it has begun, and the next run ' +
                 'completes or restores the rest.',
         });
@@ -60667,7 +61023,7 @@ async function ask(plan, hosts, nothing, pipeline) {
     // It was interrupted between two hosts.
     const restored = await restoreSameRelease(plan, hosts, lives, pipeline);
     const live = restored === undefined ? agreed(lives) : restored;
-    const failure = new failure_Failure('run-cut-off', 'The run was interrupted between two hosts.', {
+    const failure = new Failure('run-cut-off', 'The run was interrupted between two hosts.', {
         remedy: 'Run the workflow again.',
     });
     const back = ended.map(({ name, verdict }, index) => {
@@ -60697,7 +61053,7 @@ async function endOf({ activation }, host, pipeline) {
         return {
             name: host.name,
             verdict: unseen(host, error, true),
-            failure: named(host.name, failure_Failure.from(error)),
+            failure: named(host.name, Failure.from(error)),
         };
     }
 }
@@ -60705,7 +61061,7 @@ function isUnknown({ verdict: { status, live } }) {
     return status === 'down' && live === null;
 }
 function neverBegan({ facts: { serving } }, error) {
-    if (failure_Failure.from(error).code !== 'unknown-activation')
+    if (Failure.from(error).code !== 'unknown-activation')
         throw error;
     return keptVerdict(serving, interrupted.toRecord());
 }
@@ -60723,12 +61079,12 @@ var external_node_buffer_ = __nccwpck_require__(4573);
 
 
 /**
- * Everything in the layers, sorted by the bytes of the paths; of two with the same path the later one counts. Found
- * folder by folder each time that it is asked for: a list of 100,000 files would take 40 MB.
+ * Everything in the layers, sorted by the bytes of the paths; of two with the same path the later layer wins.
+ * Read folder by folder each time: a list of 100,000 files would take 40 MB.
  * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`, `file-unreadable`
  */
 function overlaid(layers, excluded, shared = () => false) {
-    // The last one first: it counts.
+    // The last one first: it wins.
     const places = layers.toReversed().map((layer) => placeOf(layer, ''));
     return { [Symbol.iterator]: () => below('', places, excluded, shared) };
 }
@@ -60750,7 +61106,7 @@ function* below(path, places, excluded, shared) {
         if (excluded(childPath, name))
             return [];
         const folders = foldersOf(all, childPath);
-        // What is in a folder sorts by the slash that follows; an empty one is an entry itself.
+        // The content of a folder sorts by the slash that follows its name; an empty folder is an entry itself.
         const isFull = folders.some((place) => [...childrenIn(place, childPath)].length > 0);
         return [{ name, childPath, child: all[0], folders, key: isFull ? `${name}/` : name }];
     });
@@ -60762,12 +61118,12 @@ function* below(path, places, excluded, shared) {
         const entry = layers_describe(child, childPath, name);
         if (entry !== undefined)
             yield entry;
-        // What the link stands for is not used: the server puts its own there.
+        // The link's target is not used: the server puts its own content there.
         else if (!shared(childPath))
             throw layers_escapes(childPath, linkText(child, childPath, name));
     }
 }
-/** The folders of that name that are seen together: those over the first that is none. */
+/** The folders of one name that are merged: those above the first entry that is no folder. */
 function foldersOf(children, path) {
     const end = children.findIndex(({ folder }) => folder === undefined);
     return children
@@ -60823,28 +61179,27 @@ function layers_describe({ place: { layer, directory }, entry }, path, name) {
         return file(path, source);
     if (entry.isSymbolicLink())
         return layers_link(layer, path, source);
-    throw new failure_Failure('unsupported-file', `${source} is neither a file, a folder nor a symbolic link.`, {
-        remedy: 'Sockets, pipes and devices cannot be part of a release: remove it, or keep it out of the build.',
-    });
+    throw build_failure('unsupported-file', { path: source });
 }
 function file(path, source) {
     const { size, mode } = (0,external_node_fs_namespaceObject.lstatSync)(source);
     return { kind: 'file', path, source, size, mode: (mode & 0o100) === 0 ? 0o644 : 0o755 };
 }
 /**
- * A link that stays in its layer is kept as it is: Turbopack and pnpm build node_modules out of them. One that
- * leaves `public` for a file or a folder of the repository becomes what it stands for, because the release would
- * not have the other end. Every other one would point at whatever the server has there.
+ * A link that stays in its layer is kept: Turbopack and pnpm build node_modules out of links. A link that
+ * leaves `public` for a file or a folder of the repository becomes its target, because the release would not
+ * have the target. Any other link would point at whatever the server has there.
  */
 function layers_link(from, path, source) {
-    // The server takes `..` at the beginning alone: elsewhere it may follow another link, and leads up from there.
+    // The server accepts `..` only at the beginning: elsewhere it may follow another link, and lead up from
+    // there.
     const target = external_node_path_namespaceObject.posix.normalize(readLink(source, path));
     if (staysIn(from, source, target))
         return { kind: 'link', path, target };
     const real = elsewhereInRepository(from, source);
     return real !== undefined && (0,external_node_fs_namespaceObject.lstatSync)(real).isFile() ? file(path, real) : undefined;
 }
-/** Whether a link leads to the same inside its layer when its text is resolved by itself. */
+/** Whether a link leads to the same place inside its layer when its text alone is resolved. */
 function staysIn(from, source, target) {
     const named = (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(source), target);
     if ((0,external_node_path_namespaceObject.isAbsolute)(target) || !isInside(from.source, named))
@@ -60853,14 +61208,14 @@ function staysIn(from, source, target) {
     const real = realPathIfAny(source);
     return realPathIfAny(named) === real && (real === undefined || isInside(from.source, real));
 }
-/** What a link stands for, where it cannot stay one and may become part of the release. */
+/** Returns the target of a link that leaves its layer, where the target may become part of the release. */
 function elsewhereInRepository(from, source) {
     if (from.linkedIn === undefined)
         return undefined;
     const real = realPathIfAny(source);
     if (real === undefined || (isInside(from.source, real) && !(0,external_node_fs_namespaceObject.lstatSync)(real).isFile()))
         return undefined;
-    // .git holds the token that actions/checkout leaves in its config: nothing in there is meant to be public.
+    // .git holds the token that actions/checkout leaves in its config: nothing in there may become public.
     return isInside(from.linkedIn, real) && !real.split(external_node_path_namespaceObject.sep).includes('.git') ? real : undefined;
 }
 function readLink(source, path) {
@@ -60871,7 +61226,7 @@ function linkText({ place: { directory } }, path, name) {
 }
 function realPathIfAny(path) {
     try {
-        // Node's own realpathSync goes by the text where `..` follows a link (18 to 24).
+        // Node's own realpathSync resolves `..` after a link by the text (18 to 24).
         return external_node_fs_namespaceObject.realpathSync.native(path);
     }
     catch {
@@ -60879,24 +61234,17 @@ function realPathIfAny(path) {
     }
 }
 function layers_escapes(path, target) {
-    return new failure_Failure('symlink-escapes', `${path} is a symbolic link to ${target}, which leaves the release.`, {
-        remedy: 'If it leads to data on the server, name the path in `shared-dirs` (a file: `shared-files`), and link ' +
-            '`<path>/shared/…` on the server to the data. Otherwise commit the content itself: in public, a link to a ' +
-            'file or folder of the repository becomes that file or folder.',
-    });
+    return build_failure('symlink-escapes', { path, target });
 }
 function decode(name, path) {
     if ((0,external_node_buffer_.isUtf8)(name))
         return name.toString('utf8');
     const shown = JSON.stringify(name.toString('latin1')).replace(/[\x7f-\xff]/g, (character) => `\\x${character.charCodeAt(0).toString(16)}`);
-    throw new failure_Failure('file-name', `The name ${shown} in ${path || 'the build'} is not valid UTF-8.`, {
-        remedy: 'Rename the file.',
-        evidence: `in hexadecimal: ${name.toString('hex')}`,
-    });
+    throw build_failure('file-name', { name: shown, folder: path || '.' }, { evidence: `in hexadecimal: ${name.toString('hex')}` });
 }
-/** From here on a character's place among UTF-16 units is not that of its bytes. */
+/** From here on the order of UTF-16 units differs from the order of bytes. */
 const ELSEWHERE = /[\ud800-\uffff]/;
-/** The order of their bytes, not of UTF-16 units as JavaScript has it: both ends of the wire must agree. */
+/** Compares by bytes, not by UTF-16 units as JavaScript does: both sides of the wire must agree. */
 function compareBytes(a, b) {
     if (ELSEWHERE.test(a) || ELSEWHERE.test(b))
         return Buffer.compare(Buffer.from(a), Buffer.from(b));
@@ -60904,18 +61252,19 @@ function compareBytes(a, b) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/assemble.js
-/** What a release is made of, and where each part of it is on this machine. */
+/** What a release consists of, and where each part is on this machine. */
 
 
 
 
 /**
- * Describes the release: the standalone server with the two folders that `next build` leaves out of it. Copies
+ * Describes the release: the standalone server and the two folders that `next build` leaves out of it. Copies
  * and reads no content. Where two layers have the same path, the later one wins.
  *
- * @param workspace the repository's folder: a link in `public` to a file or folder in here becomes that
- * @param sharedPaths relative to the app: the server has content of its own there, and links at them are not followed
- * @throws Failure `symlink-escapes`; its entries, where they are looked up, also `unsupported-file` and `file-name`
+ * @param workspace the repository's folder: a link in `public` to something in it becomes that file or folder
+ * @param sharedPaths relative to the app: the server has its own content there, and links at them are not
+ * followed
+ * @throws Failure `symlink-escapes`; its entries, when they are read, also `unsupported-file` and `file-name`
  */
 async function assemble(output, workspace = output.directory, sharedPaths = []) {
     const { relativeAppDir } = output;
@@ -60937,9 +61286,10 @@ async function assemble(output, workspace = output.directory, sharedPaths = []) 
     };
 }
 /**
- * Other users of the server have no business with what Next.js loads at run time: `.env` files, and of the build all
- * but the static files. The keys of server actions and of previews stand there (`server-reference-manifest.json`,
- * `prerender-manifest.json`, seen in 14 to 16), and code with values that were put in at build time.
+ * What Next.js loads at run time is not readable by other users of the server: `.env` files, and everything of
+ * the build except the static files. It contains the keys of server actions and previews
+ * (`server-reference-manifest.json`, `prerender-manifest.json`, seen in 14 to 16), and code with values from
+ * the build's environment.
  */
 function withoutOthers(entry, { relativeAppDir, distDir, staticPath }) {
     if (entry.kind !== 'file')
@@ -60953,9 +61303,9 @@ function withoutOthers(entry, { relativeAppDir, distDir, staticPath }) {
     return { ...entry, mode: mode === 0o755 ? 0o700 : 0o600 };
 }
 /**
- * `.gapless` belongs to the release's own records. `cache` and `route-cache` are written by a running server, and
- * there only when the build was run in place (Next.js 14 to 16). The last two are nobody's business: a trace that
- * took in more than was meant (`outputFileTracingIncludes`, a path that is put together at run time) may hold them.
+ * `.gapless` is for the release's own metadata. `cache` and `route-cache` are written by a running server, and
+ * exist here only when the build ran in place (Next.js 14 to 16). The last two are private: a trace that
+ * included too much (`outputFileTracingIncludes`, a computed path) may contain them.
  */
 function excludedPaths({ relativeAppDir, distDir }) {
     const dist = external_node_path_namespaceObject.posix.join(relativeAppDir, distDir);
@@ -60976,7 +61326,7 @@ async function publicLayers({ publicDirectory, relativeAppDir }, workspace, shar
         return [];
     throw layers_escapes(prefix, found.source);
 }
-/** The entries with one more, in its place. */
+/** Returns the entries with one more, in its place. */
 function withEntry(entries, entry) {
     return {
         *[Symbol.iterator]() {
@@ -60995,7 +61345,9 @@ function withEntry(entries, entry) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/binary.js
-/** What a native binary was built for, by its own header: names lie, and not every package has them. */
+/**
+ * What a native binary was built for, by its own header: names can be wrong, and not every package has them.
+ */
 /** @returns undefined when the content is no binary: a text, an empty file */
 function readTarget(content) {
     if (content.length < 64)
@@ -61069,7 +61421,7 @@ function stringsAround(content) {
     const at = content.indexOf('node_register_module_v');
     return at === -1 ? '' : content.toString('latin1', at, at + 40);
 }
-/** Dotted numbers, such as glibc's versions. @returns negative when `a` is older */
+/** Compares dotted numbers, such as glibc's versions. @returns negative when `a` is older */
 function compareVersions(a, b) {
     const [left, right] = [a.split('.').map(Number), b.split('.').map(Number)];
     const differing = left.findIndex((part, index) => part !== (right[index] ?? 0));
@@ -61135,7 +61487,7 @@ function readDynamicSection(content) {
         const versions = [];
         for (const record of chain(fileOffset(valueOf(DT_VERNEED) ?? -1), valueOf(DT_VERNEEDNUM) ?? 0, 12)) {
             for (const need of chain(record + u32(record + 8), u16(record + 2), 12)) {
-                // A weak need may stay unmet.
+                // A weak dependency may be missing.
                 if ((u16(need + 4) & VER_FLG_WEAK) === 0)
                     versions.push(text(u32(need + 8)));
             }
@@ -61143,7 +61495,7 @@ function readDynamicSection(content) {
         return { machine, needed, versions };
     }
     catch (error) {
-        // Offsets that lead nowhere: stripped by a tool of its own, or cut off. Its machine is known all the same.
+        // Offsets that lead nowhere: stripped by some tool, or truncated. The machine is known all the same.
         if (OUT_OF_BOUNDS.has(error.code))
             return none;
         throw error;
@@ -61151,15 +61503,15 @@ function readDynamicSection(content) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/native-modules.js
-/** Which native binaries of a tree a server would load, and which of these it cannot. */
+/** Which native binaries of a tree a server would load, and which of them it cannot. */
 
 
 
 
-/** `.node` and shared objects; programs of their own are started by name and not looked at. */
+/** `.node` and shared objects. Executables are started by name and not checked. */
 const LOADABLE = /\.(node|dylib|dll|so(\.\d+)*)$/;
 const WASM = /-wasm32\b.*\.wasm$/;
-/** All that `findMisfits` looks at: the rest of a tree need not be kept for it. */
+/** All that `findMisfits` reads: the rest of a tree need not be kept for it. */
 function tellsOfBinaries({ kind, path }) {
     return kind === 'file' && (LOADABLE.test(path) || WASM.test(path) || path.endsWith('/package.json'));
 }
@@ -61183,7 +61535,7 @@ function misfitsOf(family, machine) {
         .flatMap(({ target }) => target.glibc ?? [])
         .toSorted(compareVersions)
         .at(-1);
-    // A module with Node-API beside the others is what their package falls back on.
+    // A package falls back on its module with Node-API.
     const abis = loaded.every(({ target }) => target.abi !== null)
         ? loaded.flatMap(({ target }) => target.abi ?? [])
         : [];
@@ -61210,13 +61562,13 @@ function misfitsOf(family, machine) {
                 {
                     problem: `${name} needs a processor of the level x86-64-v2, and the server's has no SSE 4.2`,
                     remedy: "If it is a virtual machine, give it the host's processor type (QEMU's default lacks SSE 4.2). " +
-                        'Otherwise compile sharp from source against a libvips of the system.',
+                        'Otherwise compile sharp from source against the system’s libvips.',
                 },
             ]
             : []),
     ];
 }
-/** sharp 0.33 to 0.35: its own check at run time is for SSE 4.2, in its binaries for x64 alone. */
+/** sharp 0.33 to 0.35 itself checks for SSE 4.2 at run time, in its binaries for x64 alone. */
 function needsSse42({ packageName }, { arch }) {
     return arch === 'x64' && packageName === '@img/sharp';
 }
@@ -61225,7 +61577,7 @@ function runsOn({ platform, arch, libc, needsGlibcLoader }, machine) {
         return false;
     if (machine.glibc !== null)
         return libc !== 'musl';
-    // musl answers to libc.so.6 as well (1.1 and 1.2): what needs no more of glibc may well run there.
+    // musl also answers to libc.so.6 (1.1 and 1.2): a binary that needs no more of glibc may run there.
     return libc !== 'glibc' || !needsGlibcLoader;
 }
 function native_modules_describe({ platform, arch, libc }) {
@@ -61237,7 +61589,10 @@ function describeMachine({ platform, arch, glibc }) {
 function native_modules_list(words) {
     return [...new Set(words)].toSorted().join(', ');
 }
-/** npm's --os and --cpu would do, but they replace what is there, the compiler of Next.js too (npm 10 and 11). */
+/**
+ * npm's --os and --cpu would do, but they replace what is installed, the compiler of Next.js too (npm 10 and
+ * 11).
+ */
 function remedyForPlatform(packageName, machine) {
     return ('Build on a system like the server (for arm64: `runs-on: ubuntu-24.04-arm`), or install the binary for ' +
         `${describeMachine(machine)} beside your own: with npm \`npm install --no-save --force\` and the name and version ` +
@@ -61268,10 +61623,10 @@ function familiesIn(entries) {
     });
 }
 /**
- * The package that a binary belongs to. Packages that differ only in the platform they are named after
- * (`@img/sharp-linux-x64`, `@img/sharp-darwin-arm64`) are one family; of other packages each is its own, with
- * all binaries in it (`prebuilds/linux-x64`, `prebuilds/darwin-arm64`), but for what was compiled in place: node-gyp
- * leaves one binary, which is preferred to every prebuilt one.
+ * Returns the package that a binary belongs to. Packages that differ only in the platform in their name
+ * (`@img/sharp-linux-x64`, `@img/sharp-darwin-arm64`) are one family. Any other package is its own family, with
+ * all binaries in it (`prebuilds/linux-x64`, `prebuilds/darwin-arm64`), except for what was compiled in place:
+ * node-gyp leaves one binary, which is preferred to every prebuilt one.
  */
 function ownerOf(path, sources) {
     const [, root, fullName] = /^(.*(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+))\//.exec(path) ?? [];
@@ -61290,7 +61645,7 @@ function ownerOf(path, sources) {
     const compiled = path.startsWith(`${root}/build/`);
     return { key: compiled ? `${root}/build` : root, name, packageName, optional: namesPlatforms(manifest?.os) };
 }
-/** Whether package.json's `os` keeps the package off Linux: then whoever requires it can do without. */
+/** Whether package.json's `os` excludes Linux: its dependents can do without the package then. */
 function namesPlatforms(os) {
     return (Array.isArray(os) &&
         os.length > 0 &&
@@ -61316,17 +61671,17 @@ function withoutPlatform(packageName) {
 
 
 /**
- * Known before anything is built, and so worth failing for at once.
+ * Checks what is known before the build.
  *
  * @throws Failure `release-unfit`
  */
 function assertNodeFits({ nodeRanges }, machine) {
-    fit_refuse(nodeRanges.flatMap(({ range, file }) => nodeMisfit(machine, range, 'The app', `\`engines.node\` in ${file}`)));
+    fit_refuse(nodeRanges.flatMap(({ range, file }) => nodeMisfit(machine, range, 'the app', `\`engines.node\` in ${file}`)));
 }
 /**
- * What a Node.js of another major version than the server's may do to a build, as one sentence to warn of.
+ * Returns a warning where the Node.js of the build has another major version than the server's.
  *
- * @param builder the version that builds; undefined when it is not known
+ * @param builder the version that builds; undefined when it is unknown
  */
 function doubtAboutNode(builder, { node }) {
     const [ours, theirs] = [builder, node].map((version) => version?.split('.', 1)[0]);
@@ -61343,14 +61698,14 @@ function assertFits(tree, { nextVersion, nextNodeRange }, machine) {
     ]);
 }
 function nodeMisfit({ node }, range, who, where) {
-    // A range that cannot be read, such as lts/*, is nobody's proof that something does not fit.
+    // An unreadable range, such as lts/*, proves nothing.
     if (range === undefined || satisfies(node, range) !== false)
         return [];
     return [
         {
-            problem: `${who} asks for Node.js ${range} (${where}), and the server runs ${node}`,
-            remedy: 'Install such a Node.js for the user that runs the app. The one under which the PM2 daemon runs counts: ' +
-                'start PM2 anew with it (an outage), or name the folder in `bin-path` if PM2 does not run yet.',
+            problem: `${who} requires Node.js ${range} (${where}), and the server runs ${node}`,
+            remedy: `Install Node.js ${range} on the server and restart the PM2 daemon with it, which is an outage. ` +
+                'If no PM2 daemon runs yet, name the folder of that Node.js in `bin-path`.',
         },
     ];
 }
@@ -61358,26 +61713,28 @@ function fit_refuse(misfits) {
     const [first, ...others] = misfits;
     if (first === undefined)
         return;
-    const more = others.length === 0 ? '' : ` And ${others.length} more.`;
-    throw new failure_Failure('release-unfit', `${first.problem}.${more}`, {
-        remedy: first.remedy,
-        evidence: misfits.map(({ problem, remedy }) => `${problem}.\n  ${remedy}`).join('\n'),
-    });
+    const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+    throw build_failure('release-unfit', { problem: `${first.problem}${more}`, remedy: first.remedy }, { evidence: misfits.map(({ problem, remedy }) => `${problem}.\n  ${remedy}`).join('\n') });
 }
 
 ;// CONCATENATED MODULE: ./build/next/untraced.js
-/** Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them. */
+/**
+ * Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them.
+ */
 
 
 
 
 
-/** Dependencies that look for files in the app's folder when the server runs, with the files' names. */
+/** Dependencies that read files in the app's folder at run time, with the files' names. */
 const READERS = [
     ['next-i18next', ['next-i18next.config.js', 'next-i18next.config.mjs', 'next-i18next.config.cjs']],
     ['config', ['config']],
 ];
-/** The files that well-known dependencies of the app read at run time: they and what they import must be in the release. */
+/**
+ * Returns the files that well-known dependencies of the app read at run time: the release must have these files
+ * and what they import.
+ */
 function readAtRunTime(place) {
     const { directory } = place;
     const dependencies = readPackageJson(directory)?.dependencies ?? {};
@@ -61386,7 +61743,7 @@ function readAtRunTime(place) {
         .flatMap((path) => (isFile(path) ? modulesOf(path, rootOf(place)) : filesIn(path)))
         .map((file) => ({ dependency, path: inRelease(place, file) })));
 }
-/** One sentence for each dependency whose files the release lacks. */
+/** Returns one sentence for each dependency whose files the release lacks. */
 function lackingFiles(place, lacking) {
     return [...new Set(lacking.map(({ dependency }) => dependency))].map((dependency) => {
         const paths = lacking.filter((each) => each.dependency === dependency).map(({ path }) => path);
@@ -61394,12 +61751,12 @@ function lackingFiles(place, lacking) {
     });
 }
 /**
- * What a log names as missing and the repository has.
+ * Returns the files that a log names as missing and the repository has.
  *
  * @returns relative to the release
  */
 function missingIn(log, place) {
-    const named = [...log.matchAll(MISSING)].map(([, path = '']) => path);
+    const named = [...log.matchAll(untraced_MISSING)].map(([, path = '']) => path);
     return [...new Set(named)].filter((path) => {
         const file = (0,external_node_path_namespaceObject.resolve)(rootOf(place), path);
         return isInside(rootOf(place), file) && !path.split('/').includes('.next') && isFile(file);
@@ -61410,8 +61767,8 @@ function missingRemedy(place, paths) {
     return `The app looks for ${untraced_quoted(paths)}, which the repository has and the release lacks. ${include(place, paths)}`;
 }
 /** `ENOENT: …, open '/srv/apps/web/releases/20261120155203/x'`, `Cannot find module '/srv/…/x'` (Node.js 18 to 24) */
-const MISSING = /(?:\bENOENT\b[^\n']{0,200}|Cannot find module )'[^\n']{0,1000}\/(?:releases\/\d{14}|current)\/([^\n']{1,1000})'/g;
-/** Next.js traces from its version 14 on, where the option stood in `experimental`. */
+const untraced_MISSING = /(?:\bENOENT\b[^\n']{0,200}|Cannot find module )'[^\n']{0,1000}\/(?:releases\/\d{14}|current)\/([^\n']{1,1000})'/g;
+/** Next.js traces from version 14 on, where the option was in `experimental`. */
 function include({ directory, nextVersion, ...place }, paths) {
     const root = rootOf({ directory, nextVersion, ...place });
     const files = paths.map((path) => (0,external_node_path_namespaceObject.relative)(directory, (0,external_node_path_namespaceObject.join)(root, path)).split(external_node_path_namespaceObject.sep).join('/'));
@@ -61423,7 +61780,10 @@ function include({ directory, nextVersion, ...place }, paths) {
 function untraced_quoted(paths) {
     return paths.map((path) => JSON.stringify(path)).join(', ');
 }
-/** The folder that stands for the release's root: the app's, or in a workspace the folder that Next.js traces from. */
+/**
+ * Returns the folder that stands for the release's root: the app's, or in a workspace the folder that Next.js
+ * traces from.
+ */
 function rootOf({ directory, relativeAppDir }) {
     const levels = relativeAppDir === '' ? 0 : relativeAppDir.split('/').length;
     return Array.from({ length: levels }).reduce((folder) => (0,external_node_path_namespaceObject.dirname)(folder), directory);
@@ -61466,9 +61826,9 @@ function startProgress(log, what, total, now = () => performance.now()) {
 
 ;// CONCATENATED MODULE: ./build/protocol/manifest.js
 /**
- * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
- * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
- * a folder in which nothing is different is one line.
+ * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is
+ * sent in one brotli stream as differences from a release on the server: a folder without differences is one
+ * line.
  */
 
 
@@ -61481,24 +61841,24 @@ const directory = object({ kind: guards_oneOf('directory'), path: string });
 const kind = object({ kind: guards_oneOf('file', 'link', 'directory') });
 const kinds = { file: manifest_file, link: manifest_link, directory };
 const anyEntry = (value, place) => kinds[kind(value, place).kind](value, place);
-/** A folder with everything below it as the base has it. */
+/** A folder whose content is the same as the base's. */
 const same = object({ kind: guards_oneOf('same'), path: string });
-/** What a line has, in this order: both sides hash the lines. */
+/** The members of a line in this order: both sides hash the lines. */
 const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target'];
 function formatEntry(entry) {
     return `${JSON.stringify(entry, MEMBERS)}\n`;
 }
-/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
+/** Parses a line of a manifest with differences. @throws Failure `malformed-message` or `unsafe-path` */
 function parseDifference(line) {
     if (!line.startsWith('{"kind":"same"'))
         return parseEntry(line);
     const entry = parse(same, line, 'manifest entry');
-    // The root itself: nothing is different at all.
+    // The root: there are no differences.
     if (entry.path !== '')
         assertSafePath(entry.path);
     return entry;
 }
-/** A line of a manifest that arrives. @throws Failure `malformed-message` or `unsafe-path` */
+/** Parses a line of a manifest that arrives. @throws Failure `malformed-message` or `unsafe-path` */
 function parseEntry(line) {
     const entry = parseStored(line);
     if (entry.kind === 'link' && hasInnerUps(entry))
@@ -61506,7 +61866,7 @@ function parseEntry(line) {
     return entry;
 }
 /**
- * A line of a manifest that stands on the server, as any version has sent it.
+ * Parses a line of a manifest on the server's disk, from any version.
  * @throws Failure `malformed-message` or `unsafe-path`
  */
 function parseStored(line) {
@@ -61516,16 +61876,16 @@ function parseStored(line) {
         assertSafeLink(entry);
     return entry;
 }
-/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
+/** Accepts a path inside the release only: relative and normalized, without `..`. */
 function assertSafePath(path) {
     const parts = path.split('/');
     if (path === '' ||
         path.includes('\0') ||
         parts.some((part) => part === '' || part === '.' || part === '..')) {
-        throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`);
+        throw failure('unsafe-path', { path });
     }
 }
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+/** Accepts a relative link that stays in the release: its target was verified with the release. */
 function assertSafeLink(link) {
     const { path, target } = link;
     let depth = path.split('/').length - 1;
@@ -61540,13 +61900,13 @@ function assertSafeLink(link) {
         throw leavesRelease(link);
     }
 }
-/** Behind the name of another link `..` would lead up from where that one leads to. */
+/** After the name of another link, `..` leads up from that link's target. */
 function hasInnerUps({ target }) {
     const parts = target.split('/').filter((part) => part !== '' && part !== '.');
     return parts.slice(0, parts.lastIndexOf('..') + 1).some((part) => part !== '..');
 }
 function leavesRelease({ path, target }) {
-    return new Failure('unsafe-path', `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`);
+    return failure('unsafe-path: link', { path, target });
 }
 
 ;// CONCATENATED MODULE: external "node:stream/promises"
@@ -61555,15 +61915,18 @@ const external_node_stream_promises_namespaceObject = require("node:stream/promi
 
 
 
-/** Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In bytes. */
+/**
+ * Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In
+ * bytes.
+ */
 const SMALL = 256 * 1024;
-/** SHA-256 of a file in hex. */
+/** Returns the SHA-256 of a file in hex. */
 async function hashFile(file, size) {
     return fileHasher()(file, size);
 }
 /**
- * The same for many files, with one buffer for all that are small: one for each would be garbage by the gigabyte.
- * The hash is of what the file really has, be it more or less than the size it is said to have.
+ * Returns a function that hashes many files, with one buffer for all small ones: one each would be gigabytes of
+ * garbage. Hashes what the file really contains, whatever size is given.
  */
 function fileHasher() {
     const buffer = Buffer.allocUnsafe(SMALL);
@@ -61574,7 +61937,7 @@ async function hashStream(file) {
     await (0,external_node_stream_promises_namespaceObject.pipeline)((0,external_node_fs_namespaceObject.createReadStream)(file, { highWaterMark: SMALL }), hash);
     return hash.digest('hex');
 }
-/** Without a turn of the event loop in between, so that the buffer is nobody else's meanwhile. */
+/** Synchronous, so that nothing else uses the buffer. */
 function hashInTurn(file, buffer) {
     const handle = (0,external_node_fs_namespaceObject.openSync)(file, 'r');
     try {
@@ -61590,7 +61953,7 @@ function hashInTurn(file, buffer) {
         (0,external_node_fs_namespaceObject.closeSync)(handle);
     }
 }
-/** Of a file that has more in it than the buffer takes, which is full. */
+/** Hashes a file that is larger than the full buffer. */
 function hashOnwards(handle, buffer) {
     const hash = (0,external_node_crypto_.createHash)('sha256').update(buffer);
     for (;;) {
@@ -61601,8 +61964,8 @@ function hashOnwards(handle, buffer) {
     }
 }
 /**
- * SHA-256 in hex. A hash object is a stream with a native part, which the garbage collector leaves until late:
- * 50,000 of them take 50 MB. Node has the function from 20.12 on.
+ * Returns the SHA-256 in hex. A hash object has a native part that is garbage-collected late: 50,000 of them
+ * take 50 MB. Node has the one-shot function from 20.12 on.
  */
 function sha256(bytes) {
     return typeof external_node_crypto_.hash === 'function'
@@ -61612,14 +61975,14 @@ function sha256(bytes) {
 
 ;// CONCATENATED MODULE: ./build/protocol/subtrees.js
 /**
- * A hash for every folder of a release, over everything below it: where two releases have the same one, nothing
- * below that folder needs to be named.
+ * A hash for every folder of a release, over everything below it: where two releases have the same hash,
+ * nothing below the folder needs to be named.
  */
 
 
 /**
- * Takes the entries of a manifest in its order (by bytes, so that all of a folder comes together) and tells of
- * each folder once it is complete: first those below, at last the root.
+ * Takes the entries of a manifest in its order (by bytes, so that the entries of a folder are together) and
+ * calls `complete` for each folder once it is complete: children first, the root last.
  */
 function subtreeHasher(complete) {
     const open = [begin('')];
@@ -61658,18 +62021,20 @@ function begin(path) {
 function isBelow(path, folder) {
     return folder === '' || (path.startsWith(folder) && path[folder.length] === '/');
 }
-/** Bytes of a hash in an outline: a wrong match is found out by the whole manifest's hash, and then costs a try. */
+/** Bytes of a hash in an outline. The whole manifest's hash finds a wrong match, which costs one more try. */
 const SHORT = 6;
-/** A folder with less in it is as soon named entry by entry: 8 characters here against some 40 bytes a file. */
+/**
+ * A smaller folder is named entry by entry at the same cost: 8 characters here against some 40 bytes a file.
+ */
 const WORTH_IT = 4;
 function isOutlined({ entries }) {
     return entries >= WORTH_IT;
 }
-/** What an outline has of a subtree. */
+/** Returns a subtree's hash as in an outline. */
 function shortHash({ hash }) {
     return hash.subarray(0, SHORT);
 }
-/** The short hashes of an outline, as a set to look them up in. @param outline base64 */
+/** Returns the short hashes of an outline as a set. @param outline base64 */
 function readOutline(outline) {
     const bytes = Buffer.from(outline, 'base64');
     const known = new Set();
@@ -61679,7 +62044,7 @@ function readOutline(outline) {
 }
 
 ;// CONCATENATED MODULE: ./build/transfer/manifest.js
-/** Turns the deploy tree into its manifest: every file with its hash, and a hash for every folder. */
+/** Builds the manifest of a deploy tree: every file with its hash, and a hash for every folder. */
 
 
 
@@ -61694,7 +62059,7 @@ const TURN = 4 * 1024 * 1024;
 /** The cost of a file besides its bytes, in bytes. */
 const FILE = 16 * 1024;
 /**
- * @param progress told of bytes that have been hashed
+ * @param progress called with the bytes that have been hashed
  * @throws Failure `file-unreadable`
  */
 async function createManifest(tree, progress = () => undefined) {
@@ -61759,7 +62124,7 @@ class Bitmap {
     static parse(text) {
         return new Bitmap(Buffer.from(text, 'base64'));
     }
-    /** How many are set. */
+    /** How many bits are set. */
     get count() {
         return this.#count;
     }
@@ -61778,13 +62143,13 @@ class Bitmap {
         this.#bytes[at] = this.#bytes[at] | (1 << (index & 7));
         this.#count += 1;
     }
-    /** Sets what the other one has, too. */
+    /** Sets the bits of the other bitmap, too. */
     include(other) {
         for (let index = 0; index < other.#bytes.length * 8; index += 1)
             if (other.has(index))
                 this.set(index);
     }
-    /** Base64, up to the last bit that is set. */
+    /** Returns base64, up to the last bit that is set. */
     format() {
         const end = this.#bytes.findLastIndex((byte) => byte !== 0) + 1;
         return Buffer.from(this.#bytes.subarray(0, end)).toString('base64');
@@ -61792,24 +62157,24 @@ class Bitmap {
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/sending-order.js
-/** The order in which contents are sent; both ends must agree on it. */
+/** The order in which contents are sent; both sides must agree on it. */
 /** In bytes. */
 const LARGE = 1024 * 1024;
 /**
- * Small files in the manifest's order, then the large ones, each larger than the one before. A small file costs the
- * server far more time than its bytes cost the wire: it catches up while the large ones arrive. Only those are kept
- * meanwhile, and however large a release is, there is room for few of them in it.
+ * Small files in the manifest's order, then the large ones by size. A small file costs the server far more time
+ * than its bytes cost the network: the server catches up while the large ones arrive. Only the large ones are
+ * kept meanwhile, and even a large release has few of them.
  */
 function largeOnesLast() {
     const large = [];
     return {
-        /** Whether it is its turn; a large one waits. */
+        /** Whether the file is next; a large one waits. */
         isNext(file) {
             if (file.size > LARGE)
                 large.push(file);
             return file.size <= LARGE;
         },
-        /** Those that waited, when no more come. */
+        /** The files that waited. */
         rest: () => large.sort((a, b) => a.size - b.size),
     };
 }
@@ -61845,7 +62210,7 @@ function manifestStream({ entries, folders }, base) {
     for (const _ of lines())
         if ((count += 1) > MANY)
             break;
-    return compress(texts(lines()), count > MANY ? 5 : 10);
+    return compress(stream_texts(lines()), count > MANY ? 5 : 10);
 }
 function* differences(entries, same) {
     if (same.has('')) {
@@ -61862,7 +62227,7 @@ function* differences(entries, same) {
 }
 /** In characters. */
 const TEXT = 64 * 1024;
-function* texts(lines) {
+function* stream_texts(lines) {
     let text = '';
     for (const line of lines) {
         text += formatEntry(line);
@@ -61874,7 +62239,7 @@ function* texts(lines) {
     if (text !== '')
         yield Buffer.from(text);
 }
-/** `a/b/c` lies in `a` and in `a/b`. */
+/** `a/b/c` is in `a` and in `a/b`. */
 function stream_foldersOf(path) {
     const folders = [];
     for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
@@ -61960,9 +62325,7 @@ function* contents(files) {
             (0,external_node_fs_namespaceObject.closeSync)(handle);
         }
         if (read !== size) {
-            throw new failure_Failure('file-changed', `${path} changed while it was being sent`, {
-                remedy: 'Something still writes into the build’s folder: make the build command wait for all it starts.',
-            });
+            throw runner_failure('file-changed', { path });
         }
     }
     if (filled > 0)
@@ -62146,12 +62509,7 @@ function isFull(error) {
 function notWritten(error) {
     if (!isFull(error))
         return error;
-    return new failure_Failure('runner-disk-full', 'the runner’s disk is full', {
-        remedy: 'Make room on the runner: what is sent is packed into its temporary folder (RUNNER_TEMP, else TMPDIR) first. ' +
-            'As much as the release takes is enough for a server.',
-        evidence: error.message,
-        cause: error,
-    });
+    return runner_failure('runner-disk-full', {}, { evidence: error.message, cause: error });
 }
 
 ;// CONCATENATED MODULE: ./build/phases/assemble.js
@@ -62230,13 +62588,13 @@ async function discard(hosts, id, remove) {
 // EXTERNAL MODULE: external "node:http"
 var external_node_http_ = __nccwpck_require__(7067);
 ;// CONCATENATED MODULE: ./build/common/health.js
-/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+/** Requests a release's health on this machine, for the launcher and for the agent. */
 
-/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+/** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = (/* unused pure expression or super */ null && (1024 * 1024));
 const EXCERPT = 500;
-/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+/** Sends one request; never rejects. `timeoutMs` is its limit. */
 function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
     return new Promise((resolve) => {
         const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
@@ -62250,7 +62608,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
         const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
         request.on('error', (error) => fail(error.message));
-        // Without a listener Node closes the connection and says nothing more (18 to 24).
+        // Without a listener Node closes the connection without an error (18 to 24).
         request.on('upgrade', (response, socket) => {
             socket.destroy();
             fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
@@ -62269,7 +62627,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
         });
     });
 }
-/** What a proxy in front of the app adds to a request. */
+/** Returns the headers that a proxy in front of the app would add. */
 function addressed({ origin }) {
     if (origin === null)
         return {};
@@ -62309,7 +62667,7 @@ async function checkPublicUrl(url, check) {
             return `${url} answered ${detail}`;
         if (performance.now() >= deadline) {
             const limit = formatDuration(timeoutMs);
-            throw new failure_Failure('public-url-unhealthy', `${url} was not healthy within ${limit}: ${detail}.`, {
+            throw new Failure('public-url-unhealthy', `${url} was not healthy within ${limit}: ${detail}.`, {
                 remedy: 'The release is healthy on the server itself. Check what stands in front of it (proxy, DNS, firewall, TLS).',
                 evidence: excerpt,
             });
@@ -62387,7 +62745,7 @@ async function rollOut(plan, hosts, pipeline, goal) {
     if (!outcome.succeeded)
         await reject(hosts, goal, !unknown);
     await onEach(hosts, atOnce, pipeline, (host, log) => log.run('cleanup', () => cleanUp(plan, host, log.log))).catch((error) => {
-        const { message } = failure_Failure.from(error);
+        const { message } = Failure.from(error);
         pipeline.log.info(`The live release is not affected by the failed cleanup: ${message}`);
     });
     return outcome;
@@ -62431,7 +62789,7 @@ async function rollOutToEach(plan, hosts, pipeline, { kind, release, replaces })
         const { health } = inputs.runtime;
         failure = await pipeline
             .run('health-check', async () => ({ value: null, detail: await checkPublicUrl(url, health) }))
-            .catch((error) => failure_Failure.from(error));
+            .catch((error) => Failure.from(error));
     }
     if (failure !== null) {
         const reason = failure;
@@ -63605,7 +63963,10 @@ function getExecOutput(commandLine, args, options) {
 }
 //# sourceMappingURL=exec.js.map
 ;// CONCATENATED MODULE: ./build/next/leftovers.js
-/** What a command starts and leaves running. Known by its environment, as the runner itself knows what a job left. */
+/**
+ * Processes that a command leaves running, recognised by their environment, as the runner recognises those of a
+ * job.
+ */
 
 
 
@@ -63645,7 +64006,7 @@ function leftovers_list(folder) {
         return [];
     }
 }
-/** '' for a process that has exited, and for another user's. */
+/** Returns '' for a process that has exited, or belongs to another user. */
 function environmentOf(pid) {
     try {
         return (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/environ`, 'latin1');
@@ -63670,13 +64031,17 @@ function signal(pid, name) {
 
 
 
-/** How long output may still come after the exit: a daemon that the command left behind never closes it. */
+/**
+ * How long output may still arrive after the exit, in ms: a daemon that the command left behind never closes
+ * it.
+ */
 const CLOSE_TIMEOUT_MS = 3_000;
 const LAST_LINES = 200;
 const MAX_CHARACTERS = 64 * 1024;
 /**
- * Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data.
- * Once it has settled, the processes that it left behind are ended, and nothing of theirs reaches the log.
+ * Runs a command, shows its output, and keeps the last lines. Never rejects: a failure is part of the result.
+ * When it returns, the processes that the command left behind have ended, and nothing of theirs reaches the
+ * log.
  */
 async function runCommand({ argv, directory, script }, env, log) {
     const [program = '', ...args] = argv;
@@ -63687,7 +64052,7 @@ async function runCommand({ argv, directory, script }, env, log) {
     }
     log.write(`[command]${argv.join(' ')}\n`);
     // @actions/exec 3.0.0 leaves standard input open, so that a tool which asks a question waits for ever: the
-    // shell closes it, and becomes the program, whose words it passes on untouched, or runs the script.
+    // shell closes it, then becomes the program with its arguments unchanged, or runs the script.
     const words = script === undefined ? ['-c', 'exec "$0" "$@" </dev/null', program, ...args] : SCRIPT_WORDS;
     const left = leftovers();
     const code = await exec_exec('/bin/sh', words, {
@@ -63707,13 +64072,15 @@ async function runCommand({ argv, directory, script }, env, log) {
         lastLines: tail.lastLines(),
     };
 }
-/** Every user of a machine can read its command lines, and only the same user the environment of a process. */
+/**
+ * Every user of a machine can read its command lines; only the same user can read the environment of a process.
+ */
 const command_SCRIPT = 'GAPLESS_SCRIPT';
 const SCRIPT_WORDS = ['-e', '-c', `script="$${command_SCRIPT}"; unset ${command_SCRIPT}; exec </dev/null; eval "$script"`];
 /**
- * Asks a program that may not be there for its version.
+ * Asks a program that may not exist for its version.
  *
- * @returns such as `1.22.22`, or undefined when there is none or it does not tell
+ * @returns such as `1.22.22`, or undefined when there is none or it does not say
  */
 async function versionOf(program, directory, env) {
     return new Promise((resolve) => {
@@ -63724,11 +64091,11 @@ async function versionOf(program, directory, env) {
         child.stdin?.end();
     });
 }
-/** In characters: corepack says what it downloads before it. */
+/** In characters: corepack prints what it downloads before the version. */
 const LONGEST_VERSION = 1000;
-/** corepack's stand-ins download what they stand for. */
+/** corepack's shims download the real program. */
 const VERSION_TIMEOUT_MS = 60_000;
-/** The shell's word for a program that is not there. */
+/** The shell's exit code for a missing program. */
 const NOT_FOUND = 127;
 function command_endOf(code) {
     if (code === null)
@@ -63738,14 +64105,14 @@ function command_endOf(code) {
 function definedIn(env) {
     return Object.fromEntries(Object.entries(env).flatMap(([name, value]) => (value === undefined ? [] : [[name, value]])));
 }
-/** Keeps the end of what streams bring, which are shown in the log as they come. */
+/** Keeps the end of streams that are also shown in the log. */
 function keepTail() {
     let tail = '';
     let truncated = false;
     let closed = false;
     return {
         stream(log) {
-            // One for each stream: a chunk can end in the middle of a character.
+            // One decoder for each stream: a chunk can end in the middle of a character.
             const decoder = new external_node_string_decoder_namespaceObject.StringDecoder('utf8');
             return (chunk) => {
                 if (closed)
@@ -63756,13 +64123,15 @@ function keepTail() {
                 tail = tail.slice(-MAX_CHARACTERS);
             };
         },
-        /** A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 goes on reading them). */
+        /**
+         * A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 keeps reading them).
+         */
         close() {
             closed = true;
         },
         lastLines() {
             const lines = (0,external_node_util_.stripVTControlCharacters)(tail).trimEnd().split(/\r?\n/);
-            // Half a line could hold half a secret, which the runner's masking does not know.
+            // Half a line could hold half a secret, which the runner does not mask.
             return lines
                 .slice(truncated ? 1 : 0)
                 .slice(-LAST_LINES)
@@ -63772,15 +64141,15 @@ function keepTail() {
 }
 
 ;// CONCATENATED MODULE: ./build/next/corepack.js
-/** corepack brings the package manager that package.json names; Node.js 16 to 24 come with it. */
+/** corepack installs the package manager that package.json names; Node.js 16 to 24 include it. */
 
 
 
-/** npm is there with Node.js, and corepack knows no other. */
+/** npm comes with Node.js, and corepack supports no other. */
 const KNOWN = /^(pnpm|yarn)@(\d+)\./;
 /**
- * Puts corepack before a command when `packageManager` names another version of its program than the PATH has:
- * GitHub's runners have no pnpm, and a Yarn 1 that knows nothing of the later ones.
+ * Puts corepack in front of a command when `packageManager` names another version of its program than the PATH
+ * has: GitHub's runners have no pnpm, and a Yarn 1 that does not start later ones.
  *
  * @param directory where the command runs; `packageManager` is searched from here up
  * @param workspace the repository's folder, where the search ends
@@ -63800,7 +64169,7 @@ async function throughCorepack(argv, directory, workspace, env) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/env-files.js
-/** The `.env` files of an app that `next build` reads. What the environment has wins over them. */
+/** The `.env` files of an app that `next build` reads. The environment takes precedence over them. */
 
 
 const NAMES = ['.env', '.env.local', '.env.production', '.env.production.local'];
@@ -63813,16 +64182,16 @@ function isSetInEnvFiles(directory, variable) {
 ;// CONCATENATED MODULE: ./build/next/run-time-variables.js
 /** Variables of the input `env`, which the app has at run time and the build does not. */
 
-/** Those that a command complained about and did not have. @param output of the command */
+/** Returns the variables that a command complained about and did not have. @param output of the command */
 function missedVariables(sight, output) {
     return run_time_variables_unseen(sight).filter((name) => new RegExp(`(?<![\\w])${name}(?![\\w])`).test(output));
 }
-/** Those that only the build could put into what browsers load. */
+/** Returns the variables that only the build could put into what browsers load. */
 function unseenPublicVariables(sight) {
     return run_time_variables_unseen(sight).filter((name) => name.startsWith('NEXT_PUBLIC_'));
 }
 function run_time_variables_unseen({ runTimeVariables, directory, environment }) {
-    // An empty value is what a secret that does not exist leaves.
+    // A secret that does not exist leaves an empty value.
     return runTimeVariables.filter((name) => !environment[name] && !isSetInEnvFiles(directory, name));
 }
 /** @param names at least one */
@@ -64037,15 +64406,17 @@ function isMetadataYarnClassic(metadataPath) {
 
 
 ;// CONCATENATED MODULE: ./build/next/package-manager-signs.js
-/** What in a repository tells of its package manager. One sign alone may be left over from another one. */
+/**
+ * The signs of a package manager in a repository. A single sign may be left over from another package manager.
+ */
 
 
 
 
 /**
- * Weighs all signs. The nearest folder with a lockfile counts. There `packageManager` (else `devEngines`) decides if
- * its lockfile exists, then the only lockfile, then what is installed. A sign of a package manager that is not
- * supported counts only where there is no other.
+ * Weighs all signs. The nearest folder with a lockfile counts. There `packageManager` (else `devEngines`)
+ * decides if its lockfile exists, then the only lockfile, then what is installed. A sign of an unsupported
+ * package manager counts only where there is no other.
  *
  * @param directory the app's folder, absolute; the search goes up from here
  * @param workspace where the search ends
@@ -64111,7 +64482,7 @@ async function signsIn(folder) {
 function isSupported(named) {
     return package_manager_signs_NAMES.includes(named.name);
 }
-/** What an installation leaves behind; bun leaves nothing that only bun does. */
+/** What an installation leaves behind; bun leaves nothing of its own. */
 const TRACES = {
     npm: ['node_modules/.package-lock.json'],
     pnpm: ['node_modules/.modules.yaml'],
@@ -64121,7 +64492,7 @@ const TRACES = {
 function isInstalled(name, folders) {
     return folders.some((folder) => TRACES[name].some((trace) => isFile((0,external_node_path_namespaceObject.join)(folder, trace))));
 }
-/** The lockfile, where all are of one package manager. */
+/** The lockfile, where all belong to one package manager. */
 function theOnly(lockfiles) {
     return new Set(lockfiles.map(({ name }) => name)).size === 1 ? lockfiles[0] : undefined;
 }
@@ -64161,12 +64532,13 @@ const COMMANDS = {
 /** Yarn 2 and later renamed the flag. */
 const BERRY_INSTALL = ['yarn', 'install', '--immutable'];
 /**
- * Finds the app's package manager: from its lockfiles, from `packageManager` or `devEngines` in package.json, and from
- * what is installed.
+ * Finds the app's package manager: from its lockfiles, from `packageManager` or `devEngines` in package.json,
+ * and from what is installed.
  *
  * @param directory the app's folder, absolute; the search goes up from here
  * @param workspace where the search ends: a lockfile above the repository is not the app's
- * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`, `invalid-package-json`
+ * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`,
+ * `invalid-package-json`
  */
 async function detectPackageManager(directory, workspace) {
     const finding = await findPackageManager(directory, workspace);
@@ -64178,10 +64550,7 @@ async function detectPackageManager(directory, workspace) {
     const { lockfiles, install } = COMMANDS[name];
     const lockfile = finding.kind === 'found' ? finding.lockfile : undefined;
     if (lockfile === undefined) {
-        throw new failure_Failure('no-lockfile', `There is no lockfile (${lockfiles.join(' or ')}) in ${directory} or in a folder above it.`, {
-            remedy: `Run \`${name} install\` and commit the lockfile, so that the build uses the versions you tested. ` +
-                'Otherwise set install-command, or install in a step of your own and set install-command to none.',
-        });
+        throw build_failure('no-lockfile', { names: lockfiles.join(' or '), directory, manager: name });
     }
     const berry = agent === 'yarn@berry' || (name === 'yarn' && isBerry(lockfile));
     return {
@@ -64194,8 +64563,9 @@ async function detectPackageManager(directory, workspace) {
 }
 const NPM = { name: 'npm', agent: 'npm' };
 /**
- * The command that builds the app: the `build` script, else `next build` through the package manager.
- * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is installed.
+ * Returns the command that builds the app: the `build` script, else `next build` through the package manager.
+ * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is
+ * installed.
  *
  * @throws Failure `unsupported-package-manager`, `invalid-package-json`
  */
@@ -64210,17 +64580,12 @@ function buildCommand(directory, name) {
     return readPackageJson(directory)?.scripts.build ? [...run, 'build'] : [...execute, 'next', 'build'];
 }
 function package_manager_unsupported({ agent, file }) {
-    return new failure_Failure('unsupported-package-manager', `The package manager of the app is ${agent} (${file}).`, {
-        remedy: 'Set `install-command` and `build-command`. Gapless finds npm, pnpm, Yarn and bun by itself.',
-    });
+    return build_failure('unsupported-package-manager', { manager: agent, file });
 }
 function unclear(lockfiles) {
     const names = lockfiles.map(({ file }) => JSON.stringify((0,external_node_path_namespaceObject.basename)(file)));
     const folder = (0,external_node_path_namespaceObject.dirname)(lockfiles[0].file);
-    return new failure_Failure('package-manager-unclear', `The folder ${JSON.stringify(folder)} has the lockfiles of different package managers: ${names.join(', ')}.`, {
-        remedy: 'Delete the lockfile that is left over, name the package manager in `packageManager` of package.json, or ' +
-            'set `install-command`.',
-    });
+    return build_failure('package-manager-unclear', { folder, names: names.join(', ') });
 }
 /**
  * Whether a yarn.lock is Yarn 2's or later. package-manager-detector 1.9.0 calls every yarn.lock classic when
@@ -64234,7 +64599,7 @@ function isBerry(lockfile) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/plug-n-play.js
-/** Yarn's Plug'n'Play, which a standalone build cannot be made of. */
+/** Yarn's Plug'n'Play, from which no standalone build can be made. */
 
 
 
@@ -64246,7 +64611,7 @@ function isBerry(lockfile) {
  * @throws Failure `plug-n-play`
  */
 async function refusePlugNPlay(directory, workspace, env) {
-    // Yarn's files may be left from before another package manager came.
+    // Yarn's files may be left over from an earlier package manager.
     const finding = await findPackageManager(directory, workspace);
     if (finding.kind === 'unclear' || (finding.kind === 'found' && finding.detected.name !== 'yarn'))
         return;
@@ -64255,12 +64620,9 @@ async function refusePlugNPlay(directory, workspace, env) {
     const linker = env['YARN_NODE_LINKER'] ?? folders.map(nodeLinker).find((found) => found !== undefined);
     if (linker !== 'pnp' && (linker !== undefined || loader === undefined))
         return;
-    throw new failure_Failure('plug-n-play', `The app is installed with Yarn's Plug'n'Play (${loader ?? 'nodeLinker: pnp'}).`, {
-        remedy: "Next.js copies the files that a release needs out of node_modules, which Plug'n'Play has none of: " +
-            'set `nodeLinker: node-modules` in .yarnrc.yml, run `yarn install`, and commit both.',
-    });
+    throw build_failure('plug-n-play', { sign: loader ?? 'nodeLinker: pnp' });
 }
-/** What .yarnrc.yml sets, or what Yarn 2 and later take without it: Plug'n'Play. */
+/** Returns what .yarnrc.yml sets, or the default of Yarn 2 and later: Plug'n'Play. */
 function nodeLinker(folder) {
     const settings = readTextIfAny((0,external_node_path_namespaceObject.join)(folder, '.yarnrc.yml'));
     const set = /^nodeLinker:\s*["']?([\w-]+)/m.exec(settings ?? '')?.[1];
@@ -64277,8 +64639,8 @@ function nodeLinker(folder) {
 
 
 /**
- * Installs the app's dependencies as the lockfile has them, in the lockfile's folder; a command of the user's
- * runs in the app's folder.
+ * Installs the app's dependencies from the lockfile, in the lockfile's folder. A command of the user's runs in
+ * the app's folder.
  *
  * @returns what was run, or undefined when the step was skipped
  * @throws Failure `install-failed`, `plug-n-play`, and those of `detectPackageManager`
@@ -64320,8 +64682,8 @@ async function build(options) {
     return command.argv;
 }
 /**
- * What speaks against the build's result before it is made: one sentence each to warn of. Pages in a browser have the
- * variables that the build had, and no others.
+ * Returns warnings about the build's environment, one sentence each. Pages in a browser have the variables of
+ * the build, and no others.
  */
 function doubtsAboutVariables({ command, directory, runTimeVariables = [], environment = process.env, }) {
     if (command === 'none')
@@ -64329,13 +64691,13 @@ function doubtsAboutVariables({ command, directory, runTimeVariables = [], envir
     const names = unseenPublicVariables({ runTimeVariables, directory, environment });
     return names.length === 0 ? [] : [putIntoStep(names)];
 }
-/** The version of the Node.js that the build runs on; undefined when there is none, or nothing is built. */
+/** Returns the version of the Node.js that builds; undefined when there is none, or nothing is built. */
 async function buildersNode({ command, directory, environment = process.env, }) {
     return command === 'none' ? undefined : versionOf('node', directory, stepEnvironment(environment));
 }
-/** This action's inputs, what it saved for `post`, and the tokens that the runner gives to actions. */
+/** This action's inputs, its state for `post`, and the tokens that the runner gives to actions. */
 const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_'];
-/** The files in which the action says how the deploy ended, and those that steer the steps after this one. */
+/** Files in which the action reports its result, and files that change later steps. */
 const WITHHELD_FILES = new Set([
     'GITHUB_OUTPUT',
     'GITHUB_STATE',
@@ -64343,10 +64705,10 @@ const WITHHELD_FILES = new Set([
     'GITHUB_ENV',
     'GITHUB_PATH',
 ]);
-/** The environment without what only the action itself may know: the SSH key is in INPUT_KEY. */
+/** The environment without the action's own secrets: the SSH key is in INPUT_KEY. */
 function stepEnvironment(environment) {
     const allowed = Object.entries(environment).filter(([name]) => !WITHHELD_FILES.has(name) && !WITHHELD.some((prefix) => name.startsWith(prefix)));
-    // corepack would ask before it downloads, and nobody is there to answer.
+    // corepack would ask before it downloads, and nobody could answer.
     return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) };
 }
 function userCommand({ command, directory }) {
@@ -64364,31 +64726,30 @@ async function build_run(code, input, command, environment, { log = process.stdo
     const result = await runCommand(command, environment, log);
     if (result.ok)
         return;
-    const name = command.argv.join(' ');
-    const missed = missedVariables({ runTimeVariables, directory, environment }, result.lastLines);
-    throw new failure_Failure(code, `\`${name}\` ${result.end} in ${command.directory}.`, {
-        remedy: missed.length > 0 ? putIntoStep(missed) : remedyFor(result, command, input),
-        evidence: result.lastLines,
-    });
-}
-function remedyFor({ missing, killed }, { argv }, input) {
-    if (missing)
-        return `Set up ${argv[0]} in a step before this one, or set ${input}.`;
-    if (killed) {
-        return 'The machine most likely ran out of memory: use a larger runner or lower what the build needs.';
+    const { lastLines, missing, killed } = result;
+    const where = { command: command.argv.join(' '), ending: result.end, directory: command.directory };
+    const details = { evidence: lastLines };
+    const missed = missedVariables({ runTimeVariables, directory, environment }, lastLines);
+    if (missed.length > 0) {
+        const names = missed.map((name) => `\`${name}\``).join(', ');
+        throw build_failure(`${code}: missing variables`, { ...where, names }, details);
     }
-    return `Correct what its last lines say, or set ${input} if this is not the right command.`;
+    if (missing)
+        throw build_failure(`${code}: no program`, { ...where, program: command.argv[0] ?? '', input }, details);
+    if (killed)
+        throw build_failure(`${code}: killed`, where, details);
+    throw build_failure(code, { ...where, input }, details);
 }
 
 ;// CONCATENATED MODULE: ./build/next/build-errors.js
 /**
- * The errors in what a build printed, with the places in the sources that they are about: of Next.js 14 to 16, webpack
- * and Turbopack, TypeScript and ESLint. The forms are those that real builds of 14.2.35, 15.5.29 and 16.4.6 print.
+ * The errors in the output of a build, with their places in the sources: of Next.js 14 to 16, webpack and
+ * Turbopack, TypeScript and ESLint. The patterns are from builds with 14.2.35, 15.5.29 and 16.4.6.
  */
 
 
 
-/** Each once, in their order. */
+/** Returns each error once, in order. */
 function findBuildErrors(output) {
     const lines = (0,external_node_util_.stripVTControlCharacters)(output).split(/\r?\n/);
     const found = lines.flatMap((line, index) => errorsAt(line, lines.slice(index + 1, index + 1 + LONGEST_ERROR)));
@@ -64402,10 +64763,12 @@ const HEAD = /^(\.{1,2}\/.+?)(?::(\d+):(\d+))?$/;
 const TYPESCRIPT = /^(\S.*?)\((\d+),(\d+)\): error (TS\d+: .+)$/;
 /** `4:31  Error: text  the/rule` */
 const ESLINT = /^(\d+):(\d+) {2}(Error|Warning): (.+)$/;
-/** An error while a page is made, and the first line of its stack where that is in the sources (Next.js 16). */
+/**
+ * An error while a page is rendered, and the first line of its stack where that is in the sources (Next.js 16).
+ */
 const THROWN = /^(?:[A-Z]\w*)?Error: .+$/;
 const THROWN_AT = /^\s+at .*\(([^./:()][^:()]*):(\d+):(\d+)\)$/;
-/** What follows is about how the file came into the build. */
+/** The lines after it say how the file came into the build. */
 const END = /^(?:Import traces?\b|Caused by:|Stack backtrace:|> Build )/;
 function errorsAt(line, after) {
     const [, head, ...place] = HEAD.exec(line) ?? [];
@@ -64435,7 +64798,7 @@ function positionOf([row, at]) {
     const [line, column] = [Number(row), Number(at)];
     return line > 0 && column > 0 ? { line, column } : null;
 }
-/** What Turbopack says of every error; what is wrong stands below the code (15). */
+/** What Turbopack prints for every error; the reason follows the code (15). */
 const GENERIC = /^(?:Parsing ecmascript source code failed|Ecmascript file had an error)$/;
 function messageOf(block) {
     const texts = block.map((line) => line
@@ -64449,7 +64812,7 @@ function messageOf(block) {
     const gap = texts.indexOf('', first);
     return texts.slice(gap + 1).find((line) => gap >= 0 && line !== '') ?? text;
 }
-/** The first marked place in a box of SWC's, whose own head names line 1 where the mark is elsewhere (14). */
+/** The first marked place in a box of SWC's: its head names line 1 even where the mark is elsewhere (14). */
 function markedIn(block) {
     let line;
     for (const text of block) {
@@ -64461,7 +64824,7 @@ function markedIn(block) {
     return null;
 }
 /**
- * Where a file that was printed stands in the repository: relative to its root, or undefined where it is not in it.
+ * Returns where a printed file is in the repository: relative to its root, or undefined where it is not in it.
  * @param directory the app's
  * @param workspace the repository's
  */
@@ -64472,7 +64835,7 @@ function inRepository(file, directory, workspace, exists) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/freshness.js
-/** Whether a build is this project's, and of these sources: `build-command: none` takes what is there. */
+/** Whether a build belongs to this project and these sources: `build-command: none` uses an existing build. */
 
 
 
@@ -64481,10 +64844,10 @@ function inRepository(file, directory, workspace, exists) {
 
 
 /**
- * What speaks against a build; each is one sentence to warn of. None is proof: files get their times when they
- * are checked out or unpacked, not when they are written.
+ * Returns warnings about a build, one sentence each. None is proof: files get their times when they are checked
+ * out or unpacked, not when they are written.
  *
- * @param buildBegan when this run began to build, in ms since the epoch; undefined when it did not
+ * @param buildBegan when this run started to build, in ms since the epoch; undefined when it did not
  * @throws Failure `foreign-build` when it is the build of another app
  */
 function doubtsAbout(output, buildBegan) {
@@ -64492,13 +64855,11 @@ function doubtsAbout(output, buildBegan) {
     const built = readPackageJson((0,external_node_path_namespaceObject.join)(output.standaloneDirectory, output.relativeAppDir));
     const here = readPackageJson(directory);
     if (built?.name !== undefined && here?.name !== undefined && built.name !== here.name) {
-        throw new failure_Failure('foreign-build', `The build in ${directory} is of ${built.name}, and the app there is ${here.name}.`, {
-            remedy: `Build ${here.name} in this folder, or set working-directory to the folder of ${built.name}.`,
-        });
+        throw build_failure('foreign-build', { directory, built: built.name, app: here.name });
     }
     if (buildBegan !== undefined) {
         return output.builtAt < buildBegan - CLOCK_GRAIN_MS
-            ? ['The build command left the build that was there before: it is older than this run.']
+            ? ['The build command wrote no new build: the build is older than this run.']
             : [];
     }
     const installed = installedNextVersion(directory);
@@ -64522,14 +64883,14 @@ function doubtsAbout(output, buildBegan) {
 /** File systems keep times to the second at worst, some to two. */
 const CLOCK_GRAIN_MS = 2000;
 /**
- * Some sources newer than the build and some older: then they were not all checked out after it, in which case
- * their times say nothing.
+ * Some sources are newer than the build and some older. If all were checked out after it, their times say
+ * nothing.
  */
 function isOlderThanSources({ directory, builtAt }) {
     const times = SOURCES.flatMap((name) => timesBelow((0,external_node_path_namespaceObject.join)(directory, name)));
     return times.some((time) => time > builtAt + CLOCK_GRAIN_MS) && times.some((time) => time <= builtAt);
 }
-/** Where Next.js and its users keep what a build is made of. */
+/** Where Next.js and its users keep the sources of a build. */
 const SOURCES = [
     'app',
     'pages',
@@ -64567,16 +64928,14 @@ function timesBelow(path) {
  * Reads and verifies the output of `next build` (seen with Next.js 14.2, 15.5 and 16.4).
  *
  * @param directory the app's folder, absolute
- * @param workspace the repository's folder: `distDir` may lie anywhere in it, as Nx has it
+ * @param workspace the repository's folder: `distDir` may be anywhere in it, as with Nx
  * @throws Failure `no-build-output`, `output-export`, `build-failed`, `file-unreadable`
  */
 function readBuildOutput(directory, workspace = directory) {
     const files = findServerFiles(directory, workspace);
     const server = newestOf(directory, files);
     if (server === undefined) {
-        throw new failure_Failure('no-build-output', `There is no finished Next.js build of ${directory}.`, {
-            remedy: 'Remove `build-command: none`, or build the app into this folder in a step before; ' +
-                'if build-command is yours, it must run `next build`.',
+        throw build_failure('no-build-output', { directory }, {
             evidence: [
                 `searched for ${SERVER_FILES} in ${workspace}`,
                 ...files.map((file) => `not of this app: ${file}`),
@@ -64592,7 +64951,7 @@ function readBuildOutput(directory, workspace = directory) {
     const standaloneDirectory = (0,external_node_path_namespaceObject.join)(distDirectory, 'standalone');
     const entry = external_node_path_namespaceObject.posix.join(relativeAppDir, 'server.js');
     if (server.output !== 'standalone' || !isFile((0,external_node_path_namespaceObject.join)(standaloneDirectory, entry))) {
-        throw noStandalone(`${(0,external_node_path_namespaceObject.join)(distDirectory, 'standalone', entry)} is missing`, server.output);
+        throw noStandalone((0,external_node_path_namespaceObject.join)(standaloneDirectory, entry), server.output);
     }
     const staticDirectory = (0,external_node_path_namespaceObject.join)(distDirectory, 'static');
     if (!isDirectory(staticDirectory))
@@ -64621,34 +64980,22 @@ function readBuildOutput(directory, workspace = directory) {
     };
 }
 function outputIsExport() {
-    return new failure_Failure('output-export', "The app is built with `output: 'export'`.", {
-        remedy: 'A static export has no server, so there is nothing for PM2 to run: remove `output` from the Next.js ' +
-            'configuration, or serve the exported folder with a web server such as nginx.',
-    });
+    return build_failure('output-export');
 }
-function noStandalone(what, output) {
-    return new failure_Failure('build-failed', `The build has no standalone server: ${what}.`, {
-        remedy: "Set `output: 'standalone'` in the Next.js configuration, or let the build see the environment variable " +
-            'NEXT_PRIVATE_STANDALONE=true: Turborepo hides it unless turbo.json lists it in `env`.',
-        evidence: `output in required-server-files.json: ${output ?? '(not set)'}`,
-    });
+function noStandalone(path, output) {
+    return build_failure('build-failed: no standalone', { path }, { evidence: `output in required-server-files.json: ${output ?? '(not set)'}` });
 }
-/** Next.js writes its part of the standalone tree beside it then. */
+/** Next.js writes its part of the standalone tree beside it in this case. */
 function outsideOfTree(distDir) {
-    return new failure_Failure('build-failed', `The build has its \`distDir\` outside of the standalone server: "${distDir}".`, {
-        remedy: 'Set `outputFileTracingRoot` in the Next.js configuration to the root of the repository, which has both the app ' +
-            'and its `distDir`, or set `distDir` to a folder of the app.',
-    });
+    return build_failure('build-failed: distDir', { distDir });
 }
 function incomplete(path) {
-    return new failure_Failure('build-failed', `The build is incomplete: ${path} is missing.`, {
-        remedy: 'Build again; if the build comes from another job, bring over its whole distDir, hidden files too.',
-    });
+    return build_failure('build-failed: incomplete', { path });
 }
 const SERVER_FILES = 'required-server-files.json';
 /**
- * A custom distDir is known only to the user's configuration, which is a program. So this looks for the file
- * that a finished build has in it; several are left when distDir was changed, and the newest counts.
+ * A custom distDir is known only to the user's configuration, which is a program. So this searches for the file
+ * that a finished build contains. If distDir was changed several are left, and the newest counts.
  */
 function newestOf(directory, files) {
     return files
@@ -64656,7 +65003,7 @@ function newestOf(directory, files) {
         .filter((server) => server !== undefined)
         .toSorted((a, b) => b.writtenAt - a.writtenAt)[0];
 }
-/** Copies of the file lie in `standalone`, and none of these holds a distDir. */
+/** `standalone` has copies of the file, and none of these folders holds a distDir. */
 const NOT_SEARCHED = new Set(['node_modules', 'standalone', 'cache', '.git']);
 function findServerFiles(directory, workspace) {
     return [...new Set([...searched(directory, 4), ...(workspace === directory ? [] : searched(workspace, 6))])];
@@ -64675,13 +65022,13 @@ function readServerFiles(directory, file) {
     const config = asObject(content?.config);
     if (typeof content?.relativeAppDir !== 'string' || typeof config?.distDir !== 'string')
         return undefined;
-    // The build of another app further down is not this app's.
+    // The build of another app below this one.
     if ((0,external_node_path_namespaceObject.resolve)(directory, config.distDir) !== (0,external_node_path_namespaceObject.dirname)(file))
         return undefined;
     const { relativeAppDir } = content;
     if (!isInside(directory, (0,external_node_path_namespaceObject.resolve)(directory, relativeAppDir)))
         return undefined;
-    // Outside of the app's folder the path of `distDir` is the same for all apps beside this one.
+    // Outside of the app's folder `distDir` has the same path for all apps beside this one.
     const isOwn = isInside(directory, file) || `${directory}${external_node_path_namespaceObject.sep}`.endsWith(`${external_node_path_namespaceObject.sep}${relativeAppDir}${external_node_path_namespaceObject.sep}`);
     if (!isOwn && relativeAppDir !== '')
         return undefined;
@@ -64694,7 +65041,9 @@ function readServerFiles(directory, file) {
         writtenAt: (0,external_node_fs_namespaceObject.statSync)(file).mtimeMs,
     };
 }
-/** The Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree. */
+/**
+ * Returns the Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree.
+ */
 function nextPackage(standalone, relativeAppDir, directory) {
     const roots = [(0,external_node_path_namespaceObject.join)(standalone, relativeAppDir), standalone, ...ancestors(directory)];
     return roots
@@ -64703,21 +65052,26 @@ function nextPackage(standalone, relativeAppDir, directory) {
 }
 
 ;// CONCATENATED MODULE: ./build/next/server-actions.js
-/** The key by which Next.js names and encrypts server actions: whose it is, and whether a build has used it. */
+/**
+ * The key with which Next.js names and encrypts server actions: whose it is, and whether a build has used it.
+ */
 
 
 
 
-/** Read by `next build`, which puts its value into the server's manifest, and by the server before that (14.2 to 16). */
+/**
+ * Read by `next build`, which writes its value into the server's manifest, and by the server before that
+ * manifest (14.2 to 16).
+ */
 const KEY_VARIABLE = 'NEXT_SERVER_ACTIONS_ENCRYPTION_KEY';
-/** Whether the build finds a key of the user's own: in the job's environment, or in one of the app's `.env` files. */
+/** Whether the user sets a key for the build: in the job's environment, or in one of the app's `.env` files. */
 function hasOwnKey(directory, environment = process.env) {
-    // An empty value is what a secret that does not exist leaves.
+    // A secret that does not exist leaves an empty value.
     if (environment[KEY_VARIABLE])
         return true;
     return isSetInEnvFiles(directory, KEY_VARIABLE);
 }
-/** Whether the build was made with another key than this one. A build without server actions may not tell. */
+/** Whether the build used another key. A build without server actions may not show it. */
 function usedAnotherKey(output, key) {
     if (readsKeyAtRunTime(output))
         return false;
@@ -64726,13 +65080,14 @@ function usedAnotherKey(output, key) {
     return typeof used === 'string' && used !== key;
 }
 /**
- * What the workers need besides. Next.js 14 does not keep the key that it was built with: it writes another one
- * into its manifest, and prefers the variable to that (seen in 14.2.35). Later ones keep it.
+ * Returns the environment that the workers need besides. Next.js 14 does not keep the key of the build: it
+ * writes another one into its manifest, and prefers the variable to that (seen in 14.2.35). Later versions keep
+ * it.
  *
  * @param workspace the repository's folder
  */
 function keyForWorkers(output, workspace, key) {
-    // Where Turborepo hid it from the build, pages rendered by the build would be at odds with the workers.
+    // Where Turborepo hid the key from the build, pages that the build rendered would not match the workers.
     const hidden = [output.directory, workspace]
         .map((folder) => readTextIfAny((0,external_node_path_namespaceObject.join)(folder, 'turbo.json')))
         .some((text) => text !== undefined && !text.includes(KEY_VARIABLE));
@@ -64783,7 +65138,7 @@ async function build_build({ inputs }, project, hosts, key, log) {
         return [before, start, await build({ ...building, variables })];
     });
     const [installed, began, built] = await work.catch((error) => {
-        annotate(failure_Failure.from(error), project.directory, workspace, log);
+        annotate(Failure.from(error), project.directory, workspace, log);
         throw error;
     });
     const output = readBuildOutput(project.directory, workspace);
@@ -64917,7 +65272,7 @@ function createPipeline(log) {
                     return value;
                 }
                 catch (error) {
-                    const failure = failure_Failure.from(error);
+                    const failure = Failure.from(error);
                     begun.failed(failure);
                     throw failure;
                 }
@@ -65048,7 +65403,7 @@ async function transfer(release, host, course, resumes, log) {
     // Files on the server that no longer have the right bytes are sent too: a running app may have rewritten its pages.
     const last = first.path === null ? await complete(first.missing) : first;
     if (last.path === null)
-        throw new failure_Failure('upload-incomplete', `The server did not accept release ${id}.`);
+        throw new Failure('upload-incomplete', `The server did not accept release ${id}.`);
     return last;
 }
 /**
@@ -65086,7 +65441,7 @@ async function offer(host, output, manifest, packer, call) {
     }
     catch (error) {
         // The base was removed or damaged while the app was built.
-        if (failure_Failure.from(error).code !== 'base-changed')
+        if (Failure.from(error).code !== 'base-changed')
             throw error;
         return begin(null, '');
     }
@@ -65190,7 +65545,7 @@ function explanationOf(place, log) {
 /** Where the app's last lines name such files, the failure's remedy says how to bring them into the release. */
 async function explainMissing(place, act) {
     const explained = (error) => {
-        const failure = failure_Failure.from(error);
+        const failure = Failure.from(error);
         const remedy = explanationOf(place, failure.evidence ?? '');
         return remedy === undefined ? failure : failure.reworded(failure.message, { remedy });
     };
@@ -65344,7 +65699,7 @@ async function upload_begin(release, host, course, log) {
             return await transfer(release, host, course, false, log);
         }
         catch (error) {
-            if (!release.isForOneHost || failure_Failure.from(error).code !== 'release-exists')
+            if (!release.isForOneHost || Failure.from(error).code !== 'release-exists')
                 throw error;
             course.id = nextReleaseId(new Date(), [course.id]);
         }
@@ -65382,7 +65737,7 @@ async function withHosts(plan, programs, pipeline, act) {
     }
     catch (error) {
         known.live = await servingNow(hosts, known.live);
-        return { ...untouched(known), failure: failure_Failure.from(error), infos };
+        return { ...untouched(known), failure: Failure.from(error), infos };
     }
     finally {
         for (const host of hosts)
@@ -65397,7 +65752,7 @@ async function servingNow(hosts, before) {
         return before;
     const looks = hosts.map((host) => host.agent().call('inspect', {}));
     const seen = Promise.all(looks).then((facts) => agreed(facts.map(({ serving }) => serving)));
-    return inTime(seen, with_hosts_LOOK, () => new Error('no answer')).catch(() => before);
+    return withTimeout(seen, with_hosts_LOOK, () => new Error('no answer')).catch(() => before);
 }
 /** For the report alone: nobody waits for it, and no run fails because of it. */
 async function infosOn(host) {
@@ -65460,7 +65815,7 @@ const rollback = (plan, programs, pipeline) => withHosts(plan, programs, pipelin
 const commands_status = (plan, programs, pipeline) => withHosts(plan, programs, pipeline, (hosts) => lookAt(plan, hosts, pipeline));
 
 ;// CONCATENATED MODULE: ./build/agent-client/programs.js
-/** The bundles stand side by side in dist/. */
+/** The bundles are side by side in dist/. */
 
 function programs() {
     const dist = (0,external_node_path_namespaceObject.dirname)(process.argv[1]);
@@ -65480,12 +65835,19 @@ const code_spans_NAMES = 'app-host|app-name|app-port|batch|bin-path|build-comman
     'post-activate|pre-activate|proxy-fingerprint|proxy-host|proxy-key|proxy-passphrase|proxy-password|proxy-port|' +
     'proxy-username|release|runs-on|shared-dirs|shared-files|submodules|username|working-directory';
 /** Names that stand alone. */
-const WORDS = 'app|pages|current|Intl|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
+const WORDS = 'AllowTcpForwarding|AllowUsers|AuthenticationMethods publickey|Ciphers|DenyUsers|DisableForwarding|ForceCommand|' +
+    'HostKeyAlgorithms|KexAlgorithms|MACs|MaxSessions|MaxStartups|NEXT_PRIVATE_STANDALONE=true|Out of memory|PM2_HOME|' +
+    'PermitOpen|RUNNER_TEMP|SHA256:…?|SSH_AUTH_SOCK|TMPDIR|\\.pub|internal-sftp|no-port-forwarding|nologin|proxy-|restrict|' +
+    "output: '(?:export|standalone)'|~/\\.pm2/pm2\\.log|" +
+    'app|pages|current|Intl|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
     'supportedArchitectures|NODE_OPTIONS|GITHUB_OUTPUT|<path>/shared/…';
 /** The first words of commands. */
-const PROGRAMS = 'PATH="[\\w./~-]+:\\$PATH" npm|~/\\.local/share/fnm/fnm|bun|chmod|chown|curl|kill|ls|next|npm|npx|pm2|pnpm|rm|ss|ssh|' +
+const PROGRAMS = 'df|dmesg|puttygen|ulimit|' +
+    'PATH="[\\w./~-]+:\\$PATH" npm|~/\\.local/share/fnm/fnm|bun|chmod|chown|curl|kill|ls|next|npm|npx|pm2|pnpm|rm|ss|ssh|' +
     'ssh-keygen|ssh-keyscan|sudo|yarn';
-const CODE_SPAN = new RegExp(`\`((?:${code_spans_NAMES})(?:: ?[\\w.:/@~-]{1,100})?|${WORDS}|(?:${PROGRAMS})(?: [\\w.:/@~<>*"'|=+,$ -]{1,200})?)\``, 'g');
+/** A line of known_hosts to paste. */
+const KNOWN_HOST = '[\\w.:\\[\\]-]{1,100} (?:ssh|ecdsa)-[\\w-]{1,40} [A-Za-z0-9+/=]{1,1500}';
+const CODE_SPAN = new RegExp(`\`(${KNOWN_HOST}|(?:${code_spans_NAMES})(?:: ?[\\w.:/@~-]{1,100})?|${WORDS}|(?:${PROGRAMS})(?: [\\w.:/@~<>*"'|=+,$ -]{1,200})?)\``, 'g');
 
 ;// CONCATENATED MODULE: ./build/report/text.js
 /** Text that others wrote, made fit to be shown. */
@@ -67902,8 +68264,8 @@ function redactAll(data, redact) {
             return value;
         if (Array.isArray(value))
             return value.map(copy);
-        if (value instanceof failure_Failure)
-            return failure_Failure.revive(redactAll(value.toRecord(), redact));
+        if (value instanceof Failure)
+            return Failure.revive(redactAll(value.toRecord(), redact));
         return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copy(each)]));
     };
     return copy(data);
@@ -68107,6 +68469,47 @@ function log_withoutCommands(line) {
     return line.replace(/^[\s\u0085]*(?=::)/, '| ').replaceAll('##[', '## [');
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/run.js
+/** What a run as a whole can fail with. */
+
+const run_texts = {
+    'hosts-differ': {
+        message: 'The hosts serve different releases: {seen}.',
+        remedy: 'Deploy once to all hosts.',
+    },
+    'unknown-release': {
+        message: 'There is no release "{release}" on {hosts}.',
+        remedy: 'Set `release` to one of these: {known}.',
+    },
+    'no-release-to-go-back-to': {
+        message: 'No other release served before the current one.',
+        remedy: 'Set `release` to one of these: {known}.',
+        cause: 'It was the first deploy, or the older releases were removed: raise `keep-releases` to keep more.',
+    },
+    'public-url-unhealthy': {
+        message: '"{url}" was not healthy within {limit}: {seen}.',
+        remedy: 'Run `curl -i {url}`, and check the proxy, DNS, firewall and TLS in front of the app.',
+        cause: 'The release is healthy on the server itself.',
+    },
+    'run-cut-off': {
+        message: 'The run was cancelled before anything live was touched.',
+        remedy: 'Run the job again.',
+    },
+    'run-cut-off: between hosts': {
+        message: 'The run was interrupted between two hosts.',
+        remedy: 'Run the job again.',
+    },
+    'run-cut-off: unknown': {
+        message: 'The run was interrupted while "{release}" was going live, and the server could not be reached to learn the result: {problem}.',
+        remedy: 'Run `command: status` to see what serves, then deploy again.',
+    },
+    'outputs-unwritten': {
+        message: 'The runner could not write the outputs {names}: {problem}.',
+        remedy: 'Read above how the run ended. Free disk space on the runner, or check the permissions of `GITHUB_OUTPUT`.',
+    },
+};
+const run_failure = failures(run_texts);
+
 ;// CONCATENATED MODULE: ./build/report/write.js
 /** Writes a report where GitHub looks for it: summary, annotation, log and outputs. */
 
@@ -68159,9 +68562,7 @@ function setOutputs({ outcome, durationMs }, log) {
     if (missing.length === 0)
         return true;
     const names = missing.map(({ name }) => name).join(', ');
-    log.error(new failure_Failure('outputs-unwritten', `The runner could not write the outputs ${names}: ${missing[0].problem}`, {
-        remedy: 'Read above how the run ended. Free disk space on the runner, or check the permissions of `GITHUB_OUTPUT`.',
-    }));
+    log.error(run_failure('outputs-unwritten', { names, problem: missing[0].problem }));
     return false;
 }
 
@@ -68209,7 +68610,7 @@ async function main() {
         outcome = await storyOf(plan, project)(plan, programs(), pipeline);
     }
     catch (error) {
-        outcome = { ...untouched(nothingKnown), failure: failure_Failure.from(error) };
+        outcome = { ...untouched(nothingKnown), failure: Failure.from(error) };
     }
     const report = reportOf(plan, outcome, pipeline.rows, Math.round(performance.now() - begun), process.env);
     const written = writeReport(report, log);

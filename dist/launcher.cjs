@@ -54,7 +54,7 @@ const external_node_fs_namespaceObject = require("node:fs");
 const external_node_os_namespaceObject = require("node:os");
 ;// CONCATENATED MODULE: ./build/common/since-boot.js
 
-/** In ms. A clock that all processes of the machine share, and nobody sets. */
+/** In ms: a clock that all processes of the machine share, and nobody sets. */
 function since_boot_sinceBoot() {
     return Math.round((0,external_node_os_namespaceObject.uptime)() * 1000);
 }
@@ -63,12 +63,12 @@ function since_boot_sinceBoot() {
 
 
 /**
- * Clock ticks from boot to the start of a process: with its pid, its identity. Null if it is gone or a zombie.
- * Linux only, as the servers are.
+ * Returns the clock ticks from boot to the start of a process: with the pid, its identity. Null if the process
+ * has exited or is a zombie. Linux only, as the servers are.
  */
 function startTimeOf(pid) {
     try {
-        // Fields 3 and 22; the name in field 2 may hold spaces and parentheses, so count from its end.
+        // Fields 3 and 22. The name in field 2 may contain spaces and parentheses, so count from its end.
         const stat = (0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/stat`, 'utf8');
         const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
         return fields[0] === 'Z' ? null : (fields[19] ?? null);
@@ -77,9 +77,9 @@ function startTimeOf(pid) {
         return null;
     }
 }
-/** Linux counts these in hundredths of a second, whatever the kernel's own clock (`USER_HZ`). */
+/** In hundredths of a second, whatever the kernel's own clock (`USER_HZ`). */
 const TICK = 10;
-/** How long a process has run that started then, in ms. @param startTime as `startTimeOf` gives it */
+/** Returns how long a process has run, in ms. @param startTime from `startTimeOf` */
 function ageOf(startTime) {
     return Math.max(0, sinceBoot() - Number(startTime) * TICK);
 }
@@ -933,13 +933,13 @@ function hasIPv6() {
 }
 
 ;// CONCATENATED MODULE: ./build/common/health.js
-/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+/** Requests a release's health on this machine, for the launcher and for the agent. */
 
-/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+/** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000;
 const BODY_LIMIT = 1024 * 1024;
 const EXCERPT = 500;
-/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+/** Sends one request; never rejects. `timeoutMs` is its limit. */
 function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
     return new Promise((resolve) => {
         const fail = (detail) => resolve({ healthy: false, status: 0, detail, excerpt: '' });
@@ -953,7 +953,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
         const deadline = setTimeout(() => request.destroy(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
         request.on('close', () => clearTimeout(deadline));
         request.on('error', (error) => fail(error.message));
-        // Without a listener Node closes the connection and says nothing more (18 to 24).
+        // Without a listener Node closes the connection without an error (18 to 24).
         request.on('upgrade', (response, socket) => {
             socket.destroy();
             fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`);
@@ -972,7 +972,7 @@ function askHealth(host, port, check, timeoutMs = TRY_TIMEOUT) {
         });
     });
 }
-/** What a proxy in front of the app adds to a request. */
+/** Returns the headers that a proxy in front of the app would add. */
 function addressed({ origin }) {
     if (origin === null)
         return {};
@@ -1084,20 +1084,45 @@ function keepRecord(directory, release, candidate) {
     };
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/internal.js
+const texts = {
+    internal: {
+        message: 'An unexpected error occurred: {problem}.',
+        remedy: 'Open an issue with the summary of the run.',
+        cause: 'A mistake in Gapless. The output `status` is right all the same.',
+    },
+    'agent-failed': {
+        message: 'A system call on the server failed: {problem}.',
+        remedy: 'Check `ulimit -a`, `df -h` and `dmesg` on the server, then run the job again.',
+        cause: 'A limit of the user (`EMFILE`, `EAGAIN`), a failing disk (`EIO`) or a network file system (`ESTALE`).',
+    },
+};
+
+;// CONCATENATED MODULE: ./build/common/errors/text.js
+function fill(template, values) {
+    return (template
+        .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted, plain = '') => quoted === undefined ? String(values[plain]) : JSON.stringify(String(values[quoted])))
+        // A value may be a sentence of its own.
+        .replace(/([.!?])\.$/, '$1'));
+}
+function codeOf(key) {
+    return key.split(': ', 1)[0];
+}
+
 ;// CONCATENATED MODULE: ./build/common/failure.js
 /**
- * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
- * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
- *
- * Every code has its paragraph in docs/errors.md.
+ * The one error type of the project, on the runner and on the server: the summary shows an error of the agent as the
+ * agent raised it. The codes and their words are in errors/, which docs/errors.md is generated from.
  */
+
+
 class Failure extends Error {
     code;
     remedy;
     evidence;
     /**
-     * @param code stable, kebab-case, named in docs/errors.md
-     * @param message one sentence: what failed, and on what
+     * Errors that a user can see are made by the functions in errors/, with the words of the registry.
+     * @param code stable, kebab-case
      */
     constructor(code, message, options = {}) {
         super(message, { cause: options.cause });
@@ -1106,21 +1131,22 @@ class Failure extends Error {
         this.remedy = options.remedy;
         this.evidence = options.evidence;
     }
-    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
+    /** Returns any thrown value as a Failure. */
     static from(error, code = 'internal') {
         if (error instanceof Failure)
             return error;
-        const message = error instanceof Error ? error.message : String(error);
-        return new Failure(code, message, {
+        const problem = error instanceof Error ? error.message : String(error);
+        return new Failure(code, fill(texts[code].message, { problem }), {
+            remedy: texts[code].remedy,
             cause: error,
             evidence: error instanceof Error ? error.stack : undefined,
         });
     }
-    /** A failure that came over the wire, as the error that it was on the other side. */
+    /** Returns a failure that came over the wire as it was raised on the other side. */
     static revive({ code, message, remedy, evidence }) {
         return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
     }
-    /** The same failure, with more said about it. */
+    /** Returns the same failure in other words. */
     reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
         const { code } = this;
         return new Failure(code, message, { remedy, evidence, cause: this.cause });
@@ -1131,14 +1157,70 @@ class Failure extends Error {
     }
 }
 
+;// CONCATENATED MODULE: ./build/common/errors/raise.js
+
+
+/** Returns a function that makes the failures of these texts. A value that a text needs and does not get is a type error. */
+function failures(texts) {
+    return (key, ...[values = {}, { evidence, cause } = {}]) => {
+        const { message, remedy } = texts[key];
+        return new Failure(codeOf(key), fill(message, values), { remedy: fill(remedy, values), evidence, cause });
+    };
+}
+
+;// CONCATENATED MODULE: ./build/common/errors/protocol.js
+/** What the runner and the server say to each other. */
+
+const REPORT = 'Deploy again. If it fails again, open an issue with the summary of the run.';
+const protocol_texts = {
+    'malformed-message': {
+        message: 'A message or a file on the server is malformed: {problem}.',
+        remedy: REPORT,
+        cause: 'A file in `<path>/.gapless` or `releases/<id>/.gapless` was edited, or cut by a full disk.',
+    },
+    'message-too-large': {
+        message: 'A message between the runner and the server has {size}, and {limit} are allowed.',
+        remedy: 'Shorten `env`. If `env` is short, open an issue with the summary of the run.',
+    },
+    'connection-lost': {
+        message: 'The connection between the runner and the server ended in the middle of a message.',
+        remedy: 'Check the network and whether the server restarted, then deploy again.',
+    },
+    'unsafe-path': {
+        message: 'The manifest has a path outside the release: "{path}".',
+        remedy: REPORT,
+    },
+    'unsafe-path: link': {
+        message: 'The link "{path}" leaves the release: "{target}".',
+        remedy: REPORT,
+    },
+    'unsafe-path: below link': {
+        message: 'The manifest has a path below a link: "{path}".',
+        remedy: REPORT,
+    },
+    'node-missing': {
+        message: 'Node.js 18 or later was not found on the server.',
+        remedy: 'As the user that logs in, without sudo, run `curl -fsSL https://fnm.vercel.app/install | bash`, then `~/.local/share/fnm/fnm install 24`. If Node.js is installed, name its folder in `bin-path`.',
+    },
+    'pm2-missing': {
+        message: 'PM2 was not found on the server.',
+        remedy: 'As the user that logs in, without sudo, run `PATH="{nodeFolder}:$PATH" npm install --global --prefix ~/.local pm2`. If PM2 is installed, name its folder in `bin-path`.',
+        cause: 'A shell says [pm2: command not found](#pm2-command-not-found).',
+    },
+};
+const failure = failures(protocol_texts);
+
 ;// CONCATENATED MODULE: ./build/protocol/guards.js
 /**
- * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
- * The types of the messages are inferred from the guards, so neither can drift from the other.
+ * Guards turn data from a connection or a file into a typed value, or fail naming the place. The types of the
+ * messages are inferred from the guards, so the two cannot differ.
  */
 
+function malformed(problem, cause) {
+    return failure('malformed-message', { problem }, { cause });
+}
 function refuse(place, expected) {
-    throw new Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+    throw malformed(`${place} is not ${expected}`);
 }
 const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
 const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
@@ -1172,7 +1254,7 @@ function dictionary(guard) {
         return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
     };
 }
-/** An object with exactly the named members; members it does not know are dropped. */
+/** An object with the named members; drops all others. */
 function object(shape) {
     return (value, place) => {
         const source = record(value, place);
@@ -1185,14 +1267,14 @@ function record(value, place) {
         ? value
         : refuse(place, 'an object');
 }
-/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+/** Parses and checks JSON text. @throws Failure `malformed-message` */
 function parse(guard, text, place) {
     let value;
     try {
         value = JSON.parse(text);
     }
     catch (cause) {
-        throw new Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+        throw malformed(`${place} is not JSON`, cause);
     }
     return guard(value, place);
 }
@@ -1229,13 +1311,13 @@ const healthCheck = object({
     origin: nullable(object({ scheme: oneOf('http', 'https'), host: string })),
 });
 /**
- * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
- * that a rollback brings back the old release's environment and options with its code.
+ * How a release runs. It is kept with the release (`.gapless/runtime.json`, mode 0600), so that a rollback
+ * restores the old release's environment and options with its code.
  */
 const runtime = object({
     host: string,
     port: count,
-    /** Number of workers; 0 stands for one per core. */
+    /** Number of workers; 0 means one per core. */
     instances: count,
     maxMemoryBytes: nullable(count),
     nodeOptions: guards_list(string),
@@ -1253,7 +1335,7 @@ const releaseInfo = object({
     commit: string,
     ref: string,
     actor: string,
-    /** Null in releases from before this was known. */
+    /** Null in releases from before this was recorded. */
     event: nullable(string),
     runUrl: string,
     workflow: string,
@@ -1262,30 +1344,33 @@ const releaseInfo = object({
     created: string,
     /** The release's server.js, relative to the release. */
     entry: string,
-    /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+    /**
+     * The folder of Next.js's static files, relative to the release; null in releases from before this was
+     * recorded.
+     */
     staticPath: nullable(string),
     nextVersion: string,
     contentHash: string,
-    /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
+    /** Next.js's `distDir`, relative to the release; null in releases from before this was recorded. */
     distDir: nullable(string),
 });
 const activationKind = oneOf('deploy', 'rollback', 'restore');
-/** `.gapless/verified.json`, written when every worker was shown to serve the release. */
+/** `.gapless/verified.json`, written when every worker served the release. */
 const verification = object({
-    /** When it first served; a release that comes back keeps its time, and with it its place in the history. */
+    /** When it first served. A release that comes back keeps its time, and so its place in the history. */
     activatedAt: string,
-    /** The last activation that a deploy or a rollback made it live with. */
+    /** The last activation by which a deploy or a rollback made it live. */
     activation: string,
     kind: nullable(activationKind),
-    /** The activation that went back from it, or past it. */
+    /** The activation that rolled back from it, or past it. */
     leftBy: nullable(string),
 });
 const releaseSummary = object({
     id: releaseId,
     live: guards_boolean,
-    /** ISO time of the first activation that was verified, or null if there was none. */
+    /** ISO time of the first verified activation, or null. */
     activatedAt: nullable(string),
-    /** A rollback left it: it is no default target of another one. */
+    /** A rollback left it: it is no default target of another rollback. */
     left: guards_boolean,
     info: nullable(releaseInfo),
     bytes: count,
@@ -1297,7 +1382,7 @@ const workerState = object({
     status: string,
     /** The release that the process really runs, by its own record or its working directory. */
     release: nullable(string),
-    /** booting, proving, open (takes traffic), draining. */
+    /** booting, proving, open (receives traffic), draining. */
     phase: nullable(string),
     restarts: count,
     memoryBytes: count,
@@ -1312,11 +1397,14 @@ const serverFacts = object({
     arch: string,
     /** glibc's version, or null on musl and others. */
     glibc: nullable(string),
-    /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
+    /**
+     * The processor features that binaries are compiled for, by their names in /proc/cpuinfo on x86; empty:
+     * unknown.
+     */
     cpuFlags: guards_list(string),
     /** Absolute path of the app's folder. */
     path: string,
-    /** Tells this folder on this machine from every other, whatever both are called. */
+    /** Identifies this folder on this machine, whatever names both have. */
     identity: string,
     pm2: nullable(object({ version: string, path: string, home: string })),
     /** Where PM2 was looked for; empty where it was found. */
@@ -1326,15 +1414,15 @@ const serverFacts = object({
     newestId: nullable(releaseId),
     /** What `current` points at. */
     live: nullable(releaseId),
-    /** What takes the traffic; null where nothing does, or more than one release. */
+    /** The release that receives the traffic; null where none does, or more than one. */
     serving: nullable(releaseId),
-    /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
+    /** An activation that swapped and ended without a verdict, because its process or the server died. */
     interrupted: nullable(string),
-    /** Who holds the lock, for people. */
+    /** The holder of the lock, in words. */
     lock: nullable(string),
     now: string,
 });
-/** Failures as they travel. */
+/** Failures on the wire. */
 const failureRecord = object({
     code: matching(/^[a-z][a-z0-9-]{0,63}$/),
     message: string,
@@ -1348,23 +1436,26 @@ const activationStep = oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
     status: activationStatus,
-    /** What serves at the end. */
+    /** The release that serves at the end. */
     live: nullable(releaseId),
-    /** What was live when it began. */
+    /** The release that was live before. */
     previous: nullable(releaseId),
-    /** Where a rollback without `release` goes from here; null where that is nowhere, or nothing was verified. */
+    /**
+     * Where a rollback without `release` goes from here; null where there is no such release, or nothing was
+     * verified.
+     */
     rollsBackTo: nullable(releaseId),
     failure: nullable(failureRecord),
     workers: guards_list(workerState),
     /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
     notFound: missingAs('', string),
 });
-/** Nothing live was touched: what serves is what served. @param failure why */
+/** Nothing live was touched: the same release serves as before. @param failure the reason */
 function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
 }
 const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
-/** One line of the journal, and the event that the action sees while it watches an activation. */
+/** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
     time: string,
     activation: string,
@@ -1377,38 +1468,40 @@ const run = object({
     commit: string,
     ref: string,
     actor: string,
-    /** The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
+    /**
+     * The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1.
+     */
     event: missingAs('', string),
     runUrl: string,
     /** For people: the workflow's name, and the number of its run. */
     workflow: string,
     runNumber: count,
-    /** 1, and one more each time that somebody asks for the same run again. */
+    /** 1, and one more for each re-run. */
     runAttempt: count,
 });
 /** What the action sees while it waits for a commit, in bytes. */
 const proven = object({ provenBytes: count, totalBytes: count });
 const activationId = matching(/^[0-9a-f-]{36}$/);
-/** Where the run says that the app is to listen; null: it says nothing of that. */
+/** The address that the run itself names; null: it names none. */
 const said = object({ host: nullable(string), port: nullable(count) });
 const activationRequest = object({
-    /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
+    /** A UUID of the action's, by which it finds the activation again after a lost connection. */
     activation: activationId,
     release: releaseId,
     kind: activationKind,
-    /** The release that must be current when its turn comes; null: whichever is. */
+    /** The release that must be current when the activation starts; null: any. */
     replaces: nullable(releaseId),
     run,
     lockTimeoutMs: count,
     preActivate: nullable(string),
     postActivate: nullable(string),
-    /** Null where the app is only put back: then the release's own address counts. */
+    /** Null where the app is only restored: the release's own address counts. */
     said: nullable(said),
 });
-/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+/** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/;
 const nothing = object({});
-/** A release that is named as what is different from the base. */
+/** A release as differences from the base. */
 const offered = {
     base: nullable(releaseId),
     /** SHA-256 of the whole manifest. */
@@ -1416,20 +1509,23 @@ const offered = {
     /** Next.js's `distDir`, relative to the release: what may be written at run time is below it. */
     distDir: string,
 };
-/** Files that an app has written into its own release, and that go with it. */
+/** Files that an app has written into its own release, and that are removed with it. */
 const writtenInRelease = object({
     release: releaseId,
-    /** The first of them, relative to the app; a folder ends with a slash. */
+    /** The first few, relative to the app; a folder ends with a slash. */
     paths: guards_list(string),
     /** Of all paths. */
     count: count,
 });
 const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
-/** What a run would meet, and what that does to it. */
+/** What a run would meet, and the effect. */
 const finding = object({
-    /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
+    /**
+     * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
+     * a gap.
+     */
     effect: oneOf(...findingEffects),
-    /** Of the failure that it would end with. */
+    /** Code of the failure that it would end with. */
     code: nullable(string),
     message: string,
     remedy: nullable(string),
@@ -1443,7 +1539,7 @@ const operations = {
         result: object({
             /** What `current` points at. */
             live: nullable(releaseId),
-            /** What the workers that take traffic run, where they all run the same. */
+            /** The release of the workers that receive traffic, where all run the same. */
             served: nullable(releaseId),
             releases: guards_list(releaseSummary),
             workers: guards_list(workerState),
@@ -1457,7 +1553,7 @@ const operations = {
         params: object({ create: guards_boolean }),
         result: object({ key: nullable(matching(ACTIONS_KEY)) }),
     },
-    /** What of its newest release the server can name to upload on top of it: see agent/upload/outline.ts. */
+    /** The outline of the newest release, to upload on top of: see agent/upload/outline.ts. */
     outline: {
         params: nothing,
         result: object({
@@ -1484,7 +1580,7 @@ const operations = {
             reusedBytes: count,
         }),
     },
-    /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
+    /** Body: the next `files` missing contents in order (sending-order.ts), compressed. */
     fill: {
         params: object({
             id: releaseId,
@@ -1492,7 +1588,7 @@ const operations = {
         }),
         result: object({ bytes: count }),
     },
-    /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
+    /** Makes the upload a release; or answers, once, which reused files were damaged and must be sent too. */
     commit: {
         params: object({
             id: releaseId,
@@ -1502,12 +1598,12 @@ const operations = {
             run,
             runtime,
         }),
-        /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+        /** `leftOut`: shared paths where the release has something that the shared content lacks. */
         result: object({ path: nullable(string), missing: string, leftOut: guards_list(string) }),
     },
     /**
-     * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
-     * whether it lacks room for them (`disk-full`).
+     * For a dry run, like the next operation: changes nothing. Body as of `stage`. Answers which contents the
+     * server lacks, and whether its disk is too small (`disk-full`).
      */
     compare: {
         params: object(offered),
@@ -1516,35 +1612,35 @@ const operations = {
     /** What a run would meet, and what its cleanup would remove. */
     dryRun: {
         params: object({
-            /** That a rollback would go to; null: a deploy's, which is not there yet. */
+            /** The target of a rollback; null: a deploy, whose release does not exist yet. */
             release: nullable(releaseId),
             run,
-            /** Where the app would listen; null: where the release has it. */
+            /** Where the app would listen; null: where the release listens. */
             address: nullable(object({ host: string, port: count })),
             said,
             keep: count,
         }),
         result: object({ findings: guards_list(finding), pruned: guards_list(releaseId) }),
     },
-    /** Proves every file of a release by its hash, and puts back what is missing or damaged. */
+    /** Verifies every file of a release by its hash, and restores what is missing or damaged. */
     audit: {
         params: object({
             id: releaseId,
-            /** False: changes nothing, and tells what would be put back. */
+            /** False: changes nothing, and answers what could be restored. */
             repair: guards_boolean,
         }),
         result: object({
             files: count,
             bytes: count,
-            /** Paths that were put back from other releases. */
+            /** Paths that were restored from other releases. */
             healed: guards_list(string),
-            /** Paths outside of code that are not what arrived. */
+            /** Paths outside of code that differ from the upload. */
             changed: guards_list(string),
         }),
     },
     /**
-     * Boots the release on a spare port and asks its health; fails with the app's last lines. `notFound` has the lines
-     * that tell of missing files all the same.
+     * Boots the release on a spare port and checks its health. Fails with the app's last lines. `notFound` has
+     * the lines about missing files in any case.
      */
     verify: {
         params: object({ id: releaseId, said }),
@@ -1552,18 +1648,18 @@ const operations = {
             bootMs: count,
             status: count,
             attempts: count,
-            /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
+            /** Other ports that the app opens and that were taken: it got free ones instead. */
             movedPorts: guards_list(count),
             notFound: string,
         }),
     },
-    /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
+    /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
     discard: { params: object({ id: releaseId, remove: guards_boolean }), result: object({ removed: guards_boolean }) },
-    /** Begins an activation, detached from the session; its journal entries come as events. */
+    /** Starts an activation, detached from the session. Its journal entries arrive as events. */
     activate: { params: activationRequest, result: verdict },
     /**
-     * Takes up watching one that was begun in another session. With `withdraw` it ends `kept` if it has not swapped
-     * yet: its run was cancelled.
+     * Watches an activation of an earlier session. With `withdraw` it ends `kept` if it has not swapped yet: its
+     * run was cancelled.
      */
     watch: { params: object({ activation: activationId, withdraw: guards_boolean }), result: verdict },
     cleanup: {
@@ -1572,9 +1668,11 @@ const operations = {
             removed: guards_list(releaseId),
             inUse: guards_list(releaseId),
             kept: guards_list(releaseId),
-            /** Who holds the lock, and cleans up afterwards: nothing was done. */
+            /** The holder of the lock, who cleans up afterwards: nothing was done. */
             leftTo: nullable(string),
-            /** What the app wrote into releases that serve no more; told once for each time that they served. */
+            /**
+             * What the app wrote into releases that no longer serve; reported once for each time that they served.
+             */
             written: guards_list(writtenInRelease),
         }),
     },
@@ -1585,7 +1683,7 @@ const request = object({
     params: (value) => value,
     body: guards_boolean,
 });
-/** What the agent answers: any number of events, then a result or an error. `alive`: the work goes on. */
+/** The agent's answers: any number of events, then a result or an error. `alive`: the work goes on. */
 const reply = object({
     id: count,
     kind: oneOf('event', 'alive', 'result', 'error'),

@@ -12,6 +12,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { parseDocument } from 'yaml'
+import { replaceBetween, table } from './tables.mjs'
 
 /** @typedef {{ description: string, default?: string, required?: boolean }} Input */
 /** @typedef {{ name: string, inputs: [string, Input][] }} Group */
@@ -33,15 +34,6 @@ const action = document.toJS()
  * @returns {string} the text as it stands in a cell
  */
 const cell = (text) => text.trim().replace(/\s+/g, ' ').replaceAll('|', '\\|')
-
-/**
- * @param {readonly string[]} header
- * @param {readonly (readonly string[])[]} rows
- * @returns {string}
- */
-function table(header, rows) {
-  return [header, header.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
-}
 
 /**
  * A default that only the code knows is the last sentence of the description.
@@ -95,21 +87,6 @@ const outputs = () =>
     ['Output', 'Meaning'],
     Object.entries(action.outputs).map(([name, output]) => [`\`${name}\``, cell(output.description)]),
   )
-
-/**
- * @param {string} text
- * @param {string} name of the markers
- * @param {string} content which prettier leaves alone: padded columns would make every change touch every row
- */
-function replaceBetween(text, name, content) {
-  const start = `<!-- ${name}:start -->`
-  const end = `<!-- ${name}:end -->`
-  const from = text.indexOf(start)
-  const to = text.indexOf(end)
-  if (from < 0 || to < from) throw new Error(`The markers ${start} and ${end} are missing or out of order.`)
-  const ignored = `<!-- prettier-ignore-start -->\n\n${content}\n\n<!-- prettier-ignore-end -->`
-  return `${text.slice(0, from + start.length)}\n${ignored}\n${text.slice(to)}`
-}
 
 /** @type {Readonly<Record<string, Readonly<Record<string, () => string>>>>} */
 const pages = {

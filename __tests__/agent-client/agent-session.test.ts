@@ -400,7 +400,7 @@ describe('everything that waits is rejected', () => {
     // And so is what comes later.
     return [...failures, await failureOf(agent.call('releases', {}))]
   }
-  const lost = { code: 'connection-lost', remedy: expect.stringContaining('Run it again') }
+  const lost = { code: 'connection-lost', remedy: expect.stringContaining('then deploy again') }
 
   test('when the stream ends', async () => {
     const failures = await losing(({ end }) => end())
@@ -483,7 +483,7 @@ describe('opening', () => {
     const played = playedAgent()
     expect(await failureOf(openAgent(played.remote, bootstrap, 50))).toMatchObject({
       code: 'no-shell',
-      message: expect.stringContaining('50 ms'),
+      message: expect.stringContaining('0.1 seconds'),
     })
   })
 })

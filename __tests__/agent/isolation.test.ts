@@ -2,7 +2,7 @@
 import { openSync, closeSync, readFileSync, statSync, truncateSync, writeFileSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from '@jest/globals'
-import { auditRelease } from '../../src/agent/store/audit.ts'
+import { checkIntegrity } from '../../src/agent/store/integrity.ts'
 import { type Layout, layoutOf } from '../../src/agent/store/layout.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { uploaded } from './uploaded.ts'
@@ -56,7 +56,7 @@ describe('a candidate', () => {
     for (const [each, content] of Object.entries(site)) {
       expect([each, readFileSync(join(live.directory, each), 'utf8')]).toEqual([each, content])
     }
-    expect(await auditRelease(layout, live.id)).toMatchObject({ healed: [], changed: [] })
+    expect(await checkIntegrity(layout, live.id)).toMatchObject({ healed: [], changed: [] })
   })
 
   test('shares the code of the live release, which costs no room', async () => {
@@ -75,7 +75,7 @@ describe('a candidate', () => {
     const candidate = await uploaded(layout, folder(), site)
     write(join(live.directory, 'public/main-copy.js'), 'written by the live release')
     expect(readFileSync(join(candidate.directory, '.next/static/main.js'), 'utf8')).toBe('main')
-    await auditRelease(layout, candidate.id)
+    await checkIntegrity(layout, candidate.id)
   })
 })
 

@@ -39,22 +39,26 @@ describe('a failure', () => {
 describe('Failure.from', () => {
   test('gives a failure back as it is', () => {
     const failure = new Failure('locked', 'busy')
-    expect(Failure.from(failure, 'other')).toBe(failure)
+    expect(Failure.from(failure, 'agent-failed')).toBe(failure)
   })
 
   test('makes an internal one of any other error, with its stack as evidence', () => {
     const error = new TypeError('x is not a function')
     const failure = Failure.from(error)
-    expect(failure).toMatchObject({ code: 'internal', message: 'x is not a function', cause: error })
+    expect(failure).toMatchObject({
+      code: 'internal',
+      message: 'An unexpected error occurred: x is not a function.',
+      cause: error,
+    })
     expect(failure.evidence).toContain('failure.test.ts')
   })
 
   test('takes anything that can be thrown', () => {
     expect(Failure.from('a string', 'agent-failed')).toMatchObject({
       code: 'agent-failed',
-      message: 'a string',
+      message: 'A system call on the server failed: a string.',
       evidence: undefined,
     })
-    expect(Failure.from(undefined).message).toBe('undefined')
+    expect(Failure.from(undefined).message).toBe('An unexpected error occurred: undefined.')
   })
 })

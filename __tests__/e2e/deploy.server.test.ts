@@ -404,7 +404,7 @@ describe('the life of an app', () => {
       status: 'kept',
       'live-release': second,
     })
-    expect(run.summary).toContain('server.js was changed')
+    expect(run.summary).toContain('was modified')
   })
 
   test('keep-releases prunes the oldest, never the live and the previous', async () => {

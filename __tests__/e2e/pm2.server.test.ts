@@ -104,7 +104,7 @@ describe('an app of that name that PM2 runs in another way', () => {
     await untilPlainServes()
     const run = await deploy({ 'app-port': '' })
     expect({ code: run.code, ...run.outputs }).toMatchObject({ code: 1, status: 'kept' })
-    expect(run.log).toContain(`The app listens on 127.0.0.1:${server.appPort} now`)
+    expect(run.log).toContain(`The app listens on 127.0.0.1:${server.appPort}, and`)
     await untilPlainServes()
   }, 60_000)
 
@@ -270,7 +270,7 @@ describe('an app of Gapless’ own', () => {
     ]) {
       const run = await deploy({ ...inputs, ...more })
       expect({ code: run.code, ...run.outputs }).toMatchObject({ status: 'kept' })
-      expect(run.summary).toContain(`PM2 runs an app of this name from ${server.app}`)
+      expect(run.summary).toContain(`which Gapless deployed from "${server.app}"`)
     }
     expect(server.current()).toBe(before)
     expect(await live()).toBe('first')

@@ -124,7 +124,7 @@ describe('what the server cannot run', () => {
     try {
       const run = await deploy({ 'build-command': 'touch was-built' }, picky)
       expectKept(run, 'release-unfit')
-      expect(run.summary).toContain('The app asks for Node.js >=99')
+      expect(run.summary).toContain('the app requires Node.js >=99')
       expect(existsSync(join(picky.path, 'was-built'))).toBe(false)
     } finally {
       picky.remove()

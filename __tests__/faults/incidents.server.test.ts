@@ -114,7 +114,7 @@ thorough('a PM2 daemon that lives and does not answer', () => {
       try {
         const run = await site.run(other(), { inputs })
         expect({ code: run.code, status: run.outputs['status'] }).toEqual({ code: 1, status })
-        expect(run.summary).toContain('has not answered')
+        expect(run.summary).toContain('did not answer')
       } finally {
         process.kill(daemon(), 'SIGCONT')
       }

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { readWorkers } from '../../src/agent/pm2/workers.ts'
 import { activatedAt } from '../../src/agent/store/releases.ts'
 import { layoutOf, releaseDirectory, releaseFiles } from '../../src/agent/store/layout.ts'
-import { auditRelease } from '../../src/agent/store/audit.ts'
+import { checkIntegrity } from '../../src/agent/store/integrity.ts'
 import type { ActivationStep } from '../../src/protocol/messages.ts'
 import { buildOfExample } from '../support/builds.ts'
 import { type Load, startLoad } from '../support/load.ts'
@@ -156,7 +156,7 @@ export async function lies(site: Site, said: Said, version: Version, before: str
   const layout = layoutOf(site.server.app)
   const current = site.server.current()
   if (current === null) return ['`current` points nowhere']
-  await auditRelease(layout, current).then(
+  await checkIntegrity(layout, current).then(
     ({ healed, changed }) => found.push(...[...healed, ...changed].map((path) => `${path} is damaged`)),
     (error: unknown) => found.push((error as Error).message),
   )

@@ -81,7 +81,7 @@ describe('connecting ends with', () => {
       connect(plan(), { agentFile: agentFile(source), persist: false }, pipeline()),
     )
     expect(failure.code).toBe('pm2-missing')
-    expect(lines.filter((line) => line.endsWith(': once more'))).toHaveLength(1)
+    expect(lines.filter((line) => line.endsWith(' Retrying.'))).toHaveLength(1)
   })
 
   test('a failure when the agent says nothing', async () => {

@@ -9,7 +9,7 @@ import { silentLog } from '../support/log.ts'
 const hosts = ['a', 'b', 'c', 'd'].map((name) => ({ name }))
 
 describe('on several hosts', () => {
-  test('at most so many work at once, and the results come in the order of the hosts', async () => {
+  test('runs at most so many at once, and returns the results in the order of the hosts', async () => {
     let [working, most] = [0, 0]
     const results = await onEach(hosts, 2, createPipeline(silentLog), async ({ name }) => {
       working += 1
@@ -22,7 +22,7 @@ describe('on several hosts', () => {
     expect(most).toBe(2)
   })
 
-  test('one that fails does not stop the others, and is named', async () => {
+  test('does not stop for a failed host, and names it', async () => {
     const done: string[] = []
     const failing = onEach(hosts, 1, createPipeline(silentLog), async ({ name }) => {
       if (name === 'b') throw new Failure('disk-full', 'the disk is full', { remedy: 'Free some space.' })
@@ -36,14 +36,14 @@ describe('on several hosts', () => {
     expect(done).toEqual(['a', 'c', 'd'])
   })
 
-  test('where more fail, the first speaks for all', async () => {
+  test('throws the first of several failures, with their number', async () => {
     const failing = onEach(hosts, 4, createPipeline(silentLog), async ({ name }) => {
       if (name !== 'a') throw new Failure('locked', 'busy')
     })
-    expect((await failureOf(failing)).message).toBe('b: busy (and 2 more hosts failed)')
+    expect((await failureOf(failing)).message).toBe('b: busy. 2 more hosts failed.')
   })
 
-  test('rows and lines name the host, and what runs side by side shares one group', async () => {
+  test('names the host in rows and lines, and shares one log group among hosts', async () => {
     const lines: string[] = []
     const log: Log = {
       ...silentLog,
@@ -75,7 +75,7 @@ describe('on several hosts', () => {
   })
 })
 
-test('one server under two names is refused', async () => {
+test('refuses one server under two names', async () => {
   const host = (name: string, identity: string) => ({
     name,
     facts: { identity, path: '/home/deploy/apps/site' } as ServerFacts,

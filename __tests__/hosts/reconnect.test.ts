@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { describe, expect, test } from '@jest/globals'
-import { patiently, throughLosses } from '../../src/hosts/reconnect.ts'
+import { untilReachable, throughLosses } from '../../src/hosts/reconnect.ts'
 import { Failure } from '../../src/common/failure.ts'
 
 const lost = new Failure('connection-lost', 'the connection to the server was lost')
@@ -55,12 +55,12 @@ describe('a server that cannot be reached at first', () => {
 
   test('is tried again for as long as patience lasts', async () => {
     const lines: string[] = []
-    expect(await patiently(opening(3), (line) => void lines.push(line), 5000)).toBe(3)
+    expect(await untilReachable(opening(3), (line) => void lines.push(line), 5000)).toBe(3)
     expect(lines).toHaveLength(2)
-    await expect(patiently(opening(3), () => undefined, 600)).rejects.toBe(out)
+    await expect(untilReachable(opening(3), () => undefined, 600)).rejects.toBe(out)
   })
 
   test('is tried once without patience', async () => {
-    await expect(patiently(opening(2), () => undefined, 0)).rejects.toBe(out)
+    await expect(untilReachable(opening(2), () => undefined, 0)).rejects.toBe(out)
   })
 })

@@ -151,7 +151,7 @@ describe('a build that fails', () => {
     const failure = await build(options(app)).catch((error: unknown) => error)
     expect(failure).toMatchObject({
       code: 'build-failed',
-      message: `\`npm run build\` failed with exit code 3 in ${app.path}.`,
+      message: `\`npm run build\` failed with exit code 3 in "${app.path}".`,
       remedy: expect.stringContaining('build-command'),
     })
     const lines = (failure as { evidence: string }).evidence.split('\n')
@@ -181,7 +181,7 @@ describe('a build that fails', () => {
     const environment = env({ PATH: app.path })
     await expect(build(options(app, { environment }))).rejects.toMatchObject({
       code: 'build-failed',
-      message: `\`bun run next build\` could not be started in ${app.path}.`,
+      message: `\`bun run next build\` could not be started in "${app.path}".`,
       remedy: expect.stringContaining('Set up bun'),
       evidence: expect.stringMatching(/not found|not on the PATH/),
     })
@@ -236,7 +236,7 @@ describe('a variable that the build misses and the input env has', () => {
     await expect(build(options(app, { runTimeVariables }))).rejects.toMatchObject({
       code: 'build-failed',
       remedy:
-        '`DATABASE_URL` is in the input `env`, which the build does not see: put it into `env:` of this step, beside `with:`.',
+        'Put `DATABASE_URL` into `env:` of this step, beside `with:`: the build does not see the input `env`.',
     })
   })
 
@@ -244,7 +244,7 @@ describe('a variable that the build misses and the input env has', () => {
     const command = `echo 'DATABASE_URL is not set'; exit 1`
     await expect(install(options(folder(), { command, runTimeVariables }))).rejects.toMatchObject({
       code: 'install-failed',
-      remedy: expect.stringContaining('`DATABASE_URL` is in the input `env`'),
+      remedy: expect.stringContaining('Put `DATABASE_URL` into `env:`'),
     })
   })
 
@@ -326,7 +326,7 @@ describe('install', () => {
       .write('package-lock.json', { lockfileVersion: 3, packages: { '': {} } })
     await expect(install(options(app))).rejects.toMatchObject({
       code: 'install-failed',
-      message: `\`npm ci\` failed with exit code 1 in ${app.path}.`,
+      message: `\`npm ci\` failed with exit code 1 in "${app.path}".`,
       evidence: expect.stringContaining('package-lock.json'),
     })
   })

@@ -18,12 +18,12 @@ describe('a custom server', () => {
     ['pm2-runtime start server.mjs -i max', 'server.mjs', `const { default: next } = await import("next")`],
     ['tsc -p server && node dist/server.js', 'server.ts', `import next from 'next'\n`],
     ['node dist/main.js', 'src/main.ts', `import next from "next"\n`],
-  ])('that the start script runs is refused: %s', (start, file, text) => {
+  ])('in the start script is refused: %s', (start, file, text) => {
     const repository = folder().write('package.json', withStart(start)).write(file, text)
     expect(() => readProject(repository.path, '.')).toThrow(
       expect.objectContaining({
         code: 'custom-server',
-        message: expect.stringContaining(`, ${file}.`),
+        message: expect.stringContaining(`, "${file}".`),
         remedy: expect.stringContaining('next start'),
       }),
     )
@@ -192,7 +192,10 @@ describe('a custom server is found', () => {
   ])('%s', async (_, scripts, files, file) => {
     const repository = repositoryOf(scripts, files)
     const failure = await failureOf(() => readProject(repository.path, '.'))
-    expect(failure).toMatchObject({ code: 'custom-server', message: expect.stringMatching(`, ${file}\\.$`) })
+    expect(failure).toMatchObject({
+      code: 'custom-server',
+      message: expect.stringMatching(`, "${file}"\\.$`),
+    })
     expect(failure.evidence?.split('→ ').at(-1)).toBe(file)
   })
 
@@ -205,7 +208,7 @@ describe('a custom server is found', () => {
   })
 })
 
-describe('no custom server, and no doubt', () => {
+describe('neither refuses nor warns of', () => {
   test.each<[string, Files, Files]>([
     ['next start', { start: 'next start -p $PORT' }, { 'server.js': server }],
     [
@@ -240,7 +243,7 @@ describe('no custom server, and no doubt', () => {
   })
 })
 
-describe('what cannot be known is warned of, with what was seen', () => {
+describe('warns, with what was seen, of', () => {
   test.each<[string, Files, Files, string]>([
     ['a file that the build makes', { start: 'node dist/main.js' }, {}, '"dist/main.js"'],
     [
@@ -266,7 +269,7 @@ test.each([
   ['\n', 'ecosystem.config.js'],
   ['script: ', 'ecosystem.config.js'],
   ['} , ', 'ecosystem.config.js'],
-])('a long file of %j at %s takes no long time', (text, name) => {
+])('reads a long file of %j at %s in short time', (text, name) => {
   const start = name === 'server.js' ? 'node server.js' : `pm2-runtime ${name}`
   const repository = repositoryOf({ start }, { [name]: text.repeat(200_000) })
   const begun = performance.now()

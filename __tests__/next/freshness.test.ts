@@ -40,7 +40,7 @@ describe('a build that was there already', () => {
     const app = builtApp().write('package.json', { ...manifest, name: 'admin' })
     const failure = await failureOf(() => doubts(app))
     expect(failure.code).toBe('foreign-build')
-    expect(failure.message).toContain('is of shop, and the app there is admin')
+    expect(failure.message).toContain('is of "shop", and the app there is "admin"')
   })
 
   test('of another Next.js than the installed one', () => {
@@ -94,7 +94,7 @@ describe('a build that this run made', () => {
 
   test('is doubted when the command left the one that was there', () => {
     expect(doubts(builtApp(), built * 1000 + 60_000)).toEqual([
-      'The build command left the build that was there before: it is older than this run.',
+      'The build command wrote no new build: the build is older than this run.',
     ])
   })
 })

@@ -70,7 +70,7 @@ describe.each(oddities)('%s', (kind, put) => {
     'package-lock.json',
     'elsewhere/package.json',
     '.next/server/server-reference-manifest.json',
-  ])('at %s is passed over, or named in the error', async (name) => {
+  ])('at %s is skipped, or the error names it', async (name) => {
     const app = builtApp(name)
     put(app, name)
     const error: unknown = await readEverything(app).catch((thrown: unknown) => thrown)
@@ -90,7 +90,7 @@ test('a Python virtualenv named .env holds no key, and is not sent', async () =>
   await readEverything(app)
 })
 
-describe('a closed door', () => {
+describe('a path without permission', () => {
   /** As a user that root's files are closed to. */
   async function asNobody(app: Folder): Promise<unknown> {
     const asRoot = process.getuid?.() === 0
@@ -126,7 +126,7 @@ describe('a closed door', () => {
     })
   })
 
-  test('the folder of a database beside the app is nobody’s business', async () => {
+  test('is ignored in the folder of a database beside the app', async () => {
     const app = builtApp().write('pgdata/base')
     chmodSync(app.at('pgdata'), 0o000)
     const error = await asNobody(app)

@@ -46,14 +46,14 @@ describe('the Next.js app in the repository', () => {
   })
 })
 
-describe('the Node.js that the app asks for', () => {
+describe('the Node.js that the app requires', () => {
   const rangesOf = (repository: Folder) => readProject(repository.path, 'apps/web').nodeRanges
   const web = { ...app, engines: { node: '>=18' } }
 
   test.each([
     ['npm, Yarn and bun', { workspaces: ['apps/*'] }, 'turbo.json'],
     ['pnpm', {}, 'pnpm-workspace.yaml'],
-  ])('is also what the root of the workspace asks for: %s', (_, more, file) => {
+  ])('includes the range of the workspace’s root: %s', (_, more, file) => {
     const repository = folder()
       .write('package.json', { ...more, engines: { node: '>=22' } })
       .write(file, '{}')
@@ -64,7 +64,7 @@ describe('the Node.js that the app asks for', () => {
     ])
   })
 
-  test('is not what a package above asks for that is no workspace', () => {
+  test('ignores a parent package that is no workspace', () => {
     const repository = folder()
       .write('package.json', { engines: { node: '>=22' } })
       .write('apps/web/package.json', web)
@@ -80,7 +80,7 @@ describe('a working-directory that cannot be used', () => {
     )
   })
 
-  test('outside the repository by way of a symbolic link', () => {
+  test('outside the repository through a symbolic link', () => {
     const elsewhere = folder().write('package.json', app)
     const repository = folder().link('web', elsewhere.path)
     expect(() => readProject(repository.path, 'web')).toThrow(
@@ -93,7 +93,7 @@ describe('a working-directory that cannot be used', () => {
     expect(readProject(repository.path, '..web').name).toBe('shop')
   })
 
-  test('without a package.json, with the apps that there are as the remedy', () => {
+  test('without a package.json: the remedy lists the apps of the repository', () => {
     const repository = folder()
       .write('web/package.json', app)
       .write('apps/admin/package.json', app)
@@ -104,8 +104,8 @@ describe('a working-directory that cannot be used', () => {
     expect(() => readProject(repository.path, 'docs')).toThrow(
       expect.objectContaining({
         code: 'no-package-json',
-        message: expect.stringMatching(/working-directory.*"docs"/),
-        remedy: 'Set working-directory to a folder with a Next.js app. Found here: apps/admin, web.',
+        message: expect.stringMatching(/"docs".*`working-directory`/),
+        remedy: 'Set `working-directory` to a folder with a Next.js app. Found: apps/admin, web.',
       }),
     )
   })
@@ -115,13 +115,13 @@ describe('a working-directory that cannot be used', () => {
     expect(() => readProject(repository.path, '.')).toThrow(
       expect.objectContaining({
         code: 'not-a-next-app',
-        message: expect.stringContaining('working-directory'),
+        message: expect.stringContaining('has no `next`'),
         remedy: expect.stringContaining('Add `next` to the dependencies'),
       }),
     )
   })
 
-  test('with a library that needs Next.js only to be developed', () => {
+  test('with a library that needs Next.js only for development', () => {
     const library = { devDependencies: { next: '^16' }, peerDependencies: { next: '>=14' } }
     const repository = folder()
       .write('package.json', { ...library, scripts: { build: 'tsup', test: 'vitest' } })
@@ -132,7 +132,7 @@ describe('a working-directory that cannot be used', () => {
       expect.objectContaining({
         code: 'not-a-next-app',
         message: expect.stringContaining('devDependencies'),
-        remedy: 'Set working-directory to a folder with a Next.js app. Found here: examples/blog.',
+        remedy: 'Set `working-directory` to a folder with a Next.js app. Found: examples/blog.',
       }),
     )
   })

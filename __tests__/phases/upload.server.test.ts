@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { layoutOf } from '../../src/agent/store/layout.ts'
-import { auditRelease } from '../../src/agent/store/audit.ts'
+import { checkIntegrity } from '../../src/agent/store/integrity.ts'
 import { createUploads } from '../../src/agent/upload/upload.ts'
 import { readInputs } from '../../src/inputs/index.ts'
 import type { Built } from '../../src/phases/build.ts'
@@ -111,7 +111,7 @@ const incoming = () => {
 }
 
 async function expectWhole(id: string, manifest: Manifest): Promise<void> {
-  const { files } = await auditRelease(layoutOf(server.app), id)
+  const { files } = await checkIntegrity(layoutOf(server.app), id)
   expect(files).toBe(manifest.files.length)
   expect(incoming()).toEqual([])
 }

@@ -55,7 +55,10 @@ describe('a guard refuses', () => {
   ]
   test.each(refused)('%s', (_, guard, value, message) => {
     expect(() => guard(value, 'it')).toThrow(
-      expect.objectContaining({ code: 'malformed-message', message: `malformed message: ${message}` }),
+      expect.objectContaining({
+        code: 'malformed-message',
+        message: `A message or a file on the server is malformed: ${message}.`,
+      }),
     )
   })
 })
@@ -93,7 +96,7 @@ describe('parse', () => {
     expect(() => parse(string, '{"cut', 'journal')).toThrow(
       expect.objectContaining({
         code: 'malformed-message',
-        message: 'malformed message: journal is not JSON',
+        message: 'A message or a file on the server is malformed: journal is not JSON.',
       }),
     )
   })

@@ -206,7 +206,7 @@ describe('a login', () => {
     const { port } = await startServer()
     const failure = await failureOf(connect(target(port, { login: { key: otherKey.privateKey } })))
     expect(failure.code).toBe('login-refused')
-    expect(failure.message).toBe(`deploy@127.0.0.1:${port} refused the login of deploy by publickey.`)
+    expect(failure.message).toBe(`"deploy@127.0.0.1:${port}" refused the login of "deploy" by publickey.`)
     expect(failure.remedy).toContain('~deploy/.ssh/authorized_keys')
     expect(failure.evidence).toContain(`ssh-ed25519 ${otherKey.blob.toString('base64')}`)
   })
@@ -434,7 +434,7 @@ describe('a jump host', () => {
     const jump = await startServer()
     const failure = await failureOf(connect({ ...target(1), proxy: target(jump.port) }))
     expect(failure.code).toBe('forward-refused')
-    expect(failure.message).toContain(`${jump.port} could not connect to deploy@127.0.0.1:1`)
+    expect(failure.message).toContain(`${jump.port}" could not connect to "deploy@127.0.0.1:1"`)
   })
 
   test('shares the one timeout with the server behind it', async () => {
@@ -444,7 +444,7 @@ describe('a jump host', () => {
       connect({ ...target(port), proxy: target(jump.port), connectTimeoutMs: 500 }),
     )
     expect(failure.code).toBe('connection-timeout')
-    expect(failure.message).toContain(`:${port} `)
+    expect(failure.message).toContain(`:${port}" `)
   })
 
   test('that drops takes the connection with it', async () => {

@@ -121,7 +121,7 @@ asRoot('a login shell', () => {
     if (shell === undefined) return
     const sshd = await serve({ accounts: [{ name: 'deploy', shell, home: own }] })
     const failure = await failureOf(inspect(to(sshd, { username: 'deploy' }), 500))
-    expect(failure).toMatchObject({ code: 'no-shell', message: expect.stringContaining('500 ms') })
+    expect(failure).toMatchObject({ code: 'no-shell', message: expect.stringContaining('0.5 seconds') })
   })
 
   test('whose startup file never stops talking is given up', async () => {
@@ -129,7 +129,10 @@ asRoot('a login shell', () => {
     writeFileSync(join(own, '.bashrc'), 'yes\n')
     const sshd = await serve({ accounts: [{ name: 'deploy', shell: '/bin/bash', home: own }] })
     const failure = await failureOf(inspect(to(sshd, { username: 'deploy' })))
-    expect(failure).toMatchObject({ code: 'no-shell', message: expect.stringContaining('bytes came before') })
+    expect(failure).toMatchObject({
+      code: 'no-shell',
+      message: expect.stringContaining('1.0 MB came before'),
+    })
     expect(failure.evidence?.length).toBeLessThan(20_000)
   })
 
@@ -194,9 +197,9 @@ describe('the host key', () => {
     const failure = await failureOf(connect(to(sshd, { hostKey: { fingerprints: [wrong] } })))
     expect(failure.code).toBe('host-key-mismatch')
     expect(failure.message).toBe(
-      `[127.0.0.1]:${sshd.port} offered the host key ssh-ed25519 ${sshd.fingerprint}, expected was ${wrong}.`,
+      `"[127.0.0.1]:${sshd.port}" offered the host key "ssh-ed25519 ${sshd.fingerprint}", and "${wrong}" was expected: this may be an attack.`,
     )
-    expect(failure.remedy).toMatch(/reinstalled[^]*attack[^]*ssh-keygen -lf/)
+    expect(failure.remedy).toMatch(/ssh-keygen -lf/)
     const lines = failure.evidence?.split('\n') ?? []
     expect(lines.map((line) => line.split(' ').slice(0, 2).join(' '))).toEqual(
       ['ssh-ed25519', 'ecdsa-sha2-nistp256', 'ssh-rsa'].map((type) => `[127.0.0.1]:${sshd.port} ${type}`),
@@ -231,7 +234,7 @@ describe('the host key', () => {
     })
     const failure = await failureOf(connect(to(sshd)))
     expect(failure.code).toBe('no-common-algorithm')
-    expect(failure.remedy).toContain('Host certificates')
+    expect(failure.remedy).toContain('HostKeyAlgorithms')
     expect(failure.evidence).toContain('ssh-ed25519-cert-v01@openssh.com')
   })
 
@@ -313,7 +316,7 @@ asRoot('a password', () => {
     })
     const failure = await failureOf(connect(to(sshd, { ...changes, login: { password: 'wrong one' } })))
     expect(failure.code).toBe('login-refused')
-    expect(failure.message).toContain('refused the login of deploy by password, keyboard-interactive.')
+    expect(failure.message).toContain('refused the login of "deploy" by password, keyboard-interactive.')
     expect(failure.evidence).toContain('the server takes: publickey,')
     expect(JSON.stringify(failure.toRecord())).not.toContain('wrong one')
     // PAM takes its time with a wrong password, twice here.
@@ -359,7 +362,7 @@ asRoot('a jump host', () => {
     const failure = await failureOf(connect(to(sshd, { proxy: stranger })))
     expect(failure).toMatchObject({
       code: 'login-refused',
-      message: expect.stringContaining(`:${jump.port} `),
+      message: expect.stringContaining(`:${jump.port}" `),
     })
   })
 })
@@ -386,9 +389,9 @@ describe('with a jump host, what goes wrong says at which of the two:', () => {
     const { failure, jump, server, sshd } = await failing({}, { hostKey: wrong })
     expect(failure.code).toBe('host-key-mismatch')
     expect(failure.message).toContain(atJump)
-    expect(failure.message).toContain(`[127.0.0.1]:${jump.split(':')[1]} offered`)
+    expect(failure.message).toContain(`[127.0.0.1]:${jump.split(':')[1]}" offered`)
     expect(failure.remedy).toContain('proxy-')
-    expect(failure.message).toContain(`@${server}: `)
+    expect(failure.message).toContain(`@${server}": `)
     // But for the look whether it is there.
     expect(sshd.logs().match(/Connection from/g)).toHaveLength(1)
   })
@@ -396,41 +399,41 @@ describe('with a jump host, what goes wrong says at which of the two:', () => {
   test('another host key at the server', async () => {
     const { failure, server } = await failing({}, {}, { hostKey: wrong })
     expect(failure.code).toBe('host-key-mismatch')
-    expect(failure.message).toMatch(`[127.0.0.1]:${server.split(':')[1]} offered`)
+    expect(failure.message).toMatch(`[127.0.0.1]:${server.split(':')[1]}" offered`)
     expect(failure.message).not.toContain('jump host')
   })
 
   test('another key at the jump host', async () => {
     const { failure, jump } = await failing({}, { login: { key: privateKey() } })
     expect(failure).toMatchObject({ code: 'login-refused', message: expect.stringContaining(atJump) })
-    expect(failure.message).toContain(`@${jump} refused the login`)
+    expect(failure.message).toContain(`@${jump}" refused the login`)
   })
 
   test('another key at the server', async () => {
     const { failure, server } = await failing({}, {}, { login: { key: privateKey() } })
     expect(failure).toMatchObject({ code: 'login-refused' })
-    expect(failure.message).toContain(`@${server} refused the login`)
+    expect(failure.message).toContain(`@${server}" refused the login`)
     expect(failure.message).not.toContain('jump host')
   })
 
   test('nobody at the jump host', async () => {
     const { failure } = await failing({}, { port: 1 })
     expect(failure).toMatchObject({ code: 'connection-refused', message: expect.stringContaining(atJump) })
-    expect(failure.message).toContain('127.0.0.1:1.')
+    expect(failure.message).toContain('127.0.0.1:1".')
   })
 
   test('nobody at the server, as the jump host finds', async () => {
     const { failure, jump } = await failing({}, {}, { port: 1 })
     expect(failure.code).toBe('forward-refused')
-    expect(failure.message).toMatch(/^The jump host \S+ could not connect to \S+:1\.$/)
+    expect(failure.message).toMatch(/^The jump host \S+ could not connect to \S+:1"\.$/)
     expect(failure.message).toContain(jump)
-    expect(failure.remedy).toMatch(/login at the jump host is fine[^]*firewall/)
+    expect(failure.remedy).toMatch(/Check from the jump host[^]*firewall/)
   })
 
   test('a name that only the jump host does not know', async () => {
     const { failure } = await failing({}, {}, { host: 'server.invalid' })
     expect(failure.code).toBe('forward-refused')
-    expect(failure.message).toMatch(/^The jump host \S+ could not connect to \S+server\.invalid:\d+\.$/)
+    expect(failure.message).toMatch(/^The jump host \S+ could not connect to \S+server\.invalid:\d+"\.$/)
   })
 
   test.each(['AllowTcpForwarding no', 'PermitOpen 127.0.0.1:9', 'DisableForwarding yes'])(
@@ -443,8 +446,8 @@ describe('with a jump host, what goes wrong says at which of the two:', () => {
         { retryPausesMs: [10, 10], onLog: (line) => lines.push(line) },
       )
       expect(failure.code).toBe('forward-refused')
-      expect(failure.message).toContain(`${jump} does not allow a connection to `)
-      expect(failure.remedy).toMatch(/AllowTcpForwarding, PermitOpen/)
+      expect(failure.message).toContain(`${jump}" does not allow a connection to `)
+      expect(failure.remedy).toMatch(/`AllowTcpForwarding`, `PermitOpen`/)
       expect(lines.filter((line) => line.startsWith('trying again'))).toEqual([])
     },
   )

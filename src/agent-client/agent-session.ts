@@ -1,9 +1,12 @@
-/** The action's side of a session with the agent: typed calls over one channel. */
+/** The runner's side of a session with the agent: typed calls over one channel. */
 import { randomBytes } from 'node:crypto'
 import type { Duplex, Readable } from 'node:stream'
+import { failure } from '../common/errors/connect.ts'
 import { Failure } from '../common/failure.ts'
+import { formatBytes, formatLimit } from '../common/format.ts'
+import { withTimeout } from '../common/timeout.ts'
 import { decodeFrames, encodeFrame, encodeMessage, frameKind } from '../protocol/frames.ts'
-import { parse } from '../protocol/guards.ts'
+import { malformed, parse } from '../protocol/guards.ts'
 import {
   failureRecord,
   type Operation,
@@ -18,7 +21,7 @@ import { longestSilence, watchSilence } from './silence.ts'
 import type { Trace } from './trace.ts'
 
 export interface CallOptions {
-  /** What follows the request, in pieces. */
+  /** The body that follows the request, in pieces. */
   readonly body?: AsyncIterable<Buffer>
   readonly onEvent?: (value: unknown) => void
 }
@@ -28,7 +31,7 @@ export interface AgentSession {
    * @throws Failure of the agent's own, or `connection-lost`
    */
   call<O extends Operation>(operation: O, params: Params<O>, options?: CallOptions): Promise<Result<O>>
-  /** Resolves once every call that was made has been sent, with its body; also when that failed. */
+  /** Resolves once every call has been sent, with its body, or has failed. */
   sent(): Promise<void>
   close(): void
 }
@@ -47,16 +50,20 @@ export interface Remote {
 
 type RemoteCommand = Duplex & {
   readonly stderr: Readable
-  /** How it ended, where that is known. */
+  /** How the command exited, where that is known. */
   readonly exit?: Promise<{ readonly code: number | null; readonly signal: string | undefined }>
 }
 
-/** What a login shell may print before the agent speaks, in bytes: more is no greeting but an attack or a loop. */
+/**
+ * How much a login shell may print before the agent's first line, in bytes: more is an attack or an endless
+ * loop.
+ */
 const LONGEST_GREETING = 1024 * 1024
 
 /**
- * @param timeoutMs for the login shell to come up and Node to start
- * @param trace told of every message
+ * Starts the agent.
+ * @param timeoutMs limit for the login shell and Node to start
+ * @param trace called with every message
  * @throws Failure `node-missing`, `no-shell` or `connection-lost`
  */
 export async function openAgent(
@@ -67,7 +74,9 @@ export async function openAgent(
   longest = longestSilence,
 ): Promise<AgentSession> {
   const sentinel = `gapless-${randomBytes(12).toString('hex')}`
-  const channel = await startedInTime(remote.exec(bootstrapCommand({ ...agent, sentinel })), timeoutMs)
+  const started = remote.exec(bootstrapCommand({ ...agent, sentinel }))
+  const late = () => failure('no-shell: start', { limit: formatLimit(timeoutMs) })
+  const channel = await withTimeout(started, timeoutMs, late)
   let errors = ''
   channel.stderr.on('data', (chunk: Buffer) => (errors = (errors + chunk.toString('utf8')).slice(-8000)))
 
@@ -81,23 +90,17 @@ export async function openAgent(
   let lost: Failure | undefined
   const lose = (cause: unknown) => {
     lost ??=
-      cause instanceof Failure
-        ? cause
-        : new Failure('connection-lost', 'the connection to the server was lost', {
-            remedy: 'Run it again. What the server had begun, it finishes or takes back by itself.',
-            evidence: errors,
-            cause,
-          })
+      cause instanceof Failure ? cause : failure('connection-lost: agent', {}, { evidence: errors, cause })
     for (const { reject } of pending.values()) reject(lost)
     pending.clear()
     silence.heard(null)
   }
   const silence = watchSilence((failure) => {
     lose(failure)
-    // Should it go on after all, it finds its session over.
+    // If the agent continues after all, its session is over.
     channel.destroy()
   }, longest)
-  // The agent works on one call at a time, in their order.
+  // The agent works on one call at a time, in order.
   const heard = () => {
     const [next] = pending.values()
     silence.heard(next?.operation ?? null)
@@ -108,7 +111,7 @@ export async function openAgent(
 
   async function dispatch(): Promise<void> {
     for await (const { kind, payload } of decodeFrames(rest)) {
-      if (kind !== frameKind.message) throw new Failure('malformed-message', 'the server sent data unasked')
+      if (kind !== frameKind.message) throw malformed('the server sent data that was not requested')
       const { id, kind: what, value } = parse(reply, payload.toString('utf8'), 'reply')
       const call = pending.get(id)
       if (call !== undefined)
@@ -127,7 +130,7 @@ export async function openAgent(
     if (!lost) heard()
   }
 
-  // Calls may be made while another one's body is still being sent: they go out after it, in order.
+  // A call made while another one's body is being sent goes out after that body.
   let sent: Promise<void> = Promise.resolve()
   const inTurn = (send: () => Promise<void>): Promise<void> => {
     const turn = sent.then(send)
@@ -145,7 +148,7 @@ export async function openAgent(
         else pending.set(id, { operation, resolve, reject, onEvent })
         if (pending.size === 1) heard()
       })
-      // The answer may come, as an error, while the body is still being sent.
+      // The agent may answer with an error while the body is still being sent.
       answer.catch(() => undefined)
       inTurn(async () => {
         const message = encodeMessage({ id, operation, params, body: body !== undefined })
@@ -161,7 +164,7 @@ export async function openAgent(
             await write(encodeFrame(frameKind.data, chunk))
           }
         } catch (error) {
-          // Nothing can follow half a body.
+          // Nothing can follow an incomplete body.
           lose(Failure.from(error))
           channel.end()
           throw error
@@ -179,21 +182,7 @@ export async function openAgent(
   }
 }
 
-/** @throws Failure `no-shell` when the server accepts the command, and then starts nothing */
-function startedInTime<T>(started: Promise<T>, timeoutMs: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const late = () =>
-      reject(
-        new Failure('no-shell', `The server did not start a command within ${timeoutMs / 1000} seconds.`, {
-          remedy: 'Check the server’s load and the login of this user: `ssh <user>@<host> true` must end.',
-        }),
-      )
-    const timer = setTimeout(late, timeoutMs)
-    started.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
-}
-
-/** Leaves no listener behind: an upload waits thousands of times. An error shows as the close that follows it. */
+/** Leaves no listener behind: an upload waits thousands of times. An error is followed by a close. */
 function drainedOrClosed(channel: Duplex): Promise<void> {
   return new Promise((resolve) => {
     const settle = () => {
@@ -204,7 +193,7 @@ function drainedOrClosed(channel: Duplex): Promise<void> {
   })
 }
 
-/** Reads past what the login shell prints, up to the sentinel's line. */
+/** Skips what the login shell prints, up to the line with the sentinel. */
 async function greet(
   channel: RemoteCommand,
   sentinel: string,
@@ -214,16 +203,11 @@ async function greet(
   const input = channel[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   let seen: Buffer = Buffer.alloc(0)
   const mark = Buffer.from(`${sentinel} `)
-  const noShell = (what: string) =>
-    new Failure('no-shell', `the server did not start the agent: ${what}`, {
-      remedy:
-        'The user needs a login shell that runs commands: not nologin, no ForceCommand or command= in ' +
-        'authorized_keys, no startup file that waits. `ssh <user>@<host> "/bin/sh -c \'echo ok\'"` must print ok.',
-      evidence: `${seen.toString('utf8').slice(-4000)}\n${errors()}`.trim(),
-    })
+  const noShell = (reason: string) =>
+    failure('no-shell', { reason }, { evidence: `${seen.toString('utf8').slice(-4000)}\n${errors()}`.trim() })
   let timer: NodeJS.Timeout | undefined
   const timeout = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(noShell(`nothing came within ${timeoutMs} ms`)), timeoutMs)
+    timer = setTimeout(() => reject(noShell(`nothing came within ${formatLimit(timeoutMs)}`)), timeoutMs)
   })
 
   try {
@@ -240,12 +224,14 @@ async function greet(
       const next = await Promise.race([input.next(), timeout])
       if (next.done === true) {
         const { code, signal } = (await channel.exit?.catch(() => undefined)) ?? {}
-        // Somebody killed it, such as a kernel that is short of memory: that says nothing about the shell.
-        if (signal !== undefined) throw new Failure('connection-lost', `the agent was ended by ${signal}`)
-        throw noShell(`its command ended${code == null ? '' : ` with exit code ${code}`}`)
+        // Killed from outside, for example when the kernel is short of memory: that says nothing about the
+        // shell.
+        if (signal !== undefined) throw failure('connection-lost: killed', { signal })
+        throw noShell(`its command exited${code == null ? '' : ` with code ${code}`}`)
       }
       seen = Buffer.concat([seen, next.value])
-      if (seen.length > LONGEST_GREETING) throw noShell(`more than ${LONGEST_GREETING} bytes came before it`)
+      if (seen.length > LONGEST_GREETING)
+        throw noShell(`more than ${formatBytes(LONGEST_GREETING)} came before it`)
     }
   } finally {
     clearTimeout(timer)

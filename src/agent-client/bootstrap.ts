@@ -1,9 +1,9 @@
 /**
- * The one command that is run over SSH: a shell line that finds Node, and a few lines of JavaScript that load
- * the agent, after asking for it where the server does not have this version yet.
+ * The one command that runs over SSH: a shell line that finds Node, and a few lines of JavaScript that load the
+ * agent, and request it first where the server does not have this version.
  *
- * The login shell of the user may be bash, fish, tcsh or any other: all that it sees is one single-quoted word
- * without quotes, backslash pairs, exclamation marks or line breaks. Chatty rc files print first, so nothing is
+ * The user's login shell may be bash, fish, tcsh or any other: all it sees is one single-quoted word without
+ * quotes, backslash pairs, exclamation marks or line breaks. Startup files may print first, so nothing is
  * parsed before the sentinel.
  */
 import { createHash } from 'node:crypto'
@@ -19,7 +19,7 @@ import {
 } from '../protocol/server-programs.ts'
 
 export interface Bootstrap {
-  /** Random text that tells the agent's output from what the login shell printed before. */
+  /** Random text that separates the agent's output from what the login shell printed before. */
   readonly sentinel: string
   /** The agent's code. */
   readonly source: Buffer
@@ -30,7 +30,7 @@ export interface Bootstrap {
   readonly options: Pick<AgentOptions, 'appName' | 'binPath'>
 }
 
-/** What the server says after the sentinel. */
+/** The words that follow the sentinel. */
 export const greeting = { ready: 'ready', needAgent: 'need-agent', noNode: 'no-node' } as const
 
 export function bootstrapCommand({ sentinel, source, persist, path, options }: Bootstrap): string {
@@ -41,7 +41,7 @@ export function bootstrapCommand({ sentinel, source, persist, path, options }: B
   return `/bin/sh -c '${findNode(sentinel, options.binPath, code)}'`
 }
 
-/** Without indentation and the comments that have lines of their own: it goes over the wire each time. */
+/** Removes indentation and whole-line comments: the code is sent each time. */
 function squeezed(code: string): string {
   return code.replace(/^\s*(\/\/.*)?\n?/gm, '')
 }
@@ -49,12 +49,15 @@ function squeezed(code: string): string {
 /** The oldest Node that the agent and the launcher run on. */
 const OLDEST_NODE = 18
 
-/** V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24). */
+/**
+ * V8 lets its young generation, which is garbage, grow to 100 MB on a machine with much memory (Node 18 to 24).
+ */
 const LEAN = '--max-semi-space-size=2'
 
 /**
- * Tries, in order: what the user named, the running PM2 daemon's own Node, the PATH, the PATH of the user's login
- * shell, the usual places, of several versions the newest first. `t` becomes the first that fits, or remembers what was wrong with it.
+ * Tries, in order: what the user named, the Node of the running PM2 daemon, the PATH, the PATH of the user's
+ * login shell, the usual places, and of several versions the newest. `t` runs the first Node that fits, or
+ * remembers what is wrong with it.
  */
 function findNode(sentinel: string, binPath: readonly string[], code: string): string {
   const run = `"$1" ${LEAN} -e "eval(require(/zlib/.source).brotliDecompressSync(Buffer.from(process.argv[1],/base64/.source)).toString())" ${code}`
@@ -70,13 +73,13 @@ function findNode(sentinel: string, binPath: readonly string[], code: string): s
     't() { if [ -n "$1" ] && [ -x "$1" ]; then v="$("$1" -p process.versions.node 2>/dev/null </dev/null)"; ' +
       `if [ "\${v%%.*}" -ge ${OLDEST_NODE} ] 2>/dev/null; then exec ${run}; fi; ` +
       's="$s:$1 (${v:-does not run}${v:+ is too old})"; elif [ -n "$1" ]; then s="$s:$1"; fi; }',
-    // The last of a glob is the newest, nearly: 9 comes after 22, and is too old.
+    // The last match of a glob is almost the newest: 9 comes after 22, and is too old.
     'r() { i=$#; while [ $i -gt 0 ]; do eval "n=\\${$i}"; t "$n"; i=$((i-1)); done; }',
-    // After a reboot the number in the file may be that of any program, which had better not be run.
+    // After a reboot the number in the file may belong to any program, which must not be run.
     'd="$(readlink "/proc/$(cat "${PM2_HOME:-$HOME/.pm2}/pm2.pid" 2>/dev/null)/exe" 2>/dev/null)"',
     'case "$d" in */node*) ;; *) d="" ;; esac',
     `s=""; for n in ${single.join(' ')}; do t "$n"; done`,
-    // The files that a login shell reads may print anything, and may not end.
+    // Startup files may print anything, and may never end.
     `${LOGIN_PATH}="$(timeout -s KILL ${LOGIN_SHELL_TIMEOUT} "$SHELL" -lic "echo; echo ${mark}; exec printenv PATH" ` +
       `2>/dev/null </dev/null | sed -n "/^${mark}$/{n;p;q;}")"; export ${LOGIN_PATH}`,
     `o="$IFS"; IFS=:; set -f; for n in $${LOGIN_PATH}; do t "$n/node"; done; set +f; IFS="$o"`,
@@ -87,7 +90,7 @@ function findNode(sentinel: string, binPath: readonly string[], code: string): s
   ].join('; ')
 }
 
-/** Any path as a shell word without a quote of its own: each byte in octal, which `printf` turns back. */
+/** Returns any path as a shell word without a quote: each byte in octal, which `printf` decodes. */
 function shellWord(path: string): string {
   const inHome = path.startsWith('~/')
   const octal = [...Buffer.from(inHome ? path.slice(1) : path)].map(
@@ -96,7 +99,7 @@ function shellWord(path: string): string {
   return `${inHome ? '"$HOME"' : ''}"$(printf "${octal.join('')}")"`
 }
 
-/** What Node's own loader has and its types do not tell. */
+/** Part of Node's own loader that its types do not have. */
 type CompilingModule = NodeModule & { _compile(code: string, name: string): void }
 
 interface Settings {
@@ -109,8 +112,9 @@ interface Settings {
 }
 
 /**
- * Runs on the server, as text: it may use nothing from this file. Loads the agent from `<path>/.gapless/agent`
- * if it is there with the right hash, or from standard input, before the session's own messages.
+ * Runs on the server, as text: it must not use anything from this file. Loads the agent from
+ * `<path>/.gapless/agent` if it is there with the right hash, or from standard input, before the session's own
+ * messages.
  */
 async function loadAgent(settings: Settings, require: NodeJS.Require, module: NodeModule): Promise<void> {
   const fs = require('node:fs') as typeof import('node:fs')
@@ -127,10 +131,10 @@ async function loadAgent(settings: Settings, require: NodeJS.Require, module: No
   try {
     source = fs.readFileSync(file)
     if (!proven(source)) source = undefined
-    // Cleanup removes agents that no session has used for long.
+    // Cleanup removes agents that no session has used for a week.
     else if (persist) fs.utimesSync(file, new Date(), new Date())
   } catch {
-    // Not there yet, or another user's.
+    // Does not exist yet, or belongs to another user.
   }
   process.stdout.write(`\n${sentinel} ${source === undefined ? 'need-agent' : 'ready'}\n`)
 
@@ -148,7 +152,8 @@ async function loadAgent(settings: Settings, require: NodeJS.Require, module: No
     kept = false
     if (persist) {
       try {
-        // The app's folder is for others to read, such as nginx, whatever the umask; the tool's own is not.
+        // Others, such as nginx, must be able to read the app's folder, whatever the umask; Gapless's own
+        // folder is private.
         for (let folder = base, made: string[] = []; ; folder = dirname(folder)) {
           if (!fs.existsSync(folder)) {
             made = [folder, ...made]
@@ -166,7 +171,7 @@ async function loadAgent(settings: Settings, require: NodeJS.Require, module: No
         fs.renameSync(`${file}.${process.pid}`, file)
         kept = true
       } catch {
-        // The agent says what is wrong with the folder, in words, as soon as it is asked.
+        // The agent's first call reports what is wrong with the folder.
       }
     }
   }

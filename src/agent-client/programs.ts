@@ -1,7 +1,7 @@
-/** The bundles stand side by side in dist/. */
+/** The bundles are side by side in dist/. */
 import { dirname, join } from 'node:path'
 
-/** The other two programs, which the action brings to the server. */
+/** The two programs that the action sends to the server. */
 export interface Programs {
   readonly agentFile: string
   readonly launcherFile: string

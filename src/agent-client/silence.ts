@@ -1,10 +1,12 @@
-/** How long an agent may be silent in a call. One that is silent for longer hangs: on a disk, or because it was stopped. */
-import { Failure } from '../common/failure.ts'
+/** How long an agent may be silent during a call. After that it hangs: on a disk, or because it was stopped. */
+import { failure } from '../common/errors/connect.ts'
+import type { Failure } from '../common/failure.ts'
+import { formatLimit } from '../common/format.ts'
 import type { Operation } from '../protocol/messages.ts'
 
-/** In ms: PM2's daemon alone may take 90 s to be found mute. What takes longer says that it goes on: `alive`. */
+/** In ms: recognising a PM2 daemon that does not answer takes 90 s. Longer work sends `alive`. */
 const LOOK = 2 * 60_000
-/** What reads, writes or removes whole releases, or waits until the disk has them, in ms. */
+/** For work that reads, writes, flushes or removes whole releases, in ms. */
 const WORK = 10 * 60_000
 
 const WORKING: ReadonlySet<Operation> = new Set([
@@ -22,7 +24,10 @@ export function longestSilence(operation: Operation): number {
 }
 
 export interface Silence {
-  /** A sign of life came, or another call is the one that is answered next; null: no call waits. */
+  /**
+   * Restarts the clock: the agent sent something, or another call is the next to be answered; null: no call
+   * waits.
+   */
   heard(operation: Operation | null): void
 }
 
@@ -39,15 +44,7 @@ export function watchSilence(hang: (failure: Failure) => void, longest = longest
   }
 }
 
-/** For the run it is a lost connection: the server finishes or takes back what it had begun. */
+/** The run treats it as a lost connection: the server finishes or restores on its own. */
 function silent(operation: Operation, limitMs: number): Failure {
-  return new Failure(
-    'connection-lost',
-    `The agent on the server did not respond for ${limitMs / 1000} seconds (${operation}).`,
-    {
-      remedy:
-        'Check the server’s load and its disks, then run the deploy again. The server finishes or takes back ' +
-        'what it had begun.',
-    },
-  )
+  return failure('connection-lost: silent', { limit: formatLimit(limitMs), operation })
 }

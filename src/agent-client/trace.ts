@@ -1,14 +1,14 @@
-/** Every message of the protocol as a line for debugging, without what is secret in it. */
+/** Every message of the protocol as a debug line, without secrets. */
 import type { Operation } from '../protocol/messages.ts'
 
 export interface Traced {
   readonly way: 'sent' | 'received'
   readonly operation: Operation
-  /** Of the request that it is, or answers. */
+  /** Id of the request that the message is or answers. */
   readonly id: number
   readonly kind: 'request' | 'body' | 'event' | 'alive' | 'result' | 'error'
   readonly bytes: number
-  /** What a body has is never shown. */
+  /** The content of a body is never shown. */
   readonly value?: unknown
 }
 
@@ -23,8 +23,8 @@ export function traceLine({ way, operation, id, kind, bytes, value }: Traced): s
 const HIDDEN = '***'
 
 /**
- * By name, whatever the values are: the app's environment, the key of its server actions, commands, and what a
- * healthy answer has. Any of them may hold a secret that nobody said is one.
+ * Hidden by name, whatever the values are: the app's environment, the key of its server actions, commands, and
+ * the expected text of a healthy answer. Any of them may contain a secret that is not masked.
  */
 const SECRET = new Set(['key', 'preActivate', 'postActivate', 'body'])
 

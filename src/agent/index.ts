@@ -13,12 +13,12 @@ import { type AgentOptions, createOperations } from './operations/index.ts'
 import { serveSession } from './session.ts'
 import { closeToOthers } from './system/umask.ts'
 
-/** Called by the bootstrap with what follows on standard input. */
+/** Called by the bootstrap with the rest of standard input. */
 export function serve(options: AgentOptions, input: AsyncIterable<Buffer>): void {
   const write = process.stdout.write.bind(process.stdout)
-  // Standard output is the protocol's: whatever else is printed goes to standard error.
+  // Standard output belongs to the protocol: everything else is printed to standard error.
   process.stdout.write = process.stderr.write.bind(process.stderr)
-  // The other side may be gone while an answer is under way: what was begun ends in order all the same.
+  // The runner may be gone while an answer is under way: running work ends in order all the same.
   process.stdout.on('error', () => undefined)
   process.stderr.on('error', () => undefined)
   serveSession(readAhead(input), (bytes) => void write(bytes), createOperations(options)).then(
@@ -31,8 +31,8 @@ export function serve(options: AgentOptions, input: AsyncIterable<Buffer>): void
 }
 
 /**
- * In bytes. sshd takes 2 MiB that nobody has read (OpenSSH 9.2), and the sender waits: with small files, which take the
- * server long for their bytes, the wire would often be idle.
+ * In bytes. sshd buffers 2 MiB (OpenSSH 9.2), then the sender waits: with small files, which cost the server
+ * much time for their bytes, the wire would often be idle.
  */
 const READ_AHEAD = 4 * 1024 * 1024
 

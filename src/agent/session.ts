@@ -1,10 +1,10 @@
 /** One SSH session: reads requests from standard input, one at a time, and answers on standard output. */
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/upload.ts'
 import { decodeFrames, encodeMessage, type Frame, frameKind } from '../protocol/frames.ts'
-import { parse } from '../protocol/guards.ts'
+import { malformed, parse } from '../protocol/guards.ts'
 import { type Operation, operations, type Reply, type Request, request } from '../protocol/messages.ts'
 import type { Call, Operations } from './operations/index.ts'
-import { troubleOf } from './system/trouble.ts'
+import { toFailure } from './system/system-error.ts'
 
 export async function serveSession(
   input: AsyncIterable<Buffer>,
@@ -17,8 +17,7 @@ export async function serveSession(
     for (;;) {
       const next = await frames.next()
       if (next.done === true) return
-      if (next.value.kind !== frameKind.message)
-        throw new Failure('malformed-message', 'a body without a request')
+      if (next.value.kind !== frameKind.message) throw malformed('a body came without a request')
       await answer(parse(request, next.value.payload.toString('utf8'), 'request'))
     }
   } finally {
@@ -35,9 +34,9 @@ export async function serveSession(
       }
       reply({ id, kind: 'result', value: await handle(operation, params, call) })
     } catch (error) {
-      reply({ id, kind: 'error', value: troubleOf(error).toRecord() })
+      reply({ id, kind: 'error', value: toFailure(error).toRecord() })
     }
-    // What a failed operation left unread comes before the next request.
+    // A failed operation may leave a part of its body unread.
     for await (const _ of data) continue
   }
 
@@ -47,7 +46,7 @@ export async function serveSession(
   }
 }
 
-/** Between two signs of life, in ms. */
+/** Interval between two signs of life, in ms. */
 const ALIVE = 5000
 
 function atMostEvery(pauseMs: number, act: () => void): () => void {
@@ -61,8 +60,8 @@ function atMostEvery(pauseMs: number, act: () => void): () => void {
 }
 
 /**
- * The data frames up to the end frame. Its iterator may be left and taken up again, even while a stream that
- * read ahead still waits for a frame: one step begins when the one before it has ended.
+ * The data frames up to the end frame. Its iterator may be left and resumed, even while a stream that read
+ * ahead still waits for a frame: one step starts when the step before it has ended.
  */
 function readBody(frames: AsyncGenerator<Frame, void, undefined>): AsyncIterable<Buffer> {
   let ended = false
@@ -71,10 +70,10 @@ function readBody(frames: AsyncGenerator<Frame, void, undefined>): AsyncIterable
     if (ended) return { done: true, value: undefined }
     const frame = await frames.next()
     if (frame.done === true)
-      throw new Failure('upload-incomplete', 'the connection ended in the middle of an upload')
+      throw failure('upload-incomplete', { problem: 'the connection ended in the middle' })
     if (frame.value.kind === frameKind.data) return { done: false, value: frame.value.payload }
     ended = true
-    if (frame.value.kind !== frameKind.end) throw new Failure('malformed-message', 'a request inside a body')
+    if (frame.value.kind !== frameKind.end) throw malformed('a request came inside a body')
     return { done: true, value: undefined }
   }
   const next = () => {

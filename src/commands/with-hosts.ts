@@ -4,10 +4,10 @@ import type { Pipeline } from '../pipeline.ts'
 import type { Plan } from '../plan.ts'
 import type { Programs } from '../agent-client/programs.ts'
 import { Failure } from '../common/failure.ts'
-import { inTime } from '../common/in-time.ts'
 import type { ReleaseInfo } from '../protocol/messages.ts'
 import { connect } from '../hosts/connect.ts'
 import type { Host } from '../hosts/host.ts'
+import { withTimeout } from '../common/timeout.ts'
 
 /** What the command has found out so far, for the report of a failure. */
 export type Findings = { -readonly [K in keyof Known]: Known[K] }
@@ -46,7 +46,7 @@ async function servingNow(hosts: readonly Host[], before: string | null): Promis
   if (hosts.length === 0) return before
   const looks = hosts.map((host) => host.agent().call('inspect', {}))
   const seen = Promise.all(looks).then((facts) => agreed(facts.map(({ serving }) => serving)))
-  return inTime(seen, LOOK, () => new Error('no answer')).catch(() => before)
+  return withTimeout(seen, LOOK, () => new Error('no answer')).catch(() => before)
 }
 
 /** For the report alone: nobody waits for it, and no run fails because of it. */

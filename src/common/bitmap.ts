@@ -13,7 +13,7 @@ export class Bitmap {
     return new Bitmap(Buffer.from(text, 'base64'))
   }
 
-  /** How many are set. */
+  /** How many bits are set. */
   get count(): number {
     return this.#count
   }
@@ -34,12 +34,12 @@ export class Bitmap {
     this.#count += 1
   }
 
-  /** Sets what the other one has, too. */
+  /** Sets the bits of the other bitmap, too. */
   include(other: Bitmap): void {
     for (let index = 0; index < other.#bytes.length * 8; index += 1) if (other.has(index)) this.set(index)
   }
 
-  /** Base64, up to the last bit that is set. */
+  /** Returns base64, up to the last bit that is set. */
   format(): string {
     const end = this.#bytes.findLastIndex((byte) => byte !== 0) + 1
     return Buffer.from(this.#bytes.subarray(0, end)).toString('base64')

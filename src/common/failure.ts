@@ -1,12 +1,12 @@
 /**
- * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
- * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
- *
- * Every code has its paragraph in docs/errors.md.
+ * The one error type of the project, on the runner and on the server: the summary shows an error of the agent as the
+ * agent raised it. The codes and their words are in errors/, which docs/errors.md is generated from.
  */
+import { texts } from './errors/internal.ts'
+import { fill } from './errors/text.ts'
 
 export interface FailureOptions {
-  /** What the user can do about it, in one or two sentences. */
+  /** What to do first. */
   readonly remedy?: string | undefined
   /** What was seen, verbatim: the last lines of a log, an HTTP answer, a command's output. Never a secret. */
   readonly evidence?: string | undefined
@@ -27,8 +27,8 @@ export class Failure extends Error {
   readonly evidence: string | undefined
 
   /**
-   * @param code stable, kebab-case, named in docs/errors.md
-   * @param message one sentence: what failed, and on what
+   * Errors that a user can see are made by the functions in errors/, with the words of the registry.
+   * @param code stable, kebab-case
    */
   constructor(code: string, message: string, options: FailureOptions = {}) {
     super(message, { cause: options.cause })
@@ -38,22 +38,23 @@ export class Failure extends Error {
     this.evidence = options.evidence
   }
 
-  /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
-  static from(error: unknown, code = 'internal'): Failure {
+  /** Returns any thrown value as a Failure. */
+  static from(error: unknown, code: keyof typeof texts = 'internal'): Failure {
     if (error instanceof Failure) return error
-    const message = error instanceof Error ? error.message : String(error)
-    return new Failure(code, message, {
+    const problem = error instanceof Error ? error.message : String(error)
+    return new Failure(code, fill(texts[code].message, { problem }), {
+      remedy: texts[code].remedy,
       cause: error,
       evidence: error instanceof Error ? error.stack : undefined,
     })
   }
 
-  /** A failure that came over the wire, as the error that it was on the other side. */
+  /** Returns a failure that came over the wire as it was raised on the other side. */
   static revive({ code, message, remedy, evidence }: FailureRecord): Failure {
     return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined })
   }
 
-  /** The same failure, with more said about it. */
+  /** Returns the same failure in other words. */
   reworded(
     message: string,
     { remedy = this.remedy, evidence = this.evidence }: FailureOptions = {},

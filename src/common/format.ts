@@ -8,7 +8,7 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(seconds / 60)} min ${seconds % 60} s`
 }
 
-/** How long ago, in its largest unit. @param ms negative where two clocks differ */
+/** Formats an age in its largest unit. @param ms negative where two clocks differ */
 export function formatAge(ms: number): string {
   const units = [
     ['day', 86_400_000],
@@ -28,7 +28,7 @@ export function formatBytes(bytes: number): string {
 
 const MOST_LISTED = 5
 
-/** The first few names of a list. @param count of all of them, where not all are given */
+/** Lists the first few names. @param count of all names, where not all are given */
 export function listed(names: readonly string[], count = names.length): string {
   const shown = names.slice(0, MOST_LISTED)
   const more = count - shown.length
@@ -37,4 +37,15 @@ export function listed(names: readonly string[], count = names.length): string {
 
 export function plural(count: number, noun: string): string {
   return `${count} ${noun}${count === 1 ? '' : 's'}`
+}
+
+/** Formats a limit in its largest whole unit ("30 minutes"), or in seconds. */
+export function formatLimit(ms: number): string {
+  const units = [
+    ['day', 86_400_000],
+    ['hour', 3_600_000],
+    ['minute', 60_000],
+  ] as const
+  const [name, length] = units.find(([, size]) => ms >= size && ms % size === 0) ?? ['second', 1000]
+  return plural(Math.round((ms / length) * 10) / 10, name)
 }

@@ -2,20 +2,23 @@ import { createHash, hash as oneShot } from 'node:crypto'
 import { closeSync, createReadStream, openSync, readSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 
-/** Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In bytes. */
+/**
+ * Up to here a few reads are cheaper than a stream: Node's streams take 0.2 ms a file, the reads 0.03. In
+ * bytes.
+ */
 const SMALL = 256 * 1024
 
-/** Of a small file at once: 50,000 promises are garbage too, and the turns of the event loop take longer than the work. */
+/** Synchronous for small files: 50,000 promises cost more than the hashing. */
 export type HashFile = (file: string, size?: number) => string | Promise<string>
 
-/** SHA-256 of a file in hex. */
+/** Returns the SHA-256 of a file in hex. */
 export async function hashFile(file: string, size?: number): Promise<string> {
   return fileHasher()(file, size)
 }
 
 /**
- * The same for many files, with one buffer for all that are small: one for each would be garbage by the gigabyte.
- * The hash is of what the file really has, be it more or less than the size it is said to have.
+ * Returns a function that hashes many files, with one buffer for all small ones: one each would be gigabytes of
+ * garbage. Hashes what the file really contains, whatever size is given.
  */
 export function fileHasher(): HashFile {
   const buffer = Buffer.allocUnsafe(SMALL)
@@ -28,7 +31,7 @@ async function hashStream(file: string): Promise<string> {
   return hash.digest('hex')
 }
 
-/** Without a turn of the event loop in between, so that the buffer is nobody else's meanwhile. */
+/** Synchronous, so that nothing else uses the buffer. */
 function hashInTurn(file: string, buffer: Buffer): string {
   const handle = openSync(file, 'r')
   try {
@@ -43,7 +46,7 @@ function hashInTurn(file: string, buffer: Buffer): string {
   }
 }
 
-/** Of a file that has more in it than the buffer takes, which is full. */
+/** Hashes a file that is larger than the full buffer. */
 function hashOnwards(handle: number, buffer: Buffer): string {
   const hash = createHash('sha256').update(buffer)
   for (;;) {
@@ -54,8 +57,8 @@ function hashOnwards(handle: number, buffer: Buffer): string {
 }
 
 /**
- * SHA-256 in hex. A hash object is a stream with a native part, which the garbage collector leaves until late:
- * 50,000 of them take 50 MB. Node has the function from 20.12 on.
+ * Returns the SHA-256 in hex. A hash object has a native part that is garbage-collected late: 50,000 of them
+ * take 50 MB. Node has the one-shot function from 20.12 on.
  */
 export function sha256(bytes: Uint8Array): string {
   return typeof oneShot === 'function'

@@ -1,7 +1,7 @@
-/** Asks a release's health on this machine. Used by the launcher for itself and by the agent for all workers. */
+/** Requests a release's health on this machine, for the launcher and for the agent. */
 import http from 'node:http'
 
-/** What counts as healthy, asked of the release itself on the server. */
+/** What counts as healthy. */
 export interface HealthCheck {
   readonly path: string
   /** Accepted status ranges, inclusive. */
@@ -25,18 +25,18 @@ export interface Answer {
   readonly healthy: boolean
   /** The HTTP status, or 0 where there was no answer. */
   readonly status: number
-  /** In words: the status and what was wrong with the answer. */
+  /** In words: the status, and what was wrong with the answer. */
   readonly detail: string
   /** The first characters of the body, as evidence. */
   readonly excerpt: string
 }
 
-/** One try may take this long, in milliseconds: an answer that needs longer is not a healthy one. */
+/** Limit of one try, in ms: a slower answer is not healthy. */
 const TRY_TIMEOUT = 10_000
 const BODY_LIMIT = 1024 * 1024
 const EXCERPT = 500
 
-/** Asks once; never throws. `timeoutMs` is the most that this try may take. */
+/** Sends one request; never rejects. `timeoutMs` is its limit. */
 export function askHealth(
   host: string,
   port: number,
@@ -58,7 +58,7 @@ export function askHealth(
     )
     request.on('close', () => clearTimeout(deadline))
     request.on('error', (error) => fail(error.message))
-    // Without a listener Node closes the connection and says nothing more (18 to 24).
+    // Without a listener Node closes the connection without an error (18 to 24).
     request.on('upgrade', (response, socket) => {
       socket.destroy()
       fail(`HTTP ${response.statusCode ?? 0}: a change of protocol that was not asked for`)
@@ -79,7 +79,7 @@ export function askHealth(
   })
 }
 
-/** What a proxy in front of the app adds to a request. */
+/** Returns the headers that a proxy in front of the app would add. */
 function addressed({ origin }: HealthCheck): http.OutgoingHttpHeaders {
   if (origin === null) return {}
   const { scheme, host } = origin

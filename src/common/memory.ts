@@ -1,10 +1,11 @@
-/** How much memory a process takes for what it is about to throw away. */
+/** How much memory a process uses for garbage. */
 import { setFlagsFromString } from 'node:v8'
 
 /**
- * Keeps V8's young generation as small as it begins. It doubles under load, up to 100 MB on a machine with much
- * memory, and holds nothing but garbage; each collection frees the buffers of what was sent before. V8 reads the factor
- * whenever it is about to grow (seen with Node 24, on which GitHub runs actions); a size given now comes too late.
+ * Keeps V8's young generation at its initial size. It doubles under load, up to 100 MB on a machine with much
+ * memory, and contains only garbage; each collection frees the buffers of what was sent. V8 reads the factor
+ * whenever it is about to grow (seen with Node 24, on which GitHub runs actions); setting a size now would be
+ * too late.
  */
 export function stayLean(): void {
   setFlagsFromString('--semi-space-growth-factor=1')

@@ -1,16 +1,17 @@
-/** connect: logs in, verifies the host key, starts the agent, and checks that the server can run the app. */
+/** connect: logs in, checks the host key, starts the agent, and checks whether the server can run the app. */
 import { readFileSync } from 'node:fs'
 import type { Plan } from '../plan.ts'
 import type { Log, Pipeline } from '../pipeline.ts'
+import { failure } from '../common/errors/connect.ts'
 import { Failure } from '../common/failure.ts'
-import { inTime } from '../common/in-time.ts'
 import type { Result, ServerFacts } from '../protocol/messages.ts'
 import { pm2Missing } from '../protocol/server-programs.ts'
 import { type AgentSession, openAgent } from '../agent-client/agent-session.ts'
 import { traceLine } from '../agent-client/trace.ts'
 import { connect as connectSsh, type Target } from '../ssh/connection.ts'
 import { assertDistinct, type Host, onEach } from './host.ts'
-import { patiently } from './reconnect.ts'
+import { withTimeout } from '../common/timeout.ts'
+import { untilReachable } from './reconnect.ts'
 
 interface Session {
   readonly agent: AgentSession
@@ -23,11 +24,11 @@ interface Session {
 export interface ConnectSettings {
   /** The bundled agent. */
   readonly agentFile: string
-  /** Keep the agent on the server; false for runs that may change nothing there. */
+  /** Keep the agent on the server; false for runs that must not change anything there. */
   readonly persist: boolean
   /** Also request what an upload can build on. */
   readonly forUpload?: boolean
-  /** How long a server may be out of reach, in ms. Default: one try. */
+  /** How long to retry while a server is out of reach, in ms. Default: one try. */
   readonly patienceMs?: number
 }
 
@@ -50,7 +51,7 @@ export async function connect(
       const { info } = log.log
       const open = () => openSession(plan, entry.target, settings, log.log)
       const session = await log.run('connect', async () => {
-        const value = await patiently(() => retryOnce(open, info), info, settings.patienceMs ?? 0)
+        const value = await untilReachable(() => retryOnce(open, info), info, settings.patienceMs ?? 0)
         return { value, detail: detailOf(value) }
       })
       const host = hostOf(entry.name, session, open)
@@ -86,7 +87,7 @@ function retryOnce<T>(open: () => Promise<T>, log: Log['info']): Promise<T> {
   return open().catch((error: unknown) => {
     const { code, message } = Failure.from(error)
     if (code !== 'connection-lost') throw error
-    log(`${message}: once more`)
+    log(`${message} Retrying.`)
     return open()
   })
 }
@@ -117,7 +118,7 @@ async function openSession(
     // Only an upload needs it, and reports its failure.
     base.catch(() => undefined)
     // Inspecting takes a moment. What may take longer, such as waiting for a lock, comes later.
-    const facts = await inTime(inspected, connectTimeoutMs, () => silent(connection.address))
+    const facts = await withTimeout(inspected, connectTimeoutMs, () => silent(connection.address))
     assertUsable(facts)
     return {
       agent,
@@ -136,19 +137,12 @@ async function openSession(
 }
 
 function silent(address: string): Failure {
-  return new Failure(
-    'connection-timeout',
-    `The agent on ${address} did not answer in time (connect-timeout).`,
-    {
-      remedy:
-        'Check whether the server is overloaded, or its disk hangs; a slow one needs a longer connect-timeout.',
-    },
-  )
+  return failure('connection-timeout: agent', { address })
 }
 
 function assertUsable({ platform, pm2, searched, nodePath }: ServerFacts): void {
   if (platform !== 'linux') {
-    throw new Failure('server-not-linux', `the server runs ${platform}; only Linux is supported`)
+    throw failure('server-not-linux', { platform })
   }
   if (pm2 === null) throw pm2Missing(searched, nodePath)
 }

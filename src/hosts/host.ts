@@ -1,27 +1,28 @@
 /** The servers of a run: one, or several behind a load balancer. */
 import { plural } from '../common/format.ts'
 import type { Pipeline } from '../pipeline.ts'
+import { failure } from '../common/errors/connect.ts'
 import { Failure } from '../common/failure.ts'
 import type { Result, ServerFacts } from '../protocol/messages.ts'
 import type { AgentSession } from '../agent-client/agent-session.ts'
 
 export interface Host {
-  /** As the user wrote it; null where there is only one. */
+  /** As the user wrote it; null where it is the only host. */
   readonly name: string | null
   readonly facts: ServerFacts
-  /** The current session: `reconnect` replaces it. */
+  /** The open session; a lost connection replaces it. */
   agent(): AgentSession
-  /** What an upload can build on. Requested along with the facts, so that it costs no wait of its own. */
+  /** What an upload can build on. Requested together with the facts, so it costs no wait of its own. */
   base(): Promise<Result<'outline'>>
-  /** Opens another session. @throws Failure while the server cannot be reached */
+  /** Opens a new session. @throws Failure while the server cannot be reached */
   reconnect(): Promise<void>
   close(): void
 }
 
 /**
- * Does the same on all hosts, at most so many at once, and waits for every host, also after a failure.
+ * Calls `act` for all hosts, `atOnce` at a time, and waits for every one, also when some fail.
  * @param act gets a pipeline whose rows and lines name the host
- * @throws Failure of the first host, in their order, that failed; it names the host, and how many more failed
+ * @throws Failure of the first failed host, in their order; it names the host, and how many more failed
  */
 export async function onEach<H extends Pick<Host, 'name'>, T>(
   hosts: readonly H[],
@@ -45,7 +46,7 @@ export async function onEach<H extends Pick<Host, 'name'>, T>(
   if (first !== undefined) {
     throw others.length === 0
       ? first
-      : first.reworded(`${first.message} (and ${plural(others.length, 'more host')} failed)`)
+      : first.reworded(`${first.message.replace(/\.?$/, '.')} ${plural(others.length, 'more host')} failed.`)
   }
   return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
 }
@@ -70,13 +71,7 @@ export function assertDistinct(hosts: readonly Pick<Host, 'name' | 'facts'>[]): 
   for (const { name, facts } of hosts) {
     const other = known.get(facts.identity)
     if (other !== undefined) {
-      throw new Failure(
-        'same-host',
-        `"${other}" and "${name}" are the same folder "${facts.path}" of one server.`,
-        {
-          remedy: 'Name each server once in `host`.',
-        },
-      )
+      throw failure('same-host', { first: String(other), second: String(name), path: facts.path })
     }
     known.set(facts.identity, name)
   }
@@ -87,7 +82,7 @@ async function settled<T>(promise: Promise<T>): Promise<PromiseSettledResult<T>>
   return result
 }
 
-/** The failure, with the host's name where there are several. */
+/** Adds the host's name to a failure, where there are other hosts. */
 export function named(name: string | null, failure: Failure): Failure {
   return name === null ? failure : failure.reworded(`${name}: ${failure.message}`)
 }

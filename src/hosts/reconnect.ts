@@ -1,10 +1,10 @@
-/** Work on a server that outlasts the connection: after a loss another one is opened, and the work resumed. */
+/** Resumes work on a server after the connection was lost. */
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../pipeline.ts'
 import { Failure } from '../common/failure.ts'
 import type { Host } from './host.ts'
 
-/** How long a server may be out of reach, in ms. One try takes up to `connect-timeout`. */
+/** How long a server may be out of reach, in ms. A try takes up to `connect-timeout` of its own. */
 export const PATIENCE = 180_000
 /** Pauses between tries to reach the server again, in ms. */
 const BACKOFF = [0, 500, 1000, 2000, 4000, 8000, ...Array<number>(11).fill(15_000)]
@@ -18,7 +18,8 @@ export interface Work<T> {
 }
 
 /**
- * @param log told of each loss and each try
+ * Runs the work, and resumes it in a new session whenever the connection is lost.
+ * @param log called for each loss and each try
  * @throws Failure of the work; `connection-lost` when the server stays out of reach
  */
 export async function throughLosses<T>(
@@ -55,8 +56,12 @@ export async function throughLosses<T>(
   throw lost
 }
 
-/** Tries until the server is reached. @throws Failure of the last try, once `patienceMs` is over */
-export async function patiently<T>(open: () => Promise<T>, log: Log['info'], patienceMs: number): Promise<T> {
+/** Retries until the server is reached. @throws Failure of the last try, after `patienceMs` */
+export async function untilReachable<T>(
+  open: () => Promise<T>,
+  log: Log['info'],
+  patienceMs: number,
+): Promise<T> {
   const end = performance.now() + patienceMs
   for (const pause of BACKOFF.slice(1)) {
     try {

@@ -1,4 +1,4 @@
-/** What a release is made of, and where each part of it is on this machine. */
+/** What a release consists of, and where each part is on this machine. */
 import { realpath } from 'node:fs/promises'
 import { posix } from 'node:path'
 import {
@@ -14,12 +14,13 @@ import type { BuildOutput } from './output.ts'
 import { isInside } from './paths.ts'
 
 /**
- * Describes the release: the standalone server with the two folders that `next build` leaves out of it. Copies
+ * Describes the release: the standalone server and the two folders that `next build` leaves out of it. Copies
  * and reads no content. Where two layers have the same path, the later one wins.
  *
- * @param workspace the repository's folder: a link in `public` to a file or folder in here becomes that
- * @param sharedPaths relative to the app: the server has content of its own there, and links at them are not followed
- * @throws Failure `symlink-escapes`; its entries, where they are looked up, also `unsupported-file` and `file-name`
+ * @param workspace the repository's folder: a link in `public` to something in it becomes that file or folder
+ * @param sharedPaths relative to the app: the server has its own content there, and links at them are not
+ * followed
+ * @throws Failure `symlink-escapes`; its entries, when they are read, also `unsupported-file` and `file-name`
  */
 export async function assemble(
   output: BuildOutput,
@@ -45,9 +46,10 @@ export async function assemble(
 }
 
 /**
- * Other users of the server have no business with what Next.js loads at run time: `.env` files, and of the build all
- * but the static files. The keys of server actions and of previews stand there (`server-reference-manifest.json`,
- * `prerender-manifest.json`, seen in 14 to 16), and code with values that were put in at build time.
+ * What Next.js loads at run time is not readable by other users of the server: `.env` files, and everything of
+ * the build except the static files. It contains the keys of server actions and previews
+ * (`server-reference-manifest.json`, `prerender-manifest.json`, seen in 14 to 16), and code with values from
+ * the build's environment.
  */
 function withoutOthers(entry: TreeEntry, { relativeAppDir, distDir, staticPath }: BuildOutput): TreeEntry {
   if (entry.kind !== 'file') return entry
@@ -59,9 +61,9 @@ function withoutOthers(entry: TreeEntry, { relativeAppDir, distDir, staticPath }
 }
 
 /**
- * `.gapless` belongs to the release's own records. `cache` and `route-cache` are written by a running server, and
- * there only when the build was run in place (Next.js 14 to 16). The last two are nobody's business: a trace that
- * took in more than was meant (`outputFileTracingIncludes`, a path that is put together at run time) may hold them.
+ * `.gapless` is for the release's own metadata. `cache` and `route-cache` are written by a running server, and
+ * exist here only when the build ran in place (Next.js 14 to 16). The last two are private: a trace that
+ * included too much (`outputFileTracingIncludes`, a computed path) may contain them.
  */
 function excludedPaths({ relativeAppDir, distDir }: BuildOutput): Excluded {
   const dist = posix.join(relativeAppDir, distDir)
@@ -86,7 +88,7 @@ async function publicLayers(
   throw escapes(prefix, found.source)
 }
 
-/** The entries with one more, in its place. */
+/** Returns the entries with one more, in its place. */
 export function withEntry(entries: Iterable<TreeEntry>, entry: TreeEntry): Iterable<TreeEntry> {
   return {
     *[Symbol.iterator]() {

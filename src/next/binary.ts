@@ -1,4 +1,6 @@
-/** What a native binary was built for, by its own header: names lie, and not every package has them. */
+/**
+ * What a native binary was built for, by its own header: names can be wrong, and not every package has them.
+ */
 
 export interface Target {
   /** `android` and `bsd` are ELF as well. */
@@ -7,7 +9,7 @@ export interface Target {
   readonly arch: string
   /** The C library it is linked with, or null when it needs none. */
   readonly libc: 'glibc' | 'musl' | null
-  /** It asks for glibc's own loader, for which musl has no stand-in as it has for libc.so.6. */
+  /** It requires glibc's own loader, which musl does not replace as it does libc.so.6. */
   readonly needsGlibcLoader: boolean
   /** The newest glibc whose symbols it needs, such as `2.28`. */
   readonly glibc: string | null
@@ -88,7 +90,7 @@ function stringsAround(content: Buffer): string {
   return at === -1 ? '' : content.toString('latin1', at, at + 40)
 }
 
-/** Dotted numbers, such as glibc's versions. @returns negative when `a` is older */
+/** Compares dotted numbers, such as glibc's versions. @returns negative when `a` is older */
 export function compareVersions(a: string, b: string): number {
   const [left, right] = [a.split('.').map(Number), b.split('.').map(Number)]
   const differing = left.findIndex((part, index) => part !== (right[index] ?? 0))
@@ -166,13 +168,13 @@ function readDynamicSection(content: Buffer): DynamicSection {
     const versions: string[] = []
     for (const record of chain(fileOffset(valueOf(DT_VERNEED) ?? -1), valueOf(DT_VERNEEDNUM) ?? 0, 12)) {
       for (const need of chain(record + u32(record + 8), u16(record + 2), 12)) {
-        // A weak need may stay unmet.
+        // A weak dependency may be missing.
         if ((u16(need + 4) & VER_FLG_WEAK) === 0) versions.push(text(u32(need + 8)))
       }
     }
     return { machine, needed, versions }
   } catch (error) {
-    // Offsets that lead nowhere: stripped by a tool of its own, or cut off. Its machine is known all the same.
+    // Offsets that lead nowhere: stripped by some tool, or truncated. The machine is known all the same.
     if (OUT_OF_BOUNDS.has((error as NodeJS.ErrnoException).code)) return none
     throw error
   }

@@ -1,13 +1,13 @@
 /**
- * The errors in what a build printed, with the places in the sources that they are about: of Next.js 14 to 16, webpack
- * and Turbopack, TypeScript and ESLint. The forms are those that real builds of 14.2.35, 15.5.29 and 16.4.6 print.
+ * The errors in the output of a build, with their places in the sources: of Next.js 14 to 16, webpack and
+ * Turbopack, TypeScript and ESLint. The patterns are from builds with 14.2.35, 15.5.29 and 16.4.6.
  */
 import { stripVTControlCharacters } from 'node:util'
 import { join, relative, sep } from 'node:path'
 import { ancestors, isInside } from './paths.ts'
 
 export interface BuildError {
-  /** Relative, as it was printed: to the app, or in a monorepo to a folder above it. */
+  /** Relative as printed: to the app, or in a monorepo to a folder above it. */
   readonly file: string
   readonly position: Position | null
   /** One line. */
@@ -20,7 +20,7 @@ export interface Position {
   readonly column: number
 }
 
-/** Each once, in their order. */
+/** Returns each error once, in order. */
 export function findBuildErrors(output: string): readonly BuildError[] {
   const lines = stripVTControlCharacters(output).split(/\r?\n/)
   const found = lines.flatMap((line, index) =>
@@ -38,10 +38,12 @@ const HEAD = /^(\.{1,2}\/.+?)(?::(\d+):(\d+))?$/
 const TYPESCRIPT = /^(\S.*?)\((\d+),(\d+)\): error (TS\d+: .+)$/
 /** `4:31  Error: text  the/rule` */
 const ESLINT = /^(\d+):(\d+) {2}(Error|Warning): (.+)$/
-/** An error while a page is made, and the first line of its stack where that is in the sources (Next.js 16). */
+/**
+ * An error while a page is rendered, and the first line of its stack where that is in the sources (Next.js 16).
+ */
 const THROWN = /^(?:[A-Z]\w*)?Error: .+$/
 const THROWN_AT = /^\s+at .*\(([^./:()][^:()]*):(\d+):(\d+)\)$/
-/** What follows is about how the file came into the build. */
+/** The lines after it say how the file came into the build. */
 const END = /^(?:Import traces?\b|Caused by:|Stack backtrace:|> Build )/
 
 function errorsAt(line: string, after: readonly string[]): readonly BuildError[] {
@@ -77,7 +79,7 @@ function positionOf([row, at]: readonly (string | undefined)[]): Position | null
   return line > 0 && column > 0 ? { line, column } : null
 }
 
-/** What Turbopack says of every error; what is wrong stands below the code (15). */
+/** What Turbopack prints for every error; the reason follows the code (15). */
 const GENERIC = /^(?:Parsing ecmascript source code failed|Ecmascript file had an error)$/
 
 function messageOf(block: readonly string[]): string | undefined {
@@ -94,7 +96,7 @@ function messageOf(block: readonly string[]): string | undefined {
   return texts.slice(gap + 1).find((line) => gap >= 0 && line !== '') ?? text
 }
 
-/** The first marked place in a box of SWC's, whose own head names line 1 where the mark is elsewhere (14). */
+/** The first marked place in a box of SWC's: its head names line 1 even where the mark is elsewhere (14). */
 function markedIn(block: readonly string[]): Position | null {
   let line: number | undefined
   for (const text of block) {
@@ -107,7 +109,7 @@ function markedIn(block: readonly string[]): Position | null {
 }
 
 /**
- * Where a file that was printed stands in the repository: relative to its root, or undefined where it is not in it.
+ * Returns where a printed file is in the repository: relative to its root, or undefined where it is not in it.
  * @param directory the app's
  * @param workspace the repository's
  */

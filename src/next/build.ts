@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
-import { Failure } from '../common/failure.ts'
-import { runCommand, versionOf, type Command, type CommandResult } from './command.ts'
+import { failure } from '../common/errors/build.ts'
+import { runCommand, versionOf, type Command } from './command.ts'
 import { throughCorepack } from './corepack.ts'
 import { missedVariables, putIntoStep, unseenPublicVariables } from './run-time-variables.ts'
 import { detectBuildCommand, detectPackageManager } from './package-manager.ts'
@@ -15,17 +15,17 @@ export interface StepOptions {
   readonly command?: string | null
   /** Defaults to this process's environment. */
   readonly environment?: NodeJS.ProcessEnv | undefined
-  /** What the step's environment has besides. */
+  /** Additional environment variables of the step. */
   readonly variables?: Readonly<Record<string, string>> | undefined
-  /** The names in the input `env`, none of which the step sees. */
+  /** The names in the input `env`, which the step does not see. */
   readonly runTimeVariables?: readonly string[] | undefined
-  /** Where the output goes as it comes. Defaults to standard output, which is the job's log. */
+  /** Where the output goes. Default: standard output, which is the job's log. */
   readonly log?: Writable | undefined
 }
 
 /**
- * Installs the app's dependencies as the lockfile has them, in the lockfile's folder; a command of the user's
- * runs in the app's folder.
+ * Installs the app's dependencies from the lockfile, in the lockfile's folder. A command of the user's runs in
+ * the app's folder.
  *
  * @returns what was run, or undefined when the step was skipped
  * @throws Failure `install-failed`, `plug-n-play`, and those of `detectPackageManager`
@@ -72,8 +72,8 @@ export async function build(options: StepOptions): Promise<readonly string[] | u
 }
 
 /**
- * What speaks against the build's result before it is made: one sentence each to warn of. Pages in a browser have the
- * variables that the build had, and no others.
+ * Returns warnings about the build's environment, one sentence each. Pages in a browser have the variables of
+ * the build, and no others.
  */
 export function doubtsAboutVariables({
   command,
@@ -86,7 +86,7 @@ export function doubtsAboutVariables({
   return names.length === 0 ? [] : [putIntoStep(names)]
 }
 
-/** The version of the Node.js that the build runs on; undefined when there is none, or nothing is built. */
+/** Returns the version of the Node.js that builds; undefined when there is none, or nothing is built. */
 export async function buildersNode({
   command,
   directory,
@@ -95,10 +95,10 @@ export async function buildersNode({
   return command === 'none' ? undefined : versionOf('node', directory, stepEnvironment(environment))
 }
 
-/** This action's inputs, what it saved for `post`, and the tokens that the runner gives to actions. */
+/** This action's inputs, its state for `post`, and the tokens that the runner gives to actions. */
 const WITHHELD = ['INPUT_', 'STATE_', 'ACTIONS_']
 
-/** The files in which the action says how the deploy ended, and those that steer the steps after this one. */
+/** Files in which the action reports its result, and files that change later steps. */
 const WITHHELD_FILES = new Set([
   'GITHUB_OUTPUT',
   'GITHUB_STATE',
@@ -107,12 +107,12 @@ const WITHHELD_FILES = new Set([
   'GITHUB_PATH',
 ])
 
-/** The environment without what only the action itself may know: the SSH key is in INPUT_KEY. */
+/** The environment without the action's own secrets: the SSH key is in INPUT_KEY. */
 function stepEnvironment(environment: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   const allowed = Object.entries(environment).filter(
     ([name]) => !WITHHELD_FILES.has(name) && !WITHHELD.some((prefix) => name.startsWith(prefix)),
   )
-  // corepack would ask before it downloads, and nobody is there to answer.
+  // corepack would ask before it downloads, and nobody could answer.
   return { COREPACK_ENABLE_DOWNLOAD_PROMPT: '0', ...Object.fromEntries(allowed) }
 }
 
@@ -140,18 +140,16 @@ async function run(
 ): Promise<void> {
   const result = await runCommand(command, environment, log)
   if (result.ok) return
-  const name = command.argv.join(' ')
-  const missed = missedVariables({ runTimeVariables, directory, environment }, result.lastLines)
-  throw new Failure(code, `\`${name}\` ${result.end} in ${command.directory}.`, {
-    remedy: missed.length > 0 ? putIntoStep(missed) : remedyFor(result, command, input),
-    evidence: result.lastLines,
-  })
-}
-
-function remedyFor({ missing, killed }: CommandResult, { argv }: Command, input: string): string {
-  if (missing) return `Set up ${argv[0]} in a step before this one, or set ${input}.`
-  if (killed) {
-    return 'The machine most likely ran out of memory: use a larger runner or lower what the build needs.'
+  const { lastLines, missing, killed } = result
+  const where = { command: command.argv.join(' '), ending: result.end, directory: command.directory }
+  const details = { evidence: lastLines }
+  const missed = missedVariables({ runTimeVariables, directory, environment }, lastLines)
+  if (missed.length > 0) {
+    const names = missed.map((name) => `\`${name}\``).join(', ')
+    throw failure(`${code}: missing variables`, { ...where, names }, details)
   }
-  return `Correct what its last lines say, or set ${input} if this is not the right command.`
+  if (missing)
+    throw failure(`${code}: no program`, { ...where, program: command.argv[0] ?? '', input }, details)
+  if (killed) throw failure(`${code}: killed`, where, details)
+  throw failure(code, { ...where, input }, details)
 }

@@ -1,18 +1,18 @@
-/** Whether the checkout holds what the repository means: Git LFS, submodules and history are left out by default. */
+/** Whether the checkout is complete: Git LFS, submodules and history are left out by default. */
 import { closeSync, openSync, readSync } from 'node:fs'
 import { join, relative } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
 import { entriesIn, isDirectory, isFile, readTextIfAny } from './files.ts'
 import type { TreeEntry } from './layers.ts'
 import { readPackageJson } from './package-json.ts'
 import { ancestors, isInside } from './paths.ts'
 
 /**
- * Looks at what will be served, before anything is built.
+ * Checks what will be served, before anything is built.
  *
  * @param directory the app's folder
- * @param sharedPaths relative to the app: the server has content of its own there
- * @returns what may be missing from the build, one sentence each to warn of
+ * @param sharedPaths relative to the app: the server has its own content there
+ * @returns warnings about what the build may lack, one sentence each
  * @throws Failure `checkout-incomplete`
  */
 export function assertCheckedOut(
@@ -44,7 +44,7 @@ export function assertCheckedOut(
         ]),
     ...(isFile(join(workspace, '.git/shallow')) && readsHistory(directory)
       ? [
-          `The build reads the history of Git, of which the checkout has one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
+          `The build reads the Git history, and the checkout has only one commit: set \`fetch-depth: 0\` ${CHECKOUT}.`,
         ]
       : []),
   ]
@@ -52,7 +52,7 @@ export function assertCheckedOut(
 
 const CHECKOUT = 'under `with:` of the step with actions/checkout'
 
-/** Whether an entry of the release is the text that stands for a file in Git LFS. Packages from npm are left alone. */
+/** Whether an entry of the release is a Git LFS pointer. Packages from npm are skipped. */
 export function isPointerOfRelease(entry: TreeEntry): boolean {
   return (
     entry.kind === 'file' &&
@@ -64,21 +64,15 @@ export function isPointerOfRelease(entry: TreeEntry): boolean {
 /** @throws Failure `checkout-incomplete` when there is one */
 export function refusePointers(paths: readonly string[]): void {
   if (paths.length === 0) return
-  throw new Failure('checkout-incomplete', `${list(paths)} is a Git LFS pointer, not the file itself.`, {
-    remedy: `Set \`lfs: true\` ${CHECKOUT}.`,
-    evidence: paths.join('\n'),
-  })
+  throw failure('checkout-incomplete', { paths: list(paths) }, { evidence: paths.join('\n') })
 }
 
 function refuseSubmodules(paths: readonly string[]): void {
   if (paths.length === 0) return
-  throw new Failure('checkout-incomplete', `The submodule ${list(paths)} is empty.`, {
-    remedy: `Set \`submodules: recursive\` ${CHECKOUT}.`,
-    evidence: paths.join('\n'),
-  })
+  throw failure('checkout-incomplete: submodule', { paths: list(paths) }, { evidence: paths.join('\n') })
 }
 
-/** Submodules that the checkout left out: their folders are there, with nothing in them. */
+/** Returns the submodules that the checkout left out: their folders are empty. */
 export function emptySubmodules(workspace: string): readonly string[] {
   const text = readTextIfAny(join(workspace, '.gitmodules')) ?? ''
   return [...text.matchAll(/^[ \t]*path[ \t]*=[ \t]*(\S.*)$/gm)]
@@ -126,7 +120,7 @@ function startOf(file: string, length: number): string {
       closeSync(handle)
     }
   } catch {
-    // Whoever needs the file says why it cannot be read.
+    // The code that needs the file reports why it cannot be read.
     return ''
   }
 }

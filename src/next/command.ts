@@ -7,10 +7,10 @@ import { which } from '@actions/io'
 import { leftovers } from './leftovers.ts'
 
 export interface Command {
-  /** The program and its arguments: no shell comes between unless the program is one. */
+  /** The program and its arguments. No shell interprets them unless the program is one. */
   readonly argv: readonly string[]
   readonly directory: string
-  /** What the shell is to run where `argv` is a shell with the user's own words: they may hold a secret. */
+  /** The user's script, where `argv` is a shell: it may contain a secret. */
   readonly script?: string
 }
 
@@ -19,7 +19,7 @@ export interface CommandResult {
   readonly ok: boolean
   /** How it ended, to follow its name: `failed with exit code 3`. */
   readonly end: string
-  /** Whether it looks as if the kernel had killed it, which it does when memory runs out. */
+  /** Whether the kernel may have killed it, as it does when memory runs out. */
   readonly killed: boolean
   /** Whether the program could not even be started. */
   readonly missing: boolean
@@ -27,14 +27,18 @@ export interface CommandResult {
   readonly lastLines: string
 }
 
-/** How long output may still come after the exit: a daemon that the command left behind never closes it. */
+/**
+ * How long output may still arrive after the exit, in ms: a daemon that the command left behind never closes
+ * it.
+ */
 const CLOSE_TIMEOUT_MS = 3_000
 const LAST_LINES = 200
 const MAX_CHARACTERS = 64 * 1024
 
 /**
- * Runs a command, shows its output as it comes, and keeps the end of it. Never rejects: how it ended is data.
- * Once it has settled, the processes that it left behind are ended, and nothing of theirs reaches the log.
+ * Runs a command, shows its output, and keeps the last lines. Never rejects: a failure is part of the result.
+ * When it returns, the processes that the command left behind have ended, and nothing of theirs reaches the
+ * log.
  */
 export async function runCommand(
   { argv, directory, script }: Command,
@@ -49,7 +53,7 @@ export async function runCommand(
   }
   log.write(`[command]${argv.join(' ')}\n`)
   // @actions/exec 3.0.0 leaves standard input open, so that a tool which asks a question waits for ever: the
-  // shell closes it, and becomes the program, whose words it passes on untouched, or runs the script.
+  // shell closes it, then becomes the program with its arguments unchanged, or runs the script.
   const words = script === undefined ? ['-c', 'exec "$0" "$@" </dev/null', program, ...args] : SCRIPT_WORDS
   const left = leftovers()
   const code: number | null = await exec('/bin/sh', words, {
@@ -70,14 +74,16 @@ export async function runCommand(
   }
 }
 
-/** Every user of a machine can read its command lines, and only the same user the environment of a process. */
+/**
+ * Every user of a machine can read its command lines; only the same user can read the environment of a process.
+ */
 const SCRIPT = 'GAPLESS_SCRIPT'
 const SCRIPT_WORDS = ['-e', '-c', `script="$${SCRIPT}"; unset ${SCRIPT}; exec </dev/null; eval "$script"`]
 
 /**
- * Asks a program that may not be there for its version.
+ * Asks a program that may not exist for its version.
  *
- * @returns such as `1.22.22`, or undefined when there is none or it does not tell
+ * @returns such as `1.22.22`, or undefined when there is none or it does not say
  */
 export async function versionOf(
   program: string,
@@ -95,12 +101,12 @@ export async function versionOf(
   })
 }
 
-/** In characters: corepack says what it downloads before it. */
+/** In characters: corepack prints what it downloads before the version. */
 const LONGEST_VERSION = 1000
-/** corepack's stand-ins download what they stand for. */
+/** corepack's shims download the real program. */
 const VERSION_TIMEOUT_MS = 60_000
 
-/** The shell's word for a program that is not there. */
+/** The shell's exit code for a missing program. */
 const NOT_FOUND = 127
 
 function endOf(code: number | null): string {
@@ -114,14 +120,14 @@ function definedIn(env: NodeJS.ProcessEnv): Record<string, string> {
   )
 }
 
-/** Keeps the end of what streams bring, which are shown in the log as they come. */
+/** Keeps the end of streams that are also shown in the log. */
 function keepTail() {
   let tail = ''
   let truncated = false
   let closed = false
   return {
     stream(log: Writable): (chunk: Buffer) => void {
-      // One for each stream: a chunk can end in the middle of a character.
+      // One decoder for each stream: a chunk can end in the middle of a character.
       const decoder = new StringDecoder('utf8')
       return (chunk) => {
         if (closed) return
@@ -131,13 +137,15 @@ function keepTail() {
         tail = tail.slice(-MAX_CHARACTERS)
       }
     },
-    /** A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 goes on reading them). */
+    /**
+     * A process that hides from `leftovers` still holds the streams (@actions/exec 3.0.0 keeps reading them).
+     */
     close(): void {
       closed = true
     },
     lastLines(): string {
       const lines = stripVTControlCharacters(tail).trimEnd().split(/\r?\n/)
-      // Half a line could hold half a secret, which the runner's masking does not know.
+      // Half a line could hold half a secret, which the runner does not mask.
       return lines
         .slice(truncated ? 1 : 0)
         .slice(-LAST_LINES)

@@ -1,4 +1,4 @@
-/** JavaScript without its block comments and the lines that are comments, in time that grows with its length alone. */
+/** Removes block comments and comment lines from JavaScript, in time that grows with its length alone. */
 export function withoutComments(code: string): string {
   const kept: string[] = []
   let at = 0

@@ -1,14 +1,14 @@
-/** corepack brings the package manager that package.json names; Node.js 16 to 24 come with it. */
+/** corepack installs the package manager that package.json names; Node.js 16 to 24 include it. */
 import { readPackageJson } from './package-json.ts'
 import { versionOf } from './command.ts'
 import { ancestors } from './paths.ts'
 
-/** npm is there with Node.js, and corepack knows no other. */
+/** npm comes with Node.js, and corepack supports no other. */
 const KNOWN = /^(pnpm|yarn)@(\d+)\./
 
 /**
- * Puts corepack before a command when `packageManager` names another version of its program than the PATH has:
- * GitHub's runners have no pnpm, and a Yarn 1 that knows nothing of the later ones.
+ * Puts corepack in front of a command when `packageManager` names another version of its program than the PATH
+ * has: GitHub's runners have no pnpm, and a Yarn 1 that does not start later ones.
  *
  * @param directory where the command runs; `packageManager` is searched from here up
  * @param workspace the repository's folder, where the search ends

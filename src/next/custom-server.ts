@@ -1,16 +1,18 @@
-/** A server of the user's own around Next.js (`next({ dev })`), which a standalone build does without. */
+/** A custom server around Next.js (`next({ dev })`), which a standalone build leaves out. */
 import { join, relative } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
+import type { Failure } from '../common/failure.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import type { PackageJson } from './package-json.ts'
 import { findCustomServer } from './server-modules.ts'
 import { followCommand } from './start-command.ts'
 
 /**
- * Follows the command that starts the app in production. A `server.js` that it does not run may be for development.
+ * Follows the command that starts the app in production. A `server.js` that it does not run may be for
+ * development.
  *
  * @param workspace the repository's folder
- * @returns what could not be known, one sentence each to warn of
+ * @returns warnings about what could not be followed, one sentence each
  * @throws Failure `custom-server`
  */
 export function refuseCustomServer(
@@ -42,7 +44,7 @@ interface Start {
   readonly where: string
 }
 
-/** `start` may be for development where one is named for production; `prod` is often a deploy. */
+/** `start` may be for development where another script is for production; `prod` is often a deploy. */
 const SCRIPTS = ['start:prod', 'start:production', 'start', 'serve', 'production', 'prod']
 
 function productionCommand(directory: string, { scripts }: PackageJson): Start | undefined {
@@ -65,10 +67,9 @@ const ECOSYSTEM_FILES = [
 
 function customServer({ command, where }: Start, trail: readonly string[], directory: string): Failure {
   const way = trail.map((step) => (step.startsWith('/') ? relative(directory, step) : step))
-  return new Failure('custom-server', `${where} (\`${command}\`) runs a custom server, ${way.at(-1)}.`, {
-    remedy:
-      "Move what the server does to route handlers, rewrites, proxy (middleware) or instrumentation: Next.js's " +
-      'standalone output leaves a custom server out. If production does not need it, let the command run `next start`.',
-    evidence: way.join('\n→ '),
-  })
+  return failure(
+    'custom-server',
+    { origin: where, command, server: way.at(-1) ?? '' },
+    { evidence: way.join('\n→ ') },
+  )
 }

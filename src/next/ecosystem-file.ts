@@ -1,4 +1,4 @@
-/** PM2's ecosystem files: what they run, read without executing them. */
+/** PM2's ecosystem files, read without executing them. */
 import { dirname, extname, join } from 'node:path'
 import { withoutComments } from './comments.ts'
 import { isDirectory, readTextIfAny } from './files.ts'
@@ -9,11 +9,11 @@ export interface Started {
   readonly directory: string
 }
 
-/** Beyond, nothing is read. In characters. */
+/** Larger files are not read. In characters. */
 const LONGEST = 100_000
 
 /**
- * The commands that an ecosystem file starts.
+ * Returns the commands that an ecosystem file starts.
  *
  * @returns undefined where there is no such file; empty where its scripts are computed
  */
@@ -50,7 +50,7 @@ function textOf(value: unknown): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** JavaScript and YAML: an app ends where the next one begins. */
+/** JavaScript and YAML: an app ends where the next one starts. */
 function appsInText(text: string): readonly App[] {
   const code = withoutComments(text).replace(/^[ \t]*#.*$/gm, '')
   return code.split(/\}\s*,\s*\{|^[ \t]*-[ \t](?=[ \t]*\w+:)/m).flatMap((app) => {

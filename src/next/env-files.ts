@@ -1,4 +1,4 @@
-/** The `.env` files of an app that `next build` reads. What the environment has wins over them. */
+/** The `.env` files of an app that `next build` reads. The environment takes precedence over them. */
 import { join } from 'node:path'
 import { readTextIfAny } from './files.ts'
 

@@ -1,4 +1,4 @@
-/** Reads files of the user's repository, where anything may stand in the place of a file or a folder. */
+/** Reads files of the user's repository, where anything may be in the place of a file or a folder. */
 import { type Dirent, existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { fileUnreadable } from '../common/file-unreadable.ts'
 
@@ -11,7 +11,7 @@ export function isDirectory(path: string): boolean {
 }
 
 /**
- * The text of a file.
+ * Returns the text of a file.
  *
  * @returns undefined where there is no file: nothing, a link to nothing, or something else, such as a folder
  * @throws Failure `file-unreadable`
@@ -36,7 +36,7 @@ export function readBytes(path: string): Buffer {
   }
 }
 
-/** What is in a folder that may not be one, or that may belong to somebody else: nothing then. */
+/** Returns the entries of a folder; none where it is no folder or cannot be read. */
 export function entriesIn(directory: string): readonly Dirent[] {
   try {
     return readdirSync(directory, { withFileTypes: true })

@@ -1,11 +1,11 @@
-/** Tells Next.js apps from other packages of the repository that name `next`. */
+/** Recognises Next.js apps among the packages of a repository that name `next`. */
 import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { entriesIn } from './files.ts'
 import { type PackageJson, readPackageJson } from './package-json.ts'
 
 /**
- * Whether a folder holds a Next.js app. A library needs `next` only to be developed: it has no routes, no
+ * Whether a folder holds a Next.js app. A library that needs `next` only for development has no routes, no
  * configuration and no script of Next.js.
  */
 export function isNextApp(directory: string, manifest: PackageJson): boolean {
@@ -13,7 +13,7 @@ export function isNextApp(directory: string, manifest: PackageJson): boolean {
   return 'next' in manifest.dependencies || hasSignsOfApp(directory, manifest)
 }
 
-/** The folders below `root`, down to `depth` levels, that hold a Next.js app. */
+/** Returns the folders below `root`, down to `depth` levels, that hold a Next.js app. */
 export function findNextApps(root: string, depth: number): readonly string[] {
   const search = (directory: string, levels: number): readonly string[] =>
     subfolders(directory).flatMap((folder) => [
@@ -45,7 +45,7 @@ function holdsNextApp(directory: string): boolean {
     const manifest = readPackageJson(directory)
     return manifest !== undefined && isNextApp(directory, manifest)
   } catch {
-    // Only a suggestion is at stake: a broken package.json elsewhere in the repository is no reason to fail.
+    // Only for a suggestion: a broken package.json elsewhere in the repository must not fail the run.
     return false
   }
 }

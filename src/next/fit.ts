@@ -1,5 +1,5 @@
 /** Whether a release can run on the server, before anything of it is sent. */
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
 import type { Tree } from './layers.ts'
 import { findMisfits, type Machine, type Misfit } from './native-modules.ts'
 import { satisfies } from './version-range.ts'
@@ -7,22 +7,22 @@ import type { BuildOutput } from './output.ts'
 import type { Project } from './project.ts'
 
 /**
- * Known before anything is built, and so worth failing for at once.
+ * Checks what is known before the build.
  *
  * @throws Failure `release-unfit`
  */
 export function assertNodeFits({ nodeRanges }: Pick<Project, 'nodeRanges'>, machine: Machine): void {
   refuse(
     nodeRanges.flatMap(({ range, file }) =>
-      nodeMisfit(machine, range, 'The app', `\`engines.node\` in ${file}`),
+      nodeMisfit(machine, range, 'the app', `\`engines.node\` in ${file}`),
     ),
   )
 }
 
 /**
- * What a Node.js of another major version than the server's may do to a build, as one sentence to warn of.
+ * Returns a warning where the Node.js of the build has another major version than the server's.
  *
- * @param builder the version that builds; undefined when it is not known
+ * @param builder the version that builds; undefined when it is unknown
  */
 export function doubtAboutNode(
   builder: string | undefined,
@@ -50,14 +50,14 @@ function nodeMisfit(
   who: string,
   where: string,
 ): readonly Misfit[] {
-  // A range that cannot be read, such as lts/*, is nobody's proof that something does not fit.
+  // An unreadable range, such as lts/*, proves nothing.
   if (range === undefined || satisfies(node, range) !== false) return []
   return [
     {
-      problem: `${who} asks for Node.js ${range} (${where}), and the server runs ${node}`,
+      problem: `${who} requires Node.js ${range} (${where}), and the server runs ${node}`,
       remedy:
-        'Install such a Node.js for the user that runs the app. The one under which the PM2 daemon runs counts: ' +
-        'start PM2 anew with it (an outage), or name the folder in `bin-path` if PM2 does not run yet.',
+        `Install Node.js ${range} on the server and restart the PM2 daemon with it, which is an outage. ` +
+        'If no PM2 daemon runs yet, name the folder of that Node.js in `bin-path`.',
     },
   ]
 }
@@ -65,9 +65,10 @@ function nodeMisfit(
 function refuse(misfits: readonly Misfit[]): void {
   const [first, ...others] = misfits
   if (first === undefined) return
-  const more = others.length === 0 ? '' : ` And ${others.length} more.`
-  throw new Failure('release-unfit', `${first.problem}.${more}`, {
-    remedy: first.remedy,
-    evidence: misfits.map(({ problem, remedy }) => `${problem}.\n  ${remedy}`).join('\n'),
-  })
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`
+  throw failure(
+    'release-unfit',
+    { problem: `${first.problem}${more}`, remedy: first.remedy },
+    { evidence: misfits.map(({ problem, remedy }) => `${problem}.\n  ${remedy}`).join('\n') },
+  )
 }

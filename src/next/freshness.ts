@@ -1,18 +1,18 @@
-/** Whether a build is this project's, and of these sources: `build-command: none` takes what is there. */
+/** Whether a build belongs to this project and these sources: `build-command: none` uses an existing build. */
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
 import { entriesIn } from './files.ts'
 import type { BuildOutput } from './output.ts'
 import { readPackageJson } from './package-json.ts'
 import { installedNextVersion } from './supported.ts'
 
 /**
- * What speaks against a build; each is one sentence to warn of. None is proof: files get their times when they
- * are checked out or unpacked, not when they are written.
+ * Returns warnings about a build, one sentence each. None is proof: files get their times when they are checked
+ * out or unpacked, not when they are written.
  *
- * @param buildBegan when this run began to build, in ms since the epoch; undefined when it did not
+ * @param buildBegan when this run started to build, in ms since the epoch; undefined when it did not
  * @throws Failure `foreign-build` when it is the build of another app
  */
 export function doubtsAbout(output: BuildOutput, buildBegan: number | undefined): readonly string[] {
@@ -20,17 +20,11 @@ export function doubtsAbout(output: BuildOutput, buildBegan: number | undefined)
   const built = readPackageJson(join(output.standaloneDirectory, output.relativeAppDir))
   const here = readPackageJson(directory)
   if (built?.name !== undefined && here?.name !== undefined && built.name !== here.name) {
-    throw new Failure(
-      'foreign-build',
-      `The build in ${directory} is of ${built.name}, and the app there is ${here.name}.`,
-      {
-        remedy: `Build ${here.name} in this folder, or set working-directory to the folder of ${built.name}.`,
-      },
-    )
+    throw failure('foreign-build', { directory, built: built.name, app: here.name })
   }
   if (buildBegan !== undefined) {
     return output.builtAt < buildBegan - CLOCK_GRAIN_MS
-      ? ['The build command left the build that was there before: it is older than this run.']
+      ? ['The build command wrote no new build: the build is older than this run.']
       : []
   }
   const installed = installedNextVersion(directory)
@@ -56,15 +50,15 @@ export function doubtsAbout(output: BuildOutput, buildBegan: number | undefined)
 const CLOCK_GRAIN_MS = 2000
 
 /**
- * Some sources newer than the build and some older: then they were not all checked out after it, in which case
- * their times say nothing.
+ * Some sources are newer than the build and some older. If all were checked out after it, their times say
+ * nothing.
  */
 function isOlderThanSources({ directory, builtAt }: BuildOutput): boolean {
   const times = SOURCES.flatMap((name) => timesBelow(join(directory, name)))
   return times.some((time) => time > builtAt + CLOCK_GRAIN_MS) && times.some((time) => time <= builtAt)
 }
 
-/** Where Next.js and its users keep what a build is made of. */
+/** Where Next.js and its users keep the sources of a build. */
 const SOURCES = [
   'app',
   'pages',

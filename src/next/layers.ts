@@ -2,7 +2,8 @@
 import { isUtf8 } from 'node:buffer'
 import { type Dirent, lstatSync, readdirSync, readlinkSync, realpathSync } from 'node:fs'
 import { dirname, isAbsolute, join, posix, sep } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
+import type { Failure } from '../common/failure.ts'
 import { fileUnreadable } from '../common/file-unreadable.ts'
 import { isInside } from './paths.ts'
 
@@ -18,11 +19,11 @@ export type TreeEntry =
       readonly mode: 0o600 | 0o644 | 0o700 | 0o755
     }
   | { readonly kind: 'link'; readonly path: string; readonly target: string }
-  /** Only for an empty folder: the others follow from what is in them. */
+  /** Only for an empty folder: the others follow from their entries. */
   | { readonly kind: 'directory'; readonly path: string }
 
 export interface Tree {
-  /** Sorted by the bytes of the path. They are looked up anew each time: there may be very many. */
+  /** Sorted by the bytes of the path. Read from disk each time: there may be very many. */
   readonly entries: Iterable<TreeEntry>
 }
 
@@ -31,21 +32,21 @@ export interface Layer {
   /** With symbolic links resolved. */
   readonly source: string
   readonly prefix: string
-  /** Where a link that leaves the layer may find the file or folder that it stands for; undefined: nowhere. */
+  /** The folder in which a link that leaves the layer may find its target; undefined: nowhere. */
   readonly linkedIn: string | undefined
-  /** Folders with the links that led here, with symbolic links resolved: none of them may be entered again. */
+  /** The folders through which links led here, with links resolved: none of them is entered again. */
   readonly linkedFrom?: readonly string[]
 }
 
-/** Whether a path of the release, and all below it, is left out. */
+/** Whether a path of the release, with everything below it, is left out. */
 export type Excluded = (path: string, name: string) => boolean
 
-/** Whether the server puts content of its own at a path of the release. */
+/** Whether the server puts its own content at a path of the release. */
 export type Shared = (path: string) => boolean
 
 /**
- * Everything in the layers, sorted by the bytes of the paths; of two with the same path the later one counts. Found
- * folder by folder each time that it is asked for: a list of 100,000 files would take 40 MB.
+ * Everything in the layers, sorted by the bytes of the paths; of two with the same path the later layer wins.
+ * Read folder by folder each time: a list of 100,000 files would take 40 MB.
  * @throws Failure `symlink-escapes`, `unsupported-file`, `file-name`, `file-unreadable`
  */
 export function overlaid(
@@ -53,7 +54,7 @@ export function overlaid(
   excluded: Excluded,
   shared: Shared = () => false,
 ): Iterable<TreeEntry> {
-  // The last one first: it counts.
+  // The last one first: it wins.
   const places = layers.toReversed().map((layer) => placeOf(layer, ''))
   return { [Symbol.iterator]: () => below('', places, excluded, shared) }
 }
@@ -61,15 +62,15 @@ export function overlaid(
 /** What a layer has at a path of the release. */
 interface Place {
   readonly layer: Layer
-  /** On this machine; undefined where the layer itself only stands further below. */
+  /** On this machine; undefined where the layer itself starts further below. */
   readonly directory: string | undefined
 }
 
 interface Child {
   readonly place: Place
-  /** Undefined for a folder of which only the layer's prefix tells. */
+  /** Undefined for a folder that exists only as part of the layer's prefix. */
   readonly entry: Dirent<Buffer> | undefined
-  /** What to look into where it is a folder, or a link that stands for one. */
+  /** The folder to read, or the folder that the link stands for. */
   readonly folder: Layer | undefined
 }
 
@@ -93,7 +94,7 @@ function* below(
     const childPath = posix.join(path, name)
     if (excluded(childPath, name)) return []
     const folders = foldersOf(all, childPath)
-    // What is in a folder sorts by the slash that follows; an empty one is an entry itself.
+    // The content of a folder sorts by the slash that follows its name; an empty folder is an entry itself.
     const isFull = folders.some((place) => [...childrenIn(place, childPath)].length > 0)
     return [{ name, childPath, child: all[0]!, folders, key: isFull ? `${name}/` : name }]
   })
@@ -104,12 +105,12 @@ function* below(
     }
     const entry = describe(child, childPath, name)
     if (entry !== undefined) yield entry
-    // What the link stands for is not used: the server puts its own there.
+    // The link's target is not used: the server puts its own content there.
     else if (!shared(childPath)) throw escapes(childPath, linkText(child, childPath, name))
   }
 }
 
-/** The folders of that name that are seen together: those over the first that is none. */
+/** The folders of one name that are merged: those above the first entry that is no folder. */
 function foldersOf(children: readonly Child[], path: string): readonly Place[] {
   const end = children.findIndex(({ folder }) => folder === undefined)
   return children
@@ -167,9 +168,7 @@ function describe(
   const source = join(directory!, name)
   if (entry!.isFile()) return file(path, source)
   if (entry!.isSymbolicLink()) return link(layer, path, source)
-  throw new Failure('unsupported-file', `${source} is neither a file, a folder nor a symbolic link.`, {
-    remedy: 'Sockets, pipes and devices cannot be part of a release: remove it, or keep it out of the build.',
-  })
+  throw failure('unsupported-file', { path: source })
 }
 
 function file(path: string, source: string): TreeEntry {
@@ -178,19 +177,20 @@ function file(path: string, source: string): TreeEntry {
 }
 
 /**
- * A link that stays in its layer is kept as it is: Turbopack and pnpm build node_modules out of them. One that
- * leaves `public` for a file or a folder of the repository becomes what it stands for, because the release would
- * not have the other end. Every other one would point at whatever the server has there.
+ * A link that stays in its layer is kept: Turbopack and pnpm build node_modules out of links. A link that
+ * leaves `public` for a file or a folder of the repository becomes its target, because the release would not
+ * have the target. Any other link would point at whatever the server has there.
  */
 function link(from: Layer, path: string, source: string): TreeEntry | undefined {
-  // The server takes `..` at the beginning alone: elsewhere it may follow another link, and leads up from there.
+  // The server accepts `..` only at the beginning: elsewhere it may follow another link, and lead up from
+  // there.
   const target = posix.normalize(readLink(source, path))
   if (staysIn(from, source, target)) return { kind: 'link', path, target }
   const real = elsewhereInRepository(from, source)
   return real !== undefined && lstatSync(real).isFile() ? file(path, real) : undefined
 }
 
-/** Whether a link leads to the same inside its layer when its text is resolved by itself. */
+/** Whether a link leads to the same place inside its layer when its text alone is resolved. */
 function staysIn(from: Layer, source: string, target: string): boolean {
   const named = join(dirname(source), target)
   if (isAbsolute(target) || !isInside(from.source, named)) return false
@@ -199,12 +199,12 @@ function staysIn(from: Layer, source: string, target: string): boolean {
   return realPathIfAny(named) === real && (real === undefined || isInside(from.source, real))
 }
 
-/** What a link stands for, where it cannot stay one and may become part of the release. */
+/** Returns the target of a link that leaves its layer, where the target may become part of the release. */
 function elsewhereInRepository(from: Layer, source: string): string | undefined {
   if (from.linkedIn === undefined) return undefined
   const real = realPathIfAny(source)
   if (real === undefined || (isInside(from.source, real) && !lstatSync(real).isFile())) return undefined
-  // .git holds the token that actions/checkout leaves in its config: nothing in there is meant to be public.
+  // .git holds the token that actions/checkout leaves in its config: nothing in there may become public.
   return isInside(from.linkedIn, real) && !real.split(sep).includes('.git') ? real : undefined
 }
 
@@ -218,7 +218,7 @@ function linkText({ place: { directory } }: Child, path: string, name: string): 
 
 function realPathIfAny(path: string): string | undefined {
   try {
-    // Node's own realpathSync goes by the text where `..` follows a link (18 to 24).
+    // Node's own realpathSync resolves `..` after a link by the text (18 to 24).
     return realpathSync.native(path)
   } catch {
     return undefined
@@ -226,16 +226,7 @@ function realPathIfAny(path: string): string | undefined {
 }
 
 export function escapes(path: string, target: string): Failure {
-  return new Failure(
-    'symlink-escapes',
-    `${path} is a symbolic link to ${target}, which leaves the release.`,
-    {
-      remedy:
-        'If it leads to data on the server, name the path in `shared-dirs` (a file: `shared-files`), and link ' +
-        '`<path>/shared/…` on the server to the data. Otherwise commit the content itself: in public, a link to a ' +
-        'file or folder of the repository becomes that file or folder.',
-    },
-  )
+  return failure('symlink-escapes', { path, target })
 }
 
 function decode(name: Buffer, path: string): string {
@@ -244,16 +235,17 @@ function decode(name: Buffer, path: string): string {
     /[\x7f-\xff]/g,
     (character) => `\\x${character.charCodeAt(0).toString(16)}`,
   )
-  throw new Failure('file-name', `The name ${shown} in ${path || 'the build'} is not valid UTF-8.`, {
-    remedy: 'Rename the file.',
-    evidence: `in hexadecimal: ${name.toString('hex')}`,
-  })
+  throw failure(
+    'file-name',
+    { name: shown, folder: path || '.' },
+    { evidence: `in hexadecimal: ${name.toString('hex')}` },
+  )
 }
 
-/** From here on a character's place among UTF-16 units is not that of its bytes. */
+/** From here on the order of UTF-16 units differs from the order of bytes. */
 const ELSEWHERE = /[\ud800-\uffff]/
 
-/** The order of their bytes, not of UTF-16 units as JavaScript has it: both ends of the wire must agree. */
+/** Compares by bytes, not by UTF-16 units as JavaScript does: both sides of the wire must agree. */
 export function compareBytes(a: string, b: string): number {
   if (ELSEWHERE.test(a) || ELSEWHERE.test(b)) return Buffer.compare(Buffer.from(a), Buffer.from(b))
   return a < b ? -1 : Number(a > b)

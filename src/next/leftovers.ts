@@ -1,4 +1,7 @@
-/** What a command starts and leaves running. Known by its environment, as the runner itself knows what a job left. */
+/**
+ * Processes that a command leaves running, recognised by their environment, as the runner recognises those of a
+ * job.
+ */
 import { randomUUID } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -9,7 +12,7 @@ const GRACE = 2_000
 const POLL = 20
 
 export interface Leftovers {
-  /** Marks everything that runs with them. */
+  /** Marks every process that runs with these variables. */
   readonly variables: Readonly<Record<string, string>>
   /** Ends every marked process. Does nothing where there is no `/proc`, as on macOS. */
   end(): Promise<void>
@@ -46,7 +49,7 @@ function list(folder: string): readonly string[] {
   }
 }
 
-/** '' for a process that has exited, and for another user's. */
+/** Returns '' for a process that has exited, or belongs to another user. */
 function environmentOf(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/environ`, 'latin1')

@@ -1,4 +1,4 @@
-/** Which native binaries of a tree a server would load, and which of these it cannot. */
+/** Which native binaries of a tree a server would load, and which of them it cannot. */
 import { posix } from 'node:path'
 import type { Tree, TreeEntry } from './layers.ts'
 import { compareVersions, readTarget, type Target } from './binary.ts'
@@ -21,7 +21,7 @@ export interface Machine {
 }
 
 export interface Misfit {
-  /** One sentence: what does not fit, what it is, and what the server is. */
+  /** One sentence: what does not fit, and what the server is. */
   readonly problem: string
   readonly remedy: string
 }
@@ -31,24 +31,24 @@ interface Binary {
   readonly target: Target
 }
 
-/** Binaries that stand for one another: a server loads those that are made for it. */
+/** Alternative binaries: a server loads the one that is made for it. */
 interface Family {
-  /** As people know it: a package with its version, or the folder. */
+  /** A package with its version, or the folder. */
   readonly name: string
   /** What to install for another platform. */
   readonly packageName: string
   /** Its packages are installed only where they fit, such as fsevents (`"os": ["darwin"]`). */
   readonly optional: boolean
-  /** WebAssembly stands in where no binary fits. */
+  /** WebAssembly is used where no binary fits. */
   readonly hasWasm: boolean
   readonly binaries: readonly Binary[]
 }
 
-/** `.node` and shared objects; programs of their own are started by name and not looked at. */
+/** `.node` and shared objects. Executables are started by name and not checked. */
 const LOADABLE = /\.(node|dylib|dll|so(\.\d+)*)$/
 const WASM = /-wasm32\b.*\.wasm$/
 
-/** All that `findMisfits` looks at: the rest of a tree need not be kept for it. */
+/** All that `findMisfits` reads: the rest of a tree need not be kept for it. */
 export function tellsOfBinaries({ kind, path }: TreeEntry): boolean {
   return kind === 'file' && (LOADABLE.test(path) || WASM.test(path) || path.endsWith('/package.json'))
 }
@@ -73,7 +73,7 @@ function misfitsOf(family: Family, machine: Machine): readonly Misfit[] {
     .flatMap(({ target }) => target.glibc ?? [])
     .toSorted(compareVersions)
     .at(-1)
-  // A module with Node-API beside the others is what their package falls back on.
+  // A package falls back on its module with Node-API.
   const abis = loaded.every(({ target }) => target.abi !== null)
     ? loaded.flatMap(({ target }) => target.abi ?? [])
     : []
@@ -102,14 +102,14 @@ function misfitsOf(family: Family, machine: Machine): readonly Misfit[] {
             problem: `${name} needs a processor of the level x86-64-v2, and the server's has no SSE 4.2`,
             remedy:
               "If it is a virtual machine, give it the host's processor type (QEMU's default lacks SSE 4.2). " +
-              'Otherwise compile sharp from source against a libvips of the system.',
+              'Otherwise compile sharp from source against the system’s libvips.',
           },
         ]
       : []),
   ]
 }
 
-/** sharp 0.33 to 0.35: its own check at run time is for SSE 4.2, in its binaries for x64 alone. */
+/** sharp 0.33 to 0.35 itself checks for SSE 4.2 at run time, in its binaries for x64 alone. */
 function needsSse42({ packageName }: Family, { arch }: Machine): boolean {
   return arch === 'x64' && packageName === '@img/sharp'
 }
@@ -117,7 +117,7 @@ function needsSse42({ packageName }: Family, { arch }: Machine): boolean {
 function runsOn({ platform, arch, libc, needsGlibcLoader }: Target, machine: Machine): boolean {
   if (platform !== machine.platform || arch !== machine.arch) return false
   if (machine.glibc !== null) return libc !== 'musl'
-  // musl answers to libc.so.6 as well (1.1 and 1.2): what needs no more of glibc may well run there.
+  // musl also answers to libc.so.6 (1.1 and 1.2): a binary that needs no more of glibc may run there.
   return libc !== 'glibc' || !needsGlibcLoader
 }
 
@@ -133,7 +133,10 @@ function list(words: readonly string[]): string {
   return [...new Set(words)].toSorted().join(', ')
 }
 
-/** npm's --os and --cpu would do, but they replace what is there, the compiler of Next.js too (npm 10 and 11). */
+/**
+ * npm's --os and --cpu would do, but they replace what is installed, the compiler of Next.js too (npm 10 and
+ * 11).
+ */
 function remedyForPlatform(packageName: string, machine: Machine): string {
   return (
     'Build on a system like the server (for arm64: `runs-on: ubuntu-24.04-arm`), or install the binary for ' +
@@ -172,7 +175,7 @@ function familiesIn(entries: Iterable<TreeEntry>): readonly Family[] {
 }
 
 interface Owner {
-  /** The same for all that stand for one another. */
+  /** The same for all alternatives. */
   readonly key: string
   readonly name: string
   readonly packageName: string
@@ -180,10 +183,10 @@ interface Owner {
 }
 
 /**
- * The package that a binary belongs to. Packages that differ only in the platform they are named after
- * (`@img/sharp-linux-x64`, `@img/sharp-darwin-arm64`) are one family; of other packages each is its own, with
- * all binaries in it (`prebuilds/linux-x64`, `prebuilds/darwin-arm64`), but for what was compiled in place: node-gyp
- * leaves one binary, which is preferred to every prebuilt one.
+ * Returns the package that a binary belongs to. Packages that differ only in the platform in their name
+ * (`@img/sharp-linux-x64`, `@img/sharp-darwin-arm64`) are one family. Any other package is its own family, with
+ * all binaries in it (`prebuilds/linux-x64`, `prebuilds/darwin-arm64`), except for what was compiled in place:
+ * node-gyp leaves one binary, which is preferred to every prebuilt one.
  */
 function ownerOf(path: string, sources: ReadonlyMap<string, string>): Owner {
   const [, root, fullName] = /^(.*(?:^|\/)node_modules\/((?:@[^/]+\/)?[^/]+))\//.exec(path) ?? []
@@ -202,7 +205,7 @@ function ownerOf(path: string, sources: ReadonlyMap<string, string>): Owner {
   return { key: compiled ? `${root}/build` : root, name, packageName, optional: namesPlatforms(manifest?.os) }
 }
 
-/** Whether package.json's `os` keeps the package off Linux: then whoever requires it can do without. */
+/** Whether package.json's `os` excludes Linux: its dependents can do without the package then. */
 function namesPlatforms(os: unknown): boolean {
   return (
     Array.isArray(os) &&

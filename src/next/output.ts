@@ -1,21 +1,22 @@
 import { statSync } from 'node:fs'
 import { dirname, join, posix, relative, resolve, sep } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
+import type { Failure } from '../common/failure.ts'
 import { entriesIn, isDirectory, isFile, readTextIfAny } from './files.ts'
 import { asObject, type PackageJson, parseObject, readPackageJson } from './package-json.ts'
 import { ancestors, isInside } from './paths.ts'
 
-/** What `next build` left behind, verified to be there. */
+/** The output of `next build`, verified to exist. */
 export interface BuildOutput {
   /** The app's folder, absolute. */
   readonly directory: string
   /** Next.js's `distDir`, relative to the app's folder: `.next`, or such as `../../dist/apps/web/.next`. */
   readonly distDir: string
-  /** The app's place in the standalone tree: empty, or such as `apps/web` in a monorepo. */
+  /** The app's folder in the standalone tree: empty, or such as `apps/web` in a monorepo. */
   readonly relativeAppDir: string
-  /** undefined when no installed Next.js could be found to tell. */
+  /** undefined when no installed Next.js was found. */
   readonly nextVersion: string | undefined
-  /** The versions of Node.js that this Next.js asks for, as in its `engines`. */
+  /** The Node.js versions that this Next.js requires in its `engines`. */
   readonly nextNodeRange: string | undefined
   /** `/docs`, or empty. */
   readonly basePath: string
@@ -23,10 +24,13 @@ export interface BuildOutput {
   readonly entry: string
   readonly standaloneDirectory: string
   readonly staticDirectory: string
-  /** Where the static files stand in the release, relative to its root, with forward slashes. */
+  /** The folder of the static files, relative to the release's root, with forward slashes. */
   readonly staticPath: string
   readonly publicDirectory: string | undefined
-  /** BUILD_ID. Next.js 16 with a deployment id makes it the same for every build: it identifies no release. */
+  /**
+   * BUILD_ID. With a deployment id Next.js 16 makes it the same for every build: it does not identify a
+   * release.
+   */
   readonly buildId: string
   /** When it was finished, in ms since the epoch. */
   readonly builtAt: number
@@ -38,22 +42,23 @@ export interface BuildOutput {
  * Reads and verifies the output of `next build` (seen with Next.js 14.2, 15.5 and 16.4).
  *
  * @param directory the app's folder, absolute
- * @param workspace the repository's folder: `distDir` may lie anywhere in it, as Nx has it
+ * @param workspace the repository's folder: `distDir` may be anywhere in it, as with Nx
  * @throws Failure `no-build-output`, `output-export`, `build-failed`, `file-unreadable`
  */
 export function readBuildOutput(directory: string, workspace: string = directory): BuildOutput {
   const files = findServerFiles(directory, workspace)
   const server = newestOf(directory, files)
   if (server === undefined) {
-    throw new Failure('no-build-output', `There is no finished Next.js build of ${directory}.`, {
-      remedy:
-        'Remove `build-command: none`, or build the app into this folder in a step before; ' +
-        'if build-command is yours, it must run `next build`.',
-      evidence: [
-        `searched for ${SERVER_FILES} in ${workspace}`,
-        ...files.map((file) => `not of this app: ${file}`),
-      ].join('\n'),
-    })
+    throw failure(
+      'no-build-output',
+      { directory },
+      {
+        evidence: [
+          `searched for ${SERVER_FILES} in ${workspace}`,
+          ...files.map((file) => `not of this app: ${file}`),
+        ].join('\n'),
+      },
+    )
   }
   if (server.output === 'export') throw outputIsExport()
   const { distDir, relativeAppDir, basePath } = server
@@ -62,7 +67,7 @@ export function readBuildOutput(directory: string, workspace: string = directory
   const standaloneDirectory = join(distDirectory, 'standalone')
   const entry = posix.join(relativeAppDir, 'server.js')
   if (server.output !== 'standalone' || !isFile(join(standaloneDirectory, entry))) {
-    throw noStandalone(`${join(distDirectory, 'standalone', entry)} is missing`, server.output)
+    throw noStandalone(join(standaloneDirectory, entry), server.output)
   }
   const staticDirectory = join(distDirectory, 'static')
   if (!isDirectory(staticDirectory)) throw incomplete(staticDirectory)
@@ -90,40 +95,24 @@ export function readBuildOutput(directory: string, workspace: string = directory
 }
 
 function outputIsExport(): Failure {
-  return new Failure('output-export', "The app is built with `output: 'export'`.", {
-    remedy:
-      'A static export has no server, so there is nothing for PM2 to run: remove `output` from the Next.js ' +
-      'configuration, or serve the exported folder with a web server such as nginx.',
-  })
+  return failure('output-export')
 }
 
-function noStandalone(what: string, output: string | undefined): Failure {
-  return new Failure('build-failed', `The build has no standalone server: ${what}.`, {
-    remedy:
-      "Set `output: 'standalone'` in the Next.js configuration, or let the build see the environment variable " +
-      'NEXT_PRIVATE_STANDALONE=true: Turborepo hides it unless turbo.json lists it in `env`.',
-    evidence: `output in required-server-files.json: ${output ?? '(not set)'}`,
-  })
-}
-
-/** Next.js writes its part of the standalone tree beside it then. */
-function outsideOfTree(distDir: string): Failure {
-  return new Failure(
-    'build-failed',
-    `The build has its \`distDir\` outside of the standalone server: "${distDir}".`,
-    {
-      remedy:
-        'Set `outputFileTracingRoot` in the Next.js configuration to the root of the repository, which has both the app ' +
-        'and its `distDir`, or set `distDir` to a folder of the app.',
-    },
+function noStandalone(path: string, output: string | undefined): Failure {
+  return failure(
+    'build-failed: no standalone',
+    { path },
+    { evidence: `output in required-server-files.json: ${output ?? '(not set)'}` },
   )
 }
 
+/** Next.js writes its part of the standalone tree beside it in this case. */
+function outsideOfTree(distDir: string): Failure {
+  return failure('build-failed: distDir', { distDir })
+}
+
 function incomplete(path: string): Failure {
-  return new Failure('build-failed', `The build is incomplete: ${path} is missing.`, {
-    remedy:
-      'Build again; if the build comes from another job, bring over its whole distDir, hidden files too.',
-  })
+  return failure('build-failed: incomplete', { path })
 }
 
 interface ServerFiles {
@@ -138,8 +127,8 @@ interface ServerFiles {
 const SERVER_FILES = 'required-server-files.json'
 
 /**
- * A custom distDir is known only to the user's configuration, which is a program. So this looks for the file
- * that a finished build has in it; several are left when distDir was changed, and the newest counts.
+ * A custom distDir is known only to the user's configuration, which is a program. So this searches for the file
+ * that a finished build contains. If distDir was changed several are left, and the newest counts.
  */
 function newestOf(directory: string, files: readonly string[]): ServerFiles | undefined {
   return files
@@ -148,7 +137,7 @@ function newestOf(directory: string, files: readonly string[]): ServerFiles | un
     .toSorted((a, b) => b.writtenAt - a.writtenAt)[0]
 }
 
-/** Copies of the file lie in `standalone`, and none of these holds a distDir. */
+/** `standalone` has copies of the file, and none of these folders holds a distDir. */
 const NOT_SEARCHED: ReadonlySet<string> = new Set(['node_modules', 'standalone', 'cache', '.git'])
 
 function findServerFiles(directory: string, workspace: string): readonly string[] {
@@ -168,11 +157,11 @@ function readServerFiles(directory: string, file: string): ServerFiles | undefin
   const content = parseObject(readTextIfAny(file) ?? '')
   const config = asObject(content?.config)
   if (typeof content?.relativeAppDir !== 'string' || typeof config?.distDir !== 'string') return undefined
-  // The build of another app further down is not this app's.
+  // The build of another app below this one.
   if (resolve(directory, config.distDir) !== dirname(file)) return undefined
   const { relativeAppDir } = content
   if (!isInside(directory, resolve(directory, relativeAppDir))) return undefined
-  // Outside of the app's folder the path of `distDir` is the same for all apps beside this one.
+  // Outside of the app's folder `distDir` has the same path for all apps beside this one.
   const isOwn = isInside(directory, file) || `${directory}${sep}`.endsWith(`${sep}${relativeAppDir}${sep}`)
   if (!isOwn && relativeAppDir !== '') return undefined
   return {
@@ -185,7 +174,9 @@ function readServerFiles(directory: string, file: string): ServerFiles | undefin
   }
 }
 
-/** The Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree. */
+/**
+ * Returns the Next.js that the release will run; pnpm and npm put it in different places of a monorepo's tree.
+ */
 function nextPackage(standalone: string, relativeAppDir: string, directory: string): PackageJson | undefined {
   const roots = [join(standalone, relativeAppDir), standalone, ...ancestors(directory)]
   return roots

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
 import { readTextIfAny } from './files.ts'
 
 export interface PackageJson {
@@ -14,7 +14,7 @@ export interface PackageJson {
   readonly hasWorkspaces: boolean
   readonly scripts: Readonly<Record<string, unknown>>
   readonly dependencies: Readonly<Record<string, unknown>>
-  /** Dependencies of any kind that an installation brings: `dependencies` over `devDependencies`. */
+  /** Dependencies of any kind that an installation includes: `dependencies` over `devDependencies`. */
   readonly installed: Readonly<Record<string, unknown>>
 }
 
@@ -30,9 +30,7 @@ export function readPackageJson(directory: string): PackageJson | undefined {
   if (text === undefined) return undefined
   const value = parseObject(text)
   if (value === undefined) {
-    throw new Failure('invalid-package-json', `${file} is not a JSON object.`, {
-      remedy: 'Correct the file: `npm pkg get name` in its folder says where it is broken.',
-    })
+    throw failure('invalid-package-json', { file })
   }
   const nodeRange = asObject(value.engines)?.node
   const dependencies = asObject(value.dependencies) ?? {}
@@ -49,12 +47,12 @@ export function readPackageJson(directory: string): PackageJson | undefined {
   }
 }
 
-/** The JSON object in a text, or undefined when it holds anything else. */
+/** Returns the JSON object in a text, or undefined when it holds anything else. */
 export function parseObject(text: string): Readonly<Record<string, unknown>> | undefined {
   return asObject(parseJson(text))
 }
 
-/** The JSON in a text, or undefined when it is none. */
+/** Returns the JSON in a text, or undefined when it is none. */
 export function parseJson(text: string): unknown {
   try {
     // npm and Node accept a byte order mark in package.json, JSON.parse does not.

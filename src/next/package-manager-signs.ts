@@ -1,4 +1,6 @@
-/** What in a repository tells of its package manager. One sign alone may be left over from another one. */
+/**
+ * The signs of a package manager in a repository. A single sign may be left over from another package manager.
+ */
 import { basename, join } from 'node:path'
 import { type Agent, detect, LOCKS } from 'package-manager-detector'
 import { isFile } from './files.ts'
@@ -18,16 +20,16 @@ export interface Lockfile {
 
 export type Finding =
   | { readonly kind: 'found'; readonly detected: Detected; readonly lockfile: string | undefined }
-  /** Lockfiles of different package managers in one folder, and nothing that tells which is left over. */
+  /** Lockfiles of different package managers in one folder, and no sign which one is left over. */
   | { readonly kind: 'unclear'; readonly lockfiles: readonly Lockfile[] }
   /** `agent` as people know it, and the file that names it. */
   | { readonly kind: 'unsupported'; readonly agent: string; readonly file: string }
   | { readonly kind: 'none' }
 
 /**
- * Weighs all signs. The nearest folder with a lockfile counts. There `packageManager` (else `devEngines`) decides if
- * its lockfile exists, then the only lockfile, then what is installed. A sign of a package manager that is not
- * supported counts only where there is no other.
+ * Weighs all signs. The nearest folder with a lockfile counts. There `packageManager` (else `devEngines`)
+ * decides if its lockfile exists, then the only lockfile, then what is installed. A sign of an unsupported
+ * package manager counts only where there is no other.
  *
  * @param directory the app's folder, absolute; the search goes up from here
  * @param workspace where the search ends
@@ -68,7 +70,7 @@ interface Signs {
   /** What package.json names, where it is supported. */
   readonly declared: Detected | undefined
   readonly lockfiles: readonly Lockfile[]
-  /** Files of a package manager that are no lockfile. */
+  /** Files of a package manager that are not lockfiles. */
   readonly hinted: Detected | undefined
   readonly unsupported: readonly { readonly agent: string; readonly file: string }[]
 }
@@ -107,7 +109,7 @@ function isSupported(named: { name: string; agent: Agent }): named is Detected {
   return NAMES.includes(named.name)
 }
 
-/** What an installation leaves behind; bun leaves nothing that only bun does. */
+/** What an installation leaves behind; bun leaves nothing of its own. */
 const TRACES: Readonly<Record<PackageManagerName, readonly string[]>> = {
   npm: ['node_modules/.package-lock.json'],
   pnpm: ['node_modules/.modules.yaml'],
@@ -119,7 +121,7 @@ function isInstalled(name: PackageManagerName, folders: readonly string[]): bool
   return folders.some((folder) => TRACES[name].some((trace) => isFile(join(folder, trace))))
 }
 
-/** The lockfile, where all are of one package manager. */
+/** The lockfile, where all belong to one package manager. */
 function theOnly(lockfiles: readonly Lockfile[]): Lockfile | undefined {
   return new Set(lockfiles.map(({ name }) => name)).size === 1 ? lockfiles[0] : undefined
 }

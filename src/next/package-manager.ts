@@ -1,6 +1,7 @@
 import { basename, dirname, join } from 'node:path'
 import type { Agent } from 'package-manager-detector'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
+import type { Failure } from '../common/failure.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import { readPackageJson } from './package-json.ts'
 import { findPackageManager, type Lockfile, type PackageManagerName } from './package-manager-signs.ts'
@@ -9,7 +10,7 @@ export interface PackageManager {
   readonly name: PackageManagerName
   /** The name with its generation where that changes the commands, such as `yarn@berry`. */
   readonly agent: Agent
-  /** Where the lockfile is: the app's folder, or the root of the workspace it belongs to. */
+  /** The lockfile's folder: the app's, or the root of its workspace. */
   readonly lockfileDirectory: string
   /** Installs exactly what the lockfile says, or fails. As argv, to run in `lockfileDirectory`. */
   readonly installCommand: readonly string[]
@@ -21,7 +22,7 @@ interface Commands {
   readonly lockfiles: readonly string[]
   readonly install: readonly string[]
   readonly run: readonly string[]
-  /** Runs a program of an installed package. None of these downloads one that is missing. */
+  /** Runs a program of an installed package. None of these downloads a missing one. */
   readonly execute: readonly string[]
 }
 
@@ -56,12 +57,13 @@ const COMMANDS: Readonly<Record<PackageManagerName, Commands>> = {
 const BERRY_INSTALL: readonly string[] = ['yarn', 'install', '--immutable']
 
 /**
- * Finds the app's package manager: from its lockfiles, from `packageManager` or `devEngines` in package.json, and from
- * what is installed.
+ * Finds the app's package manager: from its lockfiles, from `packageManager` or `devEngines` in package.json,
+ * and from what is installed.
  *
  * @param directory the app's folder, absolute; the search goes up from here
  * @param workspace where the search ends: a lockfile above the repository is not the app's
- * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`, `invalid-package-json`
+ * @throws Failure `no-lockfile`, `package-manager-unclear`, `unsupported-package-manager`,
+ * `invalid-package-json`
  */
 export async function detectPackageManager(directory: string, workspace?: string): Promise<PackageManager> {
   const finding = await findPackageManager(directory, workspace)
@@ -71,15 +73,7 @@ export async function detectPackageManager(directory: string, workspace?: string
   const { lockfiles, install } = COMMANDS[name]
   const lockfile = finding.kind === 'found' ? finding.lockfile : undefined
   if (lockfile === undefined) {
-    throw new Failure(
-      'no-lockfile',
-      `There is no lockfile (${lockfiles.join(' or ')}) in ${directory} or in a folder above it.`,
-      {
-        remedy:
-          `Run \`${name} install\` and commit the lockfile, so that the build uses the versions you tested. ` +
-          'Otherwise set install-command, or install in a step of your own and set install-command to none.',
-      },
-    )
+    throw failure('no-lockfile', { names: lockfiles.join(' or '), directory, manager: name })
   }
   const berry = agent === 'yarn@berry' || (name === 'yarn' && isBerry(lockfile))
   return {
@@ -94,8 +88,9 @@ export async function detectPackageManager(directory: string, workspace?: string
 const NPM = { name: 'npm', agent: 'npm' } as const
 
 /**
- * The command that builds the app: the `build` script, else `next build` through the package manager.
- * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is installed.
+ * Returns the command that builds the app: the `build` script, else `next build` through the package manager.
+ * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is
+ * installed.
  *
  * @throws Failure `unsupported-package-manager`, `invalid-package-json`
  */
@@ -111,23 +106,13 @@ function buildCommand(directory: string, name: PackageManagerName): readonly str
 }
 
 function unsupported({ agent, file }: { agent: string; file: string }): Failure {
-  return new Failure('unsupported-package-manager', `The package manager of the app is ${agent} (${file}).`, {
-    remedy: 'Set `install-command` and `build-command`. Gapless finds npm, pnpm, Yarn and bun by itself.',
-  })
+  return failure('unsupported-package-manager', { manager: agent, file })
 }
 
 function unclear(lockfiles: readonly Lockfile[]): Failure {
   const names = lockfiles.map(({ file }) => JSON.stringify(basename(file)))
   const folder = dirname(lockfiles[0]!.file)
-  return new Failure(
-    'package-manager-unclear',
-    `The folder ${JSON.stringify(folder)} has the lockfiles of different package managers: ${names.join(', ')}.`,
-    {
-      remedy:
-        'Delete the lockfile that is left over, name the package manager in `packageManager` of package.json, or ' +
-        'set `install-command`.',
-    },
-  )
+  return failure('package-manager-unclear', { folder, names: names.join(', ') })
 }
 
 /**

@@ -1,6 +1,6 @@
-/** Yarn's Plug'n'Play, which a standalone build cannot be made of. */
+/** Yarn's Plug'n'Play, from which no standalone build can be made. */
 import { join } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import { findPackageManager } from './package-manager-signs.ts'
 import { ancestors } from './paths.ts'
@@ -15,25 +15,17 @@ export async function refusePlugNPlay(
   workspace: string | undefined,
   env: NodeJS.ProcessEnv,
 ): Promise<void> {
-  // Yarn's files may be left from before another package manager came.
+  // Yarn's files may be left over from an earlier package manager.
   const finding = await findPackageManager(directory, workspace)
   if (finding.kind === 'unclear' || (finding.kind === 'found' && finding.detected.name !== 'yarn')) return
   const folders = ancestors(directory, workspace)
   const loader = folders.map((folder) => join(folder, '.pnp.cjs')).find(isFile)
   const linker = env['YARN_NODE_LINKER'] ?? folders.map(nodeLinker).find((found) => found !== undefined)
   if (linker !== 'pnp' && (linker !== undefined || loader === undefined)) return
-  throw new Failure(
-    'plug-n-play',
-    `The app is installed with Yarn's Plug'n'Play (${loader ?? 'nodeLinker: pnp'}).`,
-    {
-      remedy:
-        "Next.js copies the files that a release needs out of node_modules, which Plug'n'Play has none of: " +
-        'set `nodeLinker: node-modules` in .yarnrc.yml, run `yarn install`, and commit both.',
-    },
-  )
+  throw failure('plug-n-play', { sign: loader ?? 'nodeLinker: pnp' })
 }
 
-/** What .yarnrc.yml sets, or what Yarn 2 and later take without it: Plug'n'Play. */
+/** Returns what .yarnrc.yml sets, or the default of Yarn 2 and later: Plug'n'Play. */
 function nodeLinker(folder: string): string | undefined {
   const settings = readTextIfAny(join(folder, '.yarnrc.yml'))
   const set = /^nodeLinker:\s*["']?([\w-]+)/m.exec(settings ?? '')?.[1]

@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
 import { emptySubmodules } from './checkout.ts'
 import { refuseCustomServer } from './custom-server.ts'
 import { isFile } from './files.ts'
@@ -23,9 +23,9 @@ export interface Project {
   readonly name?: string
   /** The version of Next.js that package.json asks for, as written there (`^16.0.0`, `catalog:`). */
   readonly nextRange: string
-  /** The versions of Node.js that the app and the roots of its workspaces ask for. */
+  /** The Node.js versions that the app and the roots of its workspaces require. */
   readonly nodeRanges: readonly NodeRange[]
-  /** What speaks against deploying it, and is no proof: one sentence each to warn of. */
+  /** Warnings, one sentence each. */
   readonly doubts: readonly string[]
 }
 
@@ -40,34 +40,30 @@ export interface Project {
 export function readProject(workspace: string, workingDirectory: string): Project {
   const directory = resolve(workspace, workingDirectory)
   if (!isInside(workspace, directory) || !staysInside(workspace, directory)) {
-    throw new Failure(
-      'outside-workspace',
-      `working-directory is ${quote(workingDirectory)}, which is outside the repository (${workspace}).`,
-      { remedy: 'Give the folder of the Next.js app, relative to the root of the repository.' },
-    )
+    throw failure('outside-workspace', { given: workingDirectory, workspace })
   }
+  const place = { given: workingDirectory }
   const manifest = readPackageJson(directory)
   if (manifest === undefined) {
-    throw new Failure('no-package-json', `There is no package.json in ${describe(workingDirectory)}.`, {
-      remedy: emptySubmodules(workspace).some((path) => isInside(path, directory))
-        ? 'The folder belongs to an empty submodule: set `submodules: recursive` under `with:` of the step with actions/checkout.'
-        : suggest(workspace, 'Check out the repository before this step (actions/checkout)'),
-    })
+    const apps = otherApps(workspace)
+    if (emptySubmodules(workspace).some((path) => isInside(path, directory)))
+      throw failure('no-package-json: submodule', place)
+    throw apps === undefined
+      ? failure('no-package-json', place)
+      : failure('no-package-json: other apps', { ...place, apps })
   }
   const nextRange = manifest.installed.next
   if (typeof nextRange !== 'string') {
-    throw new Failure(
-      'not-a-next-app',
-      `The package.json in ${describe(workingDirectory)} has no \`next\` in its dependencies.`,
-      { remedy: suggest(workspace, 'Add `next` to the dependencies') },
-    )
+    const apps = otherApps(workspace)
+    throw apps === undefined
+      ? failure('not-a-next-app', place)
+      : failure('not-a-next-app: other apps', { ...place, apps })
   }
   if (!isNextApp(directory, manifest)) {
-    throw new Failure(
-      'not-a-next-app',
-      `The package.json in ${describe(workingDirectory)} has \`next\` in its devDependencies only, and the folder has no \`app\` or \`pages\` folder, no next.config and no script that runs \`next\`.`,
-      { remedy: suggest(workspace, 'If this is an app, move `next` to the dependencies') },
-    )
+    const apps = otherApps(workspace)
+    throw apps === undefined
+      ? failure('not-a-next-app: development', place)
+      : failure('not-a-next-app: development, other apps', { ...place, apps })
   }
   refuseUnsupportedNext(nextRange)
   const doubts = refuseCustomServer(directory, workspace, manifest)
@@ -92,21 +88,14 @@ function nodeRangesOf(directory: string, workspace: string): readonly NodeRange[
 
 const PNPM_WORKSPACE = 'pnpm-workspace.yaml'
 
-/** Whether a folder is in the workspace after following symbolic links; a missing one is judged elsewhere. */
+/**
+ * Whether a folder is in the workspace after following symbolic links. A missing folder is judged elsewhere.
+ */
 function staysInside(workspace: string, directory: string): boolean {
   return !existsSync(directory) || isInside(realpathSync(workspace), realpathSync(directory))
 }
 
-function describe(workingDirectory: string): string {
-  return `the folder that working-directory names (${quote(workingDirectory)})`
-}
-
-function quote(value: string): string {
-  return JSON.stringify(value)
-}
-
-function suggest(workspace: string, otherwise: string): string {
+function otherApps(workspace: string): string | undefined {
   const apps = findNextApps(workspace, 2)
-  if (apps.length === 0) return `${otherwise}, or set working-directory to the folder of the Next.js app.`
-  return `Set working-directory to a folder with a Next.js app. Found here: ${apps.join(', ')}.`
+  return apps.length === 0 ? undefined : apps.join(', ')
 }

@@ -6,22 +6,22 @@ export interface Sight {
   readonly runTimeVariables: readonly string[]
   /** The app's folder, whose `.env` files the build reads. */
   readonly directory: string
-  /** What the build has. */
+  /** The environment of the build. */
   readonly environment: NodeJS.ProcessEnv
 }
 
-/** Those that a command complained about and did not have. @param output of the command */
+/** Returns the variables that a command complained about and did not have. @param output of the command */
 export function missedVariables(sight: Sight, output: string): readonly string[] {
   return unseen(sight).filter((name) => new RegExp(`(?<![\\w])${name}(?![\\w])`).test(output))
 }
 
-/** Those that only the build could put into what browsers load. */
+/** Returns the variables that only the build could put into what browsers load. */
 export function unseenPublicVariables(sight: Sight): readonly string[] {
   return unseen(sight).filter((name) => name.startsWith('NEXT_PUBLIC_'))
 }
 
 function unseen({ runTimeVariables, directory, environment }: Sight): readonly string[] {
-  // An empty value is what a secret that does not exist leaves.
+  // A secret that does not exist leaves an empty value.
   return runTimeVariables.filter((name) => !environment[name] && !isSetInEnvFiles(directory, name))
 }
 

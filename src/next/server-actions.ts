@@ -1,21 +1,26 @@
-/** The key by which Next.js names and encrypts server actions: whose it is, and whether a build has used it. */
+/**
+ * The key with which Next.js names and encrypts server actions: whose it is, and whether a build has used it.
+ */
 import { join } from 'node:path'
 import { isSetInEnvFiles } from './env-files.ts'
 import { readTextIfAny } from './files.ts'
 import type { BuildOutput } from './output.ts'
 import { parseObject } from './package-json.ts'
 
-/** Read by `next build`, which puts its value into the server's manifest, and by the server before that (14.2 to 16). */
+/**
+ * Read by `next build`, which writes its value into the server's manifest, and by the server before that
+ * manifest (14.2 to 16).
+ */
 export const KEY_VARIABLE = 'NEXT_SERVER_ACTIONS_ENCRYPTION_KEY'
 
-/** Whether the build finds a key of the user's own: in the job's environment, or in one of the app's `.env` files. */
+/** Whether the user sets a key for the build: in the job's environment, or in one of the app's `.env` files. */
 export function hasOwnKey(directory: string, environment: NodeJS.ProcessEnv = process.env): boolean {
-  // An empty value is what a secret that does not exist leaves.
+  // A secret that does not exist leaves an empty value.
   if (environment[KEY_VARIABLE]) return true
   return isSetInEnvFiles(directory, KEY_VARIABLE)
 }
 
-/** Whether the build was made with another key than this one. A build without server actions may not tell. */
+/** Whether the build used another key. A build without server actions may not show it. */
 export function usedAnotherKey(output: BuildOutput, key: string): boolean {
   if (readsKeyAtRunTime(output)) return false
   const file = join(output.directory, output.distDir, 'server', 'server-reference-manifest.json')
@@ -24,8 +29,9 @@ export function usedAnotherKey(output: BuildOutput, key: string): boolean {
 }
 
 /**
- * What the workers need besides. Next.js 14 does not keep the key that it was built with: it writes another one
- * into its manifest, and prefers the variable to that (seen in 14.2.35). Later ones keep it.
+ * Returns the environment that the workers need besides. Next.js 14 does not keep the key of the build: it
+ * writes another one into its manifest, and prefers the variable to that (seen in 14.2.35). Later versions keep
+ * it.
  *
  * @param workspace the repository's folder
  */
@@ -34,7 +40,7 @@ export function keyForWorkers(
   workspace: string,
   key: string,
 ): Readonly<Record<string, string>> {
-  // Where Turborepo hid it from the build, pages rendered by the build would be at odds with the workers.
+  // Where Turborepo hid the key from the build, pages that the build rendered would not match the workers.
   const hidden = [output.directory, workspace]
     .map((folder) => readTextIfAny(join(folder, 'turbo.json')))
     .some((text) => text !== undefined && !text.includes(KEY_VARIABLE))

@@ -1,4 +1,4 @@
-/** The JavaScript and TypeScript files that a program is made of, and whether one of them starts Next.js itself. */
+/** The JavaScript and TypeScript files of a program, and whether one of them starts Next.js itself. */
 import { basename, dirname, extname, join, relative, sep } from 'node:path'
 import { withoutComments } from './comments.ts'
 import { isDirectory, isFile, readTextIfAny } from './files.ts'
@@ -7,7 +7,7 @@ import { isInside } from './paths.ts'
 
 const EXTENSIONS = ['.js', '.ts', '.mjs', '.mts', '.cjs', '.cts', '.tsx', '.jsx'] as const
 
-/** Beyond, nothing is read: a server of its own imports Next.js early. */
+/** More files are not read: a custom server imports Next.js early. */
 const MOST_FILES = 100
 const MOST_CHARACTERS = 500_000
 
@@ -23,7 +23,7 @@ export function findCustomServer(entry: string, workspace: string): string | und
   )
 }
 
-/** A file and the files that it imports by their paths, directly or not. */
+/** Yields a file and the files that it imports by path, directly or not. */
 export function modulesOf(entry: string, workspace: string): readonly string[] {
   const files = [entry]
   for (const file of files) {
@@ -36,7 +36,10 @@ export function modulesOf(entry: string, workspace: string): readonly string[] {
   return files
 }
 
-/** The sources of a program that is named by its path, with or without an extension, by its folder, or compiled. */
+/**
+ * Returns the sources of a program that is named by its path, with or without an extension, by its folder, or
+ * compiled.
+ */
 export function findProgram(directory: string, word: string, workspace: string): string | undefined {
   const found = resolveModule(join(directory, word)) ?? sourceOf(directory, word)
   return found !== undefined && isRead(found, workspace) ? found : undefined
@@ -60,7 +63,7 @@ function codeOf(file: string): string {
   return withoutComments((readTextIfAny(file) ?? '').slice(0, MOST_CHARACTERS))
 }
 
-/** As Node and TypeScript find it. */
+/** In the order of Node and TypeScript. */
 function resolveModule(path: string): string | undefined {
   const withoutJs = path.replace(/\.([cm]?)js$/, '.$1ts')
   const candidates = [path, ...EXTENSIONS.map((extension) => path + extension), withoutJs]

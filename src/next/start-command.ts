@@ -1,4 +1,4 @@
-/** Follows the command that starts an app in production, without running it, to the programs that it runs. */
+/** Follows the command that starts an app in production to the programs that it runs, without executing it. */
 import { basename, resolve } from 'node:path'
 import { readEcosystem } from './ecosystem-file.ts'
 import { isDirectory, isFile, readTextIfAny } from './files.ts'
@@ -6,7 +6,7 @@ import { readPackageJson } from './package-json.ts'
 import { findProgram } from './server-modules.ts'
 
 export interface Program {
-  /** Absolute: its first file, or the source of that. */
+  /** Absolute: its first file, or that file's source. */
   readonly file: string
   /** How the command leads to it. */
   readonly trail: readonly string[]
@@ -16,7 +16,7 @@ export interface Followed {
   readonly programs: readonly Program[]
   /** Whether it runs `next start` or the standalone server. */
   readonly runsNext: boolean
-  /** Files that it names and the repository does not have, or that cannot be read without executing them. */
+  /** Files that it names and that the repository lacks, or that cannot be read without executing them. */
   readonly unknown: readonly string[]
 }
 
@@ -55,7 +55,7 @@ export function followCommand(command: string, directory: string, workspace: str
     if (standard !== undefined) followEcosystem(standard, folder, trail)
   }
 
-  /** Whether the word at `index` names a file of the repository, which was followed. */
+  /** Whether the word at `index` named a file of the repository, which was followed. */
   function followFile(
     words: readonly string[],
     index: number,
@@ -125,14 +125,14 @@ const ECOSYSTEM_NAMES = [
   'ecosystem.json',
 ]
 
-/** They run no program of the app's. */
+/** They run no program of the app. */
 const NO_PROGRAMS: ReadonlySet<string> = new Set(
   (
     'tsc tsup swc babel esbuild webpack rollup eslint prisma wait-on patch-package ' +
     'rm rimraf cp mv mkdir echo sleep export set test ['
   ).split(' '),
 )
-/** What follows these options is a name. */
+/** A name follows these options. */
 const NAMING: ReadonlySet<string> = new Set([
   '--name',
   '-n',
@@ -143,10 +143,10 @@ const NAMING: ReadonlySet<string> = new Set([
   '-e',
   '--env',
 ])
-/** What runs a program that is named without an extension. */
+/** They run a program that is named without an extension. */
 const EXECUTORS = /^(?:node|nodejs|bun|tsx|ts-node|ts-node-esm|babel-node|nodemon|forever)$/
 
-/** `next start`, which a next.js or a start.ts in the folder has nothing to do with. */
+/** `next start`: a next.js or a start.ts in the folder has nothing to do with it. */
 function isWordOfTools(word: string, before: string): boolean {
   const isTool = ['next', 'start', 'run', 'dev', 'build'].includes(word)
   return isTool && !EXECUTORS.test(before)
@@ -173,7 +173,7 @@ function folderOption(words: readonly string[], from: string): string | undefine
   return name === undefined ? undefined : folderNamed(from, name)
 }
 
-/** The words of each command in a line or a script; what is quoted is one word. */
+/** Returns the words of each command in a line or a script; quoted text is one word. */
 function simpleCommands(text: string): readonly (readonly string[])[] {
   const commands: string[][] = [[]]
   const tokens = text.matchAll(/"((?:[^"\\]|\\.)*)"|'([^']*)'|(&&|\|\||[;&|\n])|([^\s"';&|]+)/g)

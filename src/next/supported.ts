@@ -1,11 +1,11 @@
 /** The versions of Next.js that can be deployed. */
 import { join } from 'node:path'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/build.ts'
 import { readPackageJson } from './package-json.ts'
 import { ancestors } from './paths.ts'
 import { reaches } from './version-range.ts'
 
-/** Older versions leave out of their build what the release is made of (`relativeAppDir`, missing in 13.0). */
+/** Builds of older versions lack what a release needs (`relativeAppDir`, missing in 13.0). */
 const OLDEST = '14.0.0'
 
 /**
@@ -14,14 +14,10 @@ const OLDEST = '14.0.0'
  */
 export function refuseUnsupportedNext(range: string): void {
   if (reaches(range, OLDEST) !== false) return
-  throw new Failure('next-unsupported', `The app uses Next.js "${range}", which Gapless cannot deploy.`, {
-    remedy:
-      'Upgrade `next` to version 14 or later, and commit package.json and the lockfile. ' +
-      'Gapless is tested with 14.2, 15.5 and 16.',
-  })
+  throw failure('next-unsupported', { range })
 }
 
-/** The version of Next.js that is installed for an app, if any is. */
+/** Returns the version of Next.js that is installed for an app, if any. */
 export function installedNextVersion(directory: string): string | undefined {
   return ancestors(directory)
     .map((folder) => readPackageJson(join(folder, 'node_modules/next'))?.version)

@@ -1,4 +1,6 @@
-/** Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them. */
+/**
+ * Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them.
+ */
 import { dirname, join, posix, relative, resolve, sep } from 'node:path'
 import { entriesIn, isFile } from './files.ts'
 import type { BuildOutput } from './output.ts'
@@ -8,7 +10,7 @@ import { modulesOf } from './server-modules.ts'
 
 export type Place = Pick<BuildOutput, 'directory' | 'relativeAppDir' | 'nextVersion'>
 
-/** Dependencies that look for files in the app's folder when the server runs, with the files' names. */
+/** Dependencies that read files in the app's folder at run time, with the files' names. */
 const READERS: readonly (readonly [dependency: string, names: readonly string[]])[] = [
   ['next-i18next', ['next-i18next.config.js', 'next-i18next.config.mjs', 'next-i18next.config.cjs']],
   ['config', ['config']],
@@ -20,7 +22,10 @@ export interface Wanted {
   readonly path: string
 }
 
-/** The files that well-known dependencies of the app read at run time: they and what they import must be in the release. */
+/**
+ * Returns the files that well-known dependencies of the app read at run time: the release must have these files
+ * and what they import.
+ */
 export function readAtRunTime(place: Place): readonly Wanted[] {
   const { directory } = place
   const dependencies = readPackageJson(directory)?.dependencies ?? {}
@@ -33,7 +38,7 @@ export function readAtRunTime(place: Place): readonly Wanted[] {
   )
 }
 
-/** One sentence for each dependency whose files the release lacks. */
+/** Returns one sentence for each dependency whose files the release lacks. */
 export function lackingFiles(place: Place, lacking: readonly Wanted[]): readonly string[] {
   return [...new Set(lacking.map(({ dependency }) => dependency))].map((dependency) => {
     const paths = lacking.filter((each) => each.dependency === dependency).map(({ path }) => path)
@@ -42,7 +47,7 @@ export function lackingFiles(place: Place, lacking: readonly Wanted[]): readonly
 }
 
 /**
- * What a log names as missing and the repository has.
+ * Returns the files that a log names as missing and the repository has.
  *
  * @returns relative to the release
  */
@@ -63,7 +68,7 @@ export function missingRemedy(place: Place, paths: readonly string[]): string {
 const MISSING =
   /(?:\bENOENT\b[^\n']{0,200}|Cannot find module )'[^\n']{0,1000}\/(?:releases\/\d{14}|current)\/([^\n']{1,1000})'/g
 
-/** Next.js traces from its version 14 on, where the option stood in `experimental`. */
+/** Next.js traces from version 14 on, where the option was in `experimental`. */
 function include({ directory, nextVersion, ...place }: Place, paths: readonly string[]): string {
   const root = rootOf({ directory, nextVersion, ...place })
   const files = paths.map((path) => relative(directory, join(root, path)).split(sep).join('/'))
@@ -77,7 +82,10 @@ function quoted(paths: readonly string[]): string {
   return paths.map((path) => JSON.stringify(path)).join(', ')
 }
 
-/** The folder that stands for the release's root: the app's, or in a workspace the folder that Next.js traces from. */
+/**
+ * Returns the folder that stands for the release's root: the app's, or in a workspace the folder that Next.js
+ * traces from.
+ */
 function rootOf({ directory, relativeAppDir }: Place): string {
   const levels = relativeAppDir === '' ? 0 : relativeAppDir.split('/').length
   return Array.from({ length: levels }).reduce<string>((folder) => dirname(folder), directory)

@@ -8,7 +8,9 @@
  * A request may be followed by a body: data frames, closed by an end frame. A cut connection looks like a
  * normal end of input to the agent, so nothing counts as complete without that end frame.
  */
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/protocol.ts'
+import { formatBytes } from '../common/format.ts'
+import { malformed } from './guards.ts'
 
 export const frameKind = { message: 0x4d, data: 0x44, end: 0x45 } as const
 export type FrameKind = (typeof frameKind)[keyof typeof frameKind]
@@ -19,12 +21,12 @@ export interface Frame {
 }
 
 const HEADER = 5
-/** Large enough for any message, small enough that a hostile or broken peer cannot fill the memory. */
+/** Large enough for any message, and small enough that a broken or hostile peer cannot fill the memory. */
 export const MAX_PAYLOAD = 8 * 1024 * 1024
 
 export function encodeFrame(kind: FrameKind, payload: Buffer): Buffer {
   if (payload.length > MAX_PAYLOAD) {
-    throw new Failure('message-too-large', `a message of ${payload.length} bytes exceeds ${MAX_PAYLOAD}`)
+    throw failure('message-too-large', { size: formatBytes(payload.length), limit: formatBytes(MAX_PAYLOAD) })
   }
   const header = Buffer.allocUnsafe(HEADER)
   header.writeUInt32BE(payload.length, 0)
@@ -36,7 +38,7 @@ export function encodeMessage(message: object): Buffer {
   return encodeFrame(frameKind.message, Buffer.from(JSON.stringify(message)))
 }
 
-/** Cuts a byte stream into frames; the source decides the pace, so back-pressure is the stream's own. */
+/** Splits a byte stream into frames. Reads no faster than the consumer. */
 export async function* decodeFrames(source: AsyncIterable<Buffer>): AsyncGenerator<Frame, void, undefined> {
   let pending: Buffer[] = []
   let available = 0
@@ -50,7 +52,7 @@ export async function* decodeFrames(source: AsyncIterable<Buffer>): AsyncGenerat
       const length = buffer.readUInt32BE(0)
       const kind = buffer.readUInt8(4)
       if (!isFrameKind(kind) || length > MAX_PAYLOAD) {
-        throw new Failure('malformed-message', `malformed frame: kind ${kind}, ${length} bytes`)
+        throw malformed(`a frame of kind ${kind} has ${length} bytes`)
       }
       wanted = HEADER + length
       if (available < wanted) {
@@ -64,7 +66,7 @@ export async function* decodeFrames(source: AsyncIterable<Buffer>): AsyncGenerat
       wanted = HEADER
     }
   }
-  if (available > 0) throw new Failure('connection-lost', 'the stream ended in the middle of a message')
+  if (available > 0) throw failure('connection-lost')
 }
 
 function isFrameKind(kind: number): kind is FrameKind {

@@ -1,14 +1,19 @@
 /**
- * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
- * The types of the messages are inferred from the guards, so neither can drift from the other.
+ * Guards turn data from a connection or a file into a typed value, or fail naming the place. The types of the
+ * messages are inferred from the guards, so the two cannot differ.
  */
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/protocol.ts'
+import type { Failure } from '../common/failure.ts'
 
 export type Guard<T> = (value: unknown, place: string) => T
 export type Guarded<G> = G extends Guard<infer T> ? T : never
 
+export function malformed(problem: string, cause?: unknown): Failure {
+  return failure('malformed-message', { problem }, { cause })
+}
+
 function refuse(place: string, expected: string): never {
-  throw new Failure('malformed-message', `malformed message: ${place} is not ${expected}`)
+  throw malformed(`${place} is not ${expected}`)
 }
 
 export const string: Guard<string> = (value, place) =>
@@ -59,7 +64,7 @@ export function dictionary<T>(guard: Guard<T>): Guard<Readonly<Record<string, T>
   }
 }
 
-/** An object with exactly the named members; members it does not know are dropped. */
+/** An object with the named members; drops all others. */
 export function object<S extends Record<string, Guard<unknown>>>(
   shape: S,
 ): Guard<{ readonly [K in keyof S]: Guarded<S[K]> }> {
@@ -76,13 +81,13 @@ function record(value: unknown, place: string): Record<string, unknown> {
     : refuse(place, 'an object')
 }
 
-/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+/** Parses and checks JSON text. @throws Failure `malformed-message` */
 export function parse<T>(guard: Guard<T>, text: string, place: string): T {
   let value: unknown
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw new Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause })
+    throw malformed(`${place} is not JSON`, cause)
   }
   return guard(value, place)
 }

@@ -1,10 +1,13 @@
-/** Which release served before which: the one notion of it for rollback, restore, cleanup, summary and status. */
+/** Which release served before which: the one definition for rollback, restore, cleanup, summary and status. */
 import type { ReleaseSummary } from './messages.ts'
 
 /** What is known of each release. */
 export type Served = Pick<ReleaseSummary, 'id' | 'activatedAt' | 'left'>
 
-/** Releases that served before the current one and were not left by a rollback, in the order in which they served. */
+/**
+ * Returns the releases that served before the current one and were not left by a rollback, in the order in
+ * which they served.
+ */
 export function servedBefore(releases: readonly Served[], current: string | null): readonly string[] {
   const until = releases.find(({ id }) => id === current)?.activatedAt ?? null
   return releases
@@ -14,12 +17,12 @@ export function servedBefore(releases: readonly Served[], current: string | null
     .map(({ id }) => id)
 }
 
-/** The release to go back to, or null. */
+/** Returns the release to go back to, or null. */
 export function previousOf(releases: readonly Served[], current: string | null): string | null {
   return servedBefore(releases, current).at(-1) ?? null
 }
 
-/** In a word, for people. */
+/** Returns the state of a release in a word, for people. */
 export function stateOf(
   { id, live, left, activatedAt }: ReleaseSummary,
   releases: readonly ReleaseSummary[],

@@ -1,10 +1,11 @@
 /**
- * The manifest: every entry of a release with the proof of its content, as JSON lines sorted by the bytes of
- * their paths. It travels inside one brotli stream, as what is different from a release that the server has:
- * a folder in which nothing is different is one line.
+ * The manifest: every entry of a release with its hash, as JSON lines sorted by the bytes of their paths. It is
+ * sent in one brotli stream as differences from a release on the server: a folder without differences is one
+ * line.
  */
 import { count, type Guard, type Guarded, matching, object, oneOf, parse, string } from './guards.ts'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/protocol.ts'
+import type { Failure } from '../common/failure.ts'
 
 const SHA256 = /^[0-9a-f]{64}$/
 
@@ -24,27 +25,27 @@ const kind = object({ kind: oneOf('file', 'link', 'directory') })
 const kinds = { file, link, directory }
 const anyEntry: Guard<ManifestEntry> = (value, place) => kinds[kind(value, place).kind](value, place)
 
-/** A folder with everything below it as the base has it. */
+/** A folder whose content is the same as the base's. */
 const same = object({ kind: oneOf('same'), path: string })
 export type ManifestSame = Guarded<typeof same>
 
-/** What a line has, in this order: both sides hash the lines. */
+/** The members of a line in this order: both sides hash the lines. */
 const MEMBERS = ['kind', 'path', 'mode', 'size', 'hash', 'target']
 
 export function formatEntry(entry: ManifestEntry | ManifestSame): string {
   return `${JSON.stringify(entry, MEMBERS)}\n`
 }
 
-/** A line of a manifest on its way. @throws Failure `malformed-message` or `unsafe-path` */
+/** Parses a line of a manifest with differences. @throws Failure `malformed-message` or `unsafe-path` */
 export function parseDifference(line: string): ManifestEntry | ManifestSame {
   if (!line.startsWith('{"kind":"same"')) return parseEntry(line)
   const entry = parse(same, line, 'manifest entry')
-  // The root itself: nothing is different at all.
+  // The root: there are no differences.
   if (entry.path !== '') assertSafePath(entry.path)
   return entry
 }
 
-/** A line of a manifest that arrives. @throws Failure `malformed-message` or `unsafe-path` */
+/** Parses a line of a manifest that arrives. @throws Failure `malformed-message` or `unsafe-path` */
 export function parseEntry(line: string): ManifestEntry {
   const entry = parseStored(line)
   if (entry.kind === 'link' && hasInnerUps(entry)) throw leavesRelease(entry)
@@ -52,7 +53,7 @@ export function parseEntry(line: string): ManifestEntry {
 }
 
 /**
- * A line of a manifest that stands on the server, as any version has sent it.
+ * Parses a line of a manifest on the server's disk, from any version.
  * @throws Failure `malformed-message` or `unsafe-path`
  */
 export function parseStored(line: string): ManifestEntry {
@@ -62,7 +63,7 @@ export function parseStored(line: string): ManifestEntry {
   return entry
 }
 
-/** A path inside the release and nowhere else: relative, normalized, no control of the parent. */
+/** Accepts a path inside the release only: relative and normalized, without `..`. */
 function assertSafePath(path: string): void {
   const parts = path.split('/')
   if (
@@ -70,11 +71,11 @@ function assertSafePath(path: string): void {
     path.includes('\0') ||
     parts.some((part) => part === '' || part === '.' || part === '..')
   ) {
-    throw new Failure('unsafe-path', `the manifest names a path outside the release: ${JSON.stringify(path)}`)
+    throw failure('unsafe-path', { path })
   }
 }
 
-/** A link must be relative and stay in the release: what it points at is part of what was verified. */
+/** Accepts a relative link that stays in the release: its target was verified with the release. */
 function assertSafeLink(link: ManifestLink): void {
   const { path, target } = link
   let depth = path.split('/').length - 1
@@ -88,15 +89,12 @@ function assertSafeLink(link: ManifestLink): void {
   }
 }
 
-/** Behind the name of another link `..` would lead up from where that one leads to. */
+/** After the name of another link, `..` leads up from that link's target. */
 function hasInnerUps({ target }: ManifestLink): boolean {
   const parts = target.split('/').filter((part) => part !== '' && part !== '.')
   return parts.slice(0, parts.lastIndexOf('..') + 1).some((part) => part !== '..')
 }
 
 function leavesRelease({ path, target }: ManifestLink): Failure {
-  return new Failure(
-    'unsafe-path',
-    `the link ${JSON.stringify(path)} leaves the release: ${JSON.stringify(target)}`,
-  )
+  return failure('unsafe-path: link', { path, target })
 }

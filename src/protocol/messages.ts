@@ -1,6 +1,6 @@
 /**
- * What the action and the agent say to each other. Each operation is a guard for its parameters and one for
- * its result; their types are inferred, and both sides check what they receive.
+ * The messages between the action and the agent. Each operation is a guard for its parameters and one for its
+ * result; their types are inferred, and both sides check what they receive.
  */
 import type { HealthCheck } from '../common/health.ts'
 import {
@@ -32,13 +32,13 @@ const healthCheck: Guard<HealthCheck> = object({
 })
 
 /**
- * How a release runs. It belongs to the release and is kept with it (`.gapless/runtime.json`, mode 0600), so
- * that a rollback brings back the old release's environment and options with its code.
+ * How a release runs. It is kept with the release (`.gapless/runtime.json`, mode 0600), so that a rollback
+ * restores the old release's environment and options with its code.
  */
 export const runtime = object({
   host: string,
   port: count,
-  /** Number of workers; 0 stands for one per core. */
+  /** Number of workers; 0 means one per core. */
   instances: count,
   maxMemoryBytes: nullable(count),
   nodeOptions: list(string),
@@ -58,7 +58,7 @@ export const releaseInfo = object({
   commit: string,
   ref: string,
   actor: string,
-  /** Null in releases from before this was known. */
+  /** Null in releases from before this was recorded. */
   event: nullable(string),
   runUrl: string,
   workflow: string,
@@ -67,25 +67,28 @@ export const releaseInfo = object({
   created: string,
   /** The release's server.js, relative to the release. */
   entry: string,
-  /** Where Next.js's static files stand in the release; null in releases from before this was known. */
+  /**
+   * The folder of Next.js's static files, relative to the release; null in releases from before this was
+   * recorded.
+   */
   staticPath: nullable(string),
   nextVersion: string,
   contentHash: string,
-  /** Next.js's, relative to the release; null for a release that was made before it was kept here. */
+  /** Next.js's `distDir`, relative to the release; null in releases from before this was recorded. */
   distDir: nullable(string),
 })
 export type ReleaseInfo = Guarded<typeof releaseInfo>
 
 const activationKind = oneOf('deploy', 'rollback', 'restore')
 
-/** `.gapless/verified.json`, written when every worker was shown to serve the release. */
+/** `.gapless/verified.json`, written when every worker served the release. */
 export const verification = object({
-  /** When it first served; a release that comes back keeps its time, and with it its place in the history. */
+  /** When it first served. A release that comes back keeps its time, and so its place in the history. */
   activatedAt: string,
-  /** The last activation that a deploy or a rollback made it live with. */
+  /** The last activation by which a deploy or a rollback made it live. */
   activation: string,
   kind: nullable(activationKind),
-  /** The activation that went back from it, or past it. */
+  /** The activation that rolled back from it, or past it. */
   leftBy: nullable(string),
 })
 export type Verification = Guarded<typeof verification>
@@ -93,9 +96,9 @@ export type Verification = Guarded<typeof verification>
 export const releaseSummary = object({
   id: releaseId,
   live: boolean,
-  /** ISO time of the first activation that was verified, or null if there was none. */
+  /** ISO time of the first verified activation, or null. */
   activatedAt: nullable(string),
-  /** A rollback left it: it is no default target of another one. */
+  /** A rollback left it: it is no default target of another rollback. */
   left: boolean,
   info: nullable(releaseInfo),
   bytes: count,
@@ -109,7 +112,7 @@ export const workerState = object({
   status: string,
   /** The release that the process really runs, by its own record or its working directory. */
   release: nullable(string),
-  /** booting, proving, open (takes traffic), draining. */
+  /** booting, proving, open (receives traffic), draining. */
   phase: nullable(string),
   restarts: count,
   memoryBytes: count,
@@ -126,11 +129,14 @@ export const serverFacts = object({
   arch: string,
   /** glibc's version, or null on musl and others. */
   glibc: nullable(string),
-  /** Of what binaries are compiled for, what the processor can do, as /proc/cpuinfo on x86 calls it; empty: unknown. */
+  /**
+   * The processor features that binaries are compiled for, by their names in /proc/cpuinfo on x86; empty:
+   * unknown.
+   */
   cpuFlags: list(string),
   /** Absolute path of the app's folder. */
   path: string,
-  /** Tells this folder on this machine from every other, whatever both are called. */
+  /** Identifies this folder on this machine, whatever names both have. */
   identity: string,
   pm2: nullable(object({ version: string, path: string, home: string })),
   /** Where PM2 was looked for; empty where it was found. */
@@ -140,17 +146,17 @@ export const serverFacts = object({
   newestId: nullable(releaseId),
   /** What `current` points at. */
   live: nullable(releaseId),
-  /** What takes the traffic; null where nothing does, or more than one release. */
+  /** The release that receives the traffic; null where none does, or more than one. */
   serving: nullable(releaseId),
-  /** An activation that swapped and ended without a verdict, because its process or the whole server died. */
+  /** An activation that swapped and ended without a verdict, because its process or the server died. */
   interrupted: nullable(string),
-  /** Who holds the lock, for people. */
+  /** The holder of the lock, in words. */
   lock: nullable(string),
   now: string,
 })
 export type ServerFacts = Guarded<typeof serverFacts>
 
-/** Failures as they travel. */
+/** Failures on the wire. */
 export const failureRecord = object({
   code: matching(/^[a-z][a-z0-9-]{0,63}$/),
   message: string,
@@ -169,11 +175,14 @@ export type ActivationStep = Guarded<typeof activationStep>
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
   status: activationStatus,
-  /** What serves at the end. */
+  /** The release that serves at the end. */
   live: nullable(releaseId),
-  /** What was live when it began. */
+  /** The release that was live before. */
   previous: nullable(releaseId),
-  /** Where a rollback without `release` goes from here; null where that is nowhere, or nothing was verified. */
+  /**
+   * Where a rollback without `release` goes from here; null where there is no such release, or nothing was
+   * verified.
+   */
   rollsBackTo: nullable(releaseId),
   failure: nullable(failureRecord),
   workers: list(workerState),
@@ -182,14 +191,14 @@ const verdict = object({
 })
 export type Verdict = Guarded<typeof verdict>
 
-/** Nothing live was touched: what serves is what served. @param failure why */
+/** Nothing live was touched: the same release serves as before. @param failure the reason */
 export function keptVerdict(live: string | null, failure: Verdict['failure']): Verdict {
   return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' }
 }
 
 export const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'] as const
 
-/** One line of the journal, and the event that the action sees while it watches an activation. */
+/** One line of the journal, and the event that the action receives while it watches an activation. */
 export const journalEntry = object({
   time: string,
   activation: string,
@@ -204,13 +213,15 @@ const run = object({
   commit: string,
   ref: string,
   actor: string,
-  /** The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1. */
+  /**
+   * The name of GitHub's event; '' outside of GitHub, as all that follows, and in activations of version 0.1.
+   */
   event: missingAs('', string),
   runUrl: string,
   /** For people: the workflow's name, and the number of its run. */
   workflow: string,
   runNumber: count,
-  /** 1, and one more each time that somebody asks for the same run again. */
+  /** 1, and one more for each re-run. */
   runAttempt: count,
 })
 export type RunInfo = Guarded<typeof run>
@@ -221,32 +232,32 @@ export type Proven = Guarded<typeof proven>
 
 const activationId = matching(/^[0-9a-f-]{36}$/)
 
-/** Where the run says that the app is to listen; null: it says nothing of that. */
+/** The address that the run itself names; null: it names none. */
 const said = object({ host: nullable(string), port: nullable(count) })
 export type Said = Guarded<typeof said>
 
 export const activationRequest = object({
-  /** A UUID that the action chose, by which it finds the activation again after a lost connection. */
+  /** A UUID of the action's, by which it finds the activation again after a lost connection. */
   activation: activationId,
   release: releaseId,
   kind: activationKind,
-  /** The release that must be current when its turn comes; null: whichever is. */
+  /** The release that must be current when the activation starts; null: any. */
   replaces: nullable(releaseId),
   run,
   lockTimeoutMs: count,
   preActivate: nullable(string),
   postActivate: nullable(string),
-  /** Null where the app is only put back: then the release's own address counts. */
+  /** Null where the app is only restored: the release's own address counts. */
   said: nullable(said),
 })
 export type ActivationRequest = Guarded<typeof activationRequest>
 
-/** The key of server actions: AES-256, as Next.js makes it itself: `btoa` of 32 bytes. */
+/** The key of server actions: AES-256, 32 bytes in base64, as Next.js makes it. */
 export const ACTIONS_KEY = /^[A-Za-z0-9+/]{43}=$/
 
 const nothing = object({})
 
-/** A release that is named as what is different from the base. */
+/** A release as differences from the base. */
 const offered = {
   base: nullable(releaseId),
   /** SHA-256 of the whole manifest. */
@@ -255,10 +266,10 @@ const offered = {
   distDir: string,
 }
 
-/** Files that an app has written into its own release, and that go with it. */
+/** Files that an app has written into its own release, and that are removed with it. */
 const writtenInRelease = object({
   release: releaseId,
-  /** The first of them, relative to the app; a folder ends with a slash. */
+  /** The first few, relative to the app; a folder ends with a slash. */
   paths: list(string),
   /** Of all paths. */
   count,
@@ -267,11 +278,14 @@ export type WrittenInRelease = Guarded<typeof writtenInRelease>
 
 export const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'] as const
 
-/** What a run would meet, and what that does to it. */
+/** What a run would meet, and the effect. */
 const finding = object({
-  /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
+  /**
+   * The run would: end, with nothing live touched; wait; finish an earlier run first; replace something; leave
+   * a gap.
+   */
   effect: oneOf(...findingEffects),
-  /** Of the failure that it would end with. */
+  /** Code of the failure that it would end with. */
   code: nullable(string),
   message: string,
   remedy: nullable(string),
@@ -287,7 +301,7 @@ export const operations = {
     result: object({
       /** What `current` points at. */
       live: nullable(releaseId),
-      /** What the workers that take traffic run, where they all run the same. */
+      /** The release of the workers that receive traffic, where all run the same. */
       served: nullable(releaseId),
       releases: list(releaseSummary),
       workers: list(workerState),
@@ -301,7 +315,7 @@ export const operations = {
     params: object({ create: boolean }),
     result: object({ key: nullable(matching(ACTIONS_KEY)) }),
   },
-  /** What of its newest release the server can name to upload on top of it: see agent/upload/outline.ts. */
+  /** The outline of the newest release, to upload on top of: see agent/upload/outline.ts. */
   outline: {
     params: nothing,
     result: object({
@@ -328,7 +342,7 @@ export const operations = {
       reusedBytes: count,
     }),
   },
-  /** Body: the next so many of the missing contents in their order (sending-order.ts), one after the other, compressed. */
+  /** Body: the next `files` missing contents in order (sending-order.ts), compressed. */
   fill: {
     params: object({
       id: releaseId,
@@ -336,7 +350,7 @@ export const operations = {
     }),
     result: object({ bytes: count }),
   },
-  /** Makes it a release; or answers, once, what turned out to be damaged on the server and has to be filled too. */
+  /** Makes the upload a release; or answers, once, which reused files were damaged and must be sent too. */
   commit: {
     params: object({
       id: releaseId,
@@ -346,12 +360,12 @@ export const operations = {
       run,
       runtime,
     }),
-    /** `leftOut`: shared paths at which the release brought something that the shared content does not have. */
+    /** `leftOut`: shared paths where the release has something that the shared content lacks. */
     result: object({ path: nullable(string), missing: string, leftOut: list(string) }),
   },
   /**
-   * For a dry run, as are the next: changes nothing. Body as of `stage`. Answers which contents the server lacks, and
-   * whether it lacks room for them (`disk-full`).
+   * For a dry run, like the next operation: changes nothing. Body as of `stage`. Answers which contents the
+   * server lacks, and whether its disk is too small (`disk-full`).
    */
   compare: {
     params: object(offered),
@@ -360,35 +374,35 @@ export const operations = {
   /** What a run would meet, and what its cleanup would remove. */
   dryRun: {
     params: object({
-      /** That a rollback would go to; null: a deploy's, which is not there yet. */
+      /** The target of a rollback; null: a deploy, whose release does not exist yet. */
       release: nullable(releaseId),
       run,
-      /** Where the app would listen; null: where the release has it. */
+      /** Where the app would listen; null: where the release listens. */
       address: nullable(object({ host: string, port: count })),
       said,
       keep: count,
     }),
     result: object({ findings: list(finding), pruned: list(releaseId) }),
   },
-  /** Proves every file of a release by its hash, and puts back what is missing or damaged. */
+  /** Verifies every file of a release by its hash, and restores what is missing or damaged. */
   audit: {
     params: object({
       id: releaseId,
-      /** False: changes nothing, and tells what would be put back. */
+      /** False: changes nothing, and answers what could be restored. */
       repair: boolean,
     }),
     result: object({
       files: count,
       bytes: count,
-      /** Paths that were put back from other releases. */
+      /** Paths that were restored from other releases. */
       healed: list(string),
-      /** Paths outside of code that are not what arrived. */
+      /** Paths outside of code that differ from the upload. */
       changed: list(string),
     }),
   },
   /**
-   * Boots the release on a spare port and asks its health; fails with the app's last lines. `notFound` has the lines
-   * that tell of missing files all the same.
+   * Boots the release on a spare port and checks its health. Fails with the app's last lines. `notFound` has
+   * the lines about missing files in any case.
    */
   verify: {
     params: object({ id: releaseId, said }),
@@ -396,18 +410,18 @@ export const operations = {
       bootMs: count,
       status: count,
       attempts: count,
-      /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
+      /** Other ports that the app opens and that were taken: it got free ones instead. */
       movedPorts: list(count),
       notFound: string,
     }),
   },
-  /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
+  /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
   discard: { params: object({ id: releaseId, remove: boolean }), result: object({ removed: boolean }) },
-  /** Begins an activation, detached from the session; its journal entries come as events. */
+  /** Starts an activation, detached from the session. Its journal entries arrive as events. */
   activate: { params: activationRequest, result: verdict },
   /**
-   * Takes up watching one that was begun in another session. With `withdraw` it ends `kept` if it has not swapped
-   * yet: its run was cancelled.
+   * Watches an activation of an earlier session. With `withdraw` it ends `kept` if it has not swapped yet: its
+   * run was cancelled.
    */
   watch: { params: object({ activation: activationId, withdraw: boolean }), result: verdict },
   cleanup: {
@@ -416,9 +430,11 @@ export const operations = {
       removed: list(releaseId),
       inUse: list(releaseId),
       kept: list(releaseId),
-      /** Who holds the lock, and cleans up afterwards: nothing was done. */
+      /** The holder of the lock, who cleans up afterwards: nothing was done. */
       leftTo: nullable(string),
-      /** What the app wrote into releases that serve no more; told once for each time that they served. */
+      /**
+       * What the app wrote into releases that no longer serve; reported once for each time that they served.
+       */
       written: list(writtenInRelease),
     }),
   },
@@ -436,7 +452,7 @@ export const request = object({
 })
 export type Request = Guarded<typeof request>
 
-/** What the agent answers: any number of events, then a result or an error. `alive`: the work goes on. */
+/** The agent's answers: any number of events, then a result or an error. `alive`: the work goes on. */
 export const reply = object({
   id: count,
   kind: oneOf('event', 'alive', 'result', 'error'),

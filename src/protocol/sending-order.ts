@@ -1,22 +1,22 @@
-/** The order in which contents are sent; both ends must agree on it. */
+/** The order in which contents are sent; both sides must agree on it. */
 
 /** In bytes. */
 const LARGE = 1024 * 1024
 
 /**
- * Small files in the manifest's order, then the large ones, each larger than the one before. A small file costs the
- * server far more time than its bytes cost the wire: it catches up while the large ones arrive. Only those are kept
- * meanwhile, and however large a release is, there is room for few of them in it.
+ * Small files in the manifest's order, then the large ones by size. A small file costs the server far more time
+ * than its bytes cost the network: the server catches up while the large ones arrive. Only the large ones are
+ * kept meanwhile, and even a large release has few of them.
  */
 export function largeOnesLast<T extends { readonly size: number }>() {
   const large: T[] = []
   return {
-    /** Whether it is its turn; a large one waits. */
+    /** Whether the file is next; a large one waits. */
     isNext(file: T): boolean {
       if (file.size > LARGE) large.push(file)
       return file.size <= LARGE
     },
-    /** Those that waited, when no more come. */
+    /** The files that waited. */
     rest: (): readonly T[] => large.sort((a, b) => a.size - b.size),
   }
 }

@@ -1,13 +1,14 @@
 /**
- * Where Node and PM2 stand on people's servers, and what to do when they do not. A session over SSH often lacks
- * the PATH that the user's own shell has, so both sides search: the shell line for Node, the agent for PM2.
+ * Where Node and PM2 are on people's servers. An SSH session often lacks the PATH of the user's own shell, so
+ * both sides search: the shell line for Node, the agent for PM2.
  */
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/protocol.ts'
+import type { Failure } from '../common/failure.ts'
 
-/** Where the shell line leaves the PATH of the user's login shell for the agent. */
+/** The variable in which the shell line leaves the PATH of the user's login shell for the agent. */
 export const LOGIN_PATH = 'GAPLESS_LOGIN_PATH'
 
-/** The login shell may wait for ever for something, in s. */
+/** A login shell may wait for something for ever; limit in s. */
 export const LOGIN_SHELL_TIMEOUT = 5
 
 /** Below the home, one folder of programs for each installed version of Node; `*` is the version. */
@@ -23,7 +24,7 @@ export const versionFolders = [
   '.linuxbrew/opt/node@*/bin',
 ] as const
 
-/** The same for the whole system. */
+/** The same outside of homes. */
 export const systemVersionFolders = [
   '/usr/local/nvm/versions/node/*/bin',
   '/opt/nvm/versions/node/*/bin',
@@ -38,7 +39,7 @@ export const systemVersionFolders = [
   '/opt/alt/alt-nodejs*/root/usr/bin',
 ] as const
 
-/** Below the home, single folders of programs: of version managers, of npm's prefix, of package managers. */
+/** Below the home, single folders of programs: of version managers, npm's prefix, package managers. */
 export const homeFolders = [
   '.local/share/fnm/aliases/default/bin',
   '.volta/bin',
@@ -70,24 +71,16 @@ export const systemFolders = [
   '/run/current-system/sw/bin',
 ] as const
 
-/** @param searched every file that was looked for, with what was wrong with those that are there */
+/** @param searched every file that was looked for, with what was wrong with existing ones */
 export function nodeMissing(searched: readonly string[]): Failure {
-  return new Failure('node-missing', 'Node.js 18 or later was not found on the server', {
-    remedy:
-      'As the user that logs in, without sudo: `curl -fsSL https://fnm.vercel.app/install | bash`, then ' +
-      '`~/.local/share/fnm/fnm install 24`. If it is there already, name its folder in `bin-path`.',
-    evidence: ['searched:', ...searched].join('\n'),
-  })
+  return failure('node-missing', {}, { evidence: ['searched:', ...searched].join('\n') })
 }
 
-/** @param searched every folder that was looked into @param node the Node that runs the agent */
+/** @param searched every folder that was searched @param node the Node that runs the agent */
 export function pm2Missing(searched: readonly string[], node: string): Failure {
-  const folder = node.replace(/\/[^/]*$/, '')
-  return new Failure('pm2-missing', 'PM2 was not found on the server', {
-    remedy:
-      'As the user that logs in, without sudo: ' +
-      `\`PATH="${folder}:$PATH" npm install --global --prefix ~/.local pm2\`. ` +
-      'If it is there already, name its folder in `bin-path`.',
-    evidence: ['searched:', ...searched].join('\n'),
-  })
+  return failure(
+    'pm2-missing',
+    { nodeFolder: node.replace(/\/[^/]*$/, '') },
+    { evidence: ['searched:', ...searched].join('\n') },
+  )
 }

@@ -1,6 +1,6 @@
 /**
- * A hash for every folder of a release, over everything below it: where two releases have the same one, nothing
- * below that folder needs to be named.
+ * A hash for every folder of a release, over everything below it: where two releases have the same hash,
+ * nothing below the folder needs to be named.
  */
 import { createHash, type Hash } from 'node:crypto'
 import { formatEntry, type ManifestEntry } from './manifest.ts'
@@ -8,9 +8,12 @@ import { formatEntry, type ManifestEntry } from './manifest.ts'
 export interface Subtree {
   /** Relative to the release's root; empty for the root itself. */
   readonly path: string
-  /** What is below it, at any depth. */
+  /** Entries below the folder, at any depth. */
   readonly entries: number
-  /** SHA-256 over the lines of what stands in it and the hashes of its folders. Every line has its whole path. */
+  /**
+   * SHA-256 over the lines of the folder's own entries and the hashes of its folders. Every line has its whole
+   * path.
+   */
   readonly hash: Buffer
 }
 
@@ -21,8 +24,8 @@ interface Open {
 }
 
 /**
- * Takes the entries of a manifest in its order (by bytes, so that all of a folder comes together) and tells of
- * each folder once it is complete: first those below, at last the root.
+ * Takes the entries of a manifest in its order (by bytes, so that the entries of a folder are together) and
+ * calls `complete` for each folder once it is complete: children first, the root last.
  */
 export function subtreeHasher(complete: (subtree: Subtree) => void): {
   add(entry: ManifestEntry): void
@@ -69,21 +72,23 @@ export function isBelow(path: string, folder: string): boolean {
   return folder === '' || (path.startsWith(folder) && path[folder.length] === '/')
 }
 
-/** Bytes of a hash in an outline: a wrong match is found out by the whole manifest's hash, and then costs a try. */
+/** Bytes of a hash in an outline. The whole manifest's hash finds a wrong match, which costs one more try. */
 const SHORT = 6
-/** A folder with less in it is as soon named entry by entry: 8 characters here against some 40 bytes a file. */
+/**
+ * A smaller folder is named entry by entry at the same cost: 8 characters here against some 40 bytes a file.
+ */
 const WORTH_IT = 4
 
 export function isOutlined({ entries }: Subtree): boolean {
   return entries >= WORTH_IT
 }
 
-/** What an outline has of a subtree. */
+/** Returns a subtree's hash as in an outline. */
 export function shortHash({ hash }: Pick<Subtree, 'hash'>): Buffer {
   return hash.subarray(0, SHORT)
 }
 
-/** The short hashes of an outline, as a set to look them up in. @param outline base64 */
+/** Returns the short hashes of an outline as a set. @param outline base64 */
 export function readOutline(outline: string): { has(subtree: Subtree): boolean } {
   const bytes = Buffer.from(outline, 'base64')
   const known = new Set<string>()

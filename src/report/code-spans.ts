@@ -14,15 +14,23 @@ const NAMES =
 
 /** Names that stand alone. */
 const WORDS =
+  'AllowTcpForwarding|AllowUsers|AuthenticationMethods publickey|Ciphers|DenyUsers|DisableForwarding|ForceCommand|' +
+  'HostKeyAlgorithms|KexAlgorithms|MACs|MaxSessions|MaxStartups|NEXT_PRIVATE_STANDALONE=true|Out of memory|PM2_HOME|' +
+  'PermitOpen|RUNNER_TEMP|SHA256:…?|SSH_AUTH_SOCK|TMPDIR|\\.pub|internal-sftp|no-port-forwarding|nologin|proxy-|restrict|' +
+  "output: '(?:export|standalone)'|~/\\.pm2/pm2\\.log|" +
   'app|pages|current|Intl|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
   'supportedArchitectures|NODE_OPTIONS|GITHUB_OUTPUT|<path>/shared/…'
 
 /** The first words of commands. */
 const PROGRAMS =
+  'df|dmesg|puttygen|ulimit|' +
   'PATH="[\\w./~-]+:\\$PATH" npm|~/\\.local/share/fnm/fnm|bun|chmod|chown|curl|kill|ls|next|npm|npx|pm2|pnpm|rm|ss|ssh|' +
   'ssh-keygen|ssh-keyscan|sudo|yarn'
 
+/** A line of known_hosts to paste. */
+const KNOWN_HOST = '[\\w.:\\[\\]-]{1,100} (?:ssh|ecdsa)-[\\w-]{1,40} [A-Za-z0-9+/=]{1,1500}'
+
 export const CODE_SPAN = new RegExp(
-  `\`((?:${NAMES})(?:: ?[\\w.:/@~-]{1,100})?|${WORDS}|(?:${PROGRAMS})(?: [\\w.:/@~<>*"'|=+,$ -]{1,200})?)\``,
+  `\`(${KNOWN_HOST}|(?:${NAMES})(?:: ?[\\w.:/@~-]{1,100})?|${WORDS}|(?:${PROGRAMS})(?: [\\w.:/@~<>*"'|=+,$ -]{1,200})?)\``,
   'g',
 )

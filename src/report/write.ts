@@ -1,7 +1,7 @@
 /** Writes a report where GitHub looks for it: summary, annotation, log and outputs. */
 import { appendFileSync, statSync } from 'node:fs'
 import * as core from '@actions/core'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/run.ts'
 import type { JobLog } from './log.ts'
 import { problemOf } from './problem.ts'
 import { sentence } from './sentence.ts'
@@ -50,15 +50,6 @@ function setOutputs({ outcome, durationMs }: Report, log: JobLog): boolean {
   })
   if (missing.length === 0) return true
   const names = missing.map(({ name }) => name).join(', ')
-  log.error(
-    new Failure(
-      'outputs-unwritten',
-      `The runner could not write the outputs ${names}: ${missing[0]!.problem}`,
-      {
-        remedy:
-          'Read above how the run ended. Free disk space on the runner, or check the permissions of `GITHUB_OUTPUT`.',
-      },
-    ),
-  )
+  log.error(failure('outputs-unwritten', { names, problem: missing[0]!.problem }))
   return false
 }

@@ -1,16 +1,16 @@
-/** The user certificates that an agent holds: ssh2 (1.17) passes over them without a word. */
+/** The user certificates that an SSH agent holds: ssh2 (1.17) skips them silently. */
 import { connect } from 'node:net'
 import { isCertificateType, keyType } from './known-hosts.ts'
 
 /** SSH_AGENTC_REQUEST_IDENTITIES and its answer, of draft-ietf-sshm-ssh-agent. */
 const REQUEST = Buffer.from([0, 0, 0, 1, 11])
 const ANSWER = 12
-/** In ms. An agent that asks its user first may take for ever. */
+/** In ms. An agent that asks its user first may never answer. */
 const PATIENCE = 1000
 /** In bytes. */
 const LONGEST = 1024 * 1024
 
-/** @returns their types; none where the agent does not answer, which the login tells */
+/** Returns the types of the certificates; none where the agent does not answer, which the login reports. */
 export function certificatesIn(socket: string): Promise<readonly string[]> {
   return new Promise((resolve) => {
     let answer: Buffer = Buffer.alloc(0)

@@ -1,4 +1,4 @@
-/** One attempt to log in to one server, over a transport that somebody else opened. */
+/** One attempt to log in to one server, over an open transport. */
 import type { Duplex } from 'node:stream'
 import ssh2 from 'ssh2'
 import type { AnyAuthMethod, CipherAlgorithm, Client, ParsedKey } from 'ssh2'
@@ -11,7 +11,7 @@ import { methodsOf, passwordPrompt, queueOf } from './login.ts'
 import type { Login, Method } from './login.ts'
 import { Session } from './session.ts'
 
-/** A target whose inputs are proven usable, before any network is touched. */
+/** A target whose inputs are known to be usable, before any network is touched. */
 export interface Peer {
   readonly host: string
   readonly port: number
@@ -24,22 +24,22 @@ export interface Peer {
   readonly certificates: readonly string[]
 }
 
-/** What one connection attempt shares among its hops. */
+/** What the hops of one connection attempt share. */
 export interface Context {
-  /** The end of all patience. */
+  /** Aborts when `connect-timeout` is over. */
   readonly deadline: AbortSignal
   /** How long the handshake may take, in ms, so that there is time for another try. */
   readonly handshakeMs: number
   readonly log: (line: string) => void
-  /** The attempt that is under way, or was the last. */
+  /** The running attempt, or the last one. */
   last: Attempt | undefined
 }
 
 const KEEPALIVE_INTERVAL = 10_000
 const KEEPALIVE_COUNT = 3
-/** What a server says before its identification, as far as it is shown; in bytes. */
+/** How much of the server's text before its SSH identification is shown, in bytes. */
 const LONGEST_GREETING = 500
-/** A login banner, as far as it is shown; in characters. */
+/** How much of a login banner is shown, in characters. */
 const LONGEST_BANNER = 2000
 
 /** GCM first: in ssh2's JavaScript it costs 5 % of a core at 100 Mbit/s, the least of all (ssh2 1.17). */
@@ -71,7 +71,8 @@ export function logIn(peer: Peer, transport: Duplex, context: Context): Promise<
     client.on('handshake', () => clearTimeout(handshake))
     client.on('ready', () => {
       deadline.removeEventListener('abort', expire)
-      // ssh2 (1.17) does not get here without the question for the host key; nothing else may ever change that.
+      // ssh2 (1.17) never gets here without asking for the host key; this line must hold whatever else
+      // changes.
       if (!attempt.hostVerified) return fail(connectionReset(undefined, attempt))
       log(`logged in to ${peer.address} by ${attempt.tried.at(-1)}`)
       resolve(new Session(peer.address, client, transport))
@@ -89,7 +90,7 @@ export function logIn(peer: Peer, transport: Duplex, context: Context): Promise<
     } catch (error) {
       fail(Failure.from(error))
     }
-    // After ssh2's own listener: the stream begins to flow.
+    // After ssh2's own listener, because this starts the stream.
     listen(transport, attempt)
   })
 }
@@ -112,7 +113,10 @@ function startAttempt({ address, username, key, certificates }: Peer): Attempt {
   }
 }
 
-/** Keeps what comes before an SSH server names itself: a full one says so there, as does what is none. */
+/**
+ * Keeps what a server sends before its SSH identification: an overloaded sshd explains itself there, and
+ * another kind of server shows itself.
+ */
 function listen(transport: Duplex, attempt: Attempt): void {
   const hear = (chunk: Buffer) => {
     attempt.greeting += chunk.toString('latin1', 0, LONGEST_GREETING - attempt.greeting.length)
@@ -123,7 +127,7 @@ function listen(transport: Duplex, attempt: Attempt): void {
   transport.on('data', hear)
 }
 
-/** Follows an attempt to its end. Listeners stay: ssh2 emits a second 'error' after the one that counts. */
+/** Follows an attempt to its end. The listeners stay: ssh2 emits a second 'error' after the one that counts. */
 function watch(
   client: Client,
   attempt: Attempt,
@@ -143,7 +147,7 @@ function watch(
   })
   client.on('change password', (prompt) => fail(passwordExpired(attempt.address, prompt)))
   client.on('error', (error: Error & { level?: string }) => {
-    // After an agent's error ssh2 goes on with the next method by itself.
+    // After an agent's error ssh2 continues with the next method.
     if (error.level === 'agent') attempt.agentError = error
     else fail(loginFailure(error, attempt))
   })
@@ -178,7 +182,7 @@ function clientConfig(
     sock: transport,
     username,
     hostVerifier,
-    // The deadline is kept by the caller, over all hops.
+    // The caller keeps the deadline, over all hops.
     readyTimeout: 0,
     keepaliveInterval: KEEPALIVE_INTERVAL,
     keepaliveCountMax: KEEPALIVE_COUNT,

@@ -1,7 +1,8 @@
 import { Duplex } from 'node:stream'
 import type { Readable } from 'node:stream'
 import type { ClientChannel } from 'ssh2'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/connect.ts'
+import type { Failure } from '../common/failure.ts'
 
 export interface ExitStatus {
   /** The exit code, or null when a signal ended the command. */
@@ -11,8 +12,8 @@ export interface ExitStatus {
 }
 
 /**
- * A running remote command: its stdin and stdout. Both `stderr` and stdout must be read, they share one
- * window of 2 MiB. When the connection drops, reading and writing fail with `connection-lost` rather than end.
+ * A running remote command: its stdin and stdout. Read both `stderr` and stdout: they share one window of 2
+ * MiB. When the connection is lost, reading and writing fail with `connection-lost` instead of ending.
  */
 export interface Channel extends Duplex {
   readonly stderr: Readable
@@ -30,7 +31,7 @@ export function openChannel(stream: ClientChannel, lost: Promise<Failure>): Chan
     stream.once('close', () => reject(stream.errored ?? statusMissing()))
     void lost.then(reject)
   })
-  // Who awaits neither the status nor the stream must not bring the process down.
+  // A caller that awaits neither the status nor the stream must not crash the process.
   exit.catch(() => {})
   stream.on('error', () => {})
   stream.stderr.on('error', () => {})
@@ -39,8 +40,8 @@ export function openChannel(stream: ClientChannel, lost: Promise<Failure>): Chan
 }
 
 /**
- * Ends a channel with an error. On a lost connection ssh2 (1.17) lets readers see a normal end, so that cut
- * output looks complete; its own destroy() does not take an error either, hence the one of the base class.
+ * Ends a channel with an error. On a lost connection ssh2 (1.17) shows readers a normal end, so that truncated
+ * output looks complete. Its own destroy() takes no error, so this calls the base class's.
  */
 export function breakChannel(channel: Channel, failure: Failure): void {
   if (!channel.readableEnded) Duplex.prototype.destroy.call(channel, failure)
@@ -48,5 +49,5 @@ export function breakChannel(channel: Channel, failure: Failure): void {
 }
 
 function statusMissing(): Failure {
-  return new Failure('exit-status-missing', 'The server ended a command without saying how it ended.')
+  return failure('exit-status-missing')
 }

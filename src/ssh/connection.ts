@@ -3,6 +3,7 @@ import type { Duplex } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import ssh2 from 'ssh2'
 import type { ParsedKey } from 'ssh2'
+import { failure } from '../common/errors/connect.ts'
 import { Failure } from '../common/failure.ts'
 import { certificatesIn } from './agent-certificates.ts'
 import { logIn } from './attempt.ts'
@@ -30,24 +31,24 @@ export interface ConnectOptions extends Target {
   readonly proxy?: Target | null
   /** To reach the server, through the jump host if there is one, and to log in, with all tries; ms. */
   readonly connectTimeoutMs: number
-  /** Pauses between tries that ended before a login was tried, ms. Default: 0.5, 1, 2 and 4 s. */
+  /** Pauses in ms between tries that ended before a login was tried. Default: 0.5, 1, 2 and 4 s. */
   readonly retryPausesMs?: readonly number[]
   readonly onLog?: ((line: string) => void) | undefined
 }
 
 const RETRY_PAUSES = [500, 1000, 2000, 4000]
-/** A handshake that got stuck leaves time for a second one. */
+/** A handshake that hangs leaves time for a second one. */
 const HANDSHAKE_SHARE = 0.5
 /**
- * How long one address of a name is tried before the next one, ms. Node's own 250 gives up on every server that
- * is far away as soon as its name has a second address (Node 20 to 24).
+ * How long one address of a name is tried before the next, in ms. Node's default of 250 gives up on every
+ * distant server as soon as its name has a second address (Node 20 to 24).
  */
 const ADDRESS_TIMEOUT = 5000
 
 /**
- * Logs in to a server, over a jump host if there is one. What fails before a login was tried is tried again with
- * growing pauses: a full sshd (MaxStartups), one that restarts, a network that blinks. A login is tried once:
- * more would only feed the server's fail2ban.
+ * Logs in to a server, over a jump host if there is one. Retries what fails before a login was tried, with
+ * growing pauses: an overloaded sshd (MaxStartups), a restart, a short network failure. Tries a login once:
+ * more would trigger the server's fail2ban.
  * @throws {Failure} the codes of errors.ts, host-key.ts, known-hosts.ts and private-key.ts
  */
 export async function connect(options: ConnectOptions): Promise<Connection> {
@@ -92,7 +93,7 @@ function prepare(target: Target, keyInput: string): Peer {
   return { host, port, username, address, login, key, policy, certificates: [] }
 }
 
-/** What the agent has besides keys, to say so where the login is refused. */
+/** Notes the certificates that the agent holds, for the message where the login is refused. */
 async function withCertificates(peer: Peer): Promise<Peer> {
   const { agentSocket } = peer.login
   if (!agentSocket || !methodsOf(peer.login, peer.key).includes('agent')) return peer
@@ -101,7 +102,7 @@ async function withCertificates(peer: Peer): Promise<Peer> {
 
 function parsePrivateKey(text: string, passphrase: string | undefined, inputName: string): ParsedKey {
   const key = ssh2.utils.parseKey(normalizePrivateKey(text, passphrase, inputName), passphrase)
-  if (key instanceof Error) throw new Failure('key-damaged', `The key in the input ${inputName} is damaged.`)
+  if (key instanceof Error) throw failure('key-damaged', { input: inputName, reason: 'it cannot be read' })
   return key
 }
 
@@ -128,8 +129,8 @@ async function connectThrough(jumpHost: Peer, peer: Peer, context: Context): Pro
 }
 
 /**
- * A server shows one key of the several that it has, and a fingerprint does not tell which type it belongs to:
- * a server is asked for its keys of the other types before it counts as another one.
+ * A server shows one of its several keys, and a fingerprint does not tell the key's type: the server is asked
+ * for its keys of the other types before it counts as another server.
  */
 async function withAnyKeyType(peer: Peer, open: () => Promise<Duplex>, context: Context): Promise<Session> {
   let mismatch: Failure | undefined

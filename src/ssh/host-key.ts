@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { ServerHostKeyAlgorithm } from 'ssh2'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/connect.ts'
+import type { Failure } from '../common/failure.ts'
 import { hostPattern, keyType, matchHost, parseKnownHosts } from './known-hosts.ts'
 import type { HostMatch } from './known-hosts.ts'
 
@@ -11,14 +12,15 @@ export interface HostIdentity {
   readonly fingerprints: readonly string[]
 }
 
-/** Decides whether a server is the one that was meant. Nothing in it can accept an unknown key. */
+/** Decides whether a server is the right one. Never accepts an unknown key. */
 export interface HostKeyPolicy {
   verify(key: Buffer): true | Failure
-  /** What to ask the server for, best first. */
+  /** The algorithms to ask the server for, best first. */
   readonly algorithms: readonly ServerHostKeyAlgorithm[]
   /**
-   * The same, asking for other types of keys: for a server that showed another key than one whose type is unknown.
-   * @returns nothing when there is none to ask for
+   * Returns the policy for keys of other types: for a fingerprint of unknown type, when the server showed
+   * another key.
+   * @returns undefined when there is no other type to ask for
    */
   without(type: string | undefined): HostKeyPolicy | undefined
 }
@@ -28,8 +30,8 @@ interface Expectation extends HostMatch {
 }
 
 /**
- * Every host key algorithm that may be used, best first, and the type of key that it signs with. No `ssh-rsa`,
- * whose signatures are SHA-1: OpenSSH refuses them since 8.8, and since 7.2 (2016) no server needs them.
+ * Every usable host key algorithm, best first, with the type of its key. No `ssh-rsa`, whose signatures are
+ * SHA-1: OpenSSH refuses them since 8.8, and since 7.2 (2016) no server needs them.
  */
 const ALGORITHMS: readonly (readonly [ServerHostKeyAlgorithm, string])[] = [
   ['ssh-ed25519', 'ssh-ed25519'],
@@ -66,7 +68,7 @@ export function hostKeyPolicy(inputs: HostIdentity, host: string, port: number):
 
 const typeOf: ReadonlyMap<string, string> = new Map(ALGORITHMS)
 
-/** `SHA256:…` of a public key blob, as ssh-keygen -l prints it. */
+/** Returns `SHA256:…` of a public key blob, as ssh-keygen -l prints it. */
 export function fingerprintOf(key: Buffer): string {
   return `SHA256:${createHash('sha256').update(key).digest('base64').replace(/=+$/, '')}`
 }
@@ -74,20 +76,13 @@ export function fingerprintOf(key: Buffer): string {
 function parseFingerprint(given: string): string {
   const fingerprint = given.trim().replace(/(?<!=)=+$/, '')
   if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(fingerprint)) return fingerprint
-  throw new Failure(
-    'fingerprint-malformed',
-    `The host key fingerprint '${given}' cannot be used: SHA256: followed by 43 base64 characters is accepted.`,
-    {
-      remedy:
-        'Run `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` on the server and copy the SHA256:… part.',
-    },
-  )
+  throw failure('fingerprint-malformed', { given })
 }
 
 /**
- * A server shows one key, of the first type that the client asks for and it has. Asking for a type that
- * known_hosts does not hold would fail although the server is the right one. The type behind a fingerprint
- * is unknown, so with fingerprints the other types follow.
+ * A server shows one key, of the first type that the client asks for and the server has. Asking for a type that
+ * known_hosts does not hold would fail although the server is the right one. The type behind a fingerprint is
+ * unknown, so with fingerprints the other types follow.
  */
 function algorithmsFor({ accepted, fingerprints }: Expectation): readonly ServerHostKeyAlgorithm[] {
   const all = ALGORITHMS.map(([name]) => name)
@@ -106,64 +101,41 @@ function judge(key: Buffer, expected: Expectation, host: string, port: number): 
     : mismatchFailure(key, expected, host, port)
 }
 
-function mismatchFailure(key: Buffer, expected: Expectation, host: string, port: number): Failure {
-  const wanted = [
-    ...expected.accepted.map((accepted) => describe(accepted.key)),
-    ...expected.fingerprints,
+function mismatchFailure(key: Buffer, wanted: Expectation, host: string, port: number): Failure {
+  const expected = [
+    ...wanted.accepted.map((accepted) => describe(accepted.key)),
+    ...wanted.fingerprints,
   ].join(', ')
-  return new Failure(
+  return failure(
     'host-key-mismatch',
-    `${hostPattern(host, port)} offered the host key ${describe(key)}, expected was ${wanted}.`,
-    {
-      remedy:
-        'The server was reinstalled or got new keys, or its key of another type was given, or another ' +
-        `machine answers in its place, which may be an attack. ${howToTrust(key, host, port)}`,
-      evidence: knownHostsLine(key, host, port),
-    },
+    { ...trust(key, host, port), expected },
+    { evidence: knownHostsLine(key, host, port) },
   )
 }
 
 function unknownFailure(key: Buffer, host: string, port: number): Failure {
-  return new Failure(
-    'host-key-unknown',
-    `known-hosts has no key for ${hostPattern(host, port)}, which offered ${describe(key)}.`,
-    {
-      remedy: `An unknown server is never trusted. ${howToTrust(key, host, port)}`,
-      evidence: knownHostsLine(key, host, port),
-    },
-  )
+  return failure('host-key-unknown', trust(key, host, port), { evidence: knownHostsLine(key, host, port) })
 }
 
 function revokedFailure(key: Buffer, host: string, port: number): Failure {
-  return new Failure(
-    'host-key-revoked',
-    `${hostPattern(host, port)} offered the host key ${describe(key)}, which known-hosts marks as @revoked.`,
-    { remedy: 'Give the server new host keys, and put their lines into known-hosts.' },
-  )
+  return failure('host-key-revoked', { host: hostPattern(host, port), offered: describe(key) })
 }
 
 function identityMissing(host: string): Failure {
-  return new Failure('host-identity-missing', `Nothing says which host key ${host} must have.`, {
-    remedy:
-      'Set known-hosts to the lines of `ssh-keyscan`, or fingerprint to the SHA256:… of the host key, ' +
-      'after comparing them with `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub` on the server itself.',
-  })
+  return failure('host-identity-missing', { host })
 }
 
 function certificateUnsupported(host: string, port: number): Failure {
-  return new Failure(
-    'host-certificate-unsupported',
-    `known-hosts names only a certificate authority for ${hostPattern(host, port)}, and host certificates ` +
-      'are not supported.',
-    { remedy: "Add the line of the server's own key, from /etc/ssh/ssh_host_ed25519_key.pub." },
-  )
+  return failure('host-certificate-unsupported', { host: hostPattern(host, port) })
 }
 
-function howToTrust(key: Buffer, host: string, port: number): string {
-  return (
-    'On the server itself run `ssh-keygen -lf /etc/ssh/ssh_host_*_key.pub`. Only if it prints ' +
-    `${fingerprintOf(key)}, put this line into known-hosts: ${knownHostsLine(key, host, port)}`
-  )
+function trust(key: Buffer, host: string, port: number) {
+  return {
+    host: hostPattern(host, port),
+    offered: describe(key),
+    fingerprint: fingerprintOf(key),
+    line: knownHostsLine(key, host, port),
+  }
 }
 
 function knownHostsLine(key: Buffer, host: string, port: number): string {

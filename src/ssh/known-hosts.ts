@@ -1,5 +1,6 @@
 import { createHmac } from 'node:crypto'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/connect.ts'
+import type { Failure } from '../common/failure.ts'
 
 /** One line of a known_hosts file; the format is described in sshd(8), "SSH_KNOWN_HOSTS FILE FORMAT". */
 export interface KnownHost {
@@ -33,8 +34,8 @@ export function parseKnownHosts(text: string): readonly KnownHost[] {
 }
 
 /**
- * The keys that the entries hold for a host. As in ssh(1), a port other than 22 is looked up as
- * `[host]:port`, and below the plain name only when that has no entry. Revocation counts under either name.
+ * Returns the keys that the entries hold for a host. As in ssh(1), a port other than 22 is looked up as
+ * `[host]:port`, and under the plain name only when that has no entry. A revocation counts under either name.
  */
 export function matchHost(entries: readonly KnownHost[], host: string, port: number): HostMatch {
   const names = [hostPattern(host, port).toLowerCase(), host.toLowerCase()]
@@ -47,14 +48,14 @@ export function matchHost(entries: readonly KnownHost[], host: string, port: num
   }
 }
 
-/** How known_hosts writes a host: the port shows only when it is not 22. */
+/** Formats a host as known_hosts does: with the port only when it is not 22. */
 export function hostPattern(host: string, port: number): string {
   return port === 22 ? host : `[${host}]:${port}`
 }
 
 /**
- * The type that a public key blob names itself, or nothing when it is no such blob. A server chooses the name, and it
- * stands in a line to paste: only characters that types have (RFC 4250, 4.6.1) are let through.
+ * Returns the type that a public key blob names, or undefined when it is no such blob. The server chooses the
+ * name, and the name becomes part of a line to paste: only the characters of RFC 4250, 4.6.1 are accepted.
  */
 export function keyType(blob: Buffer): string | undefined {
   if (blob.length < 4) return undefined
@@ -82,16 +83,14 @@ function parseLine(content: string, line: number): KnownHost {
     throw malformed(line, 'its hashed host is not of the form |1|salt|hash')
   }
   const key = Buffer.from(base64, 'base64')
-  // Buffer skips what is not base64, so only the way back shows that nothing was lost.
+  // Buffer skips what is not base64, so only encoding again shows that nothing was lost.
   const intact = key.toString('base64').replace(/=+$/, '') === base64.replace(/(?<!=)=+$/, '')
   if (!intact || keyType(key) !== type) throw malformed(line, `its key is not a whole ${type} key in base64`)
   return { line, marker: mark, hosts, type, key }
 }
 
 function malformed(line: number, reason: string): Failure {
-  return new Failure('known-hosts-malformed', `Line ${line} of known-hosts cannot be used: ${reason}.`, {
-    remedy: 'Paste the lines as `ssh-keyscan <host>` prints them, after comparing the keys with the server.',
-  })
+  return failure('known-hosts-malformed', { line, reason })
 }
 
 function matchesName(hosts: string, name: string): boolean {
@@ -109,7 +108,9 @@ function matchesHash(hosts: string, name: string): boolean {
   return createHmac('sha1', Buffer.from(salt, 'base64')).update(name).digest('base64') === hash
 }
 
-/** `*` and `?`, in time that grows with the product of both lengths: as a RegExp, many stars take for ever. */
+/**
+ * Matches `*` and `?` in time that grows with the product of both lengths: a RegExp with many stars never ends.
+ */
 function glob(pattern: string, name: string): boolean {
   let [at, star, retry] = [0, -1, 0]
   for (let index = 0; index < name.length;) {

@@ -11,21 +11,21 @@ export interface Login {
 
 export type Method = AnyAuthMethod['type']
 
-/** The methods that a login has anything for. */
+/** Returns the methods that the inputs allow. */
 export function methodsOf(login: Login, key: ParsedKey | undefined): readonly Method[] {
   return [
     ...(key ? (['publickey'] as const) : []),
     ...(login.agentSocket && !key ? (['agent'] as const) : []),
-    // Servers with PAM often take a password as the answer to a prompt only.
+    // Servers with PAM often take a password only as the answer to a prompt.
     ...(login.password ? (['password', 'keyboard-interactive'] as const) : []),
   ]
 }
 
-/** The methods of one attempt, each given out once. */
+/** The methods of one attempt, each returned once. */
 export interface MethodQueue {
   /**
-   * @param accepted what the server says it would take; empty before it has said anything
-   * @param partial the method before was accepted, and the server wants one more
+   * @param accepted the methods that the server would take; empty before it has said so
+   * @param partial the server accepted the method before, and wants one more
    */
   next(accepted: readonly string[], partial: boolean): Method | undefined
 }
@@ -37,11 +37,11 @@ export function queueOf(methods: readonly Method[]): MethodQueue {
   return {
     next(taken, partial) {
       if (partial && last !== undefined) {
-        // AuthenticationMethods may name them in another order: what was refused before may count now.
+        // AuthenticationMethods may require another order: a method that was refused before may count now.
         accepted.push(last)
         waiting = methods.filter((method) => !accepted.includes(method))
       }
-      // A method that the server does not take is only one more failure in the books of its fail2ban.
+      // A method that the server does not take would only count against the user in fail2ban.
       last = waiting.find((method) => taken.length === 0 || taken.includes(nameOf(method)))
       if (last !== undefined) waiting.splice(0, waiting.indexOf(last) + 1)
       return last
@@ -49,16 +49,16 @@ export function queueOf(methods: readonly Method[]): MethodQueue {
   }
 }
 
-/** An agent's keys are public keys to the server. */
+/** To the server an agent's keys are public keys. */
 function nameOf(method: Method): string {
   return method === 'agent' ? 'publickey' : method
 }
 
 /**
- * Answers one question with the password, and no other: a second one asks for something else, such as a code of
- * a second factor or a new password, and an answer that is echoed is none that is secret.
+ * Answers one question with the password, and no other: a second question asks for something else, such as a
+ * second factor or a new password, and so does a question whose answer is echoed.
  *
- * @param unanswerable told of the questions that a password does not answer
+ * @param unanswerable called with the questions that a password does not answer
  */
 export function passwordPrompt(
   username: string,
@@ -70,7 +70,7 @@ export function passwordPrompt(
     type: 'keyboard-interactive',
     username,
     prompt(_name, _instructions, _language, questions, answer) {
-      // A round without a question only tells something, and wants its empty answer.
+      // A round without questions only informs, and expects an empty answer.
       if (questions.length === 0) return answer([])
       if (told || questions.length > 1 || questions[0]?.echo === true) {
         return unanswerable(questions.map(({ prompt }) => prompt.trim()))

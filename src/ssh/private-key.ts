@@ -2,7 +2,8 @@ import { createPrivateKey, randomBytes } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import ssh2 from 'ssh2'
 import type { ParsedKey } from 'ssh2'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/connect.ts'
+import type { Failure } from '../common/failure.ts'
 import { isCertificateType } from './known-hosts.ts'
 
 interface PemBlock {
@@ -13,23 +14,23 @@ interface PemBlock {
 }
 
 /**
- * Brings a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
- * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 refuses all but the first).
- * An OpenSSH or traditional key stays encrypted; PKCS8 comes back without its passphrase.
+ * Converts a private key into a form that ssh2 reads, whatever a secret store did to it: CRLF, one line,
+ * indented, literal `\n`, quoted, base64 around the whole, or PKCS8 (ssh2 1.17 reads none of these). An OpenSSH
+ * or traditional key stays encrypted; PKCS8 is decrypted.
  *
- * @param inputName the input that the text came from, for messages; the text itself is never shown
- * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`, `key-type-unsupported`,
- *   `key-passphrase-missing`, `key-passphrase-wrong`
+ * @param input name of the input, for messages; the key itself is never shown
+ * @throws {Failure} `key-empty`, `certificate-unsupported`, `key-is-public`, `key-not-a-key`, `key-damaged`,
+ * `key-type-unsupported`, `key-passphrase-missing`, `key-passphrase-wrong`
  */
-export function normalizePrivateKey(text: string, passphrase: string | undefined, inputName: string): string {
+export function normalizePrivateKey(text: string, passphrase: string | undefined, input: string): string {
   const bare = unquote(text)
-  if (bare.startsWith('PuTTY-User-Key-File-')) return convertPutty(bare, passphrase, inputName)
-  const block = findBlock(bare, inputName)
+  if (bare.startsWith('PuTTY-User-Key-File-')) return convertPutty(bare, passphrase, input)
+  const block = findBlock(bare, input)
   const pem =
     block.label.endsWith('ENCRYPTED PRIVATE KEY') || block.label === 'PRIVATE KEY'
-      ? convertPkcs8(block, passphrase, inputName)
+      ? convertPkcs8(block, passphrase, input)
       : block.pem
-  prove(pem, block.encrypted, passphrase, inputName)
+  prove(pem, block.encrypted, passphrase, input)
   return pem
 }
 
@@ -39,22 +40,22 @@ function unquote(text: string): string {
   return bare.replace(/\\r/g, '').replace(/\\n/g, '\n').trim()
 }
 
-function findBlock(text: string, inputName: string): PemBlock {
-  if (text === '') throw empty(inputName)
+function findBlock(text: string, input: string): PemBlock {
+  if (text === '') throw empty(input)
   const [certificate] = /[a-z0-9-]{1,40}-cert-v0\d@openssh\.com(?= AAAA)/.exec(text) ?? []
-  if (certificate !== undefined) throw isCertificate(inputName, certificate)
-  // A public key in front of it does no harm.
+  if (certificate !== undefined) throw isCertificate(input, certificate)
+  // A public key in front of the private key does no harm.
   const begin = /-----BEGIN ([A-Z0-9 ]*PRIVATE KEY)-----/.exec(text)
   if (begin === null) {
-    if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text)) throw isPublic(inputName)
+    if (/^(ssh-|ecdsa-|sk-)\S+ AAAA|^-{4,5} ?BEGIN [A-Z0-9 ]*PUBLIC KEY/.test(text)) throw isPublic(input)
     const decoded = decodeBase64(text)
-    if (!decoded.includes('-----BEGIN ')) throw notAKey(inputName)
-    return findBlock(unquote(decoded), inputName)
+    if (!decoded.includes('-----BEGIN ')) throw notAKey(input)
+    return findBlock(unquote(decoded), input)
   }
   const label = begin[1] ?? ''
   const start = begin.index + begin[0].length
   const end = text.indexOf(`-----END ${label}-----`, start)
-  if (end < 0) throw damaged(inputName, `its last line, -----END ${label}-----, is missing`)
+  if (end < 0) throw damaged(input, `its last line, -----END ${label}-----, is missing`)
   return rewrap(label, text.slice(start, end))
 }
 
@@ -63,7 +64,7 @@ function decodeBase64(text: string): string {
 }
 
 function rewrap(label: string, body: string): PemBlock {
-  // Keys of old OpenSSL carry cipher and IV in two header lines, which must stay lines of their own.
+  // Keys of old OpenSSL have cipher and IV in two header lines, which must stay lines.
   const header =
     /^\s*Proc-Type:\s*4,ENCRYPTED\s*DEK-Info:\s*(AES-[\w-]+,[\dA-F]{32}|DES-[\w-]+,[\dA-F]{16})/i.exec(body)
   const lines =
@@ -78,15 +79,15 @@ function rewrap(label: string, body: string): PemBlock {
   return { label, encrypted, pem }
 }
 
-/** openssh-key-v1 begins with a magic of 15 bytes and the name of its cipher: PROTOCOL.key of OpenSSH. */
+/** openssh-key-v1 starts with a magic of 15 bytes and the name of its cipher: PROTOCOL.key of OpenSSH. */
 function hasOpenSshCipher(label: string, base64: string): boolean {
   if (label !== 'OPENSSH PRIVATE KEY') return false
   return !Buffer.from(base64, 'base64').toString('latin1', 15).startsWith('\0\0\0\x04none')
 }
 
-function convertPkcs8(block: PemBlock, passphrase: string | undefined, inputName: string): string {
-  if (block.encrypted && !passphrase) throw passphraseMissing(inputName)
-  const key = readPkcs8(block, passphrase, inputName)
+function convertPkcs8(block: PemBlock, passphrase: string | undefined, input: string): string {
+  if (block.encrypted && !passphrase) throw passphraseMissing(input)
+  const key = readPkcs8(block, passphrase, input)
   switch (key.asymmetricKeyType) {
     case 'rsa':
       return key.export({ type: 'pkcs1', format: 'pem' }).toString()
@@ -95,35 +96,35 @@ function convertPkcs8(block: PemBlock, passphrase: string | undefined, inputName
     case 'ed25519':
       return openSshEd25519(key)
     default:
-      throw unsupported(inputName, key.asymmetricKeyType ?? 'unknown')
+      throw unsupported(input, key.asymmetricKeyType ?? 'unknown')
   }
 }
 
-function readPkcs8(block: PemBlock, passphrase: string | undefined, inputName: string): KeyObject {
+function readPkcs8(block: PemBlock, passphrase: string | undefined, input: string): KeyObject {
   try {
     return createPrivateKey({ key: block.pem, format: 'pem', ...(passphrase ? { passphrase } : {}) })
   } catch (error) {
-    // OpenSSL 3 left the ciphers of old PKCS8 files behind.
+    // OpenSSL 3 dropped the ciphers of old PKCS8 files.
     if (/envelope routines::unsupported/.test((error as Error).message)) {
-      throw unsupported(inputName, 'encrypted by a cipher of the past')
+      throw unsupported(input, 'encrypted by a cipher of the past')
     }
-    throw block.encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key')
+    throw block.encrypted ? passphraseWrong(input) : damaged(input, 'its content is not a key')
   }
 }
 
-/** ssh2 (1.17) reads PuTTY's older format, and of it RSA keys alone. */
-function convertPutty(text: string, passphrase: string | undefined, inputName: string): string {
+/** ssh2 (1.17) reads only RSA keys in PuTTY's older format. */
+function convertPutty(text: string, passphrase: string | undefined, input: string): string {
   const encrypted = !/^Encryption: none$/m.test(text)
   const readable = /^PuTTY-User-Key-File-2: ssh-rsa$/m.test(text)
-  if (!readable) throw putty(inputName)
-  if (encrypted && !passphrase) throw passphraseMissing(inputName)
-  // Given for a key that needs none, it would count against the key.
+  if (!readable) throw putty(input)
+  if (encrypted && !passphrase) throw passphraseMissing(input)
+  // ssh2 refuses a passphrase for a key that needs none.
   const key = ssh2.utils.parseKey(text.replaceAll('\r', ''), encrypted ? passphrase : undefined)
   if (!(key instanceof Error)) return key.getPrivatePEM()
-  throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its check sum does not fit')
+  throw encrypted ? passphraseWrong(input) : damaged(input, 'its check sum does not fit')
 }
 
-/** ssh2 reads Ed25519 in OpenSSH's own format only; the layout is in PROTOCOL.key of OpenSSH. */
+/** ssh2 reads Ed25519 only in OpenSSH's own format; the layout is in PROTOCOL.key of OpenSSH. */
 function openSshEd25519(key: KeyObject): string {
   const { x = '', d = '' } = key.export({ format: 'jwk' })
   const publicKey = Buffer.from(x, 'base64url')
@@ -160,107 +161,67 @@ function uint32(value: number): Buffer {
   return bytes
 }
 
-/** Signs with the key and checks the signature: a wrong passphrase or a cut key can parse by chance. */
-function prove(pem: string, encrypted: boolean, passphrase: string | undefined, inputName: string): void {
-  if (encrypted && !passphrase) throw passphraseMissing(inputName)
-  // The type does not tell: for a file that holds no key ssh2 (1.17) returns nothing.
+/** Signs with the key and verifies the signature: a wrong passphrase or a truncated key can parse by chance. */
+function prove(pem: string, encrypted: boolean, passphrase: string | undefined, input: string): void {
+  if (encrypted && !passphrase) throw passphraseMissing(input)
+  // The types do not say so, but ssh2 (1.17) returns nothing for a file without a key.
   const key = ssh2.utils.parseKey(pem, passphrase) as ParsedKey | Error | undefined
-  if (key === undefined) throw damaged(inputName, 'it holds no key')
+  if (key === undefined) throw damaged(input, 'it holds no key')
   if (!('sign' in key)) {
-    // ssh2 (1.17) knows this cipher for connections only, and trips over it here.
-    if (/initialization vector/.test(key.message)) throw unsupported(inputName, 'chacha20-poly1305')
+    // ssh2 (1.17) has this cipher for connections only, and fails here with another error.
+    if (/initialization vector/.test(key.message)) throw unsupported(input, 'chacha20-poly1305')
     const type = /^Unsupported .*: ([\w@.-]+)$|^Cipher \(([\w@.-]+)\) not supported/.exec(key.message)
     const name = type?.[1] ?? type?.[2]
-    if (name !== undefined && isCertificateType(name)) throw isCertificate(inputName, name)
-    if (type) throw unsupported(inputName, name ?? 'unknown')
-    throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'its content is not a key')
+    if (name !== undefined && isCertificateType(name)) throw isCertificate(input, name)
+    if (type) throw unsupported(input, name ?? 'unknown')
+    throw encrypted ? passphraseWrong(input) : damaged(input, 'its content is not a key')
   }
-  if (key.type === 'ssh-dss') throw unsupported(inputName, key.type)
+  if (key.type === 'ssh-dss') throw unsupported(input, key.type)
   const challenge = Buffer.from('gapless')
   // The type says Buffer; ssh2 returns an Error for a key that cannot sign.
   const signature: Buffer | Error = key.sign(challenge)
   const verified: boolean | Error = signature instanceof Error ? signature : key.verify(challenge, signature)
   if (verified !== true) {
-    throw encrypted ? passphraseWrong(inputName) : damaged(inputName, 'it cannot sign')
+    throw encrypted ? passphraseWrong(input) : damaged(input, 'it cannot sign')
   }
 }
 
-const ACCEPTED = 'an RSA, ECDSA or Ed25519 private key, from -----BEGIN … to -----END …, is accepted'
-
-function passphraseInput(inputName: string): string {
-  return inputName.replace(/key$/, 'passphrase')
+function passphraseOf(input: string): string {
+  return input.replace(/key$/, 'passphrase')
 }
 
-function empty(inputName: string): Failure {
-  return new Failure('key-empty', `The input ${inputName} is empty: ${ACCEPTED}.`, {
-    remedy:
-      'Check the name of the secret. Secrets are empty in workflows that a fork or Dependabot triggers.',
-  })
+function empty(input: string): Failure {
+  return failure('key-empty', { input })
 }
 
-function isPublic(inputName: string): Failure {
-  return new Failure('key-is-public', `The input ${inputName} holds a public key: ${ACCEPTED}.`, {
-    remedy: 'Use the file without .pub; the public key belongs into ~/.ssh/authorized_keys on the server.',
-  })
+function isPublic(input: string): Failure {
+  return failure('key-is-public', { input })
 }
 
-function isCertificate(inputName: string, type: string): Failure {
-  return new Failure(
-    'certificate-unsupported',
-    `The input ${inputName} holds a user certificate (${type}), and certificates are not supported yet.`,
-    {
-      remedy:
-        'Give the private key alone, and put its public key into ~/.ssh/authorized_keys on the server: ' +
-        'TrustedUserCAKeys does not let it in.',
-    },
-  )
+function isCertificate(input: string, type: string): Failure {
+  return failure('certificate-unsupported', { input, type })
 }
 
-function notAKey(inputName: string): Failure {
-  return new Failure('key-not-a-key', `The input ${inputName} holds no private key: ${ACCEPTED}.`, {
-    remedy: 'Paste the content of the key file into the secret, not its path or its name.',
-  })
+function notAKey(input: string): Failure {
+  return failure('key-not-a-key', { input })
 }
 
-function putty(inputName: string): Failure {
-  return new Failure('key-type-unsupported', `The input ${inputName} holds a PuTTY key: ${ACCEPTED}.`, {
-    remedy: 'Convert it: puttygen key.ppk -O private-openssh -o key.',
-  })
+function putty(input: string): Failure {
+  return failure('key-type-unsupported: PuTTY', { input })
 }
 
-function unsupported(inputName: string, type: string): Failure {
-  return new Failure(
-    'key-type-unsupported',
-    `The key in the input ${inputName} is of the unsupported type ${type}: ${ACCEPTED}.`,
-    { remedy: 'Make a new one for deploys: ssh-keygen -t ed25519 -N "" -f deploy_key.' },
-  )
+function unsupported(input: string, type: string): Failure {
+  return failure('key-type-unsupported', { input, type })
 }
 
-function damaged(inputName: string, reason: string): Failure {
-  return new Failure('key-damaged', `The key in the input ${inputName} is damaged: ${reason}.`, {
-    remedy: 'Paste the whole key file again, including its first and its last line.',
-  })
+function damaged(input: string, reason: string): Failure {
+  return failure('key-damaged', { input, reason })
 }
 
-function passphraseMissing(inputName: string): Failure {
-  const input = passphraseInput(inputName)
-  return new Failure(
-    'key-passphrase-missing',
-    `The key in the input ${inputName} is encrypted and ${input} is empty.`,
-    {
-      remedy: `Set ${input}, or use a key without a passphrase.`,
-    },
-  )
+function passphraseMissing(input: string): Failure {
+  return failure('key-passphrase-missing', { input, passphraseInput: passphraseOf(input) })
 }
 
-function passphraseWrong(inputName: string): Failure {
-  const input = passphraseInput(inputName)
-  return new Failure(
-    'key-passphrase-wrong',
-    `The input ${input} does not open the key in the input ${inputName}.`,
-    {
-      remedy:
-        'Check with `ssh-keygen -yf <key file>`, which asks for the passphrase. The key may also be damaged.',
-    },
-  )
+function passphraseWrong(input: string): Failure {
+  return failure('key-passphrase-wrong', { input, passphraseInput: passphraseOf(input) })
 }

@@ -5,13 +5,13 @@ import { breakChannel, openChannel } from './channel.ts'
 import type { Channel } from './channel.ts'
 import { connectionClosed, connectionLost, execRefused, forwardRefused } from './errors.ts'
 
-/** How long a peer may take to confirm the end of a connection, ms. */
+/** How long a peer may take to confirm the end of a connection, in ms. */
 const LINGER = 1000
 
 export interface Connection {
   /** `user@host:port` */
   readonly address: string
-  /** Settles when the connection is over: with the failure when it was lost, with nothing after close(). */
+  /** Resolves when the connection is over: with the failure when it was lost, with undefined after close(). */
   readonly closed: Promise<Failure | undefined>
   /**
    * Runs a command in the user's login shell.
@@ -22,7 +22,7 @@ export interface Connection {
 }
 
 /**
- * A connection that is logged in. ssh2 (1.17) emits 'error' more than once, leaves callbacks uncalled after a
+ * A connection that is logged in. ssh2 (1.17) emits 'error' more than once, never calls some callbacks after a
  * keepalive timeout, and emits no 'close' for a transport that only ended, so everything races with `#over`.
  */
 export class Session implements Connection {
@@ -61,7 +61,7 @@ export class Session implements Connection {
   }
 
   /**
-   * A TCP connection from this server to another one.
+   * Opens a TCP connection from this server to another one.
    * @throws {Failure} `connection-lost`, `forward-refused`
    */
   forward(host: string, port: number, destination: string): Promise<Duplex> {
@@ -78,11 +78,11 @@ export class Session implements Connection {
     this.#closing = true
     this.#client.end()
     this.#finish(connectionClosed(this.address))
-    // A peer that is gone never answers the goodbye, and an open socket keeps the process alive.
+    // A dead peer never answers the goodbye, and an open socket keeps the process alive.
     setTimeout(() => this.#transport.destroy(), LINGER).unref()
   }
 
-  /** Must run in ssh2's callback: the exit status of a short command may sit in the same packet. */
+  /** Must run in ssh2's callback: the exit status of a short command may be in the same packet. */
   #adopt(stream: ClientChannel): Channel {
     const channel = openChannel(stream, this.#over)
     this.#channels.add(channel)
@@ -99,7 +99,7 @@ export class Session implements Connection {
       try {
         send((error, value) => (error ? reject(this.#failure ?? refused(error)) : resolve(value as T)))
       } catch (error) {
-        // ssh2 throws 'Not connected' when the socket has gone already.
+        // ssh2 throws 'Not connected' when the socket is gone.
         reject(this.#failure ?? connectionLost(this.address, error as Error))
       }
     })

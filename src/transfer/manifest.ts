@@ -1,4 +1,4 @@
-/** Turns the deploy tree into its manifest: every file with its hash, and a hash for every folder. */
+/** Builds the manifest of a deploy tree: every file with its hash, and a hash for every folder. */
 import { createHash } from 'node:crypto'
 import { setImmediate } from 'node:timers/promises'
 import { fileHasher, type HashFile } from '../common/hash-file.ts'
@@ -31,7 +31,7 @@ const TURN = 4 * 1024 * 1024
 const FILE = 16 * 1024
 
 /**
- * @param progress told of bytes that have been hashed
+ * @param progress called with the bytes that have been hashed
  * @throws Failure `file-unreadable`
  */
 export async function createManifest(

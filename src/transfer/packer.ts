@@ -4,7 +4,7 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/runner.ts'
 import { type Manifest, totalSize } from './manifest.ts'
 import { contentParts, manifestStream, missingFiles } from './stream.ts'
 
@@ -142,11 +142,5 @@ function isFull(error: unknown): boolean {
 
 function notWritten(error: unknown): unknown {
   if (!isFull(error)) return error
-  return new Failure('runner-disk-full', 'the runner’s disk is full', {
-    remedy:
-      'Make room on the runner: what is sent is packed into its temporary folder (RUNNER_TEMP, else TMPDIR) first. ' +
-      'As much as the release takes is enough for a server.',
-    evidence: (error as Error).message,
-    cause: error,
-  })
+  return failure('runner-disk-full', {}, { evidence: (error as Error).message, cause: error })
 }

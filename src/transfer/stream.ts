@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { type BrotliCompress, type BrotliOptions, constants, createBrotliCompress } from 'node:zlib'
 import type { TreeEntry } from '../next/layers.ts'
-import { Failure } from '../common/failure.ts'
+import { failure } from '../common/errors/runner.ts'
 import { fileUnreadable } from '../common/file-unreadable.ts'
 import { Bitmap } from '../common/bitmap.ts'
 import { isBelow, readOutline } from '../protocol/subtrees.ts'
@@ -55,7 +55,7 @@ function* texts(lines: Iterable<ManifestEntry | ManifestSame>): Generator<Buffer
   if (text !== '') yield Buffer.from(text)
 }
 
-/** `a/b/c` lies in `a` and in `a/b`. */
+/** `a/b/c` is in `a` and in `a/b`. */
 function foldersOf(path: string): readonly string[] {
   const folders: string[] = []
   for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
@@ -70,7 +70,7 @@ export function missingFiles({ files }: Pick<Manifest, 'files'>, bitmap: string)
   return files.filter((_, index) => missing.has(index))
 }
 
-/** What packing needs to know of a file. */
+/** What packing needs to know about a file. */
 export type TreeFile = Extract<TreeEntry, { kind: 'file' }>
 
 /** Files in one compressed stream. */
@@ -148,10 +148,7 @@ function* contents(files: readonly TreeFile[]): Generator<Buffer, void, undefine
       closeSync(handle)
     }
     if (read !== size) {
-      throw new Failure('file-changed', `${path} changed while it was being sent`, {
-        remedy:
-          'Something still writes into the build’s folder: make the build command wait for all it starts.',
-      })
+      throw failure('file-changed', { path })
     }
   }
   if (filled > 0) yield piece.subarray(0, filled)

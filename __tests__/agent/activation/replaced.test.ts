@@ -60,7 +60,7 @@ function fakePm2(revive: () => Promise<readonly Pm2Process[]>) {
 }
 
 const nobody = { all: [], daemon: null }
-const rest = { appName: 'web', withRoom: <T>(act: () => Promise<T>) => act() }
+const rest = { appName: 'web', withReserve: <T>(act: () => Promise<T>) => act() }
 
 describe('what a first deploy replaces', () => {
   test.each([

@@ -48,7 +48,7 @@ async function comparing(layout: Layout, manifest: Manifest, known = noBase): Pr
 }
 
 describe('compare', () => {
-  test('names what the server lacks, and writes nothing', async () => {
+  test('returns what the server lacks, and writes nothing', async () => {
     const base = folder()
     const layout = layoutOf(join(base, 'app'))
     await deploy(layout, site)
@@ -61,14 +61,14 @@ describe('compare', () => {
     expect(listing(base)).toEqual(before)
   })
 
-  test('lacks all before the first deploy, and makes no folder', async () => {
+  test('returns everything before the first deploy, and creates no folder', async () => {
     const base = folder()
     const manifest = await manifestOf(folder(), site)
     expect(await comparing(layoutOf(join(base, 'app')), manifest)).toEqual(Object.keys(site))
     expect(listing(base)).toEqual([])
   })
 
-  test('tells that the disk is too small, and for what', async () => {
+  test('returns disk-full with the space that the release needs', async () => {
     const hash = 'a'.repeat(64)
     const line = formatEntry({ kind: 'file', path: 'huge', mode: 0o644, size: 2 ** 52, hash })
     const params = {
@@ -82,11 +82,11 @@ describe('compare', () => {
     const { lack } = await compare(layoutOf(join(folder(), 'app')), params, body())
     expect(lack).toMatchObject({
       code: 'disk-full',
-      message: expect.stringContaining('it needs 4503599631.6 MB'),
+      message: expect.stringContaining('needs 4503599.6 GB'),
     })
   })
 
-  test('of a base that is gone asks for the whole, as an upload does', async () => {
+  test('fails with base-changed when the base is gone, as an upload does', async () => {
     const layout = layoutOf(join(folder(), 'app'))
     await deploy(layout, site)
     const known = await outline(layout)
@@ -120,8 +120,8 @@ async function ask(
   )
 }
 
-describe('dryRun', () => {
-  test('tells what the cleanup after it would remove, and writes nothing', async () => {
+describe('a dry run', () => {
+  test('lists what the cleanup would remove, and writes nothing', async () => {
     const base = folder()
     const layout = await deployed(base)
     mkdirSync(layout.workers, { recursive: true })
@@ -134,13 +134,13 @@ describe('dryRun', () => {
     expect(listing(base)).toEqual(before)
   })
 
-  test('finds nothing, and makes nothing, before the first deploy', async () => {
+  test('finds nothing, and creates nothing, before the first deploy', async () => {
     const base = folder()
     expect(await ask(layoutOf(join(base, 'app')))).toEqual({ findings: [], pruned: [] })
     expect(listing(base)).toEqual([])
   })
 
-  test('finds who holds the lock', async () => {
+  test('finds the holder of the lock', async () => {
     const layout = await deployed(folder())
     const lock = await takeLock(layout.lock, 'run 8 of Deploy', 0)
     const { findings } = await ask(layout)
@@ -164,7 +164,7 @@ describe('dryRun', () => {
     expect(await ask(layout)).toMatchObject({ findings: [{ effect: 'recovers' }] })
   })
 
-  test('finds that a later run is live: that would end a deploy, but no rollback', async () => {
+  test('finds a later run that is live, which ends a deploy but not a rollback', async () => {
     const layout = await deployed(folder())
     const late = { ...run, runUrl: run.runUrl.replace('107', '106') }
     expect(await ask(layout, { run: late })).toMatchObject({
@@ -173,7 +173,7 @@ describe('dryRun', () => {
     expect(await ask(layout, { run: late, release: id(3) })).toMatchObject({ findings: [] })
   })
 
-  test('finds who else listens on the port: the one asked for, or the one of the release to go back to', async () => {
+  test('finds what else listens on the port of the run, or of the rollback’s target', async () => {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
@@ -201,7 +201,7 @@ describe('dryRun', () => {
     expect(findings).toMatchObject([{ effect: 'ends', code: 'app-name-taken' }])
   })
 
-  test('finds that the app would be moved, though nobody said so', async () => {
+  test('finds that the app would move to an address that the run does not name', async () => {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     const { port } = server.address() as AddressInfo
@@ -214,7 +214,7 @@ describe('dryRun', () => {
         {
           effect: 'ends',
           code: 'address-differs',
-          message: expect.stringContaining(`127.0.0.1:${port} now`),
+          message: expect.stringContaining(`127.0.0.1:${port}, and`),
         },
       ])
     } finally {
@@ -230,7 +230,7 @@ describe('dryRun', () => {
     expect(findings).toMatchObject([{ effect: 'ends', code: 'path-taken' }])
   })
 
-  test('finds what `current` points at where another tool deployed before', async () => {
+  test('finds the target of `current` where another tool deployed before', async () => {
     const layout = newLayout(folder())
     mkdirSync(join(layout.releases, '20240101000000'))
     symlinkSync('releases/20240101000000', layout.current)
@@ -242,7 +242,7 @@ describe('dryRun', () => {
     })
   })
 
-  test('finds what PM2 runs under the name that has to be started anew', async () => {
+  test('finds processes under the app’s name that must be restarted', async () => {
     const layout = await deployed(folder())
     const ours = { name: 'site', pid: 1, mode: 'cluster_mode', status: 'online', cwd: layout.current }
     const known = { ...ours, script: `${layout.current}/.gapless/launcher.cjs` } as Pm2Process

@@ -41,13 +41,13 @@ const record = (pid: number, doorPort: number, candidate = false) =>
 const check = (port: number, users: PortUsers) => assertPortIsOurs('127.0.0.1', port, users)
 
 describe('the app’s port', () => {
-  test('is ours where nobody listens, or a process of the app does', async () => {
+  test('is free where nobody listens, or a process of the app does', async () => {
     const { pid, port } = await listener()
     await check(port, { ...nobody, processes: [listed(pid, 'fork_mode')] })
     started.pop()!.kill('SIGKILL')
   })
 
-  test('is ours where something holds it that a process of the app has started', async () => {
+  test('is free where a child process of the app holds it', async () => {
     const code = `const s = require('net').createServer().listen(0, '127.0.0.1', () => console.log(s.address().port))`
     const parent = spawn('/bin/sh', ['-c', `'${process.execPath}' -e "$0"; exit $?`, code], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -63,12 +63,12 @@ describe('the app’s port', () => {
     }
   })
 
-  test('is ours where PM2’s daemon holds it for a worker that says so', async () => {
+  test('is free where PM2’s daemon holds it for a worker whose record says so', async () => {
     const { pid: daemon, port } = await listener()
     await check(port, { ...nobody, processes: [listed(7)], records: [record(7, port)], daemon })
   })
 
-  test('is ours where PM2’s daemon holds it for an app that somebody else started under this name', async () => {
+  test('is free where PM2’s daemon holds it for an app of this name that somebody else started', async () => {
     const { pid: daemon, port } = await listener()
     await check(port, { ...nobody, processes: [listed(7)], daemon })
   })
@@ -102,22 +102,21 @@ describe('the app’s port', () => {
     const failure = await failureOf(check(port, users(pid, port)))
     expect(failure.code).toBe('port-taken')
     expect(failure.message).toMatch(
-      new RegExp(`^another process \\(${pid}, .*node\\) listens on 127.0.0.1:${port}`),
+      new RegExp(`^Another process \\(${pid}, .*node\\) already listens on "127.0.0.1:${port}"`),
     )
   })
 
-  test('is taken where the daemon of another PM2_HOME holds it, and that one is named', async () => {
+  test('is taken where the daemon of another PM2_HOME holds it, and the message names that daemon', async () => {
     const { pid, port } = await listener(`process.title = 'PM2 v7.0.4: God Daemon (/srv/other/.pm2)';`)
     const failure = await failureOf(check(port, nobody))
-    expect(failure.message).toContain(`another process (${pid}, PM2 v7.0.4: God Daemon (/srv/other/.pm2))`)
-    expect(failure.remedy).toContain('the PM2 daemon of /srv/other/.pm2')
+    expect(failure.message).toContain(`The PM2 daemon of "/srv/other/.pm2" (process ${pid})`)
   })
 
-  test('is not ours to take on an address that the server does not have', async () => {
+  test('cannot be opened on an address that the server does not have', async () => {
     const failure = await failureOf(assertPortIsOurs('192.0.2.1', 3000, nobody))
     expect(failure).toMatchObject({
       code: 'port-taken',
-      message: '192.0.2.1 is not an address of the server',
+      message: '"192.0.2.1" is not an address of the server.',
     })
   })
 })
@@ -157,7 +156,7 @@ describe('an app', () => {
     expect(() => assertMoveIsMeant([from], to, said)).toThrow(
       expect.objectContaining({
         code: 'address-differs',
-        message: expect.stringContaining('and the release would listen on 127.0.0.1:3000.'),
+        message: expect.stringContaining('and the release would listen on "127.0.0.1:3000".'),
         remedy: expect.stringContaining(`\`app-port: ${from.port}\` and \`app-host: ${from.host}\``),
       }),
     )
@@ -174,7 +173,7 @@ describe('an app', () => {
   })
 })
 
-describe('a door of another app that Gapless deployed', () => {
+describe('the address of another app that Gapless deployed', () => {
   const id = '20260101000001'
 
   /** An app that takes traffic, as its worker and PM2 say. */
@@ -196,12 +195,12 @@ describe('a door of another app that Gapless deployed', () => {
     ['127.0.0.1', '127.0.0.1'],
     ['0.0.0.0', '127.0.0.1'],
     ['127.0.0.1', '::'],
-  ])('on %s leaves no room for one on %s', async (theirs, ours) => {
+  ])('on %s blocks %s', async (theirs, ours) => {
     const { layout, process } = open('shop', theirs, 3000)
     const failure = await failureOf(assertNoOtherDoor('/srv/web', { host: ours, port: 3000 }, [process]))
     expect(failure).toMatchObject({
       code: 'port-taken',
-      message: `The app "shop" in "${layout.base}" listens on ${theirs}:3000 already.`,
+      message: `The app "shop" in "${layout.base}" already listens on "${theirs}:3000".`,
       remedy: expect.stringContaining('`app-name: shop`'),
     })
     await assertNoOtherDoor(layout.base, { host: ours, port: 3000 }, [process])

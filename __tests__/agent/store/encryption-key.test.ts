@@ -11,7 +11,7 @@ import { newLayout } from '../releases-on-disk.ts'
 const folder = temporaryFolders()
 
 describe('the key of server actions', () => {
-  test('is made once, 32 bytes that only the user can read', async () => {
+  test('is created once, with 32 bytes that only the user can read', async () => {
     const layout = newLayout(folder())
     const key = await encryptionKey(layout, true)
     expect(Buffer.from(key!, 'base64')).toHaveLength(32)
@@ -29,13 +29,13 @@ describe('the key of server actions', () => {
     )
   })
 
-  test('is not made by a look', async () => {
+  test('is not created by a read', async () => {
     const layout = newLayout(folder())
     expect(await encryptionKey(layout, false)).toBeNull()
     expect(existsSync(dirname(encryptionKeyFile(layout)))).toBe(false)
   })
 
-  test('is one, whoever of several first deploys makes it', async () => {
+  test('is the same for several first deploys at once', async () => {
     const layout = newLayout(folder())
     const script = join(folder(), 'first.cjs')
     const module = join(compile(folder()), 'agent/store/encryption-key.js')

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { assertLauncher, repairLauncher } from '../../../src/agent/store/launcher.ts'
 import { type Layout, layoutOf, releaseDirectory, releaseFiles } from '../../../src/agent/store/layout.ts'
-import { auditRelease } from '../../../src/agent/store/audit.ts'
+import { checkIntegrity } from '../../../src/agent/store/integrity.ts'
 import { createUploads } from '../../../src/agent/upload/upload.ts'
 import { contentParts, missingFiles } from '../../../src/transfer/stream.ts'
 import { failureOf } from '../../support/failure.ts'
@@ -55,8 +55,8 @@ const damages: readonly (readonly [string, (file: string) => void])[] = [
   ],
 ]
 
-describe('a launcher that', () => {
-  test('is what was uploaded is left as it is', async () => {
+describe('a launcher', () => {
+  test('that is intact stays as it is', async () => {
     const id = await release('good')
     const { ino } = statSync(launcherOf(id))
     await assertLauncher(layout, id)
@@ -64,7 +64,7 @@ describe('a launcher that', () => {
     expect(statSync(launcherOf(id)).ino).toBe(ino)
   })
 
-  test.each(damages)('%s is refused, and put back from another release', async (_, damage) => {
+  test.each(damages)('that %s is refused, and restored from another release', async (_, damage) => {
     const [id, other] = [await release('good'), await release('good')]
     await release('of a later version')
     damage(launcherOf(id))
@@ -72,34 +72,34 @@ describe('a launcher that', () => {
       code: 'release-damaged',
       message: expect.stringContaining(launcherOf(id)),
     })
-    expect(await repairLauncher(layout, id)).toContain(`replaced by that of ${other}`)
+    expect(await repairLauncher(layout, id)).toContain(`with the one of ${other}`)
     expect(readFileSync(launcherOf(id), 'utf8')).toBe('good')
     // To the last byte: the whole release is what was uploaded again.
-    await auditRelease(layout, id)
+    await checkIntegrity(layout, id)
   })
 
-  test('no other release has is replaced by the newest that is proven', async () => {
+  test('without a copy in another release is replaced by the newest intact launcher', async () => {
     const [id, newer, newest] = [await release('old'), await release('newer'), await release('newest')]
     for (const damaged of [id, newest]) writeFileSync(launcherOf(damaged), 'process.exit(1)')
-    expect(await repairLauncher(layout, id)).toContain(`replaced by that of ${newer}`)
+    expect(await repairLauncher(layout, id)).toContain(`with the one of ${newer}`)
     expect(readFileSync(launcherOf(id), 'utf8')).toBe('newer')
   })
 
-  test('nobody can prove stays, and that is said', async () => {
+  test('without any intact copy stays, and the failure says so', async () => {
     const [id, other] = [await release('good'), await release('good')]
     for (const damaged of [id, other]) writeFileSync(launcherOf(damaged), 'process.exit(1)')
     expect(await failureOf(repairLauncher(layout, id))).toMatchObject({ code: 'release-damaged' })
     expect(readFileSync(launcherOf(id), 'utf8')).toBe('process.exit(1)')
   })
 
-  test('no manifest tells of is not proven', async () => {
+  test('that no manifest lists does not count as intact', async () => {
     const [id, other] = [await release('good'), await release('good')]
     writeFileSync(releaseFiles(releaseDirectory(layout, id)).manifest, 'no manifest')
     expect(await failureOf(assertLauncher(layout, id))).toMatchObject({ code: 'release-damaged' })
-    expect(await repairLauncher(layout, id)).toContain(`replaced by that of ${other}`)
+    expect(await repairLauncher(layout, id)).toContain(`with the one of ${other}`)
   })
 
-  test('several releases have is a file of each one’s own: a damaged one damages no other', async () => {
+  test('is a file of its own in each release, so that damage stays in one', async () => {
     const [id, other] = [await release('good'), await release('good')]
     writeFileSync(launcherOf(id), 'process.exit(1)')
     await assertLauncher(layout, other)

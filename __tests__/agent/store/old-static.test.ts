@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
 import { cleanUp } from '../../../src/agent/operations/cleanup.ts'
 import { type Layout, releaseFiles } from '../../../src/agent/store/layout.ts'
-import { auditRelease } from '../../../src/agent/store/audit.ts'
+import { checkIntegrity } from '../../../src/agent/store/integrity.ts'
 import { carryStatic } from '../../../src/agent/store/old-static.ts'
 import { pointCurrentAt, readInfo } from '../../../src/agent/store/releases.ts'
 import { sha256 } from '../../../src/common/hash-file.ts'
@@ -135,7 +135,7 @@ describe('the static files of other releases', () => {
     await release(layout, ONE, { '.next/static/1.js': '1' })
     await release(layout, TWO, { '.next/static/2.js': '2' })
     await carryStatic(layout, TWO)
-    expect(await auditRelease(layout, TWO)).toMatchObject({ files: 1, bytes: 1 })
+    expect(await checkIntegrity(layout, TWO)).toMatchObject({ files: 1, bytes: 1 })
   })
 })
 

@@ -51,27 +51,27 @@ function run(code: string): Record<string, unknown> {
 }
 
 asRoot('a home that belongs to root', () => {
-  test('is named before anything is built, with the folder that PM2 needs in it', () => {
+  test('fails before the build, and the remedy creates PM2’s folder in it', () => {
     expect(inspect(join(home, '.pm2'))).toMatchObject({
       code: 'path-not-writable',
-      message: `nobody may not write in "${home}": it belongs to root.`,
+      message: `User "nobody" may not write in "${home}": it belongs to root.`,
       remedy: expect.stringContaining(`sudo install -d -o nobody '${join(home, '.pm2')}'`),
     })
   })
 
-  test('does no harm where PM2 has its folder in it', () => {
+  test('is fine where PM2 has its folder in it', () => {
     own(join(home, '.pm2'))
     expect(inspect(join(home, '.pm2'))).toEqual({})
   })
 })
 
 asRoot('a file in the place of the app’s folder', () => {
-  test('is named as what it is', () => {
+  test('fails with a message that says so', () => {
     writeFileSync(join(app, 'file'), '')
     app = join(app, 'file/site')
     own(join(home, '.pm2'))
     expect(inspect(join(home, '.pm2'))).toMatchObject({
-      message: `nobody may not write in "${join(home, 'app/file')}": it is not a folder.`,
+      message: `User "nobody" may not write in "${join(home, 'app/file')}": it is not a folder.`,
       remedy: 'Move the file away, or set `path` to another folder.',
     })
   })
@@ -84,23 +84,23 @@ asRoot('PM2’s folder', () => {
     if (name.includes('.')) writeFileSync(path, '')
     else mkdirSync(path)
     expect(inspect(pm2Home)).toMatchObject({
-      message: `nobody may not write in "${path}": it belongs to root.`,
+      message: `User "nobody" may not write in "${path}": it belongs to root.`,
       remedy: expect.stringContaining(`sudo chown -R nobody '${pm2Home}'`),
     })
   })
 })
 
-asRoot('access that was refused later', () => {
-  test('has the remedy for the path that it is about', () => {
+asRoot('an EACCES of a system call', () => {
+  test('becomes a failure with the remedy for its path', () => {
     const closed = join(home, 'elsewhere')
     mkdirSync(closed)
     const path = join(closed, 'a/b')
     const said = run(`
-      const { troubleOf } = require('${compiled}/agent/system/trouble.js')
+      const { toFailure } = require('${compiled}/agent/system/system-error.js')
       become()
-      require('node:fs').promises.mkdir(${JSON.stringify(path)}, { recursive: true }).catch((error) => { throw troubleOf(error) })`)
+      require('node:fs').promises.mkdir(${JSON.stringify(path)}, { recursive: true }).catch((error) => { throw toFailure(error) })`)
     expect(said).toMatchObject({
-      message: `nobody may not write in "${closed}": it belongs to root.`,
+      message: `User "nobody" may not write in "${closed}": it belongs to root.`,
       remedy: `Run on the server: \`sudo chown -R nobody '${closed}'\`.`,
     })
   })

@@ -6,7 +6,7 @@ import { brotliCompressSync, brotliDecompressSync } from 'node:zlib'
 import { Readable } from 'node:stream'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { type Layout, layoutOf, releaseFiles } from '../../../src/agent/store/layout.ts'
-import { auditRelease } from '../../../src/agent/store/audit.ts'
+import { checkIntegrity } from '../../../src/agent/store/integrity.ts'
 import { outline } from '../../../src/agent/upload/outline.ts'
 import { createUploads } from '../../../src/agent/upload/upload.ts'
 import { formatEntry } from '../../../src/protocol/manifest.ts'
@@ -98,7 +98,7 @@ describe('on top of a release', () => {
     expect(second.rounds).toEqual([[]])
     expect(manifestIn(second.directory)).toBe(linesOf(manifest))
     expect(manifestIn(second.directory)).toBe(manifestIn(first.directory))
-    expect((await auditRelease(layout, second.id)).files).toBe(manifest.files.length)
+    expect((await checkIntegrity(layout, second.id)).files).toBe(manifest.files.length)
   })
 
   test('the release has the whole manifest, whatever was left out on the way', async () => {
@@ -107,7 +107,7 @@ describe('on top of a release', () => {
     const { id, directory, rounds } = await upload(manifest)
     expect(rounds).toEqual([['.next/BUILD_ID', 'node_modules/react/2.js']])
     expect(manifestIn(directory)).toBe(linesOf(manifest))
-    await auditRelease(layout, id)
+    await checkIntegrity(layout, id)
   })
 
   test('code is linked, and what a running app may write is copied', async () => {
@@ -146,7 +146,7 @@ describe('on top of a release', () => {
       const second = await upload(manifest)
       expect(second.rounds).toEqual([[], [path]])
       expect(readFileSync(join(second.directory, path), 'utf8')).toBe('next 7')
-      await auditRelease(layout, second.id)
+      await checkIntegrity(layout, second.id)
     },
   )
 
@@ -218,13 +218,23 @@ describe('a stage', () => {
     const body = Readable.from([brotliCompressSync(line)])
     const failure = await failureOf(createUploads(layout).stage(params, body))
     expect(failure).toMatchObject({ code: 'disk-full', remedy: expect.stringContaining('keep-releases') })
-    expect(failure.message).toMatch(/it needs 40000000\d\d\.\d MB, \d+\.\d MB are free/)
+    expect(failure.message).toMatch(/needs 4000000\.0 GB on the server’s disk, and \d+\.\d GB are free\./)
   })
 
   const withRoot = mayMount ? test : test.skip
   withRoot.each([
-    ['blocks', 'size=10m', { 'public/big': randomBytes(7_000_000) }, /needs \d+\.\d MB, \d+\.\d MB are free/],
-    ['inodes', 'nr_inodes=100', files('public', 90, 'file'), /it needs \d+ inodes, \d+ are free/],
+    [
+      'blocks',
+      'size=10m',
+      { 'public/big': randomBytes(7_000_000) },
+      /needs \d+\.\d MB on the server’s disk, and \d+\.\d MB are free\./,
+    ],
+    [
+      'inodes',
+      'nr_inodes=100',
+      files('public', 90, 'file'),
+      /needs \d+ inodes on the server’s disk, and \d+ are free\./,
+    ],
   ])('fails before anything is sent when the disk has too few %s', async (_, disk, contents, message) => {
     const mounted = folder()
     const unmount = mountTmpfs(mounted, disk)
@@ -278,7 +288,7 @@ describe('odd files', () => {
     for (const [path, content] of Object.entries(odd)) {
       if (typeof content === 'string') expect(readFileSync(join(directory, path), 'utf8')).toBe(content)
     }
-    const audited = await auditRelease(layout, id)
+    const audited = await checkIntegrity(layout, id)
     expect(audited.files).toBe(9)
     expect((await upload(manifest)).rounds).toEqual([[]])
   })

@@ -13,7 +13,7 @@ import { Readable } from 'node:stream'
 import { brotliCompressSync } from 'node:zlib'
 import { beforeEach, describe, expect, test } from '@jest/globals'
 import { type Layout, layoutOf, releaseFiles } from '../../../src/agent/store/layout.ts'
-import { auditRelease } from '../../../src/agent/store/audit.ts'
+import { checkIntegrity } from '../../../src/agent/store/integrity.ts'
 import { liveRelease, readInfo, readRuntime } from '../../../src/agent/store/releases.ts'
 import { createUploads, type Uploads } from '../../../src/agent/upload/upload.ts'
 import { Failure } from '../../../src/common/failure.ts'
@@ -116,7 +116,7 @@ test('both ends agree on where large files come', async () => {
     'server.js': '//',
   })
   expect(sent.map(({ path }) => path)).toEqual(['a-largest', 'b-small', 'c-large', 'server.js'])
-  const { files } = await auditRelease(layout, basename(directory))
+  const { files } = await checkIntegrity(layout, basename(directory))
   expect(files).toBe(4)
 })
 
@@ -131,7 +131,7 @@ describe('the first upload', () => {
       if (typeof content === 'string') expect(readFileSync(file, 'utf8')).toBe(content)
       else if (Buffer.isBuffer(content)) expect(readFileSync(file).equals(content)).toBe(true)
     }
-    const audit = await auditRelease(layout, staged.id)
+    const audit = await checkIntegrity(layout, staged.id)
     expect(audit.files).toBe(8)
   })
 
@@ -198,7 +198,7 @@ describe('the second upload', () => {
     for (const path of ['server.js', 'node_modules/.bin/next', '.next/server/app/page.js']) {
       expect(inode(second.directory, path)).toBe(inode(first.directory, path))
     }
-    expect((await auditRelease(layout, second.staged.id)).files).toBe(8)
+    expect((await checkIntegrity(layout, second.staged.id)).files).toBe(8)
   })
 
   test('sends what changed, and that alone', async () => {
@@ -417,7 +417,7 @@ describe('an upload that takes up another', () => {
     expect(rest).toHaveLength(3)
     await third.uploads.fill(id, rest.length, bodyOf(rest))
     await third.uploads.commit(commitOf(id), silent)
-    expect((await auditRelease(layout, id)).files).toBe(8)
+    expect((await checkIntegrity(layout, id)).files).toBe(8)
     expect(readdirSync(layout.incoming)).toEqual([])
   })
 

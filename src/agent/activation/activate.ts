@@ -46,10 +46,10 @@ export async function activate(activation: Activation): Promise<Verdict> {
     await step('swap', describeSwap(activation), async () => {
       await assertWanted(activation)
       await proveLauncher(activation)
-      await activation.withRoom(() => writeReplaced(layout, activation.replaced))
+      await activation.withReserve(() => writeReplaced(layout, activation.replaced))
       remembered = true
       // The rename of the link is the one moment that counts: before it nothing live has changed.
-      await activation.withRoom(() => pointCurrentAt(layout, release))
+      await activation.withReserve(() => pointCurrentAt(layout, release))
       swapped = true
       journal.letGo()
     })
@@ -113,9 +113,9 @@ async function prepare(activation: Activation): Promise<Preparation> {
   if (serving && previous !== null && !takenUp) assertMayMove(previous.runtime, runtime)
   if (!isDone(activation, 'pre-activate')) await hook(activation, 'pre-activate')
   await carryOldStatic(activation, release)
-  await activation.withRoom(() => prepareLink(layout, release))
+  await activation.withReserve(() => prepareLink(layout, release))
   if (previous !== null && previous.release !== release) {
-    await activation.withRoom(() => prepareLink(layout, previous.release))
+    await activation.withReserve(() => prepareLink(layout, previous.release))
   }
   if (!takenUp) {
     // Those that stay for an activation that died need not any more: what PM2 had begun for it has long come to its end.
@@ -143,10 +143,17 @@ async function assertWanted(activation: Activation): Promise<void> {
 }
 
 /** What has to come back, or has swapped already, is helped where it can be. @throws Failure `release-damaged` */
-async function proveLauncher({ job, layout, target, takenUp, journal, withRoom }: Activation): Promise<void> {
+async function proveLauncher({
+  job,
+  layout,
+  target,
+  takenUp,
+  journal,
+  withReserve,
+}: Activation): Promise<void> {
   const { release } = target
   if (job.request.kind !== 'restore' && !takenUp) return assertLauncher(layout, release)
-  const repaired = await withRoom(() => repairLauncher(layout, release))
+  const repaired = await withReserve(() => repairLauncher(layout, release))
   if (repaired !== null) await journal.note('swap', repaired)
 }
 
@@ -247,7 +254,7 @@ async function settle(activation: Activation): Promise<Verdict> {
   const serving = { activation: id, kind, replaced: replaces ?? live }
   await bestEffort(
     activation,
-    activation.withRoom(() => markServing(layout, release, serving)),
+    activation.withReserve(() => markServing(layout, release, serving)),
     'Could not mark the release as verified',
   )
   await bestEffort(activation, forgetReplaced(layout), 'Could not forget what the release replaced')

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import type { ActivationStep, JournalEntry } from '../../protocol/messages.ts'
 import { type ActivationFile, activationFile } from '../../worker/activation-file.ts'
 import { startTimeOf } from '../../common/process-identity.ts'
-import { withRoom as tryWithRoom } from '../system/ballast.ts'
+import { withReserve as tryWithRoom } from '../system/reserve.ts'
 import { writeFileAtomic } from '../system/files.ts'
 import { previousRelease } from '../store/history.ts'
 import type { Journal } from './journal.ts'
@@ -52,7 +52,7 @@ export interface Activation {
   /** Runs one step, and journals its begin and its end. What it returns is told, where it is text. */
   step<T>(name: ActivationStep, detail: string, act: () => Promise<T>): Promise<T>
   /** Does what needs a little room on the disk, and makes room where there is none. */
-  withRoom<T>(act: () => Promise<T>): Promise<T>
+  withReserve<T>(act: () => Promise<T>): Promise<T>
   /** Tells the workers what is going on: see activation-file.ts. */
   announce(news: Partial<News>): Promise<void>
 }
@@ -88,7 +88,7 @@ export async function beginActivation(
   const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime])
   let news: News = { observe: true, stay: times.stay, halt: false }
   const { ballast } = activationFiles(layout, request.activation)
-  const withRoom = <T>(act: () => Promise<T>) => tryWithRoom(ballast, act)
+  const withReserve = <T>(act: () => Promise<T>) => tryWithRoom(ballast, act)
   return {
     job,
     layout,
@@ -121,12 +121,12 @@ export async function beginActivation(
         throw error
       }
     },
-    withRoom,
+    withReserve,
     announce: (change) => {
       news = { ...news, ...change }
       const self = { pid: process.pid, startTime: startTimeOf(process.pid) ?? '' }
       const content: ActivationFile = { ...self, target: target.release, ...news }
-      return withRoom(() => writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600))
+      return withReserve(() => writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600))
     },
   }
 }

@@ -24,9 +24,13 @@ export interface Journal {
 type Attempt = (act: () => Promise<void>) => Promise<void>
 
 /**
- * @param withRoom carries out each write, and may make room where there is none
+ * @param withReserve carries out each write, and may make room where there is none
  */
-export function openJournal(file: string, activation: string, withRoom: Attempt = (act) => act()): Journal {
+export function openJournal(
+  file: string,
+  activation: string,
+  withReserve: Attempt = (act) => act(),
+): Journal {
   let strict = true
   const write = async (entry: Omit<JournalEntry, 'time' | 'activation'>) => {
     const line = JSON.stringify({ time: new Date().toISOString(), activation, ...entry })
@@ -37,7 +41,7 @@ export function openJournal(file: string, activation: string, withRoom: Attempt 
       await handle.sync()
     })
   }
-  const append = (entry: Omit<JournalEntry, 'time' | 'activation'>) => withRoom(() => write(entry))
+  const append = (entry: Omit<JournalEntry, 'time' | 'activation'>) => withReserve(() => write(entry))
   const step = (state: JournalEntry['state']) => (name: ActivationStep, detail: string) =>
     append({ step: name, state, detail, verdict: null }).catch((error: unknown) => {
       if (strict && state !== 'note') throw error

@@ -66,7 +66,7 @@ interface Tools {
   readonly layout: Layout
   readonly pm2: Pick<Pm2, 'list' | 'revive'>
   readonly appName: string
-  withRoom<T>(act: () => Promise<T>): Promise<T>
+  withReserve<T>(act: () => Promise<T>): Promise<T>
 }
 
 /**
@@ -75,13 +75,13 @@ interface Tools {
  * @throws Failure `restore-failed`
  */
 export async function putBack(
-  { layout, pm2, appName, withRoom }: Tools,
+  { layout, pm2, appName, withReserve }: Tools,
   { current, processes, addresses }: Replaced,
   patienceMs = PATIENCE,
 ): Promise<string> {
   const seen: string[] = []
   if (current !== null) {
-    await withRoom(() => pointCurrentBack(layout, current))
+    await withReserve(() => pointCurrentBack(layout, current))
     seen.push(`current -> ${current} again`)
   }
   const complaints: string[] = []

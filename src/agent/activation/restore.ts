@@ -9,7 +9,7 @@ import { runsUnder } from '../pm2/client.ts'
 import { daemonPid } from '../pm2/daemon.ts'
 import { repairLauncher } from '../store/launcher.ts'
 import { pointCurrentAt } from '../store/releases.ts'
-import { troubleOf } from '../system/trouble.ts'
+import { toFailure } from '../system/system-error.ts'
 import { readWorkers } from '../pm2/workers.ts'
 import { bringUp, trim } from './bring-up.ts'
 import { carryOldStatic } from './carry.ts'
@@ -35,13 +35,13 @@ export async function restore(
   const launcher = previous === null ? null : await soundLauncher(activation, previous.release)
   // First of all: whatever PM2 starts from now on is the previous release.
   const pointed =
-    previous === null ? undefined : activation.withRoom(() => pointCurrentAt(layout, previous.release))
+    previous === null ? undefined : activation.withReserve(() => pointCurrentAt(layout, previous.release))
   const problem = await pointed?.then(
     () => undefined,
     (cause: unknown) => cause,
   )
   if (launcher !== null) await activation.journal.note('rollback', launcher)
-  const failure = await withEvidence(activation, during, troubleOf(error))
+  const failure = await withEvidence(activation, during, toFailure(error))
   try {
     if (problem !== undefined) throw problem
     // The workers that PM2 has told to leave may be the only ones that serve.
@@ -53,7 +53,7 @@ export async function restore(
     await step('rollback', `back to ${previous.release}`, () => goBackWhateverDies(activation, previous))
     return await verdict(activation, 'restored', failure)
   } catch (cause) {
-    const both = failure.reworded(`${failure.message}; then ${troubleOf(cause).message}`, {
+    const both = failure.reworded(`${failure.message}; then ${toFailure(cause).message}`, {
       remedy: 'The app needs hands: look at `pm2 list` and `pm2 logs` on the server.',
     })
     return verdict(activation, 'down', both)
@@ -61,8 +61,10 @@ export async function restore(
 }
 
 /** One that cannot be put right is no reason to stay with a release that fails. @returns what there is to tell */
-async function soundLauncher({ layout, withRoom }: Activation, release: string): Promise<string | null> {
-  return withRoom(() => repairLauncher(layout, release)).catch((error: unknown) => (error as Error).message)
+async function soundLauncher({ layout, withReserve }: Activation, release: string): Promise<string | null> {
+  return withReserve(() => repairLauncher(layout, release)).catch(
+    (error: unknown) => (error as Error).message,
+  )
 }
 
 const nothingToGoBackTo = 'there is no release to go back to'

@@ -6,7 +6,7 @@ import { rm } from 'node:fs/promises'
 import { Failure } from '../../common/failure.ts'
 import { keptVerdict, type Verdict } from '../../protocol/messages.ts'
 import { activationFile, lastActivation } from '../../worker/activation-file.ts'
-import { guardRoom, takeBallast, withRoom } from '../system/ballast.ts'
+import { guardReserve, takeReserve, withReserve } from '../system/reserve.ts'
 import { endOrphanedCandidates } from './candidates.ts'
 import { exists } from '../system/files.ts'
 import { type Journal, openJournal, readJournal } from './journal.ts'
@@ -17,7 +17,7 @@ import { connectPm2 } from '../pm2/client.ts'
 import { takePort } from './port-lock.ts'
 import { dropPreparedLinks } from '../store/releases.ts'
 import { servingRelease } from '../pm2/serving.ts'
-import { troubleOf } from '../system/trouble.ts'
+import { toFailure } from '../system/system-error.ts'
 import { activate } from './activate.ts'
 import { beginActivation } from './context.ts'
 import { readGoal } from './goal.ts'
@@ -29,17 +29,17 @@ export async function runActivation(job: Job): Promise<Verdict> {
   const layout = layoutOf(job.base)
   const { activation } = job.request
   const files = activationFiles(layout, activation)
-  const room = <T>(act: () => Promise<T>) => withRoom(files.ballast, act)
+  const room = <T>(act: () => Promise<T>) => withReserve(files.ballast, act)
   await room(() => writeOwner(files.owner))
   const journal = openJournal(layout.journal, activation, room)
   const hasTouched = async () => hasSwapped(await readJournal(layout.journal), activation)
   const touched = await hasTouched()
-  const stopGuard = guardRoom(files.ballast)
+  const stopGuard = guardReserve(files.ballast)
   const progress: Progress = { begun: null, concluded: false }
   let verdict: Verdict
   try {
     // One that died after the swap goes on without: it has no choice, and may have used it up.
-    await takeBallast(files.ballast).catch((error: unknown) => {
+    await takeReserve(files.ballast).catch((error: unknown) => {
       if (!touched) throw error
     })
     verdict = await underLock(job, layout, journal, progress)
@@ -50,7 +50,7 @@ export async function runActivation(job: Job): Promise<Verdict> {
     if (concluded || (begun === null ? await hasTouched() : begun === 'touched')) throw error
     if ((await lockedFor(layout.lock)) === activation) throw error
     const live = await servingRelease(layout).catch(() => null)
-    verdict = keptVerdict(live, troubleOf(error).toRecord())
+    verdict = keptVerdict(live, toFailure(error).toRecord())
     await journal.verdict(verdict)
   } finally {
     stopGuard()
@@ -133,7 +133,7 @@ async function withPort<T>(
         void journal.note('lock', `waiting for port ${port}, which is being opened by ${holder}`),
       giveUp: () => exists(withdrawn),
     })
-  const lock = await withRoom(ballast, take).catch((error: unknown) => {
+  const lock = await withReserve(ballast, take).catch((error: unknown) => {
     // After the swap there is no way out but forward or back.
     if (takenUp) return null
     // A disk that takes no lock must not keep a release away that has to come back.

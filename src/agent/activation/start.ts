@@ -12,7 +12,7 @@ import {
   type Verdict,
 } from '../../protocol/messages.ts'
 import { cleanEnvironment } from '../system/environment.ts'
-import { withRoom } from '../system/ballast.ts'
+import { withReserve } from '../system/reserve.ts'
 import { exists, writeFileAtomic } from '../system/files.ts'
 import type { InstalledPm2 } from '../pm2/find.ts'
 import { lastLines } from './evidence.ts'
@@ -95,7 +95,7 @@ export async function watchActivation(
     throw new Failure('unknown-activation', 'the activation never began on the server')
   }
   if (begun && withdraw) {
-    await withRoom(files.ballast, () => writeFile(files.withdrawn, '', { mode: 0o600 }))
+    await withReserve(files.ballast, () => writeFile(files.withdrawn, '', { mode: 0o600 }))
   }
   const since = performance.now()
   const running = () => ownerLives(files.owner) ?? performance.now() - since <= START

@@ -1,6 +1,7 @@
 /**
- * Prunes old releases: never the live one, the previous one, or one that a process still uses; and none before a
- * cleanup has reported what the app wrote into it. With them goes what else would pile up: leftovers of runs that died, agents of earlier versions, the journal's beginning.
+ * Removes old releases: never the current one, the previous one, or one that a process still uses, and none
+ * before a cleanup has reported what the app wrote into it. Also removes leftovers of dead runs, agents of
+ * earlier versions, and the beginning of the journal.
  */
 import { lstat, readdir, realpath, rm } from 'node:fs/promises'
 import { join, sep } from 'node:path'
@@ -20,16 +21,16 @@ import { reportWritten } from '../store/reported.ts'
 import { uploadOwner } from '../store/sources.ts'
 import { readWorkers, removeDeadWorkers } from '../pm2/workers.ts'
 
-/** What has no owner, but is younger than this, may be about to get one, in ms. */
+/** Something younger than this without an owner may be about to get one, in ms. */
 const JUST_BEGUN = 60_000
 
 /** An agent that no session has used for this long belongs to a version that nobody runs any more, in ms. */
 const AGENT_UNUSED = 7 * 24 * 60 * 60_000
 
 /**
- * Leaves it to whoever holds the lock: another deploy, which cleans up after itself.
- * @param keep verified releases to keep, the live one included
- * @param activation of this run, whose process may still be giving back the lock
+ * Does nothing while another deploy holds the lock: that deploy cleans up after itself.
+ * @param keep verified releases to keep, the current one included
+ * @param activation of this run, whose process may still be releasing the lock
  */
 export async function cleanUp(
   layout: Layout,
@@ -51,7 +52,7 @@ export async function cleanUp(
       verified: await verifiedAmong(layout, ids),
     })
     const used = await releasesInUse(layout, ids)
-    // What is reported now stays for one more cleanup: somebody may want to fetch it.
+    // A release that was reported now stays until the next cleanup, so that its files can be fetched.
     const { written, fresh } = await reportWritten(layout, live, ids)
     const removed = doomed.filter((id) => !used.has(id) && !fresh.has(id))
     for (const id of removed) {
@@ -74,10 +75,10 @@ export async function cleanUp(
   }
 }
 
-/** An activation gives back the lock a moment after its verdict, in ms. */
+/** An activation releases the lock a moment after its verdict, in ms. */
 const AFTERMATH = 5000
 
-/** @returns the lock, or who holds it */
+/** Returns the lock, or its holder. */
 async function lockUnlessHeld({ lock }: Layout, activation: string | null): Promise<Lock | string> {
   let holder = ''
   const giveUp = async () => {
@@ -92,7 +93,7 @@ async function lockUnlessHeld({ lock }: Layout, activation: string | null): Prom
   }
 }
 
-/** What a cleanup goes by, as it is or as it would be after a run. */
+/** The state that a cleanup decides by, now or after a run. */
 interface Standing {
   /** Of all releases, oldest first. */
   readonly ids: readonly string[]
@@ -106,13 +107,13 @@ async function verifiedAmong(layout: Layout, ids: readonly string[]): Promise<re
   return keepIf(ids, async (id) => (await activatedAt(layout, id).catch(() => null)) !== null)
 }
 
-/** Releases that nobody wants any more; a process may still use one. */
+/** Returns the releases that are no longer wanted; a process may still use one. */
 async function outdated(
   layout: Layout,
   keep: number,
   { ids, live, previous, verified }: Standing,
 ): Promise<readonly string[]> {
-  // Without a live release there is nothing that tells which of them matter.
+  // Without a current release nothing tells which ones matter.
   if (live === null) return []
   const wanted = new Set([...verified.slice(-keep), live, previous])
   const claimed = await claimedReleases(layout, ids)
@@ -120,10 +121,10 @@ async function outdated(
 }
 
 /**
- * What the cleanup after a run would remove, as things are now.
- * @param release that the run would make live
+ * Returns what the cleanup after a run would remove, as things are now.
+ * @param release that the run would activate
  */
-export async function foreseeCleanUp(
+export async function releasesToRemove(
   layout: Layout,
   keep: number,
   release: string,
@@ -140,7 +141,7 @@ export async function foreseeCleanUp(
   return doomed.filter((id) => !used.has(id))
 }
 
-/** Releases on their way: the session that sent one lives, or an activation of it waits for the lock. */
+/** Returns the releases on their way: their session lives, or their activation waits for the lock. */
 async function claimedReleases(layout: Layout, ids: readonly string[]): Promise<ReadonlySet<string>> {
   const sent = ids.filter((id) => ownerLives(uploadOwner(releaseDirectory(layout, id))) === true)
   const jobs = (await readdir(layout.activations).catch(() => [])).filter((name) => name.endsWith('.json'))
@@ -153,10 +154,10 @@ async function releaseOf(jobFile: string): Promise<string> {
   return (await readJob(jobFile))?.request.release ?? ''
 }
 
-/** Releases that a process has as its working directory, or that a worker says it runs. */
+/** Returns the releases that are a process's working directory, or that a worker's record names. */
 export async function releasesInUse(layout: Layout, ids: readonly string[]): Promise<ReadonlySet<string>> {
   const directories = [...workingDirectories().values()]
-  // The kernel tells real paths, and the app's folder may be reached through a link.
+  // The kernel reports real paths, and the app's folder may be reached through a link.
   const releases = await realpath(layout.releases).catch(() => layout.releases)
   const workers = await readWorkers(layout.workers)
   return new Set(
@@ -170,7 +171,7 @@ export async function releasesInUse(layout: Layout, ids: readonly string[]): Pro
   )
 }
 
-/** What sessions and activations left behind that ended before they could tidy up. */
+/** Removes the leftovers of sessions and activations that died. */
 async function removeLeftovers(layout: Layout): Promise<void> {
   const { incoming, activations, own, lock, workers, candidates } = layout
   for (const name of await readdir(incoming)) {
@@ -180,7 +181,7 @@ async function removeLeftovers(layout: Layout): Promise<void> {
   }
   for (const name of await readdir(activations)) {
     const path = join(activations, name)
-    // A hook outlives its activation, and what says so is its own owner.
+    // A hook outlives its activation, and has an owner file of its own.
     const lives = ownerLives(ownerOf(path)) === true || ownerLives(path) === true
     if (!lives && (await isOlder(path, JUST_BEGUN))) await rm(path, { recursive: true, force: true })
   }
@@ -194,7 +195,7 @@ async function removeLeftovers(layout: Layout): Promise<void> {
   }
 }
 
-/** What is written aside before it is renamed into place: it stays where its process was killed in between. */
+/** Temporary names: such a file stays where its process was killed before the rename. */
 const ASIDE = /^\.|\.tmp$|\.cjs\.\d+$/
 
 /** The owner file beside any file of an activation. */
@@ -202,7 +203,7 @@ function ownerOf(path: string): string {
   return path.replace(/\.\w+$/, '.owner')
 }
 
-/** A session marks the agent that it loads as used now (bootstrap.ts). */
+/** A session marks the agent that it loads as used (bootstrap.ts). */
 async function removeOldAgents({ own }: Layout): Promise<void> {
   for (const name of await readdir(join(own, 'agent')).catch(() => [])) {
     const path = join(own, 'agent', name)

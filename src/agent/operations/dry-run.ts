@@ -1,5 +1,6 @@
-/** What a run would do and meet on this server, for a dry run: it looks, and writes nothing. */
+/** What a run would do and meet on this server. A dry run writes nothing. */
 import { createHash } from 'node:crypto'
+import { failure } from '../../common/errors/upload.ts'
 import { Failure } from '../../common/failure.ts'
 import { formatEntry, type ManifestEntry } from '../../protocol/manifest.ts'
 import type { Finding, Params, Result } from '../../protocol/messages.ts'
@@ -7,7 +8,7 @@ import { isOurs, programOf } from '../activation/fleet.ts'
 import { interruptedActivation } from '../activation/interrupted.ts'
 import { assertNotOvertaken } from '../activation/overtaken.ts'
 import { checksOf, type Claim, type Running } from '../pm2/claims.ts'
-import { foreseeCleanUp } from './cleanup.ts'
+import { releasesToRemove } from './cleanup.ts'
 import { nearestExisting } from '../system/files.ts'
 import type { Layout } from '../store/layout.ts'
 import { lockHolder } from '../system/lock.ts'
@@ -15,9 +16,9 @@ import { baseChanged, fillIn } from '../upload/outline.ts'
 import type { Pm2Process } from '../pm2/client.ts'
 import { decompress } from '../upload/receive.ts'
 import { foreignCurrent, liveRelease, readRuntime } from '../store/releases.ts'
-import { lackOfRoom } from '../system/room.ts'
-import { contentKey, locate, sourcesIn, type Wanted } from '../store/sources.ts'
-import { look, toPlace } from '../upload/survey.ts'
+import { lackOfDiskSpace } from '../system/disk-space.ts'
+import { contentKey, findSources, sourcesIn, type Wanted } from '../store/sources.ts'
+import { findMissing, withSources } from '../upload/missing.ts'
 
 /** @throws Failure `base-changed`, `upload-corrupt`, as `stage` does */
 export async function compare(
@@ -34,11 +35,13 @@ export async function compare(
     entries.push(entry)
   }
   if (hash.digest('hex') !== contentHash) {
-    throw base === null ? new Failure('upload-corrupt', 'the manifest is not what was sent') : baseChanged()
+    throw base === null
+      ? failure('upload-corrupt', { problem: 'its manifest has another hash' })
+      : baseChanged()
   }
-  await locate(layout, wanted, '')
-  const { missing, need } = await look(toPlace(entries, sourcesIn(layout, base, wanted)), distDir)
-  const lack = await lackOfRoom(nearestExisting(layout.base), need)
+  await findSources(layout, wanted, '')
+  const { missing, need } = await findMissing(withSources(entries, sourcesIn(layout, base, wanted)), distDir)
+  const lack = await lackOfDiskSpace(nearestExisting(layout.base), need)
   return { missing: missing.format(), lack: lack === null ? null : lack.toRecord() }
 }
 
@@ -65,12 +68,12 @@ export async function dryRun(
     release === null ? await ending(() => assertNotOvertaken(layout, run, live)) : null,
     ...claims,
     replacing(await foreignCurrent(layout)),
-    // It would not come to that where the run ends before.
+    // The run would end before it replaces anything.
     claims.every((finding) => finding === null) ? gap(foreign) : null,
   ]
   return {
     findings: findings.filter((finding) => finding !== null),
-    pruned: await foreseeCleanUp(layout, keep, release ?? NEWER_THAN_ALL),
+    pruned: await releasesToRemove(layout, keep, release ?? NEWER_THAN_ALL),
   }
 }
 

@@ -1,11 +1,11 @@
-/** What the agent can be asked: each operation of the protocol, in terms of the modules that do it. */
-import { Failure } from '../../common/failure.ts'
+/** The operations of the protocol, each in terms of the modules that carry it out. */
+import { failure } from '../../common/errors/server.ts'
 import type { Operation, Params, Result } from '../../protocol/messages.ts'
 import { pm2Missing } from '../../protocol/server-programs.ts'
 import { isOurs, listWorkers, programOf, servedRelease, toStates, type Worker } from '../activation/fleet.ts'
 import { interruptedActivation } from '../activation/interrupted.ts'
 import { type ActivationContext, startActivation, watchActivation } from '../activation/start.ts'
-import { auditRelease } from '../store/audit.ts'
+import { checkIntegrity } from '../store/integrity.ts'
 import { verifyCandidate } from '../activation/candidate.ts'
 import { endOrphanedCandidates } from '../activation/candidates.ts'
 import { assertClaims, type Running } from '../pm2/claims.ts'
@@ -49,8 +49,8 @@ export interface Call {
   readonly body: AsyncIterable<Buffer>
   event(value: unknown): void
   /**
-   * Says that the work goes on. Only for what has just made a step, or has a limit of its own: whoever waits gives up
-   * an agent that is silent.
+   * Says that the work goes on. Call it only after a step, or for work with a limit of its own: the runner
+   * gives up a silent agent.
    */
   alive(): void
 }
@@ -59,7 +59,7 @@ export type Handlers = { readonly [O in Operation]: (params: Params<O>, call: Ca
 
 export interface Operations {
   readonly handlers: Handlers
-  /** The session is over: takes back what was begun and not finished. */
+  /** The session is over: undoes what was started and not finished. */
   end(): Promise<void>
 }
 
@@ -79,9 +79,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
   const existing = async (id: string): Promise<string> => {
     if (await isRelease(layout, id)) return releaseDirectory(layout, id)
     const ids = await releaseIds(layout)
-    throw new Failure('unknown-release', `there is no release ${id} on the server`, {
-      remedy: `These exist: ${ids.length > 0 ? ids.join(', ') : 'none yet'}.`,
-    })
+    throw failure('unknown-release', { release: id, known: ids.join(', ') || 'none yet' })
   }
 
   /** Never starts a daemon: where none runs there are no workers. */
@@ -108,9 +106,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
 
   const context = (): ActivationContext => {
     if (agentFile === '') {
-      throw new Failure('agent-not-kept', `the agent could not be kept in ${layout.own}`, {
-        remedy: 'The folder must be writable for the user that logs in, and the disk not full.',
-      })
+      throw failure('agent-not-kept', { folder: layout.own })
     }
     return { layout, appName, agentFile, pm2: installedPm2(), pm2Home: home, node: process.execPath }
   }
@@ -124,7 +120,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         const lock = await lockHolder(layout.lock)
         return {
           live: await liveRelease(layout),
-          // Whoever holds it may be replacing the workers.
+          // The holder of the lock may be replacing the workers.
           served: lock === null ? servedRelease(found) : await servingRelease(layout),
           releases: await listReleases(layout),
           workers: toStates(found),
@@ -145,7 +141,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
       dryRun: async (params) => dryRun({ layout, appName }, params, await running()),
       audit: async ({ id, repair }, { alive }) => {
         await existing(id)
-        return readableByOthers(() => auditRelease(layout, id, repair, alive))
+        return readableByOthers(() => checkIntegrity(layout, id, repair, alive))
       },
       verify: async ({ id, said }, { alive }) => {
         await existing(id)
@@ -163,7 +159,7 @@ export function createOperations({ base, appName, binPath, agentFile }: AgentOpt
         const live = await liveRelease(layout)
         if (id === live || !(await isRelease(layout, id))) return { removed: false }
         await markRejected(layout, id)
-        // An activation that is at work may have to go back to it. The next cleanup removes it.
+        // A running activation may have to go back to it. The next cleanup removes it.
         if (!remove || (await lockHolder(layout.lock)) !== null) return { removed: false }
         await endOrphanedCandidates(layout)
         if ((await releasesInUse(layout, [id])).has(id)) return { removed: false }

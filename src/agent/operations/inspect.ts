@@ -1,4 +1,4 @@
-/** What the action needs to know of the server before it builds anything. */
+/** What the action needs to know about the server before it builds. */
 import { readFileSync, statSync } from 'node:fs'
 import { statfs } from 'node:fs/promises'
 import { relative } from 'node:path'
@@ -50,33 +50,33 @@ export async function inspectServer(
 }
 
 /**
- * By the boot, not by /etc/machine-id: machines that were cloned from one image share the latter, and the numbers of
- * their files too.
+ * By the boot id, not by /etc/machine-id: machines cloned from one image share the latter, and their inode
+ * numbers too.
  */
 function identityOf(base: string, standing: string): string {
   const { dev, ino } = statSync(standing, { bigint: true })
   return [bootId(), dev, ino, relative(standing, base)].join(':')
 }
 
-/** The C library that native modules link to, or null where it is not glibc (musl). */
+/** Returns the C library that native modules link to, or null where it is not glibc (musl). */
 function glibcVersion(): string | null {
   const report = process.report as unknown as { excludeNetwork?: boolean; getReport(): unknown }
-  // Without this Node looks up the name of every open connection (18 to 24).
+  // Otherwise Node looks up the name of every open connection (18 to 24).
   report.excludeNetwork = true
   const { header } = report.getReport() as { header?: { glibcVersionRuntime?: string } }
   return header?.glibcVersionRuntime ?? null
 }
 
-/** By which the levels of x86-64 are told, from those that all have on: the whole list is long, and goes over the wire. */
+/** The flags that tell the levels of x86-64 apart. The whole list is long, and travels over the wire. */
 const TELLING: ReadonlySet<string> = new Set(['sse2', 'ssse3', 'sse4_1', 'sse4_2', 'popcnt', 'avx', 'avx2'])
 
-/** Of the first processor: the kernel runs no machine whose processors differ in what programs may use. */
+/** Of the first processor: the kernel does not run machines whose processors differ in this. */
 function cpuFlags(): readonly string[] {
   try {
     const line = /^flags\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))
     return (line?.[1]?.trim().split(/\s+/) ?? []).filter((flag) => TELLING.has(flag))
   } catch {
-    // Not on every container host, and only for a better error.
+    // Not on every container host, and only for a better error message.
     return []
   }
 }

@@ -1,34 +1,26 @@
-/** Whether the app's name in PM2 and the app's folder belong to each other, and to no other app. */
-import { Failure } from '../../common/failure.ts'
+/** Whether the app's name in PM2 and the app's folder belong to this app alone. */
+import { failure } from '../../common/errors/server.ts'
 import { folderOf, isSameFolder, realPath } from './apps.ts'
 import type { Layout } from '../store/layout.ts'
 import type { Pm2Process } from './client.ts'
 import { foreignCurrent } from '../store/releases.ts'
 
 /**
- * Two apps of one name, such as a staging and a production of one repository on one server, would take each other's
- * place. What is started in any other way is replaced: nobody else deploys it. So is what a folder left behind that
- * is gone or has another path by now.
+ * Two apps of one name, such as staging and production of one repository on one server, would replace each
+ * other. Replaces an app that was started in any other way, and one whose folder is gone or has been moved.
  * @throws Failure `app-name-taken`
  */
 export function assertNameIsOurs(layout: Layout, processes: readonly Pm2Process[]): void {
   for (const process of processes) {
     const folder = folderOf(process)
     if (folder === null || isSameFolder(folder, layout.base) || realPath(folder) === null) continue
-    throw new Failure(
-      'app-name-taken',
-      `PM2 runs an app of this name from ${folder}, which Gapless deployed`,
-      {
-        remedy:
-          'Give one of the two another `app-name`. If the other one is not wanted any more, `pm2 delete` it on the server.',
-      },
-    )
+    throw failure('app-name-taken', { name: process.name, folder })
   }
 }
 
 /**
- * Two names on one folder would take each other's release, and each other's place at the door. An app that was renamed
- * looks exactly alike, so that nothing is taken over: whoever renamed it says so.
+ * Two names on one folder would replace each other's release. A renamed app looks exactly the same, so it is
+ * not replaced: the user must say that it was renamed.
  * @param all of PM2's processes
  * @throws Failure `path-taken`
  */
@@ -43,26 +35,12 @@ export async function assertFolderIsOurs(
     return folder !== null && isSameFolder(folder, layout.base)
   })
   if (other !== undefined) {
-    throw new Failure(
-      'path-taken',
-      `PM2 runs the app "${other.name}" from "${layout.base}", and this run is for "${appName}".`,
-      {
-        remedy:
-          `Give each app its own \`path\`. If "${other.name}" is this app under its former name, ` +
-          `set \`app-name: ${other.name}\`.`,
-      },
-    )
+    throw failure('path-taken', { other: other.name, path: layout.base, app: appName })
   }
   if ((await foreignCurrent(layout)) === null) return
   const user = others.find((process) => runsThrough(layout.current, process))
   if (user === undefined) return
-  throw new Failure(
-    'path-taken',
-    `PM2 runs the app "${user.name}" from "${layout.current}", which this run would replace.`,
-    {
-      remedy: `Set another \`path\`. If "${user.name}" is the app that is to be replaced, set \`app-name: ${user.name}\`.`,
-    },
-  )
+  throw failure('path-taken: not ours', { other: user.name, path: layout.current })
 }
 
 function runsThrough(link: string, { script, cwd }: Pm2Process): boolean {

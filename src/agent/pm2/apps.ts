@@ -1,4 +1,4 @@
-/** The apps that PM2 runs for this user: which of them Gapless deployed, from where, and where they listen. */
+/** The apps that PM2 runs for this user: which Gapless deployed, from where, and where they listen. */
 import { realpathSync } from 'node:fs'
 import { LAUNCHER } from '../../protocol/manifest.ts'
 import { layoutOf } from '../store/layout.ts'
@@ -8,15 +8,15 @@ import { readRuntime } from '../store/releases.ts'
 import { type Address, heldBy, listeningSockets } from '../system/sockets.ts'
 import { readWorkers } from './workers.ts'
 
-/** What PM2 starts of every app that Gapless deployed, below the app's folder. */
+/** What PM2 starts for every app that Gapless deployed, below the app's folder. */
 const PROGRAM = `/current/${LAUNCHER}`
 
-/** The folder that Gapless deployed the app to, as PM2 has it; null where somebody else started it. */
+/** Returns the folder that Gapless deployed the app to; null where somebody else started the app. */
 export function folderOf({ script }: Pm2Process): string | null {
   return script.endsWith(PROGRAM) ? script.slice(0, -PROGRAM.length) : null
 }
 
-/** Whether two paths lead to one folder. One that is not there is itself. */
+/** Whether two paths lead to one folder. A path that does not exist equals itself. */
 export function isSameFolder(one: string, other: string): boolean {
   return one === other || (realPath(one) ?? one) === (realPath(other) ?? other)
 }
@@ -35,7 +35,7 @@ export interface Door extends Address {
   readonly folder: string
 }
 
-/** Where the workers of all apps that Gapless deployed take traffic. */
+/** Returns where the workers of all apps that Gapless deployed receive traffic. */
 export async function openDoors(processes: readonly Pm2Process[]): Promise<readonly Door[]> {
   const apps = new Map<string, string>()
   for (const process of processes) {
@@ -50,7 +50,7 @@ export async function openDoors(processes: readonly Pm2Process[]): Promise<reado
     return Promise.all(
       workers.map(async ({ release, doorPort }) => {
         const runtime = await readRuntime(layout, release).catch(() => null)
-        // Unknown is everywhere: to refuse what might work does less harm.
+        // An unknown host counts as all addresses: refusing what might work does less harm.
         return { name, folder, host: runtime?.host ?? '0.0.0.0', port: doorPort }
       }),
     )
@@ -63,8 +63,8 @@ export function isRunningUnder({ status }: Pm2Process): boolean {
 }
 
 /**
- * Where processes listen that Gapless did not start; empty where that cannot be told.
- * @param all of PM2's processes, and its daemon, which listens for everything in cluster mode
+ * Returns where processes listen that Gapless did not start; empty where that is unknown.
+ * @param all of PM2's processes, and its daemon, which listens for all cluster workers
  */
 export async function addressesOf(
   processes: readonly Pm2Process[],

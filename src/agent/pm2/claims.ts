@@ -1,6 +1,6 @@
 /**
- * What an app claims on its server: its folder, its name in PM2 and its port. Each belongs to one app of the user. This is
- * the one place that looks, before anything live is touched.
+ * What an app claims on its server: a folder, a name in PM2 and a port. Each belongs to one app of the user.
+ * Every check before a swap is here.
  */
 import type { Said } from '../../protocol/messages.ts'
 import { assertFolderIsOurs, assertNameIsOurs } from './app-name.ts'
@@ -14,14 +14,14 @@ import { readWorkers } from './workers.ts'
 export interface Claim {
   readonly layout: Layout
   readonly appName: string
-  /** Where the app is to listen. */
+  /** Where the app will listen. */
   readonly address: Address
-  /** Null where the app is only put back. */
+  /** Null where the app is only restored. */
   readonly said: Said | null
 }
 
 export interface Running {
-  /** All processes of PM2's list, of whatever app. */
+  /** All processes of PM2's list, of any app. */
   readonly all: readonly Pm2Process[]
   /** The daemon's pid, or null where none runs. */
   readonly daemon: number | null
@@ -29,7 +29,7 @@ export interface Running {
 
 type Check = () => Promise<void>
 
-/** @returns one check for each thing that is claimed: it throws where another app has that */
+/** Returns one check for each claim: it throws where another app has the claim. */
 export function checksOf(
   { layout, appName, address, said }: Claim,
   { all, daemon }: Running,

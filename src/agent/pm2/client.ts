@@ -1,18 +1,20 @@
 /**
- * PM2, spoken to through the installed package's own client, not its command line: its commands exit 0
- * whatever happens (5, 6, 7), reload two workers at a time, and cost a second each.
+ * PM2 through the installed package's own client, not its command line: the commands exit with 0 whatever
+ * happens (5, 6, 7), reload two workers at a time, and take a second each.
  */
 import { mkdirSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { homedir } from 'node:os'
 import { join, relative } from 'node:path'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
+import { formatLimit } from '../../common/format.ts'
+import { withTimeout } from '../../common/timeout.ts'
+import type { Failure } from '../../common/failure.ts'
 import { writeFileAtomic } from '../system/files.ts'
 import type { InstalledPm2 } from './find.ts'
 import { daemonPid } from './daemon.ts'
 import { mendPidFile, startingAlone, unlessMute } from './daemon-start.ts'
 import { isRunning } from '../system/processes.ts'
-import { inTime } from '../../common/in-time.ts'
 import { startTimeOf } from '../../common/process-identity.ts'
 
 /** A process of PM2's list. */
@@ -28,14 +30,14 @@ export interface Pm2Process {
   readonly mode: string
   readonly errorLog: string
   readonly outLog: string
-  /** All that PM2 keeps of it: enough to start it again. */
+  /** Everything that PM2 keeps of the process: enough to start it again. */
   readonly definition: Readonly<Record<string, unknown>>
 }
 
 /** What PM2 keeps of the app. Everything else belongs to the release. */
 export interface Pm2App {
   readonly name: string
-  /** Absolute, through `current`: PM2 keeps it unresolved, so that a reload runs the new release. */
+  /** Absolute, through `current`: PM2 keeps the path unresolved, so that a reload runs the new release. */
   readonly script: string
   readonly cwd: string
   readonly options: Pm2Options
@@ -44,7 +46,7 @@ export interface Pm2App {
 /** Options that take effect with a reload; null removes one (seen in 7.0.4: `current_conf`). */
 export interface Pm2Options {
   readonly wait_ready: true
-  /** How long PM2 keeps the old worker while the new one proves itself, in ms: the window for healing. */
+  /** How long PM2 keeps the old worker while the new one starts, in ms: the window for a restore. */
   readonly listen_timeout: number
   /** How long the old worker may drain before SIGKILL, in ms. */
   readonly kill_timeout: number
@@ -61,13 +63,16 @@ export interface Pm2 {
   /** Of all apps of the user. */
   all(): Promise<readonly Pm2Process[]>
   list(name: string): Promise<readonly Pm2Process[]>
-  /** Starts the app with one worker; resolves when PM2 has forked it and it is ready, or PM2 gave up waiting. */
+  /** Starts the app with one worker. Resolves when the worker is ready, or when PM2 stopped waiting. */
   start(app: Pm2App): Promise<void>
-  /** One more worker like this one. */
+  /** Starts one more worker like this one. */
   duplicate(id: number): Promise<void>
-  /** Replaces one worker; resolves when the old one has drained. The daemon carries it through by itself. */
+  /**
+   * Replaces one worker. Resolves when the old one has drained. The daemon finishes a reload without its
+   * client.
+   */
   reload(id: number, options: Pm2Options): Promise<void>
-  /** Whether the old worker of a replaced one is still draining: PM2 has one place for it, and keeps it until then. */
+  /** Whether the old worker of a replaced one is still draining: PM2 has one place for it until then. */
   isReplacing(id: number): Promise<boolean>
   restart(id: number, options: Pm2Options): Promise<void>
   stop(id: number): Promise<void>
@@ -75,8 +80,8 @@ export interface Pm2 {
   /** Starts a removed process again as it was, the way `pm2 resurrect` does. */
   revive(process: Pm2Process): Promise<void>
   /**
-   * Writes PM2's dump, from which `pm2 resurrect` starts the app after a reboot: as `pm2 save` does (5.4 to 7), whole
-   * or not at all. PM2's own, on a full disk, empties the file and ends the process that called it (7.0.4).
+   * Writes PM2's dump, from which `pm2 resurrect` starts the app after a reboot, as `pm2 save` does (5.4 to 7),
+   * completely or not at all. On a full disk `pm2 save` empties the file and ends the calling process (7.0.4).
    */
   save(): Promise<void>
   close(): void
@@ -86,7 +91,7 @@ export function pm2Home(): string {
   return process.env['PM2_HOME'] ?? join(homedir(), '.pm2')
 }
 
-/** The process that is connected to. */
+/** The process that the client is connected to. */
 interface Daemon {
   readonly pid: number
   readonly startTime: string
@@ -108,7 +113,9 @@ interface Client {
 }
 
 interface ConnectOptions {
-  /** Start a daemon where none runs. The caller's environment must be a clean one then: the daemon keeps it for ever. */
+  /**
+   * Start a daemon where none runs. The caller's environment must be clean then: the daemon keeps it for ever.
+   */
   readonly mayStart: boolean
 }
 
@@ -118,10 +125,10 @@ export async function connectPm2(
   home: string,
   { mayStart }: ConnectOptions = { mayStart: true },
 ): Promise<Pm2> {
-  // PM2 makes its sockets writable for the user's group (0775, 5.4 to 7), and whoever may write there commands the
-  // daemon. A folder that is there already may be shared on purpose.
+  // PM2 makes its sockets writable for the user's group (0775, 5.4 to 7), and whoever may write there
+  // controls the daemon. An existing folder may be shared on purpose.
   mkdirSync(home, { recursive: true, mode: 0o700 })
-  // Read by PM2 when it is loaded.
+  // PM2 reads this when it is loaded.
   process.env['PM2_HOME'] = home
   const client = createRequire(join(installed.path, 'package.json'))(installed.path) as Client
 
@@ -130,10 +137,10 @@ export async function connectPm2(
       try {
         if (!mayStart && (await daemonPid(home)) === null) throw noDaemon(home)
         const connected = promised('connect', (done: Done<void>) => client.connect(done))
-        const late = () => new Failure('pm2-failed', 'the PM2 daemon did not answer')
-        await unlessMute(home, inTime(connected, CONNECT_TIMEOUT, late))
+        const late = () => failure('pm2-failed: no answer')
+        await unlessMute(home, withTimeout(connected, CONNECT_TIMEOUT, late))
         const pid = await daemonPid(home)
-        // One that is dying still takes connections, and never says a word.
+        // A dying daemon still accepts connections, and never answers.
         if (pid === null) throw noDaemon(home)
         if (mayStart) await mendPidFile(home, pid)
         return { pid, startTime: startTimeOf(pid) ?? '' }
@@ -146,25 +153,25 @@ export async function connectPm2(
   const connect = () => (mayStart ? startingAlone(home, attach) : attach())
   let daemon = await connect()
   const lives = () => isRunning(daemon.pid, daemon.startTime)
-  /** A daemon that dies takes all workers with it and answers nothing more: the next call starts another. */
+  /** A daemon that dies takes all workers with it and never answers: the next call starts another. */
   let reconnecting: Promise<void> | undefined
   const reconnect = async () => {
     client.disconnect()
     daemon = await connect()
   }
-  /** @param patience how long the daemon may take for it, in ms */
+  /** @param patience how long the daemon may take for the request, in ms */
   const ask = async <T>(what: string, patience: number, call: (done: Done<T>) => void): Promise<T> => {
     if (reconnecting !== undefined || !lives()) {
-      // Once for all that ask at the same time, or each would start a daemon.
+      // Once for all concurrent requests, or each would start a daemon.
       reconnecting ??= reconnect().finally(() => (reconnecting = undefined))
       await reconnecting
     }
     const answer = whileItLives(promised(what, call), lives)
-    return inTime(answer, patience, () => isStuck(what, patience, daemon.pid))
+    return withTimeout(answer, patience, () => isStuck(what, patience, daemon.pid))
   }
   const remote = (method: string, parameters: unknown, patience = PATIENCE): Promise<unknown> =>
     ask(method, patience, (done) => client.Client.executeRemote(method, parameters, done))
-  /** What starts or ends workers answers when they have: each as late as the options it has or had allow. */
+  /** Requests that start or stop workers take as long as the timeouts of the options allow. */
   let longest = 0
   const slow = (...options: readonly Partial<Pm2Options>[]): number => {
     longest = Math.max(longest, ...options.map(timeouts))
@@ -179,8 +186,7 @@ export async function connectPm2(
 
   const all = async (): Promise<readonly Pm2Process[]> => {
     const processes = await remote('getMonitorData', {})
-    if (!Array.isArray(processes))
-      throw new Failure('pm2-failed', 'PM2 answered with something else than a list')
+    if (!Array.isArray(processes)) throw failure('pm2-failed: no list')
     const found = (processes as (RawProcess | null)[]).flatMap((raw) =>
       raw?.pm2_env ? [toProcess(raw)] : [],
     )
@@ -201,7 +207,8 @@ export async function connectPm2(
         client.start(
           {
             name,
-            // PM2 takes a script with a space in it for a command line, and hands it to bash (seen in 5.4 to 7.0.4).
+            // PM2 takes a script with a space in it for a command line, and hands it to bash (seen in 5.4 to
+            // 7.0.4).
             script: relative(cwd, script),
             cwd,
             ...rest,
@@ -209,7 +216,7 @@ export async function connectPm2(
             ...(max_memory_restart === null ? {} : { max_memory_restart }),
             exec_mode: 'cluster',
             instances: 1,
-            // Asking git about a release's folder is of no use and costs a process (PM2's `vizion`).
+            // Looking for git in a release's folder is useless and costs a process (PM2's `vizion`).
             vizion: false,
             // When PM2 starts an app, it takes variables from nowhere else (5.4 to 7).
             env: UV_THREADPOOL_SIZE === null ? {} : { UV_THREADPOOL_SIZE },
@@ -220,15 +227,15 @@ export async function connectPm2(
     },
     duplicate: async (id) => void (await remote('duplicateProcessId', id, slow())),
     reload: async (id, options) => void (await remote('reloadProcessId', conf(id, options), slow(options))),
-    // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 hide it from their list).
+    // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 omit it from their list).
     isReplacing: (id) =>
       remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(
         () => true,
         (error: unknown) => {
-          const { message } = error as Error
-          // Without a word of PM2's own nothing is known.
-          if (!message.startsWith(REFUSED)) throw error
-          return !/id unknown/.test(message)
+          const { cause } = error as Failure
+          // Only PM2's own answer tells.
+          if (cause === undefined) throw error
+          return !/id unknown/.test(messageOf(cause))
         },
       ),
     restart: async (id, options) => void (await remote('restartProcessId', conf(id, options), slow(options))),
@@ -242,10 +249,10 @@ export async function connectPm2(
       const processes = (await remote('getMonitorData', {})) as readonly RawProcess[]
       const dump = processes.flatMap(({ pm2_env = {} }) => {
         const { instances: _, pm_id: __, prev_restart_delay: ___, ...rest } = pm2_env
-        // One that is leaving would be started at the next boot: PM2 leaves only what is `stopped` (5.4 to 7).
+        // A stopping process would be started at the next boot: PM2 skips only `stopped` (5.4 to 7).
         return rest['pmx_module'] || rest['status'] === 'stopping' ? [] : [rest]
       })
-      if (dump.length === 0) throw new Failure('pm2-failed', 'PM2 has no process to save')
+      if (dump.length === 0) throw failure('pm2-failed: nothing to save')
       await writeFileAtomic(join(home, 'dump.pm2'), JSON.stringify(dump, null, 2), 0o600)
     },
     close: () => client.disconnect(),
@@ -288,51 +295,45 @@ const LOOK = 500
 const CONNECT_TIMEOUT = 20_000
 const CONNECT_TRIES = 3
 
-/** A daemon that has nothing to wait for answers at once, and a busy one within this, in ms. */
+/** An idle daemon answers at once, and a busy one within this, in ms. */
 const PATIENCE = 30_000
 
-/** How long PM2 may wait for a worker to be ready, and then for another to leave, in ms. Its own defaults are less. */
+/**
+ * How long PM2 may wait for a worker to be ready, and then for another to drain, in ms. Its own defaults are
+ * shorter.
+ */
 function timeouts({ listen_timeout, kill_timeout }: { readonly [name: string]: unknown }): number {
-  // Of other people's processes it may be anything; Node takes no timer of more than 2^31 ms.
+  // In other people's processes it may be anything; Node takes no timer above 2^31 ms.
   const number = (value: unknown) => (typeof value === 'number' && value > 0 ? Math.min(value, 2 ** 29) : 0)
   return number(listen_timeout) + number(kill_timeout)
 }
 
 function noDaemon(home: string): Failure {
-  return new Failure('pm2-failed', `No running PM2 daemon was found in "${home}".`, {
-    remedy: 'Check `pm2 list` on the server, then deploy again.',
-  })
+  return failure('pm2-failed: no daemon', { home })
 }
 
-/** One that lives and says nothing, stopped or in an endless loop, would hold an activation, and with it its lock. */
+/** A daemon that is stopped or in an endless loop would block an activation, and with it its lock. */
 function isStuck(what: string, patience: number, daemon: number): Failure {
-  const message = `the PM2 daemon (process ${daemon}) runs, but has not answered to ${what} in ${patience / 1000} s`
-  return new Failure('pm2-failed', message, {
-    remedy:
-      'See whether `pm2 list` answers on the server. If it does not, end that process with `kill -9`, which stops all ' +
-      'apps of this user, start them again with `pm2 resurrect`, and deploy again.',
-  })
+  return failure('pm2-failed: stuck', { daemon, request: what, limit: formatLimit(patience) })
 }
 
-/** Settles as `answer` does, or fails once `lives` says no: a dead daemon's answer never comes. */
+/** Settles as `answer` does, or rejects once `lives` returns false: a dead daemon never answers. */
 function whileItLives<T>(answer: Promise<T>, lives: () => boolean): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setInterval(() => {
       if (lives()) return
       clearInterval(timer)
-      reject(new Failure('pm2-failed', 'the PM2 daemon ended in the middle of a request'))
+      reject(failure('pm2-failed: died'))
     }, LOOK)
     answer.then(resolve, reject).finally(() => clearInterval(timer))
   })
 }
 
-const REFUSED = 'PM2 refused to'
-
 function promised<T>(what: string, call: (done: Done<T>) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     call((error, result) => {
       if (error === null || error === undefined) resolve(result as T)
-      else reject(new Failure('pm2-failed', `${REFUSED} ${what}: ${messageOf(error)}`))
+      else reject(failure('pm2-failed', { request: what, problem: messageOf(error) }, { cause: error }))
     })
   })
 }
@@ -354,7 +355,7 @@ interface RawProcess {
 function toProcess(raw: RawProcess): Pm2Process {
   const env = raw.pm2_env ?? {}
   const text = (name: string) => (typeof env[name] === 'string' ? env[name] : '')
-  // What is neither has a conversion of its own, which may throw.
+  // A value of another type may have a conversion of its own, which may throw.
   const number = (value: unknown) =>
     typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN
   return {

@@ -1,10 +1,11 @@
 /**
- * One start of PM2's daemon at a time: PM2 itself lets two who look at the same moment start one each, of which the
- * second never answers whoever started it (5.4 to 7).
+ * Starts PM2's daemon once at a time. Two PM2 clients that look at the same moment start one daemon each, and
+ * the second never answers its client (5.4 to 7).
  */
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { failure } from '../../common/errors/server.ts'
 import { Failure } from '../../common/failure.ts'
 import { ageOf, startTimeOf } from '../../common/process-identity.ts'
 import { writeFileAtomic } from '../system/files.ts'
@@ -14,13 +15,13 @@ import { pids, signal, withDescendants } from '../system/processes.ts'
 
 /** Longer than another agent holds the lock, in ms. */
 const LOCK_TIMEOUT = 90_000
-/** A daemon that was started and has no socket after this will not get it, in ms. */
+/** A daemon without a socket after this time will not get one, in ms. */
 const START = 10_000
-/** How long a killed process may take to end, in ms. */
+/** How long a killed process may take to exit, in ms. */
 const END = 5000
 const LOOK = 100
 
-/** Runs `act`, which may start the daemon, while no other agent does. */
+/** Calls `act`, which may start the daemon, while no other agent does. */
 export async function startingAlone<T>(home: string, act: () => Promise<T>): Promise<T> {
   const lock = await lockOf(home)
   try {
@@ -38,16 +39,14 @@ async function lockOf(home: string): Promise<Lock | null> {
     return await takeLock(directory, 'a start of the PM2 daemon', LOCK_TIMEOUT)
   } catch (error) {
     if (Failure.from(error).code === 'locked') {
-      throw new Failure('pm2-failed', `Another deploy is still starting the PM2 daemon in "${home}".`, {
-        remedy: 'Check whether `pm2 list` answers on the server, then deploy again.',
-      })
+      throw failure('pm2-failed: starting', { home })
     }
     // On a full disk an app that is down matters more than a second daemon.
     return null
   }
 }
 
-/** Somebody without this lock may be starting a daemon, such as `pm2 resurrect` after a reboot. */
+/** Another tool may be starting a daemon, such as `pm2 resurrect` after a reboot. */
 async function untilOthersStarted(home: string): Promise<void> {
   const isStarting = (pid: number) => isDaemonFor(pid, home) && ageOf(startTimeOf(pid) ?? '0') < START
   while ((await daemonPid(home)) === null && pids().some(isStarting)) await delay(LOOK)
@@ -55,7 +54,8 @@ async function untilOthersStarted(home: string): Promise<void> {
 
 /**
  * Waits for PM2 to connect.
- * @throws Failure `pm2-failed` when PM2 started a daemon for it, and another daemon has the socket; the new one is ended
+ * @throws Failure `pm2-failed` when PM2 started a daemon although another daemon has the socket; kills the new
+ * one
  */
 export async function unlessMute(home: string, connected: Promise<void>): Promise<void> {
   let over = false
@@ -78,18 +78,16 @@ async function endMute(home: string): Promise<void> {
   const holder = own.length === 0 ? null : await daemonPid(home)
   const mute = holder === null ? [] : own.filter((pid) => pid !== holder)
   if (mute.length === 0) return
-  // Told to end, it would remove the pid file of the other one.
+  // On SIGTERM it would remove the pid file of the other daemon.
   for (const pid of mute) signal(pid, 'SIGKILL')
-  // The next try must not take one that is still ending for another.
+  // The next try must not mistake a daemon that is still exiting for another.
   for (let waited = 0; waited < END && mute.some((pid) => startTimeOf(pid) !== null); waited += LOOK) {
     await delay(LOOK)
   }
-  throw new Failure('pm2-failed', `Another PM2 daemon (process ${holder}) started at the same time.`, {
-    remedy: 'Deploy again.',
-  })
+  throw failure('pm2-failed: second daemon', { daemon: String(holder) })
 }
 
-/** `pm2 kill`, systemd and others go by the pid file. */
+/** `pm2 kill`, systemd and others use the pid file. */
 export async function mendPidFile(home: string, daemon: number): Promise<void> {
   if (namedIn(home) === daemon) return
   await writeFileAtomic(join(home, 'pm2.pid'), String(daemon), 0o644).catch(() => undefined)

@@ -1,17 +1,20 @@
 /**
- * Which process is PM2's daemon: the one that has its socket. The pid file may name another: every daemon writes it as
- * it starts, and one that finds the socket taken lives on, serving nobody (5.4 to 7).
+ * Which process is PM2's daemon: the one that has its socket. The pid file may name another: every daemon
+ * writes it as it starts, and one that finds the socket taken keeps running, unused (5.4 to 7).
  */
 import { readdirSync, readFileSync, readlinkSync, realpathSync, statSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
 import { userInfo } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
 import { startTimeOf } from '../../common/process-identity.ts'
 import { commandOf, pids } from '../system/processes.ts'
 
-/** The daemon's pid, or null where none runs. @throws Failure `pm2-foreign` when it belongs to another user */
+/**
+ * Returns the daemon's pid, or null where none runs. @throws Failure `pm2-foreign` when it belongs to another
+ * user
+ */
 export async function daemonPid(home: string): Promise<number | null> {
   const path = join(home, 'rpc.sock')
   const before = new Set(endsOf(path).map(({ inode }) => inode))
@@ -19,7 +22,7 @@ export async function daemonPid(home: string): Promise<number | null> {
   if (connection === null) return null
   try {
     const holders = holdersOf(endsOf(path).filter(({ listens }) => listens))
-    // A socket file that was replaced leaves two that listen under one name. New connections tell them apart.
+    // After a socket file was replaced, two sockets listen under one name. A new connection tells them apart.
     const holder = holders.length > 1 ? await accepting(path, before) : holders[0]
     const pid = holder ?? namedIn(home)
     if (pid !== null) assertOwn(pid, home)
@@ -29,7 +32,7 @@ export async function daemonPid(home: string): Promise<number | null> {
   }
 }
 
-/** The process that the pid file names, if it may be a daemon. */
+/** Returns the process that the pid file names, if it may be a daemon. */
 export function namedIn(home: string): number | null {
   try {
     const pid = Number.parseInt(readFileSync(join(home, 'pm2.pid'), 'utf8'), 10)
@@ -39,7 +42,10 @@ export function namedIn(home: string): number | null {
   }
 }
 
-/** Whether a process was started as a daemon for this home, reachable or not. Of another user's nothing is known. */
+/**
+ * Whether a process was started as a daemon for this home, reachable or not. False for processes of other
+ * users.
+ */
 export function isDaemonFor(pid: number, home: string): boolean {
   if (!/God Daemon|pm2[^ ]*\/lib\/Daemon\.js/.test(commandOf(pid))) return false
   try {
@@ -50,15 +56,15 @@ export function isDaemonFor(pid: number, home: string): boolean {
 }
 
 /**
- * After a reboot the number in the file may be that of anything, of any user. A daemon names itself `PM2 v7.0.4: God
- * Daemon` (5 to 7), unless it is given another title; then its program tells.
+ * After a reboot the number in the file may belong to any process of any user. A daemon names itself `PM2
+ * v7.0.4: God Daemon` (5 to 7), unless it has another title; then its executable tells.
  */
 function mayBeDaemon(pid: number): boolean {
   if (/pm2|god daemon/i.test(commandOf(pid))) return true
   try {
     return /\/(?:node|bun)[^/]*$/.test(readlinkSync(`/proc/${pid}/exe`))
   } catch {
-    // Of another user's process only the name can be seen.
+    // Of another user's process only the name is visible.
     return false
   }
 }
@@ -67,19 +73,15 @@ function assertOwn(pid: number, home: string): void {
   const { uid, username } = userInfo()
   const owner = statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid ?? uid
   if (owner === uid) return
-  throw new Failure(
-    'pm2-foreign',
-    `the PM2 daemon in ${home} runs as user ${owner}, not as ${username} (${uid})`,
-    {
-      remedy:
-        'The app runs as the SSH user: log in as the user that PM2 runs as, or give this one a PM2_HOME of its own.',
-    },
-  )
+  throw failure('pm2-foreign', { home, owner, user: username, uid })
 }
 
 const NOBODY = new Set(['ENOENT', 'ENOTDIR', 'ECONNREFUSED', 'ENOTSOCK'])
 
-/** A connection to whoever listens, also one that was refused for other reasons than that nobody does; null: nobody. */
+/**
+ * Connects to the socket, and returns null where nobody listens. Also returns a connection that was refused for
+ * another reason.
+ */
 function reach(path: string): Promise<Socket | null> {
   return new Promise((resolve) => {
     const socket = connect(path)
@@ -96,7 +98,7 @@ interface End {
 /** The flag `SO_ACCEPTCON` in /proc/net/unix. */
 const LISTENS = 0x10000
 
-/** The server's ends of a Unix socket: those that listen, and those of its connections. */
+/** Returns the server's ends of a Unix socket: those that listen, and those of its connections. */
 function endsOf(path: string): readonly End[] {
   let text: string
   try {
@@ -121,7 +123,7 @@ function isSame(bound: string, path: string): boolean {
   }
 }
 
-/** The processes that have these sockets open, as far as this user may look. */
+/** Returns the processes that have these sockets open, as far as this user may see. */
 function holdersOf(ends: readonly End[]): readonly number[] {
   const wanted = new Set(ends.map(({ inode }) => `socket:[${inode}]`))
   return wanted.size === 0 ? [] : pids().filter((pid) => filesOf(pid).some((file) => wanted.has(file)))
@@ -141,11 +143,11 @@ function filesOf(pid: number): readonly string[] {
   }
 }
 
-/** How long a daemon may take to accept a connection, and how often that is looked for, in ms. */
+/** How long a daemon may take to accept a connection, and how often to check, in ms. */
 const ACCEPT = 1000
 const LOOK = 20
 
-/** The process that has accepted a connection since. @param before inodes of the ends that there were already */
+/** Returns the process that has accepted a connection since. @param before inodes of the earlier ends */
 async function accepting(path: string, before: ReadonlySet<string>): Promise<number | undefined> {
   for (let waited = 0; waited < ACCEPT; waited += LOOK) {
     const [pid] = holdersOf(endsOf(path).filter(({ inode, listens }) => !listens && !before.has(inode)))

@@ -1,4 +1,4 @@
-/** Finds the installed PM2: sessions over SSH often lack the PATH that the user's own shell has. */
+/** Finds the installed PM2: SSH sessions often lack the PATH of the user's own shell. */
 import { existsSync, readdirSync, readFileSync, realpathSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -19,7 +19,7 @@ export interface InstalledPm2 {
 
 export interface Pm2Search {
   readonly found: InstalledPm2 | null
-  /** Every folder that was looked into, for the error message. */
+  /** Every folder that was searched, for the error message. */
   readonly searched: readonly string[]
 }
 
@@ -28,7 +28,7 @@ export function findPm2(binPath: readonly string[]): Pm2Search {
   const home = homedir()
   const folders = [...binPath.map((folder) => folder.replace(/^~(?=\/|$)/, home)), ...searchPath()]
   const searched = new Set<string>()
-  // The login shell takes its time: it is asked only where the session's own PATH has no PM2.
+  // The login shell is slow: it is asked only where the session's own PATH has no PM2.
   for (const more of [() => folders, loginPath, () => usualFolders(home)]) {
     for (const folder of more()) {
       if (searched.has(folder)) continue
@@ -40,7 +40,7 @@ export function findPm2(binPath: readonly string[]): Pm2Search {
   return { found: null, searched: [...searched] }
 }
 
-/** Where version managers and package managers put global programs. */
+/** Where version managers and package managers install global programs. */
 function usualFolders(home: string): readonly string[] {
   const inHome = (folder: string) => join(home, folder)
   return [
@@ -55,7 +55,9 @@ function usualFolders(home: string): readonly string[] {
   ]
 }
 
-/** The folders that a pattern with one `*` stands for, newest first; the pattern itself where there is none. */
+/**
+ * Returns the folders that match a pattern with one `*`, newest first; the pattern itself where it has none.
+ */
 function versions(pattern: string): readonly string[] {
   const star = pattern.split('/').findIndex((part) => part.includes('*'))
   const parts = pattern.split('/')
@@ -65,7 +67,7 @@ function versions(pattern: string): readonly string[] {
   return found.length === 0 ? [pattern] : found.map((name) => join(folder, name, ...parts.slice(star + 1)))
 }
 
-/** npm's own setting of where global programs go. */
+/** Returns npm's own setting for global programs. */
 function npmPrefix(home: string): readonly string[] {
   try {
     const [, prefix] =
@@ -77,7 +79,7 @@ function npmPrefix(home: string): readonly string[] {
   }
 }
 
-/** PM2's package behind `<folder>/pm2`, or beside it where the command is a script of its own. */
+/** Returns PM2's package behind `<folder>/pm2`, or beside it where the command is a script. */
 function pm2In(folder: string): InstalledPm2 | null {
   const command = join(folder, 'pm2')
   if (!existsSync(command)) return null
@@ -95,7 +97,7 @@ function pm2In(folder: string): InstalledPm2 | null {
       >
       if (name === 'pm2' && typeof version === 'string') return { version, path: realpath(root) }
     } catch {
-      // Not PM2's package: look further.
+      // Not PM2's package: keep searching.
     }
   }
   return null

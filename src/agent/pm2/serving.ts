@@ -1,11 +1,11 @@
-/** Which release takes the traffic, asked of the workers' own records. */
+/** Which release receives the traffic, by the workers' own records. */
 import { lastActivation } from '../../worker/activation-file.ts'
 import type { Layout } from '../store/layout.ts'
 import { readWorkers } from './workers.ts'
 
 /**
- * Null where no worker takes traffic, or where they do for more than one release. While an activation is under way,
- * or waits to be taken up, both may: then it is the one before. PM2's list would not do here, as it hides the workers that it is
+ * Returns null where no worker receives traffic, or where workers of several releases do. During an activation
+ * both may: then it returns the previous one. PM2's list does not help here: it omits the workers that it is
  * replacing (`_old_…`, 5.4 to 7), and they serve.
  */
 export async function servingRelease(layout: Layout): Promise<string | null> {

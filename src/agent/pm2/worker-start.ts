@@ -1,6 +1,6 @@
 /**
- * What a worker starts with. PM2's daemon forks it, so it inherits the daemon's own environment, folder, umask and
- * limits, whatever session started the daemon (PM2 5 to 7). A candidate that starts in another way proves nothing.
+ * What a worker starts with. PM2's daemon forks it, so it inherits the daemon's environment, folder, umask and
+ * limits, whatever session started the daemon (PM2 5 to 7). A candidate must start in the same way.
  */
 import { readFileSync, readlinkSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -9,7 +9,9 @@ import { daemonPid } from './daemon.ts'
 
 export interface WorkerStart {
   readonly node: string
-  /** The folder in which Node starts, and looks for what `--require` and `--import` name. PM2 changes it afterwards. */
+  /**
+   * The folder in which Node starts, and searches for `--require` and `--import`. PM2 changes it afterwards.
+   */
   readonly cwd: string
   readonly env: NodeJS.ProcessEnv
   /** Shell commands that set umask and limits. */
@@ -32,14 +34,14 @@ export async function workerStart(
     env: {},
     limits: '',
   }
-  // PM2 keeps the environment of the activation that first started the app, and lays it over the daemon's.
+  // PM2 keeps the environment of the activation that first started the app, and merges it over the daemon's.
   const laidOver = kept === null ? { ...cleanEnvironment(), PM2_HOME: pm2Home } : environmentKept(kept)
   return { ...start, env: { ...start.env, ...laidOver } }
 }
 
 /**
- * Node has started when PM2 sets the first, the second is an option of the release that PM2 runs now, and what tells a
- * worker that it is one is not the candidate's.
+ * PM2 sets the first after Node has started, the second is an option of the release that PM2 runs now, and a candidate
+ * must not look like a worker.
  */
 const NOT_KEPT: ReadonlySet<string> = new Set([
   'NODE_OPTIONS',
@@ -56,7 +58,7 @@ function environmentKept(definition: Readonly<Record<string, unknown>>): NodeJS.
   )
 }
 
-/** Null where the daemon has just ended. */
+/** Null where the daemon has just exited. */
 function inherited(daemon: number): WorkerStart | null {
   const of = (name: string) => `/proc/${daemon}/${name}`
   try {
@@ -64,7 +66,7 @@ function inherited(daemon: number): WorkerStart | null {
     return {
       // A Node that was updated under a running daemon is gone.
       node: node.endsWith(' (deleted)') ? process.execPath : node,
-      // The link itself: it leads into a folder that was removed, too.
+      // The link itself: it may also lead into a folder that was removed.
       cwd: of('cwd'),
       env: environmentIn(readFileSync(of('environ'), 'utf8')),
       limits: [
@@ -77,7 +79,7 @@ function inherited(daemon: number): WorkerStart | null {
   }
 }
 
-/** The channel to whoever started the daemon, which Node takes out of the environment. */
+/** The channel to the process that started the daemon, which Node removes from the environment. */
 const CHANNEL = /^NODE_CHANNEL_/
 
 function environmentIn(environ: string): NodeJS.ProcessEnv {
@@ -93,7 +95,7 @@ function umaskIn(status: string): readonly string[] {
   return umask === undefined ? [] : [`umask ${umask}`]
 }
 
-/** By the kernel's names: how every shell's `ulimit` calls them, and in how many bytes it counts. */
+/** By the kernel's names: the letter of every shell's `ulimit`, and the bytes of its unit. */
 const LIMITS: Readonly<Record<string, readonly [flag: string, unit: number]>> = {
   'Max open files': ['n', 1],
   'Max address space': ['v', 1024],
@@ -125,8 +127,8 @@ function limitsIn(text: string) {
 }
 
 /**
- * `node-options` as arguments. A path that begins with `./` or `../` is relative to the app's folder: Node
- * would look for it in the folder where PM2's daemon happened to be started.
+ * Returns `node-options` as arguments. A path that begins with `./` or `../` is relative to the app's folder:
+ * Node would look for it in the folder where PM2's daemon was started.
  * @param release its folder, or the link to it
  * @param entry the release's server.js, relative to the release
  */

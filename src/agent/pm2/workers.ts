@@ -1,4 +1,4 @@
-/** What the app's workers say of themselves, proven against the kernel. */
+/** The records of the app's workers, verified against the kernel. */
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse } from '../../protocol/guards.ts'
@@ -6,13 +6,13 @@ import { type WorkerRecord, workerRecord } from '../../worker/worker-record.ts'
 import { readIfThere } from '../system/files.ts'
 import { isRunning } from '../system/processes.ts'
 
-/** The records of the processes that live. */
+/** Returns the records of living processes. */
 export async function readWorkers(directory: string): Promise<readonly WorkerRecord[]> {
   const found = await Promise.all((await pidsIn(directory)).map((pid) => readWorker(directory, pid)))
   return found.filter((worker) => worker !== null)
 }
 
-/** Removes what processes that are dead have left behind. */
+/** Removes the records of dead processes. */
 export async function removeDeadWorkers(directory: string): Promise<void> {
   for (const pid of await pidsIn(directory)) {
     if ((await readWorker(directory, pid)) === null) await rm(fileOf(directory, pid), { force: true })
@@ -28,7 +28,7 @@ function fileOf(directory: string, pid: number): string {
   return join(directory, `${pid}.json`)
 }
 
-/** The record of a living process, or null. */
+/** Returns the record of a living process, or null. */
 export async function readWorker(directory: string, pid: number): Promise<WorkerRecord | null> {
   const text = await readIfThere(fileOf(directory, pid))
   if (text === null) return null

@@ -1,18 +1,20 @@
 /**
- * Which files of a release are code: a build writes them, servers only read them. Releases share the inodes of code.
- * Any other file may be opened for writing by the app, so each release has its own.
+ * Which files of a release are code: a build writes them, and servers only read them. Releases share the inodes
+ * of code. The app may write to any other file, so each release has its own copy.
  */
 import { posix } from 'node:path'
 import { LAUNCHER } from '../../protocol/manifest.ts'
 import type { ReleaseInfo } from '../../protocol/messages.ts'
 
-/** Packages, but not what is offered in `public`, and not the folder in which packages keep caches. */
+/** Packages, but neither the ones in `public` nor the folder where packages keep caches. */
 const PACKAGES = /^(?:(?!public\/)[^/]+\/)*?node_modules\/(?!\.cache\/)/
-/** Below `distDir`: the data cache, ISR pages (Next.js 14 overwrites them in place), the route cache (15, 16). */
+/**
+ * Below `distDir`: the data cache, ISR pages (Next.js 14 overwrites them in place), the route cache (15, 16).
+ */
 const WRITTEN_BY_NEXT = /^(cache|server\/(app|pages|route-cache))\//
 const COMPILED = /^server\/(app|pages)\/.*\.(js|mjs|cjs|map|nft\.json)$/
 
-/** @param distDir Next.js's, relative to the release */
+/** @param distDir of Next.js, relative to the release */
 export function isCode(path: string, distDir: string): boolean {
   if (path === LAUNCHER || PACKAGES.test(path)) return true
   if (!path.startsWith(`${distDir}/`)) return isEntry(path, distDir)
@@ -20,7 +22,7 @@ export function isCode(path: string, distDir: string): boolean {
   return !WRITTEN_BY_NEXT.test(inDist) || COMPILED.test(inDist)
 }
 
-/** The app's server.js stands beside or above `distDir`. */
+/** The app's server.js is beside or above `distDir`. */
 function isEntry(path: string, distDir: string): boolean {
   const folder = /^(.*\/)?server\.js$/.exec(path)
   return folder !== null && distDir.startsWith(folder[1] ?? '')
@@ -36,7 +38,7 @@ export function mayBeShared(path: string, distDir: string): boolean {
   return path !== LAUNCHER && isCode(path, distDir)
 }
 
-/** Releases of the first versions do not say where it is. */
+/** Releases of the first versions do not record it. */
 export function distDirOf({ distDir, staticPath, entry }: ReleaseInfo): string {
   if (distDir !== null) return distDir
   return staticPath === null ? posix.join(posix.dirname(entry), '.next') : posix.dirname(staticPath)

@@ -1,11 +1,11 @@
 /**
- * The key by which Next.js encrypts what server actions carry and names them (14.2, 15.5, 16.4): one for all
- * releases of an app, or a page that was loaded before a deploy calls actions that the new release does not know.
+ * The key with which Next.js names and encrypts server actions (14.2, 15.5, 16.4). All releases of an app share
+ * one: otherwise a page from before a deploy calls actions that the new release does not know.
  */
 import { randomBytes } from 'node:crypto'
 import { link, mkdir, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
 import { ACTIONS_KEY } from '../../protocol/messages.ts'
 import { readIfThere, syncFolder, writeFileAtomic } from '../system/files.ts'
 import type { Layout } from './layout.ts'
@@ -17,9 +17,10 @@ export function encryptionKeyFile({ own }: Layout): string {
 }
 
 /**
- * The app's key. The first deploy makes it; of two at the same moment one does, and both get that one.
+ * Returns the app's key. The first deploy creates it; of two deploys at the same moment one creates it, and
+ * both return that key.
  *
- * @param create false: make none where there is none
+ * @param create false: do not create one
  * @returns base64, or null where there is none
  * @throws Failure `encryption-key-damaged`
  */
@@ -32,7 +33,8 @@ export async function encryptionKey(layout: Layout, create: boolean): Promise<st
   const mine = `${file}.${randomBytes(6).toString('hex')}`
   await writeFileAtomic(mine, `${randomBytes(BYTES).toString('base64')}\n`, 0o600)
   try {
-    // A link never replaces the other's key. A file system without hard links has only the rename, which does.
+    // A link never replaces the key of another deploy. A file system without hard links has only the rename,
+    // which does.
     await link(mine, file).catch((error: NodeJS.ErrnoException) =>
       error.code === 'EEXIST' ? undefined : rename(mine, file),
     )
@@ -47,9 +49,5 @@ async function readKey(file: string): Promise<string | null> {
   const key = (await readIfThere(file))?.trim()
   if (key === undefined) return null
   if (ACTIONS_KEY.test(key)) return key
-  throw new Failure('encryption-key-damaged', `${file} holds no key of 32 bytes in base64`, {
-    remedy:
-      'Put back what stood there, or delete it: the next deploy makes another one. Pages that were loaded ' +
-      'before that deploy cannot call their server actions afterwards.',
-  })
+  throw failure('encryption-key-damaged', { file })
 }

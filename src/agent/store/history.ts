@@ -1,4 +1,4 @@
-/** Keeps with each release when it first served, and whether it was left: see protocol/history.ts. */
+/** Records with each release when it first served, and whether a rollback left it: see protocol/history.ts. */
 import type { ActivationRequest, Verification } from '../../protocol/messages.ts'
 import { previousOf } from '../../protocol/history.ts'
 import { writeFileAtomic } from '../system/files.ts'
@@ -12,7 +12,7 @@ export interface Serving {
   readonly replaced: string | null
 }
 
-/** Keeps that a release was shown to serve. Its place among the others stays when it comes back. */
+/** Records that a release served. When the release comes back, its place in the order stays. */
 export async function markServing(
   layout: Layout,
   id: string,
@@ -36,7 +36,7 @@ export async function markServing(
   return write(id, { activatedAt, activation, kind, leftBy: null })
 }
 
-/** @returns which activation has left the other release, as of now */
+/** @returns the activation that has left the other release, as of now */
 function leaves(
   id: string,
   { activation, kind, replaced }: Serving,
@@ -45,7 +45,7 @@ function leaves(
   known: ReadonlyMap<string, Verification>,
 ): string | null {
   const own = known.get(id)
-  // Going forward to a later release again takes nothing back.
+  // Going forward to a later release undoes nothing.
   const isLater = own === undefined ? other > id : activatedAt > own.activatedAt
   switch (kind) {
     case 'deploy':
@@ -54,7 +54,7 @@ function leaves(
       return leftBy ?? (isLater ? activation : null)
     case 'restore': {
       if (other === replaced && isLater) return leftBy ?? activation
-      // A rollback that is taken back has left nothing.
+      // A rollback that was undone has left nothing.
       const undone = replaced === null ? undefined : known.get(replaced)
       return undone !== undefined && leftBy === undone.activation ? null : leftBy
     }
@@ -67,7 +67,9 @@ function laterThan(known: ReadonlyMap<string, Verification>): string {
   return new Date(Math.max(Date.now(), latest + 1)).toISOString()
 }
 
-/** The release to go back to from the current one, or null. @param except one that is not to be considered */
+/**
+ * Returns the release to go back to from the current one, or null. @param except a release that does not count
+ */
 export async function previousRelease(
   layout: Layout,
   current: string | null,

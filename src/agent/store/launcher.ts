@@ -1,10 +1,10 @@
 /**
- * The launcher of a release: every worker begins with it, so its bytes are proven before a release is brought up.
- * What PM2 starts between activations, such as a worker that crashed, nobody can prove.
+ * The launcher of a release. Every worker starts with it, so its bytes are verified before a release is
+ * started. What PM2 starts between activations, such as a worker that crashed, cannot be verified.
  */
 import { lstat, readFile, rm } from 'node:fs/promises'
 import { fileHasher, sha256 } from '../../common/hash-file.ts'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
 import { LAUNCHER, type ManifestFile } from '../../protocol/manifest.ts'
 import { writeFileAtomic } from '../system/files.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
@@ -15,16 +15,14 @@ import { releaseIds } from './releases.ts'
 export async function assertLauncher(layout: Layout, id: string): Promise<void> {
   if (await isProven(layout, id, await uploadedLauncher(layout, id))) return
   const { launcher } = releaseFiles(releaseDirectory(layout, id))
-  throw new Failure('release-damaged', `${launcher} is not the file that was uploaded`, {
-    remedy: 'The release cannot go live as it is. Deploy its commit again, or choose another release.',
-  })
+  throw failure('release-damaged: launcher', { path: launcher })
 }
 
 /**
- * Puts back a launcher that is not the one that was uploaded, for a release that has to come back: the same bytes,
- * or else those of the newest release whose launcher is proven. Launchers read the releases of older ones.
+ * Restores a modified launcher of a release that must come back: from the same bytes in another release, else
+ * from the newest release with an intact launcher. Launchers can read the releases of older launchers.
  * @returns what was done, or null where nothing was wrong
- * @throws Failure `release-damaged` when no release has a proven launcher
+ * @throws Failure `release-damaged` when no release has an intact launcher
  */
 export async function repairLauncher(layout: Layout, id: string): Promise<string | null> {
   const uploaded = await uploadedLauncher(layout, id)
@@ -32,22 +30,22 @@ export async function repairLauncher(layout: Layout, id: string): Promise<string
   const source = await provenElsewhere(layout, id, uploaded)
   const { launcher } = releaseFiles(releaseDirectory(layout, id))
   if (source === null) {
-    throw new Failure('release-damaged', `${launcher} is not the file that was uploaded, nor is any other`)
+    throw failure('release-damaged: every launcher', { path: launcher })
   }
   const stat = await lstat(launcher).catch(() => null)
   if (stat !== null && !stat.isFile()) await rm(launcher, { recursive: true, force: true })
   await writeFileAtomic(launcher, source.content, 0o644)
-  return `${launcher} was not the file that was uploaded: it was replaced by that of ${source.id}`
+  return `Replaced "${launcher}", which was modified on the server, with the one of ${source.id}`
 }
 
-/** As the manifest has it; null where it does not tell, or cannot be read. */
+/** Returns the launcher's manifest entry; null where the manifest has none or cannot be read. */
 async function uploadedLauncher(layout: Layout, id: string): Promise<ManifestFile | null> {
   try {
     for await (const entry of readManifest(releaseFiles(releaseDirectory(layout, id)).manifest)) {
       if (entry.kind === 'file' && entry.path === LAUNCHER) return entry
     }
   } catch {
-    // Of a damaged release nothing is proven.
+    // A damaged release has no verified launcher.
   }
   return null
 }

@@ -1,4 +1,4 @@
-/** Where things stand on the server. The one place that knows the names. */
+/** Where everything is on the server. No other file knows the names. */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { LAUNCHER } from '../../protocol/manifest.ts'
@@ -9,11 +9,11 @@ export interface Layout {
   readonly current: string
   readonly releases: string
   readonly shared: string
-  /** The tool's own folder. */
+  /** Gapless's own folder. */
   readonly own: string
   readonly incoming: string
   readonly workers: string
-  /** Which process each candidate is, as long as it runs. */
+  /** Which process each candidate is, while it runs. */
   readonly candidates: string
   readonly activations: string
   readonly lock: string
@@ -44,7 +44,7 @@ export function releaseDirectory(layout: Layout, id: string): string {
   return join(layout.releases, id)
 }
 
-/** The tool's files inside a release. */
+/** Gapless's files inside a release. */
 export function releaseFiles(directory: string) {
   const own = join(directory, '.gapless')
   return {
@@ -58,7 +58,7 @@ export function releaseFiles(directory: string) {
   }
 }
 
-/** Makes the folders that a deploy needs. `.gapless` holds secrets and is the user's alone. */
+/** Creates the folders that a deploy needs. `.gapless` holds secrets, and only the user may read it. */
 export function makeFolders(layout: Layout): void {
   mkdirSync(layout.base, { recursive: true, mode: 0o755 })
   mkdirSync(layout.releases, { recursive: true, mode: 0o755 })

@@ -1,7 +1,11 @@
-/** Where the links of a release lead on this machine. Their text was judged before; what they lead through was not. */
+/**
+ * Where the links of a release lead on this machine. The runner judged their text; only the server can resolve
+ * them.
+ */
 import { lstat, readlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
+import type { Failure } from '../../common/failure.ts'
 import type { ManifestLink } from '../../protocol/manifest.ts'
 import { readManifest } from './manifest-file.ts'
 
@@ -9,8 +13,8 @@ import { readManifest } from './manifest-file.ts'
 const MOST_LINKS = 40
 
 /**
- * Resolves every link of a release that is not in its final place yet.
- * @param served folders that visitors can read, relative to the release: a link in one of them stays in it
+ * Resolves every link of a release before the release is renamed into place.
+ * @param served folders that visitors can read, relative to the release: a link in one of them must stay in it
  * @throws Failure `symlink-escapes` naming the first link that leads out
  */
 export async function assertLinksStay(
@@ -25,12 +29,14 @@ export async function assertLinksStay(
   }
 }
 
-/** A shared path stands in its place, or in the place of a folder above it. */
+/** The path itself, or a folder above it, is a shared path. */
 async function isReplaced(directory: string, { path, target }: ManifestLink): Promise<boolean> {
   return (await readlink(join(directory, path)).catch(() => null)) !== target
 }
 
-/** Whether a path stays in a folder whatever links it leads through. One that leads to nothing in it stays. */
+/**
+ * Whether a path stays in a folder, whatever links it leads through. A link to nothing inside the folder stays.
+ */
 async function staysIn(root: string, path: string): Promise<boolean> {
   let at = dirname(path)
   let rest = [path.slice(at.length + 1)]
@@ -59,10 +65,9 @@ async function staysIn(root: string, path: string): Promise<boolean> {
 }
 
 function leadsOut({ path, target }: ManifestLink, folder: string): Failure {
-  const of = folder === '' ? 'the release' : folder
-  return new Failure(
-    'symlink-escapes',
-    `The link ${JSON.stringify(path)} to ${JSON.stringify(target)} leads out of ${of}.`,
-    { remedy: 'Replace the link with the file or folder that it stands for, and deploy again.' },
-  )
+  return failure('symlink-escapes', {
+    path,
+    target,
+    folder: folder === '' ? 'the release' : JSON.stringify(folder),
+  })
 }

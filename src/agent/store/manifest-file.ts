@@ -1,10 +1,13 @@
 /** A release's manifest on disk, one entry a line. */
 import { createReadStream } from 'node:fs'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/protocol.ts'
 import { type ManifestEntry, parseStored } from '../../protocol/manifest.ts'
 import { readLines } from './manifest-lines.ts'
 
-/** @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link: it would be elsewhere */
+/**
+ * @throws Failure `malformed-message`, or `unsafe-path` also for an entry below a link, which would be
+ * elsewhere
+ */
 export async function* readManifest(file: string): AsyncGenerator<ManifestEntry, void, undefined> {
   const input = createReadStream(file)
   const links = new Set<string>()
@@ -23,6 +26,6 @@ export async function* readManifest(file: string): AsyncGenerator<ManifestEntry,
 function assertNotBelow(links: ReadonlySet<string>, path: string): void {
   for (let end = path.indexOf('/'); end >= 0; end = path.indexOf('/', end + 1)) {
     if (!links.has(path.slice(0, end))) continue
-    throw new Failure('unsafe-path', `the manifest names a path below a link: ${JSON.stringify(path)}`)
+    throw failure('unsafe-path: below link', { path })
   }
 }

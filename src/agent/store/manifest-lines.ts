@@ -1,7 +1,7 @@
-/** Cuts text into its lines, at the line feed alone: names may hold whatever else ends lines elsewhere. */
-import { Failure } from '../../common/failure.ts'
+/** Splits text into lines at line feeds alone: file names may contain other line separators. */
+import { malformed } from '../../protocol/guards.ts'
 
-/** Far more than the longest path takes, in bytes. */
+/** Far more than the longest path needs, in bytes. */
 const LONGEST = 256 * 1024
 
 export async function* readLines(source: AsyncIterable<Buffer>): AsyncGenerator<string, void, undefined> {
@@ -14,7 +14,7 @@ export async function* readLines(source: AsyncIterable<Buffer>): AsyncGenerator<
       from = end + 1
     }
     begun = bytes.subarray(from)
-    if (begun.length > LONGEST) throw new Failure('malformed-message', 'a line of the manifest has no end')
+    if (begun.length > LONGEST) throw malformed('a line of the manifest has no end')
   }
   if (begun.length > 0) yield begun.toString('utf8')
 }

@@ -1,6 +1,6 @@
 /**
- * The static files of the other releases, for visitors who loaded a page of one of them: its lazy chunks, its
- * images and its styles have names that only that build knows.
+ * The static files of the other releases, for visitors with a page of one of them: its lazy chunks, images and
+ * styles have names that only that build knows.
  */
 import { lstatSync, type Stats } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -11,16 +11,16 @@ import { readManifest } from './manifest-file.ts'
 import { activatedAt, liveRelease, readInfo, releaseIds } from './releases.ts'
 
 /**
- * Puts the static files of every other release that ever served into this one, where it has none of that name.
- * Next.js lists static files when it boots (14, 15, 16), so this comes before its workers boot; workers that
- * run already do not notice.
+ * Links the static files of every other release that ever served into this one, except where it has a file of
+ * that name. Next.js lists static files when it boots (14, 15, 16), so this runs before its workers boot;
+ * running workers do not notice.
  *
- * What counts is each release's own manifest, not what was carried into it: a file goes when the last release
- * that was built with it goes. Hard links take no room; static files are never written again.
+ * Each release's own manifest counts, not what was linked into it: a file goes when the last release that was
+ * built with it goes. Hard links take no space; static files are never written again.
  *
- * @param served releases that did serve, although they were never verified
- * @returns how many files were put there by this call
- * @throws where the release itself cannot be read or written; what is wrong with the others is passed over
+ * @param served releases that served although they were never verified
+ * @returns how many files this call added
+ * @throws where the release itself cannot be read or written; skips what is wrong with the others
  */
 export async function carryStatic(
   layout: Layout,
@@ -38,7 +38,10 @@ export async function carryStatic(
   return { files }
 }
 
-/** Releases that visitors may have a page of, newest first. `current` can point at one that failed later on. */
+/**
+ * Returns the releases that visitors may have a page of, newest first. `current` can point at one that failed
+ * later.
+ */
 async function servedReleases(
   layout: Layout,
   except: string,
@@ -55,7 +58,7 @@ async function servedReleases(
 
 interface StaticFile {
   readonly source: string
-  /** Relative to the static folder: the part that the browser asks for, whatever `distDir` was. */
+  /** Relative to the static folder: the part that the browser requests, whatever `distDir` was. */
   readonly path: string
   readonly file: ManifestFile
 }
@@ -72,12 +75,12 @@ async function staticFiles(layout: Layout, id: string): Promise<readonly StaticF
       found.push({ source: join(directory, entry.path), path, file: entry })
     }
   } catch {
-    // A damaged release gives what could be read of it.
+    // A damaged release contributes what could be read.
   }
   return found
 }
 
-/** The release's static folder, absolute, or null where there is none that is the release's own. */
+/** Returns the release's own static folder, absolute, or null. */
 async function staticFolder(layout: Layout, id: string): Promise<string | null> {
   const { staticPath } = await readInfo(layout, id)
   if (staticPath === null) return null
@@ -85,21 +88,21 @@ async function staticFolder(layout: Layout, id: string): Promise<string | null> 
   return statOf(folder)?.isDirectory() ? folder : null
 }
 
-/** Links without promises: a call each for thousands of files would take ten times as long. */
+/** Links synchronously: a promise each for thousands of files would take ten times as long. */
 function carry(source: string, target: string, { size, mode }: ManifestFile): boolean | Promise<boolean> {
   const stat = statOf(source)
   if (!stat?.isFile() || stat.size !== size || statOf(target) !== null) return false
   try {
     makeReadableFolder(dirname(target))
   } catch (error) {
-    // A file of this release stands where the other has a folder: it wins.
+    // This release has a file where the other has a folder: this release wins.
     if (codeOf(error) === 'EEXIST' || codeOf(error) === 'ENOTDIR') return false
     throw error
   }
   return tryLink(source, target) || copyAtomic(source, target, mode).then(() => true)
 }
 
-/** Null also where a file stands in the place of one of the folders on the way. */
+/** Returns null also where a file is in the place of one of the folders on the way. */
 function statOf(path: string): Stats | null {
   try {
     return lstatSync(path)

@@ -1,7 +1,7 @@
-/** The releases on the server: which there are, which is live, what each is. */
+/** The releases on the server: which exist, which is current, what each is. */
 import { lstat, mkdir, readdir, realpath, rename, rm, symlink } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
 import { parse } from '../../protocol/guards.ts'
 import {
   type ReleaseInfo,
@@ -17,7 +17,7 @@ import { exists, linkTarget, readIfThere, syncFolder } from '../system/files.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 
-/** Ids of the releases, oldest first. Only complete releases ever stand in `releases`. */
+/** Returns the ids of the releases, oldest first. `releases` only ever holds complete releases. */
 export async function releaseIds(layout: Layout): Promise<readonly string[]> {
   const names = await readdir(layout.releases).catch(() => [])
   const ours = await Promise.all(names.map((name) => isRelease(layout, name)))
@@ -33,22 +33,19 @@ export async function newestId(layout: Layout): Promise<string | null> {
   return ids.sort().at(-1) ?? null
 }
 
-/** By its papers: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
+/** By its metadata: Capistrano, Shipit and Ansistrano name their releases by the second, too. */
 export async function isRelease(layout: Layout, id: string): Promise<boolean> {
   return RELEASE_ID.test(id) && exists(releaseFiles(releaseDirectory(layout, id)).info)
 }
 
 /**
- * The release that `current` points at, or null.
- * @throws Failure `current-not-a-link` when something else stands in its place
+ * Returns the release that `current` points at, or null.
+ * @throws Failure `current-not-a-link` when something else is in its place
  */
 export async function liveRelease(layout: Layout): Promise<string | null> {
   const stat = await lstat(layout.current).catch(() => null)
   if (stat !== null && !stat.isSymbolicLink()) {
-    throw new Failure('current-not-a-link', `${layout.current} is not a symbolic link`, {
-      remedy:
-        'It was not made by Gapless and is left as it is: move it away, or set `path` to another folder.',
-    })
+    throw failure('current-not-a-link', { path: layout.current })
   }
   const [target, releases] = await Promise.all([layout.current, layout.releases].map(realPath))
   if (!target || dirname(target) !== releases) return null
@@ -56,7 +53,9 @@ export async function liveRelease(layout: Layout): Promise<string | null> {
   return (await isRelease(layout, id)) ? id : null
 }
 
-/** Where `current` points, as the link says it, if that is there and no release of this app; else null. */
+/**
+ * Returns the target of `current` as the link has it, if it exists and is no release of this app; else null.
+ */
 export async function foreignCurrent(layout: Layout): Promise<string | null> {
   const isForeign = (await liveRelease(layout)) === null && (await realPath(layout.current)) !== null
   return isForeign ? linkTarget(layout.current) : null
@@ -66,7 +65,7 @@ function realPath(path: string): Promise<string | null> {
   return realpath(path).catch(() => null)
 }
 
-/** Makes the link for `pointCurrentAt` beforehand: then it needs no room on the disk, only a rename. */
+/** Creates the link for `pointCurrentAt` beforehand: the swap then needs no disk space, only a rename. */
 export async function prepareLink(layout: Layout, id: string): Promise<void> {
   // Relative, so that the app's folder can be moved as a whole.
   const target = join('releases', id)
@@ -76,14 +75,14 @@ export async function prepareLink(layout: Layout, id: string): Promise<void> {
   await symlink(target, link)
 }
 
-/** Points `current` at a release in one atomic step: there is no moment without it. */
+/** Points `current` at a release in one atomic step: `current` always exists. */
 export async function pointCurrentAt(layout: Layout, id: string): Promise<void> {
   await liveRelease(layout)
   await prepareLink(layout, id)
   await renameToCurrent(layout, preparedLink(layout, id))
 }
 
-/** Makes `current` the link that it was before. @param target as the link said it */
+/** Restores the earlier target of `current`. @param target as the link had it */
 export async function pointCurrentBack(layout: Layout, target: string): Promise<void> {
   const link = preparedLink(layout, 'before')
   await rm(link, { recursive: true, force: true })
@@ -111,18 +110,18 @@ function preparedLink(layout: Layout, id: string): string {
 export async function readInfo(layout: Layout, id: string): Promise<ReleaseInfo> {
   const { info } = releaseFiles(releaseDirectory(layout, id))
   const text = await readIfThere(info)
-  if (text === null) throw new Failure('release-damaged', `release ${id} is damaged: ${info} is missing`)
+  if (text === null) throw failure('release-damaged', { release: id, path: info, problem: 'is missing' })
   return parse(releaseInfo, text, info)
 }
 
 export async function readRuntime(layout: Layout, id: string): Promise<Runtime> {
   const file = releaseFiles(releaseDirectory(layout, id)).runtime
   const text = await readIfThere(file)
-  if (text === null) throw new Failure('release-damaged', `release ${id} is damaged: ${file} is missing`)
+  if (text === null) throw failure('release-damaged', { release: id, path: file, problem: 'is missing' })
   return parse(runtime, text, file)
 }
 
-/** What is known of the release since it was shown to serve, or null if it never was. */
+/** Returns what was recorded about the release since it served, or null if it never did. */
 export async function verificationOf(layout: Layout, id: string): Promise<Verification | null> {
   const text = await readIfThere(releaseFiles(releaseDirectory(layout, id)).verified)
   if (text === null) return null
@@ -131,12 +130,12 @@ export async function verificationOf(layout: Layout, id: string): Promise<Verifi
   return found.kind === null ? { ...found, activatedAt: releaseTime(id).toISOString() } : found
 }
 
-/** When the release was first shown to serve, as an ISO time, or null if it never was. */
+/** Returns when the release first served, as an ISO time, or null if it never did. */
 export async function activatedAt(layout: Layout, id: string): Promise<string | null> {
   return (await verificationOf(layout, id))?.activatedAt ?? null
 }
 
-/** Takes back that a release was shown to serve: it was, and then it was rejected. */
+/** Removes the record that a release served, because it was rejected afterwards. */
 export async function markRejected(layout: Layout, id: string): Promise<void> {
   await rm(releaseFiles(releaseDirectory(layout, id)).verified, { force: true })
 }
@@ -166,17 +165,18 @@ async function contentBytes(layout: Layout, id: string): Promise<number> {
       if (entry.kind === 'file') bytes += entry.size
     }
   } catch {
-    // A damaged release has no size to tell; the audit names the damage.
+    // A damaged release has no size; the integrity check names the damage.
   }
   return bytes
 }
 
-/** Takes a release out of `releases` in one step, then deletes it: a half deleted one never stands there. @throws Failure `unknown-release` */
+/**
+ * Moves a release out of `releases` in one step, then deletes it, so that no incomplete one is ever there.
+ * @throws Failure `unknown-release`
+ */
 export async function removeRelease(layout: Layout, id: string): Promise<void> {
   if (!(await isRelease(layout, id))) {
-    throw new Failure('unknown-release', `"${releaseDirectory(layout, id)}" is not a release of Gapless.`, {
-      remedy: 'Leave it to the tool that made it, or remove it by hand.',
-    })
+    throw failure('unknown-release: not ours', { path: releaseDirectory(layout, id) })
   }
   const grave = join(layout.incoming, `${id}.removed`)
   await rm(grave, { recursive: true, force: true })

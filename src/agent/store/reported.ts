@@ -1,4 +1,4 @@
-/** Reports once what an app has written into a release, when that release serves no more. */
+/** Reports once what an app has written into a release that no longer serves. */
 import type { WrittenInRelease } from '../../protocol/messages.ts'
 import { readIfThere, writeFileAtomic } from '../system/files.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
@@ -14,8 +14,8 @@ interface Report {
 }
 
 /**
- * Looks through releases that have served and were not looked through since.
- * @param live what serves in their place; null: nothing does, and nothing is reported
+ * Searches releases that have served and were not searched since.
+ * @param live the release that serves instead; null: none, and nothing is reported
  * @param ids of all releases, also of those whose last workers still drain
  */
 export async function reportWritten(
@@ -30,12 +30,12 @@ export async function reportWritten(
     const served = await verificationOf(layout, id).catch(() => null)
     const { reported } = releaseFiles(releaseDirectory(layout, id))
     if (served === null) continue
-    // A release that serves once more is looked through once more.
+    // A release that serves again is searched again.
     const mark = JSON.stringify({ activation: served.activation })
     if ((await readIfThere(reported)) === mark) continue
-    // A release whose papers are damaged tells nothing.
+    // A release with damaged metadata reports nothing.
     const paths = await writtenFiles(layout, id, live).catch(() => [])
-    // On a full disk the release is reported again, and must not stay for that.
+    // On a full disk the release is reported again later; that must not keep it on the disk.
     const marked = await writeFileAtomic(reported, mark, 0o644).then(
       () => true,
       () => false,

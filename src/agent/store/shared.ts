@@ -1,8 +1,8 @@
-/** `shared-dirs` and `shared-files`: paths of the release that live in `<path>/shared` and outlast releases. */
+/** `shared-dirs` and `shared-files`: paths of a release that live in `<path>/shared` and outlast releases. */
 import { randomBytes } from 'node:crypto'
 import { cp, lstat, mkdir, readdir, realpath, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
 import type { Runtime } from '../../protocol/messages.ts'
 import { exists, syncFile, syncFolder } from '../system/files.ts'
 import type { Layout } from './layout.ts'
@@ -10,12 +10,12 @@ import { inParallel } from '../system/parallel.ts'
 import { assertOwnWay } from './trust.ts'
 
 /**
- * Links the shared paths into a release that is being built. What the first release brings at such a path
- * becomes the shared content; later releases find the shared content and theirs is left out.
+ * Links the shared paths into a release that is being built. What the first release has at such a path becomes
+ * the shared content; what later releases have there is left out.
  *
  * @param directory the release
- * @param appFolder where server.js stands in it: the paths are relative to the app
- * @returns the paths at which something was left out that the shared content does not have like that
+ * @param appFolder the folder of server.js in the release: the paths are relative to the app
+ * @returns the paths where something was left out that differs from the shared content
  * @throws Failure `path-unsafe` where another user has put something in the way
  * @throws Failure `shared-path-unusable` where a path is of the other kind, or leads out of the release
  */
@@ -34,7 +34,8 @@ export async function linkShared(
   async function linkOne(path: string, kind: Kind): Promise<void> {
     const parent = dirname(join(root, appFolder, path))
     await mkdir(parent, { recursive: true, mode: 0o755 })
-    // A folder on the way may be a link of the release's own: the new link counts from where it really stands.
+    // A folder on the way may be a link inside the release: the new link is relative to the folder's real
+    // path.
     const real = await realpath(parent)
     assertInside(root, real, path)
     const inRelease = join(real, path.slice(path.lastIndexOf('/') + 1))
@@ -65,14 +66,14 @@ async function create(brought: string | null, target: string, kind: Kind): Promi
     else await writeFile(target, '', { mode: 0o600, flag: 'wx' })
     return
   }
-  // Copied aside and renamed: the release's own files may be hard links to those of other releases. Their times are
-  // those of all hosts, and Next.js makes `Last-Modified` and `ETag` of them. Under a name
-  // that nobody can have put there before.
+  // Copied, then renamed: the release's own files may be hard links to those of other releases. Modification
+  // times are the same on all hosts, because Next.js derives `Last-Modified` and `ETag` from them. The
+  // temporary name is random, so that nobody can have created it before.
   await removeAsides(target)
   const aside = `${target}.${randomBytes(6).toString('hex')}`
   const asItIs = { verbatimSymlinks: true, preserveTimestamps: true }
   await cp(brought, aside, { recursive: true, errorOnExist: true, force: false, ...asItIs })
-  // What is shared is never sent again: half of it, after a power cut, would be kept for ever.
+  // Shared content is never sent again: an incomplete copy, after a power cut, would stay for ever.
   await syncTree(aside)
   await rename(aside, target)
   await syncFolder(dirname(target))
@@ -90,7 +91,7 @@ async function syncTree(path: string): Promise<void> {
 /** Flushing one by one waits for the disk each time. */
 const FLUSHED_AT_ONCE = 16
 
-/** What a copy that was cut off has left. */
+/** Removes what an interrupted copy has left. */
 async function removeAsides(target: string): Promise<void> {
   const name = `${basename(target)}.`
   for (const each of await readdir(dirname(target))) {
@@ -99,7 +100,7 @@ async function removeAsides(target: string): Promise<void> {
   }
 }
 
-/** Whether the release brings something that the shared content does not have, or has in another size. */
+/** Whether the release has something that the shared content lacks, or has in another size. */
 async function differs(brought: string, target: string): Promise<boolean> {
   const [here, there] = [await lstat(brought), await lstat(target).catch(() => null)]
   if (there?.isSymbolicLink()) return differs(brought, await realpath(target))
@@ -111,23 +112,18 @@ async function differs(brought: string, target: string): Promise<boolean> {
   return false
 }
 
-/** A shared path may itself be a link of the user's, to another disk; one to nothing is of no kind. */
+/**
+ * A shared path may itself be the user's link to another disk. A link to nothing is neither a file nor a
+ * folder.
+ */
 async function assertKind(place: string, kind: Kind, path: string, where: string): Promise<void> {
   const stat = await lstat(await realpath(place).catch(() => place))
   if (kind === 'folder' ? stat.isDirectory() : stat.isFile()) return
   const input = kind === 'folder' ? 'shared-dirs' : 'shared-files'
-  throw new Failure('shared-path-unusable', `\`${input}\` names ${path}, which is no ${kind} in ${where}`, {
-    remedy: 'Name folders in `shared-dirs` and files in `shared-files`; the shared content is left as it is.',
-  })
+  throw failure('shared-path-unusable', { input, path, kind, place: where })
 }
 
 function assertInside(root: string, real: string, path: string): void {
   if (real === root || real.startsWith(root + sep)) return
-  throw new Failure(
-    'shared-path-unusable',
-    `the shared path ${path} leads out of the release through a link`,
-    {
-      remedy: 'Take the link out of the build, or share another path.',
-    },
-  )
+  throw failure('shared-path-unusable: link', { path })
 }

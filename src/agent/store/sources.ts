@@ -1,4 +1,4 @@
-/** Where contents are on this server already: in its releases, and in what interrupted uploads have left. */
+/** Which contents this server already has: in its releases, and in leftovers of interrupted uploads. */
 import { lstat, readdir, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { ManifestFile } from '../../protocol/manifest.ts'
@@ -8,34 +8,40 @@ import { readManifest } from './manifest-file.ts'
 import { endOwner, ownerLives } from '../system/owner.ts'
 import { releaseIds } from './releases.ts'
 
-/** An upload's name, and once its session is over; an id that is taken up again can be cut off again. */
+/**
+ * The name of an upload, and its name once its session is over. An upload that was resumed can be interrupted
+ * again.
+ */
 const UPLOAD = /^\d{14}(\.(\d+\.)?interrupted)?$/
 const INTERRUPTED = '.interrupted'
 
-/** Puts aside what an upload has received: its session is over, and the next one looks there. */
-export async function putAside(directory: string): Promise<void> {
+/** Renames what an upload has received when its session is over, so that the next upload finds it. */
+export async function setAside(directory: string): Promise<void> {
   for (let count = 0; ; count += 1) {
     try {
       return await rename(directory, `${directory}${count === 0 ? '' : `.${count}`}${INTERRUPTED}`)
     } catch (error) {
-      // One of the same id stands there.
+      // An interrupted upload of the same id is there.
       if (!['ENOTEMPTY', 'EEXIST'].includes((error as NodeJS.ErrnoException).code ?? '')) throw error
     }
   }
 }
 
 /**
- * Ends the session that an upload belongs to, if it still is there: its connection was lost, but the server may not
- * have noticed. What came is put aside.
+ * Ends the session that an upload belongs to, if it is still there: its connection was lost, but the server may
+ * not have noticed. Sets aside what has arrived.
  */
-export async function takeOver(layout: Layout, id: string): Promise<void> {
+export async function takeOverUpload(layout: Layout, id: string): Promise<void> {
   const directory = join(layout.incoming, id)
   await endOwner(uploadOwner(directory))
-  // It may have been a release by then, or put aside by its session itself.
-  if (await exists(directory)) await putAside(directory)
+  // The upload may have become a release, or its own session may have set it aside.
+  if (await exists(directory)) await setAside(directory)
 }
 
-/** Says which session an upload belongs to, and the release after it: nobody removes it while that one lives. */
+/**
+ * Returns the file that names the session of an upload, and of the release made from it: nobody removes the
+ * release while that session lives.
+ */
 export function uploadOwner(directory: string): string {
   return join(releaseFiles(directory).own, 'owner.json')
 }
@@ -52,16 +58,13 @@ export interface Source {
   readonly path: string
 }
 
-/** By `contentKey`; null: nowhere. */
+/** By `contentKey`; null: no source. */
 export type Wanted = Map<string, Source | null>
 
-/**
- * Notes for each content that is wanted where it should be; the newest place wins. That it truly is there, and
- * is what it should be, is for who takes it from there to prove.
- */
-export async function locate(layout: Layout, wanted: Wanted, except: string): Promise<void> {
+/** Notes a source for each wanted content; the newest wins. Whoever copies the file must verify it. */
+export async function findSources(layout: Layout, wanted: Wanted, except: string): Promise<void> {
   for (const directory of await uploads(layout)) {
-    // Of an upload only some of the files have come.
+    // An upload has only some of its files.
     if (directory !== except) await note(directory, wanted, hasSize)
   }
   for (const id of await releaseIds(layout)) {
@@ -69,12 +72,12 @@ export async function locate(layout: Layout, wanted: Wanted, except: string): Pr
   }
 }
 
-/** Where the content of a file should be on this server; null: nowhere. */
+/** Returns the file on this server that should have a file's content; null: none. */
 export type SourceOf = (file: ManifestFile) => Source | null
 
 /**
- * @param base what the upload names the differences from: the rest is where it stands there
- * @param wanted as `locate` has filled it
+ * @param base the release that the upload names its differences from: all other files are there
+ * @param wanted as `findSources` has filled it
  */
 export function sourcesIn(
   layout: Layout,
@@ -101,7 +104,7 @@ async function note(
       if (wanted.has(key) && (await isThere(file, entry.size))) wanted.set(key, { file, path: entry.path })
     }
   } catch {
-    // A damaged release is nothing to build on; what it lacks is sent again.
+    // A damaged release is no source; what it lacks is sent again.
   }
 }
 
@@ -115,7 +118,7 @@ async function uploads(layout: Layout): Promise<readonly string[]> {
   return names.filter((name) => UPLOAD.test(name)).map((name) => join(layout.incoming, name))
 }
 
-/** Removes the uploads whose sessions are over. What others have linked from them stays. */
+/** Removes the uploads whose sessions are over. Hard links to their files stay. */
 export async function removeInterrupted(layout: Layout): Promise<void> {
   for (const directory of await uploads(layout)) {
     const over = directory.endsWith(INTERRUPTED) || ownerLives(uploadOwner(directory)) === false

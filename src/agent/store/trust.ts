@@ -1,26 +1,24 @@
-/**
- * Whether the app's folder is safe from other users of the server: what they could replace, they could run as the
- * user that the app runs as.
- */
+/** Whether other users of the server can replace what runs as the app's user. */
 import { lstatSync, type Stats, statSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
+import type { Failure } from '../../common/failure.ts'
 import type { Layout } from './layout.ts'
 
 const OTHERS_MAY_WRITE = 0o002
 const STICKY = 0o1000
 
-/** @throws Failure `path-unsafe` when somebody else than this user and root has a hand in the folder */
+/** @throws Failure `path-unsafe` when anybody except this user and root may change the folder */
 export function assertTrusted(layout: Layout): void {
   const own = [layout.base, layout.own, layout.releases, layout.shared]
   for (const folder of own) assertNotForAll(folder, false)
   for (let folder = layout.base; folder !== dirname(folder);) {
     folder = dirname(folder)
-    // In a sticky one, such as /tmp, nobody replaces what belongs to others.
+    // In a sticky folder, such as /tmp, nobody can replace what belongs to others.
     assertNotForAll(folder, true)
   }
-  // Whoever owns the folder can put another link in the place of `current`, and with it another app.
+  // The owner of the folder could replace the link `current`, and with it the app.
   for (const path of [...own, layout.current]) assertOwned(path)
 }
 
@@ -31,9 +29,9 @@ function assertNotForAll(folder: string, stickyIsFine: boolean): void {
 }
 
 /**
- * The way to a path in `shared`: parts that are not there yet are fine.
- * @throws Failure `path-unsafe` when a part of it was made by another user, such as a link that leads elsewhere, or
- *   could be: the shared folder itself may be for all to write in
+ * Checks the way to a path in `shared`. Parts that do not exist yet are fine.
+ * @throws Failure `path-unsafe` when another user made a part of it, such as a link that leads elsewhere, or
+ * could: everybody may be allowed to write in the shared folder
  */
 export function assertOwnWay(shared: string, path: string): void {
   let way = shared
@@ -59,7 +57,5 @@ function isOurs({ uid }: Stats): boolean {
 }
 
 function unsafe(path: string, why: string, command: string): Failure {
-  return new Failure('path-unsafe', `${path} is not safe from other users of the server: ${why}`, {
-    remedy: `Look at it with care, and correct it: \`${command}\`. Or set \`path\` to a folder below the user's home.`,
-  })
+  return failure('path-unsafe', { path, reason: why, command })
 }

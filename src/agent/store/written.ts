@@ -1,4 +1,4 @@
-/** What an app has written into its own release: no other release has it, and it goes with that release. */
+/** What an app has written into its own release: no other release has it, and it is lost with that release. */
 import type { Stats } from 'node:fs'
 import { lstat, readdir } from 'node:fs/promises'
 import { dirname, join, posix } from 'node:path'
@@ -10,12 +10,12 @@ import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 import { readInfo, readRuntime } from './releases.ts'
 
-/** Whether a file was written after the release was complete. What arrived has an earlier time. */
+/** Whether a file was written after the release was complete. Uploaded files have an earlier time. */
 export function isWrittenSince({ mtimeMs }: Pick<Stats, 'mtimeMs'>, { created }: ReleaseInfo): boolean {
   return mtimeMs > Date.parse(created)
 }
 
-/** Tells paths of a release that live in `<path>/shared`. */
+/** Returns whether paths of a release live in `<path>/shared`. */
 export async function inShared(layout: Layout, id: string): Promise<(path: string) => boolean> {
   const { entry } = await readInfo(layout, id)
   const { sharedDirs, sharedFiles } = await readRuntime(layout, id)
@@ -24,11 +24,11 @@ export async function inShared(layout: Layout, id: string): Promise<(path: strin
 }
 
 /**
- * Finds the files that the app wrote into a release: those that the manifest does not name, and those outside of code
- * that are not what arrived. Files that another release has just so, such as a sitemap that each makes when it boots,
- * are lost by nobody.
+ * Finds the files that the app wrote into a release: files that the manifest does not name, and files outside
+ * of code that differ from the upload. Files that another release has with the same content, such as a sitemap
+ * that each release makes when it boots, are not lost and not reported.
  *
- * @param other the release that has taken the place of this one
+ * @param other the release that serves instead of this one
  * @returns paths relative to the app; a folder, with a slash, where the manifest names nothing in it
  */
 export async function writtenFiles(layout: Layout, id: string, other: string): Promise<readonly string[]> {
@@ -82,15 +82,15 @@ function statOf(file: string): Promise<Stats | null> {
   return lstat(file).catch(() => null)
 }
 
-/** Null for a file that cannot be read. */
+/** Null where the file cannot be read. */
 function hashOf(file: string): Promise<string | null> {
   return hashFile(file).catch(() => null)
 }
 
-/** The tool's own files in a release. */
+/** Gapless's own files in a release. */
 const OWN = '.gapless'
 
-/** What the build, Next.js or the agent puts there; the folder of packages or of the build too. */
+/** What the build, Next.js or the agent puts there, and the folder of packages or of the build. */
 function isBuilt(path: string, distDir: string): boolean {
   const inside = `${path}/`
   return [path, inside].some((each) => isCode(each, distDir) || isCacheOfNext(each, distDir))

@@ -1,11 +1,17 @@
-/** Whether this user may write where the agent and PM2 must, and what to do where it may not: by the path it is about. */
+/**
+ * Whether this user may write where the agent and PM2 must. The remedy is chosen by the path, not by the errno.
+ */
 import { accessSync, constants, readFileSync, statSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { dirname, join } from 'node:path'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
+import type { Failure } from '../../common/failure.ts'
 import { nearestExisting } from './files.ts'
 
-/** @throws Failure `path-not-writable` when the folder, or the one that it would be made in, is not this user's */
+/**
+ * @throws Failure `path-not-writable` when this user may not write in the folder, or in the one it would be
+ * created in
+ */
 export function assertWritable(folder: string): void {
   const standing = nearestExisting(folder)
   const { username } = userInfo()
@@ -13,7 +19,7 @@ export function assertWritable(folder: string): void {
   assertOpen(standing, true, command)
 }
 
-/** What PM2 writes in its folder: of these, a command with sudo leaves some to root. */
+/** PM2 writes these in its folder. A command with sudo leaves some of them to root. */
 const WRITTEN_BY_PM2 = ['logs', 'pids', 'pm2.log']
 
 /** @throws Failure `path-not-writable` */
@@ -26,50 +32,41 @@ export function assertPm2HomeWritable(home: string): void {
   }
 }
 
-/** The failure behind an EACCES or EPERM. @param path of the system call, where it tells */
+/** Returns the failure behind an EACCES or EPERM. @param path of the system call, where the error has one */
 export function accessRefused(path: string | undefined, cause: NodeJS.ErrnoException): Failure {
   if (path !== undefined) {
-    // To make, rename or remove a file takes the permission of its folder.
+    // Creating, renaming or removing a file takes the permission of its folder.
     const folder = nearestExisting(dirname(path))
-    const trouble = troubleWith(folder, true)
-    return trouble === null
-      ? notWritable(path, `it belongs to ${ownerOf(path)}`, chown(path), cause)
-      : notWritable(folder, trouble, chown(folder), cause)
+    return whyClosed(folder, true, chown(folder), cause) ?? notOurs(path, chown(path), cause)
   }
-  return new Failure('path-not-writable', `The server refused access: ${cause.message}.`, {
-    remedy: 'Give the path that it names to the user that logs in.',
-    cause,
-  })
+  return failure('path-not-writable: unknown path', { problem: cause.message }, { cause })
 }
 
 function assertOpen(path: string, isFolder: boolean, command: string): void {
-  const trouble = troubleWith(path, isFolder)
-  if (trouble !== null) throw notWritable(path, trouble, command)
+  const failure = whyClosed(path, isFolder, command)
+  if (failure !== null) throw failure
 }
 
-/** Null where this user may write in it. */
-function troubleWith(path: string, isFolder: boolean): string | null {
+/** Returns null where this user may write in it. */
+function whyClosed(path: string, isFolder: boolean, command: string, cause?: unknown): Failure | null {
   try {
-    if (isFolder && !statSync(path).isDirectory()) return NO_FOLDER
+    if (isFolder && !statSync(path).isDirectory())
+      return failure('path-not-writable: no folder', { user: userInfo().username, path }, { cause })
     accessSync(path, isFolder ? constants.W_OK | constants.X_OK : constants.W_OK)
     return null
   } catch (error) {
     const isReadOnly = (error as NodeJS.ErrnoException).code === 'EROFS'
-    return isReadOnly ? READ_ONLY : `it belongs to ${ownerOf(path)}`
+    return isReadOnly ? readOnly(path, cause) : notOurs(path, command, cause)
   }
 }
 
-const NO_FOLDER = 'it is not a folder'
-const READ_ONLY = 'its file system is read-only'
+function notOurs(path: string, command: string, cause: unknown): Failure {
+  const { username: user } = userInfo()
+  return failure('path-not-writable', { user, path, owner: ownerOf(path), command }, { cause })
+}
 
-function notWritable(path: string, trouble: string, command: string, cause?: unknown): Failure {
-  const message = `${userInfo().username} may not write in "${path}": ${trouble}.`
-  const remedies: Readonly<Record<string, string>> = {
-    [NO_FOLDER]: 'Move the file away, or set `path` to another folder.',
-    [READ_ONLY]: 'Mount it writable, or set `path` to a folder on another file system.',
-  }
-  const remedy = remedies[trouble] ?? `Run on the server: \`${command}\`.`
-  return new Failure('path-not-writable', message, { remedy, cause })
+export function readOnly(path: string | undefined, cause: unknown): Failure {
+  return failure('path-not-writable: read-only', { path: path ?? 'the app’s folder' }, { cause })
 }
 
 function chown(path: string): string {

@@ -1,6 +1,6 @@
 /**
- * What control groups leave a process, such as a container's limit or a systemd unit's. The machine's own figures say
- * nothing of them. Both versions, and both at once: in a hybrid hierarchy version 1 has the controllers.
+ * The limits that control groups set, such as a container's or a systemd unit's: the machine's own figures do
+ * not include them. Reads both versions at once, because in a hybrid hierarchy version 1 has the controllers.
  */
 import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -14,7 +14,10 @@ export const kernel: Kernel = { proc: '/proc', cgroup: '/sys/fs/cgroup' }
 
 export type Process = number | 'self'
 
-/** How much memory its groups leave a process, in bytes: pages that the kernel drops on demand count as free. */
+/**
+ * Returns how much memory the groups leave a process, in bytes. Pages that the kernel drops on demand count as
+ * free.
+ */
 export function memoryLeft(process: Process, at = kernel): number {
   const { v1, v2 } = groupsOf(process, 'memory', at)
   const left = (limit: number, used: number, dropped: number) => limit - Math.max(0, used - dropped)
@@ -40,10 +43,10 @@ export function memoryLeft(process: Process, at = kernel): number {
   )
 }
 
-/** How many CPUs its groups let a process use at the same time; Infinity: no limit. */
+/** Returns how many CPUs the groups let a process use at the same time; Infinity where there is no limit. */
 export function cpusAllowed(process: Process, at = kernel): number {
   const { v1, v2 } = groupsOf(process, 'cpu', at)
-  // "max 100000" is no quota, and so is -1.
+  // "max 100000" means no quota, and so does -1.
   const share = (quota: number, period: number) => (quota > 0 && period > 0 ? quota / period : Infinity)
   return Math.min(
     Infinity,
@@ -57,7 +60,7 @@ export function cpusAllowed(process: Process, at = kernel): number {
   )
 }
 
-/** The folders of the process's group and of all around it: a limit counts for all that is below. */
+/** Returns the folders of the process's group and of its parents: a limit counts for everything below. */
 function groupsOf(process: Process, controller: string, { proc, cgroup }: Kernel) {
   const lines = (textIn(proc, join(String(process), 'cgroup')) ?? '').split('\n').map((line) => {
     const [, controllers = '', ...path] = line.split(':')
@@ -70,7 +73,10 @@ function groupsOf(process: Process, controller: string, { proc, cgroup }: Kernel
   }
 }
 
-/** Without a namespace of its own a container sees a path that is not mounted there: its group is the mount's top. */
+/**
+ * Without a cgroup namespace a container sees a path that is not mounted there: its group is the top of the
+ * mount.
+ */
 function foldersUpTo(top: string, path: string | undefined): readonly string[] {
   if (path === undefined || !path.startsWith('/')) return []
   const folders = [join(top, path)]
@@ -89,7 +95,7 @@ function textIn(folder: string, name: string): string | null {
   }
 }
 
-/** @param otherwise where there is no such file, or a word such as "max" in it */
+/** @param otherwise the value where there is no such file, or where the file has a word such as "max" */
 function numberIn(folder: string, name: string, otherwise: number): number {
   const text = textIn(folder, name) ?? ''
   return /^-?\d+$/.test(text) ? Number(text) : otherwise

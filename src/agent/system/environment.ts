@@ -1,6 +1,6 @@
 /**
- * The environment of what the agent starts: the user's own few variables, and nothing of the SSH session's.
- * A PM2 daemon keeps the environment that it was started with for ever, and so do its workers.
+ * The environment of the processes that the agent starts: the user's own few variables, none of the SSH
+ * session's. A PM2 daemon keeps the environment it was started with for ever, and so do its workers.
  */
 import { homedir, userInfo } from 'node:os'
 import { delimiter, dirname } from 'node:path'
@@ -21,7 +21,7 @@ export function cleanEnvironment(): NodeJS.ProcessEnv {
   }
 }
 
-/** The session's PATH with this process's node first: PM2's own scripts need `node` on it. */
+/** Returns the session's PATH with this process's Node first: PM2's own scripts need `node` on it. */
 export function searchPath(): readonly string[] {
   const inherited = (process.env['PATH'] ?? '').split(delimiter).filter((part) => part.startsWith('/'))
   return [...new Set([dirname(process.execPath), ...inherited, ...DEFAULT_PATH])]

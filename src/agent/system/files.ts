@@ -1,4 +1,4 @@
-/** File operations that survive a power cut: written aside, flushed, renamed into place. */
+/** File operations that survive a power cut: write to a temporary name, flush, rename. */
 import { chmodSync, constants, existsSync, linkSync, mkdirSync, type Stats, statSync } from 'node:fs'
 import {
   chmod,
@@ -15,7 +15,7 @@ import {
 import { basename, dirname, join } from 'node:path'
 import { randomBytes } from 'node:crypto'
 
-/** Writes a file so that it is there whole or not at all. */
+/** Writes a file completely or not at all. */
 export async function writeFileAtomic(file: string, content: string | Buffer, mode: number): Promise<void> {
   await placeAtomic(file, (aside) =>
     withFile(aside, constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL, mode, async (handle) => {
@@ -27,7 +27,7 @@ export async function writeFileAtomic(file: string, content: string | Buffer, mo
   await syncFolder(dirname(file))
 }
 
-/** @param write makes the file aside, and flushes it */
+/** @param write creates the temporary file and flushes it */
 async function placeAtomic(file: string, write: (aside: string) => Promise<void>): Promise<void> {
   const aside = besideOf(file)
   try {
@@ -39,15 +39,18 @@ async function placeAtomic(file: string, write: (aside: string) => Promise<void>
   }
 }
 
-/** Makes what a file has last through a power cut. */
+/** Flushes a file, so that it survives a power cut. */
 export async function syncFile(file: string): Promise<void> {
   await withFile(file, constants.O_RDONLY, 0, (handle) => handle.sync())
 }
 
-/** False where a file cannot have another name: another file system, too many links, the kernel's own rules. */
+/**
+ * Returns false where a file cannot have a second name: another file system, too many links, the kernel's own
+ * rules.
+ */
 export function tryLink(source: string, path: string): boolean {
   try {
-    // At once: it takes less time than a turn of the event loop.
+    // Synchronous: it takes less time than a turn of the event loop.
     linkSync(source, path)
     return true
   } catch {
@@ -55,7 +58,7 @@ export function tryLink(source: string, path: string): boolean {
   }
 }
 
-/** Copies a file's content and modification time so that the file is there whole or not at all. */
+/** Copies a file's content and modification time, completely or not at all. */
 export function copyAtomic(source: string, path: string, mode: number): Promise<void> {
   return placeAtomic(path, async (aside) => {
     await copyKeepingTime(source, aside, mode, await lstat(source))
@@ -64,8 +67,8 @@ export function copyAtomic(source: string, path: string, mode: number): Promise<
 }
 
 /**
- * Copies a file's content and modification time, without flushing them. Where the file system can (XFS, btrfs), both
- * files use the same blocks until one of them is written.
+ * Copies a file's content and modification time without flushing. Where the file system can (XFS, btrfs), both
+ * files share their blocks until one of them is written.
  */
 export async function copyKeepingTime(
   source: string,
@@ -78,24 +81,24 @@ export async function copyKeepingTime(
   await utimes(path, mtimeMs / 1000, mtimeMs / 1000)
 }
 
-/** For others to read as well. */
+/** Readable by others. */
 const READABLE = 0o755
 
 /**
- * Makes a folder of a release, and what is missing on the way, for others to read as well, whatever the umask is at
- * that moment. At once: it takes less time than a turn of the event loop.
+ * Creates a folder of a release, with its parents, readable by others whatever the umask is. Synchronous: it
+ * takes less time than a turn of the event loop.
  */
 export function makeReadableFolder(folder: string): void {
   const first = mkdirSync(folder, { recursive: true, mode: READABLE })
   if (first === undefined) return
   for (let made = folder; made.length >= first.length; made = dirname(made)) {
     const { mode } = statSync(made)
-    // A group that is handed down stays.
+    // Keeps an inherited group (setgid).
     if ((mode & READABLE) !== READABLE) chmodSync(made, (mode & 0o7777) | READABLE)
   }
 }
 
-/** Makes a rename or a new entry in a folder last through a power cut. */
+/** Flushes a folder, so that a rename or a new entry in it survives a power cut. */
 export async function syncFolder(folder: string): Promise<void> {
   await syncFile(folder)
 }
@@ -114,7 +117,7 @@ export async function withFile<T>(
   }
 }
 
-/** The file's text, or null where there is none. Other errors are thrown. */
+/** Returns the file's text, or null where the file does not exist. Throws other errors. */
 export async function readIfThere(file: string): Promise<string | null> {
   return readFile(file, 'utf8').catch(whenMissing(null))
 }
@@ -127,7 +130,7 @@ export async function exists(path: string): Promise<boolean> {
   return lstat(path).then(() => true, whenMissing(false))
 }
 
-/** The path itself, or the folder above it that is there. */
+/** Returns the path itself, or the nearest folder above it that exists. */
 export function nearestExisting(path: string): string {
   return existsSync(path) ? path : nearestExisting(dirname(path))
 }
@@ -139,7 +142,7 @@ function whenMissing<T>(fallback: T): (error: NodeJS.ErrnoException) => T {
   }
 }
 
-/** A name of its own in the same folder, so that the rename stays on one file system. */
+/** Returns a temporary name in the same folder, so that the rename stays on one file system. */
 function besideOf(file: string): string {
   return join(dirname(file), `.${basename(file)}.${randomBytes(6).toString('hex')}`)
 }

@@ -1,4 +1,4 @@
-/** Makes what came last through a power cut, while more comes. */
+/** Flushes what has arrived while more arrives. */
 import { join } from 'node:path'
 import type { ManifestFile } from '../../protocol/manifest.ts'
 import { syncFile } from './files.ts'
@@ -7,12 +7,12 @@ import { fileSystemSync, type SyncFileSystem } from './sync-file-system.ts'
 
 export interface Flushing {
   /**
-   * Begins with these files once those before them are flushed, and waits for those before the last: so one part is
-   * flushed while another one arrives, and no more wait than that.
-   * @throws what flushing earlier ones has failed with
+   * Starts to flush these files once the files before them are flushed, and waits only for the files before the
+   * last call: one part is flushed while the next arrives.
+   * @throws the error of an earlier flush
    */
   add(files: readonly ManifestFile[]): Promise<void>
-  /** Once all are flushed. @throws what flushing them has failed with */
+  /** Resolves once all files are flushed. @throws the error of a flush */
   done(): Promise<void>
 }
 
@@ -31,11 +31,11 @@ export function startFlushing(directory: string): Flushing {
   }
 }
 
-/** From here on the file system is flushed as a whole. */
+/** From this many files on, the whole file system is flushed at once. */
 const MANY_FILES = 200
 /**
- * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four threads for
- * files: one is left to unpack what comes meanwhile.
+ * Flushing files one by one waits for the disk each time; this many at once share the wait. Node has four
+ * threads for files: one stays free for decompression.
  */
 const FLUSHED_AT_ONCE = 3
 

@@ -1,14 +1,16 @@
 /**
  * One activation per app at a time.
  *
- * A lock is a numbered file in `.gapless/lock`; the highest number holds. It names its holder by pid, start
- * time and boot, so a lock whose process is gone is void by itself and nobody ever removes one by hand. To take
- * over, a process creates the next number, which only one can; it never removes or replaces a live one.
+ * A lock is a numbered file in `.gapless/lock`; the highest number holds. The file names its holder by pid,
+ * start time and boot, so a lock whose process is gone is void, and nobody ever removes a lock by hand. To take
+ * over, a process creates the next number, which only one process can do; no process removes or replaces a lock
+ * that is held.
  */
 import { link, readdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
+import type { Failure } from '../../common/failure.ts'
 import { count, type Guarded, nullable, object, parse, string } from '../../protocol/guards.ts'
 import { readIfThere } from './files.ts'
 import { startTimeOf } from '../../common/process-identity.ts'
@@ -18,9 +20,9 @@ const holderGuard = object({
   pid: count,
   startTime: string,
   bootId: string,
-  /** Who, for people: the run's URL or "an activation". */
+  /** The holder in words: the run's URL or "an activation". */
   owner: string,
-  /** The activation that it is held for, if for one. */
+  /** The activation that needs the lock, if any. */
   activation: nullable(string),
   since: string,
 })
@@ -33,19 +35,19 @@ export interface Lock {
 
 export interface Waiting {
   /**
-   * What it is wanted for. Where another process holds it for the same, there is nothing to give up: two sessions have
-   * taken up one activation, and it has the verdict of the one at work.
+   * The activation that needs the lock. If another process holds the lock for the same activation, the wait
+   * never ends early: two sessions have resumed one activation, and the working one has the verdict.
    */
   readonly activation?: string
-  /** Called once per holder that it waits for. */
+  /** Called once for each holder that the lock waits for. */
   readonly onWait?: (holder: string) => void
-  /** Asked while it waits: whether the lock is wanted no more. */
+  /** Called while waiting: whether the lock is no longer wanted. */
   readonly giveUp?: () => Promise<boolean>
 }
 
 /**
- * Takes the lock, waiting up to `timeoutMs` for its holder.
- * @throws Failure `locked`, or `withdrawn` if it gave up
+ * Takes the lock, and waits up to `timeoutMs` for its holder.
+ * @throws Failure `locked`, or `withdrawn` if `giveUp` said so
  */
 export async function takeLock(
   directory: string,
@@ -63,27 +65,23 @@ export async function takeLock(
     const itself = activation !== undefined && taken.activation === activation
     if (!itself && (await giveUp?.())) throw withdrawn()
     if (!itself && performance.now() >= deadline) {
-      throw new Failure('locked', `another deploy of this app is still running: ${taken.words}`, {
-        remedy: 'Wait for it, or raise `lock-timeout`. A lock whose process is gone is void by itself.',
-      })
+      throw failure('locked', { holder: taken.words })
     }
     await delay(POLL)
   }
 }
 
-/** The run was cancelled before it had begun anything that cannot be taken back. */
+/** The run was cancelled before it had started anything that cannot be undone. */
 export function withdrawn(): Failure {
-  return new Failure('withdrawn', 'the run was cancelled before anything live was touched', {
-    remedy: 'Run it again.',
-  })
+  return failure('withdrawn')
 }
 
-/** Who holds the lock, in words, or null. */
+/** Returns who holds the lock, in words, or null. */
 export async function lockHolder(directory: string): Promise<string | null> {
   return (await currentHolder(directory))?.words ?? null
 }
 
-/** The activation that the lock is held for by another process, or null. */
+/** Returns the activation that another process holds the lock for, or null. */
 export async function lockedFor(directory: string): Promise<string | null> {
   const holder = await currentHolder(directory)
   return holder === null || holder.pid === process.pid ? null : holder.activation
@@ -97,7 +95,7 @@ interface Holder {
 
 const beginner: Holder = { pid: 0, words: 'a deploy that has just begun', activation: null }
 
-/** @returns the lock, or who holds it */
+/** Returns the lock, or its holder. */
 async function tryLock(directory: string, owner: string, activation: string | null): Promise<Lock | Holder> {
   const highest = (await lockNumbers(directory)).at(-1) ?? 0
   const holder = highest > 0 ? await holderOf(directory, highest) : null
@@ -114,7 +112,7 @@ async function tryLock(directory: string, owner: string, activation: string | nu
   })
   if (!(await createNumber(directory, mine, content))) return beginner
 
-  // Someone who read the folder before an older lock was removed may have taken a lower number than the
+  // A process that listed the folder before an older lock was removed may have taken a number below the
   // highest: only the highest counts.
   const numbers = await lockNumbers(directory)
   if (numbers.at(-1) !== mine) {
@@ -122,11 +120,11 @@ async function tryLock(directory: string, owner: string, activation: string | nu
     return beginner
   }
   for (const old of numbers) if (old < mine) await rm(join(directory, `${old}.json`), { force: true })
-  // An empty one names nobody, and needs no room on a full disk. Removed it could be taken for one that never was.
+  // Emptying needs no space on a full disk. A removed lock could be mistaken for one that never existed.
   return { release: () => truncate(join(directory, `${mine}.json`)) }
 }
 
-/** Creates the file whole or not at all, and only if it is not there. */
+/** Creates the file completely, and only if it does not exist. */
 async function createNumber(directory: string, number: number, content: string): Promise<boolean> {
   const aside = join(directory, `.${process.pid}-${number}`)
   await writeFile(aside, content, { mode: 0o600 })
@@ -154,7 +152,7 @@ async function currentHolder(directory: string): Promise<Holder | null> {
   return highest === undefined ? null : holderOf(directory, highest)
 }
 
-/** The live holder, or null if the lock is released, void or gone. */
+/** Returns the living holder, or null if the lock is released, void or gone. */
 async function holderOf(directory: string, number: number): Promise<Holder | null> {
   const text = await readIfThere(join(directory, `${number}.json`))
   if (text === null) return null
@@ -165,7 +163,10 @@ async function holderOf(directory: string, number: number): Promise<Holder | nul
   return { pid, words: `${owner}, since ${since} (process ${pid})`, activation }
 }
 
-/** Null where it is released, or a power cut lost the content: a lock is created whole, so its holder is gone. */
+/**
+ * Returns null where the lock is released, or where a power cut lost its content: a lock is created whole, so
+ * its holder is gone.
+ */
 function readHolder(text: string): Guarded<typeof holderGuard> | null {
   try {
     return parse(holderGuard, text, 'lock')

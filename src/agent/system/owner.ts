@@ -1,4 +1,4 @@
-/** A file that says which process something belongs to, so that what the dead left behind is known as such. */
+/** Owner files: which process something belongs to, so that leftovers of dead processes can be recognised. */
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { count, type Guarded, object, parse, string } from '../../protocol/guards.ts'
@@ -8,37 +8,37 @@ import { isRunning, signal } from './processes.ts'
 
 const owner = object({ pid: count, startTime: string })
 
-/** Between two looks at whether a process has ended, in ms. */
+/** Interval at which to check whether a process has exited, in ms. */
 const PAUSE = 20
-/** What a process gets to end by itself, in ms. */
+/** How long a process may take to exit before SIGKILL, in ms. */
 const PATIENCE = 5000
 
-/** Says that it is this process's, or another one's. */
+/** Writes that something belongs to this process, or to another one. */
 export function writeOwner(file: string, pid = process.pid): Promise<void> {
   return writeFileAtomic(file, JSON.stringify({ pid, startTime: startTimeOf(pid) ?? '' }), 0o600)
 }
 
-/** Whether the owner lives; null where the file says nothing. */
+/** Returns whether the owner is alive; null where the file does not say. */
 export function ownerLives(file: string): boolean | null {
   const named = readOwner(file)
   return named && isRunning(named.pid, named.startTime)
 }
 
-/** How long the owner has run, in ms; null where it has ended. */
+/** Returns how long the owner has run, in ms; null where it has exited. */
 export function ownerAge(file: string): number | null {
   const named = readOwner(file)
   return named !== null && isRunning(named.pid, named.startTime) ? ageOf(named.startTime) : null
 }
 
-/** Ends the owner, with all that it started, where it leads a group. */
+/** Kills the owner, and its process group where it leads one. */
 export function killOwnersGroup(file: string): void {
   const named = readOwner(file)
   if (named !== null && isRunning(named.pid, named.startTime)) signal(-named.pid, 'SIGKILL')
 }
 
 /**
- * Waits until the owner has ended, which one whose connection was cut does by itself once it has worked off what
- * had come; then ends it. This process is not waited for, nor one that hangs in the kernel: it does nothing more.
+ * Waits until the owner has exited, then kills it. A session whose connection was lost exits once it has
+ * processed what had arrived. Does not wait for this process, nor for one that hangs in the kernel.
  */
 export async function endOwner(file: string): Promise<void> {
   const named = readOwner(file)

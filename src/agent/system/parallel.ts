@@ -1,4 +1,7 @@
-/** Acts on all items, up to `limit` at once. The first failure ends it, when those under way have ended. */
+/**
+ * Calls `act` on all items, up to `limit` at once. Rejects with the first failure, once the running calls have
+ * ended.
+ */
 export async function inParallel<T>(
   items: AsyncIterable<T> | Iterable<T>,
   limit: number,

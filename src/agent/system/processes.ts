@@ -1,4 +1,4 @@
-/** What the kernel says about processes. Linux only, as the servers are. */
+/** What the kernel knows about processes. Linux only, as the servers are. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { startTimeOf } from '../../common/process-identity.ts'
 
@@ -10,12 +10,12 @@ export function isRunning(pid: number, startTime: string): boolean {
   return pid > 0 && startTimeOf(pid) === startTime
 }
 
-/** @param pid below 0: of a process group, its leader's */
+/** @param pid below 0: the process group of that leader */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name)
   } catch {
-    // It is gone already.
+    // The process has exited.
   }
 }
 
@@ -26,7 +26,7 @@ export function pids(): readonly number[] {
 /** In characters. Any user of the machine can write 2 MB there. */
 const LONGEST_COMMAND = 4096
 
-/** The command line as one text, or what the process has made of it; '' where it has ended. */
+/** Returns the command line as one text, or the title that the process has set; '' where it has exited. */
 export function commandOf(pid: number): string {
   try {
     const line = readFileSync(`/proc/${pid}/cmdline`, 'utf8').slice(0, LONGEST_COMMAND)
@@ -36,7 +36,7 @@ export function commandOf(pid: number): string {
   }
 }
 
-/** These processes, and all that they have started, however far down. */
+/** Returns these processes and all their descendants. */
 export function withDescendants(roots: readonly number[]): readonly number[] {
   const children = new Map<number, number[]>()
   for (const pid of pids()) {
@@ -44,18 +44,18 @@ export function withDescendants(roots: readonly number[]): readonly number[] {
     children.set(parent, [...(children.get(parent) ?? []), pid])
   }
   const found = new Set(roots)
-  // A set hands out what is added while it is walked.
+  // A Set also yields what is added during the loop.
   for (const pid of found) for (const child of children.get(pid) ?? []) found.add(child)
   return [...found]
 }
 
 /**
- * The living processes of the group that a process leads or led. As long as a group has members the kernel gives its
- * number to no other process.
+ * Returns the living processes of the group that a process leads or led. While a group has members, the kernel
+ * does not reuse its number.
  */
 export function groupLedBy(leader: { readonly pid: number; readonly startTime: string }): readonly number[] {
   const now = startTimeOf(leader.pid)
-  // Signals take -1 for everybody, and 0 for the sender's own group.
+  // Signals take -1 for every process, and 0 for the sender's own group.
   if (leader.pid <= 1 || (now !== null && now !== leader.startTime)) return []
   return pids().filter((pid) => {
     const startTime = startTimeOf(pid)
@@ -71,10 +71,10 @@ function groupOf(pid: number): number {
   return statusOf(pid).group
 }
 
-/** Zeros where the process has ended. */
+/** Zeros where the process has exited. */
 function statusOf(pid: number): { readonly parent: number; readonly group: number } {
   try {
-    // The second field is the command's name, which may hold anything, parentheses too.
+    // The second field, the command's name, may contain anything, parentheses too.
     const [, parent, group] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
     return { parent: Number(parent), group: Number(group) }
   } catch {
@@ -82,7 +82,7 @@ function statusOf(pid: number): { readonly parent: number; readonly group: numbe
   }
 }
 
-/** The working directories of all processes that we may look at. */
+/** Returns the working directories of all processes that this user may inspect. */
 export function workingDirectories(): ReadonlyMap<number, string> {
   const found = new Map<number, string>()
   for (const pid of pids()) {

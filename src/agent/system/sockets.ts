@@ -1,4 +1,4 @@
-/** Which TCP sockets listen on this machine, and who holds them. */
+/** Which TCP sockets listen on this machine, and which processes hold them. */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
 import { connect } from 'node:net'
 
@@ -8,11 +8,11 @@ export interface Address {
 }
 
 export interface Listening extends Address {
-  /** Of the socket. */
+  /** Inode of the socket. */
   readonly inode: string
 }
 
-/** The kernel's word for a listening socket in /proc/net/tcp. */
+/** The state of a listening socket in /proc/net/tcp. */
 const LISTEN = '0A'
 
 export function listeningSockets(): readonly Listening[] {
@@ -30,7 +30,7 @@ export function listeningSockets(): readonly Listening[] {
   })
 }
 
-/** @param pid of a process of this user's: nobody else's sockets can be seen */
+/** @param pid of a process of this user: sockets of other users cannot be seen */
 export function heldBy(pid: number, sockets: readonly Listening[]): readonly Listening[] {
   const inodes = new Set(inodesOf(pid))
   return sockets.filter(({ inode }) => inodes.has(inode))
@@ -46,13 +46,13 @@ export function formatAddress({ host, port }: Address): string {
   return `${host.includes(':') ? `[${host}]` : host}:${port}`
 }
 
-/** An address that reaches a server which listens on all of them. */
+/** Returns an address that reaches a server which listens on all addresses. */
 export function reachable(host: string): string {
   if (host === '0.0.0.0') return '127.0.0.1'
   return host === '::' ? '::1' : host
 }
 
-/** How long a server of this machine may take to accept a connection, in ms. */
+/** How long a server on this machine may take to accept a connection, in ms. */
 const ACCEPT = 2000
 
 export function acceptsConnections({ host, port }: Address): Promise<boolean> {
@@ -88,13 +88,16 @@ function readlinkIfThere(path: string): string {
   }
 }
 
-/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
+/**
+ * The kernel writes an address as words of 32 bits in the machine's byte order, which is little-endian where
+ * Node runs.
+ */
 function toText(hex: string): string {
   const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse())
   const tail = bytes.slice(-4).join('.')
   if (bytes.length === 4) return tail
   const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? []
   if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff') return tail
-  // A URL has the short form of an address of 128 bits.
+  // A URL shortens an IPv6 address.
   return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1)
 }

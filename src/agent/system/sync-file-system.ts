@@ -1,21 +1,21 @@
-/** Flushing very many files: the whole file system at once costs far less than one by one. */
+/** Flushes a whole file system: for very many files this costs far less than flushing each. */
 import { execFile } from 'node:child_process'
 import { statfs } from 'node:fs/promises'
 import { release } from 'node:os'
 
-/** ext2 to 4, XFS, btrfs: what `statfs` calls them. */
+/** The names that `statfs` gives ext2 to 4, XFS and btrfs. */
 const KNOWN = new Set([0xef53, 0x58465342, 0x9123683e])
-/** In ms: where others write much, it is not waited for. */
+/** In ms. On a disk with many other writers it would take longer. */
 const LIMIT = 20_000
 
 /**
- * Makes all that was written on a folder's file system last through a power cut, where that is known to tell of a disk
- * that fails: Linux tells from 5.8 on, GNU's `sync` passes it on, busybox's does not.
- * @returns false where nobody knows, and where it failed or took too long
+ * Flushes a folder's file system, where the kernel is known to report a failing disk: Linux does from 5.8 on,
+ * and GNU's `sync` passes the error on, busybox's does not.
+ * @returns false where that is not known, and where it failed or took too long
  */
 export type SyncFileSystem = (folder: string) => Promise<boolean>
 
-/** Asks only once what the server's `sync` is. */
+/** The server's `sync` does not change. */
 export function fileSystemSync(): SyncFileSystem {
   let isGnu: Promise<boolean> | undefined
   return async (folder) => {
@@ -30,7 +30,7 @@ function kernelTells(version: string): boolean {
   return major > 5 || (major === 5 && minor >= 8)
 }
 
-/** What `sync` prints; null when it fails. */
+/** Returns what `sync` prints; null when it fails. */
 function output(args: readonly string[]): Promise<string | null> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, LIMIT, null)
@@ -41,7 +41,7 @@ function output(args: readonly string[]): Promise<string | null> {
     try {
       execFile('sync', args, { env: process.env }, (error, text) => done(error === null ? text : null))
     } catch {
-      // What hinders a process from being started at all is thrown.
+      // Throws where the process could not be started at all.
       done(null)
     }
   })

@@ -1,10 +1,11 @@
 /**
- * An upload names only what is different from a release that is on the server already, its base. Before it, the
- * agent tells the outline of the base: short hashes of its folders. The runner leaves out what is below a folder
- * that has the same hash, and the agent fills that in from the base's manifest.
+ * An upload names only its differences from a release on the server, its base. Before the upload the agent
+ * sends the outline of the base: short hashes of its folders. The runner leaves out the folders with the same
+ * hash, and the agent fills them in from the base's manifest.
  */
 import { isBelow, isOutlined, shortHash, subtreeHasher } from '../../protocol/subtrees.ts'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/upload.ts'
+import type { Failure } from '../../common/failure.ts'
 import { type ManifestEntry, parseDifference } from '../../protocol/manifest.ts'
 import type { Result } from '../../protocol/messages.ts'
 import { type Layout, releaseDirectory, releaseFiles } from '../store/layout.ts'
@@ -12,7 +13,7 @@ import { readManifest } from '../store/manifest-file.ts'
 import { readLines } from '../store/manifest-lines.ts'
 import { releaseIds } from '../store/releases.ts'
 
-/** Of the newest release that has a manifest to read. */
+/** Returns the outline of the newest release with a readable manifest. */
 export async function outline(layout: Layout): Promise<Result<'outline'>> {
   for (const base of [...(await releaseIds(layout))].reverse()) {
     try {
@@ -24,19 +25,19 @@ export async function outline(layout: Layout): Promise<Result<'outline'>> {
       hasher.end()
       if (hashes.length > 0) return { base, folders: Buffer.concat(hashes).toString('base64') }
     } catch {
-      // Damaged: nothing to build on.
+      // A damaged release is no base.
     }
   }
   return { base: null, folders: '' }
 }
 
-/** An entry of the whole manifest, and whether it was named or taken from the base. */
+/** An entry of the whole manifest, and whether the upload named it or the base had it. */
 export interface Filled {
   readonly entry: ManifestEntry
   readonly named: boolean
 }
 
-/** @throws Failure `base-changed` when the base does not have what is said to be the same */
+/** @throws Failure `base-changed` when the base lacks what the upload leaves out */
 export async function* fillIn(
   layout: Layout,
   base: string | null,
@@ -64,9 +65,7 @@ export async function* fillIn(
 }
 
 export function baseChanged(): Failure {
-  return new Failure('base-changed', 'the release that the upload builds on is not what it was', {
-    remedy: 'Run it again: another deploy or somebody else changed the releases on the server meanwhile.',
-  })
+  return failure('base-changed')
 }
 
 function manifestOf(layout: Layout, id: string): string {
@@ -80,7 +79,7 @@ async function nextOf(
     const { done, value } = await entries.next()
     return done === true ? null : value
   } catch {
-    // It was removed, or is damaged.
+    // The base was removed, or is damaged.
     throw baseChanged()
   }
 }

@@ -1,4 +1,4 @@
-/** Turns the one stream of an upload into files, each proven by its hash. */
+/** Turns the stream of an upload into files, each verified by its hash. */
 import { createHash } from 'node:crypto'
 import { closeSync, constants, fchmodSync, futimesSync, openSync, writeSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
@@ -7,13 +7,14 @@ import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createBrotliDecompress } from 'node:zlib'
 import { sha256 } from '../../common/hash-file.ts'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/upload.ts'
+import type { Failure } from '../../common/failure.ts'
 import type { ManifestFile } from '../../protocol/manifest.ts'
 import { makeReadableFolder, withFile } from '../system/files.ts'
 
-/** Up to here a file is proven before anything of it is written, in bytes. */
+/** Up to this size a file is verified before anything of it is written, in bytes. */
 const SMALL = 256 * 1024
-/** What comes out of a compressed body. @throws Failure `upload-corrupt` when it is not brotli, and the body's own */
+/** Decompresses a body. @throws Failure `upload-corrupt` when it is not brotli, and the body's own errors */
 export async function* decompress(body: AsyncIterable<Buffer>): AsyncGenerator<Buffer, void, undefined> {
   let lost: unknown
   async function* watched() {
@@ -26,20 +27,20 @@ export async function* decompress(body: AsyncIterable<Buffer>): AsyncGenerator<B
   }
   const contents = createBrotliDecompress({ chunkSize: 128 * 1024 })
   const source = pipeline(Readable.from(watched()), contents)
-  // It may fail while what came is still being looked at: that must not end the process.
+  // The pipeline may fail while earlier chunks are still being processed: that must not end the process.
   source.catch(() => undefined)
   try {
     for await (const chunk of contents as AsyncIterable<Buffer>) yield chunk
     await source
   } catch (cause) {
-    throw lost ?? new Failure('upload-corrupt', 'what arrived is not what was packed', { cause })
+    throw lost ?? failure('upload-corrupt', { problem: 'it cannot be decompressed' }, { cause })
   }
 }
 
 /**
- * Writes the files of one stream of contents, in order. They are not flushed yet.
- * @param time modification time of all of them: Next.js makes `Last-Modified` and `ETag` of it, which are to be the
- *   same on all hosts
+ * Writes the files of one stream of contents, in order, without flushing them.
+ * @param time modification time of all files: Next.js derives `Last-Modified` and `ETag` from it, which must be
+ * the same on all hosts
  * @throws Failure `upload-corrupt`, `upload-incomplete`
  */
 export async function receive(
@@ -60,7 +61,7 @@ export async function receive(
         : writeLarge(path, file, time, pieces))
     }
     if ((await pieces.next(1)) !== null)
-      throw new Failure('upload-corrupt', 'more came than the manifest names')
+      throw failure('upload-corrupt', { problem: 'more arrived than the manifest names' })
   } finally {
     await pieces.close()
   }
@@ -68,7 +69,7 @@ export async function receive(
 
 export type MakeFolder = (folder: string) => void
 
-/** Makes each folder once. */
+/** Returns a function that creates each folder once. */
 export function folderMaker(): MakeFolder {
   const made = new Set<string>()
   return (folder) => {
@@ -105,7 +106,7 @@ function piecesOf(chunks: AsyncGenerator<Buffer, void, undefined>): Pieces {
 
 const NEW = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL
 
-/** Without a turn of the event loop for each step: the steps take less time than the turns. */
+/** Synchronous: the steps take less time than the turns of the event loop. */
 async function writeSmall(
   path: string,
   file: ManifestFile,
@@ -152,11 +153,11 @@ async function writeLarge(path: string, file: ManifestFile, time: Date, pieces: 
 }
 
 function endedIn(file: ManifestFile): Failure {
-  return new Failure('upload-incomplete', `the contents ended inside ${file.path}`)
+  return failure('upload-incomplete', { problem: `the contents ended inside ${JSON.stringify(file.path)}` })
 }
 
 function assertHash(file: ManifestFile, hash: string): void {
   if (hash !== file.hash) {
-    throw new Failure('upload-corrupt', `${file.path} arrived with other bytes than were sent`)
+    throw failure('upload-corrupt', { problem: `${JSON.stringify(file.path)} has another hash` })
   }
 }

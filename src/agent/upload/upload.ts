@@ -1,6 +1,6 @@
 /**
  * Receives a release: the manifest, then the contents that the server lacks, then the commit. Everything is
- * built in `.gapless/incoming/<id>` and proven there; one rename makes it a release.
+ * built and verified in `.gapless/incoming/<id>`; one rename makes it a release.
  */
 import { createHash } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { Bitmap } from '../../common/bitmap.ts'
+import { failure } from '../../common/errors/upload.ts'
 import { Failure } from '../../common/failure.ts'
 import { formatEntry, type ManifestFile } from '../../protocol/manifest.ts'
 import type { Params, Proven, Result } from '../../protocol/messages.ts'
@@ -21,43 +22,43 @@ import { assertLinksStay } from '../store/links.ts'
 import { readManifest } from '../store/manifest-file.ts'
 import { baseChanged, fillIn } from './outline.ts'
 import { writeOwner } from '../system/owner.ts'
-import { place, type Placement } from './place.ts'
+import { type Reuse, startReuse } from './reuse.ts'
 import { decompress, folderMaker, type MakeFolder, receive } from './receive.ts'
 import { isRelease, liveRelease, readInfo } from '../store/releases.ts'
-import { assertRoom } from '../system/room.ts'
+import { assertDiskSpace } from '../system/disk-space.ts'
 import { linkShared } from '../store/shared.ts'
 import {
   contentKey,
-  locate,
-  putAside,
+  findSources,
+  setAside,
   removeInterrupted,
   sourcesIn,
-  takeOver,
+  takeOverUpload,
   uploadOwner,
   type Wanted,
 } from '../store/sources.ts'
-import { look, toPlace } from './survey.ts'
+import { findMissing, withSources } from './missing.ts'
 
 interface Upload {
   readonly id: string
   readonly directory: string
   readonly contentHash: string
   readonly distDir: string
-  readonly placement: Placement
+  readonly reuse: Reuse
   readonly reusedBytes: number
   readonly folder: MakeFolder
   readonly flushing: Flushing
-  /** What has not come yet: how many files, and which, in the order in which they are sent. */
+  /** The number of files that have not arrived, and those files in the order in which they are sent. */
   missing: number
   awaited: AsyncGenerator<ManifestFile, void, undefined>
-  /** The files that were damaged have been asked for. */
+  /** The damaged files have been requested. */
   askedAgain: boolean
-  /** The session ended while contents came, or after: they are of use to the next one. */
+  /** The session ended during or after the contents: the next upload can use them. */
   received: boolean
 }
 
 const PROGRESS_MS = 1000
-/** How contents end when the connection is cut: between two frames, or inside of one. */
+/** How contents end when the connection is lost: between two frames, or inside one. */
 const CUT_OFF = new Set(['upload-incomplete', 'connection-lost'])
 
 export interface Uploads {
@@ -66,27 +67,27 @@ export interface Uploads {
   fill(id: string, count: number, body: AsyncIterable<Buffer>): Promise<Result<'fill'>>
   /** @param progress told every now and then, while what the release shares with others is still being proven */
   commit(params: Params<'commit'>, progress: (proven: Proven) => void): Promise<Result<'commit'>>
-  /** Ends what was begun and not committed. Files that came and were proven are kept for the next upload. */
+  /** Ends an upload that was not committed. Verified files that arrived are kept for the next upload. */
   abandon(): Promise<void>
 }
 
 export function createUploads(layout: Layout): Uploads {
   let upload: Upload | undefined
-  /** Before there is an upload, or when it failed for good. */
+  /** The folder to remove while there is no upload yet, or when the upload failed for good. */
   let doomed: string | undefined
 
   const begun = (id: string): Upload => {
     if (upload?.id === id) return upload
-    throw new Failure('no-such-upload', `no upload ${id} was begun in this session`)
+    throw failure('no-such-upload')
   }
 
   async function abandon(): Promise<void> {
     const ended = upload
     upload = undefined
-    await ended?.placement.stop()
+    await ended?.reuse.stop()
     await ended?.awaited.return()
     await ended?.flushing.done().catch(() => undefined)
-    if (ended?.received === true) await putAside(ended.directory)
+    if (ended?.received === true) await setAside(ended.directory)
     else if (doomed !== undefined) await rm(doomed, { recursive: true, force: true })
     doomed = undefined
   }
@@ -97,7 +98,7 @@ export function createUploads(layout: Layout): Uploads {
       makeFolders(layout)
       await liveRelease(layout)
       if (resumes) {
-        await takeOver(layout, id)
+        await takeOverUpload(layout, id)
         if (await wasCommitted(layout, id, contentHash)) {
           return { committed: true, missing: '', reusedBytes: 0 }
         }
@@ -112,13 +113,13 @@ export function createUploads(layout: Layout): Uploads {
       const hash = await writeManifest(layout, base, body, manifest, wanted)
       if (hash !== contentHash) {
         throw base === null
-          ? new Failure('upload-corrupt', 'the manifest is not what was sent')
+          ? failure('upload-corrupt', { problem: 'its manifest has another hash' })
           : baseChanged()
       }
-      await locate(layout, wanted, directory)
+      await findSources(layout, wanted, directory)
       const sourceOf = sourcesIn(layout, base, wanted)
-      const survey = await look(toPlace(readManifest(manifest), sourceOf), distDir)
-      await assertRoom(directory, survey.need)
+      const survey = await findMissing(withSources(readManifest(manifest), sourceOf), distDir)
+      await assertDiskSpace(directory, survey.need)
       const { missing, reusedBytes } = survey
       const flushing = startFlushing(directory)
       upload = {
@@ -126,7 +127,7 @@ export function createUploads(layout: Layout): Uploads {
         directory,
         contentHash,
         distDir,
-        placement: place(directory, distDir, toPlace(readManifest(manifest), sourceOf), flushing),
+        reuse: startReuse(directory, distDir, withSources(readManifest(manifest), sourceOf), flushing),
         reusedBytes,
         folder: folderMaker(),
         flushing,
@@ -148,7 +149,8 @@ export function createUploads(layout: Layout): Uploads {
         current.received = true
         return { bytes: files.reduce((sum, { size }) => sum + size, 0) }
       } catch (error) {
-        // What came before the connection was cut is proven, or found out by its hash; a full disk needs the room.
+        // What arrived before the connection was lost is verified, or its hash shows the damage. A full disk
+        // needs the space.
         current.received = CUT_OFF.has(Failure.from(error).code)
         throw error
       }
@@ -157,7 +159,7 @@ export function createUploads(layout: Layout): Uploads {
     async commit(params, progress) {
       const current = begun(params.id)
       if (current.missing > 0) {
-        throw new Failure('upload-incomplete', `the contents of ${params.id} never came`)
+        throw failure('upload-incomplete', { problem: 'its contents never arrived' })
       }
       const damaged = await proven(current, progress)
       if (damaged.count > 0 && !current.askedAgain) {
@@ -166,7 +168,7 @@ export function createUploads(layout: Layout): Uploads {
         current.askedAgain = true
         return { path: null, missing: damaged.format(), leftOut: [] }
       }
-      // If it fails from here on, that is not for a lack of contents.
+      // A later failure is not a lack of contents.
       current.received = false
       await current.flushing.done()
       const made = await makeRelease(layout, current, params)
@@ -180,20 +182,17 @@ export function createUploads(layout: Layout): Uploads {
   }
 }
 
-async function proven(
-  { placement, reusedBytes }: Upload,
-  progress: (proven: Proven) => void,
-): Promise<Bitmap> {
+async function proven({ reuse, reusedBytes }: Upload, progress: (proven: Proven) => void): Promise<Bitmap> {
   let told = -1
   const tell = () => {
-    const provenBytes = placement.provenBytes()
-    // On a disk that hangs nothing more is proven, and whoever waits must notice.
+    const provenBytes = reuse.provenBytes()
+    // On a hanging disk nothing more is verified, and the waiting runner must notice.
     if (provenBytes === told) return
     told = provenBytes
     progress({ provenBytes, totalBytes: reusedBytes })
   }
   const timer = setInterval(tell, PROGRESS_MS)
-  return placement.damaged.finally(() => clearInterval(timer))
+  return reuse.damaged.finally(() => clearInterval(timer))
 }
 
 async function makeRelease(
@@ -207,10 +206,12 @@ async function makeRelease(
   await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644)
   await writeFileAtomic(files.runtime, JSON.stringify(runtime), 0o600)
   if (!(await exists(join(directory, entry)))) {
-    throw new Failure('upload-incomplete', `the release has no ${entry}, which PM2 is to start`)
+    throw failure('upload-incomplete', {
+      problem: `the release has no ${JSON.stringify(entry)}, which PM2 starts`,
+    })
   }
   const served = [join(dirname(entry), 'public'), ...(staticPath === null ? [] : [staticPath])]
-  // Before what the links lead to can become shared content, and again with the shared paths in their places.
+  // Once before the targets of links can become shared content, and once with the shared paths in place.
   await assertLinksStay(directory, files.manifest, served)
   const leftOut = await linkShared(layout, directory, dirname(entry), runtime)
   await assertLinksStay(directory, files.manifest, served)
@@ -227,17 +228,20 @@ async function syncRename(layout: Layout): Promise<void> {
   await syncFolder(layout.incoming)
 }
 
-/** Whether the commit's answer alone was lost. Only what is complete ever stands in `releases`. */
+/** Whether only the answer of the commit was lost. `releases` holds complete releases only. */
 async function wasCommitted(layout: Layout, id: string, contentHash: string): Promise<boolean> {
   if (!(await isRelease(layout, id))) return false
   if ((await readInfo(layout, id)).contentHash !== contentHash) return false
-  // Its session may have been ended in between.
+  // The session may have been killed in between.
   await syncRename(layout)
   await removeInterrupted(layout)
   return true
 }
 
-/** Writes the whole manifest, and notes each content that was named. @returns the manifest's SHA-256 in hex */
+/**
+ * Writes the whole manifest, and notes each content that the upload named. @returns the manifest's SHA-256 in
+ * hex
+ */
 async function writeManifest(
   layout: Layout,
   base: string | null,
@@ -266,7 +270,7 @@ async function writeManifest(
 
 async function* filesIn(manifest: string, wanted: Bitmap): AsyncGenerator<ManifestFile, void, undefined> {
   const order = largeOnesLast<ManifestFile>()
-  for await (const { entry, index } of toPlace(readManifest(manifest), () => null)) {
+  for await (const { entry, index } of withSources(readManifest(manifest), () => null)) {
     if (entry.kind === 'file' && wanted.has(index) && order.isNext(entry)) yield entry
   }
   yield* order.rest()
@@ -280,13 +284,13 @@ async function take(
   const taken: ManifestFile[] = []
   while (taken.length < count) {
     const { done, value } = await files.next()
-    if (done === true) throw new Failure('upload-corrupt', 'more came than the manifest names')
+    if (done === true) throw failure('upload-corrupt', { problem: 'more arrived than the manifest names' })
     taken.push(value)
   }
   return taken
 }
 
-/** @returns the upload's folder @throws Failure `release-exists` */
+/** Takes an id, and returns the upload's folder. @throws Failure `release-exists` */
 async function takeId(layout: Layout, id: string): Promise<string> {
   const directory = join(layout.incoming, id)
   if (!(await exists(releaseDirectory(layout, id)))) {
@@ -297,7 +301,5 @@ async function takeId(layout: Layout, id: string): Promise<string> {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     }
   }
-  throw new Failure('release-exists', `another deploy has taken the id ${id} on this host`, {
-    remedy: 'Two deploys began in the same second: run this one again.',
-  })
+  throw failure('release-exists', { release: id })
 }

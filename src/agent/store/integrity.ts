@@ -1,27 +1,28 @@
-/** Proves that a release is what arrived, long after it did. */
+/** Whether a release still is what was uploaded. */
 import { lstat, readlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileHasher } from '../../common/hash-file.ts'
-import { Failure } from '../../common/failure.ts'
+import { failure } from '../../common/errors/server.ts'
 import type { ManifestEntry } from '../../protocol/manifest.ts'
 import type { Result } from '../../protocol/messages.ts'
 import { distDirOf, isCacheOfNext, isCode } from './code.ts'
-import { heal } from './heal.ts'
+import { repairEntries } from './repair.ts'
 import { type Layout, releaseDirectory, releaseFiles } from './layout.ts'
 import { readManifest } from './manifest-file.ts'
 import { readInfo } from './releases.ts'
 import { inShared, isWrittenSince } from './written.ts'
 
 /**
- * Proves the release's manifest by its hash, and the release by its manifest. What is missing or damaged is put back
- * from a release that still has it. A file outside of code that was written after the release was made stays: it may be
- * the app's data, such as a SQLite file, which the build's copy would destroy. Shared paths lead out of the release.
+ * Verifies the release's manifest by its hash, and the release by its manifest. Restores what is missing or
+ * damaged from a release that still has it. A file outside of code that was written after the release was made
+ * stays: it may be the app's data, such as a SQLite file, which the build's copy would destroy. Shared paths
+ * are skipped.
  *
- * @param repair where false, it tells what would be put back, and changes nothing
- * @returns paths that were put back, and paths outside of code that are not what arrived
- * @throws Failure `release-damaged` naming the first path of code that cannot be put back
+ * @param repair false: change nothing, and report what could be restored
+ * @returns paths that were restored, and paths outside of code that differ from the upload
+ * @throws Failure `release-damaged` naming the first path of code that cannot be restored
  */
-export async function auditRelease(
+export async function checkIntegrity(
   layout: Layout,
   id: string,
   repair = false,
@@ -33,12 +34,10 @@ export async function auditRelease(
   const distDir = distDirOf(info)
   const isShared = await inShared(layout, id)
   const hashFile = fileHasher()
-  const damaged = (path: string, what: string) =>
-    new Failure('release-damaged', `the release in ${directory} is damaged: ${path} ${what}`, {
-      remedy: 'It cannot go live as it is. Deploy its commit again, or choose another release.',
-    })
+  const damaged = (path: string, problem: string) =>
+    failure('release-damaged', { release: id, path, problem })
 
-  // One that cannot be read is none that arrived.
+  // An unreadable file is not what was uploaded.
   const hashOf = async (path: string, size: number) => {
     try {
       return await hashFile(path, size)
@@ -65,8 +64,8 @@ export async function auditRelease(
   const changed: string[] = []
   const wrong = new Map<ManifestEntry, State>()
   try {
-    // A shorter manifest would prove less.
-    if ((await hashFile(manifest)) !== info.contentHash) throw damaged('its manifest', 'was changed')
+    // A shorter manifest would verify less.
+    if ((await hashFile(manifest)) !== info.contentHash) throw damaged(manifest, 'was modified')
     for await (const entry of readManifest(manifest)) {
       if (isShared(entry.path)) continue
       const state = await stateOf(entry)
@@ -78,19 +77,19 @@ export async function auditRelease(
       bytes += entry.size
     }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw damaged('its manifest', 'is missing')
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') throw damaged(manifest, 'is missing')
     throw error
   }
 
-  const healed = await heal(layout, id, [...wrong.keys()], repair)
+  const repaired = await repairEntries(layout, id, [...wrong.keys()], repair)
   for (const [entry, state] of wrong) {
-    if (healed.has(entry)) continue
+    if (repaired.has(entry)) continue
     if (isCode(entry.path, distDir))
-      throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was changed')
+      throw damaged(entry.path, state === 'missing' ? 'is missing' : 'was modified')
     changed.push(entry.path)
   }
-  return { files, bytes, healed: [...healed].map(({ path }) => path), changed: changed.sort() }
+  return { files, bytes, healed: [...repaired].map(({ path }) => path), changed: changed.sort() }
 }
 
-/** Of an entry of the manifest. `written`: by the app, which may. */
+/** State of a manifest entry. `written`: by the app, which may write there. */
 type State = 'whole' | 'missing' | 'changed' | 'written'

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from '@jest/globals'
-import { guardRoom, takeBallast, withRoom } from '../../../src/agent/system/ballast.ts'
+import { guardReserve, takeReserve, withReserve } from '../../../src/agent/system/reserve.ts'
 import { temporaryFolders } from '../../support/folder.ts'
 import { fillTmpfs, mayMount, mountTmpfs } from '../../support/test-mounts.ts'
 import { until } from '../../support/until.ts'
@@ -17,7 +17,7 @@ describe.each(['blocks', 'inodes'] as const)('where the disk has no more %s', (w
     const unmount = mountTmpfs(disk, 'size=2m')
     const ballast = join(disk, 'ballast')
     try {
-      await takeBallast(ballast)
+      await takeReserve(ballast)
       fillTmpfs(disk, what)
       expect(() => writeFileSync(join(disk, 'more'), 'more')).toThrow('ENOSPC')
       await use(disk, ballast)
@@ -28,7 +28,7 @@ describe.each(['blocks', 'inodes'] as const)('where the disk has no more %s', (w
 
   withRoot('what must be written has room, and so have the records of 16 workers', () =>
     fullDisk(async (disk, ballast) => {
-      await withRoom(ballast, () => writeFile(join(disk, 'journal'), 'a line'))
+      await withReserve(ballast, () => writeFile(join(disk, 'journal'), 'a line'))
       for (let worker = 0; worker < 16; worker += 1) writeFileSync(join(disk, `${worker}.json`), '{}')
       expect(existsSync(ballast)).toBe(false)
     }),
@@ -36,7 +36,7 @@ describe.each(['blocks', 'inodes'] as const)('where the disk has no more %s', (w
 
   withRoot('a guard makes room for others', () =>
     fullDisk(async (disk, ballast) => {
-      const stop = guardRoom(ballast)
+      const stop = guardReserve(ballast)
       try {
         await until('there is room', () => !existsSync(ballast))
         writeFileSync(join(disk, 'record'), '{}')
@@ -48,9 +48,11 @@ describe.each(['blocks', 'inodes'] as const)('where the disk has no more %s', (w
   )
 })
 
-test('another error is no reason to give the ballast away', async () => {
+test('another error than a full disk keeps the reserve', async () => {
   const ballast = join(folder(), 'ballast')
-  await takeBallast(ballast)
-  await expect(withRoom(ballast, () => writeFile(join(ballast, 'no', 'such'), ''))).rejects.toThrow('ENOENT')
+  await takeReserve(ballast)
+  await expect(withReserve(ballast, () => writeFile(join(ballast, 'no', 'such'), ''))).rejects.toThrow(
+    'ENOENT',
+  )
   expect(readdirSync(ballast)).toHaveLength(64)
 })

@@ -1,4 +1,4 @@
-/** Takes what a release has in common with what is on the server already, and proves each file of it. */
+/** Reuses files that other releases on the server have, and verifies each. */
 import { lstatSync } from 'node:fs'
 import { rm, symlink } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
@@ -12,46 +12,46 @@ import { inParallel } from '../system/parallel.ts'
 import { folderMaker } from './receive.ts'
 import type { Source } from '../store/sources.ts'
 
-export interface Placed {
+export interface SourcedEntry {
   readonly entry: ManifestEntry
-  /** Among the manifest's files. */
+  /** Among the files of the manifest. */
   readonly index: number
-  /** Where a file's content should be; null when it is sent. */
+  /** The file to reuse; null: the content is sent. */
   readonly source: Source | null
 }
 
-export interface Placement {
-  /** The files that were not what they should be, in the manifest's order; they have to be sent after all. */
+export interface Reuse {
+  /** The files whose source was damaged, in the manifest's order: they must be sent after all. */
   readonly damaged: Promise<Bitmap>
-  /** Bytes that have been proven so far. */
+  /** Bytes verified so far. */
   provenBytes(): number
-  /** Ends it early. */
+  /** Stops early. */
   stop(): Promise<void>
 }
 
-/** Node has four threads for files; the hashing is done between their turns. */
+/** Node has four threads for files; the hashing happens between their turns. */
 const AT_ONCE = 8
 
 /**
- * Begins at once, and goes on while other files still arrive: neither waits for the other.
- * @param flushing gets the files that are not on the disk yet
+ * Starts at once, and runs while other files still arrive.
+ * @param flushing gets the files that are not flushed yet
  */
-export function place(
+export function startReuse(
   directory: string,
   distDir: string,
-  entries: AsyncIterable<Placed>,
+  entries: AsyncIterable<SourcedEntry>,
   flushing: Pick<Flushing, 'add'>,
-): Placement {
+): Reuse {
   const damaged = new Bitmap()
   const unflushed: ManifestFile[] = []
   const folder = folderMaker()
   const hashFile = fileHasher()
-  // Of an upload that was cut off nobody knows what was flushed.
+  // It is unknown which files of an interrupted upload were flushed.
   const uploads = dirname(directory) + sep
   let stopped = false
   let provenBytes = 0
 
-  const act = async ({ entry, index, source }: Placed) => {
+  const act = async ({ entry, index, source }: SourcedEntry) => {
     if (stopped) return
     const path = join(directory, entry.path)
     if (entry.kind === 'directory') return folder(path)
@@ -59,7 +59,7 @@ export function place(
     if (entry.kind === 'link') return symlink(entry.target, path)
     if (source === null) return
     const shares = sharesInode(entry, source, distDir)
-    const taken = await reuse(hashFile, source.file, entry, path, shares)
+    const taken = await reuseFile(hashFile, source.file, entry, path, shares)
     if (taken === null) return damaged.set(index)
     if (taken === 'copy' || source.file.startsWith(uploads)) unflushed.push(entry)
     provenBytes += entry.size
@@ -68,7 +68,7 @@ export function place(
     if (!stopped) await flushing.add(unflushed)
     return damaged
   })
-  // Who stops it does not wait for what is damaged.
+  // Callers that stop early do not wait for `damaged`.
   done.catch(() => undefined)
   return {
     damaged: done,
@@ -81,20 +81,20 @@ export function place(
 }
 
 /**
- * Whether the new file is to be a hard link to its source. Both must be code: an empty module and an empty upload
- * have the same content.
+ * Whether the new file becomes a hard link to its source. Both must be code: an empty module and an empty
+ * upload have the same content.
  */
 export function sharesInode(entry: ManifestFile, source: Source, distDir: string): boolean {
   return mayBeShared(entry.path, distDir) && mayBeShared(source.path, distDir)
 }
 
 /**
- * Takes a file from another release, and proves what it took: what no longer has the bytes of its manifest is
- * never a part of a new release. The file keeps its modification time, of which Next.js makes `Last-Modified` and
- * `ETag`.
- * @returns how it was taken; null: it is damaged or gone
+ * Takes a file from another release and verifies the copy: a file that no longer has the bytes of its manifest
+ * never becomes part of a new release. The file keeps its modification time, from which Next.js derives
+ * `Last-Modified` and `ETag`.
+ * @returns how the file was taken; null: it is damaged or gone
  */
-async function reuse(
+async function reuseFile(
   hashFile: HashFile,
   source: string,
   entry: ManifestFile,
@@ -108,7 +108,7 @@ async function reuse(
     if (!linked) await copyKeepingTime(source, path, entry.mode, stat)
     if ((await hashFile(path, entry.size)) === entry.hash) return linked ? 'link' : 'copy'
   } catch (error) {
-    // It was removed meanwhile, by the cleanup of another deploy.
+    // The cleanup of another deploy removed it.
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
   }
   await rm(path, { force: true })

@@ -1,4 +1,4 @@
-/** Puts back what a release has lost, from any release that still has it. */
+/** Restores missing or damaged entries of a release from other releases. */
 import { lstat, realpath, rm, symlink } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { hashFile } from '../../common/hash-file.ts'
@@ -10,19 +10,19 @@ import { releaseIds } from './releases.ts'
 import { contentKey } from './sources.ts'
 
 /**
- * Puts entries of a release's manifest back as they arrived. A file is copied from the newest release that has its
- * content; links and folders need none.
+ * Restores entries of a release's manifest. A file is copied from the newest release that has its content;
+ * links and folders need no source.
  * @param repair false: changes nothing
- * @returns those that were put back, or could be
+ * @returns the entries that were restored, or could be
  */
-export async function heal(
+export async function repairEntries(
   layout: Layout,
   id: string,
   entries: readonly ManifestEntry[],
   repair: boolean,
 ): Promise<ReadonlySet<ManifestEntry>> {
   const directory = releaseDirectory(layout, id)
-  const healed = new Set<ManifestEntry>()
+  const repaired = new Set<ManifestEntry>()
   const wanted = new Map<string, ManifestFile[]>()
   for (const entry of entries) {
     if (!(await staysInside(directory, entry.path))) continue
@@ -30,22 +30,22 @@ export async function heal(
       const key = contentKey(entry)
       wanted.set(key, [...(wanted.get(key) ?? []), entry])
     } else {
-      if (!repair || (await putBack(join(directory, entry.path), entry))) healed.add(entry)
+      if (!repair || (await putBack(join(directory, entry.path), entry))) repaired.add(entry)
     }
   }
   for (const other of [...(await releaseIds(layout))].reverse()) {
     if (wanted.size === 0) break
     for await (const { key, file } of filesOf(layout, other, wanted)) {
       for (const entry of wanted.get(key) ?? []) {
-        if (!repair || (await putBack(join(directory, entry.path), entry, file))) healed.add(entry)
+        if (!repair || (await putBack(join(directory, entry.path), entry, file))) repaired.add(entry)
       }
       wanted.delete(key)
     }
   }
-  return healed
+  return repaired
 }
 
-/** The files of a release that have a content which is wanted, and are proven to. */
+/** Yields the files of a release whose content is wanted, and verified. */
 async function* filesOf(
   layout: Layout,
   id: string,
@@ -59,7 +59,7 @@ async function* filesOf(
       if (await has(file, entry)) yield { key: contentKey(entry), file }
     }
   } catch {
-    // A release whose manifest cannot be read proves nothing.
+    // A release whose manifest cannot be read has no verified files.
   }
 }
 
@@ -68,7 +68,7 @@ async function has(file: string, { size, hash }: ManifestFile): Promise<boolean>
   return stat?.isFile() === true && stat.size === size && (await hashFile(file, size)) === hash
 }
 
-/** @returns false where the disk, or what stands there, does not allow it */
+/** @returns false where the disk, or what is in the entry's place, does not allow it */
 async function putBack(path: string, entry: ManifestEntry, source = ''): Promise<boolean> {
   try {
     const stat = await lstat(path).catch(() => null)
@@ -84,7 +84,10 @@ async function putBack(path: string, entry: ManifestEntry, source = ''): Promise
   }
 }
 
-/** False where somebody has put a link in the place of a folder on the way: what is there is not the release's. */
+/**
+ * Returns false where a link is in the place of a folder on the way: what is behind it does not belong to the
+ * release.
+ */
 async function staysInside(directory: string, path: string): Promise<boolean> {
   for (let folder = dirname(path); folder !== '.'; folder = dirname(folder)) {
     const real = await realpath(join(directory, folder)).catch(() => null)

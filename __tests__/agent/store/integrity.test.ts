@@ -13,7 +13,7 @@ import {
 } from 'node:fs'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from '@jest/globals'
-import { auditRelease } from '../../../src/agent/store/audit.ts'
+import { checkIntegrity } from '../../../src/agent/store/integrity.ts'
 import { type Layout, layoutOf, releaseDirectory, releaseFiles } from '../../../src/agent/store/layout.ts'
 import { failureOf } from '../../support/failure.ts'
 import { temporaryFolders } from '../../support/folder.ts'
@@ -51,32 +51,32 @@ function damage(file: string, bytes = 'damaged'): void {
   utimesSync(file, mtime, mtime)
 }
 
-describe('a release is what arrived', () => {
-  test('though the app wrote where it may, and what is shared is elsewhere', async () => {
+describe('checkIntegrity', () => {
+  test('accepts a release whose app wrote where it may, and whose shared paths are links', async () => {
     writeFileSync(at('.next/cache/page.html'), 'written at run time')
     writeFileSync(at('data/of-the-build.txt'), 'written by the app')
-    expect(await auditRelease(layout, id)).toEqual({ files: 4, bytes: 67, healed: [], changed: [] })
+    expect(await checkIntegrity(layout, id)).toEqual({ files: 4, bytes: 67, healed: [], changed: [] })
   })
 })
 
-describe('a release whose app wrote into its own files', () => {
-  test('is no damaged one: the file is named, and stays even where another release has the build’s', async () => {
+describe('a file that the app wrote', () => {
+  test('is reported and stays, even where another release has the original', async () => {
     await next()
     writeFileSync(at('public/config.json'), '{"of":"the app"}')
-    expect(await auditRelease(layout, id, true)).toMatchObject({
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({
       healed: [],
       changed: ['public/config.json'],
     })
     expect(text('public/config.json')).toBe('{"of":"the app"}')
   })
 
-  test('is no damaged one where it has put a folder or a link in the place of a file', async () => {
+  test('may be a folder or a link in the place of a file', async () => {
     rmSync(at('public/config.json'))
     mkdirSync(at('public/config.json'))
-    expect(await auditRelease(layout, id, true)).toMatchObject({ changed: ['public/config.json'] })
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({ changed: ['public/config.json'] })
     rmSync(at('public/config.json'), { recursive: true })
     symlinkSync('elsewhere', at('public/config.json'))
-    expect(await auditRelease(layout, id, true)).toMatchObject({ changed: ['public/config.json'] })
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({ changed: ['public/config.json'] })
     expect(readlinkSync(at('public/config.json'))).toBe('elsewhere')
   })
 })
@@ -86,36 +86,36 @@ describe('a file outside of code', () => {
     ['is damaged', () => damage(at('public/config.json'))],
     ['is missing', () => rmSync(at('public/config.json'))],
     ['is missing with its folder', () => rmSync(at('public'), { recursive: true })],
-  ])('that %s is put back from another release, with its time', async (_, harm) => {
+  ])('that %s is restored from another release, with its modification time', async (_, harm) => {
     const { mtimeMs } = statSync(at('public/config.json'))
     const other = await next()
     harm()
-    expect(await auditRelease(layout, id)).toMatchObject({ healed: ['public/config.json'], changed: [] })
-    expect(await auditRelease(layout, id, true)).toMatchObject({
+    expect(await checkIntegrity(layout, id)).toMatchObject({ healed: ['public/config.json'], changed: [] })
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({
       healed: ['public/config.json'],
       changed: [],
     })
     expect(text('public/config.json')).toBe(content['public/config.json'])
     expect(statSync(at('public/config.json')).mtimeMs).toBe(mtimeMs)
     expect(statSync(at('public/config.json')).ino).not.toBe(statSync(at('public/config.json', other)).ino)
-    expect(await auditRelease(layout, id)).toMatchObject({ healed: [], changed: [] })
+    expect(await checkIntegrity(layout, id)).toMatchObject({ healed: [], changed: [] })
   })
 
-  test('that is missing everywhere is named, and refuses nothing', async () => {
+  test('that is missing everywhere is reported, and does not fail the check', async () => {
     rmSync(at('public/config.json'))
     rmSync(at('.next/cache/page.html'))
-    expect(await auditRelease(layout, id, true)).toMatchObject({
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({
       healed: [],
       changed: ['.next/cache/page.html', 'public/config.json'],
     })
   })
 
-  test('is not written where somebody has linked its folder to a place of their own', async () => {
+  test('is not restored through a folder that became a link', async () => {
     await next()
     const theirs = folder()
     renameSync(at('public'), join(theirs, 'before'))
     symlinkSync(theirs, at('public'))
-    expect(await auditRelease(layout, id, true)).toMatchObject({
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({
       healed: [],
       changed: ['public/config.json'],
     })
@@ -125,67 +125,70 @@ describe('a file outside of code', () => {
 
 describe('code', () => {
   const damages: readonly (readonly [string, () => void])[] = [
-    ['was changed', () => damage(at('server.js'), '// a server??')],
+    ['was modified', () => damage(at('server.js'), '// a server??')],
     ['was written', () => (rmSync(at('server.js')), writeFileSync(at('server.js'), 'written'))],
     ['is missing', () => rmSync(at('server.js'))],
   ]
 
-  test.each(damages)('that %s is put back from another release', async (_, harm) => {
+  test.each(damages)('that %s is restored from another release', async (_, harm) => {
     await next()
     harm()
-    expect(await auditRelease(layout, id, true)).toMatchObject({ healed: ['server.js'], changed: [] })
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({ healed: ['server.js'], changed: [] })
     expect(text('server.js')).toBe(content['server.js'])
   })
 
-  test('is not put back by who only wants to know', async () => {
+  test('is not restored without `repair`', async () => {
     await next()
     rmSync(at('server.js'))
-    expect(await auditRelease(layout, id)).toMatchObject({ healed: ['server.js'] })
+    expect(await checkIntegrity(layout, id)).toMatchObject({ healed: ['server.js'] })
     expect(existsSync(at('server.js'))).toBe(false)
   })
 
-  test('is not taken from a release that has lost it too', async () => {
+  test('is not taken from a release that lacks it too', async () => {
     const other = await next()
     damage(at('server.js'))
     damage(at('server.js', other), '// a server??')
-    expect(await failureOf(auditRelease(layout, id, true))).toMatchObject({ code: 'release-damaged' })
+    expect(await failureOf(checkIntegrity(layout, id, true))).toMatchObject({ code: 'release-damaged' })
     expect(text('server.js')).toBe('damaged')
   })
 
-  test('that was a link is one again', async () => {
+  test('that was a link becomes a link again', async () => {
     rmSync(at('node_modules/.bin/next'))
     writeFileSync(at('node_modules/.bin/next'), '')
-    expect(await auditRelease(layout, id, true)).toMatchObject({ healed: ['node_modules/.bin/next'] })
+    expect(await checkIntegrity(layout, id, true)).toMatchObject({ healed: ['node_modules/.bin/next'] })
     expect(lstatSync(at('node_modules/.bin/next')).isSymbolicLink()).toBe(true)
   })
 
-  test.each(damages)('that %s, and that nobody else has, refuses the release', async (what, harm) => {
-    harm()
-    expect(await failureOf(auditRelease(layout, id, true))).toMatchObject({
-      code: 'release-damaged',
-      message: expect.stringContaining(`server.js ${what === 'was written' ? 'was changed' : what}`),
-    })
-  })
+  test.each(damages)(
+    'that %s, and that no other release has, fails with release-damaged',
+    async (what, harm) => {
+      harm()
+      expect(await failureOf(checkIntegrity(layout, id, true))).toMatchObject({
+        code: 'release-damaged',
+        message: expect.stringContaining(`server.js" ${what === 'was written' ? 'was modified' : what}`),
+      })
+    },
+  )
 })
 
-describe('a release is damaged', () => {
+describe('a release fails with release-damaged', () => {
   const manifest = () => releaseFiles(releaseDirectory(layout, id)).manifest
   test.each([
-    ['its manifest is missing', () => rmSync(manifest())],
-    ['its manifest was changed', () => writeFileSync(manifest(), '')],
+    ['is missing', () => rmSync(manifest())],
+    ['was modified', () => writeFileSync(manifest(), '')],
     [
-      'its manifest was changed',
+      'was modified',
       () => {
         // The launcher's line is among those that are left.
         writeFileSync(manifest(), readFileSync(manifest(), 'utf8').replace(/\n[^]*/, '\n'))
         writeFileSync(at('server.js'), 'damaged')
       },
     ],
-  ])('when %s', async (what, harm) => {
+  ])('when its manifest %s', async (what, harm) => {
     harm()
-    expect(await failureOf(auditRelease(layout, id))).toMatchObject({
+    expect(await failureOf(checkIntegrity(layout, id))).toMatchObject({
       code: 'release-damaged',
-      message: expect.stringContaining(what),
+      message: `Release "${id}" is damaged: "${manifest()}" ${what}.`,
     })
   })
 })

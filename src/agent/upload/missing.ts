@@ -1,19 +1,19 @@
-/** What of a release the server has, what it lacks, and what room the release takes. */
+/** Which files of a release the server has, which it lacks, and how much disk space the release needs. */
 import { dirname } from 'node:path'
 import { Bitmap } from '../../common/bitmap.ts'
 import type { ManifestEntry } from '../../protocol/manifest.ts'
-import { type Placed, sharesInode } from './place.ts'
-import { addFile, type Need } from '../system/room.ts'
+import { type SourcedEntry, sharesInode } from './reuse.ts'
+import { addFile, type Need } from '../system/disk-space.ts'
 import type { SourceOf } from '../store/sources.ts'
 
 interface Survey {
-  /** Among the manifest's files. */
+  /** Indexes among the files of the manifest. */
   readonly missing: Bitmap
   readonly need: Need
   readonly reusedBytes: number
 }
 
-export async function look(entries: AsyncIterable<Placed>, distDir: string): Promise<Survey> {
+export async function findMissing(entries: AsyncIterable<SourcedEntry>, distDir: string): Promise<Survey> {
   const missing = new Bitmap()
   const need = { bytes: 0, inodes: 0 }
   const folders = new Set<string>()
@@ -34,10 +34,10 @@ export async function look(entries: AsyncIterable<Placed>, distDir: string): Pro
   return { missing, need, reusedBytes }
 }
 
-export async function* toPlace(
+export async function* withSources(
   entries: AsyncIterable<ManifestEntry> | Iterable<ManifestEntry>,
   sourceOf: SourceOf,
-): AsyncGenerator<Placed, void, undefined> {
+): AsyncGenerator<SourcedEntry, void, undefined> {
   let index = 0
   for await (const entry of entries) {
     yield { entry, index, source: entry.kind === 'file' ? sourceOf(entry) : null }

@@ -1,0 +1,88 @@
+/** Checking a release on the server, bringing it up, and restoring the one before. */
+import type { ErrorTexts } from './text.ts'
+
+const READ_LOG = 'Read the app’s last log lines in the evidence'
+
+export const texts = {
+  'candidate-died': {
+    message: 'The new release {ending} before it became healthy.',
+    remedy: `${READ_LOG}, then check \`env\` and \`health-check-path\`.`,
+    cause:
+      'A missing variable, an unreachable service, a file that [Next.js does not trace](projects.md#files-read-at-run-time), or a module in `node-options` that Node.js cannot find: name its file, as in `--require ./node_modules/<package>/<file>`.',
+  },
+  'candidate-died: address in use': {
+    message: 'The new release {ending} before it became healthy: it could not listen on "{address}".',
+    remedy:
+      'Let the app continue without this listener when its address is in use, or run the listener as a PM2 app of its own.',
+    cause: 'The app, or a process that it starts, opens a fixed address besides `app-port`.',
+  },
+  'candidate-silent': {
+    message: 'The new release did not listen on its port within {limit}.',
+    remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\`.`,
+  },
+  'candidate-unhealthy': {
+    message: 'The new release was not healthy within {limit}: {answer}.',
+    remedy: `${READ_LOG}, then check \`health-check-path\`, \`health-check-status\` and \`health-check-body\`.`,
+    cause: 'The path needs a login, or the app answers only for its own host names (`health-check-host`).',
+  },
+  'worker-died': {
+    message: 'A worker of "{release}" died before it received traffic (PM2 says "{status}").',
+    remedy: `${READ_LOG}, then run \`pm2 logs {app}\` on the server.`,
+    cause: 'Memory ran out, `max-memory` is too low, or `app-port` is [in use](#eaddrinuse).',
+  },
+  'worker-died: serving': {
+    message: 'A worker of "{release}" died after it began to receive traffic.',
+    remedy: `${READ_LOG}, then run \`pm2 logs {app}\` on the server.`,
+  },
+  'worker-unhealthy': {
+    message: '{missing} of {wanted} workers did not serve "{release}" in time: {seen}.',
+    remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\` or lower \`instances\`.`,
+  },
+  'worker-unhealthy: serving': {
+    message: 'Worker {pid} of "{release}" became unhealthy: {answer}.',
+    remedy: `${READ_LOG}. If the server is only slow, raise \`health-check-timeout\` or lower \`instances\`.`,
+  },
+  'door-closed': {
+    message: 'Nothing answers on "{address}": {problem}.',
+    remedy: 'Run `curl -i http://{address}/` on the server, and check `app-host`.',
+  },
+  'hook-failed': {
+    message: '`{hook}` failed: {ending}.',
+    remedy: 'Read its output in the evidence, then correct the command or `env`.',
+    cause: 'The command runs under `/bin/sh -e` in the release’s folder, with the release’s `env`.',
+  },
+  'restore-failed': {
+    message: 'The previous release was not restored: {problem}.',
+    remedy: 'Manual action is needed: run `pm2 list` and `pm2 logs` on the server.',
+    cause: '`current` points at the previous release: `pm2 restart <app>` starts it, with a short gap.',
+  },
+  overtaken: {
+    message: '{run} was overtaken: {newer} has already deployed "{release}".',
+    remedy: 'To go back on purpose, use `command: rollback`, or run this job again by hand.',
+  },
+  'overtaken: interrupted': {
+    message: 'Another deploy came after this one was interrupted: "{release}" is live.',
+    remedy: 'Run the job again if its release should be live.',
+  },
+  'unknown-activation': {
+    message: 'The activation never started on the server.',
+    remedy: 'Deploy again.',
+    cause: 'The connection was lost just as the swap was about to begin.',
+  },
+  'activation-silent': {
+    message: 'The activation on the server has made no progress for {limit}.',
+    remedy:
+      'Check the server’s disks. Then end the process that `command: status` names with `kill -9`, and deploy again.',
+    cause:
+      '`status` is `down`, because the activation may have swapped already; the app may well be serving.',
+  },
+  'activation-died': {
+    message: 'The activation on the server exited without a verdict.',
+    remedy: 'Run `command: status` to see what serves, then deploy again.',
+    cause: 'The server runs out of memory, or somebody ended the process.',
+  },
+  'activation-failed': {
+    message: 'A step of the activation failed on the server: {problem}.',
+    remedy: 'Read the first failed row of the summary, then run `command: status`.',
+  },
+} as const satisfies ErrorTexts

@@ -1,0 +1,32 @@
+/** The words of an error, as templates: `{name}` stands for a value, `"{name}"` for one that is quoted and escaped. */
+export interface ErrorText {
+  /** One sentence: what failed. */
+  readonly message: string
+  /** What to do first: an action. */
+  readonly remedy: string
+  /** A likely cause, in a sentence, for docs/errors.md alone. */
+  readonly cause?: string
+}
+
+/** By code. `code: variant` is the same code where another message or remedy helps. */
+export type ErrorTexts = Readonly<Record<string, ErrorText>>
+
+/** The names in a template, as a type. */
+export type NamesIn<Template extends string> = Template extends `${string}{${infer Name}}${infer Rest}`
+  ? Name | NamesIn<Rest>
+  : never
+
+export function fill(template: string, values: Readonly<Record<string, string | number>>): string {
+  return (
+    template
+      .replace(/"\{(\w+)\}"|\{(\w+)\}/g, (_, quoted?: string, plain = '') =>
+        quoted === undefined ? String(values[plain]) : JSON.stringify(String(values[quoted])),
+      )
+      // A value may be a sentence of its own.
+      .replace(/([.!?])\.$/, '$1')
+  )
+}
+
+export function codeOf(key: string): string {
+  return key.split(': ', 1)[0]!
+}
