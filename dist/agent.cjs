@@ -304,7 +304,15 @@ const failureRecord = object({
 });
 const activationStatuses = ['live', 'kept', 'restored', 'down'];
 const activationStatus = oneOf(...activationStatuses);
-const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
+const activationSteps = [
+    'lock',
+    'pre-activate',
+    'swap',
+    'reload',
+    'health-check',
+    'post-activate',
+    'rollback',
+];
 const activationStep = oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
@@ -322,6 +330,7 @@ const verdict = object({
 function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
 }
+const before = object({ current: nullable(releaseId), previous: nullable(releaseId) });
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
     time: string,
@@ -330,6 +339,10 @@ const journalEntry = object({
     state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
     detail: string,
     verdict: nullable(verdict),
+    /** Of the begin of `swap`: the release that `current` pointed at, and the one to restore. Version 0.1 wrote none. */
+    before: nullable(before),
+    /** Of the begin of `rollback`: the failure that it is for. Version 0.1 wrote none. */
+    cause: nullable(failureRecord),
 });
 const run = object({
     commit: string,
@@ -1128,6 +1141,7 @@ async function endGroup(leader) {
 
 
 
+const none = { before: null, cause: null };
 /**
  * @param withRoom carries out each write, and may make room where there is none
  */
@@ -1143,7 +1157,7 @@ function openJournal(file, activation, withRoom = (act) => act()) {
         });
     };
     const append = (entry) => withRoom(() => write(entry));
-    const step = (state) => (name, detail) => append({ step: name, state, detail, verdict: null }).catch((error) => {
+    const step = (state) => (name, detail, facts = none) => append({ step: name, state, detail, verdict: null, ...none, ...facts }).catch((error) => {
         if (strict && state !== 'note')
             throw error;
         console.error(`${name} ${state}: ${detail} (not in the journal: ${error.message})`);
@@ -1153,7 +1167,7 @@ function openJournal(file, activation, withRoom = (act) => act()) {
         note: step('note'),
         done: step('done'),
         failed: step('failed'),
-        verdict: (verdict) => append({ step: null, state: 'verdict', detail: verdict.status, verdict }),
+        verdict: (verdict) => append({ step: null, state: 'verdict', detail: verdict.status, verdict, ...none }),
         letGo: () => void (strict = false),
     };
 }
@@ -4078,7 +4092,7 @@ function named({ workflow, runNumber }, word = 'Run') {
  * @throws Failure `overtaken` where nothing was touched yet, and somebody waits for the release
  */
 async function yieldToNewer(activation) {
-    const { job, live, succeeded, takenUp } = activation;
+    const { job, current: live, succeeded, takenUp } = activation;
     const { kind, replaces } = job.request;
     if (succeeded) {
         const failure = new failure_Failure('overtaken', `another deploy came after this one was interrupted: ${live} is live`, {
@@ -4097,7 +4111,7 @@ async function yieldToNewer(activation) {
     });
 }
 async function leaveAsIs(activation, failure) {
-    const { layout, live } = activation;
+    const { layout, current: live } = activation;
     const workers = await listWorkers(activation).catch(() => []);
     const served = servedRelease(workers);
     const verified = served !== null && (await activatedAt(layout, served).catch(() => null)) !== null;
@@ -4345,30 +4359,37 @@ function isBehindDoor({ phase, doorPort }) {
 
 
 
-/** @param during the step that failed */
+/** @param during the step that failed; null: an earlier process of this activation has said it */
 async function restore(activation, during, error) {
-    const { previous, layout, step } = activation;
+    const { previous, layout, journal } = activation;
+    const cause = troubleOf(error);
+    const known = during === null ? cause : cause.reworded(`${cause.message} (during ${during})`);
+    const what = previous === null ? nothingToGoBackTo : `back to ${previous.release}`;
+    // Whoever resumes this activation must not go forward again.
+    await journal.begin('rollback', what, { cause: known.toRecord() });
     const launcher = previous === null ? null : await soundLauncher(activation, previous.release);
     // First of all: whatever PM2 starts from now on is the previous release.
     const pointed = previous === null ? undefined : activation.withRoom(() => pointCurrentAt(layout, previous.release));
-    const problem = await pointed?.then(() => undefined, (cause) => cause);
+    const problem = await pointed?.then(() => undefined, (thrown) => thrown);
     if (launcher !== null)
-        await activation.journal.note('rollback', launcher);
-    const failure = await withEvidence(activation, during, troubleOf(error));
+        await journal.note('rollback', launcher);
+    const failure = await withEvidence(activation, known);
     try {
         if (problem !== undefined)
             throw problem;
         // The workers that PM2 has told to leave may be the only ones that serve.
         await activation.announce({ observe: false, stay: activation.times.stay }).catch(() => undefined);
         if (previous === null) {
-            await step('rollback', nothingToGoBackTo, () => leaveStopped(activation));
+            await journal.done('rollback', await leaveStopped(activation));
             return await restore_verdict(activation, 'down', failure);
         }
-        await step('rollback', `back to ${previous.release}`, () => goBackWhateverDies(activation, previous));
+        await goBackWhateverDies(activation, previous);
+        await journal.done('rollback', what);
         return await restore_verdict(activation, 'restored', failure);
     }
-    catch (cause) {
-        const both = failure.reworded(`${failure.message}; then ${troubleOf(cause).message}`, {
+    catch (second) {
+        await journal.failed('rollback', second.message);
+        const both = failure.reworded(`${failure.message}; then ${troubleOf(second).message}`, {
             remedy: 'The app needs hands: look at `pm2 list` and `pm2 logs` on the server.',
         });
         return restore_verdict(activation, 'down', both);
@@ -4488,14 +4509,13 @@ async function restore_verdict(activation, status, failure) {
         workers: toStates(workers),
     };
 }
-async function withEvidence({ job, pm2, appName, logs }, during, failure) {
+async function withEvidence({ job, pm2, appName, logs }, failure) {
     const text = await pm2.list(appName).then((processes) => logsSince(processes, logs), () => '');
     const daemon = await daemonLogSince(job.pm2Home, logs);
     const parts = [failure.evidence ?? '', lastLines(daemon), lastLines(text)];
     const evidence = parts.filter((part) => part !== '').join('\n');
     const remedy = failure.remedy ?? remedies[failure.code];
-    const message = `${failure.message} (during ${during})`;
-    return failure.reworded(message, remedy === undefined ? { evidence } : { evidence, remedy });
+    return failure.reworded(failure.message, remedy === undefined ? { evidence } : { evidence, remedy });
 }
 /** Only now there is evidence to point at. */
 const remedies = {
@@ -4539,24 +4559,31 @@ async function activate(activation) {
     const yielded = await yieldToNewer(activation);
     if (yielded !== null)
         return yielded;
-    const { layout, target, live, journal, step } = activation;
+    const { layout, target, live, previous, journal, step } = activation;
     const { release, runtime } = target;
     // Its first process died after the swap: then there is no way out but forward or back.
     let swapped = activation.takenUp;
+    if (swapped)
+        journal.letGo();
+    const restoring = activation.history.find(({ step: name }) => name === 'rollback');
+    if (restoring !== undefined)
+        return restore(activation, null, causeOf(restoring));
     let current = 'swap';
     let remembered = false;
     try {
         const { how, foreign, together } = await prepare(activation);
-        await step('swap', describeSwap(activation), async () => {
-            await assertWanted(activation);
-            await proveLauncher(activation);
-            await activation.withRoom(() => writeReplaced(layout, activation.replaced));
-            remembered = true;
+        await assertWanted(activation);
+        await proveLauncher(activation);
+        await activation.withRoom(() => writeReplaced(layout, activation.replaced));
+        remembered = true;
+        const before = { current: live, previous: previous?.release ?? null };
+        const swap = async () => {
             // The rename of the link is the one moment that counts: before it nothing live has changed.
             await activation.withRoom(() => pointCurrentAt(layout, release));
             swapped = true;
             journal.letGo();
-        });
+        };
+        await step('swap', describeSwap(activation), swap, { before });
         current = 'reload';
         const workers = await step('reload', how, () => reload(activation, foreign, together));
         current = 'health-check';
@@ -4589,7 +4616,7 @@ async function prepare(activation) {
     const { release, runtime } = target;
     const foreign = before.filter((process) => !isOurs(process, app)).length;
     await assertWanted(activation);
-    if (job.request.kind === 'deploy' && live !== null && live !== release) {
+    if (!takenUp && job.request.kind === 'deploy' && live !== null && live !== release) {
         await assertNotOvertaken(layout, job.request.run, live);
     }
     const records = await readWorkers(layout.workers);
@@ -4605,8 +4632,7 @@ async function prepare(activation) {
     const serving = before.length > 0 && foreign === 0;
     if (serving && previous !== null && !takenUp)
         assertMayMove(previous.runtime, runtime);
-    if (!isDone(activation, 'pre-activate'))
-        await hook(activation, 'pre-activate');
+    await hook(activation, 'pre-activate');
     await carryOldStatic(activation, release);
     await activation.withRoom(() => prepareLink(layout, release));
     if (previous !== null && previous.release !== release) {
@@ -4623,6 +4649,12 @@ async function prepare(activation) {
     // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
     await announce({ observe: foreign === 0, stay: together ? times.stay : 0 });
     return { how: describeReload(activation, foreign, together), foreign, together };
+}
+/** Why an activation that died while it restored had begun to. */
+function causeOf({ cause }) {
+    if (cause !== null)
+        return failure_Failure.revive(cause);
+    return new failure_Failure('activation-died', 'The activation was interrupted while it restored the previous release.');
 }
 function isDone({ history }, name) {
     return history.some(({ step, state }) => step === name && state === 'done');
@@ -4646,18 +4678,14 @@ async function proveLauncher({ job, layout, target, takenUp, journal, withRoom }
         await journal.note('swap', repaired);
 }
 async function hook(activation, name) {
-    const { job, layout, target, step, journal } = activation;
+    const { job, layout, target, step } = activation;
     const { activation: id, preActivate, postActivate } = job.request;
     const commands = name === 'pre-activate' ? preActivate : postActivate;
-    if (commands === null)
+    if (commands === null || isDone(activation, name))
         return;
     const directory = releaseDirectory(layout, target.release);
     const { hookLog: log, hookOwner: owner } = activationFiles(layout, id);
-    const run = () => runHook({ name, commands, directory, runtime: target.runtime, log, owner });
-    if (name === 'pre-activate')
-        await step(name, name, run);
-    else
-        await journal.note('health-check', `${name}: ${await run()}`);
+    await step(name, name, () => runHook({ name, commands, directory, runtime: target.runtime, log, owner }));
 }
 /** Brings every worker to the target. What was started in another way is removed first: that is the gap. */
 async function reload(activation, foreign, together) {
@@ -4839,19 +4867,22 @@ async function beginActivation(job, journal, entries, pm2) {
     const layout = layoutOf(job.base);
     const { appName, request } = job;
     const target = await readGoal(layout, request.release);
-    const live = await liveRelease(layout);
+    const current = await liveRelease(layout);
+    const history = entries.filter(({ activation }) => activation === request.activation);
+    // After the swap `current` says nothing about what was there before it.
+    const noted = history.find(({ before }) => before !== null)?.before ?? null;
     const all = await pm2.all();
     const daemon = await daemonPid(job.pm2Home);
-    const before = await pm2.list(appName);
-    const ours = before.filter((process) => isOurs(process, programOf(layout)));
-    const foreign = before.filter((process) => !ours.includes(process));
+    const processes = await pm2.list(appName);
+    const ours = processes.filter((process) => isOurs(process, programOf(layout)));
+    const foreign = processes.filter((process) => !ours.includes(process));
     const takenUp = hasSwapped(entries, request.activation);
     const found = await lookAtReplaced(layout, { ours, foreign }, { all, daemon });
     // What an activation whose process died had replaced is not there to be seen any more.
     const replaced = ((takenUp || replacesNothing(found)) && readReplaced(layout)) || found;
     // Somebody else's `current`, and none of our workers: what ours served at some time in the past is not what serves.
     const isElsewhere = replaced.current !== null && !replaced.besideOurs;
-    const back = isElsewhere ? null : await fallback(layout, live, request.release);
+    const { current: live, previous: back } = noted ?? (await beforeSwap(layout, request, { current, takenUp, isElsewhere }));
     // A previous release that is damaged must not keep a good one from going live.
     const previous = back === null ? null : await readGoal(layout, back).catch(() => null);
     const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime]);
@@ -4865,22 +4896,23 @@ async function beginActivation(job, journal, entries, pm2) {
         appName,
         target,
         previous,
+        current,
         live,
-        history: entries.filter(({ activation }) => activation === request.activation),
+        history,
         takenUp,
         succeeded: wasSucceeded(entries, request.activation),
         app: pm2App(layout, appName, target, times),
         times,
-        before,
+        before: processes,
         daemon,
         replaced,
         logs: await logSizes([
             daemonLog(job.pm2Home),
-            ...before.flatMap(({ errorLog, outLog }) => [errorLog, outLog]),
+            ...processes.flatMap(({ errorLog, outLog }) => [errorLog, outLog]),
         ]),
         journal,
-        async step(name, detail, act) {
-            await journal.begin(name, detail);
+        async step(name, detail, act, facts) {
+            await journal.begin(name, detail, facts);
             try {
                 const result = await act();
                 await journal.done(name, typeof result === 'string' ? result : detail);
@@ -4899,6 +4931,12 @@ async function beginActivation(job, journal, entries, pm2) {
             return withRoom(() => writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600));
         },
     };
+}
+/** What `current` points at, and the release to restore, for an activation whose journal does not say. */
+async function beforeSwap(layout, { release: target, replaces }, { current, takenUp, isElsewhere }) {
+    const isOwn = takenUp && current === target;
+    const live = isOwn ? replaces : current;
+    return { current: live, previous: isElsewhere ? null : await fallback(layout, live, target) };
 }
 /**
  * The release to go back to: the live one, also from itself, whose workers are then started anew. Where an
@@ -6262,7 +6300,7 @@ async function outline(layout) {
 }
 /** @throws Failure `base-changed` when the base does not have what is said to be the same */
 async function* fillIn(layout, base, difference) {
-    const entries = base === null ? none() : readManifest(manifestOf(layout, base));
+    const entries = base === null ? outline_none() : readManifest(manifestOf(layout, base));
     try {
         let next = await nextOf(entries);
         for await (const line of readLines(difference)) {
@@ -6303,7 +6341,7 @@ async function nextOf(entries) {
         throw baseChanged();
     }
 }
-async function* none() {
+async function* outline_none() {
     yield* [];
 }
 

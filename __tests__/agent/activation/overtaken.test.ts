@@ -97,7 +97,7 @@ function finds(
   const worker = { id: 0, pid, status: 'online', restarts: 0, memoryBytes: 0 } as Pm2Process
   const pm2 = { list: async () => [worker] } as unknown as Pm2
   const job = { request: { ...request, ...changes } }
-  return { job, layout, pm2, appName: 'app', live: id } as unknown as Activation
+  return { job, layout, pm2, appName: 'app', live: id, current: id } as unknown as Activation
 }
 
 describe('an activation that was decided on while another release was current', () => {

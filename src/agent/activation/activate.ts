@@ -1,7 +1,7 @@
 /** The way forward: pre-activate → swap → reload → health-check, and back when any of it fails. */
 import { rm } from 'node:fs/promises'
 import { Failure } from '../../common/failure.ts'
-import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
+import type { ActivationStep, JournalEntry, Verdict } from '../../protocol/messages.ts'
 import { activationFile } from '../../worker/activation-file.ts'
 import { assertClaims } from '../pm2/claims.ts'
 import { exists } from '../system/files.ts'
@@ -34,24 +34,29 @@ const DOORS_CLOSE = 10_000
 export async function activate(activation: Activation): Promise<Verdict> {
   const yielded = await yieldToNewer(activation)
   if (yielded !== null) return yielded
-  const { layout, target, live, journal, step } = activation
+  const { layout, target, live, previous, journal, step } = activation
   const { release, runtime } = target
   // Its first process died after the swap: then there is no way out but forward or back.
   let swapped = activation.takenUp
+  if (swapped) journal.letGo()
+  const restoring = activation.history.find(({ step: name }) => name === 'rollback')
+  if (restoring !== undefined) return restore(activation, null, causeOf(restoring))
   let current: ActivationStep = 'swap'
   let remembered = false
   try {
     const { how, foreign, together } = await prepare(activation)
-    await step('swap', describeSwap(activation), async () => {
-      await assertWanted(activation)
-      await proveLauncher(activation)
-      await activation.withRoom(() => writeReplaced(layout, activation.replaced))
-      remembered = true
+    await assertWanted(activation)
+    await proveLauncher(activation)
+    await activation.withRoom(() => writeReplaced(layout, activation.replaced))
+    remembered = true
+    const before = { current: live, previous: previous?.release ?? null }
+    const swap = async () => {
       // The rename of the link is the one moment that counts: before it nothing live has changed.
       await activation.withRoom(() => pointCurrentAt(layout, release))
       swapped = true
       journal.letGo()
-    })
+    }
+    await step('swap', describeSwap(activation), swap, { before })
     current = 'reload'
     const workers = await step('reload', how, () => reload(activation, foreign, together))
     current = 'health-check'
@@ -91,7 +96,7 @@ async function prepare(activation: Activation): Promise<Preparation> {
   const foreign = before.filter((process) => !isOurs(process, app)).length
 
   await assertWanted(activation)
-  if (job.request.kind === 'deploy' && live !== null && live !== release) {
+  if (!takenUp && job.request.kind === 'deploy' && live !== null && live !== release) {
     await assertNotOvertaken(layout, job.request.run, live)
   }
   const records = await readWorkers(layout.workers)
@@ -110,7 +115,7 @@ async function prepare(activation: Activation): Promise<Preparation> {
   await assertClaims({ layout, appName, address: runtime, said }, { all: await pm2.all(), daemon })
   const serving = before.length > 0 && foreign === 0
   if (serving && previous !== null && !takenUp) assertMayMove(previous.runtime, runtime)
-  if (!isDone(activation, 'pre-activate')) await hook(activation, 'pre-activate')
+  await hook(activation, 'pre-activate')
   await carryOldStatic(activation, release)
   await activation.withRoom(() => prepareLink(layout, release))
   if (previous !== null && previous.release !== release) {
@@ -127,6 +132,15 @@ async function prepare(activation: Activation): Promise<Preparation> {
   // Where nobody serves while the new workers boot, letting them wait would only lengthen the gap.
   await announce({ observe: foreign === 0, stay: together ? times.stay : 0 })
   return { how: describeReload(activation, foreign, together), foreign, together }
+}
+
+/** Why an activation that died while it restored had begun to. */
+function causeOf({ cause }: JournalEntry): Failure {
+  if (cause !== null) return Failure.revive(cause)
+  return new Failure(
+    'activation-died',
+    'The activation was interrupted while it restored the previous release.',
+  )
 }
 
 function isDone({ history }: Activation, name: ActivationStep): boolean {
@@ -150,15 +164,13 @@ async function proveLauncher({ job, layout, target, takenUp, journal, withRoom }
 }
 
 async function hook(activation: Activation, name: 'pre-activate' | 'post-activate'): Promise<void> {
-  const { job, layout, target, step, journal } = activation
+  const { job, layout, target, step } = activation
   const { activation: id, preActivate, postActivate } = job.request
   const commands = name === 'pre-activate' ? preActivate : postActivate
-  if (commands === null) return
+  if (commands === null || isDone(activation, name)) return
   const directory = releaseDirectory(layout, target.release)
   const { hookLog: log, hookOwner: owner } = activationFiles(layout, id)
-  const run = () => runHook({ name, commands, directory, runtime: target.runtime, log, owner })
-  if (name === 'pre-activate') await step(name, name, run)
-  else await journal.note('health-check', `${name}: ${await run()}`)
+  await step(name, name, () => runHook({ name, commands, directory, runtime: target.runtime, log, owner }))
 }
 
 /** Brings every worker to the target. What was started in another way is removed first: that is the gap. */

@@ -1,6 +1,6 @@
 /** What the steps of one activation share: facts that were true when it began, and its few tools. */
 import { stat } from 'node:fs/promises'
-import type { ActivationStep, JournalEntry } from '../../protocol/messages.ts'
+import type { ActivationRequest, ActivationStep, Before, JournalEntry } from '../../protocol/messages.ts'
 import { type ActivationFile, activationFile } from '../../worker/activation-file.ts'
 import { startTimeOf } from '../../common/process-identity.ts'
 import { withRoom as tryWithRoom } from '../system/ballast.ts'
@@ -30,7 +30,9 @@ export interface Activation {
   readonly target: Goal
   /** Where a failure goes back to; null on a first deploy. */
   readonly previous: Goal | null
-  /** What `current` pointed at when it began. */
+  /** What `current` points at now. */
+  readonly current: string | null
+  /** What `current` pointed at before its swap. */
   readonly live: string | null
   /** What this activation has journalled before: not empty where its first process died. */
   readonly history: readonly JournalEntry[]
@@ -50,7 +52,12 @@ export interface Activation {
   readonly logs: ReadonlyMap<string, number>
   readonly journal: Journal
   /** Runs one step, and journals its begin and its end. What it returns is told, where it is text. */
-  step<T>(name: ActivationStep, detail: string, act: () => Promise<T>): Promise<T>
+  step<T>(
+    name: ActivationStep,
+    detail: string,
+    act: () => Promise<T>,
+    facts?: Partial<Pick<JournalEntry, 'before' | 'cause'>>,
+  ): Promise<T>
   /** Does what needs a little room on the disk, and makes room where there is none. */
   withRoom<T>(act: () => Promise<T>): Promise<T>
   /** Tells the workers what is going on: see activation-file.ts. */
@@ -70,19 +77,23 @@ export async function beginActivation(
   const layout = layoutOf(job.base)
   const { appName, request } = job
   const target = await readGoal(layout, request.release)
-  const live = await liveRelease(layout)
+  const current = await liveRelease(layout)
+  const history = entries.filter(({ activation }) => activation === request.activation)
+  // After the swap `current` says nothing about what was there before it.
+  const noted = history.find(({ before }) => before !== null)?.before ?? null
   const all = await pm2.all()
   const daemon = await daemonPid(job.pm2Home)
-  const before = await pm2.list(appName)
-  const ours = before.filter((process) => isOurs(process, programOf(layout)))
-  const foreign = before.filter((process) => !ours.includes(process))
+  const processes = await pm2.list(appName)
+  const ours = processes.filter((process) => isOurs(process, programOf(layout)))
+  const foreign = processes.filter((process) => !ours.includes(process))
   const takenUp = hasSwapped(entries, request.activation)
   const found = await lookAtReplaced(layout, { ours, foreign }, { all, daemon })
   // What an activation whose process died had replaced is not there to be seen any more.
   const replaced = ((takenUp || replacesNothing(found)) && readReplaced(layout)) || found
   // Somebody else's `current`, and none of our workers: what ours served at some time in the past is not what serves.
   const isElsewhere = replaced.current !== null && !replaced.besideOurs
-  const back = isElsewhere ? null : await fallback(layout, live, request.release)
+  const { current: live, previous: back } =
+    noted ?? (await beforeSwap(layout, request, { current, takenUp, isElsewhere }))
   // A previous release that is damaged must not keep a good one from going live.
   const previous = back === null ? null : await readGoal(layout, back).catch(() => null)
   const times = timesOf(previous === null ? [target.runtime] : [target.runtime, previous.runtime])
@@ -96,22 +107,23 @@ export async function beginActivation(
     appName,
     target,
     previous,
+    current,
     live,
-    history: entries.filter(({ activation }) => activation === request.activation),
+    history,
     takenUp,
     succeeded: wasSucceeded(entries, request.activation),
     app: pm2App(layout, appName, target, times),
     times,
-    before,
+    before: processes,
     daemon,
     replaced,
     logs: await logSizes([
       daemonLog(job.pm2Home),
-      ...before.flatMap(({ errorLog, outLog }) => [errorLog, outLog]),
+      ...processes.flatMap(({ errorLog, outLog }) => [errorLog, outLog]),
     ]),
     journal,
-    async step(name, detail, act) {
-      await journal.begin(name, detail)
+    async step(name, detail, act, facts) {
+      await journal.begin(name, detail, facts)
       try {
         const result = await act()
         await journal.done(name, typeof result === 'string' ? result : detail)
@@ -129,6 +141,24 @@ export async function beginActivation(
       return withRoom(() => writeFileAtomic(activationFile(layout.base), JSON.stringify(content), 0o600))
     },
   }
+}
+
+interface Found {
+  readonly current: string | null
+  readonly takenUp: boolean
+  /** `current` is somebody else's, and no worker of ours runs. */
+  readonly isElsewhere: boolean
+}
+
+/** What `current` points at, and the release to restore, for an activation whose journal does not say. */
+async function beforeSwap(
+  layout: Layout,
+  { release: target, replaces }: ActivationRequest,
+  { current, takenUp, isElsewhere }: Found,
+): Promise<Before> {
+  const isOwn = takenUp && current === target
+  const live = isOwn ? replaces : current
+  return { current: live, previous: isElsewhere ? null : await fallback(layout, live, target) }
 }
 
 /**

@@ -12,7 +12,7 @@ import {
 import { withFile, writeFileAtomic } from '../system/files.ts'
 
 export interface Journal {
-  begin(step: ActivationStep, detail: string): Promise<void>
+  begin(step: ActivationStep, detail: string, facts?: Partial<Facts>): Promise<void>
   note(step: ActivationStep, detail: string): Promise<void>
   done(step: ActivationStep, detail: string): Promise<void>
   failed(step: ActivationStep, detail: string): Promise<void>
@@ -20,6 +20,10 @@ export interface Journal {
   /** From here on going on matters more than the record: a step that cannot be written down is done all the same. */
   letGo(): void
 }
+
+/** What whoever resumes the activation has to know. */
+type Facts = Pick<JournalEntry, 'before' | 'cause'>
+const none: Facts = { before: null, cause: null }
 
 type Attempt = (act: () => Promise<void>) => Promise<void>
 
@@ -38,17 +42,19 @@ export function openJournal(file: string, activation: string, withRoom: Attempt 
     })
   }
   const append = (entry: Omit<JournalEntry, 'time' | 'activation'>) => withRoom(() => write(entry))
-  const step = (state: JournalEntry['state']) => (name: ActivationStep, detail: string) =>
-    append({ step: name, state, detail, verdict: null }).catch((error: unknown) => {
-      if (strict && state !== 'note') throw error
-      console.error(`${name} ${state}: ${detail} (not in the journal: ${(error as Error).message})`)
-    })
+  const step =
+    (state: JournalEntry['state']) =>
+    (name: ActivationStep, detail: string, facts: Partial<Facts> = none) =>
+      append({ step: name, state, detail, verdict: null, ...none, ...facts }).catch((error: unknown) => {
+        if (strict && state !== 'note') throw error
+        console.error(`${name} ${state}: ${detail} (not in the journal: ${(error as Error).message})`)
+      })
   return {
     begin: step('begin'),
     note: step('note'),
     done: step('done'),
     failed: step('failed'),
-    verdict: (verdict) => append({ step: null, state: 'verdict', detail: verdict.status, verdict }),
+    verdict: (verdict) => append({ step: null, state: 'verdict', detail: verdict.status, verdict, ...none }),
     letGo: () => void (strict = false),
   }
 }

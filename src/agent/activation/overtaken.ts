@@ -56,7 +56,7 @@ function named({ workflow, runNumber }: Source, word = 'Run'): string {
  * @throws Failure `overtaken` where nothing was touched yet, and somebody waits for the release
  */
 export async function yieldToNewer(activation: Activation): Promise<Verdict | null> {
-  const { job, live, succeeded, takenUp } = activation
+  const { job, current: live, succeeded, takenUp } = activation
   const { kind, replaces } = job.request
   if (succeeded) {
     const failure = new Failure(
@@ -79,7 +79,7 @@ export async function yieldToNewer(activation: Activation): Promise<Verdict | nu
 }
 
 async function leaveAsIs(activation: Activation, failure: Failure): Promise<Verdict> {
-  const { layout, live } = activation
+  const { layout, current: live } = activation
   const workers = await listWorkers(activation).catch(() => [])
   const served = servedRelease(workers)
   const verified = served !== null && (await activatedAt(layout, served).catch(() => null)) !== null

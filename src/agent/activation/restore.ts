@@ -26,35 +26,42 @@ import { observe } from './observe.ts'
 import { forgetReplaced, putBack, replacesNothing } from './replaced.ts'
 import { dismissForgotten } from './signals.ts'
 
-/** @param during the step that failed */
+/** @param during the step that failed; null: an earlier process of this activation has said it */
 export async function restore(
   activation: Activation,
-  during: ActivationStep,
+  during: ActivationStep | null,
   error: unknown,
 ): Promise<Verdict> {
-  const { previous, layout, step } = activation
+  const { previous, layout, journal } = activation
+  const cause = troubleOf(error)
+  const known = during === null ? cause : cause.reworded(`${cause.message} (during ${during})`)
+  const what = previous === null ? nothingToGoBackTo : `back to ${previous.release}`
+  // Whoever resumes this activation must not go forward again.
+  await journal.begin('rollback', what, { cause: known.toRecord() })
   const launcher = previous === null ? null : await soundLauncher(activation, previous.release)
   // First of all: whatever PM2 starts from now on is the previous release.
   const pointed =
     previous === null ? undefined : activation.withRoom(() => pointCurrentAt(layout, previous.release))
   const problem = await pointed?.then(
     () => undefined,
-    (cause: unknown) => cause,
+    (thrown: unknown) => thrown,
   )
-  if (launcher !== null) await activation.journal.note('rollback', launcher)
-  const failure = await withEvidence(activation, during, troubleOf(error))
+  if (launcher !== null) await journal.note('rollback', launcher)
+  const failure = await withEvidence(activation, known)
   try {
     if (problem !== undefined) throw problem
     // The workers that PM2 has told to leave may be the only ones that serve.
     await activation.announce({ observe: false, stay: activation.times.stay }).catch(() => undefined)
     if (previous === null) {
-      await step('rollback', nothingToGoBackTo, () => leaveStopped(activation))
+      await journal.done('rollback', await leaveStopped(activation))
       return await verdict(activation, 'down', failure)
     }
-    await step('rollback', `back to ${previous.release}`, () => goBackWhateverDies(activation, previous))
+    await goBackWhateverDies(activation, previous)
+    await journal.done('rollback', what)
     return await verdict(activation, 'restored', failure)
-  } catch (cause) {
-    const both = failure.reworded(`${failure.message}; then ${troubleOf(cause).message}`, {
+  } catch (second) {
+    await journal.failed('rollback', (second as Error).message)
+    const both = failure.reworded(`${failure.message}; then ${troubleOf(second).message}`, {
       remedy: 'The app needs hands: look at `pm2 list` and `pm2 logs` on the server.',
     })
     return verdict(activation, 'down', both)
@@ -187,11 +194,7 @@ async function verdict(
   }
 }
 
-async function withEvidence(
-  { job, pm2, appName, logs }: Activation,
-  during: ActivationStep,
-  failure: Failure,
-): Promise<Failure> {
+async function withEvidence({ job, pm2, appName, logs }: Activation, failure: Failure): Promise<Failure> {
   const text = await pm2.list(appName).then(
     (processes) => logsSince(processes, logs),
     () => '',
@@ -200,8 +203,7 @@ async function withEvidence(
   const parts = [failure.evidence ?? '', lastLines(daemon), lastLines(text)]
   const evidence = parts.filter((part) => part !== '').join('\n')
   const remedy = failure.remedy ?? remedies[failure.code]
-  const message = `${failure.message} (during ${during})`
-  return failure.reworded(message, remedy === undefined ? { evidence } : { evidence, remedy })
+  return failure.reworded(failure.message, remedy === undefined ? { evidence } : { evidence, remedy })
 }
 
 /** Only now there is evidence to point at. */
