@@ -20,9 +20,9 @@ import { followJournal, readJournal } from './journal.ts'
 import type { Layout } from '../store/layout.ts'
 import { ownerLives } from '../system/owner.ts'
 import { servingRelease } from '../pm2/serving.ts'
-import { hasSwapped } from './interrupted.ts'
 import { activationFiles, type Job, readJob } from './job.ts'
 import { longestStep } from './longest-step.ts'
+import { hasTouched } from './state.ts'
 
 export interface ActivationContext {
   readonly layout: Layout
@@ -203,7 +203,7 @@ async function follow(
     remedy: 'Run the deploy again: it starts from what `current` points at.',
     evidence: [lastLines(await readFile(log, 'utf8').catch(() => '')), trouble].filter(Boolean).join('\n'),
   })
-  if (hasSwapped(await readJournal(layout.journal), activation)) throw failure
+  if (hasTouched(await readJournal(layout.journal), activation)) throw failure
   // The journal is written before anything live is touched: what is not in it has not been done.
   return keptVerdict(await servingRelease(layout), failure.toRecord())
 }
