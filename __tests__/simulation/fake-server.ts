@@ -48,6 +48,12 @@ export class FakeServer {
   replaced: Replaced | null = null
   pm2: FakePm2
   diskFull = false
+  /** In bytes. */
+  freeMemory = Infinity
+  /** What is different from `runtime`, by release. */
+  readonly runtimes = new Map<string, Partial<Runtime>>()
+  /** How many workers ran at once, at each start of one. */
+  readonly crowd: number[] = []
   reserves = new Set<string>()
   /** Times when what served until then could not be saved by anybody. */
   readonly outages: number[] = []
@@ -116,6 +122,7 @@ export class FakeServer {
       const fate = this.releases.get(release)?.fate(index) ?? good
       const worker = new FakeWorker({ pid: this.newPid(), release, fate }, around, onReady, onExit)
       this.workers.push(worker)
+      this.crowd.push(this.workers.filter(({ alive }) => alive).length)
       this.trace(`${this.clock.now} starts ${worker.pid} of ${release}`)
       return worker
     }

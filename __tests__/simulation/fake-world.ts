@@ -30,6 +30,8 @@ export interface Options {
   readonly clockJump?: number
   /** At which of its calls the process dies, before that or after it has worked; null: never. */
   readonly diesAt?: { readonly call: number; readonly after: boolean } | null
+  /** It dies once it has written this line of the journal, such as `swap begin`. */
+  readonly diesAfterLine?: string
   /** How long each call takes, in ms. */
   readonly latency?: () => number
   /** How a hook ends, and after how many ms. */
@@ -64,8 +66,10 @@ export function fakeWorld(
     if (!process.alive) return forever
     const index = (calls += 1)
     onCall(name, index)
-    const dies = diesAt !== null && diesAt.call === index
-    if (dies && !diesAt.after) process.alive = false
+    const dies =
+      diesAt?.call === index ||
+      (options.diesAfterLine !== undefined && name === `journal ${options.diesAfterLine}`)
+    if (diesAt?.call === index && !diesAt.after) process.alive = false
     await clock.sleep(latency())
     if (!process.alive) return forever
     if (dies) {
@@ -285,7 +289,7 @@ export function fakeWorld(
     look: async ({ health, replacing = false }) => look(health !== undefined, replacing),
     act: perform,
     savePm2: () => ask<void>('save', (_, done) => done(undefined)),
-    freeMemory: () => call('freeMemory', () => Infinity),
+    freeMemory: () => call('freeMemory', () => server.freeMemory),
     instancesOf: ({ instances }) => instances,
     evidence: () => call('evidence', () => ''),
     findReplaced: async () => {
@@ -310,7 +314,7 @@ export function fakeWorld(
     goal: (id) =>
       call('goal', () => {
         if (!server.releases.has(id)) throw new Failure('release-damaged', `release ${id} is damaged`)
-        return { release: id, runtime: server.runtime, entry: 'server.js' }
+        return { release: id, runtime: { ...server.runtime, ...server.runtimes.get(id) }, entry: 'server.js' }
       }),
     current: () => call('current', () => server.current),
     isVerified: (id) => call('isVerified', () => verified(id) !== null),

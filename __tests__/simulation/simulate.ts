@@ -132,9 +132,10 @@ function excuses(server: FakeServer, plan: Plan): () => boolean {
   return () => {
     // PM2's daemon owns the port, and its workers die with it.
     if (server.outages.length > 0) return true
-    // A release that goes bad once the old workers have left on its word.
+    // A release that goes bad once the old workers have left on its word; or while no activation lives that they could
+    // stay for, when PM2 tells them to leave.
     const wasHealthy = server.journal.some(({ step, state }) => step === 'health-check' && state === 'begin')
-    return goesBad && wasHealthy && !server.open().has(previous)
+    return goesBad && (wasHealthy || plan.crashes.length > 0) && !server.open().has(previous)
   }
 }
 
