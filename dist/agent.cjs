@@ -1340,6 +1340,45 @@ function readOwner(file) {
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
+;// CONCATENATED MODULE: ./build/common/format.js
+/** Quantities for people. */
+function formatDuration(ms) {
+    // The limits are where the next unit's text begins, rounded: never "1000 ms", "60.0 s" or "1 min 60 s".
+    if (ms < 999.5)
+        return `${Math.round(ms)} ms`;
+    if (ms < 59_950)
+        return `${(ms / 1000).toFixed(1)} s`;
+    const seconds = Math.round(ms / 1000);
+    return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
+}
+/** How long ago, in its largest unit. @param ms negative where two clocks differ */
+function formatAge(ms) {
+    const units = [
+        ['day', 86_400_000],
+        ['hour', 3_600_000],
+        ['minute', 60_000],
+    ];
+    const [name, length] = units.find(([, size]) => ms >= size) ?? ['', 0];
+    return length === 0 ? 'just now' : `${plural(Math.floor(ms / length), name)} ago`;
+}
+function formatBytes(bytes) {
+    const units = ['B', 'KB', 'MB', 'GB'];
+    let [value, unit] = [bytes, 0];
+    while (value >= 999.95 && unit < units.length - 1)
+        [value, unit] = [value / 1000, unit + 1];
+    return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]}`;
+}
+const MOST_LISTED = 5;
+/** The first few names of a list. @param count of all of them, where not all are given */
+function listed(names, count = names.length) {
+    const shown = names.slice(0, MOST_LISTED);
+    const more = count - shown.length;
+    return shown.join(', ') + (more > 0 ? ` and ${more} more` : '');
+}
+function plural(count, noun) {
+    return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}
+
 ;// CONCATENATED MODULE: external "node:http"
 const external_node_http_namespaceObject = require("node:http");
 var external_node_http_default = /*#__PURE__*/__nccwpck_require__.n(external_node_http_namespaceObject);
@@ -1974,6 +2013,7 @@ function nodeArguments(nodeOptions, release, entry) {
 
 
 
+
 const candidate_POLL = 50;
 /** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
 const STOP_TIMEOUT = 3000;
@@ -1997,8 +2037,8 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
     // A group of its own: what the app starts goes with it.
     { cwd, env, stdio: ['pipe', log, log, 'ipc'], detached: true });
     const exit = new Promise((resolve) => {
-        child.once('error', (error) => resolve(error.message));
-        child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
+        child.once('error', ({ message }) => resolve(`could not start (${message})`));
+        child.once('exit', (code, signal) => resolve(signal === null ? `exited with code ${code}` : `was ended by ${signal}`));
     });
     let ended;
     void exit.then((how) => (ended = how));
@@ -2019,7 +2059,7 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
         let attempts = 0;
         for (;;) {
             if (ended !== undefined)
-                throw failure('candidate-died', `ended by itself (${ended}) before it was healthy`);
+                throw failure('candidate-died', `${ended} before it became healthy`);
             const worker = await readWorker(layout.workers, child.pid ?? 0);
             if (worker?.phase === 'open') {
                 // The launcher has proved it on its private port; now through the door, as visitors will come.
@@ -2043,8 +2083,8 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
             if (performance.now() - begun > health.timeoutMs) {
                 const listened = worker !== null && worker.port > 0;
                 throw failure(listened ? 'candidate-unhealthy' : 'candidate-silent', listened
-                    ? `was not healthy within ${health.timeoutMs} ms: ${last}`
-                    : `never listened on its PORT within ${health.timeoutMs} ms`);
+                    ? `was not healthy within ${formatDuration(health.timeoutMs)}: ${last}`
+                    : `never listened on its PORT within ${formatDuration(health.timeoutMs)}`);
             }
             alive();
             await (0,external_node_timers_promises_namespaceObject.setTimeout)(candidate_POLL);
@@ -2053,14 +2093,14 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
     function failure(code, what) {
         const text = endOf(log);
         const address = takenAddress(text);
-        const inUse = address === undefined ? '' : `. It could not listen on "${address}", which is in use`;
-        return new failure_Failure(code, `the new release ${what}${inUse}`, {
+        const inUse = address === undefined ? '' : ` It could not listen on "${address}", which is in use.`;
+        return new failure_Failure(code, `The new release ${what}.${inUse}`, {
             remedy: address === undefined ? readTheLog : shareTheAddress,
             evidence: lastLines(text),
         });
     }
 }
-const readTheLog = 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.';
+const readTheLog = 'Read the last log lines of the app below, then check `env` and `health-check-path`.';
 const shareTheAddress = 'During a deploy the old and the new release run side by side. Let the app continue without this listener when its ' +
     'address is in use, or run the listener as a PM2 app of its own.';
 /** The last address that Node found in use (18 to 24): `listen EADDRINUSE: address already in use :::9464`. */
@@ -2275,6 +2315,7 @@ function readHolder(text) {
 
 
 
+
 const HOOK_OWNER = '.hook-owner';
 /** A migration may take long; one that waits for an answer that never comes must not hold the lock for ever, in ms. */
 const LONGEST_HOOK = 30 * 60_000;
@@ -2305,8 +2346,8 @@ async function runHook(hook, timeoutMs = LONGEST_HOOK) {
         const text = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8'));
         if (ended === 'exit code 0')
             return text;
-        throw new failure_Failure('hook-failed', `\`${name}\` failed (${ended})`, {
-            remedy: 'Its own output says why. It runs in the release’s folder with the release’s `env`.',
+        throw new failure_Failure('hook-failed', `\`${name}\` failed: ${ended}.`, {
+            remedy: 'Read its output below. It runs in the folder of the release, with the `env` of the release.',
             evidence: text,
         });
     }
@@ -2357,7 +2398,7 @@ async function untilHooksEnded({ activations }, { onWait, giveUp }, timeoutMs = 
 function end(child, timeoutMs) {
     return new Promise((resolve) => {
         const timer = setTimeout(() => {
-            resolve(`not done after ${timeoutMs} ms`);
+            resolve(`it did not end within ${formatDuration(timeoutMs)}`);
             if (child.pid !== undefined)
                 process.kill(-child.pid, 'SIGKILL');
         }, timeoutMs);
@@ -3017,7 +3058,7 @@ async function conclude(activation, status, cause) {
     if (status === 'live') {
         await bestEffort(world, world.savePm2(), 'PM2 could not save its process list for the next boot');
     }
-    const workers = await listed(world);
+    const workers = await conclude_listed(world);
     const live = { live: release, restored: previous?.release ?? null, down: servedRelease(workers) }[status];
     const rollsBackTo = status === 'live' ? await world.previousRelease(release).catch(() => null) : null;
     return settled({
@@ -3032,7 +3073,7 @@ async function conclude(activation, status, cause) {
 /** The current release is another activation's: nothing is touched. */
 async function leaveAsIs(world, cause) {
     const current = await world.current();
-    const workers = await listed(world);
+    const workers = await conclude_listed(world);
     const served = servedRelease(workers);
     const verified = served !== null && (await world.isVerified(served));
     return settled({
@@ -3044,7 +3085,7 @@ async function leaveAsIs(world, cause) {
         workers: toStates(workers),
     });
 }
-function listed(world) {
+function conclude_listed(world) {
     return world.look({}).then((seen) => seen.listed, () => []);
 }
 function toRecord(cause) {
@@ -3379,7 +3420,7 @@ async function putBack({ layout, pm2, appName, withRoom }, { current, processes,
         const problem = await untilRunning(() => pm2.list(appName), expected, addresses, patienceMs);
         if (problem !== null) {
             const what = [problem, ...complaints].join('; ');
-            throw new failure_Failure('restore-failed', `the app that PM2 ran before did not come back: ${what}`);
+            throw new failure_Failure('restore-failed', `The app that PM2 ran before did not start again: ${what}.`);
         }
         const where = addresses.length > 0 ? `, and accepts connections on ${listOf(addresses)}` : '';
         seen.push(`what PM2 ran before under the name "${appName}" was started again${where}`);
@@ -4523,6 +4564,7 @@ async function lockInTurn(world, activation) {
     if (other === null || hasTouched(entries, activation))
         return;
     await world.unlock();
+    await world.journal.note('lock', `finishing activation ${other} first, which was interrupted`);
     await world.finish(other);
     await world.lock();
 }
@@ -5516,7 +5558,7 @@ async function watchActivation(layout, context, activation, withdraw, watcher) {
     const files = activationFiles(layout, activation);
     const begun = await exists(files.job);
     if (!begun && !(await hasEntries(layout, activation))) {
-        throw new failure_Failure('unknown-activation', 'the activation never began on the server');
+        throw new failure_Failure('unknown-activation', 'The activation never began on the server.');
     }
     if (begun && withdraw) {
         await withRoom(files.ballast, () => (0,promises_namespaceObject.writeFile)(files.withdrawn, '', { mode: 0o600 }));
@@ -5609,8 +5651,8 @@ async function follow(layout, activation, from, first, again, { onEntry, alive, 
                 return entry.verdict;
         }
     }
-    const failure = new failure_Failure('activation-died', 'the activation on the server ended without a verdict', {
-        remedy: 'Run the deploy again: it starts from what `current` points at.',
+    const failure = new failure_Failure('activation-died', 'The activation on the server ended twice without a verdict.', {
+        remedy: 'Run `command: status` to see which release serves, then deploy again.',
         evidence: [lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8').catch(() => '')), trouble].filter(Boolean).join('\n'),
     });
     if (hasTouched(await readJournal(layout.journal), activation))

@@ -57,7 +57,6 @@ export class FakeServer {
   reserves = new Set<string>()
   /** Times when what served until then could not be saved by anybody. */
   readonly outages: number[] = []
-  trace: (line: string) => void = () => undefined
   private nextPid = 100
   private readonly started = new Map<string, number>()
 
@@ -123,7 +122,6 @@ export class FakeServer {
       const worker = new FakeWorker({ pid: this.newPid(), release, fate }, around, onReady, onExit)
       this.workers.push(worker)
       this.crowd.push(this.workers.filter(({ alive }) => alive).length)
-      this.trace(`${this.clock.now} starts ${worker.pid} of ${release}`)
       return worker
     }
     return new FakePm2(this.newPid(), this.clock, spawn)

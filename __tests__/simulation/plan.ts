@@ -1,6 +1,7 @@
 /** What happens in one run of the simulation, all chosen by its seed. */
 import fc from 'fast-check'
 import { type Fate, good } from './fake-worker.ts'
+import type { RunnerPlan } from './hosts.ts'
 
 export interface Plan {
   readonly kind: 'deploy' | 'rollback'
@@ -88,4 +89,17 @@ const plan: fc.Arbitrary<Plan> = fc.record({
 
 export function planOf(seed: number): Plan {
   return fc.sample(plan, { seed, numRuns: 1 })[0]!
+}
+
+const runner: fc.Arbitrary<RunnerPlan> = fc.record({
+  troubled: fc.integer({ min: 0, max: 2 }),
+  frozen: ms(60_000),
+  repeats: fc.boolean(),
+  loses: fc.boolean(),
+})
+
+/** Of several hosts: their PM2 is well, so that each can be taken back. */
+export function hostsPlanOf(seed: number): { readonly plan: Plan; readonly runner: RunnerPlan } {
+  const chosen = fc.sample(fc.record({ plan, runner }), { seed, numRuns: 1 })[0]!
+  return { ...chosen, plan: { ...chosen.plan, pm2: [], fullDisk: null, rivalAt: null, kind: 'deploy' } }
 }

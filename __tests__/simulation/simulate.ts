@@ -1,16 +1,12 @@
 /** One run: an activation on a site, with all that its plan has for it, and what must hold meanwhile and afterwards. */
-import type { JournalEntry, Verdict } from '../../src/protocol/messages.ts'
+import type { JournalEntry } from '../../src/protocol/messages.ts'
 import type { Wiring } from './fake-world.ts'
 
 export type { Wiring }
 import type { FakeServer } from './fake-server.ts'
 import type { Plan } from './plan.ts'
-import { begin, type Begun, first, id, LONG, newSite, other, previous, target } from './site.ts'
-
-export const last: { server: FakeServer | null; trace: string[] } = { server: null, trace: [] }
-
-/** Processes that come to no verdict are followed by so many others. */
-const PATIENCE = 8
+import { type Session, verdictOf, watch } from './session.ts'
+import { first, id, LONG, newSite, other, previous, target } from './site.ts'
 
 /** @param wiring a fault of the fake's own, to see that the simulation finds it @returns what did not hold; empty: all held */
 export async function simulate(plan: Plan, wiring: Wiring = {}): Promise<readonly string[]> {
@@ -19,9 +15,6 @@ export async function simulate(plan: Plan, wiring: Wiring = {}): Promise<readonl
   const server = await newSite((index) => plan.fates[index % plan.fates.length]!)
   if (plan.kind === 'rollback')
     server.releases.set(first, { verified: 1, fate: server.releases.get(target)!.fate })
-  last.server = server
-  last.trace = []
-  server.trace = (line) => void last.trace.push(line)
   const { clock } = server
   const start = clock.now
   server.pm2.startsTwice = plan.startsTwice
@@ -39,16 +32,20 @@ export async function simulate(plan: Plan, wiring: Wiring = {}): Promise<readonl
     clock.after(at + ms, () => (server.diskFull = false))
   }
 
-  const mine = activationOf(server, plan, id(1), goal, plan.crashes, wiring)
-  const rival =
-    plan.rivalAt === null ? null : activationOf(server, plan, id(2), other, [], wiring, plan.rivalAt)
-  if (plan.twinAt !== null) {
-    clock.after(plan.twinAt, () => {
-      if (server.journal.some(({ activation }) => activation === id(1))) mine.twin()
+  const kind = plan.kind === 'rollback' ? ('rollback' as const) : ('deploy' as const)
+  const mine = watch(server, plan, { activation: id(1), release: goal, kind }, plan.crashes, wiring)
+  const sessions: (Session | null)[] = [mine, plan.rivalAt === null ? mine : null]
+  if (plan.rivalAt !== null) {
+    clock.after(plan.rivalAt, () => {
+      sessions[1] = watch(server, plan, { activation: id(2), release: other }, [], wiring)
     })
   }
-  const activations = [mine, ...(rival === null ? [] : [rival])]
-  const done = () => activations.every(({ settled }) => settled())
+  if (plan.twinAt !== null) {
+    clock.after(plan.twinAt, () => {
+      if (server.journal.some(({ activation }) => activation === id(1))) mine.repeat()
+    })
+  }
+  const done = () => sessions.every((session) => session?.settled() === true)
   const isExcused = excuses(server, plan)
   const ended = await clock.runUntil(done, LONG, () => {
     if (server.serving().size === 0 && !isExcused()) {
@@ -62,66 +59,6 @@ export async function simulate(plan: Plan, wiring: Wiring = {}): Promise<readonl
   await clock.runUntil(() => false, 600_000)
   for (const problem of afterwards(server, plan, goal)) broken.add(problem)
   return [...broken]
-}
-
-interface Following {
-  settled(): boolean
-  twin(): void
-}
-
-/** Follows an activation as sessions do: where its process has died, or came to no verdict, another takes over. */
-function activationOf(
-  server: FakeServer,
-  plan: Plan,
-  activation: string,
-  release: string,
-  crashes: Plan['crashes'],
-  wiring: Wiring,
-  at = 0,
-): Following {
-  const { clock } = server
-  const rollback = plan.kind === 'rollback' && activation === id(1)
-  const request = {
-    activation,
-    release,
-    kind: rollback ? ('rollback' as const) : ('deploy' as const),
-    preActivate: plan.preActivate === null ? null : 'pre',
-    postActivate: plan.postActivate === null ? null : 'post',
-  }
-  const options = (index: number) => ({
-    diesAt: crashes[index] ?? null,
-    latency: () => plan.latency,
-    hook: (name: string) =>
-      (name === 'pre-activate' ? plan.preActivate : plan.postActivate) ?? { ms: 0, fails: false },
-    clockJump: plan.clockJump,
-    onCall: (name: string, call: number) =>
-      void last.trace.push(`${clock.now} ${activation.slice(-1)} #${index} ${call} ${name}`),
-    wiring,
-  })
-  const begun: Begun[] = []
-  const next = () => {
-    const process = begin(server, request, options(begun.length))
-    begun.push(process)
-    const watch = () => {
-      if (process.alive()) return void clock.after(100, watch)
-      if (verdictOf(server, activation) === null && begun.length < crashes.length + PATIENCE) {
-        // Another session resumes one that has died; one that came to no verdict is for the next run.
-        clock.after(process.end() === null ? plan.resumedAfter : 10_000, next)
-      }
-    }
-    watch()
-  }
-  clock.after(at, next)
-  return {
-    settled: () => verdictOf(server, activation) !== null && begun.every(({ alive }) => !alive()),
-    twin: () => void begun.push(begin(server, request, options(crashes.length))),
-  }
-}
-
-function verdictOf(server: FakeServer, activation: string): Verdict | null {
-  return (
-    server.journal.find((entry) => entry.activation === activation && entry.verdict !== null)?.verdict ?? null
-  )
 }
 
 /** Whether somebody else than the activation is to blame, or nobody can help it, where nobody serves. */

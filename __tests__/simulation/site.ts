@@ -19,8 +19,9 @@ export const id = (number: number) => `00000000-0000-4000-8000-00000000000${numb
 export async function newSite(
   fate: (index: number) => Fate = () => good,
   runtime: Partial<Runtime> = {},
+  clock = new Clock(),
 ): Promise<FakeServer> {
-  const server = new FakeServer(new Clock(), { drainTimeoutMs: 30_000, ...runtime })
+  const server = new FakeServer(clock, { drainTimeoutMs: 30_000, ...runtime })
   server.releases.set(first, { verified: 1, fate: () => good })
   server.releases.set(target, { verified: null, fate })
   server.releases.set(other, { verified: null, fate: () => good })

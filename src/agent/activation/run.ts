@@ -118,6 +118,7 @@ async function lockInTurn(world: World, activation: string): Promise<void> {
   const other = interruptedIn(entries)
   if (other === null || hasTouched(entries, activation)) return
   await world.unlock()
+  await world.journal.note('lock', `finishing activation ${other} first, which was interrupted`)
   await world.finish(other)
   await world.lock()
 }
