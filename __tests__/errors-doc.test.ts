@@ -30,7 +30,9 @@ describe('the registry', () => {
   })
 
   test('knows the codes of those rooms', () => {
-    const raised = [...everything.matchAll(/\bnew Failure\(\s*'([^']+)'/g)].map(([, code]) => code!)
+    const raised = [...everything.matchAll(/\b(?:new Failure|problem)\(\s*'([^']+)'/g)].map(
+      ([, code]) => code!,
+    )
     expect(raised).toContain('worker-died')
     expect(raised.filter((code) => !codes.has(code))).toEqual([])
   })

@@ -58136,7 +58136,15 @@ const failureRecord = object({
 });
 const activationStatuses = ['live', 'kept', 'restored', 'down'];
 const activationStatus = guards_oneOf(...activationStatuses);
-const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
+const activationSteps = [
+    'lock',
+    'pre-activate',
+    'swap',
+    'reload',
+    'health-check',
+    'post-activate',
+    'rollback',
+];
 const activationStep = guards_oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
@@ -58159,6 +58167,7 @@ const verdict = object({
 function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
 }
+const before = object({ current: nullable(messages_releaseId), previous: nullable(messages_releaseId) });
 const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
@@ -58168,6 +58177,10 @@ const journalEntry = object({
     state: guards_oneOf(...entryStates),
     detail: string,
     verdict: nullable(verdict),
+    /** Of the begin of `swap`: the release that `current` pointed at, and the one to restore. Version 0.1 wrote none. */
+    before: nullable(before),
+    /** Of the begin of `rollback`: the failure that it is for. Version 0.1 wrote none. */
+    cause: nullable(failureRecord),
 });
 const run = object({
     commit: string,
@@ -58467,7 +58480,14 @@ async function untilReachable(open, log, patienceMs) {
 
 
 /** Steps that may take a while, and say nothing meanwhile. */
-const LONG = new Set(['pre-activate', 'reload', 'health-check', 'rollback']);
+const LONG = new Set([
+    'pre-activate',
+    'reload',
+    'health-check',
+    'post-activate',
+    'rollback',
+]);
+const HOOKS = new Set(['pre-activate', 'post-activate']);
 /**
  * Activates a release, and watches the activation through lost connections.
  * @param log told of what happens inside the steps: who holds the lock, what is unusual
@@ -58504,7 +58524,7 @@ function* linesOf({ step, state, detail }) {
         return;
     if (state === 'begin' && LONG.has(step))
         yield `${step} started`;
-    if (state === 'note' || (state === 'done' && step === 'pre-activate'))
+    if (state === 'note' || (state === 'done' && HOOKS.has(step)))
         yield `${step}: ${detail || 'done'}`;
 }
 /** What a server says of an activation that no further question would change. */

@@ -1431,7 +1431,15 @@ const failureRecord = object({
 });
 const activationStatuses = ['live', 'kept', 'restored', 'down'];
 const activationStatus = oneOf(...activationStatuses);
-const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'];
+const activationSteps = [
+    'lock',
+    'pre-activate',
+    'swap',
+    'reload',
+    'health-check',
+    'post-activate',
+    'rollback',
+];
 const activationStep = oneOf(...activationSteps);
 /** How an activation ended. `failure` says why it is not `live`. */
 const verdict = object({
@@ -1454,6 +1462,7 @@ const verdict = object({
 function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
 }
+const before = object({ current: nullable(releaseId), previous: nullable(releaseId) });
 const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action receives while it watches an activation. */
 const journalEntry = object({
@@ -1463,6 +1472,10 @@ const journalEntry = object({
     state: oneOf(...entryStates),
     detail: string,
     verdict: nullable(verdict),
+    /** Of the begin of `swap`: the release that `current` pointed at, and the one to restore. Version 0.1 wrote none. */
+    before: nullable(before),
+    /** Of the begin of `rollback`: the failure that it is for. Version 0.1 wrote none. */
+    cause: nullable(failureRecord),
 });
 const run = object({
     commit: string,

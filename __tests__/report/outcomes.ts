@@ -121,6 +121,8 @@ export function fullReport(): Report {
           {
             time: '2026-01-01T00:00:02.000Z',
             activation: 'an id',
+            before: { current: before, previous: before },
+            cause: failure(name).toRecord(),
             step: 'swap',
             state: 'note',
             detail: 'a detail',

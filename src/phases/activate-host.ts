@@ -12,7 +12,14 @@ import type { Host } from '../hosts/host.ts'
 import { throughLosses } from '../hosts/reconnect.ts'
 
 /** Steps that may take a while, and say nothing meanwhile. */
-const LONG: ReadonlySet<ActivationStep> = new Set(['pre-activate', 'reload', 'health-check', 'rollback'])
+const LONG: ReadonlySet<ActivationStep> = new Set([
+  'pre-activate',
+  'reload',
+  'health-check',
+  'post-activate',
+  'rollback',
+])
+const HOOKS: ReadonlySet<ActivationStep> = new Set(['pre-activate', 'post-activate'])
 
 /**
  * Activates a release, and watches the activation through lost connections.
@@ -52,7 +59,7 @@ export function activate(
 function* linesOf({ step, state, detail }: JournalEntry): Generator<string> {
   if (step === null) return
   if (state === 'begin' && LONG.has(step)) yield `${step} started`
-  if (state === 'note' || (state === 'done' && step === 'pre-activate')) yield `${step}: ${detail || 'done'}`
+  if (state === 'note' || (state === 'done' && HOOKS.has(step))) yield `${step}: ${detail || 'done'}`
 }
 
 /** What a server says of an activation that no further question would change. */

@@ -168,7 +168,15 @@ export const activationStatuses = ['live', 'kept', 'restored', 'down'] as const
 export const activationStatus = oneOf(...activationStatuses)
 export type ActivationStatus = Guarded<typeof activationStatus>
 
-export const activationSteps = ['lock', 'pre-activate', 'swap', 'reload', 'health-check', 'rollback'] as const
+export const activationSteps = [
+  'lock',
+  'pre-activate',
+  'swap',
+  'reload',
+  'health-check',
+  'post-activate',
+  'rollback',
+] as const
 export const activationStep = oneOf(...activationSteps)
 export type ActivationStep = Guarded<typeof activationStep>
 
@@ -196,6 +204,9 @@ export function keptVerdict(live: string | null, failure: Verdict['failure']): V
   return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' }
 }
 
+const before = object({ current: nullable(releaseId), previous: nullable(releaseId) })
+export type Before = Guarded<typeof before>
+
 export const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'] as const
 
 /** One line of the journal, and the event that the action receives while it watches an activation. */
@@ -206,6 +217,10 @@ export const journalEntry = object({
   state: oneOf(...entryStates),
   detail: string,
   verdict: nullable(verdict),
+  /** Of the begin of `swap`: the release that `current` pointed at, and the one to restore. Version 0.1 wrote none. */
+  before: nullable(before),
+  /** Of the begin of `rollback`: the failure that it is for. Version 0.1 wrote none. */
+  cause: nullable(failureRecord),
 })
 export type JournalEntry = Guarded<typeof journalEntry>
 

@@ -89,9 +89,9 @@ function startApp(home: string, layout: Layout, runtime: Runtime): void {
   const times = { boot: 10_000, heal: 0, stay: 0, listen: 10_000, kill: 10_000 }
   const goal = { runtime, entry: 'server.js' }
   const code = `
-    const { connectPm2 } = require(${at('agent/pm2/client.js')}), { pm2App } = require(${at('agent/activation/fleet.js')})
+    const { connectPm2 } = require(${at('agent/pm2/client.js')}), { pm2App } = require(${at('agent/activation/workers.js')})
     connectPm2({ path: ${JSON.stringify(pm2Path)}, version: '' }, ${JSON.stringify(home)}).then(async (pm2) => {
-      const app = pm2App(${JSON.stringify(layout)}, 'site', ${JSON.stringify(goal)}, ${JSON.stringify(times)})
+      const app = pm2App(${JSON.stringify(layout.base)}, 'site', ${JSON.stringify(goal)}, ${JSON.stringify(times)})
       const [worker] = await pm2.list('site')
       if (worker === undefined) await pm2.start(app)
       else await pm2.reload(worker.id, app.options)
@@ -253,8 +253,8 @@ async function activate(layout: Layout, home: string, release: string): Promise<
     request: { ...request, release },
   }
   const code = `
-    const { runActivation } = require(${JSON.stringify(join(compiled, 'agent/activation/run.js'))})
-    runActivation(${JSON.stringify(job)}).then((verdict) => {
+    const { runJob } = require(${JSON.stringify(join(compiled, 'agent/activation/server/world.js'))})
+    runJob(${JSON.stringify(job)}).then((verdict) => {
       console.log('verdict ' + JSON.stringify(verdict))
       process.exit(0)
     })`
