@@ -206,6 +206,8 @@ const runtime = object({
     /** Paths, relative to the app, that live in `<path>/shared`. */
     sharedDirs: list(string),
     sharedFiles: list(string),
+    /** Releases from before this was known have the default. */
+    shareCache: missingAs(true, guards_boolean),
 });
 /** `.gapless/release.json`: what a release is and where it came from. */
 const releaseInfo = object({
@@ -220,6 +222,8 @@ const releaseInfo = object({
     runNumber: count,
     runAttempt: count,
     created: string,
+    /** When its build began, by the server's clock; null in releases from before this was known. */
+    built: nullable(string),
     /** The release's server.js, relative to the release. */
     entry: string,
     /** Where Next.js's static files stand in the release; null in releases from before this was known. */
@@ -250,6 +254,12 @@ const releaseSummary = object({
     info: nullable(releaseInfo),
     bytes: count,
 });
+/** Whether a worker's cache is one with that of the others. */
+const cacheSharing = object({
+    shared: guards_boolean,
+    /** Empty where it is. */
+    why: string,
+});
 const workerState = object({
     pmId: string,
     pid: count,
@@ -261,6 +271,8 @@ const workerState = object({
     phase: nullable(string),
     restarts: count,
     memoryBytes: count,
+    /** Null where the worker does not tell. */
+    cache: nullable(cacheSharing),
 });
 const serverFacts = object({
     node: string,
@@ -465,6 +477,8 @@ const operations = {
             entry: string,
             staticPath: nullable(string),
             nextVersion: string,
+            /** How long ago its build began: the clocks of runner and server may differ. */
+            builtMsAgo: count,
             run,
             runtime,
         }),
@@ -521,6 +535,7 @@ const operations = {
             /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
             movedPorts: list(count),
             notFound: string,
+            cache: nullable(cacheSharing),
         }),
     },
     /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
@@ -2301,6 +2316,7 @@ async function removeRelease(layout, id) {
 ;// CONCATENATED MODULE: ./build/worker/worker-record.js
 /** What a worker says about itself; the agent and the launcher agree on it here. */
 
+
 const workerRecord = object({
     pid: count,
     /** Tells the process from a later one of the same pid: see process-identity.ts. */
@@ -2320,6 +2336,8 @@ const workerRecord = object({
     excerpt: string,
     /** Ports that were taken, in place of which the app got free ones; null from a launcher that does not tell. */
     movedPorts: nullable(list(count)),
+    /** Null until it is known, and from a launcher that does not tell. */
+    cache: nullable(cacheSharing),
 });
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/workers.js
@@ -3275,6 +3293,7 @@ function toStates(workers) {
         phase: record?.phase ?? null,
         restarts: process.restarts,
         memoryBytes: process.memoryBytes,
+        cache: record?.cache ?? null,
     }));
 }
 /** What PM2 starts, whatever the release. */
@@ -3740,6 +3759,7 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
                         attempts,
                         movedPorts: worker.movedPorts ?? [],
                         notFound: notFoundIn(endOf(log)),
+                        cache: worker.cache,
                     };
                 }
             }
@@ -7227,10 +7247,11 @@ async function upload_proven({ placement, reusedBytes }, progress) {
     const timer = setInterval(tell, PROGRESS_MS);
     return placement.damaged.finally(() => clearInterval(timer));
 }
-async function makeRelease(layout, { id, directory, contentHash, distDir }, { run, entry, staticPath, nextVersion, runtime }) {
+async function makeRelease(layout, { id, directory, contentHash, distDir }, { run, entry, staticPath, nextVersion, builtMsAgo, runtime }) {
     const files = releaseFiles(directory);
-    const created = new Date().toISOString();
-    const info = { id, ...run, created, entry, staticPath, nextVersion, contentHash, distDir };
+    const now = Date.now();
+    const [created, built] = [now, now - builtMsAgo].map((time) => new Date(time).toISOString());
+    const info = { id, ...run, created, built, entry, staticPath, nextVersion, contentHash, distDir };
     await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644);
     await writeFileAtomic(files.runtime, JSON.stringify(runtime), 0o600);
     if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {

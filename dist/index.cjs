@@ -55836,6 +55836,7 @@ function readApp(reader) {
         env: readAppEnvironment(reader),
         sharedDirs,
         sharedFiles,
+        shareCache: reader.value('share-cache', values_boolean),
         observeMs: reader.value('observe', duration({ atMost: 10 * minute })),
         drainTimeoutMs: reader.value('drain-timeout', duration({ atMost: hour })),
     };
@@ -55989,6 +55990,7 @@ const defaults = {
     env: undefined,
     'shared-dirs': undefined,
     'shared-files': undefined,
+    'share-cache': 'true',
     'health-check-path': '/',
     'health-check-status': '200-399',
     'health-check-body': undefined,
@@ -57342,6 +57344,11 @@ function untouched({ live, release, uploadedBytes, sent }) {
         hosts: [],
     };
 }
+/** Why workers do not share their caches, each reason once; empty where all do, or do not tell. */
+function notSharing(workers) {
+    const reasons = new Set(workers.flatMap(({ cache }) => (cache?.shared === false ? [cache.why] : [])));
+    return [...reasons].map((why) => `each worker keeps its cache to itself: ${why}`);
+}
 /** The outcome for all hosts together: `live` only if every one is, `restored` only if every one is back. */
 function together(known, ended) {
     // What failed for good matters most.
@@ -57480,6 +57487,8 @@ const runtime = object({
     /** Paths, relative to the app, that live in `<path>/shared`. */
     sharedDirs: guards_list(string),
     sharedFiles: guards_list(string),
+    /** Releases from before this was known have the default. */
+    shareCache: missingAs(true, guards_boolean),
 });
 /** `.gapless/release.json`: what a release is and where it came from. */
 const releaseInfo = object({
@@ -57494,6 +57503,8 @@ const releaseInfo = object({
     runNumber: count,
     runAttempt: count,
     created: string,
+    /** When its build began, by the server's clock; null in releases from before this was known. */
+    built: nullable(string),
     /** The release's server.js, relative to the release. */
     entry: string,
     /** Where Next.js's static files stand in the release; null in releases from before this was known. */
@@ -57524,6 +57535,12 @@ const releaseSummary = object({
     info: nullable(releaseInfo),
     bytes: count,
 });
+/** Whether a worker's cache is one with that of the others. */
+const cacheSharing = object({
+    shared: guards_boolean,
+    /** Empty where it is. */
+    why: string,
+});
 const workerState = object({
     pmId: string,
     pid: count,
@@ -57535,6 +57552,8 @@ const workerState = object({
     phase: nullable(string),
     restarts: count,
     memoryBytes: count,
+    /** Null where the worker does not tell. */
+    cache: nullable(cacheSharing),
 });
 const serverFacts = object({
     node: string,
@@ -57739,6 +57758,8 @@ const operations = {
             entry: string,
             staticPath: nullable(string),
             nextVersion: string,
+            /** How long ago its build began: the clocks of runner and server may differ. */
+            builtMsAgo: count,
             run,
             runtime,
         }),
@@ -57795,6 +57816,7 @@ const operations = {
             /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
             movedPorts: guards_list(count),
             notFound: string,
+            cache: nullable(cacheSharing),
         }),
     },
     /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */
@@ -62140,15 +62162,17 @@ async function public_check_ask(url) {
 ;// CONCATENATED MODULE: ./build/phases/verify.js
 /** verify: boots the release on a spare port of the server and asks its health, before anything live is touched. */
 
+
 /**
  * @returns the lines of its log that tell of missing files
  * @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs`
  */
 async function verify(host, id, said) {
-    const { bootMs, status, movedPorts, notFound } = await host.agent().call('verify', { id, said });
+    const { bootMs, status, movedPorts, notFound, cache } = await host.agent().call('verify', { id, said });
     const healthy = `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`;
     const moved = movedPorts.map((port) => `port ${port} is in use, so the app was given a free port for this check`);
-    return { value: notFound, detail: [healthy, ...moved].join('; ') };
+    const alone = notSharing([{ cache }]);
+    return { value: notFound, detail: [healthy, ...moved, ...alone].join('; ') };
 }
 
 ;// CONCATENATED MODULE: ./build/phases/rollout.js
@@ -63273,6 +63297,7 @@ function readBuildOutput(directory, workspace = directory) {
         publicDirectory: files_isDirectory(publicDirectory) ? publicDirectory : undefined,
         buildId: buildId.trim(),
         builtAt: server.writtenAt,
+        begunBy: Math.min(server.writtenAt, (0,external_node_fs_namespaceObject.statSync)(buildIdFile).mtimeMs),
         builtIn: server.appDir,
     };
 }
@@ -63452,7 +63477,9 @@ async function build_build({ inputs }, project, hosts, key, log) {
     const detail = `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}`;
     const remarks = key !== undefined && usedAnotherKey(output, key) ? [...doubts, KEY_UNSEEN] : doubts;
     const workerEnvironment = key === undefined ? {} : keyForWorkers(output, inputs.run.workspace, key);
-    return { value: { ...output, workerEnvironment }, detail: [detail, ...remarks].join('. ') };
+    // One from before tells no more than when its first files were written.
+    const beganAt = Math.min(built === undefined ? Infinity : began, output.begunBy);
+    return { value: { ...output, workerEnvironment, beganAt }, detail: [detail, ...remarks].join('. ') };
 }
 /** GitHub shows ten errors of a step; the last one is the run's own. */
 const MOST_ANNOTATIONS = 9;
@@ -63656,6 +63683,7 @@ function runtimeOf({ app, health }, basePath, environment = {}) {
         drainTimeoutMs: app.drainTimeoutMs,
         sharedDirs: app.sharedDirs,
         sharedFiles: app.sharedFiles,
+        shareCache: app.shareCache,
     };
 }
 function healthOf({ path, status, body, timeoutMs, intervalMs, origin }, basePath) {
@@ -63716,6 +63744,7 @@ async function transfer(release, host, course, resumes, log) {
             entry: output.entry,
             staticPath: output.staticPath,
             nextVersion: output.nextVersion ?? '',
+            builtMsAgo: Math.max(0, Math.round(Date.now() - output.beganAt)),
             run: plan.run,
             runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
         }, { onEvent: provenSoFar(log) });
@@ -63932,10 +63961,15 @@ function linesOf({ releases, workers, journal }) {
             const commit = info === null ? 'damaged' : `commit ${info.commit.slice(0, 7) || 'unknown'}`;
             return `release ${id}: ${stateOf(release, releases)}, ${commit}, ${formatBytes(bytes)}`;
         }),
-        ...workers.map(({ pid, status, release, phase, restarts, memoryBytes }) => `worker ${pid}: ${status}, runs ${release ?? 'unknown'}, ${phase ?? 'phase unknown'}, ` +
+        ...workers.map(({ pid, status, release, phase, restarts, memoryBytes, cache }) => `worker ${pid}: ${status}, runs ${release ?? 'unknown'}, ${phase ?? 'phase unknown'}, ${cacheOf(cache)}, ` +
             `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`),
         ...journal.map(({ time, step, state, detail }) => ['journal:', time, step ?? '', state, detail].filter((text) => text !== '').join(' ')),
     ];
+}
+function cacheOf(cache) {
+    if (cache === null)
+        return 'cache unknown';
+    return cache.shared ? 'cache shared' : `cache its own (${cache.why})`;
 }
 function serves({ status, phase }) {
     return status === 'online' && phase === 'open';
@@ -64582,6 +64616,7 @@ function renderFacts(report) {
         ['Run', origin === null ? '' : renderRun(origin)],
         ['Sent', renderSent(outcome)],
         ['Checked', markdown_escape(checks(rows).join('; '))],
+        ['Caches', markdown_escape(notSharing(outcome.hosts.flatMap(({ workers }) => workers)).join('; '))],
         ['Took', formatDuration(durationMs)],
         ['Slowest host', markdown_escape(slowestHost(rows))],
         ['To go back', wayBack ? `run with \`command: rollback\` and \`release: ${markdown_escape(rollsBackTo)}\`` : ''],
@@ -64689,14 +64724,15 @@ function age(id, server) {
 function renderWorkers({ name, workers }, open) {
     if (workers.length === 0)
         return '';
-    const rows = workers.map(({ pid, status, release, phase, restarts }) => [
+    const rows = workers.map(({ pid, status, release, phase, restarts, cache }) => [
         String(pid),
         status,
         release ?? 'unknown',
         phase ?? 'unknown',
+        cache === null ? 'unknown' : cache.shared ? 'shared' : 'its own',
         String(restarts),
     ]);
-    const list = table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows);
+    const list = table(['Process', 'PM2', 'Runs', 'Phase', 'Cache', 'PM2 ↺'], rows);
     return folded(on(plural(workers.length, 'worker'), name), list, open);
 }
 

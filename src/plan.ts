@@ -100,6 +100,7 @@ export function runtimeOf(
     drainTimeoutMs: app.drainTimeoutMs,
     sharedDirs: app.sharedDirs,
     sharedFiles: app.sharedFiles,
+    shareCache: app.shareCache,
   }
 }
 

@@ -32,6 +32,7 @@ export async function uploaded(
     entry: 'server.js',
     staticPath: '.next/static',
     nextVersion: '',
+    builtMsAgo: 0,
     run,
     runtime: runtimeWith(runtime),
   }

@@ -60,6 +60,7 @@ describe('with only what is required', () => {
         env: {},
         sharedDirs: [],
         sharedFiles: [],
+        shareCache: true,
         observeMs: 5000,
         drainTimeoutMs: 30_000,
       },

@@ -45,6 +45,7 @@ export function releaseInfo(changes: Partial<ReleaseInfo> = {}): ReleaseInfo {
     runNumber: 0,
     runAttempt: 1,
     created: '',
+    built: null,
     entry: 'server.js',
     staticPath: null,
     nextVersion: '',
@@ -67,6 +68,7 @@ export function workerState(changes: Partial<WorkerState> = {}): WorkerState {
     phase: 'open',
     restarts: 0,
     memoryBytes: 0,
+    cache: null,
     ...changes,
   }
 }

@@ -4,6 +4,7 @@ import { nodeOptions } from './node-options.ts'
 import { overlap, sharedPath } from './paths.ts'
 import type { InputReader } from './reader.ts'
 import {
+  boolean,
   duration,
   hour,
   httpUrl,
@@ -30,6 +31,7 @@ export interface AppSettings {
   /** Relative to the release, as are the files; none lies in another. */
   readonly sharedDirs: readonly string[]
   readonly sharedFiles: readonly string[]
+  readonly shareCache: boolean
   readonly observeMs: number
   readonly drainTimeoutMs: number
 }
@@ -70,6 +72,7 @@ export function readApp(reader: InputReader): AppSettings {
     env: readAppEnvironment(reader),
     sharedDirs,
     sharedFiles,
+    shareCache: reader.value('share-cache', boolean),
     observeMs: reader.value('observe', duration({ atMost: 10 * minute })),
     drainTimeoutMs: reader.value('drain-timeout', duration({ atMost: hour })),
   }

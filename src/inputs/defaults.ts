@@ -40,6 +40,7 @@ export const defaults = {
   env: undefined,
   'shared-dirs': undefined,
   'shared-files': undefined,
+  'share-cache': 'true',
   'health-check-path': '/',
   'health-check-status': '200-399',
   'health-check-body': undefined,

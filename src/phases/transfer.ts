@@ -93,6 +93,7 @@ export async function transfer(
         entry: output.entry,
         staticPath: output.staticPath,
         nextVersion: output.nextVersion ?? '',
+        builtMsAgo: Math.max(0, Math.round(Date.now() - output.beganAt)),
         run: plan.run,
         runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
       },

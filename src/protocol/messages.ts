@@ -50,6 +50,8 @@ export const runtime = object({
   /** Paths, relative to the app, that live in `<path>/shared`. */
   sharedDirs: list(string),
   sharedFiles: list(string),
+  /** Releases from before this was known have the default. */
+  shareCache: missingAs(true, boolean),
 })
 export type Runtime = Guarded<typeof runtime>
 
@@ -66,6 +68,8 @@ export const releaseInfo = object({
   runNumber: count,
   runAttempt: count,
   created: string,
+  /** When its build began, by the server's clock; null in releases from before this was known. */
+  built: nullable(string),
   /** The release's server.js, relative to the release. */
   entry: string,
   /** Where Next.js's static files stand in the release; null in releases from before this was known. */
@@ -103,6 +107,14 @@ export const releaseSummary = object({
 })
 export type ReleaseSummary = Guarded<typeof releaseSummary>
 
+/** Whether a worker's cache is one with that of the others. */
+export const cacheSharing = object({
+  shared: boolean,
+  /** Empty where it is. */
+  why: string,
+})
+export type CacheSharing = Guarded<typeof cacheSharing>
+
 export const workerState = object({
   pmId: string,
   pid: count,
@@ -114,6 +126,8 @@ export const workerState = object({
   phase: nullable(string),
   restarts: count,
   memoryBytes: count,
+  /** Null where the worker does not tell. */
+  cache: nullable(cacheSharing),
 })
 export type WorkerState = Guarded<typeof workerState>
 
@@ -348,6 +362,8 @@ export const operations = {
       entry: string,
       staticPath: nullable(string),
       nextVersion: string,
+      /** How long ago its build began: the clocks of runner and server may differ. */
+      builtMsAgo: count,
       run,
       runtime,
     }),
@@ -404,6 +420,7 @@ export const operations = {
       /** Ports other than `app-port` that the app opens, and that were taken: it got free ones in their place. */
       movedPorts: list(count),
       notFound: string,
+      cache: nullable(cacheSharing),
     }),
   },
   /** Takes back a deploy that failed: its release counts as verified no more, and goes if nobody uses it. */

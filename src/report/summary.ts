@@ -3,7 +3,7 @@
  * and nothing has a colour of its own.
  */
 import { formatAge, formatBytes, formatDuration, plural } from '../common/format.ts'
-import { type HostOutcome, type Outcome, wouldFail } from '../outcome.ts'
+import { type HostOutcome, notSharing, type Outcome, wouldFail } from '../outcome.ts'
 import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
 import { stateOf } from '../protocol/history.ts'
@@ -122,6 +122,7 @@ function renderFacts(report: Report): string {
     ['Run', origin === null ? '' : renderRun(origin)],
     ['Sent', renderSent(outcome)],
     ['Checked', escape(checks(rows).join('; '))],
+    ['Caches', escape(notSharing(outcome.hosts.flatMap(({ workers }) => workers)).join('; '))],
     ['Took', formatDuration(durationMs)],
     ['Slowest host', escape(slowestHost(rows))],
     ['To go back', wayBack ? `run with \`command: rollback\` and \`release: ${escape(rollsBackTo)}\`` : ''],
@@ -243,13 +244,14 @@ function age(id: string, server: HostOutcome['server']): string {
 
 function renderWorkers({ name, workers }: HostOutcome, open: boolean): string {
   if (workers.length === 0) return ''
-  const rows = workers.map(({ pid, status, release, phase, restarts }) => [
+  const rows = workers.map(({ pid, status, release, phase, restarts, cache }) => [
     String(pid),
     status,
     release ?? 'unknown',
     phase ?? 'unknown',
+    cache === null ? 'unknown' : cache.shared ? 'shared' : 'its own',
     String(restarts),
   ])
-  const list = table(['Process', 'PM2', 'Runs', 'Phase', 'PM2 ↺'], rows)
+  const list = table(['Process', 'PM2', 'Runs', 'Phase', 'Cache', 'PM2 ↺'], rows)
   return folded(on(plural(workers.length, 'worker'), name), list, open)
 }

@@ -92,6 +92,7 @@ function finds(
     detail: '',
     excerpt: '',
     movedPorts: null,
+    cache: null,
   }
   writeFileSync(join(layout.workers, `${pid}.json`), JSON.stringify(record))
   const worker = { id: 0, pid, status: 'online', restarts: 0, memoryBytes: 0 } as Pm2Process

@@ -62,6 +62,7 @@ const commitOf = (id: string) => ({
   entry: 'server.js',
   staticPath: '.next/static',
   nextVersion: '16.4.6',
+  builtMsAgo: 0,
   run,
   runtime: runtimeWith(),
 })
