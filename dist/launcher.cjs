@@ -1619,7 +1619,7 @@ function readingFs(base, timeOf) {
         async stat(path) {
             const stat = seen.get(path) ?? (0,external_node_fs_namespaceObject.statSync)(path);
             main = { path, mark: { inode: stat.ino, mtimeMs: stat.mtimeMs, size: stat.size } };
-            time = timeOf(stat);
+            time = timeOf(path, stat);
             return { mtime: new Date(time) };
         },
         // Next.js 15.5 and 16.4 copy what the build rendered when it is first asked for; a newer rendering stays.
@@ -1886,18 +1886,24 @@ function isTime(value) {
 
 
 
+
 /** A rendering that takes longer is not known by when it began, in ms. */
 const LONGEST_RENDERING = 60_000;
 const DEFAULT_MEMORY = 50 * 1024 * 1024;
+const DATA = (0,external_node_path_namespaceObject.join)('/', 'cache', 'fetch-cache', '/');
 const TAGS = 'x-next-cache-tags';
 const REVALIDATE = 'x-prerender-revalidate';
 /** @returns the class of which Next.js makes one for each request */
 function createCacheHandler({ NextCache, revalidated, created, built, knowsStale, previewModeId, }) {
     const { known } = revalidated;
     let memory;
-    /** What the build rendered is as old as the build, whatever time the upload gave to its file. */
-    function timeOf({ mtimeMs }) {
-        return mtimeMs <= created && built !== null ? Math.min(built, created) : Math.floor(mtimeMs + 0.05);
+    /**
+     * What the build rendered is as old as the build, whatever time the upload gave to its file. Data never come from the
+     * build: an older release has written them where the app shares its `.next/cache`.
+     */
+    function timeOf(path, { mtimeMs }) {
+        const isBuilt = mtimeMs <= created && !path.includes(DATA);
+        return isBuilt && built !== null ? Math.min(built, created) : Math.floor(mtimeMs + 0.05);
     }
     function isExpired(key, { cached, tags }, context) {
         const { lastModified } = cached;

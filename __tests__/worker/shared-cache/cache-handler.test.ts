@@ -292,6 +292,15 @@ describe('what the build rendered', () => {
     expect(await worker.shows('/page')).toBe('built')
   })
 
+  test('is no data, which an older release may have left in a shared folder', async () => {
+    const shared = release
+    release = join(shared, 'cache', 'fetch-cache')
+    await deliver(created - 3 * HOUR)
+    const worker = startWorker({ created, built: created - HOUR })
+    worker.revalidated.add('news', { at: created - 2 * HOUR, stale: 0, until: 0 })
+    expect(await worker.shows('/page')).toBeUndefined()
+  })
+
   test('has the time of its file where the release does not tell', async () => {
     await deliver(created - HOUR)
     expect(await startWorker({ created }).age('/page')).toBe(created - HOUR)

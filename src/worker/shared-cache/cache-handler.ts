@@ -3,6 +3,7 @@
  * memory that counts as long as its file is the one that it was read from, and revalidations that all workers know.
  */
 import type { Stats } from 'node:fs'
+import { join } from 'node:path'
 import { type EntryFile, isSame, markOf, type NextFs, readingFs, writingFs } from './entry-files.ts'
 import { Memory, sizeOf } from './memory.ts'
 import type { RevalidationFile } from './revalidation-file.ts'
@@ -60,6 +61,7 @@ interface Entry {
 /** A rendering that takes longer is not known by when it began, in ms. */
 const LONGEST_RENDERING = 60_000
 const DEFAULT_MEMORY = 50 * 1024 * 1024
+const DATA = join('/', 'cache', 'fetch-cache', '/')
 const TAGS = 'x-next-cache-tags'
 const REVALIDATE = 'x-prerender-revalidate'
 
@@ -75,9 +77,13 @@ export function createCacheHandler({
   const { known } = revalidated
   let memory: Memory<Entry> | undefined
 
-  /** What the build rendered is as old as the build, whatever time the upload gave to its file. */
-  function timeOf({ mtimeMs }: Pick<Stats, 'mtimeMs'>): number {
-    return mtimeMs <= created && built !== null ? Math.min(built, created) : Math.floor(mtimeMs + 0.05)
+  /**
+   * What the build rendered is as old as the build, whatever time the upload gave to its file. Data never come from the
+   * build: an older release has written them where the app shares its `.next/cache`.
+   */
+  function timeOf(path: string, { mtimeMs }: Pick<Stats, 'mtimeMs'>): number {
+    const isBuilt = mtimeMs <= created && !path.includes(DATA)
+    return isBuilt && built !== null ? Math.min(built, created) : Math.floor(mtimeMs + 0.05)
   }
 
   function isExpired(key: string, { cached, tags }: Entry, context: GetContext | undefined): boolean {

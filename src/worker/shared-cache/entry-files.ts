@@ -42,7 +42,7 @@ export function isSame(a: Mark | null, b: Mark): boolean {
  */
 export function readingFs(
   base: NextFs,
-  timeOf: (stat: Stats) => number,
+  timeOf: (path: string, stat: Stats) => number,
 ): { readonly fs: NextFs; main(): EntryFile | null } {
   const seen = new Map<string, Stats>()
   let main: EntryFile | null = null
@@ -58,7 +58,7 @@ export function readingFs(
     async stat(path: string) {
       const stat = seen.get(path) ?? statSync(path)
       main = { path, mark: { inode: stat.ino, mtimeMs: stat.mtimeMs, size: stat.size } }
-      time = timeOf(stat)
+      time = timeOf(path, stat)
       return { mtime: new Date(time) }
     },
     // Next.js 15.5 and 16.4 copy what the build rendered when it is first asked for; a newer rendering stays.
