@@ -1595,7 +1595,9 @@ function markOf(path) {
     return stat === undefined ? null : { inode: stat.ino, mtimeMs: stat.mtimeMs, size: stat.size };
 }
 function isSame(a, b) {
-    return a !== null && a.inode === b.inode && a.mtimeMs === b.mtimeMs && a.size === b.size;
+    if (a === null || b === null)
+        return a === b;
+    return a.inode === b.inode && a.mtimeMs === b.mtimeMs && a.size === b.size;
 }
 /**
  * For one look at the files of an entry. Next.js reads a file and then asks for its time; here the time is the one from
@@ -1606,6 +1608,8 @@ function isSame(a, b) {
 function readingFs(base, timeOf) {
     const seen = new Map();
     let main = null;
+    /** Where 15.5 and 16.4 look first; where nothing is there yet they take what the build rendered. */
+    let missing = null;
     let time = 0;
     const writeFile = (path, data) => writeIfMissing(path, data, time);
     const fs = {
@@ -1622,11 +1626,17 @@ function readingFs(base, timeOf) {
             time = timeOf(path, stat);
             return { mtime: new Date(time) };
         },
+        existsSync(path) {
+            const exists = base.existsSync(path);
+            if (!exists)
+                missing ??= { path, mark: null };
+            return exists;
+        },
         // Next.js 15.5 and 16.4 copy what the build rendered when it is first asked for; a newer rendering stays.
         writeFile,
         writeFileAtomic: writeFile,
     };
-    return { fs, main: () => main };
+    return { fs, main: () => missing ?? main };
 }
 let entry_files_count = 0;
 const aside = (path) => `${path}.${process.pid}.${(entry_files_count += 1)}.tmp`;

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync } from 'node:fs'
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { beforeEach, describe, expect, test } from '@jest/globals'
@@ -31,6 +31,7 @@ const baseFs = {
     await writeFile(path, data)
   },
   stat,
+  existsSync,
 } as unknown as NextFs
 
 /** As Next.js's own: a page is its HTML and what the browser asks for when it goes there. */
@@ -354,6 +355,25 @@ test('a file that is gone is rendered again', async () => {
   await worker.set('/page', page('first'))
   rmSync(`${release}/page.html`)
   expect(await worker.shows('/page')).toBeUndefined()
+})
+
+test('a page that the build rendered gives way to what another worker renders in its place', async () => {
+  const Seeded = class extends FakeCache {
+    readonly #fs: NextFs
+    constructor(context: HandlerContext) {
+      super(context)
+      this.#fs = context.fs
+    }
+    override get(key: string) {
+      return super.get(this.#fs.existsSync(`${release}${key}.html`) ? key : '/seed')
+    }
+  }
+  await startWorker().set('/seed', page('built'))
+  const [one, two] = [startWorker({ NextCache: Seeded }), startWorker({ NextCache: Seeded })]
+  expect([await one.shows('/page'), await two.shows('/page')]).toEqual(['built', 'built'])
+  await nextMillisecond()
+  await one.set('/page', page('second'))
+  expect([await one.shows('/page'), await two.shows('/page')]).toEqual(['second', 'second'])
 })
 
 test('what Next.js copies when it first reads an entry replaces nothing', async () => {

@@ -11,6 +11,7 @@ export interface NextFs {
   readFile(path: string, encoding?: BufferEncoding): Promise<string | Buffer>
   writeFile(path: string, data: string | Buffer): Promise<unknown>
   stat(path: string): Promise<{ readonly mtime: Date }>
+  existsSync(path: string): boolean
 }
 
 /** Tells one content of a file from every other. */
@@ -22,7 +23,8 @@ export interface Mark {
 
 export interface EntryFile {
   readonly path: string
-  readonly mark: Mark
+  /** Null as long as there is none. */
+  readonly mark: Mark | null
 }
 
 export function markOf(path: string): Mark | null {
@@ -30,8 +32,9 @@ export function markOf(path: string): Mark | null {
   return stat === undefined ? null : { inode: stat.ino, mtimeMs: stat.mtimeMs, size: stat.size }
 }
 
-export function isSame(a: Mark | null, b: Mark): boolean {
-  return a !== null && a.inode === b.inode && a.mtimeMs === b.mtimeMs && a.size === b.size
+export function isSame(a: Mark | null, b: Mark | null): boolean {
+  if (a === null || b === null) return a === b
+  return a.inode === b.inode && a.mtimeMs === b.mtimeMs && a.size === b.size
 }
 
 /**
@@ -46,6 +49,8 @@ export function readingFs(
 ): { readonly fs: NextFs; main(): EntryFile | null } {
   const seen = new Map<string, Stats>()
   let main: EntryFile | null = null
+  /** Where 15.5 and 16.4 look first; where nothing is there yet they take what the build rendered. */
+  let missing: EntryFile | null = null
   let time = 0
   const writeFile = (path: string, data: string | Buffer) => writeIfMissing(path, data, time)
   const fs = {
@@ -61,11 +66,16 @@ export function readingFs(
       time = timeOf(path, stat)
       return { mtime: new Date(time) }
     },
+    existsSync(path: string) {
+      const exists = base.existsSync(path)
+      if (!exists) missing ??= { path, mark: null }
+      return exists
+    },
     // Next.js 15.5 and 16.4 copy what the build rendered when it is first asked for; a newer rendering stays.
     writeFile,
     writeFileAtomic: writeFile,
   }
-  return { fs, main: () => main }
+  return { fs, main: () => missing ?? main }
 }
 
 let count = 0
