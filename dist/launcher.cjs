@@ -1590,9 +1590,16 @@ function holdSignals() {
  * it tells one rendering from every other.
  */
 
+
+/** @returns null where there is none, or none that can be looked at */
 function markOf(path) {
-    const stat = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false });
-    return stat === undefined ? null : { inode: stat.ino, mtimeMs: stat.mtimeMs, size: stat.size };
+    try {
+        const stat = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false });
+        return stat === undefined ? null : { inode: stat.ino, mtimeMs: stat.mtimeMs, size: stat.size };
+    }
+    catch {
+        return null;
+    }
 }
 function isSame(a, b) {
     if (a === null || b === null)
@@ -1639,7 +1646,8 @@ function readingFs(base, timeOf) {
     return { fs, main: () => missing ?? main };
 }
 let entry_files_count = 0;
-const aside = (path) => `${path}.${process.pid}.${(entry_files_count += 1)}.tmp`;
+/** Short, because the name of the file itself may be as long as the file system allows. */
+const aside = (path) => (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(path), `.${process.pid}.${(entry_files_count += 1)}.tmp`);
 async function writeIfMissing(path, data, time) {
     const temporary = aside(path);
     try {
@@ -1899,7 +1907,6 @@ function isTime(value) {
 
 /** A rendering that takes longer is not known by when it began, in ms. */
 const LONGEST_RENDERING = 60_000;
-const DEFAULT_MEMORY = 50 * 1024 * 1024;
 const DATA = (0,external_node_path_namespaceObject.join)('/', 'cache', 'fetch-cache', '/');
 const TAGS = 'x-next-cache-tags';
 const REVALIDATE = 'x-prerender-revalidate';
@@ -1942,7 +1949,7 @@ function createCacheHandler({ NextCache, revalidated, created, built, knowsStale
         #asked = new Map();
         constructor(context) {
             this.#context = context;
-            this.#memory = memory ??= new Memory(context.maxMemoryCacheSize ?? DEFAULT_MEMORY);
+            this.#memory = memory ??= new Memory(context.maxMemoryCacheSize ?? 0);
         }
         async get(key, context) {
             revalidated.look();

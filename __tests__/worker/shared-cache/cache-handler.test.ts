@@ -97,7 +97,8 @@ function startWorker({ clock = Date.now, headers = {}, ...options }: WorkerOptio
     previewModeId: () => 'secret',
     ...options,
   })
-  const handler = (more = headers) => new Handler({ fs: baseFs, _requestHeaders: more })
+  const handler = (more = headers) =>
+    new Handler({ fs: baseFs, maxMemoryCacheSize: 50 * 1024 * 1024, _requestHeaders: more })
   return {
     revalidated,
     set: (key: string, value: Page | null, more = headers) => handler(more).set(key, value),
@@ -348,6 +349,13 @@ test('where nothing can be written, a worker shows what it rendered itself', asy
   await expect(worker.set('/page', page('first'))).rejects.toThrow('ENOSPC')
   expect(await worker.shows('/page')).toBe('first')
   expect(filesOf(release)).toEqual([])
+})
+
+test('a page whose name is as long as the file system allows is shared', async () => {
+  const [one, two] = [startWorker(), startWorker()]
+  const key = `/${'x'.repeat(250)}`
+  await one.set(key, page('first'))
+  expect(await two.shows(key)).toBe('first')
 })
 
 test('a file that is gone is rendered again', async () => {

@@ -60,7 +60,6 @@ interface Entry {
 
 /** A rendering that takes longer is not known by when it began, in ms. */
 const LONGEST_RENDERING = 60_000
-const DEFAULT_MEMORY = 50 * 1024 * 1024
 const DATA = join('/', 'cache', 'fetch-cache', '/')
 const TAGS = 'x-next-cache-tags'
 const REVALIDATE = 'x-prerender-revalidate'
@@ -113,7 +112,7 @@ export function createCacheHandler({
 
     constructor(context: HandlerContext) {
       this.#context = context
-      this.#memory = memory ??= new Memory(context.maxMemoryCacheSize ?? DEFAULT_MEMORY)
+      this.#memory = memory ??= new Memory(context.maxMemoryCacheSize ?? 0)
     }
 
     async get(key: string, context?: GetContext): Promise<Cached | null> {

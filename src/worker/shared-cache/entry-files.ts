@@ -5,6 +5,7 @@
  * it tells one rendering from every other.
  */
 import { linkSync, promises, renameSync, rmSync, type Stats, statSync, utimesSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 
 /** What Next.js gives its cache to work with (`nodeFs`). */
 export interface NextFs {
@@ -27,9 +28,14 @@ export interface EntryFile {
   readonly mark: Mark | null
 }
 
+/** @returns null where there is none, or none that can be looked at */
 export function markOf(path: string): Mark | null {
-  const stat = statSync(path, { throwIfNoEntry: false })
-  return stat === undefined ? null : { inode: stat.ino, mtimeMs: stat.mtimeMs, size: stat.size }
+  try {
+    const stat = statSync(path, { throwIfNoEntry: false })
+    return stat === undefined ? null : { inode: stat.ino, mtimeMs: stat.mtimeMs, size: stat.size }
+  } catch {
+    return null
+  }
 }
 
 export function isSame(a: Mark | null, b: Mark | null): boolean {
@@ -79,7 +85,8 @@ export function readingFs(
 }
 
 let count = 0
-const aside = (path: string) => `${path}.${process.pid}.${(count += 1)}.tmp`
+/** Short, because the name of the file itself may be as long as the file system allows. */
+const aside = (path: string) => join(dirname(path), `.${process.pid}.${(count += 1)}.tmp`)
 
 async function writeIfMissing(path: string, data: string | Buffer, time: number): Promise<boolean> {
   const temporary = aside(path)
