@@ -56259,7 +56259,46 @@ function proxyLogin(own, server) {
     return { ...own, key: server.key, passphrase: own.passphrase ?? server.passphrase };
 }
 
+;// CONCATENATED MODULE: ./build/inputs/early-variables.js
+/**
+ * Variables of `env` that act only on a process that starts. PM2 starts the workers with its daemon's environment, and
+ * the launcher sets `env` afterwards: late enough for these to do nothing (Node 18 to 24, each by experiment).
+ * UV_THREADPOOL_SIZE, NODE_EXTRA_CA_CERTS, NODE_PATH and NODE_COMPILE_CACHE would be among them, but for what
+ * worker/late-variables.ts and PM2's options do.
+ */
+const FLAGS = new Map([
+    ['NODE_PENDING_DEPRECATION', '--pending-deprecation'],
+    ['NODE_NO_WARNINGS', '--no-warnings'],
+    ['NODE_REDIRECT_WARNINGS', '--redirect-warnings'],
+    ['NODE_ICU_DATA', '--icu-data-dir'],
+    ['NODE_USE_SYSTEM_CA', '--use-system-ca'],
+    ['OPENSSL_CONF', '--openssl-config'],
+]);
+/** Node takes no flag for these, or is not who reads them. */
+const DAEMONS = /^(?:LD_\w+|MALLOC_\w+|GLIBC_TUNABLES|UV_USE_IO_URING|NODE_DEBUG|NODE_DEBUG_NATIVE|NODE_V8_COVERAGE|NODE_USE_ENV_PROXY)$/;
+const LOCALE = new Set(['LC_ALL', 'LC_MESSAGES', 'LANG']);
+function earlyVariables({ env, nodeOptions }) {
+    const flags = new Set(nodeOptions.map((word) => word.replace(/=.*/s, '').replaceAll('_', '-')));
+    return Object.keys(env).flatMap((name) => {
+        const flag = FLAGS.get(name);
+        if (name === 'NODE_OPTIONS')
+            return `${sets(name)} Use the input \`node-options\`.`;
+        if (flag !== undefined)
+            return flags.has(flag) ? [] : `${sets(name)} Add \`${flag}\` to the input \`node-options\`.`;
+        if (DAEMONS.test(name))
+            return `${sets(name)} ${daemon}`;
+        if (LOCALE.has(name))
+            return `${sets(name, 'the default language of `Intl` in the workers')} ${daemon}`;
+        return [];
+    });
+}
+const daemon = 'Set it in the environment of the PM2 daemon: see "Variables that must be set before Node starts" in docs/recipes.md.';
+function sets(name, what = 'the workers themselves') {
+    return `Input \`env\` sets ${name}, which comes too late for ${what}.`;
+}
+
 ;// CONCATENATED MODULE: ./build/inputs/warnings.js
+
 /** Node announces `Keep-Alive: timeout=5` to clients; after one second more the polite ones have left. */
 const politeDrainMs = 6000;
 /** A Next.js 16 worker takes about 100 MB before it has served anything. */
@@ -56285,15 +56324,11 @@ function warningsOf({ app, health, login }) {
         ],
         [app.port < 1024, 'Input `app-port` is below 1024: a process needs a special privilege to listen there.'],
         [
-            'NODE_OPTIONS' in app.env,
-            'Input `env` sets NODE_OPTIONS, which comes too late for the workers themselves: use `node-options`.',
-        ],
-        [
             login.passphrase !== undefined && login.key === undefined,
             'Input `passphrase` is given without `key` and is not used.',
         ],
     ];
-    return suspicions.filter(([holds]) => holds).map(([, warning]) => warning);
+    return [...suspicions.filter(([holds]) => holds).map(([, warning]) => warning), ...earlyVariables(app)];
 }
 
 ;// CONCATENATED MODULE: ./build/inputs/secrets.js
@@ -57610,10 +57645,12 @@ const verdict = object({
     rollsBackTo: nullable(messages_releaseId),
     failure: nullable(failureRecord),
     workers: guards_list(workerState),
+    /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
+    notFound: missingAs('', string),
 });
 /** Nothing live was touched: what serves is what served. @param failure why */
 function keptVerdict(live, failure) {
-    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
+    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
 }
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
@@ -62196,21 +62233,24 @@ async function bringLive(plan, hosts, pipeline, goal) {
     const { inputs } = plan;
     const { release } = goal;
     const atOnce = inputs.maxParallel;
+    let warned;
     if (inputs.candidateCheck) {
         const verified = onEach(hosts, atOnce, pipeline, (host, log) => log.run('verify', () => verify(host, release, inputs.app.said)));
         const logs = await verified.catch(async (error) => {
             await takeBack(hosts, goal, true);
             throw error;
         });
-        const warning = goal.explain?.(logs.join('\n'));
-        if (warning !== undefined)
-            pipeline.log.warning(warning);
+        warned = await warnOfMissing(pipeline, goal, 'verify', logs);
     }
     else {
         pipeline.skip('verify', 'candidate-check is off');
     }
     pipeline.log.remember(release);
-    const outcome = together(goal, await rollOut(plan, hosts, pipeline, goal));
+    const ended = await rollOut(plan, hosts, pipeline, goal);
+    const outcome = together(goal, ended);
+    const logged = ended.map(({ verdict }) => verdict.notFound);
+    if (outcome.succeeded)
+        await warnOfMissing(pipeline, goal, 'health-check', logged, warned);
     // A host that is out of reach may serve it: then the next run has to find it everywhere, to know what happened.
     const unknown = outcome.hosts.some(({ live }) => live === null);
     if (!outcome.succeeded)
@@ -62220,6 +62260,18 @@ async function bringLive(plan, hosts, pipeline, goal) {
         pipeline.log.info(`cleanup failed, which changes nothing about what is live: ${message}`);
     });
     return outcome;
+}
+/**
+ * A release can be healthy and lack a file that only some pages read. Said where people look, the summary included.
+ * @param logs of all hosts: they run the same release
+ * @param said what a phase before it warned of
+ */
+async function warnOfMissing(pipeline, { explain }, phase, logs, said) {
+    const warning = explain?.(logs.join('\n'));
+    if (warning === undefined || warning === said)
+        return warning;
+    pipeline.log.warning(warning);
+    return pipeline.run(phase, async () => ({ value: warning, detail: warning }));
 }
 /** How it ended on each host, in their order. */
 async function rollOut(plan, hosts, pipeline, { kind, release, replaces }) {

@@ -177,7 +177,7 @@ describe('a redeploy', () => {
 })
 
 describe('a runner that is killed between two hosts', () => {
-  withHosts(
+  thorough(
     'leaves it to the next run to make them equal',
     async () => {
       const before = current()[0]
@@ -323,7 +323,7 @@ thorough(
 )
 
 describe('a rollback', () => {
-  withHosts(
+  thorough(
     'goes to the newest release that was good on all, and loses no request',
     async () => {
       const [before, wanted] = goodEverywhere()

@@ -185,12 +185,10 @@ all.each(versions)('Next.js $next', (version) => {
     for (let requests = 0; requests < REQUESTS; requests += 1) shown.push(await show(server.appPort, path))
     for (const { port } of workers) shown.push(await show(port, path))
     expect({ path, stale: shown.filter((each) => each.version !== current) }).toEqual({ path, stale: [] })
-    // Data that Next.js keeps in memory alone each worker makes for itself.
-    if (path !== '/api/used')
-      expect({ path, renderings: new Set(shown.map((each) => each.rendering)).size }).toEqual({
-        path,
-        renderings: 1,
-      })
+    // Data that Next.js keeps in memory alone each worker makes for itself. Next.js 14 answers before it has written the
+    // page, so that another worker may render it once more.
+    const last = shown.slice(-WORKERS - 10).map((each) => each.rendering)
+    if (path !== '/api/used') expect({ path, last: [...new Set(last)] }).toEqual({ path, last: [last[0]] })
   }
 
   const everyKind = () => Object.values(app.kinds)

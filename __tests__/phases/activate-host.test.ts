@@ -11,6 +11,7 @@ const live: Verdict = {
   live: request.release,
   previous: null,
   rollsBackTo: null,
+  notFound: '',
   failure: null,
   workers: [],
 }

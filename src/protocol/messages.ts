@@ -193,12 +193,14 @@ const verdict = object({
   rollsBackTo: nullable(releaseId),
   failure: nullable(failureRecord),
   workers: list(workerState),
+  /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
+  notFound: missingAs('', string),
 })
 export type Verdict = Guarded<typeof verdict>
 
 /** Nothing live was touched: what serves is what served. @param failure why */
 export function keptVerdict(live: string | null, failure: Verdict['failure']): Verdict {
-  return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] }
+  return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' }
 }
 
 /** One line of the journal, and the event that the action sees while it watches an activation. */
