@@ -2045,7 +2045,7 @@ function createCacheHandler({ NextCache, revalidated, created, built, knowsStale
         #context;
         #memory;
         /** When this request asked for an entry. */
-        #asked = new Map();
+        #asked;
         constructor(context) {
             this.#context = context;
             this.#memory = memory ??= new Memory(context.maxMemoryCacheSize ?? 0);
@@ -2102,15 +2102,16 @@ function createCacheHandler({ NextCache, revalidated, created, built, knowsStale
         resetRequestCache() { }
         #begin(key) {
             const now = known.now();
-            const before = this.#asked.get(key);
+            const asked = (this.#asked ??= new Map());
+            const before = asked.get(key);
             if (before === undefined || now - before > LONGEST_RENDERING)
-                this.#asked.set(key, now);
+                asked.set(key, now);
         }
         /** When the rendering that has ended began: what was revalidated since is not in it. */
         #begunAt(key) {
             const now = known.now();
-            const asked = this.#asked.get(key) ?? now;
-            this.#asked.delete(key);
+            const asked = this.#asked?.get(key) ?? now;
+            this.#asked?.delete(key);
             return now - asked > LONGEST_RENDERING ? now : asked;
         }
         /** By `res.revalidate`: Next.js asks itself for the page. */
@@ -2325,10 +2326,10 @@ const LONGEST_LINE = 8 * 1024;
 /** How often it is looked whether the file is still the one in its place, in ms. */
 const CHECK = 1000;
 /**
- * One answer asks for many tags, one after the other. In less time than this no answer of another worker can have reached
- * anybody who could ask here by now, in ms.
+ * One answer asks for many tags, one after the other. Next.js takes longer than this from the arrival of a request to its
+ * first look into the cache: what was known so long ago is what was known when the request came. In ms.
  */
-const NO_TIME = 0.005;
+const NO_TIME = 0.05;
 const NEWLINE = 10;
 const NOTHING = Buffer.alloc(0);
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } = external_node_fs_namespaceObject.constants;

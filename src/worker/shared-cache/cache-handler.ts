@@ -108,7 +108,7 @@ export function createCacheHandler({
     readonly #context: HandlerContext
     readonly #memory: Memory<Entry>
     /** When this request asked for an entry. */
-    readonly #asked = new Map<string, number>()
+    #asked: Map<string, number> | undefined
 
     constructor(context: HandlerContext) {
       this.#context = context
@@ -169,15 +169,16 @@ export function createCacheHandler({
 
     #begin(key: string): void {
       const now = known.now()
-      const before = this.#asked.get(key)
-      if (before === undefined || now - before > LONGEST_RENDERING) this.#asked.set(key, now)
+      const asked = (this.#asked ??= new Map())
+      const before = asked.get(key)
+      if (before === undefined || now - before > LONGEST_RENDERING) asked.set(key, now)
     }
 
     /** When the rendering that has ended began: what was revalidated since is not in it. */
     #begunAt(key: string): number {
       const now = known.now()
-      const asked = this.#asked.get(key) ?? now
-      this.#asked.delete(key)
+      const asked = this.#asked?.get(key) ?? now
+      this.#asked?.delete(key)
       return now - asked > LONGEST_RENDERING ? now : asked
     }
 
