@@ -2332,6 +2332,7 @@ const CHECK = 1000;
 const NO_TIME = 0.05;
 const NEWLINE = 10;
 const NOTHING = Buffer.alloc(0);
+const READ_ONLY = new Set(['EROFS', 'EACCES', 'EPERM']);
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } = external_node_fs_namespaceObject.constants;
 function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalidations(), longest = LONGEST }) {
     let file = null;
@@ -2421,20 +2422,25 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
         const path = (0,external_node_path_namespaceObject.join)(folder, String(number));
         const flags = mayWrite ? O_RDWR | O_APPEND | (number === 1 ? O_CREAT : 0) : O_RDONLY;
         let fd;
+        let refused = null;
         try {
             fd = (0,external_node_fs_namespaceObject.openSync)(path, flags | O_NOFOLLOW | O_NONBLOCK, 0o600);
         }
         catch (error) {
-            if (error.code === 'ENOENT')
+            const { code = '' } = error;
+            if (code === 'ENOENT')
                 return null;
-            throw error;
+            if (!READ_ONLY.has(code))
+                throw error;
+            fd = (0,external_node_fs_namespaceObject.openSync)(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+            refused = error;
         }
         const stat = (0,external_node_fs_namespaceObject.fstatSync)(fd);
         if (!stat.isFile()) {
             (0,external_node_fs_namespaceObject.closeSync)(fd);
             throw new Error(`"${path}" is not a file`);
         }
-        return { fd, number, inode: stat.ino, offset: 0, rest: NOTHING, closed: false };
+        return { fd, number, inode: stat.ino, offset: 0, rest: NOTHING, closed: false, refused };
     }
     /** The file that goes on from a closed one; null where a candidate finds none yet. */
     function nextOf(closed) {
@@ -2500,6 +2506,7 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
         for (;;) {
             if (file === null)
                 throw new Error(`"${folder}" cannot be opened`);
+            assertOpen(file);
             const { number } = file;
             write(file.fd, text);
             readOn();
@@ -2530,6 +2537,23 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
             return;
         append([...untold].map((name) => ({ kind: 'revalidated', name, times: known.timesOf(name) })));
         untold.clear();
+    }
+    function readQuietly() {
+        if (file === null || file.closed)
+            return;
+        try {
+            read(file);
+        }
+        catch {
+            // It is said already that something is wrong with it.
+        }
+    }
+    /** What could only be read may be writable by now. */
+    function forgetRefused() {
+        if (file === null || file.refused === null)
+            return;
+        (0,external_node_fs_namespaceObject.closeSync)(file.fd);
+        file = null;
     }
     function isDue(now) {
         if (now - checked < CHECK)
@@ -2565,16 +2589,23 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
                 return;
             looked = now;
             const due = isDue(now);
-            // What could not be read or written is tried again now and then.
-            if (trouble !== null && !due)
+            // What could not be opened or written is tried again now and then.
+            if (trouble !== null && !due) {
+                readQuietly();
                 return;
+            }
             attempt(() => {
+                if (due)
+                    forgetRefused();
                 readOn();
                 if (!due)
                     return;
                 replaceLost();
-                if (mayWrite)
-                    tellUntold();
+                if (!mayWrite)
+                    return;
+                tellUntold();
+                if (file !== null)
+                    assertOpen(file);
             });
         },
         add(tag, times) {
@@ -2590,6 +2621,11 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
             });
         },
     };
+}
+/** @throws why nothing can be added */
+function assertOpen({ refused }) {
+    if (refused !== null)
+        throw refused;
 }
 function newest(folder) {
     const numbers = (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => (/^[1-9]\d{0,14}$/.test(name) ? [Number(name)] : []));

@@ -38,8 +38,9 @@ if (shared === 'true') {
   })
 }
 // What has to be there before anything else of Next.js.
-require('next/dist/server/node-environment')
-const lib = 'next/dist/server/lib'
+const server = 'next/dist/server'
+require(`${server}/node-environment`)
+const lib = `${server}/lib`
 const { IncrementalCache } = require(`${lib}/incremental-cache/index.js`) as {
   IncrementalCache: new (options: object) => Incremental
 }

@@ -21,6 +21,7 @@ import {
 import { Revalidations } from '../../../src/worker/shared-cache/revalidations.ts'
 import { compile } from '../../support/compile.ts'
 import { temporaryFolders } from '../../support/folder.ts'
+import { fillTmpfs, mayMount, mountTmpfs, remount } from '../../support/test-mounts.ts'
 import { until } from '../../support/until.ts'
 
 const root = temporaryFolders()()
@@ -329,6 +330,71 @@ describe('where somebody took it away', () => {
     two.file.add('shop', at(6))
     expect([await open().timeOf('news'), await open().timeOf('shop')]).toEqual([5, 6])
   })
+})
+
+const onDisk = mayMount ? describe : describe.skip
+onDisk('a disk', () => {
+  const withDisk = async (act: () => Promise<void>) => {
+    const unmount = mountTmpfs(folder, 'size=1m,mode=700')
+    try {
+      await act()
+    } finally {
+      unmount()
+    }
+  }
+
+  test('that is full leaves a worker with what it knows, and says so once; with room it tells the others', () =>
+    withDisk(async () => {
+      const [one, two] = [open(), open()]
+      one.file.add('first', at(1))
+      await two.timeOf('first')
+      fillTmpfs(folder, 'blocks')
+      // A file may have room in its last block.
+      for (let time = 2; time < 300; time += 1) one.file.add('news', at(time))
+      expect(await one.timeOf('news')).toBe(299)
+      expect(one.troubles).toEqual([expect.stringContaining('ENOSPC')])
+      expect(await two.timeOf('news')).toBeLessThan(299)
+      expect(two.troubles).toEqual([])
+      remount(folder, 'size=2m')
+      one.file.add('shop', at(300))
+      expect([await two.timeOf('news'), await two.timeOf('shop')]).toEqual([299, 300])
+      expect(one.troubles).toEqual([expect.any(String), null])
+    }))
+
+  test('that has no room for the next file keeps this one', () =>
+    withDisk(async () => {
+      const [one, two] = [open({ longest: 2000 }), open({ longest: 2000 })]
+      one.file.add('first', at(1))
+      await two.timeOf('first')
+      fillTmpfs(folder, 'inodes')
+      for (let time = 2; time < 300; time += 1) one.file.add('news', at(time))
+      expect(one.troubles).toEqual([])
+      expect(readdirSync(folder)).toEqual(['1'])
+      expect([await two.timeOf('first'), await two.timeOf('news')]).toEqual([1, 299])
+      remount(folder, 'nr_inodes=100')
+      one.file.add('news', at(300))
+      expect(readdirSync(folder)).toEqual(['2'])
+      expect([await two.timeOf('first'), await two.timeOf('news')]).toEqual([1, 300])
+    }))
+
+  test('that is read-only lets a worker read, and it says that it cannot tell', () =>
+    withDisk(async () => {
+      writeFileSync(join(folder, '1'), '[1,"first",1,0,0]\n')
+      remount(folder, 'ro')
+      const { file, troubles, timeOf } = open()
+      expect(await timeOf('first')).toBe(1)
+      expect(troubles).toEqual([expect.stringContaining('EROFS')])
+      file.add('news', at(2))
+      expect([await timeOf('news'), await timeOf('first')]).toEqual([2, 1])
+      expect(troubles).toHaveLength(1)
+      remount(folder, 'rw')
+      // It is tried again once a second.
+      await until(
+        'it is told',
+        async () => (await open({ mayWrite: false }).timeOf('news')) === 2 || (file.look(), false),
+      )
+      expect(troubles).toEqual([expect.any(String), null])
+    }))
 })
 
 test('a candidate reads what is there, and leaves nothing behind', async () => {

@@ -54,6 +54,7 @@ const CHECK = 1000
 const NO_TIME = 0.05
 const NEWLINE = 10
 const NOTHING = Buffer.alloc(0)
+const READ_ONLY: ReadonlySet<string> = new Set(['EROFS', 'EACCES', 'EPERM'])
 const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } = constants
 
 interface Opened {
@@ -63,6 +64,8 @@ interface Opened {
   offset: number
   rest: Buffer
   closed: boolean
+  /** Why nothing can be added to it; null: it can. */
+  readonly refused: unknown
 }
 
 export function openRevalidationFile(
@@ -146,18 +149,22 @@ export function openRevalidationFile(
     const path = join(folder, String(number))
     const flags = mayWrite ? O_RDWR | O_APPEND | (number === 1 ? O_CREAT : 0) : O_RDONLY
     let fd
+    let refused: unknown = null
     try {
       fd = openSync(path, flags | O_NOFOLLOW | O_NONBLOCK, 0o600)
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
-      throw error
+      const { code = '' } = error as NodeJS.ErrnoException
+      if (code === 'ENOENT') return null
+      if (!READ_ONLY.has(code)) throw error
+      fd = openSync(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+      refused = error
     }
     const stat = fstatSync(fd)
     if (!stat.isFile()) {
       closeSync(fd)
       throw new Error(`"${path}" is not a file`)
     }
-    return { fd, number, inode: stat.ino, offset: 0, rest: NOTHING, closed: false }
+    return { fd, number, inode: stat.ino, offset: 0, rest: NOTHING, closed: false, refused }
   }
 
   /** The file that goes on from a closed one; null where a candidate finds none yet. */
@@ -218,6 +225,7 @@ export function openRevalidationFile(
     const text = `\n${lines.map((line) => `${formatLine(line)}\n`).join('')}`
     for (;;) {
       if (file === null) throw new Error(`"${folder}" cannot be opened`)
+      assertOpen(file)
       const { number } = file
       write(file.fd, text)
       readOn()
@@ -245,6 +253,22 @@ export function openRevalidationFile(
     if (untold.size === 0) return
     append([...untold].map((name) => ({ kind: 'revalidated', name, times: known.timesOf(name) })))
     untold.clear()
+  }
+
+  function readQuietly(): void {
+    if (file === null || file.closed) return
+    try {
+      read(file)
+    } catch {
+      // It is said already that something is wrong with it.
+    }
+  }
+
+  /** What could only be read may be writable by now. */
+  function forgetRefused(): void {
+    if (file === null || file.refused === null) return
+    closeSync(file.fd)
+    file = null
   }
 
   function isDue(now: number): boolean {
@@ -278,13 +302,19 @@ export function openRevalidationFile(
       if (now - looked < NO_TIME) return
       looked = now
       const due = isDue(now)
-      // What could not be read or written is tried again now and then.
-      if (trouble !== null && !due) return
+      // What could not be opened or written is tried again now and then.
+      if (trouble !== null && !due) {
+        readQuietly()
+        return
+      }
       attempt(() => {
+        if (due) forgetRefused()
         readOn()
         if (!due) return
         replaceLost()
-        if (mayWrite) tellUntold()
+        if (!mayWrite) return
+        tellUntold()
+        if (file !== null) assertOpen(file)
       })
     },
     add(tag, times) {
@@ -299,6 +329,11 @@ export function openRevalidationFile(
       })
     },
   }
+}
+
+/** @throws why nothing can be added */
+function assertOpen({ refused }: Opened): void {
+  if (refused !== null) throw refused as Error
 }
 
 function newest(folder: string): number | null {
