@@ -2308,21 +2308,165 @@ function sharedItems(revalidated) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/worker/shared-cache/numbered-file.js
+/**
+ * Files of lines, `1`, `2`, … in one folder, of which the newest counts: everybody appends to it, and reads on from where
+ * he stopped. Synchronous throughout: one line is one call to the kernel.
+ */
+
+
+/** Longer than every line: what follows is none. In bytes. */
+const LONGEST_LINE = 8 * 1024;
+const NEWLINE = 10;
+const NOTHING = Buffer.alloc(0);
+const READ_ONLY = new Set(['EROFS', 'EACCES', 'EPERM']);
+const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = external_node_fs_namespaceObject.constants;
+const buffer = Buffer.allocUnsafe(64 * 1024);
+/** The newest file's number; null where there is none. */
+function newestIn(folder) {
+    const numbers = (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => (/^[1-9]\d{0,14}$/.test(name) ? [Number(name)] : []));
+    return numbers.length === 0 ? null : Math.max(...numbers);
+}
+/**
+ * Opens a file, and makes it where it is the first and may be written. Never follows a link.
+ *
+ * @returns null where it is gone: a later one is there
+ * @throws what the system says, and where it is no file
+ */
+function openNumbered(folder, number, mayWrite) {
+    const path = (0,external_node_path_namespaceObject.join)(folder, String(number));
+    const flags = mayWrite ? O_RDWR | O_APPEND | (number === 1 ? O_CREAT : 0) : O_RDONLY;
+    let fd;
+    let refused = null;
+    try {
+        fd = (0,external_node_fs_namespaceObject.openSync)(path, flags | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    }
+    catch (error) {
+        const { code = '' } = error;
+        if (code === 'ENOENT')
+            return null;
+        if (!READ_ONLY.has(code))
+            throw error;
+        fd = (0,external_node_fs_namespaceObject.openSync)(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+        refused = error;
+    }
+    const stat = (0,external_node_fs_namespaceObject.fstatSync)(fd);
+    if (!stat.isFile()) {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+        throw new Error(`"${path}" is not a file`);
+    }
+    return { fd, number, inode: stat.ino, offset: 0, rest: NOTHING, closed: false, refused };
+}
+/** Reads on to the end, or to what `isLast` says is the last line. */
+function readLines(file, isLast) {
+    while (!file.closed) {
+        const length = (0,external_node_fs_namespaceObject.readSync)(file.fd, buffer, 0, buffer.length, file.offset);
+        if (length === 0)
+            return;
+        file.offset += length;
+        const text = Buffer.concat([file.rest, buffer.subarray(0, length)]);
+        let begin = 0;
+        for (let end; (end = text.indexOf(NEWLINE, begin)) >= 0; begin = end + 1) {
+            if (end > begin && isLast(text.toString('utf8', begin, end))) {
+                file.closed = true;
+                return;
+            }
+        }
+        file.rest = begin === text.length ? NOTHING : text.subarray(begin);
+        // What has no end is no line; the next one begins with a new line.
+        if (file.rest.length > LONGEST_LINE)
+            file.rest = NOTHING;
+        if (length < buffer.length)
+            return;
+    }
+}
+/** Adds lines in one write. @throws what the system says, also where not all of them found room */
+function appendTo(file, lines) {
+    assertWritable(file);
+    // A writer that died may have left half a line.
+    write(file.fd, `\n${lines.join('\n')}\n`);
+}
+/** @throws why nothing can be added */
+function assertWritable({ refused }) {
+    if (refused !== null)
+        throw refused;
+}
+/** Whether it is still the file in its place. One that is closed may have been removed. */
+function isInPlace(folder, { number, inode, offset, closed }) {
+    const stat = (0,external_node_fs_namespaceObject.statSync)((0,external_node_path_namespaceObject.join)(folder, String(number)), { throwIfNoEntry: false });
+    return stat === undefined ? closed : stat.ino === inode && stat.size >= offset;
+}
+/**
+ * Writes the file that follows a closed one, unless somebody was faster, and removes what came before.
+ *
+ * @throws what the system says where it is not there afterwards
+ */
+function writeNext(folder, after, lines) {
+    const temporary = numbered_file_aside(folder, after + 1);
+    try {
+        writeWhole(temporary, lines);
+        (0,external_node_fs_namespaceObject.linkSync)(temporary, (0,external_node_path_namespaceObject.join)(folder, String(after + 1)));
+    }
+    catch (error) {
+        if ((newestIn(folder) ?? 0) <= after)
+            throw error;
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.rmSync)(temporary, { force: true });
+    }
+    // Those who died left theirs behind.
+    for (const name of (0,external_node_fs_namespaceObject.readdirSync)(folder)) {
+        const number = /^\.?(\d+)(\.\d+\.tmp)?$/.exec(name)?.[1];
+        if (Number(number) <= after)
+            (0,external_node_fs_namespaceObject.rmSync)((0,external_node_path_namespaceObject.join)(folder, name), { recursive: true, force: true });
+    }
+}
+/** Whether there is room for a file that follows. */
+function hasRoom(folder, after, lines) {
+    const trial = numbered_file_aside(folder, after + 1);
+    try {
+        writeWhole(trial, lines);
+        return true;
+    }
+    catch {
+        return false;
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.rmSync)(trial, { force: true });
+    }
+}
+function numbered_file_aside(folder, number) {
+    return (0,external_node_path_namespaceObject.join)(folder, `.${number}.${process.pid}.tmp`);
+}
+function writeWhole(path, lines) {
+    (0,external_node_fs_namespaceObject.rmSync)(path, { recursive: true, force: true });
+    const fd = (0,external_node_fs_namespaceObject.openSync)(path, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+    try {
+        write(fd, `${lines.join('\n')}\n`);
+        (0,external_node_fs_namespaceObject.fsyncSync)(fd);
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    }
+}
+function write(fd, text) {
+    const bytes = Buffer.from(text);
+    if ((0,external_node_fs_namespaceObject.writeSync)(fd, bytes, 0, bytes.length, null) !== bytes.length)
+        throw new Error('ENOSPC: no space left on device, write');
+}
+
 ;// CONCATENATED MODULE: ./build/worker/shared-cache/revalidation-file.js
 /**
  * The file in which the workers of an app tell each other what was revalidated: `<path>/.gapless/revalidated/<number>`.
  *
- * Everybody appends, one line in one write, and reads on from where he stopped. Where a file has become long somebody
- * closes it with a last line; from then on it says the same for ever, so each of the others can write the next one, with
- * what of it still counts. `link` lets one of them win. Whoever wrote behind the last line writes once more. So nobody
- * waits for anybody, and whoever dies leaves nothing that the others could not go on from.
+ * Where a file has become long somebody closes it with a last line; from then on it says the same for ever, so each of
+ * the others can write the next one, with what of it still counts. One of them wins. Whoever wrote behind the last line
+ * writes once more. So nobody waits for anybody, and whoever dies leaves nothing that the others could not go on from.
  */
 
 
 
 const LONGEST = 1024 * 1024;
-/** Longer than every line: what follows is none. In bytes. */
-const LONGEST_LINE = 8 * 1024;
 /** How often it is looked whether the file is still the one in its place, in ms. */
 const CHECK = 1000;
 /**
@@ -2330,10 +2474,6 @@ const CHECK = 1000;
  * first look into the cache: what was known so long ago is what was known when the request came. In ms.
  */
 const NO_TIME = 0.05;
-const NEWLINE = 10;
-const NOTHING = Buffer.alloc(0);
-const READ_ONLY = new Set(['EROFS', 'EACCES', 'EPERM']);
-const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_TRUNC, O_WRONLY } = external_node_fs_namespaceObject.constants;
 function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalidations(), longest = LONGEST }) {
     let file = null;
     let looked = -Infinity;
@@ -2341,7 +2481,6 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
     let trouble = null;
     /** Names that others do not know of yet. */
     const untold = new Set();
-    const buffer = Buffer.allocUnsafe(64 * 1024);
     function attempt(act) {
         let problem = null;
         try {
@@ -2355,11 +2494,18 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
         if (isNews)
             onTrouble(problem);
     }
+    /** @returns whether it is the last of its file */
+    function apply(text) {
+        const line = parseLine(text);
+        if (line !== null && line.kind !== 'closed')
+            known.apply(line);
+        return line?.kind === 'closed';
+    }
     /** Reads the newest file on, and goes on to the next one where it is closed. */
     function readOn() {
         file ??= openNewest();
         while (file !== null) {
-            read(file);
+            readLines(file, apply);
             if (!file.closed)
                 return;
             const next = nextOf(file);
@@ -2367,34 +2513,6 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
                 return;
             (0,external_node_fs_namespaceObject.closeSync)(file.fd);
             file = next;
-        }
-    }
-    function read(from) {
-        while (!from.closed) {
-            const length = (0,external_node_fs_namespaceObject.readSync)(from.fd, buffer, 0, buffer.length, from.offset);
-            from.offset += length;
-            if (length === 0)
-                return;
-            const text = Buffer.concat([from.rest, buffer.subarray(0, length)]);
-            let begin = 0;
-            for (let end; (end = text.indexOf(NEWLINE, begin)) >= 0; begin = end + 1) {
-                if (end === begin)
-                    continue;
-                const line = parseLine(text.toString('utf8', begin, end));
-                if (line === null)
-                    continue;
-                if (line.kind === 'closed') {
-                    from.closed = true;
-                    return;
-                }
-                known.apply(line);
-            }
-            from.rest = begin === text.length ? NOTHING : text.subarray(begin);
-            // What has no end is no line; the next one begins with a new line.
-            if (from.rest.length > LONGEST_LINE)
-                from.rest = NOTHING;
-            if (length < buffer.length)
-                return;
         }
     }
     function openNewest() {
@@ -2406,109 +2524,40 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
         if (stat?.isDirectory() !== true)
             throw new Error(`"${folder}" is not a folder`);
         for (;;) {
-            const number = newest(folder);
+            const number = newestIn(folder);
             if (number === null && !mayWrite)
                 return null;
-            const opened = open(number ?? 1);
+            const opened = openNumbered(folder, number ?? 1, mayWrite);
             // Meanwhile the others may have gone on from a first file.
-            if (opened !== null && newest(folder) === opened.number)
+            if (opened !== null && newestIn(folder) === opened.number)
                 return opened;
             if (opened !== null)
                 (0,external_node_fs_namespaceObject.closeSync)(opened.fd);
         }
     }
-    /** Null where it is gone: a later one is there. */
-    function open(number) {
-        const path = (0,external_node_path_namespaceObject.join)(folder, String(number));
-        const flags = mayWrite ? O_RDWR | O_APPEND | (number === 1 ? O_CREAT : 0) : O_RDONLY;
-        let fd;
-        let refused = null;
-        try {
-            fd = (0,external_node_fs_namespaceObject.openSync)(path, flags | O_NOFOLLOW | O_NONBLOCK, 0o600);
-        }
-        catch (error) {
-            const { code = '' } = error;
-            if (code === 'ENOENT')
-                return null;
-            if (!READ_ONLY.has(code))
-                throw error;
-            fd = (0,external_node_fs_namespaceObject.openSync)(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-            refused = error;
-        }
-        const stat = (0,external_node_fs_namespaceObject.fstatSync)(fd);
-        if (!stat.isFile()) {
-            (0,external_node_fs_namespaceObject.closeSync)(fd);
-            throw new Error(`"${path}" is not a file`);
-        }
-        return { fd, number, inode: stat.ino, offset: 0, rest: NOTHING, closed: false, refused };
-    }
     /** The file that goes on from a closed one; null where a candidate finds none yet. */
-    function nextOf(closed) {
+    function nextOf({ number: closed }) {
         for (;;) {
-            const number = newest(folder);
-            if (number !== null && number > closed.number) {
-                const opened = open(number);
+            const number = newestIn(folder);
+            if (number !== null && number > closed) {
+                const opened = openNumbered(folder, number, mayWrite);
                 if (opened !== null)
                     return opened;
             }
             else if (!mayWrite)
                 return null;
             else
-                writeNext(closed.number);
+                writeNext(folder, closed, everything());
         }
     }
-    function writeNext(after) {
-        const temporary = aside(after + 1);
-        try {
-            writeAll(temporary);
-            (0,external_node_fs_namespaceObject.linkSync)(temporary, (0,external_node_path_namespaceObject.join)(folder, String(after + 1)));
-        }
-        catch (error) {
-            // Somebody else was faster.
-            if ((newest(folder) ?? 0) <= after)
-                throw error;
-        }
-        finally {
-            (0,external_node_fs_namespaceObject.rmSync)(temporary, { force: true });
-        }
-        // Those who died left theirs behind.
-        for (const name of (0,external_node_fs_namespaceObject.readdirSync)(folder)) {
-            const number = /^\.?(\d+)(\.\d+\.tmp)?$/.exec(name)?.[1];
-            if (Number(number) <= after)
-                (0,external_node_fs_namespaceObject.rmSync)((0,external_node_path_namespaceObject.join)(folder, name), { recursive: true, force: true });
-        }
-    }
-    function aside(number) {
-        return (0,external_node_path_namespaceObject.join)(folder, `.${number}.${process.pid}.tmp`);
-    }
-    function writeAll(path) {
-        (0,external_node_fs_namespaceObject.rmSync)(path, { recursive: true, force: true });
-        const fd = (0,external_node_fs_namespaceObject.openSync)(path, O_WRONLY | O_CREAT | O_EXCL | O_TRUNC, 0o600);
-        try {
-            const text = [...known.lines()].map((line) => `${formatLine(line)}\n`).join('');
-            write(fd, text);
-            (0,external_node_fs_namespaceObject.fsyncSync)(fd);
-        }
-        finally {
-            (0,external_node_fs_namespaceObject.closeSync)(fd);
-        }
-    }
-    function write(fd, text) {
-        const bytes = Buffer.from(text);
-        const written = (0,external_node_fs_namespaceObject.writeSync)(fd, bytes, 0, bytes.length, null);
-        if (written !== bytes.length)
-            throw new Error('ENOSPC: no space left on device, write');
-    }
+    const everything = () => [...known.lines()].map(formatLine);
     function append(lines) {
         file ??= openNewest();
-        // A writer that died may have left half a line.
-        const text = `\n${lines.map((line) => `${formatLine(line)}\n`).join('')}`;
         for (;;) {
             if (file === null)
                 throw new Error(`"${folder}" cannot be opened`);
-            assertOpen(file);
             const { number } = file;
-            write(file.fd, text);
+            appendTo(file, lines.map(formatLine));
             readOn();
             // Behind a last line nobody reads.
             if (file.number === number && !file.closed)
@@ -2518,18 +2567,10 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
     function closeIfLong() {
         if (file === null || file.offset <= Math.max(longest, 3 * known.bytes))
             return;
-        const trial = aside(file.number + 1);
-        try {
-            // Where there is no room for the next one, this one stays open.
-            writeAll(trial);
-        }
-        catch {
+        // Where there is no room for the next one, this one stays open.
+        if (!hasRoom(folder, file.number, everything()))
             return;
-        }
-        finally {
-            (0,external_node_fs_namespaceObject.rmSync)(trial, { force: true });
-        }
-        write(file.fd, `\n${formatLine({ kind: 'closed' })}\n`);
+        appendTo(file, [formatLine({ kind: 'closed' })]);
         readOn();
     }
     function tellUntold() {
@@ -2538,15 +2579,19 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
         append([...untold].map((name) => ({ kind: 'revalidated', name, times: known.timesOf(name) })));
         untold.clear();
     }
-    function readQuietly() {
-        if (file === null || file.closed)
+    /** Somebody may have removed the file, emptied it or put another into its place. */
+    function replaceLost() {
+        if (file === null || isInPlace(folder, file))
             return;
-        try {
-            read(file);
-        }
-        catch {
-            // It is said already that something is wrong with it.
-        }
+        // It may have been closed, and the next one go on.
+        readOn();
+        if (isInPlace(folder, file))
+            return;
+        (0,external_node_fs_namespaceObject.closeSync)(file.fd);
+        file = null;
+        readOn();
+        if (mayWrite)
+            append([...known.lines()]);
     }
     /** What could only be read may be writable by now. */
     function forgetRefused() {
@@ -2555,31 +2600,25 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
         (0,external_node_fs_namespaceObject.closeSync)(file.fd);
         file = null;
     }
-    function isDue(now) {
-        if (now - checked < CHECK)
-            return false;
-        checked = now;
-        return true;
-    }
-    /** Somebody may have removed the file, emptied it or put another into its place. */
-    function replaceLost() {
-        if (file === null || isInPlace(file))
+    function readQuietly() {
+        if (file === null || file.closed)
             return;
-        // It may have been closed, and the next one go on.
-        readOn();
-        if (isInPlace(file))
-            return;
-        (0,external_node_fs_namespaceObject.closeSync)(file.fd);
-        file = null;
-        readOn();
-        if (mayWrite)
-            append([...known.lines()]);
+        try {
+            readLines(file, apply);
+        }
+        catch {
+            // It is said already that something is wrong with it.
+        }
     }
-    function isInPlace({ number, inode, offset, closed }) {
-        const stat = (0,external_node_fs_namespaceObject.statSync)((0,external_node_path_namespaceObject.join)(folder, String(number)), { throwIfNoEntry: false });
-        if (stat === undefined)
-            return closed;
-        return stat.ino === inode && stat.size >= offset;
+    function check() {
+        forgetRefused();
+        readOn();
+        replaceLost();
+        if (!mayWrite)
+            return;
+        tellUntold();
+        if (file !== null)
+            assertWritable(file);
     }
     return {
         known,
@@ -2588,25 +2627,15 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
             if (now - looked < NO_TIME)
                 return;
             looked = now;
-            const due = isDue(now);
-            // What could not be opened or written is tried again now and then.
-            if (trouble !== null && !due) {
-                readQuietly();
-                return;
+            if (now - checked >= CHECK) {
+                checked = now;
+                attempt(check);
             }
-            attempt(() => {
-                if (due)
-                    forgetRefused();
-                readOn();
-                if (!due)
-                    return;
-                replaceLost();
-                if (!mayWrite)
-                    return;
-                tellUntold();
-                if (file !== null)
-                    assertOpen(file);
-            });
+            // What could not be opened or written is tried again with the next check.
+            else if (trouble !== null)
+                readQuietly();
+            else
+                attempt(readOn);
         },
         add(tag, times) {
             const name = nameOf(tag);
@@ -2621,15 +2650,6 @@ function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalid
             });
         },
     };
-}
-/** @throws why nothing can be added */
-function assertOpen({ refused }) {
-    if (refused !== null)
-        throw refused;
-}
-function newest(folder) {
-    const numbers = (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => (/^[1-9]\d{0,14}$/.test(name) ? [Number(name)] : []));
-    return numbers.length === 0 ? null : Math.max(...numbers);
 }
 
 ;// CONCATENATED MODULE: ./build/worker/shared-cache/index.js
