@@ -67,7 +67,7 @@ test.each([
 ])('a Next.js that is %s is left as it is, with one line in the log', (_, config) => {
   expect(share(config)).toEqual({
     shared: false,
-    why: expect.stringContaining('Next.js 99.1.2 is not known'),
+    why: expect.stringContaining('Next.js 99.1.2 keeps its cache in an unknown way'),
   })
   expect(log).toHaveBeenCalledTimes(1)
 })

@@ -48,14 +48,17 @@ export function shareCache(
       entry: release.entry,
       revalidated,
       handler: { created: release.created, built: release.built, previewModeId: previewModeIdOf(release) },
-      onUnknown: (why) => alone(`Next.js ${release.nextVersion} is not known (${why})`),
+      onUnknown: (why) => alone(unknown(release, why)),
     })
     tell({ shared: true, why: '' })
     revalidated.look()
   } catch (error) {
-    const why = error instanceof UnknownNext ? error.message : String(error)
-    alone(`Next.js ${release.nextVersion} is not known (${why})`)
+    alone(unknown(release, error instanceof UnknownNext ? error.message : String(error)))
   }
+}
+
+function unknown({ nextVersion }: Release, why: string): string {
+  return `${`Next.js ${nextVersion}`.trim()} keeps its cache in an unknown way: ${why}`
 }
 
 /** The setting with which the app brings a cache handler of its own, or null. */
