@@ -26,8 +26,17 @@ function workersOf({ app }: TestServer): readonly WorkerRecord[] {
   const folder = join(app, '.gapless', 'workers')
   return readdirSync(folder)
     .filter((name) => name.endsWith('.json'))
-    .map((name) => JSON.parse(readFileSync(join(folder, name), 'utf8')) as WorkerRecord)
+    .flatMap((name) => recordIn(join(folder, name)))
     .filter(({ phase, candidate, pid }) => phase === 'open' && !candidate && isRunning(pid))
+}
+
+/** None of a worker that has just left. */
+function recordIn(file: string): readonly WorkerRecord[] {
+  try {
+    return [JSON.parse(readFileSync(file, 'utf8')) as WorkerRecord]
+  } catch {
+    return []
+  }
 }
 
 function isRunning(pid: number): boolean {
@@ -290,7 +299,7 @@ all.each(versions)('Next.js $next', (version) => {
     expect(status.summary.match(/\| shared \|/g)).toHaveLength(WORKERS)
     app.write(
       'next.config.mjs',
-      `export default { cacheHandler: import.meta.dirname + '/cache-handler.mjs' }\n`,
+      `export default { ${version.next.startsWith('16') ? 'experimental: { useCache: true }, ' : ''}cacheHandler: import.meta.dirname + '/cache-handler.mjs' }\n`,
     )
     app.write(
       'cache-handler.mjs',
