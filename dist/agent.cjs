@@ -336,12 +336,13 @@ const verdict = object({
 function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
 }
+const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
     time: string,
     activation: string,
     step: nullable(activationStep),
-    state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
+    state: oneOf(...entryStates),
     detail: string,
     verdict: nullable(verdict),
 });
@@ -398,10 +399,11 @@ const writtenInRelease = object({
     /** Of all paths. */
     count: count,
 });
+const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and what that does to it. */
 const finding = object({
     /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
-    effect: oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
+    effect: oneOf(...findingEffects),
     /** Of the failure that it would end with. */
     code: nullable(string),
     message: string,
@@ -7488,14 +7490,24 @@ async function ending(check) {
 function waiting(holder) {
     if (holder === null)
         return null;
-    const message = `the lock is held by ${holder}`;
-    return { effect: 'waits', code: 'locked', message, remedy: 'A run waits for it up to `lock-timeout`.' };
+    const message = `The lock is held by ${holder}.`;
+    return {
+        effect: 'waits',
+        code: 'locked',
+        message,
+        remedy: 'A run waits for the lock for at most `lock-timeout`.',
+    };
 }
 function interrupted(activation) {
     if (activation === null)
         return null;
-    const message = 'an earlier run was interrupted after the swap';
-    return { effect: 'recovers', code: null, message, remedy: 'A run first finishes it, or takes it back.' };
+    const message = 'An earlier run was interrupted after the swap.';
+    return {
+        effect: 'recovers',
+        code: null,
+        message,
+        remedy: 'A run first finishes that run, or restores the previous release.',
+    };
 }
 function rehearse_replacing(target) {
     if (target === null)
@@ -7504,7 +7516,7 @@ function rehearse_replacing(target) {
         effect: 'replaces',
         code: null,
         message: `\`current\` points at "${target}", which Gapless did not deploy.`,
-        remedy: 'A run replaces that link, and puts it back if the first deploy fails. To leave the link alone, set another `path`.',
+        remedy: 'A run replaces that link, and restores the link if the first deploy fails. To keep the link, set another `path`.',
     };
 }
 function gap(foreign) {
@@ -7514,8 +7526,8 @@ function gap(foreign) {
     return {
         effect: 'gap',
         code: null,
-        message: `Gapless did not start all that PM2 runs under this name: process ${what.join(', ')}`,
-        remedy: 'The first deploy starts the app anew, with a short gap. After that there is none.',
+        message: `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`,
+        remedy: 'The first deploy restarts the app, with a short gap. Later deploys have no gap.',
     };
 }
 

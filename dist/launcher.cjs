@@ -1358,12 +1358,13 @@ const verdict = object({
 function keptVerdict(live, failure) {
     return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
 }
+const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
     time: string,
     activation: string,
     step: nullable(activationStep),
-    state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
+    state: oneOf(...entryStates),
     detail: string,
     verdict: nullable(verdict),
 });
@@ -1420,10 +1421,11 @@ const writtenInRelease = object({
     /** Of all paths. */
     count: count,
 });
+const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and what that does to it. */
 const finding = object({
     /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
-    effect: oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
+    effect: oneOf(...findingEffects),
     /** Of the failure that it would end with. */
     code: nullable(string),
     message: string,

@@ -48,7 +48,7 @@ export async function bringLive(
     })
     warned = await warnOfMissing(pipeline, goal, 'verify', logs)
   } else {
-    pipeline.skip('verify', 'candidate-check is off')
+    pipeline.skip('verify', '`candidate-check` is off')
   }
 
   pipeline.log.remember(release)
@@ -63,7 +63,7 @@ export async function bringLive(
     log.run('cleanup', () => cleanUp(plan, host, log.log)),
   ).catch((error: unknown) => {
     const { message } = Failure.from(error)
-    pipeline.log.info(`cleanup failed, which changes nothing about what is live: ${message}`)
+    pipeline.log.info(`The live release is not affected by the failed cleanup: ${message}`)
   })
   return outcome
 }
