@@ -62459,9 +62459,9 @@ const code_spans_NAMES = 'app-host|app-name|app-port|batch|bin-path|build-comman
     'health-check-status|health-check-timeout|health-check-url|host|install-command|instances|keep-releases|key|known-hosts|' +
     'lfs|lock-timeout|max-memory|max-parallel|node-options|node-version|nodeLinker|observe|passphrase|password|path|port|' +
     'post-activate|pre-activate|proxy-fingerprint|proxy-host|proxy-key|proxy-passphrase|proxy-password|proxy-port|' +
-    'proxy-username|release|runs-on|shared-dirs|shared-files|submodules|username|working-directory';
+    'proxy-username|release|runs-on|share-cache|shared-dirs|shared-files|submodules|username|working-directory';
 /** Names that stand alone. */
-const WORDS = 'app|pages|current|Intl|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
+const WORDS = 'app|cacheHandler|cacheHandlers|experimental\\.incrementalCacheHandlerPath|pages|current|Intl|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
     'supportedArchitectures|NODE_OPTIONS|GITHUB_OUTPUT|<path>/shared/…';
 /** The first words of commands. */
 const PROGRAMS = 'PATH="[\\w./~-]+:\\$PATH" npm|~/\\.local/share/fnm/fnm|bun|chmod|chown|curl|kill|ls|next|npm|npx|pm2|pnpm|rm|ss|ssh|' +

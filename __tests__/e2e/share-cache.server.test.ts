@@ -308,7 +308,7 @@ all.each(versions)('Next.js $next', (version) => {
     const { code, summary } = await run({ 'install-command': 'none' })
     expect(code).toBe(0)
     expect(summary).toContain(
-      '**Caches:** each worker keeps its cache to itself: the app sets &#96;cacheHandler&#96;',
+      '**Caches:** each worker keeps its cache to itself: the app sets `cacheHandler`',
     )
     expect(workersOf(server).map(({ cache }) => cache?.shared)).toEqual([false, false, false])
   }, 240_000)

@@ -92,11 +92,13 @@ export function fullReport(): Report {
     workflow: 'Deploy',
     runNumber: 7,
     created: '2026-01-01T00:00:01.000Z',
+    built: '2026-01-01T00:00:00.000Z',
     staticPath: '.next/static',
     nextVersion: '16.0.0',
     contentHash: 'abc',
     distDir: '.next/',
   })
+  const cache = { shared: false, why: 'its file is gone' }
   const verdict = {
     status: 'down' as const,
     live: before,
@@ -104,7 +106,7 @@ export function fullReport(): Report {
     rollsBackTo: before,
     notFound: 'ENOENT: a missing file',
     failure: { code: 'locked', message: 'It is locked', remedy: 'Wait.', evidence: 'its holder' },
-    workers: [workerState()],
+    workers: [workerState({ cache })],
   }
   const host = (name: string) =>
     hostOutcome({
@@ -112,7 +114,7 @@ export function fullReport(): Report {
       status: 'down',
       live: before,
       failure: failure(name),
-      workers: [workerState({ status: 'launching', phase: 'draining' })],
+      workers: [workerState({ status: 'launching', phase: 'draining', cache })],
       releases: [releaseSummary({ id: before, activatedAt: '2026-01-01T00:00:01.000Z', info })],
       server: {
         now: '2026-01-02T00:00:00.000Z',

@@ -108,7 +108,7 @@ describe('the summary', () => {
     const hosts = [hostOutcome({ workers: [alone, alone] }), hostOutcome({ workers: [alone] })]
     const text = renderSummary(report({ outcome: { ...live, hosts } }))
     expect(text.match(/^- \*\*Caches:\*\*.*$/m)?.[0]).toContain(
-      'each worker keeps its cache to itself: the app sets &#96;cacheHandler&#96;',
+      'each worker keeps its cache to itself: the app sets `cacheHandler`',
     )
     expect(text.match(/keeps its cache to itself/g)).toHaveLength(1)
     const shared = [
