@@ -186,10 +186,11 @@ all.each(versions)('Next.js $next', (version) => {
   async function expectFresh({ path, mayBeOldOnce }: Cached): Promise<void> {
     const workers = workersOf(server)
     if (mayBeOldOnce === true)
-      await until(
-        'it is rendered in the background',
-        async () => (await show(server.appPort, path)).version === current,
-      )
+      for (const { port } of workers)
+        await until(
+          'it was rendered in the background',
+          async () => (await show(port, path)).version === current,
+        )
     const shown: Shown[] = []
     for (let requests = 0; requests < REQUESTS; requests += 1) shown.push(await show(server.appPort, path))
     for (const { port } of workers) shown.push(await show(port, path))
