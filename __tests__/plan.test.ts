@@ -83,6 +83,7 @@ describe('how a release runs', () => {
       env: 'A=1\nB="two words"',
       'shared-dirs': 'public/uploads',
       'shared-files': '.env.local',
+      'share-cache': 'false',
       'health-check-path': '/api/health',
       'health-check-status': '200,204',
       'health-check-body': 'ok',
@@ -114,6 +115,7 @@ describe('how a release runs', () => {
       drainTimeoutMs: 45_000,
       sharedDirs: ['public/uploads'],
       sharedFiles: ['.env.local'],
+      shareCache: false,
     })
     expect(runtime(JSON.parse(JSON.stringify(found)), 'runtime')).toEqual(found)
   })

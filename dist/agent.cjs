@@ -306,6 +306,8 @@ const runtime = object({
     /** Paths, relative to the app, that live in `<path>/shared`. */
     sharedDirs: list(string),
     sharedFiles: list(string),
+    /** Releases from before this was known have the default. */
+    shareCache: missingAs(true, guards_boolean),
 });
 /** `.gapless/release.json`: what a release is and where it came from. */
 const releaseInfo = object({
@@ -320,6 +322,8 @@ const releaseInfo = object({
     runNumber: count,
     runAttempt: count,
     created: string,
+    /** When its build began, by the server's clock; null in releases from before this was known. */
+    built: nullable(string),
     /** The release's server.js, relative to the release. */
     entry: string,
     /**
@@ -353,6 +357,12 @@ const releaseSummary = object({
     info: nullable(releaseInfo),
     bytes: count,
 });
+/** Whether a worker's cache is one with that of the others. */
+const cacheSharing = object({
+    shared: guards_boolean,
+    /** Empty where it is. */
+    why: string,
+});
 const workerState = object({
     pmId: string,
     pid: count,
@@ -364,6 +374,8 @@ const workerState = object({
     phase: nullable(string),
     restarts: count,
     memoryBytes: count,
+    /** Null where the worker does not tell. */
+    cache: nullable(cacheSharing),
 });
 const serverFacts = object({
     node: string,
@@ -586,6 +598,8 @@ const operations = {
             entry: string,
             staticPath: nullable(string),
             nextVersion: string,
+            /** How long ago its build began: the clocks of runner and server may differ. */
+            builtMsAgo: count,
             run,
             runtime,
         }),
@@ -642,6 +656,7 @@ const operations = {
             /** Other ports that the app opens and that were taken: it got free ones instead. */
             movedPorts: list(count),
             notFound: string,
+            cache: nullable(cacheSharing),
         }),
     },
     /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
@@ -906,6 +921,7 @@ function lastActivation(appDirectory) {
 ;// CONCATENATED MODULE: ./build/worker/worker-record.js
 /** What a worker says about itself; the agent and the launcher agree on it here. */
 
+
 const workerRecord = object({
     pid: count,
     /** Tells the process from a later one of the same pid: see process-identity.ts. */
@@ -925,6 +941,8 @@ const workerRecord = object({
     excerpt: string,
     /** Ports that were taken, in place of which the app got free ones; null from a launcher that does not tell. */
     movedPorts: nullable(list(count)),
+    /** Null until it is known, and from a launcher that does not tell. */
+    cache: nullable(cacheSharing),
 });
 
 ;// CONCATENATED MODULE: ./build/agent/system/processes.js
@@ -3120,6 +3138,7 @@ function toStates(workers) {
         phase: record?.phase ?? null,
         restarts: process.restarts,
         memoryBytes: process.memoryBytes,
+        cache: record?.cache ?? null,
     }));
 }
 
@@ -6363,6 +6382,7 @@ async function verifyCandidate(layout, id, runtime, start, alive = () => undefin
                         attempts,
                         movedPorts: worker.movedPorts ?? [],
                         notFound: notFoundIn(candidate_endOf(log)),
+                        cache: worker.cache,
                     };
                 }
             }
@@ -8140,10 +8160,11 @@ async function upload_proven({ reuse, reusedBytes }, progress) {
     const timer = setInterval(tell, PROGRESS_MS);
     return reuse.damaged.finally(() => clearInterval(timer));
 }
-async function makeRelease(layout, { id, directory, contentHash, distDir }, { run, entry, staticPath, nextVersion, runtime }) {
+async function makeRelease(layout, { id, directory, contentHash, distDir }, { run, entry, staticPath, nextVersion, builtMsAgo, runtime }) {
     const files = releaseFiles(directory);
-    const created = new Date().toISOString();
-    const info = { id, ...run, created, entry, staticPath, nextVersion, contentHash, distDir };
+    const now = Date.now();
+    const [created, built] = [now, now - builtMsAgo].map((time) => new Date(time).toISOString());
+    const info = { id, ...run, created, built, entry, staticPath, nextVersion, contentHash, distDir };
     await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644);
     await writeFileAtomic(files.runtime, JSON.stringify(runtime), 0o600);
     if (!(await exists((0,external_node_path_namespaceObject.join)(directory, entry)))) {

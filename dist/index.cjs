@@ -56051,6 +56051,7 @@ function runtimeFrom(values, problems) {
         drainTimeoutMs: values['drain-timeout'],
         sharedDirs: values['shared-dirs'],
         sharedFiles: values['shared-files'],
+        shareCache: values['share-cache'],
     };
 }
 function checkShared(values, problems) {
@@ -56433,6 +56434,7 @@ const table = {
     env: row_text,
     'shared-dirs': list(lines, sharedPath),
     'shared-files': list(lines, sharedPath),
+    'share-cache': withDefault('true', values_boolean),
     'health-check-path': withDefault('/', requestPath),
     'health-check-status': withDefault('200-399', statusRanges),
     'health-check-body': row_text,
@@ -57832,6 +57834,11 @@ function untouched({ live, release, uploadedBytes, sent }) {
         hosts: [],
     };
 }
+/** Why workers do not share their caches, each reason once; empty where all do, or do not tell. */
+function notSharing(workers) {
+    const reasons = new Set(workers.flatMap(({ cache }) => (cache?.shared === false ? [cache.why] : [])));
+    return [...reasons].map((why) => `each worker keeps its cache to itself: ${why}`);
+}
 /** Returns the outcome of all hosts: `live` if all are live, `restored` if all serve their previous release. */
 function together(known, ended) {
     // A host that is down matters most.
@@ -58033,6 +58040,8 @@ const runtime = object({
     /** Paths, relative to the app, that live in `<path>/shared`. */
     sharedDirs: guards_list(string),
     sharedFiles: guards_list(string),
+    /** Releases from before this was known have the default. */
+    shareCache: missingAs(true, guards_boolean),
 });
 /** `.gapless/release.json`: what a release is and where it came from. */
 const releaseInfo = object({
@@ -58047,6 +58056,8 @@ const releaseInfo = object({
     runNumber: count,
     runAttempt: count,
     created: string,
+    /** When its build began, by the server's clock; null in releases from before this was known. */
+    built: nullable(string),
     /** The release's server.js, relative to the release. */
     entry: string,
     /**
@@ -58080,6 +58091,12 @@ const releaseSummary = object({
     info: nullable(releaseInfo),
     bytes: count,
 });
+/** Whether a worker's cache is one with that of the others. */
+const cacheSharing = object({
+    shared: guards_boolean,
+    /** Empty where it is. */
+    why: string,
+});
 const workerState = object({
     pmId: string,
     pid: count,
@@ -58091,6 +58108,8 @@ const workerState = object({
     phase: nullable(string),
     restarts: count,
     memoryBytes: count,
+    /** Null where the worker does not tell. */
+    cache: nullable(cacheSharing),
 });
 const serverFacts = object({
     node: string,
@@ -58313,6 +58332,8 @@ const operations = {
             entry: string,
             staticPath: nullable(string),
             nextVersion: string,
+            /** How long ago its build began: the clocks of runner and server may differ. */
+            builtMsAgo: count,
             run,
             runtime,
         }),
@@ -58369,6 +58390,7 @@ const operations = {
             /** Other ports that the app opens and that were taken: it got free ones instead. */
             movedPorts: guards_list(count),
             notFound: string,
+            cache: nullable(cacheSharing),
         }),
     },
     /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
@@ -62710,15 +62732,17 @@ async function public_check_request(url, check) {
 ;// CONCATENATED MODULE: ./build/phases/verify.js
 /** verify: boots the release on a spare port of the server and checks its health, before anything live is touched. */
 
+
 /**
  * @returns the lines of its log about missing files
  * @throws Failure `candidate-died`, `candidate-unhealthy`, `candidate-silent`, `port-taken`, `address-differs`
  */
 async function verify(host, id, said) {
-    const { bootMs, status, movedPorts, notFound } = await host.agent().call('verify', { id, said });
+    const { bootMs, status, movedPorts, notFound, cache } = await host.agent().call('verify', { id, said });
     const healthy = `healthy on a spare port after ${formatDuration(bootMs)} (HTTP ${status})`;
     const moved = movedPorts.map((port) => `port ${port} is in use, so the app was given a free port for this check`);
-    return { value: notFound, detail: [healthy, ...moved].join('; ') };
+    const alone = notSharing([{ cache }]);
+    return { value: notFound, detail: [healthy, ...moved, ...alone].join('; ') };
 }
 
 ;// CONCATENATED MODULE: ./build/phases/rollout.js
@@ -64996,6 +65020,7 @@ function readBuildOutput(directory, workspace = directory) {
         publicDirectory: isDirectory(publicDirectory) ? publicDirectory : undefined,
         buildId: buildId.trim(),
         builtAt: server.writtenAt,
+        begunBy: Math.min(server.writtenAt, (0,external_node_fs_namespaceObject.statSync)(buildIdFile).mtimeMs),
         builtIn: server.appDir,
     };
 }
@@ -65170,7 +65195,9 @@ async function build_build({ inputs }, project, hosts, key, log) {
     const detail = `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}`;
     const remarks = key !== undefined && usedAnotherKey(output, key) ? [...doubts, KEY_UNSEEN] : doubts;
     const workerEnvironment = key === undefined ? {} : keyForWorkers(output, workspace, key);
-    return { value: { ...output, workerEnvironment }, detail: [detail, ...remarks].join('. ') };
+    // An existing build tells no more than when its first files were written.
+    const beganAt = Math.min(built === undefined ? Infinity : began, output.begunBy);
+    return { value: { ...output, workerEnvironment, beganAt }, detail: [detail, ...remarks].join('. ') };
 }
 /** GitHub shows ten errors of a step; the last one is the run's own. */
 const MOST_ANNOTATIONS = 9;
@@ -65412,6 +65439,7 @@ async function transfer(release, host, course, resumes, log) {
             entry: output.entry,
             staticPath: output.staticPath,
             nextVersion: output.nextVersion ?? '',
+            builtMsAgo: Math.max(0, Math.round(Date.now() - output.beganAt)),
             run: plan.inputs.run,
             runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
         }, { onEvent: provenSoFar(log) });
@@ -65616,10 +65644,15 @@ function status_linesOf({ releases, workers, journal }) {
             const commit = info === null ? 'damaged' : `commit ${info.commit.slice(0, 7) || 'unknown'}`;
             return `release ${id}: ${stateOf(release, releases)}, ${commit}, ${formatBytes(bytes)}`;
         }),
-        ...workers.map(({ pid, status, release, phase, restarts, memoryBytes }) => `worker ${pid}: ${status}, release ${release ?? 'unknown'}, ${phase ?? 'state unknown'}, ` +
+        ...workers.map(({ pid, status, release, phase, restarts, memoryBytes, cache }) => `worker ${pid}: ${status}, release ${release ?? 'unknown'}, ${phase ?? 'state unknown'}, ${cacheOf(cache)}, ` +
             `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`),
         ...journal.map(({ time, step, state, detail }) => ['journal:', time, step ?? '', state, detail].filter((text) => text !== '').join(' ')),
     ];
+}
+function cacheOf(cache) {
+    if (cache === null)
+        return 'cache unknown';
+    return cache.shared ? 'cache shared' : `cache its own (${cache.why})`;
 }
 function serves({ status, phase }) {
     return status === 'online' && phase === 'open';
@@ -65853,13 +65886,13 @@ const code_spans_NAMES = 'app-host|app-name|app-port|batch|bin-path|build-comman
     'health-check-status|health-check-timeout|health-check-url|host|install-command|instances|keep-releases|key|known-hosts|' +
     'lfs|lock-timeout|max-memory|max-parallel|node-options|node-version|nodeLinker|observe|passphrase|password|path|port|' +
     'post-activate|pre-activate|proxy-fingerprint|proxy-host|proxy-key|proxy-passphrase|proxy-password|proxy-port|' +
-    'proxy-username|release|runs-on|shared-dirs|shared-files|submodules|username|working-directory';
+    'proxy-username|release|runs-on|share-cache|share-cache|shared-dirs|shared-files|submodules|username|working-directory';
 /** Names that stand alone. */
 const WORDS = 'AllowTcpForwarding|AllowUsers|AuthenticationMethods publickey|Ciphers|DenyUsers|DisableForwarding|ForceCommand|' +
     'HostKeyAlgorithms|KexAlgorithms|MACs|MaxSessions|MaxStartups|NEXT_PRIVATE_STANDALONE=true|Out of memory|PM2_HOME|' +
     'PermitOpen|RUNNER_TEMP|SHA256:…?|SSH_AUTH_SOCK|TMPDIR|\\.pub|internal-sftp|no-port-forwarding|nologin|proxy-|restrict|' +
     "output: '(?:export|standalone)'|~/\\.pm2/pm2\\.log|" +
-    'app|pages|current|Intl|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
+    'app|cacheHandler|cacheHandlers|experimental\\.incrementalCacheHandlerPath|pages|current|Intl|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
     'supportedArchitectures|NODE_OPTIONS|GITHUB_OUTPUT|<path>/shared/…';
 /** The first words of commands. */
 const PROGRAMS = 'df|dmesg|puttygen|ulimit|' +
@@ -66337,6 +66370,7 @@ function renderFacts(report) {
         ['Run', origin === null ? '' : renderRun(origin)],
         ['Sent', renderSent(outcome)],
         ['Checked', prose(checks(rows).join('; '))],
+        ['Caches', prose(notSharing(outcome.hosts.flatMap(({ workers }) => workers)).join('; '))],
         ['Took', formatDuration(durationMs)],
         ['Slowest host', markdown_escape(slowestHost(rows))],
         [
@@ -66452,14 +66486,15 @@ const WORKER_STATES = {
 function renderWorkers({ name, workers }, open) {
     if (workers.length === 0)
         return '';
-    const rows = workers.map(({ pid, status, release, phase, restarts }) => [
+    const rows = workers.map(({ pid, status, release, phase, restarts, cache }) => [
         pid === 0 ? '–' : String(pid),
         status,
         release ?? '–',
         WORKER_STATES[phase ?? ''] ?? phase ?? '–',
+        cache === null ? '–' : cache.shared ? 'shared' : 'its own',
         String(restarts),
     ]);
-    const list = markdown_table(['Process', 'PM2 status', 'Release', 'State', 'PM2 restarts'], rows);
+    const list = markdown_table(['Process', 'PM2 status', 'Release', 'State', 'Cache', 'PM2 restarts'], rows);
     return folded(on(plural(workers.length, 'worker'), name), list, open);
 }
 

@@ -1043,6 +1043,7 @@ function keepRecord(directory, release, candidate) {
         detail: '',
         excerpt: '',
         movedPorts: [],
+        cache: null,
     };
     let complained = false;
     let retry;
@@ -1328,6 +1329,8 @@ const runtime = object({
     /** Paths, relative to the app, that live in `<path>/shared`. */
     sharedDirs: guards_list(string),
     sharedFiles: guards_list(string),
+    /** Releases from before this was known have the default. */
+    shareCache: missingAs(true, guards_boolean),
 });
 /** `.gapless/release.json`: what a release is and where it came from. */
 const releaseInfo = object({
@@ -1342,6 +1345,8 @@ const releaseInfo = object({
     runNumber: count,
     runAttempt: count,
     created: string,
+    /** When its build began, by the server's clock; null in releases from before this was known. */
+    built: nullable(string),
     /** The release's server.js, relative to the release. */
     entry: string,
     /**
@@ -1375,6 +1380,12 @@ const releaseSummary = object({
     info: nullable(releaseInfo),
     bytes: count,
 });
+/** Whether a worker's cache is one with that of the others. */
+const cacheSharing = object({
+    shared: guards_boolean,
+    /** Empty where it is. */
+    why: string,
+});
 const workerState = object({
     pmId: string,
     pid: count,
@@ -1386,6 +1397,8 @@ const workerState = object({
     phase: nullable(string),
     restarts: count,
     memoryBytes: count,
+    /** Null where the worker does not tell. */
+    cache: nullable(cacheSharing),
 });
 const serverFacts = object({
     node: string,
@@ -1608,6 +1621,8 @@ const operations = {
             entry: string,
             staticPath: nullable(string),
             nextVersion: string,
+            /** How long ago its build began: the clocks of runner and server may differ. */
+            builtMsAgo: count,
             run,
             runtime,
         }),
@@ -1664,6 +1679,7 @@ const operations = {
             /** Other ports that the app opens and that were taken: it got free ones instead. */
             movedPorts: guards_list(count),
             notFound: string,
+            cache: nullable(cacheSharing),
         }),
     },
     /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */
@@ -1721,9 +1737,20 @@ function readRelease(launcherDirectory) {
         appDirectory,
         entry: (0,external_node_path_namespaceObject.join)(directory, info.entry),
         staticPath: info.staticPath ?? null,
+        distDirectory: (0,external_node_path_namespaceObject.join)(directory, distDirOf(info)),
+        nextVersion: info.nextVersion,
+        created: timeOf(info.created) ?? 0,
+        built: timeOf(info.built ?? null),
         // The launcher may be newer than the release: what an older version did not write gets its default.
         runtime: parse(runtime, (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'), file),
     };
+}
+function distDirOf({ distDir, staticPath, entry }) {
+    return distDir ?? (typeof staticPath === 'string' ? (0,external_node_path_namespaceObject.dirname)(staticPath) : (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(entry), '.next'));
+}
+function timeOf(text) {
+    const time = Date.parse(text ?? '');
+    return Number.isNaN(time) ? null : time;
 }
 
 ;// CONCATENATED MODULE: ./build/worker/signals.js
@@ -1774,6 +1801,1053 @@ function holdSignals() {
             return has;
         },
     };
+}
+
+;// CONCATENATED MODULE: ./build/worker/shared-cache/entry-files.js
+/**
+ * The files in which Next.js keeps a cached entry, as the workers of a release share them. Next.js writes them in place,
+ * one after the other (14.2, 15.5, 16.4): another worker would find half an entry, or the parts of two. Here all parts
+ * are written aside and renamed, the main one last; that one's modification time is the entry's age, and with its inode
+ * it tells one rendering from every other.
+ */
+
+
+/** @returns null where there is none, or none that can be looked at */
+function markOf(path) {
+    try {
+        const stat = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false });
+        return stat === undefined ? null : { inode: stat.ino, mtimeMs: stat.mtimeMs, size: stat.size };
+    }
+    catch {
+        return null;
+    }
+}
+function isSame(a, b) {
+    if (a === null || b === null)
+        return a === b;
+    return a.inode === b.inode && a.mtimeMs === b.mtimeMs && a.size === b.size;
+}
+/**
+ * For one look at the files of an entry. Next.js reads a file and then asks for its time; here the time is the one from
+ * before: an entry that is replaced meanwhile looks older than it is, never younger.
+ *
+ * @param timeOf the age of an entry, by its main file
+ */
+function readingFs(base, timeOf) {
+    const seen = new Map();
+    let main = null;
+    /** Where 15.5 and 16.4 look first; where nothing is there yet they take what the build rendered. */
+    let missing = null;
+    let time = 0;
+    const writeFile = (path, data) => writeIfMissing(path, data, time);
+    const fs = {
+        ...base,
+        readFile(path, encoding) {
+            const stat = (0,external_node_fs_namespaceObject.statSync)(path, { throwIfNoEntry: false });
+            if (stat !== undefined)
+                seen.set(path, stat);
+            return base.readFile(path, encoding);
+        },
+        async stat(path) {
+            const stat = seen.get(path) ?? (0,external_node_fs_namespaceObject.statSync)(path);
+            main = { path, mark: { inode: stat.ino, mtimeMs: stat.mtimeMs, size: stat.size } };
+            time = timeOf(path, stat);
+            return { mtime: new Date(time) };
+        },
+        existsSync(path) {
+            const exists = base.existsSync(path);
+            if (!exists)
+                missing ??= { path, mark: null };
+            return exists;
+        },
+        // Next.js 15.5 and 16.4 copy what the build rendered when it is first asked for; a newer rendering stays.
+        writeFile,
+        writeFileAtomic: writeFile,
+    };
+    return { fs, main: () => missing ?? main };
+}
+let entry_files_count = 0;
+/** Short, because the name of the file itself may be as long as the file system allows. */
+const aside = (path) => (0,external_node_path_namespaceObject.join)((0,external_node_path_namespaceObject.dirname)(path), `.${process.pid}.${(entry_files_count += 1)}.tmp`);
+async function writeIfMissing(path, data, time) {
+    const temporary = aside(path);
+    try {
+        await external_node_fs_namespaceObject.promises.writeFile(temporary, data);
+        (0,external_node_fs_namespaceObject.utimesSync)(temporary, time / 1000, time / 1000);
+        (0,external_node_fs_namespaceObject.linkSync)(temporary, path);
+        return true;
+    }
+    catch (error) {
+        if (error.code !== 'EEXIST')
+            throw error;
+        return false;
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.rmSync)(temporary, { force: true });
+    }
+}
+/** For one entry that is written. */
+function writingFs(base) {
+    const written = [];
+    const discard = () => {
+        for (const { temporary } of written)
+            (0,external_node_fs_namespaceObject.rmSync)(temporary, { force: true });
+    };
+    return {
+        fs: {
+            ...base,
+            async writeFile(path, data) {
+                const temporary = aside(path);
+                written.push({ path, temporary });
+                await external_node_fs_namespaceObject.promises.writeFile(temporary, data);
+            },
+        },
+        publish(begun) {
+            const main = written.find(({ path }) => /\.(html|body)$/.test(path)) ?? written[0];
+            if (main === undefined)
+                return null;
+            const present = markOf(main.path);
+            // One of the future comes from a clock that was set back meanwhile.
+            const isLater = present !== null && present.mtimeMs >= begun + 1 && present.mtimeMs <= Date.now();
+            if (isLater) {
+                discard();
+                return { path: main.path, mark: NONE };
+            }
+            // A part of a millisecond tells it from what has its inode next.
+            const time = (begun + 0.1 + Math.random() * 0.8) / 1000;
+            (0,external_node_fs_namespaceObject.utimesSync)(main.temporary, time, time);
+            const mark = markOf(main.temporary) ?? NONE;
+            for (const { path, temporary } of written)
+                if (path !== main.path)
+                    (0,external_node_fs_namespaceObject.renameSync)(temporary, path);
+            (0,external_node_fs_namespaceObject.renameSync)(main.temporary, main.path);
+            return { path: main.path, mark };
+        },
+        discard,
+    };
+}
+/** Of no file. */
+const NONE = { inode: 0, mtimeMs: 0, size: 0 };
+
+;// CONCATENATED MODULE: ./build/worker/shared-cache/memory.js
+/** Entries in memory: those that were wanted last, up to a size. */
+class Memory {
+    #largest;
+    #entries = new Map();
+    #size = 0;
+    /** @param largest of all entries together, in bytes; 0: keeps none */
+    constructor(largest) {
+        this.#largest = largest;
+    }
+    get(key) {
+        const found = this.#entries.get(key);
+        if (found === undefined)
+            return undefined;
+        // The last of the map is the one that was wanted last.
+        this.#entries.delete(key);
+        this.#entries.set(key, found);
+        return found.entry;
+    }
+    set(key, entry, size) {
+        this.delete(key);
+        if (size > this.#largest)
+            return;
+        this.#entries.set(key, { entry, size });
+        this.#size += size;
+        for (const [oldest, { size: freed }] of this.#entries) {
+            if (this.#size <= this.#largest)
+                break;
+            this.#entries.delete(oldest);
+            this.#size -= freed;
+        }
+    }
+    delete(key) {
+        const found = this.#entries.get(key);
+        if (found === undefined)
+            return;
+        this.#entries.delete(key);
+        this.#size -= found.size;
+    }
+}
+/** About as Next.js reckons it (14 to 16): texts and buffers, wherever they are in the value. */
+function sizeOf(value, depth = 4) {
+    if (typeof value === 'string')
+        return value.length;
+    if (ArrayBuffer.isView(value))
+        return value.byteLength;
+    if (value === null || typeof value !== 'object' || depth === 0)
+        return 8;
+    const parts = value instanceof Map ? [...value].flat() : Object.entries(value).flat();
+    return parts.reduce((sum, part) => sum + sizeOf(part, depth - 1), 8);
+}
+
+;// CONCATENATED MODULE: external "node:crypto"
+const external_node_crypto_namespaceObject = require("node:crypto");
+;// CONCATENATED MODULE: ./build/worker/shared-cache/revalidations.js
+/**
+ * What was revalidated, and when: the content of the file that all workers of an app share.
+ *
+ * Times are the server's, in ms. Whoever writes one takes it from `now()`, which never goes behind a time that is known
+ * already: a clock that was set back must not bring a page back.
+ */
+
+const KIND = { revalidated: 1, floor: 2, closed: 3 };
+const DAY = 24 * 60 * 60_000;
+/** Longer names are kept as their hash. */
+const LONGEST_NAME = 512;
+/** Beyond it the oldest are forgotten, and everything that was made before they were revalidated counts as old. */
+const MOST_NAMES = 20_000;
+/** Of a line, without its name, in bytes. */
+const LINE = 60;
+const NEVER = { at: 0, stale: 0, until: 0 };
+class Revalidations {
+    #clock;
+    #most;
+    /** Those that were revalidated last come last. */
+    #times = new Map();
+    #floor = 0;
+    #newest = 0;
+    #bytes = 0;
+    constructor(clock = Date.now, most = MOST_NAMES) {
+        this.#clock = clock;
+        this.#most = most;
+    }
+    /** The time for what happens now: not before anything that is known, also where the clock was set back by hours. */
+    now() {
+        const now = this.#clock();
+        return this.#newest > now && this.#newest <= now + DAY ? this.#newest + 1 : now;
+    }
+    /** Whether a time is one that no clock that is right can have told yet. */
+    isAhead(time) {
+        return time > this.#clock() + DAY;
+    }
+    timesOf(tag) {
+        const times = this.#times.get(nameOf(tag));
+        if (this.#floor === 0)
+            return times ?? NEVER;
+        return { ...(times ?? NEVER), at: Math.max(this.#floor, times?.at ?? 0) };
+    }
+    apply(line) {
+        if (line.kind === 'floor')
+            this.#floor = Math.max(this.#floor, this.#past(line.at));
+        else if (line.kind === 'revalidated')
+            this.#revalidate(line.name, line.times);
+    }
+    /** The lines that tell all of it. */
+    *lines() {
+        if (this.#floor > 0)
+            yield { kind: 'floor', at: this.#floor };
+        for (const [name, times] of this.#times)
+            yield { kind: 'revalidated', name, times };
+    }
+    /** How long these lines are, about, in bytes. */
+    get bytes() {
+        return this.#bytes;
+    }
+    #revalidate(name, { at, stale, until }) {
+        const before = this.#times.get(name);
+        const times = {
+            at: Math.max(before?.at ?? 0, this.#past(at)),
+            stale: Math.max(before?.stale ?? 0, this.#past(stale)),
+            until: stale > 0 ? until : (before?.until ?? 0),
+        };
+        this.#newest = Math.max(this.#newest, times.at, times.stale);
+        if (before === undefined)
+            this.#bytes += Buffer.byteLength(name) + LINE;
+        else
+            this.#times.delete(name);
+        this.#times.set(name, times);
+        if (this.#times.size > this.#most)
+            this.#forget();
+    }
+    /** A time a day ahead comes from a clock that was wrong; what it stands for has happened by now. */
+    #past(time) {
+        return this.isAhead(time) ? this.#clock() : time;
+    }
+    #forget() {
+        let left = Math.ceil(this.#most / 4);
+        for (const [name, { at, stale }] of this.#times) {
+            if (left-- === 0)
+                break;
+            this.#floor = Math.max(this.#floor, at, stale);
+            this.#times.delete(name);
+            this.#bytes -= Buffer.byteLength(name) + LINE;
+        }
+    }
+}
+/** A page that was rendered because somebody asked for that (`res.revalidate`): it may have no tags. */
+function pageTag(path) {
+    return `\0${path}`;
+}
+function nameOf(tag) {
+    return tag.length <= LONGEST_NAME ? tag : `\x01${(0,external_node_crypto_namespaceObject.createHash)('sha256').update(tag).digest('hex')}`;
+}
+function formatLine(line) {
+    switch (line.kind) {
+        case 'revalidated': {
+            const { at, stale, until } = line.times;
+            return JSON.stringify([KIND.revalidated, line.name, at, stale, until]);
+        }
+        case 'floor':
+            return JSON.stringify([KIND.floor, line.at]);
+        case 'closed':
+            return JSON.stringify([KIND.closed]);
+    }
+}
+/** @returns null for what is no line: the rest of one whose writer died, or one of a later version */
+function parseLine(text) {
+    let value;
+    try {
+        value = JSON.parse(text);
+    }
+    catch {
+        return null;
+    }
+    if (!Array.isArray(value))
+        return null;
+    const [kind, ...rest] = value;
+    if (kind === KIND.closed)
+        return { kind: 'closed' };
+    if (kind === KIND.floor)
+        return isTime(rest[0]) ? { kind: 'floor', at: rest[0] } : null;
+    const [name, at, stale, until] = rest;
+    if (kind !== KIND.revalidated || typeof name !== 'string')
+        return null;
+    return isTime(at) && isTime(stale) && isTime(until)
+        ? { kind: 'revalidated', name, times: { at, stale, until } }
+        : null;
+}
+function isTime(value) {
+    return typeof value === 'number' && Number.isFinite(value) && value >= 0;
+}
+
+;// CONCATENATED MODULE: ./build/worker/shared-cache/cache-handler.js
+
+
+
+
+/** A rendering that takes longer is not known by when it began, in ms. */
+const LONGEST_RENDERING = 60_000;
+const DATA = (0,external_node_path_namespaceObject.join)('/', 'cache', 'fetch-cache', '/');
+const TAGS = 'x-next-cache-tags';
+const REVALIDATE = 'x-prerender-revalidate';
+/** @returns the class of which Next.js makes one for each request */
+function createCacheHandler({ NextCache, revalidated, created, built, knowsStale, previewModeId, }) {
+    const { known } = revalidated;
+    let memory;
+    /**
+     * What the build rendered is as old as the build, whatever time the upload gave to its file. Data never come from the
+     * build: an older release has written them where the app shares its `.next/cache`.
+     */
+    function timeOf(path, { mtimeMs }) {
+        const isBuilt = mtimeMs <= created && !path.includes(DATA);
+        return isBuilt && built !== null ? Math.min(built, created) : Math.floor(mtimeMs + 0.05);
+    }
+    function isExpired(key, { cached, tags }, context) {
+        const { lastModified } = cached;
+        if (known.isAhead(lastModified))
+            return true;
+        const now = Date.now();
+        const isOld = (tag) => {
+            const { at, stale, until } = known.timesOf(tag);
+            if (at >= lastModified)
+                return true;
+            if (stale < lastModified)
+                return false;
+            return !knowsStale || (until > 0 && until <= now);
+        };
+        if (tags === null)
+            return (context?.tags?.some(isOld) ?? false) || (context?.softTags?.some(isOld) ?? false);
+        return tags.some(isOld) || known.timesOf(pageTag(pathOf(key))).at > lastModified;
+    }
+    function isCurrent({ file, writing }) {
+        return writing || file === null || isSame(markOf(file.path), file.mark);
+    }
+    return class SharedCacheHandler {
+        #context;
+        #memory;
+        /** When this request asked for an entry. */
+        #asked;
+        constructor(context) {
+            this.#context = context;
+            this.#memory = memory ??= new Memory(context.maxMemoryCacheSize ?? 0);
+        }
+        async get(key, context) {
+            revalidated.look();
+            this.#begin(key);
+            let entry = this.#memory.get(key);
+            if (entry === undefined || !isCurrent(entry))
+                entry = await this.#load(key, context);
+            if (entry === undefined || isExpired(key, entry, context))
+                return null;
+            return entry.cached;
+        }
+        async #load(key, context) {
+            const { fs, main } = readingFs(this.#context.fs, timeOf);
+            const cached = await this.#next(fs).get(key, context);
+            const newer = this.#memory.get(key);
+            if (newer?.writing === true)
+                return newer;
+            if (cached === null) {
+                this.#memory.delete(key);
+                return undefined;
+            }
+            const entry = newEntry(cached, main());
+            this.#memory.set(key, entry, sizeOf(cached.value));
+            return entry;
+        }
+        async set(key, value, context = {}) {
+            const begun = this.#begunAt(key);
+            const cached = { value, lastModified: begun, cacheControl: context['cacheControl'] };
+            const entry = newEntry(cached, null);
+            entry.writing = true;
+            this.#memory.set(key, entry, sizeOf(value));
+            const { fs, publish, discard } = writingFs(this.#context.fs);
+            try {
+                await this.#next(fs).set(key, value, context);
+                entry.file = publish(begun);
+            }
+            catch (error) {
+                discard();
+                throw error;
+            }
+            finally {
+                entry.writing = false;
+                if (this.#isAskedFor())
+                    revalidated.add(pageTag(pathOf(key)), { at: begun, stale: 0, until: 0 });
+            }
+        }
+        async revalidateTag(tags, durations) {
+            for (const tag of [tags].flat())
+                revalidate(revalidated, tag, durations);
+        }
+        resetRequestCache() { }
+        #begin(key) {
+            const now = known.now();
+            const asked = (this.#asked ??= new Map());
+            const before = asked.get(key);
+            if (before === undefined || now - before > LONGEST_RENDERING)
+                asked.set(key, now);
+        }
+        /** When the rendering that has ended began: what was revalidated since is not in it. */
+        #begunAt(key) {
+            const now = known.now();
+            const asked = this.#asked?.get(key) ?? now;
+            this.#asked?.delete(key);
+            return now - asked > LONGEST_RENDERING ? now : asked;
+        }
+        /** By `res.revalidate`: Next.js asks itself for the page. */
+        #isAskedFor() {
+            const id = this.#context._requestHeaders?.[REVALIDATE];
+            return typeof id === 'string' && id === previewModeId();
+        }
+        #next(fs) {
+            return new NextCache({ ...this.#context, fs, maxMemoryCacheSize: 0 });
+        }
+    };
+}
+function newEntry(cached, file) {
+    return { cached, tags: tagsOf(cached.value), file, writing: false };
+}
+function tagsOf(value) {
+    if (value?.kind === 'FETCH')
+        return null;
+    const tags = value?.headers?.[TAGS];
+    return typeof tags === 'string' ? tags.split(',') : [];
+}
+/** Next.js 15.5 and 16.4 put the route before the path: `/route-cache/PAGES/<hash>/$/old`. */
+function pathOf(key) {
+    const marker = key.indexOf('/$/');
+    return key.startsWith('/route-cache/') && marker >= 0 ? key.slice(marker + 2) : key;
+}
+/** @param durations of Next.js 16: what is old may be shown while it is made again, until `expire` seconds later */
+function revalidate(revalidated, tag, durations) {
+    revalidated.look();
+    const now = revalidated.known.now();
+    if (durations === undefined || durations.expire === 0)
+        revalidated.add(tag, { at: now, stale: 0, until: 0 });
+    else {
+        const until = durations.expire === undefined ? 0 : now + durations.expire * 1000;
+        revalidated.add(tag, { at: 0, stale: now, until });
+    }
+}
+
+;// CONCATENATED MODULE: ./build/worker/shared-cache/next-cache.js
+/**
+ * The ways into the cache of Next.js. What was revalidated it keeps in the memory of one process, in another shape in
+ * each version:
+ *
+ * - 14: in a variable of `file-system-cache.js`, which nobody else reaches; its class can be replaced.
+ * - 15.0 to 15.2: in `items` of an object that `tags-manifest.external.js` exports.
+ * - 15.3 to 15.5, 16: in a Map of that module; its values are times in 15, and objects in 16.
+ *
+ * From 15 on `globalThis[Symbol.for('@next/cache-handlers')].FetchCache` is the class of the cache of pages and data.
+ * Only modules without side effects are loaded here: Next.js has not prepared the process yet.
+ */
+
+
+const FOLDER = 'next/dist/server/lib/incremental-cache';
+const HANDLERS = Symbol.for('@next/cache-handlers');
+/** As the cache of Next.js could not be shared. */
+class UnknownNext extends Error {
+}
+/** Takes the cache over, before the release's server is loaded. @throws UnknownNext */
+function takeOverCache(ways) {
+    const require = (0,external_node_module_namespaceObject.createRequire)(ways.entry);
+    const find = (name) => {
+        try {
+            return require.resolve(`${FOLDER}/${name}`);
+        }
+        catch {
+            return null;
+        }
+    };
+    const [cacheFile, tagsFile] = [find('file-system-cache.js'), find('tags-manifest.external.js')];
+    if (cacheFile === null)
+        throw new UnknownNext(`it has no ${FOLDER}/file-system-cache.js`);
+    if (tagsFile === null) {
+        const NextCache = classIn(require(cacheFile));
+        const module = require.cache[cacheFile];
+        if (module === undefined)
+            throw new UnknownNext('its cache cannot be replaced');
+        module.exports = { __esModule: true, default: handlerOf(NextCache, ways, false) };
+        return;
+    }
+    const knowsStale = shareTags(require(tagsFile), ways.revalidated);
+    let Handler;
+    const load = () => {
+        try {
+            return handlerOf(classIn(require(cacheFile)), ways, knowsStale);
+        }
+        catch (error) {
+            if (!(error instanceof UnknownNext))
+                throw error;
+            ways.onUnknown(error.message);
+            return require(cacheFile).default;
+        }
+    };
+    const handlers = globalThis;
+    handlers[HANDLERS] = {
+        ...handlers[HANDLERS],
+        /** Loads its modules only when Next.js has loaded its own. */
+        FetchCache: function (context) {
+            Handler ??= load();
+            return new Handler(context);
+        },
+    };
+}
+function handlerOf(NextCache, { revalidated, handler }, knowsStale) {
+    return createCacheHandler({ ...handler, NextCache, revalidated, knowsStale });
+}
+function classIn(exports) {
+    const found = exports?.default;
+    const { get, set } = (found?.prototype ?? {});
+    if (typeof found !== 'function' || typeof get !== 'function' || typeof set !== 'function')
+        throw new UnknownNext('its cache has another shape');
+    return found;
+}
+/** @returns whether this version shows what is stale once more */
+function shareTags(exports, revalidated) {
+    const { tagsManifest, areTagsStale, areTagsExpired, isStale } = exports;
+    if (tagsManifest instanceof Map) {
+        if (typeof areTagsStale === 'function' && typeof areTagsExpired === 'function') {
+            shareMap(tagsManifest, revalidated, times16(revalidated), set16(revalidated));
+            return true;
+        }
+        if (typeof isStale === 'function') {
+            const add = (tag) => revalidate(revalidated, tag);
+            shareMap(tagsManifest, revalidated, time15(revalidated), add);
+            return false;
+        }
+    }
+    const items = tagsManifest?.items;
+    if (typeof items !== 'object' || items === null)
+        throw new UnknownNext('its list of revalidated tags has another shape');
+    tagsManifest.items = sharedItems(revalidated);
+    return false;
+}
+function shareMap(map, revalidated, read, write) {
+    map.get = (tag) => {
+        revalidated.look();
+        return read(tag);
+    };
+    // 15.3 to 15.5 keep the first time of a tag for ever where they find one.
+    map.has = () => false;
+    map.set = (tag, value) => {
+        write(tag, value);
+        return map;
+    };
+}
+/** By how much this process's monotonic clock, which 16 asks, is ahead of the wall clock, which was set back; in ms. */
+function ahead() {
+    return Math.max(0, performance.timeOrigin + performance.now() - Date.now() - 1);
+}
+function times16({ known }) {
+    return (tag) => {
+        const { at, stale, until } = known.timesOf(tag);
+        if (at === 0 && stale === 0)
+            return undefined;
+        const [shift, now] = [ahead(), performance.timeOrigin + performance.now()];
+        const hasEnded = until > 0 && until <= now;
+        // A time that lies ahead of its clock would be one at which the tag is still to expire.
+        const expired = hasEnded ? Math.max(until, at) : at > 0 ? Math.min(at + shift, now) : until;
+        return { ...(stale > 0 ? { stale: stale + shift } : {}), ...(expired > 0 ? { expired } : {}) };
+    };
+}
+function set16(revalidated) {
+    return (tag, { stale, expired }) => {
+        revalidated.look();
+        const now = performance.timeOrigin + performance.now();
+        const isStale = stale !== undefined && stale > revalidated.known.timesOf(tag).stale + ahead();
+        if (!isStale || (expired !== undefined && expired <= now))
+            return revalidate(revalidated, tag);
+        revalidate(revalidated, tag, expired === undefined ? {} : { expire: (expired - stale) / 1000 });
+    };
+}
+function time15({ known }) {
+    return (tag) => {
+        const { at, stale } = known.timesOf(tag);
+        const time = Math.max(at, stale);
+        return time === 0 ? undefined : time + ahead();
+    };
+}
+/** As 15.0 to 15.2 have them. */
+function sharedItems(revalidated) {
+    const read = time15(revalidated);
+    return new Proxy({}, {
+        get(_, tag) {
+            if (typeof tag !== 'string')
+                return undefined;
+            revalidated.look();
+            const revalidatedAt = read(tag);
+            return revalidatedAt === undefined ? undefined : { revalidatedAt };
+        },
+        set(_, tag) {
+            if (typeof tag === 'string')
+                revalidate(revalidated, tag);
+            return true;
+        },
+    });
+}
+
+;// CONCATENATED MODULE: ./build/worker/shared-cache/numbered-file.js
+/**
+ * Files of lines, `1`, `2`, … in one folder, of which the newest counts: everybody appends to it, and reads on from where
+ * he stopped. Synchronous throughout: one line is one call to the kernel.
+ */
+
+
+/** Longer than every line: what follows is none. In bytes. */
+const LONGEST_LINE = 8 * 1024;
+const NEWLINE = 10;
+const NOTHING = Buffer.alloc(0);
+const READ_ONLY = new Set(['EROFS', 'EACCES', 'EPERM']);
+const { O_APPEND, O_CREAT, O_EXCL, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_RDWR, O_WRONLY } = external_node_fs_namespaceObject.constants;
+const buffer = Buffer.allocUnsafe(64 * 1024);
+/** The newest file's number; null where there is none. */
+function newestIn(folder) {
+    const numbers = (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => (/^[1-9]\d{0,14}$/.test(name) ? [Number(name)] : []));
+    return numbers.length === 0 ? null : Math.max(...numbers);
+}
+/**
+ * Opens a file, and makes it where it is the first and may be written. Never follows a link.
+ *
+ * @returns null where it is gone: a later one is there
+ * @throws what the system says, and where it is no file
+ */
+function openNumbered(folder, number, mayWrite) {
+    const path = (0,external_node_path_namespaceObject.join)(folder, String(number));
+    const flags = mayWrite ? O_RDWR | O_APPEND | (number === 1 ? O_CREAT : 0) : O_RDONLY;
+    let fd;
+    let refused = null;
+    try {
+        fd = (0,external_node_fs_namespaceObject.openSync)(path, flags | O_NOFOLLOW | O_NONBLOCK, 0o600);
+    }
+    catch (error) {
+        const { code = '' } = error;
+        if (code === 'ENOENT')
+            return null;
+        if (!READ_ONLY.has(code))
+            throw error;
+        fd = (0,external_node_fs_namespaceObject.openSync)(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+        refused = error;
+    }
+    const stat = (0,external_node_fs_namespaceObject.fstatSync)(fd);
+    if (!stat.isFile()) {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+        throw new Error(`"${path}" is not a file`);
+    }
+    return { fd, number, inode: stat.ino, offset: 0, rest: NOTHING, closed: false, refused };
+}
+/** Reads on to the end, or to what `isLast` says is the last line. */
+function readLines(file, isLast) {
+    while (!file.closed) {
+        const length = (0,external_node_fs_namespaceObject.readSync)(file.fd, buffer, 0, buffer.length, file.offset);
+        if (length === 0)
+            return;
+        file.offset += length;
+        const text = Buffer.concat([file.rest, buffer.subarray(0, length)]);
+        let begin = 0;
+        for (let end; (end = text.indexOf(NEWLINE, begin)) >= 0; begin = end + 1) {
+            if (end > begin && isLast(text.toString('utf8', begin, end))) {
+                file.closed = true;
+                return;
+            }
+        }
+        file.rest = begin === text.length ? NOTHING : text.subarray(begin);
+        // What has no end is no line; the next one begins with a new line.
+        if (file.rest.length > LONGEST_LINE)
+            file.rest = NOTHING;
+        if (length < buffer.length)
+            return;
+    }
+}
+/** Adds lines in one write. @throws what the system says, also where not all of them found room */
+function appendTo(file, lines) {
+    assertWritable(file);
+    // A writer that died may have left half a line.
+    write(file.fd, `\n${lines.join('\n')}\n`);
+}
+/** @throws why nothing can be added */
+function assertWritable({ refused }) {
+    if (refused !== null)
+        throw refused;
+}
+/** Whether it is still the file in its place. One that is closed may have been removed. */
+function isInPlace(folder, { number, inode, offset, closed }) {
+    const stat = (0,external_node_fs_namespaceObject.statSync)((0,external_node_path_namespaceObject.join)(folder, String(number)), { throwIfNoEntry: false });
+    return stat === undefined ? closed : stat.ino === inode && stat.size >= offset;
+}
+/**
+ * Writes the file that follows a closed one, unless somebody was faster, and removes what came before.
+ *
+ * @throws what the system says where it is not there afterwards
+ */
+function writeNext(folder, after, lines) {
+    const temporary = numbered_file_aside(folder, after + 1);
+    try {
+        writeWhole(temporary, lines);
+        (0,external_node_fs_namespaceObject.linkSync)(temporary, (0,external_node_path_namespaceObject.join)(folder, String(after + 1)));
+    }
+    catch (error) {
+        if ((newestIn(folder) ?? 0) <= after)
+            throw error;
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.rmSync)(temporary, { force: true });
+    }
+    // Those who died left theirs behind.
+    for (const name of (0,external_node_fs_namespaceObject.readdirSync)(folder)) {
+        const number = /^\.?(\d+)(\.\d+\.tmp)?$/.exec(name)?.[1];
+        if (Number(number) <= after)
+            (0,external_node_fs_namespaceObject.rmSync)((0,external_node_path_namespaceObject.join)(folder, name), { recursive: true, force: true });
+    }
+}
+/** Whether there is room for a file that follows. */
+function hasRoom(folder, after, lines) {
+    const trial = numbered_file_aside(folder, after + 1);
+    try {
+        writeWhole(trial, lines);
+        return true;
+    }
+    catch {
+        return false;
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.rmSync)(trial, { force: true });
+    }
+}
+function numbered_file_aside(folder, number) {
+    return (0,external_node_path_namespaceObject.join)(folder, `.${number}.${process.pid}.tmp`);
+}
+function writeWhole(path, lines) {
+    (0,external_node_fs_namespaceObject.rmSync)(path, { recursive: true, force: true });
+    const fd = (0,external_node_fs_namespaceObject.openSync)(path, O_WRONLY | O_CREAT | O_EXCL, 0o600);
+    try {
+        write(fd, `${lines.join('\n')}\n`);
+        (0,external_node_fs_namespaceObject.fsyncSync)(fd);
+    }
+    finally {
+        (0,external_node_fs_namespaceObject.closeSync)(fd);
+    }
+}
+function write(fd, text) {
+    const bytes = Buffer.from(text);
+    if ((0,external_node_fs_namespaceObject.writeSync)(fd, bytes, 0, bytes.length, null) !== bytes.length)
+        throw new Error('ENOSPC: no space left on device, write');
+}
+
+;// CONCATENATED MODULE: ./build/worker/shared-cache/revalidation-file.js
+/**
+ * The file in which the workers of an app tell each other what was revalidated: `<path>/.gapless/revalidated/<number>`.
+ *
+ * Where a file has become long somebody closes it with a last line; from then on it says the same for ever, so each of
+ * the others can write the next one, with what of it still counts. One of them wins. Whoever wrote behind the last line
+ * writes once more. So nobody waits for anybody, and whoever dies leaves nothing that the others could not go on from.
+ */
+
+
+
+const LONGEST = 1024 * 1024;
+/** How often it is looked whether the file is still the one in its place, in ms. */
+const CHECK = 1000;
+/**
+ * One answer asks for many tags, one after the other. Next.js takes longer than this from the arrival of a request to its
+ * first look into the cache: what was known so long ago is what was known when the request came. In ms.
+ */
+const NO_TIME = 0.05;
+function openRevalidationFile(folder, { mayWrite, onTrouble, known = new Revalidations(), longest = LONGEST }) {
+    let file = null;
+    let looked = -Infinity;
+    let checked = -Infinity;
+    let trouble = null;
+    /** Names that others do not know of yet. */
+    const untold = new Set();
+    function attempt(act) {
+        let problem = null;
+        try {
+            act();
+        }
+        catch (error) {
+            problem = error.message;
+        }
+        const isNews = (problem === null) !== (trouble === null);
+        trouble = problem;
+        if (isNews)
+            onTrouble(problem);
+    }
+    /** @returns whether it is the last of its file */
+    function apply(text) {
+        const line = parseLine(text);
+        if (line !== null && line.kind !== 'closed')
+            known.apply(line);
+        return line?.kind === 'closed';
+    }
+    /** Reads the newest file on, and goes on to the next one where it is closed. */
+    function readOn() {
+        file ??= openNewest();
+        while (file !== null) {
+            readLines(file, apply);
+            if (!file.closed)
+                return;
+            const next = nextOf(file);
+            if (next === null)
+                return;
+            (0,external_node_fs_namespaceObject.closeSync)(file.fd);
+            file = next;
+        }
+    }
+    function openNewest() {
+        if (mayWrite)
+            (0,external_node_fs_namespaceObject.mkdirSync)(folder, { recursive: true, mode: 0o700 });
+        const stat = (0,external_node_fs_namespaceObject.lstatSync)(folder, { throwIfNoEntry: false });
+        if (stat === undefined && !mayWrite)
+            return null;
+        if (stat?.isDirectory() !== true)
+            throw new Error(`"${folder}" is not a folder`);
+        for (;;) {
+            const number = newestIn(folder);
+            if (number === null && !mayWrite)
+                return null;
+            const opened = openNumbered(folder, number ?? 1, mayWrite);
+            // Meanwhile the others may have gone on from a first file.
+            if (opened !== null && newestIn(folder) === opened.number)
+                return opened;
+            if (opened !== null)
+                (0,external_node_fs_namespaceObject.closeSync)(opened.fd);
+        }
+    }
+    /** The file that goes on from a closed one; null where a candidate finds none yet. */
+    function nextOf({ number: closed }) {
+        for (;;) {
+            const number = newestIn(folder);
+            if (number !== null && number > closed) {
+                const opened = openNumbered(folder, number, mayWrite);
+                if (opened !== null)
+                    return opened;
+            }
+            else if (!mayWrite)
+                return null;
+            else
+                writeNext(folder, closed, everything());
+        }
+    }
+    const everything = () => [...known.lines()].map(formatLine);
+    function append(lines) {
+        file ??= openNewest();
+        for (;;) {
+            if (file === null)
+                throw new Error(`"${folder}" cannot be opened`);
+            const { number } = file;
+            appendTo(file, lines.map(formatLine));
+            readOn();
+            // Behind a last line nobody reads.
+            if (file.number === number && !file.closed)
+                return;
+        }
+    }
+    function closeIfLong() {
+        if (file === null || file.offset <= Math.max(longest, 3 * known.bytes))
+            return;
+        // Where there is no room for the next one, this one stays open.
+        if (!hasRoom(folder, file.number, everything()))
+            return;
+        appendTo(file, [formatLine({ kind: 'closed' })]);
+        readOn();
+    }
+    function tellUntold() {
+        if (untold.size === 0)
+            return;
+        append([...untold].map((name) => ({ kind: 'revalidated', name, times: known.timesOf(name) })));
+        untold.clear();
+    }
+    /** Somebody may have removed the file, emptied it or put another into its place. */
+    function replaceLost() {
+        if (file === null || isInPlace(folder, file))
+            return;
+        // It may have been closed, and the next one go on.
+        readOn();
+        if (isInPlace(folder, file))
+            return;
+        (0,external_node_fs_namespaceObject.closeSync)(file.fd);
+        file = null;
+        readOn();
+        if (mayWrite)
+            append([...known.lines()]);
+    }
+    /** What could only be read may be writable by now. */
+    function forgetRefused() {
+        if (file === null || file.refused === null)
+            return;
+        (0,external_node_fs_namespaceObject.closeSync)(file.fd);
+        file = null;
+    }
+    function readQuietly() {
+        if (file === null || file.closed)
+            return;
+        try {
+            readLines(file, apply);
+        }
+        catch {
+            // It is said already that something is wrong with it.
+        }
+    }
+    function check() {
+        forgetRefused();
+        readOn();
+        replaceLost();
+        if (!mayWrite)
+            return;
+        tellUntold();
+        if (file !== null)
+            assertWritable(file);
+    }
+    return {
+        known,
+        look() {
+            const now = performance.now();
+            if (now - looked < NO_TIME)
+                return;
+            looked = now;
+            if (now - checked >= CHECK) {
+                checked = now;
+                attempt(check);
+            }
+            // What could not be opened or written is tried again with the next check.
+            else if (trouble !== null)
+                readQuietly();
+            else
+                attempt(readOn);
+        },
+        add(tag, times) {
+            const name = nameOf(tag);
+            known.apply({ kind: 'revalidated', name, times });
+            if (!mayWrite)
+                return;
+            untold.add(name);
+            attempt(() => {
+                replaceLost();
+                tellUntold();
+                closeIfLong();
+            });
+        },
+    };
+}
+
+;// CONCATENATED MODULE: ./build/worker/shared-cache/index.js
+/** `share-cache`: all workers of an app on a host know what one of them revalidated. */
+
+
+
+
+/**
+ * Makes the release's cache one with that of the other workers, before the release's server is loaded. It never fails:
+ * whatever it meets, the app works as it would alone.
+ *
+ * @param tell told how it stands, now and whenever that changes
+ */
+function shareCache(release, candidate, tell) {
+    const alone = (why, toLog = true) => {
+        tell({ shared: false, why });
+        if (toLog)
+            console.error(`gapless: this worker keeps its cache to itself: ${why}`);
+    };
+    if (!release.runtime.shareCache)
+        return alone('`share-cache` is off', false);
+    const own = ownHandler(release);
+    if (own !== null)
+        return alone(`the app sets \`${own}\``);
+    const revalidated = openRevalidationFile((0,external_node_path_namespaceObject.join)(release.appDirectory, '.gapless', 'revalidated'), {
+        mayWrite: !candidate,
+        onTrouble(problem) {
+            if (problem !== null)
+                return alone(`what was revalidated cannot be shared (${problem})`);
+            tell({ shared: true, why: '' });
+            console.error('gapless: this worker shares its cache again');
+        },
+    });
+    try {
+        takeOverCache({
+            entry: release.entry,
+            revalidated,
+            handler: { created: release.created, built: release.built, previewModeId: previewModeIdOf(release) },
+            onUnknown: (why) => alone(unknown(release, why)),
+        });
+        tell({ shared: true, why: '' });
+        revalidated.look();
+    }
+    catch (error) {
+        alone(unknown(release, error instanceof UnknownNext ? error.message : String(error)));
+    }
+}
+function unknown({ nextVersion }, why) {
+    return `${`Next.js ${nextVersion}`.trim()} keeps its cache in an unknown way: ${why}`;
+}
+/** The setting with which the app brings a cache handler of its own, or null. */
+function ownHandler({ distDirectory }) {
+    const { config = {} } = shared_cache_readJson((0,external_node_path_namespaceObject.join)(distDirectory, 'required-server-files.json')) ?? {};
+    const { cacheHandler, cacheHandlers, experimental = {} } = config;
+    if (typeof cacheHandler === 'string')
+        return 'cacheHandler';
+    if (typeof experimental.incrementalCacheHandlerPath === 'string')
+        return 'experimental.incrementalCacheHandlerPath';
+    // 16 lists its own names there, without a path.
+    const named = [cacheHandlers, experimental.cacheHandlers].some((handlers) => Object.values(handlers ?? {}).some((path) => typeof path === 'string'));
+    return named ? 'cacheHandlers' : null;
+}
+function previewModeIdOf({ distDirectory }) {
+    let id;
+    return () => (id ??=
+        shared_cache_readJson((0,external_node_path_namespaceObject.join)(distDirectory, 'prerender-manifest.json'))
+            ?.preview?.previewModeId ?? null);
+}
+function shared_cache_readJson(file) {
+    try {
+        return JSON.parse((0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'));
+    }
+    catch {
+        return null;
+    }
 }
 
 ;// CONCATENATED MODULE: external "node:dgram"
@@ -1860,6 +2934,7 @@ var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelative
 
 
 
+
 /** How long the app's own signal handlers may take after the last request, at the least, in milliseconds. */
 const CLEANUP_TIMEOUT = 5000;
 /**
@@ -1919,6 +2994,7 @@ async function launch(launcherFile, candidate) {
         followMovedPorts(runtime.port, ownPorts, record);
     const captured = capturePublicServer(runtime.port, ownPorts);
     const others = otherReleases(release);
+    shareCache(release, candidate, (cache) => record.update({ cache }));
     await load(release.entry);
     const { server, port } = await captured;
     record.update({ phase: 'proving', port });

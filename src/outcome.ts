@@ -1,6 +1,7 @@
 /** How a run ended: the outputs, the summary and the exit code are made from it. */
 import type {
   ActivationStatus,
+  CacheSharing,
   Finding,
   JournalEntry,
   ReleaseInfo,
@@ -122,6 +123,12 @@ export function untouched({ live, release, uploadedBytes, sent }: Known): Outcom
     infos: [],
     hosts: [],
   }
+}
+
+/** Why workers do not share their caches, each reason once; empty where all do, or do not tell. */
+export function notSharing(workers: readonly { readonly cache: CacheSharing | null }[]): readonly string[] {
+  const reasons = new Set(workers.flatMap(({ cache }) => (cache?.shared === false ? [cache.why] : [])))
+  return [...reasons].map((why) => `each worker keeps its cache to itself: ${why}`)
 }
 
 /** How the activation ended on one host. */

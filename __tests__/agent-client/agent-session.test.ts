@@ -86,7 +86,14 @@ describe('a session with a real agent', () => {
     const { id } = params
     const { missing } = await agent.call('stage', params, { body: manifestStream(manifest, '') })
     await agent.call('fill', { id, files: 2 }, { body: bodyOf(missingList(manifest, missing)) })
-    const made = { entry: 'server.js', staticPath: null, nextVersion: '', run, runtime: runtimeWith() }
+    const made = {
+      entry: 'server.js',
+      staticPath: null,
+      nextVersion: '',
+      builtMsAgo: 0,
+      run,
+      runtime: runtimeWith(),
+    }
     await agent.call('commit', { id, ...made })
     shell!.kill()
     const before = listing(home)
@@ -194,6 +201,7 @@ describe('a session with a real agent', () => {
           entry: 'public/0',
           staticPath: null,
           nextVersion: '',
+          builtMsAgo: 0,
           run,
           runtime: runtimeWith(),
         }

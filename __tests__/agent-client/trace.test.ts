@@ -57,6 +57,7 @@ test('what may be secret is in none, whatever it is: the environment, keys, comm
     entry: 'server.js',
     staticPath: null,
     nextVersion: '16.4.6',
+    builtMsAgo: 0,
     run,
     runtime: runtimeWith({
       env: { TOKEN: PLANTED, key: PLANTED },

@@ -40,6 +40,14 @@ test('a launcher reads a release whose health check has no origin, as the agent 
   expect((await readRuntime(layout, first)).health.origin).toBeNull()
 })
 
+test('a release from before caches were shared shares its cache, and does not know when its build began', () => {
+  const directory = writeRelease(newLayout(folder()), first)
+  const { own, runtime } = releaseFiles(directory)
+  const { shareCache: _, ...before } = runtimeWith()
+  writeFileSync(runtime, JSON.stringify(before))
+  expect(readRelease(own)).toMatchObject({ built: null, runtime: { shareCache: true } })
+})
+
 describe('a manifest', () => {
   const read = async (target: string) => {
     const { manifest } = releaseFiles(writeRelease(newLayout(folder()), first))

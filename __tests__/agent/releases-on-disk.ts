@@ -53,6 +53,7 @@ export function runtimeWith(changes: Partial<Runtime> = {}): Runtime {
     drainTimeoutMs: 1000,
     sharedDirs: [],
     sharedFiles: [],
+    shareCache: true,
     ...changes,
   }
 }

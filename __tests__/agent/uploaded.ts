@@ -31,6 +31,7 @@ export async function uploaded(
     entry: 'server.js',
     staticPath: '.next/static',
     nextVersion: '',
+    builtMsAgo: 0,
     run,
     runtime: runtimeWith(runtime),
   }

@@ -14,7 +14,7 @@ const seen: Result<'status'> = {
     releaseSummary({ id: before, activatedAt: '2026-01-01T00:00:00.000Z', bytes: 38_000_000 }),
     releaseSummary({ id: now, live: true, info: releaseInfo({ commit: 'c0ffee1aabb' }), bytes: 39_000_000 }),
   ],
-  workers: [workerState({ restarts: 1, memoryBytes: 98_000_000 })],
+  workers: [workerState({ restarts: 1, memoryBytes: 98_000_000, cache: { shared: true, why: '' } })],
   lock: 'ann, since noon',
   interrupted: null,
   journal: [
@@ -52,7 +52,7 @@ test('a status has the releases, the workers and the journal in the log as well'
   expect(lines.slice(0, -1)).toEqual([
     `release ${before}: previous, damaged, 38.0 MB`,
     `release ${now}: live, commit c0ffee1, 39.0 MB`,
-    `worker 4242: online, release ${now}, open, 1 restart, 98.0 MB of memory`,
+    `worker 4242: online, release ${now}, open, cache shared, 1 restart, 98.0 MB of memory`,
     'journal: 2026-01-01T00:00:00.000Z reload done 2 workers',
   ])
   expect(lines.at(-1)).toMatch(

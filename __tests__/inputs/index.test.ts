@@ -119,6 +119,7 @@ describe('with only what is required', () => {
         drainTimeoutMs: 30_000,
         sharedDirs: [],
         sharedFiles: [],
+        shareCache: true,
       },
       workspace: process.cwd(),
       run: {

@@ -28,6 +28,7 @@ describe('a standalone build', () => {
       publicDirectory: app.at('public'),
       buildId: 'build-1',
       builtAt: statSync(app.at('.next/required-server-files.json')).mtimeMs,
+      begunBy: expect.any(Number),
       builtIn: app.path,
     })
   })
@@ -52,6 +53,13 @@ describe('a standalone build', () => {
       distDir: distDir === './out/' ? 'out' : distDir,
       standaloneDirectory: app.at(distDir, 'standalone'),
     })
+  })
+
+  test('that had begun at the latest when Next.js wrote its first file', () => {
+    const app = folder()
+    writeBuild(app)
+    utimesSync(app.at('.next/BUILD_ID'), 1_700_000_000, 1_700_000_000)
+    expect(readBuildOutput(app.path).begunBy).toBe(1_700_000_000_000)
   })
 
   test('in a distDir outside of the app’s folder, as Nx has it', () => {

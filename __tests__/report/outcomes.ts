@@ -47,6 +47,7 @@ export function releaseInfo(changes: Partial<ReleaseInfo> = {}): ReleaseInfo {
     runNumber: 0,
     runAttempt: 1,
     created: '',
+    built: null,
     entry: 'server.js',
     staticPath: null,
     nextVersion: '',
@@ -69,6 +70,7 @@ export function workerState(changes: Partial<WorkerState> = {}): WorkerState {
     phase: 'open',
     restarts: 0,
     memoryBytes: 0,
+    cache: null,
     ...changes,
   }
 }
@@ -90,11 +92,13 @@ export function fullReport(): Report {
     workflow: 'Deploy',
     runNumber: 7,
     created: '2026-01-01T00:00:01.000Z',
+    built: '2026-01-01T00:00:00.000Z',
     staticPath: '.next/static',
     nextVersion: '16.0.0',
     contentHash: 'abc',
     distDir: '.next/',
   })
+  const cache = { shared: false, why: 'its file is gone' }
   const verdict = {
     status: 'down' as const,
     live: before,
@@ -102,7 +106,7 @@ export function fullReport(): Report {
     rollsBackTo: before,
     notFound: 'ENOENT: a missing file',
     failure: { code: 'locked', message: 'It is locked', remedy: 'Wait.', evidence: 'its holder' },
-    workers: [workerState()],
+    workers: [workerState({ cache })],
   }
   const host = (name: string) =>
     hostOutcome({
@@ -110,7 +114,7 @@ export function fullReport(): Report {
       status: 'down',
       live: before,
       failure: failure(name),
-      workers: [workerState({ status: 'launching', phase: 'draining' })],
+      workers: [workerState({ status: 'launching', phase: 'draining', cache })],
       releases: [releaseSummary({ id: before, activatedAt: '2026-01-01T00:00:01.000Z', info })],
       server: {
         now: '2026-01-02T00:00:00.000Z',

@@ -103,6 +103,20 @@ describe('the summary', () => {
     expect(renderSummary(failedWith(new Failure('locked', 'busy')))).not.toContain('<details')
   })
 
+  test('says why workers do not share their caches, once for all of them', () => {
+    const alone = workerState({ cache: { shared: false, why: 'the app sets `cacheHandler`' } })
+    const hosts = [hostOutcome({ workers: [alone, alone] }), hostOutcome({ workers: [alone] })]
+    const text = renderSummary(report({ outcome: { ...live, hosts } }))
+    expect(text.match(/^- \*\*Caches:\*\*.*$/m)?.[0]).toContain(
+      'each worker keeps its cache to itself: the app sets `cacheHandler`',
+    )
+    expect(text.match(/keeps its cache to itself/g)).toHaveLength(1)
+    const shared = [
+      hostOutcome({ workers: [workerState({ cache: { shared: true, why: '' } }), workerState()] }),
+    ]
+    expect(renderSummary(report({ outcome: { ...live, hosts: shared } }))).not.toContain('Caches')
+  })
+
   test('of a status lists the releases and the workers', () => {
     const outcome = outcomeOf({
       status: 'live',
@@ -116,8 +130,15 @@ describe('the summary', () => {
             releaseSummary({ id: '20260101000003' }),
           ],
           workers: [
-            workerState(),
-            workerState({ pmId: '1', pid: 4243, release: null, phase: null, restarts: 7 }),
+            workerState({ cache: { shared: true, why: '' } }),
+            workerState({
+              pmId: '1',
+              pid: 4243,
+              release: null,
+              phase: null,
+              restarts: 7,
+              cache: { shared: false, why: 'x' },
+            }),
           ],
         }),
       ],
@@ -126,8 +147,8 @@ describe('the summary', () => {
     expect(text).toContain(`| ${before} | previous | damaged | 39.0 MB |`)
     expect(text).toContain(`| ${now} | live | damaged | 0 B |`)
     expect(text).toContain('| 20260101000003 | never verified | damaged | 0 B |')
-    expect(text).toContain(`| 4242 | online | ${now} | serving | 0 |`)
-    expect(text).toContain('| 4243 | online | – | – | 7 |')
+    expect(text).toContain(`| 4242 | online | ${now} | serving | shared | 0 |`)
+    expect(text).toContain('| 4243 | online | – | – | its own | 7 |')
   })
 
   test('of a status tells the age of the releases, the disk, the lock and the last entries of the journal', () => {
@@ -299,7 +320,7 @@ describe('everything in it is data:', () => {
     })
     const text = renderSummary(report({ outcome, rows: [row({ detail: `${hostile}\n| next | row |\r\n` })] }))
     const tables = text.split('\n').filter((line) => line.startsWith('|'))
-    expect(tables.map((line) => line.split(' | ').length)).toEqual([4, 4, 4, 5, 5, 5, 4, 4, 4])
+    expect(tables.map((line) => line.split(' | ').length)).toEqual([4, 4, 4, 6, 6, 6, 4, 4, 4])
     for (const cell of tables.flatMap((line) => line.slice(2, -2).split(' | ')))
       expect(cell).not.toMatch(special)
   })

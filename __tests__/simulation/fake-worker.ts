@@ -106,6 +106,7 @@ export class FakeWorker {
       detail: '',
       excerpt: '',
       movedPorts: null,
+      cache: null,
     }
   }
 

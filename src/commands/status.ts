@@ -46,14 +46,19 @@ function linesOf({ releases, workers, journal }: Result<'status'>): readonly str
       return `release ${id}: ${stateOf(release, releases)}, ${commit}, ${formatBytes(bytes)}`
     }),
     ...workers.map(
-      ({ pid, status, release, phase, restarts, memoryBytes }) =>
-        `worker ${pid}: ${status}, release ${release ?? 'unknown'}, ${phase ?? 'state unknown'}, ` +
+      ({ pid, status, release, phase, restarts, memoryBytes, cache }) =>
+        `worker ${pid}: ${status}, release ${release ?? 'unknown'}, ${phase ?? 'state unknown'}, ${cacheOf(cache)}, ` +
         `${plural(restarts, 'restart')}, ${formatBytes(memoryBytes)} of memory`,
     ),
     ...journal.map(({ time, step, state, detail }) =>
       ['journal:', time, step ?? '', state, detail].filter((text) => text !== '').join(' '),
     ),
   ]
+}
+
+function cacheOf(cache: WorkerState['cache']): string {
+  if (cache === null) return 'cache unknown'
+  return cache.shared ? 'cache shared' : `cache its own (${cache.why})`
 }
 
 function serves({ status, phase }: WorkerState): boolean {

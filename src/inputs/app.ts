@@ -22,6 +22,7 @@ export function runtimeFrom(values: Values, problems: Problems): Runtime {
     drainTimeoutMs: values['drain-timeout'],
     sharedDirs: values['shared-dirs'],
     sharedFiles: values['shared-files'],
+    shareCache: values['share-cache'],
   }
 }
 

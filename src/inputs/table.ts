@@ -79,6 +79,7 @@ export const table = {
   env: text,
   'shared-dirs': list(lines, sharedPath),
   'shared-files': list(lines, sharedPath),
+  'share-cache': withDefault('true', boolean),
 
   'health-check-path': withDefault('/', requestPath),
   'health-check-status': withDefault('200-399', statusRanges),

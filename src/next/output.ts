@@ -34,6 +34,8 @@ export interface BuildOutput {
   readonly buildId: string
   /** When it was finished, in ms since the epoch. */
   readonly builtAt: number
+  /** When it had begun at the latest: Next.js writes BUILD_ID before it renders pages (14.2, 15.5, 16.4). */
+  readonly begunBy: number
   /** The app's folder when it was built, on whatever machine that was. */
   readonly builtIn: string | undefined
 }
@@ -90,6 +92,7 @@ export function readBuildOutput(directory: string, workspace: string = directory
     publicDirectory: isDirectory(publicDirectory) ? publicDirectory : undefined,
     buildId: buildId.trim(),
     builtAt: server.writtenAt,
+    begunBy: Math.min(server.writtenAt, statSync(buildIdFile).mtimeMs),
     builtIn: server.appDir,
   }
 }

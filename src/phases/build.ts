@@ -18,6 +18,8 @@ import { checkEach, type Host } from '../hosts/host.ts'
 export interface Built extends BuildOutput {
   /** What the workers' environment needs because of how the app was built. */
   readonly workerEnvironment: Readonly<Record<string, string>>
+  /** When the build began, in ms of the runner's clock. */
+  readonly beganAt: number
 }
 
 /**
@@ -62,7 +64,9 @@ export async function build(
   const detail = `Next.js ${output.nextVersion ?? '(version unknown)'}: ${how}`
   const remarks = key !== undefined && usedAnotherKey(output, key) ? [...doubts, KEY_UNSEEN] : doubts
   const workerEnvironment = key === undefined ? {} : keyForWorkers(output, workspace, key)
-  return { value: { ...output, workerEnvironment }, detail: [detail, ...remarks].join('. ') }
+  // An existing build tells no more than when its first files were written.
+  const beganAt = Math.min(built === undefined ? Infinity : began, output.begunBy)
+  return { value: { ...output, workerEnvironment, beganAt }, detail: [detail, ...remarks].join('. ') }
 }
 
 /** GitHub shows ten errors of a step; the last one is the run's own. */

@@ -76,6 +76,7 @@ export async function transfer(
         entry: output.entry,
         staticPath: output.staticPath,
         nextVersion: output.nextVersion ?? '',
+        builtMsAgo: Math.max(0, Math.round(Date.now() - output.beganAt)),
         run: plan.inputs.run,
         runtime: runtimeOf(plan.inputs, output.basePath, output.workerEnvironment),
       },

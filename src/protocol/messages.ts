@@ -49,6 +49,8 @@ export const runtime = object({
   /** Paths, relative to the app, that live in `<path>/shared`. */
   sharedDirs: list(string),
   sharedFiles: list(string),
+  /** Releases from before this was known have the default. */
+  shareCache: missingAs(true, boolean),
 })
 export type Runtime = Guarded<typeof runtime>
 
@@ -65,6 +67,8 @@ export const releaseInfo = object({
   runNumber: count,
   runAttempt: count,
   created: string,
+  /** When its build began, by the server's clock; null in releases from before this was known. */
+  built: nullable(string),
   /** The release's server.js, relative to the release. */
   entry: string,
   /**
@@ -105,6 +109,14 @@ export const releaseSummary = object({
 })
 export type ReleaseSummary = Guarded<typeof releaseSummary>
 
+/** Whether a worker's cache is one with that of the others. */
+export const cacheSharing = object({
+  shared: boolean,
+  /** Empty where it is. */
+  why: string,
+})
+export type CacheSharing = Guarded<typeof cacheSharing>
+
 export const workerState = object({
   pmId: string,
   pid: count,
@@ -116,6 +128,8 @@ export const workerState = object({
   phase: nullable(string),
   restarts: count,
   memoryBytes: count,
+  /** Null where the worker does not tell. */
+  cache: nullable(cacheSharing),
 })
 export type WorkerState = Guarded<typeof workerState>
 
@@ -372,6 +386,8 @@ export const operations = {
       entry: string,
       staticPath: nullable(string),
       nextVersion: string,
+      /** How long ago its build began: the clocks of runner and server may differ. */
+      builtMsAgo: count,
       run,
       runtime,
     }),
@@ -428,6 +444,7 @@ export const operations = {
       /** Other ports that the app opens and that were taken: it got free ones instead. */
       movedPorts: list(count),
       notFound: string,
+      cache: nullable(cacheSharing),
     }),
   },
   /** Undoes a failed deploy: the release no longer counts as verified, and is removed if nothing uses it. */

@@ -10,7 +10,7 @@ const NAMES =
   'health-check-status|health-check-timeout|health-check-url|host|install-command|instances|keep-releases|key|known-hosts|' +
   'lfs|lock-timeout|max-memory|max-parallel|node-options|node-version|nodeLinker|observe|passphrase|password|path|port|' +
   'post-activate|pre-activate|proxy-fingerprint|proxy-host|proxy-key|proxy-passphrase|proxy-password|proxy-port|' +
-  'proxy-username|release|runs-on|shared-dirs|shared-files|submodules|username|working-directory'
+  'proxy-username|release|runs-on|share-cache|share-cache|shared-dirs|shared-files|submodules|username|working-directory'
 
 /** Names that stand alone. */
 const WORDS =
@@ -18,7 +18,7 @@ const WORDS =
   'HostKeyAlgorithms|KexAlgorithms|MACs|MaxSessions|MaxStartups|NEXT_PRIVATE_STANDALONE=true|Out of memory|PM2_HOME|' +
   'PermitOpen|RUNNER_TEMP|SHA256:…?|SSH_AUTH_SOCK|TMPDIR|\\.pub|internal-sftp|no-port-forwarding|nologin|proxy-|restrict|' +
   "output: '(?:export|standalone)'|~/\\.pm2/pm2\\.log|" +
-  'app|pages|current|Intl|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
+  'app|cacheHandler|cacheHandlers|experimental\\.incrementalCacheHandlerPath|pages|current|Intl|distDir|engines\\.node|env:|with:|next|output|outputFileTracingRoot|packageManager|' +
   'supportedArchitectures|NODE_OPTIONS|GITHUB_OUTPUT|<path>/shared/…'
 
 /** The first words of commands. */

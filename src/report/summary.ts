@@ -3,7 +3,7 @@
  * phone, and nothing has a colour of its own.
  */
 import { formatAge, formatBytes, formatDuration, plural } from '../common/format.ts'
-import { type HostOutcome, type Outcome, wouldFail } from '../outcome.ts'
+import { type HostOutcome, notSharing, type Outcome, wouldFail } from '../outcome.ts'
 import type { Plan } from '../plan.ts'
 import type { Row } from '../pipeline.ts'
 import { stateOf } from '../protocol/history.ts'
@@ -127,6 +127,7 @@ function renderFacts(report: Report): string {
     ['Run', origin === null ? '' : renderRun(origin)],
     ['Sent', renderSent(outcome)],
     ['Checked', prose(checks(rows).join('; '))],
+    ['Caches', prose(notSharing(outcome.hosts.flatMap(({ workers }) => workers)).join('; '))],
     ['Took', formatDuration(durationMs)],
     ['Slowest host', escape(slowestHost(rows))],
     [
@@ -257,13 +258,14 @@ const WORKER_STATES: Readonly<Record<string, string>> = {
 
 function renderWorkers({ name, workers }: HostOutcome, open: boolean): string {
   if (workers.length === 0) return ''
-  const rows = workers.map(({ pid, status, release, phase, restarts }) => [
+  const rows = workers.map(({ pid, status, release, phase, restarts, cache }) => [
     pid === 0 ? '–' : String(pid),
     status,
     release ?? '–',
     WORKER_STATES[phase ?? ''] ?? phase ?? '–',
+    cache === null ? '–' : cache.shared ? 'shared' : 'its own',
     String(restarts),
   ])
-  const list = table(['Process', 'PM2 status', 'Release', 'State', 'PM2 restarts'], rows)
+  const list = table(['Process', 'PM2 status', 'Release', 'State', 'Cache', 'PM2 restarts'], rows)
   return folded(on(plural(workers.length, 'worker'), name), list, open)
 }

@@ -22,6 +22,7 @@ import { proveHealthy } from './proof.ts'
 import { keepRecord, type Recorder } from './record.ts'
 import { readRelease, type Release } from './release.ts'
 import { holdSignals } from './signals.ts'
+import { shareCache } from './shared-cache/index.ts'
 import { moveTakenPorts } from './taken-ports.ts'
 
 /** How long the app's own signal handlers may take after the last request, at the least, in milliseconds. */
@@ -84,6 +85,7 @@ export async function launch(launcherFile: string, candidate: boolean): Promise<
   if (candidate) followMovedPorts(runtime.port, ownPorts, record)
   const captured = capturePublicServer(runtime.port, ownPorts)
   const others = otherReleases(release)
+  shareCache(release, candidate, (cache) => record.update({ cache }))
   await load(release.entry)
 
   const { server, port } = await captured

@@ -29,6 +29,7 @@ export function keepRecord(directory: string, release: string, candidate: boolea
     detail: '',
     excerpt: '',
     movedPorts: [],
+    cache: null,
   }
   let complained = false
   let retry: NodeJS.Timeout | undefined

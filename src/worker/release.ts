@@ -13,6 +13,12 @@ export interface Release {
   readonly entry: string
   /** Next.js's static files, relative to the release; null where a release does not tell. */
   readonly staticPath: string | null
+  /** Next.js's `distDir`, absolute. */
+  readonly distDirectory: string
+  readonly nextVersion: string
+  /** When it was complete on the server, and when its build began, in ms of the server's clock; null: unknown. */
+  readonly created: number
+  readonly built: number | null
   readonly runtime: Runtime
 }
 
@@ -28,7 +34,20 @@ export function readRelease(launcherDirectory: string): Release {
     appDirectory,
     entry: join(directory, info.entry),
     staticPath: info.staticPath ?? null,
+    distDirectory: join(directory, distDirOf(info)),
+    nextVersion: info.nextVersion,
+    created: timeOf(info.created) ?? 0,
+    built: timeOf(info.built ?? null),
     // The launcher may be newer than the release: what an older version did not write gets its default.
     runtime: parse(runtime, readFileSync(file, 'utf8'), file),
   }
+}
+
+function distDirOf({ distDir, staticPath, entry }: ReleaseInfo): string {
+  return distDir ?? (typeof staticPath === 'string' ? dirname(staticPath) : join(dirname(entry), '.next'))
+}
+
+function timeOf(text: string | null): number | null {
+  const time = Date.parse(text ?? '')
+  return Number.isNaN(time) ? null : time
 }

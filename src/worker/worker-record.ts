@@ -1,5 +1,6 @@
 /** What a worker says about itself; the agent and the launcher agree on it here. */
 import { boolean, count, type Guarded, list, nullable, object, oneOf, string } from '../protocol/guards.ts'
+import { cacheSharing } from '../protocol/messages.ts'
 
 export const workerRecord = object({
   pid: count,
@@ -20,5 +21,7 @@ export const workerRecord = object({
   excerpt: string,
   /** Ports that were taken, in place of which the app got free ones; null from a launcher that does not tell. */
   movedPorts: nullable(list(count)),
+  /** Null until it is known, and from a launcher that does not tell. */
+  cache: nullable(cacheSharing),
 })
 export type WorkerRecord = Guarded<typeof workerRecord>

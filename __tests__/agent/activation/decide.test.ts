@@ -43,7 +43,15 @@ function processOf(id: number, pid: number, status = 'online'): Pm2Process {
 
 function recordOf(pid: number, [release, phase]: Told): WorkerRecord {
   const isOpen = phase === 'open' || phase === 'draining'
-  const rest = { startTime: '1', leavesAt: null, detail: '', excerpt: '', movedPorts: null, candidate: false }
+  const rest = {
+    startTime: '1',
+    leavesAt: null,
+    detail: '',
+    excerpt: '',
+    movedPorts: null,
+    cache: null,
+    candidate: false,
+  }
   return { pid, release, phase, port: isOpen ? 40_000 : 0, doorPort: isOpen ? 3000 : 0, ...rest }
 }
 

@@ -36,7 +36,14 @@ async function deploy(layout: Layout, contents: Readonly<Record<string, Content>
   const { id, missing } = await stage(uploads, manifest)
   const sent = missingList(manifest, missing)
   await uploads.fill(id, sent.length, bodyOf(sent))
-  const entry = { entry: 'server.js', staticPath: null, nextVersion: '16.4.6', run, runtime: runtimeWith() }
+  const entry = {
+    entry: 'server.js',
+    staticPath: null,
+    nextVersion: '16.4.6',
+    builtMsAgo: 0,
+    run,
+    runtime: runtimeWith(),
+  }
   await uploads.commit({ id, ...entry }, () => undefined)
 }
 

@@ -77,6 +77,7 @@ test.each([
     id: '20260101000001',
     ...run,
     created: '',
+    built: null,
     entry: 'apps/web/server.js',
     nextVersion: '',
     contentHash: '',

@@ -29,7 +29,7 @@ async function release(launcher: string): Promise<string> {
   }
   const runtime = runtimeWith()
   await uploads.commit(
-    { id, entry: 'server.js', staticPath: null, nextVersion: '', run, runtime },
+    { id, entry: 'server.js', staticPath: null, nextVersion: '', builtMsAgo: 0, run, runtime },
     () => undefined,
   )
   return id

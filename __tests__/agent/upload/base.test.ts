@@ -47,6 +47,7 @@ const commitOf = (id: string) => ({
   entry: 'server.js',
   staticPath: null,
   nextVersion: '',
+  builtMsAgo: 0,
   run,
   runtime: runtimeWith(),
 })

@@ -56,23 +56,24 @@ interface Uploaded {
 
 const silent = () => undefined
 
-const commitOf = (id: string) => ({
+const commitOf = (id: string, builtMsAgo = 0) => ({
   id,
   entry: 'server.js',
   staticPath: '.next/static',
   nextVersion: '16.4.6',
+  builtMsAgo,
   run,
   runtime: runtimeWith(),
 })
 
 /** As the upload phase does it. */
-async function upload(contents: Readonly<Record<string, Content>>): Promise<Uploaded> {
+async function upload(contents: Readonly<Record<string, Content>>, builtMsAgo = 0): Promise<Uploaded> {
   const uploads = createUploads(layout)
   const manifest = await manifestOf(folder(), contents)
   const staged = await stage(uploads, manifest)
   const sent = missingList(manifest, staged.missing)
   if (sent.length > 0) await uploads.fill(staged.id, sent.length, bodyOf(sent))
-  const { path, missing } = await uploads.commit(commitOf(staged.id), silent)
+  const { path, missing } = await uploads.commit(commitOf(staged.id, builtMsAgo), silent)
   if (path !== null) return { staged, sent, directory: path }
   const again = missingList(manifest, missing)
   await uploads.fill(staged.id, again.length, bodyOf(again))
@@ -165,6 +166,12 @@ describe('the first upload', () => {
     expect(statSync(join(directory, 'node_modules/.bin/next')).mode & 0o777).toBe(0o755)
     expect(readlinkSync(join(directory, '.next/node_modules/sharp-1a2b'))).toBe('../../node_modules/sharp')
     expect(readdirSync(join(directory, 'public/empty'))).toEqual([])
+  })
+
+  test('knows by the server’s clock when its build began', async () => {
+    const { staged } = await upload(site, 90_000)
+    const { created, built } = await readInfo(layout, staged.id)
+    expect(Date.parse(created) - Date.parse(built!)).toBe(90_000)
   })
 
   test('leaves its papers in the release: the environment for the user alone', async () => {

@@ -86,6 +86,7 @@ export async function verifyCandidate(
             attempts,
             movedPorts: worker.movedPorts ?? [],
             notFound: notFoundIn(endOf(log)),
+            cache: worker.cache,
           }
         }
       } else if (worker !== null && worker.detail !== '') {

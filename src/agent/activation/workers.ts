@@ -94,5 +94,6 @@ export function toStates(workers: readonly Worker[]): readonly WorkerState[] {
     phase: record?.phase ?? null,
     restarts: process.restarts,
     memoryBytes: process.memoryBytes,
+    cache: record?.cache ?? null,
   }))
 }

@@ -198,11 +198,12 @@ async function proven({ reuse, reusedBytes }: Upload, progress: (proven: Proven)
 async function makeRelease(
   layout: Layout,
   { id, directory, contentHash, distDir }: Upload,
-  { run, entry, staticPath, nextVersion, runtime }: Params<'commit'>,
+  { run, entry, staticPath, nextVersion, builtMsAgo, runtime }: Params<'commit'>,
 ): Promise<Pick<Result<'commit'>, 'path' | 'leftOut'>> {
   const files = releaseFiles(directory)
-  const created = new Date().toISOString()
-  const info = { id, ...run, created, entry, staticPath, nextVersion, contentHash, distDir }
+  const now = Date.now()
+  const [created, built] = [now, now - builtMsAgo].map((time) => new Date(time).toISOString())
+  const info = { id, ...run, created, built, entry, staticPath, nextVersion, contentHash, distDir }
   await writeFileAtomic(files.info, `${JSON.stringify(info, null, 2)}\n`, 0o644)
   await writeFileAtomic(files.runtime, JSON.stringify(runtime), 0o600)
   if (!(await exists(join(directory, entry)))) {

@@ -1,0 +1,179 @@
+/**
+ * An app that shows a version, kept in a file, in every way in which Next.js caches. What it shows is
+ * `[release version rendering]`: an old version is stale, and two answers with one rendering come from one entry.
+ */
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import type { NextVersion } from './visited-app.ts'
+
+/** One way to cache: where it is shown, and what the app is asked for to revalidate it. */
+export interface Cached {
+  readonly path: string
+  readonly revalidate: string
+  /** The old content may be shown until it has been rendered again in the background. */
+  readonly mayBeOldOnce?: boolean
+}
+
+export interface RevalidatedApp {
+  readonly path: string
+  readonly kinds: Readonly<Record<string, Cached>>
+  setMessage(message: string): void
+  write(file: string, text: string): void
+  remove(): void
+}
+
+const KINDS: Readonly<Record<string, Cached>> = {
+  'a page': { path: '/page', revalidate: '/api/revalidate?path=/page' },
+  'a page rendered when asked for': { path: '/items/one', revalidate: '/api/revalidate?path=/items/one' },
+  'a page with a tag': { path: '/news', revalidate: '/api/revalidate?tag=news' },
+  'data of unstable_cache': { path: '/api/data', revalidate: '/api/revalidate?tag=data' },
+  'data of fetch': { path: '/api/fetched', revalidate: '/api/revalidate?tag=fetched' },
+  'the answer of a route': { path: '/api/kept', revalidate: '/api/revalidate?path=/api/kept' },
+  'a page of the Pages Router': { path: '/old', revalidate: '/api/revalidate-old' },
+}
+
+/** What only Next.js 16 has. */
+const KINDS_OF_16: Readonly<Record<string, Cached>> = {
+  'a page with a tag, revalidated in the background': {
+    path: '/news',
+    revalidate: '/api/revalidate?tag=news&profile=max',
+    mayBeOldOnce: true,
+  },
+  'data of use cache': { path: '/api/used', revalidate: '/api/revalidate?tag=used' },
+  'data of use cache, after updateTag': { path: '/api/used', revalidate: '/update' },
+  'a page with a tag, after updateTag': { path: '/news', revalidate: '/update' },
+}
+
+export function createRevalidatedApp({ next, react }: NextVersion): RevalidatedApp {
+  const path = mkdtempSync(join(tmpdir(), 'gapless-revalidated-'))
+  const isLatest = next.startsWith('16')
+  const write = (file: string, content: string) => {
+    mkdirSync(dirname(join(path, file)), { recursive: true })
+    writeFileSync(join(path, file), content)
+  }
+  const dependencies = { next, react, 'react-dom': react }
+  write(
+    'package.json',
+    JSON.stringify({ name: 'next-app', private: true, scripts: { build: 'next build' }, dependencies }),
+  )
+  for (const [file, content] of Object.entries({ ...FILES, ...(isLatest ? FILES_OF_16 : {}) }))
+    write(file, content)
+  // From 16 on without a second argument it only warns.
+  if (!isLatest) write('revalidate-tag.js', `export { revalidateTag } from 'next/cache'\n`)
+  return {
+    path,
+    kinds: isLatest ? { ...KINDS, ...KINDS_OF_16 } : KINDS,
+    setMessage: (message) => write('message.js', `export const message = '${message}'\n`),
+    write,
+    remove: () => rmSync(path, { recursive: true, force: true }),
+  }
+}
+
+const PAGE = `export const revalidate = 3600
+export default function Page() {
+  return <p>{made()}</p>
+}
+`
+
+const FILES: Readonly<Record<string, string>> = {
+  'message.js': `export const message = 'first'\n`,
+  'made.js': `import { readFileSync } from 'node:fs'
+import { message } from './message'
+export const version = () => {
+  try {
+    return readFileSync(/* turbopackIgnore: true */ process.env.VERSION_FILE ?? '/none', 'utf8').trim()
+  } catch {
+    return 'built'
+  }
+}
+export const made = (shown = version()) => '[' + message + ' ' + shown + ' ' + crypto.randomUUID() + ']'
+`,
+  'app/layout.js': `export default function Layout({ children }) {
+  return <html lang="en"><body>{children}</body></html>
+}
+`,
+  'app/page/page.js': `import { made } from '../../made'\n${PAGE}`,
+  'app/items/[id]/page.js': `import { made } from '../../../made'
+export const generateStaticParams = () => []
+${PAGE}`,
+  'app/news/page.js': `import { unstable_cache } from 'next/cache'
+import { made } from '../../made'
+const news = unstable_cache(async () => made(), ['news'], { tags: ['news'] })
+export const revalidate = 3600
+export default async function Page() {
+  return <p>{await news()}</p>
+}
+`,
+  'app/api/data/route.js': `import { unstable_cache } from 'next/cache'
+import { made } from '../../../made'
+export const dynamic = 'force-dynamic'
+const data = unstable_cache(async () => made(), ['data'], { tags: ['data'] })
+export const GET = async () => new Response(await data())
+`,
+  'app/api/fetched/route.js': `export const dynamic = 'force-dynamic'
+export async function GET({ nextUrl }) {
+  const answer = await fetch('http://localhost:' + process.env.PORT + '/api/source', { cache: 'force-cache', next: { tags: ['fetched'] } })
+  return new Response(await answer.text())
+}
+`,
+  'app/api/source/route.js': `import { made } from '../../../made'
+export const dynamic = 'force-dynamic'
+export const GET = () => new Response(made())
+`,
+  'app/api/kept/route.js': `import { made } from '../../../made'
+export const dynamic = 'force-static'
+export const GET = () => new Response(made())
+`,
+  'app/api/revalidate/route.js': `import { revalidatePath } from 'next/cache'
+import { revalidateTag } from '../../../revalidate-tag'
+export const dynamic = 'force-dynamic'
+export const GET = ({ nextUrl: { searchParams } }) => {
+  const [tag, path, profile] = ['tag', 'path', 'profile'].map((name) => searchParams.get(name))
+  if (tag !== null) revalidateTag(tag, profile ?? { expire: 0 })
+  if (path !== null) revalidatePath(path)
+  return new Response('done')
+}
+`,
+  'app/api/health/route.js': `export const dynamic = 'force-dynamic'
+export const GET = () => Response.json({ ok: true })
+`,
+  'pages/old.js': `import { made } from '../made'
+export const getStaticProps = () => ({ props: { made: made() }, revalidate: 3600 })
+export default function Page({ made }) {
+  return <p>{made}</p>
+}
+`,
+  'pages/api/revalidate-old.js': `export default async function handler(request, response) {
+  await response.revalidate('/old')
+  response.end('done')
+}
+`,
+}
+
+const FILES_OF_16: Readonly<Record<string, string>> = {
+  'next.config.mjs': `export default { experimental: { useCache: true } }\n`,
+  'revalidate-tag.js': `export { revalidateTag } from 'next/cache'\n`,
+  'app/api/used/route.js': `import { cacheLife, cacheTag } from 'next/cache'
+import { made } from '../../../made'
+export const dynamic = 'force-dynamic'
+async function used() {
+  'use cache'
+  cacheLife('hours')
+  cacheTag('used')
+  return made()
+}
+export const GET = async () => new Response(await used())
+`,
+  'app/update/page.js': `import { updateTag } from 'next/cache'
+export const dynamic = 'force-dynamic'
+export default function Page() {
+  async function update() {
+    'use server'
+    updateTag('used')
+    updateTag('news')
+  }
+  return <form action={update}><button>Update</button></form>
+}
+`,
+}
