@@ -57071,8 +57071,44 @@ function customServer({ command, where }, trail, directory) {
     });
 }
 
+;// CONCATENATED MODULE: ./build/next/integrated.js
+/** Apps of a repository whose root has the only package.json, with the dependencies of all: Nx's integrated layout. */
+
+
+
+
+const CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts'];
+const hasNextConfiguration = (directory) => CONFIGURATIONS.some((name) => isFile((0,external_node_path_namespaceObject.join)(directory, name)));
+/**
+ * The package.json that an app without its own takes its dependencies from. The name and the scripts in it are the
+ * repository's, and are left out.
+ *
+ * @returns undefined where the folder has its own package.json, or no Next.js configuration
+ */
+function sharedPackageJson(directory, workspace) {
+    if (!hasNextConfiguration(directory) || isFile((0,external_node_path_namespaceObject.join)(directory, 'package.json')))
+        return undefined;
+    const [shared] = ancestors(directory, workspace).flatMap((folder) => readPackageJson(folder) ?? []);
+    if (shared?.installed.next === undefined)
+        return undefined;
+    const { name: _, ...rest } = shared;
+    return { ...rest, scripts: {} };
+}
+/** The name under which Nx builds the app in a folder; undefined where Nx does not. */
+function nxProject(directory, workspace) {
+    const description = readTextIfAny((0,external_node_path_namespaceObject.join)(directory, 'project.json'));
+    if (description === undefined)
+        return undefined;
+    const root = ancestors(directory, workspace).find((folder) => isFile((0,external_node_path_namespaceObject.join)(folder, 'nx.json')));
+    if (root === undefined || readPackageJson(root)?.installed.nx === undefined)
+        return undefined;
+    const name = parseObject(description)?.name;
+    return typeof name === 'string' ? name : (0,external_node_path_namespaceObject.basename)(directory);
+}
+
 ;// CONCATENATED MODULE: ./build/next/find-apps.js
 /** Tells Next.js apps from other packages of the repository that name `next`. */
+
 
 
 
@@ -57086,19 +57122,23 @@ function isNextApp(directory, manifest) {
         return false;
     return 'next' in manifest.dependencies || hasSignsOfApp(directory, manifest);
 }
+/** Whether the package.json in a folder has the dependencies of the apps below it, which have none of their own. */
+function isNxRoot(directory, manifest) {
+    return isFile((0,external_node_path_namespaceObject.join)(directory, 'nx.json')) && !hasSignsOfApp(directory, manifest);
+}
 /** The folders below `root`, down to `depth` levels, that hold a Next.js app. */
 function findNextApps(root, depth) {
     const search = (directory, levels) => subfolders(directory).flatMap((folder) => [
-        ...(holdsNextApp(folder) ? [(0,external_node_path_namespaceObject.relative)(root, folder)] : []),
+        ...(holdsNextApp(folder, root) ? [(0,external_node_path_namespaceObject.relative)(root, folder)] : []),
         ...(levels > 1 ? search(folder, levels - 1) : []),
     ]);
     return search(root, depth).toSorted();
 }
 const ROUTES = ['app', 'pages', 'src/app', 'src/pages'];
-const CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts'];
 const SCRIPT = /(?:^|[\s;&|])next\s+(?:build|start|dev)\b/;
 function hasSignsOfApp(directory, { scripts }) {
-    return ([...ROUTES, ...CONFIGURATIONS].some((name) => (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(directory, name))) ||
+    return (hasNextConfiguration(directory) ||
+        ROUTES.some((name) => (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(directory, name))) ||
         Object.values(scripts).some((script) => typeof script === 'string' && SCRIPT.test(script)));
 }
 function subfolders(directory) {
@@ -57106,10 +57146,12 @@ function subfolders(directory) {
         .filter((entry) => entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
         .map((entry) => (0,external_node_path_namespaceObject.join)(directory, entry.name));
 }
-function holdsNextApp(directory) {
+function holdsNextApp(directory, root) {
     try {
         const manifest = readPackageJson(directory);
-        return manifest !== undefined && isNextApp(directory, manifest);
+        if (manifest === undefined)
+            return sharedPackageJson(directory, root) !== undefined;
+        return isNextApp(directory, manifest);
     }
     catch {
         // Only a suggestion is at stake: a broken package.json elsewhere in the repository is no reason to fail.
@@ -57249,6 +57291,7 @@ function installedNextVersion(directory) {
 
 
 
+
 /**
  * Finds the Next.js app inside the repository.
  *
@@ -57262,7 +57305,7 @@ function readProject(workspace, workingDirectory) {
     if (!isInside(workspace, directory) || !staysInside(workspace, directory)) {
         throw new failure_Failure('outside-workspace', `working-directory is ${quote(workingDirectory)}, which is outside the repository (${workspace}).`, { remedy: 'Give the folder of the Next.js app, relative to the root of the repository.' });
     }
-    const manifest = readPackageJson(directory);
+    const manifest = readPackageJson(directory) ?? sharedPackageJson(directory, workspace);
     if (manifest === undefined) {
         throw new failure_Failure('no-package-json', `There is no package.json in ${describe(workingDirectory)}.`, {
             remedy: emptySubmodules(workspace).some((path) => isInside(path, directory))
@@ -57273,6 +57316,9 @@ function readProject(workspace, workingDirectory) {
     const nextRange = manifest.installed.next;
     if (typeof nextRange !== 'string') {
         throw new failure_Failure('not-a-next-app', `The package.json in ${describe(workingDirectory)} has no \`next\` in its dependencies.`, { remedy: suggest(workspace, 'Add `next` to the dependencies') });
+    }
+    if (isNxRoot(directory, manifest)) {
+        throw new failure_Failure('not-a-next-app', `The package.json in ${describe(workingDirectory)} has the dependencies of an Nx repository, and the folder itself is no Next.js app.`, { remedy: suggest(workspace, 'Check that the app has a next.config') });
     }
     if (!isNextApp(directory, manifest)) {
         throw new failure_Failure('not-a-next-app', `The package.json in ${describe(workingDirectory)} has \`next\` in its devDependencies only, and the folder has no \`app\` or \`pages\` folder, no next.config and no script that runs \`next\`.`, { remedy: suggest(workspace, 'If this is an app, move `next` to the dependencies') });
@@ -57289,9 +57335,11 @@ function readProject(workspace, workingDirectory) {
     };
 }
 function nodeRangesOf(directory, workspace) {
-    return ancestors(directory, workspace).flatMap((folder) => {
+    const folders = ancestors(directory, workspace);
+    const nearest = folders.find((folder) => isFile((0,external_node_path_namespaceObject.join)(folder, 'package.json')));
+    return folders.flatMap((folder) => {
         const manifest = readPackageJson(folder);
-        const governs = folder === directory || manifest?.hasWorkspaces || isFile((0,external_node_path_namespaceObject.join)(folder, PNPM_WORKSPACE));
+        const governs = folder === nearest || manifest?.hasWorkspaces || isFile((0,external_node_path_namespaceObject.join)(folder, PNPM_WORKSPACE));
         if (manifest?.nodeRange === undefined || !governs)
             return [];
         return [{ range: manifest.nodeRange, file: (0,external_node_path_namespaceObject.relative)(workspace, (0,external_node_path_namespaceObject.join)(folder, 'package.json')) }];
@@ -61035,6 +61083,7 @@ function fit_refuse(misfits) {
 
 
 
+
 /** Dependencies that look for files in the app's folder when the server runs, with the files' names. */
 const READERS = [
     ['next-i18next', ['next-i18next.config.js', 'next-i18next.config.mjs', 'next-i18next.config.cjs']],
@@ -61043,7 +61092,7 @@ const READERS = [
 /** The files that well-known dependencies of the app read at run time: they and what they import must be in the release. */
 function readAtRunTime(place) {
     const { directory } = place;
-    const dependencies = readPackageJson(directory)?.dependencies ?? {};
+    const dependencies = (readPackageJson(directory) ?? sharedPackageJson(directory, rootOf(place)))?.dependencies ?? {};
     return READERS.filter(([dependency]) => Object.hasOwn(dependencies, dependency)).flatMap(([dependency, names]) => names
         .map((name) => (0,external_node_path_namespaceObject.join)(directory, name))
         .flatMap((path) => (isFile(path) ? modulesOf(path, rootOf(place)) : filesIn(path)))
@@ -62788,6 +62837,7 @@ function theOnly(lockfiles) {
 
 
 
+
 const COMMANDS = {
     npm: {
         lockfiles: ['package-lock.json', 'npm-shrinkwrap.json'],
@@ -62845,12 +62895,12 @@ async function detectPackageManager(directory, workspace) {
         agent: berry ? 'yarn@berry' : agent,
         lockfileDirectory: (0,external_node_path_namespaceObject.dirname)(lockfile),
         installCommand: berry ? BERRY_INSTALL : install,
-        runCommand: buildCommand(directory, name),
+        runCommand: buildCommand(directory, workspace, name),
     };
 }
 const NPM = { name: 'npm', agent: 'npm' };
 /**
- * The command that builds the app: the `build` script, else `next build` through the package manager.
+ * The command that builds the app: the `build` script, else Nx where it has the app as a project, else `next build`.
  * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is installed.
  *
  * @throws Failure `unsupported-package-manager`, `invalid-package-json`
@@ -62859,11 +62909,17 @@ async function detectBuildCommand(directory, workspace) {
     const finding = await findPackageManager(directory, workspace);
     if (finding.kind === 'unsupported')
         throw package_manager_unsupported(finding);
-    return buildCommand(directory, finding.kind === 'found' ? finding.detected.name : 'npm');
+    return buildCommand(directory, workspace, finding.kind === 'found' ? finding.detected.name : 'npm');
 }
-function buildCommand(directory, name) {
+function buildCommand(directory, workspace, name) {
     const { run, execute } = COMMANDS[name];
-    return readPackageJson(directory)?.scripts.build ? [...run, 'build'] : [...execute, 'next', 'build'];
+    if (readPackageJson(directory)?.scripts.build)
+        return [...run, 'build'];
+    const project = nxProject(directory, workspace);
+    // Nx's cache knows nothing of the environment, and so would bring back a build without standalone output.
+    return project === undefined
+        ? [...execute, 'next', 'build']
+        : [...execute, 'nx', 'build', project, '--skip-nx-cache'];
 }
 function package_manager_unsupported({ agent, file }) {
     return new failure_Failure('unsupported-package-manager', `The package manager of the app is ${agent} (${file}).`, {

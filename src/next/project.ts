@@ -4,7 +4,8 @@ import { Failure } from '../common/failure.ts'
 import { emptySubmodules } from './checkout.ts'
 import { refuseCustomServer } from './custom-server.ts'
 import { isFile } from './files.ts'
-import { findNextApps, isNextApp } from './find-apps.ts'
+import { findNextApps, isNextApp, isNxRoot } from './find-apps.ts'
+import { sharedPackageJson } from './integrated.ts'
 import { readPackageJson } from './package-json.ts'
 import { ancestors, isInside } from './paths.ts'
 import { refuseUnsupportedNext } from './supported.ts'
@@ -46,7 +47,7 @@ export function readProject(workspace: string, workingDirectory: string): Projec
       { remedy: 'Give the folder of the Next.js app, relative to the root of the repository.' },
     )
   }
-  const manifest = readPackageJson(directory)
+  const manifest = readPackageJson(directory) ?? sharedPackageJson(directory, workspace)
   if (manifest === undefined) {
     throw new Failure('no-package-json', `There is no package.json in ${describe(workingDirectory)}.`, {
       remedy: emptySubmodules(workspace).some((path) => isInside(path, directory))
@@ -60,6 +61,13 @@ export function readProject(workspace: string, workingDirectory: string): Projec
       'not-a-next-app',
       `The package.json in ${describe(workingDirectory)} has no \`next\` in its dependencies.`,
       { remedy: suggest(workspace, 'Add `next` to the dependencies') },
+    )
+  }
+  if (isNxRoot(directory, manifest)) {
+    throw new Failure(
+      'not-a-next-app',
+      `The package.json in ${describe(workingDirectory)} has the dependencies of an Nx repository, and the folder itself is no Next.js app.`,
+      { remedy: suggest(workspace, 'Check that the app has a next.config') },
     )
   }
   if (!isNextApp(directory, manifest)) {
@@ -82,9 +90,11 @@ export function readProject(workspace: string, workingDirectory: string): Projec
 }
 
 function nodeRangesOf(directory: string, workspace: string): readonly NodeRange[] {
-  return ancestors(directory, workspace).flatMap((folder) => {
+  const folders = ancestors(directory, workspace)
+  const nearest = folders.find((folder) => isFile(join(folder, 'package.json')))
+  return folders.flatMap((folder) => {
     const manifest = readPackageJson(folder)
-    const governs = folder === directory || manifest?.hasWorkspaces || isFile(join(folder, PNPM_WORKSPACE))
+    const governs = folder === nearest || manifest?.hasWorkspaces || isFile(join(folder, PNPM_WORKSPACE))
     if (manifest?.nodeRange === undefined || !governs) return []
     return [{ range: manifest.nodeRange, file: relative(workspace, join(folder, 'package.json')) }]
   })

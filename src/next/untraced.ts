@@ -2,6 +2,7 @@
 import { dirname, join, posix, relative, resolve, sep } from 'node:path'
 import { entriesIn, isFile } from './files.ts'
 import type { BuildOutput } from './output.ts'
+import { sharedPackageJson } from './integrated.ts'
 import { readPackageJson } from './package-json.ts'
 import { isInside } from './paths.ts'
 import { modulesOf } from './server-modules.ts'
@@ -23,7 +24,8 @@ export interface Wanted {
 /** The files that well-known dependencies of the app read at run time: they and what they import must be in the release. */
 export function readAtRunTime(place: Place): readonly Wanted[] {
   const { directory } = place
-  const dependencies = readPackageJson(directory)?.dependencies ?? {}
+  const dependencies =
+    (readPackageJson(directory) ?? sharedPackageJson(directory, rootOf(place)))?.dependencies ?? {}
   return READERS.filter(([dependency]) => Object.hasOwn(dependencies, dependency)).flatMap(
     ([dependency, names]) =>
       names
