@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals'
@@ -87,15 +87,18 @@ describe('action.yml', () => {
 })
 
 describe('readme-tables', () => {
-  const markers =
-    '# Title\n\n<!-- inputs:start -->\n<!-- inputs:end -->\n\nText\n\n<!-- outputs:start -->\nold\n<!-- outputs:end -->\n\nEnd\n'
+  const between = (name: string) => `<!-- ${name}:start -->\nold\n<!-- ${name}:end -->`
   let folder: string
-  let readme: string
+  const page = (name: string) => readFile(join(folder, name), 'utf8')
 
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'readme-tables-'))
-    readme = join(folder, 'README.md')
-    await writeFile(readme, markers)
+    await mkdir(join(folder, 'docs'))
+    await writeFile(join(folder, 'README.md'), `# Title\n\n${between('common-inputs')}\n\nEnd\n`)
+    await writeFile(
+      join(folder, 'docs', 'inputs.md'),
+      `# Title\n\n${between('inputs')}\n\nText\n\n${between('outputs')}\n\nEnd\n`,
+    )
   })
   afterEach(async () => {
     await rm(folder, { recursive: true })
@@ -109,12 +112,11 @@ describe('readme-tables', () => {
       })
     })
 
-  test('writes a row for every input and output, and leaves the rest alone', async () => {
-    expect(await run(readme)).toEqual({ code: 0, stderr: '' })
-    const text = await readFile(readme, 'utf8')
-    for (const name of [...Object.keys(action.inputs), ...Object.keys(action.outputs)]) {
-      expect(text.split('\n').filter((line) => line.startsWith(`| \`${name}\` |`)).length).toBeGreaterThan(0)
-    }
+  test('writes one row for every input and output, and leaves the rest of the page alone', async () => {
+    expect(await run(folder)).toEqual({ code: 0, stderr: '' })
+    const text = await page('docs/inputs.md')
+    const rows = [...text.matchAll(/^\| `([^`]+)` \|/gm)].map(([, name]) => name)
+    expect(rows).toEqual([...Object.keys(action.inputs), ...Object.keys(action.outputs)])
     expect(text).toContain('| `observe` | `5s` | ')
     expect(text).toContain('| `host` | (required) | ')
     expect(text).toMatch(/^# Title\n\n<!-- inputs:start -->\n[^]+<!-- inputs:end -->\n\nText\n\n/)
@@ -122,21 +124,55 @@ describe('readme-tables', () => {
     expect(text).not.toContain('old\n')
   })
 
-  test('--check fails when the README is out of date, and changes nothing', async () => {
-    const { code, stderr } = await run('--check', readme)
+  test('puts inputs into the groups that the comments of action.yml name', async () => {
+    await run(folder)
+    const groups = (await page('docs/inputs.md')).split('\n## ').slice(1)
+    expect(groups.map((group) => group.split('\n', 1)[0])).toEqual([
+      'Command',
+      'Server',
+      'Jump host',
+      'Build',
+      'App',
+      'Health check',
+      'Activation',
+      'Several servers',
+    ])
+    expect(groups[2]!.match(/^\| `proxy-/gm)).toHaveLength(7)
+  })
+
+  test('shows a default that only the code knows in the column of the defaults', async () => {
+    await run(folder)
+    expect(await page('docs/inputs.md')).toContain(
+      "| `path` | `apps/<app-name>` | Folder of the app on the server, absolute or relative to the user's home. |",
+    )
+  })
+
+  test('writes fourteen inputs in four groups into the README', async () => {
+    await run(folder)
+    const text = await page('README.md')
+    expect(text.match(/^\|[^|]*\| `[a-z-]+` \|/gm)).toHaveLength(14)
+    expect(text.match(/^\| \*\*[^*]+\*\* \|/gm)).toHaveLength(4)
+    expect(text).not.toContain('undefined')
+  })
+
+  test('--check fails when a page is out of date, and changes nothing', async () => {
+    const before = await page('docs/inputs.md')
+    const { code, stderr } = await run('--check', folder)
     expect(code).toBe(1)
-    expect(stderr).toContain('out of date')
-    expect(await readFile(readme, 'utf8')).toBe(markers)
+    expect(stderr).toContain('README.md is out of date')
+    expect(stderr).toContain('docs/inputs.md is out of date')
+    expect(await page('docs/inputs.md')).toBe(before)
   })
 
   test('--check passes on what was written', async () => {
-    await run(readme)
-    expect(await run('--check', readme)).toEqual({ code: 0, stderr: '' })
+    await run(folder)
+    expect(await run('--check', folder)).toEqual({ code: 0, stderr: '' })
   })
 
   test('fails when a marker is missing', async () => {
-    await writeFile(readme, markers.replace('<!-- outputs:end -->', ''))
-    const { code, stderr } = await run(readme)
+    const file = join(folder, 'docs', 'inputs.md')
+    await writeFile(file, (await readFile(file, 'utf8')).replace('<!-- outputs:end -->', ''))
+    const { code, stderr } = await run(folder)
     expect(code).toBe(1)
     expect(stderr).toContain('<!-- outputs:end -->')
   })

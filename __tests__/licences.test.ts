@@ -1,11 +1,11 @@
-/** The packages that are shipped inside the bundles, and what is said of them. */
+/** The packages that dist/ contains, and what docs/security.md says about them. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from '@jest/globals'
 
 const read = (file: string) => readFileSync(join(import.meta.dirname, '..', file), 'utf8')
 
-/** Native add-ons, which are neither built nor bundled: of ssh2's optional packages one has JavaScript of its own. */
+/** Build tools of ssh2's optional native add-ons. Of these packages only cpu-features has JavaScript that is bundled. */
 const NOT_BUNDLED = new Set(['buildcheck', 'nan'])
 
 test('docs/security.md names every package that is bundled, and no other number of them', () => {
@@ -22,4 +22,8 @@ test('docs/security.md names every package that is bundled, and no other number 
   expect(Object.keys(dependencies)).toHaveLength(5)
   expect(bundled).toHaveLength(5 + 8)
   expect(bundled.filter((name) => !line.includes(`\`${name}\``))).toEqual([])
+  const licensed = [...read('dist/licenses.txt').matchAll(/(?<=^|\n\n)(@?[\w./-]+)\n[A-Z][\w.-]*\n/g)]
+  const shipped = licensed.map(([, name = '']) => name)
+  expect(shipped).toEqual(expect.arrayContaining(bundled))
+  expect(shipped.filter((name) => !line.includes(`\`${name}\``))).toEqual([])
 })

@@ -317,17 +317,20 @@ const verdict = object({
     rollsBackTo: nullable(releaseId),
     failure: nullable(failureRecord),
     workers: list(workerState),
+    /** The lines about missing files that the workers of a live release logged; '' in verdicts of version 0.1. */
+    notFound: missingAs('', string),
 });
 /** Nothing live was touched: what serves is what served. @param failure why */
 function keptVerdict(live, failure) {
-    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [] };
+    return { status: 'kept', live, previous: live, rollsBackTo: null, failure, workers: [], notFound: '' };
 }
+const entryStates = ['begin', 'note', 'done', 'failed', 'verdict'];
 /** One line of the journal, and the event that the action sees while it watches an activation. */
 const journalEntry = object({
     time: string,
     activation: string,
     step: nullable(activationStep),
-    state: oneOf('begin', 'note', 'done', 'failed', 'verdict'),
+    state: oneOf(...entryStates),
     detail: string,
     verdict: nullable(verdict),
 });
@@ -384,10 +387,11 @@ const writtenInRelease = object({
     /** Of all paths. */
     count: count,
 });
+const findingEffects = ['ends', 'waits', 'recovers', 'replaces', 'gap'];
 /** What a run would meet, and what that does to it. */
 const finding = object({
     /** It would end, with nothing live touched; wait; finish an earlier run first; take the place of something; leave a gap. */
-    effect: oneOf('ends', 'waits', 'recovers', 'replaces', 'gap'),
+    effect: oneOf(...findingEffects),
     /** Of the failure that it would end with. */
     code: nullable(string),
     message: string,
@@ -1903,11 +1907,19 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
         longest = Math.max(longest, ...options.map(timeouts));
         return longest + client_PATIENCE;
     };
+    const environments = new Map();
+    const conf = (id, options) => ({
+        id,
+        env: { current_conf: toConf(options, environments.get(id)) },
+    });
     const all = async () => {
         const processes = await remote('getMonitorData', {});
         if (!Array.isArray(processes))
             throw new failure_Failure('pm2-failed', 'PM2 answered with something else than a list');
-        return processes.flatMap((raw) => (raw?.pm2_env ? [toProcess(raw)] : []));
+        const found = processes.flatMap((raw) => raw?.pm2_env ? [toProcess(raw)] : []);
+        for (const { id, definition } of found)
+            environments.set(id, definition['env']);
+        return found;
     };
     return {
         all,
@@ -1917,7 +1929,7 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
             return found;
         },
         async start({ name, script, cwd, options }) {
-            const { max_memory_restart, node_args, ...rest } = options;
+            const { max_memory_restart, node_args, UV_THREADPOOL_SIZE, ...rest } = options;
             await ask('start', slow(options), (done) => client.start({
                 name,
                 // PM2 takes a script with a space in it for a command line, and hands it to bash (seen in 5.4 to 7.0.4).
@@ -1930,11 +1942,12 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
                 instances: 1,
                 // Asking git about a release's folder is of no use and costs a process (PM2's `vizion`).
                 vizion: false,
-                env: {},
+                // When PM2 starts an app, it takes variables from nowhere else (5.4 to 7).
+                env: UV_THREADPOOL_SIZE === null ? {} : { UV_THREADPOOL_SIZE },
             }, done));
         },
         duplicate: async (id) => void (await remote('duplicateProcessId', id, slow())),
-        reload: async (id, options) => void (await remote('reloadProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
+        reload: async (id, options) => void (await remote('reloadProcessId', conf(id, options), slow(options))),
         // Signal 0 reaches nobody: the answer tells whether PM2 knows the process (5.4 to 7 hide it from their list).
         isReplacing: (id) => remote('sendSignalToProcessId', { process_id: `_old_${id}`, signal: 0 }).then(() => true, (error) => {
             const { message } = error;
@@ -1943,7 +1956,7 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
                 throw error;
             return !/id unknown/.test(message);
         }),
-        restart: async (id, options) => void (await remote('restartProcessId', { id, env: { current_conf: toConf(options) } }, slow(options))),
+        restart: async (id, options) => void (await remote('restartProcessId', conf(id, options), slow(options))),
         stop: async (id) => void (await remote('stopProcessId', id, slow())),
         remove: async (id) => void (await remote('deleteProcessId', id, slow())),
         revive: async ({ definition }) => {
@@ -1965,13 +1978,23 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
     };
 }
 /** Whether PM2 started the process with these options for the process itself. */
-function runsUnder({ definition }, { node_args, max_memory_restart }) {
-    const { node_args: kept = [], max_memory_restart: limit = null } = definition;
-    return JSON.stringify(kept) === JSON.stringify(node_args) && limit === max_memory_restart;
+function runsUnder({ definition }, { node_args, max_memory_restart, UV_THREADPOOL_SIZE }) {
+    const { node_args: kept = [], max_memory_restart: limit = null, UV_THREADPOOL_SIZE: threads = null, } = definition;
+    const isSame = limit === max_memory_restart && threads === UV_THREADPOOL_SIZE;
+    return isSame && JSON.stringify(kept) === JSON.stringify(node_args);
 }
-/** PM2 removes an option whose new value is the text "null" (`Utility.extendMix`, seen in 5.4 to 7). */
-function toConf(options) {
-    return { ...options, max_memory_restart: options.max_memory_restart ?? 'null' };
+/**
+ * PM2 removes an option whose new value is the text "null" (`Utility.extendMix`, seen in 5.4 to 7).
+ * @param env the variables that the app was started with, as far as they are known: PM2 lays them over its options
+ */
+function toConf(options, env = {}) {
+    const { UV_THREADPOOL_SIZE: outdated, ...others } = env;
+    return {
+        ...options,
+        max_memory_restart: options.max_memory_restart ?? 'null',
+        UV_THREADPOOL_SIZE: options.UV_THREADPOOL_SIZE ?? 'null',
+        ...(outdated === undefined ? {} : { env: others }),
+    };
 }
 const client_LOOK = 500;
 /** A daemon takes a second or two to start, in ms. */
@@ -3160,8 +3183,16 @@ async function workerStart(base, pm2Home, kept) {
     const laidOver = kept === null ? { ...cleanEnvironment(), PM2_HOME: pm2Home } : environmentKept(kept);
     return { ...start, env: { ...start.env, ...laidOver } };
 }
-/** Node has started when PM2 sets these, and what tells a worker that it is one is not the candidate's. */
-const NOT_KEPT = new Set(['NODE_OPTIONS', 'NODE_APP_INSTANCE', 'pm_id']);
+/**
+ * Node has started when PM2 sets the first, the second is an option of the release that PM2 runs now, and what tells a
+ * worker that it is one is not the candidate's.
+ */
+const NOT_KEPT = new Set([
+    'NODE_OPTIONS',
+    'UV_THREADPOOL_SIZE',
+    'NODE_APP_INSTANCE',
+    'pm_id',
+]);
 function environmentKept(definition) {
     return Object.fromEntries(Object.entries(definition).flatMap(([name, value]) => typeof value === 'string' && !NOT_KEPT.has(name) ? [[name, value]] : []));
 }
@@ -3256,6 +3287,7 @@ function pm2App(layout, name, { runtime, entry }, { listen, kill }) {
             kill_timeout: kill,
             max_memory_restart: runtime.maxMemoryBytes,
             node_args: nodeArguments(runtime.nodeOptions, layout.current, entry),
+            UV_THREADPOOL_SIZE: runtime.env['UV_THREADPOOL_SIZE'] || null,
         },
     };
 }
@@ -3624,6 +3656,66 @@ async function trim({ pm2, appName }, instances) {
         pm2.remove(process.id).catch(() => undefined);
 }
 
+;// CONCATENATED MODULE: ./build/agent/activation/evidence.js
+/** The end of the workers' own logs, and of PM2's: the evidence when they fail. */
+
+
+
+/** Logs grow without a limit; this much of each one's end is read, in bytes. */
+const evidence_LONGEST = 64 * 1024;
+/**
+ * What the workers wrote since `since` (bytes by file). Never throws: a log that cannot be read is no reason to
+ * stay with a release that fails.
+ */
+async function logsSince(processes, since) {
+    const files = [...new Set(processes.flatMap(({ errorLog, outLog }) => [outLog, errorLog]))];
+    const texts = await Promise.all(files.map((file) => endOf(file, since.get(file) ?? 0).catch(() => '')));
+    return texts.filter((text) => text !== '').join('\n');
+}
+/** The daemon's own log. */
+function daemonLog(pm2Home) {
+    return (0,external_node_path_namespaceObject.join)(pm2Home, 'pm2.log');
+}
+/** `2026-11-26T03:00:00: PM2 log: App [shop:0] online`: the daemon's own words, about every app (5.4 to 7). */
+const DAEMONS_OWN = /^\S+: PM2 \w+: /;
+/**
+ * What workers wrote into the daemon's log alone since `since` (bytes by file): why Node itself ended or never began,
+ * such as a flag that it does not know, a module that it cannot preload, or a heap that is full. Never throws.
+ */
+async function daemonLogSince(pm2Home, since) {
+    const file = daemonLog(pm2Home);
+    const text = await endOf(file, since.get(file) ?? 0).catch(() => '');
+    const lines = text.split('\n').filter((line) => !DAEMONS_OWN.test(line));
+    return lines.join('\n');
+}
+async function endOf(file, since) {
+    return withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_NONBLOCK, 0, async (handle) => {
+        const { size } = await handle.stat();
+        const from = Math.max(since > size ? 0 : since, size - evidence_LONGEST);
+        const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.max(0, size - from)), 0, size - from, from);
+        return buffer.subarray(0, bytesRead).toString('utf8');
+    });
+}
+/** The end of a log, as evidence. */
+function lastLines(text, limit = 40) {
+    return text.trimEnd().split('\n').slice(-limit).join('\n').slice(-8000);
+}
+/**
+ * The lines about missing files. A release can be healthy at its health check's path, and answer 500 on every page that
+ * reads the file.
+ */
+function notFoundIn(text) {
+    const lines = text.split('\n').filter((line) => /\bENOENT\b|\bCannot find module\b/.test(line));
+    // An app may log the same line for each request.
+    return lastLines([...new Set(lines)].join('\n'));
+}
+/** Those that the workers of `release` wrote since `since`. Workers of other releases share their logs. Never throws. */
+async function notFoundSince(processes, since, release) {
+    const lines = (await logsSince(processes, since)).split('\n');
+    const others = (line) => /\/releases\/\d{14}\//.test(line) && !line.includes(`/releases/${release}/`);
+    return notFoundIn(lines.filter((line) => !others(line)).join('\n'));
+}
+
 ;// CONCATENATED MODULE: ./build/agent/activation/observe.js
 /** Watches the workers that serve, and those that should not any more. */
 
@@ -3666,159 +3758,6 @@ async function untilOthersLeft({ layout }, release, timeoutMs) {
 
 ;// CONCATENATED MODULE: external "node:child_process"
 const external_node_child_process_namespaceObject = require("node:child_process");
-;// CONCATENATED MODULE: ./build/agent/activation/candidate.js
-/** Boots a release on a spare port, through the launcher, exactly as PM2 will, and asks its health. */
-
-
-
-
-
-
-
-
-
-
-
-
-const candidate_POLL = 50;
-/** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
-const STOP_TIMEOUT = 3000;
-/** What a candidate may take beyond the deadline of its health check: its start, a last answer, its stop. In ms. */
-const MARGIN = 60_000;
-/**
- * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
- */
-async function verifyCandidate(layout, id, runtime, start, alive = () => undefined) {
-    const directory = releaseDirectory(layout, id);
-    const { launcher } = releaseFiles(directory);
-    const { node, cwd, env, limits } = start;
-    const options = nodeArguments(runtime.nodeOptions, directory, (await readInfo(layout, id)).entry);
-    const logFile = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.candidate.log`);
-    const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'w+', 0o600);
-    // Without a name it goes with the processes that have it open, whichever of them is killed.
-    (0,external_node_fs_namespaceObject.rmSync)(logFile);
-    const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', 
-    // It begins once it is on record.
-    ['-c', `read -r go || exit\n${limits}\nexec "$0" "$@"`, node, ...options, launcher, '--candidate'], 
-    // A group of its own: what the app starts goes with it.
-    { cwd, env, stdio: ['pipe', log, log, 'ipc'], detached: true });
-    const exit = new Promise((resolve) => {
-        child.once('error', (error) => resolve(error.message));
-        child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
-    });
-    let ended;
-    void exit.then((how) => (ended = how));
-    let forget;
-    try {
-        forget = await begin(layout, child, runtime.health.timeoutMs + MARGIN);
-        return await watch();
-    }
-    finally {
-        await stop(child, exit);
-        await forget?.();
-        (0,external_node_fs_namespaceObject.closeSync)(log);
-    }
-    async function watch() {
-        const { health } = runtime;
-        const begun = performance.now();
-        let last = 'it has not listened yet';
-        let attempts = 0;
-        for (;;) {
-            if (ended !== undefined)
-                throw failure('candidate-died', `ended by itself (${ended}) before it was healthy`);
-            const worker = await readWorker(layout.workers, child.pid ?? 0);
-            if (worker?.phase === 'open') {
-                // The launcher has proved it on its private port; now through the door, as visitors will come.
-                const answer = await askHealth('127.0.0.1', worker.doorPort, health);
-                attempts += 1;
-                last = `${health.path} answered ${answer.detail}`;
-                if (answer.healthy) {
-                    const bootMs = Math.round(performance.now() - begun);
-                    return {
-                        bootMs,
-                        status: answer.status,
-                        attempts,
-                        movedPorts: worker.movedPorts ?? [],
-                        notFound: notFoundIn(endOf(log)),
-                    };
-                }
-            }
-            else if (worker !== null && worker.detail !== '') {
-                last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`;
-            }
-            if (performance.now() - begun > health.timeoutMs) {
-                const listened = worker !== null && worker.port > 0;
-                throw failure(listened ? 'candidate-unhealthy' : 'candidate-silent', listened
-                    ? `was not healthy within ${health.timeoutMs} ms: ${last}`
-                    : `never listened on its PORT within ${health.timeoutMs} ms`);
-            }
-            alive();
-            await (0,external_node_timers_promises_namespaceObject.setTimeout)(candidate_POLL);
-        }
-    }
-    function failure(code, what) {
-        const text = endOf(log);
-        const address = takenAddress(text);
-        const inUse = address === undefined ? '' : `. It could not listen on "${address}", which is in use`;
-        return new failure_Failure(code, `the new release ${what}${inUse}`, {
-            remedy: address === undefined ? readTheLog : shareTheAddress,
-            evidence: lastLines(text),
-        });
-    }
-}
-const readTheLog = 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.';
-const shareTheAddress = 'During a deploy the old and the new release run side by side. Let the app continue without this listener when its ' +
-    'address is in use, or run the listener as a PM2 app of its own.';
-/** The last address that Node found in use (18 to 24): `listen EADDRINUSE: address already in use :::9464`. */
-function takenAddress(text) {
-    return [...text.matchAll(/\bEADDRINUSE(?:: address already in use)? (\S{1,200})/g)].at(-1)?.[1];
-}
-/**
- * Lets a candidate begin, on record. Its standard input is at its end, as a worker's is: whoever started PM2's daemon
- * has gone.
- * @returns what ends the record
- */
-async function begin(layout, { pid, stdin }, limitMs) {
-    // It may have ended already: then that is what there is to tell.
-    stdin?.on('error', () => undefined);
-    if (pid === undefined)
-        return undefined;
-    const forget = await recordCandidate(layout, pid, limitMs);
-    stdin?.end('go\n');
-    return forget;
-}
-/** In bytes. */
-const LONGEST_END = 64 * 1024;
-/** At a position of its own: the app goes on writing where it is. */
-function endOf(log) {
-    const { size } = (0,external_node_fs_namespaceObject.fstatSync)(log);
-    const end = Buffer.alloc(Math.min(size, LONGEST_END));
-    const length = (0,external_node_fs_namespaceObject.readSync)(log, end, 0, end.length, size - end.length);
-    return end.toString('utf8', 0, length);
-}
-/** A release can be healthy where it is asked, and answer 500 on every page that reads the file. */
-function notFoundIn(text) {
-    const lines = text.split('\n').filter((line) => /\bENOENT\b|\bCannot find module\b/.test(line));
-    return lastLines(lines.join('\n'));
-}
-/** The end of a log, as evidence. */
-function lastLines(text, limit = 40) {
-    return text.trimEnd().split('\n').slice(-limit).join('\n').slice(-8000);
-}
-async function stop(child, exit) {
-    const { pid } = child;
-    if (pid === undefined)
-        return;
-    // SIGKILL to the group at the end in any case: the app may have started processes of its own.
-    if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGTERM');
-        await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
-    }
-    signal(-pid, 'SIGKILL');
-    // One that hangs in the kernel is not waited for: it does nothing more.
-    await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
-}
-
 ;// CONCATENATED MODULE: ./build/agent/activation/hooks.js
 /** `pre-activate` and `post-activate`: the user's own commands, the only ones that a shell interprets. */
 
@@ -3857,7 +3796,7 @@ async function runHook(hook, timeoutMs = LONGEST_HOOK) {
             detached: true,
         });
         const ending = end(child, timeoutMs);
-        await hooks_begin(child, owner);
+        await begin(child, owner);
         const ended = await ending;
         const text = lastLines(await (0,promises_namespaceObject.readFile)(log, 'utf8'));
         if (ended === 'exit code 0')
@@ -3872,7 +3811,7 @@ async function runHook(hook, timeoutMs = LONGEST_HOOK) {
         await Promise.all([log, script, owner].map((file) => (0,promises_namespaceObject.rm)(file, { force: true })));
     }
 }
-async function hooks_begin({ pid, stdin }, owner) {
+async function begin({ pid, stdin }, owner) {
     // It may have ended already: then that is what there is to tell.
     stdin?.on('error', () => undefined);
     if (pid === undefined)
@@ -4107,6 +4046,7 @@ async function leaveAsIs(activation, failure) {
         live: served,
         previous: live,
         rollsBackTo: null,
+        notFound: '',
         failure: failure.toRecord(),
         workers: toStates(workers),
     };
@@ -4212,47 +4152,6 @@ function listOf(addresses) {
     return [...new Set(addresses.map(formatAddress))].join(', ');
 }
 
-;// CONCATENATED MODULE: ./build/agent/activation/evidence.js
-/** The end of the workers' own logs, and of PM2's: the evidence when they fail. */
-
-
-
-/** Logs grow without a limit; this much of each one's end is read, in bytes. */
-const evidence_LONGEST = 64 * 1024;
-/**
- * What the workers wrote since `since` (bytes by file). Never throws: a log that cannot be read is no reason to
- * stay with a release that fails.
- */
-async function logsSince(processes, since) {
-    const files = [...new Set(processes.flatMap(({ errorLog, outLog }) => [outLog, errorLog]))];
-    const texts = await Promise.all(files.map((file) => evidence_endOf(file, since.get(file) ?? 0).catch(() => '')));
-    return texts.filter((text) => text !== '').join('\n');
-}
-/** The daemon's own log. */
-function daemonLog(pm2Home) {
-    return (0,external_node_path_namespaceObject.join)(pm2Home, 'pm2.log');
-}
-/** `2026-11-26T03:00:00: PM2 log: App [shop:0] online`: the daemon's own words, about every app (5.4 to 7). */
-const DAEMONS_OWN = /^\S+: PM2 \w+: /;
-/**
- * What workers wrote into the daemon's log alone since `since` (bytes by file): why Node itself ended or never began,
- * such as a flag that it does not know, a module that it cannot preload, or a heap that is full. Never throws.
- */
-async function daemonLogSince(pm2Home, since) {
-    const file = daemonLog(pm2Home);
-    const text = await evidence_endOf(file, since.get(file) ?? 0).catch(() => '');
-    const lines = text.split('\n').filter((line) => !DAEMONS_OWN.test(line));
-    return lines.join('\n');
-}
-async function evidence_endOf(file, since) {
-    return withFile(file, external_node_fs_namespaceObject.constants.O_RDONLY | external_node_fs_namespaceObject.constants.O_NONBLOCK, 0, async (handle) => {
-        const { size } = await handle.stat();
-        const from = Math.max(since > size ? 0 : since, size - evidence_LONGEST);
-        const { buffer, bytesRead } = await handle.read(Buffer.alloc(Math.max(0, size - from)), 0, size - from, from);
-        return buffer.subarray(0, bytesRead).toString('utf8');
-    });
-}
-
 ;// CONCATENATED MODULE: ./build/agent/activation/heal.js
 /** Brings workers back, whatever state a failed release left them in. */
 
@@ -4322,7 +4221,6 @@ function isBehindDoor({ phase, doorPort }) {
 
 ;// CONCATENATED MODULE: ./build/agent/activation/restore.js
 /** The way back: the previous release is put in its place, and shown to serve. Nothing here may throw. */
-
 
 
 
@@ -4484,6 +4382,7 @@ async function restore_verdict(activation, status, failure) {
         live: status === 'restored' ? activation.previous.release : servedRelease(workers),
         previous: activation.live,
         rollsBackTo: null,
+        notFound: '',
         failure: failure.toRecord(),
         workers: toStates(workers),
     };
@@ -4507,6 +4406,7 @@ const remedies = {
 
 ;// CONCATENATED MODULE: ./build/agent/activation/activate.js
 /** The way forward: pre-activate → swap → reload → health-check, and back when any of it fails. */
+
 
 
 
@@ -4730,6 +4630,7 @@ async function settle(activation) {
         rollsBackTo,
         failure: null,
         workers: toStates(workers),
+        notFound: await notFoundSince(workers.map(({ process }) => process), activation.logs, release),
     };
 }
 /** Notes a failure in the journal instead of throwing it. */
@@ -4801,12 +4702,12 @@ const HOOK = 60_000;
 /** A last question to the workers, which may go unanswered, and one to the port: see health.ts. In ms. */
 const ANSWERS = 20_000;
 /** Closing the door, PM2's polling and the launcher's own cleanup come on top of a drain, in ms. */
-const stay_MARGIN = 20_000;
+const MARGIN = 20_000;
 /** @param releases on either side: workers of each may be the ones that stay, drain or boot */
 function timesOf(releases) {
     const longest = (of) => Math.max(...releases.map(of));
     const observe = longest(({ observeMs }) => observeMs);
-    const drain = longest(({ drainTimeoutMs }) => drainTimeoutMs) + stay_MARGIN;
+    const drain = longest(({ drainTimeoutMs }) => drainTimeoutMs) + MARGIN;
     const boot = longest(({ health, observeMs }) => health.timeoutMs + observeMs);
     const heal = drain + longest(({ health }) => health.timeoutMs);
     const stay = boot + observe + ANSWERS + HOOK + heal;
@@ -5749,6 +5650,151 @@ async function auditRelease(layout, id, repair = false, alive = () => undefined)
         changed.push(entry.path);
     }
     return { files, bytes, healed: [...healed].map(({ path }) => path), changed: changed.sort() };
+}
+
+;// CONCATENATED MODULE: ./build/agent/activation/candidate.js
+/** Boots a release on a spare port, through the launcher, exactly as PM2 will, and asks its health. */
+
+
+
+
+
+
+
+
+
+
+
+
+
+const candidate_POLL = 50;
+/** A candidate that ignores SIGTERM serves nobody and may be killed, after this many milliseconds. */
+const STOP_TIMEOUT = 3000;
+/** What a candidate may take beyond the deadline of its health check: its start, a last answer, its stop. In ms. */
+const candidate_MARGIN = 60_000;
+/**
+ * @throws Failure `candidate-died`, `candidate-unhealthy` or `candidate-silent`, with the app's last lines
+ */
+async function verifyCandidate(layout, id, runtime, start, alive = () => undefined) {
+    const directory = releaseDirectory(layout, id);
+    const { launcher } = releaseFiles(directory);
+    const { node, cwd, env, limits } = start;
+    const options = nodeArguments(runtime.nodeOptions, directory, (await readInfo(layout, id)).entry);
+    const logFile = (0,external_node_path_namespaceObject.join)(layout.incoming, `${id}.candidate.log`);
+    const log = (0,external_node_fs_namespaceObject.openSync)(logFile, 'w+', 0o600);
+    // Without a name it goes with the processes that have it open, whichever of them is killed.
+    (0,external_node_fs_namespaceObject.rmSync)(logFile);
+    const child = (0,external_node_child_process_namespaceObject.spawn)('/bin/sh', 
+    // It begins once it is on record.
+    ['-c', `read -r go || exit\n${limits}\nexec "$0" "$@"`, node, ...options, launcher, '--candidate'], 
+    // A group of its own: what the app starts goes with it.
+    { cwd, env, stdio: ['pipe', log, log, 'ipc'], detached: true });
+    const exit = new Promise((resolve) => {
+        child.once('error', (error) => resolve(error.message));
+        child.once('exit', (code, signal) => resolve(signal === null ? `exit code ${code}` : `signal ${signal}`));
+    });
+    let ended;
+    void exit.then((how) => (ended = how));
+    let forget;
+    try {
+        forget = await candidate_begin(layout, child, runtime.health.timeoutMs + candidate_MARGIN);
+        return await watch();
+    }
+    finally {
+        await stop(child, exit);
+        await forget?.();
+        (0,external_node_fs_namespaceObject.closeSync)(log);
+    }
+    async function watch() {
+        const { health } = runtime;
+        const begun = performance.now();
+        let last = 'it has not listened yet';
+        let attempts = 0;
+        for (;;) {
+            if (ended !== undefined)
+                throw failure('candidate-died', `ended by itself (${ended}) before it was healthy`);
+            const worker = await readWorker(layout.workers, child.pid ?? 0);
+            if (worker?.phase === 'open') {
+                // The launcher has proved it on its private port; now through the door, as visitors will come.
+                const answer = await askHealth('127.0.0.1', worker.doorPort, health);
+                attempts += 1;
+                last = `${health.path} answered ${answer.detail}`;
+                if (answer.healthy) {
+                    const bootMs = Math.round(performance.now() - begun);
+                    return {
+                        bootMs,
+                        status: answer.status,
+                        attempts,
+                        movedPorts: worker.movedPorts ?? [],
+                        notFound: notFoundIn(candidate_endOf(log)),
+                    };
+                }
+            }
+            else if (worker !== null && worker.detail !== '') {
+                last = `${health.path} answered ${worker.detail}${worker.excerpt === '' ? '' : `: ${worker.excerpt}`}`;
+            }
+            if (performance.now() - begun > health.timeoutMs) {
+                const listened = worker !== null && worker.port > 0;
+                throw failure(listened ? 'candidate-unhealthy' : 'candidate-silent', listened
+                    ? `was not healthy within ${health.timeoutMs} ms: ${last}`
+                    : `never listened on its PORT within ${health.timeoutMs} ms`);
+            }
+            alive();
+            await (0,external_node_timers_promises_namespaceObject.setTimeout)(candidate_POLL);
+        }
+    }
+    function failure(code, what) {
+        const text = candidate_endOf(log);
+        const address = takenAddress(text);
+        const inUse = address === undefined ? '' : `. It could not listen on "${address}", which is in use`;
+        return new failure_Failure(code, `the new release ${what}${inUse}`, {
+            remedy: address === undefined ? readTheLog : shareTheAddress,
+            evidence: lastLines(text),
+        });
+    }
+}
+const readTheLog = 'Nothing live was touched. Its own last lines say why; see also `env` and `health-check-path`.';
+const shareTheAddress = 'During a deploy the old and the new release run side by side. Let the app continue without this listener when its ' +
+    'address is in use, or run the listener as a PM2 app of its own.';
+/** The last address that Node found in use (18 to 24): `listen EADDRINUSE: address already in use :::9464`. */
+function takenAddress(text) {
+    return [...text.matchAll(/\bEADDRINUSE(?:: address already in use)? (\S{1,200})/g)].at(-1)?.[1];
+}
+/**
+ * Lets a candidate begin, on record. Its standard input is at its end, as a worker's is: whoever started PM2's daemon
+ * has gone.
+ * @returns what ends the record
+ */
+async function candidate_begin(layout, { pid, stdin }, limitMs) {
+    // It may have ended already: then that is what there is to tell.
+    stdin?.on('error', () => undefined);
+    if (pid === undefined)
+        return undefined;
+    const forget = await recordCandidate(layout, pid, limitMs);
+    stdin?.end('go\n');
+    return forget;
+}
+/** In bytes. */
+const LONGEST_END = 64 * 1024;
+/** At a position of its own: the app goes on writing where it is. */
+function candidate_endOf(log) {
+    const { size } = (0,external_node_fs_namespaceObject.fstatSync)(log);
+    const end = Buffer.alloc(Math.min(size, LONGEST_END));
+    const length = (0,external_node_fs_namespaceObject.readSync)(log, end, 0, end.length, size - end.length);
+    return end.toString('utf8', 0, length);
+}
+async function stop(child, exit) {
+    const { pid } = child;
+    if (pid === undefined)
+        return;
+    // SIGKILL to the group at the end in any case: the app may have started processes of its own.
+    if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGTERM');
+        await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
+    }
+    signal(-pid, 'SIGKILL');
+    // One that hangs in the kernel is not waited for: it does nothing more.
+    await Promise.race([exit, (0,external_node_timers_promises_namespaceObject.setTimeout)(STOP_TIMEOUT, undefined, { ref: false })]);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/store/reported.js
@@ -7423,14 +7469,24 @@ async function ending(check) {
 function waiting(holder) {
     if (holder === null)
         return null;
-    const message = `the lock is held by ${holder}`;
-    return { effect: 'waits', code: 'locked', message, remedy: 'A run waits for it up to `lock-timeout`.' };
+    const message = `The lock is held by ${holder}.`;
+    return {
+        effect: 'waits',
+        code: 'locked',
+        message,
+        remedy: 'A run waits for the lock for at most `lock-timeout`.',
+    };
 }
 function interrupted(activation) {
     if (activation === null)
         return null;
-    const message = 'an earlier run was interrupted after the swap';
-    return { effect: 'recovers', code: null, message, remedy: 'A run first finishes it, or takes it back.' };
+    const message = 'An earlier run was interrupted after the swap.';
+    return {
+        effect: 'recovers',
+        code: null,
+        message,
+        remedy: 'A run first finishes that run, or restores the previous release.',
+    };
 }
 function rehearse_replacing(target) {
     if (target === null)
@@ -7439,7 +7495,7 @@ function rehearse_replacing(target) {
         effect: 'replaces',
         code: null,
         message: `\`current\` points at "${target}", which Gapless did not deploy.`,
-        remedy: 'A run replaces that link, and puts it back if the first deploy fails. To leave the link alone, set another `path`.',
+        remedy: 'A run replaces that link, and restores the link if the first deploy fails. To keep the link, set another `path`.',
     };
 }
 function gap(foreign) {
@@ -7449,8 +7505,8 @@ function gap(foreign) {
     return {
         effect: 'gap',
         code: null,
-        message: `Gapless did not start all that PM2 runs under this name: process ${what.join(', ')}`,
-        remedy: 'The first deploy starts the app anew, with a short gap. After that there is none.',
+        message: `PM2 runs processes under this name that Gapless did not start: ${what.join(', ')}.`,
+        remedy: 'The first deploy restarts the app, with a short gap. Later deploys have no gap.',
     };
 }
 

@@ -2,7 +2,7 @@
  * Renders the job summaries of real runs to pictures, as GitHub shows them: light and dark, on a phone and on a desk.
  *
  *   npm run pictures [FOLDER]       all that are recorded in docs/pictures/runs, to FOLDER (default: build/pictures)
- *   npm run pictures -- --readme    the two of the README to docs/pictures
+ *   npm run pictures -- --readme    the two of the docs to docs/pictures
  *   npm run pictures -- --record    records them anew: real deploys, on this machine; as root
  *
  * It needs Debian's chromium, and no network.

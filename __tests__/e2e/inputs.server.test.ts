@@ -127,7 +127,9 @@ describe('`shared-dirs` and `shared-files`', () => {
   }, 60_000)
 })
 
-describe('`lock-timeout`', () => {
+/** Cheaper, and in every run: __tests__/agent/activation/run.test.ts. */
+const thorough = process.env['GAPLESS_TEST_ALL'] === '1' ? describe : describe.skip
+thorough('`lock-timeout`', () => {
   test('ends the wait for a deploy that goes on, and names who has the lock', async () => {
     const lock = await takeLock(layoutOf(server.app).lock, 'https://github.example/other/run', 0)
     try {

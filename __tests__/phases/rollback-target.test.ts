@@ -39,6 +39,10 @@ test('without a name it is the one that served before the current one, not one t
   expect(await choose([history])).toEqual({ release: id(1), replaces: id(3) })
 })
 
+test('of several that served before, it is the last', async () => {
+  expect(await choose([[served(1), served(2), current]])).toMatchObject({ release: id(2) })
+})
+
 test('a release that a rollback left can be named', async () => {
   expect(await choose([[served(1), left, current]], id(2))).toEqual({ release: id(2), replaces: null })
 })

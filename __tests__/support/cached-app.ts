@@ -2,11 +2,14 @@
  * An app with one of everything that Next.js caches. Each part says which release made it, and has a name that no
  * other rendering has: whoever shows the same name shows the same entry.
  */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { codeOf } from './docs.ts'
 import type { NextVersion } from './visited-app.ts'
+
+const examples = join(import.meta.dirname, '..', '..', 'examples')
+const cacheHandler = join(examples, 'cache-handler', 'cache-handler.mjs')
 
 export interface CachedApp {
   readonly path: string
@@ -27,7 +30,7 @@ export const cached = {
   'a page of the Pages Router': { path: '/old', revalidate: '/api/revalidate-old' },
 } as const
 
-/** With the cache handler that docs/shared-cache.md tells people to use. */
+/** With the configuration of docs/recipes.md and the cache handler of examples/cache-handler. */
 export function createCachedApp({ next, react }: NextVersion): CachedApp {
   const path = mkdtempSync(join(tmpdir(), 'gapless-cached-'))
   const write = (file: string, content: string) => {
@@ -40,9 +43,8 @@ export function createCachedApp({ next, react }: NextVersion): CachedApp {
     JSON.stringify({ name: 'next-app', private: true, scripts: { build: 'next build' }, dependencies }),
   )
   for (const [file, content] of Object.entries(FILES)) write(file, content)
-  for (const file of ['next.config.mjs', 'cache-handler.mjs']) {
-    write(file, codeOf('shared-cache.md', 'js', `\`${file}\`:`))
-  }
+  write('next.config.mjs', codeOf('recipes.md', 'js', '`next.config.mjs`:'))
+  write('cache-handler.mjs', readFileSync(cacheHandler, 'utf8'))
   return {
     path,
     setMessage: (message) => write('message.js', `export const message = '${message}'\n`),

@@ -38,7 +38,7 @@ describe('the key of server actions', () => {
   test('is one, whoever of several first deploys makes it', async () => {
     const layout = newLayout(folder())
     const script = join(folder(), 'first.cjs')
-    const module = join(compile(folder()), 'agent', 'encryption-key.js')
+    const module = join(compile(folder()), 'agent/store/encryption-key.js')
     writeFileSync(
       script,
       `const { encryptionKey } = require(${JSON.stringify(module)})

@@ -16,6 +16,7 @@ import { readWorkers } from '../pm2/workers.ts'
 import { carryOldStatic } from './carry.ts'
 import type { Activation } from './context.ts'
 import { bringUp, trim, untilReplaced } from './bring-up.ts'
+import { notFoundSince } from './evidence.ts'
 import { isOurs, listWorkers, toStates, type Worker } from './fleet.ts'
 import { observe, untilOthersLeft } from './observe.ts'
 import { runHook } from './hooks.ts'
@@ -260,6 +261,11 @@ async function settle(activation: Activation): Promise<Verdict> {
     rollsBackTo,
     failure: null,
     workers: toStates(workers),
+    notFound: await notFoundSince(
+      workers.map(({ process }) => process),
+      activation.logs,
+      release,
+    ),
   }
 }
 

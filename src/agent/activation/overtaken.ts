@@ -89,6 +89,7 @@ async function leaveAsIs(activation: Activation, failure: Failure): Promise<Verd
     live: served,
     previous: live,
     rollsBackTo: null,
+    notFound: '',
     failure: failure.toRecord(),
     workers: toStates(workers),
   }

@@ -5,7 +5,6 @@ import { Failure } from '../../common/failure.ts'
 import type { ActivationStep, Verdict } from '../../protocol/messages.ts'
 import { askHealth } from '../../common/health.ts'
 import { sinceBoot } from '../../common/since-boot.ts'
-import { lastLines } from './candidate.ts'
 import { runsUnder } from '../pm2/client.ts'
 import { daemonPid } from '../pm2/daemon.ts'
 import { repairLauncher } from '../store/launcher.ts'
@@ -15,7 +14,7 @@ import { readWorkers } from '../pm2/workers.ts'
 import { bringUp, trim } from './bring-up.ts'
 import { carryOldStatic } from './carry.ts'
 import type { Activation } from './context.ts'
-import { daemonLogSince, logsSince } from './evidence.ts'
+import { daemonLogSince, lastLines, logsSince } from './evidence.ts'
 import { listWorkers, pm2App, servedRelease, serves, toStates } from './fleet.ts'
 import { stopAll } from './halt.ts'
 import type { Goal } from './goal.ts'
@@ -182,6 +181,7 @@ async function verdict(
     live: status === 'restored' ? activation.previous!.release : servedRelease(workers),
     previous: activation.live,
     rollsBackTo: null,
+    notFound: '',
     failure: failure.toRecord(),
     workers: toStates(workers),
   }
