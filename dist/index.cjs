@@ -53668,6 +53668,49 @@ function ancestors(directory, end) {
     return last ? [directory] : [directory, ...ancestors(parent, end)];
 }
 
+;// CONCATENATED MODULE: ./build/next/app-package.js
+/** Repositories in which the root's package.json has the dependencies of the apps below: Nx's layout, and others. */
+
+
+
+
+const CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts'];
+const hasNextConfiguration = (directory) => CONFIGURATIONS.some((name) => isFile((0,external_node_path_namespaceObject.join)(directory, name)));
+/**
+ * The package.json of an app, with the dependencies that it takes from above. An app without a package.json of its
+ * own has neither the name nor the scripts of the one above: those are the repository's.
+ *
+ * @returns undefined where the folder has no package.json, and is no app that could do without
+ */
+function readAppPackage(directory, workspace) {
+    const own = readPackageJson(directory);
+    if (own?.installed.next !== undefined || !hasNextConfiguration(directory))
+        return own;
+    const above = ancestors(directory, workspace)
+        .slice(1)
+        .map((folder) => readPackageJson(folder))
+        .find((manifest) => manifest?.installed.next !== undefined);
+    if (above === undefined)
+        return own;
+    const { name: _, ...nameless } = above;
+    return {
+        ...(own ?? { ...nameless, scripts: {} }),
+        dependencies: { ...above.dependencies, ...own?.dependencies },
+        installed: { ...above.installed, ...own?.installed },
+    };
+}
+/** The name under which Nx builds the app in a folder; undefined where Nx does not. */
+function nxProject(directory, workspace) {
+    const description = readTextIfAny((0,external_node_path_namespaceObject.join)(directory, 'project.json'));
+    if (description === undefined)
+        return undefined;
+    const root = ancestors(directory, workspace).find((folder) => isFile((0,external_node_path_namespaceObject.join)(folder, 'nx.json')));
+    if (root === undefined || readPackageJson(root)?.installed.nx === undefined)
+        return undefined;
+    const name = parseObject(description)?.name;
+    return typeof name === 'string' ? name : (0,external_node_path_namespaceObject.basename)(directory);
+}
+
 ;// CONCATENATED MODULE: ./build/next/checkout.js
 /** Whether the checkout holds what the repository means: Git LFS, submodules and history are left out by default. */
 
@@ -54161,44 +54204,8 @@ function customServer({ command, where }, trail, directory) {
     });
 }
 
-;// CONCATENATED MODULE: ./build/next/integrated.js
-/** Apps of a repository whose root has the only package.json, with the dependencies of all: Nx's integrated layout. */
-
-
-
-
-const CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts'];
-const hasNextConfiguration = (directory) => CONFIGURATIONS.some((name) => isFile((0,external_node_path_namespaceObject.join)(directory, name)));
-/**
- * The package.json that an app without its own takes its dependencies from. The name and the scripts in it are the
- * repository's, and are left out.
- *
- * @returns undefined where the folder has its own package.json, or no Next.js configuration
- */
-function sharedPackageJson(directory, workspace) {
-    if (!hasNextConfiguration(directory) || isFile((0,external_node_path_namespaceObject.join)(directory, 'package.json')))
-        return undefined;
-    const [shared] = ancestors(directory, workspace).flatMap((folder) => readPackageJson(folder) ?? []);
-    if (shared?.installed.next === undefined)
-        return undefined;
-    const { name: _, ...rest } = shared;
-    return { ...rest, scripts: {} };
-}
-/** The name under which Nx builds the app in a folder; undefined where Nx does not. */
-function nxProject(directory, workspace) {
-    const description = readTextIfAny((0,external_node_path_namespaceObject.join)(directory, 'project.json'));
-    if (description === undefined)
-        return undefined;
-    const root = ancestors(directory, workspace).find((folder) => isFile((0,external_node_path_namespaceObject.join)(folder, 'nx.json')));
-    if (root === undefined || readPackageJson(root)?.installed.nx === undefined)
-        return undefined;
-    const name = parseObject(description)?.name;
-    return typeof name === 'string' ? name : (0,external_node_path_namespaceObject.basename)(directory);
-}
-
 ;// CONCATENATED MODULE: ./build/next/find-apps.js
 /** Tells Next.js apps from other packages of the repository that name `next`. */
-
 
 
 
@@ -54238,10 +54245,8 @@ function subfolders(directory) {
 }
 function holdsNextApp(directory, root) {
     try {
-        const manifest = readPackageJson(directory);
-        if (manifest === undefined)
-            return sharedPackageJson(directory, root) !== undefined;
-        return isNextApp(directory, manifest);
+        const manifest = readAppPackage(directory, root);
+        return manifest !== undefined && isNextApp(directory, manifest);
     }
     catch {
         // Only a suggestion is at stake: a broken package.json elsewhere in the repository is no reason to fail.
@@ -54395,7 +54400,7 @@ function readProject(workspace, workingDirectory) {
     if (!isInside(workspace, directory) || !staysInside(workspace, directory)) {
         throw new failure_Failure('outside-workspace', `working-directory is ${quote(workingDirectory)}, which is outside the repository (${workspace}).`, { remedy: 'Give the folder of the Next.js app, relative to the root of the repository.' });
     }
-    const manifest = readPackageJson(directory) ?? sharedPackageJson(directory, workspace);
+    const manifest = readAppPackage(directory, workspace);
     if (manifest === undefined) {
         throw new failure_Failure('no-package-json', `There is no package.json in ${describe(workingDirectory)}.`, {
             remedy: emptySubmodules(workspace).some((path) => isInside(path, directory))
@@ -58180,7 +58185,6 @@ function fit_refuse(misfits) {
 
 
 
-
 /** Dependencies that look for files in the app's folder when the server runs, with the files' names. */
 const READERS = [
     ['next-i18next', ['next-i18next.config.js', 'next-i18next.config.mjs', 'next-i18next.config.cjs']],
@@ -58189,7 +58193,7 @@ const READERS = [
 /** The files that well-known dependencies of the app read at run time: they and what they import must be in the release. */
 function readAtRunTime(place) {
     const { directory } = place;
-    const dependencies = (readPackageJson(directory) ?? sharedPackageJson(directory, rootOf(place)))?.dependencies ?? {};
+    const dependencies = readAppPackage(directory, rootOf(place))?.dependencies ?? {};
     return READERS.filter(([dependency]) => Object.hasOwn(dependencies, dependency)).flatMap(([dependency, names]) => names
         .map((name) => (0,external_node_path_namespaceObject.join)(directory, name))
         .flatMap((path) => (isFile(path) ? modulesOf(path, rootOf(place)) : filesIn(path)))

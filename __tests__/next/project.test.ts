@@ -72,7 +72,7 @@ describe('the Node.js that the app asks for', () => {
   })
 })
 
-describe('an app of an Nx repository, without a package.json of its own', () => {
+describe('an app whose dependencies are in the root of the repository', () => {
   const repository = () =>
     folder()
       .write('nx.json', {})
@@ -104,6 +104,21 @@ describe('an app of an Nx repository, without a package.json of its own', () => 
         code: workingDirectory === '.' ? 'not-a-next-app' : 'no-package-json',
         remedy: 'Set working-directory to a folder with a Next.js app. Found here: apps/web.',
       }),
+    )
+  })
+
+  test('may have a package.json of its own, which comes first, without the dependencies', () => {
+    const checkout = repository().write('apps/web/package.json', {
+      name: '@acme/web',
+      engines: { node: '>=22' },
+    })
+    expect(readProject(checkout.path, 'apps/web')).toMatchObject({
+      name: '@acme/web',
+      nextRange: '15.0.2',
+      nodeRanges: [{ range: '>=22', file: 'apps/web/package.json' }],
+    })
+    expect(() => readProject(checkout.path, '.')).toThrow(
+      expect.objectContaining({ remedy: expect.stringContaining('Found here: apps/web.') }),
     )
   })
 

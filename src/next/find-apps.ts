@@ -1,9 +1,9 @@
 /** Tells Next.js apps from other packages of the repository that name `next`. */
 import { existsSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { hasNextConfiguration, readAppPackage } from './app-package.ts'
 import { entriesIn, isFile } from './files.ts'
-import { hasNextConfiguration, sharedPackageJson } from './integrated.ts'
-import { type PackageJson, readPackageJson } from './package-json.ts'
+import type { PackageJson } from './package-json.ts'
 
 /**
  * Whether a folder holds a Next.js app. A library needs `next` only to be developed: it has no routes, no
@@ -48,9 +48,8 @@ function subfolders(directory: string): readonly string[] {
 
 function holdsNextApp(directory: string, root: string): boolean {
   try {
-    const manifest = readPackageJson(directory)
-    if (manifest === undefined) return sharedPackageJson(directory, root) !== undefined
-    return isNextApp(directory, manifest)
+    const manifest = readAppPackage(directory, root)
+    return manifest !== undefined && isNextApp(directory, manifest)
   } catch {
     // Only a suggestion is at stake: a broken package.json elsewhere in the repository is no reason to fail.
     return false

@@ -1,8 +1,8 @@
 import { basename, dirname, join } from 'node:path'
 import type { Agent } from 'package-manager-detector'
 import { Failure } from '../common/failure.ts'
+import { nxProject } from './app-package.ts'
 import { isFile, readTextIfAny } from './files.ts'
-import { nxProject } from './integrated.ts'
 import { readPackageJson } from './package-json.ts'
 import { findPackageManager, type Lockfile, type PackageManagerName } from './package-manager-signs.ts'
 

@@ -1,11 +1,11 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { Failure } from '../common/failure.ts'
+import { readAppPackage } from './app-package.ts'
 import { emptySubmodules } from './checkout.ts'
 import { refuseCustomServer } from './custom-server.ts'
 import { isFile } from './files.ts'
 import { findNextApps, isNextApp, isNxRoot } from './find-apps.ts'
-import { sharedPackageJson } from './integrated.ts'
 import { readPackageJson } from './package-json.ts'
 import { ancestors, isInside } from './paths.ts'
 import { refuseUnsupportedNext } from './supported.ts'
@@ -47,7 +47,7 @@ export function readProject(workspace: string, workingDirectory: string): Projec
       { remedy: 'Give the folder of the Next.js app, relative to the root of the repository.' },
     )
   }
-  const manifest = readPackageJson(directory) ?? sharedPackageJson(directory, workspace)
+  const manifest = readAppPackage(directory, workspace)
   if (manifest === undefined) {
     throw new Failure('no-package-json', `There is no package.json in ${describe(workingDirectory)}.`, {
       remedy: emptySubmodules(workspace).some((path) => isInside(path, directory))

@@ -1,9 +1,8 @@
 /** Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them. */
 import { dirname, join, posix, relative, resolve, sep } from 'node:path'
+import { readAppPackage } from './app-package.ts'
 import { entriesIn, isFile } from './files.ts'
 import type { BuildOutput } from './output.ts'
-import { sharedPackageJson } from './integrated.ts'
-import { readPackageJson } from './package-json.ts'
 import { isInside } from './paths.ts'
 import { modulesOf } from './server-modules.ts'
 
@@ -24,8 +23,7 @@ export interface Wanted {
 /** The files that well-known dependencies of the app read at run time: they and what they import must be in the release. */
 export function readAtRunTime(place: Place): readonly Wanted[] {
   const { directory } = place
-  const dependencies =
-    (readPackageJson(directory) ?? sharedPackageJson(directory, rootOf(place)))?.dependencies ?? {}
+  const dependencies = readAppPackage(directory, rootOf(place))?.dependencies ?? {}
   return READERS.filter(([dependency]) => Object.hasOwn(dependencies, dependency)).flatMap(
     ([dependency, names]) =>
       names
