@@ -56854,6 +56854,7 @@ const VARIABLES = 'Put {names} into `env:` of this step, beside `with:`: the bui
 const SET_DIRECTORY = 'set `working-directory` to the folder of the Next.js app.';
 const FOUND = 'Set `working-directory` to a folder with a Next.js app. Found: {apps}.';
 const NO_NEXT = 'The package.json in "{given}" has no `next` in its dependencies.';
+const NX_ROOT = 'The package.json in "{given}" has the dependencies of an Nx repository, and the folder itself is no Next.js app.';
 const DEV_ONLY = 'The package.json in "{given}" has `next` in its devDependencies only, and the folder has no `app` or `pages` folder, no next.config and no script that runs `next`.';
 const UNDER_WITH = 'under `with:` of the step with actions/checkout.';
 const build_texts = {
@@ -56887,6 +56888,11 @@ const build_texts = {
         remedy: `If the folder is an app, move \`next\` to the dependencies. Otherwise ${SET_DIRECTORY}`,
     },
     'not-a-next-app: development, other apps': { message: DEV_ONLY, remedy: FOUND },
+    'not-a-next-app: Nx': {
+        message: NX_ROOT,
+        remedy: `Check that the app has a next.config, and ${SET_DIRECTORY}`,
+    },
+    'not-a-next-app: Nx, other apps': { message: NX_ROOT, remedy: FOUND },
     'next-unsupported': {
         message: 'The app uses Next.js "{range}", which Gapless cannot deploy.',
         remedy: 'Upgrade `next` to version 14 or later, and commit package.json and the lockfile.',
@@ -57144,6 +57150,49 @@ function ancestors(directory, end) {
     const parent = (0,external_node_path_namespaceObject.dirname)(directory);
     const last = parent === directory || (end !== undefined && (0,external_node_path_namespaceObject.resolve)(end) === directory);
     return last ? [directory] : [directory, ...ancestors(parent, end)];
+}
+
+;// CONCATENATED MODULE: ./build/next/app-package.js
+/** Repositories in which the root's package.json has the dependencies of the apps below: Nx's layout, and others. */
+
+
+
+
+const CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts'];
+const hasNextConfiguration = (directory) => CONFIGURATIONS.some((name) => isFile((0,external_node_path_namespaceObject.join)(directory, name)));
+/**
+ * The package.json of an app, with the dependencies that it takes from above. An app without a package.json of its
+ * own has neither the name nor the scripts of the one above: those are the repository's.
+ *
+ * @returns undefined where the folder has no package.json, and is no app that could do without
+ */
+function readAppPackage(directory, workspace) {
+    const own = readPackageJson(directory);
+    if (own?.installed.next !== undefined || !hasNextConfiguration(directory))
+        return own;
+    const above = ancestors(directory, workspace)
+        .slice(1)
+        .map((folder) => readPackageJson(folder))
+        .find((manifest) => manifest?.installed.next !== undefined);
+    if (above === undefined)
+        return own;
+    const { name: _, ...nameless } = above;
+    return {
+        ...(own ?? { ...nameless, scripts: {} }),
+        dependencies: { ...above.dependencies, ...own?.dependencies },
+        installed: { ...above.installed, ...own?.installed },
+    };
+}
+/** The name under which Nx builds the app in a folder; undefined where Nx does not. */
+function nxProject(directory, workspace) {
+    const description = readTextIfAny((0,external_node_path_namespaceObject.join)(directory, 'project.json'));
+    if (description === undefined)
+        return undefined;
+    const root = ancestors(directory, workspace).find((folder) => isFile((0,external_node_path_namespaceObject.join)(folder, 'nx.json')));
+    if (root === undefined || readPackageJson(root)?.installed.nx === undefined)
+        return undefined;
+    const name = parseObject(description)?.name;
+    return typeof name === 'string' ? name : (0,external_node_path_namespaceObject.basename)(directory);
 }
 
 ;// CONCATENATED MODULE: ./build/next/checkout.js
@@ -57648,19 +57697,23 @@ function isNextApp(directory, manifest) {
         return false;
     return 'next' in manifest.dependencies || hasSignsOfApp(directory, manifest);
 }
+/** Whether the package.json in a folder has the dependencies of the apps below it, which have none of their own. */
+function isNxRoot(directory, manifest) {
+    return isFile((0,external_node_path_namespaceObject.join)(directory, 'nx.json')) && !hasSignsOfApp(directory, manifest);
+}
 /** Returns the folders below `root`, down to `depth` levels, that hold a Next.js app. */
 function findNextApps(root, depth) {
     const search = (directory, levels) => subfolders(directory).flatMap((folder) => [
-        ...(holdsNextApp(folder) ? [(0,external_node_path_namespaceObject.relative)(root, folder)] : []),
+        ...(holdsNextApp(folder, root) ? [(0,external_node_path_namespaceObject.relative)(root, folder)] : []),
         ...(levels > 1 ? search(folder, levels - 1) : []),
     ]);
     return search(root, depth).toSorted();
 }
 const ROUTES = ['app', 'pages', 'src/app', 'src/pages'];
-const CONFIGURATIONS = ['next.config.js', 'next.config.mjs', 'next.config.ts'];
 const SCRIPT = /(?:^|[\s;&|])next\s+(?:build|start|dev)\b/;
 function hasSignsOfApp(directory, { scripts }) {
-    return ([...ROUTES, ...CONFIGURATIONS].some((name) => (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(directory, name))) ||
+    return (hasNextConfiguration(directory) ||
+        ROUTES.some((name) => (0,external_node_fs_namespaceObject.existsSync)((0,external_node_path_namespaceObject.join)(directory, name))) ||
         Object.values(scripts).some((script) => typeof script === 'string' && SCRIPT.test(script)));
 }
 function subfolders(directory) {
@@ -57668,9 +57721,9 @@ function subfolders(directory) {
         .filter((entry) => entry.isDirectory() && entry.name !== 'node_modules' && !entry.name.startsWith('.'))
         .map((entry) => (0,external_node_path_namespaceObject.join)(directory, entry.name));
 }
-function holdsNextApp(directory) {
+function holdsNextApp(directory, root) {
     try {
-        const manifest = readPackageJson(directory);
+        const manifest = readAppPackage(directory, root);
         return manifest !== undefined && isNextApp(directory, manifest);
     }
     catch {
@@ -57739,6 +57792,7 @@ function installedNextVersion(directory) {
 
 
 
+
 /**
  * Finds the Next.js app inside the repository.
  *
@@ -57753,7 +57807,7 @@ function readProject(workspace, workingDirectory) {
         throw build_failure('outside-workspace', { given: workingDirectory, workspace });
     }
     const place = { given: workingDirectory };
-    const manifest = readPackageJson(directory);
+    const manifest = readAppPackage(directory, workspace);
     if (manifest === undefined) {
         const apps = otherApps(workspace);
         if (emptySubmodules(workspace).some((path) => isInside(path, directory)))
@@ -57768,6 +57822,12 @@ function readProject(workspace, workingDirectory) {
         throw apps === undefined
             ? build_failure('not-a-next-app', place)
             : build_failure('not-a-next-app: other apps', { ...place, apps });
+    }
+    if (isNxRoot(directory, manifest)) {
+        const apps = otherApps(workspace);
+        throw apps === undefined
+            ? build_failure('not-a-next-app: Nx', place)
+            : build_failure('not-a-next-app: Nx, other apps', { ...place, apps });
     }
     if (!isNextApp(directory, manifest)) {
         const apps = otherApps(workspace);
@@ -57787,9 +57847,11 @@ function readProject(workspace, workingDirectory) {
     };
 }
 function nodeRangesOf(directory, workspace) {
-    return ancestors(directory, workspace).flatMap((folder) => {
+    const folders = ancestors(directory, workspace);
+    const nearest = folders.find((folder) => isFile((0,external_node_path_namespaceObject.join)(folder, 'package.json')));
+    return folders.flatMap((folder) => {
         const manifest = readPackageJson(folder);
-        const governs = folder === directory || manifest?.hasWorkspaces || isFile((0,external_node_path_namespaceObject.join)(folder, PNPM_WORKSPACE));
+        const governs = folder === nearest || manifest?.hasWorkspaces || isFile((0,external_node_path_namespaceObject.join)(folder, PNPM_WORKSPACE));
         if (manifest?.nodeRange === undefined || !governs)
             return [];
         return [{ range: manifest.nodeRange, file: (0,external_node_path_namespaceObject.relative)(workspace, (0,external_node_path_namespaceObject.join)(folder, 'package.json')) }];
@@ -61779,7 +61841,7 @@ const READERS = [
  */
 function readAtRunTime(place) {
     const { directory } = place;
-    const dependencies = readPackageJson(directory)?.dependencies ?? {};
+    const dependencies = readAppPackage(directory, rootOf(place))?.dependencies ?? {};
     return READERS.filter(([dependency]) => Object.hasOwn(dependencies, dependency)).flatMap(([dependency, names]) => names
         .map((name) => (0,external_node_path_namespaceObject.join)(directory, name))
         .flatMap((path) => (isFile(path) ? modulesOf(path, rootOf(place)) : filesIn(path)))
@@ -64547,6 +64609,7 @@ function theOnly(lockfiles) {
 
 
 
+
 const COMMANDS = {
     npm: {
         lockfiles: ['package-lock.json', 'npm-shrinkwrap.json'],
@@ -64602,14 +64665,13 @@ async function detectPackageManager(directory, workspace) {
         agent: berry ? 'yarn@berry' : agent,
         lockfileDirectory: (0,external_node_path_namespaceObject.dirname)(lockfile),
         installCommand: berry ? BERRY_INSTALL : install,
-        runCommand: buildCommand(directory, name),
+        runCommand: buildCommand(directory, workspace, name),
     };
 }
 const NPM = { name: 'npm', agent: 'npm' };
 /**
- * Returns the command that builds the app: the `build` script, else `next build` through the package manager.
- * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is
- * installed.
+ * Returns the command that builds the app: the `build` script, else Nx where it has the app as a project, else `next build`.
+ * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is installed.
  *
  * @throws Failure `unsupported-package-manager`, `invalid-package-json`
  */
@@ -64617,11 +64679,17 @@ async function detectBuildCommand(directory, workspace) {
     const finding = await findPackageManager(directory, workspace);
     if (finding.kind === 'unsupported')
         throw package_manager_unsupported(finding);
-    return buildCommand(directory, finding.kind === 'found' ? finding.detected.name : 'npm');
+    return buildCommand(directory, workspace, finding.kind === 'found' ? finding.detected.name : 'npm');
 }
-function buildCommand(directory, name) {
+function buildCommand(directory, workspace, name) {
     const { run, execute } = COMMANDS[name];
-    return readPackageJson(directory)?.scripts.build ? [...run, 'build'] : [...execute, 'next', 'build'];
+    if (readPackageJson(directory)?.scripts.build)
+        return [...run, 'build'];
+    const project = nxProject(directory, workspace);
+    // Nx's cache knows nothing of the environment, and so would bring back a build without standalone output.
+    return project === undefined
+        ? [...execute, 'next', 'build']
+        : [...execute, 'nx', 'build', project, '--skip-nx-cache'];
 }
 function package_manager_unsupported({ agent, file }) {
     return build_failure('unsupported-package-manager', { manager: agent, file });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { detectBuildCommand, detectPackageManager } from '../../src/next/package-manager.ts'
-import { folders } from './folder.ts'
+import { type Folder, folders } from './folder.ts'
 
 const folder = folders()
 const manifest = { scripts: { build: 'next build' } }
@@ -199,4 +199,42 @@ test('two lockfiles that nothing decides between are named, with the input that 
     remedy: expect.stringMatching(/packageManager.*install-command/),
   })
   expect(await detectBuildCommand(app.path, app.path)).toEqual(['npm', 'run', 'build'])
+})
+
+describe('an app that Nx builds', () => {
+  const repository = () =>
+    folder()
+      .write('nx.json', {})
+      .write('package.json', { dependencies: { next: '15.0.2' }, devDependencies: { nx: '20.0.8' } })
+      .write('pnpm-lock.yaml')
+      .write('apps/web/project.json', { name: 'shop' })
+      .write('apps/web/next.config.js')
+  const commandIn = async (app: Folder) => (await detectBuildCommand(app.at('apps/web'), app.path)).join(' ')
+
+  test('is built by Nx, which builds what it needs first, and never taken from the cache of Nx', async () => {
+    expect(await commandIn(repository())).toBe('pnpm exec nx build shop --skip-nx-cache')
+  })
+
+  test('is called like its folder where project.json has no name', async () => {
+    const app = repository().write('apps/web/project.json', {})
+    expect(await commandIn(app)).toBe('pnpm exec nx build web --skip-nx-cache')
+  })
+
+  test('is built by its own build script where it has one', async () => {
+    const app = repository().write('apps/web/package.json', manifest)
+    expect(await commandIn(app)).toBe('pnpm run build')
+  })
+
+  test.each([
+    ['no project of Nx', { 'package.json': { devDependencies: { nx: '20' } }, 'nx.json': {} }],
+    ['Nx not installed', { 'apps/web/project.json': {}, 'nx.json': {} }],
+    [
+      'no repository of Nx',
+      { 'apps/web/project.json': {}, 'package.json': { devDependencies: { nx: '20' } } },
+    ],
+  ])('is built by Next.js alone where there is %s', async (_, files) => {
+    const app = folder().write('pnpm-lock.yaml').directory('apps/web')
+    for (const [name, content] of Object.entries(files)) app.write(name, content)
+    expect(await commandIn(app)).toBe('pnpm exec next build')
+  })
 })

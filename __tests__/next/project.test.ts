@@ -72,6 +72,64 @@ describe('the Node.js that the app requires', () => {
   })
 })
 
+describe('an app whose dependencies are in the root of the repository', () => {
+  const repository = () =>
+    folder()
+      .write('nx.json', {})
+      .write('package.json', {
+        name: '@acme/source',
+        dependencies: { next: '15.0.2' },
+        devDependencies: { nx: '20.0.8' },
+        engines: { node: '>=20' },
+        scripts: { start: 'node server.js' },
+      })
+      .write('server.js', "require('next')({ dev: false })")
+      .write('apps/web/project.json', { name: 'web' })
+      .write('apps/web/next.config.mjs', 'export default {}')
+      .write('apps/web/src/app/page.tsx')
+
+  test('has the dependencies of the root, and neither its name nor its scripts', () => {
+    const checkout = repository()
+    expect(readProject(checkout.path, 'apps/web')).toEqual({
+      directory: checkout.at('apps/web'),
+      nextRange: '15.0.2',
+      nodeRanges: [{ range: '>=20', file: 'package.json' }],
+      doubts: [],
+    })
+  })
+
+  test.each(['.', 'docs'])('is named where working-directory is %j', (workingDirectory) => {
+    expect(() => readProject(repository().path, workingDirectory)).toThrow(
+      expect.objectContaining({
+        code: workingDirectory === '.' ? 'not-a-next-app' : 'no-package-json',
+        remedy: 'Set working-directory to a folder with a Next.js app. Found here: apps/web.',
+      }),
+    )
+  })
+
+  test('may have a package.json of its own, which comes first, without the dependencies', () => {
+    const checkout = repository().write('apps/web/package.json', {
+      name: '@acme/web',
+      engines: { node: '>=22' },
+    })
+    expect(readProject(checkout.path, 'apps/web')).toMatchObject({
+      name: '@acme/web',
+      nextRange: '15.0.2',
+      nodeRanges: [{ range: '>=22', file: 'apps/web/package.json' }],
+    })
+    expect(() => readProject(checkout.path, '.')).toThrow(
+      expect.objectContaining({ remedy: expect.stringContaining('Found here: apps/web.') }),
+    )
+  })
+
+  test('is none where the root does not have Next.js', () => {
+    const other = repository().write('package.json', { dependencies: { vite: '6' } })
+    expect(() => readProject(other.path, 'apps/web')).toThrow(
+      expect.objectContaining({ code: 'no-package-json' }),
+    )
+  })
+})
+
 describe('a working-directory that cannot be used', () => {
   test.each(['..', '../elsewhere', '/etc', 'apps/../..'])('outside the repository: %s', (path) => {
     const repository = folder().write('package.json', app)

@@ -2,6 +2,7 @@ import { basename, dirname, join } from 'node:path'
 import type { Agent } from 'package-manager-detector'
 import { failure } from '../common/errors/build.ts'
 import type { Failure } from '../common/failure.ts'
+import { nxProject } from './app-package.ts'
 import { isFile, readTextIfAny } from './files.ts'
 import { readPackageJson } from './package-json.ts'
 import { findPackageManager, type Lockfile, type PackageManagerName } from './package-manager-signs.ts'
@@ -81,28 +82,36 @@ export async function detectPackageManager(directory: string, workspace?: string
     agent: berry ? 'yarn@berry' : agent,
     lockfileDirectory: dirname(lockfile),
     installCommand: berry ? BERRY_INSTALL : install,
-    runCommand: buildCommand(directory, name),
+    runCommand: buildCommand(directory, workspace, name),
   }
 }
 
 const NPM = { name: 'npm', agent: 'npm' } as const
 
 /**
- * Returns the command that builds the app: the `build` script, else `next build` through the package manager.
- * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is
- * installed.
+ * Returns the command that builds the app: the `build` script, else Nx where it has the app as a project, else `next build`.
+ * Unlike an installation it needs no lockfile. Where the package manager is unclear, npm runs what is installed.
  *
  * @throws Failure `unsupported-package-manager`, `invalid-package-json`
  */
 export async function detectBuildCommand(directory: string, workspace?: string): Promise<readonly string[]> {
   const finding = await findPackageManager(directory, workspace)
   if (finding.kind === 'unsupported') throw unsupported(finding)
-  return buildCommand(directory, finding.kind === 'found' ? finding.detected.name : 'npm')
+  return buildCommand(directory, workspace, finding.kind === 'found' ? finding.detected.name : 'npm')
 }
 
-function buildCommand(directory: string, name: PackageManagerName): readonly string[] {
+function buildCommand(
+  directory: string,
+  workspace: string | undefined,
+  name: PackageManagerName,
+): readonly string[] {
   const { run, execute } = COMMANDS[name]
-  return readPackageJson(directory)?.scripts.build ? [...run, 'build'] : [...execute, 'next', 'build']
+  if (readPackageJson(directory)?.scripts.build) return [...run, 'build']
+  const project = nxProject(directory, workspace)
+  // Nx's cache knows nothing of the environment, and so would bring back a build without standalone output.
+  return project === undefined
+    ? [...execute, 'next', 'build']
+    : [...execute, 'nx', 'build', project, '--skip-nx-cache']
 }
 
 function unsupported({ agent, file }: { agent: string; file: string }): Failure {

@@ -1,10 +1,11 @@
 import { existsSync, realpathSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { failure } from '../common/errors/build.ts'
+import { readAppPackage } from './app-package.ts'
 import { emptySubmodules } from './checkout.ts'
 import { refuseCustomServer } from './custom-server.ts'
 import { isFile } from './files.ts'
-import { findNextApps, isNextApp } from './find-apps.ts'
+import { findNextApps, isNextApp, isNxRoot } from './find-apps.ts'
 import { readPackageJson } from './package-json.ts'
 import { ancestors, isInside } from './paths.ts'
 import { refuseUnsupportedNext } from './supported.ts'
@@ -43,7 +44,7 @@ export function readProject(workspace: string, workingDirectory: string): Projec
     throw failure('outside-workspace', { given: workingDirectory, workspace })
   }
   const place = { given: workingDirectory }
-  const manifest = readPackageJson(directory)
+  const manifest = readAppPackage(directory, workspace)
   if (manifest === undefined) {
     const apps = otherApps(workspace)
     if (emptySubmodules(workspace).some((path) => isInside(path, directory)))
@@ -58,6 +59,12 @@ export function readProject(workspace: string, workingDirectory: string): Projec
     throw apps === undefined
       ? failure('not-a-next-app', place)
       : failure('not-a-next-app: other apps', { ...place, apps })
+  }
+  if (isNxRoot(directory, manifest)) {
+    const apps = otherApps(workspace)
+    throw apps === undefined
+      ? failure('not-a-next-app: Nx', place)
+      : failure('not-a-next-app: Nx, other apps', { ...place, apps })
   }
   if (!isNextApp(directory, manifest)) {
     const apps = otherApps(workspace)
@@ -78,9 +85,11 @@ export function readProject(workspace: string, workingDirectory: string): Projec
 }
 
 function nodeRangesOf(directory: string, workspace: string): readonly NodeRange[] {
-  return ancestors(directory, workspace).flatMap((folder) => {
+  const folders = ancestors(directory, workspace)
+  const nearest = folders.find((folder) => isFile(join(folder, 'package.json')))
+  return folders.flatMap((folder) => {
     const manifest = readPackageJson(folder)
-    const governs = folder === directory || manifest?.hasWorkspaces || isFile(join(folder, PNPM_WORKSPACE))
+    const governs = folder === nearest || manifest?.hasWorkspaces || isFile(join(folder, PNPM_WORKSPACE))
     if (manifest?.nodeRange === undefined || !governs) return []
     return [{ range: manifest.nodeRange, file: relative(workspace, join(folder, 'package.json')) }]
   })

@@ -2,9 +2,9 @@
  * Files that the app reads at run time by a path that Next.js does not trace, so that the release lacks them.
  */
 import { dirname, join, posix, relative, resolve, sep } from 'node:path'
+import { readAppPackage } from './app-package.ts'
 import { entriesIn, isFile } from './files.ts'
 import type { BuildOutput } from './output.ts'
-import { readPackageJson } from './package-json.ts'
 import { isInside } from './paths.ts'
 import { modulesOf } from './server-modules.ts'
 
@@ -28,7 +28,7 @@ export interface Wanted {
  */
 export function readAtRunTime(place: Place): readonly Wanted[] {
   const { directory } = place
-  const dependencies = readPackageJson(directory)?.dependencies ?? {}
+  const dependencies = readAppPackage(directory, rootOf(place))?.dependencies ?? {}
   return READERS.filter(([dependency]) => Object.hasOwn(dependencies, dependency)).flatMap(
     ([dependency, names]) =>
       names

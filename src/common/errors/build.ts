@@ -12,6 +12,8 @@ const VARIABLES =
 const SET_DIRECTORY = 'set `working-directory` to the folder of the Next.js app.'
 const FOUND = 'Set `working-directory` to a folder with a Next.js app. Found: {apps}.'
 const NO_NEXT = 'The package.json in "{given}" has no `next` in its dependencies.'
+const NX_ROOT =
+  'The package.json in "{given}" has the dependencies of an Nx repository, and the folder itself is no Next.js app.'
 const DEV_ONLY =
   'The package.json in "{given}" has `next` in its devDependencies only, and the folder has no `app` or `pages` folder, no next.config and no script that runs `next`.'
 const UNDER_WITH = 'under `with:` of the step with actions/checkout.'
@@ -48,6 +50,11 @@ export const texts = {
     remedy: `If the folder is an app, move \`next\` to the dependencies. Otherwise ${SET_DIRECTORY}`,
   },
   'not-a-next-app: development, other apps': { message: DEV_ONLY, remedy: FOUND },
+  'not-a-next-app: Nx': {
+    message: NX_ROOT,
+    remedy: `Check that the app has a next.config, and ${SET_DIRECTORY}`,
+  },
+  'not-a-next-app: Nx, other apps': { message: NX_ROOT, remedy: FOUND },
   'next-unsupported': {
     message: 'The app uses Next.js "{range}", which Gapless cannot deploy.',
     remedy: 'Upgrade `next` to version 14 or later, and commit package.json and the lockfile.',
