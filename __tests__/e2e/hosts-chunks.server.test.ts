@@ -93,12 +93,13 @@ rollout.each(versions)('between hosts of different releases, Next.js $next', (ve
       expect(troubles.filter((trouble) => !expected(trouble))).toEqual([])
     } finally {
       rmSync(join(held.home, HOLD))
+      await running
+      const [report, visited] = await Promise.all([load.stop(), visits.stop()])
+      expect(report.failures).toEqual([])
+      expect(visited.troubles).toEqual([])
+      expect(visited.files).toBeGreaterThan(100)
     }
     expectRun(await running, { status: 'live' })
-    const [report, visited] = await Promise.all([load.stop(), visits.stop()])
-    expect(report.failures).toEqual([])
-    expect(visited.troubles).toEqual([])
-    expect(visited.files).toBeGreaterThan(100)
     expect(await messages()).toEqual(['second', 'second', 'second'])
   }, 400_000)
 
@@ -126,7 +127,7 @@ async function openPage({ pages, rest }: Readonly<Record<'pages' | 'rest', Fleet
       const seen = await tabs.finish()
       await tabs.close()
       await proxy.stop()
-      expect(proxy.asked.rest).toBeGreaterThan(50)
+      expect(proxy.asked.rest).toBeGreaterThan(20)
       return seen
     },
   }
