@@ -253,7 +253,7 @@ const releaseSummary = object({
 const workerState = object({
     pmId: string,
     pid: count,
-    /** PM2's word: online, launching, stopped, errored… */
+    /** PM2's word: online, launching, stopped, errored…; `orphaned` where its daemon died and the worker serves on. */
     status: string,
     /** The release that the process really runs, by its own record or its working directory. */
     release: nullable(string),
@@ -1016,6 +1016,15 @@ function groupLedBy(leader) {
         const startTime = process_identity_startTimeOf(pid);
         return startTime !== null && Number(startTime) >= Number(leader.startTime) && groupOf(pid) === leader.pid;
     });
+}
+/** In bytes; 0 where the process has ended. */
+function memoryOf(pid) {
+    try {
+        return 1024 * Number(/^VmRSS:\s+(\d+) kB$/m.exec((0,external_node_fs_namespaceObject.readFileSync)(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0);
+    }
+    catch {
+        return 0;
+    }
 }
 function parentOf(pid) {
     return statusOf(pid).parent;
@@ -1911,6 +1920,10 @@ async function connectPm2(installed, home, { mayStart } = { mayStart: true }) {
     };
     return {
         all,
+        async program() {
+            const { argv } = (await remote('getReport', {}));
+            return typeof argv?.[1] === 'string' ? argv[1] : null;
+        },
         async list(name) {
             const found = (await all()).filter((process) => process.name === name);
             slow(...found.map(({ definition }) => definition));
@@ -2320,6 +2333,15 @@ const workerRecord = object({
     excerpt: string,
     /** Ports that were taken, in place of which the app got free ones; null from a launcher that does not tell. */
     movedPorts: nullable(list(count)),
+    /** Whether it goes on serving when PM2's daemon dies. */
+    outlives: missingAs(false, guards_boolean),
+    /** Set when PM2's daemon has died. */
+    orphaned: nullable(object({
+        /** When, of since-boot.ts. */
+        since: count,
+        /** The other workers that took traffic then. */
+        beside: list(count),
+    })),
 });
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/workers.js
@@ -2337,9 +2359,11 @@ async function readWorkers(directory) {
 }
 /** Removes what processes that are dead have left behind. */
 async function removeDeadWorkers(directory) {
-    for (const pid of await pidsIn(directory)) {
-        if ((await readWorker(directory, pid)) === null)
-            await (0,promises_namespaceObject.rm)(fileOf(directory, pid), { force: true });
+    const alive = new Set((await readWorkers(directory)).map(({ pid }) => String(pid)));
+    for (const name of await (0,promises_namespaceObject.readdir)(directory).catch(() => [])) {
+        const pid = /^(\d+)\.(?:json|share|gift)$/.exec(name)?.[1];
+        if (pid !== undefined && !alive.has(pid))
+            await (0,promises_namespaceObject.rm)((0,external_node_path_namespaceObject.join)(directory, name), { force: true });
     }
 }
 async function pidsIn(directory) {
@@ -2381,9 +2405,8 @@ async function servingRelease(layout) {
     return open.size === 1 ? [...open][0] : null;
 }
 
-;// CONCATENATED MODULE: ./build/agent/system/sockets.js
-/** Which TCP sockets listen on this machine, and who holds them. */
-
+;// CONCATENATED MODULE: ./build/common/listening-sockets.js
+/** Which TCP sockets listen on this machine, and who holds them. Linux only, as the servers are. */
 
 /** The kernel's word for a listening socket in /proc/net/tcp. */
 const LISTEN = '0A';
@@ -2404,9 +2427,52 @@ function listeningSockets() {
 }
 /** @param pid of a process of this user's: nobody else's sockets can be seen */
 function heldBy(pid, sockets) {
-    const inodes = new Set(inodesOf(pid));
+    const inodes = new Set(socketsOf(pid).map(({ inode }) => inode));
     return sockets.filter(({ inode }) => inodes.has(inode));
 }
+/** The file descriptor under which a process of this user holds a socket, or null. */
+function descriptorOf(pid, inode) {
+    return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null;
+}
+/** The sockets that a process has open, with their descriptors. */
+function socketsOf(pid) {
+    const folder = `/proc/${pid}/fd`;
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
+            const inode = inodeOf(`${folder}/${name}`);
+            return inode === null ? [] : [{ fd: Number(name), inode }];
+        });
+    }
+    catch {
+        return [];
+    }
+}
+/** @param link of a descriptor in /proc @returns null where that is no socket, or gone */
+function inodeOf(link) {
+    try {
+        return /^socket:\[(\d+)\]$/.exec((0,external_node_fs_namespaceObject.readlinkSync)(link))?.[1] ?? null;
+    }
+    catch {
+        return null;
+    }
+}
+/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
+function toText(hex) {
+    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
+    const tail = bytes.slice(-4).join('.');
+    if (bytes.length === 4)
+        return tail;
+    const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
+    if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
+        return tail;
+    // A URL has the short form of an address of 128 bits.
+    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+}
+
+;// CONCATENATED MODULE: ./build/agent/system/sockets.js
+/** Addresses of servers on this machine. */
+
+
 const EVERYWHERE = new Set(['0.0.0.0', '::']);
 function isEverywhere(host) {
     return EVERYWHERE.has(host);
@@ -2433,38 +2499,6 @@ function acceptsConnections({ host, port }) {
         socket.once('timeout', () => end(false));
         socket.once('error', () => end(false));
     });
-}
-function inodesOf(pid) {
-    try {
-        const folder = `/proc/${pid}/fd`;
-        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
-            const inode = /^socket:\[(\d+)\]$/.exec(readlinkIfThere(`${folder}/${name}`))?.[1];
-            return inode ?? [];
-        });
-    }
-    catch {
-        return [];
-    }
-}
-function readlinkIfThere(path) {
-    try {
-        return (0,external_node_fs_namespaceObject.readlinkSync)(path);
-    }
-    catch {
-        return '';
-    }
-}
-/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
-function toText(hex) {
-    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
-    const tail = bytes.slice(-4).join('.');
-    if (bytes.length === 4)
-        return tail;
-    const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
-    if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
-        return tail;
-    // A URL has the short form of an address of 128 bits.
-    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
 }
 
 ;// CONCATENATED MODULE: ./build/agent/pm2/apps.js
@@ -2599,8 +2633,74 @@ function runsThrough(link, { script, cwd }) {
     return [script, cwd].some((path) => path === link || path.startsWith(`${link}/`));
 }
 
+;// CONCATENATED MODULE: ./build/agent/pm2/stranded.js
+/** A daemon that cannot start a worker any more: somebody removed the Node or the PM2 that it runs from. */
+
+
+/**
+ * Every new worker would exit at once, those of the previous release too.
+ * @param all of PM2's processes
+ * @param records of the app's workers
+ * @throws Failure `pm2-stranded`
+ */
+function assertNotStranded(daemon, all, records) {
+    const missing = [nodeOf(daemon.pid), daemon.program].find((file) => file !== null && !(0,external_node_fs_namespaceObject.existsSync)(file));
+    if (missing === undefined)
+        return;
+    const outlives = (pid) => records.some((record) => record.pid === pid && record.outlives);
+    const allOutlive = all.every(({ pid, status }) => status !== 'online' || outlives(pid));
+    throw new failure_Failure('pm2-stranded', `The PM2 daemon (process ${daemon.pid}) can start no worker: "${missing}", which it runs from, is gone.`, {
+        remedy: allOutlive
+            ? `Run \`kill -9 ${daemon.pid}\` on the server and deploy again: the workers serve on, and the deploy starts a new daemon.`
+            : 'Run `pm2 update` on the server, which restarts all apps of this user, and deploy again.',
+    });
+}
+/** Where the daemon looks for Node; null where nobody can tell. A file of that name may have replaced the one it runs. */
+function nodeOf(pid) {
+    try {
+        return (0,external_node_fs_namespaceObject.readlinkSync)(`/proc/${pid}/exe`).replace(/ \(deleted\)$/, '');
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/agent/pm2/orphans.js
+
+function orphansIn(records) {
+    return records.filter(({ candidate, orphaned }) => !candidate && orphaned !== null);
+}
+/** What they were, for people; null where there is none. */
+function describeOrphans(records) {
+    const orphans = orphansIn(records);
+    if (orphans.length === 0)
+        return null;
+    const workers = orphans.length === 1 ? '1 worker' : `${orphans.length} workers`;
+    const lost = exitedSince(records).length;
+    const gone = lost === 0 ? '' : `, ${lost} more exited meanwhile`;
+    return `PM2's daemon had died: ${workers} kept serving without it${gone}`;
+}
+/** The pids of those that took traffic when the daemon died, and do not live any more. */
+function exitedSince(records) {
+    const alive = new Set(records.map(({ pid }) => pid));
+    const beside = orphansIn(records).flatMap(({ orphaned }) => orphaned?.beside ?? []);
+    return [...new Set(beside)].filter((pid) => !alive.has(pid));
+}
+function orphanStates(records) {
+    return orphansIn(records).map(({ pid, release, phase }) => ({
+        pmId: '',
+        pid,
+        status: 'orphaned',
+        release,
+        phase,
+        restarts: 0,
+        memoryBytes: memoryOf(pid),
+    }));
+}
+
 ;// CONCATENATED MODULE: ./build/agent/pm2/port.js
 /** Whether the app's port is free for it: found out before anything live is touched. */
+
 
 
 
@@ -2721,7 +2821,8 @@ function ownersOf(port, { processes, records, daemon, addresses }) {
             (addresses.length === 0 || addresses.some((address) => address.port === port)));
     // `pm2 start npm -- start` and the like: what listens was started by PM2's process, and ends with it.
     const own = withDescendants(running.map(({ pid }) => pid));
-    return [...own, ...(throughDaemon && daemon !== null ? [daemon] : [])];
+    const orphans = orphansIn(records).map(({ pid }) => pid);
+    return [...own, ...orphans, ...(throughDaemon && daemon !== null ? [daemon] : [])];
 }
 function tryListen(host, port) {
     return new Promise((resolve) => {
@@ -2736,12 +2837,18 @@ function tryListen(host, port) {
 
 
 
+
 /** @returns one check for each thing that is claimed: it throws where another app has that */
-function checksOf({ layout, appName, address, said }, { all, daemon }) {
+function checksOf({ layout, appName, address, said }, { all, daemon, program }) {
     const processes = all.filter(({ name }) => name === appName);
     const foreign = processes.filter((process) => folderOf(process) === null);
     const foreignAddresses = () => addressesOf(foreign, { all, daemon });
     return [
+        async () => {
+            if (daemon === null)
+                return;
+            assertNotStranded({ pid: daemon, program }, all, await readWorkers(layout.workers));
+        },
         async () => assertNameIsOurs(layout, processes),
         () => assertFolderIsOurs(layout, appName, all),
         async () => {
@@ -2759,7 +2866,7 @@ function checksOf({ layout, appName, address, said }, { all, daemon }) {
         },
     ];
 }
-/** @throws Failure `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */
+/** @throws Failure `pm2-stranded`, `app-name-taken`, `path-taken`, `port-taken`, `port-forbidden` or `address-differs` */
 async function assertClaims(claim, running) {
     for (const check of checksOf(claim, running))
         await check();
@@ -4601,7 +4708,7 @@ async function prepare(activation) {
     const together = mayRunTogether(before, instancesOf(runtime, activation.daemon) - there, availableMemory(daemon));
     // What has swapped may listen there already.
     const said = takenUp ? null : job.request.said;
-    await assertClaims({ layout, appName, address: runtime, said }, { all: await pm2.all(), daemon });
+    await assertClaims({ layout, appName, address: runtime, said }, { all: await pm2.all(), daemon, program: await pm2.program() });
     const serving = before.length > 0 && foreign === 0;
     if (serving && previous !== null && !takenUp)
         assertMayMove(previous.runtime, runtime);
@@ -7579,6 +7686,8 @@ function closeToOthers() {
 
 
 
+
+
 const JOURNAL_ENTRIES = 20;
 function createOperations({ base, appName, binPath, agentFile }) {
     const layout = layoutOf(base);
@@ -7613,10 +7722,10 @@ function createOperations({ base, appName, binPath, agentFile }) {
     const running = async () => {
         const daemon = await daemonPid(home);
         if (search.found === null || daemon === null)
-            return { all: [], daemon };
+            return { all: [], daemon, program: null };
         const pm2 = await connectPm2(search.found, home, { mayStart: false });
         try {
-            return { all: await pm2.all(), daemon };
+            return { all: await pm2.all(), daemon, program: await pm2.program() };
         }
         finally {
             pm2.close();
@@ -7636,13 +7745,15 @@ function createOperations({ base, appName, binPath, agentFile }) {
             releases: async () => ({ releases: await listReleases(layout) }),
             status: async () => {
                 const found = await workers();
+                const records = await readWorkers(layout.workers);
                 const lock = await lockHolder(layout.lock);
+                const isAsUsual = lock === null && orphansIn(records).length === 0;
                 return {
                     live: await liveRelease(layout),
-                    // Whoever holds it may be replacing the workers.
-                    served: lock === null ? servedRelease(found) : await servingRelease(layout),
+                    // Whoever holds the lock may be replacing the workers, and PM2 does not list orphans.
+                    served: isAsUsual ? servedRelease(found) : await servingRelease(layout),
                     releases: await listReleases(layout),
-                    workers: toStates(found),
+                    workers: [...toStates(found), ...orphanStates(records)],
                     lock,
                     interrupted: await interruptedActivation(layout),
                     journal: await readJournal(layout.journal, JOURNAL_ENTRIES),

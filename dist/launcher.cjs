@@ -151,14 +151,32 @@ const front_door_TICK = 100;
 /** The longest time that a polite client may keep an idle connection before it uses it again, beyond Node's
  *  own keepAliveTimeout (announced as `Keep-Alive: timeout=5` by default), in ms. */
 const POLITENESS = 1000;
+/** Node's own, of connections that wait. */
+const BACKLOG = 511;
 function createFrontDoor(app) {
     const visitors = new Map();
     let draining = false;
-    // The same options as Node's http.Server gives its own sockets.
-    const door = external_node_net_default().createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+    const doors = [];
+    const welcome = (socket) => {
         visitors.set(socket, { busy: 0, latest: null, bytesRead: 0, lastActive: performance.now() });
         socket.once('close', () => visitors.delete(socket));
         app.emit('connection', socket);
+    };
+    const open = (listen) => new Promise((resolve, reject) => {
+        // The same options as Node's http.Server gives its own sockets.
+        const door = external_node_net_default().createServer({ allowHalfOpen: true, noDelay: true }, welcome);
+        door.once('error', reject);
+        door.once('listening', () => {
+            door.off('error', reject);
+            // An error after this point is PM2's to report.
+            door.on('error', (error) => console.error('gapless: the public port failed:', error));
+            doors.push(door);
+            if (draining)
+                door.close();
+            // In a cluster worker the address is the daemon's.
+            resolve(door.address()?.port ?? 0);
+        });
+        listen(door);
     });
     app.prependListener('request', (request, response) => {
         const visitor = visitors.get(request.socket);
@@ -182,20 +200,20 @@ function createFrontDoor(app) {
             visitor.busy += 1;
     });
     return {
-        open: (host, port) => new Promise((resolve, reject) => {
-            door.once('error', reject);
-            door.listen({ host, port }, () => {
-                door.off('error', reject);
-                // In a cluster worker the address is the daemon's; an error after this point is PM2's to report.
-                door.on('error', (error) => console.error('gapless: the public port failed:', error));
-                resolve(door.address()?.port ?? port);
-            });
+        open,
+        openOn: (socket) => open((server) => {
+            // A cluster worker's `listen` would ask the daemon (Node 18 to 24).
+            const internal = server;
+            internal._handle = socket;
+            internal._listen2(null, -1, -1, BACKLOG);
         }),
+        socket: () => doors.at(-1)?._handle ?? null,
         drain: (timeoutMs) => new Promise((resolve) => {
             const begun = performance.now();
             const grace = Math.min(app.keepAliveTimeout + POLITENESS, timeoutMs);
             draining = true;
-            door.close();
+            for (const door of doors)
+                door.close();
             const timer = setInterval(() => {
                 const now = performance.now();
                 const late = now - begun >= timeoutMs;
@@ -649,6 +667,398 @@ function isFile(file) {
     }
 }
 
+;// CONCATENATED MODULE: external "node:cluster"
+const external_node_cluster_namespaceObject = require("node:cluster");
+var external_node_cluster_default = /*#__PURE__*/__nccwpck_require__.n(external_node_cluster_namespaceObject);
+;// CONCATENATED MODULE: ./build/worker/pass-socket.js
+/**
+ * Passes a listening socket from one process to another that did not start it. Node sends sockets to child processes
+ * alone, through a pipe of the kind that it calls IPC. Such a pipe over a Unix socket does it for strangers, and only
+ * `process.binding` makes one (Node 18 to 24).
+ */
+
+
+
+const node = process;
+/** How long whoever gives may take, in ms. */
+const PATIENCE = 1000;
+/**
+ * Gives the socket to every process that connects to this path, whose folder must be this user's alone.
+ * @param mayGive asked each time
+ */
+function giveSocket(file, socket, mayGive) {
+    const path = shortened(file);
+    (0,external_node_fs_namespaceObject.rmSync)(path, { force: true });
+    // Nothing may be read from it: the descriptor is used once more below.
+    const server = external_node_net_default().createServer({ pauseOnConnect: true }, (connection) => {
+        connection.on('error', () => undefined);
+        try {
+            if (mayGive())
+                send(connection, socket);
+        }
+        finally {
+            connection.destroySoon();
+        }
+    });
+    server.on('error', (error) => console.error('gapless: cannot pass the public port on:', error.message));
+    server.listen(path);
+    server.unref();
+    process.once('exit', () => (0,external_node_fs_namespaceObject.rmSync)(path, { force: true }));
+}
+/** It never reads, so that Node watches the descriptor for the connection alone, which closes it. */
+function send(connection, socket) {
+    const { Pipe, constants } = node.binding('pipe_wrap');
+    const { WriteWrap } = node.binding('stream_wrap');
+    const pipe = new Pipe(constants.IPC);
+    pipe.open(connection._handle.fd);
+    // One byte fits at once: nothing is left to be sent afterwards.
+    pipe.writeUtf8String(new WriteWrap(), '.', socket);
+}
+/** The kernel takes 107 bytes for the address of a Unix socket. */
+function shortened(file) {
+    if (Buffer.byteLength(file) <= 107)
+        return file;
+    const folder = (0,external_node_fs_namespaceObject.openSync)((0,external_node_path_namespaceObject.dirname)(file), 'r');
+    return `/proc/self/fd/${folder}/${(0,external_node_path_namespaceObject.basename)(file)}`;
+}
+/** @returns null where nobody gives one */
+function takeSocket(file) {
+    return new Promise((resolve) => {
+        let pipe;
+        const timer = setTimeout(() => end(null), PATIENCE);
+        const end = (socket) => {
+            clearTimeout(timer);
+            pipe?.close();
+            pipe = undefined;
+            resolve(socket);
+        };
+        try {
+            const { Pipe, PipeConnectWrap, constants } = node.binding('pipe_wrap');
+            const taking = new Pipe(constants.IPC);
+            pipe = taking;
+            const request = new PipeConnectWrap();
+            request.oncomplete = (status) => {
+                if (status !== 0)
+                    return end(null);
+                taking.pendingHandle = null;
+                taking.onread = () => end(taking.pendingHandle);
+                taking.readStart();
+            };
+            if (taking.connect(request, shortened(file)) !== 0)
+                end(null);
+        }
+        catch {
+            end(null);
+        }
+    });
+}
+/** The kernel's number of a socket of this process. */
+function inodeOf({ fd }) {
+    return /\[(\d+)\]/.exec((0,external_node_fs_namespaceObject.readlinkSync)(`/proc/self/fd/${fd}`))?.[1] ?? '';
+}
+
+;// CONCATENATED MODULE: ./build/common/failure.js
+/**
+ * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
+ * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
+ *
+ * Every code has its paragraph in docs/errors.md.
+ */
+class Failure extends Error {
+    code;
+    remedy;
+    evidence;
+    /**
+     * @param code stable, kebab-case, named in docs/errors.md
+     * @param message one sentence: what failed, and on what
+     */
+    constructor(code, message, options = {}) {
+        super(message, { cause: options.cause });
+        this.name = 'Failure';
+        this.code = code;
+        this.remedy = options.remedy;
+        this.evidence = options.evidence;
+    }
+    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
+    static from(error, code = 'internal') {
+        if (error instanceof Failure)
+            return error;
+        const message = error instanceof Error ? error.message : String(error);
+        return new Failure(code, message, {
+            cause: error,
+            evidence: error instanceof Error ? error.stack : undefined,
+        });
+    }
+    /** A failure that came over the wire, as the error that it was on the other side. */
+    static revive({ code, message, remedy, evidence }) {
+        return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
+    }
+    /** The same failure, with more said about it. */
+    reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
+        const { code } = this;
+        return new Failure(code, message, { remedy, evidence, cause: this.cause });
+    }
+    toRecord() {
+        const { code, message, remedy = null, evidence = null } = this;
+        return { code, message, remedy, evidence };
+    }
+}
+
+;// CONCATENATED MODULE: ./build/protocol/guards.js
+/**
+ * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
+ * The types of the messages are inferred from the guards, so neither can drift from the other.
+ */
+
+function refuse(place, expected) {
+    throw new Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
+}
+const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
+const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
+const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : refuse(place, 'a number');
+/** A non-negative safe integer: sizes, counts, ports, milliseconds. */
+const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : refuse(place, 'a whole number');
+function matching(pattern) {
+    return (value, place) => {
+        const text = string(value, place);
+        return pattern.test(text) ? text : refuse(place, `like ${pattern.source}`);
+    };
+}
+function oneOf(...accepted) {
+    return (value, place) => accepted.includes(value) ? value : refuse(place, `one of ${accepted.join(', ')}`);
+}
+function nullable(guard) {
+    return (value, place) => (value === null || value === undefined ? null : guard(value, place));
+}
+/** A member that older versions do not write. */
+function missingAs(instead, guard) {
+    return (value, place) => (value === undefined ? instead : guard(value, place));
+}
+function guards_list(guard) {
+    return (value, place) => Array.isArray(value)
+        ? value.map((item, index) => guard(item, `${place}[${index}]`))
+        : refuse(place, 'a list');
+}
+function dictionary(guard) {
+    return (value, place) => {
+        const entries = Object.entries(record(value, place));
+        return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
+    };
+}
+/** An object with exactly the named members; members it does not know are dropped. */
+function object(shape) {
+    return (value, place) => {
+        const source = record(value, place);
+        const entries = Object.entries(shape).map(([key, guard]) => [key, guard(source[key], `${place}.${key}`)]);
+        return Object.fromEntries(entries);
+    };
+}
+function record(value, place) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? value
+        : refuse(place, 'an object');
+}
+/** Parses JSON text and guards it. @throws Failure `malformed-message` */
+function parse(guard, text, place) {
+    let value;
+    try {
+        value = JSON.parse(text);
+    }
+    catch (cause) {
+        throw new Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
+    }
+    return guard(value, place);
+}
+
+;// CONCATENATED MODULE: ./build/worker/worker-record.js
+/** What a worker says about itself; the agent and the launcher agree on it here. */
+
+const workerRecord = object({
+    pid: count,
+    /** Tells the process from a later one of the same pid: see process-identity.ts. */
+    startTime: string,
+    release: string,
+    candidate: guards_boolean,
+    /** `open` takes traffic; `draining` finishes what is inside; `halted` waits to be stopped. */
+    phase: oneOf('booting', 'halted', 'proving', 'open', 'draining'),
+    /** Private port on 127.0.0.1 where this process alone answers; 0 until the app listens. */
+    port: count,
+    /** The public port, once open. */
+    doorPort: count,
+    /** When it closes its door at the latest, of since-boot.ts; null: nobody has told it to leave. */
+    leavesAt: nullable(count),
+    /** The last answer to the launcher's own question, or what went wrong. */
+    detail: string,
+    excerpt: string,
+    /** Ports that were taken, in place of which the app got free ones; null from a launcher that does not tell. */
+    movedPorts: nullable(guards_list(count)),
+    /** Whether it goes on serving when PM2's daemon dies. */
+    outlives: missingAs(false, guards_boolean),
+    /** Set when PM2's daemon has died. */
+    orphaned: nullable(object({
+        /** When, of since-boot.ts. */
+        since: count,
+        /** The other workers that took traffic then. */
+        beside: guards_list(count),
+    })),
+});
+
+;// CONCATENATED MODULE: ./build/worker/siblings.js
+/** What the app's other workers say of themselves. */
+
+
+
+
+
+/** The workers that live, without this one and without candidates, in the order of their pids. */
+function siblings(folder) {
+    return [...pidsIn(folder)]
+        .filter((pid) => pid !== process.pid)
+        .sort((a, b) => a - b)
+        .flatMap((pid) => {
+        const record = read((0,external_node_path_namespaceObject.join)(folder, `${pid}.json`));
+        const counts = record !== null && !record.candidate && startTimeOf(record.pid) === record.startTime;
+        return counts ? [record] : [];
+    });
+}
+function pidsIn(folder) {
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => Number(/^(\d+)\.json$/.exec(name)?.[1]) || []);
+    }
+    catch {
+        return [];
+    }
+}
+/** Null where it has just gone, or is another version's. */
+function read(file) {
+    try {
+        return parse(workerRecord, (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8'), 'worker record');
+    }
+    catch {
+        return null;
+    }
+}
+
+;// CONCATENATED MODULE: ./build/worker/orphan.js
+/**
+ * A worker outlives PM2's daemon, which bound the public port: it listens there itself, until workers of another daemon
+ * have taken over. All orphans listen through one socket: those of several would reset what waits when they close.
+ */
+
+
+
+
+
+
+
+
+/** From here on the death of PM2's daemon does not end this process, as Node's and PM2's own code would. */
+function outliveDaemon(orphanage) {
+    const { worker } = (external_node_cluster_default());
+    if (worker === undefined)
+        return;
+    const daemon = { pid: process.ppid, startTime: startTimeOf(process.ppid) };
+    orphanage.record.update({ outlives: true });
+    worker.once('disconnect', () => {
+        // Told to by the daemon; or PM2's code says so before it ends the process (`uncaughtException`, 5.4 to 7).
+        if (worker.exitedAfterDisconnect || process.connected)
+            return;
+        worker.exitedAfterDisconnect = true;
+        // PM2's metrics end a process that is not connected, and send nothing from one that never was (5.4 to 7).
+        Object.assign(process, { connected: undefined });
+        if (orphanage.isDraining())
+            return;
+        const daemonLives = () => startTimeOf(daemon.pid) === daemon.startTime;
+        beOrphan(orphanage, daemonLives).catch((error) => {
+            console.error('gapless: cannot go on without the PM2 daemon:', error);
+            process.exit(1);
+        });
+    });
+}
+/** Where orphans get the socket from each other. */
+function shareOf(records, pid) {
+    return (0,external_node_path_namespaceObject.join)(records, `${pid}.share`);
+}
+/** Where the workers of a new daemon get it from an orphan. */
+function giftOf(records, pid) {
+    return (0,external_node_path_namespaceObject.join)(records, `${pid}.gift`);
+}
+/** The daemon keeps every socket that it is given: one is enough, and its workers find it there. In ms. */
+const NEXT_GIFT = 3000;
+/** A daemon that closed the channel and lives on starts another worker in place of this one. In ms. */
+const LAST_BREATH = 2000;
+async function beOrphan(orphanage, daemonLives) {
+    const { records, record, isDraining } = orphanage;
+    const since = since_boot_sinceBoot();
+    const beside = siblings(records)
+        .filter(({ phase }) => phase === 'open')
+        .map(({ pid }) => pid);
+    record.update({ orphaned: { since, beside } });
+    const begun = performance.now();
+    while (!isDraining() && !(await listen(orphanage))) {
+        const waited = performance.now() - begun;
+        if (waited > LAST_BREATH && daemonLives())
+            process.exit(0);
+        await (0,promises_namespaceObject.setTimeout)(waited < 200 ? 2 : waited < LAST_BREATH ? 20 : 250);
+    }
+    console.error(`gapless: PM2's daemon has died; worker ${process.pid} serves on without it`);
+    await untilTakenOver(orphanage);
+    if (!isDraining())
+        orphanage.leave();
+}
+/** The first orphan binds the port, and the others get its socket. @returns whether this one listens now */
+async function listen({ door, address, records, isDraining }) {
+    // In a cluster worker `exclusive` is a socket of its own.
+    const bound = await door
+        .open((server) => server.listen({ ...address, exclusive: true }))
+        .then(() => true, () => false);
+    let taken = false;
+    if (!bound) {
+        for (const { pid, orphaned } of siblings(records)) {
+            const socket = orphaned === null ? null : await takeSocket(shareOf(records, pid));
+            if (socket === null)
+                continue;
+            await door.openOn(socket);
+            taken = true;
+            break;
+        }
+    }
+    const socket = bound || taken ? door.socket() : null;
+    if (socket === null)
+        return false;
+    let gave = -Infinity;
+    giveSocket(shareOf(records, process.pid), socket, () => !isDraining());
+    giveSocket(giftOf(records, process.pid), socket, () => {
+        if (isDraining() || performance.now() - gave < NEXT_GIFT)
+            return false;
+        gave = performance.now();
+        return true;
+    });
+    return true;
+}
+/** Between two looks at the others, in ms. */
+const LOOK = 250;
+/** Workers of the new daemon that come up are waited for, in ms. */
+const STABLE = 1000;
+const LONGEST = 60_000;
+/** Until workers of a daemon take the traffic, and none of them is still coming up. An activation tells its own time. */
+async function untilTakenOver({ records, appDirectory, address, isDraining }) {
+    let first = null;
+    let stable = null;
+    while (!isDraining()) {
+        const now = performance.now();
+        const attached = siblings(records).filter(({ orphaned }) => orphaned === null);
+        const serving = attached.some(({ phase, doorPort }) => phase === 'open' && doorPort === address.port);
+        const coming = attached.some(({ phase }) => phase === 'booting' || phase === 'proving');
+        first = serving ? (first ?? now) : null;
+        stable = serving && !coming ? (stable ?? now) : null;
+        const isOver = (stable !== null && now - stable >= STABLE) || (first !== null && now - first >= LONGEST);
+        if (isOver && readActivation(appDirectory) === null)
+            return;
+        await (0,promises_namespaceObject.setTimeout)(LOOK);
+    }
+}
+
 ;// CONCATENATED MODULE: external "node:dns"
 const external_node_dns_namespaceObject = require("node:dns");
 var external_node_dns_default = /*#__PURE__*/__nccwpck_require__.n(external_node_dns_namespaceObject);
@@ -920,6 +1330,143 @@ async function proveHealthy({ port, check, observeMs, insistMs, onAnswer }) {
     }
 }
 
+;// CONCATENATED MODULE: ./build/common/listening-sockets.js
+/** Which TCP sockets listen on this machine, and who holds them. Linux only, as the servers are. */
+
+/** The kernel's word for a listening socket in /proc/net/tcp. */
+const LISTEN = '0A';
+function listeningSockets() {
+    const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) => {
+        try {
+            return (0,external_node_fs_namespaceObject.readFileSync)(file, 'utf8').split('\n').slice(1);
+        }
+        catch {
+            return [];
+        }
+    });
+    return lines.flatMap((line) => {
+        const [, local = '', , state, , , , , , inode = ''] = line.trim().split(/\s+/);
+        const [host = '', port = ''] = local.split(':');
+        return state === LISTEN ? [{ host: toText(host), port: Number.parseInt(port, 16), inode }] : [];
+    });
+}
+/** @param pid of a process of this user's: nobody else's sockets can be seen */
+function heldBy(pid, sockets) {
+    const inodes = new Set(socketsOf(pid).map(({ inode }) => inode));
+    return sockets.filter(({ inode }) => inodes.has(inode));
+}
+/** The file descriptor under which a process of this user holds a socket, or null. */
+function descriptorOf(pid, inode) {
+    return socketsOf(pid).find((socket) => socket.inode === inode)?.fd ?? null;
+}
+/** The sockets that a process has open, with their descriptors. */
+function socketsOf(pid) {
+    const folder = `/proc/${pid}/fd`;
+    try {
+        return (0,external_node_fs_namespaceObject.readdirSync)(folder).flatMap((name) => {
+            const inode = listening_sockets_inodeOf(`${folder}/${name}`);
+            return inode === null ? [] : [{ fd: Number(name), inode }];
+        });
+    }
+    catch {
+        return [];
+    }
+}
+/** @param link of a descriptor in /proc @returns null where that is no socket, or gone */
+function listening_sockets_inodeOf(link) {
+    try {
+        return /^socket:\[(\d+)\]$/.exec((0,external_node_fs_namespaceObject.readlinkSync)(link))?.[1] ?? null;
+    }
+    catch {
+        return null;
+    }
+}
+/** The kernel writes an address as words of 32 bits, each in the order of the machine: little-endian where Node runs. */
+function toText(hex) {
+    const bytes = (hex.match(/.{8}/g) ?? []).flatMap((word) => [...Buffer.from(word, 'hex')].reverse());
+    const tail = bytes.slice(-4).join('.');
+    if (bytes.length === 4)
+        return tail;
+    const groups = Buffer.from(bytes).toString('hex').match(/.{4}/g) ?? [];
+    if (groups.slice(0, 6).join('') === '0'.repeat(20) + 'ffff')
+        return tail;
+    // A URL has the short form of an address of 128 bits.
+    return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
+}
+
+;// CONCATENATED MODULE: ./build/worker/public-port.js
+/**
+ * The way to the app's public port. PM2's daemon binds it for all workers, and cannot while orphans listen there: then a
+ * worker passes their socket on to the daemon, so that no connection is refused and none that waits is reset.
+ */
+
+
+
+
+
+
+/** How long a worker tries to get the port from orphans, in ms. */
+const public_port_PATIENCE = 10_000;
+const PAUSE = 50;
+/** How long orphans may take to listen themselves, in ms. */
+const FIRST = 1000;
+/** @returns the port. Rejects when it is taken (`EADDRINUSE`) or not allowed (`EACCES`). */
+async function openPublicPort(door, address, records) {
+    const begun = performance.now();
+    const waited = () => performance.now() - begun;
+    for (;;) {
+        try {
+            return await door.open((server) => server.listen({ ...address }));
+        }
+        catch (error) {
+            const isTaken = error.code === 'EADDRINUSE';
+            if (!isTaken || (external_node_cluster_default()).worker === undefined || waited() > public_port_PATIENCE)
+                throw error;
+            const fd = descriptorInDaemon(address);
+            const port = fd === null ? null : await door.open((server) => server.listen({ fd })).catch(() => null);
+            if (port !== null)
+                return port;
+            const orphans = siblings(records).filter(({ orphaned, doorPort }) => orphaned !== null && doorPort === address.port);
+            const listening = orphans
+                .map(({ pid }) => pid)
+                .filter((pid) => heldBy(pid, socketsAt(address)).length > 0);
+            // Workers that have just become orphans may not listen yet.
+            const isElsewhere = listening.length === 0 && waited() > FIRST;
+            if (fd === null && (orphans.length === 0 || isElsewhere))
+                throw error;
+            if (fd === null)
+                await passOn(listening.map((pid) => giftOf(records, pid)));
+            await (0,promises_namespaceObject.setTimeout)(PAUSE);
+        }
+    }
+}
+/** Passes the socket of the first who gives it to the daemon. */
+async function passOn(gifts) {
+    for (const gift of gifts) {
+        const socket = await takeSocket(gift);
+        if (socket !== null)
+            return giveToDaemon(socket);
+    }
+}
+/** Where the daemon has a listening socket that it did not bind itself: it is reached by its descriptor alone. */
+function descriptorInDaemon(address) {
+    const [held] = heldBy(process.ppid, socketsAt(address));
+    return held === undefined ? null : descriptorOf(process.ppid, held.inode);
+}
+function socketsAt({ host, port }) {
+    return listeningSockets().filter((socket) => socket.port === port && socket.host === host);
+}
+/** PM2 keeps what a worker sends it, and does nothing with it (5.4 to 7): the descriptor stays open there. */
+async function giveToDaemon(socket) {
+    const inode = inodeOf(socket);
+    const handle = socket;
+    process.send?.({ gapless: 'the public port' }, handle);
+    const begun = performance.now();
+    while (descriptorOf(process.ppid, inode) === null && performance.now() - begun < 1000)
+        await (0,promises_namespaceObject.setTimeout)(5);
+    socket.close();
+}
+
 ;// CONCATENATED MODULE: ./build/worker/record.js
 /**
  * What a worker says about itself, in `<path>/.gapless/workers/<pid>.json`. PM2's own list calls hung and
@@ -945,6 +1492,8 @@ function keepRecord(directory, release, candidate) {
         detail: '',
         excerpt: '',
         movedPorts: [],
+        outlives: false,
+        orphaned: null,
     };
     let complained = false;
     let retry;
@@ -984,119 +1533,6 @@ function keepRecord(directory, release, candidate) {
             write();
         },
     };
-}
-
-;// CONCATENATED MODULE: ./build/common/failure.js
-/**
- * The one error type of the project. It exists on both sides of the wire, so that an error of the agent
- * reaches the job summary as it was raised: a stable code, what happened, what to do about it, and the proof.
- *
- * Every code has its paragraph in docs/errors.md.
- */
-class Failure extends Error {
-    code;
-    remedy;
-    evidence;
-    /**
-     * @param code stable, kebab-case, named in docs/errors.md
-     * @param message one sentence: what failed, and on what
-     */
-    constructor(code, message, options = {}) {
-        super(message, { cause: options.cause });
-        this.name = 'Failure';
-        this.code = code;
-        this.remedy = options.remedy;
-        this.evidence = options.evidence;
-    }
-    /** Any thrown value as a Failure; one that is none yet becomes `internal`. */
-    static from(error, code = 'internal') {
-        if (error instanceof Failure)
-            return error;
-        const message = error instanceof Error ? error.message : String(error);
-        return new Failure(code, message, {
-            cause: error,
-            evidence: error instanceof Error ? error.stack : undefined,
-        });
-    }
-    /** A failure that came over the wire, as the error that it was on the other side. */
-    static revive({ code, message, remedy, evidence }) {
-        return new Failure(code, message, { remedy: remedy ?? undefined, evidence: evidence ?? undefined });
-    }
-    /** The same failure, with more said about it. */
-    reworded(message, { remedy = this.remedy, evidence = this.evidence } = {}) {
-        const { code } = this;
-        return new Failure(code, message, { remedy, evidence, cause: this.cause });
-    }
-    toRecord() {
-        const { code, message, remedy = null, evidence = null } = this;
-        return { code, message, remedy, evidence };
-    }
-}
-
-;// CONCATENATED MODULE: ./build/protocol/guards.js
-/**
- * Small guards that turn what came over a wire or out of a file into a typed value, or fail naming the place.
- * The types of the messages are inferred from the guards, so neither can drift from the other.
- */
-
-function refuse(place, expected) {
-    throw new Failure('malformed-message', `malformed message: ${place} is not ${expected}`);
-}
-const string = (value, place) => typeof value === 'string' ? value : refuse(place, 'a string');
-const guards_boolean = (value, place) => typeof value === 'boolean' ? value : refuse(place, 'a boolean');
-const number = (value, place) => typeof value === 'number' && Number.isFinite(value) ? value : refuse(place, 'a number');
-/** A non-negative safe integer: sizes, counts, ports, milliseconds. */
-const count = (value, place) => Number.isSafeInteger(value) && value >= 0 ? value : refuse(place, 'a whole number');
-function matching(pattern) {
-    return (value, place) => {
-        const text = string(value, place);
-        return pattern.test(text) ? text : refuse(place, `like ${pattern.source}`);
-    };
-}
-function oneOf(...accepted) {
-    return (value, place) => accepted.includes(value) ? value : refuse(place, `one of ${accepted.join(', ')}`);
-}
-function nullable(guard) {
-    return (value, place) => (value === null || value === undefined ? null : guard(value, place));
-}
-/** A member that older versions do not write. */
-function missingAs(instead, guard) {
-    return (value, place) => (value === undefined ? instead : guard(value, place));
-}
-function guards_list(guard) {
-    return (value, place) => Array.isArray(value)
-        ? value.map((item, index) => guard(item, `${place}[${index}]`))
-        : refuse(place, 'a list');
-}
-function dictionary(guard) {
-    return (value, place) => {
-        const entries = Object.entries(record(value, place));
-        return Object.fromEntries(entries.map(([key, item]) => [key, guard(item, `${place}.${key}`)]));
-    };
-}
-/** An object with exactly the named members; members it does not know are dropped. */
-function object(shape) {
-    return (value, place) => {
-        const source = record(value, place);
-        const entries = Object.entries(shape).map(([key, guard]) => [key, guard(source[key], `${place}.${key}`)]);
-        return Object.fromEntries(entries);
-    };
-}
-function record(value, place) {
-    return typeof value === 'object' && value !== null && !Array.isArray(value)
-        ? value
-        : refuse(place, 'an object');
-}
-/** Parses JSON text and guards it. @throws Failure `malformed-message` */
-function parse(guard, text, place) {
-    let value;
-    try {
-        value = JSON.parse(text);
-    }
-    catch (cause) {
-        throw new Failure('malformed-message', `malformed message: ${place} is not JSON`, { cause });
-    }
-    return guard(value, place);
 }
 
 ;// CONCATENATED MODULE: ./build/protocol/messages.js
@@ -1177,7 +1613,7 @@ const releaseSummary = object({
 const workerState = object({
     pmId: string,
     pid: count,
-    /** PM2's word: online, launching, stopped, errored… */
+    /** PM2's word: online, launching, stopped, errored…; `orphaned` where its daemon died and the worker serves on. */
     status: string,
     /** The release that the process really runs, by its own record or its working directory. */
     release: nullable(string),
@@ -1638,6 +2074,8 @@ var __rewriteRelativeImportExtension = (undefined && undefined.__rewriteRelative
 
 
 
+
+
 /** How long the app's own signal handlers may take after the last request, at the least, in milliseconds. */
 const CLEANUP_TIMEOUT = 5000;
 /**
@@ -1650,6 +2088,7 @@ async function launch(launcherFile, candidate) {
         return leadThread(launcherFile);
     const release = readRelease((0,external_node_path_namespaceObject.dirname)(launcherFile));
     const { runtime } = release;
+    const address = { host: runtime.host, port: runtime.port };
     applyEnvironment(process.env, runtime);
     // A candidate ends with the agent that started it.
     if (candidate) {
@@ -1662,12 +2101,14 @@ async function launch(launcherFile, candidate) {
     const signals = holdSignals();
     let door;
     let leaving = false;
-    signals.onSignal(async (signal) => {
+    let draining = false;
+    const leave = async (signal) => {
         if (leaving)
             return;
         leaving = true;
         if (door && !candidate)
             await otherReleaseSettled(release, record);
+        draining = true;
         record.update({ phase: 'draining' });
         // Nobody but the agent ever came through a candidate's door.
         const drainTimeout = candidate ? 0 : runtime.drainTimeoutMs;
@@ -1678,7 +2119,8 @@ async function launch(launcherFile, candidate) {
             process.exit(0);
         // Next.js finishes `after()` work in its handler (15.5, 16.4), and then exits.
         setTimeout(() => process.exit(0), Math.max(CLEANUP_TIMEOUT, deadline - performance.now())).unref();
-    });
+    };
+    signals.onSignal((signal) => void leave(signal));
     const activation = readActivation(release.appDirectory);
     if (activation?.halt === true && !candidate) {
         record.update({ phase: 'halted' });
@@ -1709,18 +2151,24 @@ async function launch(launcherFile, candidate) {
         return;
     door = frontDoor;
     const doorPort = candidate
-        ? await door.open('127.0.0.1', 0)
-        : await openPublic(door, runtime.host, runtime.port);
+        ? await door.open((front) => front.listen(0, '127.0.0.1'))
+        : await openPublic(door, address, records);
+    if (!candidate) {
+        const { appDirectory } = release;
+        const isDraining = () => draining;
+        const drain = () => void leave('SIGINT');
+        outliveDaemon({ door, address, appDirectory, records, record, isDraining, leave: drain });
+    }
     record.update({ phase: 'open', doorPort });
     process.send?.('ready');
-    async function openPublic(front, host, publicPort) {
-        try {
-            return await front.open(host, publicPort);
-        }
-        catch (error) {
-            console.error(`gapless: cannot listen on ${host}:${publicPort}: ${error.message}`);
-            process.exit(1);
-        }
+}
+async function openPublic(door, address, records) {
+    try {
+        return await openPublicPort(door, address, records);
+    }
+    catch (error) {
+        console.error(`gapless: cannot listen on ${address.host}:${address.port}: ${error.message}`);
+        process.exit(1);
     }
 }
 function followMovedPorts(publicPort, ownPorts, record) {

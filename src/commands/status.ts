@@ -57,11 +57,20 @@ function linesOf({ releases, workers, journal }: Result<'status'>): readonly str
 }
 
 function serves({ status, phase }: WorkerState): boolean {
-  return status === 'online' && phase === 'open'
+  return (status === 'online' || isOrphan({ status })) && phase === 'open'
+}
+
+/** PM2's daemon has died, and the worker serves on. */
+function isOrphan({ status }: Pick<WorkerState, 'status'>): boolean {
+  return status === 'orphaned'
 }
 
 function describe({ releases, workers, lock, interrupted }: Result<'status'>): string {
   const remarks = [`${plural(releases.length, 'release')}, ${plural(workers.length, 'worker')}`]
+  const orphans = workers.filter(isOrphan).length
+  if (orphans > 0) {
+    remarks.push(`PM2's daemon died, ${plural(orphans, 'worker')} kept serving: the next deploy takes over`)
+  }
   if (lock !== null) remarks.push(`locked by ${lock}`)
   if (interrupted !== null) remarks.push('a deploy was interrupted: the next run recovers it')
   return remarks.join('; ')

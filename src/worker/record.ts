@@ -29,6 +29,8 @@ export function keepRecord(directory: string, release: string, candidate: boolea
     detail: '',
     excerpt: '',
     movedPorts: [],
+    outlives: false,
+    orphaned: null,
   }
   let complained = false
   let retry: NodeJS.Timeout | undefined

@@ -1,5 +1,15 @@
 /** What a worker says about itself; the agent and the launcher agree on it here. */
-import { boolean, count, type Guarded, list, nullable, object, oneOf, string } from '../protocol/guards.ts'
+import {
+  boolean,
+  count,
+  type Guarded,
+  list,
+  missingAs,
+  nullable,
+  object,
+  oneOf,
+  string,
+} from '../protocol/guards.ts'
 
 export const workerRecord = object({
   pid: count,
@@ -20,5 +30,16 @@ export const workerRecord = object({
   excerpt: string,
   /** Ports that were taken, in place of which the app got free ones; null from a launcher that does not tell. */
   movedPorts: nullable(list(count)),
+  /** Whether it goes on serving when PM2's daemon dies. */
+  outlives: missingAs(false, boolean),
+  /** Set when PM2's daemon has died. */
+  orphaned: nullable(
+    object({
+      /** When, of since-boot.ts. */
+      since: count,
+      /** The other workers that took traffic then. */
+      beside: list(count),
+    }),
+  ),
 })
 export type WorkerRecord = Guarded<typeof workerRecord>

@@ -92,6 +92,8 @@ function finds(
     detail: '',
     excerpt: '',
     movedPorts: null,
+    outlives: false,
+    orphaned: null,
   }
   writeFileSync(join(layout.workers, `${pid}.json`), JSON.stringify(record))
   const worker = { id: 0, pid, status: 'online', restarts: 0, memoryBytes: 0 } as Pm2Process

@@ -107,7 +107,10 @@ async function prepare(activation: Activation): Promise<Preparation> {
   )
   // What has swapped may listen there already.
   const said = takenUp ? null : job.request.said
-  await assertClaims({ layout, appName, address: runtime, said }, { all: await pm2.all(), daemon })
+  await assertClaims(
+    { layout, appName, address: runtime, said },
+    { all: await pm2.all(), daemon, program: await pm2.program() },
+  )
   const serving = before.length > 0 && foreign === 0
   if (serving && previous !== null && !takenUp) assertMayMove(previous.runtime, runtime)
   if (!isDone(activation, 'pre-activate')) await hook(activation, 'pre-activate')
