@@ -9,7 +9,7 @@ import { nodeBinary } from '../../scripts/node-version.mjs'
 import { compile } from '../support/compile.ts'
 import { temporaryFolders } from '../support/folder.ts'
 import { until } from '../support/until.ts'
-import { ask, type FakeRelease, makeRelease } from './fake-release.ts'
+import { ask, type FakeRelease, makeRelease, openConnection } from './fake-release.ts'
 import { type RealPm2, realPm2, startApp } from './real-pm2.ts'
 
 /** Promise 7: what serves outlives what supervises. PM2's daemon dies by SIGKILL, under load. */
@@ -144,4 +144,67 @@ describe.each(kinds)('on Node %s, %s, %i workers', (node, name, workers) => {
       `Node ${node}, ${name}, ${workers} workers: ${lost.length} failed\n${lost.join('\n')}\n`,
     )
   }, 180_000)
+
+  test('an orphan that is told to leave answers who is inside, and the others go on', async () => {
+    await serving(node, name, workers)
+    await pm2.killDaemon()
+    const orphans = await until('they listen', async () => {
+      const found = await records()
+      const known = found.every(({ orphaned }) => orphaned !== null)
+      return known && (await ask(release.port, '/').catch(() => null)) !== null ? found : null
+    })
+    const inside = await Promise.all(
+      Array.from({ length: 2 * workers }, async () => {
+        const connection = await openConnection(release.port)
+        return { connection, answer: connection.get('/slow') }
+      }),
+    )
+    const visits = visit()
+    await more(visits, 50)
+    for (const { pid } of orphans.slice(1)) process.kill(pid, 'SIGTERM')
+    const [last] = orphans
+    await until('only one takes traffic', async () => {
+      const open = (await records()).filter(({ phase }) => phase === 'open')
+      return open.length === 1 && open[0]!.pid === last!.pid
+    })
+    await more(visits, 50)
+    expect(await visits.stop()).toEqual([])
+    process.kill(last!.pid, 'SIGINT')
+    release.raise('answer')
+    for (const { answer } of inside) expect(await answer).toMatch(/200 OK[^]*answered/)
+    await until('all have left', async () => (await records()).length === 0)
+  }, 90_000)
+
+  test.each([
+    ['`kill -9` and `pm2 resurrect`', async () => pm2.killDaemon().then(() => pm2.run('resurrect'))],
+    ['`pm2 update`', async () => pm2.run('update')],
+    ['`pm2 kill` and `pm2 resurrect`', async () => pm2.run('kill').then(() => pm2.run('resurrect'))],
+  ])(
+    '%s leaves the workers of one daemon',
+    async (what, replace) => {
+      await serving(node, name, workers)
+      const visits = visit()
+      await more(visits, 100)
+      const before = performance.now()
+      await replace()
+      await until(
+        'the workers serve',
+        async () => {
+          const found = await records()
+          return (
+            found.length === workers && found.every(({ phase, orphaned }) => phase === 'open' && !orphaned)
+          )
+        },
+        60_000,
+      )
+      const took = Math.round(performance.now() - before)
+      const lost = await visits.stop()
+      process.stdout.write(
+        `Node ${node}, ${name}, ${workers} workers: ${what} took ${took} ms: ` +
+          `${lost.length} failed, ${visits.answered()} answered\n`,
+      )
+      if (what.includes('-9')) expect(lost.length).toBeLessThanOrEqual(10)
+    },
+    90_000,
+  )
 })
